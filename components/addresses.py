@@ -1,0 +1,89 @@
+"""Addresses, networks, hosts and URLs in the form that the cluster's files take."""
+
+import re
+from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
+from urllib.parse import urlsplit
+
+from components.wrong import wrong
+
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*"
+)
+
+
+def machine(value: str) -> str:
+    """Return the canonical address of one machine (IPv4 or IPv6)."""
+    try:
+        address = ip_address(value)
+    except ValueError:
+        raise wrong(
+            "is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length"
+        ) from None
+    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
+        raise wrong("is not a plain IPv6 address", "write it without zone, and IPv4 addresses as such")
+    for flag in ("loopback", "multicast", "unspecified", "link_local", "reserved"):
+        if getattr(address, f"is_{flag}"):
+            reason = f"is a {flag.replace('_', '-')} address"
+            raise wrong(reason, "use the address by which the other machines reach it")
+    return str(address)
+
+
+def network(value: str) -> str:
+    """Return the canonical form of a network; host bits are refused."""
+    try:
+        found = ip_interface(value).network
+    except ValueError:
+        raise wrong("is not a network", "write it as 10.42.0.0/16 or fd42::/56") from None
+    if "/" not in value:
+        raise wrong("has no prefix length", "write it as 10.42.0.0/16 or fd42::/56")
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise wrong("is an address in a network, not a network", f"write {found}") from None
+
+
+def host(value: str) -> str:
+    """Return a host name or IP address in canonical form."""
+    try:
+        ip_address(value)
+    except ValueError:
+        looks_like_address = re.fullmatch(r"[0-9.]+", value)
+        if looks_like_address or not _HOST_NAME.fullmatch(value):
+            reason = "is neither a host name nor an IP address"
+            raise wrong(reason, "write it without scheme and port, in lower case") from None
+        return value
+    return machine(value)
+
+
+def host_port(value: str) -> str:
+    """Return a host with an optional port, as in `s3.lan:9000` or `[fd00::1]:9000`."""
+    found = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
+    if not found or not 1 <= int(found["port"] or 1) <= 65535:
+        raise wrong(
+            "is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000"
+        )
+    host(found["v6"] or found["name"])
+    return value
+
+
+def url(value: str) -> str:
+    """Return an http or https URL without credentials, query and trailing slash."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise wrong("is not a URL", "write it as https://mirror.lan/k3s") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise wrong("is not an http or https URL", "write it as https://mirror.lan/k3s")
+    if parts.username is not None or parts.password is not None:
+        raise wrong("must not hold credentials", "write it without the part before @")
+    if parts.query or parts.fragment or " " in value:
+        raise wrong("must not hold a query, fragment or space", "end it with the path")
+    host(parts.hostname)
+    return value.rstrip("/")
+
+
+def default_lan(address: str) -> str:
+    """Return the /24 (IPv6: /64) around an address."""
+    prefix = 24 if ip_address(address).version == 4 else 64
+    return str(ip_interface(f"{address}/{prefix}").network)

@@ -1,0 +1,43 @@
+"""Cron schedules as K3s reads them: minute, hour, day of month, month, day of week."""
+
+import re
+
+from components.wrong import wrong
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day of the month", 1, 31, []),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 6, _DAYS),
+)
+
+
+def schedule(value: str) -> str:
+    """Return the schedule with single spaces between its five fields."""
+    entries = value.split()
+    if len(entries) != len(_FIELDS):
+        reason = f"has {len(entries)} fields where a cron schedule has 5"
+        raise wrong(reason, 'write minute, hour, day, month and weekday, such as "0 */12 * * *"')
+    for entry, (name, low, high, names) in zip(entries, _FIELDS, strict=True):
+        if not all(_valid(part.lower(), low, high, names) for part in entry.split(",")):
+            raise wrong(
+                f"has a wrong {name}",
+                f"use *, {low} to {high}, ranges such as {low}-{high}, or steps such as */2",
+            )
+    return " ".join(entries)
+
+
+def _valid(part: str, low: int, high: int, names: list[str]) -> bool:
+    found = re.fullmatch(r"(?:[*?]|(\w+)(?:-(\w+))?)(?:/([1-9][0-9]*))?", part, re.ASCII)
+    if not found:
+        return False
+    first, last, step = found.groups()
+    bounds = [
+        low + names.index(at) if at in names else int(at) if at.isdecimal() else -1
+        for at in (first, last)
+        if at
+    ]
+    return all(low <= at <= high for at in bounds) and bounds == sorted(bounds) and int(step or 1) <= high

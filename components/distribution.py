@@ -1,0 +1,114 @@
+"""K3s itself: version, artefacts, snapshots, options, registries."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.fields import (
+    Bucket,
+    Count,
+    HostPort,
+    K3sVersion,
+    OptionName,
+    OptionValue,
+    Registry,
+    Schedule,
+    Sha256,
+    Switch,
+    Text,
+    Url,
+)
+from components.model import Model, SecretRef
+
+Options = dict[OptionName, OptionValue]
+
+
+class Pins(Model):
+    """SHA-256 checksums of what is installed; what has no pin is checked against the release's own list."""
+
+    amd64: Sha256 | None = None
+    """Checksum of the `k3s` binary for amd64."""
+    arm64: Sha256 | None = None
+    """Checksum of the `k3s-arm64` binary."""
+    arm: Sha256 | None = None
+    """Checksum of the `k3s-armhf` binary."""
+    installer: Sha256 | None = None
+    """Checksum of K3s' `install.sh`."""
+
+
+class S3Settings(Model):
+    """Where snapshots of etcd are copied to."""
+
+    endpoint: HostPort = "s3.amazonaws.com"
+    """Host of the S3 service, spoken to over HTTPS."""
+    bucket: Bucket
+    """Bucket, which must exist."""
+    region: Text = "us-east-1"
+    """Region of the bucket."""
+    folder: Text | None = None
+    """Folder in the bucket. Default: its top."""
+    access_key: SecretRef
+    """Secret that holds the access key."""
+    secret_key: SecretRef
+    """Secret that holds the secret key."""
+
+
+class SnapshotSettings(Model):
+    """Snapshots of etcd, taken on every server."""
+
+    schedule: Schedule = "0 */12 * * *"
+    """When, as a cron schedule: minute, hour, day of the month, month, day of the week."""
+    retention: Count = 5
+    """How many snapshots each server keeps."""
+    s3: S3Settings | None = None
+    """Where copies go. Default: they stay on the servers."""
+
+
+class K3sSettings(Model):
+    """K3s: which, from where, with which options."""
+
+    version: K3sVersion
+    """Release of K3s."""
+    mirror: Url | None = None
+    """Where the release's files are fetched instead of GitHub, those of a version under `MIRROR/VERSION/`."""
+    pins: Pins = Pins()
+    """Checksums that the files must have."""
+    secrets_encryption: Switch = True
+    """Encrypt Kubernetes secrets at rest in etcd."""
+    snapshots: SnapshotSettings = SnapshotSettings()
+    """Snapshots of etcd."""
+    disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
+    """Packaged components to leave out, besides traefik and servicelb, which never run."""
+    options: Options = Field(default_factory=dict)
+    """Further K3s options of every node, as in K3s' config.yaml."""
+    server_options: Options = Field(default_factory=dict)
+    """Further K3s options of the servers."""
+    agent_options: Options = Field(default_factory=dict)
+    """Further K3s options of the agents."""
+
+
+class MirrorSettings(Model):
+    """Where images of one registry come from."""
+
+    endpoints: tuple[Url, ...] = ()
+    """Mirrors, tried in this order before the registry itself."""
+
+
+class RegistryAuthSettings(Model):
+    """Login at one registry."""
+
+    username: Text
+    """User name."""
+    password: SecretRef
+    """Secret that holds the password or token."""
+
+
+class RegistriesSettings(Model):
+    """Image registries, as containerd uses them on every node."""
+
+    embedded: Switch = False
+    """Nodes share the images of the registries under `mirrors` with each other (K3s' embedded registry)."""
+    mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
+    """Mirrors by registry; `*` stands for all others."""
+    auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)
+    """Logins by registry."""

@@ -1,0 +1,61 @@
+"""Node labels and taints as Kubernetes accepts them."""
+
+import re
+
+from components.wrong import wrong
+
+_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+OWNED_LABELS = frozenset(
+    f"{prefix}kubernetes.io/{name}"
+    for prefix, name in (
+        ("", "hostname"),
+        ("", "arch"),
+        ("", "os"),
+        ("beta.", "arch"),
+        ("beta.", "os"),
+        ("beta.", "instance-type"),
+        ("node.", "instance-type"),
+        ("node-role.", "control-plane"),
+        ("node-role.", "etcd"),
+        ("node-role.", "master"),
+    )
+)
+_OWNED_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+
+
+def _key(value: str) -> bool:
+    prefix, slash, name = value.rpartition("/")
+    return bool(_NAME.fullmatch(name)) and (bool(_PREFIX.fullmatch(prefix)) if slash else True)
+
+
+def label_key(value: str) -> str:
+    """Return the key of a label that is the user's to set."""
+    if not _key(value):
+        raise wrong("is not a label key", "write name or example.com/name, the name at most 63 characters")
+    if value in OWNED_LABELS:
+        raise wrong("is set by K3s itself", "take it out or use a label of your own")
+    return value
+
+
+def label_value(value: str) -> str:
+    """Return the value of a label; it may be empty."""
+    if value and not _NAME.fullmatch(value):
+        fix = "use at most 63 letters, digits, dots, dashes and underscores, a letter or digit at both ends"
+        raise wrong("is not a label value", fix)
+    return value
+
+
+def taint(value: str) -> str:
+    """Return a taint of the form `key=value:Effect` or `key:Effect`."""
+    found = re.fullmatch(r"([^=:]+)(?:=([^=:]*))?:([A-Za-z]+)", value)
+    if not found or not _key(found[1]) or (found[2] and not _NAME.fullmatch(found[2])):
+        raise wrong(
+            "is not a taint", "write key=value:Effect or key:Effect, such as dedicated=storage:NoSchedule"
+        )
+    if found[3] not in EFFECTS:
+        raise wrong("has an unknown effect", f"use one of: {', '.join(EFFECTS)}")
+    if found[1].startswith(_OWNED_TAINTS):
+        raise wrong("is a taint that Kubernetes sets and removes itself", "use a key of your own")
+    return value

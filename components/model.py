@@ -1,0 +1,83 @@
+"""The base of every settings model: frozen, unknown keys refused, values never echoed in errors."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import pulumi
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from components.fields import SecretName
+
+LENIENT = {"lenient": True}
+"""Validation context in which what is wrong becomes `UNKNOWN` instead of an error."""
+
+
+class NotKnownError(Exception):
+    """Something was read that the configuration does not say correctly."""
+
+
+class _Unknown:
+    """Stands where a value is wrong: whoever reads it learns so by `NotKnownError`."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise NotKnownError
+
+    __getattr__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __contains__ = _refuse
+    __str__ = __repr__ = __format__ = __lt__ = __gt__ = __le__ = __ge__ = __getitem__ = _refuse
+
+
+UNKNOWN: Any = _Unknown()
+
+
+class Model(BaseModel):
+    """Settings: snake_case in Python, camelCase in the stack file."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, raw: Any, info: ValidationInfo) -> Any:
+        if not info.context:
+            return raw
+        given = raw if isinstance(raw, Mapping) else {}
+        fields = {to_camel(name): field for name, field in cls.model_fields.items()}
+        missing = {key: UNKNOWN for key, field in fields.items() if field.is_required() or given is not raw}
+        return missing | {key: value for key, value in given.items() if key in fields}
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _let_pass(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        if value is UNKNOWN:
+            return value
+        try:
+            return handler(value)
+        except ValidationError:
+            if info.context:
+                return UNKNOWN
+            raise
+
+
+class SecretRef(Model):
+    """The name of a secret of the stack; the secret itself never enters a model."""
+
+    secret: SecretName
+    """Name of the stack's secret, set with `pulumi config set --secret NAME`."""
+
+    def resolve(self) -> pulumi.Output[str]:
+        """Return the secret's value, marked as secret. Raises `pulumi.ConfigMissingError` without one."""
+        return pulumi.Config().require_secret(self.secret)
