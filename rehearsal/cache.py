@@ -1,0 +1,100 @@
+"""What the rehearsal makes once and keeps: each thing in a folder named after its recipe."""
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rehearsal.shell import RehearsalError
+
+Report = Callable[[str], None]
+
+PATIENCE = 3600.0  # seconds another run may take to make what this one waits for
+STEP = 0.2  # seconds between two looks at a lock
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make a thing: `make` fills an empty folder, `ingredients` are all that it depends on."""
+
+    name: str
+    version: str
+    ingredients: tuple[str | bytes, ...]
+    takes: str
+    make: Callable[[Path], None]
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept: another recipe gives another folder."""
+        digest = hashlib.sha256(f"{platform.machine()}\0{self.name}\0{self.version}".encode())
+        for ingredient in self.ingredients:
+            content = ingredient.encode() if isinstance(ingredient, str) else ingredient
+            digest.update(hashlib.sha256(content).digest())
+        return root() / f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
+
+
+def root() -> Path:
+    """The folder of all that is kept; it may be removed at any time, between two runs."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "homelab" / "tools"
+
+
+def obtain(recipe: Recipe, report: Report) -> Path:
+    """The folder of what `recipe` makes; made now if it is not there. Two runs never make it twice."""
+    folder = recipe.folder
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _only_maker(folder, report):
+        if not folder.is_dir():
+            report(f"{recipe.name} {recipe.version}: {recipe.takes}, once")
+            _make(recipe, folder)
+    return folder
+
+
+def _make(recipe: Recipe, folder: Path) -> None:
+    """Beside the cache first, so that a folder that is there is always whole."""
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        recipe.make(part)
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _only_maker(folder: Path, report: Report) -> Iterator[None]:
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        if not _locked(lock):
+            report(f"another run is making {folder.name}: waiting for it")
+            _wait(lock, folder)
+        yield
+
+
+def _wait(lock: IO[str], folder: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not _locked(lock):
+        if time.monotonic() > deadline:
+            raise RehearsalError(
+                f"Another run has been making {folder.name} for {PATIENCE / 60:.0f} minutes: "
+                f"end it (`fuser {lock.name}` names it), then start again."
+            )
+        time.sleep(STEP)
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

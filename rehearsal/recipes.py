@@ -1,0 +1,105 @@
+"""How the programs the rehearsal needs are downloaded or built."""
+
+import json
+import platform
+import tarfile
+from pathlib import Path
+
+from rehearsal import download, go
+from rehearsal.cache import Recipe
+
+SOURCES = Path(__file__).with_name("toolchain")
+WEB = Path(__file__).with_name("web")
+PULUMI = "3.245.0"
+PROVIDER = "4.25.0"
+COREDNS = "1.13.1"  # of the manifest in the K3s that is built here
+OWN = "1"  # version of our own small programs
+ARCHIVES = "https://get.pulumi.com/releases/sdk"
+RELEASES = "https://github.com/pulumi/pulumi/releases/download"
+CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+CLI_VERSION = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+
+
+def released_pulumi(version: str, archives: str = ARCHIVES, releases: str = RELEASES) -> Recipe:
+    """The official archive: the CLI and its language hosts."""
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    name = f"pulumi-v{version}-linux-{machine}.tar.gz"
+
+    def make(folder: Path) -> None:
+        sums = f"{releases}/v{version}/pulumi-{version}-checksums.txt"
+        archive = folder / name
+        download.file(f"{archives}/{name}", archive, download.stated(download.text(sums), name, sums))
+        with tarfile.open(archive) as tar:
+            for member in tar.getmembers():
+                # all is in one folder named pulumi, which also is the CLI's name
+                member.name = member.name.removeprefix("pulumi/")
+                tar.extract(member, folder, filter="data")
+        archive.unlink()
+
+    return Recipe("pulumi", version, (name,), "downloaded, 100 MB", make)
+
+
+def built_pulumi() -> Recipe:
+    """The CLI alone, from its Go module."""
+    source = SOURCES / "pulumi"
+
+    def make(folder: Path) -> None:
+        go.release()
+        go.build(CLI, folder / "pulumi", folder=source, variables={CLI_VERSION: f"v{PULUMI}"})
+
+    takes = "built from its Go module: 4 minutes on two cores"
+    return Recipe("pulumi-built", PULUMI, _sources(source), takes, make)
+
+
+def built_provider() -> Recipe:
+    """Pulumi's Kubernetes provider, from its Go module and the schema in it."""
+    source = SOURCES / "kubernetes"
+
+    def make(folder: Path) -> None:
+        go.release()
+        upstream = go.required(KUBERNETES, source) / "cmd/pulumi-resource-kubernetes"
+        schema = folder / "schema.json"
+        content = json.loads((upstream / schema.name).read_text()) | {"version": PROVIDER}
+        schema.write_text(json.dumps(content, separators=(",", ":")))
+        mapping = upstream / "terraform-mapping.json"
+        go.build(
+            ".",
+            folder / "pulumi-resource-kubernetes",
+            folder=source,
+            variables={f"{KUBERNETES}/pkg/version.Version": PROVIDER},
+            overlay={source / file.name: file for file in (schema, mapping)},
+        )
+        schema.unlink()
+
+    takes = "built from its Go module: 7 minutes on two cores"
+    return Recipe("pulumi-resource-kubernetes", PROVIDER, _sources(source), takes, make)
+
+
+def coredns() -> Recipe:
+    """CoreDNS, a static program."""
+    return _static(
+        "coredns", COREDNS, SOURCES / "coredns", "built from its Go module: 2 minutes on two cores"
+    )
+
+
+def pause() -> Recipe:
+    """The program that sleeps, or with `exit` ends at once: static."""
+    return _static("pause", OWN, SOURCES / "pause", "built in seconds")
+
+
+def web() -> Recipe:
+    """The small web application: static."""
+    return _static("web", OWN, WEB, "built in seconds")
+
+
+def _static(name: str, version: str, source: Path, takes: str) -> Recipe:
+    def make(folder: Path) -> None:
+        go.release()
+        go.build(".", folder / name, folder=source, cgo=False)
+
+    return Recipe(name, version, _sources(source), takes, make)
+
+
+def _sources(folder: Path) -> tuple[bytes, ...]:
+    return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))

@@ -1,0 +1,3 @@
+module homelab/rehearsal/pause
+
+go 1.26

@@ -1,0 +1,103 @@
+"""Programs the rehearsal needs: found on PATH, kept from before, downloaded, or built."""
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from rehearsal import recipes
+from rehearsal.cache import Recipe, Report, obtain
+from rehearsal.download import OutOfReachError
+from rehearsal.shell import RehearsalError, run
+
+LANGUAGE_HOST = Path(__file__).parent / "toolchain/language/pulumi-language-python"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program, where it is (None: Pulumi has it in its own plugin folder) and where it came from."""
+
+    name: str
+    path: Path | None
+    origin: str
+    official: bool
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """What is needed to run Pulumi on this computer."""
+
+    pulumi: Tool
+    language: Tool
+    kubernetes: Tool
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """All of them, for a table of what is real."""
+        return (self.pulumi, self.language, self.kubernetes)
+
+    @property
+    def path_env(self) -> str:
+        """PATH with these tools, and the Python that runs this, first."""
+        folders = [str(tool.path.parent) for tool in self.tools if tool.path]
+        own = [str(Path(sys.executable).parent)]
+        return os.pathsep.join(dict.fromkeys([*folders, *own, *os.get_exec_path()]))
+
+
+def ensure(report: Report) -> Toolchain:
+    """Find, fetch or build what Pulumi needs; says on `report` what takes long."""
+    pulumi = _pulumi(report)
+    return Toolchain(pulumi, _language(pulumi), _kubernetes(pulumi, report))
+
+
+def program(recipe: Recipe, report: Report) -> Path:
+    """The program a recipe of one program makes."""
+    return obtain(recipe, report) / recipe.name
+
+
+def _pulumi(report: Report) -> Tool:
+    on_path = shutil.which("pulumi")
+    if on_path and _at_least(run([on_path, "version"]), recipes.PULUMI):
+        return Tool("pulumi", Path(on_path), "on PATH", official=True)
+    released, built = recipes.released_pulumi(metadata.version("pulumi")), recipes.built_pulumi()
+    if not built.folder.is_dir():
+        try:
+            folder = obtain(released, report)
+            return Tool("pulumi", folder / "pulumi", f"release {released.version}", official=True)
+        except OutOfReachError as error:
+            report(f"no download ({error})")
+    folder = obtain(built, report)
+    return Tool("pulumi", folder / "pulumi", f"built here from its Go module {built.version}", official=False)
+
+
+def _language(pulumi: Tool) -> Tool:
+    name = "pulumi-language-python"
+    assert pulumi.path
+    beside = pulumi.path.with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found:
+        return Tool(name, Path(found), pulumi.origin, official=True)
+    return Tool(name, LANGUAGE_HOST, "stand-in over Pulumi's Python SDK", official=False)
+
+
+def _kubernetes(pulumi: Tool, report: Report) -> Tool:
+    name, version = "pulumi-resource-kubernetes", metadata.version("pulumi-kubernetes")
+    built = recipes.built_provider()
+    if found := shutil.which(name):
+        return Tool(name, Path(found), "on PATH", official=True)
+    if pulumi.official and pulumi.path and not built.folder.is_dir():
+        try:
+            run([pulumi.path, "plugin", "install", "resource", "kubernetes", version])
+            return Tool(name, None, f"release {version}", official=True)
+        except RehearsalError as error:
+            report(f"no download ({error})")
+    folder = obtain(built, report)
+    return Tool(name, folder / name, f"built here from its Go module {built.version}", official=False)
+
+
+def _at_least(found: str, oldest: str) -> bool:
+    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", found)
+    return numbers is not None and [int(n) for n in numbers.groups()] >= [int(n) for n in oldest.split(".")]

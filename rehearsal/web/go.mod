@@ -1,0 +1,3 @@
+module homelab/rehearsal/web
+
+go 1.26
