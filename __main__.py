@@ -1,0 +1,5 @@
+"""Run the program of this stack."""
+
+from stacks import homelab
+
+homelab.deploy()

@@ -1,0 +1,127 @@
+"""What keeps the virtual address of the API: keepalived on the servers, or kube-vip in the cluster."""
+
+from ipaddress import ip_address, ip_network
+
+import yaml
+
+from components.lab import ClusterSettings, NodeSettings
+
+KEEPALIVED = """\
+# homelab
+global_defs {{
+  enable_script_security
+  script_user root
+  vrrp_version 3
+}}
+vrrp_script serving {{
+  script "/etc/keepalived/homelab-check"
+  interval 1
+  timeout 2
+  fall 2
+  rise 1
+}}
+vrrp_instance api {{
+  state BACKUP
+  nopreempt
+  interface @DEVICE@
+  virtual_router_id {router}
+  priority {priority}
+  advert_int 0.3
+  unicast_src_ip {address}
+  unicast_peer {{
+{peers}
+  }}
+  virtual_ipaddress {{
+    {vip}/{prefix}
+  }}
+  track_script {{
+    serving
+  }}
+}}
+"""
+
+
+def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """Configuration of keepalived on `node`; empty where it does not run.
+
+    `@DEVICE@` stands for the interface, which is found on the machine. The router id comes from the
+    address, so that two labs in one network do not meet.
+    """
+    vip = cluster.api.vip
+    if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
+        return ""
+    return KEEPALIVED.format(
+        router=int(ip_address(vip)) % 255 + 1,
+        priority=150 - [server.name for server in cluster.servers].index(node.name),
+        address=node.address,
+        peers="\n".join(f"    {server.address}" for server in cluster.servers if server.name != node.name),
+        vip=vip,
+        prefix=ip_network(cluster.lan).prefixlen,
+    )
+
+
+def manifests(cluster: ClusterSettings, node: NodeSettings, image: str) -> str:
+    """What K3s deploys by itself on a server: kube-vip, if it keeps the address; else nothing."""
+    if node.role == "agent" or cluster.api.vip is None or cluster.api.by != "kube-vip":
+        return ""
+    return yaml.safe_dump_all([*_kube_vip_rights(), _kube_vip(cluster.api.vip, image)], sort_keys=False)
+
+
+def _kube_vip_rights() -> list[dict[str, object]]:
+    name, namespace = "kube-vip", "kube-system"
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "get", "watch"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "verbs": ["list", "get", "watch", "update", "create"],
+        },
+    ]
+    rbac = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
+        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+    ]
+
+
+def _kube_vip(vip: str, image: str) -> dict[str, object]:
+    labels = {"app.kubernetes.io/name": "kube-vip"}
+    # the controller of Services is MetalLB; kube-vip keeps the API's address and nothing else
+    environment = {
+        "vip_arp": "true", "port": "6443", "address": vip, "cp_enable": "true", "cp_namespace": "kube-system",
+        "svc_enable": "false", "vip_leaderelection": "true", "vip_leaseduration": "5", "vip_renewdeadline": "3",
+        "vip_retryperiod": "1",
+    }  # fmt: skip
+    container = {
+        "name": "kube-vip",
+        "image": image,
+        "args": ["manager"],
+        "env": [{"name": key, "value": value} for key, value in environment.items()],
+        "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "kube-vip", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "serviceAccountName": "kube-vip",
+                    "hostNetwork": True,
+                    "priorityClassName": "system-node-critical",
+                    "nodeSelector": {"node-role.kubernetes.io/control-plane": "true"},
+                    "tolerations": [{"operator": "Exists"}],
+                    "containers": [container],
+                },
+            },
+        },
+    }

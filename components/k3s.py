@@ -1,0 +1,136 @@
+"""What K3s is told: its configuration files, rendered from the settings."""
+
+import json
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+import pulumi
+import yaml
+
+from components.lab import ClusterSettings, NodeSettings, SnapshotSettings
+from components.model import SecretRef
+
+ETC = "/etc/rancher/k3s"
+RELEASES = "https://github.com/k3s-io/k3s/releases/download"
+SOURCES = "https://raw.githubusercontent.com/k3s-io/k3s"
+IMAGES = "k3s-airgap-images"
+
+
+def config(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """The node's config.yaml; it holds no secret."""
+    options = _common(cluster, node)
+    if node.role == "server":
+        options |= _server(cluster, node)
+    extra = cluster.k3s.server_options if node.role == "server" else cluster.k3s.agent_options
+    return _yaml({**cluster.k3s.options, **extra, **node.options, **options})
+
+
+def secret_config(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:
+    """The part of the configuration that is secret: the keys for snapshots on S3."""
+    s3 = cluster.k3s.snapshots.s3
+    if s3 is None or node.role == "agent":
+        return pulumi.Output.from_input("")
+    return _with_secrets({"etcd-s3-access-key": s3.access_key, "etcd-s3-secret-key": s3.secret_key}, _yaml)
+
+
+def registries(cluster: ClusterSettings) -> pulumi.Output[str]:
+    """The registries.yaml, with passwords."""
+    mirrors = {name: {"endpoint": list(m.endpoints)} for name, m in cluster.registries.mirrors.items()}
+    auth = cluster.registries.auth
+    if not mirrors and not auth:
+        return pulumi.Output.from_input("")
+
+    def render(passwords: Mapping[str, str]) -> str:
+        logins = {n: {"auth": {"username": a.username, "password": passwords[n]}} for n, a in auth.items()}
+        return _yaml({"mirrors": mirrors, "configs": logins})
+
+    return _with_secrets({name: login.password for name, login in auth.items()}, render)
+
+
+def release(cluster: ClusterSettings) -> dict[str, str]:
+    """Where the release is fetched from and which checksums are pinned, as `stage.sh` takes them."""
+    version, mirror = cluster.k3s.version.replace("+", "%2B"), cluster.k3s.mirror
+    releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES}/{version}"
+    installer = f"{releases if mirror else f'{SOURCES}/{version}'}/install.sh"
+    pins = cluster.k3s.pins.model_dump(exclude_none=True)
+    return {
+        "VERSION": cluster.k3s.version,
+        "RELEASES": releases,
+        "INSTALLER": installer,
+        "PINS": "\n".join(f"{name} {value}" for name, value in pins.items()),
+        "IMAGES": IMAGES if mirror else "",
+    }
+
+
+def endpoint(cluster: ClusterSettings) -> str:
+    """Host and port of the API, as they stand in a URL."""
+    return f"{_bracketed(cluster.endpoint)}:{cluster.endpoint_port}"
+
+
+def server_addresses(cluster: ClusterSettings, besides: NodeSettings) -> str:
+    """Host and port of every other server, separated by spaces."""
+    return " ".join(f"{_bracketed(s.address)}:6443" for s in cluster.servers if s.name != besides.name)
+
+
+def _common(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
+    flannel = cluster.network.cni == "flannel" and node.interface
+    return {
+        "node-name": node.name,
+        "node-ip": ",".join(node.addresses),
+        "server": f"https://{endpoint(cluster)}",
+        "token-file": f"{ETC}/token",
+        **({"flannel-iface": node.interface} if flannel else {}),
+    }
+
+
+def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
+    network, flannel = cluster.network, cluster.network.cni == "flannel"
+    names = dict.fromkeys([cluster.endpoint, *node.addresses, *cluster.api.tls_sans])
+    return {
+        "advertise-address": node.address,
+        "agent-token-file": f"{ETC}/agent-token",
+        "tls-san": list(names),
+        "cluster-cidr": ",".join(network.pods),
+        "service-cidr": ",".join(network.services),
+        "flannel-backend": network.flannel_backend if flannel else "none",
+        "disable-network-policy": not flannel,
+        "disable": ["traefik", "servicelb", *cluster.k3s.disable],
+        "embedded-registry": cluster.registries.embedded,
+        "secrets-encryption": cluster.k3s.secrets_encryption,
+        "write-kubeconfig-mode": "0600",
+        **_snapshots(cluster.k3s.snapshots),
+    }
+
+
+def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "etcd-snapshot-schedule-cron": settings.schedule,
+        "etcd-snapshot-retention": settings.retention,
+    }
+    if s3 := settings.s3:
+        options |= {
+            "etcd-s3": True,
+            "etcd-s3-endpoint": s3.endpoint,
+            "etcd-s3-bucket": s3.bucket,
+            "etcd-s3-region": s3.region,
+            **({"etcd-s3-folder": s3.folder} if s3.folder else {}),
+        }
+    return options
+
+
+def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
+    """Render with the secrets' values; they travel as one JSON text, as their names may be anything."""
+    values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
+    return values.apply(lambda text: str(render(json.loads(text))))
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(values), sort_keys=True, allow_unicode=True) if values else ""
+
+
+def _bracketed(host: str) -> str:
+    try:
+        return f"[{host}]" if ip_address(host).version == 6 else host
+    except ValueError:
+        return host

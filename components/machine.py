@@ -1,0 +1,84 @@
+"""The plugin's resources as the program sees them: tasks on machines and generated secrets."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+Step = Mapping[str, object]
+Machine = Mapping[str, object]
+
+
+def step(script: str, **where_and_when: object) -> Step:
+    """One script of a task; see `provider/model.py` for `on`, `when`, `unless`, `turn` and `reboots`."""
+    return {"script": script, **where_and_when}
+
+
+class Machines(pulumi.ProviderResource):
+    """The way to the machines: the private keys, and the servers that speak for the cluster.
+
+    It holds what every task shares, so that a new key or another server changes no task.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        keys: Mapping[str, pulumi.Input[str]],
+        servers: Sequence[Machine],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        settings = pulumi.Output.json_dumps({"keys": dict(keys), "servers": list(servers)})
+        super().__init__("homelab", name, {"settings": pulumi.Output.secret(settings)}, opts)
+
+
+class Task(pulumi.CustomResource):
+    """Scripts that run on a machine, again whenever what they are given changes, and their undoing."""
+
+    output: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        machine: Machine,
+        run: Sequence[Step],
+        *,
+        undo: Sequence[Step] = (),
+        variables: Mapping[str, pulumi.Input[str]] | None = None,
+        secrets: Mapping[str, pulumi.Input[str]] | None = None,
+        turn: Mapping[str, object] | None = None,
+        once: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props: dict[str, Any] = {
+            "machine": machine,
+            "run": list(run),
+            "undo": list(undo),
+            "digest": _digest(run),
+            "variables": variables or {},
+            "secrets": pulumi.Output.secret(pulumi.Output.from_input(dict(secrets or {}))),
+            "once": once,
+            "output": None,
+            **({"turn": turn} if turn else {}),
+        }
+        super().__init__("homelab:index:Task", name, props, opts)
+
+
+class Secret(pulumi.CustomResource):
+    """A secret made once: hexadecimal digits of so many random bytes."""
+
+    value: pulumi.Output[str]
+
+    def __init__(self, name: str, size: int, opts: pulumi.ResourceOptions | None = None) -> None:
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["value"]))
+        super().__init__("homelab:index:Secret", name, {"bytes": size, "value": None}, opts)
+
+
+def _digest(run: Sequence[Step]) -> str:
+    names = ["lib.sh", *sorted({str(entry["script"]) for entry in run})]
+    texts = {name: (SCRIPTS / name).read_text() for name in names}
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]

@@ -1,0 +1,178 @@
+"""Node: one machine, from bare to a member of the cluster, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+
+from components import endpoint, k3s
+from components.lab import ClusterSettings, NodeSettings, SSHSettings
+from components.machine import Machine, Task, step
+
+PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "procps")
+DRAIN_SECONDS = 300
+SYSCTL = {
+    # forwarding is what a node does; the next three keep kubelets and their shims from running dry
+    "net.ipv4.ip_forward": 1,
+    "net.ipv6.conf.all.forwarding": 1,
+    "fs.inotify.max_user_instances": 8192,
+    "fs.inotify.max_user_watches": 524288,
+    # what kubelet and K3s' hardening guide ask for
+    "vm.overcommit_memory": 1,
+    "vm.panic_on_oom": 0,
+    "kernel.panic": 10,
+    "kernel.panic_on_oops": 1,
+}
+
+PREPARE = (
+    step("prepare.sh"),
+    step("drain.sh", on="server", when=["reboot", "member"], turn=True),
+    step("reboot.sh", when=["reboot"], reboots=True),
+    step("prepare.sh", when=["reboot"]),
+    step("uncordon.sh", on="server", when=["reboot", "member"]),
+)
+LEAVE = (
+    step("member.sh"),
+    step("drop.sh", on="server", unless=["retired"], turn=True),
+    step("uninstall.sh"),
+    step("restore.sh"),
+)
+JOIN = (step("stage.sh"), step("apply.sh"))
+ROLL = (
+    step("stage.sh"),
+    step("drain.sh", on="server", when=["changed", "member"], turn=True),
+    step("apply.sh", when=["changed"], turn=True),
+    step("uncordon.sh", on="server"),
+    step("label.sh", on="server"),
+)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all nodes of a cluster have in common."""
+
+    cluster: ClusterSettings
+    kube_vip: str
+    token: pulumi.Input[str]
+    agent_token: pulumi.Input[str]
+
+
+class Node(pulumi.ComponentResource):
+    """A machine of the cluster.
+
+    It is prepared at once. `found` or `join` brings it into the cluster, once. `roll` changes it from then
+    on, one machine after the other. Deleting it takes it out of the cluster and puts the machine back.
+    """
+
+    def __init__(self, settings: NodeSettings, shared: Shared, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("homelab:components:Node", settings.name, None, opts)
+        self.settings = settings
+        self.machine = machine(settings, shared.cluster.ssh_of(settings))
+        self._shared = shared
+        self._variables = self._install_variables()
+        self._secrets = self._install_secrets()
+        servers = settings.role == "server"
+        self._turn = {
+            "group": "servers" if servers else "agents",
+            "width": 1 if servers else shared.cluster.max_unavailable,
+        }
+        self.prepared = self._task("prepare", PREPARE, variables=self._prepare_variables(), undo=LEAVE)
+        self.register_outputs({})
+
+    def found(self) -> Task:
+        """Found the cluster on this machine. Remembered: it never happens again."""
+        return self._task("found", JOIN, once=True, after=[self.prepared], variables={**self._variables, "FOUND": "yes"},
+                          secrets=self._secrets)  # fmt: skip
+
+    def join(self, founded: Task) -> Task:
+        """Bring the machine into the cluster for the first time."""
+        return self._task("join", JOIN, once=True, after=[self.prepared, founded], variables=self._variables,
+                          secrets=self._secrets)  # fmt: skip
+
+    def roll(self, after: Sequence[pulumi.Resource]) -> Task:
+        """Keep the machine as it is described, whatever changes; when it must be disturbed, in its turn."""
+        return self._task("roll", ROLL, after=after, secrets=self._secrets,
+                          variables={**self._variables, **self._marks()})  # fmt: skip
+
+    def _task(
+        self,
+        role: Literal["prepare", "found", "join", "roll"],
+        run: Sequence[Mapping[str, object]],
+        *,
+        variables: Mapping[str, str],
+        secrets: Mapping[str, pulumi.Input[str]] | None = None,
+        undo: Sequence[Mapping[str, object]] = (),
+        once: bool = False,
+        after: Sequence[pulumi.Resource] = (),
+    ) -> Task:
+        opts = pulumi.ResourceOptions(parent=self, depends_on=list(after), delete_before_replace=True)
+        return Task(f"{self.settings.name}-{role}", self.machine, run, undo=undo, variables=variables, secrets=secrets,
+                    turn=self._turn, once=once, opts=opts)  # fmt: skip
+
+    def _identity(self) -> dict[str, str]:
+        return {"NODE": self.settings.name, "ROLE": self.settings.role, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
+
+    def _prepare_variables(self) -> dict[str, str]:
+        conf = endpoint.keepalived(self._shared.cluster, self.settings)
+        packages = sorted({*PACKAGES, *(["keepalived"] if conf else [])})
+        modules = ["br_netfilter", "overlay"]
+        if self._shared.cluster.network.flannel_backend == "wireguard-native":
+            modules.append("wireguard")
+        return {
+            **self._identity(),
+            "ADDRESS": self.settings.address,
+            "ARCH": self.settings.arch or "",
+            "PACKAGES": " ".join(packages),
+            "MODULES": "\n".join(modules),
+            "SYSCTL": "\n".join(f"{key}={value}" for key, value in SYSCTL.items()),
+            "KEEPALIVED": conf,
+        }
+
+    def _install_variables(self) -> dict[str, str]:
+        cluster, node = self._shared.cluster, self.settings
+        return {
+            **self._identity(),
+            **k3s.release(cluster),
+            "CONFIG": k3s.config(cluster, node),
+            "MANIFESTS": endpoint.manifests(cluster, node, self._shared.kube_vip),
+            "ENDPOINT": k3s.endpoint(cluster),
+            "PEERS": k3s.server_addresses(cluster, node),
+            "TAINTS": "\n".join(node.taints),
+            "FOUND": "no",
+        }
+
+    def _install_secrets(self) -> dict[str, pulumi.Input[str]]:
+        server = self.settings.role == "server"
+        return {
+            "TOKEN": self._shared.token if server else self._shared.agent_token,
+            "AGENT_TOKEN": self._shared.agent_token if server else "",
+            "SECRET_CONFIG": k3s.secret_config(self._shared.cluster, self.settings),
+            "REGISTRIES": k3s.registries(self._shared.cluster),
+        }
+
+    def _marks(self) -> dict[str, str]:
+        return {"LABELS": "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))}
+
+
+def _turn(node: NodeSettings, cluster: ClusterSettings) -> dict[str, object]:
+    """Servers are disturbed one by one, agents as many at once as the settings allow."""
+    if node.role == "server":
+        return {"group": "servers", "width": 1}
+    return {"group": "agents", "width": cluster.max_unavailable}
+
+
+def machine(node: NodeSettings, ssh: SSHSettings) -> Machine:
+    """How the plugin reaches the machine; keys are named, not held."""
+    key = None if ssh.private_key is None else ssh.private_key.secret
+    reach: dict[str, object] = {
+        "name": node.name, "address": node.address, "port": ssh.port, "user": ssh.user, "hostKey": node.host_key,
+        "key": key, "sudo": ssh.sudo,
+    }  # fmt: skip
+    if bastion := ssh.bastion:
+        own = bastion.private_key.secret if bastion.private_key else key
+        reach["bastion"] = {
+            "name": "bastion", "address": bastion.address, "port": bastion.port, "user": bastion.user,
+            "hostKey": bastion.host_key, "key": own,
+        }  # fmt: skip
+    return reach

@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# Puts what was staged in use, with K3s' own installer, and waits until this machine serves.
+# NODE ROLE VERSION ENDPOINT PEERS TAINTS FOUND
+
+staged=$state/staged
+release=$state/k3s/$VERSION
+service=$(unit)
+first=$etc/config.yaml.d/first-start.yaml
+
+install_files() {
+  mkdir -p $etc/config.yaml.d && chmod 700 $etc $etc/config.yaml.d
+  cp -f $staged/config.yaml $etc/config.yaml
+  install -m 600 $staged/secrets.yaml $etc/config.yaml.d/secrets.yaml
+  install -m 600 $staged/registries.yaml $etc/registries.yaml
+  install -m 600 $staged/token $etc/token
+  if [ "$ROLE" = server ]; then
+    install -m 600 $staged/agent-token $etc/agent-token
+    mkdir -p $data/server/manifests
+    if [ -n "$(cat $staged/manifests.yaml)" ]; then install -m 600 $staged/manifests.yaml $data/server/manifests/homelab.yaml
+    else rm -f $data/server/manifests/homelab.yaml; fi
+  fi
+  if [ -e "$release/images.tar.zst" ]; then
+    mkdir -p $data/agent/images && cp -f "$release/images.tar.zst" $data/agent/images/homelab.tar.zst
+  fi
+}
+
+install_k3s() {
+  cmp -s "$release/k3s" /usr/local/bin/k3s || { cp -f "$release/k3s" /usr/local/bin/.k3s.new && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s; }
+  local log; log=$(mktemp)
+  INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true INSTALL_K3S_EXEC=$ROLE sh "$release/install.sh" >"$log" 2>&1 ||
+    die "K3s' installer failed:" "$(tail -n 15 "$log")"
+  rm -f "$log"
+}
+
+registered() { [ -e $data/agent/client-kubelet.crt ]; }
+has_data() { [ -d $data/server/db/etcd/member/wal ]; }
+
+# What counts for the first start only: taints from the first moment on, and how the cluster is entered.
+first_start() {
+  local lines=''
+  if ! registered && [ -n "$TAINTS" ]; then lines="node-taint: [\"${TAINTS//$'\n'/\", \"}\"]"$'\n'; fi
+  if [ "$ROLE" = server ] && ! has_data; then
+    if founds; then lines+=$'cluster-init: true\nserver: ""\n'; else await_endpoint; fi
+  fi
+  write $first 600 <<<"$lines" || true
+}
+
+# The cluster is founded once. A founder who finds one already serving joins it instead.
+founds() {
+  [ "$FOUND" = yes ] || return 1
+  local peer
+  for peer in $ENDPOINT $PEERS; do
+    if answers "$peer"; then say "a cluster already answers at $peer: joining it"; return 1; fi
+  done
+  say "founding the cluster"
+}
+
+await_endpoint() {
+  say "waiting for the API endpoint $ENDPOINT"
+  wait_for 300 answers "$ENDPOINT" || die "No K3s server answered at $ENDPOINT within 300 s." "$(reachability)"
+}
+
+reachability() { curl -kvsS --max-time 3 "https://$ENDPOINT/ping" 2>&1 | grep -E '^\*.*(connect|refused|route|timed out)' | tail -n 3 || true; }
+
+healthy() {
+  if [ "$ROLE" = server ]; then serving; else curl -fsS --max-time 3 http://127.0.0.1:10248/healthz; fi
+}
+given_up() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 4 ]; }
+healthy_or_given_up() { healthy || given_up; }
+
+start() {
+  say "starting $service"
+  systemctl reset-failed "$service" 2>/dev/null || true
+  systemctl enable -q "$service"
+  systemctl restart --no-block "$service"
+  say "waiting for $service to serve"
+  if ! wait_for 420 healthy_or_given_up || ! healthy >/dev/null 2>&1; then
+    die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service" 25)" "Free space: $(df -h --output=avail,target /var/lib | tail -n 1)"
+  fi
+}
+
+main() {
+  lock
+  if [ "$(cat $state/applied 2>/dev/null)" = "$(cat $state/wanted)" ] && healthy >/dev/null 2>&1; then return; fi
+  rm -f $state/applied
+  install_files
+  install_k3s
+  first_start
+  start
+  rm -f $first
+  cp -f $state/wanted $state/applied
+}
+main </dev/null

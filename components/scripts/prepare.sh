@@ -1,0 +1,130 @@
+# shellcheck shell=bash
+# Makes a machine fit for K3s and keeps what it found, so that it can be put back.
+# NODE ADDRESS ROLE ARCH PACKAGES SYSCTL MODULES KEEPALIVED NOW
+
+original=$state/original
+
+keep() { # keep FILE: remember a file as it was before us
+  [ -e "$original$1" ] || [ ! -e "$1" ] || { mkdir -p "$(dirname "$original$1")" && cp -a "$1" "$original$1"; }
+}
+
+check_machine() {
+  [ "$(id -u)" = 0 ] || die "The script does not run as root: set \`ssh.sudo: true\`, or log in as root."
+  [ -d /run/systemd/system ] || die "systemd does not run here; K3s is installed as a systemd service."
+  command -v apt-get >/dev/null || die "$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release) is not supported: Debian, Ubuntu and Raspberry Pi OS are."
+  local found; found=$(architecture)
+  [ -z "$ARCH" ] || [ "$ARCH" = "$found" ] || die "This machine is $found, but its \`arch\` says $ARCH."
+  [ -n "$(ip -o addr show to "$ADDRESS")" ] || die "No interface here has the address $ADDRESS. Addresses:" "$(ip -br addr)"
+  local free; free=$(df --output=avail -m /var/lib | tail -n 1)
+  [ "$free" -ge 1024 ] || die "Only $free MiB are free under /var/lib; K3s needs at least 1024 MiB:" "$(df -h /var/lib)"
+}
+
+install_packages() {
+  local missing=() package
+  for package in $PACKAGES; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  local log; log=$(mktemp)
+  apt-get -q -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 || { tail -n 5 "$log" >&2; say "the package lists could not be refreshed"; }
+  apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
+    die "apt-get could not install ${missing[*]}:" "$(tail -n 15 "$log")"
+  rm -f "$log"
+}
+
+set_identity() {
+  if [ "$(cat /etc/hostname 2>/dev/null)" != "$NODE" ] || [ "$(hostname)" != "$NODE" ]; then
+    say "naming the machine $NODE"
+    keep /etc/hostname
+    echo "$NODE" | write /etc/hostname 644 || true
+    hostname "$NODE"
+  fi
+  if ! grep -qE "^127\.0\.1\.1[[:space:]]+$NODE( |\$)" /etc/hosts; then
+    keep /etc/hosts
+    { grep -v '^127\.0\.1\.1[[:space:]]' /etc/hosts; echo "127.0.1.1 $NODE"; } | write /etc/hosts 644 || true
+  fi
+  [ -s /etc/machine-id ] && [ "$(cat /etc/machine-id)" != uninitialized ] || systemd-machine-id-setup >/dev/null 2>&1
+}
+
+set_kernel() {
+  write /etc/modules-load.d/homelab.conf 644 <<<"$MODULES" || true
+  local module
+  for module in $MODULES; do modprobe -q "$module" 2>/dev/null || true; done
+  grep -qw overlay /proc/filesystems || die "This kernel has no overlay file system; containers need it."
+  local file=/etc/sysctl.d/90-homelab.conf keys key
+  keys=$(cut -d= -f1 <<<"$SYSCTL")
+  [ -e "$original/sysctl.conf" ] || {
+    mkdir -p "$original"
+    for key in $keys; do printf '%s=%s\n' "$key" "$(sysctl -n "$key" 2>/dev/null || true)"; done | grep -v '=$' >"$original/sysctl.conf" || true
+  }
+  if write $file 644 <<<"$SYSCTL" || ! cmp -s <(for key in $keys; do sysctl -n "$key"; done) <(cut -d= -f2 <<<"$SYSCTL"); then
+    local refused; refused=$(sysctl -q -p $file 2>&1) || die "The kernel refuses settings:" "$refused"
+  fi
+}
+
+memory_cgroup() {
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then grep -qw memory /sys/fs/cgroup/cgroup.controllers
+  else [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; fi
+}
+
+# The Raspberry Pi keeps its kernel's command line in a file, elsewhere before Debian 12; it has one line.
+enable_memory_cgroup() {
+  if memory_cgroup; then rm -f $state/reboot-asked; return; fi
+  local file boot; boot=$(cat /proc/sys/kernel/random/boot_id)
+  for file in /boot/firmware/cmdline.txt /boot/cmdline.txt ''; do [ ! -f "$file" ] || break; done
+  [ -n "$file" ] || die "The memory cgroup is off: boot the kernel with cgroup_enable=memory, then run \`pulumi up\` again."
+  if [ -e $state/reboot-asked ] && [ "$(cat $state/reboot-asked)" != "$boot" ]; then
+    die "The memory cgroup is still off after a reboot with cgroup_enable=memory in $file:" "$(cat "$file")" "The kernel runs with: $(cat /proc/cmdline)"
+  fi
+  if ! head -n 1 "$file" | grep -qw cgroup_enable=memory; then
+    keep "$file"
+    sed '1s/[[:space:]]*$/ cgroup_memory=1 cgroup_enable=memory/' "$file" | write "$file" 644 || true
+  fi
+  say "the memory cgroup is off: a reboot is needed"
+  echo "$boot" >$state/reboot-asked
+  flag reboot
+}
+
+# Certificates are refused when clocks disagree; NOW is the time where `pulumi up` runs.
+in_step() { local off=$(($(date +%s) - NOW - SECONDS)); [ "${off#-}" -le 30 ]; }
+check_clock() {
+  in_step && return
+  timedatectl set-ntp true 2>/dev/null || true
+  say "waiting for the clock to be set: it is off by $(($(date +%s) - NOW - SECONDS)) s"
+  wait_for 90 in_step || die "The clock here ($(date -u)) is off from the computer that runs Pulumi ($(date -u -d "@$((NOW + SECONDS))"))." "Give the machine a time server (timedatectl timesync-status), or set its clock."
+}
+
+set_keepalived() {
+  local conf=/etc/keepalived/keepalived.conf check=/etc/keepalived/homelab-check device
+  if [ -z "$KEEPALIVED" ]; then
+    if grep -qs '^# homelab' $conf; then systemctl disable -q --now keepalived; rm -f $conf $check; fi
+    return
+  fi
+  if [ -s $conf ] && ! grep -q '^# homelab' $conf; then
+    die "keepalived has a configuration of its own here ($conf): remove it, or use another API endpoint (api.by)."
+  fi
+  device=$(ip -o addr show to "$ADDRESS" | awk '{print $2; exit}')
+  printf '%s\n' '#!/bin/sh' "cd $data/server/tls && exec curl -fsS -o /dev/null --max-time 1 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz" |
+    write $check 700 || true
+  if write $conf 600 <<<"${KEEPALIVED//@DEVICE@/$device}" || ! systemctl -q is-active keepalived; then
+    say "starting keepalived on $device"
+    systemctl enable -q keepalived
+    systemctl restart keepalived || die "keepalived does not start:" "$(journal keepalived)"
+  fi
+}
+
+main() {
+  lock
+  say "checking the machine"
+  check_machine
+  install_packages
+  set_identity
+  set_kernel
+  check_clock
+  set_keepalived
+  if systemctl -q is-active "$(unit)"; then flag member; fi
+  enable_memory_cgroup
+}
+main </dev/null

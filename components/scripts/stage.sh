@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# Fetches and verifies K3s and puts its new configuration beside the one in use; what runs is not touched.
+# ROLE VERSION RELEASES INSTALLER PINS IMAGES CONFIG MANIFESTS; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
+
+staged=$state/staged
+release=$state/k3s/$VERSION
+
+fetch() { # fetch URL FILE
+  say "fetching ${1##*/}"
+  curl -fsSL --retry 3 --retry-connrefused --connect-timeout 10 --speed-limit 1024 --speed-time 60 -o "$2" "$1" 2>"$2.log" ||
+    die "Fetching $1 failed: $(tail -n 1 "$2.log")" "Free space: $(df -h --output=avail $state | tail -n 1)"
+  rm -f "$2.log"
+}
+
+sum_of() { sha256sum "$1" | cut -d' ' -f1; }
+
+# fetch_verified URL FILE SUM: the file is only ever there whole and with that sum.
+fetch_verified() {
+  if [ -e "$2" ] && [ "$(sum_of "$2")" = "$3" ]; then return; fi
+  fetch "$1" "$2.part"
+  local found; found=$(sum_of "$2.part")
+  if [ "$found" != "$3" ]; then
+    rm -f "$2.part"
+    die "$1 is not what it should be; it was not run." "expected sha256 $3" "found    sha256 $found"
+  fi
+  mv -f "$2.part" "$2"
+}
+
+pin() { awk -v name="$1" '$1 == name {print $2}' <<<"$PINS"; }
+
+# sums NAME URL FILE: a list of checksums, itself pinned or fetched over TLS.
+sums() {
+  local pinned; pinned=$(pin "$1")
+  if [ -n "$pinned" ]; then fetch_verified "$2" "$3" "$pinned"; else fetch "$2" "$3"; fi
+}
+
+listed() { # listed FILE NAME: the sum that the list gives
+  local sum; sum=$(awk -v name="$2" '$2 == name || $2 == "*" name {print $1}' "$1")
+  [ -n "$sum" ] || die "The release's checksum list does not name $2; is $VERSION a K3s release?"
+  echo "$sum"
+}
+
+fetch_release() {
+  local arch=$1 binary=k3s sum
+  case $arch in arm64) binary=k3s-arm64 ;; arm) binary=k3s-armhf ;; esac
+  mkdir -p "$release"
+  sums "$arch" "$RELEASES/sha256sum-$arch.txt" "$release/sums"
+  sum=$(listed "$release/sums" $binary)
+  fetch_verified "$RELEASES/$binary" "$release/k3s" "$sum"
+  chmod 755 "$release/k3s"
+  local installer; installer=$(pin installer)
+  if [ -z "$installer" ]; then
+    fetch "$INSTALLER.sha256sum" "$release/install.sum"
+    installer=$(listed "$release/install.sum" install.sh)
+  fi
+  fetch_verified "$INSTALLER" "$release/install.sh" "$installer"
+  if [ -n "$IMAGES" ]; then
+    fetch_verified "$RELEASES/$IMAGES-$arch.tar.zst" "$release/images.tar.zst" "$(listed "$release/sums" "$IMAGES-$arch.tar.zst")"
+  fi
+  find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
+}
+
+stage_configuration() {
+  mkdir -p $staged && chmod 700 $staged
+  {
+    printf '%s' "$CONFIG"
+    # kubelets of today refuse cgroup v1 unless told otherwise; older Raspberry Pi systems have nothing else
+    if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then printf 'kubelet-arg+:\n- fail-cgroupv1=false\n'; fi
+  } | write $staged/config.yaml 600 || true
+  write $staged/token 600 <<<"$TOKEN" || true
+  write $staged/agent-token 600 <<<"$AGENT_TOKEN" || true
+  write $staged/secrets.yaml 600 <<<"$SECRET_CONFIG" || true
+  write $staged/registries.yaml 600 <<<"$REGISTRIES" || true
+  write $staged/manifests.yaml 600 <<<"$MANIFESTS" || true
+  echo "$VERSION" | write $staged/version 600 || true
+}
+
+main() {
+  lock
+  fetch_release "$(architecture)"
+  stage_configuration
+  write $state/wanted 600 < <(cat $staged/* "$release/sums" | sha256sum) || true
+  cmp -s $state/wanted $state/applied || flag changed
+  if systemctl -q is-active "$(unit)"; then flag member; else flag changed; fi
+}
+main </dev/null

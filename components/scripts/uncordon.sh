@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# On a server: waits until NODE is a full member, then lets pods return if we had sent them away.
+# NODE ROLE
+
+facts() { kube get node "$NODE" -o "jsonpath=$1"; }
+ready() { [ "$(facts '{.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
+voter() { [ "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].status}')" = True ]; }
+
+main() {
+  say "waiting for $NODE to be Ready"
+  wait_for 300 ready || die "$NODE is not Ready after 300 s:" "$(facts '{range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}' 2>&1)"
+  if [ "$ROLE" = server ]; then
+    say "waiting for $NODE to vote in etcd"
+    wait_for 300 voter || die "$NODE is still no voter in etcd after 300 s:" "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].message}')" "$(journal k3s 10)"
+  fi
+  if [ "$(facts '{.metadata.annotations.homelab/cordoned}')" = true ]; then
+    kube uncordon "$NODE" >/dev/null
+    kube annotate node "$NODE" homelab/cordoned- >/dev/null
+  fi
+}
+main </dev/null

@@ -1,0 +1,26 @@
+"""Serve the plugin: print the port, then answer the engine until it goes."""
+
+import asyncio
+import sys
+
+import grpc.aio
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from .engine import Engine
+from .service import Service
+
+OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
+
+
+async def serve(engine_address: str) -> None:
+    """Answer the engine that listens at `engine_address` (host:port)."""
+    server = grpc.aio.server(options=OPTIONS)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Service(Engine(engine_address)), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(port, flush=True)
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(sys.argv[-1]))

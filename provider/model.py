@@ -1,0 +1,82 @@
+"""What a task is: the machine, the steps in their order, and what they are given."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """Frozen data as the engine sends it (camelCase keys)."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+
+class Hop(Model):
+    """One SSH server: how to reach it and how to know it."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    host_key: str
+    key: str | None  # name of the private key in the plugin's settings; None: the user's SSH agent
+
+
+class Machine(Hop):
+    """A machine that tasks run on."""
+
+    sudo: bool
+    bastion: Hop | None = None
+
+
+class Step(Model):
+    """One script, and where and when it runs."""
+
+    script: str
+    on: Literal["machine", "server", "servers"] = "machine"  # server: the first that answers
+    when: tuple[str, ...] = ()  # flags which earlier steps must have raised
+    unless: tuple[str, ...] = ()  # flags which no earlier step may have raised
+    turn: bool = False  # from here on the task holds its turn
+    reboots: bool = False
+
+
+class Turn(Model):
+    """At most `width` tasks of a group disturb their machines at once."""
+
+    group: str
+    width: int = Field(ge=1)
+
+
+class Task(Model):
+    """Inputs of a task."""
+
+    machine: Machine
+    run: tuple[Step, ...]
+    undo: tuple[Step, ...] = ()
+    digest: str  # of all the scripts
+    variables: Mapping[str, str] = Field(default_factory=dict)
+    secrets: Mapping[str, str] = Field(default_factory=dict)
+    turn: Turn | None = None
+    once: bool = False  # never run again after it succeeded
+
+    def reruns(self, old: "Task") -> bool:
+        """Whether going from `old` to this needs work on the machine; a new connection alone does not."""
+        return not self.once and self._work() != old._work()
+
+    def _work(self) -> dict[str, Any]:
+        return self.model_dump(include={"run", "digest", "variables", "secrets"})
+
+
+class Settings(Model):
+    """The plugin's own settings: what every task shares and no task keeps in its state."""
+
+    keys: Mapping[str, str] = Field(default_factory=dict)
+    servers: tuple[Machine, ...] = ()

@@ -1,0 +1,181 @@
+"""Run a task's steps in their order, and turn what goes wrong into one clear error."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+
+from .errors import TaskError, Unreachable
+from .model import Machine, Settings, Step, Task
+from .ssh import Connections, Progress, label, stream
+from .turns import Turns
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "components" / "scripts"
+ANSWER_SECONDS = 60  # a machine may be on its way up
+GONE_SECONDS = 10  # when a machine is given up, it is not waited for
+REBOOT_SECONDS = 600
+POLL_SECONDS = 0.5
+TAIL = 40  # lines of a failed script that are shown
+FLAG = "flag: "
+
+
+@dataclass
+class Report:
+    """What the steps said so far."""
+
+    flags: set[str] = field(default_factory=set)
+    output: str = ""
+
+    def wants(self, step: Step) -> bool:
+        """Whether the flags raised so far ask for the step."""
+        return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
+
+    def add(self, text: str) -> None:
+        """Keep the flags and the other lines of a script's standard output."""
+        lines = text.splitlines(keepends=True)
+        self.flags |= {line.removeprefix(FLAG).strip() for line in lines if line.startswith(FLAG)}
+        self.output += "".join(line for line in lines if not line.startswith(FLAG))
+
+
+@dataclass
+class Runner:
+    """Runs tasks; one for the life of the plugin."""
+
+    settings: Settings
+    cancelled: bool = False
+    turns: Turns = field(default_factory=Turns)
+
+    def __post_init__(self) -> None:
+        self._connections = Connections(self.settings.keys)
+
+    async def run(self, task: Task, progress: Progress) -> str:
+        """Run the task and return what its scripts printed. Raises TaskError."""
+        report = Report()
+        async for step in self._steps(task, task.run, report, progress):
+            for machine in await self._places(task, step, others=False):
+                report.add(await self._step(task, step, machine, progress, ANSWER_SECONDS))
+        return report.output
+
+    async def undo(self, task: Task, progress: Progress, warn: Progress) -> None:
+        """Undo the task. A machine that does not answer is left as it is, with a warning. Raises TaskError."""
+        report, gone = Report(), set[str]()
+        async for step in self._steps(task, task.undo, report, progress):
+            for machine in await self._places(task, step, others=True):
+                if machine.name in gone:
+                    continue
+                try:
+                    report.add(await self._step(task, step, machine, progress, GONE_SECONDS))
+                except Unreachable as cause:
+                    gone.add(machine.name)
+                    await warn(
+                        f"{cause}\nIt is left as it is: {step.script} did not run. Wipe it before you use it again."
+                    )
+
+    async def _steps(
+        self, task: Task, steps: tuple[Step, ...], report: Report, progress: Progress
+    ) -> AsyncIterator[Step]:
+        """The steps whose flags are raised, and from the first that disturbs on, the task's turn with them."""
+        async with contextlib.AsyncExitStack() as stack:
+            turn = task.turn
+            for step in steps:
+                if not report.wants(step):
+                    continue
+                if step.turn and turn:
+                    await progress(f"waiting for its turn among the {turn.group}")
+                    await stack.enter_async_context(self.turns.take(turn, task.machine.name))
+                    turn = None
+                yield step
+
+    async def verify(self, task: Task) -> None:
+        """Make sure that the machine is reached with its new connection."""
+        await self._connections.connect(task.machine)
+
+    async def _step(self, task: Task, step: Step, machine: Machine, progress: Progress, patience: float) -> str:
+        if self.cancelled:
+            raise TaskError(f"{label(machine)}: cancelled before {step.script}; the next run goes on from here.")
+        await self._answer(machine, progress, patience)
+        boot = await self._boot_id(machine) if step.reboots else ""
+        variables = {"NOW": str(int(time.time())), **task.variables, **task.secrets}
+        text = stream(variables, (SCRIPTS / "lib.sh").read_text(), (SCRIPTS / step.script).read_text())
+        last = ""
+
+        async def follow(line: str) -> None:
+            nonlocal last
+            last = line
+            await progress(f"{machine.name}: {line}")
+
+        status, output, details = await self._connections.run(machine, text, follow)
+        if status != 0:
+            during = f", during: {last}" if last else ""
+            tail = "\n".join(details[-TAIL:])
+            raise TaskError(_redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
+        if step.reboots:
+            await self._return(machine, boot, progress)
+        return output
+
+    async def _places(self, task: Task, step: Step, *, others: bool) -> tuple[Machine, ...]:
+        """The machines a step runs on; `others` leaves the task's own out."""
+        if step.on == "machine":
+            return (task.machine,)
+        servers = tuple(s for s in self.settings.servers if not (others and s.name == task.machine.name))
+        if step.on == "servers" or not servers:
+            return servers
+        return (await self._first_answering(servers),)
+
+    async def _first_answering(self, servers: tuple[Machine, ...]) -> Machine:
+        """The first server that answers, at once if any does. Raises Unreachable."""
+        causes: list[str] = []
+        for server in servers:
+            try:
+                await self._connections.connect(server)
+            except Unreachable as cause:
+                causes.append(str(cause))
+            else:
+                return server
+        raise TaskError("no server answers:\n" + "\n".join(causes))
+
+    async def _answer(self, machine: Machine, progress: Progress, patience: float) -> None:
+        """Wait up to `patience` seconds until the machine answers. Raises Unreachable with the last cause."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                await self._connections.connect(machine)
+            except Unreachable as cause:
+                if time.monotonic() > end:
+                    raise
+                await progress(f"waiting up to {patience:.0f} s for SSH: {cause}")
+                await asyncio.sleep(POLL_SECONDS)
+            else:
+                return
+
+    async def _boot_id(self, machine: Machine) -> str:
+        connection = await self._connections.connect(machine)
+        result = await asyncio.wait_for(connection.run("cat /proc/sys/kernel/random/boot_id", check=True), 10)
+        return str(result.stdout).strip()
+
+    async def _return(self, machine: Machine, boot: str, progress: Progress) -> None:
+        """Wait until the machine has booted anew."""
+        end = time.monotonic() + REBOOT_SECONDS
+        await progress(f"{machine.name}: waiting for it to come back from its reboot")
+        while time.monotonic() < end:
+            self._connections.forget(machine)
+            with contextlib.suppress(TaskError, OSError, TimeoutError, asyncssh.Error):
+                if await self._boot_id(machine) != boot:
+                    return
+            await asyncio.sleep(POLL_SECONDS)
+        raise TaskError(
+            f"{label(machine)} did not come back within {REBOOT_SECONDS} s of its reboot: "
+            "look at its screen, then run `pulumi up` again."
+        )
+
+
+def _redact(text: str, task: Task) -> str:
+    for secret in task.secrets.values():
+        for line in secret.splitlines():
+            if len(line.strip()) > 3:
+                text = text.replace(line.strip(), "[secret]")
+    return text

@@ -1,0 +1,130 @@
+"""SSH to machines: pinned host keys, one connection a machine, scripts through standard input."""
+
+import asyncio
+import contextlib
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import asyncssh
+
+from .errors import TaskError, Unreachable
+from .model import Hop, Machine
+
+CONNECT_SECONDS = 5
+SESSIONS = 8  # sshd allows ten a connection unless it was told otherwise
+ALIVE = {"keepalive_interval": 5, "keepalive_count_max": 6}
+
+Progress = Callable[[str], Awaitable[None]]
+
+
+class Connections:
+    """Open connections by machine; each is opened once and shared."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        self._keys = {name: _private_key(name, text) for name, text in keys.items()}
+        self._open: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._sessions: dict[str, asyncio.Semaphore] = {}
+
+    async def run(self, machine: Machine, script: str, progress: Progress) -> tuple[int, str, list[str]]:
+        """Run a script as root. Returns exit status, standard output and the lines of standard error.
+
+        Lines of standard error that begin with `==> ` are reported as progress and not returned.
+        """
+        sessions = self._sessions.setdefault(_identity(machine), asyncio.Semaphore(SESSIONS))
+        async with sessions:
+            connection = await self.connect(machine)
+            command = "sudo -n bash -s" if machine.sudo else "bash -s"
+            try:
+                process = await connection.create_process(command, encoding="utf-8", errors="replace")
+                _, output, details = await asyncio.gather(
+                    _send(process, script), process.stdout.read(), _listen(process.stderr, progress)
+                )
+                await process.wait_closed()
+            except (asyncssh.Error, OSError) as cause:
+                self.forget(machine)
+                raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
+        if process.exit_status is None:
+            self.forget(machine)
+            raise Unreachable(f"{label(machine)}: the connection was lost before the script ended")
+        return process.exit_status, output, details
+
+    async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
+        """The open connection, or a new one. Raises Unreachable, or TaskError if it must not be trusted."""
+        identity = _identity(machine)
+        task = self._open.get(identity)
+        if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().is_closed())):
+            task = self._open[identity] = asyncio.create_task(self._dial(machine))
+        return await asyncio.shield(task)
+
+    def forget(self, machine: Machine) -> None:
+        """Drop the connection, so that the next use dials anew."""
+        task = self._open.pop(_identity(machine), None)
+        if task and task.done() and not task.cancelled() and not task.exception():
+            task.result().abort()
+
+    async def _dial(self, machine: Machine) -> asyncssh.SSHClientConnection:
+        tunnel = await self._hop(machine.bastion, None) if machine.bastion else None
+        return await self._hop(machine, tunnel)
+
+    async def _hop(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+        credentials: dict[str, Any] = (
+            {} if hop.key is None else {"client_keys": [self._keys[hop.key]], "agent_path": None}
+        )
+        try:
+            return await asyncssh.connect(
+                hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
+                known_hosts=([asyncssh.import_public_key(hop.host_key)], [], []),
+                preferred_auth="publickey", connect_timeout=CONNECT_SECONDS, **ALIVE, **credentials,
+            )  # fmt: skip
+        except asyncssh.HostKeyNotVerifiable as cause:
+            raise TaskError(
+                f"{label(hop)} shows another host key than the one pinned; nothing was sent.\n"
+                "If the machine was set up anew, replace its `hostKey`; if not, find out who answers there."
+            ) from cause
+        except asyncssh.PermissionDenied as cause:
+            raise TaskError(
+                f"{label(hop)} refuses user {hop.user}: add the public key to its authorized_keys, or mend `ssh`."
+            ) from cause
+        except (OSError, asyncssh.Error, TimeoutError) as cause:
+            reason = str(cause) or f"no answer within {CONNECT_SECONDS} s"
+            raise Unreachable(f"{label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
+
+
+def label(hop: Hop) -> str:
+    """How messages name a machine."""
+    return f"{hop.name} ({hop.address})"
+
+
+def stream(variables: Mapping[str, str], *texts: str) -> str:
+    """A script with its variables set before it, each quoted: no value is ever read as shell."""
+    settings = [f"{name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
+    return "\n".join([*settings, *texts]) + "\n"
+
+
+def _identity(machine: Machine) -> str:
+    return machine.model_dump_json()
+
+
+def _private_key(name: str, text: str) -> asyncssh.SSHKey:
+    try:
+        return asyncssh.import_private_key(text)
+    except (asyncssh.KeyImportError, ValueError) as cause:
+        raise TaskError(f"the secret {name} is no SSH private key without passphrase: {cause}") from cause
+
+
+async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a script may end before it was read whole
+        process.stdin.write(script)
+        await process.stdin.drain()
+        process.stdin.write_eof()
+
+
+async def _listen(stream: asyncssh.SSHReader[str], progress: Progress) -> list[str]:
+    details: list[str] = []
+    async for line in stream:
+        if line.startswith("==> "):
+            await progress(line[4:].rstrip())
+        else:
+            details.append(line.rstrip())
+    return details
