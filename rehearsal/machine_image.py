@@ -1,0 +1,118 @@
+"""The system every simulated machine starts from: a small Debian, built once and kept."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rehearsal.shell import RehearsalError, run
+
+RELEASE = "bookworm"
+# Everything the program would install: the machines have no network to install it from.
+PACKAGES = {
+    "system": "systemd,systemd-sysv,systemd-timesyncd,dbus,sudo,procps,kmod,python3-minimal,openssh-server",
+    "network": "iproute2,iputils-ping,iptables,ipset,conntrack,keepalived,ca-certificates,curl",
+    "containers": "runc,containernetworking-plugins",
+    "storage": "nfs-common,open-iscsi",
+}
+HOST_PROGRAMS = {
+    "debootstrap": "debootstrap",
+    "systemd-nspawn": "systemd-container",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+}
+FILES = Path(__file__).with_name("machine-files")
+CNI_PLUGINS = Path(__file__).with_name("cni")
+
+Report = Callable[[str], None]
+
+
+def ensure(report: Report) -> Path:
+    """The image's root folder; the first time Debian is fetched for it, which takes about a minute."""
+    debian = _cached(f"debian-{RELEASE}-{_digest(','.join(PACKAGES.values()).encode())}", report, _bootstrap)
+    recipe = [Path(__file__).read_bytes(), debian.name.encode()]
+    for file in _files(FILES) + _files(CNI_PLUGINS):
+        recipe += [f"{file.name} {file.stat().st_mode:o}".encode(), file.read_bytes()]
+    return _cached(f"machine-image-{_digest(*recipe)}", report, lambda root: _furnish(debian, root))
+
+
+def missing_packages() -> list[str]:
+    """Debian packages of the programs this computer lacks."""
+    return sorted({package for program, package in HOST_PROGRAMS.items() if not shutil.which(program)})
+
+
+def _cache() -> Path:
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+@contextmanager
+def _only_one_builder() -> Iterator[None]:
+    with (_cache() / "machine-image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _cached(name: str, report: Report, build: Callable[[Path], None]) -> Path:
+    """The folder `name` in the cache; when it is not there, what `build` makes of an empty one."""
+    folder = _cache() / name
+    with _only_one_builder():
+        if folder.exists():
+            return folder
+        report(f"building {name} for the simulated machines")
+        unfinished = _cache() / "machine-image.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o755)
+        build(unfinished)
+        unfinished.rename(folder)
+    return folder
+
+
+def _bootstrap(root: Path) -> None:
+    with (_cache() / "debootstrap.log").open("w") as log:
+        try:
+            packages = f"--include={','.join(PACKAGES.values())}"
+            run(["debootstrap", "--variant=minbase", packages, RELEASE, root], log=log)
+        except RehearsalError as error:
+            raise RehearsalError(
+                f"Debian could not be fetched for the simulated machines ({error}). "
+                "Its mirror is needed once: look at the log, then start again."
+            ) from error
+    shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
+
+
+def _furnish(debian: Path, root: Path) -> None:
+    """Add our own files, take away what every machine must have of its own."""
+    run(["cp", "--archive", "--reflink=auto", f"{debian}/.", root])
+    shutil.copytree(FILES, root, dirs_exist_ok=True)
+    plugins = root / "usr/lib/cni"
+    for plugin in _files(CNI_PLUGINS):
+        shutil.copy(plugin, plugins)
+    # K3s looks for the plugins on PATH, containerd in /opt/cni/bin
+    (root / "opt/cni").mkdir(parents=True)
+    (root / "opt/cni/bin").symlink_to("/usr/lib/cni")
+    for plugin in plugins.iterdir():
+        (root / "usr/local/bin" / plugin.name).symlink_to(f"/usr/lib/cni/{plugin.name}")
+    for identity in [root / "etc/machine-id", *root.glob("etc/ssh/ssh_host_*")]:
+        identity.unlink(missing_ok=True)
+    _units(root, "enable", "systemd-networkd", "ssh", "network-card", "container-host")
+    _units(root, "disable", "keepalived", "iscsid.service", "iscsid.socket", "open-iscsi")
+    _units(root, "mask", "systemd-firstboot.service", "run-rpc_pipefs.mount")
+
+
+def _units(root: Path, verb: str, *units: str) -> None:
+    run(["systemctl", f"--root={root}", "--quiet", verb, *units])

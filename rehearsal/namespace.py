@@ -1,0 +1,115 @@
+"""The network of a rehearsal: a namespace with one bridge and no way out."""
+
+import ctypes
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+
+from rehearsal.shell import RehearsalError, run
+
+BRIDGE = "lan"
+_CLONE_NEWNET = 0x40000000
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+
+def free_address(lan: Network, taken: Collection[str]) -> str:
+    """The highest host address of `lan` that nothing in `taken` has: the bridge's own."""
+    last = int(lan.broadcast_address) - (1 if lan.version == 4 else 0)
+    for number in range(last, int(lan.network_address), -1):
+        address = str(lan.network_address + (number - int(lan.network_address)))
+        if address not in taken:
+            return address
+    raise RehearsalError(f"{lan} has no free address for the rehearsal's bridge: make `lan` wider.")
+
+
+class Namespace:
+    """A network namespace by its name; whatever runs in it belongs to the rehearsal."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.path = Path("/run/netns") / name
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return self.path.exists()
+
+    def create(self, lan: Network, address: str) -> None:
+        """Make it, with a bridge that has `address`; the machines use it as their gateway to nowhere."""
+        run(["ip", "netns", "add", self.name])
+        for words in (
+            ["link", "set", "lo", "up"],
+            ["link", "add", BRIDGE, "type", "bridge"],
+            ["addr", "add", f"{address}/{lan.prefixlen}", "dev", BRIDGE],
+            ["link", "set", BRIDGE, "up"],
+            # the gateway answers "unreachable" at once, so that nothing in a machine waits for the Internet
+            ["route", "add", "unreachable", "default"],
+            ["-6", "route", "add", "unreachable", "default", "metric", "1"],
+        ):
+            run(["ip", "-n", self.name, *words])
+        run(self.command("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"))
+
+    def delete(self) -> None:
+        """End what still runs in it and remove it."""
+        if not self.exists:
+            return
+        end(self.processes, f"the network namespace {self.name}")
+        run(["ip", "netns", "del", self.name])
+
+    def processes(self) -> list[int]:
+        """Ids of the processes in it."""
+        return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
+
+    def command(self, *command: str | Path) -> list[str]:
+        """`command`, to be run in it. (`ip netns exec` would hide the cgroups.)"""
+        return ["nsenter", f"--net={self.path}", *(str(word) for word in command)]
+
+    def answers(self, address: str, port: int, greeting: bytes = b"") -> bool:
+        """Whether `address` takes a connection on `port` and begins with `greeting`."""
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(self._answers, address, port, greeting).result()
+
+    def _answers(self, address: str, port: int, greeting: bytes) -> bool:
+        self._enter()
+        try:
+            with socket.create_connection((address, port), timeout=1) as connection:
+                return not greeting or connection.recv(len(greeting)) == greeting
+        except OSError:
+            return False
+
+    def _enter(self) -> None:
+        """Move the calling thread into it, for good."""
+        with self.path.open() as handle:
+            if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {self.name}")
+
+
+def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], str]) -> None:
+    """Poll until `condition` holds; after `seconds` fail with what `failure` says."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RehearsalError(failure())
+        time.sleep(0.05)
+
+
+def end(processes: Callable[[], Sequence[int]], where: str) -> None:
+    """Kill `processes` until none is left, as a power cut would."""
+
+    def none_left() -> bool:
+        left = processes()
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        return not left
+
+    wait(none_left, 20, lambda: f"Processes {processes()} of {where} do not end: look at them with `ps`.")
