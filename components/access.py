@@ -56,7 +56,7 @@ class NodeSSHSettings(Model):
 
 
 def merge(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
-    """Return `common` with what `own` gives; a key of its own takes the place of the agent, and vice versa."""
+    """Return `common` with what `own` gives; a key of its own replaces the agent, and vice versa."""
     given = {name: getattr(own, name) for name in own.model_fields_set}
     given = {name: value for name, value in given.items() if value is not None or name == "bastion"}
     if "private_key" in given:

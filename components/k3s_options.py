@@ -1,0 +1,106 @@
+"""The options of `k3s server` and `k3s agent`, by what they take, and who sets those that are not free."""
+
+_SHARED = {
+    "flag": """
+        alsologtostderr debug disable-default-registry-endpoint docker enable-pprof
+        nonroot-devices prefer-bundled-bin protect-kernel-defaults rootless selinux with-node-id
+    """,
+    "value": """
+        bind-address config container-runtime-endpoint data-dir default-runtime flannel-cni-conf
+        flannel-conf flannel-iface image-credential-provider-bin-dir
+        image-credential-provider-config image-service-endpoint lb-server-port log node-name
+        pause-image private-registry resolv-conf server snapshotter token token-file v vmodule
+        vpn-auth vpn-auth-file
+    """,
+    "list": """
+        kube-proxy-arg kubelet-arg node-external-dns node-external-ip node-internal-dns node-ip
+        node-label node-taint
+    """,
+}
+_SERVER_ONLY = {
+    "flag": """
+        cluster-init cluster-reset disable-agent disable-apiserver disable-cloud-controller
+        disable-controller-manager disable-etcd disable-helm-controller disable-kube-proxy
+        disable-network-policy disable-scheduler embedded-registry etcd-disable-snapshots
+        etcd-expose-metrics etcd-s3 etcd-s3-insecure etcd-s3-skip-ssl-verify
+        etcd-snapshot-compress flannel-external-ip flannel-ipv6-masq secrets-encryption
+        supervisor-metrics tls-san-security
+    """,
+    "value": """
+        advertise-address advertise-port agent-token agent-token-file cluster-domain
+        cluster-reset-restore-path datastore-cafile datastore-certfile datastore-endpoint
+        datastore-keyfile default-local-storage-path egress-selector-mode etcd-s3-access-key
+        etcd-s3-bucket etcd-s3-bucket-lookup-type etcd-s3-config-secret etcd-s3-endpoint
+        etcd-s3-endpoint-ca etcd-s3-folder etcd-s3-proxy etcd-s3-region etcd-s3-retention
+        etcd-s3-secret-key etcd-s3-session-token etcd-s3-timeout etcd-snapshot-dir
+        etcd-snapshot-name etcd-snapshot-reconcile-interval etcd-snapshot-retention
+        etcd-snapshot-schedule-cron flannel-backend helm-job-image https-listen-port
+        secrets-encryption-provider service-node-port-range servicelb-namespace
+        system-default-registry write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
+    """,
+    "list": """
+        cluster-cidr cluster-dns disable etcd-arg kube-apiserver-arg
+        kube-cloud-controller-manager-arg kube-controller-manager-arg kube-scheduler-arg
+        service-cidr tls-san
+    """,
+}
+_AGENT_ONLY = {"flag": "disable-apiserver-lb"}
+
+
+def _kinds(*tables: dict[str, str]) -> dict[str, str]:
+    return {name: kind for table in tables for kind, names in table.items() for name in names.split()}
+
+
+SERVER = _kinds(_SHARED, _SERVER_ONLY)
+"""Option of `k3s server` -> flag, value or list."""
+AGENT = _kinds(_SHARED, _AGENT_ONLY)
+"""Option of `k3s agent` -> flag, value or list."""
+
+_OWNERS = {
+    "leave it out: the program makes the tokens and decides who joins whom": """
+        token token-file agent-token agent-token-file server cluster-init cluster-reset
+        cluster-reset-restore-path
+    """,
+    "leave it out: the program keeps K3s' files where it finds them again": """
+        config data-dir private-registry write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
+    """,
+    "leave it out: K3s listens on the node's address and port 6443": """
+        bind-address https-listen-port advertise-address advertise-port
+    """,
+    "leave it out: the cluster keeps its state in etcd": """
+        datastore-endpoint datastore-cafile datastore-certfile datastore-keyfile
+    """,
+    "leave it out: every server runs the whole control plane and workloads": """
+        disable-agent disable-apiserver disable-controller-manager disable-etcd disable-scheduler
+    """,
+    "leave it out: K3s runs as root": "rootless",
+    "set the node's name instead": "node-name with-node-id",
+    "set the node's address instead": "node-ip node-external-ip",
+    "set the node's labels instead": "node-label",
+    "set the node's taints instead": "node-taint",
+    "set the node's interface instead": "flannel-iface",
+    "set network.flannelBackend instead": "flannel-backend",
+    "set network.cni instead": "disable-network-policy",
+    "set network.pods instead": "cluster-cidr",
+    "set network.services instead": "service-cidr",
+    "set api.tlsSans instead": "tls-san",
+    "set k3s.disable instead": "disable",
+    "set k3s.secretsEncryption instead": "secrets-encryption",
+    "set k3s.snapshots instead": "etcd-disable-snapshots",
+    "set registries.embedded instead": "embedded-registry",
+    "set vpn-auth-file instead, which holds no secret in clear": "vpn-auth",
+}
+OWNED = (
+    {name: fix for fix, names in _OWNERS.items() for name in names.split()}
+    | {name: "set k3s.snapshots instead" for name in SERVER if name.startswith("etcd-snapshot-")}
+    | {name: "set k3s.snapshots.s3 instead" for name in SERVER if name.startswith("etcd-s3")}
+)
+"""Option that is not free -> what to do instead."""
+
+_SAME = """
+    cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy
+    egress-selector-mode flannel-external-ip flannel-ipv6-masq secrets-encryption-provider
+    service-node-port-range servicelb-namespace
+"""
+SAME_ON_SERVERS = frozenset(_SAME.split())
+"""Options that K3s wants to be the same on all servers."""

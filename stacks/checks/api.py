@@ -1,0 +1,73 @@
+"""Relations of the address through which the API is reached."""
+
+from ipaddress import ip_address, ip_network
+
+from components.lab import API_PORT, ClusterSettings
+from stacks.checks.found import Findings, each, label
+
+
+def _one_way(cluster: ClusterSettings) -> Findings:
+    api = cluster.api
+    if api.vip is not None and api.external is not None:
+        yield ("api",), "has both vip and external", "keep the one that shall answer for the API"
+    elif api.vip is None and api.external is None and len(cluster.servers) > 1:
+        reason = "has neither vip nor external, which more than one server needs"
+        yield ("api",), reason, "set vip to a free address of the lan, or external to your load balancer"
+
+
+def _companions(cluster: ClusterSettings) -> Findings:
+    api = cluster.api
+    if "by" in api.model_fields_set and api.vip is None:
+        yield ("api", "by"), "has no virtual address to keep", "set vip or leave it out"
+    if "port" in api.model_fields_set and api.external is None and api.port != API_PORT:
+        fix = f"leave it out: without a balancer of your own it is {API_PORT}"
+        yield ("api", "port"), "is the port of an external balancer, and there is none", fix
+    if len(set(api.tls_sans)) < len(api.tls_sans):
+        yield ("api", "tlsSans"), "names something twice", "keep one of each"
+
+
+def _free_vip(cluster: ClusterSettings) -> Findings:
+    if cluster.api.vip is None:
+        return
+    fix = "choose an address that no machine has"
+    for reads in (lambda node: node.address, lambda node: node.second_address):
+        for index, node, address in each(cluster, reads):
+            if address == cluster.api.vip:
+                yield ("api", "vip"), f"is the address of {label(node, index)}", fix
+    bastions = [cluster.ssh.bastion, *(own for *_, own in each(cluster, lambda node: node.ssh.bastion))]
+    if any(bastion and bastion.address == cluster.api.vip for bastion in bastions):
+        yield ("api", "vip"), "is the address of a bastion", fix
+
+
+def _vip_in_lan(cluster: ClusterSettings) -> Findings:
+    if cluster.api.vip is None:
+        return
+    vip, lan = ip_address(cluster.api.vip), ip_network(cluster.lan)
+    if vip not in lan:
+        yield ("api", "vip"), f"is not in the lan {lan}", "choose a free address of the lan, or set lan"
+    elif lan.num_addresses > 2 and vip == lan.network_address:
+        yield ("api", "vip"), f"is the network address of the lan {lan}", "choose a free address of the lan"
+    elif lan.version == 4 and lan.num_addresses > 2 and vip == lan.broadcast_address:
+        yield ("api", "vip"), f"is the broadcast address of the lan {lan}", "choose a free address of the lan"
+
+
+def _servers_in_lan(cluster: ClusterSettings) -> Findings:
+    if cluster.api.vip is None:
+        return
+    lan = ip_network(cluster.lan)
+    for index, _, address in each(cluster, lambda node: node.address if node.role == "server" else None):
+        if ip_address(address) not in lan:
+            fix = "a virtual address moves within one network: set lan, or use an external balancer"
+            yield ("nodes", index, "address"), f"is not in the lan {lan}", fix
+
+
+def _external_is_no_node(cluster: ClusterSettings) -> Findings:
+    if cluster.api.external is None or len(cluster.nodes) == 1:
+        return
+    for index, node, address in each(cluster, lambda node: node.address):
+        if address == cluster.api.external:
+            reason = f"is the address of {label(node, index)}: the API would be gone with that node"
+            yield ("api", "external"), reason, "name a balancer in front of all servers, or set vip"
+
+
+OF_CLUSTER = (_one_way, _companions, _free_vip, _vip_in_lan, _servers_in_lan, _external_is_no_node)

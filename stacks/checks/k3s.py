@@ -1,0 +1,91 @@
+"""Relations of K3s: options, checksums, registries."""
+
+from collections.abc import Mapping
+
+from components.distribution import Options
+from components.k3s_options import AGENT, OWNED, SAME_ON_SERVERS, SERVER
+from components.lab import ClusterSettings, NodeSettings
+from stacks.checks.found import Findings, each
+from stacks.problems import meant
+
+_KINDS = {
+    "flag": ("true or false", "write true or false"),
+    "value": ("one value", "write text, a number, true or false"),
+}
+_COMMON = {name: kind for name, kind in SERVER.items() if AGENT.get(name) == kind}
+
+
+def _options(cluster: ClusterSettings) -> Findings:
+    for key, options, known, other in (
+        ("options", cluster.k3s.options, _COMMON, {"serverOptions": SERVER, "agentOptions": AGENT}),
+        ("serverOptions", cluster.k3s.server_options, SERVER, {"agentOptions": AGENT}),
+        ("agentOptions", cluster.k3s.agent_options, AGENT, {"serverOptions": SERVER}),
+    ):
+        for name, reason, fix in _wrong(options, known, other):
+            yield ("k3s", key, name), reason, fix
+
+
+def _wrong(
+    options: Options, known: Mapping[str, str], others: Mapping[str, Mapping[str, str]]
+) -> list[tuple[str, str, str]]:
+    found = []
+    for name, value in options.items():
+        elsewhere = next((key for key, names in others.items() if name in names), None)
+        if name in OWNED:
+            found.append((name, "is not yours to set", OWNED[name]))
+        elif name not in known and elsewhere:
+            only = "servers" if elsewhere == "serverOptions" else "agents"
+            found.append((name, f"is an option of {only} only", f"move it to k3s.{elsewhere}"))
+        elif name not in known:
+            found.append((name, "is not an option of K3s", meant(name, set(known) - set(OWNED))))
+        elif not _fits(known[name], value):
+            wanted, fix = _KINDS[known[name]]
+            found.append((name, f"takes {wanted}", fix))
+    return found
+
+
+def _fits(kind: str, value: object) -> bool:
+    return kind == "list" or (isinstance(value, bool) if kind == "flag" else not isinstance(value, tuple))
+
+
+def _own_options(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    known, others = (SERVER, {"agentOptions": AGENT}) if node.role == "server" else (AGENT, {"serverOptions": SERVER})
+    for name, reason, fix in _wrong(node.options, known, others):
+        yield ("options", name), reason, fix
+    for name in sorted(SAME_ON_SERVERS & set(node.options)):
+        if node.role == "server":
+            yield ("options", name), "must be the same on every server", "move it to k3s.serverOptions"
+
+
+def _pinned_mirror(cluster: ClusterSettings) -> Findings:
+    mirror = cluster.k3s.mirror
+    if mirror is None or not mirror.startswith("http://"):
+        return
+    declared = [arch for *_, arch in each(cluster, lambda node: node.arch or "any")]
+    wanted = ("amd64", "arm64", "arm") if "any" in declared else tuple(dict.fromkeys(declared))
+    missing = [name for name in (*wanted, "installer") if getattr(cluster.k3s.pins, name) is None]
+    if missing:
+        reason = f"is http, and these pins are missing: {', '.join(missing)}"
+        fix = "add them to k3s.pins, or use https"
+        if "any" in declared:
+            fix += "; a node without arch can be any"
+        yield ("k3s", "mirror"), reason, fix
+
+
+def _disabled(cluster: ClusterSettings) -> Findings:
+    if len(set(cluster.k3s.disable)) < len(cluster.k3s.disable):
+        yield ("k3s", "disable"), "names a component twice", "keep one of each"
+
+
+def _mirrors(cluster: ClusterSettings) -> Findings:
+    registries = cluster.registries
+    if registries.embedded and not registries.mirrors:
+        reason = "is true, and no registry is listed for it"
+        yield ("registries", "embedded"), reason, 'list what nodes share, such as mirrors: {"*": {}}'
+    for name, mirror in registries.mirrors.items():
+        if not mirror.endpoints and not registries.embedded:
+            yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded"
+
+
+OF_CLUSTER = (_options, _pinned_mirror, _disabled, _mirrors)
+OF_NODE = (_own_options,)

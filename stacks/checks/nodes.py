@@ -1,0 +1,68 @@
+"""Relations between nodes: how many, all different, and how many may be away at once."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from components.lab import ClusterSettings, NodeSettings
+from stacks.checks.found import Findings, each, label
+
+
+def _servers(cluster: ClusterSettings) -> Findings:
+    if not cluster.nodes:
+        yield ("nodes",), "names no machine", "add at least one node with role server"
+        return
+    count = len(cluster.servers)
+    if not count:
+        yield ("nodes",), "has no server", "give one node, or three, the role server"
+    elif count % 2 == 0:
+        reason = f"has {count} servers, which survive no more failures than {count - 1}"
+        yield ("nodes",), reason, f"use {count - 1} or {count + 1} servers"
+
+
+def _different(key: str, read: Callable[[NodeSettings], str | None], fix: str) -> Callable[[ClusterSettings], Findings]:
+    def check(cluster: ClusterSettings) -> Findings:
+        first: dict[str, str] = {}
+        for index, node, value in each(cluster, read):
+            if value in first:
+                yield ("nodes", index, key), f"is also that of {first[value]}", fix
+            else:
+                first[value] = f"nodes[{index}]" if key == "name" else label(node, index)
+
+    return check
+
+
+def _addresses(cluster: ClusterSettings) -> Findings:
+    first: dict[str, str] = {}
+    for key, read in (("address", lambda node: node.address), ("secondAddress", lambda node: node.second_address)):
+        for index, node, value in each(cluster, read):
+            if value in first:
+                yield ("nodes", index, key), f"is also that of {first[value]}", "give every node its own address"
+            first.setdefault(value, label(node, index))
+
+
+def _lanes(cluster: ClusterSettings) -> Findings:
+    agents = len(cluster.agents)
+    if "max_unavailable" in cluster.model_fields_set and cluster.max_unavailable > max(agents, 1):
+        reason = "is more than there are agents" if agents else "has no agents to apply to"
+        yield ("maxUnavailable",), reason, f"use at most {agents}" if agents else "leave it out"
+
+
+def _taints(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    parts = [(taint.partition("=")[0].partition(":")[0], taint.rpartition(":")[2]) for taint in node.taints]
+    for (key, effect), count in Counter(parts).items():
+        if count > 1:
+            yield ("taints",), f"has {key} with effect {effect} {count} times", "keep one of them"
+
+
+OF_CLUSTER = (
+    _servers,
+    _different("name", lambda node: node.name, "give every node its own name"),
+    _addresses,
+    _different(
+        "hostKey",
+        lambda node: node.host_key,
+        "read it from the machine itself; if machines were cloned, make new host keys on them",
+    ),
+    _lanes,
+)
+OF_NODE = (_taints,)

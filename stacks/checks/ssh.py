@@ -1,0 +1,64 @@
+"""Relations of how machines are reached."""
+
+from components.lab import BastionSettings, ClusterSettings, NodeSettings
+from stacks.checks.found import Findings, each, label
+
+_KEY_FIX = "set privateKey: {secret: NAME}, or agent: true"
+
+
+def _one_login(cluster: ClusterSettings) -> Findings:
+    if cluster.ssh.private_key is not None and cluster.ssh.agent:
+        yield ("ssh",), "has both privateKey and agent", "keep one of them"
+        return
+    merged = each(cluster, lambda node: (cluster.ssh_of(node).private_key, cluster.ssh_of(node).agent))
+    if any(key is None and not agent for *_, (key, agent) in merged):
+        yield ("ssh",), "has neither privateKey nor agent", _KEY_FIX
+
+
+def _root(cluster: ClusterSettings) -> Findings:
+    ssh = cluster.ssh
+    if "sudo" in ssh.model_fields_set:
+        yield from _sudo(ssh.user, ssh.sudo, ("ssh", "sudo"))
+
+
+def _sudo(user: str, sudo: bool, loc: tuple[str, ...]) -> Findings:
+    if user == "root" and sudo:
+        yield loc, "is true although the user is root", "leave it out"
+    if user != "root" and not sudo:
+        yield loc, f"is false although the user is {user}: K3s is installed as root", "leave it out, or log in as root"
+
+
+def _own_login(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    if node.ssh.private_key is not None and node.ssh.agent:
+        yield ("ssh",), "has both privateKey and agent", "keep one of them"
+    merged = cluster.ssh_of(node)
+    if {"sudo", "user"} & node.ssh.model_fields_set:
+        yield from _sudo(merged.user, merged.sudo, ("ssh", "sudo"))
+
+
+def _through_itself(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    bastion = cluster.ssh_of(node).bastion
+    if bastion is not None and bastion.address == node.address:
+        fix = "set bastion: null in its ssh" if node.ssh.bastion is None else "leave it out"
+        yield ("ssh", "bastion"), "is this machine itself", fix
+
+
+def _common_bastion(cluster: ClusterSettings) -> Findings:
+    yield from _bastion_key(cluster, cluster.ssh.bastion)
+
+
+def _own_bastion(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    yield from _bastion_key(cluster, node.ssh.bastion)
+
+
+def _bastion_key(cluster: ClusterSettings, bastion: BastionSettings | None) -> Findings:
+    if bastion is None:
+        return
+    for index, node, (address, key) in each(cluster, lambda node: (node.address, node.host_key)):
+        if address == bastion.address and key != bastion.host_key:
+            reason = f"differs from that of {label(node, index)}, which has this address"
+            yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both places"
+
+
+OF_CLUSTER = (_one_login, _root, _common_bastion)
+OF_NODE = (_own_login, _through_itself, _own_bastion)

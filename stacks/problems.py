@@ -1,0 +1,176 @@
+"""What is wrong with a configuration, in our own words: where, why, and what to do."""
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+import pulumi
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from components.model import Model, SecretRef
+
+NAMESPACE = "homelab"
+Loc = tuple[str | int, ...]
+"""Where something is, from the top-level key down: `("cluster", "nodes", 1, "hostKey")`."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: its path in the stack file, the reason, and the fix."""
+
+    path: str
+    reason: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}; {self.fix}"
+
+
+class SettingsError(pulumi.RunError):
+    """The configuration is not usable; `problems` are all of its mistakes, and the text is their list."""
+
+    def __init__(self, problems: Collection[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def path(loc: Loc, raw: Any) -> str:
+    """Return the path as it is written in the file, with the name of the node it leads to."""
+    text, name = f"{NAMESPACE}:{loc[0]}", ""
+    for step, key in enumerate(loc[1:], start=1):
+        plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)
+        text += f".{key}" if plain else f"[{json.dumps(key, default=str)}]"
+        if loc[step - 1] == "nodes" and isinstance(key, int):
+            name = _name(raw, loc[: step + 1])
+    return f"{text} ({name})" if name else text
+
+
+def at(raw: Any, loc: Loc) -> Any:
+    """Return what the file says at `loc`, None where it says nothing."""
+    for key in loc:
+        try:
+            raw = raw[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return raw
+
+
+def _name(raw: Any, loc: Loc) -> str:
+    name = at(raw, (*loc, "name"))
+    return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) else ""
+
+
+def nearest(word: Any, known: Collection[str]) -> str | None:
+    """Return the known word that was most likely meant."""
+    lower = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(str(word).lower().replace("_", ""), lower, n=1, cutoff=0.7)
+    return lower[found[0]] if found else None
+
+
+def meant(word: Any, known: Collection[str]) -> str:
+    """Return the fix for a word that is not known: the nearest one, or all there are."""
+    near = nearest(word, known)
+    if near:
+        return f"did you mean {near}?"
+    return f"use one of: {', '.join(sorted(known))}" if known else "take it out"
+
+
+def explain(error: ValidationError, model: type[Model], raw: Any, top: Loc) -> Iterator[Problem]:
+    """Translate everything that pydantic found in `raw`, the value at `top`, for `model`."""
+    for detail in error.errors(include_url=False, include_input=False):
+        loc = tuple(key for key in detail["loc"] if key != "[key]")
+        if detail["type"] != "default_factory_not_called":
+            reason, fix = _words(detail, _field(model, loc), at(raw, (*top, *loc)))
+            yield Problem(path((*top, *loc), raw), reason, fix)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """What the models say about a place: its meaning, its type, and the keys around it."""
+
+    meaning: str
+    kind: Any
+    siblings: Collection[str]
+
+
+def _field(model: Any, loc: Loc) -> _Field:
+    """Follow `loc` through the models."""
+    meaning, siblings, kind = "", (), model
+    for key in loc:
+        kind = next((arg for arg in (kind, *get_args(kind)) if is_model(arg)), kind)
+        if is_model(kind):
+            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+            siblings = tuple(fields)
+            if key not in fields:
+                return _Field("", None, siblings)
+            meaning, kind = fields[str(key)].description or "", fields[str(key)].annotation
+        else:
+            kind = next((arg for arg in reversed(get_args(kind)) if arg is not Ellipsis), None)
+    return _Field(meaning, kind, siblings)
+
+
+def is_model(kind: Any) -> bool:
+    """Whether a type is one of our models."""
+    return isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, Model)
+
+
+def _words(detail: ErrorDetails, field: _Field, given: Any) -> tuple[str, str]:
+    context, kind = detail.get("ctx", {}), detail["type"]
+    words = ("is not usable", f"write {_lower(field.meaning)}")
+    if kind == "homelab":
+        words = (context["reason"], context["fix"])
+    elif kind == "extra_forbidden":
+        words = ("is not a known key", meant(detail["loc"][-1], field.siblings))
+    elif kind == "invalid_key":
+        words = ("is not a key", "put it in quotes")
+    elif kind == "missing":
+        words = ("is missing", f"add it: {_lower(field.meaning)}")
+    elif kind == "literal_error":
+        choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
+        words = ("is not one of the choices", f"use one of: {choices}")
+    elif kind == "model_type" and SecretRef in (field.kind, *get_args(field.kind)):
+        fix = "write {secret: NAME}, and set it with `pulumi config set --secret NAME`"
+        words = ("must name a secret, not hold it", fix)
+    elif kind in _BOUNDS:
+        reason, bound, beyond = _BOUNDS[kind]
+        words = (reason, f"use {context[bound]} or {beyond}")
+    elif kind in _TYPES:
+        words = _wrong_type(kind, field, given)
+    return words
+
+
+def _wrong_type(kind: str, field: _Field, given: Any) -> tuple[str, str]:
+    wanted, fix = _TYPES[kind]
+    if kind == "string_type" and isinstance(given, list | dict | None):
+        fix = f"write {_lower(field.meaning)}" if field.meaning else "write one text"
+    return f"must be {wanted}, not {_found(given)}", fix
+
+
+_BOUNDS = {
+    "greater_than_equal": ("is too small", "ge", "more"),
+    "less_than_equal": ("is too large", "le", "less"),
+}
+_TYPES = {
+    "string_type": ("text", "put it in quotes"),
+    "int_type": ("a whole number", "write it in digits, without quotes"),
+    "bool_type": ("true or false", "write true or false, without quotes"),
+    "tuple_type": ("a list", "write it as [one, two] or as lines that begin with -"),
+    "dict_type": ("a mapping", "write it as key: value"),
+    "model_type": ("a mapping", "write it as key: value"),
+}
+
+
+def _found(given: Any) -> str:
+    if isinstance(given, bool):
+        return "true or false"
+    names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+    return names.get(type(given), "empty" if given is None else "this")
+
+
+def _lower(text: str) -> str:
+    first = text.split(". ", maxsplit=1)[0].rstrip(".")
+    return first if first[:2].isupper() else first[:1].lower() + first[1:]

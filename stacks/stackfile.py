@@ -1,0 +1,69 @@
+"""A `Pulumi.<stack>.yaml`, read without Pulumi."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from stacks.problems import NAMESPACE, Loc, Problem, SettingsError
+
+
+def read(file: Path) -> tuple[dict[str, Any], set[str]]:
+    """Return our namespace's keys without prefix, and the names of the stack's secrets. Raises `SettingsError`."""
+    config = _document(file).get("config") or {}
+    if not isinstance(config, Mapping):
+        raise SettingsError([Problem("config", "must be a mapping", f"write {NAMESPACE}:cluster: under it")])
+    ours = {}
+    for key, value in config.items():
+        namespace, colon, name = str(key).partition(":")
+        if not colon:
+            raise SettingsError([Problem(str(key), "has no namespace", f"write {NAMESPACE}:{key}")])
+        if namespace == NAMESPACE:
+            ours[name] = value
+    secrets = {name for name, value in ours.items() if _is_ciphertext(value)}
+    return {name: value for name, value in ours.items() if name not in secrets}, secrets
+
+
+def stack_of(file: Path) -> str:
+    """Return the stack's name, which is in the name of its file."""
+    return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+
+
+def ciphertexts(value: Any, loc: Loc) -> Iterator[Loc]:
+    """Yield where a secret stands inside a value."""
+    if _is_ciphertext(value):
+        yield loc
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from ciphertexts(inner, (*loc, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from ciphertexts(inner, (*loc, index))
+
+
+def _is_ciphertext(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"secure"}
+
+
+def _document(file: Path) -> dict[str, Any]:
+    try:
+        document = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError([Problem(str(file), "cannot be read", "give the path of a Pulumi.<stack>.yaml")]) from None
+    except YAMLError as error:
+        raise SettingsError([_broken(file, error)]) from None
+    if not isinstance(document, dict):
+        raise SettingsError([Problem(file.name, "is not a stack file", "begin it with config:")])
+    return document
+
+
+def _broken(file: Path, error: YAMLError) -> Problem:
+    """Say where the YAML breaks, without the text that stands there."""
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    place = f"{file.name}:{mark.line + 1}" if mark else file.name
+    if isinstance(error, DuplicateKeyError):
+        return Problem(place, "repeats a key of the same mapping", "keep one of them")
+    return Problem(place, "is not valid YAML", "mend this line or the one before: indentation, quotes, colons")
