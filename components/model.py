@@ -13,7 +13,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
 from components.fields import SecretName
 
@@ -38,13 +37,19 @@ class _Unknown:
 UNKNOWN: Any = _Unknown()
 
 
+def camel(name: str) -> str:
+    """Return a field's name as the stack file writes it: `host_key` is `hostKey`."""
+    first, *rest = name.split("_")
+    return first + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
 class Model(BaseModel):
     """Settings: snake_case in Python, camelCase in the stack file."""
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        alias_generator=to_camel,
+        alias_generator=camel,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
@@ -55,7 +60,7 @@ class Model(BaseModel):
         if not info.context:
             return raw
         given = raw if isinstance(raw, Mapping) else {}
-        fields = {to_camel(name): field for name, field in cls.model_fields.items()}
+        fields = {camel(name): field for name, field in cls.model_fields.items()}
         missing = {key: UNKNOWN for key, field in fields.items() if field.is_required() or given is not raw}
         return missing | {key: value for key, value in given.items() if key in fields}
 
