@@ -118,8 +118,9 @@ class NodeSettings(Model):
 
 
 def _around_first_server(given: dict[str, Any]) -> Any:
+    nodes = () if given["nodes"] is UNKNOWN else given["nodes"]
     try:
-        return default_lan(next(node.address for node in given["nodes"] if node.role == "server"))
+        return default_lan(next(node.address for node in nodes if node.role == "server"))
     except (NotKnownError, StopIteration):
         return UNKNOWN  # why is reported where the servers are
 

@@ -1,7 +1,7 @@
 """The base of every settings model: frozen, unknown keys refused, values never echoed in errors."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pydantic import (
@@ -21,20 +21,11 @@ LENIENT = {"lenient": True}
 
 
 class NotKnownError(Exception):
-    """Something was read that the configuration does not say correctly."""
+    """A field was read that the configuration does not say correctly."""
 
 
-class _Unknown:
-    """Stands where a value is wrong: whoever reads it learns so by `NotKnownError`."""
-
-    def _refuse(self, *_: object) -> NoReturn:
-        raise NotKnownError
-
-    __getattr__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __contains__ = _refuse
-    __str__ = __repr__ = __format__ = __lt__ = __gt__ = __le__ = __ge__ = __getitem__ = _refuse
-
-
-UNKNOWN: Any = _Unknown()
+UNKNOWN: Any = object()
+"""Stands where a value is wrong: whoever reads such a field learns so by `NotKnownError`."""
 
 
 def camel(name: str) -> str:
@@ -53,6 +44,14 @@ class Model(BaseModel):
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
+
+    if not TYPE_CHECKING:  # a type checker would take any attribute for granted
+
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            if value is UNKNOWN:
+                raise NotKnownError(name)
+            return value
 
     @model_validator(mode="before")
     @classmethod

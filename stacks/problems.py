@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 import pulumi
@@ -101,7 +102,7 @@ def _field(model: Any, loc: Loc) -> _Field:
     """Follow `loc` through the models."""
     meaning, siblings, kind = "", (), model
     for key in loc:
-        kind = next((arg for arg in (kind, *get_args(kind)) if is_model(arg)), kind)
+        kind = plain(kind)
         if is_model(kind):
             fields = {field.alias or name: field for name, field in kind.model_fields.items()}
             siblings = tuple(fields)
@@ -111,6 +112,13 @@ def _field(model: Any, loc: Loc) -> _Field:
         else:
             kind = next((arg for arg in reversed(get_args(kind)) if arg is not Ellipsis), None)
     return _Field(meaning, kind, siblings)
+
+
+def plain(kind: Any) -> Any:
+    """Return a type without its `| None`."""
+    if get_origin(kind) is not UnionType:
+        return kind
+    return next(arg for arg in get_args(kind) if arg is not NoneType)
 
 
 def is_model(kind: Any) -> bool:
@@ -132,7 +140,7 @@ def _words(detail: ErrorDetails, field: _Field, given: Any) -> tuple[str, str]:
     elif kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         words = ("is not one of the choices", f"use one of: {choices}")
-    elif kind == "model_type" and SecretRef in (field.kind, *get_args(field.kind)):
+    elif kind == "model_type" and plain(field.kind) is SecretRef:
         fix = "write {secret: NAME}, and set it with `pulumi config set --secret NAME`"
         words = ("must name a secret, not hold it", fix)
     elif kind in _BOUNDS:

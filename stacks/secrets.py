@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from components.lab import ClusterSettings
-from components.model import UNKNOWN, Model, SecretRef
+from components.model import UNKNOWN, Model, SecretRef, camel
 from stacks.problems import NAMESPACE, Loc, Problem, meant, nearest, path
 
 KEYS = ("cluster",)
@@ -54,11 +54,11 @@ def _references(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
     if value is UNKNOWN:
         return
     if isinstance(value, SecretRef):
-        if value.secret is not UNKNOWN:
-            yield loc, value.secret
+        if (name := value.__dict__["secret"]) is not UNKNOWN:
+            yield loc, name
     elif isinstance(value, Model):
-        for name, field in type(value).model_fields.items():
-            yield from _references(getattr(value, name), (*loc, field.alias or name))
+        for field, inner in value.__dict__.items():
+            yield from _references(inner, (*loc, camel(field)))
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _references(inner, (*loc, key))

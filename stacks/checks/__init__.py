@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from components.lab import ClusterSettings
 from components.model import NotKnownError
 from stacks.checks import api, k3s, network, nodes, ssh
-from stacks.checks.found import Found, T
+from stacks.checks.found import Found, T, each
 
 _OF_CLUSTER = (*nodes.OF_CLUSTER, *api.OF_CLUSTER, *ssh.OF_CLUSTER, *network.OF_CLUSTER, *k3s.OF_CLUSTER)
 _OF_NODE = (*nodes.OF_NODE, *ssh.OF_NODE, *network.OF_NODE, *k3s.OF_NODE)
@@ -15,8 +15,8 @@ def relations(cluster: ClusterSettings) -> Iterator[Found]:
     """Yield every broken relation; one that needs a wrong field is passed over."""
     for check in _OF_CLUSTER:
         yield from _known(check(cluster))
-    for check_node in _OF_NODE:
-        for index, node in _known(enumerate(cluster.nodes)):
+    for index, node, _ in _known(each(cluster, lambda _: True)):
+        for check_node in _OF_NODE:
             for loc, reason, fix in _known(check_node(cluster, node)):
                 yield ("nodes", index, *loc), reason, fix
 
