@@ -15,6 +15,7 @@ VERSION = f"v1.35.0-rc1.0.20251218152248-{COMMIT}"
 DIGEST = "h1:vdbL+Hu+EPkl1m95oaNFzO9y6LSxpZPlU61+RDaJY7s="
 SHIM = "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
 SERVER_TAGS = "ctrd netcgo osusergo providerless urfave_cli_no_docs sqlite_omit_load_extension"
+FRONT_TAGS = "urfave_cli_no_docs"
 # runc and the CNI plugins are not packed: the machines have them from Debian, on PATH, where K3s looks too.
 LINKS = (
     *("containerd", "crictl", "ctr", "kubectl"),
@@ -28,49 +29,50 @@ def k3s(label: str, report: Report) -> Path:
 
     Another label costs no more than linking anew, since Go keeps what it compiled.
     """
-    return obtain(recipe(label), report)
+    return obtain(program(label, report), report)
 
 
-def recipe(label: str) -> Recipe:
+def source() -> Recipe:
+    """K3s' source where it stays, so that Go knows what it has compiled, with the manifests in their place."""
+
+    def make(folder: Path) -> None:
+        go.release()
+        upstream = go.module(MODULE, VERSION, DIGEST)
+        shutil.copytree(upstream, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        for place in (folder, *(found for found in folder.rglob("*") if found.is_dir())):
+            place.chmod(0o755)
+        shutil.copytree(folder / "manifests", folder / "pkg/deploy/embed", dirs_exist_ok=True)
+
+    return Recipe("k3s-source", VERSION, (DIGEST,), "fetching its Go module", make)
+
+
+def program(label: str, report: Report) -> Recipe:
     """How K3s is made under a label."""
-    takes = "built from its Go module: 6 to 8 minutes on two cores, 1 when only the label is new"
-    ingredients = (VERSION, DIGEST, SERVER_TAGS, *LINKS, Path(__file__).read_bytes())
-    return Recipe("k3s", label, ingredients, takes, lambda folder: _make(folder, label))
+    takes = "building from its Go module: 6 to 8 minutes on two cores, 1 when only the label is new"
+    ingredients = (DIGEST, SERVER_TAGS, FRONT_TAGS, SHIM, *LINKS)
+    return Recipe("k3s", label, ingredients, takes, lambda folder: _make(folder, obtain(source(), report), label))
 
 
-def _make(folder: Path, label: str) -> None:
+def _make(folder: Path, origin: Path, label: str) -> None:
     go.compiler()
-    golang = go.release()
-    source = go.module(MODULE, VERSION, DIGEST)
+    variables = _variables(label, go.release())
     work = folder / "work"
     work.mkdir()
-    variables = _variables(label, golang)
-    manifests = _within(source / "manifests", source / "pkg/deploy/embed")
-    go.build(
-        "./cmd/server",
-        work / "k3s",
-        folder=source,
-        variables=variables,
-        tags=SERVER_TAGS,
-        overlay=manifests,
-        cgo=True,
-    )
-    go.build(SHIM, work / "containerd-shim-runc-v2", folder=source, cgo=True)
-    shutil.copyfile(source / "contrib/util/check-config.sh", work / "check-config")
+    go.build("./cmd/server", work / "k3s", folder=origin, variables=variables, tags=SERVER_TAGS, cgo=True)
+    go.build(SHIM, work / "containerd-shim-runc-v2", folder=origin, cgo=True)
+    shutil.copyfile(origin / "contrib/util/check-config.sh", work / "check-config")
     data = _pack(work)
-    embedded = {source / "pkg/data/embed" / data.name: data}
-    front = {name: value for name, value in variables.items() if name.startswith(MODULE)}
     go.build(
         "./cmd/k3s",
         folder / "k3s",
-        folder=source,
-        variables=front,
-        tags="urfave_cli_no_docs",
-        overlay=embedded,
+        folder=origin,
+        variables={name: value for name, value in variables.items() if name.startswith(MODULE)},
+        tags=FRONT_TAGS,
+        overlay={origin / "pkg/data/embed" / data.name: data},
         cgo=False,
     )
     for name in ("install.sh", "install.sh.sha256sum"):
-        shutil.copyfile(source / name, folder / name)
+        shutil.copyfile(origin / name, folder / name)
     shutil.rmtree(work)
 
 
@@ -83,11 +85,6 @@ def _variables(label: str, golang: str) -> dict[str, str]:
         "k8s.io/component-base/version.gitVersion": label,
         "k8s.io/client-go/pkg/version.gitVersion": label,
     }
-
-
-def _within(source: Path, place: Path) -> dict[Path, Path]:
-    files = (file for file in source.rglob("*") if file.is_file())
-    return {place / file.relative_to(source): file for file in files}
 
 
 def _pack(work: Path) -> Path:

@@ -37,7 +37,7 @@ def released_pulumi(version: str, archives: str = ARCHIVES, releases: str = RELE
                 tar.extract(member, folder, filter="data")
         archive.unlink()
 
-    return Recipe("pulumi", version, (name,), "downloaded, 100 MB", make)
+    return Recipe("pulumi", version, (name,), "downloading, 100 MB", make)
 
 
 def built_pulumi() -> Recipe:
@@ -48,7 +48,7 @@ def built_pulumi() -> Recipe:
         go.release()
         go.build(CLI, folder / "pulumi", folder=source, variables={CLI_VERSION: f"v{PULUMI}"})
 
-    takes = "built from its Go module: 4 minutes on two cores"
+    takes = "building from its Go module: 4 minutes on two cores"
     return Recipe("pulumi-built", PULUMI, _sources(source), takes, make)
 
 
@@ -72,25 +72,25 @@ def built_provider() -> Recipe:
         )
         schema.unlink()
 
-    takes = "built from its Go module: 7 minutes on two cores"
+    takes = "building from its Go module: 7 minutes on two cores"
     return Recipe("pulumi-resource-kubernetes", PROVIDER, _sources(source), takes, make)
 
 
 def coredns() -> Recipe:
     """CoreDNS, a static program."""
     return _static(
-        "coredns", COREDNS, SOURCES / "coredns", "built from its Go module: 2 minutes on two cores"
+        "coredns", COREDNS, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores"
     )
 
 
 def pause() -> Recipe:
     """The program that sleeps, or with `exit` ends at once: static."""
-    return _static("pause", OWN, SOURCES / "pause", "built in seconds")
+    return _static("pause", OWN, SOURCES / "pause", "building, seconds")
 
 
 def web() -> Recipe:
     """The small web application: static."""
-    return _static("web", OWN, WEB, "built in seconds")
+    return _static("web", OWN, WEB, "building, seconds")
 
 
 def _static(name: str, version: str, source: Path, takes: str) -> Recipe:

@@ -1,0 +1,80 @@
+"""The webhook's certificate and the authority that signs it, made once for a rehearsal."""
+
+import datetime
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+LIFE = datetime.timedelta(days=3650)
+SKEW = datetime.timedelta(days=1)  # the machines' clocks need not agree
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files: the authority's certificate, the server's, and the server's key (0600)."""
+
+    authority: Path
+    server: Path
+    key: Path
+
+
+def ensure(state: Path, address: str) -> Certificates:
+    """Those in `state` when they are for `address`, else new ones."""
+    files = Certificates(state / "ca.pem", state / "server.pem", state / "server.key")
+    if not _are_for(files, address):
+        _make(files, address)
+    return files
+
+
+def _are_for(files: Certificates, address: str) -> bool:
+    if not (files.authority.exists() and files.key.exists() and files.server.exists()):
+        return False
+    certificate = x509.load_pem_x509_certificate(files.server.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return ipaddress.ip_address(address) in names.get_values_for_type(x509.IPAddress)
+
+
+def _make(files: Certificates, address: str) -> None:
+    files.key.parent.mkdir(parents=True, exist_ok=True)
+    signer, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issuer = _name("rehearsal authority")
+    authority = (
+        _builder(issuer, issuer, signer.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(signer, hashes.SHA256())
+    )
+    server = (
+        _builder(_name("rehearsal"), issuer, key.public_key())
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(signer, hashes.SHA256())
+    )
+    files.key.unlink(missing_ok=True)
+    files.key.touch(mode=0o600)
+    files.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    files.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    files.server.write_bytes(server.public_bytes(serialization.Encoding.PEM))
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - SKEW)
+        .not_valid_after(now + LIFE)
+    )
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])

@@ -1,0 +1,178 @@
+"""The rehearsal's own services: a mirror of artefacts over HTTP, and the webhook for images over HTTPS.
+
+Run as `python -m rehearsal.server --root MIRROR --address IP --state FOLDER`; it ends well on SIGTERM.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import threading
+import time
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from rehearsal import certificates, webhook
+
+LARGEST_REVIEW = 8 << 20  # bytes
+IDLE = 30  # seconds a client may say nothing
+HTTP_PORT = 8080
+WEBHOOK_PORT = 8443
+
+
+class Service(ThreadingHTTPServer):
+    """An HTTP server on one address, IPv4 or IPv6, that notes each request in a file."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, port: int, handler: type["Handler"], state: Path, log: str) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.state = state
+        self._log = (state / log).open("a", buffering=1)
+        super().__init__((address, port), handler)
+
+    def note(self, line: str) -> None:
+        """Write one line, with the time, to the access log."""
+        self._log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
+
+    def server_close(self) -> None:
+        """Stop listening and close the log."""
+        super().server_close()
+        self._log.close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """What both services have in common."""
+
+    server: Service
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as the base class names it
+        """Note it in the service's log, with the client's address."""
+        self.server.note(f"{self.client_address[0]} {format % args}")
+
+    def reply(self, kind: str, content: bytes) -> None:
+        """Answer with `content`."""
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+class Mirror(Handler):
+    """Serves the files below a folder, and nothing else."""
+
+    def __init__(self, *args: object, root: Path) -> None:
+        self.root = root.resolve()
+        super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
+
+    def do_GET(self) -> None:
+        """Send a file."""
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        """Say whether a file is there, and its size."""
+        self._answer(body=False)
+
+    def _answer(self, *, body: bool) -> None:
+        path = (self.root / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
+        if not path.is_relative_to(self.root) or not path.is_file():
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        with path.open("rb") as content:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Content-Length", str(os.fstat(content.fileno()).st_size))
+            self.end_headers()
+            if body:
+                shutil.copyfileobj(content, self.wfile, 1 << 20)
+
+
+class Images(Handler):
+    """Answers AdmissionReviews of pods; which images are real is read anew each time."""
+
+    def do_POST(self) -> None:
+        """Answer one AdmissionReview."""
+        size = int(self.headers.get("Content-Length", 0))
+        if not 0 < size <= LARGEST_REVIEW:
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return
+        try:
+            review = json.loads(self.rfile.read(size))
+            answer = webhook.answer(review, real_images(self.server.state))
+        except (KeyError, TypeError, ValueError) as error:
+            self.send_error(HTTPStatus.BAD_REQUEST, f"not an AdmissionReview of a pod: {error!r}")
+            return
+        self.reply("application/json", json.dumps(answer).encode())
+
+
+def real_images(state: Path) -> list[str]:
+    """The images that can be had, one a line in `images.txt`."""
+    listed = state / "images.txt"
+    return listed.read_text().split() if listed.exists() else []
+
+
+def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
+    """Write what the daemon needs into `state`; returns the manifest that the servers must apply."""
+    state.mkdir(parents=True, exist_ok=True)
+    (state / "images.txt").write_text("".join(f"{image}\n" for image in images))
+    authority = certificates.ensure(state, address).authority.read_text()
+    host = f"[{address}]" if ":" in address else address
+    return webhook.configuration(f"https://{host}:{port}/pods", authority)
+
+
+def mirror(root: Path, address: str, port: int, state: Path) -> Service:
+    """The mirror of artefacts, listening; `port` 0 takes a free one."""
+    return Service(address, port, partial(Mirror, root=root), state, "access.log")  # type: ignore[arg-type]
+
+
+def images(address: str, port: int, state: Path) -> Service:
+    """The webhook, listening."""
+    files = certificates.ensure(state, address)
+    service = Service(address, port, Images, state, "webhook.log")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.server, files.key)
+    # the handshake happens in each client's own thread, so that a silent one holds up nobody
+    service.socket = context.wrap_socket(service.socket, server_side=True, do_handshake_on_connect=False)
+    return service
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    options = _options()
+    options.state.mkdir(parents=True, exist_ok=True)
+    services = (
+        mirror(options.root, options.address, options.http_port, options.state),
+        images(options.address, options.webhook_port, options.state),
+    )
+    ended = threading.Event()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: ended.set())
+    for service in services:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+    ended.wait()
+    for service in services:
+        service.shutdown()
+        service.server_close()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Serves artefacts and stand-ins for images to a rehearsal.")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the mirror")
+    parser.add_argument("--address", required=True, help="IP address to listen on")
+    parser.add_argument("--state", type=Path, required=True, help="folder of certificates, images.txt, logs")
+    parser.add_argument("--http-port", type=int, default=HTTP_PORT)
+    parser.add_argument("--webhook-port", type=int, default=WEBHOOK_PORT)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
