@@ -6,9 +6,15 @@ from urllib.parse import urlsplit
 
 from components.wrong import wrong
 
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*"
-)
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
+
+_SPECIAL = {
+    "is_loopback": "a loopback",
+    "is_multicast": "a multicast",
+    "is_unspecified": "the unspecified",
+    "is_link_local": "a link-local",
+    "is_reserved": "a reserved",
+}
 
 
 def machine(value: str) -> str:
@@ -16,15 +22,12 @@ def machine(value: str) -> str:
     try:
         address = ip_address(value)
     except ValueError:
-        raise wrong(
-            "is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length"
-        ) from None
+        raise wrong("is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length") from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
         raise wrong("is not a plain IPv6 address", "write it without zone, and IPv4 addresses as such")
-    for flag in ("loopback", "multicast", "unspecified", "link_local", "reserved"):
-        if getattr(address, f"is_{flag}"):
-            reason = f"is a {flag.replace('_', '-')} address"
-            raise wrong(reason, "use the address by which the other machines reach it")
+    for flag, name in _SPECIAL.items():
+        if getattr(address, flag):
+            raise wrong(f"is {name} address", "use the address by which the other machines reach it")
     return str(address)
 
 
@@ -59,9 +62,7 @@ def host_port(value: str) -> str:
     """Return a host with an optional port, as in `s3.lan:9000` or `[fd00::1]:9000`."""
     found = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
     if not found or not 1 <= int(found["port"] or 1) <= 65535:
-        raise wrong(
-            "is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000"
-        )
+        raise wrong("is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000")
     host(found["v6"] or found["name"])
     return value
 

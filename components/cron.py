@@ -19,7 +19,7 @@ def schedule(value: str) -> str:
     """Return the schedule with single spaces between its five fields."""
     entries = value.split()
     if len(entries) != len(_FIELDS):
-        reason = f"has {len(entries)} fields where a cron schedule has 5"
+        reason = "does not have the 5 fields of a cron schedule"
         raise wrong(reason, 'write minute, hour, day, month and weekday, such as "0 */12 * * *"')
     for entry, (name, low, high, names) in zip(entries, _FIELDS, strict=True):
         if not all(_valid(part.lower(), low, high, names) for part in entry.split(",")):
@@ -35,9 +35,5 @@ def _valid(part: str, low: int, high: int, names: list[str]) -> bool:
     if not found:
         return False
     first, last, step = found.groups()
-    bounds = [
-        low + names.index(at) if at in names else int(at) if at.isdecimal() else -1
-        for at in (first, last)
-        if at
-    ]
+    bounds = [low + names.index(at) if at in names else int(at) if at.isdecimal() else -1 for at in (first, last) if at]
     return all(low <= at <= high for at in bounds) and bounds == sorted(bounds) and int(step or 1) <= high

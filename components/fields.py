@@ -29,9 +29,7 @@ class Kind:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self, core_schema.str_schema(strict=True))
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return handler(schema) | ({"pattern": f"^{self.pattern}$"} if self.pattern else {})
 
 
@@ -164,9 +162,7 @@ def _option(value: Any) -> Any:
     entries = tuple(value) if isinstance(value, list | tuple) else (value,)
     for entry in entries:
         if not isinstance(entry, str | int | float):
-            raise wrong(
-                "must be text, a number, true, false or a list of these", "write it as in K3s' config.yaml"
-            )
+            raise wrong("must be text, a number, true, false or a list of these", "write it as in K3s' config.yaml")
         if isinstance(entry, str) and not entry.isprintable():
             raise wrong("must not hold line breaks or control characters", "write it on one line")
     return entries if isinstance(value, list | tuple) else value
@@ -182,9 +178,7 @@ class _Option:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(_option)
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [*_SCALAR, {"type": "array", "items": {"anyOf": _SCALAR}}]}
 
 

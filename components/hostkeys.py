@@ -46,6 +46,4 @@ def _whole(kind: str, parts: list[bytes]) -> bool:
     if kind == "ssh-rsa":
         return len(parts) == 2 and int.from_bytes(parts[1], "big").bit_length() >= 2048
     curve = kind.removeprefix("ecdsa-sha2-")
-    return (
-        len(parts) == 2 and parts[0] == curve.encode() and len(parts[1]) == _POINT[curve] and parts[1][0] == 4
-    )
+    return len(parts) == 2 and parts[0] == curve.encode() and len(parts[1]) == _POINT[curve] and parts[1][0] == 4

@@ -51,9 +51,7 @@ def taint(value: str) -> str:
     """Return a taint of the form `key=value:Effect` or `key:Effect`."""
     found = re.fullmatch(r"([^=:]+)(?:=([^=:]*))?:([A-Za-z]+)", value)
     if not found or not _key(found[1]) or (found[2] and not _NAME.fullmatch(found[2])):
-        raise wrong(
-            "is not a taint", "write key=value:Effect or key:Effect, such as dedicated=storage:NoSchedule"
-        )
+        raise wrong("is not a taint", "write key=value:Effect or key:Effect, such as dedicated=storage:NoSchedule")
     if found[3] not in EFFECTS:
         raise wrong("has an unknown effect", f"use one of: {', '.join(EFFECTS)}")
     if found[1].startswith(_OWNED_TAINTS):

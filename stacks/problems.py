@@ -3,10 +3,10 @@
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 import pulumi
 from pydantic import ValidationError
@@ -82,11 +82,23 @@ def meant(word: Any, known: Collection[str]) -> str:
 
 def explain(error: ValidationError, model: type[Model], raw: Any, top: Loc) -> Iterator[Problem]:
     """Translate everything that pydantic found in `raw`, the value at `top`, for `model`."""
-    for detail in error.errors(include_url=False, include_input=False):
+    details = error.errors(include_url=False, include_input=False)
+    misspelt = set(_misspelt(details, model))
+    for detail in details:
         loc = tuple(key for key in detail["loc"] if key != "[key]")
-        if detail["type"] != "default_factory_not_called":
+        silent = detail["type"] == "default_factory_not_called" or (detail["type"] == "missing" and loc in misspelt)
+        if not silent:
             reason, fix = _words(detail, _field(model, loc), at(raw, (*top, *loc)))
             yield Problem(path((*top, *loc), raw), reason, fix)
+
+
+def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[Loc]:
+    """Yield the places that unknown keys were meant for, which are not missing besides."""
+    for detail in details:
+        *parents, key = detail["loc"] or ("",)
+        near = nearest(key, _field(model, detail["loc"]).siblings) if detail["type"] == "extra_forbidden" else None
+        if near:
+            yield (*parents, near)
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ def _field(model: Any, loc: Loc) -> _Field:
 
 def plain(kind: Any) -> Any:
     """Return a type without its `| None`."""
-    if get_origin(kind) is not UnionType:
+    if get_origin(kind) not in (Union, UnionType):
         return kind
     return next(arg for arg in get_args(kind) if arg is not NoneType)
 
@@ -154,7 +166,7 @@ def _words(detail: ErrorDetails, field: _Field, given: Any) -> tuple[str, str]:
 def _wrong_type(kind: str, field: _Field, given: Any) -> tuple[str, str]:
     wanted, fix = _TYPES[kind]
     if kind == "string_type" and isinstance(given, list | dict | None):
-        fix = f"write {_lower(field.meaning)}" if field.meaning else "write one text"
+        fix = f"write one: {_lower(field.meaning)}" if field.meaning else "write one text"
     return f"must be {wanted}, not {_found(given)}", fix
 
 

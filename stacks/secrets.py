@@ -8,7 +8,7 @@ from components.model import UNKNOWN, Model, SecretRef, camel
 from stacks.problems import NAMESPACE, Loc, Problem, meant, nearest, path
 
 KEYS = ("cluster",)
-NAME_IT = "give it a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
+NAME_IT = "give it a key of its own: `pulumi config set --secret NAME`, and write {secret: NAME} instead"
 
 
 def keys(raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
@@ -23,7 +23,7 @@ def keys(raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
         if not any(nearest(key, KEYS) for key in unknown):
             yield Problem(f"{NAMESPACE}:cluster", "is missing", "describe the cluster there, see docs/configuration.md")
         return
-    for key in sorted(set(secrets) - named):
+    for key in sorted(set(secrets) - named) if isinstance(raw["cluster"], Mapping) else ():
         fix = f"name it where it belongs, or remove it with `pulumi config rm {key}`"
         yield Problem(f"{NAMESPACE}:{key}", "is a secret that nothing uses", fix)
 

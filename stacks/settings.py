@@ -19,7 +19,7 @@ from stacks.secrets import KEYS, NAME_IT, keys, unset
 
 __all__ = ["NAMESPACE", "Problem", "Settings", "SettingsError"]
 
-_HELD = "holds a secret, which must have a configuration key of its own"
+_HELD = "holds a secret in its place"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Settings:
         """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
         held = sorted(set(KEYS) & set(secrets))
         if held:
-            raise SettingsError([Problem(f"{NAMESPACE}:{key}", _HELD, NAME_IT) for key in held])
+            raise SettingsError(
+                [Problem(f"{NAMESPACE}:{key}", "holds a secret somewhere inside", NAME_IT) for key in held]
+            )
         raw = _with_defaults({key: value for key, value in config.items() if key not in secrets}, stack)
         problems = dict.fromkeys((*keys(raw, secrets), *_cluster(raw, secrets)))
         if problems:

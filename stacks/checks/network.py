@@ -78,11 +78,24 @@ def _second(cluster: ClusterSettings, node: NodeSettings) -> Findings:
             yield ("secondAddress",), "has no use: the cluster is not dual stack", fix
         return
     wanted = _of(cluster.network.pods)[1].version
+    if wanted == _of(cluster.network.pods)[0].version:
+        return
     if node.second_address is None:
         yield ("secondAddress",), "is missing: the cluster is dual stack", f"add the node's IPv{wanted} address"
     elif ip_address(node.second_address).version != wanted:
         yield ("secondAddress",), "is of the same family as address", f"give its IPv{wanted} address"
 
 
+def _outside(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    address, lan = ip_address(node.address), ip_network(cluster.lan)
+    for key in ("pods", "services"):
+        for entry in _of(getattr(cluster.network, key)):
+            if address in entry and not entry.overlaps(lan):
+                yield ("address",), f"lies in network.{key} {entry}", "choose networks without any machine in them"
+    if cluster.network.flannel_backend == "host-gw" and cluster.network.cni == "flannel" and address not in lan:
+        fix = "set lan, or use another network.flannelBackend"
+        yield ("address",), f"is not in the lan {lan}, which flannel's host-gw needs", fix
+
+
 OF_CLUSTER = (_stack, _apart, _sizes, _room, _backend)
-OF_NODE = (_family, _second)
+OF_NODE = (_family, _second, _outside)

@@ -1,0 +1,165 @@
+"""The configuration: what is accepted, and every message of what is not."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from components.lab import ClusterSettings
+from components.model import SecretRef
+from stacks.catalog import K3S
+from stacks.settings import Settings, SettingsError
+from tests.settings_fixtures import INVALID, ROOT, SAMPLE, VALID, expected, parse
+
+SECRET = "correct-horse-battery-staple"
+
+
+def named(path: Path) -> str:
+    return path.stem
+
+
+def cluster(name: str) -> ClusterSettings:
+    return Settings.read(ROOT / f"tests/settings/valid/{name}.yaml").cluster
+
+
+def problems(config: dict[str, object], secrets: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
+    with pytest.raises(SettingsError) as caught:
+        Settings.parse(config, secrets, "lab")
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize("file", [*VALID, SAMPLE], ids=named)
+def test_valid_file_is_accepted(file: Path) -> None:
+    assert Settings.read(file).cluster.nodes
+
+
+@pytest.mark.parametrize("file", INVALID, ids=named)
+def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
+    assert expected(file), "the fixture states no message"
+    with pytest.raises(SettingsError) as caught:
+        parse(file)
+    assert str(caught.value).splitlines() == expected(file)
+    for problem in caught.value.problems:
+        assert problem.path
+        assert problem.reason
+        assert problem.fix
+
+
+def test_there_are_enough_fixtures() -> None:
+    assert len(INVALID) >= 70
+    assert len(VALID) >= 6
+
+
+def test_defaults_come_from_stack_catalog_and_first_server() -> None:
+    found = cluster("three-servers")
+    assert (found.name, found.k3s.version, found.lan) == ("three-servers", K3S, "10.0.0.0/24")
+    assert [node.name for node in found.servers] == ["a", "b", "c"]
+    assert [node.name for node in found.agents] == ["d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint"),
+    [
+        ("one-server", ("10.0.0.11", 6443)),
+        ("kube-vip", ("10.0.3.250", 6443)),
+        ("external-balancer", ("balancer.example.com", 8443)),
+        ("ipv6-only", ("fd00::240", 6443)),
+    ],
+)
+def test_endpoint(name: str, endpoint: tuple[str, int]) -> None:
+    found = cluster(name)
+    assert (found.endpoint, found.endpoint_port) == endpoint
+
+
+def test_login_of_a_node_is_the_common_one_with_its_own_on_top() -> None:
+    found = cluster("bastion")
+    a, d, e = (found.ssh_of(node) for node in found.nodes)
+    assert (a.user, a.port, a.sudo, a.agent, a.private_key) == ("pi", 22, True, False, SecretRef(secret="sshKey"))
+    assert (d.user, d.port, d.sudo, d.agent, d.private_key) == ("root", 2200, False, True, None)
+    assert a.bastion is not None
+    assert a.bastion == d.bastion
+    assert e.bastion is None
+
+
+def test_addresses_are_canonical_and_in_the_order_of_families() -> None:
+    assert cluster("ipv6-only").nodes[0].address == "fd00::11"
+    assert cluster("dual-stack").nodes[0].addresses == ("10.0.0.11", "fd00::11")
+
+
+def test_comment_of_a_host_key_is_dropped() -> None:
+    raw = {"name": "a", "role": "agent", "address": "10.0.0.1"}
+    key = cluster("one-server").nodes[0].host_key
+    found = Settings.parse(
+        {
+            "cluster": {
+                "domain": "x.y",
+                "ssh": {"user": "root", "agent": True},
+                "nodes": [raw | {"role": "server", "hostKey": f"{key}  root@a "}],
+            }
+        },
+        set(),
+        "lab",
+    )
+    assert found.cluster.nodes[0].host_key == key
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"ssh": {"user": "pi", "privateKey": SECRET}},
+        {"ssh": {"user": "pi", "privateKey": {"secure": SECRET}}},
+        {"ssh": {"user": "pi", "privateKey": {"secret": f"not a name: {SECRET}"}}},
+        {"ssh": {"user": "pi", "privateKey": {"secret": SECRET}}},
+        {"ssh": {"user": "pi", "privateKey": [SECRET]}},
+        {"registries": {"auth": {"docker.io": {"username": "x", "password": SECRET}}}},
+        {"k3s": {"mirror": f"https://user:{SECRET}@mirror.lan"}},
+        {"k3s": {"options": {"token": SECRET, "vpn-auth": SECRET, "tokn": SECRET, "debug": SECRET}}},
+        {"k3s": {"snapshots": {"s3": {"bucket": "abc", "accessKey": SECRET, "secretKey": SECRET}}}},
+    ],
+)
+def test_no_message_holds_a_secret(place: dict[str, object]) -> None:
+    assert not any(SECRET in line for line in problems({"cluster": place}))
+
+
+def test_secret_inside_the_cluster_is_refused_without_a_word_of_it() -> None:
+    lines = problems({"cluster": {"name": SECRET.upper(), "ssh": {"privateKey": SECRET}}}, {"cluster"})
+    assert len(lines) == 1
+    assert "homelab:cluster: holds a secret" in lines[0]
+    assert SECRET not in lines[0].lower()
+
+
+@pytest.fixture
+def engine_config() -> Iterator[None]:
+    yield
+    pulumi.runtime.set_all_config({}, [])
+
+
+@pytest.mark.usefixtures("engine_config")
+def test_load_reads_what_the_engine_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "lab")
+    node = {"name": "a", "role": "server", "address": "10.0.0.11", "hostKey": cluster("one-server").nodes[0].host_key}
+    given = {"domain": "x.y", "ssh": {"user": "pi", "privateKey": {"secret": "sshKey"}}, "nodes": [node]}
+    config = {"homelab:cluster": json.dumps(given), "homelab:sshKey": SECRET, "aws:region": "x"}
+    pulumi.runtime.set_all_config(config, ["homelab:sshKey"])
+    assert Settings.load().cluster.ssh.private_key == SecretRef(secret="sshKey")
+    pulumi.runtime.set_config("homelab:sshkey", "x")
+    with pytest.raises(pulumi.RunError, match="homelab:sshkey: is not a known key") as caught:
+        Settings.load()
+    assert str(caught.value).startswith("the configuration of stack lab is wrong; nothing was touched:\n  homelab:")
+
+
+def test_load_reads_the_environment_of_the_engine() -> None:
+    program = "from stacks.settings import Settings; Settings.load()"
+    environment = {
+        "PULUMI_CONFIG": json.dumps({"homelab:cluster": json.dumps({"ssh": SECRET}), "homelab:other": SECRET}),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps(["homelab:other"]),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert "homelab:other: is a secret that nothing uses" in done.stderr
+    assert "homelab:cluster.ssh: must be a mapping, not text" in done.stderr
+    assert SECRET not in done.stderr
