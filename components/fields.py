@@ -172,8 +172,10 @@ _SCALAR = [{"type": kind} for kind in ("string", "number", "boolean")]
 
 
 @dataclass(frozen=True)
-class _Option:
-    name = "text, number, true, false or a list"
+class Free:
+    """The value of a K3s option."""
+
+    name: str = "text, number, true, false or a list"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(_option)
@@ -183,4 +185,4 @@ class _Option:
 
 
 Scalar = str | int | float | bool
-OptionValue = Annotated[Scalar | tuple[Scalar, ...], _Option()]
+OptionValue = Annotated[Scalar | tuple[Scalar, ...], Free()]

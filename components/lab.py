@@ -132,14 +132,14 @@ class ClusterSettings(Model):
     """Name of the cluster."""
     domain: Domain
     """Domain of the lab, under which the cluster's services get their names."""
+    ssh: SSHSettings
+    """How to log in on the machines, unless a machine says otherwise under its own `ssh`."""
     nodes: tuple[NodeSettings, ...]
     """The machines: one server, or an odd number of them, and any number of agents."""
     lan: Network = Field(default_factory=_around_first_server)
     """Network of the machines. Default: the /24 (IPv6: /64) around the first server's address."""
     api: ApiSettings = ApiSettings()
     """Through which address the API is reached."""
-    ssh: SSHSettings
-    """How to log in on the machines."""
     network: NetworkSettings = NetworkSettings()
     """The networks inside the cluster."""
     k3s: K3sSettings

@@ -77,7 +77,7 @@ class Model(BaseModel):
 
 
 class SecretRef(Model):
-    """The name of a secret of the stack; the secret itself never enters a model."""
+    """A secret of the stack by its name; its value never stands among the settings."""
 
     secret: SecretName
     """Name of the stack's secret, set with `pulumi config set --secret NAME`."""

@@ -1,0 +1,128 @@
+"""The reference of the configuration: `python -m stacks.reference` writes `docs/configuration.md`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from components.fields import Free, Kind
+from components.lab import ClusterSettings, K3sSettings
+from components.model import Model, SecretRef
+from stacks.catalog import K3S
+from stacks.problems import NAMESPACE, is_model, plain
+
+FILE = Path(__file__).parent.parent / "docs/configuration.md"
+_INTRODUCTION = f"""# Configuration
+
+Everything is in one stack file, `Pulumi.<stack>.yaml`, under `{NAMESPACE}:cluster`. It is checked as a whole before
+anything is touched, and every mistake is reported at once, with its path, the reason, and the fix.
+A secret never stands in the file's settings: `pulumi config set --secret NAME` stores it encrypted, and a field
+names it as `{{secret: NAME}}`. Every secret of the stack must be named somewhere.
+
+This page is made from the settings models; editors complete and check the same from `homelab.schema.json`.
+"""
+_FILLED_IN: dict[tuple[type[Model], str], str] = {
+    (ClusterSettings, "name"): "the stack's name",
+    (ClusterSettings, "k3s"): "",
+    (K3sSettings, "version"): f"`{K3S}`",
+}
+
+
+def text() -> str:
+    """Return the page."""
+    places: dict[type[Model], str] = {}
+    _place(ClusterSettings, f"{NAMESPACE}:cluster", places)
+    return "\n".join((_INTRODUCTION, *(_section(model, title, places) for model, title in places.items())))
+
+
+def _place(model: type[Model], title: str, places: dict[type[Model], str]) -> None:
+    """Note the first place of a model, and of those inside it."""
+    if model in places:
+        return
+    places[model] = title
+    top = "" if title.startswith(NAMESPACE) else f"{title}."
+    for field in model.model_fields.values():
+        inner, suffix = _inside(field.annotation)
+        if inner is not None:
+            _place(inner, "{secret: NAME}" if inner is SecretRef else f"{top}{field.alias}{suffix}", places)
+
+
+def _inside(kind: Any) -> tuple[type[Model] | None, str]:
+    """Return the model that a field holds, and how its places are written."""
+    kind = plain(kind)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return (args[0], "[]") if is_model(args[0]) else (None, "")
+    if origin is dict:
+        return (args[1], ".*") if is_model(args[1]) else (None, "")
+    return (kind, "") if is_model(kind) else (None, "")
+
+
+def _section(model: type[Model], title: str, places: dict[type[Model], str]) -> str:
+    rows = [
+        f"| `{field.alias}` | {_type(field.annotation, field.metadata, places)} | {_default(model, field)} "
+        f"| {field.description} |"
+        for field in model.model_fields.values()
+    ]
+    head = ("| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")
+    return "\n".join((f"## `{title}`", "", str(model.__doc__), "", *head, *rows, ""))
+
+
+def _type(kind: Any, notes: list[Any], places: dict[type[Model], str]) -> str:
+    """Say what a field takes, in words."""
+    kind = plain(kind)
+    if get_origin(kind) is Annotated:
+        kind, *more = get_args(kind)
+        notes = [*notes, *more]
+    named = next((note.name for note in notes if isinstance(note, Kind | Free)), None)
+    return named or _compound(kind, notes, places)
+
+
+def _compound(kind: Any, notes: list[Any], places: dict[type[Model], str]) -> str:
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return f"list of: {_type(args[0], [], places)}"
+    if origin is dict:
+        return f"{_type(args[0], [], places)} → {_type(args[1], [], places)}"
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in args)
+    if is_model(kind):
+        return f"[{places[kind]}](#{_anchor(places[kind])})"
+    return "true or false" if kind is bool else _number(notes)
+
+
+def _number(notes: list[Any]) -> str:
+    flat = [each for note in notes for each in getattr(note, "metadata", [note])]
+    low, high = (next((getattr(each, at) for each in flat if hasattr(each, at)), None) for at in ("ge", "le"))
+    return f"number, {low} to {high}" if high is not None else f"number, {low} or more"
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def _default(model: type[Model], field: FieldInfo) -> str:
+    """Say what holds without the key; what is computed is said by the meaning."""
+    if (model, field.alias or "") in _FILLED_IN:
+        return _FILLED_IN[model, field.alias or ""]
+    if field.is_required():
+        return "required"
+    if field.default is PydanticUndefined:
+        return "" if field.default_factory_takes_validated_data else "none"
+    return _written(field.default)
+
+
+def _written(value: Any) -> str:
+    """Write a default as the file would."""
+    if value is None or isinstance(value, Model):
+        return ""
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`" if value else "none"
+    return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
+
+
+if __name__ == "__main__":
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(text(), encoding="utf-8")

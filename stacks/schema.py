@@ -1,0 +1,66 @@
+"""The JSON Schema of a stack file, for editors: `python -m stacks.schema` writes `homelab.schema.json`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from components.lab import ClusterSettings
+from stacks.problems import NAMESPACE
+
+FILE = Path(__file__).parent.parent / "homelab.schema.json"
+FILLED_IN = (("ClusterSettings", "name"), ("ClusterSettings", "k3s"), ("K3sSettings", "version"))
+"""Required fields that `Settings` fills in, so that a file need not have them."""
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema of a whole `Pulumi.<stack>.yaml`."""
+    cluster = ClusterSettings.model_json_schema()
+    kinds = cluster.pop("$defs") | {"ClusterSettings": cluster}
+    for name, optional in FILLED_IN:
+        kinds[name]["required"] = [key for key in kinds[name].get("required", []) if key != optional]
+    secret = {
+        "description": "A secret of the stack, set with `pulumi config set --secret NAME`.",
+        "type": "object",
+        "properties": {"secure": {"type": "string"}},
+        "required": ["secure"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A stack of homelab",
+        "type": "object",
+        "properties": {
+            "config": {
+                "description": "Configuration of the stack.",
+                "type": "object",
+                "properties": {f"{NAMESPACE}:cluster": {"$ref": "#/$defs/ClusterSettings"}},
+                "patternProperties": {f"^{NAMESPACE}:(?!cluster$)": secret},
+                "required": [f"{NAMESPACE}:cluster"],
+            }
+        },
+        "required": ["config"],
+        "$defs": {name: _brief(kind) for name, kind in sorted(kinds.items())},
+    }
+
+
+def _brief(node: Any) -> Any:
+    """Drop what says nothing to an editor: titles made of names, and defaults that are empty or whole models."""
+    if isinstance(node, list):
+        return [_brief(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _brief(value)
+        for key, value in node.items()
+        if not (key == "title" and isinstance(value, str))
+        and not (key == "default" and (value in (None, []) or isinstance(value, dict)))
+    }
+
+
+def text() -> str:
+    """Return what the file holds."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
