@@ -78,9 +78,7 @@ def built_provider() -> Recipe:
 
 def coredns() -> Recipe:
     """CoreDNS, a static program."""
-    return _static(
-        "coredns", COREDNS, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores"
-    )
+    return _static("coredns", COREDNS, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores")
 
 
 def pause() -> Recipe:

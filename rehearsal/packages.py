@@ -1,0 +1,39 @@
+"""Debian packages whose programs the rehearsal runs on this computer."""
+
+import os
+import shutil
+
+from rehearsal.cache import Report
+from rehearsal.shell import RehearsalError, run
+
+NEEDED = {
+    "debootstrap": "debootstrap",
+    "systemd-nspawn": "systemd-container",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "zstd": "zstd",
+}
+
+
+def missing() -> list[str]:
+    """Packages of the programs this computer lacks."""
+    return sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
+
+
+def ensure(report: Report) -> None:
+    """Install what is missing where that can be done, else say what to install."""
+    lacking = missing()
+    if not lacking:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise RehearsalError(f"The rehearsal needs {', '.join(lacking)}: install them, then start again.")
+    report(f"installing {', '.join(lacking)}")
+    environment = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *lacking]
+    try:
+        run(install, env=environment)
+    except RehearsalError:
+        run(["apt-get", "update", "--quiet"], env=environment)
+        run(install, env=environment)
