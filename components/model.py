@@ -16,6 +16,8 @@ from pydantic import (
 
 from components.fields import SecretName
 
+NAMESPACE = "homelab"
+"""Namespace of our configuration keys, which is the name of the project."""
 LENIENT = {"lenient": True}
 """Validation context in which what is wrong becomes `UNKNOWN` instead of an error."""
 
@@ -84,4 +86,4 @@ class SecretRef(Model):
 
     def resolve(self) -> pulumi.Output[str]:
         """Return the secret's value, marked as secret. Raises `pulumi.ConfigMissingError` without one."""
-        return pulumi.Config().require_secret(self.secret)
+        return pulumi.Config(NAMESPACE).require_secret(self.secret)

@@ -12,9 +12,8 @@ import pulumi
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from components.model import Model, SecretRef
+from components.model import NAMESPACE, Model, SecretRef
 
-NAMESPACE = "homelab"
 Loc = tuple[str | int, ...]
 """Where something is, from the top-level key down: `("cluster", "nodes", 1, "hostKey")`."""
 

@@ -9,9 +9,9 @@ from pydantic_core import PydanticUndefined
 
 from components.fields import Free, Kind
 from components.lab import ClusterSettings, K3sSettings
-from components.model import Model, SecretRef
+from components.model import NAMESPACE, Model, SecretRef
 from stacks.catalog import K3S
-from stacks.problems import NAMESPACE, is_model, plain
+from stacks.problems import is_model, plain
 
 FILE = Path(__file__).parent.parent / "docs/configuration.md"
 _INTRODUCTION = f"""# Configuration

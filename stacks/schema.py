@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from components.lab import ClusterSettings
-from stacks.problems import NAMESPACE
+from components.model import NAMESPACE
 
 FILE = Path(__file__).parent.parent / "homelab.schema.json"
 FILLED_IN = (("ClusterSettings", "name"), ("ClusterSettings", "k3s"), ("K3sSettings", "version"))

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from components.lab import ClusterSettings
-from components.model import UNKNOWN, Model, SecretRef, camel
-from stacks.problems import NAMESPACE, Loc, Problem, meant, nearest, path
+from components.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel
+from stacks.problems import Loc, Problem, meant, nearest, path
 
 KEYS = ("cluster",)
 NAME_IT = "give it a key of its own: `pulumi config set --secret NAME`, and write {secret: NAME} instead"

@@ -10,11 +10,11 @@ import pulumi
 from pydantic import ValidationError
 
 from components.lab import ClusterSettings
-from components.model import LENIENT
+from components.model import LENIENT, NAMESPACE
 from stacks import stackfile
 from stacks.catalog import K3S
 from stacks.checks import relations
-from stacks.problems import NAMESPACE, Loc, Problem, SettingsError, explain, path
+from stacks.problems import Loc, Problem, SettingsError, explain, path
 from stacks.secrets import KEYS, NAME_IT, keys, unset
 
 __all__ = ["NAMESPACE", "Problem", "Settings", "SettingsError"]

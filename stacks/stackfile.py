@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from stacks.problems import NAMESPACE, Loc, Problem, SettingsError
+from components.model import NAMESPACE
+from stacks.problems import Loc, Problem, SettingsError
 
 
 def read(file: Path) -> tuple[dict[str, Any], set[str]]:

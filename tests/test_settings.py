@@ -1,16 +1,21 @@
 """The configuration: what is accepted, and every message of what is not."""
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pytest
 
+from components.k3s_options import AGENT, OWNED, SAME_ON_SERVERS, SERVER
 from components.lab import ClusterSettings
 from components.model import SecretRef
+from stacks import stackfile
 from stacks.catalog import K3S
 from stacks.settings import Settings, SettingsError
 from tests.settings_fixtures import INVALID, ROOT, SAMPLE, VALID, expected, parse
@@ -132,10 +137,66 @@ def test_secret_inside_the_cluster_is_refused_without_a_word_of_it() -> None:
     assert SECRET not in lines[0].lower()
 
 
+def places(tree: object, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield where anything stands in a configuration."""
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in inner:
+        yield (*at, key)
+        yield from places(value, (*at, key))
+
+
+def with_value(tree: Any, at: tuple[str | int, ...], value: object) -> Any:
+    """Return a copy of a configuration with another value at one place."""
+    if not at:
+        return value
+    changed: Any = dict(tree) if isinstance(tree, dict) else list(tree)
+    changed[at[0]] = with_value(tree[at[0]], at[1:], value)
+    return changed
+
+
+def report(config: Any, secrets: set[str]) -> list[str]:
+    """Return the report on a configuration, empty if it is accepted."""
+    try:
+        Settings.parse(config, secrets, "lab")
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
+NONSENSE: tuple[object, ...] = (None, -5, 1.5, True, SECRET, "\x1b", [], ["", None], {}, {"a": 1}, {"secret": SECRET})
+
+
+@pytest.mark.parametrize("file", VALID, ids=named)
+def test_any_nonsense_anywhere_ends_in_a_report(file: Path) -> None:
+    config, secrets = stackfile.read(file)
+    changed = [with_value(config, at, each) for at in places(config) for each in NONSENSE]
+    reports = [report(each, secrets) for each in changed]
+    lines = [line for found in reports for line in found]
+    assert len(lines) > len(reports) / 2
+    assert all(re.fullmatch(r"homelab:[^;]+: [^;]+; .+", line) for line in lines)
+    assert not any(SECRET in line for line in lines)
+
+
 @pytest.fixture
 def engine_config() -> Iterator[None]:
     yield
     pulumi.runtime.set_all_config({}, [])
+
+
+@pytest.mark.usefixtures("engine_config")
+def test_secret_is_resolved_as_a_secret() -> None:
+    async def resolved() -> tuple[str | None, bool]:
+        output = SecretRef(secret="sshKey").resolve()
+        return await output.future(), await output.is_secret()
+
+    pulumi.runtime.set_all_config({"homelab:sshKey": SECRET}, ["homelab:sshKey"])
+    assert asyncio.run(resolved()) == (SECRET, True)
+
+
+def test_owned_options_are_options_and_shared_ones_are_free() -> None:
+    assert set(OWNED) <= set(SERVER) | set(AGENT)
+    assert set(SERVER) - set(OWNED) >= SAME_ON_SERVERS
+    assert not SAME_ON_SERVERS & set(AGENT)
 
 
 @pytest.mark.usefixtures("engine_config")

@@ -65,8 +65,8 @@ def _backend(cluster: ClusterSettings) -> Findings:
 
 
 def _family(cluster: ClusterSettings, node: NodeSettings) -> Findings:
-    version, wanted = ip_address(node.address).version, _of(cluster.network.pods)[0].version
-    if version != wanted:
+    version, wanted = ip_address(node.address).version, next((each.version for each in _of(cluster.network.pods)), None)
+    if wanted and version != wanted:
         reason = f"is IPv{version} where network.pods begins with IPv{wanted}"
         yield ("address",), reason, f"give its IPv{wanted} address, or networks that begin with IPv{version}"
 
