@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rehearsal import download, images, k3s, recipes, releases, tools
 from rehearsal.cache import Report
+from rehearsal.download import OutOfReachError
 from rehearsal.images import NOBODY, Image
 from rehearsal.releases import BINARIES, Release
 from rehearsal.webhook import STAND_IN
@@ -52,8 +53,7 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
     folder = mirror / version
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    release = releases.bundled(bundle, version, HOST) if bundle else releases.released(version, HOST, report)
-    release = release or _built(version, report)
+    release = releases.bundled(bundle, version, HOST) if bundle else _found(version, report)
     listing, extra = _images(release, folder, report)
     pins = {arch: _binary(release.program, folder, arch) for arch in BINARIES}
     shutil.copyfile(release.installer, folder / "install.sh")
@@ -61,6 +61,16 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
     (folder / "install.sh.sha256sum").write_text(f"{pins['installer']}  install.sh\n")
     lists = {arch: _list(folder, arch, pins[arch]) for arch in BINARIES}
     return Artefacts(folder, version, pins, lists, listing, extra, _rows(release, listing))
+
+
+def _found(version: str, report: Report) -> Release:
+    """What was built before stays in use; else the release, else what is built now."""
+    if not k3s.program(version, report).folder.is_dir():
+        try:
+            return releases.released(version, HOST, report)
+        except OutOfReachError as error:
+            report(f"no download ({error}): building it")
+    return _built(version, report)
 
 
 def _built(version: str, report: Report) -> Release:

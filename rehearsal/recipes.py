@@ -30,11 +30,7 @@ def released_pulumi(version: str, archives: str = ARCHIVES, releases: str = RELE
         sums = f"{releases}/v{version}/pulumi-{version}-checksums.txt"
         archive = folder / name
         download.file(f"{archives}/{name}", archive, download.stated(download.text(sums), name, sums))
-        with tarfile.open(archive) as tar:
-            for member in tar.getmembers():
-                # all is in one folder named pulumi, which also is the CLI's name
-                member.name = member.name.removeprefix("pulumi/")
-                tar.extract(member, folder, filter="data")
+        _programs(archive, folder)
         archive.unlink()
 
     return Recipe("pulumi", version, (name,), "downloading, 100 MB", make)
@@ -97,6 +93,17 @@ def _static(name: str, version: str, source: Path, takes: str) -> Recipe:
         go.build(".", folder / name, folder=source, cgo=False)
 
     return Recipe(name, version, _sources(source), takes, make)
+
+
+def _programs(archive: Path, folder: Path) -> None:
+    """Unpack the programs in the archive's one folder."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            content = tar.extractfile(member)
+            if content:
+                program = folder / Path(member.name).name
+                program.write_bytes(content.read())
+                program.chmod(0o755)
 
 
 def _sources(folder: Path) -> tuple[bytes, ...]:

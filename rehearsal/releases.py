@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from rehearsal import download
 from rehearsal.cache import Recipe, Report, obtain
-from rehearsal.download import OutOfReachError
 from rehearsal.shell import RehearsalError
 
 FILES = "https://github.com/k3s-io/k3s/releases/download"
@@ -36,8 +35,8 @@ def bundled(bundle: Path, version: str, arch: str) -> Release:
     return _release(folder, arch, f"bundle {bundle}")
 
 
-def released(version: str, arch: str, report: Report, files: str = FILES, source: str = SOURCE) -> Release | None:
-    """The official release, fetched once; None when it is out of reach."""
+def released(version: str, arch: str, report: Report, files: str = FILES, source: str = SOURCE) -> Release:
+    """The official release, fetched once; raises OutOfReachError."""
     tag = quote(version, safe="")
 
     def make(folder: Path) -> None:
@@ -48,11 +47,7 @@ def released(version: str, arch: str, report: Report, files: str = FILES, source
             download.file(f"{base}/{name}", folder / name, stated)
 
     recipe = Recipe("k3s-release", version, (arch, files), "downloading, 300 MB", make)
-    try:
-        return _release(obtain(recipe, report), arch, f"release {version}")
-    except OutOfReachError as error:
-        report(f"no download ({error})")
-        return None
+    return _release(obtain(recipe, report), arch, f"release {version}")
 
 
 def _files(arch: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rehearsal import recipes
-from rehearsal.cache import Recipe, Report, obtain
+from rehearsal.cache import Recipe, Report, obtain, root
 from rehearsal.download import OutOfReachError
 from rehearsal.shell import RehearsalError, run
 
@@ -44,7 +44,7 @@ class Toolchain:
         """PATH with these tools, and the Python that runs this, first."""
         folders = [str(tool.path.parent) for tool in self.tools if tool.path]
         own = [str(Path(sys.executable).parent)]
-        return os.pathsep.join(dict.fromkeys([*folders, *own, *os.get_exec_path()]))
+        return os.pathsep.join(dict.fromkeys([*own, *folders, *os.get_exec_path()]))
 
 
 def ensure(report: Report) -> Toolchain:
@@ -59,7 +59,7 @@ def program(recipe: Recipe, report: Report) -> Path:
 
 
 def _pulumi(report: Report) -> Tool:
-    on_path = shutil.which("pulumi")
+    on_path = _on_path("pulumi")
     if on_path and _at_least(run([on_path, "version"]), recipes.PULUMI):
         return Tool("pulumi", Path(on_path), "on PATH", official=True)
     released, built = recipes.released_pulumi(metadata.version("pulumi")), recipes.built_pulumi()
@@ -68,7 +68,7 @@ def _pulumi(report: Report) -> Tool:
             folder = obtain(released, report)
             return Tool("pulumi", folder / "pulumi", f"release {released.version}", official=True)
         except OutOfReachError as error:
-            report(f"no download ({error})")
+            report(f"no download ({error}): building it")
     folder = obtain(built, report)
     return Tool("pulumi", folder / "pulumi", f"built here from its Go module {built.version}", official=False)
 
@@ -77,7 +77,7 @@ def _language(pulumi: Tool) -> Tool:
     name = "pulumi-language-python"
     assert pulumi.path
     beside = pulumi.path.with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
+    found = str(beside) if beside.exists() else _on_path(name)
     if found:
         return Tool(name, Path(found), pulumi.origin, official=True)
     return Tool(name, LANGUAGE_HOST, "stand-in over Pulumi's Python SDK", official=False)
@@ -86,16 +86,23 @@ def _language(pulumi: Tool) -> Tool:
 def _kubernetes(pulumi: Tool, report: Report) -> Tool:
     name, version = "pulumi-resource-kubernetes", metadata.version("pulumi-kubernetes")
     built = recipes.built_provider()
-    if found := shutil.which(name):
+    if found := _on_path(name):
         return Tool(name, Path(found), "on PATH", official=True)
     if pulumi.official and pulumi.path and not built.folder.is_dir():
         try:
             run([pulumi.path, "plugin", "install", "resource", "kubernetes", version])
             return Tool(name, None, f"release {version}", official=True)
         except RehearsalError as error:
-            report(f"no download ({error})")
+            report(f"no download ({error}): building it")
     folder = obtain(built, report)
     return Tool(name, folder / name, f"built here from its Go module {built.version}", official=False)
+
+
+def _on_path(name: str) -> str | None:
+    """A program of this computer's own; ours are not, even where a rehearsal has put them on PATH."""
+    found = shutil.which(name)
+    ours = (root(), LANGUAGE_HOST.parent)
+    return None if found and any(Path(found).is_relative_to(folder) for folder in ours) else found
 
 
 def _at_least(found: str, oldest: str) -> bool:

@@ -1,0 +1,28 @@
+"""A folder served over HTTP on loopback, as an official host would."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rehearsal import server
+
+
+@contextmanager
+def served(root: Path, state: Path) -> Iterator[str]:
+    state.mkdir(parents=True, exist_ok=True)
+    service = server.mirror(root, "127.0.0.1", 0, state)
+    with running(service):
+        yield f"http://127.0.0.1:{service.server_port}"
+
+
+@contextmanager
+def running(service: server.Service) -> Iterator[None]:
+    thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        service.shutdown()
+        service.server_close()
+        thread.join()
