@@ -121,11 +121,12 @@ def test_failed_delete_can_be_tried_again(machine: Machine) -> None:
     assert machine.run("DEL", says="")[0] == 0
 
 
-def test_check_passes_the_previous_result(machine: Machine) -> None:
+def test_check_knows_what_was_added(machine: Machine) -> None:
     machine.run("ADD")
-    machine.config["prevResult"] = {"ips": [2]}
-    assert machine.run("CHECK", says="")[0] == 0
-    assert machine.asked["prevResult"] == {"ips": [2]}
+    assert machine.run("CHECK") == (0, None)
+    machine.run("DEL", says="")
+    status, said = machine.run("CHECK")
+    assert (status, said["code"]) == (1, 100)
 
 
 def test_version(machine: Machine) -> None:
