@@ -1,6 +1,7 @@
 """Tar archives with the same bytes whenever they are made, packed with zstd."""
 
 import io
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ class Packer:
 @contextmanager
 def packed(target: Path) -> Iterator[Packer]:
     """Pack what the block adds into `target`, a .tar.zst."""
-    command = ["zstd", f"-{LEVEL}", "-T0", "-q", "-f", "-o", str(target)]
+    command = [_zstd(), f"-{LEVEL}", "-T0", "-q", "-f", "-o", str(target)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as zstd:
         assert zstd.stdin
         packer = Packer(zstd.stdin, stream=True)
@@ -60,13 +61,20 @@ def packed(target: Path) -> Iterator[Packer]:
 @contextmanager
 def unpacked(source: Path) -> Iterator[tarfile.TarFile]:
     """The archive in `source`, a .tar.zst, to be read from its beginning to its end."""
-    with subprocess.Popen(["zstd", "-dcq", str(source)], stdout=subprocess.PIPE) as zstd:
+    with subprocess.Popen([_zstd(), "-dcq", str(source)], stdout=subprocess.PIPE) as zstd:
         assert zstd.stdout
         try:
             with tarfile.open(fileobj=zstd.stdout, mode="r|") as tar:
                 yield tar
         except tarfile.TarError as error:
             raise RehearsalError(f"{source} cannot be read as a .tar.zst: {error}") from error
+
+
+def _zstd() -> str:
+    found = shutil.which("zstd")
+    if not found:
+        raise RehearsalError("The program zstd is not there: install the package zstd.")
+    return found
 
 
 def _member(name: str, kind: bytes, mode: int, size: int) -> tarfile.TarInfo:

@@ -28,9 +28,7 @@ def release() -> str:
 def compiler() -> None:
     """Fail with what to install when there is no C compiler, which K3s' SQLite needs."""
     if not shutil.which(os.environ.get("CC") or "gcc"):
-        raise RehearsalError(
-            "K3s is built here, and its SQLite needs a C compiler: install gcc and libc6-dev."
-        )
+        raise RehearsalError("K3s is built here, and its SQLite needs a C compiler: install gcc and libc6-dev.")
 
 
 def module(path: str, version: str, pinned: str) -> Path:
@@ -38,9 +36,7 @@ def module(path: str, version: str, pinned: str) -> Path:
     printed = run(["go", "mod", "download", "-json", f"{path}@{version}"], env=_environment(), cwd=Path("/"))
     answer = json.loads(printed)
     if answer["Sum"] != pinned:
-        raise RehearsalError(
-            f"{path}@{version} was refused: its digest is {answer['Sum']}, pinned is {pinned}."
-        )
+        raise RehearsalError(f"{path}@{version} was refused: its digest is {answer['Sum']}, pinned is {pinned}.")
     return Path(answer["Dir"])
 
 

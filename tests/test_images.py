@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from rehearsal.images import Image
 from rehearsal.shell import RehearsalError
 from tests.test_tools import k3s_release
 
+pytestmark = pytest.mark.skipif(not shutil.which("zstd"), reason="needs the program zstd")
 VERSION = "v1.35.0+k3s1"
 AMD64 = artefacts.HOST == "amd64"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import cache, download, go, recipes, releases, tools
+from rehearsal import cache, download, go, packages, recipes, releases, tools
 from rehearsal.cache import Recipe, obtain
 from rehearsal.download import OutOfReachError
 from rehearsal.shell import RehearsalError
@@ -246,3 +246,26 @@ def test_older_pulumi_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not any(tool.official for tool in found.tools)
     monkeypatch.setenv("PATH", found.path_env)
     assert tools.ensure(said.append) == found  # what was made here is never taken for this computer's own
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+    for name in packages.NEEDED.keys() - {"zstd", "ssh", "ssh-keygen"}:
+        program(tmp_path / "bin", name, "")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # no apt-get there either
+    with pytest.raises(RehearsalError, match="needs openssh-client, zstd: install them"):
+        packages.ensure(said.append)
+
+
+def test_missing_packages_are_installed_by_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> None:
+    for name in packages.NEEDED.keys() - {"zstd"}:
+        program(tmp_path / "bin", name, "")
+    apt = tmp_path / "bin" / "apt-get"
+    apt.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n')
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    packages.ensure(said.append)
+    assert (tmp_path / "asked").read_text() == "install --yes --quiet --no-install-recommends zstd\n"
+    assert said == ["installing zstd"]
