@@ -8,6 +8,11 @@ from rehearsal.namespace import wait
 ROOT = Path("/sys/fs/cgroup")
 
 
+def unified() -> bool:
+    """Whether this computer has cgroup v2."""
+    return (ROOT / "cgroup.controllers").exists()
+
+
 def create(name: str) -> list[Path]:
     """One group called `name` in every hierarchy of this computer (only one with cgroup v2)."""
     groups = [parent / name for parent in _parents()]
@@ -50,7 +55,7 @@ def memory(groups: Sequence[Path]) -> int:
 
 
 def _parents() -> list[Path]:
-    if (ROOT / "cgroup.controllers").exists():
+    if unified():
         return [ROOT]
     parents = []
     for line in Path("/proc/self/cgroup").read_text().splitlines():

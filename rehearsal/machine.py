@@ -68,6 +68,18 @@ class Machine:
         return bool(self.processes())
 
     @property
+    def switched_off(self) -> bool:
+        """Whether it is off because someone wanted it so, from inside or from outside."""
+        return (self.folder / "off").exists()
+
+    @switched_off.setter
+    def switched_off(self, off: bool) -> None:
+        if off:
+            (self.folder / "off").touch()
+        else:
+            (self.folder / "off").unlink(missing_ok=True)
+
+    @property
     def memory(self) -> int:
         """Bytes its programs hold."""
         return cgroups.memory(self._groups())

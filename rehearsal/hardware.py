@@ -1,0 +1,81 @@
+"""Which machines a stack's cluster stands on."""
+
+import platform
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from components.access import BastionSettings
+from components.lab import ClusterSettings
+from rehearsal.machine import Specification
+from rehearsal.namespace import Network, free_address
+
+HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), "amd64")
+MEMORY = {"server": 600 << 20, "agent": 350 << 20, "bastion": 30 << 20}
+"""Bytes that a machine of a role needs, by measurement."""
+
+
+def lan(cluster: ClusterSettings) -> Network:
+    """The network of the machines."""
+    return ip_network(cluster.lan)
+
+
+def taken(cluster: ClusterSettings) -> set[str]:
+    """Every address that the stack gives to something."""
+    addresses = {address for node in cluster.nodes for address in node.addresses}
+    addresses |= {host for host in (cluster.api.vip, cluster.api.external) if host}
+    return addresses | {bastion.address for bastion in bastions(cluster)}
+
+
+def free_in_lan(cluster: ClusterSettings) -> str:
+    """An address for the rehearsal itself, which is the machines' gateway to nowhere."""
+    return free_address(lan(cluster), taken(cluster))
+
+
+def bastions(cluster: ClusterSettings) -> list[BastionSettings]:
+    """Every bastion that connections go through, once."""
+    found = [cluster.ssh.bastion, *(cluster.ssh_of(node).bastion for node in cluster.nodes)]
+    return list({bastion.address: bastion for bastion in found if bastion}.values())
+
+
+def in_lan(cluster: ClusterSettings, host: str) -> bool:
+    """Whether `host` is an address of the LAN, so that a machine of the rehearsal can have it."""
+    try:
+        return ip_address(host) in lan(cluster)
+    except ValueError:
+        return False
+
+
+def specifications(cluster: ClusterSettings, gateway: str, authorized_key: str) -> Iterator[Specification]:
+    """One machine per node, and one per bastion that is in the LAN and no node itself."""
+    prefix = lan(cluster).prefixlen
+    for node in cluster.nodes:
+        ssh = cluster.ssh_of(node)
+        yield Specification(
+            name=node.name,
+            role=node.role,
+            address=node.address,
+            prefix=prefix,
+            gateway=gateway,
+            interface=node.interface or "eth0",
+            port=ssh.port,
+            user=ssh.user,
+            sudo=ssh.sudo,
+            arch=node.arch or HOST_ARCHITECTURE,
+            authorized_key=authorized_key,
+        )
+    nodes = {node.address for node in cluster.nodes}
+    for number, bastion in enumerate(bastions(cluster), start=1):
+        if in_lan(cluster, bastion.address) and bastion.address not in nodes:
+            yield Specification(
+                name=f"bastion-{number}",
+                role="bastion",
+                address=bastion.address,
+                prefix=prefix,
+                gateway=gateway,
+                interface="eth0",
+                port=bastion.port,
+                user=bastion.user,
+                sudo=False,
+                arch=HOST_ARCHITECTURE,
+                authorized_key=authorized_key,
+            )

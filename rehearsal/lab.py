@@ -1,0 +1,222 @@
+"""The whole lab of one stack on this computer: its folder, network and machines."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from components.lab import ClusterSettings
+from rehearsal import hardware, server
+from rehearsal.machine import Machine
+from rehearsal.namespace import Namespace, wait
+from rehearsal.shell import RehearsalError, run
+
+PROJECT = Path(__file__).parents[1]
+
+
+def states() -> Path:
+    """The folder that holds every lab's state."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    folder = Path(base) / "homelab"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def stacks() -> list[str]:
+    """The stacks that have a lab on this computer."""
+    return sorted(path.name for path in states().iterdir() if path.is_dir())
+
+
+class Lab:
+    """A lab by its stack's name; everything of it is in `folder` and in `namespace`."""
+
+    def __init__(self, stack: str) -> None:
+        self.stack = stack
+        self.folder = states() / stack
+        self.namespace = Namespace(f"homelab-{stack}")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything of it."""
+        return self.folder.exists()
+
+    @property
+    def machines(self) -> dict[str, Machine]:
+        """Its machines by name."""
+        found = sorted((self.folder / "machines").glob("*/machine.json"))
+        return {file.parent.name: Machine(file.parent, self.namespace) for file in found}
+
+    @property
+    def private_key(self) -> Path:
+        """The SSH key that opens every machine."""
+        return self.folder / "keys/ssh"
+
+    @property
+    def address(self) -> str:
+        """The address of this computer in the LAN."""
+        return str(json.loads((self.folder / "network.json").read_text())["address"])
+
+    @property
+    def mirror(self) -> Path:
+        """What is served to the machines."""
+        return self.folder / "mirror"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other commands from changing this lab meanwhile; fails when one is at it."""
+        with (states() / f"{self.stack}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RehearsalError(
+                    f"Another command is changing the lab of {self.stack}: wait for it to end, then try again."
+                ) from None
+            yield
+
+    def machine(self, name: str) -> Machine:
+        """The machine of that name."""
+        machines = self.machines
+        if name not in machines:
+            there = ", ".join(machines) or "none; `./homelab rehearse up` makes them"
+            raise RehearsalError(f"{self.stack} has no machine {name} (there: {there}).")
+        return machines[name]
+
+    def furnish(self, cluster: ClusterSettings, image: Path) -> None:
+        """Make the network, and the machines that are not there yet; nothing is started."""
+        for folder in ("machines", "keys", "project"):
+            (self.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(0o700)
+        if not self.private_key.exists():
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rehearsal", "-f", self.private_key])
+        self._network(cluster)
+        for unfinished in (self.folder / "machines").iterdir():
+            if not (unfinished / "machine.json").exists():
+                shutil.rmtree(unfinished)
+        present = self.machines
+        public = self.private_key.with_suffix(".pub").read_text().strip()
+        for spec in hardware.specifications(cluster, self.address, public):
+            if spec.name not in present:
+                Machine.create(self.folder / "machines" / spec.name, self.namespace, spec, image)
+
+    def start(self) -> None:
+        """Boot every machine that was not switched off and wait until one can log in on all of them."""
+        machines = [machine for machine in self.machines.values() if not machine.switched_off]
+        for machine in machines:
+            self._power_on(machine)
+        for machine in machines:
+            machine.wait_until_up()
+        self.write_known_hosts()
+
+    def serve(self) -> None:
+        """Start the services of the rehearsal itself: the mirror and the webhook."""
+        if self._serving():
+            return
+        state = self.folder / "server"
+        state.mkdir(exist_ok=True, mode=0o700)
+        options: list[str | Path] = ["--root", self.mirror, "--address", self.address, "--state", state]
+        with (state / "server.log").open("ab") as log:
+            subprocess.Popen(
+                self.namespace.command(sys.executable, "-m", "rehearsal.server", *options),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=PROJECT,
+            )
+        wait(self._serving, 20, lambda: f"The rehearsal's mirror does not start: see {state / 'server.log'}.")
+
+    def stop(self) -> None:
+        """End everything of this lab and remove it, whatever state it is in."""
+        for machine in self.machines.values():
+            machine.power_off()
+        self.namespace.delete()
+        if self.exists:
+            shutil.rmtree(self.folder)
+
+    def power_on(self, name: str) -> None:
+        """Give a machine power and wait until one can log in."""
+        machine = self.machine(name)
+        machine.switched_off = False
+        self._power_on(machine)
+        machine.wait_until_up()
+
+    def power_off(self, name: str) -> None:
+        """Cut a machine's power; it stays off until `power_on`."""
+        self.machine(name).switched_off = True
+        self.machine(name).power_off()
+
+    def wipe(self, name: str, *, new_host_key: bool = False) -> None:
+        """Give a machine a fresh disk and boot it."""
+        self.machine(name).wipe(new_host_key=new_host_key)
+        self.write_known_hosts()
+        self.power_on(name)
+
+    def ssh_command(self, name: str, *command: str, terminal: bool = False) -> list[str]:
+        """The command line that runs `command` on a machine, or a shell there."""
+        spec = self.machine(name).spec
+        options = {
+            "UserKnownHostsFile": self.folder / "known_hosts",
+            "IdentitiesOnly": "yes",
+            "BatchMode": "yes",
+            "ConnectTimeout": 5,
+            "ServerAliveInterval": 2,
+            "LogLevel": "ERROR",
+        }
+        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        target = ["-p", str(spec.port), f"{spec.user}@{spec.address}", *command]
+        flag = ["-t"] if terminal else []
+        return self.namespace.command("ssh", "-F", "none", "-i", self.private_key, *flag, *words, *target)
+
+    def ssh(self, name: str, *command: str) -> str:
+        """What `command` prints on a machine; fails as it fails."""
+        return run(self.ssh_command(name, *command))
+
+    def write_known_hosts(self) -> None:
+        """Note every machine's host key for `ssh`."""
+        lines = [
+            f"{f'[{m.spec.address}]:{m.spec.port}' if m.spec.port != 22 else m.spec.address} {m.host_key}\n"
+            for m in self.machines.values()
+        ]
+        (self.folder / "known_hosts").write_text("".join(lines))
+
+    def furnish_disks(self, manifest: str, archives: Sequence[Path]) -> None:
+        """Note what machines find on their disks when they get power: the webhook, images."""
+        furnishing = self.folder / "furnishing"
+        manifests = furnishing / "server/k3s/server/manifests"
+        manifests.mkdir(parents=True, exist_ok=True)
+        (manifests / "00-rehearsal-images.yaml").write_text(manifest)
+        for role in ("server", "agent"):
+            images = furnishing / role / "k3s/agent/images"
+            shutil.rmtree(images, ignore_errors=True)
+            images.mkdir(parents=True)
+            for archive in archives:
+                shutil.copy(archive, images)
+
+    def _network(self, cluster: ClusterSettings) -> None:
+        record = self.folder / "network.json"
+        if not record.exists():
+            network = {"lan": cluster.lan, "address": hardware.free_in_lan(cluster)}
+            record.write_text(json.dumps(network))
+        network = json.loads(record.read_text())
+        if network["lan"] != cluster.lan or network["address"] in hardware.taken(cluster):
+            raise RehearsalError("The lan's addresses have changed: run `./homelab rehearse down`, then `up`.")
+        if not self.namespace.exists:
+            self.namespace.create(hardware.lan(cluster), self.address)
+
+    def _serving(self) -> bool:
+        return self.namespace.answers(self.address, server.HTTP_PORT) and self.namespace.answers(
+            self.address, server.WEBHOOK_PORT
+        )
+
+    def _power_on(self, machine: Machine) -> None:
+        if machine.running:
+            return
+        furnishing = self.folder / "furnishing" / machine.spec.role
+        if furnishing.exists():
+            shutil.copytree(furnishing, machine.on_data_disk(""), dirs_exist_ok=True)
+        machine.power_on()

@@ -1,0 +1,137 @@
+"""Pulumi's engine, run inside the lab's network, with a backend of the lab's own."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from rehearsal.lab import PROJECT, Lab
+from rehearsal.shell import RehearsalError, run
+from rehearsal.stackfile import Derived
+from rehearsal.tools import Toolchain
+
+# These read the stack's configuration, so they must be told that it is the rehearsal's.
+CONFIGURED = {"up", "update", "preview", "pre", "refresh", "destroy", "config", "import", "watch"}
+PARALLEL = {"up", "update", "preview", "pre", "refresh", "destroy"}
+
+
+class Engine:
+    """Pulumi on the stack of a lab; the user's own Pulumi, its login and its stack stay untouched."""
+
+    def __init__(self, lab: Lab, tools: Toolchain) -> None:
+        self.lab = lab
+        self.tools = tools
+        self.folder = lab.folder / "project"
+        self.stack_file = self.folder / f"Pulumi.{lab.stack}.yaml"
+
+    def prepare(self, derived: Derived) -> None:
+        """Write the stack file of the rehearsal and make its stack."""
+        for folder in (self.folder, self._backend, self._home):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # `stack init` writes a stack file beside the project's: in a project of its own it is not the user's
+        name = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
+        (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": name, "runtime": "python"}))
+        if not list(self._backend.glob(f".pulumi/stacks/*/{self.lab.stack}.json")):
+            self.stack_file.unlink(missing_ok=True)
+            self._in_own_project("stack", "init", self.lab.stack, "--no-select")
+            self._forget_all_but_salt()
+        self._unlock()
+        for key, value in derived.write(self.stack_file).items():
+            self._in_own_project("config", "set", "--secret", key, stdin=value)
+
+    def run(self, *arguments: str, quiet: bool = False) -> int:
+        """Run `pulumi` with the user's own terminal (or none); returns its exit code."""
+        process = subprocess.Popen(
+            self._command(*arguments),
+            cwd=PROJECT,
+            env=self._environment(),
+            stdout=subprocess.DEVNULL if quiet else None,
+        )
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # it has got the signal as well, and ends what it is doing
+            process.wait()
+            raise
+
+    def output(self, *arguments: str) -> str:
+        """What `pulumi` prints; fails as it fails."""
+        return run(self._command(*arguments), cwd=PROJECT, env=self._environment())
+
+    def outputs(self) -> Mapping[str, object]:
+        """The stack's outputs, secret ones in clear."""
+        found = json.loads(self.output("stack", "output", "--json", "--show-secrets"))
+        assert isinstance(found, dict)
+        return found
+
+    def kubeconfig(self) -> Path:
+        """A file with the stack's kubeconfig, as it is now."""
+        content = self.outputs().get("kubeconfig")
+        if not isinstance(content, str):
+            raise RehearsalError("The stack has no kubeconfig yet: run `./homelab rehearse up` to its end.")
+        file = self.lab.folder / "kubeconfig"
+        file.touch(mode=0o600)
+        file.write_text(content)
+        return file
+
+    @property
+    def event_log(self) -> Path:
+        """Where the last `up` noted what it did."""
+        return self.lab.folder / "events.jsonl"
+
+    @property
+    def _backend(self) -> Path:
+        return self.lab.folder / "pulumi/backend"
+
+    @property
+    def _home(self) -> Path:
+        return self.lab.folder / "pulumi/home"
+
+    def _command(self, *arguments: str) -> list[str]:
+        words = list(arguments)
+        verb = next((word for word in words if not word.startswith("-")), "")
+        if verb in CONFIGURED and not any(word.startswith("--config-file") for word in words):
+            words += ["--config-file", str(self.stack_file)]
+        if verb in PARALLEL and not any(word.startswith(("-p", "--parallel")) for word in words):
+            words += ["--parallel", "64"]
+        if verb in ("up", "update"):
+            self.event_log.unlink(missing_ok=True)
+            words += ["--event-log", str(self.event_log)]
+        return self.lab.namespace.command(self._program, *words)
+
+    @property
+    def _program(self) -> Path:
+        assert self.tools.pulumi.path
+        return self.tools.pulumi.path
+
+    def _in_own_project(self, *arguments: str, stdin: str | None = None) -> None:
+        run([self._program, *arguments], stdin=stdin, cwd=self.folder, env=self._environment())
+
+    def _forget_all_but_salt(self) -> None:
+        salt = yaml.safe_load(self.stack_file.read_text())["encryptionsalt"]
+        self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
+
+    def _unlock(self) -> None:
+        """Take away the lock of an engine that was killed; a living one would hold the lab's own lock."""
+        if any(self._backend.glob(f".pulumi/locks/**/{self.lab.stack}/*.json")):
+            self._in_own_project("cancel", "--yes")
+
+    def _environment(self) -> dict[str, str]:
+        private = ("PULUMI_ACCESS_TOKEN", "PULUMI_BACKEND_URL", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "KUBECONFIG")
+        environment = {key: value for key, value in os.environ.items() if key not in private}
+        environment |= {
+            "PATH": self.tools.path_env,
+            "PULUMI_HOME": str(self._home),
+            "PULUMI_BACKEND_URL": f"file://{self._backend}",
+            "PULUMI_CONFIG_PASSPHRASE": "rehearsal",  # protects nothing that is worth it
+            "PULUMI_STACK": self.lab.stack,
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DEBUG_COMMANDS": "true",  # for the event log
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        if not self.tools.kubernetes.official:
+            environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+        return environment

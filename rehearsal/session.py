@@ -1,0 +1,135 @@
+"""One rehearsal: the lab of a stack, the tools, and Pulumi's engine in it."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rehearsal import artefacts, cgroups, hardware, machine_image, server, stackfile, tools
+from rehearsal.artefacts import Artefacts
+from rehearsal.cache import Report
+from rehearsal.lab import PROJECT, Lab
+from rehearsal.pulumi import Engine
+from rehearsal.shell import RehearsalError, run
+from stacks.settings import Settings
+
+
+@dataclass
+class Session:
+    """What `open_session` made ready. `seconds` says where the time went."""
+
+    lab: Lab
+    settings: Settings
+    engine: Engine
+    artefacts: Artefacts
+    replacements: list[stackfile.Replacement]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def kubectl_command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """The command line of `kubectl` inside the lab, through the cluster's own endpoint, and its environment."""
+        found = shutil.which("kubectl")
+        program = [found] if found else [str(self.artefacts.folder / "k3s"), "kubectl"]
+        environment = os.environ | {
+            "KUBECONFIG": str(self.engine.kubeconfig()),
+            "K3S_DATA_DIR": str(self.lab.folder / "k3s"),
+        }
+        return self.lab.namespace.command(*program, *arguments), environment
+
+    def kubectl(self, *arguments: str) -> str:
+        """What `kubectl` prints; fails as it fails."""
+        command, environment = self.kubectl_command(*arguments)
+        return run(command, env=environment)
+
+
+def open_session(stack: str, report: Report, *, bundle: Path | None = None, file: Path | None = None) -> Session:
+    """Make everything ready for Pulumi: tools, artefacts, machines, stack file. Does what is still to do.
+
+    The caller holds the lab's lock. `file` is the stack file, by default the project's.
+    """
+    refuse_unfit_computer()
+    source = file or PROJECT / f"Pulumi.{stack}.yaml"
+    if not source.exists():
+        raise RehearsalError(f"There is no {source.name} in {source.parent}: give the stack with --stack NAME.")
+    settings, lab = Settings.read(source), Lab(stack)
+    _refuse_what_cannot_be(settings, lab)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "tools"):
+        toolchain = tools.ensure(report)
+    with _timed(seconds, "artefacts"):
+        laid_out = artefacts.lay_out(lab.mirror, settings.cluster.k3s.version, report, bundle)
+    with _timed(seconds, "machine image"):
+        image = machine_image.ensure(report)
+    report(f"starting {len(settings.cluster.nodes)} machines")
+    with _timed(seconds, "machines"):
+        _start(lab, settings, laid_out, image)
+    with _timed(seconds, "stack file"):
+        engine = Engine(lab, toolchain)
+        derived = stackfile.derive(source, _facts(lab, laid_out))
+        engine.prepare(derived)
+    return Session(lab, settings, engine, laid_out, derived.replacements, seconds)
+
+
+def refuse_unfit_computer() -> None:
+    """Fail at once, with what to do, where machines cannot be simulated."""
+    if os.uname().sysname != "Linux":
+        raise RehearsalError(
+            "The rehearsal simulates machines with systemd-nspawn: it needs Linux, or a virtual machine with it."
+        )
+    if os.geteuid() != 0:
+        raise RehearsalError("The rehearsal makes networks and mounts: run it as root, for example with `sudo`.")
+    if missing := machine_image.missing_packages():
+        raise RehearsalError(f"Programs are missing: apt-get install {' '.join(missing)}")
+
+
+def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
+    api = settings.cluster.api
+    if api.external:
+        raise RehearsalError(
+            f"api.external ({api.external}) is a balancer of your own, which the rehearsal does not have: "
+            "rehearse with `api: {vip: ADDRESS}`."
+        )
+    running = sum(machine.running for machine in lab.machines.values())
+    wanted = sum(hardware.MEMORY[node.role] for node in settings.cluster.nodes[running:])
+    free = _available_memory()
+    if wanted > free:
+        raise RehearsalError(
+            f"{len(settings.cluster.nodes)} machines take about {wanted >> 20} MiB, and {free >> 20} MiB of memory "
+            "are free: end other programs, or rehearse a stack file with fewer nodes."
+        )
+
+
+def _available_memory() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    raise RehearsalError("/proc/meminfo does not say how much memory is available.")
+
+
+def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> None:
+    lab.furnish(settings.cluster, image)
+    manifest = server.prepare(lab.folder / "server", lab.address, laid_out.images)
+    lab.furnish_disks(manifest, laid_out.extra)
+    lab.serve()
+    lab.start()
+
+
+def _facts(lab: Lab, laid_out: Artefacts) -> stackfile.Facts:
+    host = f"[{lab.address}]" if ":" in lab.address else lab.address
+    return stackfile.Facts(
+        host_keys={machine.spec.address: machine.host_key for machine in lab.machines.values()},
+        private_key=lab.private_key.read_text(),
+        mirror=f"http://{host}:{server.HTTP_PORT}",
+        pins=laid_out.pins,
+        # the kubelet refuses the older control groups unless told otherwise
+        kubelet_args=() if cgroups.unified() else ("fail-cgroupv1=false",),
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    seconds[what] = time.monotonic() - began
