@@ -19,13 +19,13 @@ vrrp_script serving {{
   timeout 2
   fall 2
   rise 1
+  weight 50
 }}
 vrrp_instance api {{
   state BACKUP
-  nopreempt
   interface @DEVICE@
   virtual_router_id {router}
-  priority {priority}
+  priority 100
   advert_int 0.3
   unicast_src_ip {address}
   unicast_peer {{
@@ -45,14 +45,15 @@ def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Configuration of keepalived on `node`; empty where it does not run.
 
     `@DEVICE@` stands for the interface, which is found on the machine. The router id comes from the
-    address, so that two labs in one network do not meet.
+    address, so that two labs in one network do not meet. Serving adds to the priority: the address goes
+    where the API is and, as all are equal otherwise, does not come back by itself. When no API is ready
+    for a moment, it stays where it is.
     """
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
         return ""
     return KEEPALIVED.format(
         router=int(ip_address(vip)) % 255 + 1,
-        priority=150 - [server.name for server in cluster.servers].index(node.name),
         address=node.address,
         peers="\n".join(f"    {server.address}" for server in cluster.servers if server.name != node.name),
         vip=vip,

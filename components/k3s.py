@@ -63,6 +63,19 @@ def release(cluster: ClusterSettings) -> dict[str, str]:
     }
 
 
+def fixed(cluster: ClusterSettings) -> str:
+    """What a cluster is founded with and cannot change later, a line each."""
+    network = cluster.network
+    values = {
+        "network.pods": ", ".join(network.pods),
+        "network.services": ", ".join(network.services),
+        "network.cni": network.cni,
+        "network.flannelBackend": network.flannel_backend,
+        "k3s.secretsEncryption": str(cluster.k3s.secrets_encryption).lower(),
+    }
+    return "\n".join(f"{name}: {value}" for name, value in values.items())
+
+
 def endpoint(cluster: ClusterSettings) -> str:
     """Host and port of the API, as they stand in a URL."""
     return f"{_bracketed(cluster.endpoint)}:{cluster.endpoint_port}"
@@ -74,13 +87,11 @@ def server_addresses(cluster: ClusterSettings, besides: NodeSettings) -> str:
 
 
 def _common(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
-    flannel = cluster.network.cni == "flannel" and node.interface
     return {
         "node-name": node.name,
         "node-ip": ",".join(node.addresses),
         "server": f"https://{endpoint(cluster)}",
         "token-file": f"{ETC}/token",
-        **({"flannel-iface": node.interface} if flannel else {}),
     }
 
 

@@ -111,7 +111,8 @@ class Node(pulumi.ComponentResource):
                     turn=self._turn, once=once, opts=opts)  # fmt: skip
 
     def _identity(self) -> dict[str, str]:
-        return {"NODE": self.settings.name, "ROLE": self.settings.role, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
+        return {"NODE": self.settings.name, "ROLE": self.settings.role, "DRAIN_SECONDS": str(DRAIN_SECONDS),
+                "CNI": self._shared.cluster.network.cni}  # fmt: skip
 
     def _prepare_variables(self) -> dict[str, str]:
         conf = endpoint.keepalived(self._shared.cluster, self.settings)
@@ -122,6 +123,7 @@ class Node(pulumi.ComponentResource):
         return {
             **self._identity(),
             "ADDRESS": self.settings.address,
+            "INTERFACE": self.settings.interface or "",
             "ARCH": self.settings.arch or "",
             "PACKAGES": " ".join(packages),
             "MODULES": "\n".join(modules),
@@ -134,11 +136,14 @@ class Node(pulumi.ComponentResource):
         return {
             **self._identity(),
             **k3s.release(cluster),
+            "ADDRESS": node.address,
+            "INTERFACE": node.interface or "",
             "CONFIG": k3s.config(cluster, node),
             "MANIFESTS": endpoint.manifests(cluster, node, self._shared.kube_vip),
             "ENDPOINT": k3s.endpoint(cluster),
             "PEERS": k3s.server_addresses(cluster, node),
             "TAINTS": "\n".join(node.taints),
+            "FIXED": k3s.fixed(cluster),
             "FOUND": "no",
         }
 

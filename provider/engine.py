@@ -22,7 +22,7 @@ class Engine:
         """Keep `message` as a warning of the resource."""
         await self._log(urn, message, engine_pb2.WARNING, ephemeral=False)
 
-    async def _log(self, urn: str, message: str, severity: engine_pb2.LogSeverity, *, ephemeral: bool) -> None:
+    async def _log(self, urn: str, message: str, severity: Any, *, ephemeral: bool) -> None:
         request = engine_pb2.LogRequest(urn=urn, message=message, severity=severity, ephemeral=ephemeral)
         with contextlib.suppress(grpc.aio.AioRpcError):  # a lost log line must not fail the work
             await self._stub.Log(request)

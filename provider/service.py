@@ -44,12 +44,11 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take the settings: private keys and servers."""
-        text = _values(request.args).get("settings", "{}")
-        if text != UNKNOWN:
-            try:
-                self._runner = Runner(Settings.model_validate(json.loads(text)))
-            except TaskError as error:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        text = request.variables.get("homelab:config:settings", "{}")  # absent while not known yet
+        try:
+            self._runner = Runner(Settings.model_validate_json(text))
+        except TaskError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Puts what was staged in use, with K3s' own installer, and waits until this machine serves.
-# NODE ROLE VERSION ENDPOINT PEERS TAINTS FOUND
+# NODE ROLE VERSION ENDPOINT PEERS TAINTS FIXED FOUND
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -63,9 +63,10 @@ await_endpoint() {
 reachability() { curl -kvsS --max-time 3 "https://$ENDPOINT/ping" 2>&1 | grep -E '^\*.*(connect|refused|route|timed out)' | tail -n 3 || true; }
 
 healthy() {
+  systemctl -q is-active "$service" || return 1
   if [ "$ROLE" = server ]; then serving; else curl -fsS --max-time 3 http://127.0.0.1:10248/healthz; fi
 }
-given_up() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 4 ]; }
+given_up() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 12 ]; }
 healthy_or_given_up() { healthy || given_up; }
 
 start() {
@@ -75,7 +76,7 @@ start() {
   systemctl restart --no-block "$service"
   say "waiting for $service to serve"
   if ! wait_for 420 healthy_or_given_up || ! healthy >/dev/null 2>&1; then
-    die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service" 25)" "Free space: $(df -h --output=avail,target /var/lib | tail -n 1)"
+    die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service")" "Free space: $(df -h --output=avail,target /var/lib | tail -n 1)"
   fi
 }
 
@@ -88,6 +89,7 @@ main() {
   first_start
   start
   rm -f $first
+  echo "$FIXED" | write $state/fixed 600 || true
   cp -f $state/wanted $state/applied
 }
 main </dev/null

@@ -18,7 +18,7 @@ check_quorum() {
 
 main() {
   [ ! -e $state/retired ] && command -v k3s >/dev/null || return 0
-  wait_for 120 serving || die "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s 10)"
+  wait_for 120 serving || die "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s)"
   kube get node "$NODE" >/dev/null 2>&1 || return 0
   if [ "$ROLE" = server ]; then check_quorum; fi
   if [ "$(status "$NODE")" = True ]; then

@@ -3,7 +3,7 @@
 # ENDPOINT NAME
 
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s 15)"
+  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
   sed -e "s|https://127.0.0.1:6443|https://$ENDPOINT|" -e "s|: default\$|: $NAME|" $etc/k3s.yaml
 }
 main </dev/null

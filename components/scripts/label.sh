@@ -6,7 +6,7 @@ facts() { kube get node "$NODE" -o "jsonpath=$1"; }
 
 check_machine_id() {
   local twins; twins=$(kube get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.machineID}{" "}{.metadata.name}{"\n"}{end}' |
-    grep "^$(facts '{.status.nodeInfo.machineID}') " | cut -d' ' -f2 | grep -vx "$NODE" || true)
+    grep "^$(facts '{.status.nodeInfo.machineID}') " | cut -d' ' -f2 | grep -vx "$NODE" | xargs || true)
   [ -z "$twins" ] || die "$NODE has the same machine-id as $twins: they were copied from one disk." "On $NODE: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
 }
 

@@ -54,8 +54,17 @@ architecture() {
 }
 
 unit() { if [ "${ROLE:-server}" = server ]; then echo k3s; else echo k3s-agent; fi; }
-journal() { journalctl --no-pager -o cat -n "${2:-15}" -u "$1" 2>/dev/null || true; }
+
+# journal UNIT: its last lines, those that K3s itself calls errors first.
+journal() {
+  local lines; lines=$(journalctl --no-pager -o cat -n 300 -u "$1" 2>/dev/null | cut -c 1-300)
+  { grep -E 'level=(error|fatal)|panic' <<<"$lines" | tail -n 8; tail -n 5 <<<"$lines"; } || true
+}
+
 kube() { k3s kubectl --request-timeout=15s "$@"; }
+
+# device: the interface of this machine that carries ADDRESS, unless INTERFACE names another.
+device() { if [ -n "${INTERFACE:-}" ]; then echo "$INTERFACE"; else ip -o addr show to "$ADDRESS" | awk '{print $2; exit}'; fi; }
 
 # serving: the API server on this machine is ready.
 serving() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Makes a machine fit for K3s and keeps what it found, so that it can be put back.
-# NODE ADDRESS ROLE ARCH PACKAGES SYSCTL MODULES KEEPALIVED NOW
+# NODE ADDRESS INTERFACE ROLE ARCH PACKAGES SYSCTL MODULES KEEPALIVED NOW
 
 original=$state/original
 
@@ -15,6 +15,7 @@ check_machine() {
   local found; found=$(architecture)
   [ -z "$ARCH" ] || [ "$ARCH" = "$found" ] || die "This machine is $found, but its \`arch\` says $ARCH."
   [ -n "$(ip -o addr show to "$ADDRESS")" ] || die "No interface here has the address $ADDRESS. Addresses:" "$(ip -br addr)"
+  ip link show "$(device)" >/dev/null 2>&1 || die "There is no interface $(device) here:" "$(ip -br link)"
   local free; free=$(df --output=avail -m /var/lib | tail -n 1)
   [ "$free" -ge 1024 ] || die "Only $free MiB are free under /var/lib; K3s needs at least 1024 MiB:" "$(df -h /var/lib)"
 }
@@ -97,7 +98,7 @@ check_clock() {
 }
 
 set_keepalived() {
-  local conf=/etc/keepalived/keepalived.conf check=/etc/keepalived/homelab-check device
+  local conf=/etc/keepalived/keepalived.conf check=/etc/keepalived/homelab-check
   if [ -z "$KEEPALIVED" ]; then
     if grep -qs '^# homelab' $conf; then systemctl disable -q --now keepalived; rm -f $conf $check; fi
     return
@@ -105,11 +106,10 @@ set_keepalived() {
   if [ -s $conf ] && ! grep -q '^# homelab' $conf; then
     die "keepalived has a configuration of its own here ($conf): remove it, or use another API endpoint (api.by)."
   fi
-  device=$(ip -o addr show to "$ADDRESS" | awk '{print $2; exit}')
   printf '%s\n' '#!/bin/sh' "cd $data/server/tls && exec curl -fsS -o /dev/null --max-time 1 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz" |
     write $check 700 || true
-  if write $conf 600 <<<"${KEEPALIVED//@DEVICE@/$device}" || ! systemctl -q is-active keepalived; then
-    say "starting keepalived on $device"
+  if write $conf 600 <<<"${KEEPALIVED//@DEVICE@/$(device)}" || ! systemctl -q is-active keepalived; then
+    say "starting keepalived on $(device)"
     systemctl enable -q keepalived
     systemctl restart keepalived || die "keepalived does not start:" "$(journal keepalived)"
   fi

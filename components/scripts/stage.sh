@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Fetches and verifies K3s and puts its new configuration beside the one in use; what runs is not touched.
-# ROLE VERSION RELEASES INSTALLER PINS IMAGES CONFIG MANIFESTS; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
+# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -60,10 +60,20 @@ fetch_release() {
   find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
 }
 
+# What a cluster is founded with stays: K3s cannot change it later.
+check_fixed() {
+  local before=$state/fixed differs
+  [ -e $before ] || return 0
+  differs=$(diff --unchanged-line-format= --old-line-format='was: %L' --new-line-format='now: %L' $before - <<<"$FIXED" || true)
+  [ -z "$differs" ] || die "This cannot be changed in a cluster that exists; nothing was touched:" "$differs" "Put it back, or \`pulumi destroy\` and build the cluster anew."
+}
+
 stage_configuration() {
   mkdir -p $staged && chmod 700 $staged
   {
     printf '%s' "$CONFIG"
+    # left to itself, flannel takes the interface of the default route, and stops where there is none
+    if [ "$CNI" = flannel ]; then printf 'flannel-iface: %s\n' "$(device)"; fi
     # kubelets of today refuse cgroup v1 unless told otherwise; older Raspberry Pi systems have nothing else
     if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then printf 'kubelet-arg+:\n- fail-cgroupv1=false\n'; fi
   } | write $staged/config.yaml 600 || true
@@ -77,10 +87,14 @@ stage_configuration() {
 
 main() {
   lock
+  check_fixed
   fetch_release "$(architecture)"
   stage_configuration
   write $state/wanted 600 < <(cat $staged/* "$release/sums" | sha256sum) || true
   cmp -s $state/wanted $state/applied || flag changed
-  if systemctl -q is-active "$(unit)"; then flag member; else flag changed; fi
+  case "$(systemctl is-active "$(unit)" || true)" in
+    active | activating) flag member ;;
+    *) flag changed ;;
+  esac
 }
 main </dev/null

@@ -1,18 +1,25 @@
 # shellcheck shell=bash
 # On a server: waits until NODE is a full member, then lets pods return if we had sent them away.
-# NODE ROLE
+# NODE ROLE CNI
 
 facts() { kube get node "$NODE" -o "jsonpath=$1"; }
 ready() { [ "$(facts '{.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 voter() { [ "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].status}')" = True ]; }
 
-main() {
-  say "waiting for $NODE to be Ready"
-  wait_for 300 ready || die "$NODE is not Ready after 300 s:" "$(facts '{range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}' 2>&1)"
-  if [ "$ROLE" = server ]; then
-    say "waiting for $NODE to vote in etcd"
-    wait_for 300 voter || die "$NODE is still no voter in etcd after 300 s:" "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].message}')" "$(journal k3s 10)"
+await_member() {
+  if [ "$CNI" = none ]; then # it becomes Ready only with the pod network that is yet to be installed
+    wait_for 300 facts '{.metadata.uid}' || die "$NODE did not register within 300 s."
+  else
+    say "waiting for $NODE to be Ready"
+    wait_for 300 ready || die "$NODE is not Ready after 300 s:" "$(facts '{range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}' 2>&1)"
   fi
+  [ "$ROLE" = server ] || return 0
+  say "waiting for $NODE to vote in etcd"
+  wait_for 300 voter || die "$NODE is still no voter in etcd after 300 s:" "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].message}')" "$(journal k3s)"
+}
+
+main() {
+  await_member
   if [ "$(facts '{.metadata.annotations.homelab/cordoned}')" = true ]; then
     kube uncordon "$NODE" >/dev/null
     kube annotate node "$NODE" homelab/cordoned- >/dev/null
