@@ -107,10 +107,11 @@ def _furnish(debian: Path, root: Path) -> None:
     (root / "opt/cni/bin").symlink_to("/usr/lib/cni")
     for plugin in plugins.iterdir():
         (root / "usr/local/bin" / plugin.name).symlink_to(f"/usr/lib/cni/{plugin.name}")
-    for identity in [root / "etc/machine-id", *root.glob("etc/ssh/ssh_host_*")]:
-        identity.unlink(missing_ok=True)
+    # systemd takes D-Bus' machine id over where it has none of its own
+    for name in ("etc/machine-id", "var/lib/dbus/machine-id", "etc/ssh/ssh_host_*"):
+        for identity in root.glob(name):
+            identity.unlink()
     _units(root, "enable", "systemd-networkd", "ssh", "network-card", "container-host")
-    _units(root, "disable", "keepalived", "iscsid.service", "iscsid.socket", "open-iscsi")
     _units(root, "mask", "systemd-firstboot.service", "run-rpc_pipefs.mount")
 
 
