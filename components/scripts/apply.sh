@@ -69,6 +69,18 @@ healthy() {
 given_up() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 12 ]; }
 healthy_or_given_up() { healthy || given_up; }
 
+# The virtual address leaves before the API does, so that nobody asks here in vain.
+hand_over_address() {
+  local peer
+  serving >/dev/null 2>&1 && grep -qs '^# homelab' /etc/keepalived/keepalived.conf || return 0
+  for peer in $PEERS; do
+    answers "$peer" || continue
+    trap 'systemctl start keepalived' EXIT
+    systemctl stop keepalived
+    return
+  done
+}
+
 start() {
   say "starting $service"
   systemctl reset-failed "$service" 2>/dev/null || true
@@ -86,6 +98,7 @@ main() {
   rm -f $state/applied
   install_files
   install_k3s
+  hand_over_address
   first_start
   start
   rm -f $first
