@@ -12,6 +12,9 @@ global_defs {{
   enable_script_security
   script_user root
   vrrp_version 3
+  vrrp_garp_master_delay 1
+  vrrp_garp_lower_prio_delay 1
+  vrrp_garp_master_refresh 1
 }}
 vrrp_script serving {{
   script "/etc/keepalived/homelab-check"
@@ -47,7 +50,8 @@ def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
     `@DEVICE@` stands for the interface, which is found on the machine. The router id comes from the
     address, so that two labs in one network do not meet. Serving adds to the priority: the address goes
     where the API is and, as all are equal otherwise, does not come back by itself. When no API is ready
-    for a moment, it stays where it is.
+    for a moment, it stays where it is. Two may take it at once; who keeps it tells the neighbours again
+    every second, so that none stays with the other.
     """
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
