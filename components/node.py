@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TypedDict, Unpack
 
 import pulumi
 
 from components import endpoint, k3s
 from components.lab import ClusterSettings, NodeSettings, SSHSettings
-from components.machine import Machine, Task, step
+from components.machine import Machine, Step, Task, step
 
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "procps")
 DRAIN_SECONDS = 300
@@ -48,6 +48,15 @@ ROLL = (
 )
 
 
+class TaskInputs(TypedDict, total=False):
+    """What a task of a node may be given beside what they all are."""
+
+    variables: Mapping[str, str]
+    undo: Sequence[Step]
+    probe: str
+    once: bool
+
+
 @dataclass(frozen=True)
 class Shared:
     """What all nodes of a cluster have in common."""
@@ -77,38 +86,30 @@ class Node(pulumi.ComponentResource):
             "group": "servers" if servers else "agents",
             "width": 1 if servers else shared.cluster.max_unavailable,
         }
-        self.prepared = self._task("prepare", PREPARE, variables=self._prepare_variables(), undo=LEAVE)
+        self.prepared = self._task("prepare", PREPARE, [], variables=self._prepare_variables(), undo=LEAVE)
         self.register_outputs({})
 
     def found(self) -> Task:
         """Found the cluster on this machine. Remembered: it never happens again."""
-        return self._task("found", JOIN, once=True, after=[self.prepared], variables={**self._variables, "FOUND": "yes"},
-                          secrets=self._secrets)  # fmt: skip
+        return self._task("found", JOIN, [self.prepared], once=True, variables={**self._variables, "FOUND": "yes"})
 
     def join(self, founded: Task) -> Task:
         """Bring the machine into the cluster for the first time."""
-        return self._task("join", JOIN, once=True, after=[self.prepared, founded], variables=self._variables,
-                          secrets=self._secrets)  # fmt: skip
+        return self._task("join", JOIN, [self.prepared, founded], once=True, variables=self._variables)
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
         """Keep the machine as it is described, whatever changes; when it must be disturbed, in its turn."""
-        return self._task("roll", ROLL, after=after, secrets=self._secrets,
-                          variables={**self._variables, **self._marks()})  # fmt: skip
+        labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
+        return self._task("roll", ROLL, after, probe="probe.sh", variables={**self._variables, "LABELS": labels})
 
     def _task(
-        self,
-        role: Literal["prepare", "found", "join", "roll"],
-        run: Sequence[Mapping[str, object]],
-        *,
-        variables: Mapping[str, str],
-        secrets: Mapping[str, pulumi.Input[str]] | None = None,
-        undo: Sequence[Mapping[str, object]] = (),
-        once: bool = False,
-        after: Sequence[pulumi.Resource] = (),
+        self, role: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
     ) -> Task:
-        opts = pulumi.ResourceOptions(parent=self, depends_on=list(after), delete_before_replace=True)
-        return Task(f"{self.settings.name}-{role}", self.machine, run, undo=undo, variables=variables, secrets=secrets,
-                    turn=self._turn, once=once, opts=opts)  # fmt: skip
+        opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
+        secrets = {} if role == "prepare" else self._secrets
+        return Task(
+            f"{self.settings.name}-{role}", self.machine, run, secrets=secrets, turn=self._turn, opts=opts, **inputs
+        )
 
     def _identity(self) -> dict[str, str]:
         return {"NODE": self.settings.name, "ROLE": self.settings.role, "DRAIN_SECONDS": str(DRAIN_SECONDS),
@@ -155,9 +156,6 @@ class Node(pulumi.ComponentResource):
             "SECRET_CONFIG": k3s.secret_config(self._shared.cluster, self.settings),
             "REGISTRIES": k3s.registries(self._shared.cluster),
         }
-
-    def _marks(self) -> dict[str, str]:
-        return {"LABELS": "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))}
 
 
 def _turn(node: NodeSettings, cluster: ClusterSettings) -> dict[str, object]:

@@ -61,6 +61,7 @@ class Task(Model):
     machine: Machine
     run: tuple[Step, ...]
     undo: tuple[Step, ...] = ()
+    probe: str = ""  # script that prints what differs from what was done
     digest: str  # of all the scripts
     variables: Mapping[str, str] = Field(default_factory=dict)
     secrets: Mapping[str, str] = Field(default_factory=dict)

@@ -17,6 +17,7 @@ from .turns import Turns
 SCRIPTS = Path(__file__).resolve().parent.parent / "components" / "scripts"
 ANSWER_SECONDS = 60  # a machine may be on its way up
 GONE_SECONDS = 10  # when a machine is given up, it is not waited for
+LOOK_SECONDS = 3  # when it is only looked at, neither
 REBOOT_SECONDS = 600
 POLL_SECONDS = 0.5
 TAIL = 40  # lines of a failed script that are shown
@@ -89,6 +90,10 @@ class Runner:
                     await stack.enter_async_context(self.turns.take(turn, task.machine.name))
                     turn = None
                 yield step
+
+    async def probe(self, task: Task, progress: Progress) -> str:
+        """What differs on the machine from what was done, a line each. Raises TaskError."""
+        return await self._step(task, Step(script=task.probe), task.machine, progress, LOOK_SECONDS)
 
     async def verify(self, task: Task) -> None:
         """Make sure that the machine is reached with its new connection."""

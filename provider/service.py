@@ -96,8 +96,18 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=_struct(await self._run(request.urn, inputs, context)))
 
     async def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """What was done stays as it is recorded."""
-        return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
+        """Look at the machine: a task whose work was changed by hand is unfinished, and says what differs."""
+        outputs = _values(request.properties)
+        if _type(request.urn) == TASK and outputs.get("probe"):
+            try:
+                drift = await self._runner.probe(_task(outputs), _quiet)
+            except TaskError as error:
+                await self._engine.warn(request.urn, f"not looked at: {error}")
+            else:
+                outputs["done"] = bool(outputs["done"]) and not drift
+                if drift:
+                    await self._engine.warn(request.urn, drift.rstrip())
+        return provider_pb2.ReadResponse(id=request.id, properties=_struct(outputs), inputs=request.inputs)
 
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Undo the task."""
@@ -133,6 +143,10 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             await self._runner.verify(_task(inputs))
         except TaskError as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+async def _quiet(message: str) -> None:
+    """Looking is too short to report on."""
 
 
 async def _abort_unfinished(

@@ -94,7 +94,7 @@ start() {
 
 main() {
   lock
-  if [ "$(cat $state/applied 2>/dev/null)" = "$(cat $state/wanted)" ] && healthy >/dev/null 2>&1; then return; fi
+  if cmp -s $state/applied $state/wanted && [ -z "$(drift)" ] && healthy >/dev/null 2>&1; then return; fi
   rm -f $state/applied
   install_files
   install_k3s

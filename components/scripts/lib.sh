@@ -74,3 +74,15 @@ serving() {
 
 # answers HOST:PORT: a K3s server speaks there.
 answers() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }
+
+# drift: says what on this machine is not as it was last applied, a line each.
+drift() {
+  [ -e $state/applied ] || { echo "K3s was not put here by homelab, or its record is gone"; return; }
+  local now file
+  now=$(systemctl is-active "$(unit)" || true)
+  case $now in active | activating) ;; *) echo "$(unit) is $now" ;; esac
+  cmp -s "$state/k3s/$(cat $state/staged/version)/k3s" /usr/local/bin/k3s || echo "/usr/local/bin/k3s is another program"
+  for file in config.yaml registries.yaml token; do
+    cmp -s "$state/staged/$file" "$etc/$file" || echo "$etc/$file was changed"
+  done
+}

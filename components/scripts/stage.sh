@@ -101,12 +101,10 @@ main() {
   lock
   check_fixed
   fetch_release
+  [ -z "$(drift)" ] || flag changed
   stage_configuration
   write $state/wanted 600 < <(cat $staged/* "$release/sums" | sha256sum) || true
   cmp -s $state/wanted $state/applied || flag changed
-  case "$(systemctl is-active "$(unit)" || true)" in
-    active | activating) flag member ;;
-    *) flag changed ;;
-  esac
+  if systemctl -q is-active "$(unit)"; then flag member; fi
 }
 main </dev/null
