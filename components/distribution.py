@@ -24,14 +24,14 @@ Options = dict[OptionName, OptionValue]
 
 
 class Pins(Model):
-    """SHA-256 checksums of what is installed; what has no pin is checked against the release's own list."""
+    """SHA-256 checksums of the release, as `./homelab pin` writes them; without a pin, HTTPS alone vouches for it."""
 
     amd64: Sha256 | None = None
-    """Checksum of the `k3s` binary for amd64."""
+    """Checksum of `sha256sum-amd64.txt`, which has those of the binary and the images for amd64."""
     arm64: Sha256 | None = None
-    """Checksum of the `k3s-arm64` binary."""
+    """Checksum of `sha256sum-arm64.txt`, the same for arm64."""
     arm: Sha256 | None = None
-    """Checksum of the `k3s-armhf` binary."""
+    """Checksum of `sha256sum-arm.txt`, the same for 32-bit arm."""
     installer: Sha256 | None = None
     """Checksum of K3s' `install.sh`."""
 
@@ -72,7 +72,7 @@ class K3sSettings(Model):
     mirror: Url | None = None
     """Where the release's files are fetched instead of GitHub, those of a version under `MIRROR/VERSION/`."""
     pins: Pins = Pins()
-    """Checksums that the files must have."""
+    """Checksums that the release must have, whoever hands it over."""
     secrets_encryption: Switch = True
     """Encrypt Kubernetes secrets at rest in etcd."""
     snapshots: SnapshotSettings = SnapshotSettings()

@@ -34,15 +34,14 @@ class Row:
 class Artefacts:
     """A mirror of one version of K3s.
 
-    `pins` has the SHA-256 of each architecture's binary (`amd64`, `arm64`, `arm`) and of the `installer`,
-    `lists` that of each architecture's checksum file. `images` are the names that machines will have;
-    `extra` are archives to put into their `agent/images` because K3s' own lacks them.
+    `pins` are those of a stack file: the SHA-256 of each architecture's checksum file, and of the installer.
+    `images` are the names that machines will have; `extra` are archives to put into their `agent/images`
+    because K3s' own lacks them.
     """
 
     folder: Path
     version: str
     pins: Mapping[str, str]
-    lists: Mapping[str, str]
     images: tuple[str, ...]
     extra: tuple[Path, ...]
     rows: tuple[Row, ...]
@@ -55,12 +54,11 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
     folder.mkdir(parents=True)
     release = releases.bundled(bundle, version, HOST) if bundle else _found(version, report)
     listing, extra = _images(release, folder, report)
-    pins = {arch: _binary(release.program, folder, arch) for arch in BINARIES}
+    pins = {arch: _list(folder, arch, _binary(release.program, folder, arch)) for arch in BINARIES}
     shutil.copyfile(release.installer, folder / "install.sh")
     pins["installer"] = download.digest(folder / "install.sh")
     (folder / "install.sh.sha256sum").write_text(f"{pins['installer']}  install.sh\n")
-    lists = {arch: _list(folder, arch, pins[arch]) for arch in BINARIES}
-    return Artefacts(folder, version, pins, lists, listing, extra, _rows(release, listing))
+    return Artefacts(folder, version, pins, listing, extra, _rows(release, listing))
 
 
 def _found(version: str, report: Report) -> Release:

@@ -122,8 +122,7 @@ def _facts(lab: Lab, laid_out: Artefacts) -> stackfile.Facts:
         host_keys={machine.spec.address: machine.host_key for machine in lab.machines.values()},
         private_key=lab.private_key.read_text(),
         mirror=f"http://{host}:{server.HTTP_PORT}",
-        # by architecture the program pins a release's list of checksums, which has the binary's and the images'
-        pins={**laid_out.lists, "installer": laid_out.pins["installer"]},
+        pins=laid_out.pins,
         # the kubelet refuses the older control groups unless told otherwise
         kubelet_args=() if cgroups.unified() else ("fail-cgroupv1=false",),
     )
