@@ -1,0 +1,11 @@
+"""The `homelab` command."""
+
+import typer
+
+from rehearsal import commands
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A homelab cluster, described by one stack file.")
+app.add_typer(commands.app, name="rehearse")
+
+if __name__ == "__main__":
+    app(prog_name="homelab")

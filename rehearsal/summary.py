@@ -1,0 +1,116 @@
+"""What a rehearsal tells its user at the end."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal.lab import Lab
+from rehearsal.session import Session
+
+LONGEST = 5  # resources in the list of where time went
+
+
+def show(console: Console, session: Session) -> None:
+    """Where time went, what was real, how the cluster is, and how to go on."""
+    console.print(_real(session), _time(session))
+    status(console, session.lab)
+    nodes = json.loads(session.kubectl("get", "nodes", "-o", "json"))["items"]
+    console.print(_nodes(nodes))
+    console.print(
+        f"Go on:  ./homelab rehearse kubectl --stack {session.lab.stack} -- get pods -A",
+        f"        ./homelab rehearse ssh --stack {session.lab.stack} {next(iter(session.lab.machines))}",
+        f"        ./homelab rehearse down --stack {session.lab.stack}",
+        sep="\n",
+        highlight=False,
+    )
+
+
+def status(console: Console, lab: Lab) -> None:
+    """The machines of a lab, and the memory they hold."""
+    table = _table(f"Lab of {lab.stack}", "machine", "role", "address", "power", "login", "memory")
+    total = 0
+    for machine in lab.machines.values():
+        running = machine.running
+        power = "on" if running else "off"
+        total += machine.memory if running else 0
+        table.add_row(
+            machine.name,
+            machine.spec.role,
+            machine.spec.address,
+            power,
+            "yes" if running and machine.answers() else "no",
+            f"{machine.memory >> 20} MiB" if running else "",
+        )
+    table.caption = f"{total >> 20} MiB in all"
+    console.print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _real(session: Session) -> Table:
+    table = _table("Real and simulated", "what", "real", "in this rehearsal")
+    for tool in session.engine.tools.tools:
+        table.add_row(tool.name, _yes(tool.official), tool.origin)
+    for row in session.artefacts.rows:
+        table.add_row(row.what, _yes(row.real), row.origin)
+    arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
+    table.add_row("machines", "no", f"containers of this computer with systemd, SSH and {', '.join(arches)} by name")
+    table.add_row("network", "no", "a namespace with the lan's addresses and no way out")
+    for replacement in session.replacements:
+        table.add_row(replacement.what, "no", replacement.instead)
+    return table
+
+
+def _yes(real: bool) -> str:
+    return "yes" if real else "no"
+
+
+def _time(session: Session) -> Table:
+    table = _table("Where time went", "step", "seconds")
+    for step, seconds in session.seconds.items():
+        table.add_row(step, f"{seconds:.1f}")
+    for resource, seconds in longest(session.engine.event_log):
+        table.add_row(f"  {resource}", f"{seconds}")
+    return table
+
+
+def longest(log: Path) -> list[tuple[str, int]]:
+    """The resources that took longest, by the engine's log of events, whose clock has whole seconds."""
+    began: dict[str, int] = {}
+    took: dict[str, int] = {}
+    for line in log.read_text().splitlines() if log.exists() else ():
+        event = json.loads(line)
+        for kind in ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent"):
+            urn = event.get(kind, {}).get("metadata", {}).get("urn", "")
+            if kind == "resourcePreEvent":
+                began[urn] = event["timestamp"]
+            elif urn in began:
+                took[urn] = event["timestamp"] - began[urn]
+    # of components only what they are made of counts
+    found = {urn.rpartition("::")[2]: seconds for urn, seconds in took.items() if ":components:" not in _type(urn)}
+    return sorted(((n, s) for n, s in found.items() if s), key=lambda item: -item[1])[:LONGEST]
+
+
+def _type(urn: str) -> str:
+    kinds = urn.split("::")[2:3]
+    kind = kinds[0].rpartition("$")[2] if kinds else ""
+    return ":components:" if kind == "pulumi:pulumi:Stack" else kind
+
+
+def _nodes(nodes: Iterable[dict[str, Any]]) -> Table:
+    table = _table("Cluster", "node", "ready", "etcd voter", "version")
+    for node in nodes:
+        conditions = {each["type"]: each["status"] for each in node["status"]["conditions"]}
+        version = node["status"]["nodeInfo"]["kubeletVersion"]
+        voter = {"True": "yes", "False": "no"}.get(conditions.get("EtcdIsVoter", ""), "")
+        table.add_row(node["metadata"]["name"], _yes(conditions.get("Ready") == "True"), voter, version)
+    return table
