@@ -74,8 +74,7 @@ def pulumi(context: typer.Context, stack: Stack = "homelab") -> None:
 def kubectl(context: typer.Context, stack: Stack = "homelab") -> None:
     """Run `kubectl` through the cluster's own endpoint."""
     with _guarded():
-        with _existing(stack).locked():
-            command, environment = open_session(stack, _quiet).kubectl_command(*context.args)
+        command, environment = _existing(stack).kubectl_command(*context.args)
         raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
@@ -109,11 +108,14 @@ def status(stack: Stack = "homelab") -> None:
 def down(
     stack: Stack = "homelab",
     every: Annotated[bool, typer.Option("--all", help="The labs of all stacks.")] = False,
+    force: Annotated[bool, typer.Option(help="End what another command, or its remains, still does.")] = False,
 ) -> None:
     """End the machines and remove everything of the lab, its Pulumi state included."""
     with _guarded():
         for name in stacks() if every else [stack]:
             lab = Lab(name)
+            if force:
+                lab.namespace.delete()
             with lab.locked():
                 lab.stop()
             console.print(f"the lab of {name} is gone")

@@ -39,6 +39,8 @@ class Lab:
         self.stack = stack
         self.folder = states() / stack
         self.namespace = Namespace(f"homelab-{stack}")
+        self.lock: int | None = None
+        """File descriptor of the lock while this process holds it; a child that has it holds it too."""
 
     @property
     def exists(self) -> bool:
@@ -62,6 +64,11 @@ class Lab:
         return str(json.loads((self.folder / "network.json").read_text())["address"])
 
     @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig that the last whole `up` put out."""
+        return self.folder / "kubeconfig"
+
+    @property
     def mirror(self) -> Path:
         """What is served to the machines."""
         return self.folder / "mirror"
@@ -76,7 +83,11 @@ class Lab:
                 raise RehearsalError(
                     f"Another command is changing the lab of {self.stack}: wait for it to end, then try again."
                 ) from None
-            yield
+            self.lock = lock.fileno()
+            try:
+                yield
+            finally:
+                self.lock = None
 
     def machine(self, name: str) -> Machine:
         """The machine of that name."""
@@ -175,6 +186,22 @@ class Lab:
     def ssh(self, name: str, *command: str) -> str:
         """What `command` prints on a machine; fails as it fails."""
         return run(self.ssh_command(name, *command))
+
+    def kubectl_command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """The command line of `kubectl` through the cluster's own endpoint, and its environment."""
+        if not self.kubeconfig.exists():
+            raise RehearsalError("There is no kubeconfig yet: run `./homelab rehearse up` to its end.")
+        programs = sorted(self.mirror.glob("*/k3s"), key=lambda program: program.stat().st_mtime)
+        found = shutil.which("kubectl")
+        program = [found] if found else [str(programs[-1]), "kubectl"]
+        # it unpacks itself into its data folder, which must not be this computer's own
+        own = {"KUBECONFIG": str(self.kubeconfig), "K3S_DATA_DIR": str(self.folder / "k3s")}
+        return self.namespace.command(*program, *arguments), os.environ | own
+
+    def kubectl(self, *arguments: str) -> str:
+        """What `kubectl` prints; fails as it fails."""
+        command, environment = self.kubectl_command(*arguments)
+        return run(command, env=environment)
 
     def write_known_hosts(self) -> None:
         """Note every machine's host key for `ssh`."""

@@ -9,12 +9,13 @@ from pathlib import Path
 import yaml
 
 from rehearsal.lab import PROJECT, Lab
-from rehearsal.shell import RehearsalError, run
+from rehearsal.shell import run
 from rehearsal.stackfile import Derived
 from rehearsal.tools import Toolchain
 
 # These read the stack's configuration, so they must be told that it is the rehearsal's.
 CONFIGURED = {"up", "update", "preview", "pre", "refresh", "destroy", "config", "import", "watch"}
+CHANGING = {"up", "update", "destroy"}
 PARALLEL = {"up", "update", "preview", "pre", "refresh", "destroy"}
 
 
@@ -49,13 +50,18 @@ class Engine:
             cwd=PROJECT,
             env=self._environment(),
             stdout=subprocess.DEVNULL if quiet else None,
+            # should this process be killed, the lab stays locked until the engine has ended
+            pass_fds=() if self.lab.lock is None else (self.lab.lock,),
         )
         try:
-            return process.wait()
+            code = process.wait()
         except KeyboardInterrupt:
             # it has got the signal as well, and ends what it is doing
             process.wait()
             raise
+        if code == 0 and CHANGING.intersection(arguments):
+            self._save_kubeconfig()
+        return code
 
     def output(self, *arguments: str) -> str:
         """What `pulumi` prints; fails as it fails."""
@@ -66,16 +72,6 @@ class Engine:
         found = json.loads(self.output("stack", "output", "--json", "--show-secrets"))
         assert isinstance(found, dict)
         return found
-
-    def kubeconfig(self) -> Path:
-        """A file with the stack's kubeconfig, as it is now."""
-        content = self.outputs().get("kubeconfig")
-        if not isinstance(content, str):
-            raise RehearsalError("The stack has no kubeconfig yet: run `./homelab rehearse up` to its end.")
-        file = self.lab.folder / "kubeconfig"
-        file.touch(mode=0o600)
-        file.write_text(content)
-        return file
 
     @property
     def event_log(self) -> Path:
@@ -106,6 +102,13 @@ class Engine:
     def _program(self) -> Path:
         assert self.tools.pulumi.path
         return self.tools.pulumi.path
+
+    def _save_kubeconfig(self) -> None:
+        content = self.outputs().get("kubeconfig")
+        self.lab.kubeconfig.unlink(missing_ok=True)
+        if isinstance(content, str):
+            self.lab.kubeconfig.touch(mode=0o600)
+            self.lab.kubeconfig.write_text(content)
 
     def _in_own_project(self, *arguments: str, stdin: str | None = None) -> None:
         run([self._program, *arguments], stdin=stdin, cwd=self.folder, env=self._environment())

@@ -1,7 +1,6 @@
 """One rehearsal: the lab of a stack, the tools, and Pulumi's engine in it."""
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
 from rehearsal.lab import PROJECT, Lab
 from rehearsal.pulumi import Engine
-from rehearsal.shell import RehearsalError, run
+from rehearsal.shell import RehearsalError
 from stacks.settings import Settings
 
 
@@ -27,21 +26,6 @@ class Session:
     artefacts: Artefacts
     replacements: list[stackfile.Replacement]
     seconds: dict[str, float] = field(default_factory=dict)
-
-    def kubectl_command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        """The command line of `kubectl` inside the lab, through the cluster's own endpoint, and its environment."""
-        found = shutil.which("kubectl")
-        program = [found] if found else [str(self.artefacts.folder / "k3s"), "kubectl"]
-        environment = os.environ | {
-            "KUBECONFIG": str(self.engine.kubeconfig()),
-            "K3S_DATA_DIR": str(self.lab.folder / "k3s"),
-        }
-        return self.lab.namespace.command(*program, *arguments), environment
-
-    def kubectl(self, *arguments: str) -> str:
-        """What `kubectl` prints; fails as it fails."""
-        command, environment = self.kubectl_command(*arguments)
-        return run(command, env=environment)
 
 
 def open_session(stack: str, report: Report, *, bundle: Path | None = None, file: Path | None = None) -> Session:

@@ -18,7 +18,7 @@ def show(console: Console, session: Session) -> None:
     """Where time went, what was real, how the cluster is, and how to go on."""
     console.print(_real(session), _time(session))
     status(console, session.lab)
-    nodes = json.loads(session.kubectl("get", "nodes", "-o", "json"))["items"]
+    nodes = json.loads(session.lab.kubectl("get", "nodes", "-o", "json"))["items"]
     console.print(_nodes(nodes))
     console.print(
         f"Go on:  ./homelab rehearse kubectl --stack {session.lab.stack} -- get pods -A",

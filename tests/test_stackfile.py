@@ -1,0 +1,134 @@
+"""The rehearsal's stack file: the user's own, but for what belongs to the hardware."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from rehearsal.stackfile import SSH_SECRET, Facts, derive
+from stacks.settings import Settings
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINUEb3Io/8JyA2aMqZwLeIKWUpUs3iNeveaCnloqDzAr"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINeL6g7r0Y5+e24RzrgRIil0nk8k605qCLB7JBIvLTvv"
+PIN = "ab" * 32
+FACTS = Facts(
+    host_keys={"192.168.1.11": OTHER, "192.168.1.12": KEY, "192.168.1.9": OTHER},
+    private_key="the lab's key",
+    mirror="http://192.168.1.254:8080",
+    pins={"amd64": PIN, "arm64": PIN, "arm": PIN, "installer": PIN},
+    kubelet_args=("fail-cgroupv1=false",),
+)
+HEAD = """\
+# a comment of the user
+encryptionsalt: v1:c2FsdA==:v1:bm9uY2U=:aGlkZGVu
+config:
+"""
+SECRET = "  homelab:sshKey: {secure: v1:dGhlaXJz:Y2lwaGVydGV4dA==}\n"
+
+
+def stack(tmp_path: Path, ssh: str, *, secrets: str = "", node: str = "", rest: str = "") -> Path:
+    file = tmp_path / "Pulumi.lab.yaml"
+    cluster = f"""\
+  homelab:cluster:
+    domain: lab.example.com
+    api: {{vip: 192.168.1.240}}
+    ssh: {ssh}
+    nodes:
+      - {{name: one, role: server, address: 192.168.1.11, hostKey: {KEY}{node}}}
+      - {{name: two, role: agent, address: 192.168.1.12, hostKey: {KEY}}}
+{rest}"""
+    file.write_text(HEAD + secrets + cluster)
+    return file
+
+
+def written(source: Path, tmp_path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    target = tmp_path / "derived.yaml"
+    missing = derive(source, FACTS).write(target)
+    content = YAML(typ="safe").load(target)
+    assert isinstance(content, dict)
+    return content, missing
+
+
+def test_the_users_file_stays_and_none_of_its_ciphertext_is_taken_over(tmp_path: Path) -> None:
+    source = stack(tmp_path, "{user: pi, privateKey: {secret: sshKey}}", secrets=SECRET)
+    before = source.read_bytes()
+    content, missing = written(source, tmp_path)
+    assert source.read_bytes() == before
+    assert "secure" not in (tmp_path / "derived.yaml").read_text()
+    assert "encryptionsalt" not in content
+    assert missing == {"homelab:sshKey": "the lab's key"}
+
+
+def test_what_is_not_the_hardwares_stays_as_it_is(tmp_path: Path) -> None:
+    source = stack(tmp_path, "{user: pi, agent: true}", rest="    maxUnavailable: 2\n")
+    content, _ = written(source, tmp_path)
+    mine, theirs = content["config"]["homelab:cluster"], YAML(typ="safe").load(source)["config"]["homelab:cluster"]
+    changed = {"ssh", "nodes", "k3s"}
+    assert {k: v for k, v in mine.items() if k not in changed} == {k: v for k, v in theirs.items() if k not in changed}
+    assert [{**node, "hostKey": KEY} for node in mine["nodes"]] == theirs["nodes"]
+
+
+def test_host_keys_mirror_and_pins_are_the_labs(tmp_path: Path) -> None:
+    content, _ = written(stack(tmp_path, "{user: pi, agent: true}"), tmp_path)
+    cluster = content["config"]["homelab:cluster"]
+    assert [node["hostKey"] for node in cluster["nodes"]] == [OTHER, KEY]
+    assert cluster["k3s"]["mirror"] == FACTS.mirror
+    assert cluster["k3s"]["pins"] == FACTS.pins
+
+
+@pytest.mark.parametrize("node", ["", ", ssh: {agent: true}"])
+def test_an_agent_becomes_the_labs_key(tmp_path: Path, node: str) -> None:
+    content, missing = written(stack(tmp_path, "{user: pi, agent: true}", node=node), tmp_path)
+    cluster = content["config"]["homelab:cluster"]
+    for ssh in [cluster["ssh"], *(each["ssh"] for each in cluster["nodes"] if "ssh" in each)]:
+        assert ssh["agent"] is False
+        assert ssh["privateKey"] == {"secret": SSH_SECRET}
+    assert missing == {f"homelab:{SSH_SECRET}": "the lab's key"}
+
+
+def test_a_bastion_in_the_lan_gets_its_machines_key_another_is_left_out(tmp_path: Path) -> None:
+    bastion = "{user: pi, agent: true, bastion: {address: %s, user: jump, hostKey: " + KEY + "}}"
+    content, _ = written(stack(tmp_path, bastion % "192.168.1.9"), tmp_path)
+    assert content["config"]["homelab:cluster"]["ssh"]["bastion"]["hostKey"] == OTHER
+    derived = derive(stack(tmp_path, bastion % "jump.example.com"), FACTS)
+    assert derived.document["config"]["homelab:cluster"]["ssh"]["bastion"] is None
+    assert any("jump.example.com" in each.what for each in derived.replacements)
+
+
+def test_a_kubelet_argument_of_the_user_is_kept_beside_ours(tmp_path: Path) -> None:
+    options = "    k3s: {options: {kubelet-arg: max-pods=50}, agentOptions: {kubelet-arg: [v=2]}}\n"
+    content, _ = written(stack(tmp_path, "{user: pi, agent: true}", rest=options), tmp_path)
+    k3s = content["config"]["homelab:cluster"]["k3s"]
+    assert k3s["options"]["kubelet-arg"] == ["max-pods=50", "fail-cgroupv1=false"]
+    assert k3s["agentOptions"]["kubelet-arg"] == ["v=2", "fail-cgroupv1=false"]
+
+
+def test_ciphertexts_of_an_earlier_rehearsal_stay(tmp_path: Path) -> None:
+    source = stack(tmp_path, "{user: pi, privateKey: {secret: sshKey}}", secrets=SECRET)
+    target = tmp_path / "derived.yaml"
+    target.write_text("encryptionsalt: ours\nconfig:\n  homelab:sshKey: {secure: ours}\n")
+    assert derive(source, FACTS).write(target) == {}
+    content = YAML(typ="safe").load(target)
+    assert content["encryptionsalt"] == "ours"
+    assert content["config"]["homelab:sshKey"] == {"secure": "ours"}
+
+
+def test_a_secret_of_another_namespace_becomes_a_placeholder(tmp_path: Path) -> None:
+    secrets = "  aws:secretKey: {secure: v1:x:y}\n  other:thing: {deep: [{secure: v1:x:y}]}\n"
+    content, missing = written(stack(tmp_path, "{user: pi, agent: true}", secrets=secrets), tmp_path)
+    assert missing["aws:secretKey"] == "rehearsal-secretKey"
+    assert content["config"]["other:thing"] == {"deep": ["rehearsal"]}
+
+
+def test_the_result_is_a_valid_stack_file(tmp_path: Path) -> None:
+    derived = derive(stack(tmp_path, "{user: pi, agent: true}"), FACTS)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in derived.write(folder / "Pulumi.lab.yaml"):
+        derived.document["config"][name] = {"secure": "v1:x:y"}
+    YAML().dump(derived.document, folder / "Pulumi.lab.yaml")
+    cluster = Settings.read(folder / "Pulumi.lab.yaml").cluster
+    assert cluster.k3s.mirror == FACTS.mirror
+    assert cluster.ssh.private_key is not None
+    assert cluster.ssh.private_key.secret == SSH_SECRET
