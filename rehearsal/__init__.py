@@ -1,0 +1,1 @@
+"""The lab on one computer: machines, networks and services that a stack is rehearsed on."""
