@@ -1,6 +1,7 @@
 """Serve the plugin: print the port, then answer the engine until it goes."""
 
 import asyncio
+import os
 import sys
 
 import grpc.aio
@@ -19,7 +20,13 @@ async def serve(engine_address: str) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(port, flush=True)
-    await server.wait_for_termination()
+    await _orphaned(os.getppid())
+
+
+async def _orphaned(engine: int) -> None:
+    """Return when the process that started us is gone, however it ended."""
+    while os.getppid() == engine:
+        await asyncio.sleep(0.5)
 
 
 if __name__ == "__main__":
