@@ -5,10 +5,12 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import yaml
 
-from rehearsal.lab import PROJECT, Lab
+from rehearsal.lab import Lab
+from rehearsal.places import PROJECT
 from rehearsal.shell import run
 from rehearsal.stackfile import Derived
 from rehearsal.tools import Toolchain
@@ -43,16 +45,22 @@ class Engine:
         for key, value in derived.write(self.stack_file).items():
             self._in_own_project("config", "set", "--secret", key, stdin=value)
 
-    def run(self, *arguments: str, quiet: bool = False) -> int:
-        """Run `pulumi` with the user's own terminal (or none); returns its exit code."""
-        process = subprocess.Popen(
+    def start(self, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
+        """Start `pulumi` with the user's own terminal, or with all it says going to `output`."""
+        return subprocess.Popen(
             self._command(*arguments),
             cwd=PROJECT,
             env=self._environment(),
-            stdout=subprocess.DEVNULL if quiet else None,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
             # should this process be killed, the lab stays locked until the engine has ended
             pass_fds=() if self.lab.lock is None else (self.lab.lock,),
+            text=True,
         )
+
+    def run(self, *arguments: str, quiet: bool = False) -> int:
+        """Run `pulumi` with the user's own terminal (or none); returns its exit code."""
+        process = self.start(*arguments, output=subprocess.DEVNULL if quiet else None)
         try:
             code = process.wait()
         except KeyboardInterrupt:
