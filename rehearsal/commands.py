@@ -14,7 +14,8 @@ from rich.console import Console
 
 from rehearsal import summary
 from rehearsal.cache import Report
-from rehearsal.lab import Lab, stacks
+from rehearsal.lab import Lab
+from rehearsal.places import stacks
 from rehearsal.session import open_session, refuse_unfit_computer
 from rehearsal.shell import RehearsalError
 from stacks.settings import SettingsError
@@ -51,7 +52,7 @@ def up(
     """Make the machines and run `pulumi up` on them; on a lab that runs, do what is new."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
-        session = open_session(stack, _report(), bundle=bundle)
+        session = open_session(lab, _report(), bundle=bundle)
         began = time.monotonic()
         options = ["--continue-on-error"] if keep_going else []
         code = session.engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
@@ -65,8 +66,9 @@ def up(
 @app.command(context_settings=PASS_ON)
 def pulumi(context: typer.Context, stack: Stack = "homelab") -> None:
     """Run any `pulumi` command on the rehearsal's stack, with the stack file as it is now."""
-    with _guarded(), Lab(stack).locked():
-        session = open_session(stack, _quiet)
+    lab = Lab(stack)
+    with _guarded(), lab.locked():
+        session = open_session(lab, _quiet)
         raise typer.Exit(session.engine.run(*context.args))
 
 

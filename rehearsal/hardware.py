@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from components.access import BastionSettings
 from components.lab import ClusterSettings
-from rehearsal.machine import Specification
+from rehearsal.disk import Specification
 from rehearsal.namespace import Network, free_address
 
 HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), "amd64")

@@ -4,32 +4,16 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from components.lab import ClusterSettings
-from rehearsal import hardware, server
+from rehearsal import hardware
 from rehearsal.machine import Machine
-from rehearsal.namespace import Namespace, wait
+from rehearsal.namespace import Namespace
+from rehearsal.places import states
 from rehearsal.shell import RehearsalError, run
-
-PROJECT = Path(__file__).parents[1]
-
-
-def states() -> Path:
-    """The folder that holds every lab's state."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    folder = Path(base) / "homelab"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
-
-
-def stacks() -> list[str]:
-    """The stacks that have a lab on this computer."""
-    return sorted(path.name for path in states().iterdir() if path.is_dir())
 
 
 class Lab:
@@ -81,7 +65,8 @@ class Lab:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RehearsalError(
-                    f"Another command is changing the lab of {self.stack}: wait for it to end, then try again."
+                    f"Another command is changing the lab of {self.stack}: wait for it, or end it "
+                    f"with all of the lab by `./homelab rehearse down --force --stack {self.stack}`."
                 ) from None
             self.lock = lock.fileno()
             try:
@@ -122,24 +107,6 @@ class Lab:
         for machine in machines:
             machine.wait_until_up()
         self.write_known_hosts()
-
-    def serve(self) -> None:
-        """Start the services of the rehearsal itself: the mirror and the webhook."""
-        if self._serving():
-            return
-        state = self.folder / "server"
-        state.mkdir(exist_ok=True, mode=0o700)
-        options: list[str | Path] = ["--root", self.mirror, "--address", self.address, "--state", state]
-        with (state / "server.log").open("ab") as log:
-            subprocess.Popen(
-                self.namespace.command(sys.executable, "-m", "rehearsal.server", *options),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd=PROJECT,
-            )
-        wait(self._serving, 20, lambda: f"The rehearsal's mirror does not start: see {state / 'server.log'}.")
 
     def stop(self) -> None:
         """End everything of this lab and remove it, whatever state it is in."""
@@ -211,19 +178,6 @@ class Lab:
         ]
         (self.folder / "known_hosts").write_text("".join(lines))
 
-    def furnish_disks(self, manifest: str, archives: Sequence[Path]) -> None:
-        """Note what machines find on their disks when they get power: the webhook, images."""
-        furnishing = self.folder / "furnishing"
-        manifests = furnishing / "server/k3s/server/manifests"
-        manifests.mkdir(parents=True, exist_ok=True)
-        (manifests / "00-rehearsal-images.yaml").write_text(manifest)
-        for role in ("server", "agent"):
-            images = furnishing / role / "k3s/agent/images"
-            shutil.rmtree(images, ignore_errors=True)
-            images.mkdir(parents=True)
-            for archive in archives:
-                shutil.copy(archive, images)
-
     def _network(self, cluster: ClusterSettings) -> None:
         record = self.folder / "network.json"
         if not record.exists():
@@ -234,11 +188,6 @@ class Lab:
             raise RehearsalError("The lan's addresses have changed: run `./homelab rehearse down`, then `up`.")
         if not self.namespace.exists:
             self.namespace.create(hardware.lan(cluster), self.address)
-
-    def _serving(self) -> bool:
-        return self.namespace.answers(self.address, server.HTTP_PORT) and self.namespace.answers(
-            self.address, server.WEBHOOK_PORT
-        )
 
     def _power_on(self, machine: Machine) -> None:
         if machine.running:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rehearsal import artefacts, cgroups, hardware, machine_image, server, stackfile, tools
+from rehearsal import artefacts, cgroups, hardware, machine_image, server, services, stackfile, tools
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
-from rehearsal.lab import PROJECT, Lab
+from rehearsal.lab import Lab
+from rehearsal.places import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from stacks.settings import Settings
@@ -28,16 +29,16 @@ class Session:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def open_session(stack: str, report: Report, *, bundle: Path | None = None, file: Path | None = None) -> Session:
+def open_session(lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None) -> Session:
     """Make everything ready for Pulumi: tools, artefacts, machines, stack file. Does what is still to do.
 
-    The caller holds the lab's lock. `file` is the stack file, by default the project's.
+    The caller has the lab locked. `file` is the stack file, by default the project's.
     """
     refuse_unfit_computer()
-    source = file or PROJECT / f"Pulumi.{stack}.yaml"
+    source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
     if not source.exists():
         raise RehearsalError(f"There is no {source.name} in {source.parent}: give the stack with --stack NAME.")
-    settings, lab = Settings.read(source), Lab(stack)
+    settings = Settings.read(source)
     _refuse_what_cannot_be(settings, lab)
     seconds: dict[str, float] = {}
     with _timed(seconds, "tools"):
@@ -95,8 +96,8 @@ def _available_memory() -> int:
 def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> None:
     lab.furnish(settings.cluster, image)
     manifest = server.prepare(lab.folder / "server", lab.address, laid_out.images)
-    lab.furnish_disks(manifest, laid_out.extra)
-    lab.serve()
+    services.furnish_disks(lab, manifest, laid_out.extra)
+    services.serve(lab)
     lab.start()
 
 

@@ -1,0 +1,114 @@
+"""Disks of simulated machines: what is on them before the first boot."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.shell import run
+
+UNAME = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
+DEBIAN = {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"}
+# as a Raspberry Pi comes: without the parameters that K3s needs
+BOOT_COMMAND_LINE = "console=tty1 root=PARTUUID=0badcafe-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
+
+PARTS = ("upper", "work", "root", "data")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What a machine is: `arch` is amd64, arm64 or arm, `prefix` the length of the LAN's."""
+
+    name: str
+    role: str
+    address: str
+    prefix: int
+    gateway: str
+    interface: str
+    port: int
+    user: str
+    sudo: bool
+    arch: str
+    authorized_key: str
+
+
+def new_host_key(folder: Path) -> None:
+    """Make the SSH host key of the machine in `folder`."""
+    for old in folder.glob("host_key*"):
+        old.unlink()
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "host_key"])
+
+
+def fresh(folder: Path, spec: Specification) -> None:
+    """Put the parts of an unused disk into `folder`, as before the very first boot."""
+    for part in PARTS:
+        (folder / part).mkdir()
+    image = Path((folder / "image").read_text())
+    # the top of the overlay is the machine's root: its mode is the one that counts
+    (folder / "upper").chmod(0o755)
+    (folder / "data").chmod(0o755)
+
+    def put(path: str, text: str, mode: int = 0o644) -> None:
+        _put(folder / "upper", path, text, mode)
+
+    # deliberately not the node's name: naming it is the program's work
+    put("etc/hostname", "debian\n")
+    put("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n")
+    put("etc/resolv.conf", f"nameserver {spec.gateway}\n")
+    put("etc/simulated-interface", f"{spec.interface}\n")
+    put("etc/systemd/network/10-lan.network", _network(spec))
+    put("etc/ssh/sshd_config.d/port.conf", f"Port {spec.port}\n")
+    put("etc/ssh/ssh_host_ed25519_key", (folder / "host_key").read_text(), 0o600)
+    put("etc/ssh/ssh_host_ed25519_key.pub", (folder / "host_key.pub").read_text())
+    _architecture(spec, put)
+    _account(spec, put, image, folder / "upper")
+
+
+Put = Callable[..., None]
+
+
+def _put(root: Path, path: str, text: str, mode: int) -> None:
+    file = root / path
+    for parent in reversed(file.relative_to(root).parents):
+        if not (root / parent).exists():
+            (root / parent).mkdir(mode=0o755)
+            (root / parent).chmod(0o755)
+    file.write_text(text)
+    file.chmod(mode)
+
+
+def _network(spec: Specification) -> str:
+    link_local = "no" if "." in spec.address else "ipv6"
+    return (
+        f"[Match]\nName={spec.interface}\n\n[Network]\nAddress={spec.address}/{spec.prefix}\n"
+        f"Gateway={spec.gateway}\nLinkLocalAddressing={link_local}\nIPv6AcceptRA=no\n"
+    )
+
+
+def _architecture(spec: Specification, put: Put) -> None:
+    """What tells the program which processor it is on; an ARM machine passes for a Raspberry Pi."""
+    put("etc/simulated-machine", f"{UNAME[spec.arch]}\n")
+    put("etc/simulated-architecture", f"{DEBIAN[spec.arch]}\n")
+    if spec.arch != "amd64":
+        put("etc/rpi-issue", "Raspberry Pi reference\n")
+        put("boot/firmware/cmdline.txt", BOOT_COMMAND_LINE)
+
+
+def _account(spec: Specification, put: Put, image: Path, root: Path) -> None:
+    """The account the stack logs in with: its only way in is the rehearsal's key."""
+    home = Path("root")
+    if spec.user != "root":
+        home = Path("home") / spec.user
+        for file, line, mode in (
+            ("etc/passwd", f"{spec.user}:x:1000:1000::/{home}:/bin/bash", 0o644),
+            ("etc/group", f"{spec.user}:x:1000:", 0o644),
+            ("etc/shadow", f"{spec.user}:*:19000:0:99999:7:::", 0o640),
+        ):
+            put(file, f"{(image / file).read_text()}{line}\n", mode)
+    if spec.sudo:
+        put("etc/sudoers.d/rehearsal", f"{spec.user} ALL=(ALL) NOPASSWD: ALL\n", 0o440)
+    put(f"{home}/.ssh/authorized_keys", f"{spec.authorized_key}\n", 0o600)
+    (root / home).chmod(0o700)
+    if spec.user != "root":
+        for path in (root / home, root / home / ".ssh", root / home / ".ssh/authorized_keys"):
+            os.chown(path, 1000, 1000)

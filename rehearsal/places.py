@@ -1,0 +1,19 @@
+"""Where a rehearsal finds the project and keeps its labs."""
+
+import os
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+
+
+def states() -> Path:
+    """The folder that holds every lab's state."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    folder = Path(base) / "homelab"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def stacks() -> list[str]:
+    """The stacks that have a lab on this computer."""
+    return sorted(path.name for path in states().iterdir() if path.is_dir())

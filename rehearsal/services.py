@@ -1,0 +1,51 @@
+"""What the rehearsal itself gives its machines: the mirror, the webhook for images, images."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rehearsal import server
+from rehearsal.lab import Lab
+from rehearsal.namespace import wait
+from rehearsal.places import PROJECT
+
+
+def serve(lab: Lab) -> None:
+    """Start the services of the rehearsal itself: the mirror and the webhook."""
+    if _serving(lab):
+        return
+    state = lab.folder / "server"
+    state.mkdir(exist_ok=True, mode=0o700)
+    options: list[str | Path] = ["--root", lab.mirror, "--address", lab.address, "--state", state]
+    with (state / "server.log").open("ab") as log:
+        subprocess.Popen(
+            lab.namespace.command(sys.executable, "-m", "rehearsal.server", *options),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=PROJECT,
+        )
+    wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's mirror does not start: see {state / 'server.log'}.")
+
+
+def furnish_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
+    """Note what machines find on their disks when they get power: the webhook, images."""
+    furnishing = lab.folder / "furnishing"
+    manifests = furnishing / "server/k3s/server/manifests"
+    manifests.mkdir(parents=True, exist_ok=True)
+    (manifests / "00-rehearsal-images.yaml").write_text(manifest)
+    for role in ("server", "agent"):
+        images = furnishing / role / "k3s/agent/images"
+        shutil.rmtree(images, ignore_errors=True)
+        images.mkdir(parents=True)
+        for archive in archives:
+            shutil.copy(archive, images)
+
+
+def _serving(lab: Lab) -> bool:
+    return lab.namespace.answers(lab.address, server.HTTP_PORT) and lab.namespace.answers(
+        lab.address, server.WEBHOOK_PORT
+    )
