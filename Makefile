@@ -15,6 +15,7 @@ help: ## say what there is to do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 setup: .venv/locked ## make .venv with what requirements.txt locks; needs Python 3.11 or newer
+	@:
 
 .venv/locked: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -22,7 +23,7 @@ setup: .venv/locked ## make .venv with what requirements.txt locks; needs Python
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) comes without venv: install it (Debian, Ubuntu: sudo apt-get install python3-venv)" >&2; exit 1; }
 	@echo "installing what requirements.txt locks into .venv"
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --clear .venv
 	@$(bin)/pip --disable-pip-version-check install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
 
