@@ -1,0 +1,162 @@
+"""The documentation names what is there: links, commands, settings, files and error messages."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import typer.main
+from ruamel.yaml import YAML
+
+from cli import app
+from stacks import stackfile
+from stacks.settings import Settings
+from tests.settings_fixtures import ROOT
+
+GENERATED = ROOT / "docs/configuration.md"
+PAGES = sorted([ROOT / "README.md", ROOT / "rehearsal/README.md", *(ROOT / "docs").glob("*.md")])
+WRITTEN = [page for page in PAGES if page != GENERATED]
+LIMITS = {"README.md": 199}
+LIMIT = 149
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_HOMELAB = re.compile(r"\./homelab((?: +[^\s`#|;]+)*)")
+_MAKE = re.compile(r"(?:`|^)make ([a-z]+)", re.MULTILINE)
+_FILE = re.compile(r"`((?:[\w.-]+/)+(?:[\w-]+\.(?:py|sh|md|yaml))?)`")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, language: str) -> Iterator[str]:
+    return (text for kind, text in _FENCE.findall(page.read_text()) if kind == language)
+
+
+def prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text())
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(prose(page)):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_pages_are_short(page: Path) -> None:
+    lines = page.read_text().splitlines()
+    assert len(lines) <= LIMITS.get(name(page), LIMIT)
+    assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_make_has_the_targets_named(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert targets >= set(_MAKE.findall(page.read_text()))
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_homelab_has_the_commands_named(page: Path) -> None:
+    for words in _HOMELAB.findall(page.read_text()):
+        resolve(words.replace("FOLDER", str(ROOT)).split())  # the one place-holder that must exist
+
+
+@pytest.mark.parametrize(
+    "words", ["nothing", "rehearse nothing", "rehearse", "pin --nothing", "rehearse power loud pi-1"]
+)
+def test_a_command_that_is_not_there_is_found_out(words: str) -> None:
+    with pytest.raises(AssertionError):
+        resolve(words.split())
+
+
+def resolve(words: list[str]) -> None:
+    """Parse `./homelab WORDS` as it would be run, without running it."""
+    command: Any = typer.main.get_command(app)
+    context = typer.Context(command)
+    while hasattr(command, "get_command"):
+        found = command.get_command(context, words[0]) if words else None
+        assert found, f"no command: {words}"
+        command, words = found, words[1:]
+        context = typer.Context(command, parent=context)
+    try:
+        command.make_context(command.name, words)
+    except Exception as error:
+        raise AssertionError(f"{command.name} {words}: {error}") from error
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_files_named_exist(page: Path) -> None:
+    for path in _FILE.findall(prose(page)):
+        assert any((folder / path).exists() for folder in (ROOT, page.parent)), path
+
+
+def cluster_of(text: str) -> dict[str, Any]:
+    """The `homelab:cluster` of a yaml block, which is a whole stack file or a part of that key."""
+    content = YAML(typ="safe", pure=True).load(text)
+    if "config" in content:
+        whole: dict[str, Any] = content["config"]["homelab:cluster"]
+        return whole
+    readme = next(text for text in blocks(ROOT / "README.md", "yaml") if text.startswith("config:"))
+    return cluster_of(readme) | dict(content)
+
+
+def secrets_in(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["secret"]} if set(value) == {"secret"} else set()
+        return own.union(*map(secrets_in, value.values()))
+    return set().union(*map(secrets_in, value)) if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, id=name(page)) for page in WRITTEN for text in blocks(page, "yaml")]
+)
+def test_settings_shown_are_valid(text: str) -> None:
+    cluster = cluster_of(text)
+    Settings.parse({"cluster": cluster}, secrets_in(cluster), "homelab")
+
+
+def test_the_readme_shows_a_whole_stack_file(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.homelab.yaml"
+    file.write_text(next(blocks(ROOT / "README.md", "yaml")))
+    shown, sample = Settings.read(file).cluster, Settings.read(ROOT / file.name).cluster
+    assert (shown.api, shown.ssh) == (sample.api, sample.ssh)
+    assert {node.host_key for node in shown.nodes} <= {node.host_key for node in sample.nodes}
+
+
+def test_layout_of_the_mirror_is_what_scripts_fetch() -> None:
+    layout = next(blocks(ROOT / "docs/air-gap.md", ""))
+    stage = (ROOT / "components/scripts/stage.sh").read_text()
+    names = set(re.findall(r"binary=([\w-]+)", stage)) | {"install.sh", "install.sh.sha256sum"}
+    for arch in ("amd64", "arm64", "arm"):
+        names |= {f"sha256sum-{arch}.txt", f"k3s-airgap-images-{arch}.tar.zst"}
+    assert set(layout.split()[1:]) == names
+
+
+def test_errors_explained_are_those_of_the_program() -> None:
+    table = (ROOT / "docs/operations.md").read_text().partition("## Reading an error")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
+    sources = [*(ROOT / "components/scripts").glob("*.sh"), *(ROOT / "provider").glob("*.py")]
+    said = "".join(source.read_text().replace("\\`", "`") for source in sources)
+    assert len(shown) > 10
+    for message in shown:
+        for part in re.split(r"\s*…\s*", message):
+            assert part in said, message
+
+
+def test_secrets_named_by_a_stack_file_are_collected() -> None:
+    config, secrets = stackfile.read(ROOT / "tests/settings/valid/air-gap.yaml")
+    assert secrets_in(config) == secrets
