@@ -50,7 +50,7 @@ class Engine:
         return subprocess.Popen(
             self._command(*arguments),
             cwd=PROJECT,
-            env=self._environment(),
+            env=self.environment,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
             # should this process be killed, the lab stays locked until the engine has ended
@@ -68,12 +68,12 @@ class Engine:
             process.wait()
             raise
         if code == 0 and CHANGING.intersection(arguments):
-            self._save_kubeconfig()
+            self.save_kubeconfig()
         return code
 
     def output(self, *arguments: str) -> str:
         """What `pulumi` prints; fails as it fails."""
-        return run(self._command(*arguments), cwd=PROJECT, env=self._environment())
+        return run(self._command(*arguments), cwd=PROJECT, env=self.environment)
 
     def outputs(self) -> Mapping[str, object]:
         """The stack's outputs, secret ones in clear."""
@@ -104,14 +104,16 @@ class Engine:
         if verb in ("up", "update"):
             self.event_log.unlink(missing_ok=True)
             words += ["--event-log", str(self.event_log)]
-        return self.lab.namespace.command(self._program, *words)
+        return self.lab.namespace.command(self.program, *words)
 
     @property
-    def _program(self) -> Path:
+    def program(self) -> Path:
+        """Pulumi's CLI."""
         assert self.tools.pulumi.path
         return self.tools.pulumi.path
 
-    def _save_kubeconfig(self) -> None:
+    def save_kubeconfig(self) -> None:
+        """Keep the stack's kubeconfig, as it is now, for kubectl."""
         content = self.outputs().get("kubeconfig")
         self.lab.kubeconfig.unlink(missing_ok=True)
         if isinstance(content, str):
@@ -119,7 +121,7 @@ class Engine:
             self.lab.kubeconfig.write_text(content)
 
     def _in_own_project(self, *arguments: str, stdin: str | None = None) -> None:
-        run([self._program, *arguments], stdin=stdin, cwd=self.folder, env=self._environment())
+        run([self.program, *arguments], stdin=stdin, cwd=self.folder, env=self.environment)
 
     def _forget_all_but_salt(self) -> None:
         salt = yaml.safe_load(self.stack_file.read_text())["encryptionsalt"]
@@ -130,7 +132,9 @@ class Engine:
         if any(self._backend.glob(f".pulumi/locks/**/{self.lab.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment the engine runs in."""
         private = ("PULUMI_ACCESS_TOKEN", "PULUMI_BACKEND_URL", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "KUBECONFIG")
         environment = {key: value for key, value in os.environ.items() if key not in private}
         environment |= {

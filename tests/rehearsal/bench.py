@@ -1,0 +1,209 @@
+"""A rehearsal under test: its stack file can be edited, its engine watched and killed, its machines broken."""
+
+import base64
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal.lab import Lab
+from rehearsal.session import Session, open_session
+from rehearsal.shell import RehearsalError
+
+PATIENCE = 900  # seconds for one run of the engine on a busy computer
+
+
+def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
+    """A stack's document: machines s1, s2, … and a1, a2, …"""
+    nodes = [{"name": f"s{i}", "role": "server", "address": f"10.9.0.{10 + i}"} for i in range(1, servers + 1)]
+    nodes += [{"name": f"a{i}", "role": "agent", "address": f"10.9.0.{20 + i}"} for i in range(1, agents + 1)]
+    for node in nodes:
+        node["hostKey"] = _host_key(str(node["name"]))
+    cluster: dict[str, Any] = {
+        "domain": "lab.test",
+        "api": {"vip": "10.9.0.100"},
+        "ssh": {"user": "pi", "agent": True},
+        "nodes": nodes,
+    }
+    return {"config": {"homelab:cluster": cluster | settings}}
+
+
+class Rehearsal:
+    """A lab with a stack file of its own."""
+
+    def __init__(self, stack: str, document: dict[str, Any], folder: Path) -> None:
+        self.document = document
+        self.file = folder / f"Pulumi.{stack}.yaml"
+        self.lab = Lab(stack)
+        self.session = self.open()
+
+    @property
+    def cluster(self) -> dict[str, Any]:
+        """The cluster's settings, to be edited; `open` puts them in force."""
+        settings = self.document["config"]["homelab:cluster"]
+        assert isinstance(settings, dict)
+        return settings
+
+    def node(self, name: str) -> dict[str, Any]:
+        """A node's settings, to be edited."""
+        found = next(node for node in self.cluster["nodes"] if node["name"] == name)
+        assert isinstance(found, dict)
+        return found
+
+    def open(self) -> Session:
+        """Put the stack file as it is now in force."""
+        self.file.write_text(yaml.safe_dump(self.document, sort_keys=False))
+        self.session = open_session(self.lab, lambda _: None, file=self.file)
+        return self.session
+
+    def pulumi(self, *arguments: str) -> tuple[int, str]:
+        """Run the engine; returns its exit code and all it said."""
+        process = self.session.engine.start(*arguments, output=subprocess.PIPE)
+        said, _ = process.communicate(timeout=PATIENCE)
+        return process.returncode, said
+
+    def up(self, *options: str) -> str:
+        """`pulumi up`, which must succeed; returns what it said."""
+        code, said = self.pulumi("up", "--yes", "--skip-preview", *options)
+        assert code == 0, said
+        self.session.engine.save_kubeconfig()
+        return said
+
+    def refused(self, *options: str) -> str:
+        """`pulumi up`, which must fail; returns what it said."""
+        code, said = self.pulumi("up", "--yes", "--skip-preview", *options)
+        assert code != 0, said
+        return said
+
+    def killed_at(self, moment: str) -> str:
+        """`pulumi up`, killed outright with all its plugins as soon as a line says `moment` (an expression)."""
+        process = self.session.engine.start("up", "--yes", "--skip-preview", output=subprocess.PIPE)
+        assert process.stdout
+        said = ""
+        for line in process.stdout:
+            said += line
+            if re.search(moment, line):
+                kill_tree(process.pid)
+                process.wait()
+                return said
+        raise AssertionError(f"{moment} never came:\n{said}")
+
+    def kubectl(self, *arguments: str) -> str:
+        """What kubectl prints, through the stack's own kubeconfig."""
+        return self.lab.kubectl(*arguments)
+
+    def root(self, machine: str, script: str) -> str:
+        """Run a script as root on a machine and return what it prints."""
+        return self.lab.ssh(machine, f"sudo sh -c {_quoted(script)}")
+
+    def nodes(self) -> dict[str, dict[str, str]]:
+        """The conditions of every node by name."""
+        items = yaml.safe_load(self.kubectl("get", "nodes", "-o", "yaml"))["items"]
+        return {
+            item["metadata"]["name"]: {c["type"]: c["status"] for c in item["status"]["conditions"]} for item in items
+        }
+
+    def ready(self) -> set[str]:
+        """The nodes that are Ready."""
+        return {name for name, conditions in self.nodes().items() if conditions["Ready"] == "True"}
+
+    def voters(self) -> set[str]:
+        """The servers that vote in etcd."""
+        return {name for name, conditions in self.nodes().items() if conditions.get("EtcdIsVoter") == "True"}
+
+    def holder(self) -> str:
+        """The machine that has the virtual address."""
+        address = self.cluster["api"]["vip"]
+        names = [node["name"] for node in self.cluster["nodes"] if node["role"] == "server"]
+        found = [name for name in names if self._on(name) and self.root(name, f"ip -o addr show to {address}")]
+        assert len(found) == 1, found
+        return str(found[0])
+
+    def answers(self) -> bool:
+        """Whether the API answers through its endpoint."""
+        vip = self.cluster["api"]["vip"]
+        probe = self.lab.namespace.command("curl", "-ksS", "--max-time", "1", f"https://{vip}:6443/ping")
+        return subprocess.run(probe, capture_output=True, text=True, check=False).stdout == "pong"
+
+    def _on(self, name: str) -> bool:
+        return self.lab.machine(name).running
+
+
+@contextmanager
+def rehearsal(stack: str, document: dict[str, Any], folder: Path) -> Iterator[Rehearsal]:
+    """A lab that is gone afterwards, whatever happened."""
+    lab = Lab(stack)
+    lab.stop()
+    with lab.locked():
+        try:
+            yield Rehearsal(stack, document, folder)
+        finally:
+            lab.stop()
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 180) -> None:
+    """Poll until the condition holds."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return
+        except RehearsalError:  # what is asked does not answer yet
+            pass
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.2)
+
+
+def longest_gap(condition: Callable[[], bool], act: Callable[[], object]) -> float:
+    """Seconds for which a condition did not hold, at the longest, while something was done."""
+    times: list[float] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            if condition():
+                times.append(time.monotonic())
+            time.sleep(0.1)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        act()
+    finally:
+        done.set()
+        watcher.join()
+    return max((after - before for before, after in pairwise(times)), default=0.0)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all it started, at once."""
+    found = [pid]
+    for parent in found:
+        children = Path(f"/proc/{parent}/task/{parent}/children")
+        found += [int(child) for child in children.read_text().split()] if children.exists() else []
+    for each in found:
+        try:
+            os.kill(each, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _host_key(name: str) -> str:
+    """A public key that belongs to nobody; the rehearsal puts in the machine's own."""
+    parts = [b"ssh-ed25519", hashlib.sha256(name.encode()).digest()]
+    wire = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return f"ssh-ed25519 {base64.b64encode(wire).decode()}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

@@ -1,0 +1,159 @@
+"""A lab that is interrupted, changed, broken by hand and mended: one story, told in order."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
+
+pytestmark = pytest.mark.rehearsal
+
+# where the first run is killed, and each that follows; every moment but the last comes before the cluster is whole
+MOMENTS = [
+    r"s1-prepare .*naming the machine",
+    r"s1-found .*fetching k3s",
+    r"s1-found .*waiting for k3s to serve",
+    r"(s2|s3)-join .*waiting for k3s to serve",
+    r"a1-roll .*waiting for a1",
+]
+SECRETS = ("sshKey", "registry", "s3Access", "s3Secret")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    document = cluster_of(
+        3,
+        1,
+        ssh={"user": "pi", "privateKey": {"secret": "sshKey"}},
+        registries={
+            "mirrors": {"registry.lab.test": {"endpoints": ["https://10.9.0.100:5000"]}},
+            "auth": {"registry.lab.test": {"username": "lab", "password": {"secret": "registry"}}},
+        },
+        k3s={
+            "snapshots": {
+                "s3": {"endpoint": "10.9.0.100:9000", "bucket": "lab", "accessKey": {"secret": "s3Access"},
+                       "secretKey": {"secret": "s3Secret"}}
+            }
+        },
+    )  # fmt: skip
+    document["config"] |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in SECRETS}
+    with rehearsal("changes", document, tmp_path_factory.mktemp("changes")) as found:
+        yield found
+
+
+def test_interrupted_runs_are_finished_by_the_next(lab: Rehearsal) -> None:
+    for moment in MOMENTS:
+        lab.killed_at(moment)
+        lab.open()
+    lab.up()
+    assert lab.ready() == {"s1", "s2", "s3", "a1"}
+    assert lab.voters() == {"s1", "s2", "s3"}
+    members = lab.root("s1", "ls /var/lib/rancher/k3s/server/db/etcd/member/wal | wc -l")
+    assert int(members) >= 1
+    assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
+
+
+def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
+    key = lab.lab.private_key.read_text().splitlines()[2]
+    outputs = json.loads(lab.session.engine.output("stack", "export", "--show-secrets"))
+    resources = outputs["deployment"]["resources"]
+    tokens = [r["outputs"]["value"]["plaintext"].strip('"') for r in resources if r["type"] == "homelab:index:Secret"]
+    assert len(tokens) == 2
+    canaries = [key, *tokens, *(f"rehearsal-{name}" for name in SECRETS[1:])]
+
+    def leaks(text: str) -> list[str]:
+        return [canary for canary in canaries if canary in text]
+
+    assert leaks(lab.session.engine.output("stack", "export")) == []
+    assert leaks(lab.pulumi("preview", "--json")[1]) == []
+    assert leaks(lab.pulumi("preview", "--diff", "--show-config")[1]) == []
+    assert leaks(lab.session.engine.event_log.read_text()) == []
+    for machine in ("s1", "a1"):
+        assert leaks(lab.root(machine, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")) == []
+        assert leaks(lab.root(machine, "journalctl --no-pager")) == []
+        pattern = "\n".join(canaries)
+        readable = f"find / -xdev -type f -perm /044 -not -path '/proc/*' -print0 | xargs -0 grep -lF '{pattern}'; true"
+        assert lab.root(machine, readable) == ""
+
+
+def test_labels_and_taints_are_kept_in_step(lab: Rehearsal) -> None:
+    lab.kubectl("label", "node", "a1", "mine=stays")
+    lab.node("a1").update(labels={"disk": "fast"}, taints=["only=me:NoSchedule"])
+    lab.open()
+    lab.up()
+    a1 = json.loads(lab.kubectl("get", "node", "a1", "-o", "json"))
+    assert (a1["metadata"]["labels"]["disk"], a1["metadata"]["labels"]["mine"]) == ("fast", "stays")
+    assert {"key": "only", "value": "me", "effect": "NoSchedule"} in a1["spec"]["taints"]
+    lab.node("a1").update(labels={}, taints=[])
+    lab.open()
+    lab.up()
+    a1 = json.loads(lab.kubectl("get", "node", "a1", "-o", "json"))
+    assert "disk" not in a1["metadata"]["labels"]
+    assert a1["metadata"]["labels"]["mine"] == "stays"
+    assert "taints" not in a1["spec"]
+
+
+def test_configuration_rolls_without_losing_the_api(lab: Rehearsal) -> None:
+    lab.cluster["k3s"]["serverOptions"] = {"kube-apiserver-arg": ["default-watch-cache-size=101"]}
+    lab.open()
+    started = {name: lab.root(name, STARTED) for name in ("s1", "s2", "s3", "a1")}
+    gap = longest_gap(lab.answers, lab.up)
+    print(f"a configuration change of three servers: no answer through the virtual address for {gap:.1f} s at most")
+    restarted = {name for name, before in started.items() if lab.root(name, STARTED) != before}
+    assert restarted == {"s1", "s2", "s3"}
+    assert "default-watch-cache-size=101" in lab.root("s2", "cat /etc/rancher/k3s/config.yaml")
+    assert lab.ready() == {"s1", "s2", "s3", "a1"}
+    unschedulable = lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].spec.unschedulable}")
+    assert unschedulable == ""
+
+
+STARTED = "systemctl show -p ActiveEnterTimestampMonotonic k3s k3s-agent"
+
+
+def test_a_change_that_breaks_stops_at_the_first_server(lab: Rehearsal) -> None:
+    lab.cluster["k3s"]["serverOptions"] = {"kube-apiserver-arg": ["no-such-flag=1"]}
+    lab.open()
+    said = lab.refused()
+    assert "no-such-flag" in said
+    assert said.count("was not touched, because") == 2
+    assert lab.answers()
+    assert len(lab.ready() & {"s1", "s2", "s3"}) == 2
+    lab.cluster["k3s"]["serverOptions"] = {"kube-apiserver-arg": ["default-watch-cache-size=101"]}
+    lab.open()
+    lab.up()
+    assert lab.ready() == {"s1", "s2", "s3", "a1"}
+
+
+def test_what_was_changed_by_hand_is_named_and_mended(lab: Rehearsal) -> None:
+    lab.root("s2", "systemctl stop k3s")
+    lab.root("a1", "echo '# mine' >>/etc/rancher/k3s/config.yaml")
+    code, said = lab.pulumi("preview", "--refresh")
+    assert code == 0, said
+    assert re.search(r"s2-roll\):\n +warning: k3s is inactive", said)
+    assert re.search(r"a1-roll\):\n +warning: /etc/rancher/k3s/config.yaml was changed", said)
+    lab.up("--refresh")
+    wait_until(lambda: lab.ready() == {"s1", "s2", "s3", "a1"}, "all nodes are Ready")
+    assert "# mine" not in lab.root("a1", "cat /etc/rancher/k3s/config.yaml")
+
+
+def test_what_a_cluster_is_founded_with_is_refused_later(lab: Rehearsal) -> None:
+    lab.cluster["network"] = {"pods": ["10.50.0.0/16"], "flannelBackend": "host-gw"}
+    lab.open()
+    said = lab.refused()
+    assert "was: network.pods: 10.42.0.0/16\n" in said
+    assert "now: network.pods: 10.50.0.0/16\n" in said
+    assert "now: network.flannelBackend: host-gw\n" in said
+    del lab.cluster["network"]
+    lab.open()
+    lab.up()
+
+
+def test_a_dead_agent_is_dropped(lab: Rehearsal) -> None:
+    lab.lab.power_off("a1")
+    lab.cluster["nodes"] = [node for node in lab.cluster["nodes"] if node["name"] != "a1"]
+    lab.open()
+    said = lab.up()
+    assert "a1 (10.9.0.21) does not answer" in said
+    assert set(lab.nodes()) == {"s1", "s2", "s3"}

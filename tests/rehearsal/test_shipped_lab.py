@@ -1,0 +1,134 @@
+"""The shipped stack, from six bare machines to a cluster and back: one story, told in order."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rehearsal.places import PROJECT
+from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
+
+pytestmark = pytest.mark.rehearsal
+
+SERVERS = {"pi-1", "pi-2", "pi-3"}
+AGENTS = {"pi-4", "elitedesk", "thinkcentre"}
+LOGINS = "journalctl -q -o cat -u ssh | grep -c Accepted"
+FILES = "cd / && find etc usr/local var/lib/rancher -xdev -type f | sort | xargs -d '\\n' sha256sum"
+CHANGES_BY_ITSELF = r"etc/(resolv\.conf|\.updated|ld\.so\.cache|mtab)|etc/systemd/timesyncd|etc/machine-id"
+
+ASK = """
+import socket, sys
+wanted = b''.join(bytes([len(part)]) + part for part in b'kubernetes.default.svc.cluster.local'.split(b'.'))
+question = bytes.fromhex('000101000001000000000000') + wanted + bytes.fromhex('0000010001')
+asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asked.settimeout(5)
+asked.sendto(question, (sys.argv[1], 53))
+print(asked.recv(512)[-4:].hex())
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    shipped = yaml.safe_load((PROJECT / "Pulumi.homelab.yaml").read_text())
+    with rehearsal("shipped", shipped, tmp_path_factory.mktemp("shipped")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def untouched(lab: Rehearsal) -> str:
+    """What an agent's disk holds before anything was done to it."""
+    return files(lab, "elitedesk")
+
+
+def files(lab: Rehearsal, machine: str) -> str:
+    lines = lab.root(machine, FILES).splitlines()
+    return "\n".join(line for line in lines if not re.search(CHANGES_BY_ITSELF, line))
+
+
+def test_bare_machines_become_a_cluster(lab: Rehearsal, untouched: str) -> None:
+    lab.up()
+    assert lab.ready() == SERVERS | AGENTS
+    assert lab.voters() == SERVERS
+    labels = lab.kubectl("get", "nodes", "-l", "storage=true", "-o", "name").split()
+    assert set(labels) == {"node/elitedesk", "node/thinkcentre"}
+
+
+def test_what_runs_in_the_cluster_really_runs(lab: Rehearsal) -> None:
+    lab.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=180s")
+    dns = lab.kubectl("-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
+    # asked from an agent: through its proxy and over flannel's network to the pod on another machine
+    answer = lab.root("thinkcentre", f'python3 -c "{ASK}" {dns}')
+    assert answer.strip() == "0a2b0001"
+
+
+def test_kubeconfig_goes_through_the_virtual_address(lab: Rehearsal) -> None:
+    outputs = lab.session.engine.outputs()
+    assert outputs["endpoint"] == "https://192.168.1.240:6443"
+    kubeconfig = yaml.safe_load(str(outputs["kubeconfig"]))
+    assert kubeconfig["clusters"][0]["cluster"]["server"] == outputs["endpoint"]
+    assert lab.holder() in SERVERS
+
+
+def test_each_machine_has_the_program_of_its_architecture(lab: Rehearsal) -> None:
+    mirror = lab.session.artefacts.folder
+    for node in lab.cluster["nodes"]:
+        listed = (mirror / f"sha256sum-{node['arch']}.txt").read_text()
+        program = {"arm64": "k3s-arm64", "amd64": "k3s"}[node["arch"]]
+        installed = lab.root(node["name"], "sha256sum /usr/local/bin/k3s").split()[0]
+        assert re.search(rf"^{installed}  {program}$", listed, re.MULTILINE)
+
+
+def test_raspberry_pis_were_given_the_memory_cgroup(lab: Rehearsal) -> None:
+    line = lab.root("pi-4", "cat /boot/firmware/cmdline.txt")
+    assert line.count("cgroup_enable=memory") == 1
+    assert len(line.splitlines()) == 1
+
+
+def test_second_up_changes_nothing_and_asks_no_machine(lab: Rehearsal) -> None:
+    before = {name: int(lab.root(name, LOGINS)) for name in SERVERS | AGENTS}
+    said = lab.up()
+    after = {name: int(lab.root(name, LOGINS)) for name in SERVERS | AGENTS}
+    assert re.search(r"Resources:\n +\d+ unchanged\n", said)
+    assert {name: after[name] - before[name] for name in after} == dict.fromkeys(after, 1)  # this test's own
+
+
+def test_preview_needs_no_machine(lab: Rehearsal, tmp_path: Path) -> None:
+    """As on a pull request: in a network of its own without anything in it, for a stack that is not there yet."""
+    engine = lab.session.engine
+    environment = engine.environment | {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_STACK": "new"}
+    alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", str(engine.program)]
+    config = ["--config-file", str(engine.stack_file)]
+    subprocess.run([*alone, "stack", "init", "new", *config], cwd=PROJECT, env=environment, check=True)
+    done = subprocess.run(
+        [*alone, "preview", *config], cwd=PROJECT, env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\+ \d+ to create", done.stdout)
+
+
+@pytest.mark.parametrize("machine", ["the holder of the virtual address", "elitedesk"])
+def test_any_machine_may_lose_its_power(lab: Rehearsal, machine: str) -> None:
+    name = lab.holder() if machine not in AGENTS else machine
+
+    def cut() -> None:
+        lab.lab.power_off(name)
+        wait_until(lab.answers, "the API answers again through the virtual address")
+
+    gap = longest_gap(lab.answers, cut)
+    print(f"{name} lost its power: no answer through the virtual address for {gap:.1f} s")
+    assert lab.kubectl("get", "nodes", "-o", "name")
+    lab.lab.power_on(name)
+    wait_until(lambda: lab.ready() == SERVERS | AGENTS and lab.voters() == SERVERS, f"{name} is back")
+
+
+def test_destroy_leaves_machines_as_they_were(lab: Rehearsal, untouched: str) -> None:
+    code, said = lab.pulumi("destroy", "--yes")
+    assert code == 0, said
+    assert files(lab, "elitedesk") == untouched
+    for name in SERVERS | AGENTS:
+        left = lab.root(name, "pgrep -x k3s; ls -d /etc/rancher /var/lib/homelab /var/lib/rancher/k3s; true")
+        assert left == "", name
+    assert "cgroup_enable" not in lab.root("pi-1", "cat /boot/firmware/cmdline.txt")
