@@ -1,0 +1,86 @@
+"""The workflows are valid, call what there is, and may do no more than they need."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.settings_fixtures import ROOT
+
+FOLDER = ROOT / ".github/workflows"
+WORKFLOWS = sorted(FOLDER.iterdir())
+MAY = {"checks": {"contents": "read"}, "preview": {"contents": "read", "pull-requests": "write"}}
+
+
+def read(file: Path) -> dict[str, Any]:
+    document = YAML(typ="safe", pure=True).load(file)
+    assert isinstance(document, dict)
+    return document
+
+
+def steps(file: Path) -> Iterator[dict[str, Any]]:
+    for job in read(file)["jobs"].values():
+        yield from job["steps"]
+
+
+def exists(target: str) -> bool:
+    """Whether make knows how to make it; nothing is made."""
+    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode == 0
+
+
+def targets(text: str) -> set[str]:
+    return set(re.findall(r"\bmake ([a-z]+)", text))
+
+
+def test_workflows_are_these() -> None:
+    assert {file.stem for file in WORKFLOWS} == set(MAY)
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_workflow_is_complete(file: Path) -> None:
+    workflow = read(file)
+    assert workflow["name"] == file.stem
+    assert workflow["permissions"] == MAY[file.stem]
+    for job in workflow["jobs"].values():
+        assert "permissions" not in job
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            assert ("run" in step) != ("uses" in step)
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_actions_have_versions(file: Path) -> None:
+    for step in steps(file):
+        if "uses" in step:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", step["uses"])
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_what_is_run_exists(file: Path) -> None:
+    called = set().union(*(targets(step.get("run", "")) for step in steps(file)))
+    assert called
+    assert {target for target in called if not exists(target)} == set()
+
+
+def test_ci_runs_everything() -> None:
+    assert targets((ROOT / ".ci/run").read_text()) == {"test"}
+
+
+def test_unknown_target_is_noticed() -> None:
+    assert not exists("nothing")
+
+
+def test_forks_are_given_no_secret() -> None:
+    for file in WORKFLOWS:
+        workflow = read(file)
+        assert "pull_request_target" not in workflow["on"]
+        for job in workflow["jobs"].values():
+            if "secrets." in str(job):
+                assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
