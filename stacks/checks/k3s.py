@@ -66,7 +66,7 @@ def _pinned_mirror(cluster: ClusterSettings) -> Findings:
     missing = [name for name in (*wanted, "installer") if getattr(cluster.k3s.pins, name) is None]
     if missing:
         reason = f"is http, and these pins are missing: {', '.join(missing)}"
-        fix = "add them to k3s.pins, or use https"
+        fix = "add them with `./homelab pin --official`, or use https"
         if "any" in declared:
             fix += "; a node without arch can be any"
         yield ("k3s", "mirror"), reason, fix
