@@ -1,0 +1,201 @@
+"""Runs the real program under a monitor that keeps every registration as the engine would see it."""
+
+import asyncio
+import contextvars
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockEngine, MockMonitor, Mocks, MockSettings
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.stack import run_in_stack
+
+from stacks import homelab, stackfile
+from stacks.settings import NAMESPACE
+
+STACK = "pulumi:pulumi:Stack"
+TASK = "homelab:index:Task"
+SECRET = "homelab:index:Secret"
+MACHINES = "pulumi:providers:homelab"
+KUBERNETES = "pulumi:providers:kubernetes"
+Program = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One registration. Inputs and outputs are as sent: secrets stand in their envelopes."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    parent: str
+    provider: str
+    depends_on: frozenset[str]
+    secret_outputs: frozenset[str]
+    ignored: frozenset[str]
+    inputs: Mapping[str, Any]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The inputs without envelopes, as the plugin is given them."""
+        return dict(opened(self.inputs))
+
+
+@dataclass
+class Recording(MockMonitor):
+    """What a run of the program registered, and the outputs of its components by URN."""
+
+    preview: bool = False
+    resources_by_urn: dict[str, Resource] = field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__(_Nothing())
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        urn = self.make_urn(request.parent, request.type, request.name)
+        assert urn not in self.resources_by_urn, f"{urn} is registered twice"
+        inputs = json_format.MessageToDict(request.object)
+        self.resources_by_urn[urn] = Resource(
+            urn, request.type, request.name, request.custom, request.parent, request.provider,
+            frozenset(request.dependencies).union(*(each.urns for each in request.propertyDependencies.values())),
+            frozenset(request.additionalSecretOutputs), frozenset(request.ignoreChanges), inputs,
+        )  # fmt: skip
+        outputs = inputs | self._made(request)
+        reply = json_format.ParseDict(outputs, struct_pb2.Struct())
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=request.name if request.custom else "", object=reply)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+        self.outputs[request.urn] = json_format.MessageToDict(request.outputs)
+        return empty_pb2.Empty()
+
+    def _made(self, request: Any) -> dict[str, Any]:
+        """What the plugin adds to the inputs, secret where the program asked the engine for it."""
+        kind = {TASK: "output", SECRET: "value"}.get(request.type)
+        if kind is None:
+            return {}
+        value = rpc.UNKNOWN if self.preview else made_by(request.name)
+        return {kind: sealed(value) if kind in request.additionalSecretOutputs else value}
+
+    @property
+    def registered(self) -> list[Resource]:
+        """Every resource but the stack's own."""
+        return [each for each in self.resources_by_urn.values() if each.type != STACK]
+
+    @property
+    def tasks(self) -> list[Resource]:
+        return [each for each in self.registered if each.type == TASK]
+
+    @property
+    def stack_outputs(self) -> dict[str, Any]:
+        return next(outputs for urn, outputs in self.outputs.items() if self.resources_by_urn[urn].type == STACK)
+
+    def named(self, name: str) -> Resource:
+        (found,) = (each for each in self.registered if each.custom and each.name == name)
+        return found
+
+    def role(self, role: str) -> dict[str, Resource]:
+        """The tasks of one role (`prepare`, `join`, ...) by the node they belong to."""
+        found = (each for each in self.tasks if self.resources_by_urn[each.parent].type.endswith(":Node"))
+        return {t.name.removesuffix(f"-{role}"): t for t in found if t.name.endswith(f"-{role}")}
+
+    def before(self, resource: Resource) -> frozenset[str]:
+        """Names of the tasks that must have ended before this one begins."""
+        seen: set[str] = set()
+        queue = list(resource.depends_on)
+        while queue:
+            urn = queue.pop()
+            if urn not in seen:
+                seen.add(urn)
+                queue += self.resources_by_urn[urn].depends_on
+        return frozenset(self.resources_by_urn[urn].name for urn in seen if self.resources_by_urn[urn].type == TASK)
+
+
+class _Nothing(Mocks):
+    """The recording answers itself."""
+
+    def call(self, args: Any) -> Any:
+        raise AssertionError(f"the program calls {args.token}")
+
+    def new_resource(self, args: Any) -> Any:
+        raise AssertionError(f"the program reads {args.name}")
+
+
+def made_by(name: str) -> str:
+    """What a resource gives when it is made."""
+    return f"made-by-{name}"
+
+
+def sealed(value: Any) -> dict[str, Any]:
+    """A secret's envelope on the wire."""
+    return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}
+
+
+def is_sealed(value: Any) -> bool:
+    return isinstance(value, dict) and value.get(rpc._special_sig_key) == rpc._special_secret_sig
+
+
+def opened(value: Any) -> Any:
+    """The value without any envelope."""
+    if is_sealed(value):
+        return opened(value["value"])
+    if isinstance(value, dict):
+        return {key: opened(inner) for key, inner in value.items()}
+    return [opened(inner) for inner in value] if isinstance(value, list) else value
+
+
+def texts(value: Any, secret: bool = False) -> Iterator[tuple[str, bool]]:
+    """Every text within a value, keys too, and whether an envelope is around it."""
+    if is_sealed(value):
+        yield from texts(value["value"], True)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key, secret
+            yield from texts(inner, secret)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner, secret)
+    elif isinstance(value, str):
+        yield value, secret
+
+
+def canary(name: str) -> str:
+    """The value of a secret in recordings."""
+    return f"canary-of-{name}"
+
+
+def config_of(file: Path) -> dict[str, Any]:
+    """The configuration of our namespace in a stack file, with canaries for its secrets."""
+    config, secrets = stackfile.read(file)
+    return {**config, **{name: canary(name) for name in secrets}}
+
+
+def record(
+    config: Mapping[str, Any], stack: str = "lab", program: Program = homelab.deploy, *, preview: bool = False
+) -> Recording:
+    """Run the program with this configuration; texts that are canaries are secrets of the stack."""
+
+    def run() -> Recording:
+        secrets = [f"{NAMESPACE}:{name}" for name, value in config.items() if value == canary(name)]
+        values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config.items()}
+        pulumi.runtime.set_all_config({f"{NAMESPACE}:{name}": value for name, value in values.items()}, secrets)
+        recording = Recording(preview)
+        asyncio.run(_run(recording, stack, program))
+        return recording
+
+    return contextvars.copy_context().run(run)
+
+
+async def _run(recording: Recording, stack: str, program: Program) -> None:
+    settings = MockSettings(  # type: ignore[no-untyped-call]
+        monitor=recording, engine=MockEngine(None), project="homelab", stack=stack, dry_run=recording.preview,
+        organization=None, callbacks=None,
+    )  # fmt: skip
+    pulumi.runtime.settings.configure(settings)
+    await run_in_stack(program)
