@@ -81,11 +81,7 @@ class Node(pulumi.ComponentResource):
         self._shared = shared
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
-        servers = settings.role == "server"
-        self._turn = {
-            "group": "servers" if servers else "agents",
-            "width": 1 if servers else shared.cluster.max_unavailable,
-        }
+        self._turn = _turn(settings, shared.cluster)
         self.prepared = self._task("prepare", PREPARE, [], variables=self._prepare_variables(), undo=LEAVE)
         self.register_outputs({})
 
@@ -100,7 +96,8 @@ class Node(pulumi.ComponentResource):
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
         """Keep the machine as it is described, whatever changes; when it must be disturbed, in its turn."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
-        return self._task("roll", ROLL, after, probe="probe.sh", variables={**self._variables, "LABELS": labels})
+        variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
+        return self._task("roll", ROLL, after, probe="probe.sh", variables=variables)
 
     def _task(
         self, role: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
@@ -112,8 +109,7 @@ class Node(pulumi.ComponentResource):
         )
 
     def _identity(self) -> dict[str, str]:
-        return {"NODE": self.settings.name, "ROLE": self.settings.role, "DRAIN_SECONDS": str(DRAIN_SECONDS),
-                "CNI": self._shared.cluster.network.cni}  # fmt: skip
+        return {"NODE": self.settings.name, "ROLE": self.settings.role, "CNI": self._shared.cluster.network.cni}
 
     def _prepare_variables(self) -> dict[str, str]:
         conf = endpoint.keepalived(self._shared.cluster, self.settings)
@@ -123,6 +119,7 @@ class Node(pulumi.ComponentResource):
             modules.append("wireguard")
         return {
             **self._identity(),
+            "DRAIN_SECONDS": str(DRAIN_SECONDS),
             "ADDRESS": self.settings.address,
             "INTERFACE": self.settings.interface or "",
             "ARCH": self.settings.arch or "",

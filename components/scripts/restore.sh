@@ -1,6 +1,5 @@
 # shellcheck shell=bash
 # Puts a machine back as it was before it was prepared, packages aside.
-# ROLE
 
 original=$state/original
 
