@@ -57,7 +57,7 @@ founds() {
 
 await_endpoint() {
   say "waiting for the API endpoint $ENDPOINT"
-  wait_for 300 answers "$ENDPOINT" || die "No K3s server answered at $ENDPOINT within 300 s." "$(reachability)"
+  wait_for 120 answers "$ENDPOINT" || die "No K3s server answered at $ENDPOINT within 120 s." "$(reachability)"
 }
 
 reachability() { curl -kvsS --max-time 3 "https://$ENDPOINT/ping" 2>&1 | grep -E '^\*.*(connect|refused|route|timed out)' | tail -n 3 || true; }
@@ -88,7 +88,7 @@ start() {
   systemctl restart --no-block "$service"
   say "waiting for $service to serve"
   if ! wait_for 420 healthy_or_given_up || ! healthy >/dev/null 2>&1; then
-    die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service")" "Free space: $(df -h --output=avail,target /var/lib | tail -n 1)"
+    die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service")" "Free space in /var/lib: $(df -h --output=avail /var/lib | tail -n 1 | xargs)"
   fi
 }
 

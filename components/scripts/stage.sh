@@ -7,9 +7,9 @@ release=$state/k3s/$VERSION
 
 fetch() { # fetch URL FILE
   say "fetching ${1##*/}"
-  curl -fsSL --retry 3 --retry-connrefused --connect-timeout 10 --speed-limit 1024 --speed-time 60 -o "$2" "$1" 2>"$2.log" ||
-    die "Fetching $1 failed: $(tail -n 1 "$2.log")" "Free space: $(df -h --output=avail $state | tail -n 1)"
-  rm -f "$2.log"
+  local cause
+  cause=$(curl -fsSL --retry 3 --retry-connrefused --connect-timeout 10 --speed-limit 1024 --speed-time 60 -o "$2" "$1" 2>&1) ||
+    die "Fetching $1 failed: $(tail -n 1 <<<"$cause")" "Free space in $state: $(df -h --output=avail $state | tail -n 1 | xargs)"
 }
 
 sum_of() { sha256sum "$1" | cut -d' ' -f1; }

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.rehearsal
 
 SERVERS = {"pi-1", "pi-2", "pi-3"}
 AGENTS = {"pi-4", "elitedesk", "thinkcentre"}
-LOGINS = "journalctl -q -o cat -u ssh | grep -c Accepted"
+LOGINS = "journalctl -q -o cat -t sshd | grep -c Accepted"
 FILES = "cd / && find etc usr/local var/lib/rancher -xdev -type f | sort | xargs -d '\\n' sha256sum"
 CHANGES_BY_ITSELF = r"etc/(resolv\.conf|\.updated|ld\.so\.cache|mtab)|etc/systemd/timesyncd|etc/machine-id"
 
