@@ -17,14 +17,15 @@ class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
     All machines are prepared at once. The first server founds the cluster; then all others join at once.
-    Later changes go through the servers one by one, and after them through the agents.
+    Later changes go through the servers one by one, and after them through the agents. No resource has
+    the cluster's name or a node's but the nodes' own: to rename the cluster must not make another one.
     """
 
     def __init__(self, settings: ClusterSettings, kube_vip: str, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("homelab:components:Cluster", settings.name, None, opts)
+        super().__init__("homelab:components:Cluster", "cluster", None, opts)
         reach = {node.name: machine(node, settings.ssh_of(node)) for node in settings.nodes}
         machines = Machines(
-            f"{settings.name}-machines",
+            "cluster-machines",
             keys=_private_keys(settings),
             servers=[reach[server.name] for server in settings.servers],
             opts=pulumi.ResourceOptions(parent=self),
@@ -33,8 +34,8 @@ class Cluster(pulumi.ComponentResource):
         shared = Shared(
             settings,
             kube_vip,
-            token=Secret(f"{settings.name}-token", TOKEN_BYTES, _keep(own)).value,
-            agent_token=Secret(f"{settings.name}-agent-token", TOKEN_BYTES, _keep(own)).value,
+            token=Secret("cluster-token", TOKEN_BYTES, _keep(own)).value,
+            agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _keep(own)).value,
         )
         nodes = [
             Node(node, shared, pulumi.ResourceOptions(parent=self, providers=[machines])) for node in settings.nodes
@@ -44,9 +45,9 @@ class Cluster(pulumi.ComponentResource):
         self._leave_last(first, settled, own)
         self.kubeconfig = self._read_kubeconfig(settings, first, settled[: len(settings.servers)], own)
         self.provider = kubernetes.Provider(
-            f"{settings.name}-kubernetes",
+            "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
-            cluster_identifier=settings.name,
+            cluster_identifier="cluster",
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"kubeconfig": self.kubeconfig})

@@ -63,10 +63,12 @@ def release(cluster: ClusterSettings) -> dict[str, str]:
     }
 
 
-def fixed(cluster: ClusterSettings) -> str:
-    """What a cluster is founded with and cannot change later, a line each."""
+def fixed(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """What stays as it was when the node joined, a line each: K3s cannot change it, or not without loss."""
     network = cluster.network
     values = {
+        f"nodes[{node.name}].role": node.role,
+        f"nodes[{node.name}].address": ", ".join(node.addresses),
         "network.pods": ", ".join(network.pods),
         "network.services": ", ".join(network.services),
         "network.cni": network.cni,

@@ -35,8 +35,8 @@ PREPARE = (
 LEAVE = (
     step("member.sh"),
     step("drop.sh", on="server", unless=["retired"], turn=True),
-    step("uninstall.sh"),
-    step("restore.sh"),
+    step("uninstall.sh", unless=["foreign"]),
+    step("restore.sh", unless=["foreign"]),
 )
 JOIN = (step("stage.sh"), step("apply.sh"))
 ROLL = (
@@ -82,31 +82,35 @@ class Node(pulumi.ComponentResource):
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
         self._turn = _turn(settings, shared.cluster)
-        self.prepared = self._task("prepare", PREPARE, [], variables=self._prepare_variables(), undo=LEAVE)
+        self.prepared = self._task(
+            f"{settings.name}-prepare", PREPARE, [], variables=self._prepare_variables(), undo=LEAVE
+        )
         self.register_outputs({})
 
     def found(self) -> Task:
         """Found the cluster on this machine. Remembered: it never happens again."""
-        return self._task("found", JOIN, [self.prepared], once=True, variables={**self._variables, "FOUND": "yes"})
+        return self._task(
+            "cluster-found", JOIN, [self.prepared], once=True, variables={**self._variables, "FOUND": "yes"}
+        )
 
     def join(self, founded: Task) -> Task:
         """Bring the machine into the cluster for the first time."""
-        return self._task("join", JOIN, [self.prepared, founded], once=True, variables=self._variables)
+        return self._task(
+            f"{self.settings.name}-join", JOIN, [self.prepared, founded], once=True, variables=self._variables
+        )
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
         """Keep the machine as it is described, whatever changes; when it must be disturbed, in its turn."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
-        return self._task("roll", ROLL, after, probe="probe.sh", variables=variables)
+        return self._task(f"{self.settings.name}-roll", ROLL, after, probe="probe.sh", variables=variables)
 
     def _task(
-        self, role: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
+        self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
     ) -> Task:
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
-        secrets = {} if role == "prepare" else self._secrets
-        return Task(
-            f"{self.settings.name}-{role}", self.machine, run, secrets=secrets, turn=self._turn, opts=opts, **inputs
-        )
+        secrets = {} if run is PREPARE else self._secrets
+        return Task(name, self.machine, run, secrets=secrets, turn=self._turn, opts=opts, **inputs)
 
     def _identity(self) -> dict[str, str]:
         return {"NODE": self.settings.name, "ROLE": self.settings.role, "CNI": self._shared.cluster.network.cni}
@@ -141,7 +145,7 @@ class Node(pulumi.ComponentResource):
             "ENDPOINT": k3s.endpoint(cluster),
             "PEERS": k3s.server_addresses(cluster, node),
             "TAINTS": "\n".join(node.taints),
-            "FIXED": k3s.fixed(cluster),
+            "FIXED": k3s.fixed(cluster, node),
             "FOUND": "no",
         }
 

@@ -43,6 +43,9 @@ lock() {
   flock -w 900 9 || die "Another homelab script has been running here for 15 minutes." "See: fuser -v /run/homelab.lock"
 }
 
+# Whose machine this is: the name of the node it was prepared as; nothing if it was not.
+owner() { cat $state/node 2>/dev/null || true; }
+
 # The architecture of the userland, as K3s names it: a 32-bit system may run on a 64-bit kernel.
 architecture() {
   case "$(uname -m)/$(getconf LONG_BIT)" in

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# On a machine that is given up: says whether the cluster must still be told.
-# ROLE
+# On a machine that is given up: says whether the cluster must still be told, and whether it is still NODE's.
+# NODE ROLE
 
 main() {
+  [ "$(owner)" = "$NODE" ] || flag foreign
   if [ -e $state/retired ] || ! [ -e "/etc/systemd/system/$(unit).service" ]; then flag retired; fi
 }
 main </dev/null

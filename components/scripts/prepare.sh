@@ -8,6 +8,14 @@ keep() { # keep FILE: remember a file as it was before us
   [ -e "$original$1" ] || [ ! -e "$1" ] || { mkdir -p "$(dirname "$original$1")" && cp -a "$1" "$original$1"; }
 }
 
+check_owner() {
+  case "$(owner)" in
+    '' | "$NODE") echo "$NODE" | write $state/node 600 || true ;;
+    *) die "This machine is the node $(owner); it cannot be $NODE as well." \
+      "To rename it: take $(owner) out of \`nodes\`, \`pulumi up\`, put $NODE in, \`pulumi up\`." ;;
+  esac
+}
+
 check_machine() {
   [ "$(id -u)" = 0 ] || die "The script does not run as root: set \`ssh.sudo: true\`, or log in as root."
   [ -d /run/systemd/system ] || die "systemd does not run here; K3s is installed as a systemd service."
@@ -119,6 +127,7 @@ main() {
   lock
   say "checking the machine"
   check_machine
+  check_owner
   install_packages
   set_identity
   set_kernel

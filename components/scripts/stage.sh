@@ -72,12 +72,16 @@ fetch_installer() {
   fetch_verified "$INSTALLER" "$release/install.sh" "$sum"
 }
 
-# What a cluster is founded with stays: K3s cannot change it later.
+# What a node joined with stays: K3s cannot change it later.
 check_fixed() {
-  local before=$state/fixed differs
-  [ -e $before ] || return 0
-  differs=$(diff --unchanged-line-format= --old-line-format='was: %L' --new-line-format='now: %L' $before - <<<"$FIXED" || true)
-  [ -z "$differs" ] || die "This cannot be changed in a cluster that exists; nothing was touched:" "$differs" "Put it back, or \`pulumi destroy\` and build the cluster anew."
+  local line differs=''
+  [ -e $state/fixed ] || return 0
+  while IFS= read -r line; do
+    grep -qxF -- "$line" <<<"$FIXED" || differs+="was: $line"$'\n'"now: $(grep -F -- "${line%%: *}: " <<<"$FIXED" || true)"$'\n'
+  done <$state/fixed
+  [ -z "$differs" ] || die "This cannot be changed on a node of a cluster; nothing was touched:" "$differs" \
+    "Put it back. A node's own role or address: take it out of \`nodes\`, \`pulumi up\`, put it in anew, \`pulumi up\`." \
+    "What all share: \`pulumi destroy\` and build the cluster anew."
 }
 
 stage_configuration() {

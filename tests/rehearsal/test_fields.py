@@ -1,0 +1,278 @@
+"""Every configuration field, changed once on a live lab: it took effect, or was refused with a reason.
+
+`OUTCOMES` names each field there is; a new one without an outcome fails the first test.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from components.lab import ClusterSettings
+from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
+
+EFFECT = "takes effect"
+REFUSED = "is refused on a live lab"
+CONNECTION = "changes how machines are reached, and nothing on them"
+ELSEWHERE = "is changed in the other rehearsals"
+RENDERED = "cannot be had here: what it renders is tested"
+
+OUTCOMES = {
+    "name": EFFECT,
+    "domain": EFFECT,
+    "lan": EFFECT,
+    "maxUnavailable": EFFECT,
+    "api.vip": EFFECT,
+    "api.tlsSans": EFFECT,
+    "api.by": RENDERED,
+    "api.external": RENDERED,
+    "api.port": RENDERED,
+    "ssh.user": CONNECTION,
+    "ssh.port": CONNECTION,
+    "ssh.privateKey": CONNECTION,
+    "ssh.agent": ELSEWHERE,
+    "ssh.sudo": CONNECTION,
+    "ssh.bastion.address": CONNECTION,
+    "ssh.bastion.user": CONNECTION,
+    "ssh.bastion.port": CONNECTION,
+    "ssh.bastion.hostKey": CONNECTION,
+    "ssh.bastion.privateKey": CONNECTION,
+    "network.cni": REFUSED,
+    "network.flannelBackend": REFUSED,
+    "network.pods": REFUSED,
+    "network.services": REFUSED,
+    "k3s.version": EFFECT,
+    "k3s.mirror": ELSEWHERE,
+    "k3s.pins.amd64": ELSEWHERE,
+    "k3s.pins.arm64": ELSEWHERE,
+    "k3s.pins.arm": ELSEWHERE,
+    "k3s.pins.installer": ELSEWHERE,
+    "k3s.secretsEncryption": REFUSED,
+    "k3s.snapshots.schedule": EFFECT,
+    "k3s.snapshots.retention": EFFECT,
+    "k3s.snapshots.s3.endpoint": EFFECT,
+    "k3s.snapshots.s3.bucket": EFFECT,
+    "k3s.snapshots.s3.region": EFFECT,
+    "k3s.snapshots.s3.folder": EFFECT,
+    "k3s.snapshots.s3.accessKey": EFFECT,
+    "k3s.snapshots.s3.secretKey": EFFECT,
+    "k3s.disable": EFFECT,
+    "k3s.options": EFFECT,
+    "k3s.serverOptions": EFFECT,
+    "k3s.agentOptions": EFFECT,
+    "registries.embedded": EFFECT,
+    "registries.mirrors.endpoints": EFFECT,
+    "registries.auth.username": EFFECT,
+    "registries.auth.password": EFFECT,
+    "nodes.name": REFUSED,
+    "nodes.role": REFUSED,
+    "nodes.address": REFUSED,
+    "nodes.secondAddress": RENDERED,
+    "nodes.hostKey": ELSEWHERE,
+    "nodes.arch": REFUSED,
+    "nodes.interface": REFUSED,
+    "nodes.ssh.user": CONNECTION,
+    "nodes.ssh.port": CONNECTION,
+    "nodes.ssh.privateKey": CONNECTION,
+    "nodes.ssh.agent": ELSEWHERE,
+    "nodes.ssh.sudo": CONNECTION,
+    "nodes.ssh.bastion.address": CONNECTION,
+    "nodes.ssh.bastion.user": CONNECTION,
+    "nodes.ssh.bastion.port": CONNECTION,
+    "nodes.ssh.bastion.hostKey": CONNECTION,
+    "nodes.ssh.bastion.privateKey": CONNECTION,
+    "nodes.labels": EFFECT,
+    "nodes.taints": EFFECT,
+    "nodes.options": EFFECT,
+}
+
+
+def fields(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The paths of all fields below a model, lists and maps by their element."""
+    for field in model.model_fields.values():
+        below = [m for m in _models(field.annotation) if m.__name__ != "SecretRef"]
+        here = f"{path}{field.alias}"
+        if below:
+            yield from fields(below[0], f"{here}.")
+        else:
+            yield here
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
+
+
+def test_every_field_has_an_outcome() -> None:
+    assert sorted(OUTCOMES) == sorted(fields(ClusterSettings))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    with rehearsal("fields", cluster_of(1, 1), tmp_path_factory.mktemp("fields")) as found:
+        found.up()
+        yield found
+
+
+CHANGED: dict[str, Any] = {
+    "name": "renamed",
+    "domain": "other.test",
+    "lan": "10.9.0.0/20",
+    "maxUnavailable": 1,
+    "api": {"vip": "10.9.0.101", "tlsSans": ["api.other.test"]},
+    "k3s": {
+        "version": "v1.35.1+k3s1",
+        "snapshots": {
+            "schedule": "5 4 * * *",
+            "retention": 9,
+            "s3": {
+                "endpoint": "10.9.0.200:9000",
+                "bucket": "snaps",
+                "region": "eu-test-1",
+                "folder": "lab",
+                "accessKey": {"secret": "s3Access"},
+                "secretKey": {"secret": "s3Secret"},
+            },
+        },
+        "disable": ["metrics-server"],
+        "options": {"kubelet-arg": ["max-pods=111"]},
+        "serverOptions": {"kube-apiserver-arg": ["default-watch-cache-size=101"]},
+        "agentOptions": {"node-external-ip": "10.9.0.21"},
+    },
+    "registries": {
+        "embedded": True,
+        "mirrors": {"registry.test": {"endpoints": ["https://10.9.0.200:5000"]}},
+        "auth": {"registry.test": {"username": "lab", "password": {"secret": "registry"}}},
+    },
+}
+
+
+@pytest.mark.rehearsal
+def test_changes_take_effect(lab: Rehearsal) -> None:
+    for name in ("s3Access", "s3Secret", "registry"):
+        lab.document["config"][f"homelab:{name}"] = {"secure": "v1:c2FtcGxl:c2FtcGxl"}
+    lab.cluster.update(CHANGED)
+    lab.node("a1").update(labels={"disk": "fast"}, taints=["only=me:PreferNoSchedule"])
+    lab.node("a1").update(options={"kubelet-arg": ["max-pods=99"]})
+    lab.open()
+    lab.up()
+    assert lab.ready() == {"s1", "a1"}
+
+
+@pytest.mark.rehearsal
+def test_the_cluster_is_as_changed(lab: Rehearsal) -> None:
+    outputs = lab.session.engine.outputs()
+    assert (outputs["name"], outputs["domain"]) == ("renamed", "other.test")
+    kubeconfig = yaml.safe_load(str(outputs["kubeconfig"]))
+    assert kubeconfig["current-context"] == "renamed"
+    assert kubeconfig["clusters"][0]["cluster"]["server"] == "https://10.9.0.101:6443"
+    nodes = {item["metadata"]["name"]: item for item in json.loads(lab.kubectl("get", "nodes", "-o", "json"))["items"]}
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes.values()} == {"v1.35.1+k3s1"}
+    assert (nodes["s1"]["status"]["capacity"]["pods"], nodes["a1"]["status"]["capacity"]["pods"]) == ("111", "99")
+    assert nodes["a1"]["metadata"]["labels"]["disk"] == "fast"
+    assert nodes["a1"]["spec"]["taints"] == [{"key": "only", "value": "me", "effect": "PreferNoSchedule"}]
+    addresses = {address["type"]: address["address"] for address in nodes["a1"]["status"]["addresses"]}
+    assert addresses["ExternalIP"] == "10.9.0.21"
+    assert "metrics-server" not in lab.kubectl("-n", "kube-system", "get", "deployments", "-o", "name")
+
+
+@pytest.mark.rehearsal
+def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
+    config = yaml.safe_load(lab.root("s1", "cat /etc/rancher/k3s/config.yaml"))
+    assert config["etcd-snapshot-schedule-cron"] == "5 4 * * *"
+    assert config["etcd-snapshot-retention"] == 9
+    assert config["etcd-s3-endpoint"] == "10.9.0.200:9000"
+    assert (config["etcd-s3-bucket"], config["etcd-s3-region"], config["etcd-s3-folder"]) == (
+        "snaps",
+        "eu-test-1",
+        "lab",
+    )
+    assert config["embedded-registry"] is True
+    secret = yaml.safe_load(lab.root("s1", "cat /etc/rancher/k3s/config.yaml.d/secrets.yaml"))
+    assert secret == {"etcd-s3-access-key": "rehearsal-s3Access", "etcd-s3-secret-key": "rehearsal-s3Secret"}
+    modes = lab.root("s1", "stat -c %a /etc/rancher/k3s/config.yaml.d/secrets.yaml /etc/rancher/k3s/registries.yaml")
+    assert modes.split() == ["600", "600"]
+    for machine in ("s1", "a1"):
+        registries = yaml.safe_load(lab.root(machine, "cat /etc/rancher/k3s/registries.yaml"))
+        assert registries["mirrors"] == {"registry.test": {"endpoint": ["https://10.9.0.200:5000"]}}
+        login = {"username": "lab", "password": "rehearsal-registry"}
+        assert registries["configs"] == {"registry.test": {"auth": login}}
+    assert "10.9.0.101/20" in lab.root("s1", "cat /etc/keepalived/keepalived.conf")
+    certificates = "--cacert /var/lib/rancher/k3s/server/tls/server-ca.crt"
+    named = f"curl -fsS {certificates} --resolve api.other.test:6443:10.9.0.11 https://api.other.test:6443/ping"
+    assert lab.root("s1", named) == "pong"
+    state = json.loads(lab.session.engine.output("stack", "export"))["deployment"]["resources"]
+    turns = {r["inputs"]["turn"]["width"] for r in state if r["inputs"].get("turn", {}).get("group") == "agents"}
+    assert turns == {1}
+
+
+@pytest.mark.rehearsal
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"network": {"pods": ["10.77.0.0/16"]}}, "was: network.pods: 10.42.0.0/16"),
+        ({"network": {"services": ["10.78.0.0/16"]}}, "was: network.services: 10.43.0.0/16"),
+        ({"network": {"cni": "none"}}, "was: network.cni: flannel"),
+        ({"network": {"flannelBackend": "host-gw"}}, "was: network.flannelBackend: vxlan"),
+        ({"k3s": {"secretsEncryption": False}}, "was: k3s.secretsEncryption: true"),
+        ({"a1": {"arch": "arm"}}, "This machine is amd64, but its `arch` says arm."),
+        ({"a1": {"interface": "nowhere0"}}, "There is no interface nowhere0 here"),
+        ({"a1": {"name": "a9"}}, "This machine is the node a1; it cannot be a9 as well."),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_changes_are_refused(lab: Rehearsal, change: dict[str, dict[str, Any]], reason: str) -> None:
+    before = yaml.safe_dump(lab.document)
+    for place, values in change.items():
+        (lab.node(place) if place == "a1" else lab.cluster.setdefault(place, {})).update(values)
+    lab.open()
+    said = lab.refused()
+    assert reason in said
+    lab.document = yaml.safe_load(before)
+    lab.open()
+
+
+@pytest.mark.rehearsal
+def test_role_and_address_are_refused(lab: Rehearsal) -> None:
+    """Straight in the settings of the rehearsal: its machines are where its stack file says."""
+    state = lab.root("a1", "cat /var/lib/homelab/fixed")
+    assert "nodes[a1].role: agent" in state
+    assert "nodes[a1].address: 10.9.0.21" in state
+
+
+@pytest.mark.rehearsal
+def test_what_was_refused_left_no_trace(lab: Rehearsal) -> None:
+    lab.up()
+    assert lab.ready() == {"s1", "a1"}
+
+
+@pytest.mark.rehearsal
+def test_another_way_in_runs_nothing(lab: Rehearsal) -> None:
+    before = lab.root("a1", "cat /var/lib/homelab/applied; stat -c %Y /var/lib/homelab/wanted")
+    lab.root("a1", "useradd -m -s /bin/bash other; install -d -o other /home/other/.ssh")
+    lab.root("a1", "install -o other /home/pi/.ssh/authorized_keys /home/other/.ssh/authorized_keys")
+    lab.root("a1", "echo 'other ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/other; echo Port 22 >>/etc/ssh/sshd_config")
+    lab.root("a1", "echo Port 2222 >>/etc/ssh/sshd_config; systemctl reload ssh")
+    config = lab.session.engine.stack_file
+    whole = yaml.safe_load(config.read_text())
+    cluster = whole["config"]["homelab:cluster"]
+    a1 = next(node for node in cluster["nodes"] if node["name"] == "a1")
+    s1 = next(node for node in cluster["nodes"] if node["name"] == "s1")
+    key = cluster["ssh"]["privateKey"]
+    bastion = {"address": s1["address"], "user": "pi", "port": 22, "hostKey": s1["hostKey"], "privateKey": key}
+    a1["ssh"] = {"user": "other", "port": 2222, "privateKey": key, "bastion": bastion, "sudo": True}
+    config.write_text(yaml.safe_dump(whole))
+    said = lab.up()
+    assert "==> " not in said
+    after = lab.root("a1", "cat /var/lib/homelab/applied; stat -c %Y /var/lib/homelab/wanted")
+    assert after == before
+    assert "from 10.9.0.11" in lab.root("a1", "journalctl -q -o cat -t sshd | grep 'Accepted publickey for other'")
+    a1["ssh"]["user"] = "nobody"
+    config.write_text(yaml.safe_dump(whole))
+    assert "a1 (10.9.0.21) refuses user nobody" in lab.refused()
+    lab.open()
+    lab.up()
