@@ -1,0 +1,172 @@
+"""A machine behind a real SSH server on loopback: it runs what it is sent, can reboot, and can vanish."""
+
+import asyncio
+import contextlib
+import shlex
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from provider.model import Hop, Machine
+
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+USER = "pi"
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+"""What the user logs in with."""
+KEYS = {"key": KEY.export_private_key().decode()}
+"""The plugin's settings know it by this name."""
+
+
+@dataclass
+class Computer:
+    """One machine. `home` is where its scripts run; a script asks for a reboot with `touch reboot`."""
+
+    home: Path
+    name: str
+    host_key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
+    max_sessions: int = 10
+    """What sshd allows a connection unless told otherwise."""
+    boot: int = 1
+    port: int = 0
+    logins: list[str] = field(default_factory=list)
+    """Users whose authentication began."""
+    commands: list[str] = field(default_factory=list)
+    connections: list["Connection"] = field(default_factory=list)
+    tunnels: list[tuple[str, int]] = field(default_factory=list)
+    _acceptor: asyncssh.SSHAcceptor | None = None
+    _children: list[asyncio.subprocess.Process] = field(default_factory=list)
+    _rebooting: asyncio.Task[None] | None = None
+
+    def machine(self, **changes: Any) -> Machine:
+        """How the plugin reaches it."""
+        public = self.host_key.export_public_key().decode().strip()
+        known = {"name": self.name, "address": "127.0.0.1", "port": self.port, "user": USER, "host_key": public,
+                 "key": "key", "sudo": False}  # fmt: skip
+        return Machine(**(known | changes))
+
+    def hop(self) -> Hop:
+        """The way through it."""
+        return Hop(**self.machine().model_dump(include=set(Hop.model_fields)))
+
+    async def listen(self) -> None:
+        self._acceptor = await asyncssh.create_server(
+            lambda: Connection(self), "127.0.0.1", self.port, server_host_keys=[self.host_key], encoding=None
+        )
+        self.port = self._acceptor.get_port()
+
+    async def vanish(self) -> None:
+        """Lose power: nothing listens, connections and scripts are gone."""
+        if self._acceptor:
+            self._acceptor.close()
+            await self._acceptor.wait_closed()
+            self._acceptor = None
+        for connection in self.connections:
+            connection.ssh.abort()
+        self.connections.clear()
+        for child in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+        self._children.clear()
+
+    async def end(self) -> None:
+        if self._rebooting:
+            await self._rebooting
+        await self.vanish()
+
+    async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        """Run one session's command."""
+        command = process.command or ""
+        self.commands.append(command)
+        if command == BOOT_ID:
+            process.stdout.write(b"boot-%d\n" % self.boot)
+            process.exit(0)
+            return
+        process.exit(await self._run(process, shlex.split(command.removeprefix("sudo -n "))))
+        if (self.home / "reboot").exists():
+            (self.home / "reboot").unlink()
+            self._rebooting = asyncio.create_task(self._reboot())
+
+    async def _run(self, process: asyncssh.SSHServerProcess[bytes], words: list[str]) -> int:
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(*words, cwd=self.home, stdin=pipe, stdout=pipe, stderr=pipe)
+        self._children.append(child)
+        feeding = asyncio.create_task(pump(process.stdin, child.stdin, end=True))
+        await asyncio.gather(pump(child.stdout, process.stdout), pump(child.stderr, process.stderr))
+        feeding.cancel()
+        return await child.wait()
+
+    async def _reboot(self) -> None:
+        await asyncio.sleep(0.05)  # as the reboot script does: once its own connection has ended
+        await self.vanish()
+        await asyncio.sleep(0.2)  # what a boot takes here
+        self.boot += 1
+        await self.listen()
+
+
+class Connection(asyncssh.SSHServer):
+    """One connection to a computer, with its limit of sessions."""
+
+    ssh: asyncssh.SSHServerConnection
+
+    def __init__(self, computer: Computer) -> None:
+        self._computer = computer
+        self._sessions = 0
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self.ssh = conn
+        self._computer.connections.append(self)
+
+    def begin_auth(self, username: str) -> bool:
+        self._computer.logins.append(username)
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and key.public_data == KEY.public_data
+
+    def session_requested(self) -> Any:
+        if self._sessions == self._computer.max_sessions:
+            return False
+        self._sessions += 1
+        return asyncssh.SSHServerProcess(self._serve, None, 3, False)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        self._computer.tunnels.append((dest_host, dest_port))
+        return True
+
+    async def _serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        try:
+            with contextlib.suppress(OSError, asyncssh.Error):  # who asked is gone
+                await self._computer.serve(process)
+        finally:
+            self._sessions -= 1
+
+
+async def pump(source: Any, target: Any, *, end: bool = False) -> None:
+    """Carry everything from one stream to another."""
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while data := await source.read(1 << 16):
+            target.write(data)
+            await target.drain()
+        if end:
+            target.close()
+
+
+@contextlib.asynccontextmanager
+async def computers(home: Path, *names: str) -> AsyncIterator[list[Computer]]:
+    """Machines that answer until the block ends, each with a home of its own below `home`."""
+    found = [Computer(home / name, name) for name in names]
+    for each in found:
+        each.home.mkdir()
+        await each.listen()
+    try:
+        yield found
+    finally:
+        for each in found:
+            await each.end()
