@@ -116,7 +116,7 @@ class Runner:
         status, output, details = await self._connections.run(machine, text, follow)
         if status != 0:
             during = f", during: {last}" if last else ""
-            tail = "\n".join(details[-TAIL:])
+            tail = "\n".join(details[-TAIL:]).rstrip()
             raise TaskError(_redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
         if step.reboots:
             await self._return(machine, boot, progress)
