@@ -18,14 +18,6 @@ PACKAGES = {
     "containers": "runc,containernetworking-plugins",
     "storage": "nfs-common,open-iscsi",
 }
-HOST_PROGRAMS = {
-    "debootstrap": "debootstrap",
-    "systemd-nspawn": "systemd-container",
-    "ssh": "openssh-client",
-    "ssh-keygen": "openssh-client",
-    "ip": "iproute2",
-    "nsenter": "util-linux",
-}
 FILES = Path(__file__).with_name("machine-files")
 CNI_PLUGINS = Path(__file__).with_name("cni")
 
@@ -39,11 +31,6 @@ def ensure(report: Report) -> Path:
     for file in _files(FILES) + _files(CNI_PLUGINS):
         recipe += [f"{file.name} {file.stat().st_mode:o}".encode(), file.read_bytes()]
     return _cached(f"machine-image-{_digest(*recipe)}", report, lambda root: _furnish(debian, root))
-
-
-def missing_packages() -> list[str]:
-    """Debian packages of the programs this computer lacks."""
-    return sorted({package for program, package in HOST_PROGRAMS.items() if not shutil.which(program)})
 
 
 def _cache() -> Path:

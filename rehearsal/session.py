@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rehearsal import artefacts, cgroups, hardware, machine_image, server, services, stackfile, tools
+from rehearsal import artefacts, hardware, machine_image, packages, server, services, stackfile, tools
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
@@ -42,6 +42,7 @@ def open_session(lab: Lab, report: Report, *, bundle: Path | None = None, file: 
     _refuse_what_cannot_be(settings, lab)
     seconds: dict[str, float] = {}
     with _timed(seconds, "tools"):
+        packages.ensure(report)
         toolchain = tools.ensure(report)
     with _timed(seconds, "artefacts"):
         laid_out = artefacts.lay_out(lab.mirror, settings.cluster.k3s.version, report, bundle)
@@ -65,8 +66,6 @@ def refuse_unfit_computer() -> None:
         )
     if os.geteuid() != 0:
         raise RehearsalError("The rehearsal makes networks and mounts: run it as root, for example with `sudo`.")
-    if missing := machine_image.missing_packages():
-        raise RehearsalError(f"Programs are missing: apt-get install {' '.join(missing)}")
 
 
 def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
@@ -108,8 +107,6 @@ def _facts(lab: Lab, laid_out: Artefacts) -> stackfile.Facts:
         private_key=lab.private_key.read_text(),
         mirror=f"http://{host}:{server.HTTP_PORT}",
         pins=laid_out.pins,
-        # the kubelet refuses the older control groups unless told otherwise
-        kubelet_args=() if cgroups.unified() else ("fail-cgroupv1=false",),
     )
 
 

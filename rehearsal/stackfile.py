@@ -23,7 +23,6 @@ class Facts:
     private_key: str
     mirror: str
     pins: Mapping[str, str]
-    kubelet_args: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,15 +145,3 @@ def _artefacts(derived: Derived, cluster: Any, facts: Facts) -> None:
     k3s["mirror"] = facts.mirror
     k3s["pins"] = dict(facts.pins)
     derived.replacements.append(Replacement("k3s.mirror, k3s.pins", f"{facts.mirror} and its checksums"))
-    if not facts.kubelet_args:
-        return
-    holders = [(k3s, "options"), *((k3s, key) for key in ("serverOptions", "agentOptions") if key in k3s)]
-    holders += [(node, "options") for node in cluster["nodes"] if node.get("options")]
-    for holder, key in holders:
-        options = holder.setdefault(key, {})
-        # an option further in wins over the one further out, so it must have both
-        if (key == "options" and holder is k3s) or "kubelet-arg" in options:
-            given = options.get("kubelet-arg", [])
-            options["kubelet-arg"] = [*([given] if isinstance(given, str) else given), *facts.kubelet_args]
-    args = ", ".join(facts.kubelet_args)
-    derived.replacements.append(Replacement("k3s.options kubelet-arg", f"{args}, for this computer's kernel"))

@@ -17,7 +17,6 @@ FACTS = Facts(
     private_key="the lab's key",
     mirror="http://192.168.1.254:8080",
     pins={"amd64": PIN, "arm64": PIN, "arm": PIN, "installer": PIN},
-    kubelet_args=("fail-cgroupv1=false",),
 )
 HEAD = """\
 # a comment of the user
@@ -94,14 +93,6 @@ def test_a_bastion_in_the_lan_gets_its_machines_key_another_is_left_out(tmp_path
     derived = derive(stack(tmp_path, bastion % "jump.example.com"), FACTS)
     assert derived.document["config"]["homelab:cluster"]["ssh"]["bastion"] is None
     assert any("jump.example.com" in each.what for each in derived.replacements)
-
-
-def test_a_kubelet_argument_of_the_user_is_kept_beside_ours(tmp_path: Path) -> None:
-    options = "    k3s: {options: {kubelet-arg: max-pods=50}, agentOptions: {kubelet-arg: [v=2]}}\n"
-    content, _ = written(stack(tmp_path, "{user: pi, agent: true}", rest=options), tmp_path)
-    k3s = content["config"]["homelab:cluster"]["k3s"]
-    assert k3s["options"]["kubelet-arg"] == ["max-pods=50", "fail-cgroupv1=false"]
-    assert k3s["agentOptions"]["kubelet-arg"] == ["v=2", "fail-cgroupv1=false"]
 
 
 def test_ciphertexts_of_an_earlier_rehearsal_stay(tmp_path: Path) -> None:
