@@ -42,6 +42,11 @@ class Resource:
     inputs: Mapping[str, Any]
 
     @property
+    def role(self) -> str:
+        """What a task is for: the last word of its name."""
+        return self.name.rpartition("-")[2]
+
+    @property
     def plain(self) -> dict[str, Any]:
         """The inputs without envelopes, as the plugin is given them."""
         return dict(opened(self.inputs))
@@ -102,8 +107,12 @@ class Recording(MockMonitor):
 
     def role(self, role: str) -> dict[str, Resource]:
         """The tasks of one role (`prepare`, `join`, ...) by the node they belong to."""
-        found = (each for each in self.tasks if self.resources_by_urn[each.parent].type.endswith(":Node"))
-        return {t.name.removesuffix(f"-{role}"): t for t in found if t.name.endswith(f"-{role}")}
+        return {self.node_of(each): each for each in self.tasks if self.node_of(each) and each.role == role}
+
+    def node_of(self, task: Resource) -> str:
+        """The node that a task belongs to; empty for those of the cluster."""
+        parent = self.resources_by_urn[task.parent]
+        return parent.name if parent.type.endswith(":Node") else ""
 
     def before(self, resource: Resource) -> frozenset[str]:
         """Names of the tasks that must have ended before this one begins."""

@@ -26,9 +26,9 @@ def joining_follows_founding(run: Recording) -> None:
 
 
 def all_join_at_once(run: Recording) -> None:
-    (founder,) = run.role("found")
+    ((founder, found),) = run.role("found").items()
     for node, task in run.role("join").items():
-        needed = {f"{founder}-prepare", f"{founder}-found", f"{node}-prepare"}
+        needed = {f"{founder}-prepare", found.name, f"{node}-prepare"}
         assert run.before(task) == needed, f"{node} waits for more than it needs"
 
 
@@ -53,7 +53,7 @@ def turns_bound_what_is_disturbed(run: Recording, max_unavailable: int) -> None:
     assert len(tasks) == len(run.tasks) - 2, "only retire and kubeconfig disturb nothing"
     for task in tasks:
         turn = task.plain["turn"]
-        assert (turn["group"], turn["width"]) == widths[roles(run)[node_of(task.name)]], task.name
+        assert (turn["group"], turn["width"]) == widths[roles(run)[run.node_of(task)]], task.name
 
 
 def remembered_tasks_are_those_that_happen_once(run: Recording) -> None:
@@ -106,10 +106,6 @@ def secrets_are_nowhere_in_clear(run: Recording, canaries: set[str]) -> None:
             assert secret or not found, f"{found} in clear: {place}"
             seen |= found
     assert run.preview or canaries | made <= seen, "a secret is not used"
-
-
-def node_of(task: str) -> str:
-    return task.rpartition("-")[0]
 
 
 def roles(run: Recording) -> dict[str, str]:

@@ -108,7 +108,7 @@ def test_another_agent_changes_nothing_else(index: int) -> None:
 def test_other_servers_change_who_their_peers_are_and_nothing_else() -> None:
     before, after = record(config_of(THREE)), with_nodes(1, node("x", "server", 30), node("y", "server", 31))
     peers = {f"{name}-{role}": {"PEERS"} for name in "abcde" for role in ("join", "roll")}
-    peers |= {"a-found": {"PEERS"}, "lab-machines": {"settings"}}
+    peers |= {"cluster-found": {"PEERS"}, "cluster-machines": {"settings"}}
     assert changed(before, after) == peers | {f"{name}-prepare": {"KEEPALIVED"} for name in "abc"}
 
 
@@ -116,8 +116,26 @@ def test_another_login_changes_no_task_but_its_way() -> None:
     config = copy.deepcopy(config_of(THREE))
     config["cluster"]["ssh"] |= {"port": 2222}
     found = changed(record(config_of(THREE)), record(config))
-    assert found.pop("lab-machines") == {"settings"}
+    assert found.pop("cluster-machines") == {"settings"}
     assert all(keys == {"machine"} for keys in found.values())
+
+
+def test_another_name_of_the_cluster_is_written_into_the_kubeconfig_and_nothing_else() -> None:
+    config = copy.deepcopy(config_of(THREE))
+    before = record(config)
+    config["cluster"]["name"] = "other"
+    after = record(config)
+    assert before.resources_by_urn.keys() == after.resources_by_urn.keys()
+    assert changed(before, after) == {"cluster-kubeconfig": {"NAME"}}
+
+
+def test_another_first_server_founds_no_second_cluster() -> None:
+    config = copy.deepcopy(config_of(THREE))
+    before = record(config)
+    config["cluster"]["nodes"].reverse()
+    after = record(config)
+    assert before.resources_by_urn.keys() == after.resources_by_urn.keys()
+    assert after.role("found")["c"].plain["once"], "it happened before, so it does not again"
 
 
 def test_private_keys_are_with_the_provider_alone() -> None:

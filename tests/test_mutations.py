@@ -25,7 +25,7 @@ def after(role: str, change: Callable[[Node, Sequence[pulumi.Resource]], Sequenc
     real = Node._task
 
     def make(self: Node, name: str, run: Any, after: Sequence[pulumi.Resource], **inputs: Any) -> Task:
-        return real(self, name, run, change(self, after) if name == role else after, **inputs)
+        return real(self, name, run, change(self, after) if name.endswith(f"-{role}") else after, **inputs)
 
     return make
 
@@ -54,8 +54,11 @@ def roll_while_others_join(patch: Patch) -> None:
 
 
 def every_join_founds(patch: Patch) -> None:
-    patch.setattr(Node, "join", lambda self, _: Node._task(self, "join", node.JOIN, [], variables={
-        **self._variables, "FOUND": "yes"}))  # fmt: skip
+    def join(self: Node, founded: Task) -> Task:
+        variables = {**self._variables, "FOUND": "yes"}
+        return self._task(f"{self.settings.name}-join", node.JOIN, [founded], once=True, variables=variables)
+
+    patch.setattr(Node, "join", join)
 
 
 def join_again_after_every_change(patch: Patch) -> None:
