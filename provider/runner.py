@@ -19,6 +19,7 @@ ANSWER_SECONDS = 60  # a machine may be on its way up
 GONE_SECONDS = 10  # when a machine is given up, it is not waited for
 LOOK_SECONDS = 3  # when it is only looked at, neither
 REBOOT_SECONDS = 600
+ATTEMPTS = 3  # scripts may be run again at any point
 POLL_SECONDS = 0.5
 TAIL = 40  # lines of a failed script that are shown
 FLAG = "flag: "
@@ -100,10 +101,23 @@ class Runner:
         await self._connections.connect(task.machine)
 
     async def _step(self, task: Task, step: Step, machine: Machine, progress: Progress, patience: float) -> str:
+        """Run one script. A machine that goes away in the middle and returns is given it again."""
         if self.cancelled:
             raise TaskError(f"{label(machine)}: cancelled before {step.script}; the next run goes on from here.")
-        await self._answer(machine, progress, patience)
-        boot = await self._boot_id(machine) if step.reboots else ""
+        for left in reversed(range(ATTEMPTS)):
+            await self._answer(machine, progress, patience)
+            try:
+                if step.reboots:
+                    return await self._reboot(task, step, machine, progress)
+                return await self._script(task, step, machine, progress)
+            except Unreachable as cause:
+                if not left:
+                    raise
+                await progress(f"{cause}; waiting for its return")
+        raise AssertionError("every attempt returns or raises")
+
+    async def _script(self, task: Task, step: Step, machine: Machine, progress: Progress) -> str:
+        """Run a script to its end and return what it printed. Raises TaskError, Unreachable."""
         variables = {"NOW": str(int(time.time())), **task.variables, **task.secrets}
         text = stream(variables, (SCRIPTS / "lib.sh").read_text(), (SCRIPTS / step.script).read_text())
         last = ""
@@ -118,9 +132,15 @@ class Runner:
             during = f", during: {last}" if last else ""
             tail = "\n".join(details[-TAIL:]).rstrip()
             raise TaskError(_redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
-        if step.reboots:
-            await self._return(machine, boot, progress)
         return output
+
+    async def _reboot(self, task: Task, step: Step, machine: Machine, progress: Progress) -> str:
+        """Run a script that reboots the machine, and wait until it has booted anew."""
+        boot = await self._boot_id(machine)
+        with contextlib.suppress(Unreachable):  # it may be gone before the script could say so
+            await self._script(task, step, machine, progress)
+        await self._return(machine, boot, progress)
+        return ""
 
     async def _places(self, task: Task, step: Step, *, others: bool) -> tuple[Machine, ...]:
         """The machines a step runs on; `others` leaves the task's own out."""

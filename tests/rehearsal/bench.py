@@ -87,16 +87,28 @@ class Rehearsal:
 
     def killed_at(self, moment: str) -> str:
         """`pulumi up`, killed outright with all its plugins as soon as a line says `moment` (an expression)."""
+        _, said = self._up_until(moment, lambda process: kill_tree(process.pid))
+        return said
+
+    def up_although(self, moment: str, act: Callable[[], object]) -> str:
+        """`pulumi up`, which must succeed although something happens at `moment` (an expression)."""
+        code, said = self._up_until(moment, lambda _: act())
+        assert code == 0, said
+        self.session.engine.save_kubeconfig()
+        return said
+
+    def _up_until(self, moment: str, act: Callable[[subprocess.Popen[str]], object]) -> tuple[int, str]:
         process = self.session.engine.start("up", "--yes", "--skip-preview", output=subprocess.PIPE)
         assert process.stdout
-        said = ""
+        said, acted = "", False
         for line in process.stdout:
             said += line
-            if re.search(moment, line):
-                kill_tree(process.pid)
-                process.wait()
-                return said
-        raise AssertionError(f"{moment} never came:\n{said}")
+            if not acted and re.search(moment, line):
+                act(process)
+                acted = True
+        code = process.wait()
+        assert acted, f"{moment} never came:\n{said}"
+        return code, said
 
     def kubectl(self, *arguments: str) -> str:
         """What kubectl prints, through the stack's own kubeconfig."""

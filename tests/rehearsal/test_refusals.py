@@ -63,8 +63,12 @@ def test_closed_port_names_the_machine(lab: Rehearsal) -> None:
     assert "a1 (10.9.0.21) does not answer on SSH port 22" in said
 
 
-def test_one_server_and_an_agent_are_a_cluster(lab: Rehearsal) -> None:
-    lab.up()
+def test_a_machine_that_goes_away_in_the_middle_and_returns_is_waited_for(lab: Rehearsal) -> None:
+    def cut() -> None:
+        lab.lab.power_off("a1")
+        lab.lab.power_on("a1")
+
+    lab.up_although(r"a1-join .*starting k3s-agent", cut)
     assert lab.ready() == {"s1", "a1"}
     assert lab.voters() == {"s1"}
 
