@@ -1,16 +1,14 @@
 """Run a task's steps in their order, and turn what goes wrong into one clear error."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncssh
-
 from .errors import TaskError, Unreachable
 from .model import Machine, Settings, Step, Task
+from .reach import answer, boot_id, booted_anew, first_answering
 from .ssh import Connections, Progress, label, stream
 from .turns import Turns
 
@@ -18,9 +16,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "components" / "scripts"
 ANSWER_SECONDS = 60  # a machine may be on its way up
 GONE_SECONDS = 10  # when a machine is given up, it is not waited for
 LOOK_SECONDS = 3  # when it is only looked at, neither
-REBOOT_SECONDS = 600
 ATTEMPTS = 3  # scripts may be run again at any point
-POLL_SECONDS = 0.5
 TAIL = 40  # lines of a failed script that are shown
 FLAG = "flag: "
 
@@ -105,7 +101,7 @@ class Runner:
         if self.cancelled:
             raise TaskError(f"{label(machine)}: cancelled before {step.script}; the next run goes on from here.")
         for left in reversed(range(ATTEMPTS)):
-            await self._answer(machine, progress, patience)
+            await answer(self._connections, machine, progress, patience)
             try:
                 if step.reboots:
                     return await self._reboot(task, step, machine, progress)
@@ -136,10 +132,10 @@ class Runner:
 
     async def _reboot(self, task: Task, step: Step, machine: Machine, progress: Progress) -> str:
         """Run a script that reboots the machine, and wait until it has booted anew."""
-        boot = await self._boot_id(machine)
+        boot = await boot_id(self._connections, machine)
         with contextlib.suppress(Unreachable):  # it may be gone before the script could say so
             await self._script(task, step, machine, progress)
-        await self._return(machine, boot, progress)
+        await booted_anew(self._connections, machine, boot, progress)
         return ""
 
     async def _places(self, task: Task, step: Step, *, others: bool) -> tuple[Machine, ...]:
@@ -149,53 +145,7 @@ class Runner:
         servers = tuple(s for s in self.settings.servers if not (others and s.name == task.machine.name))
         if step.on == "servers" or not servers:
             return servers
-        return (await self._first_answering(servers),)
-
-    async def _first_answering(self, servers: tuple[Machine, ...]) -> Machine:
-        """The first server that answers, at once if any does. Raises Unreachable."""
-        causes: list[str] = []
-        for server in servers:
-            try:
-                await self._connections.connect(server)
-            except Unreachable as cause:
-                causes.append(str(cause))
-            else:
-                return server
-        raise TaskError("no server answers:\n" + "\n".join(causes))
-
-    async def _answer(self, machine: Machine, progress: Progress, patience: float) -> None:
-        """Wait up to `patience` seconds until the machine answers. Raises Unreachable with the last cause."""
-        end = time.monotonic() + patience
-        while True:
-            try:
-                await self._connections.connect(machine)
-            except Unreachable as cause:
-                if time.monotonic() > end:
-                    raise
-                await progress(f"waiting up to {patience:.0f} s for SSH: {cause}")
-                await asyncio.sleep(POLL_SECONDS)
-            else:
-                return
-
-    async def _boot_id(self, machine: Machine) -> str:
-        connection = await self._connections.connect(machine)
-        result = await asyncio.wait_for(connection.run("cat /proc/sys/kernel/random/boot_id", check=True), 10)
-        return str(result.stdout).strip()
-
-    async def _return(self, machine: Machine, boot: str, progress: Progress) -> None:
-        """Wait until the machine has booted anew."""
-        end = time.monotonic() + REBOOT_SECONDS
-        await progress(f"{machine.name}: waiting for it to come back from its reboot")
-        while time.monotonic() < end:
-            self._connections.forget(machine)
-            with contextlib.suppress(TaskError, OSError, TimeoutError, asyncssh.Error):
-                if await self._boot_id(machine) != boot:
-                    return
-            await asyncio.sleep(POLL_SECONDS)
-        raise TaskError(
-            f"{label(machine)} did not come back within {REBOOT_SECONDS} s of its reboot: "
-            "look at its screen, then run `pulumi up` again."
-        )
+        return (await first_answering(self._connections, servers),)
 
 
 def _redact(text: str, task: Task) -> str:

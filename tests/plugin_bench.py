@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provider import runner
+from provider import reach, runner
 from provider.errors import TaskError
 from provider.model import Machine, Step, Task
 from tests.settings_fixtures import ROOT
@@ -24,7 +24,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(runner, "SCRIPTS", folder)
     monkeypatch.setattr(runner, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
-    monkeypatch.setattr(runner, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(reach, "POLL_SECONDS", 0.05)
     return folder
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from provider import runner
+from provider import reach
 from provider.errors import TaskError, Unreachable
 from provider.model import Settings, Step
 from provider.runner import Runner
@@ -82,7 +82,7 @@ def test_connection_lost_in_mid_script_fails_the_task_and_the_next_dials_anew(sc
             work = asyncio.create_task(plugin.run(task(a.machine(), *steps("long")), Told()))
             await appears(a.home / "began")
             await a.vanish()
-            assert "a (127.0.0.1): the connection was lost" in str(await failure(work))
+            assert "a (127.0.0.1) does not answer on SSH port" in str(await failure(work))
             await a.listen()
             assert await plugin.run(task(a.machine(), *steps("any")), Told()) == "here\n"
 
@@ -125,7 +125,7 @@ def test_machine_that_does_not_boot_anew_is_named(
     scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(scripts, reboot="true")
-    monkeypatch.setattr(runner, "REBOOT_SECONDS", 0.3)
+    monkeypatch.setattr(reach, "REBOOT_SECONDS", 0.3)
 
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):

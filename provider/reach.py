@@ -1,0 +1,65 @@
+"""Whether machines answer: at once, in a while, or again after a reboot."""
+
+import asyncio
+import contextlib
+import time
+
+import asyncssh
+
+from .errors import TaskError, Unreachable
+from .model import Machine
+from .ssh import Connections, Progress, label
+
+REBOOT_SECONDS = 600
+POLL_SECONDS = 0.5
+
+
+async def first_answering(connections: Connections, servers: tuple[Machine, ...]) -> Machine:
+    """The first server that answers, at once if any does. Raises TaskError."""
+    causes: list[str] = []
+    for server in servers:
+        try:
+            await connections.connect(server)
+        except Unreachable as cause:
+            causes.append(str(cause))
+        else:
+            return server
+    raise TaskError("no server answers:\n" + "\n".join(causes))
+
+
+async def answer(connections: Connections, machine: Machine, progress: Progress, patience: float) -> None:
+    """Wait up to `patience` seconds until the machine answers. Raises Unreachable with the last cause."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            await connections.connect(machine)
+        except Unreachable as cause:
+            if time.monotonic() > end:
+                raise
+            await progress(f"waiting up to {patience:.0f} s for SSH: {cause}")
+            await asyncio.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+async def boot_id(connections: Connections, machine: Machine) -> str:
+    """What tells one boot of the machine from the next. Raises Unreachable."""
+    connection = await connections.connect(machine)
+    result = await asyncio.wait_for(connection.run("cat /proc/sys/kernel/random/boot_id", check=True), 10)
+    return str(result.stdout).strip()
+
+
+async def booted_anew(connections: Connections, machine: Machine, boot: str, progress: Progress) -> None:
+    """Wait until the machine runs another boot than `boot`. Raises TaskError."""
+    end = time.monotonic() + REBOOT_SECONDS
+    await progress(f"{machine.name}: waiting for it to come back from its reboot")
+    while time.monotonic() < end:
+        connections.forget(machine)
+        with contextlib.suppress(Unreachable, OSError, TimeoutError, asyncssh.Error):
+            if await boot_id(connections, machine) != boot:
+                return
+        await asyncio.sleep(POLL_SECONDS)
+    raise TaskError(
+        f"{label(machine)} did not come back within {REBOOT_SECONDS} s of its reboot: "
+        "look at its screen, then run `pulumi up` again."
+    )
