@@ -18,7 +18,7 @@ import yaml
 
 from rehearsal.lab import Lab
 from rehearsal.session import Session, open_session
-from rehearsal.shell import RehearsalError
+from rehearsal.shell import RehearsalError, run
 
 PATIENCE = 900  # seconds for one run of the engine on a busy computer
 
@@ -115,8 +115,8 @@ class Rehearsal:
         return self.lab.kubectl(*arguments)
 
     def root(self, machine: str, script: str) -> str:
-        """Run a script as root on a machine and return what it prints."""
-        return self.lab.ssh(machine, f"sudo sh -c {_quoted(script)}")
+        """Run a script as root on a machine and return what it prints; no log there keeps the script."""
+        return run(self.lab.ssh_command(machine, "sudo sh -s"), stdin=script)
 
     def nodes(self) -> dict[str, dict[str, str]]:
         """The conditions of every node by name."""
@@ -215,7 +215,3 @@ def _host_key(name: str) -> str:
     parts = [b"ssh-ed25519", hashlib.sha256(name.encode()).digest()]
     wire = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return f"ssh-ed25519 {base64.b64encode(wire).decode()}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
