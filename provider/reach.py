@@ -45,7 +45,11 @@ async def answer(connections: Connections, machine: Machine, progress: Progress,
 async def boot_id(connections: Connections, machine: Machine) -> str:
     """What tells one boot of the machine from the next. Raises Unreachable."""
     connection = await connections.connect(machine)
-    result = await asyncio.wait_for(connection.run("cat /proc/sys/kernel/random/boot_id", check=True), 10)
+    try:
+        result = await asyncio.wait_for(connection.run("cat /proc/sys/kernel/random/boot_id", check=True), 10)
+    except (OSError, TimeoutError, asyncssh.Error) as cause:
+        connections.forget(machine)
+        raise Unreachable(f"{label(machine)} was lost before its reboot ({str(cause) or 'no answer'})") from cause
     return str(result.stdout).strip()
 
 
@@ -55,7 +59,7 @@ async def booted_anew(connections: Connections, machine: Machine, boot: str, pro
     await progress(f"{machine.name}: waiting for it to come back from its reboot")
     while time.monotonic() < end:
         connections.forget(machine)
-        with contextlib.suppress(Unreachable, OSError, TimeoutError, asyncssh.Error):
+        with contextlib.suppress(Unreachable):
             if await boot_id(connections, machine) != boot:
                 return
         await asyncio.sleep(POLL_SECONDS)

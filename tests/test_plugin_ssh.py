@@ -134,3 +134,17 @@ def test_machine_that_does_not_boot_anew_is_named(
         assert "a (127.0.0.1) did not come back within 0.3 s of its reboot" in str(error)
 
     play(scenario())
+
+
+def test_machine_that_is_lost_before_its_reboot_is_named(scripts: Path, tmp_path: Path) -> None:
+    put(scripts, reboot="true")
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            a.max_sessions = 0
+            given = task(a.machine(), Step(script="reboot.sh", reboots=True))
+            error = await failure(Runner(Settings(keys=KEYS)).run(given, Told()))
+        assert isinstance(error, Unreachable)
+        assert str(error).startswith("a (127.0.0.1) was lost before its reboot (Session refused")
+
+    play(scenario())
