@@ -24,6 +24,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(runner, "SCRIPTS", folder)
     monkeypatch.setattr(runner, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(reach, "POLL_SECONDS", 0.05)
     return folder
 
