@@ -68,9 +68,7 @@ class Connections:
         return await self._hop(machine, tunnel)
 
     async def _hop(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        credentials: dict[str, Any] = (
-            {} if hop.key is None else {"client_keys": [self._keys[hop.key]], "agent_path": None}
-        )
+        credentials = self._credentials(hop)
         try:
             return await asyncssh.connect(
                 hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
@@ -83,12 +81,19 @@ class Connections:
                 "If the machine was set up anew, replace its `hostKey`; if not, find out who answers there."
             ) from cause
         except asyncssh.PermissionDenied as cause:
+            if hop.key and hop.key not in self._keys:
+                raise Unreachable(f"{label(hop)}: its key {hop.key} is no longer configured.") from cause
             raise TaskError(
                 f"{label(hop)} refuses user {hop.user}: add the public key to its authorized_keys, or mend `ssh`."
             ) from cause
         except (OSError, asyncssh.Error, TimeoutError) as cause:
             reason = str(cause) or f"no answer within {CONNECT_SECONDS} s"
             raise Unreachable(f"{label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
+
+    def _credentials(self, hop: Hop) -> dict[str, Any]:
+        """The key to log in with. A machine that is removed along with its key is tried with those there are."""
+        keys = [self._keys[hop.key]] if hop.key in self._keys else list(self._keys.values())
+        return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
 
 
 def label(hop: Hop) -> str:

@@ -131,6 +131,20 @@ def test_undo_gives_up_a_machine_that_does_not_answer(scripts: Path, tmp_path: P
     play(scenario())
 
 
+def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            gone, warned = a.machine(key="gone"), Told()
+            given = undoing(scripts, a).model_copy(update={"machine": gone})
+            await Runner(settings(b)).undo(given, Told(), warned)
+            assert (seen(a, b), warned) == ([["left"], ["dropped", "marked"]], [])
+            stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
+            await Runner(settings(b)).undo(stranger, Told(), warned)
+            assert warned[0].startswith("a (127.0.0.1): its key gone is no longer configured.\nIt is left as it is")
+
+    play(scenario())
+
+
 def test_undo_without_any_server_that_answers_is_an_error(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with computers(tmp_path, "a", "b", "c") as (a, b, c):
