@@ -121,7 +121,7 @@ class Runner:
         async def follow(line: str) -> None:
             nonlocal last
             last = line
-            await progress(f"{machine.name}: {line}")
+            await progress(_redact(f"{machine.name}: {line}", task))
 
         status, output, details = await self._connections.run(machine, text, follow)
         if status != 0:

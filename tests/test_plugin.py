@@ -69,9 +69,10 @@ def test_secrets_are_on_no_command_line_and_in_no_error(scripts: Path, tmp_path:
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):
             given = task(a.machine(sudo=True), *steps("fail"), secrets={"KEY": secret})
-            error = await failure(Runner(Settings(keys=KEYS)).run(given, Told()))
+            told = Told()
+            error = await failure(Runner(Settings(keys=KEYS)).run(given, told))
         assert a.commands == ["sudo -n bash -s"]
-        for text in (str(error), (a.home / "seen").read_text()):
+        for text in (str(error), (a.home / "seen").read_text(), *told):
             assert not any(line in text for line in secret.splitlines())
         assert str(error).startswith("a (127.0.0.1): fail.sh failed, during: using [secret]")
 
