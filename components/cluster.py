@@ -67,7 +67,9 @@ class Cluster(pulumi.ComponentResource):
     def _leave_last(first: Mapping[str, object], settled: list[Task], own: pulumi.ResourceOptions) -> None:
         """Deleted before everything else when the whole cluster goes: then nodes need not be drained."""
         opts = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=settled))
-        Task("cluster-retire", first, [], undo=[step("retire.sh", on="servers")], opts=opts)
+        Task(
+            "cluster-retire", first, [step("keep.sh", on="servers")], undo=[step("retire.sh", on="servers")], opts=opts
+        )
 
     @staticmethod
     def _read_kubeconfig(

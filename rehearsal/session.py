@@ -75,6 +75,10 @@ def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
             f"api.external ({api.external}) is a balancer of your own, which the rehearsal does not have: "
             "rehearse with `api: {vip: ADDRESS}`."
         )
+    if api.vip and api.by == "kube-vip":
+        raise RehearsalError(
+            "api.by: kube-vip needs an image that is not there in a rehearsal: rehearse with `by: keepalived`."
+        )
     running = sum(machine.running for machine in lab.machines.values())
     wanted = sum(hardware.MEMORY[node.role] for node in settings.cluster.nodes[running:])
     free = _available_memory()

@@ -18,7 +18,8 @@ check_quorum() {
 
 main() {
   [ ! -e $state/retired ] && command -v k3s >/dev/null || return 0
-  wait_for 120 serving || die "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s)"
+  wait_for 120 serving || die "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s)" \
+    "If the whole cluster is to go: \`sudo touch $state/retired\` on $(hostname), then run it again."
   kube get node "$NODE" >/dev/null 2>&1 || return 0
   if [ "$ROLE" = server ]; then check_quorum; fi
   if [ "$(status "$NODE")" = True ]; then

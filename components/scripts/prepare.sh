@@ -119,7 +119,7 @@ set_keepalived() {
   if write $conf 600 <<<"${KEEPALIVED//@DEVICE@/$(device)}" || ! systemctl -q is-active keepalived; then
     say "starting keepalived on $(device)"
     systemctl enable -q keepalived
-    systemctl restart keepalived || die "keepalived does not start:" "$(journal keepalived)"
+    systemctl reload-or-restart keepalived || die "keepalived does not start:" "$(journal keepalived)"
   fi
 }
 
