@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pulumi.runtime.stack import run_in_stack
 
 from stacks import homelab, stackfile
 from stacks.settings import NAMESPACE
+from tests.envelopes import opened, sealed
 
 STACK = "pulumi:pulumi:Stack"
 TASK = "homelab:index:Task"
@@ -139,39 +140,6 @@ class _Nothing(Mocks):
 def made_by(name: str) -> str:
     """What a resource gives when it is made."""
     return f"made-by-{name}"
-
-
-def sealed(value: Any) -> dict[str, Any]:
-    """A secret's envelope on the wire."""
-    return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}
-
-
-def is_sealed(value: Any) -> bool:
-    return isinstance(value, dict) and value.get(rpc._special_sig_key) == rpc._special_secret_sig
-
-
-def opened(value: Any) -> Any:
-    """The value without any envelope."""
-    if is_sealed(value):
-        return opened(value["value"])
-    if isinstance(value, dict):
-        return {key: opened(inner) for key, inner in value.items()}
-    return [opened(inner) for inner in value] if isinstance(value, list) else value
-
-
-def texts(value: Any, secret: bool = False) -> Iterator[tuple[str, bool]]:
-    """Every text within a value, keys too, and whether an envelope is around it."""
-    if is_sealed(value):
-        yield from texts(value["value"], True)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key, secret
-            yield from texts(inner, secret)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts(inner, secret)
-    elif isinstance(value, str):
-        yield value, secret
 
 
 def canary(name: str) -> str:

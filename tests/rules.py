@@ -1,6 +1,7 @@
 """The rules that the graph of resources keeps; each fails with what breaks it."""
 
-from tests.recorder import KUBERNETES, MACHINES, SECRET, Recording, is_sealed, made_by, texts
+from tests.envelopes import is_sealed, texts
+from tests.recorder import KUBERNETES, MACHINES, SECRET, Recording, made_by
 
 REMEMBERED = {"found", "join"}
 

@@ -9,7 +9,8 @@ import pytest
 
 from stacks.settings import Settings
 from tests import rules
-from tests.recorder import MACHINES, Recording, canary, config_of, opened, record
+from tests.envelopes import opened
+from tests.recorder import MACHINES, Recording, canary, config_of, record
 from tests.settings_fixtures import ROOT, SAMPLE, VALID
 
 FILES = [*VALID, SAMPLE]

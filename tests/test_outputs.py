@@ -10,7 +10,8 @@ from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import resource_pb2
 
 from stacks.outputs import ClusterOutputs
-from tests.recorder import Recording, config_of, is_sealed, opened, record
+from tests.envelopes import is_sealed, opened
+from tests.recorder import Recording, config_of, record
 from tests.settings_fixtures import ROOT
 
 HOMELAB = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml"))
