@@ -66,7 +66,7 @@ healthy() {
   systemctl -q is-active "$service" || return 1
   if [ "$ROLE" = server ]; then serving; else curl -fsS --max-time 3 http://127.0.0.1:10248/healthz; fi
 }
-given_up() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 12 ]; }
+given_up() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 8 ]; }
 healthy_or_given_up() { healthy || given_up; }
 
 # The virtual address leaves before the API does, so that nobody asks here in vain.
