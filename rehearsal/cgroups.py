@@ -1,5 +1,6 @@
 """Control groups of simulated machines: what a machine runs is what its groups hold."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def processes(groups: Sequence[Path]) -> list[int]:
     """Ids of all processes in `groups`, which hold the same ones."""
     for group in groups:
         if group.exists():
-            return [pid for file in group.rglob("cgroup.procs") for pid in _pids(file)]
+            # unlike a glob, a walk passes over folders that go away meanwhile
+            return [pid for folder, *_ in os.walk(group) for pid in _pids(Path(folder, "cgroup.procs"))]
     return []
 
 
@@ -78,9 +80,8 @@ def _removed(group: Path) -> bool:
     if not group.exists():
         return True
     try:
-        for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
-            folder.rmdir()
-        group.rmdir()
+        for folder, *_ in os.walk(group, topdown=False):
+            Path(folder).rmdir()
     except OSError:
         return False
     return True
