@@ -23,7 +23,7 @@ RENDERED = "cannot be had here: what it renders is tested"
 OUTCOMES = {
     "name": EFFECT,
     "domain": EFFECT,
-    "lan": EFFECT,
+    "lan": RENDERED,
     "maxUnavailable": EFFECT,
     "api.vip": EFFECT,
     "api.tlsSans": EFFECT,
@@ -121,7 +121,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 CHANGED: dict[str, Any] = {
     "name": "renamed",
     "domain": "other.test",
-    "lan": "10.9.0.0/20",
     "maxUnavailable": 1,
     "api": {"vip": "10.9.0.101", "tlsSans": ["api.other.test"]},
     "k3s": {
@@ -200,7 +199,7 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
         assert registries["mirrors"] == {"registry.test": {"endpoint": ["https://10.9.0.200:5000"]}}
         login = {"username": "lab", "password": "rehearsal-registry"}
         assert registries["configs"] == {"registry.test": {"auth": login}}
-    assert "10.9.0.101/20" in lab.root("s1", "cat /etc/keepalived/keepalived.conf")
+    assert "10.9.0.101/24" in lab.root("s1", "cat /etc/keepalived/keepalived.conf")
     certificates = "--cacert /var/lib/rancher/k3s/server/tls/server-ca.crt"
     named = f"curl -fsS {certificates} --resolve api.other.test:6443:10.9.0.11 https://api.other.test:6443/ping"
     assert lab.root("s1", named) == "pong"
