@@ -1,6 +1,7 @@
 """Serve the plugin: print the port, then answer the engine until it goes."""
 
 import asyncio
+import contextlib
 import os
 import sys
 
@@ -20,7 +21,10 @@ async def serve(engine_address: str) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(port, flush=True)
-    await _orphaned(os.getppid())
+    try:
+        await _orphaned(os.getppid())
+    finally:
+        await server.stop(None)
 
 
 async def _orphaned(engine: int) -> None:
@@ -30,4 +34,5 @@ async def _orphaned(engine: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[-1]))
+    with contextlib.suppress(KeyboardInterrupt):  # how the engine ends its plugins
+        asyncio.run(serve(sys.argv[-1]))
