@@ -140,7 +140,7 @@ CHANGED: dict[str, Any] = {
         "disable": ["metrics-server"],
         "options": {"kubelet-arg": ["max-pods=111"]},
         "serverOptions": {"kube-apiserver-arg": ["default-watch-cache-size=101"]},
-        "agentOptions": {"kube-proxy-arg": ["v=1"]},
+        "agentOptions": {"node-external-dns": ["a1.other.test"]},
     },
     "registries": {
         "embedded": True,
@@ -189,7 +189,7 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
         "lab",
     )
     assert config["embedded-registry"] is True
-    assert yaml.safe_load(lab.root("a1", "cat /etc/rancher/k3s/config.yaml"))["kube-proxy-arg"] == ["v=1"]
+    assert yaml.safe_load(lab.root("a1", "cat /etc/rancher/k3s/config.yaml"))["node-external-dns"] == ["a1.other.test"]
     secret = yaml.safe_load(lab.root("s1", "cat /etc/rancher/k3s/config.yaml.d/secrets.yaml"))
     assert secret == {"etcd-s3-access-key": "rehearsal-s3Access", "etcd-s3-secret-key": "rehearsal-s3Secret"}
     modes = lab.root("s1", "stat -c %a /etc/rancher/k3s/config.yaml.d/secrets.yaml /etc/rancher/k3s/registries.yaml")
@@ -204,8 +204,8 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
     named = f"curl -fsS {certificates} --resolve api.other.test:6443:10.9.0.11 https://api.other.test:6443/ping"
     assert lab.root("s1", named) == "pong"
     state = json.loads(lab.session.engine.output("stack", "export"))["deployment"]["resources"]
-    turns = {r["inputs"]["turn"]["width"] for r in state if r["inputs"].get("turn", {}).get("group") == "agents"}
-    assert turns == {1}
+    turns = [resource.get("inputs", {}).get("turn", {}) for resource in state]
+    assert {turn["width"] for turn in turns if turn.get("group") == "agents"} == {1}
 
 
 @pytest.mark.rehearsal
@@ -224,14 +224,17 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_changes_are_refused(lab: Rehearsal, change: dict[str, dict[str, Any]], reason: str) -> None:
-    before = yaml.safe_dump(lab.document)
+    stack_file = lab.session.engine.stack_file
+    whole = stack_file.read_text()
+    document = yaml.safe_load(whole)
+    cluster = document["config"]["homelab:cluster"]
     for place, values in change.items():
-        (lab.node(place) if place == "a1" else lab.cluster.setdefault(place, {})).update(values)
-    lab.open()
+        node = next((node for node in cluster["nodes"] if node["name"] == place), None)
+        (cluster.setdefault(place, {}) if node is None else node).update(values)
+    stack_file.write_text(yaml.safe_dump(document))
     said = lab.refused()
+    stack_file.write_text(whole)
     assert reason in said
-    lab.document = yaml.safe_load(before)
-    lab.open()
 
 
 @pytest.mark.rehearsal
