@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from rehearsal.places import PROJECT
+from rehearsal.shell import run
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
@@ -100,11 +101,9 @@ def test_preview_needs_no_machine(lab: Rehearsal, tmp_path: Path) -> None:
     engine = lab.session.engine
     environment = engine.environment | {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_STACK": "new"}
     alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", str(engine.program)]
-    config = ["--config-file", str(engine.stack_file)]
-    subprocess.run([*alone, "stack", "init", "new", *config], cwd=PROJECT, env=environment, check=True)
-    done = subprocess.run(
-        [*alone, "preview", *config], cwd=PROJECT, env=environment, check=False, capture_output=True, text=True
-    )
+    run([*alone, "stack", "init", "new", "--no-select"], cwd=engine.folder, env=environment)
+    preview = [*alone, "preview", "--config-file", str(engine.stack_file)]
+    done = subprocess.run(preview, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\+ \d+ to create", done.stdout)
 
@@ -121,6 +120,9 @@ def test_any_machine_may_lose_its_power(lab: Rehearsal, machine: str) -> None:
     print(f"{name} lost its power: no answer through the virtual address for {gap:.1f} s")
     assert lab.kubectl("get", "nodes", "-o", "name")
     lab.lab.power_on(name)
+    boot = lab.root(name, "cat /proc/sys/kernel/random/boot_id").strip()
+    seen = ["get", "node", name, "-o", "jsonpath={.status.nodeInfo.bootID}"]
+    wait_until(lambda: lab.kubectl(*seen) == boot, f"{name} has reported to the cluster again")
     wait_until(lambda: lab.ready() == SERVERS | AGENTS and lab.voters() == SERVERS, f"{name} is back")
 
 
