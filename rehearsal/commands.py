@@ -16,7 +16,7 @@ from rehearsal import summary
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
 from rehearsal.places import stacks
-from rehearsal.session import open_session, refuse_unfit_computer
+from rehearsal.session import Session, open_session, refuse_unfit_computer, timed
 from rehearsal.shell import RehearsalError
 from stacks.settings import SettingsError
 
@@ -53,14 +53,26 @@ def up(
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _report(), bundle=bundle)
-        began = time.monotonic()
         options = ["--continue-on-error"] if keep_going else []
-        code = session.engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
-        session.seconds["pulumi up"] = time.monotonic() - began
+        with timed(session.seconds, "pulumi up"):
+            code = session.engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
         if code:
             errors.print(f"pulumi up ended with {code}; the lab goes on: mend, then `up` again.", style="red")
             raise typer.Exit(code)
+        session.slowest = summary.slowest(session.engine.event_log)
+        _again(session)
         summary.show(console, session)
+
+
+def _again(session: Session) -> None:
+    """Run the same twice more, which must change nothing, and note how long that takes."""
+    with timed(session.seconds, "second pulumi up"):
+        code = session.engine.run("up", "--yes", "--skip-preview", "--expect-no-changes", quiet=True)
+    with timed(session.seconds, "pulumi preview"):
+        code = session.engine.run("preview", "--expect-no-changes", quiet=True) or code
+    if code:
+        errors.print("A second run is not without changes: see `./homelab rehearse pulumi -- preview`.", style="red")
+        raise typer.Exit(code)
 
 
 @app.command(context_settings=PASS_ON)

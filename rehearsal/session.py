@@ -19,7 +19,7 @@ from stacks.settings import Settings
 
 @dataclass
 class Session:
-    """What `open_session` made ready. `seconds` says where the time went."""
+    """What `open_session` made ready. `seconds` says where the time went, `slowest` which resources took most."""
 
     lab: Lab
     settings: Settings
@@ -27,6 +27,7 @@ class Session:
     artefacts: Artefacts
     replacements: list[stackfile.Replacement]
     seconds: dict[str, float] = field(default_factory=dict)
+    slowest: list[tuple[str, int]] = field(default_factory=list)
 
 
 def open_session(lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None) -> Session:
@@ -41,17 +42,17 @@ def open_session(lab: Lab, report: Report, *, bundle: Path | None = None, file: 
     settings = Settings.read(source)
     _refuse_what_cannot_be(settings, lab)
     seconds: dict[str, float] = {}
-    with _timed(seconds, "tools"):
+    with timed(seconds, "tools"):
         packages.ensure(report)
         toolchain = tools.ensure(report)
-    with _timed(seconds, "artefacts"):
+    with timed(seconds, "artefacts"):
         laid_out = artefacts.lay_out(lab.mirror, settings.cluster.k3s.version, report, bundle)
-    with _timed(seconds, "machine image"):
+    with timed(seconds, "machine image"):
         image = machine_image.ensure(report)
     report(f"starting {len(settings.cluster.nodes)} machines")
-    with _timed(seconds, "machines"):
+    with timed(seconds, "machines"):
         _start(lab, settings, laid_out, image)
-    with _timed(seconds, "stack file"):
+    with timed(seconds, "stack file"):
         engine = Engine(lab, toolchain)
         derived = stackfile.derive(source, _facts(lab, laid_out))
         engine.prepare(derived)
@@ -115,7 +116,8 @@ def _facts(lab: Lab, laid_out: Artefacts) -> stackfile.Facts:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+def timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+    """Note under `what` how long the block took."""
     began = time.monotonic()
     yield
     seconds[what] = time.monotonic() - began

@@ -78,13 +78,14 @@ def _time(session: Session) -> Table:
     table = _table("Where time went", "step", "seconds")
     for step, seconds in session.seconds.items():
         table.add_row(step, f"{seconds:.1f}")
-    for resource, seconds in longest(session.engine.event_log):
-        table.add_row(f"  {resource}", f"{seconds}")
+        if step == "pulumi up":
+            for resource, took in session.slowest:
+                table.add_row(f"  {resource}", f"{took}")
     return table
 
 
-def longest(log: Path) -> list[tuple[str, int]]:
-    """The resources that took longest, by the engine's log of events, whose clock has whole seconds."""
+def slowest(log: Path) -> list[tuple[str, int]]:
+    """The resources that took most time, by the engine's log of events, whose clock has whole seconds."""
     began: dict[str, int] = {}
     took: dict[str, int] = {}
     for line in log.read_text().splitlines() if log.exists() else ():
