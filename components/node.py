@@ -13,7 +13,7 @@ from components.machine import Machine, Step, Task, step
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "procps")
 DRAIN_SECONDS = 300
 SYSCTL = {
-    # forwarding is what a node does; the next three keep kubelets and their shims from running dry
+    # forwarding is what a node does; the inotify limits keep kubelets and their shims from running dry
     "net.ipv4.ip_forward": 1,
     "net.ipv6.conf.all.forwarding": 1,
     "fs.inotify.max_user_instances": 8192,

@@ -139,13 +139,13 @@ class Runner:
         return ""
 
     async def _places(self, task: Task, step: Step, *, others: bool) -> tuple[Machine, ...]:
-        """The machines a step runs on; `others` leaves the task's own out."""
+        """The machines a step runs on; for one server of the cluster, `others` leaves the task's own out."""
         if step.on == "machine":
             return (task.machine,)
+        if step.on == "servers":
+            return self.settings.servers
         servers = tuple(s for s in self.settings.servers if not (others and s.name == task.machine.name))
-        if step.on == "servers" or not servers:
-            return servers
-        return (await first_answering(self._connections, servers),)
+        return (await first_answering(self._connections, servers),) if servers else ()
 
 
 def _redact(text: str, task: Task) -> str:

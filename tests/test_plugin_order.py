@@ -111,7 +111,7 @@ def test_undo_asks_other_servers_than_the_one_that_leaves(scripts: Path, tmp_pat
         async with computers(tmp_path, "a", "b", "c") as (a, b, c):
             warned = Told()
             await Runner(settings(a, b, c)).undo(undoing(scripts, a), Told(), warned)
-            assert seen(a, b, c) == [["left"], ["dropped", "marked"], ["marked"]]
+            assert seen(a, b, c) == [["left", "marked"], ["dropped", "marked"], ["marked"]]
             assert warned == []
 
     play(scenario())
