@@ -1,5 +1,6 @@
 """One simulated machine: a disk, a network card and a power switch."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -73,7 +74,7 @@ class Machine:
         (self.folder / "cgroups").write_text("\n".join(map(str, groups)))
         image = (self.folder / "image").read_text()
         with (self.folder / "console.log").open("ab") as console:
-            command: list[str | Path] = [SUPERVISE, self._label, self.folder, image, BRIDGE, *groups]
+            command: list[str | Path] = [SUPERVISE, self._id, self.folder, image, BRIDGE, *groups]
             subprocess.Popen(
                 self.namespace.command("unshare", "--mount", "--propagation=private", *command),
                 stdin=subprocess.DEVNULL,
@@ -116,6 +117,11 @@ class Machine:
     def _booting(self) -> bool:
         """Whether it still turns away everyone but root, as systemd does while it boots."""
         return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in self.processes())
+
+    @property
+    def _id(self) -> str:
+        """What its network card is named after: with `vb-` before it, it is as long as such a name may be."""
+        return hashlib.blake2s(self.name.encode(), digest_size=6).hexdigest()
 
     @property
     def _label(self) -> str:

@@ -108,8 +108,8 @@ def test_preview_needs_no_machine(lab: Rehearsal, tmp_path: Path) -> None:
     assert re.search(r"\+ \d+ to create", done.stdout)
 
 
-@pytest.mark.parametrize("name", ["elitedesk"])
-def test_an_agent_may_lose_its_power(lab: Rehearsal, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(SERVERS | AGENTS))
+def test_any_machine_may_lose_its_power(lab: Rehearsal, name: str) -> None:
     held = lab.holder()
 
     def cut() -> None:
