@@ -1,0 +1,135 @@
+"""Layer: one system of the platform, described as data. `Platform` makes resources of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from components.lab import ClusterSettings
+from components.manifest import Manifest, Tree
+from components.model import Model
+
+S = TypeVar("S", bound=Model)
+Finding = tuple[tuple[str | int, ...], str, str]
+"""Where below the layer's key something is wrong, the reason, the fix."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Helm chart; `repository` is a URL, of a Helm repository or, with oci://, of a registry's folder."""
+
+    name: str
+    version: str
+    repository: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a layer needs on every machine: packages of the distribution, and kernel modules."""
+
+    packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a layer may know of the lab: the cluster, and the settings of the layers that are on, by key."""
+
+    cluster: ClusterSettings
+    layers: Mapping[str, Model] = field(default_factory=dict)
+
+    def has(self, key: str) -> bool:
+        """Whether the layer of that key is on."""
+        return key in self.layers
+
+    def of(self, kind: type[S]) -> S | None:
+        """The settings of that type, of a layer that is on."""
+        return next((found for found in self.layers.values() if isinstance(found, kind)), None)
+
+    def replicas(self, wanted: int) -> int:
+        """`wanted` copies of something, each on a machine of its own, as far as there are machines."""
+        return min(wanted, len(self.cluster.nodes))
+
+
+class Layer(ABC, Generic[S]):
+    """A system of the platform. Everything it says is data: no resource is made here.
+
+    Secrets stand in it as `SecretRef`, or as what `components.manifest` makes of them.
+    """
+
+    key: ClassVar[str]
+    """Its key under `homelab:platform`; without it the layer is off."""
+    settings_type: ClassVar[type[Model]]
+    """The model of what stands under that key."""
+    namespace: ClassVar[str]
+    """Namespace of its own."""
+    security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
+    """Pod Security level of that namespace."""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Layers that must be on; it comes after them."""
+    after: ClassVar[tuple[str, ...]] = ()
+    """Layers that it comes after when they are on."""
+    host: ClassVar[Host] = Host()
+    """What it needs on every machine."""
+    replaces: ClassVar[tuple[str, ...]] = ()
+    """Components packaged with K3s that must not run beside it."""
+    early: ClassVar[tuple[str, ...]] = ()
+    """Those of its charts that hold CRDs for other layers: installed before any other layer's chart."""
+    bare_crds: ClassVar[tuple[str, ...]] = ()
+    """Those of its charts with a `crds/` folder, which Helm would never upgrade: applied by ourselves."""
+    appears: ClassVar[tuple[str, ...]] = ()
+    """Objects (`kind/name`) that its software makes some time after it is ready, and that others need."""
+    keeps: ClassVar[str] = ""
+    """What users lose with it (`volumes`); then it is not switched off while there is any."""
+    timeout: ClassVar[int] = 600
+    """Seconds that a chart may take to be ready, or to be gone."""
+
+    def __init__(self, settings: S, lab: Lab) -> None:
+        self.settings = settings
+        self.lab = lab
+
+    @abstractmethod
+    def values(self) -> Mapping[str, Tree]:
+        """Values by the name of the chart: what is installed, in this order."""
+
+    def before(self) -> Sequence[Manifest]:
+        """Objects that its charts read: secrets, configuration."""
+        return ()
+
+    def extend(self) -> Sequence[Manifest]:
+        """Objects that come after its charts serve: its custom resources."""
+        return ()
+
+    def outputs(self) -> Mapping[str, object]:
+        """What app stacks learn: values of fields of `PlatformOutputs`."""
+        return {}
+
+    def problems(self) -> Iterator[Finding]:
+        """What is wrong between its settings and the lab."""
+        return iter(())
+
+    @property
+    def monitored(self) -> bool:
+        """Whether there is something that reads ServiceMonitors."""
+        return self.lab.has("monitoring")
+
+    def metadata(self, name: str, **more: Any) -> dict[str, Any]:
+        """Metadata of an object in its namespace."""
+        return {"name": name, "namespace": self.namespace, **more}
+
+
+def spread(labels: Mapping[str, str]) -> list[Tree]:
+    """Topology spread: pods with these labels on as many machines as can be."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": dict(labels)},
+        }
+    ]
+
+
+def resources(cpu: str, memory: str) -> Tree:
+    """What a container is promised; of memory it gets no more, of the processor what others leave."""
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}

@@ -1,0 +1,1 @@
+"""The systems of the platform, one file each."""

@@ -1,0 +1,103 @@
+"""Kubernetes objects as data, and how they become resources."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bcrypt
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.model import SecretRef
+
+Tree = Any
+"""What JSON can say, with secrets in it as `SecretRef`, `Filled`, `Hashed`, or as an Output."""
+Manifest = dict[str, Tree]
+"""A Kubernetes object."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A text with secrets in the places of its `{}`."""
+
+    template: str
+    parts: tuple[SecretRef, ...]
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """The bcrypt hash of a secret. Its salt is kept, so that the hash changes with the secret only."""
+
+    secret: SecretRef
+
+
+Salt = Callable[[], pulumi.Output[str]]
+
+
+def resolve(tree: Tree, salt: Salt) -> Tree:
+    """Put the secrets in, as secret Outputs; `salt` gives 16 random bytes in hexadecimal digits."""
+    if isinstance(tree, SecretRef):
+        return tree.resolve()
+    if isinstance(tree, Filled):
+        return pulumi.Output.format(tree.template, *(part.resolve() for part in tree.parts))
+    if isinstance(tree, Hashed):
+        return pulumi.Output.all(tree.secret.resolve(), salt()).apply(lambda given: bcrypt_hash(*given))
+    if isinstance(tree, Mapping):
+        return {key: resolve(value, salt) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [resolve(value, salt) for value in tree]
+    return tree
+
+
+def bcrypt_hash(password: str, salt: str) -> str:
+    """Hash a password. bcrypt reads 72 bytes of it; `salt` is 16 bytes in hexadecimal digits."""
+    prefix = b"$2b$12$" + bcrypt_base64(bytes.fromhex(salt))
+    return bcrypt.hashpw(password.encode()[:72], prefix).decode()
+
+
+def bcrypt_base64(raw: bytes) -> bytes:
+    """Encode as bcrypt does, whose alphabet is another than that of RFC 4648."""
+    ours = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    bits = "".join(f"{byte:08b}" for byte in raw)
+    bits += "0" * (-len(bits) % 6)
+    return bytes(ours[int(bits[at : at + 6], 2)] for at in range(0, len(bits), 6))
+
+
+def is_custom(manifest: Manifest) -> bool:
+    """Whether its kind comes from a CRD: a group with a dot in it that is not Kubernetes' own."""
+    group = manifest["apiVersion"].rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
+
+
+def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+    """Make a resource of an object that has no secret references left."""
+    version, kind = manifest["apiVersion"], manifest["kind"]
+    rest = {_snake(key): value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
+    if is_custom(manifest):
+        return kubernetes.apiextensions.CustomResource(name, api_version=version, kind=kind, opts=opts, **rest)
+    made = _KINDS[f"{version}/{kind}"](name, opts=opts, **rest)
+    assert isinstance(made, pulumi.CustomResource)
+    return made
+
+
+def _snake(key: str) -> str:
+    return re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key)
+
+
+_KINDS: dict[str, Callable[..., Any]] = {
+    "v1/Namespace": kubernetes.core.v1.Namespace,
+    "v1/Secret": kubernetes.core.v1.Secret,
+    "v1/ConfigMap": kubernetes.core.v1.ConfigMap,
+    "v1/Service": kubernetes.core.v1.Service,
+    "v1/ServiceAccount": kubernetes.core.v1.ServiceAccount,
+    "v1/PersistentVolumeClaim": kubernetes.core.v1.PersistentVolumeClaim,
+    "apps/v1/Deployment": kubernetes.apps.v1.Deployment,
+    "apps/v1/StatefulSet": kubernetes.apps.v1.StatefulSet,
+    "autoscaling/v2/HorizontalPodAutoscaler": kubernetes.autoscaling.v2.HorizontalPodAutoscaler,
+    "networking.k8s.io/v1/Ingress": kubernetes.networking.v1.Ingress,
+    "networking.k8s.io/v1/NetworkPolicy": kubernetes.networking.v1.NetworkPolicy,
+    "policy/v1/PodDisruptionBudget": kubernetes.policy.v1.PodDisruptionBudget,
+    "storage.k8s.io/v1/StorageClass": kubernetes.storage.v1.StorageClass,
+}
+"""Kubernetes' own kinds that layers and apps use."""
