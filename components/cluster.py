@@ -1,16 +1,29 @@
 """Cluster: the order in which machines become one, and the way to its API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import k3s
+from components.host import NOTHING, Host
 from components.lab import ClusterSettings
 from components.machine import Machines, Secret, Task, step
 from components.node import Node, Shared, machine
 
 TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Access:
+    """How others reach the cluster: its API, and a machine in whose name tasks run on its servers."""
+
+    kubernetes: kubernetes.Provider
+    machines: Machines
+    machine: Mapping[str, object]
+    ready: tuple[pulumi.Resource, ...]
+    """What must be done before anything is put into the cluster: every machine is as described."""
 
 
 class Cluster(pulumi.ComponentResource):
@@ -21,19 +34,23 @@ class Cluster(pulumi.ComponentResource):
     the cluster's name or a node's but the nodes' own: to rename the cluster must not make another one.
     """
 
-    def __init__(self, settings: ClusterSettings, kube_vip: str, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("homelab:components:Cluster", "cluster", None, opts)
+    def __init__(
+        self, settings: ClusterSettings, kube_vip: str, host: Host = NOTHING, flags: Sequence[str] = ()
+    ) -> None:
+        super().__init__("homelab:components:Cluster", "cluster")
         reach = {node.name: machine(node, settings.ssh_of(node)) for node in settings.nodes}
         machines = Machines(
             "cluster-machines",
             keys=_private_keys(settings),
             servers=[reach[server.name] for server in settings.servers],
+            flags=flags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         own = pulumi.ResourceOptions(parent=self, provider=machines)
         shared = Shared(
             settings,
             kube_vip,
+            host,
             token=Secret("cluster-token", TOKEN_BYTES, _keep(own)).value,
             agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _keep(own)).value,
         )
@@ -42,14 +59,14 @@ class Cluster(pulumi.ComponentResource):
         ]
         settled = self._assemble(nodes)
         first = reach[settings.servers[0].name]
-        self._leave_last(first, settled, own)
         self.kubeconfig = self._read_kubeconfig(settings, first, settled[: len(settings.servers)], own)
-        self.provider = kubernetes.Provider(
+        provider = kubernetes.Provider(
             "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier="cluster",
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.access = Access(provider, machines, first, tuple(settled))
         self.register_outputs({"kubeconfig": self.kubeconfig})
 
     @staticmethod
@@ -63,13 +80,12 @@ class Cluster(pulumi.ComponentResource):
         rolled = [server.roll(all_servers) for server in servers]
         return rolled + [agent.roll([*rolled, joined[agent.settings.name]]) for agent in agents]
 
-    @staticmethod
-    def _leave_last(first: Mapping[str, object], settled: list[Task], own: pulumi.ResourceOptions) -> None:
-        """Deleted before everything else when the whole cluster goes: then nodes need not be drained."""
-        opts = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=settled))
-        Task(
-            "cluster-retire", first, [step("keep.sh", on="servers")], undo=[step("retire.sh", on="servers")], opts=opts
-        )
+    def leave_first(self, everything: Sequence[pulumi.Resource]) -> None:
+        """Deleted before everything else when the whole lab goes: then nothing need be moved or kept."""
+        after = [*self.access.ready, *everything]
+        opts = pulumi.ResourceOptions(parent=self, provider=self.access.machines, depends_on=after)
+        keep, retire = step("keep.sh", on="servers"), step("retire.sh", on="servers")
+        Task("cluster-retire", self.access.machine, [keep], undo=[retire], opts=opts)
 
     @staticmethod
     def _read_kubeconfig(

@@ -1,5 +1,6 @@
 """The cluster as its owner describes it."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
@@ -168,6 +169,11 @@ class ClusterSettings(Model):
     def endpoint_port(self) -> int:
         """Port of the API at `endpoint`."""
         return self.api.port if self.api.external else API_PORT
+
+    def without(self, packaged: Iterable[str]) -> "ClusterSettings":
+        """The same, but for components packaged with K3s that are left out as well."""
+        disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
+        return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
     def ssh_of(self, node: NodeSettings) -> SSHSettings:
         """How to log in on `node`: the cluster's `ssh` with the node's own on top."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from components.host import NOTHING, Host
 from components.lab import ClusterSettings
 from components.manifest import Manifest, Tree
 from components.model import Model
@@ -21,14 +22,6 @@ class Chart:
     name: str
     version: str
     repository: str
-
-
-@dataclass(frozen=True)
-class Host:
-    """What a layer needs on every machine: packages of the distribution, and kernel modules."""
-
-    packages: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,7 @@ class Layer(ABC, Generic[S]):
     """Layers that must be on; it comes after them."""
     after: ClassVar[tuple[str, ...]] = ()
     """Layers that it comes after when they are on."""
-    host: ClassVar[Host] = Host()
+    host: ClassVar[Host] = NOTHING
     """What it needs on every machine."""
     replaces: ClassVar[tuple[str, ...]] = ()
     """Components packaged with K3s that must not run beside it."""
@@ -80,7 +73,9 @@ class Layer(ABC, Generic[S]):
     appears: ClassVar[tuple[str, ...]] = ()
     """Objects (`kind/name`) that its software makes some time after it is ready, and that others need."""
     keeps: ClassVar[str] = ""
-    """What users lose with it (`volumes`); then it is not switched off while there is any."""
+    """What users would lose with it, such as `volumes`: it is not switched off while `kept` finds any."""
+    kept: ClassVar[tuple[str, ...]] = ()
+    """What to ask `kubectl get` for, a line each: names of what users would lose."""
     timeout: ClassVar[int] = 600
     """Seconds that a chart may take to be ready, or to be gone."""
 
@@ -116,6 +111,18 @@ class Layer(ABC, Generic[S]):
     def metadata(self, name: str, **more: Any) -> dict[str, Any]:
         """Metadata of an object in its namespace."""
         return {"name": name, "namespace": self.namespace, **more}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer of the catalog, with the charts it may install."""
+
+    layer: type[Layer[Any]]
+    charts: tuple[Chart, ...]
+
+    def __init__(self, layer: type[Layer[Any]], *charts: Chart) -> None:
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "charts", charts)
 
 
 def spread(labels: Mapping[str, str]) -> list[Tree]:

@@ -1,6 +1,5 @@
 """Kubernetes objects as data, and how they become resources."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ import bcrypt
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.model import SecretRef
+from components.model import SecretRef, snake
 
 Tree = Any
 """What JSON can say, with secrets in it as `SecretRef`, `Filled`, `Hashed`, or as an Output."""
@@ -73,16 +72,12 @@ def is_custom(manifest: Manifest) -> bool:
 def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
     """Make a resource of an object that has no secret references left."""
     version, kind = manifest["apiVersion"], manifest["kind"]
-    rest = {_snake(key): value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
+    rest = {snake(key): value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
     if is_custom(manifest):
         return kubernetes.apiextensions.CustomResource(name, api_version=version, kind=kind, opts=opts, **rest)
     made = _KINDS[f"{version}/{kind}"](name, opts=opts, **rest)
     assert isinstance(made, pulumi.CustomResource)
     return made
-
-
-def _snake(key: str) -> str:
-    return re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key)
 
 
 _KINDS: dict[str, Callable[..., Any]] = {

@@ -1,5 +1,6 @@
 """The base of every settings model: frozen, unknown keys refused, values never echoed in errors."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,11 @@ def camel(name: str) -> str:
     """Return a field's name as the stack file writes it: `host_key` is `hostKey`."""
     first, *rest = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+def snake(key: str) -> str:
+    """Return a key of the stack file as Python writes it: `hostKey` is `host_key`."""
+    return re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key)
 
 
 class Model(BaseModel):

@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 import pulumi
 
 from components import endpoint, k3s
+from components.host import Host
 from components.lab import ClusterSettings, NodeSettings, SSHSettings
 from components.machine import Machine, Step, Task, step
 
@@ -63,6 +64,7 @@ class Shared:
 
     cluster: ClusterSettings
     kube_vip: str
+    host: Host
     token: pulumi.Input[str]
     agent_token: pulumi.Input[str]
 
@@ -117,8 +119,9 @@ class Node(pulumi.ComponentResource):
 
     def _prepare_variables(self) -> dict[str, str]:
         conf = endpoint.keepalived(self._shared.cluster, self.settings)
-        packages = sorted({*PACKAGES, *(["keepalived"] if conf else [])})
-        modules = ["br_netfilter", "overlay"]
+        host = self._shared.host
+        packages = sorted({*PACKAGES, *host.packages, *(["keepalived"] if conf else [])})
+        modules = ["br_netfilter", "overlay", *host.modules]
         if self._shared.cluster.network.flannel_backend == "wireguard-native":
             modules.append("wireguard")
         return {

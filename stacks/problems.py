@@ -37,6 +37,11 @@ class SettingsError(pulumi.RunError):
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    def of_stack(self, stack: str) -> pulumi.RunError:
+        """The same, as the message that ends the program of that stack."""
+        heading = f"the configuration of stack {stack} is wrong; nothing was touched:"
+        return pulumi.RunError("\n  ".join((heading, *map(str, self.problems))))
+
 
 def path(loc: Loc, raw: Any) -> str:
     """Return the path as it is written in the file, with the name of the node it leads to."""

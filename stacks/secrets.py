@@ -3,34 +3,34 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from components.lab import ClusterSettings
 from components.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel
 from stacks.problems import Loc, Problem, meant, nearest, path
 
-KEYS = ("cluster",)
 NAME_IT = "give it a key of its own: `pulumi config set --secret NAME`, and write {secret: NAME} instead"
 
 
-def keys(raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
-    """Yield what is wrong with the keys themselves, whatever they hold."""
-    named = set(_named(raw.get("cluster")))
-    unknown = sorted(set(raw) - set(KEYS) - named)
+def keys(
+    raw: Mapping[str, Any], secrets: Collection[str], known: Collection[str], needed: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the keys themselves, whatever they hold; `needed` says what to do without one."""
+    named = {name for key in known for name in _named(raw.get(key))}
+    unknown = sorted(set(raw) - set(known) - named)
     for key in unknown:
-        yield Problem(f"{NAMESPACE}:{key}", "is not a known key", meant(key, KEYS))
-    for key in sorted((set(raw) & named) - set(KEYS)):
+        yield Problem(f"{NAMESPACE}:{key}", "is not a known key", meant(key, known))
+    for key in sorted((set(raw) & named) - set(known)):
         yield Problem(f"{NAMESPACE}:{key}", "is in clear", f"set it with `pulumi config set --secret {key}`")
-    if "cluster" not in raw:
-        if not any(nearest(key, KEYS) for key in unknown):
-            yield Problem(f"{NAMESPACE}:cluster", "is missing", "describe the cluster there, see docs/configuration.md")
-        return
-    for key in sorted(set(secrets) - named) if isinstance(raw["cluster"], Mapping) else ():
+    for key in sorted(needed.keys() - set(raw)):
+        if not any(nearest(word, [key]) for word in unknown):
+            yield Problem(f"{NAMESPACE}:{key}", "is missing", needed[key])
+    whole = all(isinstance(raw.get(key), Mapping) for key in needed)
+    for key in sorted(set(secrets) - named) if whole else ():
         fix = f"name it where it belongs, or remove it with `pulumi config rm {key}`"
         yield Problem(f"{NAMESPACE}:{key}", "is a secret that nothing uses", fix)
 
 
-def unset(cluster: ClusterSettings, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
-    """Yield the fields that name a secret which the stack does not have. The names are not repeated."""
-    for loc, name in _references(cluster, ("cluster",)):
+def unset(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
+    """Yield the fields of a section that name a secret which the stack lacks. The names are not repeated."""
+    for loc, name in _references(settings, (key,)):
         if name not in secrets and name not in raw:
             near = nearest(name, secrets)
             fix = f"did you mean {near}?" if near else "set it with `pulumi config set --secret` under this name"

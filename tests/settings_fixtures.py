@@ -30,7 +30,7 @@ def parse(fixture: Path) -> Settings:
     patch = YAML(typ="safe", pure=True).load(fixture)
     config, secrets = stackfile.read(ROOT / f"tests/settings/valid/{patch.pop('base')}.yaml")
     for place, value in patch.pop("change", {}).items():
-        _set(config, f"cluster.{place}", value)
+        _set(config, place if place.startswith("platform") else f"cluster.{place}", value)
     for place in patch.pop("remove", []):
         _remove(config, place)
     config |= patch.pop("config", {})

@@ -124,7 +124,7 @@ def registry_password_among_the_variables(patch: Patch) -> None:
 
 
 def private_key_in_clear(patch: Patch) -> None:
-    def keys(self: Any, name: str, keys: Any, servers: Any, opts: Any = None) -> None:
+    def keys(self: Any, name: str, keys: Any, servers: Any, flags: Any = (), opts: Any = None) -> None:
         settings = pulumi.Output.unsecret(pulumi.Output.json_dumps({"keys": keys, "servers": servers}))
         pulumi.ProviderResource.__init__(self, "homelab", name, {"settings": settings}, opts)
 

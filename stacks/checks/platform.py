@@ -1,0 +1,45 @@
+"""Relations between the layers, and between them and the cluster."""
+
+from collections.abc import Iterator
+
+from components.lab import ClusterSettings
+from components.layer import Lab, Row
+from components.model import NotKnownError
+from stacks.catalog import LAYERS
+from stacks.checks.found import Findings, Found
+from stacks.platform_settings import PlatformSettings
+from stacks.problems import meant
+
+
+def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Found]:
+    """Yield every broken relation; one that needs a wrong field is passed over."""
+    lab = Lab(cluster, platform.layers())
+    yield from _discard(platform)
+    for row in LAYERS:
+        if lab.has(row.layer.key):
+            yield from _requires(row, lab, platform)
+            yield from _own(row, lab)
+
+
+def _discard(platform: PlatformSettings) -> Findings:
+    keys = [row.layer.key for row in LAYERS if row.layer.keeps]
+    try:
+        for index, key in enumerate(platform.discard):
+            if key not in keys:
+                yield ("discard", index), "is no layer that keeps data", meant(key, keys)
+    except NotKnownError:
+        return
+
+
+def _requires(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
+    for needed in row.layer.requires:
+        if not lab.has(needed) and needed not in platform.wrong():
+            yield (row.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
+
+
+def _own(row: Row, lab: Lab) -> Findings:
+    try:
+        for loc, reason, fix in row.layer(lab.layers[row.layer.key], lab).problems():
+            yield (row.layer.key, *loc), reason, fix
+    except NotKnownError:
+        return

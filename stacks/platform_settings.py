@@ -1,0 +1,48 @@
+"""The settings of the platform: one key for each layer of the catalog."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, create_model
+
+from components.fields import Text, Url
+from components.model import UNKNOWN, Model, snake
+from stacks.catalog import LAYERS
+
+
+class _Common(Model):
+    """The platform. A layer is on when its key is there; `{}` takes all its defaults."""
+
+    chart_mirror: Url | None = None
+    """Helm repository that has the charts of all layers, asked instead of their own (air gap)."""
+    discard: tuple[Text, ...] = ()
+    """Layers that may be switched off although they keep data, which is lost then."""
+
+    def layers(self) -> Mapping[str, Model]:
+        """Settings of the layers that are on, by key."""
+        found = {row.layer.key: self.__dict__[snake(row.layer.key)] for row in LAYERS}
+        return {key: settings for key, settings in found.items() if isinstance(settings, Model)}
+
+    def wrong(self) -> frozenset[str]:
+        """Keys of layers whose settings are not even a mapping."""
+        return frozenset(row.layer.key for row in LAYERS if self.__dict__[snake(row.layer.key)] is UNKNOWN)
+
+
+def _fields() -> dict[str, Any]:
+    return {
+        snake(row.layer.key): (
+            row.layer.settings_type,
+            Field(default=None, description=_title(row.layer.settings_type)),
+        )
+        for row in LAYERS
+    }
+
+
+def _title(model: type[Model]) -> str:
+    return str(model.__doc__).partition("\n")[0]
+
+
+if TYPE_CHECKING:
+    PlatformSettings = _Common
+else:
+    PlatformSettings = create_model("PlatformSettings", __base__=_Common, __doc__=_Common.__doc__, **_fields())
