@@ -1,10 +1,12 @@
 """Addresses, networks, hosts and URLs in the form that the cluster's files take."""
 
 import re
-from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from urllib.parse import urlsplit
 
 from components.wrong import wrong
+
+IP = IPv4Address | IPv6Address
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 
@@ -25,10 +27,14 @@ def machine(value: str) -> str:
         raise wrong("is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length") from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
         raise wrong("is not a plain IPv6 address", "write it without zone, and IPv4 addresses as such")
+    _refuse_special(address, "use the address by which the other machines reach it")
+    return str(address)
+
+
+def _refuse_special(address: IP, fix: str) -> None:
     for flag, name in _SPECIAL.items():
         if getattr(address, flag):
-            raise wrong(f"is {name} address", "use the address by which the other machines reach it")
-    return str(address)
+            raise wrong(f"is {name} address", fix)
 
 
 def network(value: str) -> str:
@@ -43,6 +49,44 @@ def network(value: str) -> str:
         return str(ip_network(value))
     except ValueError:
         raise wrong("is an address in a network, not a network", f"write {found}") from None
+
+
+_RANGE_FIX = "write it as 192.168.1.240-192.168.1.250 or 192.168.1.240/28"
+
+
+def address_range(value: str) -> str:
+    """Return the canonical form of a range of addresses: a network (CIDR), or `FIRST-LAST` with both in it."""
+    if "/" in value:
+        canonical = network(value)
+        first, last = bounds(canonical)
+    else:
+        try:
+            first, last = (ip_address(part.strip()) for part in value.split("-"))
+        except ValueError:
+            raise wrong("is not a range of addresses", _RANGE_FIX) from None
+        canonical = f"{first}-{last}"
+    if first.version != last.version or any(isinstance(end, IPv6Address) and end.scope_id for end in (first, last)):
+        raise wrong("is not a range of one family", _RANGE_FIX)
+    if int(first) > int(last):
+        raise wrong("is backwards", f"write {last}-{first}")
+    for end in (first, last):
+        _refuse_special(end, "use addresses that other machines can reach")
+    return canonical
+
+
+def bounds(canonical: str) -> tuple[IP, IP]:
+    """Return the first and the last address of a network or range in canonical form."""
+    if "/" in canonical:
+        found = ip_network(canonical)
+        return found.network_address, found.broadcast_address
+    first, _, last = canonical.partition("-")
+    return ip_address(first), ip_address(last or first)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two of these share an address: addresses, networks and ranges, in canonical form."""
+    (first, last), (begin, end) = bounds(one), bounds(other)
+    return first.version == begin.version and int(first) <= int(end) and int(begin) <= int(last)
 
 
 def host(value: str) -> str:

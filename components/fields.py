@@ -68,6 +68,15 @@ Domain = Annotated[
         "use lower-case labels separated by dots, such as lab.example.com",
     ),
 ]
+MailAddress = Annotated[
+    str,
+    _matching(
+        "mail address",
+        r"[^@\s]+@[^@\s]+\.[^@\s]+",
+        "is not a mail address",
+        "write it as me@example.com",
+    ),
+]
 User = Annotated[
     str,
     _matching(
@@ -143,6 +152,7 @@ OptionName = Annotated[
 Text = Annotated[str, Kind("text", _one_line)]
 Address = Annotated[str, Kind("IP address", addresses.machine)]
 Network = Annotated[str, Kind("network (CIDR)", addresses.network)]
+AddressRange = Annotated[str, Kind("address range", addresses.address_range)]
 Host = Annotated[str, Kind("host name or IP address", addresses.host)]
 HostPort = Annotated[str, Kind("host or host:port", addresses.host_port)]
 Url = Annotated[str, Kind("http(s) URL", addresses.url)]

@@ -22,7 +22,8 @@ def step(script: str, **where_and_when: object) -> Step:
 class Machines(pulumi.ProviderResource):
     """The way to the machines: the private keys, and the servers that speak for the cluster.
 
-    It holds what every task shares, so that a new key or another server changes no task.
+    It holds what every task shares, so that a new key or another server changes no task. `flags` are raised for
+    every task from its start.
     """
 
     def __init__(
@@ -30,14 +31,18 @@ class Machines(pulumi.ProviderResource):
         name: str,
         keys: Mapping[str, pulumi.Input[str]],
         servers: Sequence[Machine],
+        flags: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        settings = pulumi.Output.json_dumps({"keys": dict(keys), "servers": list(servers)})
+        settings = pulumi.Output.json_dumps({"keys": dict(keys), "servers": list(servers), "flags": list(flags)})
         super().__init__("homelab", name, {"settings": pulumi.Output.secret(settings)}, opts)
 
 
 class Task(pulumi.CustomResource):
-    """Scripts that run on a machine, again whenever what they are given changes, and their undoing."""
+    """Scripts that run on a machine, again whenever what they are given changes, and their undoing.
+
+    `chart` (name, version, and the repository's http(s) URL) gives them the CRDs of a Helm chart as variable CRDS.
+    """
 
     output: pulumi.Output[str]
 
@@ -51,6 +56,7 @@ class Task(pulumi.CustomResource):
         probe: str = "",
         variables: Mapping[str, pulumi.Input[str]] | None = None,
         secrets: Mapping[str, pulumi.Input[str]] | None = None,
+        chart: Mapping[str, str] | None = None,
         turn: Mapping[str, object] | None = None,
         once: bool = False,
         opts: pulumi.ResourceOptions | None = None,
@@ -65,6 +71,7 @@ class Task(pulumi.CustomResource):
             "secrets": pulumi.Output.secret(pulumi.Output.from_input(dict(secrets or {}))),
             "once": once,
             "output": None,
+            **({"chart": chart} if chart else {}),
             **({"turn": turn} if turn else {}),
         }
         super().__init__("homelab:index:Task", name, props, opts)

@@ -55,6 +55,14 @@ class Turn(Model):
     width: int = Field(ge=1)
 
 
+class Chart(Model):
+    """A Helm chart, whose CRDs the scripts of a task are given as the variable CRDS."""
+
+    name: str
+    version: str
+    repository: str  # URL of a folder with an index.yaml
+
+
 class Task(Model):
     """Inputs of a task."""
 
@@ -65,6 +73,7 @@ class Task(Model):
     digest: str  # of all the scripts
     variables: Mapping[str, str] = Field(default_factory=dict)
     secrets: Mapping[str, str] = Field(default_factory=dict)
+    chart: Chart | None = None
     turn: Turn | None = None
     once: bool = False  # never run again after it succeeded
 
@@ -73,7 +82,7 @@ class Task(Model):
         return not self.once and self._work() != old._work()
 
     def _work(self) -> dict[str, Any]:
-        return self.model_dump(include={"run", "digest", "variables", "secrets"})
+        return self.model_dump(include={"run", "digest", "variables", "secrets", "chart"})
 
 
 class Settings(Model):
@@ -81,3 +90,4 @@ class Settings(Model):
 
     keys: Mapping[str, str] = Field(default_factory=dict)
     servers: tuple[Machine, ...] = ()
+    flags: tuple[str, ...] = ()  # raised for every task from its start

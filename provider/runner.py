@@ -1,11 +1,13 @@
 """Run a task's steps in their order, and turn what goes wrong into one clear error."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .charts import crds
 from .errors import TaskError, Unreachable
 from .model import Machine, Settings, Step, Task
 from .reach import answer, boot_id, booted_anew, first_answering
@@ -52,7 +54,8 @@ class Runner:
 
     async def run(self, task: Task, progress: Progress) -> str:
         """Run the task and return what its scripts printed. Raises TaskError."""
-        report = Report()
+        report = Report(set(self.settings.flags))
+        task = await _with_crds(task, progress)
         async for step in self._steps(task, task.run, report, progress):
             for machine in await self._places(task, step, others=False):
                 report.add(await self._step(task, step, machine, progress, ANSWER_SECONDS))
@@ -60,7 +63,7 @@ class Runner:
 
     async def undo(self, task: Task, progress: Progress, warn: Progress) -> None:
         """Undo the task. A machine that does not answer is left as it is, with a warning. Raises TaskError."""
-        report, gone = Report(), set[str]()
+        report, gone = Report(set(self.settings.flags)), set[str]()
         async for step in self._steps(task, task.undo, report, progress):
             for machine in await self._places(task, step, others=True):
                 if machine.name in gone:
@@ -146,6 +149,15 @@ class Runner:
             return self.settings.servers
         servers = tuple(s for s in self.settings.servers if not (others and s.name == task.machine.name))
         return (await first_answering(self._connections, servers),) if servers else ()
+
+
+async def _with_crds(task: Task, progress: Progress) -> Task:
+    """The task with the CRDs of its chart among the variables, where nothing stores them. Raises TaskError."""
+    if not task.chart:
+        return task
+    await progress(f"fetching the chart {task.chart.name} {task.chart.version}")
+    found = await asyncio.to_thread(crds, task.chart)
+    return task.model_copy(update={"variables": {**task.variables, "CRDS": found}})
 
 
 def _redact(text: str, task: Task) -> str:

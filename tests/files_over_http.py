@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from rehearsal import server
@@ -17,7 +18,7 @@ def served(root: Path, state: Path) -> Iterator[str]:
 
 
 @contextmanager
-def running(service: server.Service) -> Iterator[None]:
+def running(service: ThreadingHTTPServer) -> Iterator[None]:
     thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

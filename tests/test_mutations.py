@@ -124,9 +124,9 @@ def registry_password_among_the_variables(patch: Patch) -> None:
 
 
 def private_key_in_clear(patch: Patch) -> None:
-    def keys(self: Any, name: str, keys: Any, servers: Any, flags: Any = (), opts: Any = None) -> None:
+    def keys(self: Any, name: str, keys: Any, servers: Any, **more: Any) -> None:
         settings = pulumi.Output.unsecret(pulumi.Output.json_dumps({"keys": keys, "servers": servers}))
-        pulumi.ProviderResource.__init__(self, "homelab", name, {"settings": settings}, opts)
+        pulumi.ProviderResource.__init__(self, "homelab", name, {"settings": settings}, more["opts"])
 
     patch.setattr(machine.Machines, "__init__", keys)
 

@@ -4,7 +4,10 @@ import asyncio
 import base64
 from pathlib import Path
 
-from provider.model import Settings, Step
+import pytest
+
+from provider import runner
+from provider.model import Chart, Settings, Step
 from provider.runner import Runner
 from tests.plugin_bench import Told, failure, play, put, scripts, steps, task
 from tests.ssh_server import KEYS, computers
@@ -88,6 +91,42 @@ def test_failed_script_says_where_and_the_later_ones_do_not_run(scripts: Path, t
         assert "fail.sh failed, during: trying it" in str(error)
         assert "no-such-program: command not found" in str(error)
         assert not (a.home / "later").exists()
+
+    play(scenario())
+
+
+def test_flags_of_the_settings_are_raised_from_the_start(scripts: Path, tmp_path: Path) -> None:
+    put(scripts, kept="touch kept", lost="touch lost", undone="touch undone")
+    guarded = Step(script="kept.sh", unless=("discard-volumes",))
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            told = Settings(keys=KEYS, servers=(a.machine(),), flags=("discard-volumes",))
+            given = task(a.machine(), guarded, Step(script="lost.sh", when=("discard-volumes",)), undo=(guarded,))
+            await Runner(told).run(given, Told())
+            await Runner(told).undo(given, Told(), Told())
+            assert {file.name for file in a.home.iterdir()} == {"lost"}
+            await Runner(told.model_copy(update={"flags": ("discard-others",)})).undo(given, Told(), Told())
+            assert {file.name for file in a.home.iterdir()} == {"lost", "kept"}
+
+    play(scenario())
+
+
+def test_crds_of_a_chart_reach_the_scripts(
+    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(scripts, show='printf %s "$CRDS"', undone='touch "without ${CRDS-crds}"')
+    chart = Chart(name="web", version="1", repository="http://lab/charts")
+    text = "kind: CustomResourceDefinition\n# " + "x" * (3 << 20)
+    monkeypatch.setattr(runner, "crds", {chart: text}.__getitem__)
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            given, told = task(a.machine(), *steps("show"), undo=steps("undone"), chart=chart), Told()
+            assert await Runner(Settings(keys=KEYS)).run(given, told) == text
+            assert told == ["fetching the chart web 1"]
+            await Runner(Settings(keys=KEYS)).undo(given, told, told)
+            assert (a.home / "without crds").exists(), "nothing is fetched to undo it"
 
     play(scenario())
 

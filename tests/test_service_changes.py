@@ -9,6 +9,7 @@ import pytest
 from pulumi.runtime.proto import provider_pb2
 from pulumi.runtime.rpc import UNKNOWN
 
+from provider import runner
 from tests.plugin_bench import play, put, scripts
 from tests.plugin_client import inputs, plain, plugin, refused, unfinished
 from tests.ssh_server import computers
@@ -80,6 +81,41 @@ def test_what_is_run_again(change: dict[str, Any], runs: bool, scripts: Path, tm
             new = await plug.update(old, given | change)
             assert new == given | change | {"done": True, "output": ""}
             assert ((a.home / "runs").read_text().count("once") > 1) == runs
+
+    play(scenario())
+
+
+def test_chart_runs_again_when_it_changes_and_its_crds_are_not_stored(
+    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(scripts, show='echo "$CRDS" >>shown')
+    monkeypatch.setattr(runner, "crds", lambda chart: f"{chart.name} {chart.version}")
+    old_chart, new_chart = ({"name": "web", "version": n, "repository": "http://lab"} for n in ("1", "2"))
+
+    async def scenario() -> None:
+        async with plugin() as plug, computers(tmp_path, "a") as (a,):
+            await plug.configure()
+            given = inputs(a.machine(), "show", chart=old_chart)
+            old = plain((await plug.create(given)).properties)
+            assert old == given | {"done": True, "output": ""}
+            assert await plug.diff(old, given | {"chart": new_chart}) == (True, ["chart"])
+            new = await plug.update(old, given | {"chart": new_chart})
+            assert (a.home / "shown").read_text() == "web 1\nweb 2\n"
+            assert new["chart"] == new_chart
+
+    play(scenario())
+
+
+def test_chart_that_cannot_be_had_leaves_the_task_unfinished(scripts: Path, tmp_path: Path) -> None:
+    put(scripts, show="touch shown")
+
+    async def scenario() -> None:
+        async with plugin() as plug, computers(tmp_path, "a") as (a,):
+            await plug.configure()
+            chart = {"name": "web", "version": "1", "repository": "oci://lab/charts"}
+            found = unfinished(await refused(plug.create(inputs(a.machine(), "show", chart=chart))))
+            assert "only http:// and https:// Helm repositories are read" in found.reasons[0]
+            assert not (a.home / "shown").exists()
 
     play(scenario())
 
