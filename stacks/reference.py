@@ -1,4 +1,4 @@
-"""The reference of the configuration: `python -m stacks.reference` writes `docs/configuration.md`."""
+"""The reference of the configuration, in pages of `docs/`: `python -m stacks.reference` writes it."""
 
 import re
 from pathlib import Path
@@ -11,18 +11,16 @@ from components.fields import Free, Kind
 from components.lab import ClusterSettings, K3sSettings
 from components.model import NAMESPACE, Model, SecretRef
 from stacks.catalog import K3S
+from stacks.platform_settings import PlatformSettings
 from stacks.problems import is_model, plain
 
-FILE = Path(__file__).parent.parent / "docs/configuration.md"
-_INTRODUCTION = f"""# Configuration
-
-Everything is in one stack file, `Pulumi.<stack>.yaml`, under `{NAMESPACE}:cluster`. It is checked as a whole before
-anything is touched, and every mistake is reported at once, with its path, the reason, and the fix.
-A secret never stands in the file's settings: `pulumi config set --secret NAME` stores it encrypted, and a field
-names it as `{{secret: NAME}}`. Every secret of the stack must be named somewhere.
-
-This page is made from the settings models; editors complete and check the same from `homelab.schema.json`.
-"""
+DOCS = Path(__file__).parent.parent / "docs"
+MARK = "<!-- The rest is made from the settings models by `python -m stacks.reference`. -->\n"
+PAGES: dict[str, tuple[str, type[Model]]] = {
+    "configuration.md": ("cluster", ClusterSettings),
+    "platform.md": ("platform", PlatformSettings),
+}
+"""The pages that end with a reference: the section of the configuration, and its model."""
 _FILLED_IN: dict[tuple[type[Model], str], str] = {
     (ClusterSettings, "name"): "the stack's name",
     (ClusterSettings, "k3s"): "",
@@ -30,11 +28,13 @@ _FILLED_IN: dict[tuple[type[Model], str], str] = {
 }
 
 
-def text() -> str:
-    """Return the page."""
+def text(page: str) -> str:
+    """Return a page: what stands before the mark, as it is, and the reference."""
+    key, model = PAGES[page]
     places: dict[type[Model], str] = {}
-    _place(ClusterSettings, f"{NAMESPACE}:cluster", places)
-    return "\n".join((_INTRODUCTION, *(_section(model, title, places) for model, title in places.items())))
+    _place(model, f"{NAMESPACE}:{key}", places)
+    written, _, _ = (DOCS / page).read_text(encoding="utf-8").partition(MARK)
+    return "\n".join((written + MARK, *(_section(each, title, places) for each, title in places.items())))
 
 
 def _place(model: type[Model], title: str, places: dict[type[Model], str]) -> None:
@@ -124,5 +124,5 @@ def _written(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(text(), encoding="utf-8")
+    for name in PAGES:
+        (DOCS / name).write_text(text(name), encoding="utf-8")

@@ -5,17 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from components.lab import ClusterSettings
-from components.model import NAMESPACE
+from components.model import NAMESPACE, Model
+from stacks.platform_settings import PlatformSettings
 
 FILE = Path(__file__).parent.parent / "homelab.schema.json"
+SECTIONS: dict[str, type[Model]] = {"cluster": ClusterSettings, "platform": PlatformSettings}
 FILLED_IN = (("ClusterSettings", "name"), ("ClusterSettings", "k3s"), ("K3sSettings", "version"))
 """Required fields that `Settings` fills in, so that a file need not have them."""
 
 
 def schema() -> dict[str, Any]:
     """Return the schema of a whole `Pulumi.<stack>.yaml`."""
-    cluster = ClusterSettings.model_json_schema()
-    kinds = cluster.pop("$defs") | {"ClusterSettings": cluster}
+    kinds: dict[str, Any] = {}
+    for model in SECTIONS.values():
+        made = model.model_json_schema()
+        kinds |= made.pop("$defs", {}) | {model.__name__: made}
     for name, optional in FILLED_IN:
         kinds[name]["required"] = [key for key in kinds[name].get("required", []) if key != optional]
     secret = {
@@ -33,8 +37,10 @@ def schema() -> dict[str, Any]:
             "config": {
                 "description": "Configuration of the stack.",
                 "type": "object",
-                "properties": {f"{NAMESPACE}:cluster": {"$ref": "#/$defs/ClusterSettings"}},
-                "patternProperties": {f"^{NAMESPACE}:(?!cluster$)": secret},
+                "properties": {
+                    f"{NAMESPACE}:{key}": {"$ref": f"#/$defs/{model.__name__}"} for key, model in SECTIONS.items()
+                },
+                "patternProperties": {f"^{NAMESPACE}:(?!({'|'.join(SECTIONS)})$)": secret},
                 "required": [f"{NAMESPACE}:cluster"],
             }
         },
