@@ -1,4 +1,4 @@
-"""Cron schedules as K3s reads them: minute, hour, day of month, month, day of week."""
+"""Cron schedules: minute, hour, day of month, month, day of week, as K3s reads them; CloudNativePG has seconds first."""
 
 import re
 
@@ -6,7 +6,8 @@ from components.wrong import wrong
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+_Fields = tuple[tuple[str, int, int, list[str]], ...]
+_FIELDS: _Fields = (
     ("minute", 0, 59, []),
     ("hour", 0, 23, []),
     ("day of the month", 1, 31, []),
@@ -17,11 +18,23 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
 
 def schedule(value: str) -> str:
     """Return the schedule with single spaces between its five fields."""
-    entries = value.split()
-    if len(entries) != len(_FIELDS):
+    if len(value.split()) != len(_FIELDS):
         reason = "does not have the 5 fields of a cron schedule"
         raise wrong(reason, 'write minute, hour, day, month and weekday, such as "0 */12 * * *"')
-    for entry, (name, low, high, names) in zip(entries, _FIELDS, strict=True):
+    return _checked(value, _FIELDS)
+
+
+def with_seconds(value: str) -> str:
+    """Return the schedule with single spaces between its six fields."""
+    if len(value.split()) != len(_FIELDS) + 1:
+        reason = "does not have the 6 fields of a cron schedule with seconds"
+        raise wrong(reason, 'write second, minute, hour, day, month and weekday, such as "0 30 2 * * *"')
+    return _checked(value, (("second", 0, 59, []), *_FIELDS))
+
+
+def _checked(value: str, fields: _Fields) -> str:
+    entries = value.split()
+    for entry, (name, low, high, names) in zip(entries, fields, strict=True):
         if not all(_valid(part.lower(), low, high, names) for part in entry.split(",")):
             raise wrong(
                 f"has a wrong {name}",

@@ -70,12 +70,7 @@ Domain = Annotated[
 ]
 MailAddress = Annotated[
     str,
-    _matching(
-        "mail address",
-        r"[^@\s]+@[^@\s]+\.[^@\s]+",
-        "is not a mail address",
-        "write it as me@example.com",
-    ),
+    _matching("mail address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not a mail address", "write it as me@example.com"),
 ]
 User = Annotated[
     str,

@@ -112,9 +112,7 @@ def test_flags_of_the_settings_are_raised_from_the_start(scripts: Path, tmp_path
     play(scenario())
 
 
-def test_crds_of_a_chart_reach_the_scripts(
-    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_crds_of_a_chart_reach_the_scripts(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(scripts, show='printf %s "$CRDS"', undone='touch "without ${CRDS-crds}"')
     chart = Chart(name="web", version="1", repository="http://lab/charts")
     text = "kind: CustomResourceDefinition\n# " + "x" * (3 << 20)
