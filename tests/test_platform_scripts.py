@@ -1,0 +1,171 @@
+"""Scripts of the platform, run as they are; `k3s` is a function here that answers what a test says."""
+
+import json
+import shlex
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from provider.ssh import stream
+from tests.settings_fixtures import ROOT
+
+SCRIPTS = ROOT / "components/scripts"
+FAKE = """
+serving() { :; }
+command() { :; }
+k3s() {
+  shift # it is always kubectl
+  printf '%s\\n' "$*" >>"$CALLED"
+  ANSWER
+}
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    status: int
+    output: str
+    errors: str
+    calls: list[str]
+
+    @property
+    def progress(self) -> list[str]:
+        return [line.removeprefix("==> ") for line in self.errors.splitlines() if line.startswith("==> ")]
+
+
+@pytest.fixture
+def called(tmp_path: Path) -> Path:
+    (tmp_path / "calls").touch()
+    return tmp_path / "calls"
+
+
+def run(script: str, called: Path, kubectl: str, **variables: str) -> Run:
+    """Run a script; `kubectl` is Bash that answers, with the arguments of kubectl in `$*`."""
+    library, text = ((SCRIPTS / f"{name}.sh").read_text() for name in ("lib", script))
+    text = stream({**variables, "CALLED": str(called)}, library, FAKE.replace("ANSWER", kubectl), text)
+    done = subprocess.run(
+        ["bash", "-s"], input=text, capture_output=True, text=True, cwd=called.parent, timeout=30, check=False
+    )
+    return Run(done.returncode, done.stdout, done.stderr, called.read_text().splitlines())
+
+
+APPLY_CRDS = "apply --request-timeout=60s --server-side --force-conflicts --field-manager=homelab -o name -f -"
+
+
+def test_crds_are_applied_and_waited_for(called: Path) -> None:
+    answer = 'case $1 in apply) cat >given; echo crd/as; echo crd/bs; echo "Warning: old" >&2 ;; esac'
+    for _ in range(2):
+        done = run("crds", called, answer, CRDS="kind: CustomResourceDefinition\n'\"$x")
+        assert (done.status, done.output) == (0, "")
+    wait = "wait --for=condition=Established --timeout=60s crd/as crd/bs"
+    assert done.calls == [APPLY_CRDS, wait] * 2
+    assert (called.parent / "given").read_text() == "kind: CustomResourceDefinition\n'\"$x\n"
+
+
+def test_crds_that_are_refused_or_not_served(called: Path) -> None:
+    done = run("crds", called, "echo 'Error from server (Invalid): no' >&2; return 1", CRDS="x")
+    assert done.status == 1
+    assert "The CRDs could not be applied:\nError from server (Invalid): no" in done.errors
+    late = 'printf "%s\\n" "crd/bs condition met" "timed out: crd/as"'
+    answer = f"case $1 in apply) echo crd/as ;; *) {late}; return 1 ;; esac"
+    done = run("crds", called, answer, CRDS="x")
+    assert "CRDs are not served after 60 s:\ntimed out: crd/as" in done.errors
+    assert "condition met" not in done.errors
+
+
+GATE = {
+    "MANIFESTS": '{"kind": "List", "items": [1]}',
+    "APPEARS": "",
+    "NAMESPACE": "lab",
+    "GATE_SECONDS": "5",
+    "RELEASES": "web 1\nsub 2",
+}
+DRY_RUN = "apply --server-side --force-conflicts --dry-run=server -f -"
+FAILS = 'if [ "$(grep -c -- {what} "$CALLED")" -lt {times} ]; then echo "{said}" >&2; return 1; fi'
+
+
+def test_gate_repeats_until_the_webhook_answers(called: Path) -> None:
+    said = 'Error from server (InternalError): failed calling webhook \\"x\\": connection refused'
+    done = run("gate", called, FAILS.format(what="--dry-run", times=4, said=said), **GATE)
+    assert (done.status, done.output) == (0, "")
+    assert done.calls == [f"--request-timeout=15s {DRY_RUN}"] * 4
+    assert done.progress == [f"waiting: {said}".replace("\\", "")], "a reason is said once"
+
+
+def test_gate_waits_for_what_the_software_makes(called: Path) -> None:
+    answer = FAILS.format(what="storageclass/fast", times=3, said="NotFound")
+    done = run(
+        "gate",
+        called,
+        f"[ $3 = storageclass/fast ] || return 0; {answer}",
+        **GATE | {"APPEARS": "pod/a\nstorageclass/fast"},
+    )
+    assert done.status == 0
+    assert done.progress == ["waiting: storageclass/fast is not there yet"]
+    assert done.calls[-1] == "--request-timeout=15s get storageclass/fast -n lab -o name"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Error from server: admission webhook "v" denied the request: bad range',
+        'The Pool "x" is invalid: spec.addresses: Required value',
+        'Error from server (BadRequest): strict decoding error: unknown field "spec.x"',
+    ],
+)
+def test_gate_does_not_wait_when_an_object_is_refused(called: Path, said: str) -> None:
+    started = time.monotonic()
+    done = run("gate", called, f"echo {shlex.quote(said)} >&2; return 1", **GATE)
+    assert (done.status, len(done.calls)) == (1, 1)
+    assert f"An object was refused; nothing was changed by it:\n{said}" in done.errors
+    assert time.monotonic() - started < 4
+
+
+def test_gate_gives_up_with_the_last_answer_and_the_pods(called: Path) -> None:
+    answer = 'if [ "$2" = get ]; then echo "web-1 Pending"; else echo "no endpoints" >&2; return 1; fi'
+    done = run("gate", called, answer, **GATE | {"GATE_SECONDS": "0"})
+    assert done.status == 1
+    assert "Not ready after 0 s: web 1, sub 2\nno endpoints\nPods in lab:\nweb-1 Pending\n" in done.errors
+
+
+def test_gate_without_objects_lets_everything_pass(called: Path) -> None:
+    answer = "echo 'error: no objects passed to apply' >&2; return 1"
+    assert run("gate", called, answer, **GATE | {"MANIFESTS": json.dumps({"kind": "List", "items": []})}).status == 0
+
+
+def test_warnings_are_no_answer(called: Path) -> None:
+    assert run("gate", called, "echo 'Warning: deprecated' >&2", **GATE).progress == []
+
+
+GUARD = {"NAMESPACE": "lab", "KEY": "longhorn", "QUERY": "volumes.longhorn.io\n\npersistentvolumes -l by=lab\n"}
+
+
+def test_guard_lets_go_what_keeps_nothing(called: Path) -> None:
+    done = run("guard", called, "echo 'No resources found' >&2", **GUARD)
+    assert (done.status, done.errors) == (0, "")
+    asked = "--request-timeout=15s get -n lab -o name"
+    assert done.calls == [f"{asked} volumes.longhorn.io", f"{asked} persistentvolumes -l by=lab"]
+
+
+def test_guard_names_what_would_be_lost_and_the_way_out(called: Path) -> None:
+    done = run("guard", called, "seq -f pv/%g 8", **GUARD)
+    listed = "".join(f"pv/{n}\n" for n in (*range(1, 9), 1, 2))
+    assert done.status == 1
+    assert f"longhorn still keeps data (16 objects); it was not removed:\n{listed}" in done.errors
+    assert "allow the loss: `homelab:platform.discard: [longhorn]`, then `pulumi up`." in done.errors
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ('error: the server doesn\'t have a resource type \\"volumes\\"', 0),
+        ("Unable to connect to the server: timeout", 1),
+    ],
+)
+def test_guard_knows_a_kind_that_is_gone_from_an_api_that_does_not_answer(called: Path, said: str, status: int) -> None:
+    done = run("guard", called, f'echo "{said}" >&2; return 1', **GUARD)
+    assert done.status == status
+    assert ("It is not known whether there is still data:" in done.errors) == bool(status)

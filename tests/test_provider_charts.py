@@ -1,0 +1,220 @@
+"""CRDs of charts: fetched whole, verified, checked; every way that fails says what and where."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provider import charts
+from provider.charts import crds
+from provider.errors import TaskError
+from provider.model import Chart
+from tests.files_over_http import served
+
+
+def crd(name: str) -> str:
+    kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    return yaml.safe_dump(kind | {"metadata": {"name": name}})
+
+
+FILES = {"web/Chart.yaml": "name: web", "web/crds/a.yaml": crd("as.lab"), "web/templates/pod.yaml": "kind: Pod"}
+
+
+def packed(files: Mapping[str, str], link: str = "") -> bytes:
+    """A chart's archive."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+        if link:
+            member = tarfile.TarInfo(link)
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(member)
+    return content.getvalue()
+
+
+class Repository:
+    """A Helm repository with one chart, to be changed and asked."""
+
+    def __init__(self, url: str, root: Path) -> None:
+        self.url, self.root = url, root
+        self.publish(packed(FILES))
+
+    def publish(self, archive: bytes, *versions: str, **changes: Any) -> None:
+        release = {"urls": ["web-1.10.tgz"], "digest": hashlib.sha256(archive).hexdigest()} | changes
+        (self.root / "web-1.10.tgz").write_bytes(archive)
+        entries = {"web": [release | {"version": version} for version in versions or ("1.9", "1.10")]}
+        self.index({"apiVersion": "v1", "entries": entries})
+
+    def index(self, content: object) -> None:
+        (self.root / "index.yaml").write_text(yaml.safe_dump(content).replace("'1.10'", "1.10"))
+
+    def crds(self, version: str = "1.10", name: str = "web") -> list[str]:
+        text = crds(Chart(name=name, version=version, repository=self.url))
+        return [document["metadata"]["name"] for document in yaml.safe_load_all(text) if document]
+
+    def failure(self, version: str = "1.10", name: str = "web") -> str:
+        with pytest.raises(TaskError) as caught:
+            self.crds(version, name)
+        assert caught.value.__cause__ is None or str(caught.value.__cause__)
+        return str(caught.value)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    root = tmp_path / "charts"
+    root.mkdir()
+    with served(root, tmp_path / "state") as url:
+        yield Repository(url, root)
+
+
+def test_crds_are_those_of_the_chart_and_its_sub_charts(repository: Repository) -> None:
+    nothing = "# nothing\n---\n"
+    more = {
+        "web/crds/deep/b.yml": nothing + crd("bs.lab") + "---\n" + crd("cs.lab"),
+        "web/charts/sub/crds/d.json": '{"kind": "CustomResourceDefinition", "metadata": {"name": "ds.lab"}}',
+        "web/charts/sub/charts/low/crds/e.yaml": crd("es.lab"),
+        "web/crds/README.md": "not YAML: [",
+        "web/templates/crds/f.yaml": "{{ template }}",
+        "other/crds/g.yaml": crd("gs.lab"),
+    }
+    repository.publish(packed(FILES | more))
+    assert repository.crds() == ["as.lab", "bs.lab", "cs.lab", "ds.lab", "es.lab"]
+
+
+@pytest.mark.parametrize("loader", ["CBaseLoader", "BaseLoader"])
+def test_text_that_yaml_would_take_for_something_else(
+    repository: Repository, loader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`=` in the CRDs of Prometheus, and versions that look like numbers: 1.10 is not 1.1."""
+    monkeypatch.setattr(charts, "Loader", getattr(yaml, loader))
+    repository.publish(packed(FILES | {"web/crds/b.yaml": crd("bs.lab") + "enum: [=, on]\n"}))
+    text = crds(Chart(name="web", version="1.10", repository=repository.url))
+    assert "enum: [=, on]" in text
+
+
+@pytest.mark.parametrize("place", ["{url}/web-1.10.tgz", "web-1.10.tgz", "./web-1.10.tgz", "/web-1.10.tgz"])
+def test_archive_is_where_the_index_says(repository: Repository, place: str) -> None:
+    repository.publish(packed(FILES), urls=[place.format(url=repository.url)])
+    assert repository.crds() == ["as.lab"]
+
+
+def test_index_need_not_have_digests(repository: Repository) -> None:
+    repository.publish(packed(FILES), digest=None)
+    assert repository.crds() == ["as.lab"]
+
+
+def test_wrong_digest(repository: Repository) -> None:
+    repository.publish(packed(FILES), digest="0" * 64)
+    assert f"{repository.url}/web-1.10.tgz is not what its index says; it was not used." in repository.failure()
+
+
+def test_missing_version_names_the_nearest(repository: Repository) -> None:
+    repository.publish(packed(FILES), "1.9.0", "1.10.0", "1.10.1", "22.0.0")
+    failure = repository.failure("1.10.2")
+    assert f"{repository.url}/index.yaml has no version 1.10.2 of web; it has 1.10.1, 1.10.0" in failure
+
+
+def test_missing_chart_names_the_nearest(repository: Repository) -> None:
+    assert repository.failure(name="webb") == f"{repository.url}/index.yaml has no chart webb; it has web."
+
+
+@pytest.mark.parametrize("index", ["text", [], {}, {"entries": []}, {"entries": {"web": {}}}, {"entries": None}])
+def test_index_that_is_none(repository: Repository, index: object) -> None:
+    repository.index(index)
+    assert f"{repository.url}/index.yaml" in repository.failure()
+
+
+@pytest.mark.parametrize("urls", [None, [], "web.tgz"])
+def test_release_without_a_file(repository: Repository, urls: object) -> None:
+    repository.publish(packed(FILES), urls=urls)
+    assert "names no file for web 1.10" in repository.failure()
+
+
+def test_index_that_is_no_yaml(repository: Repository) -> None:
+    (repository.root / "index.yaml").write_text("<html>: [")
+    assert "is not YAML, so it is no index of a Helm repository" in repository.failure()
+
+
+def test_missing_files_say_their_address_and_status(repository: Repository) -> None:
+    (repository.root / "web-1.10.tgz").unlink()
+    assert f"{repository.url}/web-1.10.tgz answers 404 Not Found: see that" in repository.failure()
+    (repository.root / "index.yaml").unlink()
+    assert f"{repository.url}/index.yaml answers 404 Not Found: see that" in repository.failure()
+
+
+def test_unreachable_repository() -> None:
+    failure = Repository.failure(at("http://127.0.0.1:1/charts"))
+    assert "http://127.0.0.1:1/charts/index.yaml could not be fetched ([Errno 111] Connection refused)" in failure
+
+
+@pytest.mark.parametrize("address", ["oci://ghcr.io/traefik/helm", "file:///etc", "ftp://127.0.0.1/charts"])
+def test_other_schemes_are_refused(address: str) -> None:
+    assert "only http:// and https:// Helm repositories are read" in Repository.failure(at(address))
+
+
+def test_archive_of_another_scheme_is_refused(repository: Repository) -> None:
+    repository.publish(packed(FILES), urls=["file:///etc/passwd"])
+    assert "file:///etc/passwd could not be fetched (unknown url type: file)" in repository.failure()
+
+
+def at(address: str) -> Repository:
+    found = Repository.__new__(Repository)
+    found.url = address
+    return found
+
+
+@pytest.mark.parametrize("name", ["../evil.yaml", "/etc/evil.yaml", "web/crds/../../../evil.yaml"])
+def test_path_that_leaves_the_archive(repository: Repository, name: str) -> None:
+    repository.publish(packed(FILES | {name: crd("evil.lab")}))
+    assert f"holds a file outside of itself ({name}); it was not used." in repository.failure()
+
+
+def test_link_among_the_crds(repository: Repository) -> None:
+    repository.publish(packed(FILES, link="web/crds/b.yaml"))
+    assert "web/crds/b.yaml is no plain file; the chart was not used." in repository.failure()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind: Pod", "holds a Pod that is no CustomResourceDefinition; nothing was applied."),
+        (crd("a.lab") + "---\nkind: Job\n", "holds a Job that is no"),
+        ("[1]", "holds a document that is no"),
+        ("a: {", "is not YAML: while parsing"),
+    ],
+)
+def test_document_that_is_no_crd(repository: Repository, text: str, said: str) -> None:
+    repository.publish(packed(FILES | {"web/crds/b.yaml": text}))
+    assert f"{repository.url}/web-1.10.tgz: web/crds/b.yaml {said}" in repository.failure()
+
+
+def test_chart_without_crds(repository: Repository) -> None:
+    repository.publish(packed({"web/Chart.yaml": "name: web"}))
+    assert "web-1.10.tgz holds no CRDs below web/crds/" in repository.failure()
+
+
+@pytest.mark.parametrize("archive", [b"", b"no gzip", packed(FILES)[:200], gzip.compress(b"no tar" * 200)])
+def test_archive_that_is_none(repository: Repository, archive: bytes) -> None:
+    repository.publish(archive)
+    assert "web-1.10.tgz is no chart's archive" in repository.failure()
+
+
+def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.publish(packed(FILES | {"web/zeros": "0" * (9 << 20)}))
+    monkeypatch.setattr(charts, "LARGEST_CONTENT", 8 << 20)
+    assert "web-1.10.tgz unpacks to more than 8 MiB; it was not used." in repository.failure()
+    repository.publish(packed(FILES) + b"x" * (2 << 20))
+    monkeypatch.setattr(charts, "LARGEST_ARCHIVE", 1 << 20)
+    assert "web-1.10.tgz is larger than 1 MiB; the rest was not fetched." in repository.failure()
+    (repository.root / "index.yaml").write_text("#" * (2 << 20))
+    monkeypatch.setattr(charts, "LARGEST_INDEX", 1 << 20)
+    assert "index.yaml is larger than 1 MiB; the rest was not fetched." in repository.failure()
