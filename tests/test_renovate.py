@@ -13,7 +13,7 @@ from stacks.catalog import K3S
 from tests.settings_fixtures import ROOT
 
 CONFIG: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text())
-(MANAGER,) = CONFIG["customManagers"]
+MANAGER, CHARTS = CONFIG["customManagers"]
 SOURCE = Path(catalog.__file__).read_text()
 
 
@@ -22,15 +22,16 @@ def python(pattern: str) -> str:
     return pattern.replace("(?<", "(?P<")
 
 
-def found(text: str) -> list[dict[str, str | None]]:
-    (pattern,) = MANAGER["matchStrings"]
+def found(text: str, manager: dict[str, Any] = MANAGER) -> list[dict[str, str | None]]:
+    (pattern,) = manager["matchStrings"]
     return [match.groupdict() for match in re.finditer(python(pattern), text)]
 
 
-def test_manager_reads_the_catalog_alone() -> None:
-    (pattern,) = MANAGER["managerFilePatterns"]
-    assert re.search(pattern.strip("/"), "stacks/catalog.py")
-    assert not re.search(pattern.strip("/"), "stacks/catalog_py.txt")
+def test_managers_read_the_catalog_alone() -> None:
+    for manager in (MANAGER, CHARTS):
+        (pattern,) = manager["managerFilePatterns"]
+        assert re.search(pattern.strip("/"), "stacks/catalog.py")
+        assert not re.search(pattern.strip("/"), "stacks/catalog_py.txt")
 
 
 def test_every_pin_is_found() -> None:
@@ -47,6 +48,15 @@ def test_every_pin_is_found() -> None:
         value, version = str(getattr(catalog, name)), str(match["currentValue"])
         assert re.match(r"v?\d+\.\d+", version), name
         assert value in (version, f"{match['depName']}:{version}"), name
+
+
+def test_every_chart_is_found_with_its_repository() -> None:
+    charts = [chart for row in catalog.LAYERS for chart in row.charts]
+    keys = ("depName", "currentValue", "registryUrl")
+    assert [tuple(match[key] for key in keys) for match in found(SOURCE, CHARTS)] == [
+        (chart.name, chart.version, chart.repository) for chart in charts
+    ]
+    assert CHARTS["datasourceTemplate"] == "helm"
 
 
 def test_image_with_a_port_and_a_digest_is_read() -> None:
