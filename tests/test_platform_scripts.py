@@ -140,13 +140,13 @@ def test_warnings_are_no_answer(called: Path) -> None:
     assert run("gate", called, "echo 'Warning: deprecated' >&2", **GATE).progress == []
 
 
-GUARD = {"NAMESPACE": "lab", "KEY": "longhorn", "QUERY": "volumes.longhorn.io\n\npersistentvolumes -l by=lab\n"}
+GUARD = {"KEY": "longhorn", "KEEPS": "volumes", "QUERY": "volumes.longhorn.io\n\npersistentvolumes -l by=lab\n"}
 
 
 def test_guard_lets_go_what_keeps_nothing(called: Path) -> None:
     done = run("guard", called, "echo 'No resources found' >&2", **GUARD)
     assert (done.status, done.errors) == (0, "")
-    asked = "--request-timeout=15s get -n lab -o name"
+    asked = "--request-timeout=15s get -o name"
     assert done.calls == [f"{asked} volumes.longhorn.io", f"{asked} persistentvolumes -l by=lab"]
 
 
@@ -154,7 +154,7 @@ def test_guard_names_what_would_be_lost_and_the_way_out(called: Path) -> None:
     done = run("guard", called, "seq -f pv/%g 8", **GUARD)
     listed = "".join(f"pv/{n}\n" for n in (*range(1, 9), 1, 2))
     assert done.status == 1
-    assert f"longhorn still keeps data (16 objects); it was not removed:\n{listed}" in done.errors
+    assert f"longhorn still keeps volumes (16); it was not removed:\n{listed}" in done.errors
     assert "allow the loss: `homelab:platform.discard: [longhorn]`, then `pulumi up`." in done.errors
 
 
@@ -168,4 +168,4 @@ def test_guard_names_what_would_be_lost_and_the_way_out(called: Path) -> None:
 def test_guard_knows_a_kind_that_is_gone_from_an_api_that_does_not_answer(called: Path, said: str, status: int) -> None:
     done = run("guard", called, f'echo "{said}" >&2; return 1', **GUARD)
     assert done.status == status
-    assert ("It is not known whether there is still data:" in done.errors) == bool(status)
+    assert ("It is not known whether longhorn still keeps volumes:" in done.errors) == bool(status)

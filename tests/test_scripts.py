@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from provider.model import Task
+from stacks.catalog import LAYERS
 from tests.recorder import Recording, Resource, config_of, record
 from tests.settings_fixtures import ROOT, SAMPLE, VALID
 
@@ -45,7 +46,8 @@ def reads(script: str) -> set[str]:
 
 
 def given(task: Resource) -> set[str]:
-    return {*task.plain["variables"], *task.plain["secrets"]}
+    fetched = {"CRDS"} if task.plain.get("chart") else set[str]()
+    return {*task.plain["variables"], *task.plain["secrets"]} | fetched
 
 
 def scripts(task: Resource) -> set[str]:
@@ -67,6 +69,7 @@ def test_plugin_takes_the_task(task: Resource) -> None:
     assert taken.variables.keys().isdisjoint(taken.secrets)
     raised = {flag for step in (*taken.run, *taken.undo) for flag in (*step.when, *step.unless)}
     can_raise = {flag for script in scripts(task) for flag in re.findall(r"\bflag (\w+)", whole(script))}
+    can_raise |= {f"discard-{row.layer.key}" for row in LAYERS if row.layer.keeps}
     assert raised <= can_raise, "a step asks for a flag that nothing raises"
 
 

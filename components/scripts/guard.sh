@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # On a server: does not let a layer go while it keeps data.
-# NAMESPACE KEY QUERY (arguments of kubectl get, a line each)
+# KEY KEEPS QUERY (arguments of kubectl get, a line each)
 
 # kept: names of what there is. A kind that the cluster does not have any more keeps nothing.
 kept() {
@@ -8,9 +8,9 @@ kept() {
   while IFS= read -r line; do
     [ -n "$line" ] || continue
     read -ra arguments <<<"$line"
-    if ! said=$(kube get -n "$NAMESPACE" -o name "${arguments[@]}" 2>&1); then
+    if ! said=$(kube get -o name "${arguments[@]}" 2>&1); then
       grep -qE "doesn't have a resource type|no matches for kind" <<<"$said" && continue
-      die "It is not known whether there is still data:" "$said"
+      die "It is not known whether $KEY still keeps $KEEPS:" "$said"
     fi
     grep -E '^[a-z0-9.-]+/' <<<"$said" || true
   done <<<"$QUERY"
@@ -18,9 +18,9 @@ kept() {
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || die "The API on $(hostname) does not answer, so it is not known whether there is still data." "$(journal k3s)"
+  wait_for 120 serving || die "The API on $(hostname) does not answer, so it is not known whether $KEY still keeps $KEEPS." "$(journal k3s)"
   local found; found=$(kept)
-  [ -z "$found" ] || die "$KEY still keeps data ($(wc -l <<<"$found") objects); it was not removed:" "$(head -n 10 <<<"$found")" \
+  [ -z "$found" ] || die "$KEY still keeps $KEEPS ($(wc -l <<<"$found")); it was not removed:" "$(head -n 10 <<<"$found")" \
     "Delete them, or allow the loss: \`homelab:platform.discard: [$KEY]\`, then \`pulumi up\`."
 }
 main </dev/null
