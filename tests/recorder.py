@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -138,8 +139,8 @@ class _Nothing(Mocks):
 
 
 def made_by(name: str) -> str:
-    """What a resource gives when it is made."""
-    return f"made-by-{name}"
+    """What a resource gives when it is made: hexadecimal digits, as a generated secret is."""
+    return hashlib.blake2s(name.encode(), digest_size=16).hexdigest()
 
 
 def canary(name: str) -> str:

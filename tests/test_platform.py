@@ -1,0 +1,195 @@
+"""The platform as the engine sees it: order, pins, gates, guards, secrets; with layers made up for this."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from components.cluster import Cluster
+from components.layer import Chart, Lab, Layer
+from components.manifest import Filled, Hashed, Manifest, Tree, bcrypt_hash
+from components.model import Model, SecretRef
+from components.platform import Platform, in_order, redirected
+from stacks.settings import Settings
+from tests.envelopes import is_sealed, opened
+from tests.recorder import Recording, Resource, canary, config_of, record
+from tests.settings_fixtures import ROOT
+
+FILE = ROOT / "tests/settings/valid/three-servers.yaml"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+
+
+class Nothing(Model):
+    """No settings."""
+
+
+class Plain(Layer[Nothing]):
+    """What the layers of these tests have in common."""
+
+    settings_type = Nothing
+
+    def values(self) -> Mapping[str, Tree]:
+        return {self.key: {"replicas": 2}}
+
+
+class Base(Plain):
+    key = "base"
+    namespace = "base-system"
+    security = "privileged"
+    appears = ("storageclass/base",)
+    keeps = "volumes"
+    kept = ("volumes.base.io -A -o name",)
+
+
+class Named(Plain):
+    key = "named"
+    namespace = "named"
+    requires = ("base",)
+    bare_crds = ("named",)
+
+    def before(self) -> Sequence[Manifest]:
+        text = {"token": SecretRef(secret="token"), "login": Filled("me:{}", (SecretRef(secret="token"),))}
+        return [{"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata("login"), "stringData": text}]
+
+    def values(self) -> Mapping[str, Tree]:
+        return {"named": {"password": Hashed(SecretRef(secret="token"))}, "companion": {}}
+
+    def extend(self) -> Sequence[Manifest]:
+        things = ({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": self.metadata(name)} for name in "ab")
+        return [*things, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": self.metadata("c"), "data": {}}]
+
+
+class Crds(Plain):
+    key = "crds"
+    namespace = "crds"
+    after = ("named",)
+    early = ("early",)
+
+    def values(self) -> Mapping[str, Tree]:
+        return {"early": {}, "late": {}}
+
+
+KINDS: tuple[type[Layer[Any]], ...] = (Crds, Named, Base)
+CHARTS = {name: Chart(name, "1.2.3", f"https://{name}.example.com") for name in
+          ("base", "named", "companion", "early", "late")}  # fmt: skip
+
+
+def platform(*, preview: bool = False, mirror: str | None = None) -> Recording:
+    settings = Settings.read(FILE).cluster
+    lab = Lab(settings, {kind.key: Nothing() for kind in KINDS})
+
+    def program() -> None:
+        cluster = Cluster(settings, "vip:1")
+        made = Platform([kind(Nothing(), lab) for kind in KINDS], redirected(CHARTS, mirror), cluster.access)
+        cluster.leave_first([made])
+
+    return record(config_of(FILE) | {"token": canary("token")}, program=program, preview=preview)
+
+
+RUN = platform()
+
+
+def before(name: str) -> set[str]:
+    """Names of all resources that must have been made before this one."""
+    seen: set[str] = set()
+    queue = list(RUN.named(name).depends_on)
+    while queue:
+        urn = queue.pop()
+        if urn not in seen:
+            seen.add(urn)
+            queue += RUN.resources_by_urn[urn].depends_on
+    return {RUN.resources_by_urn[urn].name for urn in seen}
+
+
+def releases() -> dict[str, Resource]:
+    return {str(each.plain["name"]): each for each in RUN.registered if each.type == RELEASE}
+
+
+def test_layers_come_in_their_order_whatever_the_file_says() -> None:
+    lab = Lab(Settings.read(FILE).cluster, {})
+    assert [layer.key for layer in in_order([kind(Nothing(), lab) for kind in KINDS])] == ["base", "named", "crds"]
+
+
+def test_layers_that_wait_for_each_other_are_refused() -> None:
+    class Circular(Base):
+        after: ClassVar[tuple[str, ...]] = ("named",)
+
+    lab = Lab(Settings.read(FILE).cluster, {})
+    with pytest.raises(ValueError, match="layers wait for each other: base, named"):
+        in_order([Circular(Nothing(), lab), Named(Nothing(), lab)])
+
+
+def test_order_between_layers_and_within() -> None:
+    assert {"base-guard", "base-base", "base-gate", "crds-early", "named-secret-login"} <= before("named-named")
+    assert {"named-named", "named-crds-named"} <= before("named-companion")
+    assert {"named-companion", "named-gate"} <= before("named-thing-a")
+    assert "named-thing-a" in before("crds-late")
+    assert {"a-roll", "e-roll"} <= before("base-namespace"), "nothing before the machines are as described"
+
+
+def test_charts_of_crds_wait_for_no_layer() -> None:
+    assert not before("crds-early") & {"base-base", "named-named"}
+    assert "crds-early" in before("base-base")
+
+
+def test_layers_that_do_not_name_each_other_do_not_wait() -> None:
+    assert not before("base-base") & {"named-named", "crds-late"}
+
+
+def test_whole_lab_is_marked_as_going_before_anything_goes() -> None:
+    assert {"base-guard", "crds-late", "named-thing-b"} <= before("cluster-retire")
+
+
+def test_releases_are_pinned_and_named() -> None:
+    found = releases()
+    assert found.keys() == CHARTS.keys()
+    for name, release in found.items():
+        given = release.plain
+        assert (given["chart"], given["version"]) == (name, "1.2.3")
+        assert given["repositoryOpts"] == {"repo": f"https://{name}.example.com"}
+        assert (given["maxHistory"], given["timeout"]) == (5, 600)
+        assert given["skipCrds"] == (name == "named")
+
+
+def test_one_mirror_has_all_charts() -> None:
+    run = platform(mirror="https://charts.lan")
+    repositories = {each.plain["repositoryOpts"]["repo"] for each in run.registered if each.type == RELEASE}
+    assert repositories == {"https://charts.lan"}
+    assert run.named("named-crds-named").plain["chart"]["repository"] == "https://charts.lan"
+
+
+def test_namespaces_state_their_level() -> None:
+    labels = RUN.named("base-namespace").plain["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+
+
+def test_gate_asks_for_one_of_each_kind_that_has_a_webhook() -> None:
+    given = RUN.named("named-gate").plain["variables"]
+    assert given["MANIFESTS"].count('"kind": "Thing"') == 1
+    assert "ConfigMap" not in given["MANIFESTS"]
+    assert given["RELEASES"] == "named-1.2.3 companion-1.2.3"
+    assert RUN.named("base-gate").plain["variables"]["APPEARS"] == "storageclass/base"
+
+
+def test_guard_goes_first_and_can_be_told_to_let_go() -> None:
+    assert {"base-base", "base-gate"} <= before("base-guard")
+    _, ask = RUN.named("base-guard").plain["undo"]
+    assert (ask["script"], ask["unless"]) == ("guard.sh", ["retired", "discard-base"])
+
+
+def test_secrets_are_sealed_and_hashed() -> None:
+    secret = RUN.named("named-secret-login").inputs["stringData"]
+    assert is_sealed(secret) or all(is_sealed(value) for value in secret.values())
+    assert opened(secret) == {"token": canary("token"), "login": f"me:{canary('token')}"}
+    assert canary("token") not in str(RUN.named("named-named").plain)
+
+
+def test_hash_is_stable_and_right() -> None:
+    salt = "00112233445566778899aabbccddeeff"
+    assert bcrypt_hash("correct horse", salt) == bcrypt_hash("correct horse", salt)
+    assert bcrypt_hash("correct horse", salt) != bcrypt_hash("wrong horse", salt)
+
+
+def test_preview_knows_everything_but_secrets_and_the_cluster() -> None:
+    run = platform(preview=True)
+    assert run.resources_by_urn.keys() == RUN.resources_by_urn.keys()
