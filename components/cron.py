@@ -1,4 +1,4 @@
-"""Cron schedules: minute, hour, day of month, month, day of week, as K3s reads them; CloudNativePG has seconds first."""
+"""Cron schedules: minute, hour, day of month, month, day of week; CloudNativePG has seconds before them."""
 
 import re
 

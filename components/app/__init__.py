@@ -1,0 +1,1 @@
+"""An app on the platform: its settings, and the Kubernetes objects that they become."""

@@ -1,0 +1,125 @@
+"""What must hold between the settings of an app, checked as far as they are right."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from components.app.database import archive
+from components.app.settings import AppSettings
+from components.layer import Finding
+from components.model import NotKnownError
+
+Findings = Iterator[Finding]
+DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
+"""What an app with a database finds in its environment."""
+
+
+def problems(app: AppSettings) -> Findings:
+    """Yield every broken relation; one that needs a wrong field is passed over."""
+    for check in _CHECKS:
+        try:
+            yield from check(app)
+        except NotKnownError:
+            continue
+
+
+def _scale(app: AppSettings) -> Findings:
+    if app.autoscaling is None:
+        return
+    if "replicas" in app.model_fields_set:
+        yield ("replicas",), "has no effect with autoscaling", "take it out, or take autoscaling out"
+    if app.autoscaling.min > app.autoscaling.max:
+        reason = f"is less than min, which is {app.autoscaling.min}"
+        yield ("autoscaling", "max"), reason, "give it min or more"
+
+
+def _hosts(app: AppSettings) -> Findings:
+    for host, count in Counter(app.hosts).items():
+        if count > 1:
+            yield ("hosts",), f"names {host} {count} times", "keep one of them"
+    if "tls" in app.model_fields_set and not app.hosts:
+        yield ("tls",), "has no hosts to apply to", "add hosts or take it out"
+
+
+def _issuer(app: AppSettings) -> Findings:
+    if app.tls.issuer is not None and not app.tls.certificate:
+        yield ("tls", "issuer"), "has no effect: certificate is false", "keep one of them"
+
+
+def _variables(app: AppSettings) -> Findings:
+    for name in sorted(set(app.secrets) & set(app.environment)):
+        yield ("environment", name), "is also among the secrets", "keep one of them"
+
+
+def _database_variables(app: AppSettings) -> Findings:
+    if app.postgres is not None:
+        for section, names in (("environment", app.environment), ("secrets", app.secrets)):
+            for name in sorted(set(names) & set(DATABASE_VARIABLES)):
+                yield (section, name), "is set for the app's database", "take it out, or use another name"
+
+
+def _places(app: AppSettings) -> Findings:
+    """Files, volumes and scratch folders each need a place that none of the others has or is within."""
+    places: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
+    places += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
+    places += [(("volumes", name, "path"), volume.path) for name, volume in app.volumes.items()]
+    for index, (loc, path) in enumerate(places):
+        for _, other in places[:index]:
+            if path == other:
+                yield loc, f"is a path that is already taken: {path}", "give everything its own path"
+    for loc, path in places:
+        for other in app.files:
+            if path.startswith(f"{other}/"):
+                yield loc, f"is below the file {other}", "choose another path"
+
+
+def _probes(app: AppSettings) -> Findings:
+    liveness, startup = app.probes.liveness, app.probes.startup
+    if liveness is not None and startup is None and liveness.period * liveness.failures < 10:
+        reason = f"ends a pod {liveness.period * liveness.failures} s after it began to fail"
+        yield ("probes", "liveness"), reason, "make period × failures 10 s or more, or add a startup probe"
+
+
+def _destinations(app: AppSettings) -> Findings:
+    for index, place in enumerate(app.allow.to):
+        try:
+            if (place.namespace is None) == (place.network is None):
+                has = "neither" if place.namespace is None else "both"
+                yield ("allow", "to", index), f"has {has} of namespace and network", "give one of them"
+        except NotKnownError:
+            continue
+
+
+def _restore(app: AppSettings) -> Findings:
+    postgres = app.postgres
+    if postgres is None or postgres.restore is None:
+        return
+    if postgres.backup is not None and postgres.restore.source == archive(app, postgres):
+        reason = "is this database itself, whose backups would go on where those that are read end"
+        fix = "give postgres.name another name, such as db-2"
+        yield ("postgres", "restore", "source"), reason, fix
+
+
+def _extensions(app: AppSettings) -> Findings:
+    for name, count in Counter(app.postgres.extensions if app.postgres else ()).items():
+        if count > 1:
+            yield ("postgres", "extensions"), f"names {name} {count} times", "keep one of them"
+
+
+def _discard(app: AppSettings) -> Findings:
+    if app.discard and app.postgres is None and not app.volumes:
+        yield ("discard",), "has nothing to apply to: the app keeps no data", "take it out"
+
+
+_CHECKS = (
+    _scale,
+    _hosts,
+    _issuer,
+    _variables,
+    _database_variables,
+    _places,
+    _probes,
+    _destinations,
+    _restore,
+    _extensions,
+    _discard,
+)

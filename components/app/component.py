@@ -1,0 +1,94 @@
+"""App: the order in which an app comes into a cluster."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.app import database, entrance, network, objects, workload
+from components.app.postgres_settings import PostgresSettings
+from components.app.settings import AppSettings
+from components.app.surroundings import Surroundings
+from components.manifest import Manifest, create, resolve
+
+DATABASE_TIMEOUT = "20m"
+"""How long the instances of a database may take to be ready, restoring included."""
+
+
+class App(pulumi.ComponentResource):
+    """An app in a namespace of its own.
+
+    First come the policies of the network, then the database; when it is ready, the pods; then who scales them
+    and the way to them from outside. What would lose data is protected, until `discard` was deployed.
+    """
+
+    def __init__(self, settings: AppSettings, platform: Surroundings) -> None:
+        super().__init__("homelab:components:App", settings.name)
+        self._settings, self._platform = settings, platform
+        self._provider = kubernetes.Provider(
+            "platform",
+            kubeconfig=platform.kubeconfig,
+            cluster_identifier="platform",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        namespace = self._one(objects.namespace(settings), [], protect=objects.keeps(settings))
+        base = [namespace, *self._all(network.policies(settings, platform), [namespace])]
+        claims = self._all(workload.claims(settings, platform), base, protect=objects.keeps(settings))
+        made = [*base, *claims]
+        if settings.postgres is not None:
+            made += self._database(settings.postgres, base)
+        read = workload.Read(self._files(namespace), self._secrets(namespace))
+        service = self._one(entrance.service(settings), made)  # which is ready when pods are
+        made.append(self._one(workload.workload(settings, platform, read), made))
+        self._all(workload.scale(settings), made)
+        self._all(entrance.ingress(settings, platform), [*made, service])
+        self.urls = [pulumi.Output.format("https://{}", host) for host in entrance.hosts(settings, platform)]
+        self.register_outputs({"urls": self.urls})
+
+    def _database(self, postgres: PostgresSettings, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
+        settings, platform = self._settings, self._platform
+        made = list(after)
+        if postgres.backup or postgres.restore:
+            name = f"{database.archive(settings, postgres)}-store"
+            keys = self._one(database.access(settings, platform), after[:1], name)
+            store = database.object_store(settings, postgres, platform, _name(keys))
+            made.append(self._one(store, after))
+        cluster = self._one(
+            database.cluster(settings, postgres, platform),
+            made,
+            protect=objects.keeps(settings),
+            ignore_changes=["spec.bootstrap"],  # it happened when the database was made
+            custom_timeouts=pulumi.CustomTimeouts(create=DATABASE_TIMEOUT, update=DATABASE_TIMEOUT),
+        )
+        return [cluster, *self._all(database.around(settings, postgres), [cluster])]
+
+    def _files(self, namespace: pulumi.Resource) -> pulumi.Output[str] | None:
+        app = self._settings
+        return _name(self._one(workload.files(app), [namespace], f"{app.name}-files")) if app.files else None
+
+    def _secrets(self, namespace: pulumi.Resource) -> pulumi.Output[str] | None:
+        app = self._settings
+        return _name(self._one(workload.secrets(app), [namespace], f"{app.name}-secrets")) if app.secrets else None
+
+    def _all(
+        self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any
+    ) -> list[pulumi.Resource]:
+        return [self._one(manifest, after, **opts) for manifest in manifests]
+
+    def _one(
+        self, manifest: Manifest, after: Sequence[pulumi.Resource], name: str = "", **opts: Any
+    ) -> pulumi.CustomResource:
+        own = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
+        return create(resolve(manifest, _no_salt), name or manifest["metadata"]["name"], own)
+
+
+def _name(made: pulumi.CustomResource) -> pulumi.Output[str]:
+    """Return the name that the engine gave to an object."""
+    metadata: pulumi.Output[Any] = made.metadata  # type: ignore[attr-defined]
+    name: pulumi.Output[str] = metadata["name"]
+    return name
+
+
+def _no_salt() -> pulumi.Output[str]:
+    raise AssertionError("an app hashes nothing")

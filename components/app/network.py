@@ -1,0 +1,123 @@
+"""NetworkPolicies of an app: nothing may connect to anything, but what is listed here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+
+from components.app import database
+from components.app.objects import NAMESPACE_LABEL, labels, metadata
+from components.app.postgres_settings import PostgresSettings
+from components.app.settings import AppDestinationSettings, AppSettings
+from components.app.surroundings import Surroundings
+from components.manifest import Manifest, Tree
+
+API_PORT = 6443
+SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
+"""Label of the pods with which cert-manager proves that a host is ours."""
+SOLVER_PORT = 8089
+_PRIVATE = ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
+_PUBLIC = [
+    {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE}},
+    {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7", "fe80::/10"]}},
+]
+
+
+def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
+    """Yield the NetworkPolicies of the app's namespace."""
+    yield _policy(app, "default-deny", {}, (), _dns())
+    yield _policy(app, app.name, labels(app), _ingress(app, platform), _egress(app))
+    if app.hosts and app.tls.certificate:
+        solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
+        yield _policy(app, f"{app.name}-acme", SOLVER, [solver], ())
+    if app.postgres is not None:
+        yield _database(app, app.postgres, platform)
+        if app.postgres.pooler is not None:
+            yield _pooler(app, app.postgres)
+
+
+def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
+    sources = [_namespace(platform.ingress_namespace)] if app.hosts else []
+    sources += [_namespace(name) for name in app.allow.from_]
+    return [_rule("from", sources, [app.port])] if sources else []
+
+
+def _egress(app: AppSettings) -> list[Tree]:
+    rules = [_rule("to", [_place(place)], place.ports) for place in app.allow.to]
+    if app.allow.internet:
+        rules.append({"to": _PUBLIC})
+    if app.postgres is not None:
+        pods = _pool(app, app.postgres) if app.postgres.pooler else _instances(app, app.postgres)
+        rules.append(_rule("to", [_pods(pods)], [database.PORT]))
+    return rules
+
+
+def _dns() -> list[Tree]:
+    resolver = {**_namespace("kube-system"), "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
+    return [{"to": [resolver], "ports": [{"protocol": each, "port": 53} for each in ("UDP", "TCP")]}]
+
+
+def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
+    """The instances among themselves, the operator, the app; the Kubernetes API and the object store."""
+    pods = _instances(app, postgres)
+    clients = [pods, _pool(app, postgres)] if postgres.pooler else [pods, labels(app)]
+    inward = [
+        _rule("from", [_pods(each) for each in clients], [database.PORT]),
+        _rule("from", [_pods(pods), _namespace(platform.database_operator)], [database.PORT, database.STATUS_PORT]),
+    ]
+    outward = [_rule("to", [_pods(pods)], [database.PORT, database.STATUS_PORT]), _rule("to", [], [API_PORT])]
+    if postgres.backup or postgres.restore:
+        store = platform.database_backup.apply(lambda given: _port(given["endpoint"]) if given else None)
+        outward.append(_rule("to", [], [pulumi.Output.unsecret(store)]))
+    return _policy(app, database.archive(app, postgres), pods, inward, outward)
+
+
+def _pooler(app: AppSettings, postgres: PostgresSettings) -> Manifest:
+    inward = [_rule("from", [_pods(labels(app))], [database.PORT])]
+    outward = [_rule("to", [_pods(_instances(app, postgres))], [database.PORT]), _rule("to", [], [API_PORT])]
+    return _policy(app, database.pooler_name(app, postgres), _pool(app, postgres), inward, outward)
+
+
+def _instances(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
+    return {"cnpg.io/cluster": database.archive(app, postgres)}
+
+
+def _pool(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
+    return {"cnpg.io/poolerName": database.pooler_name(app, postgres)}
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or {"http": 80}.get(parts.scheme, 443)
+
+
+def _place(place: AppDestinationSettings) -> Tree:
+    return {"ipBlock": {"cidr": place.network}} if place.network else _namespace(place.namespace)
+
+
+def _namespace(name: pulumi.Input[str | None] | None) -> dict[str, Tree]:
+    return {"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: name}}}
+
+
+def _pods(chosen: Mapping[str, str]) -> Tree:
+    return {"podSelector": {"matchLabels": dict(chosen)}}
+
+
+def _rule(direction: str, peers: Sequence[Tree], ports: Sequence[Any]) -> Tree:
+    """A rule; without peers it is for every address, without ports for every port."""
+    tcp = [{"protocol": "TCP", "port": port} for port in ports]
+    return ({direction: list(peers)} if peers else {}) | ({"ports": tcp} if tcp else {})
+
+
+def _policy(
+    app: AppSettings, name: str, pods: Mapping[str, str], inward: Sequence[Tree], outward: Sequence[Tree]
+) -> Manifest:
+    spec = {
+        "podSelector": {"matchLabels": dict(pods)} if pods else {},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": list(inward),
+        "egress": list(outward),
+    }
+    version = "networking.k8s.io/v1"
+    return {"apiVersion": version, "kind": "NetworkPolicy", "metadata": metadata(app, name), "spec": spec}

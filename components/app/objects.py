@@ -1,0 +1,41 @@
+"""What the objects of an app have in common."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.app.settings import AppSettings
+from components.manifest import Manifest
+
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+
+
+def labels(app: AppSettings) -> dict[str, str]:
+    """Labels of the app's own pods."""
+    return {"app.kubernetes.io/name": app.name}
+
+
+def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:
+    """Metadata of an object in the app's namespace."""
+    return {"name": name, "namespace": app.name, "labels": labels(app), **more}
+
+
+def keeps(app: AppSettings) -> bool:
+    """Whether the app has data that must not go without a word."""
+    return bool(app.postgres or app.volumes) and not app.discard
+
+
+def namespace(app: AppSettings) -> Manifest:
+    """The app's namespace, which takes no pods with more rights than apps need."""
+    level = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": app.name, "labels": labels(app) | level}}
+
+
+def unnamed(app: AppSettings, kind: str, **content: Mapping[str, Any]) -> Manifest:
+    """A ConfigMap or Secret that gets a new name with every new content, so that pods which read it change too."""
+    return {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": {"namespace": app.name, "labels": labels(app)},
+        "immutable": True,
+        **content,
+    }

@@ -1,0 +1,149 @@
+"""An app as its owner describes it."""
+
+from pydantic import Field
+
+from components.app.kinds import (
+    AppName,
+    Cpu,
+    EnvName,
+    Image,
+    Lines,
+    Path,
+    Percent,
+    Seconds,
+    Size,
+    StackName,
+    UrlPath,
+    UserId,
+)
+from components.app.postgres_settings import PostgresSettings
+from components.fields import Count, Domain, HostLabel, Network, Port, Switch, Text
+from components.model import Model, SecretRef
+
+
+class AppTlsSettings(Model):
+    """Which certificate the app's hosts have."""
+
+    certificate: Switch = True
+    """Whether the hosts get a certificate of their own; without, they have the ingress controller's."""
+    issuer: HostLabel | None = None
+    """Issuer of that certificate. Default: the platform's."""
+
+
+class AppProbeSettings(Model):
+    """How one asks whether a pod is well."""
+
+    path: UrlPath | None = None
+    """What must answer with a status from 200 to 399. Default: only a connection is made."""
+    port: Port | None = None
+    """Where. Default: the app's port."""
+    period: Seconds = 5
+    """Seconds between two questions."""
+    failures: Count = 3
+    """How many wrong answers in a row count."""
+
+
+class AppProbesSettings(Model):
+    """Probes of the app's pods."""
+
+    readiness: AppProbeSettings = AppProbeSettings()
+    """Until it passes, nothing is sent to the pod, and a new version goes no further."""
+    liveness: AppProbeSettings | None = None
+    """When it fails, the pod is started anew. Default: only when its program ends."""
+    startup: AppProbeSettings | None = None
+    """The others begin when it has passed, for apps that start slowly. Default: none."""
+
+
+class AppAutoscalingSettings(Model):
+    """How many pods there are, by what they do."""
+
+    min: Count = 3
+    """At least so many pods."""
+    max: Count
+    """At most so many pods."""
+    cpu: Percent = 80
+    """Percentage of the promised processor time that the pods shall use on average."""
+
+
+class AppVolumeSettings(Model):
+    """A folder whose content stays."""
+
+    path: Path
+    """Where the app sees it."""
+    size: Size
+    """Its size."""
+    storage_class: HostLabel | None = None
+    """Its storage class. Default: the platform's."""
+    shared: Switch = False
+    """Whether all pods share one; else each pod has its own, and the app is a StatefulSet."""
+
+
+class AppDestinationSettings(Model):
+    """A place that the app connects to: one namespace of the cluster, or one network."""
+
+    namespace: HostLabel | None = None
+    """Namespace; all of its pods."""
+    network: Network | None = None
+    """Network outside the cluster; one address is a network with /32."""
+    ports: tuple[Port, ...] = ()
+    """TCP ports there. Default: all ports and protocols."""
+
+
+class AppAllowSettings(Model):
+    """Connections beside those that the app always has: from the ingress controller, to DNS, to its database."""
+
+    from_: tuple[HostLabel, ...] = ()
+    """Namespaces whose pods may connect to the app's port."""
+    to: tuple[AppDestinationSettings, ...] = ()
+    """Places that the app may connect to."""
+    internet: Switch = False
+    """Whether it may connect to all public addresses."""
+
+
+class AppSettings(Model):
+    """An app: what runs, how it is reached, and what it keeps."""
+
+    platform: StackName
+    """Stack of the platform: its name in this project, or organization/project/stack."""
+    name: AppName
+    """Name of the app, and of its namespace."""
+    image: Image
+    """What runs."""
+    command: tuple[Text, ...] = ()
+    """Program to run. Default: that of the image."""
+    args: tuple[Text, ...] = ()
+    """Its arguments. Default: those of the image."""
+    replicas: Count = 3
+    """How many pods, on as many machines as can be."""
+    autoscaling: AppAutoscalingSettings | None = None
+    """A changing number of pods instead of `replicas`."""
+    port: Port = 8080
+    """Port on which it answers HTTP."""
+    hosts: tuple[Domain, ...] = ()
+    """Names under which it is reached; one without a dot gets the platform's domain."""
+    tls: AppTlsSettings = AppTlsSettings()
+    """Certificates of the hosts."""
+    environment: dict[EnvName, Lines] = Field(default_factory=dict)
+    """Environment variables. `$(NAME)` stands for one of a secret or of the database."""
+    secrets: dict[EnvName, SecretRef] = Field(default_factory=dict)
+    """Environment variables that are secrets of the stack."""
+    files: dict[Path, Lines] = Field(default_factory=dict)
+    """Configuration files: path → content."""
+    volumes: dict[HostLabel, AppVolumeSettings] = Field(default_factory=dict)
+    """Folders whose content stays, by a name of their own."""
+    scratch: tuple[Path, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
+    """Folders that it may write to and that begin empty; all others of its image are read-only."""
+    probes: AppProbesSettings = AppProbesSettings()
+    """How one asks whether it is well."""
+    cpu: Cpu = "100m"
+    """Processor time that each pod is promised."""
+    memory: Size = "128Mi"
+    """Memory of each pod."""
+    user: UserId = 65532
+    """Number of the user and group that it runs as, and that its volumes belong to."""
+    allow: AppAllowSettings = AppAllowSettings()
+    """Connections that are allowed; all others are refused."""
+    postgres: PostgresSettings | None = None
+    """A database of its own. Default: none."""
+    discard: Switch = False
+    """Whether its database and volumes may be deleted; takes effect with the next `pulumi up`."""

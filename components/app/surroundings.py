@@ -1,0 +1,112 @@
+"""What an app needs to know of the platform that it runs on, and which layer of it gives what."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+import pulumi
+
+from components.app.settings import AppSettings
+
+
+class ObjectStoreOutput(TypedDict):
+    """The S3 bucket for backups of databases, and the keys to it."""
+
+    endpoint: str
+    bucket: str
+    region: str
+    path: str
+    accessKey: str
+    secretKey: str
+
+
+def since(version: str, layer: str = "") -> dict[str, str]:
+    """Metadata of an output: the first version of the platform that has it, and the layer that gives it."""
+    return {"since": version, "layer": layer}
+
+
+def nothing() -> pulumi.Output[Any]:
+    """An output of a layer that is off."""
+    return pulumi.Output.from_input(None)
+
+
+def empty() -> pulumi.Output[Any]:
+    """An output of a layer that is off, and that gives a list."""
+    return pulumi.Output.from_input([])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """The platform, as an app sees it. What a layer gives is None, or empty, while that layer is off."""
+
+    domain: pulumi.Output[str] = field(metadata=since("0.1.0"))
+    """Domain of the lab."""
+    kubeconfig: pulumi.Output[str] = field(metadata=since("0.1.0"))
+    """Administrator's kubeconfig, through the endpoint; secret."""
+    ingress_class: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
+    """Class of Ingresses."""
+    ingress_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
+    """Namespace of the ingress controller."""
+    issuers: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.2.0", "certManager"))
+    """Names of the ClusterIssuers."""
+    issuer: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "certManager"))
+    """The ClusterIssuer that apps take when they name none."""
+    storage_classes: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.2.0", "longhorn"))
+    """Names of the storage classes."""
+    storage_class: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "longhorn"))
+    """The storage class that volumes take when they name none."""
+    database_storage_class: pulumi.Output[str | None] = field(
+        default_factory=nothing, metadata=since("0.2.0", "longhorn")
+    )
+    """The storage class of databases, which keep several copies themselves."""
+    database_operator: pulumi.Output[str | None] = field(
+        default_factory=nothing, metadata=since("0.2.0", "cloudnativePg")
+    )
+    """Namespace of CloudNativePG."""
+    database_backup: pulumi.Output[ObjectStoreOutput | None] = field(
+        default_factory=nothing, metadata=since("0.2.0", "cloudnativePg")
+    )
+    """Where databases are backed up to; secret."""
+
+
+Given = Literal[
+    "ingress_class",
+    "issuer",
+    "issuers",
+    "storage_class",
+    "storage_classes",
+    "database_storage_class",
+    "database_operator",
+    "database_backup",
+]
+
+
+@dataclass(frozen=True)
+class Need:
+    """An output that an app cannot do without: for which of its settings, and which name must be in it."""
+
+    output: Given
+    setting: str
+    name: str | None = None
+
+
+def needs(app: AppSettings) -> Iterator[Need]:
+    """Yield what the app needs of its platform."""
+    if app.hosts:
+        yield Need("ingress_class", "hosts")
+    if app.hosts and app.tls.certificate:
+        issuer = app.tls.issuer
+        yield Need("issuers", "tls.issuer", issuer) if issuer else Need("issuer", "hosts")
+    for name, volume in app.volumes.items():
+        where = f"volumes.{name}"
+        chosen = volume.storage_class
+        yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
+    postgres = app.postgres
+    if postgres is None:
+        return
+    yield Need("database_operator", "postgres")
+    chosen, default = postgres.storage_class, Need("database_storage_class", "postgres")
+    yield Need("storage_classes", "postgres.storageClass", chosen) if chosen else default
+    for setting, given in (("backup", postgres.backup), ("restore", postgres.restore)):
+        if given is not None:
+            yield Need("database_backup", f"postgres.{setting}")

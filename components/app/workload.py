@@ -1,0 +1,176 @@
+"""What runs of an app: its pods, what they read and keep, and how many there are."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.app import database
+from components.app.objects import labels, metadata, unnamed
+from components.app.settings import AppProbeSettings, AppSettings, AppVolumeSettings
+from components.app.surroundings import Surroundings
+from components.layer import resources, spread
+from components.manifest import Manifest, Tree
+
+_FILES = "files"
+_DRAIN_SECONDS = 5
+"""How long a pod that ends still answers, until everybody knows that it does."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """Names of the ConfigMap and the Secret that the pods read, where there are any."""
+
+    files: pulumi.Input[str] | None = None
+    secrets: pulumi.Input[str] | None = None
+
+
+def files(app: AppSettings) -> Manifest:
+    """The configuration files."""
+    return unnamed(app, "ConfigMap", data={_key(path): text for path, text in app.files.items()})
+
+
+def secrets(app: AppSettings) -> Manifest:
+    """The variables that are secrets."""
+    return unnamed(app, "Secret", stringData=dict(app.secrets))
+
+
+def claims(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
+    """Yield the volumes that all pods share."""
+    for name, volume in app.volumes.items():
+        if volume.shared:
+            claim = metadata(app, f"{app.name}-{name}", annotations={"pulumi.com/skipAwait": "true"})
+            spec = _claim(volume, platform, "ReadWriteMany")
+            yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": spec}
+
+
+def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
+    """The pods: a Deployment, or a StatefulSet where each pod has volumes of its own."""
+    own = {name: volume for name, volume in app.volumes.items() if not volume.shared}
+    template = {"metadata": {"labels": labels(app)}, "spec": _pod(app, read)}
+    spec: dict[str, Tree] = {
+        "selector": {"matchLabels": labels(app)},
+        "revisionHistoryLimit": 3,
+        "template": template,
+    }
+    if app.autoscaling is None:  # else the autoscaler says how many
+        spec["replicas"] = app.replicas
+    if own:
+        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
+        spec["volumeClaimTemplates"] = [
+            {"metadata": {"name": name}, "spec": _claim(volume, platform, "ReadWriteOnce")}
+            for name, volume in own.items()
+        ]
+    return {"apiVersion": "apps/v1", "kind": kind(app), "metadata": metadata(app, app.name), "spec": spec}
+
+
+def kind(app: AppSettings) -> str:
+    """Return the kind of the object that runs the pods."""
+    return "Deployment" if all(volume.shared for volume in app.volumes.values()) else "StatefulSet"
+
+
+def scale(app: AppSettings) -> Iterator[Manifest]:
+    """Yield what says how many pods there are, and how many of them may be away."""
+    least = app.autoscaling.min if app.autoscaling else app.replicas
+    if least > 1:  # with one pod it would block every drain
+        spec: dict[str, Tree] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
+        meta = metadata(app, app.name)
+        yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec}
+    if app.autoscaling is not None:
+        target = {"type": "Utilization", "averageUtilization": app.autoscaling.cpu}
+        spec = {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind(app), "name": app.name},
+            "minReplicas": app.autoscaling.min,
+            "maxReplicas": app.autoscaling.max,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        }
+        meta = metadata(app, app.name)
+        yield {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
+
+
+def _pod(app: AppSettings, read: Read) -> Tree:
+    user = app.user
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": user,
+            "runAsGroup": user,
+            "fsGroup": user,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": spread(labels(app)),
+        "containers": [_container(app, read)],
+        "volumes": list(_volumes(app, read)),
+    }
+
+
+def _container(app: AppSettings, read: Read) -> Tree:
+    probes = {f"{name}Probe": _probe(probe) for name, probe in app.probes if probe is not None}
+    return {
+        "name": app.name,
+        "image": app.image,
+        **({"command": list(app.command)} if app.command else {}),
+        **({"args": list(app.args)} if app.args else {}),
+        "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
+        "env": list(_environment(app, read)),
+        "resources": resources(app.cpu, app.memory),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
+        **probes,
+        "volumeMounts": list(_mounts(app)),
+    }
+
+
+def _environment(app: AppSettings, read: Read) -> Iterator[Tree]:
+    """Yield the variables; those that others may name come before them."""
+    yield from database.environment(app)
+    for name in app.secrets:
+        yield {"name": name, "valueFrom": {"secretKeyRef": {"name": read.secrets, "key": name}}}
+    for name, value in app.environment.items():
+        yield {"name": name, "value": value}
+
+
+def _probe(probe: AppProbeSettings) -> Tree:
+    port = probe.port or "http"
+    asked = {"httpGet": {"path": probe.path, "port": port}} if probe.path else {"tcpSocket": {"port": port}}
+    return {**asked, "periodSeconds": probe.period, "failureThreshold": probe.failures}
+
+
+def _volumes(app: AppSettings, read: Read) -> Iterator[Tree]:
+    if app.files:
+        yield {"name": _FILES, "configMap": {"name": read.files}}
+    for index, _ in enumerate(app.scratch):
+        yield {"name": f"scratch-{index}", "emptyDir": {}}
+    for name, volume in app.volumes.items():
+        if volume.shared:
+            yield {"name": name, "persistentVolumeClaim": {"claimName": f"{app.name}-{name}"}}
+
+
+def _mounts(app: AppSettings) -> Sequence[Tree]:
+    found: list[Tree] = [{"name": name, "mountPath": volume.path} for name, volume in app.volumes.items()]
+    found += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
+    found += [
+        {"name": _FILES, "mountPath": path, "subPath": _key(path), "readOnly": True} for path in sorted(app.files)
+    ]
+    return found
+
+
+def _claim(volume: AppVolumeSettings, platform: Surroundings, mode: str) -> Tree:
+    return {
+        "accessModes": [mode],
+        "storageClassName": volume.storage_class or platform.storage_class,
+        "resources": {"requests": {"storage": volume.size}},
+    }
+
+
+def _key(path: str) -> str:
+    """Return the key of a file: its name, and what sets it apart from others of that name."""
+    return f"{path.rpartition('/')[2]}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
