@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -32,11 +31,6 @@ def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
         done += ready
         left = {key: layer for key, layer in left.items() if layer not in ready}
     return done
-
-
-def redirected(charts: Mapping[str, Chart], mirror: str | None) -> dict[str, Chart]:
-    """The same charts, from one repository that has them all if there is one."""
-    return {name: replace(chart, repository=mirror or chart.repository) for name, chart in charts.items()}
 
 
 def _named(layer: AnyLayer) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from components import k3s
 from components.cluster import Cluster
 from components.host import NOTHING
 from components.layer import Lab
-from components.platform import Platform, redirected
+from components.platform import Platform
 from stacks import catalog
 from stacks.outputs import ClusterOutputs
 from stacks.settings import Settings
@@ -23,8 +23,7 @@ def deploy() -> None:
     flags = [f"discard-{key}" for key in settings.platform.discard]
     replaced = [packaged for layer in layers for packaged in layer.replaces]
     cluster = Cluster(settings.cluster.without(replaced), catalog.KUBE_VIP, host, flags)
-    charts = {chart.name: chart for row in catalog.LAYERS for chart in row.charts}
-    platform = Platform(layers, redirected(charts, settings.platform.chart_mirror), cluster.access)
+    platform = Platform(layers, settings.platform.charts(), cluster.access)
     cluster.leave_first([platform])
     nodes = [{"name": node.name, "role": node.role, "address": node.address} for node in settings.cluster.nodes]
     ClusterOutputs(

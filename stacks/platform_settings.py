@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, create_model
 
 from components.fields import Text, Url
+from components.layer import Chart
 from components.model import UNKNOWN, Model, snake
 from stacks.catalog import LAYERS
 
@@ -15,6 +16,8 @@ class _Common(Model):
 
     chart_mirror: Url | None = None
     """Helm repository that has the charts of all layers, asked instead of their own (air gap)."""
+    versions: dict[Text, Text] = Field(default_factory=dict)
+    """Versions of charts, by the chart's name, instead of those that this program brings and was tried with."""
     discard: tuple[Text, ...] = ()
     """Layers that may be switched off although they keep data, which is lost then."""
 
@@ -22,6 +25,14 @@ class _Common(Model):
         """Settings of the layers that are on, by key."""
         found = {row.layer.key: self.__dict__[snake(row.layer.key)] for row in LAYERS}
         return {key: settings for key, settings in found.items() if isinstance(settings, Model)}
+
+    def charts(self) -> dict[str, Chart]:
+        """All charts of the catalog by name, of the version and from the repository that the settings want."""
+        wanted = {chart.name: chart for row in LAYERS for chart in row.charts}
+        return {
+            name: Chart(name, self.versions.get(name, chart.version), self.chart_mirror or chart.repository)
+            for name, chart in wanted.items()
+        }
 
     def wrong(self) -> frozenset[str]:
         """Keys of layers whose settings are not even a mapping."""

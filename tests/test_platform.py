@@ -9,7 +9,7 @@ from components.cluster import Cluster
 from components.layer import Chart, Lab, Layer
 from components.manifest import Filled, Hashed, Manifest, Tree, bcrypt_hash
 from components.model import Model, SecretRef
-from components.platform import Platform, in_order, redirected
+from components.platform import Platform, in_order
 from stacks.settings import Settings
 from tests.envelopes import is_sealed, opened
 from tests.recorder import Recording, Resource, canary, config_of, record
@@ -74,13 +74,13 @@ CHARTS = {name: Chart(name, "1.2.3", f"https://{name}.example.com") for name in
           ("base", "named", "companion", "early", "late")}  # fmt: skip
 
 
-def platform(*, preview: bool = False, mirror: str | None = None) -> Recording:
+def platform(*, preview: bool = False) -> Recording:
     settings = Settings.read(FILE).cluster
     lab = Lab(settings, {kind.key: Nothing() for kind in KINDS})
 
     def program() -> None:
         cluster = Cluster(settings, "vip:1")
-        made = Platform([kind(Nothing(), lab) for kind in KINDS], redirected(CHARTS, mirror), cluster.access)
+        made = Platform([kind(Nothing(), lab) for kind in KINDS], CHARTS, cluster.access)
         cluster.leave_first([made])
 
     return record(config_of(FILE) | {"token": canary("token")}, program=program, preview=preview)
@@ -149,13 +149,6 @@ def test_releases_are_pinned_and_named() -> None:
         assert given["repositoryOpts"] == {"repo": f"https://{name}.example.com"}
         assert (given["maxHistory"], given["timeout"]) == (5, 600)
         assert given["skipCrds"] == (name == "named")
-
-
-def test_one_mirror_has_all_charts() -> None:
-    run = platform(mirror="https://charts.lan")
-    repositories = {each.plain["repositoryOpts"]["repo"] for each in run.registered if each.type == RELEASE}
-    assert repositories == {"https://charts.lan"}
-    assert run.named("named-crds-named").plain["chart"]["repository"] == "https://charts.lan"
 
 
 def test_namespaces_state_their_level() -> None:

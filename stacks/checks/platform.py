@@ -15,6 +15,7 @@ def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[
     """Yield every broken relation; one that needs a wrong field is passed over."""
     lab = Lab(cluster, platform.layers())
     yield from _discard(platform)
+    yield from _versions(platform)
     for row in LAYERS:
         if lab.has(row.layer.key):
             yield from _requires(row, lab, platform)
@@ -27,6 +28,16 @@ def _discard(platform: PlatformSettings) -> Findings:
         for index, key in enumerate(platform.discard):
             if key not in keys:
                 yield ("discard", index), "is no layer that keeps data", meant(key, keys)
+    except NotKnownError:
+        return
+
+
+def _versions(platform: PlatformSettings) -> Findings:
+    charts = [chart.name for row in LAYERS for chart in row.charts]
+    try:
+        for name in platform.versions:
+            if name not in charts:
+                yield ("versions", name), "is no chart of a layer", meant(name, charts)
     except NotKnownError:
         return
 
