@@ -1,5 +1,5 @@
 """Run the program of this stack."""
 
-from stacks import homelab
+from stacks import main
 
-homelab.deploy()
+main.deploy()

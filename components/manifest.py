@@ -34,7 +34,11 @@ class Hashed:
 Salt = Callable[[], pulumi.Output[str]]
 
 
-def resolve(tree: Tree, salt: Salt) -> Tree:
+def _no_salt() -> pulumi.Output[str]:
+    raise ValueError("there is no salt for a hash here")
+
+
+def resolve(tree: Tree, salt: Salt = _no_salt) -> Tree:
     """Put the secrets in, as secret Outputs; `salt` gives 16 random bytes in hexadecimal digits."""
     if isinstance(tree, SecretRef):
         return tree.resolve()

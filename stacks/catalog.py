@@ -1,6 +1,9 @@
 """Every version that the program brings, and every layer, one row each; Renovate reads both."""
 
-from components.layer import Row
+from components.layer import Chart, Row
+from components.layers.cert_manager import CertManager
+from components.layers.metallb import MetalLB
+from components.layers.traefik import Traefik
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
 K3S = "v1.36.3+k3s1"
@@ -8,5 +11,9 @@ K3S = "v1.36.3+k3s1"
 # renovate: datasource=docker depName=ghcr.io/kube-vip/kube-vip
 KUBE_VIP = "ghcr.io/kube-vip/kube-vip:v1.0.4"
 
-LAYERS: tuple[Row, ...] = ()
+LAYERS: tuple[Row, ...] = (
+    Row(MetalLB, Chart("metallb", "0.16.1", "https://metallb.github.io/metallb")),
+    Row(CertManager, Chart("cert-manager", "v1.21.1", "https://charts.jetstack.io")),
+    Row(Traefik, Chart("traefik", "41.3.0", "https://traefik.github.io/charts")),
+)
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -1,5 +1,6 @@
 """The homelab stack: the cluster, the platform on it, and what app stacks need to know of both."""
 
+from collections.abc import Sequence
 from functools import reduce
 
 import pulumi
@@ -7,11 +8,17 @@ import pulumi
 from components import k3s
 from components.cluster import Cluster
 from components.host import NOTHING
+from components.lab import ClusterSettings
 from components.layer import Lab
-from components.platform import Platform
+from components.manifest import Tree, resolve
+from components.platform import AnyLayer, Platform
 from stacks import catalog
-from stacks.outputs import ClusterOutputs
+from stacks.outputs import PlatformOutputs
 from stacks.settings import Settings
+from stacks.version import VERSION
+
+LOCAL = "local-path"
+"""K3s' own storage class."""
 
 
 def deploy() -> None:
@@ -25,11 +32,29 @@ def deploy() -> None:
     cluster = Cluster(settings.cluster.without(replaced), catalog.KUBE_VIP, host, flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access)
     cluster.leave_first([platform])
-    nodes = [{"name": node.name, "role": node.role, "address": node.address} for node in settings.cluster.nodes]
-    ClusterOutputs(
-        name=pulumi.Output.from_input(settings.cluster.name),
-        domain=pulumi.Output.from_input(settings.cluster.domain),
-        endpoint=pulumi.Output.from_input(f"https://{k3s.endpoint(settings.cluster)}"),
-        kubeconfig=cluster.kubeconfig,
-        nodes=pulumi.Output.from_input(nodes),
-    ).export()
+    _outputs(settings.cluster.without(replaced), cluster.kubeconfig, layers).export()
+
+
+def _outputs(cluster: ClusterSettings, kubeconfig: pulumi.Output[str], layers: Sequence[AnyLayer]) -> PlatformOutputs:
+    """What app stacks learn of the cluster and, by the fields' names, of its layers."""
+    nodes = [{"name": node.name, "role": node.role, "address": node.address} for node in cluster.nodes]
+    given: dict[str, Tree] = {
+        "name": cluster.name,
+        "domain": cluster.domain,
+        "endpoint": f"https://{k3s.endpoint(cluster)}",
+        "kubeconfig": kubeconfig,
+        "nodes": nodes,
+        "version": VERSION,
+        "monitoring": any(layer.key == "monitoring" for layer in layers),
+        **_packaged_storage(cluster),
+    }
+    for layer in layers:
+        given |= layer.outputs()
+    return PlatformOutputs(**{name: pulumi.Output.from_input(resolve(value)) for name, value in given.items()})
+
+
+def _packaged_storage(cluster: ClusterSettings) -> dict[str, Tree]:
+    """What K3s brings itself, where no layer brings something better."""
+    if "local-storage" in cluster.k3s.disable:
+        return {}
+    return {"storage_classes": [LOCAL], "storage_class": LOCAL, "database_storage_class": LOCAL}

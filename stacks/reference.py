@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from components.app.settings import AppSettings
 from components.fields import Free, Kind
 from components.lab import ClusterSettings, K3sSettings
 from components.model import NAMESPACE, Model, SecretRef
@@ -19,10 +20,12 @@ MARK = "<!-- The rest is made from the settings models by `python -m stacks.refe
 PAGES: dict[str, tuple[str, type[Model]]] = {
     "configuration.md": ("cluster", ClusterSettings),
     "platform.md": ("platform", PlatformSettings),
+    "apps.md": ("app", AppSettings),
 }
 """The pages that end with a reference: the section of the configuration, and its model."""
 _FILLED_IN: dict[tuple[type[Model], str], str] = {
     (ClusterSettings, "name"): "the stack's name",
+    (AppSettings, "name"): "the stack's name",
     (ClusterSettings, "k3s"): "",
     (K3sSettings, "version"): f"`{K3S}`",
 }

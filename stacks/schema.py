@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.lab import ClusterSettings
-from components.model import NAMESPACE, Model
-from stacks.platform_settings import PlatformSettings
+from components.model import NAMESPACE
+from stacks.settings import APP, LAB
 
 FILE = Path(__file__).parent.parent / "homelab.schema.json"
-SECTIONS: dict[str, type[Model]] = {"cluster": ClusterSettings, "platform": PlatformSettings}
-FILLED_IN = (("ClusterSettings", "name"), ("ClusterSettings", "k3s"), ("K3sSettings", "version"))
+SECTIONS = {section.key: section.model for section in (*LAB, *APP)}
+FILLED_IN = (
+    ("ClusterSettings", "name"),
+    ("AppSettings", "name"),
+    ("ClusterSettings", "k3s"),
+    ("K3sSettings", "version"),
+)
 """Required fields that `Settings` fills in, so that a file need not have them."""
 
 
@@ -41,7 +45,7 @@ def schema() -> dict[str, Any]:
                     f"{NAMESPACE}:{key}": {"$ref": f"#/$defs/{model.__name__}"} for key, model in SECTIONS.items()
                 },
                 "patternProperties": {f"^{NAMESPACE}:(?!({'|'.join(SECTIONS)})$)": secret},
-                "required": [f"{NAMESPACE}:cluster"],
+                "anyOf": [{"required": [f"{NAMESPACE}:{section.key}"]} for section in (*LAB, *APP) if section.advice],
             }
         },
         "required": ["config"],

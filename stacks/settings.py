@@ -1,5 +1,6 @@
 """The configuration of a stack: read once, checked whole, every mistake reported at once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any, Self, cast
 
 import pulumi
 
+from components.app.checks import problems
+from components.app.settings import AppSettings
 from components.lab import ClusterSettings
 from components.model import NAMESPACE
 from stacks import sections, stackfile
@@ -16,27 +19,22 @@ from stacks.platform_settings import PlatformSettings
 from stacks.problems import Loc, Problem, SettingsError
 from stacks.sections import Section
 
-__all__ = ["NAMESPACE", "Problem", "Settings", "SettingsError"]
+__all__ = ["APP", "LAB", "NAMESPACE", "AppStack", "Problem", "Settings", "SettingsError"]
 
-SECTIONS = (
+LAB = (
     Section("cluster", ClusterSettings, "describe the cluster there, see docs/configuration.md"),
     Section("platform", PlatformSettings),
 )
+APP = (Section("app", AppSettings, "describe the app there, see docs/apps.md"),)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that the stack file of a lab says, valid."""
-
-    cluster: ClusterSettings
-    platform: PlatformSettings
+class _Stack(ABC):
+    """A kind of stack, by what its file says."""
 
     @classmethod
+    @abstractmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
         """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
-        found = sections.parse(_with_defaults(dict(config), stack), secrets, SECTIONS, _relations)
-        cluster, on = cast(ClusterSettings, found["cluster"]), found.get("platform", PlatformSettings())
-        return cls(cluster, cast(PlatformSettings, on))
 
     @classmethod
     def load(cls) -> Self:
@@ -53,17 +51,51 @@ class Settings:
         return cls.parse(config, secrets, stackfile.stack_of(file))
 
 
-def _with_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Settings(_Stack):
+    """Everything that the stack file of a lab says, valid."""
+
+    cluster: ClusterSettings
+    platform: PlatformSettings
+
+    @classmethod
+    def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
+        """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
+        found = sections.parse(_of_lab(dict(config), stack), secrets, LAB, _lab_relations)
+        on = found.get("platform", PlatformSettings())
+        return cls(cast(ClusterSettings, found["cluster"]), cast(PlatformSettings, on))
+
+
+@dataclass(frozen=True)
+class AppStack(_Stack):
+    """Everything that the stack file of an app says, valid."""
+
+    app: AppSettings
+
+    @classmethod
+    def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
+        """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
+        named = _with(dict(config), "app", {"name": stack})
+        found = sections.parse(named, secrets, APP, _app_relations)
+        return cls(cast(AppSettings, found["app"]))
+
+
+def _of_lab(config: dict[str, Any], stack: str) -> dict[str, Any]:
     """Fill in what the models cannot know: the stack's name, and the release that the catalog pins."""
-    cluster = config.get("cluster")
-    if not isinstance(cluster, Mapping) or set(cluster) == {"secure"}:
-        return config
-    k3s = cluster.get("k3s", {})
-    k3s = {"version": K3S} | dict(k3s) if isinstance(k3s, Mapping) else k3s
-    return config | {"cluster": {"name": stack} | dict(cluster) | {"k3s": k3s}}
+    config = _with(config, "cluster", {"name": stack, "k3s": {}})
+    if isinstance(config.get("cluster"), Mapping) and "k3s" in config["cluster"]:
+        config["cluster"] = _with(config["cluster"], "k3s", {"version": K3S})
+    return config
 
 
-def _relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
+def _with(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:
+    """The same with defaults under `key`, where a mapping stands there that is no secret."""
+    given = tree.get(key)
+    usable = isinstance(given, Mapping) and set(given) != {"secure"}
+    return tree | {key: defaults | dict(given)} if given is not None and usable else tree
+
+
+def _lab_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
     if "cluster" not in known:
         return
     for loc, reason, fix in relations(known["cluster"]):
@@ -71,3 +103,9 @@ def _relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
     if "platform" in known:
         for loc, reason, fix in platform.relations(known["cluster"], known["platform"]):
             yield ("platform", *loc), reason, fix
+
+
+def _app_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
+    for app in known.values():
+        for loc, reason, fix in problems(app):
+            yield ("app", *loc), reason, fix
