@@ -1,0 +1,102 @@
+"""Cases: settings of a layer on a lab. `cases/<key>-<name>.yaml` has `lab` (a file of `tests/settings/valid`), the
+layer's `settings`, and where they matter, `cluster` (changes to the lab's), `beside` (other layers by key) and
+`monitored` (as if there were a layer that reads ServiceMonitors).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from components.layer import Lab, Layer, Row
+from components.manifest import Filled, Hashed
+from components.model import Model, SecretRef
+from stacks import stackfile
+from stacks.catalog import LAYERS
+from stacks.settings import Settings
+from tests.settings_fixtures import ROOT
+
+FOLDER = Path(__file__).parent / "cases"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file of settings."""
+
+    file: Path
+
+    @property
+    def name(self) -> str:
+        return self.file.stem
+
+    @property
+    def key(self) -> str:
+        return self.name.partition("-")[0]
+
+    @property
+    def row(self) -> Row:
+        return next(row for row in LAYERS if row.layer.key == self.key)
+
+    @cached_property
+    def layer(self) -> Layer[Any]:
+        """The layer of these settings, after everything in them was checked."""
+        given = YAML(typ="safe", pure=True).load(self.file)
+        config, secrets = stackfile.read(ROOT / f"tests/settings/valid/{given.pop('lab')}.yaml")
+        cluster = config["cluster"] | given.pop("cluster", {})
+        platform = given.pop("beside", {}) | {self.key: given.pop("settings")}
+        monitored = given.pop("monitored", False)
+        assert not given, f"unknown keys in {self.file.name}: {list(given)}"
+        settings = Settings.parse(
+            {"cluster": cluster, "platform": platform}, secrets | set(secrets_of(platform)), "lab"
+        )
+        layers = dict(settings.platform.layers()) | ({"monitoring": Model()} if monitored else {})
+        return self.row.layer(layers[self.key], Lab(settings.cluster, layers))
+
+    @cached_property
+    def values(self) -> dict[str, dict[str, Any]]:
+        """Values by chart, with names in place of secrets."""
+        return {chart: plain(values) for chart, values in self.layer.values().items()}
+
+    @cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        """All objects, with names in place of secrets."""
+        return [plain(each) for each in (*self.layer.before(), *self.layer.extend())]
+
+    @cached_property
+    def rendered(self) -> dict[str, Any]:
+        """Everything that the layer says, as plain data."""
+        before, extend = (len(each()) for each in (self.layer.before, self.layer.extend))
+        assert before + extend == len(self.objects)
+        parts = {"before": self.objects[:before], "extend": self.objects[before:]}
+        return {"values": self.values, **parts, "outputs": plain(self.layer.outputs())}
+
+
+def secrets_of(value: Any) -> list[str]:
+    """Names of the secrets that settings refer to."""
+    if isinstance(value, dict):
+        own = [str(value["secret"])] if set(value) == {"secret"} else []
+        return own + [name for inner in value.values() for name in secrets_of(inner)]
+    return [name for inner in value for name in secrets_of(inner)] if isinstance(value, list) else []
+
+
+def plain(tree: Any) -> Any:
+    """Data without secrets, and with nothing in it but what YAML has."""
+    if isinstance(tree, SecretRef):
+        return f"secret-{tree.secret}"
+    if isinstance(tree, Filled):
+        return tree.template.format(*map(plain, tree.parts))
+    if isinstance(tree, Hashed):
+        return f"hash-of-{plain(tree.secret)}"
+    if isinstance(tree, Mapping):
+        return {str(key): plain(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [plain(value) for value in tree]
+    assert tree is None or type(tree) in (str, int, float, bool), f"{tree!r} is no data"
+    return tree
+
+
+FILES = sorted(FOLDER.glob("*.yaml"))
+CASES = [case for case in map(Case, FILES) if case.key in {row.layer.key for row in LAYERS}]

@@ -1,0 +1,62 @@
+"""What the API server would not take of our objects."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from components import manifest
+from components.manifest import is_custom
+from tests.contracts import upstream
+from tests.contracts.schemas import Place, Problem, Schema, Validator
+
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+NAME = {"type": "string", "maxLength": 253, "pattern": r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"}
+ANY = {
+    "required": ["apiVersion", "kind", "metadata"],
+    "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}},
+}
+METADATA = {
+    "type": "object",
+    "required": ["name"],
+    "additionalProperties": False,
+    "properties": {"name": NAME, "namespace": NAME, "labels": TEXTS, "annotations": TEXTS},
+}
+
+
+def problems(object_: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with an object; of Kubernetes' own kinds only what all of them have."""
+    if wrong := [*Validator(ANY).problems(object_)]:
+        yield from wrong
+        return
+    yield from Validator(METADATA).problems(object_["metadata"], None, ("metadata",))
+    if not is_custom(dict(object_)):
+        if f"{object_['apiVersion']}/{object_['kind']}" not in manifest._KINDS:
+            yield ("kind",), "is not one that we make"
+        return
+    try:
+        schema = schema_of(object_)
+    except KeyError as missing:
+        yield ("kind",), f"is not served by any chart: {missing}"
+        return
+    yield from _scope(object_)
+    yield from Validator(schema, closed=True).problems({**object_, "metadata": {}})
+
+
+def schema_of(object_: Mapping[str, Any]) -> Schema:
+    """The schema of a custom resource. KeyError: there is none."""
+    return upstream.object_schema(str(object_["apiVersion"]), str(object_["kind"]))
+
+
+def _scope(object_: Mapping[str, Any]) -> Iterator[Problem]:
+    scope = upstream.crd(str(object_["apiVersion"]).partition("/")[0], str(object_["kind"]))["spec"]["scope"]
+    if ("namespace" in object_["metadata"]) != (scope == "Namespaced"):
+        yield ("metadata", "namespace"), f"does not fit the scope, {scope}"
+
+
+def is_open(schema: Schema, place: Place) -> bool:
+    """Whether the schema lets anything stand at a place: below a map of free keys, or where nothing is said."""
+    for key in place:
+        if schema.get("additionalProperties") or schema.get("x-kubernetes-preserve-unknown-fields"):
+            return True
+        named = schema.get("properties", {})
+        schema = schema.get("items", {}) if isinstance(key, int) else named.get(key, {})
+    return bool(schema.get("x-kubernetes-preserve-unknown-fields"))

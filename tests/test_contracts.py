@@ -1,0 +1,154 @@
+"""Contracts with the charts: their values, their custom resources, in every case of `tests/contracts/cases`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from components.manifest import is_custom
+from components.model import Model, SecretRef
+from stacks.catalog import LAYERS
+from tests.contracts import charts, objects, schemas, snapshots, upstream
+from tests.contracts.cases import CASES, FILES, Case
+from tests.contracts.mutations import lacking, misspelt, mistyped
+
+published = pytest.mark.skipif(not upstream.FOLDER.is_dir(), reason=upstream.REASON)
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+def listed(problems: Any) -> list[str]:
+    return [f"{'.'.join(map(str, place))} {reason}" for place, reason in problems]
+
+
+@published
+@every_case
+def test_charts_take_the_values(case: Case) -> None:
+    assert case.values.keys() <= {chart.name for chart in case.row.charts}
+    for chart, values in case.values.items():
+        assert listed(charts.problems(chart, values)) == [], chart
+
+
+@published
+@every_case
+def test_api_takes_the_objects(case: Case) -> None:
+    for each in case.objects:
+        assert listed(objects.problems(each)) == [], f"{each['kind']} {each['metadata']['name']}"
+
+
+@every_case
+def test_snapshot_is_what_is_rendered(case: Case) -> None:
+    """A difference that is meant: `python -m tests.contracts.snapshots`."""
+    assert snapshots.text(case) == snapshots.file(case).read_text()
+
+
+def test_every_file_has_its_layer() -> None:
+    assert [case.file for case in CASES] == FILES
+    assert set(snapshots.FOLDER.glob("*.yaml")) == {snapshots.file(case) for case in CASES}
+
+
+@published
+@every_case
+def test_misspelt_and_mistyped_values_are_noticed(case: Case) -> None:
+    for chart, values in case.values.items():
+        for place, broken in (*misspelt(values), *mistyped(values)):
+            below = any(charts.opened(chart, place[:end]) is not None for end in range(1, len(place)))
+            assert below or listed(charts.problems(chart, broken)), f"{chart}: {place}"
+
+
+@published
+@every_case
+def test_misspelt_mistyped_and_missing_fields_are_noticed(case: Case) -> None:
+    for each in case.objects:
+        if is_custom(each):
+            schema = objects.schema_of(each)
+            for place, broken in (*misspelt(each), *mistyped(each)):
+                free = place[0] == "metadata" or objects.is_open(schema, place)
+                assert free or listed(objects.problems(broken)), f"{each['kind']}: {place}"
+            for place, broken in lacking(each, schema):
+                assert listed(objects.problems(broken)), f"{each['kind']}: {place}"
+
+
+@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.layer.key)
+def test_every_setting_is_set_in_a_case(row: Any) -> None:
+    cases = [case for case in CASES if case.key == row.layer.key]
+    used = {field for case in cases for field in fields_set(case.layer.settings)}
+    assert set(fields_of(row.layer.settings_type)) <= used
+    assert f"{row.layer.key}-default" in [case.name for case in cases]
+
+
+def fields_of(model: type[Model]) -> Iterator[str]:
+    """Fields of a model and of those below it."""
+    for name, field in model.model_fields.items():
+        yield f"{model.__name__}.{name}"
+        for inner in models_in(field.annotation):
+            yield from fields_of(inner)
+
+
+def models_in(kind: Any) -> Iterator[type[Model]]:
+    if isinstance(kind, type) and issubclass(kind, Model) and kind is not SecretRef:
+        yield kind
+    for inner in getattr(kind, "__args__", ()):
+        yield from models_in(inner)
+
+
+def fields_set(value: Any) -> Iterator[str]:
+    """Fields that were given a value other than their default."""
+    if isinstance(value, Model):
+        for name, field in type(value).model_fields.items():
+            given = getattr(value, name)
+            if name in value.model_fields_set and given != field.get_default(call_default_factory=True):
+                yield f"{type(value).__name__}.{name}"
+            yield from fields_set(given)
+    elif isinstance(value, dict | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from fields_set(inner)
+
+
+@published
+@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.layer.key)
+def test_what_is_published_here_is_what_is_installed(row: Any) -> None:
+    for chart in row.charts:
+        assert charts.version(chart.name) == chart.version, chart.name
+
+
+TEXT = {
+    "type": "object",
+    "required": ["a"],
+    "properties": {"a": {"type": "string", "pattern": "^x", "enum": ["x", "xy"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        (TEXT, {"a": "x"}, [{}, {"a": "xz"}, {"a": 1}, {"a": "x", "b": 1}, [], None, {"a": None}]),
+        ({"type": "integer", "minimum": 1, "maximum": 3}, 2, [0, 4, True, 1.5, "2"]),
+        (
+            {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+            "10%",
+            [1.5, True, []],
+        ),
+        ({"type": "array", "items": TEXT, "maxItems": 1}, [{"a": "x"}], [[{}], [{"a": "x"}] * 2, {}]),
+        ({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}, ["a"], [["a", "a"]]),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, {"b": "c"}, [{"b": 1}]),
+        ({"type": "object"}, {}, [{"a": 1}]),
+        ({"type": "object", "x-kubernetes-preserve-unknown-fields": True}, {"a": 1}, [[]]),
+        ({"type": "string", "nullable": True}, None, [1]),
+        (
+            {"oneOf": [{"required": ["a"]}, {"required": ["b"]}], "type": "object", "additionalProperties": {}},
+            {"a": 1},
+            [{}, {"a": 1, "b": 1}],
+        ),
+        ({"not": {"type": "string"}, "allOf": [{"maximum": 3}]}, 3, ["x", 4]),
+    ],
+)
+def test_validator(schema: dict[str, Any], good: Any, bad: list[Any]) -> None:
+    validator = schemas.Validator(schema, closed=True)
+    assert list(validator.problems(good)) == []
+    for value in bad:
+        assert list(validator.problems(value)), value
+
+
+def test_validator_passes_nothing_over() -> None:
+    with pytest.raises(AssertionError, match="propertyNames"):
+        list(schemas.Validator({"propertyNames": {}}).problems({}))
