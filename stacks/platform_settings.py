@@ -41,16 +41,13 @@ class _Common(Model):
 
 def _fields() -> dict[str, Any]:
     return {
-        snake(row.layer.key): (
-            row.layer.settings_type,
-            Field(default=None, description=_title(row.layer.settings_type)),
-        )
+        snake(row.layer.key): (row.layer.settings_type, Field(default=None, description=_title(row.layer)))
         for row in LAYERS
     }
 
 
-def _title(model: type[Model]) -> str:
-    return str(model.__doc__).partition("\n")[0]
+def _title(kind: type[object]) -> str:
+    return str(kind.__doc__).partition("\n")[0]
 
 
 if TYPE_CHECKING:
