@@ -89,7 +89,7 @@ class CertManager(Layer[CertManagerSettings]):
         ca = self.settings.ca
         certificate = {
             "isCA": True,
-            "commonName": (ca.common_name if ca else None) or f"{self.lab.cluster.name} CA",
+            "commonName": (ca.common_name if ca else None) or f"{self.lab.cluster.name[:61]} CA",
             "secretName": _CA,
             "duration": "87600h",
             "renewBefore": "8760h",
@@ -112,8 +112,12 @@ class CertManager(Layer[CertManagerSettings]):
         return {"issuers": list(self.settings.issuers), "issuer": self.settings.issuers[0]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the way in which names are proved."""
-        return acme.problems(self.settings.acme, self.lab) if self.settings.acme else iter(())
+        """Yield what is wrong with the name of the authority, and with the way in which names are proved."""
+        ca = self.settings.ca
+        if ca and ca.common_name and len(ca.common_name) > 64:
+            yield ("ca", "commonName"), "is longer than the 64 characters that certificates allow", "shorten it"
+        if self.settings.acme:
+            yield from acme.problems(self.settings.acme, self.lab)
 
 
 def _issuer(name: str, spec: Tree) -> Manifest:

@@ -1,0 +1,37 @@
+"""The layers of the network on the lab of a valid stack file, and what they say."""
+
+from typing import Any
+
+from components.layer import Lab, Layer
+from components.layers.cert_manager import CertManager
+from components.layers.metallb import MetalLB
+from components.layers.traefik import Traefik
+from tests.rendering import cluster
+
+LAYERS: dict[str, type[Layer[Any]]] = {each.key: each for each in (MetalLB, CertManager, Traefik)}
+POOL: dict[str, Any] = {"addresses": ["10.0.0.200-10.0.0.220"]}
+PEER: dict[str, Any] = {"address": "10.0.0.1", "asn": 64513}
+CLOUDFLARE: dict[str, Any] = {"email": "me@lab.org", "cloudflare": {"apiToken": {"secret": "token"}}}
+HTTP: dict[str, Any] = {"email": "me@lab.org", "http01": True}
+
+
+def lab(name: str = "three-servers", **platform: Any) -> Lab:
+    settings = {key: LAYERS[key].settings_type.model_validate(given) for key, given in platform.items()}
+    return Lab(cluster(name), settings)
+
+
+def layer(key: str, found: Lab) -> Layer[Any]:
+    return LAYERS[key](found.layers[key], found)
+
+
+def values(key: str, found: Lab) -> Any:
+    return next(iter(layer(key, found).values().values()))
+
+
+def objects(key: str, found: Lab) -> dict[tuple[str, str], Any]:
+    """What stands in the objects after the charts, by kind and name."""
+    return {(each["kind"], each["metadata"]["name"]): each["spec"] for each in layer(key, found).extend()}
+
+
+def problems(key: str, found: Lab) -> list[str]:
+    return [f"{'.'.join(map(str, place))}: {reason}; {fix}" for place, reason, fix in layer(key, found).problems()]
