@@ -1,5 +1,6 @@
 """Contracts with the charts: their values, their custom resources, in every case of `tests/contracts/cases`."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,13 @@ def test_charts_take_the_values(case: Case) -> None:
 def test_api_takes_the_objects(case: Case) -> None:
     for each in case.objects:
         assert listed(objects.problems(each)) == [], f"{each['kind']} {each['metadata']['name']}"
+
+
+@every_case
+def test_custom_resources_hold_no_secrets(case: Case) -> None:
+    """The gate shows them to the API before they are made, and everybody may read them afterwards."""
+    custom = [each for each in case.layer.extend() if is_custom(each)]
+    assert json.loads(json.dumps(custom)) == custom
 
 
 @every_case
