@@ -1,30 +1,98 @@
 """What the homelab stack gives to app stacks: one typed contract, for both sides."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, Self
 
 import pulumi
 
+from components.app.surroundings import Need, Surroundings, nothing, since
+from components.model import NAMESPACE, camel
+from stacks.problems import meant
 
-@dataclass(frozen=True)
-class ClusterOutputs:
-    """The cluster, as another stack sees it."""
 
-    name: pulumi.Output[str]
-    domain: pulumi.Output[str]
-    endpoint: pulumi.Output[str]
+@dataclass(frozen=True, kw_only=True)
+class PlatformOutputs(Surroundings):
+    """The cluster and the platform on it, as another stack sees them.
+
+    The outputs of the stack have the fields' names in camelCase. A field of a layer that is off is no output.
+    """
+
+    name: pulumi.Output[str] = field(metadata=since("0.1.0"))
+    """Name of the cluster."""
+    endpoint: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """URL of the Kubernetes API."""
-    kubeconfig: pulumi.Output[str]
-    """Administrator's kubeconfig, through the endpoint; secret."""
-    nodes: pulumi.Output[list[dict[str, Any]]]
+    nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
     """The machines: name, role, address."""
+    version: pulumi.Output[str] = field(metadata=since("0.2.0"))
+    """Version of the program that wrote the outputs."""
+    ingress_address: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
+    """Address on which the ingress controller answers."""
+    gitops_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argocd"))
+    """Namespace of ArgoCD."""
+    monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
+    """Whether something reads ServiceMonitors."""
 
     def export(self) -> None:
         """Make every field an output of this stack."""
-        for field in fields(self):
-            pulumi.export(field.name, getattr(self, field.name))
+        for each in fields(self):
+            pulumi.export(camel(each.name), getattr(self, each.name))
 
     @classmethod
-    def of(cls, stack: pulumi.StackReference) -> "ClusterOutputs":
-        """Read the outputs of another stack. A field it does not have fails the program by its name."""
-        return cls(**{field.name: stack.require_output(field.name) for field in fields(cls)})
+    def of(cls, stack: pulumi.StackReference) -> Self:
+        """Read the outputs of another stack.
+
+        One that its platform is too old for ends the program with the version that brings it, when it is read.
+        """
+        version = stack.get_output("version")
+        return cls(**{each.name: _read(each, stack, version) for each in fields(cls)})
+
+    def needing(self, needs: Sequence[Need], stack: str) -> Self:
+        """The same, with a kubeconfig that nobody gets before all of `needs` are there; `stack` is its name."""
+        given = {need.output: getattr(self, need.output) for need in needs}
+        # what an app lacks is no secret, and to look for it must not make one of what is none
+        values = pulumi.Output.all(kubeconfig=self.kubeconfig, **given)
+        return replace(self, kubeconfig=values.apply(lambda all_: _checked(all_, needs, stack)))
+
+
+def _read(each: "Field[Any]", stack: pulumi.StackReference, version: pulumi.Output[Any]) -> pulumi.Output[Any]:
+    both = pulumi.Output.all(stack.get_output(camel(each.name)), version, stack.name)
+    return both.apply(lambda found: _present(each, *found))
+
+
+def _present(each: "Field[Any]", value: Any, version: str | None, stack: str) -> Any:
+    """Return an output's value; raises `pulumi.RunError` if the platform is older than the output."""
+    brings = each.metadata["since"]
+    # Pulumi keeps no output that is None
+    if value is None and (not each.metadata["layer"] or _number(version or "0") < _number(brings)):
+        has = f"version {version}" if version else "a version older than 0.2.0"
+        message = f"the platform of stack {stack} has no output {camel(each.name)}, which version {brings} brings"
+        raise pulumi.RunError(f"{message}; it has {has}: run `pulumi up` on that stack with a newer one")
+    return value
+
+
+def _checked(values: dict[str, Any], needs: Sequence[Need], stack: str) -> str:
+    """Return the kubeconfig; raises `pulumi.RunError` with everything that the platform lacks."""
+    lacking = [text for need in needs for text in _lacking(need, values[need.output], stack)]
+    if lacking:
+        heading = f"the platform of stack {stack} lacks what this app needs; nothing was touched:"
+        raise pulumi.RunError("\n  ".join((heading, *lacking)))
+    return str(values["kubeconfig"])
+
+
+def _lacking(need: Need, value: Any, stack: str) -> list[str]:
+    where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
+    if not value:
+        reason = f"needs {NAMESPACE}:platform.{layer}, which does not give {camel(need.output)}"
+        return [f"{where}: {reason}; switch it on in stack {stack} and run `pulumi up` there"]
+    if need.name is not None and need.name not in value:
+        known: Collection[str] = value
+        return [f"{where}: names {need.name}, which is not among {camel(need.output)}; {meant(need.name, known)}"]
+    return []
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.partition("-")[0].split("."))
+
+
+_LAYERS = {each.name: str(each.metadata["layer"]) for each in fields(PlatformOutputs)}

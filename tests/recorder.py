@@ -42,6 +42,7 @@ class Resource:
     secret_outputs: frozenset[str]
     ignored: frozenset[str]
     inputs: Mapping[str, Any]
+    protected: bool = False
 
     @property
     def role(self) -> str:
@@ -72,7 +73,7 @@ class Recording(MockMonitor):
         self.resources_by_urn[urn] = Resource(
             urn, request.type, request.name, request.custom, request.parent, request.provider,
             frozenset(request.dependencies).union(*(each.urns for each in request.propertyDependencies.values())),
-            frozenset(request.additionalSecretOutputs), frozenset(request.ignoreChanges), inputs,
+            frozenset(request.additionalSecretOutputs), frozenset(request.ignoreChanges), inputs, request.protect,
         )  # fmt: skip
         outputs = inputs | self._made(request)
         reply = json_format.ParseDict(outputs, struct_pb2.Struct())
@@ -83,7 +84,10 @@ class Recording(MockMonitor):
         return empty_pb2.Empty()
 
     def _made(self, request: Any) -> dict[str, Any]:
-        """What the plugin adds to the inputs, secret where the program asked the engine for it."""
+        """What plugins add to the inputs, secret where the program asked the engine for it."""
+        if request.type.startswith("kubernetes:core/v1:") and "name" not in request.object["metadata"]:
+            metadata = json_format.MessageToDict(request.object["metadata"])
+            return {"metadata": metadata | {"name": f"{request.name}-1a2b3c4d"}}
         kind = {TASK: "output", SECRET: "value"}.get(request.type)
         if kind is None:
             return {}
@@ -173,7 +177,7 @@ def record(
 async def _run(recording: Recording, stack: str, program: Program) -> None:
     settings = MockSettings(  # type: ignore[no-untyped-call]
         monitor=recording, engine=MockEngine(None), project="homelab", stack=stack, dry_run=recording.preview,
-        organization=None, callbacks=None,
+        organization=None, callbacks=None, outputs=set(),  # what is left of a run that failed is not this one's
     )  # fmt: skip
     pulumi.runtime.settings.configure(settings)
     await run_in_stack(program)

@@ -1,48 +1,57 @@
 """The contract between the homelab stack and app stacks: what one exports, the other reads."""
 
 import gc
+import subprocess
+import sys
 from dataclasses import fields
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pulumi
 import pytest
-from google.protobuf import json_format, struct_pb2
-from pulumi.runtime.proto import resource_pb2
 
-from stacks.outputs import ClusterOutputs
+from components.app.surroundings import Given
+from components.model import camel
+from stacks.catalog import LAYERS
+from stacks.outputs import PlatformOutputs
+from stacks.version import VERSION
+from tests.apps import OUTPUTS, reading, without
+from tests.contracts.cases import CASES, Case
 from tests.envelopes import is_sealed, opened
 from tests.recorder import Recording, config_of, record
 from tests.settings_fixtures import ROOT
 
-HOMELAB = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml"))
-STACK_OUTPUTS = HOMELAB.stack_outputs
+FIELDS = {camel(field.name): field.metadata for field in fields(PlatformOutputs)}
+STACK_OUTPUTS = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml")).stack_outputs
+# coroutines that a failed program leaves behind
+FAILS = pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
 
 
-def app(patch: pytest.MonkeyPatch, outputs: dict[str, Any]) -> Recording:
-    """Run an app stack's program that reads the homelab stack, which has these outputs, and exports all it read."""
-
-    def read(self: Recording, request: Any) -> Any:
-        found = {"name": request.properties["name"], "outputs": outputs}
-        secret = [name for name, value in outputs.items() if is_sealed(value)]
-        properties = json_format.ParseDict(found | {"secretOutputNames": secret}, struct_pb2.Struct())
-        return resource_pb2.ReadResourceResponse(urn="urn:pulumi:app::app::x::homelab", properties=properties)
-
-    patch.setattr(Recording, "ReadResource", read)
+def read_all(outputs: dict[str, Any]) -> Recording:
+    """Run an app stack's program that exports all it read."""
 
     def program() -> None:
-        ClusterOutputs.of(pulumi.StackReference("organization/homelab/lab")).export()
+        PlatformOutputs.of(pulumi.StackReference("organization/homelab/lab")).export()
 
-    return record({}, "app", program)
-
-
-def test_app_stack_reads_what_homelab_exports(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = app(monkeypatch, STACK_OUTPUTS).stack_outputs
-    assert opened(seen) == opened(STACK_OUTPUTS)
-    assert is_sealed(seen["kubeconfig"])
+    return reading(program, {}, "app", outputs)
 
 
-def test_every_field_is_exported_and_nothing_else() -> None:
-    assert STACK_OUTPUTS.keys() == {field.name for field in fields(ClusterOutputs)}
+@pytest.mark.parametrize("outputs", [STACK_OUTPUTS, OUTPUTS], ids=["cluster", "platform"])
+def test_app_stack_reads_what_homelab_exports(outputs: dict[str, Any]) -> None:
+    seen = read_all(outputs).stack_outputs
+    assert opened(seen) == opened(outputs)
+    assert {name for name, value in seen.items() if is_sealed(value)} == {
+        name for name, value in outputs.items() if is_sealed(value)
+    }
+
+
+def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
+    local = {"storageClass", "storageClasses", "databaseStorageClass", "issuers"}
+    assert STACK_OUTPUTS.keys() == {name for name, meta in FIELDS.items() if not meta["layer"]} | local
+
+
+def test_every_field_is_an_output_of_a_whole_platform() -> None:
+    assert OUTPUTS.keys() == FIELDS.keys()
 
 
 def test_values_of_the_outputs() -> None:
@@ -50,12 +59,64 @@ def test_values_of_the_outputs() -> None:
     assert (seen["name"], seen["domain"]) == ("lab", "lab.example.com")
     assert seen["endpoint"] == "https://10.0.0.240:6443"
     assert seen["nodes"][0] == {"name": "a", "role": "server", "address": "10.0.0.11"}
+    assert (seen["version"], seen["storageClasses"], seen["monitoring"]) == (VERSION, ["local-path"], False)
 
 
-@pytest.mark.filterwarnings("ignore:coroutine 'Output")  # those that a failed program leaves behind
-@pytest.mark.parametrize("name", [field.name for field in fields(ClusterOutputs)])
-def test_missing_output_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs = {key: value for key, value in STACK_OUTPUTS.items() if key != name}
-    with pytest.raises(KeyError, match=name):
-        app(monkeypatch, outputs)
+def test_every_field_says_which_version_and_which_layer_of_the_catalog_brings_it() -> None:
+    numbers = [tuple(map(int, each["since"].split("."))) for each in FIELDS.values()]
+    assert max(numbers) <= tuple(map(int, VERSION.split(".")))
+    assert {each["layer"] for each in FIELDS.values()} - {""} <= {row.layer.key for row in LAYERS}
+    assert set(get_args(Given)) <= {field.name for field in fields(PlatformOutputs)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_layer_gives_the_outputs_that_are_its_own(case: Case) -> None:
+    own = {field.name for field in fields(PlatformOutputs) if field.metadata["layer"] == case.key}
+    assert case.layer.outputs().keys() <= own
+
+
+@FAILS
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_output_that_an_older_platform_lacks_is_named_with_the_version_that_brings_it(name: str) -> None:
+    outputs = without(name) | ({} if name == "version" else {"version": "0.0.9"})
+    text = f"has no output {name}, which version {FIELDS[name]['since']} brings; it has .*run `pulumi up` on that stack"
+    with pytest.raises(pulumi.RunError, match=f"^the platform of stack organization/homelab/lab {text}"):
+        read_all(outputs)
     gc.collect()
+
+
+@pytest.mark.parametrize("name", sorted(name for name, meta in FIELDS.items() if meta["layer"]))
+def test_output_of_a_layer_that_is_off_is_none(name: str) -> None:
+    assert name not in read_all(without(name)).stack_outputs
+
+
+@FAILS
+def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
+    old = without(*(name for name, meta in FIELDS.items() if meta["since"] != "0.1.0"))
+    with pytest.raises(pulumi.RunError, match="it has a version older than 0\\.2\\.0"):
+        read_all(old)
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("text: pulumi.Output[str] = platform.kubeconfig", ""),
+        ("text: pulumi.Output[str] = platform.kubeconf", '"PlatformOutputs" has no attribute "kubeconf"'),
+        ("text: pulumi.Output[str] = platform.issuer", "Incompatible types in assignment"),
+        ("text: pulumi.Output[str] = platform.nodes", "Incompatible types in assignment"),
+        ('Need("isuer", "tls")', 'Argument 1 to "Need" has incompatible type'),
+        ("PlatformOutputs(kubeconf=platform.kubeconfig)", 'Unexpected keyword argument "kubeconf"'),
+    ],
+)
+def test_a_wrong_name_of_an_output_is_found_by_mypy(line: str, error: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import pulumi\n\nfrom components.app.surroundings import Need\nfrom stacks.outputs import PlatformOutputs\n\n"
+        f'platform = PlatformOutputs.of(pulumi.StackReference("lab"))\n{line}\nprint(Need)\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(program)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == (not error), done.stdout
+    assert error in done.stdout

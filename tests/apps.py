@@ -1,0 +1,59 @@
+"""App stacks under a recording engine, on a platform that has everything unless a test takes it away."""
+
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from google.protobuf import json_format, struct_pb2
+from pulumi.runtime.proto import resource_pb2
+
+from stacks import shop, stackfile
+from tests.envelopes import is_sealed, sealed
+from tests.recorder import Program, Recording, canary, config_of, record
+from tests.settings_fixtures import ROOT
+
+SAMPLE_APP = ROOT / "Pulumi.shop.yaml"
+APPS = [*sorted((ROOT / "tests/settings/apps").glob("*.yaml")), SAMPLE_APP]
+STORE = {
+    "endpoint": "https://s3.lan:9000", "bucket": "backups", "region": "home", "path": "lab",
+    "accessKey": canary("storeId"), "secretKey": canary("storeKey"),
+}  # fmt: skip
+OUTPUTS: dict[str, Any] = {
+    "name": "lab", "domain": "lab.example.com", "endpoint": "https://10.0.0.240:6443", "version": "0.2.0",
+    "kubeconfig": sealed(canary("kubeconfig")), "nodes": [], "monitoring": False,
+    "ingressClass": "traefik", "ingressNamespace": "traefik", "ingressAddress": "10.0.0.200",
+    "issuers": ["letsencrypt", "own-ca"], "issuer": "letsencrypt",
+    "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",
+    "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
+    "gitopsNamespace": "argocd",
+}  # fmt: skip
+
+
+def reading(program: Program, config: dict[str, Any], stack: str, outputs: dict[str, Any], **more: Any) -> Recording:
+    """Run a program that reads the stack of a lab, which has these outputs."""
+
+    def read(self: Recording, request: Any) -> Any:
+        found = {"name": request.properties["name"], "outputs": outputs}
+        secret = [name for name, value in outputs.items() if is_sealed(value)]
+        properties = json_format.ParseDict(found | {"secretOutputNames": secret}, struct_pb2.Struct())
+        return resource_pb2.ReadResourceResponse(urn="urn:pulumi:app::app::x::lab", properties=properties)
+
+    with mock.patch.object(Recording, "ReadResource", read):
+        return record(config, stack, program, **more)
+
+
+def run(file: Path, outputs: dict[str, Any] | None = None, **app: Any) -> Recording:
+    """Run the app of a stack file, with other values for some of its keys."""
+    config = config_of(file)
+    config["app"] = config["app"] | app
+    return reading(shop.deploy, config, stackfile.stack_of(file), OUTPUTS if outputs is None else outputs)
+
+
+def app(name: str, **changes: Any) -> Recording:
+    """Run one of the apps under `tests/settings/apps`."""
+    return run(ROOT / f"tests/settings/apps/{name}.yaml", **changes)
+
+
+def without(*names: str) -> dict[str, Any]:
+    """The outputs of a platform, with some layers off."""
+    return {name: value for name, value in OUTPUTS.items() if name not in names}
