@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -43,11 +44,22 @@ class Platform(pulumi.ComponentResource):
     def __init__(self, layers: Sequence[AnyLayer], charts: Mapping[str, Chart], access: Access) -> None:
         super().__init__("homelab:components:Platform", "platform")
         ordered = in_order(layers)
+        if ordered:
+            access = replace(access, ready=(*access.ready, self._mended(ordered, access)))
         made = {layer.key: Installed(layer, charts, access, self) for layer in ordered}
         early = [release for layer in made.values() for release in layer.early]
         for layer in ordered:
             made[layer.key].install([*early, *(made[key] for key in _named(layer) if key in made)])
         self.register_outputs({})
+
+    def _mended(self, layers: Sequence[AnyLayer], access: Access) -> Task:
+        """Takes back what a killed run left in Helm's records: a refresh finds it, the next `up` runs this."""
+        releases = [f"{layer.namespace}/{name}" for layer in layers for name in layer.values()]
+        opts = pulumi.ResourceOptions(parent=self, provider=access.machines, depends_on=list(access.ready))
+        return Task(
+            "platform-releases", access.machine, [step("releases.sh", on="server")],
+            probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=opts,
+        )  # fmt: skip
 
 
 class Installed(pulumi.ComponentResource):

@@ -89,3 +89,12 @@ drift() {
     cmp -s "$state/staged/$file" "$etc/$file" || echo "$etc/$file was changed"
   done
 }
+
+# pending NAMESPACE/RELEASE…: records of interrupted Helm runs at these, each namespace/release:secret.
+pending() {
+  local each
+  for each; do
+    kube get secrets -n "${each%%/*}" -l "owner=helm,name=${each#*/},status in (pending-install,pending-upgrade,pending-rollback)" \
+      -o jsonpath="{range .items[*]}$each:{.metadata.name}{'\n'}{end}"
+  done
+}
