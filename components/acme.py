@@ -47,7 +47,7 @@ class AcmeSettings(Model):
     cloudflare: CloudflareSettings | None = None
     """Prove it by records at Cloudflare."""
     http01: Switch = False
-    """Prove it by answers of Traefik, which the Internet must reach on port 80; not for wildcard names."""
+    """Prove it by answers of Traefik, which the Internet must reach on ports 80 and 443; not for wildcard names."""
     nameservers: tuple[HostPort, ...] = ()
     """DNS servers asked whether a record is there already. Default: those of the machines."""
 
@@ -90,7 +90,7 @@ def _solver(acme: AcmeSettings) -> Tree:
     if acme.route53:
         zone = {"hostedZoneID": acme.route53.hosted_zone_id} if acme.route53.hosted_zone_id else {}
         return {"dns01": {"route53": {"region": acme.route53.region} | zone | _keys(acme.route53)}}
-    return {"http01": {"ingress": {"ingressClassName": "traefik"}}}
+    return {"http01": {"ingress": {"ingressClassName": "traefik", "serviceType": "ClusterIP"}}}
 
 
 def _keys(route53: Route53Settings) -> dict[str, Tree]:

@@ -128,6 +128,15 @@ def url(value: str) -> str:
     return value.rstrip("/")
 
 
+def is_address(value: str) -> bool:
+    """Whether a host is given by its address rather than by a name."""
+    try:
+        ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
 def default_lan(address: str) -> str:
     """Return the /24 (IPv6: /64) around an address."""
     prefix = 24 if ip_address(address).version == 4 else 64

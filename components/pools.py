@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
 from itertools import combinations
 
-from components.addresses import IP, bounds, overlap
+from components.addresses import IP, bounds, is_address, overlap
 from components.lab import ClusterSettings
 from components.layer import Finding
 
@@ -43,7 +43,8 @@ def shared(ranges: Iterable[Range]) -> Iterator[Finding]:
 def taken(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
     """Yield ranges with addresses in them that are the cluster's own."""
     owners = [(address, f"the address of {node.name}") for node in cluster.nodes for address in node.addresses]
-    owners += [(cluster.api.vip, "api.vip")] if cluster.api.vip else []
+    api = cluster.api.vip or cluster.api.external
+    owners += [(api, "the address of the API")] if api and is_address(api) else []
     owners += [(network, "a network of the pods") for network in cluster.network.pods]
     owners += [(network, "a network of the Services") for network in cluster.network.services]
     for place, entry in ranges:

@@ -68,7 +68,8 @@ def test_cloudflare_and_http() -> None:
     assert secret["stringData"] == {"apiToken": SecretRef(secret="token")}
     found = lab(certManager={"acme": HTTP}, traefik={})
     account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]
-    assert account["solvers"] == [{"http01": {"ingress": {"ingressClassName": "traefik"}}}]
+    ingress = {"ingressClassName": "traefik", "serviceType": "ClusterIP"}
+    assert account["solvers"] == [{"http01": {"ingress": ingress}}]
     assert not problems("certManager", found)
 
 

@@ -115,7 +115,7 @@ LAN = "choose addresses of the lan, set cluster.lan, or announce the pool throug
             ],
         ),
         ({"addresses": ["10.0.0.15-10.0.0.20"]}, [f"addresses.0: takes in 10.0.0.15, the address of e; {FREE}"]),
-        ({"addresses": ["10.0.0.240/29"]}, [f"addresses.0: takes in 10.0.0.240, api.vip; {FREE}"]),
+        ({"addresses": ["10.0.0.240/29"]}, [f"addresses.0: takes in 10.0.0.240, the address of the API; {FREE}"]),
         (
             {"addresses": ["10.42.9.0/30"]},
             [
@@ -154,3 +154,12 @@ def test_edge_of_a_small_lan_is_not_given_away() -> None:
     assert report == [
         (("addresses", 0), "takes in 10.0.0.127, which belongs to the lan 10.0.0.0/25 as a whole", "leave it out")
     ]
+
+
+@pytest.mark.parametrize(
+    ("balancer", "report"), [("10.0.0.210", ["takes in 10.0.0.210, the address of the API"]), ("api.lan", [])]
+)
+def test_balancer_of_the_api_keeps_its_address(balancer: str, report: list[str]) -> None:
+    found = Lab(cluster("three-servers", api={"external": balancer}))
+    settings = MetalLBSettings(addresses=("10.0.0.200-10.0.0.220",))
+    assert [reason for _, reason, _ in MetalLB(settings, found).problems()] == report
