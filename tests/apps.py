@@ -9,7 +9,7 @@ from pulumi.runtime.proto import resource_pb2
 
 from stacks import shop, stackfile
 from tests.envelopes import is_sealed, sealed
-from tests.recorder import Program, Recording, canary, config_of, record
+from tests.recorder import Program, Recording, Resource, canary, config_of, record
 from tests.settings_fixtures import ROOT
 
 SAMPLE_APP = ROOT / "Pulumi.shop.yaml"
@@ -57,3 +57,24 @@ def app(name: str, **changes: Any) -> Recording:
 def without(*names: str) -> dict[str, Any]:
     """The outputs of a platform, with some layers off."""
     return {name: value for name, value in OUTPUTS.items() if name not in names}
+
+
+def objects(recording: Recording) -> dict[str, dict[str, Any]]:
+    """Kubernetes objects by kind and name, without envelopes."""
+    return {f"{each.plain['kind']}/{each.name}": each.plain for each in made(recording)}
+
+
+def made(recording: Recording) -> list[Resource]:
+    """What is made in the cluster."""
+    return [each for each in recording.registered if each.custom and not each.type.startswith("pulumi:providers:")]
+
+
+def pod(recording: Recording, name: str) -> Any:
+    """What a pod of an app is."""
+    kinds = objects(recording)
+    return (kinds.get(f"Deployment/{name}") or kinds[f"StatefulSet/{name}"])["spec"]["template"]["spec"]
+
+
+def kinds(recording: Recording) -> set[str]:
+    """Kinds of what is made in the cluster."""
+    return {each.plain["kind"] for each in made(recording)}

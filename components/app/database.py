@@ -146,11 +146,12 @@ def _plugin(app: AppSettings, postgres: PostgresSettings, server: str) -> dict[s
 
 
 def _of(store: pulumi.Output[Any], key: str) -> pulumi.Output[str]:
-    return store.apply(lambda given: str(given[key]))
+    return store.apply(lambda given: str(given[key]) if given else "")
 
 
 def _destination(store: pulumi.Output[Any]) -> pulumi.Output[str]:
-    return store.apply(lambda given: f"s3://{given['bucket']}/{given['path']}".rstrip("/"))
+    text = pulumi.Output.format("s3://{}/{}", _of(store, "bucket"), _of(store, "path"))
+    return text.apply(lambda destination: destination.rstrip("/"))
 
 
 def _object(

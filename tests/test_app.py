@@ -1,0 +1,194 @@
+"""The program of an app's stack: what it makes, in which order, what is secret, protected and allowed."""
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from stacks.settings import AppStack
+from tests.apps import APPS, OUTPUTS, SAMPLE_APP, app, kinds, made, objects, run, without
+from tests.contracts import upstream
+from tests.contracts.schemas import Validator
+from tests.envelopes import is_sealed, opened, texts
+from tests.recorder import KUBERNETES, Recording, canary
+
+
+@pytest.fixture(scope="module", params=APPS, ids=lambda file: file.stem)
+def case(request: pytest.FixtureRequest) -> tuple[Path, Recording]:
+    return request.param, run(request.param)
+
+
+@pytest.fixture(scope="module")
+def prod() -> Recording:
+    return app("shop-prod")
+
+
+def waits_for(recording: Recording, name: str, kind: str) -> set[str]:
+    """Kinds of what must be there before an object is made."""
+    (found,) = (each for each in made(recording) if each.name == name and each.plain["kind"] == kind)
+    seen, queue = set(), list(found.depends_on)
+    while queue:
+        resource = recording.resources_by_urn.get(queue.pop())
+        if resource and resource.urn not in seen:
+            seen.add(resource.urn)
+            queue += resource.depends_on
+    return {each.plain["kind"] for each in made(recording) if each.urn in seen}
+
+
+def test_kinds_of_the_sample() -> None:
+    assert sorted(objects(run(SAMPLE_APP))) == [
+        "Cluster/shop-db", "ConfigMap/shop-files", "Deployment/shop", "Ingress/shop", "Namespace/shop",
+        "NetworkPolicy/default-deny", "NetworkPolicy/shop", "NetworkPolicy/shop-acme", "NetworkPolicy/shop-db",
+        "PodDisruptionBudget/shop", "Service/shop",
+    ]  # fmt: skip
+    assert len([line for line in SAMPLE_APP.read_text().splitlines() if line]) < 30
+
+
+def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
+    assert kinds(app("shop-dev")) == {"Namespace", "NetworkPolicy", "Deployment", "Service"}
+    assert kinds(app("shop-staging")) == {
+        "Namespace", "NetworkPolicy", "Deployment", "Service", "PodDisruptionBudget", "Ingress", "Secret",
+        "ObjectStore", "Cluster",
+    }  # fmt: skip
+    assert kinds(prod) == {
+        "Namespace", "NetworkPolicy", "StatefulSet", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler",
+        "Ingress", "ConfigMap", "Secret", "PersistentVolumeClaim", "ObjectStore", "Cluster", "Database",
+        "ScheduledBackup", "Pooler",
+    }  # fmt: skip
+
+
+def test_outputs_of_the_stack(prod: Recording) -> None:
+    assert prod.stack_outputs == {
+        "namespace": "shop-prod",
+        "urls": ["https://shop.lab.example.com", "https://shop.example.com"],
+    }
+
+
+def test_order(prod: Recording) -> None:
+    first = {"Namespace", "NetworkPolicy"}
+    database = {"Secret", "ObjectStore", *first}
+    assert waits_for(prod, "default-deny", "NetworkPolicy") == {"Namespace"}
+    assert waits_for(prod, "shop-prod-db-2", "Cluster") == database
+    for kind, name in (("ScheduledBackup", "shop-prod-db-2"), ("Pooler", "shop-prod-db-2-pooler")):
+        assert waits_for(prod, name, kind) == {"Cluster", *database}
+    pods = {"PersistentVolumeClaim", "ConfigMap", "Cluster", "ScheduledBackup", "Pooler", "Database", *database}
+    assert waits_for(prod, "shop-prod", "StatefulSet") == pods
+    assert waits_for(prod, "shop-prod", "Service") == pods - {"ConfigMap"}, "it waits for pods beside them"
+    assert waits_for(prod, "shop-prod", "HorizontalPodAutoscaler") == {"StatefulSet", *pods}
+    assert waits_for(prod, "shop-prod", "Ingress") == {"StatefulSet", "Service", *pods}
+
+
+def test_every_object_is_made_by_the_provider_of_the_platform(case: tuple[Path, Recording]) -> None:
+    (provider,) = (each for each in case[1].registered if each.type == KUBERNETES)
+    assert is_sealed(provider.inputs["kubeconfig"])
+    assert provider.plain["kubeconfig"] == canary("kubeconfig")
+    assert provider.plain["clusterIdentifier"]
+    for resource in made(case[1]):
+        assert resource.provider == f"{provider.urn}::{provider.name}"
+    assert {each.urn for each in case[1].registered if not each.custom} <= case[1].outputs.keys()
+
+
+def test_every_object_is_in_the_namespace_of_the_app(case: tuple[Path, Recording]) -> None:
+    name = AppStack.read(case[0]).app.name
+    for key, each in objects(case[1]).items():
+        if key == f"Namespace/{name}":
+            assert each["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+        else:
+            assert each["metadata"]["namespace"] == name, key
+
+
+def test_secrets_are_nowhere_in_clear(case: tuple[Path, Recording]) -> None:
+    canaries = {canary("kubeconfig")}
+    canaries |= {canary(name) for name in ("storeId", "storeKey") if "ObjectStore" in kinds(case[1])}
+    canaries |= {canary("apiKey") for _ in AppStack.read(case[0]).app.secrets}
+    places = {each.name: each.inputs for each in case[1].registered} | {"outputs": case[1].outputs}
+    seen = set()
+    for place, values in places.items():
+        for text, secret in texts(values):
+            found = {each for each in canaries if each in text}
+            assert secret or not found, f"{found} in clear: {place}"
+            seen |= found
+    assert seen == canaries
+
+
+def test_where_backups_go_is_no_secret(prod: Recording) -> None:
+    (store,) = (each for each in made(prod) if each.plain["kind"] == "ObjectStore")
+    configuration = store.inputs["spec"]["configuration"]
+    assert configuration["destinationPath"] == "s3://backups/lab"
+    assert configuration["endpointURL"] == "https://s3.lan:9000"
+
+
+@pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
+def test_data_is_protected_until_it_may_be_discarded(file: Path) -> None:
+    settings = AppStack.read(file).app
+    kept = {"Namespace", "Cluster", "PersistentVolumeClaim"}
+    for discard in (False, True) if settings.postgres or settings.volumes else ():
+        found = {each.plain["kind"] for each in made(run(file, discard=discard)) if each.protected}
+        assert found == (set() if discard else kept & kinds(run(file)))
+
+
+def test_without_data_nothing_is_protected() -> None:
+    assert not any(each.protected for each in made(app("shop-dev")))
+
+
+@pytest.mark.skipif(not upstream.FOLDER.is_dir(), reason=upstream.REASON)
+def test_custom_resources_fit_their_crds(case: tuple[Path, Recording]) -> None:
+    for each in made(case[1]):
+        group = each.plain["apiVersion"].partition("/")[0]
+        if group.endswith("cnpg.io"):
+            schema = upstream.object_schema(each.plain["apiVersion"], each.plain["kind"])
+            spec = Validator(schema["properties"]["spec"], closed=True)
+            assert list(spec.problems(whole(each.plain["spec"]))) == []
+
+
+def whole(value: Any) -> Any:
+    """Numbers as they were before they went over the wire, which knows none but floats."""
+    if isinstance(value, dict):
+        return {key: whole(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+@pytest.mark.parametrize(
+    ("lacking", "lines"),
+    [
+        (("ingressClass",), ["hosts: needs homelab:platform.traefik, which does not give ingressClass"]),
+        (
+            ("databaseOperator",),
+            ["postgres: needs homelab:platform.cloudnativePg, which does not give databaseOperator"],
+        ),
+        (
+            ("databaseBackup",),
+            [
+                "postgres.backup: needs homelab:platform.cloudnativePg, which does not give databaseBackup",
+                "postgres.restore: needs homelab:platform.cloudnativePg, which does not give databaseBackup",
+            ],
+        ),
+        (("storageClass",), ["volumes.data: needs homelab:platform.longhorn, which does not give storageClass"]),
+    ],
+    ids=lambda value: value[0],
+)
+def test_what_the_platform_lacks_is_named_before_anything_is_made(lacking: tuple[str], lines: list[str]) -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        app("shop-prod", outputs=without(*lacking))
+    heading, *found = str(caught.value).splitlines()
+    assert heading == "the platform of stack organization/homelab/lab lacks what this app needs; nothing was touched:"
+    fix = "; switch it on in stack organization/homelab/lab and run `pulumi up` there"
+    assert found == [f"  homelab:app.{line}{fix}" for line in lines]
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+def test_an_issuer_that_the_platform_does_not_have_is_named() -> None:
+    with pytest.raises(pulumi.RunError, match=r"app\.tls\.issuer: names own-ca, which is not among issuers; use"):
+        app("shop-staging", outputs=OUTPUTS | {"issuers": ["letsencrypt"]})
+    gc.collect()
+
+
+def test_an_app_that_needs_no_layer_runs_on_a_cluster_alone() -> None:
+    layers = {"ingressClass", "issuer", "issuers", "databaseOperator", "storageClass", "databaseBackup"}
+    assert opened(app("shop-dev", outputs=without(*layers)).stack_outputs)["namespace"] == "shop-dev"

@@ -1,0 +1,128 @@
+"""The objects of an app, as the API gets them."""
+
+from pathlib import Path
+
+import pytest
+
+from stacks.settings import AppStack
+from tests.apps import APPS, SAMPLE_APP, app, made, objects, pod, run
+from tests.recorder import Recording
+
+
+@pytest.fixture(scope="module")
+def prod() -> Recording:
+    return app("shop-prod")
+
+
+def test_what_pods_read_gets_a_new_name_with_new_content(prod: Recording) -> None:
+    for key, each in objects(prod).items():
+        if key.startswith(("ConfigMap/", "Secret/")):
+            assert "name" not in each["metadata"], key
+            assert each["immutable"] is True
+    container = pod(prod, "shop-prod")["containers"][0]
+    variables = {each["name"]: each for each in container["env"]}
+    assert variables["API_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "shop-prod-secrets-1a2b3c4d", "key": "API_KEY"}
+    (volume,) = (each for each in pod(prod, "shop-prod")["volumes"] if each["name"] == "files")
+    assert volume["configMap"] == {"name": "shop-prod-files-1a2b3c4d"}
+    keys = {each["subPath"]: each["mountPath"] for each in container["volumeMounts"] if each["name"] == "files"}
+    assert keys.keys() == objects(prod)["ConfigMap/shop-prod-files"]["data"].keys()
+    assert sorted(keys.values()) == ["/etc/shop/app.yaml", "/etc/shop/more/app.yaml"]
+
+
+def test_variables_come_after_those_that_they_may_name(prod: Recording) -> None:
+    names = [each["name"] for each in pod(prod, "shop-prod")["containers"][0]["env"]]
+    assert names == [
+        "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL", "API_KEY", "GREETING", "SPRING_URL",
+    ]  # fmt: skip
+    assert pod(prod, "shop-prod")["containers"][0]["env"][0]["value"] == "shop-prod-db-2-pooler"
+    assert pod(run(SAMPLE_APP), "shop")["containers"][0]["env"][0]["value"] == "shop-db-rw"
+
+
+@pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
+def test_pods_keep_the_restricted_rules(file: Path) -> None:
+    found = pod(run(file), AppStack.read(file).app.name)
+    security, container = found["securityContext"], found["containers"][0]["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert security["runAsUser"] > 0
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+    }  # fmt: skip
+    assert found["automountServiceAccountToken"] is False
+
+
+def test_numbers_of_pods(prod: Recording) -> None:
+    sample, small = objects(run(SAMPLE_APP)), objects(app("shop-dev"))
+    assert sample["Deployment/shop"]["spec"]["replicas"] == 3
+    assert sample["PodDisruptionBudget/shop"]["spec"]["maxUnavailable"] == 1
+    assert not [key for key in small if key.startswith("PodDisruptionBudget")], "it would block every drain"
+    assert "replicas" not in objects(prod)["StatefulSet/shop-prod"]["spec"], "each `up` would undo the autoscaler"
+    scaler = objects(prod)["HorizontalPodAutoscaler/shop-prod"]["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 6)
+    assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "shop-prod"}
+
+
+def test_probes(prod: Recording) -> None:
+    container = pod(prod, "shop-prod")["containers"][0]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9797}
+    assert container["livenessProbe"] == {
+        "httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 10, "failureThreshold": 3,
+    }  # fmt: skip
+    assert container["startupProbe"]["tcpSocket"] == {"port": "http"}
+    plain = pod(app("shop-dev"), "shop-dev")["containers"][0]
+    assert plain["readinessProbe"]["tcpSocket"] == {"port": "http"}
+    assert not {"livenessProbe", "startupProbe"} & plain.keys()
+
+
+def test_volumes(prod: Recording) -> None:
+    found = objects(prod)
+    (template,) = found["StatefulSet/shop-prod"]["spec"]["volumeClaimTemplates"]
+    assert template == {
+        "metadata": {"name": "data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": "longhorn",
+            "resources": {"requests": {"storage": "5Gi"}},
+        },
+    }  # fmt: skip
+    assert found["PersistentVolumeClaim/shop-prod-media"]["spec"]["accessModes"] == ["ReadWriteMany"]
+    mounts = {each["mountPath"]: each["name"] for each in pod(prod, "shop-prod")["containers"][0]["volumeMounts"]}
+    assert (mounts["/data"], mounts["/media"], mounts["/var/cache"]) == ("data", "media", "scratch-1")
+
+
+def test_ingress() -> None:
+    ingress = objects(app("shop-staging"))["Ingress/shop-staging"]
+    assert ingress["metadata"]["annotations"] == {"cert-manager.io/cluster-issuer": "own-ca"}
+    assert ingress["spec"]["ingressClassName"] == "traefik"
+    assert ingress["spec"]["tls"] == [{"hosts": ["shop-staging.lab.example.com"], "secretName": "shop-staging-tls"}]
+    bare = objects(app("shop-staging", tls={"certificate": False}))
+    assert "tls" not in bare["Ingress/shop-staging"]["spec"]
+    assert "NetworkPolicy/shop-staging-acme" not in bare
+
+
+def test_database(prod: Recording) -> None:
+    one, three = objects(app("shop-staging")), objects(run(SAMPLE_APP))
+    spec = three["Cluster/shop-db"]["spec"]
+    assert (spec["instances"], spec["enablePDB"]) == (3, True)
+    assert spec["storage"] == {"size": "2Gi", "storageClass": "longhorn-single"}
+    assert spec["bootstrap"] == {"initdb": {"database": "app", "owner": "app"}}
+    assert three["Cluster/shop-db"]["metadata"]["annotations"] == {"pulumi.com/waitFor": "condition=Ready"}
+    assert one["Cluster/shop-staging-db"]["spec"]["enablePDB"] is False, "it would block every drain"
+    assert "synchronous" not in one["Cluster/shop-staging-db"]["spec"]["postgresql"]
+    (resource,) = (each for each in made(prod) if each.plain["kind"] == "Cluster")
+    assert resource.ignored == {"spec.bootstrap"}, "a database that exists is not made again"
+
+
+def test_backup_and_restore(prod: Recording) -> None:
+    found, staging = objects(prod), objects(app("shop-staging"))
+    cluster = found["Cluster/shop-prod-db-2"]["spec"]
+    own = {"barmanObjectName": "shop-prod-db-2", "serverName": "shop-prod-db-2"}
+    plugin = "barman-cloud.cloudnative-pg.io"
+    assert cluster["plugins"] == [{"name": plugin, "isWALArchiver": True, "parameters": own}]
+    (origin,) = cluster["externalClusters"]
+    assert origin["plugin"] == {"name": plugin, "parameters": own | {"serverName": "shop-prod-db"}}
+    recovery = {"source": origin["name"], "database": "shop", "owner": "shop"}
+    assert cluster["bootstrap"] == {"recovery": recovery | {"recoveryTarget": {"targetTime": "2026-08-01T12:00:00Z"}}}
+    assert found["ScheduledBackup/shop-prod-db-2"]["spec"]["schedule"] == "0 30 3 * * *"
+    assert found["ObjectStore/shop-prod-db-2"]["spec"]["retentionPolicy"] == "14d"
+    assert "retentionPolicy" not in staging["ObjectStore/shop-staging-db"]["spec"], "what it only reads it keeps"
+    assert "plugins" not in staging["Cluster/shop-staging-db"]["spec"]
