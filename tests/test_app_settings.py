@@ -1,0 +1,127 @@
+"""The configuration of an app's stack: what is accepted, and every message of what is not."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.app import settings as models
+from stacks import stackfile
+from stacks.settings import AppStack, SettingsError
+from tests.apps import APPS
+from tests.settings_fixtures import ROOT
+from tests.test_settings import NONSENSE, SECRET, places, with_value
+
+PROD = ROOT / "tests/settings/apps/shop-prod.yaml"
+CONFIG, SECRETS = stackfile.read(PROD)
+
+
+def report(config: dict[str, Any], secrets: set[str] = SECRETS) -> list[str]:
+    """The report on a configuration, empty if it is accepted."""
+    try:
+        AppStack.parse(config, secrets, "shop-prod")
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
+def changed(place: str, value: Any) -> list[str]:
+    """The report on the app that has everything, with another value at one place; None takes it out."""
+    config: Any = {"app": dict(CONFIG["app"])}
+    tree = config["app"]
+    *parents, last = place.split(".")
+    for key in parents:
+        tree[key] = dict(tree[key]) if isinstance(tree.get(key), dict) else {}
+        tree = tree[key]
+    tree.pop(last, None)
+    if value is not None:
+        tree[last] = value
+    return report(config)
+
+
+@pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
+def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
+    assert AppStack.read(file).app.name == stackfile.stack_of(file)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "line"),
+    [
+        ("platform", "a/b", 'platform: is not a stack name; write the name of a stack of this project'),
+        ("platform", None, "platform: is missing; add it: stack of the platform"),
+        ("name", "kube-system", "name: is a namespace of Kubernetes itself; use another name"),
+        ("name", "1shop", "name: is not the name of an app; use at most 40"),
+        ("image", "Shop:1", "image: is not the name of an image; write it as ghcr.io/owner/name:1.2.3"),
+        ("image", "shop", "image: names no version of the image; end it with a tag such as :1.2.3"),
+        ("image", "localhost:5000/shop:latest", "image: names no version of the image"),
+        ("replicas", 2, "replicas: has no effect with autoscaling; take it out, or take autoscaling out"),
+        ("autoscaling.max", 2, "autoscaling.max: is less than min, which is 3; give it min or more"),
+        ("autoscaling.cpu", 101, "autoscaling.cpu: is too large; use 100 or less"),
+        ("hosts", ["shop", "shop"], "hosts: names shop 2 times; keep one of them"),
+        ("tls", {"certificate": False, "issuer": "x"}, "tls.issuer: has no effect: certificate is false; keep"),
+        ("environment.API_KEY", "x", "environment.API_KEY: is also among the secrets; keep one of them"),
+        ("environment.PGHOST", "x", "environment.PGHOST: is set for the app's database; take it out, or use"),
+        ("environment.A", 5, "environment.A: must be text, not a number; put it in quotes"),
+        ("environment.A-B", "x", 'environment.A-B: is not an environment variable; use letters'),
+        ("secrets.API_KEY", "x", "secrets.API_KEY: must name a secret, not hold it; write {secret: NAME}"),
+        ("secrets.OTHER", {"secret": "other"}, "secrets.OTHER.secret: names a secret that the stack does not have"),
+        ("files./etc/shop/more", "x", 'files["/etc/shop/more/app.yaml"]: is below the file /etc/shop/more;'),
+        ("files.etc", "x", "files.etc: is not an absolute path; begin it with /"),
+        ("files./a b", "x", 'files["/a b"]: is not an absolute path'),
+        ("files./data", "x", "volumes.data.path: is a path that is already taken: /data; give everything its own path"),
+        ("scratch", ["/tmp", "/tmp"], "scratch[1]: is a path that is already taken: /tmp"),
+        ("volumes.data.size", "5G", "volumes.data.size: is not an amount of bytes; write it as 512Mi or 10Gi"),
+        ("probes", {"liveness": {"period": 1}}, "probes.liveness: ends a pod 3 s after it began to fail; make period"),
+        ("cpu", "0.5", "cpu: is not an amount of processors; write it as 250m"),
+        ("user", 0, "user: is too small; use 1 or more"),
+        ("allow.to", [{}], "allow.to[0]: has neither of namespace and network; give one of them"),
+        ("allow.to", [{"namespace": "a", "network": "10.0.0.0/8"}], "allow.to[0]: has both of namespace and network"),
+        ("postgres.name", "database-two", "postgres.name: is not a host label of at most 9 characters; write"),
+        ("postgres.name", "db", "postgres.restore.source: is this database itself, whose backups would go on where"),
+        ("postgres.backup.schedule", "0 3 * * *", "postgres.backup.schedule: does not have the 6 fields"),
+        ("postgres.backup.schedule", "61 0 3 * * *", "postgres.backup.schedule: has a wrong second; use *, 0 to 59"),
+        ("postgres.backup.retention", "1y", "postgres.backup.retention: is not a time to keep backups; write it"),
+        ("postgres.restore.time", "yesterday", "postgres.restore.time: is not a date and time; write it in quotes"),
+        ("postgres.extensions", ["a", "a"], "postgres.extensions: names a 2 times; keep one of them"),
+        ("postgres.pooler.mode", "statement", "postgres.pooler.mode: is not one of the choices; use one of: session"),
+        ("postgres.password", "x", "postgres.password: is not a known key"),
+        ("imge", "x", "imge: is not a known key; did you mean image?"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(place: str, value: Any, line: str) -> None:
+    found = changed(place, value)
+    assert any(each.startswith(f"homelab:app.{line}") for each in found), found
+    if "secret" not in place and place not in ("platform", "tls"):
+        assert len(found) <= 2, found
+
+
+def test_without_data_there_is_nothing_to_discard() -> None:
+    app = {"platform": "lab", "image": "shop:1", "discard": True, "tls": {"issuer": "x"}}
+    assert report({"app": app}, set()) == [
+        "homelab:app.tls: has no hosts to apply to; add hosts or take it out",
+        "homelab:app.discard: has nothing to apply to: the app keeps no data; take it out",
+    ]
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    app = {"image": "shop", "hosts": ["a", "a"], "autoscaling": {"min": 5, "max": 1}, "postgres": {}}
+    found = [line.partition(": ")[0] for line in report({"app": app}, set())]
+    wrong = ("platform", "image", "postgres.size", "autoscaling.max", "hosts")
+    assert found == [f"homelab:app.{each}" for each in wrong]
+
+
+@pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
+def test_any_nonsense_anywhere_ends_in_a_report(file: Path) -> None:
+    config, secrets = stackfile.read(file)
+    reports = [report(with_value(config, at, each), secrets) for at in places(config) for each in NONSENSE]
+    lines = [line for found in reports for line in found]
+    assert len(lines) > len(reports) / 2
+    assert all(re.fullmatch(r"homelab:[^;]+: [^;]+; .+", line) for line in lines)
+    assert not any(SECRET in line for line in lines)
+
+
+def test_names_of_models_are_the_apps_own() -> None:
+    """The schema of a stack file holds those of all its sections."""
+    own = [name for name in vars(models) if name.endswith("Settings")]
+    assert all(name.startswith(("App", "Postgres", "Pooler")) for name in own)
