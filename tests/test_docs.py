@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from cli import app
 from stacks import stackfile
 from stacks.reference import MARK
-from stacks.settings import Settings
+from stacks.settings import AppStack, Settings
 from tests.settings_fixtures import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "rehearsal/README.md", *(ROOT / "docs").glob("*.md")])
@@ -126,7 +126,7 @@ def secrets_in(value: Any) -> set[str]:
 @pytest.mark.parametrize("text", [pytest.param(text, id=name(page)) for page in PAGES for text in blocks(page, "yaml")])
 def test_settings_shown_are_valid(text: str) -> None:
     config = config_of(text)
-    Settings.parse(config, secrets_in(config), "homelab")
+    (AppStack if "app" in config else Settings).parse(config, secrets_in(config), "homelab")
 
 
 def test_the_readme_shows_a_whole_stack_file(tmp_path: Path) -> None:
