@@ -75,7 +75,7 @@ def test_order(prod: Recording) -> None:
         assert waits_for(prod, name, kind) == {"Cluster", *database}
     pods = {"PersistentVolumeClaim", "ConfigMap", "Cluster", "ScheduledBackup", "Pooler", "Database", *database}
     assert waits_for(prod, "shop-prod", "StatefulSet") == pods
-    assert waits_for(prod, "shop-prod", "Service") == pods - {"ConfigMap"}, "it waits for pods beside them"
+    assert waits_for(prod, "shop-prod", "Service") == first
     assert waits_for(prod, "shop-prod", "HorizontalPodAutoscaler") == {"StatefulSet", *pods}
     assert waits_for(prod, "shop-prod", "Ingress") == {"StatefulSet", "Service", *pods}
 

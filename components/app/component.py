@@ -39,7 +39,7 @@ class App(pulumi.ComponentResource):
         if settings.postgres is not None:
             made += self._database(settings.postgres, base)
         read = workload.Read(self._files(namespace), self._secrets(namespace))
-        service = self._one(entrance.service(settings), made)  # which is ready when pods are
+        service = self._one(entrance.service(settings), base)
         made.append(self._one(workload.workload(settings, platform, read), made))
         self._all(workload.scale(settings), made)
         self._all(entrance.ingress(settings, platform), [*made, service])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pulumi
 
-from components.app.objects import labels, metadata
+from components.app.objects import UNAWAITED, labels, metadata
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
 from components.manifest import Manifest, Tree
@@ -17,7 +17,8 @@ def service(app: AppSettings) -> Manifest:
     """The Service in front of the pods."""
     ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}]
     spec = {"selector": labels(app), "ports": ports}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata(app, app.name), "spec": spec}
+    meta = metadata(app, app.name, annotations=UNAWAITED)  # its pods are awaited, and that is what it waits for
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
 def hosts(app: AppSettings, platform: Surroundings) -> list[pulumi.Input[str]]:

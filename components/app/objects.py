@@ -7,6 +7,8 @@ from components.app.settings import AppSettings
 from components.manifest import Manifest
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+UNAWAITED = {"pulumi.com/skipAwait": "true"}
+"""Annotation of what is ready when something else is."""
 
 
 def labels(app: AppSettings) -> dict[str, str]:

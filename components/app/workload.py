@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.app import database
-from components.app.objects import labels, metadata, unnamed
+from components.app.objects import UNAWAITED, labels, metadata, unnamed
 from components.app.settings import AppProbeSettings, AppSettings, AppVolumeSettings
 from components.app.surroundings import Surroundings
 from components.layer import resources, spread
@@ -40,7 +40,7 @@ def claims(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
     """Yield the volumes that all pods share."""
     for name, volume in app.volumes.items():
         if volume.shared:
-            claim = metadata(app, f"{app.name}-{name}", annotations={"pulumi.com/skipAwait": "true"})
+            claim = metadata(app, f"{app.name}-{name}", annotations=UNAWAITED)  # a pod binds it
             spec = _claim(volume, platform, "ReadWriteMany")
             yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": spec}
 
