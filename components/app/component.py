@@ -80,7 +80,7 @@ class App(pulumi.ComponentResource):
         self, manifest: Manifest, after: Sequence[pulumi.Resource], name: str = "", **opts: Any
     ) -> pulumi.CustomResource:
         own = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
-        return create(resolve(manifest, _no_salt), name or manifest["metadata"]["name"], own)
+        return create(resolve(manifest), name or manifest["metadata"]["name"], own)
 
 
 def _name(made: pulumi.CustomResource) -> pulumi.Output[str]:
@@ -88,7 +88,3 @@ def _name(made: pulumi.CustomResource) -> pulumi.Output[str]:
     metadata: pulumi.Output[Any] = made.metadata  # type: ignore[attr-defined]
     name: pulumi.Output[str] = metadata["name"]
     return name
-
-
-def _no_salt() -> pulumi.Output[str]:
-    raise AssertionError("an app hashes nothing")
