@@ -1,0 +1,59 @@
+"""Runs all operators until it is ended: `python -m rehearsal.operators --lab FOLDER`."""
+
+import argparse
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn, metallb, traefik
+from rehearsal.operators.api import Api, ApiError, Objects
+
+OPERATORS: dict[str, Callable[[Objects], None]] = {
+    module.__name__.rpartition(".")[2]: module.reconcile
+    for module in (metallb, longhorn, traefik, cert_manager, cloudnative_pg, argocd)
+}
+PAUSE = 0.3  # seconds between two looks
+
+
+def servers(lab: Path) -> list[tuple[str, Path]]:
+    """The servers of a lab by address, with the folder of K3s' certificates on their disks."""
+    found = []
+    for file in sorted((lab / "machines").glob("*/machine.json")):
+        machine = json.loads(file.read_text())
+        if machine["role"] == "server":
+            found.append((str(machine["address"]), file.parent / "data/k3s/server/tls"))
+    return found
+
+
+def operate(name: str, lab: Path) -> None:
+    """Run one operator for ever; what fails is tried again."""
+    said = ""
+    while True:
+        api = Api(servers(lab))
+        try:
+            while True:
+                OPERATORS[name](api)
+                time.sleep(PAUSE)
+        except (ApiError, KeyError, OSError) as error:
+            if said != str(error):
+                said = str(error)
+                print(f"{time.strftime('%H:%M:%S')} {name}: {error!r}", flush=True)
+            time.sleep(1)
+
+
+def main() -> None:
+    """Start a thread for each operator and wait."""
+    parser = argparse.ArgumentParser(description="Acts as the platform's missing programs.")
+    parser.add_argument("--lab", type=Path, required=True, help="folder of the lab")
+    options = parser.parse_args()
+    threads = [threading.Thread(target=operate, args=(name, options.lab), daemon=True) for name in OPERATORS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()
