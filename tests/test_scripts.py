@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from provider.model import Task
-from stacks.catalog import LAYERS
 from tests.recorder import Recording, Resource, config_of, record
 from tests.settings_fixtures import ROOT, SAMPLE, VALID
+from tests.test_platform import RUN
 
 SCRIPTS = ROOT / "components/scripts"
 LIBRARY = (SCRIPTS / "lib.sh").read_text()
@@ -19,6 +19,7 @@ ALWAYS = {"NOW"}  # given by the plugin
 FUNCTION = r"^(\w+)\(\) \{(?: (?P<line>[^#\n].*) \}$|(?P<body>(?s:.*?))^\})"
 NAMES = {file.name for file in FILES}
 CASES: list[tuple[str, Recording]] = [(file.stem, record(config_of(file))) for file in (*VALID, SAMPLE)]
+CASES.append(("platform", RUN))
 TASKS = [pytest.param(task, id=f"{name}:{task.name}") for name, run in CASES for task in run.tasks]
 
 
@@ -69,7 +70,7 @@ def test_plugin_takes_the_task(task: Resource) -> None:
     assert taken.variables.keys().isdisjoint(taken.secrets)
     raised = {flag for step in (*taken.run, *taken.undo) for flag in (*step.when, *step.unless)}
     can_raise = {flag for script in scripts(task) for flag in re.findall(r"\bflag (\w+)", whole(script))}
-    can_raise |= {f"discard-{row.layer.key}" for row in LAYERS if row.layer.keeps}
+    can_raise |= {f"discard-{task.plain['variables'].get('KEY')}"}  # of the plugin's settings
     assert raised <= can_raise, "a step asks for a flag that nothing raises"
 
 
