@@ -33,6 +33,7 @@ def reading(program: Program, config: dict[str, Any], stack: str, outputs: dict[
     """Run a program that reads the stack of a lab, which has these outputs."""
 
     def read(self: Recording, request: Any) -> Any:
+        assert request.properties["name"] in ("organization/homelab/lab", "organization/homelab/homelab")
         found = {"name": request.properties["name"], "outputs": outputs}
         secret = [name for name, value in outputs.items() if is_sealed(value)]
         properties = json_format.ParseDict(found | {"secretOutputNames": secret}, struct_pb2.Struct())
@@ -42,11 +43,13 @@ def reading(program: Program, config: dict[str, Any], stack: str, outputs: dict[
         return record(config, stack, program, **more)
 
 
-def run(file: Path, outputs: dict[str, Any] | None = None, **app: Any) -> Recording:
+def run(file: Path, outputs: dict[str, Any] | None = None, *, preview: bool = False, **app: Any) -> Recording:
     """Run the app of a stack file, with other values for some of its keys."""
     config = config_of(file)
     config["app"] = config["app"] | app
-    return reading(shop.deploy, config, stackfile.stack_of(file), OUTPUTS if outputs is None else outputs)
+    return reading(
+        shop.deploy, config, stackfile.stack_of(file), OUTPUTS if outputs is None else outputs, preview=preview
+    )
 
 
 def app(name: str, **changes: Any) -> Recording:

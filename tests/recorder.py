@@ -177,7 +177,7 @@ def record(
 async def _run(recording: Recording, stack: str, program: Program) -> None:
     settings = MockSettings(  # type: ignore[no-untyped-call]
         monitor=recording, engine=MockEngine(None), project="homelab", stack=stack, dry_run=recording.preview,
-        organization=None, callbacks=None, outputs=set(),  # what is left of a run that failed is not this one's
+        organization="organization", callbacks=None, outputs=set(),  # not those of a run that failed
     )  # fmt: skip
     pulumi.runtime.settings.configure(settings)
     await run_in_stack(program)

@@ -15,9 +15,11 @@ from tests.envelopes import is_sealed, opened, texts
 from tests.recorder import KUBERNETES, Recording, canary
 
 
-@pytest.fixture(scope="module", params=APPS, ids=lambda file: file.stem)
+@pytest.fixture(scope="module", params=[(file, preview) for file in APPS for preview in (False, True)],
+                ids=lambda given: f"{given[0].stem}{'-preview' if given[1] else ''}")  # fmt: skip
 def case(request: pytest.FixtureRequest) -> tuple[Path, Recording]:
-    return request.param, run(request.param)
+    file, preview = request.param
+    return file, run(file, preview=preview)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from components.model import Model
 from stacks import reference, schema
 from stacks.problems import is_model
+from tests.apps import APPS
 from tests.settings_fixtures import SAMPLE, VALID
 
 SCHEMA = schema.schema()
@@ -80,7 +81,7 @@ def load(file: Any) -> Any:
     return YAML(typ="safe", pure=True).load(file)
 
 
-@pytest.mark.parametrize("file", [*VALID, SAMPLE], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*VALID, SAMPLE, *APPS], ids=lambda file: file.stem)
 def test_valid_file_fits_the_schema(file: Any) -> None:
     assert list(faults(load(file), SCHEMA)) == []
 
