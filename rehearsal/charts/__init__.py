@@ -1,0 +1,123 @@
+"""Stand-ins for the platform's charts, packed as a Helm repository: names, versions and kinds are the real ones'."""
+
+import base64
+import gzip
+import io
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from components.layer import Chart
+from rehearsal import download
+from rehearsal.archive import Packer
+from rehearsal.charts import crds
+from rehearsal.shell import RehearsalError
+from rehearsal.webhook import STAND_IN
+
+SOURCES = Path(__file__).parent
+LIBRARY = SOURCES / "library"
+FOLDER = "charts"
+"""Where the repository is below the mirror."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the charts must know of the lab: where webhooks answer (https://…), and questions of jobs (host:port).
+
+    `authority` is the PEM certificate that signed the webhooks' one.
+    """
+
+    webhooks: str
+    authority: str
+    questions: str
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A chart in the repository; `real` when it came from a bundle."""
+
+    chart: Chart
+    real: bool
+
+
+def lay_out(mirror: Path, charts: Iterable[Chart], lab: Surroundings, bundle: Path | None = None) -> list[Packed]:
+    """Fill `MIRROR/charts` anew. Archives in `BUNDLE/charts`, named NAME-VERSION.tgz, go before stand-ins."""
+    folder = mirror / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    packed = [_lay_out(chart, folder, lab, bundle) for chart in charts]
+    (folder / "index.yaml").write_text(_index(folder, packed))
+    return packed
+
+
+def pack(chart: Chart, lab: Surroundings) -> bytes:
+    """The stand-in for a chart as a .tgz; the same chart in the same lab always gives the same bytes."""
+    source = SOURCES / chart.name
+    if not (source / "values.yaml").is_file():
+        raise RehearsalError(
+            f"There is no stand-in for the chart {chart.name}: write {source}, or rehearse with a bundle that has "
+            f"charts/{_file(chart)}."
+        )
+    content = io.BytesIO()
+    packer = Packer(content)
+    for name, text in sorted(_files(chart, source, lab).items()):
+        packer.content(f"{chart.name}/{name}", text.encode())
+    packer.close()
+    return gzip.compress(content.getvalue(), mtime=0)
+
+
+def _lay_out(chart: Chart, folder: Path, lab: Surroundings, bundle: Path | None) -> Packed:
+    target = folder / _file(chart)
+    real = bundle / FOLDER / target.name if bundle else None
+    if real and real.is_file():
+        shutil.copyfile(real, target)
+        return Packed(chart, real=True)
+    target.write_bytes(pack(chart, lab))
+    return Packed(chart, real=False)
+
+
+def _file(chart: Chart) -> str:
+    return f"{chart.name}-{chart.version}.tgz"
+
+
+def _files(chart: Chart, source: Path, lab: Surroundings) -> dict[str, str]:
+    values = {"rehearsal": _values(lab)}
+    files = {
+        "Chart.yaml": yaml.safe_dump(_metadata(chart), sort_keys=False),
+        "values.yaml": (source / "values.yaml").read_text() + yaml.safe_dump(values),
+    }
+    templates = [*LIBRARY.iterdir(), *(source / "templates").glob("*")]
+    files |= {f"templates/{file.name}": file.read_text() for file in templates}
+    listed = source / "crds.yaml"
+    return files | (crds.files(yaml.safe_load(listed.read_text())) if listed.is_file() else {})
+
+
+def _metadata(chart: Chart) -> dict[str, str]:
+    return {
+        "apiVersion": "v2",
+        "name": chart.name,
+        "version": chart.version,
+        "description": "Stands in for the chart of this name.",
+    }
+
+
+def _values(lab: Surroundings) -> Mapping[str, str]:
+    return {
+        "webhooks": lab.webhooks,
+        "authority": base64.b64encode(lab.authority.encode()).decode(),
+        "questions": lab.questions,
+        "image": STAND_IN,
+    }
+
+
+def _index(folder: Path, packed: Iterable[Packed]) -> str:
+    entries: dict[str, list[dict[str, object]]] = {}
+    for each in packed:
+        archive = folder / _file(each.chart)
+        release: dict[str, object] = {"urls": [archive.name], "digest": download.digest(archive)}
+        release |= _metadata(each.chart)
+        entries.setdefault(each.chart.name, []).append(release)
+    return yaml.safe_dump({"apiVersion": "v1", "entries": entries}, sort_keys=False)

@@ -1,0 +1,119 @@
+"""Stand-ins for charts: packed the same each time, listed in an index, with the kinds of the real ones."""
+
+import gzip
+import hashlib
+import io
+import re
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.layer import Chart
+from rehearsal import charts
+from rehearsal.charts import crds
+from rehearsal.shell import RehearsalError
+from stacks import catalog
+
+LAB = charts.Surroundings("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
+NAMES = sorted(folder.parent.name for folder in charts.SOURCES.glob("*/values.yaml"))
+LISTS = sorted(charts.SOURCES.glob("*/crds.yaml"))
+
+
+def chart(name: str, version: str = "1.2.3") -> Chart:
+    return Chart(name, version, "https://charts.example.com")
+
+
+def content(archive: bytes) -> dict[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive))) as tar:
+        return {member.name: read.read().decode() for member in tar if (read := tar.extractfile(member))}
+
+
+def test_every_chart_of_the_catalog_has_a_stand_in(tmp_path: Path) -> None:
+    listed = [each for row in catalog.LAYERS for each in row.charts]
+    assert charts.lay_out(tmp_path, listed, LAB) == [charts.Packed(each, real=False) for each in listed]
+
+
+def test_repository_has_an_index_of_what_is_in_it(tmp_path: Path) -> None:
+    charts.lay_out(tmp_path, [chart(name) for name in NAMES], LAB)
+    index = yaml.safe_load((tmp_path / "charts/index.yaml").read_text())
+    assert index["apiVersion"] == "v1"
+    assert sorted(index["entries"]) == NAMES
+    for name, (release,) in index["entries"].items():
+        assert (release["name"], release["version"]) == (name, "1.2.3")
+        archive = tmp_path / "charts" / release["urls"][0]
+        assert release["digest"] == hashlib.sha256(archive.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_chart_gives_the_same_bytes(name: str) -> None:
+    packed = charts.pack(chart(name), LAB)
+    assert packed == charts.pack(chart(name), LAB)
+    files = content(packed)
+    assert all(file.startswith(f"{name}/") for file in files)
+    metadata = yaml.safe_load(files[f"{name}/Chart.yaml"])
+    assert (metadata["name"], metadata["version"]) == (name, "1.2.3")
+    values = yaml.safe_load(files[f"{name}/values.yaml"])
+    assert values["rehearsal"]["webhooks"] == "https://192.168.1.254:8443"
+
+
+def test_crds_of_traefik_are_where_helm_leaves_them_alone() -> None:
+    files = content(charts.pack(chart("traefik"), LAB))
+    assert {"traefik/crds/middlewares.traefik.io.yaml", "traefik/crds/tlsstores.traefik.io.yaml"} <= files.keys()
+    assert "traefik/templates/crds.yaml" not in files
+
+
+def test_values_switch_crds_on_and_keep_them() -> None:
+    text = content(charts.pack(chart("cert-manager"), LAB))["cert-manager/templates/crds.yaml"]
+    assert text.startswith("{{- if .Values.crds.enabled }}\n")
+    assert text.count("{{- if .Values.crds.keep }}\n  annotations: {helm.sh/resource-policy: keep}\n") == 6
+    assert text.count("{{- end }}") == 7
+    always = content(charts.pack(chart("cloudnative-pg"), LAB))["cloudnative-pg/templates/crds.yaml"]
+    assert always.count("\n  annotations: {helm.sh/resource-policy: keep}\n") == 11
+    assert "resource-policy" not in content(charts.pack(chart("metallb"), LAB))["metallb/templates/crds.yaml"]
+
+
+def test_bundle_goes_before_stand_ins(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    (bundle / "charts").mkdir(parents=True)
+    (bundle / "charts/metallb-1.2.3.tgz").write_bytes(b"the real one")
+    packed = charts.lay_out(tmp_path, [chart("metallb"), chart("traefik")], LAB, bundle)
+    assert [each.real for each in packed] == [True, False]
+    assert (tmp_path / "charts/metallb-1.2.3.tgz").read_bytes() == b"the real one"
+
+
+def test_chart_without_stand_in_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RehearsalError, match=r"no stand-in for the chart redis.*charts/redis-1\.2\.3\.tgz"):
+        charts.lay_out(tmp_path, [chart("redis")], LAB)
+
+
+@pytest.mark.parametrize("listing", LISTS, ids=lambda file: file.parent.name)
+def test_lists_of_crds_are_well_formed(listing: Path) -> None:
+    for group, kinds in yaml.safe_load(listing.read_text())["groups"].items():
+        for kind, about in kinds.items():
+            made = crds.definition(group, kind, about)
+            assert about.keys() <= {"plural", "versions", "scope", "status", "requires"}
+            assert re.fullmatch("[a-z0-9]+", about["plural"])
+            assert [version["storage"] for version in made["spec"]["versions"]].count(True) == 1
+            for version in made["spec"]["versions"]:
+                assert_structural(version["schema"]["openAPIV3Schema"])
+
+
+def assert_structural(schema: dict[str, Any]) -> None:
+    """A schema without a type takes everything, one of an object has fields, one of a list elements."""
+    assert "type" in schema or schema == {crds.OPEN: True}
+    assert ("items" in schema) == (schema.get("type") == "array")
+    assert set(schema.get("required", ())) <= schema.get("properties", {}).keys()
+    for child in [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]:
+        assert_structural(child)
+
+
+def test_required_fields_are_required_where_their_parent_is() -> None:
+    schema = crds.schema(["spec", "spec.addresses", "spec.acme.solvers[].name"])
+    assert schema["required"] == ["spec"]
+    spec = schema["properties"]["spec"]
+    assert spec["required"] == ["addresses"]
+    assert "required" not in spec["properties"]["acme"]
+    assert spec["properties"]["acme"]["properties"]["solvers"]["items"]["required"] == ["name"]
