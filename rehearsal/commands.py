@@ -16,7 +16,8 @@ from rehearsal import summary
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
 from rehearsal.places import stacks
-from rehearsal.session import Session, open_session, refuse_unfit_computer, timed
+from rehearsal.pulumi import Engine
+from rehearsal.session import Session, apps_on, open_session, refuse_unfit_computer, timed
 from rehearsal.shell import RehearsalError
 from stacks.settings import SettingsError
 
@@ -52,36 +53,47 @@ def up(
     """Make the machines and run `pulumi up` on them; on a lab that runs, do what is new."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
-        session = open_session(lab, _report(), bundle=bundle)
+        session = open_session(lab, _report(), bundle=bundle, apps=apps_on(stack))
         options = ["--continue-on-error"] if keep_going else []
-        with timed(session.seconds, "pulumi up"):
-            code = session.engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
-        if code:
-            errors.print(f"pulumi up ended with {code}; the lab goes on: mend, then `up` again.", style="red")
-            raise typer.Exit(code)
-        session.slowest = summary.slowest(session.engine.event_log)
-        _again(session)
+        for engine in (session.engine, *session.apps):
+            with timed(session.seconds, f"pulumi up {engine.stack}"):
+                code = engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
+            if code:
+                errors.print(f"pulumi up ended with {code}; the lab goes on: mend, then `up` again.", style="red")
+                raise typer.Exit(code)
+            session.slowest[engine.stack] = summary.slowest(engine.event_log)
+        for engine in (session.engine, *session.apps):
+            _again(session, engine)
         summary.show(console, session)
 
 
-def _again(session: Session) -> None:
+def _again(session: Session, engine: Engine) -> None:
     """Run the same twice more, which must change nothing, and note how long that takes."""
-    with timed(session.seconds, "second pulumi up"):
-        code = session.engine.run("up", "--yes", "--skip-preview", "--expect-no-changes", quiet=True)
-    with timed(session.seconds, "pulumi preview"):
-        code = session.engine.run("preview", "--expect-no-changes", quiet=True) or code
+    with timed(session.seconds, f"second pulumi up {engine.stack}"):
+        code = engine.run("up", "--yes", "--skip-preview", "--expect-no-changes", quiet=True)
+    with timed(session.seconds, f"pulumi preview {engine.stack}"):
+        code = engine.run("preview", "--expect-no-changes", quiet=True) or code
     if code:
-        errors.print("A second run is not without changes: see `./homelab rehearse pulumi -- preview`.", style="red")
+        errors.print(f"A second run of {engine.stack} is not without changes: see its preview.", style="red")
         raise typer.Exit(code)
 
 
 @app.command(context_settings=PASS_ON)
-def pulumi(context: typer.Context, stack: Stack = "homelab") -> None:
+def pulumi(
+    context: typer.Context,
+    stack: Stack = "homelab",
+    app_stack: Annotated[str, typer.Option("--app", help="Stack of an app on it, instead.")] = "",
+) -> None:
     """Run any `pulumi` command on the rehearsal's stack, with the stack file as it is now."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
-        session = open_session(lab, _quiet)
-        raise typer.Exit(session.engine.run(*context.args))
+        session = open_session(lab, _quiet, apps=apps_on(stack))
+        engines = {engine.stack: engine for engine in (session.engine, *session.apps)}
+        if (wanted := app_stack or stack) not in engines:
+            raise RehearsalError(
+                f"No app {wanted} is on {stack} (there are: {', '.join(list(engines)[1:]) or 'none'})."
+            )
+        raise typer.Exit(engines[wanted].run(*context.args))
 
 
 @app.command(context_settings=PASS_ON)

@@ -22,13 +22,17 @@ PARALLEL = {"up", "update", "preview", "pre", "refresh", "destroy"}
 
 
 class Engine:
-    """Pulumi on the stack of a lab; the user's own Pulumi, its login and its stack stay untouched."""
+    """Pulumi on a stack in a lab; the user's own Pulumi, its login and its stack stay untouched.
 
-    def __init__(self, lab: Lab, tools: Toolchain) -> None:
+    The stack is the lab's own, or that of an app on it.
+    """
+
+    def __init__(self, lab: Lab, tools: Toolchain, stack: str) -> None:
         self.lab = lab
         self.tools = tools
+        self.stack = stack
         self.folder = lab.folder / "project"
-        self.stack_file = self.folder / f"Pulumi.{lab.stack}.yaml"
+        self.stack_file = self.folder / f"Pulumi.{stack}.yaml"
 
     def prepare(self, derived: Derived) -> None:
         """Write the stack file of the rehearsal and make its stack."""
@@ -37,9 +41,9 @@ class Engine:
         # `stack init` writes a stack file beside the project's: in a project of its own it is not the user's
         name = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": name, "runtime": "python"}))
-        if not list(self._backend.glob(f".pulumi/stacks/*/{self.lab.stack}.json")):
+        if not list(self._backend.glob(f".pulumi/stacks/*/{self.stack}.json")):
             self.stack_file.unlink(missing_ok=True)
-            self._in_own_project("stack", "init", self.lab.stack, "--no-select")
+            self._in_own_project("stack", "init", self.stack, "--no-select")
             self._forget_all_but_salt()
         self._unlock()
         for key, value in derived.write(self.stack_file).items():
@@ -84,7 +88,7 @@ class Engine:
     @property
     def event_log(self) -> Path:
         """Where the last `up` noted what it did."""
-        return self.lab.folder / "events.jsonl"
+        return self.lab.folder / f"events-{self.stack}.jsonl"
 
     @property
     def _backend(self) -> Path:
@@ -113,7 +117,9 @@ class Engine:
         return self.tools.pulumi.path
 
     def save_kubeconfig(self) -> None:
-        """Keep the stack's kubeconfig, as it is now, for kubectl."""
+        """Keep the lab's kubeconfig, as it is now, for kubectl."""
+        if self.stack != self.lab.stack:
+            return
         content = self.outputs().get("kubeconfig")
         self.lab.kubeconfig.unlink(missing_ok=True)
         if isinstance(content, str):
@@ -129,7 +135,7 @@ class Engine:
 
     def _unlock(self) -> None:
         """Take away the lock of an engine that was killed; a living one would hold the lab's own lock."""
-        if any(self._backend.glob(f".pulumi/locks/**/{self.lab.stack}/*.json")):
+        if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 
     @property
@@ -142,7 +148,7 @@ class Engine:
             "PULUMI_HOME": str(self._home),
             "PULUMI_BACKEND_URL": f"file://{self._backend}",
             "PULUMI_CONFIG_PASSPHRASE": "rehearsal",  # protects nothing that is worth it
-            "PULUMI_STACK": self.lab.stack,
+            "PULUMI_STACK": self.stack,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # for the event log
             "PYTHONDONTWRITEBYTECODE": "1",

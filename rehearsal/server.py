@@ -1,4 +1,4 @@
-"""The rehearsal's own services: a mirror of artefacts over HTTP, and the webhook for images over HTTPS.
+"""The rehearsal's own services: a mirror of artefacts, webhooks, and what stands in for missing programs.
 
 Run as `python -m rehearsal.server --root MIRROR --address IP --state FOLDER`; it ends well on SIGTERM.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from rehearsal import certificates, webhook
+from rehearsal.operators import run
 
 LARGEST_REVIEW = 8 << 20  # bytes
 IDLE = 30  # seconds a client may say nothing
@@ -158,6 +159,7 @@ def main() -> None:
         signal.signal(ending, lambda *_: ended.set())
     for service in services:
         threading.Thread(target=service.serve_forever, daemon=True).start()
+    run.start(options.state.parent)
     ended.wait()
     for service in services:
         service.shutdown()

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,26 +14,34 @@ from rehearsal.lab import Lab
 from rehearsal.places import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
-from stacks.settings import Settings
+from rehearsal.tools import Toolchain
+from stacks.settings import AppStack, Settings
+from stacks.stackfile import stack_of
 
 
 @dataclass
 class Session:
-    """What `open_session` made ready. `seconds` says where the time went, `slowest` which resources took most."""
+    """What `open_session` made ready.
+
+    `seconds` says where the time went, `slowest` which resources of a stack took most.
+    """
 
     lab: Lab
     settings: Settings
     engine: Engine
     artefacts: Artefacts
     replacements: list[stackfile.Replacement]
+    apps: list[Engine] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    slowest: list[tuple[str, int]] = field(default_factory=list)
+    slowest: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
 
-def open_session(lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None) -> Session:
-    """Make everything ready for Pulumi: tools, artefacts, machines, stack file. Does what is still to do.
+def open_session(
+    lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None, apps: Sequence[Path] = ()
+) -> Session:
+    """Make everything ready for Pulumi: tools, artefacts, machines, stack files. Does what is still to do.
 
-    The caller has the lab locked. `file` is the stack file, by default the project's.
+    The caller has the lab locked. `file` is the stack file, by default the project's; `apps` are those of app stacks.
     """
     refuse_unfit_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
@@ -53,10 +61,26 @@ def open_session(lab: Lab, report: Report, *, bundle: Path | None = None, file: 
     with timed(seconds, "machines"):
         _start(lab, settings, laid_out, image)
     with timed(seconds, "stack file"):
-        engine = Engine(lab, toolchain)
-        derived = stackfile.derive(source, _facts(lab, laid_out))
-        engine.prepare(derived)
-    return Session(lab, settings, engine, laid_out, derived.replacements, seconds)
+        facts, replacements = _facts(lab, laid_out), list[stackfile.Replacement]()
+        engine, *others = (_engine(each, lab, toolchain, facts, replacements) for each in (source, *apps))
+    return Session(lab, settings, engine, laid_out, list(dict.fromkeys(replacements)), others, seconds)
+
+
+def apps_on(stack: str) -> list[Path]:
+    """The project's stack files of apps whose platform is that stack."""
+    found = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if stackfile.is_app(file)]
+    return [file for file in found if AppStack.read(file).app.platform == stack]
+
+
+def _engine(
+    source: Path, lab: Lab, toolchain: Toolchain, facts: stackfile.Facts, replacements: list[stackfile.Replacement]
+) -> Engine:
+    """The engine of one stack, with the stack file of the rehearsal."""
+    engine = Engine(lab, toolchain, stack_of(source))
+    derived = stackfile.derive(source, facts)
+    engine.prepare(derived)
+    replacements += derived.replacements
+    return engine
 
 
 def refuse_unfit_computer() -> None:

@@ -66,12 +66,21 @@ def derive(source: Path, facts: Facts) -> Derived:
     derived = Derived(_yaml().load(source))
     for key in _PROVIDER_KEYS:
         derived.document.pop(key, None)
-    cluster = derived.document["config"][f"{NAMESPACE}:cluster"]
+    config = derived.document["config"]
     _secrets(derived)
-    _host_keys(derived, cluster, facts)
-    _login(derived, cluster, facts)
-    _artefacts(derived, cluster, facts)
+    if cluster := config.get(f"{NAMESPACE}:cluster"):
+        _host_keys(derived, cluster, facts)
+        _login(derived, cluster, facts)
+        _artefacts(derived, cluster, facts)
+    if (platform := config.get(f"{NAMESPACE}:platform")) is not None:
+        platform["chartMirror"] = f"{facts.mirror}/charts"
+        derived.replacements.append(Replacement("platform.chartMirror", platform["chartMirror"]))
     return derived
+
+
+def is_app(source: Path) -> bool:
+    """Whether a stack file describes an app."""
+    return f"{NAMESPACE}:app" in (_yaml().load(source).get("config") or {})
 
 
 def _yaml() -> YAML:

@@ -78,9 +78,8 @@ def _time(session: Session) -> Table:
     table = _table("Where time went", "step", "seconds")
     for step, seconds in session.seconds.items():
         table.add_row(step, f"{seconds:.1f}")
-        if step == "pulumi up":
-            for resource, took in session.slowest:
-                table.add_row(f"  {resource}", f"{took}")
+        for resource, took in session.slowest.get(step.removeprefix("pulumi up "), ()):
+            table.add_row(f"  {resource}", f"{took}")
     return table
 
 

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn, metallb, traefik
-from rehearsal.operators.__main__ import OPERATORS
+from rehearsal.operators.run import OPERATORS
 from tests.kubernetes import Json, Memory
 
 WORKLOADS = {

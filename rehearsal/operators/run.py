@@ -1,6 +1,5 @@
-"""Runs all operators until it is ended: `python -m rehearsal.operators --lab FOLDER`."""
+"""Runs all operators, each in a thread of its own."""
 
-import argparse
 import json
 import threading
 import time
@@ -43,17 +42,7 @@ def operate(name: str, lab: Path) -> None:
             time.sleep(1)
 
 
-def main() -> None:
-    """Start a thread for each operator and wait."""
-    parser = argparse.ArgumentParser(description="Acts as the platform's missing programs.")
-    parser.add_argument("--lab", type=Path, required=True, help="folder of the lab")
-    options = parser.parse_args()
-    threads = [threading.Thread(target=operate, args=(name, options.lab), daemon=True) for name in OPERATORS]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-if __name__ == "__main__":
-    main()
+def start(lab: Path) -> None:
+    """Start them; they end with the process."""
+    for name in OPERATORS:
+        threading.Thread(target=operate, args=(name, lab), daemon=True).start()
