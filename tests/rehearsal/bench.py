@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from rehearsal.lab import Lab
+from rehearsal.pulumi import Engine
 from rehearsal.session import Session, open_session
 from rehearsal.shell import RehearsalError, run
 
@@ -41,8 +42,9 @@ def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
 class Rehearsal:
     """A lab with a stack file of its own."""
 
-    def __init__(self, stack: str, document: dict[str, Any], folder: Path) -> None:
+    def __init__(self, stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> None:
         self.document = document
+        self.apps = apps
         self.file = folder / f"Pulumi.{stack}.yaml"
         self.lab = Lab(stack)
         self.session = self.open()
@@ -63,18 +65,22 @@ class Rehearsal:
     def open(self) -> Session:
         """Put the stack file as it is now in force."""
         self.file.write_text(yaml.safe_dump(self.document, sort_keys=False))
-        self.session = open_session(self.lab, lambda _: None, file=self.file)
+        self.session = open_session(self.lab, lambda _: None, file=self.file, apps=self.apps)
         return self.session
 
-    def pulumi(self, *arguments: str) -> tuple[int, str]:
-        """Run the engine; returns its exit code and all it said."""
-        process = self.session.engine.start(*arguments, output=subprocess.PIPE)
+    def app(self, stack: str) -> Engine:
+        """The engine of an app's stack."""
+        return next(engine for engine in self.session.apps if engine.stack == stack)
+
+    def pulumi(self, *arguments: str, engine: Engine | None = None) -> tuple[int, str]:
+        """Run the engine, of the lab or of an app on it; returns its exit code and all it said."""
+        process = (engine or self.session.engine).start(*arguments, output=subprocess.PIPE)
         said, _ = process.communicate(timeout=PATIENCE)
         return process.returncode, said
 
-    def up(self, *options: str) -> str:
+    def up(self, *options: str, engine: Engine | None = None) -> str:
         """`pulumi up`, which must succeed; returns what it said."""
-        code, said = self.pulumi("up", "--yes", "--skip-preview", *options)
+        code, said = self.pulumi("up", "--yes", "--skip-preview", *options, engine=engine)
         assert code == 0, said
         self.session.engine.save_kubeconfig()
         return said
@@ -153,13 +159,13 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsal(stack: str, document: dict[str, Any], folder: Path) -> Iterator[Rehearsal]:
-    """A lab that is gone afterwards, whatever happened."""
+def rehearsal(stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> Iterator[Rehearsal]:
+    """A lab that is gone afterwards, whatever happened; `apps` are stack files of apps on it."""
     lab = Lab(stack)
     lab.stop()
     with lab.locked():
         try:
-            yield Rehearsal(stack, document, folder)
+            yield Rehearsal(stack, document, folder, apps)
         finally:
             lab.stop()
 
