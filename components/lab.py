@@ -1,6 +1,6 @@
 """The cluster as its owner describes it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -174,6 +174,11 @@ class ClusterSettings(Model):
         """The same, but for components packaged with K3s that are left out as well."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
+
+    def labelled(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
+        """The same, but for labels that nodes have besides their own."""
+        nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
+        return self.model_copy(update={"nodes": nodes})
 
     def ssh_of(self, node: NodeSettings) -> SSHSettings:
         """How to log in on `node`: the cluster's `ssh` with the node's own on top."""

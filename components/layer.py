@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from components.host import NOTHING, Host
-from components.lab import ClusterSettings
+from components.lab import ClusterSettings, NodeSettings
 from components.manifest import Manifest, Tree
 from components.model import Model
 
@@ -42,6 +42,12 @@ class Lab:
     def replicas(self, wanted: int) -> int:
         """`wanted` copies of something, each on a machine of its own, as far as there are machines."""
         return min(wanted, len(self.cluster.nodes))
+
+    @property
+    def untainted(self) -> tuple[NodeSettings, ...]:
+        """The machines on which any pod may run."""
+        shut = (":NoSchedule", ":NoExecute")
+        return tuple(node for node in self.cluster.nodes if not any(taint.endswith(shut) for taint in node.taints))
 
 
 class Layer(ABC, Generic[S]):
@@ -94,6 +100,10 @@ class Layer(ABC, Generic[S]):
     def extend(self) -> Sequence[Manifest]:
         """Objects that come after its charts serve: its custom resources."""
         return ()
+
+    def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
+        """Labels that a machine gets for it, besides its own."""
+        return {}
 
     def outputs(self) -> Mapping[str, object]:
         """What app stacks learn: values of fields of `PlatformOutputs`."""

@@ -8,7 +8,7 @@ import pulumi
 from components import k3s
 from components.cluster import Cluster
 from components.host import NOTHING
-from components.lab import ClusterSettings
+from components.lab import ClusterSettings, NodeSettings
 from components.layer import Lab
 from components.manifest import Tree, resolve
 from components.platform import AnyLayer, Platform
@@ -29,10 +29,15 @@ def deploy() -> None:
     host = reduce(lambda all_, layer: all_ | layer.host, layers, NOTHING)
     flags = [f"discard-{key}" for key in settings.platform.discard]
     replaced = [packaged for layer in layers for packaged in layer.replaces]
-    cluster = Cluster(settings.cluster.without(replaced), catalog.KUBE_VIP, host, flags)
+    described = settings.cluster.without(replaced).labelled(lambda node: _labels(layers, node))
+    cluster = Cluster(described, catalog.KUBE_VIP, host, flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access)
     cluster.leave_first([platform])
-    _outputs(settings.cluster.without(replaced), cluster.kubeconfig, layers).export()
+    _outputs(described, cluster.kubeconfig, layers).export()
+
+
+def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
+    return {key: value for layer in layers for key, value in layer.node_labels(node).items()}
 
 
 def _outputs(cluster: ClusterSettings, kubeconfig: pulumi.Output[str], layers: Sequence[AnyLayer]) -> PlatformOutputs:

@@ -1,0 +1,65 @@
+"""CloudNativePG: Postgres for apps, with copies on several machines, and its backups."""
+
+from collections.abc import Mapping
+
+from components.layer import Layer, resources, spread
+from components.manifest import Tree
+from components.model import Model
+from components.object_store import ObjectStoreSettings
+
+_PRIORITY = "system-cluster-critical"
+
+
+class CloudNativePGSettings(Model):
+    """CloudNativePG: Postgres for apps."""
+
+    backup: ObjectStoreSettings | None = None
+    """Where databases of apps are backed up to. Default: nowhere."""
+
+
+class CloudNativePG(Layer[CloudNativePGSettings]):
+    """CloudNativePG with its Barman Cloud plugin, which backs databases up to S3."""
+
+    key = "cloudnativePg"
+    settings_type = CloudNativePGSettings
+    namespace = "cnpg-system"
+    requires = ("certManager",)
+    after = ("longhorn",)
+    keeps = "databases"
+    kept = ("clusters.postgresql.cnpg.io -A",)
+
+    def values(self) -> Mapping[str, Tree]:
+        """Return the operator, twice where there are two machines, and the plugin, which can run but once."""
+        operator: dict[str, Tree] = {
+            "replicaCount": self.lab.replicas(2),
+            "crds": {"create": True},
+            "config": {"clusterWide": True},
+            "resources": resources("50m", "256Mi"),
+            "priorityClassName": _PRIORITY,
+            "topologySpreadConstraints": spread({"app.kubernetes.io/name": "cloudnative-pg"}),
+            "monitoring": {"podMonitorEnabled": self.monitored},
+        }
+        plugin: dict[str, Tree] = {
+            "replicaCount": 1,
+            "crds": {"create": True},
+            "resources": resources("25m", "128Mi"),
+            "priorityClassName": _PRIORITY,
+        }
+        return {"cloudnative-pg": operator, "plugin-barman-cloud": plugin}
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return where the operator is, and where databases are backed up to."""
+        return {"database_operator": self.namespace, "database_backup": self._store()}
+
+    def _store(self) -> Tree:
+        s3 = self.settings.backup
+        if s3 is None:
+            return None
+        return {
+            "endpoint": s3.url,
+            "bucket": s3.bucket,
+            "region": s3.region,
+            "path": s3.path or "",
+            "accessKey": s3.access_key,
+            "secretKey": s3.secret_key,
+        }

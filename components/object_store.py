@@ -1,0 +1,45 @@
+"""A bucket of an S3 service, for backups."""
+
+import re
+from typing import Annotated
+
+from components.fields import Bucket, Kind, Url
+from components.model import Model, SecretRef
+from components.wrong import wrong
+
+_FOLDER = "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
+
+
+def _folder(value: str) -> str:
+    if not re.fullmatch(_FOLDER, value, re.ASCII):
+        fix = "use letters, digits, dots, dashes and underscores between single slashes, none at the ends"
+        raise wrong("is not a folder of a bucket", fix)
+    return value
+
+
+def _region(value: str) -> str:
+    if not re.fullmatch("[a-z0-9-]+", value, re.ASCII):
+        raise wrong("is not a region", "write it as eu-central-1; a service of your own has often us-east-1")
+    return value
+
+
+class ObjectStoreSettings(Model):
+    """A bucket of an S3 service."""
+
+    endpoint: Url | None = None
+    """URL of the service. Default: Amazon's."""
+    bucket: Bucket
+    """Bucket, which must exist."""
+    region: Annotated[str, Kind("region", _region, "[a-z0-9-]+")] = "us-east-1"
+    """Region of the bucket."""
+    path: Annotated[str, Kind("folder of a bucket", _folder, _FOLDER)] | None = None
+    """Folder in the bucket. Default: its top."""
+    access_key: SecretRef
+    """Secret that holds the access key's id."""
+    secret_key: SecretRef
+    """Secret that holds the secret access key."""
+
+    @property
+    def url(self) -> str:
+        """URL of the service, Amazon's too."""
+        return self.endpoint or f"https://s3.{self.region}.amazonaws.com"
