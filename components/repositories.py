@@ -1,0 +1,96 @@
+"""Repositories that ArgoCD reads from, with the keys to private ones."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from components.fields import HostLabel, Kind, Text
+from components.layer import Finding
+from components.manifest import Manifest, Tree
+from components.model import Model, SecretRef
+from components.wrong import wrong
+
+_SHORT = r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s:]+"
+_LABEL = {"argocd.argoproj.io/secret-type": "repository"}
+
+
+def is_url(value: str) -> bool:
+    """Whether a text is the address of a repository, rather than its name."""
+    return "://" in value or re.fullmatch(_SHORT, value) is not None
+
+
+def repository_url(value: str) -> str:
+    """Return the address of a repository, without a password in it."""
+    if re.fullmatch(_SHORT, value):
+        return value
+    fix = "write it as https://git.lan/me/apps.git, ssh://git@git.lan/me/apps.git or git@git.lan:me/apps.git"
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise wrong("is not the URL of a repository", fix) from None
+    if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or " " in value:
+        raise wrong("is not the URL of a repository", fix)
+    if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
+        raise wrong("must not hold credentials", "give them as username and password of an entry of repositories")
+    return value
+
+
+class RepositorySettings(Model):
+    """A repository with a key to it, or one that applications name."""
+
+    url: Annotated[str, Kind("URL of a repository", repository_url)]
+    """Its URL: https, http, ssh, or user@host:path."""
+    type: Literal["git", "helm"] = "git"
+    """Whether it holds files or Helm charts."""
+    ssh_key: SecretRef | None = None
+    """Secret that holds a private SSH key which may read it."""
+    username: Text | None = None
+    """User who may read it over HTTPS."""
+    password: SecretRef | None = None
+    """Secret that holds that user's password or token."""
+
+    @property
+    def over_ssh(self) -> bool:
+        """Whether it is reached over SSH."""
+        return not self.url.startswith("http")
+
+
+Repositories = Mapping[str, RepositorySettings]
+
+
+def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
+    """Return the secret from which ArgoCD learns of a repository."""
+    data: dict[str, Tree] = {"name": name, "url": settings.url, "type": settings.type}
+    keys = {"sshPrivateKey": settings.ssh_key, "username": settings.username, "password": settings.password}
+    metadata = {"name": f"repository-{name}", "namespace": namespace, "labels": _LABEL}
+    given = {key: value for key, value in keys.items() if value is not None}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data | given}
+
+
+def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[Finding]:
+    """Yield what is wrong with the repositories and the keys to them."""
+    first: dict[str, str] = {}
+    for name, settings in repositories.items():
+        if settings.url in first:
+            reason = f"is also that of {first[settings.url]}"
+            yield ("repositories", name, "url"), reason, "keep one entry for each repository"
+        first.setdefault(settings.url, name)
+        for key, reason, fix in _keys(settings):
+            yield ("repositories", name, key), reason, fix
+
+
+def _keys(settings: RepositorySettings) -> Iterator[tuple[str, str, str]]:
+    if settings.ssh_key and not settings.over_ssh:
+        yield "sshKey", "has no use: the repository is reached over HTTP", "give its ssh URL, or username and password"
+    if settings.password and settings.over_ssh:
+        yield "password", "has no use: the repository is reached over SSH", "give its https URL, or sshKey"
+    if settings.password and settings.url.startswith("http:"):
+        yield "password", "would be sent in clear", "use the repository's https URL"
+    if (settings.username is None) is not (settings.password is None):
+        key, other = ("password", "username") if settings.username is None else ("username", "password")
+        yield key, f"is there without {other}", f"add {other}; services that take tokens accept any username"
+    if settings.over_ssh and not settings.ssh_key:
+        yield "sshKey", "is missing: there is no reading over SSH without a key", "add it, or use the https URL"
+    if settings.over_ssh and settings.type == "helm":
+        yield "type", "is helm, and charts come over HTTP", "give the https URL"
