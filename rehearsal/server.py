@@ -18,8 +18,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rehearsal import certificates, webhook
+from rehearsal import certificates, reviews, webhook
+from rehearsal.charts import Surroundings
 from rehearsal.operators import run
+from rehearsal.operators.api import ApiError
 
 LARGEST_REVIEW = 8 << 20  # bytes
 IDLE = 30  # seconds a client may say nothing
@@ -76,8 +78,17 @@ class Mirror(Handler):
         super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
 
     def do_GET(self) -> None:
-        """Send a file."""
-        self._answer(body=True)
+        """Send a file, or the answer to the job of a chart."""
+        if not self.path.startswith(reviews.JOBS):
+            self._answer(body=True)
+            return
+        try:
+            status = reviews.question(self.path, self.server.state)
+        except (ApiError, OSError):
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_HEAD(self) -> None:
         """Say whether a file is there, and its size."""
@@ -97,8 +108,8 @@ class Mirror(Handler):
                 shutil.copyfileobj(content, self.wfile, 1 << 20)
 
 
-class Images(Handler):
-    """Answers AdmissionReviews of pods; which images are real is read anew each time."""
+class Reviews(Handler):
+    """Answers AdmissionReviews; one for a system whose webhook does not serve yet stays without an answer."""
 
     def do_POST(self) -> None:
         """Answer one AdmissionReview."""
@@ -107,27 +118,32 @@ class Images(Handler):
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         try:
-            review = json.loads(self.rfile.read(size))
-            answer = webhook.answer(review, real_images(self.server.state))
+            answer = reviews.review(urlsplit(self.path).path, json.loads(self.rfile.read(size)), self.server.state)
+        except (ApiError, OSError) as error:
+            self.server.note(f"{self.path} has no answer: {error}")
+            answer = None
         except (KeyError, TypeError, ValueError) as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, f"not an AdmissionReview of a pod: {error!r}")
+            self.send_error(HTTPStatus.BAD_REQUEST, f"not an AdmissionReview that is known here: {error!r}")
+            return
+        if answer is None:
+            self.close_connection = True
             return
         self.reply("application/json", json.dumps(answer).encode())
-
-
-def real_images(state: Path) -> list[str]:
-    """The images that can be had, one a line in `images.txt`."""
-    listed = state / "images.txt"
-    return listed.read_text().split() if listed.exists() else []
 
 
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
     """Write what the daemon needs into `state`; returns the manifest that the servers must apply."""
     state.mkdir(parents=True, exist_ok=True)
     (state / "images.txt").write_text("".join(f"{image}\n" for image in images))
-    authority = certificates.ensure(state, address).authority.read_text()
+    lab = surroundings(state, address, port)
+    return webhook.configuration(f"{lab.webhooks}{reviews.PODS}", lab.authority)
+
+
+def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:
+    """What charts must know of the server that keeps its files in `state`."""
     host = f"[{address}]" if ":" in address else address
-    return webhook.configuration(f"https://{host}:{port}/pods", authority)
+    authority = certificates.ensure(state, address).authority.read_text()
+    return Surroundings(f"https://{host}:{port}", authority, f"{host}:{HTTP_PORT}")
 
 
 def mirror(root: Path, address: str, port: int, state: Path) -> Service:
@@ -136,9 +152,9 @@ def mirror(root: Path, address: str, port: int, state: Path) -> Service:
 
 
 def images(address: str, port: int, state: Path) -> Service:
-    """The webhook, listening."""
+    """The webhooks, listening."""
     files = certificates.ensure(state, address)
-    service = Service(address, port, Images, state, "webhook.log")
+    service = Service(address, port, Reviews, state, "webhook.log")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server, files.key)
     # the handshake happens in each client's own thread, so that a silent one holds up nobody

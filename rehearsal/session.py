@@ -4,10 +4,10 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rehearsal import artefacts, hardware, machine_image, packages, server, services, stackfile, tools
+from rehearsal import artefacts, charts, hardware, machine_image, packages, server, services, stackfile, tools
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
@@ -60,6 +60,10 @@ def open_session(
     report(f"starting {len(settings.cluster.nodes)} machines")
     with timed(seconds, "machines"):
         _start(lab, settings, laid_out, image)
+    with timed(seconds, "charts"):
+        surroundings = server.surroundings(lab.folder / "server", lab.address)
+        packed = charts.lay_out(lab.mirror, settings.platform.charts().values(), surroundings, bundle)
+        laid_out = replace(laid_out, rows=(*laid_out.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         facts, replacements = _facts(lab, laid_out), list[stackfile.Replacement]()
         engine, *others = (_engine(each, lab, toolchain, facts, replacements) for each in (source, *apps))

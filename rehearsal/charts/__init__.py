@@ -13,6 +13,7 @@ import yaml
 from components.layer import Chart
 from rehearsal import download
 from rehearsal.archive import Packer
+from rehearsal.artefacts import Row
 from rehearsal.charts import crds
 from rehearsal.shell import RehearsalError
 from rehearsal.webhook import STAND_IN
@@ -51,6 +52,15 @@ def lay_out(mirror: Path, charts: Iterable[Chart], lab: Surroundings, bundle: Pa
     packed = [_lay_out(chart, folder, lab, bundle) for chart in charts]
     (folder / "index.yaml").write_text(_index(folder, packed))
     return packed
+
+
+def rows(packed: Iterable[Packed]) -> list[Row]:
+    """Lines of the table that says what is real."""
+    by_origin: dict[bool, list[str]] = {}
+    for each in packed:
+        by_origin.setdefault(each.real, []).append(f"{each.chart.name} {each.chart.version}")
+    origins = {True: "the bundle's", False: "stand-ins; webhooks and what the programs would do are the rehearsal's"}
+    return [Row(f"charts {', '.join(names)}", origins[real], real) for real, names in by_origin.items()]
 
 
 def pack(chart: Chart, lab: Surroundings) -> bytes:

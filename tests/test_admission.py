@@ -1,0 +1,212 @@
+"""What the webhooks of the platform's systems refuse, and when they begin to answer."""
+
+import datetime
+import json
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal import admission, reviews, server
+from rehearsal.admission import forms
+from tests.kubernetes import Memory
+
+GROUPS = {
+    "metallb": "metallb.io/v1beta1",
+    "cert-manager": "cert-manager.io/v1",
+    "cloudnative-pg": "postgresql.cnpg.io/v1",
+    "longhorn": "longhorn.io/v1beta2",
+}
+ACME = {
+    "server": "https://acme.example.com/directory",
+    "privateKeySecretRef": {"name": "account"},
+    "solvers": [{"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "token", "key": "token"}}}}],
+}
+CERTIFICATE = {"secretName": "tls", "issuerRef": {"name": "ca", "kind": "ClusterIssuer"}, "dnsNames": ["a.lab.test"]}
+POOL = {"addresses": ["10.9.0.200-10.9.0.220", "10.8.0.0/24"]}
+PEER = {"myASN": 64512, "peerASN": 64513, "peerAddress": "10.9.0.1"}
+CLUSTER = {"instances": 3, "storage": {"size": "10Gi"}}
+JOB = {"cron": "0 3 * * *", "task": "backup", "retain": 7, "concurrency": 1}
+BACKUP = {"method": "plugin", "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"}}
+GOOD = [
+    ("metallb", "IPAddressPool", POOL),
+    ("metallb", "L2Advertisement", {"ipAddressPools": ["not-there"]}),
+    ("metallb", "BGPPeer", PEER),
+    ("metallb", "BGPAdvertisement", {"aggregationLength": 32, "communities": ["64512:1", "no-advertise"]}),
+    ("cert-manager", "ClusterIssuer", {"acme": ACME}),
+    ("cert-manager", "ClusterIssuer", {"selfSigned": {}}),
+    ("cert-manager", "Issuer", {"ca": {"secretName": "ca"}}),
+    ("cert-manager", "Certificate", CERTIFICATE | {"duration": "87600h", "renewBefore": "8760h"}),
+    ("cloudnative-pg", "Cluster", CLUSTER),
+    ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "0 30 2 * * *"}),
+    ("cloudnative-pg", "Pooler", {"cluster": {"name": "db"}, "pgbouncer": {"poolMode": "transaction"}}),
+    ("cloudnative-pg", "Database", {"name": "x"}),
+    ("longhorn", "RecurringJob", JOB),
+    ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket@eu-central-1/"}),
+]
+BAD = [
+    ("metallb", "IPAddressPool", {"addresses": []}, "has no addresses"),
+    ("metallb", "IPAddressPool", {"addresses": ["10.9.0.220-10.9.0.200"]}, "comes after the last"),
+    ("metallb", "IPAddressPool", {"addresses": ["10.9.0.300/32"]}, "invalid CIDR or range '10.9.0.300/32'"),
+    ("metallb", "IPAddressPool", {"addresses": ["10.8.0.0/24", "10.8.0.9-10.8.0.10"]}, "overlaps"),
+    ("metallb", "BGPPeer", PEER | {"peerASN": 0}, "missing peer ASN"),
+    ("metallb", "BGPPeer", PEER | {"peerAddress": "router"}, "invalid BGPPeer peerAddress"),
+    ("metallb", "BGPAdvertisement", {"aggregationLength": 33}, "invalid aggregationLength"),
+    ("cert-manager", "ClusterIssuer", {}, "exactly one issuer type must be given, found none"),
+    ("cert-manager", "Issuer", {"selfSigned": {}, "ca": {"secretName": "ca"}}, "found ca, selfSigned"),
+    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"solvers": []}}, "at least one solver"),
+    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"server": ""}}, "server URL is a required field"),
+    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"solvers": [{"dns01": {}}]}}, "exactly one provider"),
+    ("cert-manager", "Certificate", CERTIFICATE | {"secretName": ""}, "spec.secretName: Required"),
+    ("cert-manager", "Certificate", CERTIFICATE | {"issuerRef": {}}, "spec.issuerRef.name: Required"),
+    ("cert-manager", "Certificate", CERTIFICATE | {"dnsNames": []}, "at least one of commonName"),
+    ("cert-manager", "Certificate", CERTIFICATE | {"renewBefore": "2160h"}, "must be less than"),
+    ("cloudnative-pg", "Cluster", CLUSTER | {"instances": 0}, "greater than or equal to 1"),
+    ("cloudnative-pg", "Cluster", {"instances": 3}, "Size not configured"),
+    ("cloudnative-pg", "Cluster", {"instances": 1, "storage": {"size": "much"}}, "isn't valid"),
+    ("cloudnative-pg", "Cluster", CLUSTER | {"postgresql": {"parameters": {"port": "1"}}}, "fixed configuration"),
+    ("cloudnative-pg", "Cluster", CLUSTER | {"bootstrap": {"recovery": {"source": "old"}}}, "cluster old not found"),
+    ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "30 2 * * *"}, "expected exactly 6 fields"),
+    ("cloudnative-pg", "Pooler", {"cluster": {"name": "thing"}, "pgbouncer": {}}, "same name of a cluster"),
+    ("longhorn", "RecurringJob", JOB | {"cron": "0 0 3 * * *"}, "invalid cron format"),
+    ("longhorn", "RecurringJob", JOB | {"task": "copy"}, "task copy is not valid"),
+    ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket"}, "invalid backup target"),
+]
+
+
+def asked(system: str, kind: str, spec: Any, **more: Any) -> dict[str, Any]:
+    thing = {"apiVersion": GROUPS[system], "kind": kind, "metadata": {"name": "thing", "namespace": "ns"}, "spec": spec}
+    request = {"uid": "u1", "operation": "CREATE", "kind": {"kind": kind}, "object": thing, **more}
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
+def said(system: str, review: dict[str, Any], api: Memory | None = None) -> str | None:
+    """What a refusal says, None where there is none."""
+    response = admission.answer(system, review, api or Memory())["response"]
+    assert response["uid"] == "u1"
+    assert response["allowed"] is ("status" not in response)
+    return None if response["allowed"] else str(response["status"]["message"])
+
+
+@pytest.mark.parametrize(("system", "kind", "spec"), GOOD)
+def test_what_is_right_passes(system: str, kind: str, spec: Any) -> None:
+    assert said(system, asked(system, kind, spec)) is None
+
+
+@pytest.mark.parametrize(("system", "kind", "spec", "words"), BAD)
+def test_what_is_wrong_is_refused(system: str, kind: str, spec: Any, words: str) -> None:
+    assert words in (said(system, asked(system, kind, spec)) or "")
+
+
+@pytest.mark.parametrize("more", [{"operation": "DELETE", "object": None}, {"subResource": "status"}])
+def test_status_and_deletion_are_not_looked_at(more: dict[str, Any]) -> None:
+    assert said("metallb", asked("metallb", "IPAddressPool", {"addresses": []}, **more)) is None
+
+
+def test_pools_do_not_overlap_with_each_other() -> None:
+    api = Memory()
+    path = "/apis/metallb.io/v1beta1/namespaces/ns/ipaddresspools"
+    api.create(path, asked("metallb", "IPAddressPool", POOL)["request"]["object"])
+    assert said("metallb", asked("metallb", "IPAddressPool", POOL), api) is None, "itself"
+    other = asked("metallb", "IPAddressPool", {"addresses": ["10.9.0.220/32"]})
+    other["request"]["object"]["metadata"]["name"] = "other"
+    assert "of pool 'thing'" in (said("metallb", other, api) or "")
+
+
+def test_storage_does_not_shrink() -> None:
+    old = {"metadata": {"name": "thing"}, "spec": CLUSTER}
+    grown = asked("cloudnative-pg", "Cluster", CLUSTER | {"storage": {"size": "20Gi"}}, oldObject=old)
+    shrunk = asked("cloudnative-pg", "Cluster", CLUSTER | {"storage": {"size": "9Gi"}}, oldObject=old)
+    assert said("cloudnative-pg", grown) is None
+    assert "can't shrink" in (said("cloudnative-pg", shrunk) or "")
+
+
+@pytest.mark.parametrize("text", ["0 3 * * *", "*/15 0-6,12 * jan mon-fri", "@daily", "@every 30m"])
+def test_schedules(text: str) -> None:
+    assert forms.is_cron(text)
+
+
+@pytest.mark.parametrize("text", ["", "60 3 * * *", "0 3 * *", "0 3 * * foo", "*/0 * * * *", "5-1 * * * *", "@often"])
+def test_no_schedules(text: str) -> None:
+    assert not forms.is_cron(text)
+
+
+def test_durations_and_sizes() -> None:
+    assert [forms.seconds(each) for each in ("1h30m", "90s", "soon", "")] == [5400.0, 90.0, None, None]
+    assert [forms.size(each) for each in ("1Ki", "2G", "many")] == [1024.0, 2e9, None]
+
+
+def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) -> None:
+    namespace, name = reviews.DEPLOYMENTS[system]
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds_ago)
+    available = {"type": "Available", "status": "True", "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    metadata = {"name": name, "namespace": namespace}
+    status = {"readyReplicas": ready, "conditions": [available]}
+    api.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", {"metadata": metadata, "status": status})
+
+
+@pytest.mark.parametrize("system", list(admission.RULES))
+def test_webhook_serves_some_seconds_after_its_pod(system: str) -> None:
+    for seconds_ago, ready, expected in ((0, 1, False), (10, 1, True), (10, 0, False)):
+        api = Memory()
+        assert not reviews.serves(api, system)
+        deployment(api, system, seconds_ago=seconds_ago, ready=ready)
+        assert reviews.serves(api, system) is expected
+
+
+def flag(value: str) -> dict[str, Any]:
+    metadata = {"name": "longhorn-default-setting", "namespace": "longhorn-system"}
+    return {"metadata": metadata, "data": {"default-setting.yaml": f'deleting-confirmation-flag: "{value}"\n'}}
+
+
+def test_longhorn_goes_only_when_that_is_confirmed() -> None:
+    api, maps = Memory(), "/api/v1/namespaces/longhorn-system/configmaps"
+    deployment(api, "longhorn", seconds_ago=10)
+    api.create(reviews.CLASSES, {"metadata": {"name": "longhorn"}})
+    assert reviews.uninstall(api) is HTTPStatus.CONFLICT
+    api.create(maps, flag("false"))
+    assert reviews.uninstall(api) is HTTPStatus.CONFLICT
+    api.delete(f"{maps}/longhorn-default-setting")
+    api.create(maps, flag("true"))
+    assert reviews.uninstall(api) is HTTPStatus.SERVICE_UNAVAILABLE, "its programs are still there"
+    assert reviews.uninstall(api) is HTTPStatus.OK
+    assert api.read(f"{reviews.CLASSES}/longhorn") is None
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    state = tmp_path / "server"
+    state.mkdir()
+    service = server.images("127.0.0.1", 0, state)
+    thread = threading.Thread(target=service.serve_forever, daemon=True)
+    thread.start()
+    yield f"https://127.0.0.1:{service.server_port}"
+    service.shutdown()
+    service.server_close()
+
+
+def post(url: str, body: dict[str, Any], authority: Path) -> dict[str, Any]:
+    context = ssl.create_default_context(cafile=str(authority))
+    request = urllib.request.Request(url, json.dumps(body).encode())
+    with urllib.request.urlopen(request, context=context, timeout=5) as response:
+        found = json.load(response)
+        assert isinstance(found, dict)
+        return found
+
+
+def test_nobody_answers_before_the_webhook_serves(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, review = tmp_path / "server/ca.pem", asked("metallb", "IPAddressPool", {"addresses": []})
+    with pytest.raises(OSError, match=r"(?i)closed|EOF"):
+        post(f"{url}/validate/metallb", review, authority)
+    api = Memory()
+    deployment(api, "metallb", seconds_ago=10)
+    monkeypatch.setattr(reviews, "api_of", lambda _: api)
+    assert post(f"{url}/validate/metallb", review, authority)["response"]["allowed"] is False
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        post(f"{url}/validate/unheard-of", review, authority)
