@@ -17,7 +17,7 @@ from rehearsal.webhook import STAND_IN
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PAUSE = "docker.io/rancher/mirrored-pause:3.6"
 COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS}"
-WEB = "homelab.local/web:1"
+PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO}"
 OWN_IMAGES = "rehearsal-images.tar.zst"
 
 
@@ -96,7 +96,7 @@ def _images(release: Release, folder: Path, report: Report) -> tuple[tuple[str, 
     pause = tools.program(recipes.pause(), report)
     ours = (
         Image(STAND_IN, pause, NOBODY),
-        Image(WEB, tools.program(recipes.web(), report), NOBODY),
+        Image(PODINFO, tools.program(recipes.podinfo(), report), NOBODY),
     )
     extra: tuple[Path, ...] = ()
     if release.images:

@@ -9,10 +9,10 @@ from rehearsal import download, go
 from rehearsal.cache import Recipe
 
 SOURCES = Path(__file__).with_name("toolchain")
-WEB = Path(__file__).with_name("web")
 PULUMI = "3.245.0"
 PROVIDER = "4.25.0"
 COREDNS = "1.13.1"  # of the manifest in the K3s that is built here
+PODINFO = "6.9.2"  # of the sample app
 OWN = "1"  # version of our own small programs
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 RELEASES = "https://github.com/pulumi/pulumi/releases/download"
@@ -82,15 +82,17 @@ def pause() -> Recipe:
     return _static("pause", OWN, SOURCES / "pause", "building, seconds")
 
 
-def web() -> Recipe:
-    """The small web application: static."""
-    return _static("web", OWN, WEB, "building, seconds")
+def podinfo() -> Recipe:
+    """The sample app's program: static."""
+    source = SOURCES / "podinfo"
+    takes = "building from its Go module: 1 minute on two cores"
+    return _static("podinfo", PODINFO, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
 
 
-def _static(name: str, version: str, source: Path, takes: str) -> Recipe:
+def _static(name: str, version: str, source: Path, takes: str, package: str = ".") -> Recipe:
     def make(folder: Path) -> None:
         go.release()
-        go.build(".", folder / name, folder=source, cgo=False)
+        go.build(package, folder / name, folder=source, cgo=False)
 
     return Recipe(name, version, _sources(source), takes, make)
 

@@ -106,7 +106,7 @@ def test_full_names(name: str, full: str) -> None:
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache in which all that is built is there already, in a few bytes."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for recipe in (recipes.pause(), recipes.web(), recipes.coredns()):
+    for recipe in (recipes.pause(), recipes.podinfo(), recipes.coredns()):
         recipe.folder.mkdir(parents=True)
         (recipe.folder / recipe.name).write_bytes(recipe.name.encode())
     for version in (VERSION, "v1.36.3+k3s1"):
@@ -136,7 +136,7 @@ def test_mirror_is_laid_out_as_a_release(built: Path) -> None:
     assert len({(folder / binary).read_bytes() for binary in ("k3s", "k3s-arm64", "k3s-armhf")}) == 3
     assert made.pins["installer"] == hashlib.sha256((folder / "install.sh").read_bytes()).hexdigest()
     assert sums(folder / "install.sh.sha256sum") == {"install.sh": made.pins["installer"]}
-    assert made.images == (artefacts.PAUSE, artefacts.COREDNS, "homelab.local/pause:1", artefacts.WEB)
+    assert made.images == (artefacts.PAUSE, artefacts.COREDNS, "homelab.local/pause:1", artefacts.PODINFO)
     assert made.extra == ()
 
 
@@ -161,8 +161,8 @@ def test_bundle_brings_its_own_images(built: Path, program: Path) -> None:
     )
     made = artefacts.lay_out(built / "mirror", VERSION, print, built / "bundle")
     assert (made.folder / archive.name).read_bytes() == archive.read_bytes()
-    assert made.images == ("docker.io/rancher/real:1", "homelab.local/pause:1", artefacts.WEB)
-    assert images.names(made.extra[0]) == ("homelab.local/pause:1", artefacts.WEB)
+    assert made.images == ("docker.io/rancher/real:1", "homelab.local/pause:1", artefacts.PODINFO)
+    assert images.names(made.extra[0]) == ("homelab.local/pause:1", artefacts.PODINFO)
     assert made.rows[0].origin == f"bundle {built / 'bundle'}"
 
 

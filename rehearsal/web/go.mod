@@ -1,3 +1,0 @@
-module homelab/rehearsal/web
-
-go 1.26
