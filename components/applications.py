@@ -154,7 +154,7 @@ def application_set(
 
 def root(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
     """Return the application of applications."""
-    given = ApplicationSettings(repository=settings.repository, revision=settings.revision, create_namespace=False)
+    given = ApplicationSettings(repository=settings.repository, revision=settings.revision)
     spec = _spec(given, repositories, namespace, settings.path)
     return _object("Application", {"name": ROOT, "namespace": namespace}, spec)
 

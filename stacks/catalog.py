@@ -1,7 +1,10 @@
 """Every version that the program brings, and every layer, one row each; Renovate reads both."""
 
 from components.layer import Chart, Row
+from components.layers.argocd import ArgoCD
 from components.layers.cert_manager import CertManager
+from components.layers.cloudnative_pg import CloudNativePG
+from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.traefik import Traefik
 
@@ -15,5 +18,12 @@ LAYERS: tuple[Row, ...] = (
     Row(MetalLB, Chart("metallb", "0.16.1", "https://metallb.github.io/metallb")),
     Row(CertManager, Chart("cert-manager", "v1.21.1", "https://charts.jetstack.io")),
     Row(Traefik, Chart("traefik", "41.3.0", "https://traefik.github.io/charts")),
+    Row(Longhorn, Chart("longhorn", "1.12.1", "https://charts.longhorn.io")),
+    Row(
+        CloudNativePG,
+        Chart("cloudnative-pg", "0.29.0", "https://cloudnative-pg.github.io/charts"),
+        Chart("plugin-barman-cloud", "0.7.0", "https://cloudnative-pg.github.io/charts"),
+    ),
+    Row(ArgoCD, Chart("argo-cd", "10.1.1", "https://argoproj.github.io/argo-helm")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

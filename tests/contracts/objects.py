@@ -18,7 +18,13 @@ METADATA = {
     "type": "object",
     "required": ["name"],
     "additionalProperties": False,
-    "properties": {"name": NAME, "namespace": NAME, "labels": TEXTS, "annotations": TEXTS},
+    "properties": {
+        "name": NAME,
+        "namespace": NAME,
+        "labels": TEXTS,
+        "annotations": TEXTS,
+        "finalizers": {"type": "array", "items": {"type": "string"}},
+    },
 }
 
 
