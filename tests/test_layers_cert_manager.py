@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from components.layers.cert_manager import CertManagerSettings
 from components.model import SecretRef
-from tests.network_layers import CLOUDFLARE, HTTP, lab, layer, objects, problems, values
+from tests.layers import CLOUDFLARE, HTTP, lab, layer, objects, problems, values
 
 
 def test_certificates_come_from_an_authority_of_the_lab_by_default() -> None:

@@ -9,7 +9,7 @@ from components import addresses, pools
 from components.layer import Lab
 from components.layers.metallb import MetalLB, MetalLBSettings
 from components.model import SecretRef
-from tests.network_layers import PEER, POOL, lab, layer, objects, problems, values
+from tests.layers import PEER, POOL, lab, layer, objects, problems, values
 from tests.rendering import cluster
 
 

@@ -8,7 +8,7 @@ from components.layer import Lab
 from components.layers.metallb import MetalLB
 from components.layers.traefik import Traefik
 from components.model import LENIENT, NotKnownError
-from tests.network_layers import LAYERS, PEER, POOL, lab, layer, values
+from tests.layers import LAYERS, PEER, POOL, lab, layer, values
 from tests.rendering import cluster
 
 

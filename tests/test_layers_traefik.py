@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.model import SecretRef
-from tests.network_layers import CLOUDFLARE, HTTP, POOL, lab, layer, objects, problems, values
+from tests.layers import CLOUDFLARE, HTTP, POOL, lab, layer, objects, problems, values
 
 
 def test_traefik_has_the_first_address_and_a_certificate_for_the_domain() -> None:

@@ -155,10 +155,11 @@ class Longhorn(Layer[LonghornSettings]):
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong between the copies and the machines."""
         count = len(self._storage)
-        if not count:
-            place = ("storageNodes",) if self.settings.storage_nodes else ()
-            reason = "finds no machine: none has these labels and takes any pod"
-            yield place, reason, "label machines under cluster.nodes, and taint them only with PreferNoSchedule"
+        if not self.lab.untainted:
+            yield (), "finds no machine that takes any pod", "leave some without taints, or use PreferNoSchedule"
+        elif not count:
+            reason = "fits no machine that takes any pod"
+            yield ("storageNodes",), reason, "give machines these labels under cluster.nodes"
         elif self.settings.replicas and self.settings.replicas > count:
             reason = f"is more than the machines for volumes, which are {count}"
             yield ("replicas",), reason, f"use at most {count}, or give volumes more machines"

@@ -1,14 +1,12 @@
-"""The layers of the network on the lab of a valid stack file, and what they say."""
+"""Layers on the lab of a valid stack file, and what they say."""
 
 from typing import Any
 
 from components.layer import Lab, Layer
-from components.layers.cert_manager import CertManager
-from components.layers.metallb import MetalLB
-from components.layers.traefik import Traefik
+from stacks.catalog import LAYERS as ROWS
 from tests.rendering import cluster
 
-LAYERS: dict[str, type[Layer[Any]]] = {each.key: each for each in (MetalLB, CertManager, Traefik)}
+LAYERS: dict[str, type[Layer[Any]]] = {row.layer.key: row.layer for row in ROWS}
 POOL: dict[str, Any] = {"addresses": ["10.0.0.200-10.0.0.220"]}
 PEER: dict[str, Any] = {"address": "10.0.0.1", "asn": 64513}
 CLOUDFLARE: dict[str, Any] = {"email": "me@lab.org", "cloudflare": {"apiToken": {"secret": "token"}}}
