@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 from components.fields import Free, HostLabel, Switch, Text
 from components.manifest import Manifest, Tree
 from components.model import Model
-from components.repositories import Repositories
+from components.repositories import Named, Repositories
 
 SERVER = "https://kubernetes.default.svc"
 DEFAULT, ROOT = "default", "root"
@@ -39,7 +39,7 @@ class ProjectSettings(Model):
 
     description: Text | None = None
     """What it is for."""
-    repositories: tuple[Text, ...] = ("*",)
+    repositories: tuple[Named, ...] = ("*",)
     """Where they may come from: names of `repositories`, URLs, or patterns of URLs."""
     namespaces: tuple[Text, ...] = ("*",)
     """Namespaces in which they may be, or patterns such as `shop-*`."""
@@ -52,7 +52,7 @@ class Source(Model):
 
     project: HostLabel = DEFAULT
     """Project: `default`, or one of `projects`."""
-    repository: Text
+    repository: Named
     """Where it comes from: an entry of `repositories`, or the URL of a public repository."""
     path: Text | None = None
     """Folder in a Git repository. Give this or `chart`."""
@@ -95,7 +95,7 @@ class ApplicationSetSettings(Source):
 class RootSettings(Model):
     """An application of applications: a folder whose files describe further applications."""
 
-    repository: Text
+    repository: Named
     """Where it is: an entry of `repositories`, or the URL of a public repository."""
     path: Text = "."
     """Folder with the files."""

@@ -36,6 +36,13 @@ def repository_url(value: str) -> str:
     return value
 
 
+def _named(value: str) -> str:
+    return repository_url(value) if is_url(value) else value
+
+
+Named = Annotated[str, Kind("name or URL", _named)]
+
+
 class RepositorySettings(Model):
     """A repository with a key to it, or one that applications name."""
 
