@@ -55,7 +55,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     key = "argocd"
     settings_type = ArgoCDSettings
     namespace = "argocd"
-    after = ("traefik", "certManager", "longhorn")
+    after = ("longhorn",)  # what Applications take along with them may have volumes
 
     def values(self) -> Mapping[str, Tree]:
         """Return ArgoCD, with what serves requests twice where there are two machines."""

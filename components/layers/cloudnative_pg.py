@@ -24,7 +24,6 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     settings_type = CloudNativePGSettings
     namespace = "cnpg-system"
     requires = ("certManager",)
-    after = ("longhorn",)
     keeps = "databases"
     kept = ("clusters.postgresql.cnpg.io -A",)
 

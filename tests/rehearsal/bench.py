@@ -96,11 +96,26 @@ class Rehearsal:
         _, said = self._up_until(moment, lambda process: kill_tree(process.pid))
         return said
 
+    def killed_when(self, condition: Callable[[], object], what: str) -> None:
+        """`pulumi up`, killed outright with all its plugins as soon as `condition` holds."""
+        process = self.session.engine.start("up", "--yes", "--skip-preview", output=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: condition() or process.poll() is not None, what, PATIENCE)
+            assert process.poll() is None, f"{what}: `up` ended before"
+        finally:
+            kill_tree(process.pid)
+            process.wait()
+
     def up_although(self, moment: str, act: Callable[[], object]) -> str:
         """`pulumi up`, which must succeed although something happens at `moment` (an expression)."""
         code, said = self._up_until(moment, lambda _: act())
         assert code == 0, said
         self.session.engine.save_kubeconfig()
+        return said
+
+    def up_whatever(self, moment: str, act: Callable[[], object]) -> str:
+        """`pulumi up`, during which something happens at `moment` (an expression), and which may fail."""
+        _, said = self._up_until(moment, lambda _: act())
         return said
 
     def _up_until(self, moment: str, act: Callable[[subprocess.Popen[str]], object]) -> tuple[int, str]:

@@ -1,0 +1,231 @@
+"""The platform on a small lab: what may go wrong while its layers come, change and go. One story, told in order."""
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rehearsal.shell import RehearsalError
+from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
+
+pytestmark = pytest.mark.rehearsal
+
+LAYERS: dict[str, Any] = {
+    "metallb": {"addresses": ["10.9.0.200-10.9.0.220"]},
+    "certManager": {},
+    "traefik": {},
+    "longhorn": {},
+    "cloudnativePg": {},
+    "argocd": {"adminPassword": {"secret": "argocdAdmin"}},
+}
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "kept", "namespace": "default"},
+    "spec": {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "longhorn",
+    },
+}
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "keeper", "namespace": "default"},
+    "spec": {
+        "containers": [
+            {"name": "keeper", "image": "keeper:1", "volumeMounts": [{"name": "kept", "mountPath": "/kept"}]}
+        ],
+        "volumes": [{"name": "kept", "persistentVolumeClaim": {"claimName": "kept"}}],
+    },
+}
+
+
+BROKEN = "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    document = cluster_of(1, 2)
+    document["config"]["homelab:platform"] = dict(LAYERS)
+    document["config"]["homelab:argocdAdmin"] = {"secure": "v1:c2FtcGxl:c2FtcGxl"}
+    with rehearsal("platform", document, tmp_path_factory.mktemp("platform")) as found:
+        yield found
+
+
+def platform(lab: Rehearsal) -> dict[str, Any]:
+    settings = lab.document["config"]["homelab:platform"]
+    assert isinstance(settings, dict)
+    return settings
+
+
+def releases(lab: Rehearsal) -> dict[str, str]:
+    """Helm's own word for each release, by name; of its last revision."""
+    items = yaml.safe_load(lab.root("s1", "k3s kubectl get secrets -A -l owner=helm -o yaml"))["items"]
+    labels = sorted((item["metadata"]["labels"] for item in items), key=lambda found: int(found["version"]))
+    return {found["name"]: found["status"] for found in labels}
+
+
+def pending(lab: Rehearsal) -> list[str]:
+    return [name for name, status in releases(lab).items() if status.startswith("pending")]
+
+
+def apply(lab: Rehearsal, *objects: dict[str, Any]) -> None:
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    lab.root("s1", f"k3s kubectl apply -f - <<'END'\n{text}\nEND")
+
+
+def test_unreachable_charts_are_named_and_nothing_is_begun(lab: Rehearsal) -> None:
+    charts = lab.lab.mirror / "charts"
+    aside = charts.rename(charts.with_name("aside"))
+    said = lab.refused()
+    aside.rename(charts)
+    assert lab.session.replacements[-1].instead in said
+    assert releases(lab) == {}
+
+
+def test_run_that_is_killed_among_releases_is_finished_by_the_next(lab: Rehearsal) -> None:
+    lab.killed_when(lambda: len(pending(lab)) > 1, "several releases are on their way")
+    lab.open()
+    assert pending(lab)
+    said = lab.up("--refresh")
+    assert set(releases(lab).values()) == {"deployed"}
+    assert re.search(r"release \S+ was interrupted", said)
+
+
+def test_second_up_changes_nothing(lab: Rehearsal) -> None:
+    assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
+
+
+def test_gate_has_waited_for_late_webhooks(lab: Rehearsal) -> None:
+    log = (lab.lab.folder / "server/webhook.log").read_text()
+    assert "validate/metallb" in log
+
+
+def test_load_balancer_has_the_first_address_of_the_pool(lab: Rehearsal) -> None:
+    assert lab.session.engine.outputs()["ingressAddress"] == "10.9.0.200"
+    path = "jsonpath={.status.loadBalancer.ingress[0].ip}"
+    assert lab.kubectl("get", "service", "-n", "traefik", "traefik", "-o", path) == "10.9.0.200"
+
+
+def test_one_storage_class_is_the_default(lab: Rehearsal) -> None:
+    mark = "storageclass.kubernetes.io/is-default-class"
+    items = yaml.safe_load(lab.kubectl("get", "storageclass", "-o", "yaml"))["items"]
+    default = [
+        each["metadata"]["name"] for each in items if (each["metadata"].get("annotations") or {}).get(mark) == "true"
+    ]
+    assert default == ["longhorn"]
+    assert "longhorn-single" in {each["metadata"]["name"] for each in items}
+
+
+def test_secrets_of_layers_are_in_clear_nowhere(lab: Rehearsal) -> None:
+    state = lab.session.engine.output("stack", "export")
+    assert "rehearsal-argocdAdmin" not in state
+    assert "rehearsal-argocdAdmin" not in lab.pulumi("preview", "--diff", "--show-config")[1]
+    shown = lab.kubectl("get", "secrets", "-n", "argocd", "-o", "yaml")
+    assert "rehearsal-argocdAdmin" not in shown
+
+
+def test_api_that_is_away_for_a_while(lab: Rehearsal) -> None:
+    """Half a minute without any API, in the middle: what fails is finished by the next run."""
+    platform(lab)["metallb"] = {
+        "addresses": ["10.9.0.200-10.9.0.221"],
+        "pools": {"more": {"addresses": ["10.9.0.230/31"]}},
+    }
+    lab.open()
+    away = "systemctl stop k3s; (sleep 30; systemctl start k3s) >/dev/null 2>&1 &"
+    lab.up_whatever(r"metallb-gate .*(updating|creating)", lambda: lab.root("s1", away))
+    wait_until(lambda: lab.ready() == {"s1", "a1", "a2"}, "the cluster is back")
+    lab.up()
+    assert "more" in lab.kubectl("get", "ipaddresspools", "-n", "metallb-system", "-o", "name")
+
+
+def test_pool_that_the_webhook_refuses_is_reported_in_its_words(lab: Rehearsal) -> None:
+    pool = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": "mine", "namespace": "metallb-system"},
+        "spec": {"addresses": ["10.9.0.215-10.9.0.219"]},
+    }
+    with pytest.raises(RehearsalError, match="denied the request"):
+        apply(lab, pool)
+
+
+def test_release_that_fails_at_first_is_repaired_by_the_next(lab: Rehearsal) -> None:
+    del platform(lab)["argocd"]
+    lab.open()
+    lab.up()
+    assert "argo-cd" not in releases(lab)
+    assert "argocd" not in lab.kubectl("get", "namespaces", "-o", "name")
+    platform(lab)["argocd"] = LAYERS["argocd"]
+    lab.open()
+    (archive,) = (lab.lab.mirror / "charts").glob("argo-cd-*.tgz")
+    whole = archive.read_bytes()
+    archive.write_bytes(
+        with_file(whole, "argo-cd/templates/broken.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n")
+    )
+    said = lab.refused()
+    assert "argo-cd" in said
+    assert releases(lab)["argo-cd"] == "failed"
+    archive.write_bytes(whole)
+    lab.up()
+    assert releases(lab)["argo-cd"] == "deployed"
+
+
+def with_file(archive: bytes, name: str, text: str) -> bytes:
+    """A chart with one more file."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as old, tarfile.open(fileobj=out, mode="w:gz") as new:
+        for member in old:
+            new.addfile(member, old.extractfile(member))
+        added = tarfile.TarInfo(name)
+        added.size = len(text)
+        new.addfile(added, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def test_another_version_of_a_chart(lab: Rehearsal) -> None:
+    platform(lab)["versions"] = {"traefik": "41.3.1"}
+    lab.open()
+    said = lab.up()
+    assert "traefik-crds-traefik" in said
+    chart = "jsonpath={.metadata.labels.helm\\.sh/chart}"
+    assert lab.kubectl("get", "deployment", "-n", "traefik", "traefik", "-o", chart) == "traefik-41.3.1"
+
+
+def test_layer_that_keeps_data_is_not_switched_off_by_mistake(lab: Rehearsal) -> None:
+    apply(lab, CLAIM, POD)
+    phase = ["get", "pvc", "kept", "-o", "jsonpath={.status.phase}"]
+    wait_until(lambda: lab.kubectl(*phase) == "Bound", "the claim has its volume")
+    longhorn, postgres = platform(lab).pop("longhorn"), platform(lab).pop("cloudnativePg")
+    lab.open()
+    said = lab.refused()
+    assert re.search(r"longhorn still keeps volumes \(1\); it was not removed", said)
+    assert lab.kubectl(*phase) == "Bound"
+    assert releases(lab)["longhorn"] == "deployed"
+    platform(lab)["discard"] = ["longhorn"]
+    lab.kubectl("delete", "pod", "keeper", "--now")
+    lab.kubectl("delete", "pvc", "kept")
+    lab.open()
+    lab.up()
+    assert "longhorn" not in releases(lab)
+    platform(lab).update(longhorn=longhorn, cloudnativePg=postgres)
+    del platform(lab)["discard"]
+    lab.open()
+    lab.up()
+
+
+def test_destroy_takes_everything_in_order(lab: Rehearsal) -> None:
+    code, said = lab.pulumi("destroy", "--yes")
+    assert code == 0, said
+
+
+def test_charts_of_the_catalog_are_there(lab: Rehearsal) -> None:
+    index = yaml.safe_load((Path(lab.lab.mirror) / "charts/index.yaml").read_text())
+    assert {"metallb", "traefik", "longhorn"} <= index["entries"].keys()
