@@ -4,7 +4,7 @@
 
 main() {
   local each
-  serving >/dev/null 2>&1 || return 0
+  systemctl -q is-active k3s && wait_for 30 serving || return 0
   # shellcheck disable=SC2086 # a list
   for each in $(pending $RELEASES); do echo "Helm was killed at release ${each%%:*}"; done
 }
