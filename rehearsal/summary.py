@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rehearsal.lab import Lab
+from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 
 LONGEST = 5  # resources in the list of where time went
@@ -20,6 +21,12 @@ def show(console: Console, session: Session) -> None:
     status(console, session.lab)
     nodes = json.loads(session.lab.kubectl("get", "nodes", "-o", "json"))["items"]
     console.print(_nodes(nodes))
+    if session.settings.platform.layers():
+        console.print(_layers(session.lab))
+    for engine in session.apps:
+        console.print(_app(session.lab, engine))
+    whole = sum(seconds for step, seconds in session.seconds.items() if step.startswith("pulumi up "))
+    console.print(f"From bare machines to all of this: {whole:.0f} s of pulumi up", highlight=False)
     console.print(
         f"Go on:  ./homelab rehearse kubectl --stack {session.lab.stack} -- get pods -A",
         f"        ./homelab rehearse ssh --stack {session.lab.stack} {next(iter(session.lab.machines))}",
@@ -114,3 +121,44 @@ def _nodes(nodes: Iterable[dict[str, Any]]) -> Table:
         voter = {"True": "yes", "False": "no"}.get(conditions.get("EtcdIsVoter", ""), "")
         table.add_row(node["metadata"]["name"], _yes(conditions.get("Ready") == "True"), voter, version)
     return table
+
+
+def _layers(lab: Lab) -> Table:
+    """Helm's releases, by the labels of its records."""
+    table = _table("Platform", "release", "namespace", "status", "chart's revision")
+    records = _objects(lab, "secrets", "--all-namespaces", "--selector=owner=helm")
+    latest = {each["metadata"]["labels"]["name"]: each["metadata"] for each in sorted(records, key=_revision)}
+    for name, found in sorted(latest.items()):
+        table.add_row(name, found["namespace"], found["labels"]["status"], found["labels"]["version"])
+    return table
+
+
+def _revision(record: dict[str, Any]) -> int:
+    return int(record["metadata"]["labels"]["version"])
+
+
+def _app(lab: Lab, engine: Engine) -> Table:
+    """What an app came to: its pods, its database, its certificate, its address."""
+    outputs = engine.outputs()
+    here = f"--namespace={outputs['namespace']}"
+    table = _table(f"App {engine.stack}", "what", "name", "is")
+    for each in _objects(lab, "deployments,statefulsets", here):
+        ready = each.get("status", {}).get("readyReplicas", 0)
+        table.add_row("pods", each["metadata"]["name"], f"{ready} of {each['spec']['replicas']} ready")
+    kinds = {each["metadata"]["name"] for each in _objects(lab, "customresourcedefinitions")}
+    for kind in ("clusters.postgresql.cnpg.io", "certificates.cert-manager.io"):
+        for each in _objects(lab, kind, here) if kind in kinds else ():
+            status = each.get("status") or {}
+            ready = next((c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
+            table.add_row(each["kind"], each["metadata"]["name"], str(status.get("phase", f"Ready: {ready}")))
+    for each in _objects(lab, "ingresses", here):
+        found = (each.get("status", {}).get("loadBalancer") or {}).get("ingress") or [{}]
+        hosts = ", ".join(rule["host"] for rule in each["spec"]["rules"])
+        table.add_row("hosts", hosts, f"at {found[0].get('ip', 'no address')}")
+    return table
+
+
+def _objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
+    found = json.loads(lab.kubectl("get", kind, *where, "--output=json"))["items"]
+    assert isinstance(found, list)
+    return found
