@@ -139,6 +139,13 @@ class Rehearsal:
         """Run a script as root on a machine and return what it prints; no log there keeps the script."""
         return run(self.lab.ssh_command(machine, "sudo sh -s"), stdin=script)
 
+    def in_pod(self, namespace: str, labels: str, command: str) -> str:
+        """Run a command of the machine in the network of a pod; returns what it prints."""
+        (pod, *_) = yaml.safe_load(self.kubectl("get", "pods", "-n", namespace, "-l", labels, "-o", "yaml"))["items"]
+        of_pod = f"pod{pod['metadata']['uid']}"
+        process = f"grep -lE '{of_pod}|{of_pod.replace('-', '_')}' /proc/[0-9]*/cgroup | head -n 1 | cut -d/ -f3"
+        return self.root(pod["spec"]["nodeName"], f"nsenter --net --target $({process}) {command}")
+
     def nodes(self) -> dict[str, dict[str, str]]:
         """The conditions of every node by name."""
         items = yaml.safe_load(self.kubectl("get", "nodes", "-o", "yaml"))["items"]

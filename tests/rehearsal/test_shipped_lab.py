@@ -1,5 +1,7 @@
 """The shipped stack, from six bare machines to a cluster and back: one story, told in order."""
 
+import base64
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -7,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
 
 from rehearsal.places import PROJECT
-from rehearsal.shell import run
+from rehearsal.shell import RehearsalError, run
+from stacks.catalog import LAYERS
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
@@ -33,8 +37,11 @@ print(asked.recv(512)[-4:].hex())
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    folder = tmp_path_factory.mktemp("shipped")
     shipped = yaml.safe_load((PROJECT / "Pulumi.homelab.yaml").read_text())
-    with rehearsal("shipped", shipped, tmp_path_factory.mktemp("shipped")) as found:
+    shop = folder / "Pulumi.shop.yaml"
+    shop.write_text((PROJECT / shop.name).read_text().replace("platform: homelab", "platform: shipped"))
+    with rehearsal("shipped", shipped, folder, apps=[shop]) as found:
         yield found
 
 
@@ -55,6 +62,67 @@ def test_bare_machines_become_a_cluster(lab: Rehearsal, untouched: str) -> None:
     assert lab.voters() == SERVERS
     labels = lab.kubectl("get", "nodes", "-l", "storage=true", "-o", "name").split()
     assert set(labels) == {"node/elitedesk", "node/thinkcentre"}
+
+
+def test_platform_is_whole(lab: Rehearsal) -> None:
+    secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
+    status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
+    charts = {
+        chart.name for row in LAYERS if row.layer.key in lab.session.settings.platform.layers() for chart in row.charts
+    }
+    assert status == dict.fromkeys(charts, "deployed")
+    assert len(charts) == 7
+
+
+def test_app_becomes_healthy(lab: Rehearsal) -> None:
+    lab.up(engine=lab.app("shop"))
+    ready = "jsonpath={.status.readyReplicas}"
+    assert lab.kubectl("get", "deployment", "-n", "shop", "shop", "-o", ready) == "3"
+    phase = ["get", "clusters.postgresql.cnpg.io", "-n", "shop", "shop-db", "-o", "jsonpath={.status.phase}"]
+    assert lab.kubectl(*phase) == "Cluster in healthy state"
+    assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up(engine=lab.app("shop")))
+
+
+def test_app_has_its_certificate_and_its_name_on_the_address_of_the_platform(lab: Rehearsal) -> None:
+    address = lab.session.engine.outputs()["ingressAddress"]
+    (ingress,) = yaml.safe_load(lab.kubectl("get", "ingress", "-n", "shop", "-o", "yaml"))["items"]
+    assert ingress["status"]["loadBalancer"]["ingress"] == [{"ip": address}]
+    (tls,) = ingress["spec"]["tls"]
+    secret = yaml.safe_load(lab.kubectl("get", "secret", "-n", "shop", tls["secretName"], "-o", "yaml"))
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(secret["data"]["tls.crt"]))
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == tls["hosts"] == ["shop.lab.example.com"]
+    assert lab.app("shop").outputs()["urls"] == ["https://shop.lab.example.com"]
+
+
+def ask(lab: Rehearsal, path: str, *, pod: tuple[str, str]) -> str:
+    """What the app's Service answers to a pod of a namespace."""
+    service = lab.kubectl(
+        "get", "service", "-n", "shop", "shop", "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}"
+    )
+    return lab.in_pod(*pod, f"curl -fsS --max-time 5 http://{service}{path}")
+
+
+TRAEFIK = ("traefik", "app.kubernetes.io/name=traefik")
+
+
+def test_all_replicas_answer_with_their_configuration(lab: Rehearsal) -> None:
+    seen = {json.loads(ask(lab, "/api/info", pod=TRAEFIK))["hostname"] for _ in range(30)}
+    assert len(seen) == 3
+    environment = dict(each.partition("=")[::2] for each in json.loads(ask(lab, "/env", pod=TRAEFIK)))
+    assert environment["PODINFO_UI_MESSAGE"] == "Hello from the lab"
+    secret = yaml.safe_load(lab.kubectl("get", "secret", "-n", "shop", "shop-db-app", "-o", "yaml"))["data"]
+    password = base64.b64decode(secret["password"]).decode()
+    assert environment["PGPASSWORD"] == password
+    assert password not in lab.app("shop").output("stack", "export", "--show-secrets")
+    assert json.loads(ask(lab, "/configs", pod=TRAEFIK))["greeting"] == "three pods, one file\n"
+
+
+def test_pods_that_have_no_business_there_are_kept_out(lab: Rehearsal) -> None:
+    with pytest.raises(RehearsalError, match=r"timed out|refused"):
+        ask(lab, "/healthz", pod=("cert-manager", "app.kubernetes.io/name=cert-manager"))
+    with pytest.raises(RehearsalError, match=r"timed out|refused"):
+        lab.in_pod("shop", "app.kubernetes.io/name=shop", "curl -fsS --max-time 5 -k https://10.43.0.1/")
 
 
 def test_what_runs_in_the_cluster_really_runs(lab: Rehearsal) -> None:
@@ -124,6 +192,12 @@ def test_any_machine_may_lose_its_power(lab: Rehearsal, name: str) -> None:
     seen = ["get", "node", name, "-o", "jsonpath={.status.nodeInfo.bootID}"]
     wait_until(lambda: lab.kubectl(*seen) == boot, f"{name} has reported to the cluster again")
     wait_until(lambda: lab.ready() == SERVERS | AGENTS and lab.voters() == SERVERS, f"{name} is back")
+
+
+def test_app_goes_before_its_platform(lab: Rehearsal) -> None:
+    code, said = lab.pulumi("destroy", "--yes", engine=lab.app("shop"))
+    assert code == 0, said
+    assert "shop" not in lab.kubectl("get", "namespaces", "-o", "name")
 
 
 def test_destroy_leaves_machines_as_they_were(lab: Rehearsal, untouched: str) -> None:
