@@ -227,11 +227,11 @@ def longest_gap(condition: Callable[[], bool], act: Callable[[], object]) -> flo
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a process and all it started, at once."""
+    """Kill a process and all it started, by whichever of its threads, at once."""
     found = [pid]
     for parent in found:
-        children = Path(f"/proc/{parent}/task/{parent}/children")
-        found += [int(child) for child in children.read_text().split()] if children.exists() else []
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            found += [int(child) for child in children.read_text().split()]
     for each in found:
         try:
             os.kill(each, signal.SIGKILL)
