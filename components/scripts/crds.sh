@@ -7,7 +7,7 @@ main() {
   say "applying the CRDs"
   local log names
   log=$(mktemp)
-  names=$(k3s kubectl apply --request-timeout=60s --server-side --force-conflicts --field-manager=homelab -o name -f - <<<"$CRDS" 2>"$log") ||
+  names=$(k3s kubectl apply --request-timeout=60s --server-side --force-conflicts --validate=false --field-manager=homelab -o name -f - <<<"$CRDS" 2>"$log") ||
     die "The CRDs could not be applied:" "$(tail -n 15 "$log")"
   say "waiting for the CRDs to be served"
   # shellcheck disable=SC2086 # a list of names
