@@ -2,11 +2,15 @@
 
 import typer
 
+from operations.doctor import doctor
+from operations.kubeconfig import kubeconfig
 from operations.pin import pin
+from operations.trust import trust
 from rehearsal import commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A homelab cluster, described by one stack file.")
-app.command()(pin)
+for verb in (trust, pin, doctor, kubeconfig):
+    app.command()(verb)
 app.add_typer(commands.app, name="rehearse")
 
 if __name__ == "__main__":

@@ -120,7 +120,6 @@ class Node(pulumi.ComponentResource):
     def _prepare_variables(self) -> dict[str, str]:
         conf = endpoint.keepalived(self._shared.cluster, self.settings)
         host = self._shared.host
-        packages = sorted({*PACKAGES, *host.packages, *(["keepalived"] if conf else [])})
         modules = ["br_netfilter", "overlay", *host.modules]
         if self._shared.cluster.network.flannel_backend == "wireguard-native":
             modules.append("wireguard")
@@ -130,7 +129,7 @@ class Node(pulumi.ComponentResource):
             "ADDRESS": self.settings.address,
             "INTERFACE": self.settings.interface or "",
             "ARCH": self.settings.arch or "",
-            "PACKAGES": " ".join(packages),
+            "PACKAGES": " ".join(packages(self._shared.cluster, self.settings, host)),
             "MODULES": "\n".join(modules),
             "SYSCTL": "\n".join(f"{key}={value}" for key, value in SYSCTL.items()),
             "KEEPALIVED": conf,
@@ -167,6 +166,11 @@ def _turn(node: NodeSettings, cluster: ClusterSettings) -> dict[str, object]:
     if node.role == "server":
         return {"group": "servers", "width": 1}
     return {"group": "agents", "width": cluster.max_unavailable}
+
+
+def packages(cluster: ClusterSettings, node: NodeSettings, host: Host) -> list[str]:
+    """Return the distribution's packages that the machine must have."""
+    return sorted({*PACKAGES, *host.packages, *(["keepalived"] if endpoint.keepalived(cluster, node) else [])})
 
 
 def machine(node: NodeSettings, ssh: SSHSettings) -> Machine:

@@ -97,6 +97,15 @@ def pulumi(
 
 
 @app.command(context_settings=PASS_ON)
+def run(context: typer.Context, stack: Stack = "homelab") -> None:
+    """Run another command of `./homelab` on the lab, such as `doctor`."""
+    lab = Lab(stack)
+    with _guarded(), lab.locked():
+        session = open_session(lab, _quiet)
+        raise typer.Exit(session.engine.homelab(*context.args).wait())
+
+
+@app.command(context_settings=PASS_ON)
 def kubectl(context: typer.Context, stack: Stack = "homelab") -> None:
     """Run `kubectl` through the cluster's own endpoint."""
     with _guarded():

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -74,6 +75,18 @@ class Engine:
         if code == 0 and CHANGING.intersection(arguments):
             self.save_kubeconfig()
         return code
+
+    def homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
+        """Start a command of `./homelab` as a user in the lab's network would, on the rehearsal's stack file."""
+        words = [verb, "--stack", self.lab.stack, "--config-file", str(self.stack_file), *arguments]
+        return subprocess.Popen(
+            self.lab.namespace.command(sys.executable, "-m", "cli", *words),
+            cwd=PROJECT,
+            env=self.environment | {"PYTHONPATH": str(PROJECT), "HOME": str(self._home)},
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+            text=True,
+        )
 
     def output(self, *arguments: str) -> str:
         """What `pulumi` prints; fails as it fails."""

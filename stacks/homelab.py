@@ -7,7 +7,7 @@ import pulumi
 
 from components import k3s
 from components.cluster import Cluster
-from components.host import NOTHING
+from components.host import NOTHING, Host
 from components.lab import ClusterSettings, NodeSettings
 from components.layer import Lab
 from components.manifest import Tree, resolve
@@ -24,13 +24,11 @@ LOCAL = "local-path"
 def deploy() -> None:
     """Read the configuration whole, then describe the lab."""
     settings = Settings.load()
-    lab = Lab(settings.cluster, settings.platform.layers())
-    layers = [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.has(row.layer.key)]
-    host = reduce(lambda all_, layer: all_ | layer.host, layers, NOTHING)
+    layers = layers_of(settings)
     flags = [f"discard-{key}" for key in settings.platform.discard]
     replaced = [packaged for layer in layers for packaged in layer.replaces]
     described = settings.cluster.without(replaced).labelled(lambda node: _labels(layers, node))
-    cluster = Cluster(described, catalog.KUBE_VIP, host, flags)
+    cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers), flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access)
     cluster.leave_first([platform])
     _outputs(described, cluster.kubeconfig, layers).export()
@@ -38,6 +36,17 @@ def deploy() -> None:
 
 def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
     return {key: value for layer in layers for key, value in layer.node_labels(node).items()}
+
+
+def layers_of(settings: Settings) -> list[AnyLayer]:
+    """Return the layers that are on."""
+    lab = Lab(settings.cluster, settings.platform.layers())
+    return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.has(row.layer.key)]
+
+
+def host_of(layers: Sequence[AnyLayer]) -> Host:
+    """Return what these layers need on every machine."""
+    return reduce(lambda all_, layer: all_ | layer.host, layers, NOTHING)
 
 
 def _outputs(cluster: ClusterSettings, kubeconfig: pulumi.Output[str], layers: Sequence[AnyLayer]) -> PlatformOutputs:

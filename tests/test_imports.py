@@ -14,7 +14,7 @@ KNOWS = {
     "stacks": {"stacks", "components"},
     "components": {"components"},
     "provider": {"provider"},
-    "operations": {"operations", "stacks", "components"},
+    "operations": {"operations", "stacks", "components", "provider"},
     "rehearsal": {"rehearsal", "stacks", "components"},
     "tests": {"tests", "stacks", "components", "provider", "operations", "rehearsal", "cli"},
 }

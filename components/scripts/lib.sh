@@ -56,6 +56,18 @@ architecture() {
   esac
 }
 
+memory_cgroup() {
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then grep -qw memory /sys/fs/cgroup/cgroup.controllers
+  else [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; fi
+}
+
+# command_line: the file that the Raspberry Pi keeps its kernel's command line in, elsewhere before Debian 12; it has one line.
+command_line() {
+  local file
+  for file in /boot/firmware/cmdline.txt /boot/cmdline.txt ''; do [ ! -f "$file" ] || break; done
+  echo "$file"
+}
+
 unit() { if [ "${ROLE:-server}" = server ]; then echo k3s; else echo k3s-agent; fi; }
 
 # journal UNIT: its last lines, those that K3s itself calls errors first.

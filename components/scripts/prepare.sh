@@ -73,16 +73,10 @@ set_kernel() {
   fi
 }
 
-memory_cgroup() {
-  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then grep -qw memory /sys/fs/cgroup/cgroup.controllers
-  else [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; fi
-}
-
-# The Raspberry Pi keeps its kernel's command line in a file, elsewhere before Debian 12; it has one line.
 enable_memory_cgroup() {
   if memory_cgroup; then rm -f $state/reboot-asked; return; fi
   local file boot; boot=$(cat /proc/sys/kernel/random/boot_id)
-  for file in /boot/firmware/cmdline.txt /boot/cmdline.txt ''; do [ ! -f "$file" ] || break; done
+  file=$(command_line)
   [ -n "$file" ] || die "The memory cgroup is off: boot the kernel with cgroup_enable=memory, then run \`pulumi up\` again."
   if [ -e $state/reboot-asked ] && [ "$(cat $state/reboot-asked)" != "$boot" ]; then
     die "The memory cgroup is still off after a reboot with cgroup_enable=memory in $file:" "$(cat "$file")" "The kernel runs with: $(cat /proc/cmdline)"

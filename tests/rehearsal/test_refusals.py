@@ -1,12 +1,15 @@
 """What goes wrong on the way to a first server: refused, with the machine, the cause and what to do."""
 
+import json
 import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
+from tests.rehearsal.bench import PATIENCE, Rehearsal, cluster_of, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 
@@ -19,6 +22,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
         yield found
 
 
+def homelab(lab: Rehearsal, *arguments: str) -> tuple[int, str]:
+    """Run a command of `./homelab` beside the lab; returns its exit code and all it said."""
+    process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
+    said, _ = process.communicate(timeout=PATIENCE)
+    return process.returncode, said
+
+
 def test_wrong_host_key_is_not_trusted(lab: Rehearsal) -> None:
     stack_file = lab.session.engine.stack_file
     right, other = (lab.lab.machine(name).host_key for name in ("s1", "a1"))
@@ -26,6 +36,12 @@ def test_wrong_host_key_is_not_trusted(lab: Rehearsal) -> None:
     stack_file.write_text(whole.replace(right, f"{other[:-6]}AAAAAA"))
     before = lab.root("s1", LOGINS).splitlines()
     said = lab.refused()
+    code, found = homelab(lab, "doctor")
+    assert (code, "s1, host key: shows another host key than the one pinned; nothing was sent" in found) == (1, True), (
+        found
+    )
+    code, found = homelab(lab, "trust", "--yes")
+    assert (code, "s1 (10.9.0.11) shows ANOTHER host key" in found) == (1, True), found
     stack_file.write_text(whole)
     assert "s1 (10.9.0.11) shows another host key than the one pinned; nothing was sent" in said
     after = lab.root("s1", LOGINS).splitlines()
@@ -71,6 +87,24 @@ def test_a_machine_that_goes_away_in_the_middle_and_returns_is_waited_for(lab: R
     lab.up_although(r"a1-join .*starting k3s-agent", cut)
     assert lab.ready() == {"s1", "a1"}
     assert lab.voters() == {"s1"}
+
+
+def test_commands_find_it_in_order(lab: Rehearsal, tmp_path: Path) -> None:
+    code, said = homelab(lab, "trust")
+    assert (code, said.count("as pinned")) == (0, 2), said
+    code, said = homelab(lab, "kubeconfig", "--output", str(tmp_path / "config"))
+    assert code == 0, said
+    assert yaml.safe_load((tmp_path / "config").read_text()) == yaml.safe_load(lab.lab.kubeconfig.read_text())
+    code, said = homelab(lab, "doctor", "--json")
+    assert (code, {each["state"] for each in json.loads(said)["reports"]}) == (0, {"fine"}), said
+
+
+def test_what_is_stopped_by_hand_is_found(lab: Rehearsal) -> None:
+    lab.root("a1", "systemctl stop k3s-agent")
+    code, said = homelab(lab, "doctor")
+    lab.root("a1", "systemctl start k3s-agent")
+    assert code == 1
+    assert "a1, K3s: v1.36.3+k3s1; the unit k3s-agent is inactive\n  fix: read `journalctl -u k3s-agent` there" in said
 
 
 def test_hostile_text_stays_text(lab: Rehearsal) -> None:

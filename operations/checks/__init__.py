@@ -1,0 +1,1 @@
+"""What `./homelab doctor` judges: values in, findings out."""

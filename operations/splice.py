@@ -1,0 +1,72 @@
+"""Entries put into a kubeconfig's text itself: no other byte of it changes."""
+
+import io
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+
+class StyleError(Exception):
+    """The text is in a style that cannot be spliced, such as JSON."""
+
+
+def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
+    """Return the text with an entry in the list `section`, in the place of one of the same name, else at its end."""
+    items = _value(text, section)
+    if items is None:
+        return f"{text}\n"[: len(text) + (not text.endswith("\n"))] + f"{section}:\n{_item(entry, 0)}"
+    if not items.value or isinstance(items, ScalarNode):
+        start, end = items.start_mark.index, items.end_mark.index
+        return text[:start].rstrip(" ") + "\n" + _item(entry, 0).rstrip("\n") + text[end:]
+    if not isinstance(items, SequenceNode) or items.flow_style:
+        raise StyleError
+    for item in items.value:
+        if _name(item) == entry["name"]:
+            body = textwrap.indent(_dumped(entry), " " * item.start_mark.column).strip()
+            return text[: item.start_mark.index] + body + text[_end(text, item) :]
+    line = text.find("\n", _end(text, items))
+    before, after = (f"{text}\n", "") if line < 0 else (text[: line + 1], text[line + 1 :])
+    return before + _item(entry, items.start_mark.column) + after
+
+
+def with_current(text: str, name: str) -> str:
+    """Return the text with another `current-context`."""
+    found = _value(text, "current-context")
+    if found is None:
+        return f"{text}\n"[: len(text) + (not text.endswith("\n"))] + f"current-context: {name}\n"
+    return f"{text[: found.start_mark.index].rstrip(' ')} {name}{text[found.end_mark.index :]}"
+
+
+def _value(text: str, key: str) -> Node | None:
+    root = YAML(typ="safe", pure=True).compose(text)
+    if not isinstance(root, MappingNode) or root.flow_style:
+        raise StyleError
+    return next((value for found, value in root.value if found.value == key), None)
+
+
+def _name(item: Node) -> str | None:
+    pairs = item.value if isinstance(item, MappingNode) else ()
+    return next((value.value for key, value in pairs if key.value == "name"), None)
+
+
+def _end(text: str, node: Node) -> int:
+    """Where what a node says ends; what the parser takes for its end is the begin of what follows."""
+    if isinstance(node, ScalarNode) or getattr(node, "flow_style", False) or not node.value:
+        return len(text[: node.end_mark.index].rstrip())
+    last = node.value[-1]
+    return max(_end(text, each) for each in (last if isinstance(last, tuple) else (last,)))
+
+
+def _item(entry: Mapping[str, Any], column: int) -> str:
+    body = textwrap.indent(_dumped(entry), "  ")
+    return textwrap.indent(f"- {body[2:]}", " " * column)
+
+
+def _dumped(entry: Mapping[str, Any]) -> str:
+    yaml, text = YAML(), io.StringIO()
+    yaml.width = 1 << 20
+    yaml.dump(dict(entry), text)
+    return text.getvalue()

@@ -1,0 +1,87 @@
+"""A Kubernetes API over TLS that knows its clients by certificate, and answers what a test puts there."""
+
+import base64
+import http.server
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import yaml
+
+from rehearsal import certificates
+
+ADDRESS = "127.0.0.1"
+
+
+class FakeApi:
+    """Its answers by path; what it was asked, with what Accept header."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, str, str]] = []
+        self.kubeconfig = ""
+
+    def lists(self, path: str, *items: Any) -> None:
+        """Have a list answered at a path."""
+        self.answers[path] = {"items": list(items)}
+
+    def knows(self, version: str, kind: str, plural: str, *, namespaced: bool = True) -> None:
+        """Have a kind known in a version of the API."""
+        place = f"/api/{version}" if version == "v1" else f"/apis/{version}"
+        known = self.answers.setdefault(place, {"resources": []})
+        known["resources"] += [
+            {"name": plural, "kind": kind, "singularName": kind.lower(), "namespaced": namespaced},
+            {"name": f"{plural}/status", "kind": kind, "namespaced": namespaced},
+        ]
+
+
+def handler(api: FakeApi) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+        def do_GET(self) -> None:
+            api.asked.append((self.command, self.path, self.headers["Accept"]))
+            answer = api.answers.get(unquote(self.path))
+            code = answer if isinstance(answer, int) else 404 if answer is None else 200
+            self.send_response(code)
+            self.end_headers()
+            if code == 200:
+                self.wfile.write(json.dumps(answer).encode())
+
+    return Handler
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[FakeApi]:
+    """An API that answers until the block ends."""
+    api = FakeApi()
+    made = certificates.ensure(folder, ADDRESS)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.authority))
+    context.load_cert_chain(made.server, made.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    service = http.server.ThreadingHTTPServer((ADDRESS, 0), handler(api))
+    service.socket = context.wrap_socket(service.socket, server_side=True)
+    thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    authority, cert, key = (
+        base64.b64encode(file.read_bytes()).decode() for file in (made.authority, made.server, made.key)
+    )
+    server = f"https://{ADDRESS}:{service.server_port}"
+    content = {
+        "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority-data": authority}}],
+        "users": [{"name": "lab", "user": {"client-certificate-data": cert, "client-key-data": key}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
+    }
+    api.kubeconfig = yaml.safe_dump(content)
+    try:
+        yield api
+    finally:
+        service.shutdown()
+        service.server_close()
+        thread.join()
