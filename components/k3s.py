@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import yaml
 
+from components import hardening
 from components.lab import ClusterSettings, NodeSettings, SnapshotSettings
 from components.model import SecretRef
 
@@ -23,7 +24,8 @@ def config(cluster: ClusterSettings, node: NodeSettings) -> str:
     if node.role == "server":
         options |= _server(cluster, node)
     extra = cluster.k3s.server_options if node.role == "server" else cluster.k3s.agent_options
-    return _yaml({**cluster.k3s.options, **extra, **node.options, **options})
+    given = {**cluster.k3s.options, **extra, **node.options}
+    return _yaml({**given, **hardening.options(cluster, node, ETC, given), **options})
 
 
 def secret_config(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:

@@ -90,6 +90,13 @@ _OWNERS = {
     "set registries.embedded instead": "embedded-registry",
     "set vpn-auth-file instead, which holds no secret in clear": "vpn-auth",
 }
+
+
+def listed(value: object) -> tuple[object, ...]:
+    """Return what an option of kind list holds: K3s takes one value without brackets too."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
 OWNED = (
     {name: fix for fix, names in _OWNERS.items() for name in names.split()}
     | {name: "set k3s.snapshots instead" for name in SERVER if name.startswith("etcd-snapshot-")}

@@ -147,6 +147,8 @@ class ClusterSettings(Model):
     """K3s itself."""
     registries: RegistriesSettings = RegistriesSettings()
     """Image registries."""
+    hardening: Literal["default", "cis"] = "default"
+    """`default` is what costs nothing; `cis` is K3s' whole hardening guide, Pod Security `restricted` included."""
     max_unavailable: Count = 1
     """How many agents may be out of service at once while the cluster is changed."""
 

@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 
 import pulumi
 
-from components import endpoint, k3s
+from components import endpoint, hardening, k3s
 from components.host import Host
 from components.lab import ClusterSettings, NodeSettings, SSHSettings
 from components.machine import Machine, Step, Task, step
@@ -24,6 +24,8 @@ SYSCTL = {
     "vm.panic_on_oom": 0,
     "kernel.panic": 10,
     "kernel.panic_on_oops": 1,
+    "kernel.keys.root_maxkeys": 1000000,
+    "kernel.keys.root_maxbytes": 25000000,
 }
 
 PREPARE = (
@@ -137,13 +139,17 @@ class Node(pulumi.ComponentResource):
 
     def _install_variables(self) -> dict[str, str]:
         cluster, node = self._shared.cluster, self.settings
+        beside = hardening.files(cluster, node)
+        deployed = (endpoint.manifests(cluster, node, self._shared.kube_vip), hardening.manifests(cluster, node))
         return {
             **self._identity(),
             **k3s.release(cluster),
             "ADDRESS": node.address,
             "INTERFACE": node.interface or "",
             "CONFIG": k3s.config(cluster, node),
-            "MANIFESTS": endpoint.manifests(cluster, node, self._shared.kube_vip),
+            "MANIFESTS": "---\n".join(filter(None, deployed)),
+            "ADMISSION": beside[hardening.ADMISSION],
+            "AUDIT": beside[hardening.AUDIT],
             "ENDPOINT": k3s.endpoint(cluster),
             "PEERS": k3s.server_addresses(cluster, node),
             "TAINTS": "\n".join(node.taints),

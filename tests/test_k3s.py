@@ -6,11 +6,14 @@ import pytest
 import yaml
 
 from components import k3s
+from components.hardening import CIPHERS
 from components.k3s_options import AGENT, SERVER
 from components.lab import NodeSettings
 from stacks.settings import Settings
 from tests.rendering import cluster, config
 from tests.settings_fixtures import SAMPLE, VALID
+
+TLS = ["tls-min-version=VersionTLS12", f"tls-cipher-suites={','.join(CIPHERS)}"]
 
 
 def test_config_of_a_server() -> None:
@@ -32,6 +35,8 @@ def test_config_of_a_server() -> None:
         "write-kubeconfig-mode": "0600",
         "etcd-snapshot-schedule-cron": "0 */12 * * *",
         "etcd-snapshot-retention": 5,
+        "kubelet-arg": TLS,
+        "kube-apiserver-arg": [*TLS, "admission-control-config-file=/etc/rancher/k3s/admission.yaml"],
     }
 
 
@@ -41,6 +46,7 @@ def test_config_of_an_agent() -> None:
         "node-ip": "10.0.0.14",
         "server": "https://10.0.0.240:6443",
         "token-file": "/etc/rancher/k3s/token",
+        "kubelet-arg": TLS,
     }
 
 
@@ -110,7 +116,7 @@ def test_what_the_program_owns_wins_over_any_option() -> None:
 def test_options_file() -> None:
     options = config("options")
     assert options["disable"] == ["traefik", "servicelb", "metrics-server", "local-storage"]
-    assert options["kubelet-arg"] == ["max-pods=200"]
+    assert options["kubelet-arg"] == [*TLS, "max-pods=200"]
     assert options["secrets-encryption"] is False
     assert options["embedded-registry"] is True
     assert options["default-local-storage-path"] == "/srv/volumes"
@@ -130,4 +136,4 @@ def test_text_in_settings_stays_text() -> None:
     node: NodeSettings = found.nodes[0]
     options = yaml.safe_load(k3s.config(found, node))
     assert (options["v"], options["log"]) == ("1", "null")
-    assert options["kubelet-arg"] == ["a=yes", "no", "0x10"]
+    assert options["kubelet-arg"] == [*TLS, "a=yes", "no", "0x10"]

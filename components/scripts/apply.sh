@@ -9,19 +9,28 @@ first=$etc/config.yaml.d/first-start.yaml
 
 install_files() {
   mkdir -p $etc/config.yaml.d && chmod 700 $etc $etc/config.yaml.d
-  cp -f $staged/config.yaml $etc/config.yaml
+  install -m 600 $staged/config.yaml $etc/config.yaml
   install -m 600 $staged/secrets.yaml $etc/config.yaml.d/secrets.yaml
   install -m 600 $staged/registries.yaml $etc/registries.yaml
   install -m 600 $staged/token $etc/token
+  local file
+  for file in admission audit; do
+    if [ -s $staged/$file.yaml ]; then install -m 600 $staged/$file.yaml $etc/$file.yaml; else rm -f $etc/$file.yaml; fi
+  done
   if [ "$ROLE" = server ]; then
     install -m 600 $staged/agent-token $etc/agent-token
-    mkdir -p $data/server/manifests
-    if [ -n "$(cat $staged/manifests.yaml)" ]; then install -m 600 $staged/manifests.yaml $data/server/manifests/homelab.yaml
-    else rm -f $data/server/manifests/homelab.yaml; fi
+    install_server_files
   fi
   if [ -e "$release/images.tar.zst" ]; then
     mkdir -p $data/agent/images && cp -f "$release/images.tar.zst" $data/agent/images/homelab.tar.zst
   fi
+}
+
+# What K3s once deployed goes only with an emptied file: without one it stays in the cluster.
+install_server_files() {
+  mkdir -p $data/server/manifests $data/server/logs && chmod 700 $data/server $data/server/manifests $data/server/logs
+  local manifests=$data/server/manifests/homelab.yaml
+  if [ -n "$(cat $staged/manifests.yaml)" ] || [ -e $manifests ]; then install -m 600 $staged/manifests.yaml $manifests; fi
 }
 
 install_k3s() {

@@ -97,8 +97,8 @@ drift() {
   now=$(systemctl is-active "$(unit)" || true)
   case $now in active | activating) ;; *) echo "$(unit) is $now" ;; esac
   cmp -s "$state/k3s/$(cat $state/staged/version)/k3s" /usr/local/bin/k3s || echo "/usr/local/bin/k3s is another program"
-  for file in config.yaml registries.yaml token; do
-    cmp -s "$state/staged/$file" "$etc/$file" || echo "$etc/$file was changed"
+  for file in config.yaml registries.yaml token admission.yaml audit.yaml; do
+    [ ! -s "$state/staged/$file" ] || cmp -s "$state/staged/$file" "$etc/$file" || echo "$etc/$file was changed"
   done
 }
 

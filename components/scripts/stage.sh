@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Fetches and verifies K3s and puts its new configuration beside the one in use; what runs is not touched.
-# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
+# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS ADMISSION AUDIT; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -98,6 +98,8 @@ stage_configuration() {
   write $staged/secrets.yaml 600 <<<"$SECRET_CONFIG" || true
   write $staged/registries.yaml 600 <<<"$REGISTRIES" || true
   write $staged/manifests.yaml 600 <<<"$MANIFESTS" || true
+  write $staged/admission.yaml 600 < <(printf '%s' "$ADMISSION") || true
+  write $staged/audit.yaml 600 < <(printf '%s' "$AUDIT") || true
   echo "$VERSION" | write $staged/version 600 || true
 }
 

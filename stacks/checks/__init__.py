@@ -4,11 +4,18 @@ from collections.abc import Iterable, Iterator
 
 from components.lab import ClusterSettings
 from components.model import NotKnownError
-from stacks.checks import api, k3s, network, nodes, ssh
+from stacks.checks import api, hardening, k3s, network, nodes, ssh
 from stacks.checks.found import Found, T, each
 
-_OF_CLUSTER = (*nodes.OF_CLUSTER, *api.OF_CLUSTER, *ssh.OF_CLUSTER, *network.OF_CLUSTER, *k3s.OF_CLUSTER)
-_OF_NODE = (*nodes.OF_NODE, *ssh.OF_NODE, *network.OF_NODE, *k3s.OF_NODE)
+_OF_CLUSTER = (
+    *nodes.OF_CLUSTER,
+    *api.OF_CLUSTER,
+    *ssh.OF_CLUSTER,
+    *network.OF_CLUSTER,
+    *k3s.OF_CLUSTER,
+    *hardening.OF_CLUSTER,
+)
+_OF_NODE = (*nodes.OF_NODE, *ssh.OF_NODE, *network.OF_NODE, *k3s.OF_NODE, *hardening.OF_NODE)
 
 
 def relations(cluster: ClusterSettings) -> Iterator[Found]:
