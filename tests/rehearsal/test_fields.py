@@ -5,14 +5,18 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
+from components.hardening import AUDIT_LOG, CIPHERS
 from components.lab import ClusterSettings
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
+from rehearsal.shell import RehearsalError
+from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
+from tests.rehearsal.probes import METRICS, apply, handshake, pod, resolved, service, through_the_api
 
 EFFECT = "takes effect"
 REFUSED = "is refused on a live lab"
@@ -24,6 +28,7 @@ OUTCOMES = {
     "name": EFFECT,
     "domain": EFFECT,
     "lan": RENDERED,
+    "hardening": EFFECT,
     "maxUnavailable": RENDERED,
     "api.vip": EFFECT,
     "api.tlsSans": EFFECT,
@@ -141,6 +146,7 @@ CHANGED: dict[str, Any] = {
         "serverOptions": {"kube-apiserver-arg": ["default-watch-cache-size=101"]},
         "agentOptions": {"node-external-dns": ["a1.other.test"]},
     },
+    "hardening": "cis",
     "registries": {
         "embedded": True,
         "mirrors": {"registry.test": {"endpoints": ["https://10.9.0.200:5000"]}},
@@ -205,6 +211,82 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
 
 
 @pytest.mark.rehearsal
+def test_hardened_namespaces_take_pods_without_rights_only(lab: Rehearsal, tmp_path: Path) -> None:
+    with pytest.raises(RehearsalError, match='violates PodSecurity "restricted:latest": privileged'):
+        apply(lab, tmp_path, pod("default", "privileged", "a1", {}, {"privileged": True}))
+    apply(lab, tmp_path, pod("default", "plain", "a1", {}))
+    lab.kubectl("wait", "--for=condition=Ready", "pod/plain", "--timeout=120s")
+    assert lab.kubectl("get", "pod", "plain", "-o", "jsonpath={.spec.volumes}") == ""
+    outside = service("default", "outside", {})
+    outside["spec"]["externalIPs"] = ["10.9.0.200"]
+    with pytest.raises(RehearsalError, match="external IPs is denied by admission control"):
+        apply(lab, tmp_path, outside)
+
+
+@pytest.mark.rehearsal
+def test_hardened_network_keeps_dns_and_metrics_alive(lab: Rehearsal, tmp_path: Path) -> None:
+    assert resolved(lab, "a1") == "0a2b0001"
+    closed = {"app": "closed"}
+    apply(lab, tmp_path, pod("kube-system", "metrics", "a1", METRICS), service("kube-system", "metrics", METRICS))
+    apply(lab, tmp_path, pod("kube-system", "closed", "a1", closed), service("kube-system", "closed", closed))
+    lab.kubectl("-n", "kube-system", "wait", "--for=condition=Ready", "pod/metrics", "pod/closed", "--timeout=120s")
+    wait_until(lambda: through_the_api(lab, "kube-system", "metrics") == "metrics", "the API reaches the Service")
+    with pytest.raises(RehearsalError, match="ServiceUnavailable"):
+        through_the_api(lab, "kube-system", "closed")
+
+
+@pytest.mark.rehearsal
+def test_hardened_servers_take_strong_ciphers_and_known_clients_only(lab: Rehearsal) -> None:
+    for machine, port in (("s1", 6443), ("s1", 10250), ("a1", 10250)):
+        assert handshake(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-GCM-SHA256")
+        assert not handshake(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-SHA")
+        assert not handshake(lab, machine, port, "--tls-max 1.1", "--ciphers DEFAULT@SECLEVEL=0")
+    assert not handshake(lab, "s1", 2379, "--tls-max 1.2")  # etcd wants a certificate
+    assert lab.answers()
+    status = lab.root("a1", "curl -ks -o /dev/null -w '%{http_code}' https://127.0.0.1:10250/pods")
+    assert status == "401"
+
+
+@pytest.mark.rehearsal
+def test_hardened_server_writes_down_who_did_what(lab: Rehearsal) -> None:
+    events = [json.loads(line) for line in lab.root("s1", f"cat {AUDIT_LOG}").splitlines()]
+    refused = [e for e in events if e["verb"] == "create" and e.get("responseStatus", {}).get("code") == 403]
+    assert "pods" in {event["objectRef"]["resource"] for event in refused}
+    assert "secrets" in {event["objectRef"]["resource"] for event in events if "objectRef" in event}
+    assert not [event for event in events if "requestObject" in event or "responseObject" in event]
+    running = lab.root("s1", "journalctl -q -o cat -u k3s | grep 'Running kube-apiserver' | tail -n 1")
+    assert "--audit-log-maxbackup=10 --audit-log-maxsize=100" in running
+    assert "--enable-admission-plugins=NodeRestriction,EventRateLimit,DenyServiceExternalIPs" in running
+    assert "Encryption Status: Enabled" in lab.root("s1", "k3s secrets-encrypt status")
+
+
+@pytest.mark.rehearsal
+def test_hardened_kubelets_run_as_configured(lab: Rehearsal) -> None:
+    for node in ("s1", "a1"):
+        config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/configz"))["kubeletconfig"]
+        assert config["protectKernelDefaults"] is True
+        assert config["podPidsLimit"] == 4096
+        assert config["streamingConnectionIdleTimeout"] == "5m0s"
+        assert config["makeIPTablesUtilChains"] is True
+        assert (config["tlsMinVersion"], config["tlsCipherSuites"]) == ("VersionTLS12", list(CIPHERS))
+        assert config["authentication"]["anonymous"]["enabled"] is False
+        assert config.get("readOnlyPort", 0) == 0
+    assert "Seccomp:\t2" in lab.root("s1", "cat /proc/$(pgrep -o -x coredns)/status")
+
+
+@pytest.mark.rehearsal
+def test_hardened_files_are_for_root_alone(lab: Rehearsal) -> None:
+    folders = "etc/rancher/k3s var/lib/rancher/k3s/server var/lib/rancher/k3s/server/db/etcd"
+    modes = lab.root("s1", f"cd / && stat -c '%a %U:%G' {folders} {AUDIT_LOG} etc/rancher/k3s/*.yaml")
+    assert set(modes.splitlines()) == {"700 root:root", "600 root:root"}
+    keys = "/var/lib/rancher/k3s/server/tls /var/lib/rancher/k3s/server/cred /var/lib/rancher/k3s/agent"
+    names = "-name '*.key' -o -name '*.kubeconfig' -o -name token -o -name passwd -o -name 'encryption-*'"
+    loose = f"find {keys} -xdev -path '*/containerd' -prune -o -type f \\( {names} \\) ! -perm 600 -print"
+    assert lab.root("s1", loose) == ""
+    assert lab.root("a1", f"{loose.replace('/var/lib/rancher/k3s/server', '/nowhere')} 2>/dev/null; true") == ""
+
+
+@pytest.mark.rehearsal
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -212,7 +294,7 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
         ({"network": {"services": ["10.78.0.0/16"]}}, "was: network.services: 10.43.0.0/16"),
         ({"network": {"cni": "none"}}, "was: network.cni: flannel"),
         ({"network": {"flannelBackend": "host-gw"}}, "was: network.flannelBackend: vxlan"),
-        ({"k3s": {"secretsEncryption": False}}, "was: k3s.secretsEncryption: true"),
+        ({"k3s": {"secretsEncryption": False}, "": {"hardening": "default"}}, "was: k3s.secretsEncryption: true"),
         ({"a1": {"arch": "arm"}}, "This machine is amd64, but its `arch` says arm."),
         ({"a1": {"interface": "nowhere0"}}, "There is no interface nowhere0 here"),
         ({"a1": {"name": "a9"}}, "This machine is the node a1; it cannot be a9 as well."),
@@ -226,7 +308,7 @@ def test_changes_are_refused(lab: Rehearsal, change: dict[str, dict[str, Any]], 
     cluster = document["config"]["homelab:cluster"]
     for place, values in change.items():
         node = next((node for node in cluster["nodes"] if node["name"] == place), None)
-        (cluster.setdefault(place, {}) if node is None else node).update(values)
+        ((cluster.setdefault(place, {}) if place else cluster) if node is None else node).update(values)
     stack_file.write_text(yaml.safe_dump(document))
     said = lab.refused()
     stack_file.write_text(whole)

@@ -15,6 +15,7 @@ from rehearsal.places import PROJECT
 from rehearsal.shell import RehearsalError, run
 from stacks.catalog import LAYERS
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
+from tests.rehearsal.probes import resolved
 
 pytestmark = pytest.mark.rehearsal
 
@@ -23,16 +24,6 @@ AGENTS = {"pi-4", "elitedesk", "thinkcentre"}
 LOGINS = "journalctl -q -o cat -t sshd | grep -c Accepted"
 FILES = "cd / && find etc usr/local var/lib/rancher -xdev -type f | sort | xargs -d '\\n' sha256sum"
 CHANGES_BY_ITSELF = r"etc/(resolv\.conf|\.updated|ld\.so\.cache|mtab)|etc/systemd/timesyncd|etc/machine-id"
-
-ASK = """
-import socket, sys
-wanted = b''.join(bytes([len(part)]) + part for part in b'kubernetes.default.svc.cluster.local'.split(b'.'))
-question = bytes.fromhex('000101000001000000000000') + wanted + bytes.fromhex('0000010001')
-asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-asked.settimeout(5)
-asked.sendto(question, (sys.argv[1], 53))
-print(asked.recv(512)[-4:].hex())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +118,7 @@ def test_pods_that_have_no_business_there_are_kept_out(lab: Rehearsal) -> None:
 
 def test_what_runs_in_the_cluster_really_runs(lab: Rehearsal) -> None:
     lab.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=180s")
-    dns = lab.kubectl("-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
-    # asked from an agent: through its proxy and over flannel's network to the pod on another machine
-    answer = lab.root("thinkcentre", f'python3 -c "{ASK}" {dns}')
-    assert answer.strip() == "0a2b0001"
+    assert resolved(lab, "thinkcentre") == "0a2b0001"
 
 
 def test_kubeconfig_goes_through_the_virtual_address(lab: Rehearsal) -> None:

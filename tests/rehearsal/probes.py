@@ -1,0 +1,73 @@
+"""Questions that a rehearsal asks: of DNS, of TLS, of pods."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rehearsal.artefacts import PODINFO
+from tests.rehearsal.bench import Rehearsal
+
+METRICS = {"k8s-app": "metrics-server"}
+PORT = 10250  # that of metrics-server
+_RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_ASK = """
+import socket, sys
+wanted = b''.join(bytes([len(part)]) + part for part in b'kubernetes.default.svc.cluster.local'.split(b'.'))
+question = bytes.fromhex('000101000001000000000000') + wanted + bytes.fromhex('0000010001')
+asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asked.settimeout(5)
+asked.sendto(question, (sys.argv[1], 53))
+print(asked.recv(512)[-4:].hex())
+"""
+
+
+def resolved(lab: Rehearsal, machine: str) -> str:
+    """The API's address in hexadecimal digits, asked from a machine: through its proxy and over flannel's network."""
+    dns = lab.kubectl("-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
+    return lab.root(machine, f'python3 -c "{_ASK}" {dns}').strip()
+
+
+def handshake(lab: Rehearsal, machine: str, port: int, *options: str) -> bool:
+    """Whether a server on that machine speaks TLS with curl's options."""
+    curl = f"curl -ks -o /dev/null {' '.join(options)} https://127.0.0.1:{port}/; echo $?"
+    ended = lab.root(machine, curl).strip()
+    assert ended in ("0", "35"), f"curl ended with {ended}"
+    return ended == "0"
+
+
+def pod(namespace: str, name: str, node: str, labels: dict[str, str], security: dict[str, Any] | None = None) -> Any:
+    """A pod of a small web application, which asks for no rights unless `security` does."""
+    container = {
+        "name": "podinfo",
+        "image": PODINFO,
+        "args": [f"--port={PORT}"],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": PORT}, "periodSeconds": 1},
+        "securityContext": _RESTRICTED if security is None else security,
+    }
+    spec = {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]}
+    metadata = {"namespace": namespace, "name": name, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def service(namespace: str, name: str, labels: dict[str, str]) -> Any:
+    """A Service before pods with these labels."""
+    spec = {"selector": labels, "ports": [{"port": 80, "targetPort": PORT}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": name}, "spec": spec}
+
+
+def apply(lab: Rehearsal, folder: Path, *objects: Any) -> str:
+    """Hand objects to the API."""
+    file = folder / "objects.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+    return lab.kubectl("apply", "-f", str(file))
+
+
+def through_the_api(lab: Rehearsal, namespace: str, service: str) -> str:
+    """The pod that answers for a Service when the API server itself asks it, as it asks metrics-server."""
+    said = lab.kubectl("get", "--raw", f"/api/v1/namespaces/{namespace}/services/{service}:80/proxy/api/info")
+    return str(json.loads(said)["hostname"])
