@@ -1,5 +1,6 @@
 """What hardening adds, by its level: options of K3s, the files beside them, and what K3s deploys."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,8 +8,9 @@ import yaml
 
 from components import hardening, k3s
 from components.layers.traefik import Traefik
+from components.node import SYSCTL
 from tests.rendering import cluster, config
-from tests.settings_fixtures import VALID
+from tests.settings_fixtures import ROOT, VALID
 
 UNHARDENED = [file.stem for file in VALID if file.stem != "hardened"]
 ADMISSION = "/etc/rancher/k3s/admission.yaml"
@@ -143,6 +145,25 @@ def test_default_accounts_hand_out_no_tokens() -> None:
     accounts = [each for each in deployed("hardened") if each["kind"] == "ServiceAccount"]
     assert {each["metadata"]["namespace"] for each in accounts} == {"kube-public", "kube-node-lease", "default"}
     assert all(each["automountServiceAccountToken"] is False for each in accounts)
+
+
+def test_node_prepare_sets_what_kubelets_want() -> None:
+    """With `protect-kernel-defaults`, a kubelet that finds other values does not start."""
+    wanted = {
+        "vm.overcommit_memory": 1, "vm.panic_on_oom": 0, "kernel.panic": 10, "kernel.panic_on_oops": 1,
+        "kernel.keys.root_maxkeys": 1000000, "kernel.keys.root_maxbytes": 25000000,
+    }  # fmt: skip
+    assert wanted.items() <= SYSCTL.items()
+
+
+def test_tests_that_the_table_of_the_guide_names_are_there() -> None:
+    table = (ROOT / "docs/security.md").read_text().partition("## The guide, item by item")[2]
+    named = set(re.findall(r"`(test_\w+)`", table))
+    there = {
+        name for file in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert len(named) > 8
+    assert named <= there
 
 
 def test_namespace_of_the_ingress_controller_is_that_of_its_layer() -> None:

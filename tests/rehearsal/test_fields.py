@@ -254,10 +254,39 @@ def test_hardened_server_writes_down_who_did_what(lab: Rehearsal) -> None:
     assert "pods" in {event["objectRef"]["resource"] for event in refused}
     assert "secrets" in {event["objectRef"]["resource"] for event in events if "objectRef" in event}
     assert not [event for event in events if "requestObject" in event or "responseObject" in event]
-    running = lab.root("s1", "journalctl -q -o cat -u k3s | grep 'Running kube-apiserver' | tail -n 1")
-    assert "--audit-log-maxbackup=10 --audit-log-maxsize=100" in running
-    assert "--enable-admission-plugins=NodeRestriction,EventRateLimit,DenyServiceExternalIPs" in running
     assert "Encryption Status: Enabled" in lab.root("s1", "k3s secrets-encrypt status")
+
+
+RUNS_WITH = {
+    "kube-apiserver": """
+        --audit-log-maxage=30 --audit-log-maxbackup=10 --audit-log-maxsize=100 --authorization-mode=Node,RBAC
+        --client-ca-file= --enable-admission-plugins=NodeRestriction,EventRateLimit,DenyServiceExternalIPs
+        --encryption-provider-config= --etcd-cafile= --etcd-certfile= --etcd-keyfile= --profiling=false
+        --kubelet-certificate-authority= --kubelet-client-certificate= --kubelet-client-key= --tls-cert-file=
+        --tls-private-key-file= --service-account-extend-token-expiration=false --service-account-key-file=
+    """,
+    "kube-controller-manager": """
+        --bind-address=127.0.0.1 --profiling=false --root-ca-file= --service-account-private-key-file=
+        --terminated-pod-gc-threshold=100 --use-service-account-credentials=true
+    """,
+    "kube-scheduler": "--bind-address=127.0.0.1 --profiling=false",
+}
+RUNS_WITHOUT = ("token-auth-file", "AlwaysAdmit", "AlwaysAllow", "disable-admission-plugins", "request-timeout")
+
+
+@pytest.mark.rehearsal
+def test_hardened_control_plane_runs_as_configured(lab: Rehearsal) -> None:
+    for program, arguments in RUNS_WITH.items():
+        running = lab.root("s1", f"journalctl -q -o cat -u k3s | grep 'Running {program} ' | tail -n 1")
+        assert [each for each in arguments.split() if f" {each}" not in running] == []
+        assert [each for each in RUNS_WITHOUT if each in running] == []
+    etcd = yaml.safe_load(lab.root("s1", "cat /var/lib/rancher/k3s/server/db/etcd/config"))
+    client, peer = etcd["client-transport-security"], etcd["peer-transport-security"]
+    assert client["client-cert-auth"] is True
+    assert peer["client-cert-auth"] is True
+    assert client["trusted-ca-file"] != peer["trusted-ca-file"]
+    assert not client.get("auto-tls")
+    assert not peer.get("auto-tls")
 
 
 @pytest.mark.rehearsal
@@ -270,13 +299,16 @@ def test_hardened_kubelets_run_as_configured(lab: Rehearsal) -> None:
         assert config["makeIPTablesUtilChains"] is True
         assert (config["tlsMinVersion"], config["tlsCipherSuites"]) == ("VersionTLS12", list(CIPHERS))
         assert config["authentication"]["anonymous"]["enabled"] is False
+        assert (config["authorization"]["mode"], bool(config["tlsCertFile"])) == ("Webhook", True)
+        assert lab.root(node, "ss -Hltn sport = :10249").split()[3] == "127.0.0.1:10249"  # kube-proxy's metrics
         assert config.get("readOnlyPort", 0) == 0
     assert "Seccomp:\t2" in lab.root("s1", "cat /proc/$(pgrep -o -x coredns)/status")
 
 
 @pytest.mark.rehearsal
 def test_hardened_files_are_for_root_alone(lab: Rehearsal) -> None:
-    folders = "etc/rancher/k3s var/lib/rancher/k3s/server var/lib/rancher/k3s/server/db/etcd"
+    server = "var/lib/rancher/k3s/server"
+    folders = f"etc/rancher/k3s {server} {server}/tls {server}/cred {server}/db/etcd"
     modes = lab.root("s1", f"cd / && stat -c '%a %U:%G' {folders} {AUDIT_LOG} etc/rancher/k3s/*.yaml")
     assert set(modes.splitlines()) == {"700 root:root", "600 root:root"}
     keys = "/var/lib/rancher/k3s/server/tls /var/lib/rancher/k3s/server/cred /var/lib/rancher/k3s/agent"
