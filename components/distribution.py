@@ -6,6 +6,7 @@ from pydantic import Field
 
 from components.fields import (
     Bucket,
+    Certificate,
     Count,
     HostPort,
     K3sVersion,
@@ -51,6 +52,10 @@ class S3Settings(Model):
     """Secret that holds the access key."""
     secret_key: SecretRef
     """Secret that holds the secret key."""
+    endpoint_ca: Certificate | None = None
+    """Authority of its certificate, where it is none that all computers trust, as `base64 -w0 ca.pem` prints it."""
+    retention: Count = 15
+    """How many scheduled snapshots are kept there, those of all servers together."""
 
 
 class SnapshotSettings(Model):

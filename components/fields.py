@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from components import addresses, cron, hostkeys, labels
+from components import addresses, certificates, cron, hostkeys, labels
 from components.wrong import wrong
 
 
@@ -145,6 +145,7 @@ OptionName = Annotated[
     ),
 ]
 Text = Annotated[str, Kind("text", _one_line)]
+Certificate = Annotated[str, Kind("certificate", certificates.encoded)]
 Address = Annotated[str, Kind("IP address", addresses.machine)]
 Network = Annotated[str, Kind("network (CIDR)", addresses.network)]
 AddressRange = Annotated[str, Kind("address range", addresses.address_range)]

@@ -129,7 +129,9 @@ def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
             "etcd-s3-endpoint": s3.endpoint,
             "etcd-s3-bucket": s3.bucket,
             "etcd-s3-region": s3.region,
+            "etcd-s3-retention": s3.retention,
             **({"etcd-s3-folder": s3.folder} if s3.folder else {}),
+            **({"etcd-s3-endpoint-ca": s3.endpoint_ca} if s3.endpoint_ca else {}),
         }
     return options
 

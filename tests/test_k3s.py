@@ -124,7 +124,7 @@ def test_options_file() -> None:
     s3 = {key: value for key, value in options.items() if key.startswith("etcd-s3")}
     assert s3 == {
         "etcd-s3": True, "etcd-s3-endpoint": "s3.lan:9000", "etcd-s3-bucket": "lab-snapshots",
-        "etcd-s3-region": "us-east-1", "etcd-s3-folder": "etcd",
+        "etcd-s3-region": "us-east-1", "etcd-s3-folder": "etcd", "etcd-s3-retention": 15,
     }  # fmt: skip
     assert config("options", 1)["snapshotter"] == "native"
     assert "etcd-s3" not in config("options", 1)

@@ -64,6 +64,8 @@ OUTCOMES = {
     "k3s.snapshots.s3.folder": EFFECT,
     "k3s.snapshots.s3.accessKey": EFFECT,
     "k3s.snapshots.s3.secretKey": EFFECT,
+    "k3s.snapshots.s3.endpointCa": ELSEWHERE,
+    "k3s.snapshots.s3.retention": EFFECT,
     "k3s.disable": EFFECT,
     "k3s.options": EFFECT,
     "k3s.serverOptions": EFFECT,
@@ -137,6 +139,7 @@ CHANGED: dict[str, Any] = {
                 "bucket": "snaps",
                 "region": "eu-test-1",
                 "folder": "lab",
+                "retention": 7,
                 "accessKey": {"secret": "s3Access"},
                 "secretKey": {"secret": "s3Secret"},
             },
@@ -193,6 +196,7 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
         "eu-test-1",
         "lab",
     )
+    assert config["etcd-s3-retention"] == 7
     assert config["embedded-registry"] is True
     assert yaml.safe_load(lab.root("a1", "cat /etc/rancher/k3s/config.yaml"))["node-external-dns"] == ["a1.other.test"]
     secret = yaml.safe_load(lab.root("s1", "cat /etc/rancher/k3s/config.yaml.d/secrets.yaml"))
