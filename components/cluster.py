@@ -47,11 +47,12 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         own = pulumi.ResourceOptions(parent=self, provider=machines)
+        self.token = Secret("cluster-token", TOKEN_BYTES, _keep(own)).value
         shared = Shared(
             settings,
             kube_vip,
             host,
-            token=Secret("cluster-token", TOKEN_BYTES, _keep(own)).value,
+            token=self.token,
             agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _keep(own)).value,
         )
         nodes = [

@@ -18,11 +18,12 @@ from stacks.version import VERSION
 from tests.apps import OUTPUTS, reading, without
 from tests.contracts.cases import CASES, Case
 from tests.envelopes import is_sealed, opened
-from tests.recorder import Recording, config_of, record
+from tests.recorder import Recording, config_of, made_by, record
 from tests.settings_fixtures import ROOT
 
 FIELDS = {camel(field.name): field.metadata for field in fields(PlatformOutputs)}
-STACK_OUTPUTS = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml")).stack_outputs
+RECORDED = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml")).stack_outputs
+STACK_OUTPUTS = {name: value for name, value in RECORDED.items() if name != "recoveryToken"}
 # coroutines that a failed program leaves behind
 FAILS = pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
 
@@ -52,6 +53,12 @@ def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
 
 def test_every_field_is_an_output_of_a_whole_platform() -> None:
     assert OUTPUTS.keys() == FIELDS.keys()
+
+
+def test_the_server_token_is_a_secret_output_that_no_app_reads() -> None:
+    assert is_sealed(RECORDED["recoveryToken"])
+    assert opened(RECORDED["recoveryToken"]) == made_by("cluster-token")
+    assert "recoveryToken" not in FIELDS
 
 
 def test_values_of_the_outputs() -> None:
