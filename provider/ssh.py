@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -48,6 +49,26 @@ class Connections:
             self.forget(machine)
             raise Unreachable(f"{label(machine)}: the connection was lost before the script ended")
         return process.exit_status, output, details
+
+    async def put(self, machine: Machine, source: Path, target: str) -> None:
+        """Write a file of this computer to a path on the machine, for root alone. Raises Unreachable, TaskError."""
+        await self._copy(machine, f"umask 077 && cat >{shlex.quote(target)}", source, asyncssh.DEVNULL)
+
+    async def get(self, machine: Machine, source: str, target: Path) -> None:
+        """Write a file of the machine, which root may read, to this computer. Raises Unreachable, TaskError."""
+        await self._copy(machine, f"cat {shlex.quote(source)}", asyncssh.DEVNULL, target)
+
+    async def _copy(self, machine: Machine, script: str, source: Path | int, target: Path | int) -> None:
+        connection = await self.connect(machine)
+        shell = f"{'sudo -n ' if machine.sudo else ''}sh -c {shlex.quote(script)}"
+        try:
+            done = await connection.run(shell, stdin=source, stdout=target, encoding=None)
+        except (asyncssh.Error, OSError) as cause:
+            self.forget(machine)
+            raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
+        if done.exit_status != 0:
+            said = done.stderr.decode(errors="replace").strip() if isinstance(done.stderr, bytes) else ""
+            raise TaskError(f"{label(machine)}: a file could not be copied: {said or 'the connection was lost'}")
 
     async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
         """The open connection, or a new one. Raises Unreachable, or TaskError if it must not be trusted."""

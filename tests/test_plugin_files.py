@@ -1,0 +1,38 @@
+"""Files to and from a machine, over the connections that scripts take."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from provider.errors import TaskError
+from provider.ssh import Connections
+from tests.ssh_server import KEYS, computers
+
+
+def test_a_file_arrives_as_it_is_for_its_owner_alone(tmp_path: Path) -> None:
+    source, back = tmp_path / "source", tmp_path / "back"
+    source.write_bytes(os.urandom(3 << 20))
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            connections = Connections(KEYS)
+            await connections.put(a.machine(), source, "it's there")
+            assert ((a.home / "it's there").stat().st_mode & 0o777) == 0o600
+            await connections.get(a.machine(sudo=True), "it's there", back)
+            assert a.commands[1].startswith("sudo -n sh -c ")
+            connections.forget(a.machine())
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    assert back.read_bytes() == source.read_bytes()
+
+
+def test_a_file_that_cannot_be_copied_is_an_error_with_its_cause(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            connections = Connections(KEYS)
+            with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): a file could not be copied: .*No such file"):
+                await connections.get(a.machine(), "absent", tmp_path / "back")
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
