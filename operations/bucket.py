@@ -1,0 +1,109 @@
+"""What is in a bucket of an S3 service, asked for from this computer; requests are signed (version 4)."""
+
+import base64
+import hashlib
+import hmac
+import html
+import re
+import ssl
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http.client import HTTPException
+from urllib.error import HTTPError
+from urllib.parse import quote
+
+from components.distribution import S3Settings
+
+SILENCE = 15.0
+"""Seconds without an answer until the service counts as out of reach."""
+LARGEST = 8 << 20
+"""Bytes that no page of a listing has."""
+AWS = "s3.amazonaws.com"
+EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+class BucketError(Exception):
+    """The bucket was not read. The text says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object: its key without the folder, its size, and when it was written, in seconds since 1970."""
+
+    key: str
+    size: int
+    written: float
+
+
+def objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[Object]:
+    """Yield what is in the folder, below it excepted. Raises `BucketError`."""
+    folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
+    after = ""
+    while True:
+        query = {"list-type": "2", "prefix": folder} | ({"start-after": after} if after else {})
+        page = _get(settings, query, access_key, secret_key)
+        for each in re.findall(r"<Contents>(.*?)</Contents>", page, re.DOTALL):
+            after = _field(each, "Key")
+            written = datetime.fromisoformat(_field(each, "LastModified"))
+            if "/" not in (key := after.removeprefix(folder)) and key:
+                yield Object(key, int(_field(each, "Size")), written.timestamp())
+        if "<IsTruncated>true</IsTruncated>" not in page or not after:
+            return
+
+
+def signed(
+    host: str, path: str, query: Mapping[str, str], *, region: str, keys: tuple[str, str], now: float
+) -> dict[str, str]:
+    """The headers of a GET, signed as S3 wants it with access key and secret key."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp}
+    names = ";".join(headers)
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    request = "\n".join(("GET", path, encoded(query), lines, names, EMPTY))
+    text = "\n".join(("AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()))
+    key = f"AWS4{keys[1]}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    proof = f"AWS4-HMAC-SHA256 Credential={keys[0]}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return headers | {"authorization": proof}
+
+
+def encoded(query: Mapping[str, str]) -> str:
+    """A query as it is signed and sent."""
+    return "&".join(f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query))
+
+
+def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret_key: str) -> str:
+    host, path = settings.endpoint, f"/{settings.bucket}"
+    if host == AWS:  # a bucket there is found by its own name only
+        host, path = f"{settings.bucket}.s3.{settings.region}.amazonaws.com", "/"
+    keys = (access_key, secret_key)
+    headers = signed(host, path, query, region=settings.region, keys=keys, now=time.time())
+    request = urllib.request.Request(f"https://{host}{path}?{encoded(query)}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=SILENCE, context=_trust(settings)) as response:  # noqa: S310
+            content: bytes = response.read(LARGEST)
+    except HTTPError as error:
+        with error:
+            code = _field(error.read(LARGEST).decode(errors="replace"), "Code") or error.reason
+        raise BucketError(f"https://{host} refuses to list bucket {settings.bucket}: {code} ({error.code}).") from None
+    except (OSError, HTTPException) as error:
+        cause = getattr(error, "reason", error)
+        raise BucketError(f"https://{host} cannot be asked for bucket {settings.bucket}: {cause}.") from None
+    return content.decode(errors="replace")
+
+
+def _trust(settings: S3Settings) -> ssl.SSLContext:
+    if not settings.endpoint_ca:
+        return ssl.create_default_context()
+    return ssl.create_default_context(cadata=base64.b64decode(settings.endpoint_ca).decode())
+
+
+def _field(text: str, name: str) -> str:
+    found = re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL)
+    return html.unescape(found[1]) if found else ""

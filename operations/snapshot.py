@@ -1,0 +1,92 @@
+"""`./homelab snapshot`: takes a snapshot of etcd, or lists those there are."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from operations import snapshots
+from operations.site import Site
+from operations.snapshots import NAME, S3, Found, Snapshot, SnapshotError
+from operations.stack import Stack, StackFile, StackName
+from operations.talk import Json, console, errors, guarded, say
+
+FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
+
+
+def snapshot(
+    *,
+    stack: StackName = "homelab",
+    listing: Annotated[bool, typer.Option("--list", help="Take none; show those there are.")] = False,
+    name: Annotated[str, typer.Option(help="How its name begins; server and time follow.")] = "on-demand",
+    save: Annotated[
+        Path | None, typer.Option(help="Copy it into this folder of this computer as well.", file_okay=False)
+    ] = None,
+    as_json: Json = False,
+    config_file: StackFile = None,
+) -> None:
+    """Take a snapshot of etcd on one server, which copies it to S3 if k3s.snapshots.s3 is set."""
+    if not NAME.fullmatch(name):
+        raise typer.BadParameter("use letters, digits, dots, dashes and underscores", param_hint="--name")
+    with guarded():
+        site = Site.of(Stack(stack, config_file))
+        taken = None if listing else asyncio.run(_take(site, name, save))
+        found = asyncio.run(snapshots.look(site))
+        shown = [each for each in found.snapshots if listing or each.name == taken]
+        _show(found, shown, as_json=as_json)
+        if listing and not found.answering and not shown:
+            raise typer.Exit(1)
+
+
+async def _take(site: Site, label: str, folder: Path | None) -> str:
+    found = await snapshots.look(site)
+    if not found.serving:
+        causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in found.servers]
+        raise SnapshotError("\n".join(("No server's API answers, so there is nothing to take a snapshot of:", *causes)))
+    server = found.serving[0]
+    name = await snapshots.take(site, server, label, say)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / name
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+        target.chmod(0o600)  # it holds every secret of the cluster
+        await site.connections().get(site.machines[server], f"{FOLDER}/{name}", target)
+        say(f"copied to {target}")
+    return name
+
+
+def _show(found: Found, shown: list[Snapshot], *, as_json: bool) -> None:
+    for note in found.notes:
+        errors.print(note, style="yellow", markup=False, soft_wrap=True)
+    if as_json:
+        console.print_json(json.dumps([as_data(each) for each in shown]))
+    elif shown:
+        console.print(table(shown))
+    else:
+        console.print("There are no snapshots.")
+
+
+def table(shown: list[Snapshot]) -> Table:
+    """Snapshots, the newest first."""
+    rows = Table(box=None)
+    for column in ("snapshot", "age", "size", "on"):
+        rows.add_column(column, no_wrap=column != "on", justify="right" if column == "size" else "left")
+    for each in shown:
+        rows.add_row(each.name, snapshots.age(each), f"{each.size / (1 << 20):.1f} MiB", ", ".join(each.places))
+    return rows
+
+
+def as_data(each: Snapshot) -> dict[str, Any]:
+    """A snapshot for programs."""
+    servers = [place for place in each.places if place != S3]
+    return {
+        "name": each.name,
+        "taken": int(each.taken),
+        "bytes": each.size,
+        "servers": servers,
+        "s3": S3 in each.places,
+    }
