@@ -5,11 +5,13 @@ import typer
 from operations.doctor import doctor
 from operations.kubeconfig import kubeconfig
 from operations.pin import pin
+from operations.restore import restore
+from operations.snapshot import snapshot
 from operations.trust import trust
 from rehearsal import commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A homelab cluster, described by one stack file.")
-for verb in (trust, pin, doctor, kubeconfig):
+for verb in (trust, pin, doctor, kubeconfig, snapshot, restore):
     app.command()(verb)
 app.add_typer(commands.app, name="rehearse")
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,6 +51,11 @@ class Stack:
         found = json.loads(self._pulumi("the outputs", "stack", "output", "--json", "--show-secrets"))
         assert isinstance(found, dict)
         return found
+
+    def resources(self) -> Sequence[Mapping[str, Any]]:
+        """Return what Pulumi keeps of every resource, secrets marked and in clear. Raises `StackError`."""
+        found = json.loads(self._pulumi("its state", "stack", "export", "--show-secrets"))
+        return found["deployment"].get("resources") or ()
 
     def _pulumi(self, what: str, *arguments: str) -> str:
         command = ["pulumi", *arguments, "--stack", self.name, "--non-interactive"]

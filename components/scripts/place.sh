@@ -1,0 +1,15 @@
+# shellcheck shell=bash
+# Takes a snapshot that was sent here among those of this machine, if it arrived whole.
+# SNAPSHOT SENT (where it is) CHECKSUM
+
+main() {
+  lock
+  local found; found=$(sha256sum "$SENT" | cut -d' ' -f1)
+  if [ "$found" != "$CHECKSUM" ]; then
+    rm -f "$SENT"
+    die "$SNAPSHOT did not arrive whole on $(hostname): run the command again." "expected sha256 $CHECKSUM" "found    sha256 $found"
+  fi
+  mkdir -p $data/server/db/snapshots && chmod 700 $data/server $data/server/db $data/server/db/snapshots
+  mv -f "$SENT" "$data/server/db/snapshots/$SNAPSHOT"
+}
+main </dev/null
