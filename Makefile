@@ -9,7 +9,7 @@ bin := .venv/bin
 locked := uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements.txt
 
-.PHONY: help setup rehearse test check lock clean
+.PHONY: help setup rehearse test drills check lock clean
 
 help: ## say what there is to do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -32,6 +32,9 @@ rehearse: setup ## run STACK (homelab) on machines simulated here; needs Linux a
 
 test: setup ## run every check there is; what cannot run here is said at the end
 	@$(bin)/python -m pytest $(ARGS)
+
+drills: setup ## run the drills: machines lost, cut off, restored; a table with a figure of each
+	@$(bin)/python -m pytest -m drill tests/drills $(ARGS)
 
 check: setup ## run the static checks only: ruff, mypy, shellcheck
 	@$(bin)/python -m pytest tests/test_static.py $(ARGS)

@@ -25,11 +25,9 @@ def restore(
     *,
     stack: StackName = "homelab",
     from_s3: Annotated[bool, typer.Option("--from-s3", help="Take the copy on S3, whatever servers have.")] = False,
-    file: Annotated[
-        Path | None, typer.Option(help="Take a snapshot on this computer.", exists=True, dir_okay=False)
-    ] = None,
+    file: Annotated[Path | None, typer.Option(help="Take a snapshot on this computer.", dir_okay=False)] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="Its server token, if that was another then.", exists=True, dir_okay=False)
+        Path | None, typer.Option(help="Its server token, if that was another then.", dir_okay=False)
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
@@ -54,14 +52,20 @@ def restore(
 
 def _token(file: Path | None) -> str:
     """The token itself: K3s' own file has the hash of an authority before it."""
-    return file.read_text().strip().rpartition("::")[2].removeprefix("server:") if file else ""
+    return _there(file).read_text().strip().rpartition("::")[2].removeprefix("server:") if file else ""
+
+
+def _there(file: Path) -> Path:
+    if not file.is_file():
+        raise SnapshotError(f"There is no file {file} on this computer.")
+    return file
 
 
 def _of(file: Path) -> Snapshot:
     """A snapshot on this computer."""
     if not NAME.fullmatch(file.name):
         raise SnapshotError(f"{file.name} is no name for a snapshot: use letters, digits, dots, dashes, underscores.")
-    facts = file.stat()
+    facts = _there(file).stat()
     return Snapshot(file.name, snapshots.taken(file.name, facts.st_mtime), facts.st_size, ())
 
 

@@ -14,9 +14,15 @@ def unfit() -> str | None:
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("rehearsal") is not None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "drill" not in config.option.markexpr:
+        items[:] = [item for item in items if not item.get_closest_marker("drill")]
+    items.sort(key=on_machines)
     reason = unfit()
     for item in items:
-        if reason and item.get_closest_marker("rehearsal"):
+        if reason and on_machines(item):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def on_machines(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("rehearsal", "drill"))

@@ -18,8 +18,9 @@ from provider.errors import TaskError
 from tests.test_rescue import GIVEN, SERVERS, found, site
 
 NOW = int(time.time())
-NEW = Snapshot(f"on-demand-a-{NOW - 3700}", NOW - 3700, 3 << 20, ("a", S3))
-OLD = Snapshot(f"etcd-snapshot-b-{NOW - 90000 * 3}", NOW - 90000 * 3, 5 << 19, ("b",))
+DAY = 86400
+NEW = Snapshot(f"on-demand-a-{NOW - DAY * 5 // 2}", NOW - DAY * 5 // 2, 3 << 20, ("a", S3))
+OLD = Snapshot(f"etcd-snapshot-b-{NOW - DAY * 7 // 2}", NOW - DAY * 7 // 2, 5 << 19, ("b",))
 LOST = Found(tuple(Server(name, None, cause=f"{name} does not answer") for name in SERVERS), (), ("b does not answer",))
 
 
@@ -66,11 +67,11 @@ def test_snapshots_are_listed_the_newest_first(seen: dict[str, Any]) -> None:
     assert done.exit_code == 0
     assert lines == [
         ["snapshot", "age", "size", "on"],
-        [NEW.name, "61", "min", "3.0", "MiB", "a,", "S3"],
+        [NEW.name, "2", "d", "3.0", "MiB", "a,", "S3"],
         [OLD.name, "3", "d", "2.5", "MiB", "b"],
     ]
     (new, old) = json.loads(run("snapshot", "--list", "--json").stdout)
-    assert new == {"name": NEW.name, "taken": NOW - 3700, "bytes": 3 << 20, "servers": ["a"], "s3": True}
+    assert new == {"name": NEW.name, "taken": NOW - DAY * 5 // 2, "bytes": 3 << 20, "servers": ["a"], "s3": True}
     assert (old["servers"], old["s3"]) == (["b"], False)
     assert "taken" not in seen
 
@@ -111,7 +112,7 @@ def test_a_restore_says_what_it_will_do_and_asks(seen: dict[str, Any]) -> None:
     assert rows["a"] == "serving restored from the snapshot"
     assert rows["b"] == "inactive its etcd is emptied; it joins"
     assert rows["c"] == "does not answer left out: wipe it before it comes back"
-    assert f"{NEW.name}, 61 min old, 3.0 MiB, from a" in done.stderr
+    assert f"{NEW.name}, 2 d old, 3.0 MiB, from a" in done.stderr
     assert run("restore", answer="").exit_code == 1
     assert "plan" not in seen
     assert run("restore", answer="y\n").exit_code == 0
@@ -146,7 +147,8 @@ def test_a_file_of_this_computer_and_a_token(seen: dict[str, Any], tmp_path: Pat
     assert (plan.file, plan.first, plan.token, plan.snapshot.taken) == (file, "a", "s3cret", 1_700_000_000)
     assert "s3cret" not in done.output + repr(plan)
     assert run("restore", OLD.name, "--file", str(file)).exit_code == 2
-    assert run("restore", "--file", str(tmp_path / "absent")).exit_code == 2
+    absent = run("restore", "--file", str(tmp_path / "absent"))
+    assert (absent.exit_code, f"no file {tmp_path / 'absent'} on" in absent.stderr) == (1, True)
     spaced = tmp_path / "my snapshot"
     spaced.write_bytes(b"etcd")
     assert "is no name for a snapshot" in run("restore", "--file", str(spaced), "--yes").stderr

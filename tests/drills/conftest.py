@@ -1,0 +1,29 @@
+"""Drills: labs in a state folder of their own, and one table of what was measured at the end."""
+
+from collections.abc import Callable
+
+import pytest
+
+FIGURES = pytest.StashKey[list[tuple[str, str]]]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the labs of the drills apart from the user's."""
+    pytest.MonkeyPatch().setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(scope="session")
+def figure(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
+    """Note what a drill measured, for the table at the end."""
+    figures = pytestconfig.stash.setdefault(FIGURES, [])
+    return lambda drill, value: figures.append((drill, value))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash.get(FIGURES, [])
+    if figures:
+        width = max(len(drill) for drill, _ in figures)
+        terminalreporter.section("figures")
+        for drill, value in figures:
+            terminalreporter.line(f"{drill:{width}}  {value}")

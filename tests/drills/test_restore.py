@@ -1,0 +1,199 @@
+"""A cluster restored again and again: interrupted, from S3, with machines lost, without Pulumi's state."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rehearsal import certificates
+from rehearsal.places import PROJECT
+from tests.rehearsal.bench import Rehearsal, cluster_of, kill_tree, rehearsal, wait_until
+
+pytestmark = pytest.mark.drill
+
+Figure = Callable[[str, str], None]
+SERVERS = {"s1", "s2", "s3"}
+ALL = SERVERS | {"a1"}
+PORT = 9000
+KEYS = {"s3Access": "rehearsal-s3Access", "s3Secret": "rehearsal-s3Secret"}
+
+# where a restore is killed, and each that follows
+MOMENTS = [
+    r"s1: taking a snapshot",
+    r"s2: stopping K3s",
+    r"s1: restoring",
+    r"s1: starting k3s",
+    r"s3: waiting for the restored cluster",
+    r"s2: waiting for k3s to serve",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rescue")
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path) -> Iterator[Rehearsal]:
+    with rehearsal("rescue", cluster_of(3, 1), folder) as found, s3(found, folder) as bucket:
+        found.document["config"] |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in KEYS}
+        found.cluster["k3s"] = {"snapshots": {"s3": bucket}}
+        found.open()
+        found.up()
+        yield found
+
+
+class s3:  # noqa: N801 - used like a function
+    """An S3 service in the lab's network; its settings."""
+
+    def __init__(self, lab: Rehearsal, folder: Path) -> None:
+        address = lab.lab.address
+        authority = certificates.ensure(folder / "s3", address).authority
+        self.settings = {
+            "endpoint": f"{address}:{PORT}", "bucket": "lab", "folder": "etcd",
+            "endpointCa": base64.b64encode(authority.read_bytes()).decode(),
+            "accessKey": {"secret": "s3Access"}, "secretKey": {"secret": "s3Secret"},
+        }  # fmt: skip
+        options = ["--address", address, "--port", str(PORT), "--state", str(folder / "s3")]
+        options += ["--bucket", "lab", "--keys", ":".join(KEYS.values())]
+        self.command = lab.lab.namespace.command(sys.executable, "-m", "tests.s3_server", *options)
+        self.lab = lab
+
+    def __enter__(self) -> dict[str, object]:
+        self.process = subprocess.Popen(self.command, cwd=PROJECT)
+        wait_until(lambda: self.lab.lab.namespace.answers(self.lab.lab.address, PORT), "the S3 service answers", 30)
+        return dict(self.settings)
+
+    def __exit__(self, *_: object) -> None:
+        kill_tree(self.process.pid)
+        self.process.wait()
+
+
+def homelab(lab: Rehearsal, *arguments: str, code: int = 0) -> str:
+    process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
+    said, _ = process.communicate(timeout=1800)
+    print(f"$ ./homelab {' '.join(arguments)}\n{said}", flush=True)
+    assert process.returncode == code, said
+    return said
+
+
+def killed_at(lab: Rehearsal, moment: str, *arguments: str) -> None:
+    process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
+    assert process.stdout
+    said = ""
+    for line in process.stdout:
+        said += line
+        if re.search(moment, line):
+            kill_tree(process.pid)
+            break
+    else:
+        pytest.fail(f"{moment} never came:\n{said}")
+    process.wait()
+    print(f"$ ./homelab {' '.join(arguments)}\n{said}killed", flush=True)
+
+
+def sing(lab: Rehearsal, song: str) -> None:
+    lab.kubectl("delete", "configmap", "canary", "--ignore-not-found")
+    lab.kubectl("create", "configmap", "canary", f"--from-literal=song={song}")
+
+
+def song(lab: Rehearsal) -> str:
+    return lab.kubectl("get", "configmap", "canary", "-o", "jsonpath={.data.song}")
+
+
+def whole(lab: Rehearsal) -> None:
+    """As it was described: every node Ready, every server a voter, nothing left to do."""
+    wait_until(lambda: lab.ready() == ALL, "all nodes are Ready")
+    assert lab.voters() == SERVERS
+    assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up("--refresh"))
+    assert lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].spec.unschedulable}") == ""
+
+
+def snapshot(lab: Rehearsal, name: str, *options: str) -> str:
+    homelab(lab, "snapshot", "--name", name, *options)
+    listed = json.loads(homelab(lab, "snapshot", "--list", "--json"))
+    (found,) = (each for each in listed if each["name"].startswith(f"{name}-"))
+    assert found["s3"]
+    return str(found["name"])
+
+
+def test_every_machine_lost_and_restored_from_s3(lab: Rehearsal, figure: Figure) -> None:
+    sing(lab, "far away")
+    name = snapshot(lab, "far")
+    sing(lab, "lost")
+    for machine in sorted(ALL):
+        lab.lab.wipe(machine)
+    began = time.monotonic()
+    homelab(lab, "restore", "--from-s3", "--yes")
+    figure("every machine lost, restored from S3", f"{time.monotonic() - began:.0f} s")
+    assert name in homelab(lab, "snapshot", "--list")
+    assert song(lab) == "far away"
+    whole(lab)
+
+
+def test_a_restore_killed_anywhere_is_finished_by_the_next(lab: Rehearsal, figure: Figure) -> None:
+    sing(lab, "killed")
+    name = snapshot(lab, "killed")
+    sing(lab, "lost")
+    for moment in MOMENTS:
+        killed_at(lab, moment, "restore", name, "--yes")
+    began = time.monotonic()
+    homelab(lab, "restore", name, "--yes")
+    figure(f"restore killed at {len(MOMENTS)} points", f"finished in {time.monotonic() - began:.0f} s by the next")
+    assert song(lab) == "killed"
+    whole(lab)
+
+
+def test_pulumis_state_lost_too(lab: Rehearsal, folder: Path, figure: Figure) -> None:
+    sing(lab, "without state")
+    name = snapshot(lab, "stateless", "--save", str(folder))
+    token = folder / "token"
+    token.write_text(str(lab.session.engine.outputs()["recoveryToken"]))
+    for machine in sorted(ALL):
+        lab.lab.wipe(machine)
+    shutil.rmtree(lab.lab.folder / "pulumi/backend")
+    lab.open()
+    lab.up()
+    began = time.monotonic()
+    homelab(lab, "restore", "--file", str(folder / name), "--token-file", str(token), "--yes")
+    figure("state lost too: a new cluster takes the snapshot", f"{time.monotonic() - began:.0f} s")
+    lab.up("--replace", "**cluster-kubeconfig")
+    assert song(lab) == "without state"
+    whole(lab)
+
+
+def test_two_servers_lost_and_one_restored(lab: Rehearsal, figure: Figure) -> None:
+    sing(lab, "alone")
+    name = snapshot(lab, "alone")
+    for machine in ("s2", "s3"):
+        lab.lab.power_off(machine)
+    assert "no server" in homelab(lab, "snapshot", code=1).lower()
+    began = time.monotonic()
+    said = homelab(lab, "restore", name, "--yes")
+    figure("two of three servers lost, restored on the third", f"{time.monotonic() - began:.0f} s")
+    assert "Left out: s2, s3." in said
+    assert song(lab) == "alone"
+    for machine in ("s2", "s3"):
+        lab.lab.wipe(machine)
+    assert json.loads(homelab(lab, "restore", name, "--yes", "--json").partition("{")[2].join(("{", "")))
+    assert song(lab) == "alone"
+    whole(lab)
+
+
+def test_a_server_that_cannot_be_stopped_keeps_its_cluster(lab: Rehearsal) -> None:
+    """Its network to this computer is cut, not the one to the others."""
+    lab.root("s3", "systemctl stop ssh.socket ssh; pkill -f 'sshd: pi' || true")
+    said = homelab(lab, "restore", "--yes", code=1)
+    assert "A K3s server still answers at 10.9.0.13:6443" in said
+    for machine in ("s1", "s2"):
+        lab.root(machine, "systemctl enable --now k3s")
+    lab.lab.power_off("s3")
+    lab.lab.power_on("s3")
+    whole(lab)

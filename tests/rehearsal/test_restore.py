@@ -1,0 +1,61 @@
+"""All servers lost, and the cluster back from a snapshot: one story, told in order."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
+
+pytestmark = pytest.mark.rehearsal
+
+SERVERS = {"s1", "s2", "s3"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rescue")
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path) -> Iterator[Rehearsal]:
+    with rehearsal("rescue", cluster_of(3, 0), folder) as found:
+        found.up()
+        yield found
+
+
+def homelab(lab: Rehearsal, *arguments: str, code: int = 0) -> str:
+    process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
+    said, _ = process.communicate(timeout=900)
+    print(f"$ ./homelab {' '.join(arguments)}\n{said}")
+    assert process.returncode == code, said
+    return said
+
+
+def test_a_snapshot_is_taken_and_copied_here(lab: Rehearsal, folder: Path) -> None:
+    lab.kubectl("create", "configmap", "canary", "--from-literal=song=heard")
+    said = homelab(lab, "snapshot", "--name", "canary", "--save", str(folder / "kept"))
+    (kept,) = (folder / "kept").iterdir()
+    assert kept.name in said
+    assert (kept.stat().st_mode & 0o777) == 0o600
+    (listed,) = json.loads(homelab(lab, "snapshot", "--list", "--json"))
+    assert (listed["name"], listed["bytes"]) == (kept.name, kept.stat().st_size)
+    lab.kubectl("delete", "configmap", "canary")
+
+
+def test_all_servers_lost_and_restored(lab: Rehearsal, folder: Path) -> None:
+    (kept,) = (folder / "kept").iterdir()
+    for name in sorted(SERVERS):
+        lab.lab.wipe(name)
+    homelab(lab, "restore", code=1)
+    homelab(lab, "restore", "--file", str(kept), "--yes")
+    assert "song: heard" in lab.kubectl("get", "configmap", "canary", "-o", "yaml")
+    assert lab.ready() == SERVERS
+    assert lab.voters() == SERVERS
+
+
+def test_the_next_run_finds_the_cluster_in_order(lab: Rehearsal) -> None:
+    assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up("--refresh"))
