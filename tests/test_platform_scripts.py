@@ -52,7 +52,9 @@ def run(script: str, called: Path, kubectl: str, **variables: str) -> Run:
     return Run(done.returncode, done.stdout, done.stderr, called.read_text().splitlines())
 
 
-APPLY_CRDS = "apply --request-timeout=60s --server-side --force-conflicts --validate=false --field-manager=homelab -o name -f -"
+APPLY_CRDS = (
+    "apply --request-timeout=60s --server-side --force-conflicts --validate=false --field-manager=homelab -o name -f -"
+)
 
 
 def test_crds_are_applied_and_waited_for(called: Path) -> None:
