@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 
 from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn, metallb, traefik
+from rehearsal.operators.api import whole
 from rehearsal.operators.run import OPERATORS
 from tests.kubernetes import Json, Memory
 
@@ -130,6 +131,24 @@ def test_traefik_shows_its_address(api: Memory) -> None:
     traefik.reconcile(api)
     assert ours["status"] == {"loadBalancer": {"ingress": [{"ip": "10.0.0.100"}]}}
     assert other["status"] == {}
+
+
+def test_objects_of_a_list_are_whole() -> None:
+    pods = {"apiVersion": "v1", "kind": "PodList", "items": [{"metadata": {"name": "x"}}]}
+    assert whole(pods) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}]
+
+
+def test_cert_manager_signs_by_an_issuer_of_the_same_namespace_only(api: Memory) -> None:
+    group = "apis/cert-manager.io/v1"
+    put(api, group, "issuers", "own", "shop", spec={"selfSigned": {}})
+    for namespace in ("shop", "other"):
+        spec = {"secretName": "tls", "dnsNames": ["a.test"], "issuerRef": {"kind": "Issuer", "name": "own"}}
+        put(api, group, "certificates", f"of-{namespace}", namespace, spec=spec)
+    for _ in range(2):
+        cert_manager.reconcile(api)
+    assert api.named("issuers", "own")["status"]["conditions"][0]["status"] == "True"
+    assert api.named("certificates", "of-shop")["status"]["conditions"][0]["status"] == "True"
+    assert not api.named("certificates", "of-other")["status"]
 
 
 def test_cert_manager_signs_with_the_lab_s_own_authority(api: Memory) -> None:

@@ -51,7 +51,7 @@ class Api:
     def items(self, path: str) -> list[Json]:
         """The objects of a list; none where the kind itself is not there."""
         found = self._ask("GET", path, absent_ok=True)
-        return list(found["items"]) if found else []
+        return whole(found) if found else []
 
     def create(self, path: str, body: Json) -> None:
         """Make an object in a list; nothing happens to one that is there."""
@@ -105,6 +105,12 @@ class Api:
             except (OSError, http.client.HTTPException):
                 continue
         raise ConnectionError("no server answers")
+
+
+def whole(listed: Json) -> list[Json]:
+    """The objects of a list, each with the kind and version that Kubernetes leaves out of its own."""
+    kind = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
+    return [kind | each for each in listed["items"]]
 
 
 def named(path: str, thing: Json) -> str:

@@ -13,6 +13,7 @@ from rehearsal.operators.api import Json, Objects, condition, owner, ready, with
 
 NAMESPACE = "cert-manager"
 GROUP = "apis/cert-manager.io/v1"
+KINDS = {"clusterissuers": "ClusterIssuer", "issuers": "Issuer"}
 ISSUER = "cert-manager.io/cluster-issuer"
 LIFE = datetime.timedelta(days=90)
 SKEW = datetime.timedelta(hours=1)
@@ -24,25 +25,38 @@ def reconcile(api: Objects) -> None:
     """Look after issuers, the certificates that Ingresses ask for, and all certificates."""
     if not ready(api, NAMESPACE, "cert-manager"):
         return
-    issuers = api.items(f"/{GROUP}/clusterissuers")
-    for each in issuers:
-        _issuer(api, each)
+    issuers = [(plural, each) for plural in KINDS for each in api.items(f"/{GROUP}/{plural}")]
+    for plural, each in issuers:
+        _issuer(api, plural, each)
     for ingress in api.items("/apis/networking.k8s.io/v1/ingresses"):
         _asked(api, ingress)
-    known = {each["metadata"]["name"]: each for each in issuers if _is_ready(each)}
+    known = {_key(KINDS[plural], each["metadata"]): each for plural, each in issuers if _is_ready(each)}
     for certificate in api.items(f"/{GROUP}/certificates"):
-        if not _is_ready(certificate) and certificate["spec"]["issuerRef"]["name"] in known:
-            _certificate(api, certificate, known[certificate["spec"]["issuerRef"]["name"]])
+        reference = certificate["spec"]["issuerRef"]
+        place = {"name": reference["name"], "namespace": certificate["metadata"]["namespace"]}
+        issuer = known.get(_key(reference.get("kind", "Issuer"), place))
+        if issuer and not _is_ready(certificate):
+            _certificate(api, certificate, issuer)
 
 
-def _issuer(api: Objects, issuer: Json) -> None:
+def _key(kind: str, place: Json) -> tuple[str, ...]:
+    """What tells issuers apart: those of the cluster have no namespace."""
+    return (kind, place["namespace"], place["name"]) if kind == "Issuer" else (kind, place["name"])
+
+
+def _issuer(api: Objects, plural: str, issuer: Json) -> None:
     if _is_ready(issuer):
         return
     authority = issuer["spec"].get("ca")
-    found = authority is None or _read(api, NAMESPACE, authority["secretName"]) is not None
+    found = authority is None or _read(api, _secrets(issuer), authority["secretName"]) is not None
     wanted = condition("Ready", "KeyPairVerified" if found else "ErrGetKeyPair", true=found)
     if (issuer.get("status") or {}).get("conditions") != [wanted]:
-        api.patch(f"{within(GROUP, 'clusterissuers', issuer)}/status", {"status": {"conditions": [wanted]}})
+        api.patch(f"{within(GROUP, plural, issuer)}/status", {"status": {"conditions": [wanted]}})
+
+
+def _secrets(issuer: Json) -> str:
+    """The namespace of an issuer's secrets."""
+    return str(issuer["metadata"].get("namespace", NAMESPACE))
 
 
 def _asked(api: Objects, ingress: Json) -> None:
@@ -64,7 +78,7 @@ def _certificate(api: Objects, certificate: Json, issuer: Json) -> None:
     names = spec.get("dnsNames") or []
     if _read(api, metadata["namespace"], spec["secretName"]) is None:
         authority = issuer["spec"].get("ca")
-        signer = _read(api, NAMESPACE, authority["secretName"]) if authority else None
+        signer = _read(api, _secrets(issuer), authority["secretName"]) if authority else None
         made = sign(spec.get("commonName") or names[0], names, signer, authority=bool(spec.get("isCA")))
         body = {
             "apiVersion": "v1",

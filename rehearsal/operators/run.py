@@ -35,7 +35,7 @@ def operate(name: str, lab: Path) -> None:
             while True:
                 OPERATORS[name](api)
                 time.sleep(PAUSE)
-        except (ApiError, KeyError, OSError) as error:
+        except (ApiError, LookupError, TypeError, ValueError, OSError) as error:
             if said != str(error):
                 said = str(error)
                 print(f"{time.strftime('%H:%M:%S')} {name}: {error!r}", flush=True)
