@@ -158,12 +158,14 @@ def test_pool_that_the_webhook_refuses_is_reported_in_its_words(lab: Rehearsal) 
 
 
 def test_release_that_fails_at_first_is_repaired_by_the_next(lab: Rehearsal) -> None:
+    config = lab.document["config"]
+    secret = config.pop("homelab:argocdAdmin")
     del platform(lab)["argocd"]
     lab.open()
     lab.up()
     assert "argo-cd" not in releases(lab)
     assert "argocd" not in lab.kubectl("get", "namespaces", "-o", "name")
-    platform(lab)["argocd"] = LAYERS["argocd"]
+    platform(lab)["argocd"], config["homelab:argocdAdmin"] = LAYERS["argocd"], secret
     lab.open()
     (archive,) = (lab.lab.mirror / "charts").glob("argo-cd-*.tgz")
     whole = archive.read_bytes()
