@@ -196,6 +196,8 @@ def test_database_becomes_healthy_with_all_that_belongs_to_it(api: Memory) -> No
     assert api.names("pods") == api.names("persistentvolumeclaims") == ["db-1", "db-2", "db-3"]
     assert api.names("services") == ["db-rw", "db-ro", "db-r"]
     assert api.names("poddisruptionbudgets") == ["db", "db-primary"]
+    budgets = [api.named("poddisruptionbudgets", name)["spec"]["minAvailable"] for name in ("db", "db-primary")]
+    assert budgets == [1, 1]
     data = {key: base64.b64decode(value).decode() for key, value in api.named("secrets", "db-app")["data"].items()}
     assert data["uri"] == f"postgresql://shop:{data['password']}@db-rw:5432/shop"
 

@@ -127,11 +127,13 @@ def _surroundings(cluster: Json) -> Iterator[tuple[str, Json]]:
         ports = {"selector": {CLUSTER: name, **labels}, "ports": [{"name": "postgres", "port": 5432}]}
         yield f"{core}/services", _object("v1", "Service", cluster, f"{name}-{suffix}", spec=ports)
     if cluster["spec"].get("enablePDB", True):
-        for suffix, role in (("", "replica"), ("-primary", "primary")):
-            spec: Json = {"maxUnavailable": 1} if role == "replica" else {"minAvailable": 1}
-            spec["selector"] = {"matchLabels": {CLUSTER: name, ROLE: role}}
-            budget = _object("policy/v1", "PodDisruptionBudget", cluster, f"{name}{suffix}", spec=spec)
-            yield f"{policy}/poddisruptionbudgets", budget
+        replicas = cluster["spec"]["instances"] - 1
+        # one replica alone may always go, as without a budget
+        for suffix, role, least in (("", "replica", replicas - 1), ("-primary", "primary", 1)):
+            if least > 0:
+                spec = {"minAvailable": least, "selector": {"matchLabels": {CLUSTER: name, ROLE: role}}}
+                budget = _object("policy/v1", "PodDisruptionBudget", cluster, f"{name}{suffix}", spec=spec)
+                yield f"{policy}/poddisruptionbudgets", budget
     init = cluster["spec"].get("bootstrap", {})
     database = (init.get("initdb") or init.get("recovery") or {}).get("database", "app")
     password, host = secrets.token_urlsafe(24), f"{name}-rw"
