@@ -76,14 +76,6 @@ class s3:  # noqa: N801 - used like a function
         self.process.wait()
 
 
-def homelab(lab: Rehearsal, *arguments: str, code: int = 0) -> str:
-    process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
-    said, _ = process.communicate(timeout=1800)
-    print(f"$ ./homelab {' '.join(arguments)}\n{said}", flush=True)
-    assert process.returncode == code, said
-    return said
-
-
 def killed_at(lab: Rehearsal, moment: str, *arguments: str) -> None:
     process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
     assert process.stdout
@@ -100,8 +92,11 @@ def killed_at(lab: Rehearsal, moment: str, *arguments: str) -> None:
 
 
 def sing(lab: Rehearsal, song: str) -> None:
-    lab.kubectl("delete", "configmap", "canary", "--ignore-not-found")
-    lab.kubectl("create", "configmap", "canary", f"--from-literal=song={song}")
+    def sung() -> bool:
+        lab.kubectl("delete", "configmap", "canary", "--ignore-not-found")
+        return bool(lab.kubectl("create", "configmap", "canary", f"--from-literal=song={song}"))
+
+    wait_until(sung, "the API takes a canary")
 
 
 def song(lab: Rehearsal) -> str:
@@ -117,8 +112,8 @@ def whole(lab: Rehearsal) -> None:
 
 
 def snapshot(lab: Rehearsal, name: str, *options: str) -> str:
-    homelab(lab, "snapshot", "--name", name, *options)
-    listed = json.loads(homelab(lab, "snapshot", "--list", "--json"))
+    lab.homelab("snapshot", "--name", name, *options)
+    listed = json.loads(lab.homelab("snapshot", "--list", "--json"))
     (found,) = (each for each in listed if each["name"].startswith(f"{name}-"))
     assert found["s3"]
     return str(found["name"])
@@ -131,9 +126,9 @@ def test_every_machine_lost_and_restored_from_s3(lab: Rehearsal, figure: Figure)
     for machine in sorted(ALL):
         lab.lab.wipe(machine)
     began = time.monotonic()
-    homelab(lab, "restore", "--from-s3", "--yes")
+    lab.homelab("restore", "--from-s3", "--yes")
     figure("every machine lost, restored from S3", f"{time.monotonic() - began:.0f} s")
-    assert name in homelab(lab, "snapshot", "--list")
+    assert name in lab.homelab("snapshot", "--list")
     assert song(lab) == "far away"
     whole(lab)
 
@@ -145,7 +140,7 @@ def test_a_restore_killed_anywhere_is_finished_by_the_next(lab: Rehearsal, figur
     for moment in MOMENTS:
         killed_at(lab, moment, "restore", name, "--yes")
     began = time.monotonic()
-    homelab(lab, "restore", name, "--yes")
+    lab.homelab("restore", name, "--yes")
     figure(f"restore killed at {len(MOMENTS)} points", f"finished in {time.monotonic() - began:.0f} s by the next")
     assert song(lab) == "killed"
     whole(lab)
@@ -162,7 +157,7 @@ def test_pulumis_state_lost_too(lab: Rehearsal, folder: Path, figure: Figure) ->
     lab.open()
     lab.up()
     began = time.monotonic()
-    homelab(lab, "restore", "--file", str(folder / name), "--token-file", str(token), "--yes")
+    lab.homelab("restore", "--file", str(folder / name), "--token-file", str(token), "--yes")
     figure("state lost too: a new cluster takes the snapshot", f"{time.monotonic() - began:.0f} s")
     lab.up("--replace", "**cluster-kubeconfig")
     assert song(lab) == "without state"
@@ -174,15 +169,15 @@ def test_two_servers_lost_and_one_restored(lab: Rehearsal, figure: Figure) -> No
     name = snapshot(lab, "alone")
     for machine in ("s2", "s3"):
         lab.lab.power_off(machine)
-    assert "no server" in homelab(lab, "snapshot", code=1).lower()
+    assert "no server" in lab.homelab("snapshot", code=1).lower()
     began = time.monotonic()
-    said = homelab(lab, "restore", name, "--yes")
+    said = lab.homelab("restore", name, "--yes")
     figure("two of three servers lost, restored on the third", f"{time.monotonic() - began:.0f} s")
     assert "Left out: s2, s3." in said
     assert song(lab) == "alone"
     for machine in ("s2", "s3"):
         lab.lab.wipe(machine)
-    assert json.loads(homelab(lab, "restore", name, "--yes", "--json").partition("{")[2].join(("{", "")))
+    assert json.loads(lab.homelab("restore", name, "--yes", "--json").partition("{")[2].join(("{", "")))
     assert song(lab) == "alone"
     whole(lab)
 
@@ -190,7 +185,7 @@ def test_two_servers_lost_and_one_restored(lab: Rehearsal, figure: Figure) -> No
 def test_a_server_that_cannot_be_stopped_keeps_its_cluster(lab: Rehearsal) -> None:
     """Its network to this computer is cut, not the one to the others."""
     lab.root("s3", "systemctl stop ssh.socket ssh; pkill -f 'sshd: pi' || true")
-    said = homelab(lab, "restore", "--yes", code=1)
+    said = lab.homelab("restore", "--yes", code=1)
     assert "A K3s server still answers at 10.9.0.13:6443" in said
     for machine in ("s1", "s2"):
         lab.root(machine, "systemctl enable --now k3s")

@@ -131,6 +131,14 @@ class Rehearsal:
         assert acted, f"{moment} never came:\n{said}"
         return code, said
 
+    def homelab(self, *arguments: str, code: int = 0) -> str:
+        """What a command of `./homelab` says, which must end with this code."""
+        process = self.session.engine.homelab(*arguments, output=subprocess.PIPE)
+        said, _ = process.communicate(timeout=PATIENCE)
+        print(f"$ ./homelab {' '.join(arguments)}\n{said}", flush=True)
+        assert process.returncode == code, said
+        return str(said)
+
     def kubectl(self, *arguments: str) -> str:
         """What kubectl prints, through the stack's own kubeconfig."""
         return self.lab.kubectl(*arguments)

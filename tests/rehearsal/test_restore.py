@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,21 +26,13 @@ def lab(folder: Path) -> Iterator[Rehearsal]:
         yield found
 
 
-def homelab(lab: Rehearsal, *arguments: str, code: int = 0) -> str:
-    process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
-    said, _ = process.communicate(timeout=900)
-    print(f"$ ./homelab {' '.join(arguments)}\n{said}")
-    assert process.returncode == code, said
-    return said
-
-
 def test_a_snapshot_is_taken_and_copied_here(lab: Rehearsal, folder: Path) -> None:
     lab.kubectl("create", "configmap", "canary", "--from-literal=song=heard")
-    said = homelab(lab, "snapshot", "--name", "canary", "--save", str(folder / "kept"))
+    said = lab.homelab("snapshot", "--name", "canary", "--save", str(folder / "kept"))
     (kept,) = (folder / "kept").iterdir()
     assert kept.name in said
     assert (kept.stat().st_mode & 0o777) == 0o600
-    (listed,) = json.loads(homelab(lab, "snapshot", "--list", "--json"))
+    (listed,) = json.loads(lab.homelab("snapshot", "--list", "--json"))
     assert (listed["name"], listed["bytes"]) == (kept.name, kept.stat().st_size)
     lab.kubectl("delete", "configmap", "canary")
 
@@ -50,8 +41,8 @@ def test_all_servers_lost_and_restored(lab: Rehearsal, folder: Path) -> None:
     (kept,) = (folder / "kept").iterdir()
     for name in sorted(SERVERS):
         lab.lab.wipe(name)
-    homelab(lab, "restore", code=1)
-    homelab(lab, "restore", "--file", str(kept), "--yes")
+    lab.homelab("restore", code=1)
+    lab.homelab("restore", "--file", str(kept), "--yes")
     assert "song: heard" in lab.kubectl("get", "configmap", "canary", "-o", "yaml")
     assert lab.ready() == SERVERS
     assert lab.voters() == SERVERS
