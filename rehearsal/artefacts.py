@@ -1,11 +1,13 @@
 """K3s' artefacts, laid out as the mirror that machines fetch them from."""
 
+import json
 import os
 import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rehearsal import download, images, k3s, recipes, releases, tools
 from rehearsal.cache import Report
@@ -19,6 +21,8 @@ PAUSE = "docker.io/rancher/mirrored-pause:3.6"
 COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS}"
 PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO}"
 OWN_IMAGES = "rehearsal-images.tar.zst"
+RECORD = "made.json"
+"""What a version was laid out from, and the result; written last."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +52,46 @@ class Artefacts:
 
 
 def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = None) -> Artefacts:
-    """Fill `MIRROR/VERSION` anew: from `bundle` (laid out the same), or a release, or what is built here."""
+    """Fill `MIRROR/VERSION`: from `bundle` (laid out the same), or a release, or what is built here.
+
+    What was laid out from the same sources stays.
+    """
     folder = mirror / version
+    release = releases.bundled(bundle, version, HOST) if bundle else _found(version, report)
+    needed = [recipes.pause(), recipes.podinfo(), *([] if release.images else [recipes.coredns()])]
+    ours = {recipe.name: tools.program(recipe, report) for recipe in needed}
+    sources = [_stamp(file) for file in (release.program, release.installer, release.images, *ours.values()) if file]
+    made = _recorded(folder, sources) or _fill(folder, release, ours, sources)
+    listing = tuple(made["images"])
+    return Artefacts(
+        folder, version, made["pins"], listing, tuple(folder / name for name in made["extra"]), _rows(release, listing)
+    )
+
+
+def _stamp(file: Path) -> list[str | int]:
+    found = file.stat()
+    return [str(file), found.st_mtime_ns, found.st_size]
+
+
+def _recorded(folder: Path, sources: list[list[str | int]]) -> dict[str, Any] | None:
+    """What is there, if it was made of these sources to its end."""
+    record = folder / RECORD
+    found = json.loads(record.read_text()) if record.exists() else {}
+    assert isinstance(found, dict)
+    return found if found.get("sources") == sources else None
+
+
+def _fill(folder: Path, release: Release, ours: Mapping[str, Path], sources: list[list[str | int]]) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    release = releases.bundled(bundle, version, HOST) if bundle else _found(version, report)
-    listing, extra = _images(release, folder, report)
+    listing, extra = _images(release, folder, ours)
     pins = {arch: _list(folder, arch, _binary(release.program, folder, arch)) for arch in BINARIES}
     shutil.copyfile(release.installer, folder / "install.sh")
     pins["installer"] = download.digest(folder / "install.sh")
     (folder / "install.sh.sha256sum").write_text(f"{pins['installer']}  install.sh\n")
-    return Artefacts(folder, version, pins, listing, extra, _rows(release, listing))
+    made = {"sources": sources, "pins": pins, "images": listing, "extra": extra}
+    (folder / RECORD).write_text(json.dumps(made))
+    return made
 
 
 def _found(version: str, report: Report) -> Release:
@@ -90,26 +123,22 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
     return download.digest(target)
 
 
-def _images(release: Release, folder: Path, report: Report) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
     """Put K3s' archive of images and our own in place; the names in them, and what K3s' own lacks."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
-    pause = tools.program(recipes.pause(), report)
-    ours = (
-        Image(STAND_IN, pause, NOBODY),
-        Image(PODINFO, tools.program(recipes.podinfo(), report), NOBODY),
-    )
-    extra: tuple[Path, ...] = ()
+    ours = (Image(STAND_IN, programs["pause"], NOBODY), Image(PODINFO, programs["podinfo"], NOBODY))
+    extra: list[str] = []
     if release.images:
         shutil.copyfile(release.images, archive)
-        extra = (folder / OWN_IMAGES,)
-        images.write(ours, extra[0], HOST)
+        extra = [OWN_IMAGES]
+        images.write(ours, folder / OWN_IMAGES, HOST)
     else:
-        dns = Image(COREDNS, tools.program(recipes.coredns(), report))
-        images.write((Image(PAUSE, pause, NOBODY), dns, *ours), archive, HOST)
+        theirs = (Image(PAUSE, programs["pause"], NOBODY), Image(COREDNS, programs["coredns"]))
+        images.write((*theirs, *ours), archive, HOST)
     for arch in BINARIES.keys() - {HOST}:
         os.link(archive, folder / f"k3s-airgap-images-{arch}.tar.zst")
-    names = (name for packed in (archive, *extra) for name in images.names(packed))
-    return tuple(dict.fromkeys(names)), extra
+    names = (name for packed in (archive, *(folder / each for each in extra)) for name in images.names(packed))
+    return list(dict.fromkeys(names)), extra
 
 
 def _list(folder: Path, arch: str, binary: str) -> str:
