@@ -25,18 +25,24 @@ def problems(chart: str, values: Mapping[str, Any]) -> Iterator[Problem]:
 
 def opened(chart: str, place: Place) -> Schema | None:
     """What is known of a value that the chart leaves open; None where it does not."""
+    known = _said(chart, place)
+    return OPEN["*"].get(place[-1]) if known is None and place else known
+
+
+def _said(chart: str, place: Place) -> Schema | None:
+    """What is known of a value of this chart alone."""
     path = ".".join(map(str, place))
     for pattern, known in OPEN.get(chart, {}).items():
         if fnmatchcase(path, pattern):
             return known  # type: ignore[no-any-return]
-    return OPEN["*"].get(place[-1]) if place else None
+    return None
 
 
 def _unknown(chart: str, ours: Mapping[str, Any], theirs: Any, schema: Schema, place: Place) -> Iterator[Problem]:
     named = _properties(chart, schema)
     for key, value in ours.items():
         here = (*place, key)
-        if key not in theirs and key not in named:
+        if key not in theirs and key not in named and _said(chart, here) is None:
             yield here, "is not known to the chart"
             continue
         default, inner = theirs.get(key), named.get(key, {})
