@@ -6,6 +6,7 @@ from components.layers.cert_manager import CertManager
 from components.layers.cloudnative_pg import CloudNativePG
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
+from components.layers.monitoring import Monitoring
 from components.layers.traefik import Traefik
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
@@ -25,5 +26,10 @@ LAYERS: tuple[Row, ...] = (
         Chart("plugin-barman-cloud", "0.7.0", "https://cloudnative-pg.github.io/charts"),
     ),
     Row(ArgoCD, Chart("argo-cd", "10.1.1", "https://argoproj.github.io/argo-helm")),
+    Row(
+        Monitoring,
+        Chart("prometheus-operator-crds", "31.0.1", "https://prometheus-community.github.io/helm-charts"),
+        Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
+    ),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

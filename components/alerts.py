@@ -1,0 +1,169 @@
+"""Who is told of which alerts, and the alerts on what other layers bring, as objects of the Prometheus operator."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from components.fields import HostPort, MailAddress, Switch, Text
+from components.layer import Finding, Lab
+from components.manifest import Manifest, Tree
+from components.model import Model, SecretRef
+
+_WAYS = ("email", "slack", "webhook")
+
+
+class EmailSettings(Model):
+    """Mail through a server of yours."""
+
+    to: tuple[MailAddress, ...]
+    """Who gets it."""
+    sender: MailAddress
+    """Whom it comes from."""
+    server: HostPort
+    """Mail server. Its port is 587 when it names none; on 465 the connection is encrypted from its start."""
+    require_tls: Switch = True
+    """Whether mail is kept back from a server that does not encrypt."""
+    username: Text | None = None
+    """Name to log in with. Default: the server asks for none."""
+    password: SecretRef | None = None
+    """Secret that holds the password."""
+
+
+class SlackSettings(Model):
+    """A message in Slack, or in what speaks like it."""
+
+    url: SecretRef
+    """Secret that holds the URL of the incoming webhook."""
+    channel: Text | None = None
+    """Channel or user. Default: the one that the webhook was made for."""
+
+
+class WebhookSettings(Model):
+    """A request to a program of yours, with the alerts as JSON."""
+
+    url: SecretRef
+    """Secret that holds its URL."""
+
+
+class ReceiverSettings(Model):
+    """Someone who is told of alerts, by exactly one of `email`, `slack` and `webhook`."""
+
+    severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
+    """Of which alerts, by how severe they are."""
+    email: EmailSettings | None = None
+    """By mail."""
+    slack: SlackSettings | None = None
+    """In Slack."""
+    webhook: WebhookSettings | None = None
+    """By a request."""
+
+
+def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
+    """Yield what is not to be read in the receiver's own object, where there is any."""
+    email, called = receiver.email, receiver.slack or receiver.webhook
+    data = {"url": called.url} if called else {"password": email.password} if email and email.password else {}
+    if data:
+        metadata = {"name": _secret(name), "namespace": namespace}
+        yield {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+
+
+def receiver(name: str, given: ReceiverSettings, namespace: str) -> Manifest:
+    """One receiver and the way to it; each gets every alert of its severities, whoever else gets it too."""
+    route = {
+        "receiver": name,
+        "matchers": [{"name": "severity", "matchType": "=~", "value": "|".join(given.severities)}],
+        "groupBy": ["alertname", "namespace"],
+        "groupWait": "30s",
+        "groupInterval": "5m",
+        "repeatInterval": "12h",
+    }
+    spec = {"route": route, "receivers": [{"name": name, **_way(name, given)}]}
+    metadata = {"name": name, "namespace": namespace}
+    kind = {"apiVersion": "monitoring.coreos.com/v1alpha1", "kind": "AlertmanagerConfig"}
+    return {**kind, "metadata": metadata, "spec": spec}
+
+
+def _way(name: str, given: ReceiverSettings) -> dict[str, Tree]:
+    url = {"name": _secret(name), "key": "url"}
+    if given.email:
+        return {"emailConfigs": [_email(name, given.email)]}
+    if given.slack:
+        channel = {"channel": given.slack.channel} if given.slack.channel else {}
+        return {"slackConfigs": [{"apiURL": url, "sendResolved": True, **channel}]}
+    return {"webhookConfigs": [{"urlSecret": url, "sendResolved": True}]}
+
+
+def _email(name: str, email: EmailSettings) -> dict[str, Tree]:
+    with_port = ":" in email.server.rpartition("]")[2]
+    login: dict[str, Tree] = {}
+    if email.username:
+        login = {"authUsername": email.username, "authPassword": {"name": _secret(name), "key": "password"}}
+    return {
+        "to": ", ".join(email.to),
+        "from": email.sender,
+        "smarthost": email.server if with_port else f"{email.server}:587",
+        "requireTLS": email.require_tls,
+        "sendResolved": True,
+        **login,
+    }
+
+
+def _secret(name: str) -> str:
+    return f"receiver-{name}"
+
+
+def rules(lab: Lab, namespace: str) -> Iterator[Manifest]:
+    """Yield the alerts on what the other layers that are on bring."""
+    for key, (name, alerts) in _ALERTS.items():
+        if lab.has(key):
+            spec = {"groups": [{"name": name, "rules": [_rule(*alert) for alert in alerts]}]}
+            metadata = {"name": name, "namespace": namespace}
+            kind = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule"}
+            yield {**kind, "metadata": metadata, "spec": spec}
+
+
+def _rule(alert: str, severity: str, expression: str, minutes: int, summary: str) -> Tree:
+    labels, annotations = {"severity": severity}, {"summary": summary}
+    return {"alert": alert, "expr": expression, "for": f"{minutes}m", "labels": labels, "annotations": annotations}
+
+
+_CERTIFICATE = "Certificate {{ $labels.exported_namespace }}/{{ $labels.name }}"
+_VOLUME = "Volume {{ $labels.volume }} of {{ $labels.pvc_namespace }}/{{ $labels.pvc }}"
+_EXPIRES = "max by (exported_namespace, name) (certmanager_certificate_expiration_timestamp_seconds)"
+_READY = 'max by (exported_namespace, name) (certmanager_certificate_ready_status{condition="True"})'
+_ALERTS: Mapping[str, tuple[str, tuple[tuple[str, str, str, int, str], ...]]] = {
+    "certManager": ("certificates", (
+        ("CertificateNotReady", "warning", f"{_READY} == 0", 30,
+         f"{_CERTIFICATE} has not been ready for half an hour."),
+        # without a certificate yet, the metric is 0
+        ("CertificateExpiresSoon", "critical", f"{_EXPIRES} > 0 and {_EXPIRES} - time() < 7 * 24 * 3600", 60,
+         f"{_CERTIFICATE} expires within a week and was not renewed."),
+    )),
+    "longhorn": ("volumes", (
+        ("VolumeDegraded", "warning", 'longhorn_volume_robustness{state="degraded"} == 1', 60,
+         f"{_VOLUME} has had fewer copies than it should for an hour."),
+        ("VolumeFaulted", "critical", 'longhorn_volume_robustness{state="faulted"} == 1', 5,
+         f"{_VOLUME} has no copy that can be used."),
+        ("VolumeBackupFailed", "warning", "longhorn_backup_state == 4", 5,
+         "Backup {{ $labels.backup }} of volume {{ $labels.volume }} failed."),
+    )),
+}  # fmt: skip
+"""By layer: the name of its group, and of each alert name, severity, condition, its minutes, and what is said."""
+
+
+def problems(given: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
+    """Yield what is wrong with receivers."""
+    for name, each in given.items():
+        if [getattr(each, way) is not None for way in _WAYS].count(True) != 1:
+            yield ("receivers", name), "needs exactly one of email, slack and webhook", "add one, or keep one of them"
+        if not each.severities:
+            yield ("receivers", name, "severities"), "names none, so no alert is sent", "name one, or leave it out"
+        if each.email:
+            yield from _email_problems(name, each.email)
+
+
+def _email_problems(name: str, email: EmailSettings) -> Iterator[Finding]:
+    place = ("receivers", name, "email")
+    if not email.to:
+        yield (*place, "to"), "names nobody", "add a mail address"
+    if (email.username is None) is not (email.password is None):
+        yield place, "has one of username and password without the other", "give both, or neither"
