@@ -41,7 +41,7 @@ class Step(Model):
     """One script, and where and when it runs."""
 
     script: str
-    on: Literal["machine", "server", "servers"] = "machine"  # server: the first that answers
+    on: Literal["machine", "server", "other", "servers"] = "machine"  # server: one that serves; other: not its own
     when: tuple[str, ...] = ()  # flags which earlier steps must have raised
     unless: tuple[str, ...] = ()  # flags which no earlier step may have raised
     turn: bool = False  # from here on the task holds its turn
@@ -90,4 +90,6 @@ class Settings(Model):
 
     keys: Mapping[str, str] = Field(default_factory=dict)
     servers: tuple[Machine, ...] = ()
+    agents: tuple[Machine, ...] = ()
+    probes: tuple[str, ...] = ()  # scripts that need to be told nothing: every machine is looked at by them at once
     flags: tuple[str, ...] = ()  # raised for every task from its start

@@ -8,23 +8,35 @@ import asyncssh
 
 from .errors import TaskError, Unreachable
 from .model import Machine
-from .ssh import Connections, Progress, label
+from .ssh import Connections, Progress, label, quiet
 
 REBOOT_SECONDS = 600
 POLL_SECONDS = 0.5
 
 
-async def first_answering(connections: Connections, servers: tuple[Machine, ...]) -> Machine:
-    """The first server that answers, at once if any does. Raises TaskError."""
+async def serves(connections: Connections, server: Machine, script: str) -> bool:
+    """Whether the script that asks for its API succeeds on the server."""
+    with contextlib.suppress(TaskError):
+        return (await connections.run(server, script, quiet))[0] == 0
+    return False
+
+
+async def first_serving(connections: Connections, servers: tuple[Machine, ...], script: str) -> Machine:
+    """The first server that serves, as the script finds, else the first that answers. Raises TaskError."""
     causes: list[str] = []
+    answering: list[Machine] = []
     for server in servers:
         try:
             await connections.connect(server)
         except Unreachable as cause:
             causes.append(str(cause))
-        else:
+            continue
+        if await serves(connections, server, script):
             return server
-    raise TaskError("no server answers:\n" + "\n".join(causes))
+        answering.append(server)
+    if not answering:
+        raise TaskError("no server answers:\n" + "\n".join(causes))
+    return answering[0]
 
 
 async def answer(connections: Connections, machine: Machine, progress: Progress, patience: float) -> None:

@@ -3,42 +3,25 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .charts import crds
 from .errors import TaskError, Unreachable
+from .looks import Looks
 from .model import Machine, Settings, Step, Task
-from .reach import answer, boot_id, booted_anew, first_answering
-from .ssh import Connections, Progress, label, stream
+from .reach import answer, boot_id, booted_anew, first_serving, serves
+from .report import Report, redact
+from .ssh import Connections, Progress, label, quiet, stream
 from .turns import Turns
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "components" / "scripts"
 ANSWER_SECONDS = 60  # a machine may be on its way up
 GONE_SECONDS = 10  # when a machine is given up, it is not waited for
-LOOK_SECONDS = 3  # when it is only looked at, neither
+SPARE_SECONDS = 10  # until a server is found that can say whether others may go
 ATTEMPTS = 3  # scripts may be run again at any point
 TAIL = 40  # lines of a failed script that are shown
-FLAG = "flag: "
-
-
-@dataclass
-class Report:
-    """What the steps said so far."""
-
-    flags: set[str] = field(default_factory=set)
-    output: str = ""
-
-    def wants(self, step: Step) -> bool:
-        """Whether the flags raised so far ask for the step."""
-        return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
-
-    def add(self, text: str) -> None:
-        """Keep the flags and the other lines of a script's standard output."""
-        lines = text.splitlines(keepends=True)
-        self.flags |= {line.removeprefix(FLAG).strip() for line in lines if line.startswith(FLAG)}
-        self.output += "".join(line for line in lines if not line.startswith(FLAG))
 
 
 @dataclass
@@ -51,15 +34,36 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._connections = Connections(self.settings.keys)
+        self._looks = Looks(self._connections, SCRIPTS)
+
+    def look_around(self) -> None:
+        """Begin to look at every machine at once, so that what is asked later is known by then."""
+        for machine in (*self.settings.servers, *self.settings.agents):
+            for script in self.settings.probes:
+                self._looks.begin(machine, script, {})
 
     async def run(self, task: Task, progress: Progress) -> str:
         """Run the task and return what its scripts printed. Raises TaskError."""
         report = Report(set(self.settings.flags))
         task = await _with_crds(task, progress)
         async for step in self._steps(task, task.run, report, progress):
-            for machine in await self._places(task, step, others=False):
-                report.add(await self._step(task, step, machine, progress, ANSWER_SECONDS))
+            report.add(await self._placed(task, step, progress))
         return report.output
+
+    async def _placed(self, task: Task, step: Step, progress: Progress) -> str:
+        """Run a step where it belongs; again on another server if its own stopped serving meanwhile."""
+        for left in reversed(range(ATTEMPTS)):
+            places = await self._places(task, step, others=False)
+            try:
+                said = [await self._step(task, step, machine, progress, ANSWER_SECONDS) for machine in places]
+            except TaskError as error:
+                moves = step.on in ("server", "other") and len(self.settings.servers) > 1
+                if self.cancelled or not left or not moves or await serves(self._connections, places[0], _serves()):
+                    raise
+                await progress(f"{error}; trying it on another server")
+            else:
+                return "".join(said)
+        raise AssertionError("every attempt returns or raises")
 
     async def undo(self, task: Task, progress: Progress, warn: Progress) -> None:
         """Undo the task. A machine that does not answer is left as it is, with a warning. Raises TaskError."""
@@ -91,9 +95,20 @@ class Runner:
                     turn = None
                 yield step
 
-    async def probe(self, task: Task, progress: Progress) -> str:
+    async def look(self, machine: Machine, probe: str, variables: Mapping[str, str]) -> str:
         """What differs on the machine from what was done, a line each. Raises TaskError."""
-        return await self._step(task, Step(script=task.probe), task.machine, progress, LOOK_SECONDS)
+        return await asyncio.shield(self._looks.begin(machine, probe, variables))
+
+    async def spare(self, going: Sequence[str]) -> None:
+        """Make sure that these servers may go. Where no other answers, nobody knows. Raises TaskError."""
+        script = _text({"GOING": " ".join(going)}, "spare.sh")
+        try:
+            server = await asyncio.wait_for(self._server(self.settings.servers), SPARE_SECONDS)
+            status, _, details = await self._connections.run(server, script, quiet)
+        except (TaskError, TimeoutError):
+            return
+        if status:
+            raise TaskError("\n".join(details).rstrip())
 
     async def verify(self, task: Task) -> None:
         """Make sure that the machine is reached with its new connection."""
@@ -113,24 +128,26 @@ class Runner:
                 if not left:
                     raise
                 await progress(f"{cause}; waiting for its return")
+            finally:
+                self._looks.forget(machine)
         raise AssertionError("every attempt returns or raises")
 
     async def _script(self, task: Task, step: Step, machine: Machine, progress: Progress) -> str:
         """Run a script to its end and return what it printed. Raises TaskError, Unreachable."""
-        variables = {"NOW": str(int(time.time())), **task.variables, **task.secrets}
-        text = stream(variables, (SCRIPTS / "lib.sh").read_text(), (SCRIPTS / step.script).read_text())
+        names = " ".join(server.name for server in self.settings.servers)
+        text = _text({"NOW": str(int(time.time())), "SERVERS": names, **task.variables, **task.secrets}, step.script)
         last = ""
 
         async def follow(line: str) -> None:
             nonlocal last
             last = line
-            await progress(_redact(f"{machine.name}: {line}", task))
+            await progress(redact(f"{machine.name}: {line}", task))
 
         status, output, details = await self._connections.run(machine, text, follow)
         if status != 0:
             during = f", during: {last}" if last else ""
             tail = "\n".join(details[-TAIL:]).rstrip()
-            raise TaskError(_redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
+            raise TaskError(redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
         return output
 
     async def _reboot(self, task: Task, step: Step, machine: Machine, progress: Progress) -> str:
@@ -147,8 +164,21 @@ class Runner:
             return (task.machine,)
         if step.on == "servers":
             return self.settings.servers
-        servers = tuple(s for s in self.settings.servers if not (others and s.name == task.machine.name))
-        return (await first_answering(self._connections, servers),) if servers else ()
+        elsewhere = others or step.on == "other"
+        servers = tuple(s for s in self.settings.servers if not (elsewhere and s.name == task.machine.name))
+        return (await self._server(servers),) if servers else ()
+
+    async def _server(self, servers: tuple[Machine, ...]) -> Machine:
+        """One that speaks for the cluster. Raises TaskError."""
+        return await first_serving(self._connections, servers, _serves())
+
+
+def _serves() -> str:
+    return _text({}, "serves.sh")
+
+
+def _text(variables: Mapping[str, str], script: str) -> str:
+    return stream(variables, (SCRIPTS / "lib.sh").read_text(), (SCRIPTS / script).read_text())
 
 
 async def _with_crds(task: Task, progress: Progress) -> Task:
@@ -158,11 +188,3 @@ async def _with_crds(task: Task, progress: Progress) -> Task:
     await progress(f"fetching the chart {task.chart.name} {task.chart.version}")
     found = await asyncio.to_thread(crds, task.chart)
     return task.model_copy(update={"variables": {**task.variables, "CRDS": found}})
-
-
-def _redact(text: str, task: Task) -> str:
-    for secret in task.secrets.values():
-        for line in secret.splitlines():
-            if len(line.strip()) > 3:
-                text = text.replace(line.strip(), "[secret]")
-    return text

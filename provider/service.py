@@ -1,19 +1,21 @@
 """The plugin's face to the engine: two kinds of resource, a task and a generated secret."""
 
 import json
+import os
 import secrets
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf import any_pb2, empty_pb2, json_format, struct_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from pulumi.runtime.rpc import UNKNOWN
 
+from . import wire
 from .engine import Engine
 from .errors import TaskError
-from .model import Settings, Task
+from .model import Machine, Settings, Task
 from .runner import Runner
 
 VERSION = "0.1.0"
@@ -28,6 +30,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._runner = Runner(Settings())
+        self._unseen: set[str] = set()
 
     async def GetPluginInfo(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Name the version."""
@@ -38,17 +41,30 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """New settings never replace anything."""
-        changed = _values(request.news) != _values(request.old_inputs)
-        return provider_pb2.DiffResponse(changes=_changes(changed))
+        """New settings never replace anything; they are refused if servers go that cannot be spared."""
+        old, new = wire.values(request.old_inputs), wire.values(request.news)
+        try:
+            await self._spare(_settings(old), _settings(new))
+        except TaskError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return provider_pb2.DiffResponse(changes=wire.changes(old != new))
+
+    async def _spare(self, old: Settings, new: Settings) -> None:
+        """Refuse, before anything is touched, what would cost etcd its majority. Raises TaskError."""
+        known = {server.name for server in new.servers}
+        going = [server.name for server in old.servers if server.name not in known]
+        if going and len(going) < len(old.servers) and _looking():
+            await Runner(new).spare(going)
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take the settings: private keys and servers."""
-        text = request.variables.get("homelab:config:settings", "{}")  # absent while not known yet
+        settings = request.variables.get("homelab:config:settings", "{}")  # absent while not known yet
         try:
-            self._runner = Runner(Settings.model_validate_json(text))
+            self._runner = Runner(Settings.model_validate_json(settings))
         except TaskError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        if _looking():
+            self._runner.look_around()
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
@@ -57,62 +73,75 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Take the inputs as they are; they come from the program's own models."""
-        return provider_pb2.CheckResponse(inputs=request.news)
+        """Take the inputs as they are, and add as `drift` what differs on the machine from what was done there."""
+        news = wire.values(request.news)
+        if wire.kind(request.urn) == TASK and request.olds.fields and news.get("probe") and _looking():
+            news |= await self._drift(request.urn, news)
+        return provider_pb2.CheckResponse(inputs=wire.struct(news))
+
+    async def _drift(self, urn: str, news: Mapping[str, Any]) -> dict[str, str]:
+        if UNKNOWN in json.dumps([news["machine"], news["variables"]]):
+            return {}
+        machine = Machine.model_validate(news["machine"])
+        try:
+            drift = await self._runner.look(machine, news["probe"], news["variables"])
+        except TaskError as error:
+            if machine.name not in self._unseen:
+                self._unseen.add(machine.name)
+                await self._engine.warn(urn, f"not looked at: {error}")
+            return {}
+        if drift:
+            await self._engine.warn(urn, f"{machine.name}: {drift}")
+        return {"drift": drift} if drift else {}
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Say which inputs differ; a task that failed is always run again."""
-        old, new = _values(request.old_inputs), _values(request.news)
+        old, new = wire.values(request.old_inputs), wire.values(request.news)
+        old.pop("drift", None)  # it was mended since
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-        if _type(request.urn) == TASK and new.get("once"):
-            differing = [key for key in differing if key in ("machine", "undo")]
-        unfinished = _type(request.urn) == TASK and not _values(request.olds).get("done")
-        return provider_pb2.DiffResponse(changes=_changes(bool(differing) or unfinished), diffs=differing)
+        if wire.kind(request.urn) == TASK and new.get("once"):
+            differing = [key for key in differing if key in ("machine", "undo", "drift")]
+        unfinished = wire.kind(request.urn) == TASK and not wire.values(request.olds).get("done")
+        return provider_pb2.DiffResponse(changes=wire.changes(bool(differing) or unfinished), diffs=differing)
 
     async def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Run the task, or make the secret."""
-        inputs = _values(request.properties)
-        if _type(request.urn) == SECRET:
-            value = UNKNOWN if request.preview else secrets.token_hex(int(inputs["bytes"]))
-            return provider_pb2.CreateResponse(id=_name(request.urn), properties=_struct({**inputs, "value": value}))
-        name = _name(request.urn)
+        inputs = wire.values(request.properties)
+        if wire.kind(request.urn) == SECRET:
+            value = _made(inputs, preview=request.preview)
+            made = wire.struct({**inputs, "value": value})
+            return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=made)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=_struct({**inputs, "done": True, "output": UNKNOWN}))
+            return provider_pb2.CreateResponse(properties=wire.struct({**inputs, "done": True, "output": UNKNOWN}))
         outputs = await self._run(request.urn, inputs, context)
-        return provider_pb2.CreateResponse(id=name, properties=_struct(outputs))
+        return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=wire.struct(outputs))
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Run the task again if its work changed or was not finished; else only learn the new connection."""
-        if _type(request.urn) == SECRET:
-            return provider_pb2.UpdateResponse(properties=request.olds)
-        inputs, old = _values(request.news), _values(request.olds)
+        inputs, old = wire.values(request.news), wire.values(request.olds)
+        if wire.kind(request.urn) == SECRET:
+            same = inputs.get("generation", 1) == old.get("generation", 1)
+            value = old["value"] if same else _made(inputs, preview=request.preview)
+            return provider_pb2.UpdateResponse(properties=wire.struct({**inputs, "value": value}))
+        rerun = bool(inputs.pop("drift", "")) or UNKNOWN in json.dumps(inputs) or _reruns(inputs, old)
         finished = {**inputs, "done": True, "output": old.get("output", "")}
         if request.preview:
-            rerun = UNKNOWN in json.dumps(inputs) or _reruns(inputs, old)
-            return provider_pb2.UpdateResponse(properties=_struct(finished | ({"output": UNKNOWN} if rerun else {})))
-        if not _reruns(inputs, old):
+            return provider_pb2.UpdateResponse(
+                properties=wire.struct(finished | ({"output": UNKNOWN} if rerun else {}))
+            )
+        if not rerun:
             await self._verify(inputs, context)
-            return provider_pb2.UpdateResponse(properties=_struct(finished))
-        return provider_pb2.UpdateResponse(properties=_struct(await self._run(request.urn, inputs, context)))
+            return provider_pb2.UpdateResponse(properties=wire.struct(finished))
+        return provider_pb2.UpdateResponse(properties=wire.struct(await self._run(request.urn, inputs, context)))
 
     async def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Look at the machine: a task whose work was changed by hand is unfinished, and says what differs."""
-        outputs = _values(request.properties)
-        if _type(request.urn) == TASK and outputs.get("probe"):
-            try:
-                drift = await self._runner.probe(_task(outputs), _quiet)
-            except TaskError as error:
-                await self._engine.warn(request.urn, f"not looked at: {error}")
-            else:
-                outputs["done"] = bool(outputs["done"]) and not drift
-                if drift:
-                    await self._engine.warn(request.urn, drift.rstrip())
-        return provider_pb2.ReadResponse(id=request.id, properties=_struct(outputs), inputs=request.inputs)
+        """Give back what is known: the machine itself is looked at on every run, by `Check`."""
+        return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Undo the task."""
-        if _type(request.urn) == TASK:
-            task = _task(_values(request.properties))
+        if wire.kind(request.urn) == TASK:
+            task = _task(wire.values(request.properties))
 
             async def progress(message: str) -> None:
                 await self._engine.progress(request.urn, message)
@@ -135,7 +164,8 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         try:
             output = await self._runner.run(_task(inputs), progress)
         except TaskError as error:
-            await _abort_unfinished(context, _name(urn), {**inputs, "done": False, "output": ""}, inputs, str(error))
+            left = {**inputs, "done": False, "output": ""}
+            await wire.abort_unfinished(context, wire.name(urn), left, inputs, str(error))
         return {**inputs, "done": True, "output": output}
 
     async def _verify(self, inputs: Mapping[str, Any], context: Context) -> None:
@@ -145,20 +175,19 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
 
-async def _quiet(message: str) -> None:
-    """Looking is too short to report on."""
+def _made(inputs: Mapping[str, Any], *, preview: bool) -> str:
+    """The value of a secret."""
+    return UNKNOWN if preview else secrets.token_hex(int(inputs["bytes"]))
 
 
-async def _abort_unfinished(
-    context: Context, name: str, outputs: Mapping[str, Any], inputs: Mapping[str, Any], reason: str
-) -> NoReturn:
-    failure = provider_pb2.ErrorResourceInitFailed(
-        id=name, properties=_struct(outputs), inputs=_struct(inputs), reasons=[reason]
-    )
-    detail = any_pb2.Any()
-    detail.Pack(failure)
-    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=reason, details=[detail])
-    await context.abort(grpc.StatusCode.UNKNOWN, reason, (("grpc-status-details-bin", status.SerializeToString()),))
+def _settings(values: Mapping[str, Any]) -> Settings:
+    text = str(values.get("settings") or "{}")
+    return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
+
+
+def _looking() -> bool:
+    """Whether machines are looked at; it is switched off where they are out of reach for sure."""
+    return os.environ.get("HOMELAB_DRIFT") != "off"
 
 
 def _reruns(inputs: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
@@ -166,24 +195,4 @@ def _reruns(inputs: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
 
 
 def _task(properties: Mapping[str, Any]) -> Task:
-    return Task.model_validate({k: v for k, v in properties.items() if k not in ("done", "output")})
-
-
-def _values(properties: struct_pb2.Struct) -> dict[str, Any]:
-    return dict(json_format.MessageToDict(properties))
-
-
-def _struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
-    return json_format.ParseDict(dict(values), struct_pb2.Struct())
-
-
-def _changes(changed: bool) -> Any:
-    return provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
-
-
-def _type(urn: str) -> str:
-    return urn.split("::")[2].rsplit("$", 1)[-1]
-
-
-def _name(urn: str) -> str:
-    return urn.split("::")[3]
+    return Task.model_validate({k: v for k, v in properties.items() if k not in ("done", "output", "drift")})

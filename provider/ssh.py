@@ -117,6 +117,10 @@ class Connections:
         return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
 
 
+async def quiet(message: str) -> None:
+    """For what is too short to report on."""
+
+
 def label(hop: Hop) -> str:
     """How messages name a machine."""
     return f"{hop.name} ({hop.address})"

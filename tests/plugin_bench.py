@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provider import reach, runner
+from provider import looks, reach, runner
 from provider.errors import TaskError
 from provider.model import Machine, Step, Task
 from tests.settings_fixtures import ROOT
@@ -20,11 +20,12 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of scripts with the real library; the plugin takes its scripts from there and loses patience soon."""
     folder = tmp_path / "scripts"
     folder.mkdir()
-    shutil.copy(ROOT / "components/scripts/lib.sh", folder)
+    for name in ("lib.sh", "serves.sh"):
+        shutil.copy(ROOT / "components/scripts" / name, folder)
     monkeypatch.setattr(runner, "SCRIPTS", folder)
     monkeypatch.setattr(runner, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
-    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(looks, "LOOK_SECONDS", 0.5)
     monkeypatch.setattr(reach, "POLL_SECONDS", 0.05)
     return folder
 

@@ -58,8 +58,10 @@ class Plugin:
     async def create(self, inputs: Mapping[str, Any], urn: str = TASK, *, preview: bool = False) -> Any:
         return await self.stub.Create(provider_pb2.CreateRequest(urn=urn, properties=struct(inputs), preview=preview))
 
-    async def update(self, old: Mapping[str, Any], new: Mapping[str, Any], *, preview: bool = False) -> dict[str, Any]:
-        request = provider_pb2.UpdateRequest(id="x", urn=TASK, olds=struct(old), news=struct(new), preview=preview)
+    async def update(
+        self, old: Mapping[str, Any], new: Mapping[str, Any], *, urn: str = TASK, preview: bool = False
+    ) -> dict[str, Any]:
+        request = provider_pb2.UpdateRequest(id="x", urn=urn, olds=struct(old), news=struct(new), preview=preview)
         return plain((await self.stub.Update(request)).properties)
 
     async def diff(self, old: Mapping[str, Any], new: Mapping[str, Any], urn: str = TASK) -> tuple[bool, list[str]]:
@@ -74,9 +76,9 @@ class Plugin:
     async def delete(self, properties: Mapping[str, Any], urn: str = TASK) -> None:
         await self.stub.Delete(provider_pb2.DeleteRequest(id="x", urn=urn, properties=struct(properties)))
 
-    async def read(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        answer = await self.stub.Read(provider_pb2.ReadRequest(id="x", urn=TASK, properties=struct(properties)))
-        return plain(answer.properties)
+    async def check(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        request = provider_pb2.CheckRequest(urn=TASK, olds=struct(old), news=struct(new))
+        return plain((await self.stub.Check(request)).inputs)
 
 
 @asynccontextmanager

@@ -77,25 +77,6 @@ def test_delete_undoes_and_warns_of_what_is_gone(scripts: Path, tmp_path: Path) 
     play(scenario())
 
 
-def test_read_names_what_was_changed_by_hand(scripts: Path, tmp_path: Path) -> None:
-    put(scripts, work="true", look="[ ! -e changed ] || echo it was changed")
-
-    async def scenario() -> None:
-        async with plugin() as plug, computers(tmp_path, "a") as (a,):
-            await plug.configure()
-            old = plain((await plug.create(inputs(a.machine(), "work", probe="look.sh"))).properties)
-            assert await plug.read(old) == old
-            assert plug.engine.texts(engine_pb2.WARNING) == []
-            (a.home / "changed").touch()
-            assert await plug.read(old) == old | {"done": False}
-            assert plug.engine.texts(engine_pb2.WARNING) == ["it was changed"]
-            await a.vanish()
-            assert await plug.read(old) == old
-            assert "not looked at: a (127.0.0.1) does not answer" in plug.engine.texts(engine_pb2.WARNING)[1]
-
-    play(scenario())
-
-
 def test_secret_is_random_kept_and_unknown_in_a_preview() -> None:
     async def scenario() -> None:
         async with plugin() as plug:
@@ -106,6 +87,22 @@ def test_secret_is_random_kept_and_unknown_in_a_preview() -> None:
             assert plain(made.properties)["value"] == UNKNOWN
             await plug.delete({"bytes": 32, "value": values[0]}, SECRET)
             assert await plug.diff({"bytes": 32, "value": values[0]}, {"bytes": 32}, SECRET) == (False, [])
+
+    play(scenario())
+
+
+def test_secret_is_made_anew_for_another_generation_and_for_nothing_else() -> None:
+    async def scenario() -> None:
+        async with plugin() as plug:
+            first = plain((await plug.create({"bytes": 32}, SECRET)).properties)
+            given = {"bytes": 32, "generation": 1}
+            assert (await plug.update(first, given, urn=SECRET))["value"] == first["value"]
+            raised = given | {"generation": 2}
+            assert await plug.diff(given | {"value": "x"}, raised, SECRET) == (True, ["generation"])
+            assert (await plug.update(first | given, raised, urn=SECRET, preview=True))["value"] == UNKNOWN
+            second = await plug.update(first | given, raised, urn=SECRET)
+            assert second["value"] != first["value"]
+            assert (await plug.update(second, raised, urn=SECRET))["value"] == second["value"]
 
     play(scenario())
 
