@@ -1,7 +1,8 @@
 """Cluster: the order in which machines become one, and the way to its API."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -10,7 +11,7 @@ from components import k3s
 from components.host import NOTHING, Host
 from components.lab import ClusterSettings
 from components.machine import Machines, Secret, Task, step
-from components.node import Node, Shared, machine
+from components.node import PROBES, Node, Shared, machine
 
 TOKEN_BYTES = 32
 
@@ -43,23 +44,26 @@ class Cluster(pulumi.ComponentResource):
             "cluster-machines",
             keys=_private_keys(settings),
             servers=[reach[server.name] for server in settings.servers],
+            agents=[reach[agent.name] for agent in settings.agents],
+            probes=PROBES,
             flags=flags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         own = pulumi.ResourceOptions(parent=self, provider=machines)
-        self.token = Secret("cluster-token", TOKEN_BYTES, _keep(own)).value
+        generation = settings.k3s.rotation.token
+        self.token = Secret("cluster-token", TOKEN_BYTES, _keep(own), generation=generation).value
         shared = Shared(
             settings,
             kube_vip,
             host,
             token=self.token,
-            agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _keep(own)).value,
+            agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _keep(own), generation=generation).value,
         )
         nodes = [
             Node(node, shared, pulumi.ResourceOptions(parent=self, providers=[machines])) for node in settings.nodes
         ]
-        settled = self._assemble(nodes)
         first = reach[settings.servers[0].name]
+        settled = self._assemble(nodes, partial(self._rotate_token, first, shared.token, own))
         self.kubeconfig = self._read_kubeconfig(settings, first, settled[: len(settings.servers)], own)
         provider = kubernetes.Provider(
             "cluster-kubernetes",
@@ -71,15 +75,23 @@ class Cluster(pulumi.ComponentResource):
         self.register_outputs({"kubeconfig": self.kubeconfig})
 
     @staticmethod
-    def _assemble(nodes: list[Node]) -> list[Task]:
-        """Found, join and roll. Returns the rolls, the servers' first."""
+    def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:
+        """Found, join, rotate and roll. Returns the rolls, the servers' first."""
         servers = [node for node in nodes if node.settings.role == "server"]
         agents = [node for node in nodes if node.settings.role == "agent"]
         founded = servers[0].found()
         joined = {node.settings.name: node.join(founded) for node in nodes}
         all_servers = [joined[server.settings.name] for server in servers]
-        rolled = [server.roll(all_servers) for server in servers]
+        settled = [*all_servers, rotate(all_servers)]
+        rolled = [server.roll(settled) for server in servers]
         return rolled + [agent.roll([*rolled, joined[agent.settings.name]]) for agent in agents]
+
+    @staticmethod
+    def _rotate_token(
+        first: Mapping[str, object], token: pulumi.Input[str], own: pulumi.ResourceOptions, joined: list[Task]
+    ) -> Task:
+        opts = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=joined))
+        return Task("cluster-tokens", first, [step("tokens.sh", on="server")], secrets={"TOKEN": token}, opts=opts)
 
     def leave_first(self, everything: Sequence[pulumi.Resource]) -> None:
         """Deleted before everything else when the whole lab goes: then nothing need be moved or kept."""
@@ -95,7 +107,11 @@ class Cluster(pulumi.ComponentResource):
         servers: list[Task],
         own: pulumi.ResourceOptions,
     ) -> pulumi.Output[str]:
-        variables = {"ENDPOINT": k3s.endpoint(settings), "NAME": settings.name}
+        variables = {
+            "ENDPOINT": k3s.endpoint(settings),
+            "NAME": settings.name,
+            "CERTIFICATES": k3s.certificates(settings),
+        }
         opts = pulumi.ResourceOptions(depends_on=servers, additional_secret_outputs=["output"])
         return Task(
             "cluster-kubeconfig", first, [step("kubeconfig.sh", on="server")],

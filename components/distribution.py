@@ -69,6 +69,15 @@ class SnapshotSettings(Model):
     """Where copies go. Default: they stay on the servers."""
 
 
+class RotationSettings(Model):
+    """What is made anew when its number is raised."""
+
+    token: Count = 1
+    """Tokens with which machines join; a snapshot needs the token of its time."""
+    certificates: Count = 1
+    """Certificates of the servers, and the kubeconfig."""
+
+
 class K3sSettings(Model):
     """K3s: which, from where, with which options."""
 
@@ -82,6 +91,8 @@ class K3sSettings(Model):
     """Encrypt Kubernetes secrets at rest in etcd."""
     snapshots: SnapshotSettings = SnapshotSettings()
     """Snapshots of etcd."""
+    rotation: RotationSettings = RotationSettings()
+    """Tokens and certificates: raise a number by one, in an `up` of its own, to have them made anew."""
     disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
     """Packaged components to leave out, besides traefik and servicelb, which never run."""
     options: Options = Field(default_factory=dict)

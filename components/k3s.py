@@ -80,6 +80,11 @@ def fixed(cluster: ClusterSettings, node: NodeSettings) -> str:
     return "\n".join(f"{name}: {value}" for name, value in values.items())
 
 
+def certificates(cluster: ClusterSettings) -> str:
+    """Which certificates the servers have: another number, other ones."""
+    return str(cluster.k3s.rotation.certificates)
+
+
 def endpoint(cluster: ClusterSettings) -> str:
     """Host and port of the API, as they stand in a URL."""
     return f"{_bracketed(cluster.endpoint)}:{cluster.endpoint_port}"

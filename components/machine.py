@@ -22,8 +22,8 @@ def step(script: str, **where_and_when: object) -> Step:
 class Machines(pulumi.ProviderResource):
     """The way to the machines: the private keys, and the servers that speak for the cluster.
 
-    It holds what every task shares, so that a new key or another server changes no task. `flags` are raised for
-    every task from its start.
+    It holds what every task shares, so that a new key or another server changes no task. `probes` are scripts by
+    which every machine is looked at when a run begins. `flags` are raised for every task from its start.
     """
 
     def __init__(
@@ -31,10 +31,14 @@ class Machines(pulumi.ProviderResource):
         name: str,
         keys: Mapping[str, pulumi.Input[str]],
         servers: Sequence[Machine],
+        *,
+        agents: Sequence[Machine] = (),
+        probes: Sequence[str] = (),
         flags: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        settings = pulumi.Output.json_dumps({"keys": dict(keys), "servers": list(servers), "flags": list(flags)})
+        shared = {"servers": list(servers), "agents": list(agents), "probes": list(probes), "flags": list(flags)}
+        settings = pulumi.Output.json_dumps({"keys": dict(keys), **shared})
         super().__init__("homelab", name, {"settings": pulumi.Output.secret(settings)}, opts)
 
 
@@ -78,13 +82,15 @@ class Task(pulumi.CustomResource):
 
 
 class Secret(pulumi.CustomResource):
-    """A secret made once: hexadecimal digits of so many random bytes."""
+    """A secret made once, and once more for another generation: hexadecimal digits of so many random bytes."""
 
     value: pulumi.Output[str]
 
-    def __init__(self, name: str, size: int, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, size: int, opts: pulumi.ResourceOptions | None = None, *, generation: int = 1
+    ) -> None:
         opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["value"]))
-        super().__init__("homelab:index:Secret", name, {"bytes": size, "value": None}, opts)
+        super().__init__("homelab:index:Secret", name, {"bytes": size, "generation": generation, "value": None}, opts)
 
 
 def _digest(run: Sequence[Step]) -> str:

@@ -28,6 +28,8 @@ SYSCTL = {
     "kernel.keys.root_maxbytes": 25000000,
 }
 
+PROBES = ("prepared.sh", "joined.sh", "applied.sh")
+
 PREPARE = (
     step("prepare.sh"),
     step("drain.sh", on="server", when=["reboot", "member"], turn=True),
@@ -41,9 +43,12 @@ LEAVE = (
     step("uninstall.sh", unless=["foreign"]),
     step("restore.sh", unless=["foreign"]),
 )
-JOIN = (step("stage.sh"), step("apply.sh"))
+FOUND = (step("stage.sh"), step("apply.sh"))
+JOIN = (step("stage.sh"), step("forget.sh", on="other", when=["empty"]), step("apply.sh"))
 ROLL = (
     step("stage.sh"),
+    step("spared.sh", on="server", when=["changed", "member"]),
+    step("backup.sh", on="server", when=["upgrade", "member"], turn=True),
     step("drain.sh", on="server", when=["changed", "member"], turn=True),
     step("apply.sh", when=["changed"], turn=True),
     step("uncordon.sh", on="server"),
@@ -87,27 +92,29 @@ class Node(pulumi.ComponentResource):
         self._secrets = self._install_secrets()
         self._turn = _turn(settings, shared.cluster)
         self.prepared = self._task(
-            f"{settings.name}-prepare", PREPARE, [], variables=self._prepare_variables(), undo=LEAVE
-        )
+            f"{settings.name}-prepare", PREPARE, [], probe="prepared.sh",
+            variables=self._prepare_variables(), undo=LEAVE,
+        )  # fmt: skip
         self.register_outputs({})
 
     def found(self) -> Task:
         """Found the cluster on this machine. Remembered: it never happens again."""
         return self._task(
-            "cluster-found", JOIN, [self.prepared], once=True, variables={**self._variables, "FOUND": "yes"}
+            "cluster-found", FOUND, [self.prepared], once=True, variables={**self._variables, "FOUND": "yes"}
         )
 
     def join(self, founded: Task) -> Task:
-        """Bring the machine into the cluster for the first time."""
+        """Bring the machine into the cluster: once, and again when it lost what made it a member."""
         return self._task(
-            f"{self.settings.name}-join", JOIN, [self.prepared, founded], once=True, variables=self._variables
-        )
+            f"{self.settings.name}-join", JOIN, [self.prepared, founded],
+            probe="joined.sh", once=True, variables=self._variables,
+        )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
         """Keep the machine as it is described, whatever changes; when it must be disturbed, in its turn."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
-        return self._task(f"{self.settings.name}-roll", ROLL, after, probe="probe.sh", variables=variables)
+        return self._task(f"{self.settings.name}-roll", ROLL, after, probe="applied.sh", variables=variables)
 
     def _task(
         self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
@@ -155,6 +162,7 @@ class Node(pulumi.ComponentResource):
             "TAINTS": "\n".join(node.taints),
             "FIXED": k3s.fixed(cluster, node),
             "FOUND": "no",
+            "CERTIFICATES": k3s.certificates(cluster),
         }
 
     def _install_secrets(self) -> dict[str, pulumi.Input[str]]:

@@ -53,7 +53,7 @@ class Platform(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _mended(self, layers: Sequence[AnyLayer], access: Access) -> Task:
-        """Takes back what a killed run left in Helm's records: a refresh finds it, the next `up` runs this."""
+        """Takes back what a killed run left in Helm's records: the next `up` finds it and runs this."""
         releases = [f"{layer.namespace}/{name}" for layer in layers for name in layer.values()]
         opts = pulumi.ResourceOptions(parent=self, provider=access.machines, depends_on=list(access.ready))
         return Task(

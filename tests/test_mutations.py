@@ -108,7 +108,7 @@ def tokens_in_clear(patch: Patch) -> None:
     class Secret(pulumi.CustomResource):
         value: pulumi.Output[str]
 
-        def __init__(self, name: str, size: int, opts: pulumi.ResourceOptions) -> None:
+        def __init__(self, name: str, size: int, opts: pulumi.ResourceOptions, **_: Any) -> None:
             super().__init__("homelab:index:Secret", name, {"bytes": size, "value": None}, opts)
 
     patch.setattr(cluster, "Secret", Secret)

@@ -41,15 +41,16 @@ install_k3s() {
   rm -f "$log"
 }
 
-registered() { [ -e $data/agent/client-kubelet.crt ]; }
-has_data() { [ -d $data/server/db/etcd/member/wal ]; }
-
 # What counts for the first start only: taints from the first moment on, and how the cluster is entered.
 first_start() {
-  local lines=''
-  if ! registered && [ -n "$TAINTS" ]; then lines="node-taint: [\"${TAINTS//$'\n'/\", \"}\"]"$'\n'; fi
-  if [ "$ROLE" = server ] && ! has_data; then
-    if founds; then lines+=$'cluster-init: true\nserver: ""\n'; else await_endpoint; fi
+  local lines='' entrance=''
+  if ! joined "$service"; then
+    if [ -n "$TAINTS" ]; then lines="node-taint: [\"${TAINTS//$'\n'/\", \"}\"]"$'\n'; fi
+    if [ "$ROLE" = server ] && founds; then lines+=$'cluster-init: true\nserver: ""\n'
+    else
+      await_entrance
+      [ "$entrance" = "$ENDPOINT" ] || lines+="server: https://$entrance"$'\n'
+    fi
   fi
   write $first 600 <<<"$lines" || true
 }
@@ -64,9 +65,17 @@ founds() {
   say "founding the cluster"
 }
 
-await_endpoint() {
+# The API endpoint; or another server, as long as no certificate knows an endpoint that is new.
+entered() {
+  for entrance in $ENDPOINT $PEERS; do
+    curl -fsS --max-time 3 --cacert <(curl -ksS --max-time 3 "https://$entrance/cacerts") "https://$entrance/ping" && return
+  done
+  return 1
+}
+
+await_entrance() {
   say "waiting for the API endpoint $ENDPOINT"
-  wait_for 120 answers "$ENDPOINT" || die "No K3s server answered at $ENDPOINT within 120 s." "$(reachability)"
+  wait_for 120 entered || die "No K3s server answered at $ENDPOINT within 120 s." "$(reachability)"
 }
 
 reachability() { curl -kvsS --max-time 3 "https://$ENDPOINT/ping" 2>&1 | grep -E '^\*.*(connect|refused|route|timed out)' | tail -n 3 || true; }
@@ -90,6 +99,17 @@ hand_over_address() {
   done
 }
 
+# Agents are given new certificates whenever they start.
+rotate_certificates() {
+  local said
+  if [ "$ROLE" = server ] && [ -e $state/certificates ] && ! cmp -s $staged/certificates $state/certificates; then
+    say "rotating the certificates"
+    systemctl stop k3s
+    said=$(k3s certificate rotate 2>&1) || die "The certificates could not be rotated:" "$(tail -n 5 <<<"$said")"
+  fi
+  cp -f $staged/certificates $state/certificates
+}
+
 start() {
   say "starting $service"
   systemctl reset-failed "$service" 2>/dev/null || true
@@ -109,9 +129,12 @@ main() {
   install_k3s
   hand_over_address
   first_start
+  rotate_certificates
   start
   rm -f $first
   echo "$FIXED" | write $state/fixed 600 || true
+  program >$state/program
+  echo "$VERSION" >$state/version
   cp -f $state/wanted $state/applied
 }
 main </dev/null

@@ -12,17 +12,19 @@ check_machine_id() {
 
 # keep_in_step KIND WANTED: sets what is wanted and removes what an earlier run set and this one does not want.
 keep_in_step() {
-  local kind=$1 wanted=$2 before key arguments=()
+  local kind=$1 wanted=$2 before keys key arguments=()
   before=$(facts "{.metadata.annotations.homelab/${kind}s}")
-  local keys; keys=$(sed -E 's/[=:].*//' <<<"$wanted" | sort -u | xargs)
-  for key in $before; do
+  keys=$(sed -E 's/[=:].*//' <<<"$wanted" | sort -u | xargs)
+  for key in $(xargs -n 1 <<<"$before" | sed -E 's/[=:].*//'); do
     case " $keys " in *" $key "*) ;; *) arguments+=("$key-") ;; esac
   done
   [ -z "$wanted" ] || mapfile -t -O "${#arguments[@]}" arguments <<<"$wanted"
   if [ "${#arguments[@]}" -gt 0 ]; then
     kube "$kind" node "$NODE" --overwrite "${arguments[@]}" >/dev/null
   fi
-  [ "$before" = "$keys" ] || kube annotate node "$NODE" --overwrite "homelab/${kind}s=$keys" >/dev/null
+  # what a look at the machine compares with
+  wanted=$(sed -E 's/=:/:/' <<<"$wanted" | xargs)
+  [ "$before" = "$wanted" ] || kube annotate node "$NODE" --overwrite "homelab/${kind}s=$wanted" >/dev/null
 }
 
 main() {

@@ -46,6 +46,9 @@ lock() {
 # Whose machine this is: the name of the node it was prepared as; nothing if it was not.
 owner() { cat $state/node 2>/dev/null || true; }
 
+# named NODE: this machine resolves its own name.
+named() { grep -qE "^127\.0\.1\.1[[:space:]]+$1( |\$)" /etc/hosts; }
+
 # The architecture of the userland, as K3s names it: a 32-bit system may run on a 64-bit kernel.
 architecture() {
   case "$(uname -m)/$(getconf LONG_BIT)" in
@@ -90,15 +93,23 @@ serving() {
 # answers HOST:PORT: a K3s server speaks there.
 answers() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }
 
+# program: what tells the installed program from any other, without reading it.
+program() { stat -c '%i %s %Z' /usr/local/bin/k3s 2>/dev/null || true; }
+
 # drift: says what on this machine is not as it was last applied, a line each.
 drift() {
   [ -e $state/applied ] || { echo "K3s was not put here by homelab, or its record is gone"; return; }
-  local now file
-  now=$(systemctl is-active "$(unit)" || true)
-  case $now in active | activating) ;; *) echo "$(unit) is $now" ;; esac
-  cmp -s "$state/k3s/$(cat $state/staged/version)/k3s" /usr/local/bin/k3s || echo "/usr/local/bin/k3s is another program"
-  for file in config.yaml registries.yaml token admission.yaml audit.yaml; do
-    [ ! -s "$state/staged/$file" ] || cmp -s "$state/staged/$file" "$etc/$file" || echo "$etc/$file was changed"
+  local service file kept now
+  service=$(cat $state/service 2>/dev/null || echo k3s)
+  now=$(systemctl is-active "$service" || true)
+  case $now in active | activating) ;; *) echo "$service is $now" ;; esac
+  systemctl -q is-enabled "$service" 2>/dev/null || echo "$service does not start at boot"
+  [ "$(program)" = "$(cat $state/program 2>/dev/null)" ] || cmp -s "$state/k3s/$(cat $state/staged/version)/k3s" /usr/local/bin/k3s ||
+    echo "/usr/local/bin/k3s is another program$(/usr/local/bin/k3s --version 2>/dev/null | sed -n '1s/.* version \([^ ]*\).*/, K3s \1/p')"
+  for file in config.yaml registries.yaml token agent-token config.yaml.d/secrets.yaml admission.yaml audit.yaml; do
+    kept=$state/staged/${file##*/}
+    [ "$service/$file" != k3s-agent/agent-token ] && [ -s "$kept" ] || continue
+    cmp -s "$kept" "$etc/$file" || echo "$etc/$file was changed"
   done
 }
 
@@ -109,4 +120,68 @@ pending() {
     kube get secrets -n "${each%%/*}" -l "owner=helm,name=${each#*/},status in (pending-install,pending-upgrade,pending-rollback)" \
       -o jsonpath="{range .items[*]}$each:{.metadata.name}{'\n'}{end}"
   done
+}
+
+# joined UNIT: this machine holds what makes it a member of the cluster.
+joined() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
+
+status() { kube get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'; }
+
+# members: the servers in etcd; behind each TrueTrue if it is Ready and votes.
+members() {
+  kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Ready")].status}{.status.conditions[?(@.type=="EtcdIsVoter")].status}{"\n"}{end}'
+}
+
+# unsafe_without NAME…: why etcd would have no majority once these left it; nothing if it would have one.
+unsafe_without() {
+  local server ready left=0 alive=0 silent=''
+  while read -r server ready; do
+    case " $* " in *" $server "*) continue ;; esac
+    left=$((left + 1))
+    if [ "$ready" = TrueTrue ]; then alive=$((alive + 1)); else silent+=" $server"; fi
+  done < <(members)
+  [ $((alive * 2)) -gt "$left" ] || echo "only $alive of the $left other servers are Ready (not$silent)"
+}
+
+# blockers: disruption budgets that allow nothing now, and their pods on NODE.
+# shellcheck disable=SC2153 # it is given
+blockers() {
+  local where budget selector pods
+  # shellcheck disable=SC2016 # a template of Go
+  kube get poddisruptionbudgets -A -o go-template='{{range .items}}{{if not .status.disruptionsAllowed}}{{.metadata.namespace}} {{.metadata.name}} {{range $key, $value := .spec.selector.matchLabels}}{{$key}}={{$value}},{{end}}{{"\n"}}{{end}}{{end}}' |
+    while read -r where budget selector; do
+      pods=$(kube get pods -n "$where" -l "${selector%,}" --field-selector "spec.nodeName=$NODE" -o jsonpath='{.items[*].metadata.name}')
+      [ -z "$pods" ] || echo "disruption budget $budget in namespace $where keeps: $pods"
+    done
+}
+
+# drain OUTCOME: moves the pods away from NODE; OUTCOME says what was not done if they do not go.
+# shellcheck disable=SC2153 # it is given
+drain() {
+  local report; report=$(mktemp)
+  say "draining $NODE"
+  if ! k3s kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${DRAIN_SECONDS}s" >"$report" 2>&1; then
+    die "$NODE could not be drained within $DRAIN_SECONDS s; it was not $1 and stays cordoned." "$(blockers)" "$(tail -n 5 "$report")" \
+      "Give what it holds another replica elsewhere, or loosen the budget; then run \`pulumi up\` again."
+  fi
+  rm -f "$report"
+}
+
+# delete_node NAME: with it goes its place in etcd, and its password, so that its name is free again.
+delete_node() {
+  k3s kubectl delete node "$1" --timeout=180s >/dev/null || die "Node $1 could not be deleted within 180 s." "$(kube get node "$1" 2>&1)"
+  kube delete secret -n kube-system "$1.node-password.k3s" --ignore-not-found >/dev/null
+}
+
+# drop_gone: takes servers out that do not answer and are described no more; SERVERS are those that are.
+drop_gone() {
+  local server ready reason
+  while read -r server ready; do
+    case " $SERVERS " in *" $server "*) continue ;; esac
+    [ "$ready" != TrueTrue ] || continue
+    reason=$(unsafe_without "$server")
+    [ -z "$reason" ] || die "$server is gone for good, and cannot be taken out of etcd: $reason." "Bring the others back first: kubectl get nodes"
+    say "taking $server out of the cluster: it does not answer and is described no more"
+    delete_node "$server"
+  done < <(members)
 }

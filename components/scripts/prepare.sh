@@ -3,6 +3,14 @@
 # NODE ADDRESS INTERFACE ROLE ARCH PACKAGES SYSCTL MODULES KEEPALIVED NOW
 
 original=$state/original
+prepared=$state/prepared
+
+# put FILE MODE: write it, and remember it as it should stay. Succeeds if the file changed, else returns 1.
+put() {
+  local text; text=$(cat; echo .)
+  printf %s "${text%.}" | write "$prepared$1" 600 || true
+  printf %s "${text%.}" | write "$1" "$2"
+}
 
 keep() { # keep FILE: remember a file as it was before us
   [ -e "$original$1" ] || [ ! -e "$1" ] || { mkdir -p "$(dirname "$original$1")" && cp -a "$1" "$original$1"; }
@@ -50,7 +58,7 @@ set_identity() {
     echo "$NODE" | write /etc/hostname 644 || true
     hostname "$NODE"
   fi
-  if ! grep -qE "^127\.0\.1\.1[[:space:]]+$NODE( |\$)" /etc/hosts; then
+  if ! named "$NODE"; then
     keep /etc/hosts
     { grep -v '^127\.0\.1\.1[[:space:]]' /etc/hosts; echo "127.0.1.1 $NODE"; } | write /etc/hosts 644 || true
   fi
@@ -58,7 +66,7 @@ set_identity() {
 }
 
 set_kernel() {
-  write /etc/modules-load.d/homelab.conf 644 <<<"$MODULES" || true
+  put /etc/modules-load.d/homelab.conf 644 <<<"$MODULES" || true
   local module
   for module in $MODULES; do modprobe -q "$module" 2>/dev/null || true; done
   grep -qw overlay /proc/filesystems || die "This kernel has no overlay file system; containers need it."
@@ -68,7 +76,7 @@ set_kernel() {
     mkdir -p "$original"
     for key in $keys; do printf '%s=%s\n' "$key" "$(sysctl -n "$key" 2>/dev/null || true)"; done | grep -v '=$' >"$original/sysctl.conf" || true
   }
-  if write $file 644 <<<"$SYSCTL" || ! cmp -s <(for key in $keys; do sysctl -n "$key"; done) <(cut -d= -f2 <<<"$SYSCTL"); then
+  if put $file 644 <<<"$SYSCTL" || ! cmp -s <(for key in $keys; do sysctl -n "$key"; done) <(cut -d= -f2 <<<"$SYSCTL"); then
     local refused; refused=$(sysctl -q -p $file 2>&1) || die "The kernel refuses settings:" "$refused"
   fi
 }
@@ -102,15 +110,15 @@ check_clock() {
 set_keepalived() {
   local conf=/etc/keepalived/keepalived.conf check=/etc/keepalived/homelab-check
   if [ -z "$KEEPALIVED" ]; then
-    if grep -qs '^# homelab' $conf; then systemctl disable -q --now keepalived; rm -f $conf $check; fi
+    if grep -qs '^# homelab' $conf; then systemctl disable -q --now keepalived; rm -f $conf $check $prepared$conf $prepared$check; fi
     return
   fi
   if [ -s $conf ] && ! grep -q '^# homelab' $conf; then
     die "keepalived has a configuration of its own here ($conf): remove it, or use another API endpoint (api.by)."
   fi
   printf '%s\n' '#!/bin/sh' "cd $data/server/tls && exec curl -fsS -o /dev/null --max-time 1 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz" |
-    write $check 700 || true
-  if write $conf 600 <<<"${KEEPALIVED//@DEVICE@/$(device)}" || ! systemctl -q is-active keepalived; then
+    put $check 700 || true
+  if put $conf 600 <<<"${KEEPALIVED//@DEVICE@/$(device)}" || ! systemctl -q is-active keepalived; then
     say "starting keepalived on $(device)"
     systemctl enable -q keepalived
     systemctl reload-or-restart keepalived || die "keepalived does not start:" "$(journal keepalived)"

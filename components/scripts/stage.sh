@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Fetches and verifies K3s and puts its new configuration beside the one in use; what runs is not touched.
-# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS ADMISSION AUDIT; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
+# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS ADMISSION AUDIT CERTIFICATES; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -72,6 +72,37 @@ fetch_installer() {
   fetch_verified "$INSTALLER" "$release/install.sh" "$sum"
 }
 
+# The version that was put in use here last; nothing on a machine that is no member yet.
+running() {
+  joined "$(unit)" || return 0
+  cat $state/version 2>/dev/null || k3s --version | awk 'NR == 1 {print $3}'
+}
+
+minor() { cut -d. -f2 <<<"$1"; }
+newer() { [ "$1" != "$2" ] && printf '%s\n' "$1" "$2" | sed 's/-rc/~rc/' | sort -CV && return; return 1; } # newer OLD NEW
+
+etcd() {
+  curl -fsS --max-time 3 --cacert $data/server/tls/etcd/server-ca.crt --cert $data/server/tls/etcd/client.crt \
+    --key $data/server/tls/etcd/client.key https://127.0.0.1:2379/version | sed -n 's/.*"etcdserver":"\([0-9.]*\).*/\1/p'
+}
+
+# K3s does not go back, and its servers leave out no minor version; etcd 3.6 takes over only from 3.5.26 or newer.
+check_version() {
+  local now=$1 from to held
+  [ -n "$now" ] && [ "$now" != "$VERSION" ] || return 0
+  newer "$now" "$VERSION" || die "K3s does not go back, from $now to $VERSION; nothing was touched." \
+    "Set \`k3s.version\` to $now or newer. What was before comes back only with a snapshot from before."
+  [ "$ROLE" = server ] || return 0
+  from=$(minor "$now") to=$(minor "$VERSION")
+  [ "$to" -le $((from + 1)) ] || die "K3s goes up one minor version at a time; nothing was touched." \
+    "From $now go to the newest v1.$((from + 1)) first, \`pulumi up\`, and so on until $VERSION."
+  [ "$from" -lt 34 ] && [ "$to" -ge 34 ] || return 0
+  held=$(etcd) || die "etcd on this server does not say its version, which must be 3.5.26 or newer before $VERSION." "$(journal k3s)"
+  [ "$held" = 3.5.26 ] || newer 3.5.26 "$held" ||
+    die "etcd here is $held, and may lose members on the way to $VERSION; nothing was touched." \
+      "Go to the newest v1.33 first, which has etcd 3.5.26 or newer, \`pulumi up\`, then to $VERSION."
+}
+
 # What a node joined with stays: K3s cannot change it later.
 check_fixed() {
   local line differs=''
@@ -101,16 +132,23 @@ stage_configuration() {
   write $staged/admission.yaml 600 < <(printf '%s' "$ADMISSION") || true
   write $staged/audit.yaml 600 < <(printf '%s' "$AUDIT") || true
   echo "$VERSION" | write $staged/version 600 || true
+  echo "$CERTIFICATES" | write $staged/certificates 600 || true
 }
 
 main() {
+  local now
   lock
   check_fixed
+  now=$(running)
+  check_version "$now"
   fetch_release
+  unit | write $state/service 600 || true
   [ -z "$(drift)" ] || flag changed
   stage_configuration
   write $state/wanted 600 < <(cat $staged/* "$release/sums" | sha256sum) || true
   cmp -s $state/wanted $state/applied || flag changed
+  [ -z "$now" ] || [ "$now" = "$VERSION" ] || flag upgrade
+  joined "$(unit)" || flag empty
   if systemctl -q is-active "$(unit)"; then flag member; fi
 }
 main </dev/null

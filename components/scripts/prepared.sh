@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# Looks whether the machine is as it was last prepared.
+
+prepared=$state/prepared
+settings=etc/sysctl.d/90-homelab.conf
+keepalived=etc/keepalived/keepalived.conf
+
+files() {
+  local file
+  [ -d $prepared ] || return 0
+  (cd $prepared && find . -type f -printf '%P\n') | while IFS= read -r file; do
+    cmp -s "$prepared/$file" "/$file" || echo "/$file was changed"
+  done
+}
+
+kernel() {
+  local key value now
+  [ -e $prepared/$settings ] || return 0
+  while IFS='=' read -r key value; do
+    now=$(sysctl -n "$key" 2>&1) || true
+    [ "$now" = "$value" ] || echo "$key is $now, not $value"
+  done <$prepared/$settings
+}
+
+main() {
+  local name; name=$(owner)
+  [ -n "$name" ] || { echo "it was not prepared: its disk is new"; return; }
+  [ "$(hostname)" = "$name" ] && [ "$(cat /etc/hostname)" = "$name" ] || echo "its host name is $(hostname)"
+  named "$name" || echo "/etc/hosts does not name it"
+  files
+  kernel
+  [ ! -e $prepared/$keepalived ] || systemctl -q is-active keepalived || echo "keepalived is $(systemctl is-active keepalived)"
+}
+main </dev/null
