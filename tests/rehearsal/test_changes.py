@@ -126,16 +126,51 @@ def test_a_change_that_breaks_stops_at_the_first_server(lab: Rehearsal) -> None:
     assert lab.ready() == {"s1", "s2", "s3", "a1"}
 
 
+BY_HAND = {
+    "s2-roll": ("s2", "systemctl stop k3s", "k3s is inactive"),
+    "s3-prepare": (
+        "s3",
+        "systemctl stop keepalived; hostname other",
+        "its host name is other\n +keepalived is inactive",
+    ),
+    "a1-prepare": ("a1", "sysctl -qw net.ipv4.ip_forward=0", "net.ipv4.ip_forward is 0, not 1"),
+    "a1-roll": ("a1", "echo '# mine' >>/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/config.yaml was changed"),
+}
+
+
 def test_what_was_changed_by_hand_is_named_and_mended(lab: Rehearsal) -> None:
-    lab.root("s2", "systemctl stop k3s")
-    lab.root("a1", "echo '# mine' >>/etc/rancher/k3s/config.yaml")
-    code, said = lab.pulumi("preview", "--refresh")
+    lab.node("a1").update(labels={"disk": "fast"}, taints=["only=me:PreferNoSchedule"])
+    lab.open()
+    lab.up()
+    for machine, change, _ in BY_HAND.values():
+        lab.root(machine, change)
+    lab.kubectl("label", "node", "a1", "disk=slow", "--overwrite")
+    lab.kubectl("taint", "node", "a1", "only-")
+    code, said = lab.pulumi("preview")
     assert code == 0, said
-    assert re.search(r"s2-roll\):\n +warning: k3s is inactive", said)
-    assert re.search(r"a1-roll\):\n +warning: /etc/rancher/k3s/config.yaml was changed", said)
-    lab.up("--refresh")
+    for task, (machine, _, reason) in BY_HAND.items():
+        assert re.search(rf"{task}\):\n +warning: {machine}: {reason}", said), said
+        assert re.search(rf"{task} .*diff: \+drift", said), said
+    assert "label disk=fast was changed or removed" in said
+    assert "taint only=me:PreferNoSchedule was changed or removed" in said
+    assert "~ 4 to update" in said
+    lab.up()
     wait_until(lambda: lab.ready() == {"s1", "s2", "s3", "a1"}, "all nodes are Ready")
     assert "# mine" not in lab.root("a1", "cat /etc/rancher/k3s/config.yaml")
+    assert lab.kubectl("get", "node", "a1", "-o", "jsonpath={.metadata.labels.disk}") == "fast"
+    assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
+
+
+def test_a_preview_needs_no_machine(lab: Rehearsal) -> None:
+    for name in ("s3", "a1"):
+        lab.lab.power_off(name)
+    code, said = lab.pulumi("preview")
+    assert code == 0, said
+    assert {name for name in ("s1", "s2", "s3", "a1") if f"not looked at: {name} (" in said} == {"s3", "a1"}
+    assert re.search(r"Resources:\n +\d+ unchanged\n", said)
+    for name in ("s3", "a1"):
+        lab.lab.power_on(name)
+    wait_until(lambda: lab.ready() == {"s1", "s2", "s3", "a1"}, "all nodes are Ready")
 
 
 def test_what_a_cluster_is_founded_with_is_refused_later(lab: Rehearsal) -> None:

@@ -56,6 +56,8 @@ OUTCOMES = {
     "k3s.pins.arm": ELSEWHERE,
     "k3s.pins.installer": ELSEWHERE,
     "k3s.secretsEncryption": REFUSED,
+    "k3s.rotation.token": ELSEWHERE,
+    "k3s.rotation.certificates": ELSEWHERE,
     "k3s.snapshots.schedule": EFFECT,
     "k3s.snapshots.retention": EFFECT,
     "k3s.snapshots.s3.endpoint": EFFECT,
@@ -120,7 +122,9 @@ def test_every_field_has_an_outcome() -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    with rehearsal("fields", cluster_of(1, 1), tmp_path_factory.mktemp("fields")) as found:
+    with rehearsal(
+        "fields", cluster_of(1, 1, k3s={"version": "v1.35.1+k3s1"}), tmp_path_factory.mktemp("fields")
+    ) as found:
         found.up()
         yield found
 
@@ -130,7 +134,7 @@ CHANGED: dict[str, Any] = {
     "domain": "other.test",
     "api": {"vip": "10.9.0.101", "tlsSans": ["api.other.test"]},
     "k3s": {
-        "version": "v1.35.1+k3s1",
+        "version": "v1.36.3+k3s1",
         "snapshots": {
             "schedule": "5 4 * * *",
             "retention": 9,
@@ -178,7 +182,7 @@ def test_the_cluster_is_as_changed(lab: Rehearsal) -> None:
     assert kubeconfig["current-context"] == "renamed"
     assert kubeconfig["clusters"][0]["cluster"]["server"] == "https://10.9.0.101:6443"
     nodes = {item["metadata"]["name"]: item for item in json.loads(lab.kubectl("get", "nodes", "-o", "json"))["items"]}
-    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes.values()} == {"v1.35.1+k3s1"}
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes.values()} == {"v1.36.3+k3s1"}
     assert (nodes["s1"]["status"]["capacity"]["pods"], nodes["a1"]["status"]["capacity"]["pods"]) == ("111", "99")
     assert nodes["a1"]["metadata"]["labels"]["disk"] == "fast"
     assert nodes["a1"]["spec"]["taints"] == [{"key": "only", "value": "me", "effect": "PreferNoSchedule"}]
@@ -201,6 +205,7 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
     assert yaml.safe_load(lab.root("a1", "cat /etc/rancher/k3s/config.yaml"))["node-external-dns"] == ["a1.other.test"]
     secret = yaml.safe_load(lab.root("s1", "cat /etc/rancher/k3s/config.yaml.d/secrets.yaml"))
     assert secret == {"etcd-s3-access-key": "rehearsal-s3Access", "etcd-s3-secret-key": "rehearsal-s3Secret"}
+    assert "before-v1.36.3-k3s1-s1-" in lab.root("s1", "ls /var/lib/rancher/k3s/server/db/snapshots")
     modes = lab.root("s1", "stat -c %a /etc/rancher/k3s/config.yaml.d/secrets.yaml /etc/rancher/k3s/registries.yaml")
     assert modes.split() == ["600", "600"]
     for machine in ("s1", "a1"):
@@ -330,6 +335,9 @@ def test_hardened_files_are_for_root_alone(lab: Rehearsal) -> None:
         ({"network": {"services": ["10.78.0.0/16"]}}, "was: network.services: 10.43.0.0/16"),
         ({"network": {"cni": "none"}}, "was: network.cni: flannel"),
         ({"network": {"flannelBackend": "host-gw"}}, "was: network.flannelBackend: vxlan"),
+        ({"k3s": {"version": "v1.35.1+k3s1"}}, "K3s does not go back, from v1.36.3+k3s1 to v1.35.1+k3s1"),
+        ({"k3s": {"version": "v1.38.0+k3s1"}}, "From v1.36.3+k3s1 go to the newest v1.37 first"),
+        ({"a1": {"address": "10.9.0.77"}}, "was: nodes[a1].address: 10.9.0.21"),
         ({"k3s": {"secretsEncryption": False}, "": {"hardening": "default"}}, "was: k3s.secretsEncryption: true"),
         ({"a1": {"arch": "arm"}}, "This machine is amd64, but its `arch` says arm."),
         ({"a1": {"interface": "nowhere0"}}, "There is no interface nowhere0 here"),
@@ -346,6 +354,7 @@ def test_changes_are_refused(lab: Rehearsal, change: dict[str, dict[str, Any]], 
         node = next((node for node in cluster["nodes"] if node["name"] == place), None)
         ((cluster.setdefault(place, {}) if place else cluster) if node is None else node).update(values)
     stack_file.write_text(yaml.safe_dump(document))
+    lab.root("a1", "ip address replace 10.9.0.77/24 dev eth0")
     said = lab.refused()
     stack_file.write_text(whole)
     assert reason in said

@@ -120,6 +120,6 @@ def test_hostile_text_stays_text(lab: Rehearsal) -> None:
 
 def test_a_dead_first_server_is_no_reason_to_found_again(lab: Rehearsal) -> None:
     lab.root("s1", "systemctl stop k3s; rm -rf /var/lib/rancher/k3s/server/db /var/lib/homelab/applied")
-    said = lab.refused("--refresh")
+    said = lab.refused()
     assert "s1 (10.9.0.11)" in said
     assert lab.root("s1", "ls -d /var/lib/rancher/k3s/server/db 2>/dev/null; true") == ""

@@ -1,0 +1,98 @@
+"""K3s goes up a minor version under a steady probe; a drain that a budget forbids names the budget and its pods."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
+
+pytestmark = pytest.mark.drill
+
+Figure = Callable[[str, str], None]
+OLD, NEW = "v1.35.1+k3s1", "v1.36.3+k3s1"
+ALL = {"s1", "s2", "s3", "a1"}
+PAUSE = "rancher/mirrored-pause:3.6"
+BUDGET = {
+    "apiVersion": "policy/v1",
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "all-of-it"},
+    "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "lonely"}}},
+}
+LONELY = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "lonely", "labels": {"app": "lonely"}},
+    "spec": {"nodeName": "a1", "containers": [{"name": "pause", "image": PAUSE}]},
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    with rehearsal("upgrade", cluster_of(3, 1, k3s={"version": OLD}), tmp_path_factory.mktemp("upgrade")) as found:
+        found.up()
+        yield found
+
+
+def versions(lab: Rehearsal) -> set[str]:
+    return set(lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}").split())
+
+
+def test_a_budget_that_forbids_the_drain_is_named(lab: Rehearsal, figure: Figure) -> None:
+    for each in (BUDGET, LONELY):
+        file = lab.file.with_name("object.json")
+        file.write_text(json.dumps(each))
+        lab.kubectl("apply", "-f", str(file))
+    lab.kubectl("wait", "--for=condition=Ready", "pod/lonely", "--timeout=120s")
+    lab.node("a1")["options"] = {"kubelet-arg": ["max-pods=99"]}
+    lab.open()
+    began = time.monotonic()
+    said = lab.refused()
+    figure("drain given up", f"{time.monotonic() - began:.0f} s")
+    assert "a1 could not be drained within 300 s; it was not changed and stays cordoned." in said
+    assert "disruption budget all-of-it in namespace default keeps: lonely" in said
+    lab.kubectl("delete", "pod/lonely", "poddisruptionbudget/all-of-it")
+    lab.up()
+    assert lab.ready() == ALL
+
+
+def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, figure: Figure) -> None:
+    lab.cluster["k3s"] = {"version": NEW}
+    lab.open()
+    began = time.monotonic()
+    gap = longest_gap(lab.answers, lab.up)
+    figure("upgrade of four machines", f"{time.monotonic() - began:.0f} s")
+    figure("upgrade, longest gap of the API", f"{gap:.1f} s")
+    assert versions(lab) == {NEW}
+    assert (lab.ready(), lab.voters()) == (ALL, ALL - {"a1"})
+    folders = [lab.root(name, "ls /var/lib/rancher/k3s/server/db/snapshots") for name in sorted(ALL - {"a1"})]
+    assert len(re.findall(r"before-v1\.36\.3-k3s1-", "".join(folders))) == 1
+
+
+def test_going_back_is_refused(lab: Rehearsal) -> None:
+    lab.cluster["k3s"] = {"version": OLD}
+    lab.open()
+    assert f"K3s does not go back, from {NEW} to {OLD}; nothing was touched." in lab.refused()
+    assert versions(lab) == {NEW}
+    lab.cluster["k3s"] = {"version": NEW}
+    lab.open()
+    lab.up()
+
+
+def test_tokens_and_certificates_are_rotated(lab: Rehearsal, figure: Figure) -> None:
+    held = "cat /etc/rancher/k3s/token; sha256sum /var/lib/rancher/k3s/server/tls/client-admin.crt"
+    before = {name: lab.root(name, held).splitlines() for name in ALL - {"a1"}}
+    lab.cluster["k3s"] = {"version": NEW, "rotation": {"token": 2, "certificates": 2}}
+    lab.open()
+    gap = longest_gap(lab.answers, lab.up)
+    figure("rotation, longest gap of the API", f"{gap:.1f} s")
+    after = {name: lab.root(name, held).splitlines() for name in before}
+    assert all(set(after[name]).isdisjoint(before[name]) for name in before)
+    assert len({lines[0] for lines in after.values()}) == 1
+    assert lab.ready() == ALL
+    lab.lab.wipe("a1")
+    lab.open()
+    lab.up()
+    wait_until(lambda: lab.ready() == ALL, "the emptied agent joined with the new token")
