@@ -19,6 +19,7 @@ from rehearsal.webhook import STAND_IN
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PAUSE = "docker.io/rancher/mirrored-pause:3.6"
 COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS}"
+METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER}"
 PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO}"
 OWN_IMAGES = "rehearsal-images.tar.zst"
 RECORD = "made.json"
@@ -58,7 +59,11 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
     """
     folder = mirror / version
     release = releases.bundled(bundle, version, HOST) if bundle else _found(version, report)
-    needed = [recipes.pause(), recipes.podinfo(), *([] if release.images else [recipes.coredns()])]
+    needed = [
+        recipes.pause(),
+        recipes.podinfo(),
+        *([] if release.images else [recipes.coredns(), recipes.metrics_server()]),
+    ]
     ours = {recipe.name: tools.program(recipe, report) for recipe in needed}
     sources = [_stamp(file) for file in (release.program, release.installer, release.images, *ours.values()) if file]
     made = _recorded(folder, sources) or _fill(folder, release, ours, sources)
@@ -133,7 +138,11 @@ def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tup
         extra = [OWN_IMAGES]
         images.write(ours, folder / OWN_IMAGES, HOST)
     else:
-        theirs = (Image(PAUSE, programs["pause"], NOBODY), Image(COREDNS, programs["coredns"]))
+        theirs = (
+            Image(PAUSE, programs["pause"], NOBODY),
+            Image(COREDNS, programs["coredns"]),
+            Image(METRICS_SERVER, programs["metrics-server"]),
+        )
         images.write((*theirs, *ours), archive, HOST)
     for arch in BINARIES.keys() - {HOST}:
         os.link(archive, folder / f"k3s-airgap-images-{arch}.tar.zst")

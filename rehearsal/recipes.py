@@ -11,6 +11,7 @@ from rehearsal.cache import Recipe
 SOURCES = Path(__file__).with_name("toolchain")
 PULUMI = "3.245.0"
 PROVIDER = "4.25.0"
+METRICS_SERVER = "0.8.0"  # likewise
 COREDNS = "1.13.1"  # of the manifest in the K3s that is built here
 PODINFO = "6.9.2"  # of the sample app
 OWN = "1"  # version of our own small programs
@@ -87,6 +88,13 @@ def podinfo() -> Recipe:
     source = SOURCES / "podinfo"
     takes = "building from its Go module: 1 minute on two cores"
     return _static("podinfo", PODINFO, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
+
+
+def metrics_server() -> Recipe:
+    """K3s' metrics server: static. Without one that answers, no namespace can be deleted."""
+    source = SOURCES / "metrics-server"
+    takes = "building from its Go module: 4 minutes on two cores"
+    return _static("metrics-server", METRICS_SERVER, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server")
 
 
 def _static(name: str, version: str, source: Path, takes: str, package: str = ".") -> Recipe:

@@ -106,7 +106,7 @@ def test_full_names(name: str, full: str) -> None:
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache in which all that is built is there already, in a few bytes."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for recipe in (recipes.pause(), recipes.podinfo(), recipes.coredns()):
+    for recipe in (recipes.pause(), recipes.podinfo(), recipes.coredns(), recipes.metrics_server()):
         recipe.folder.mkdir(parents=True)
         (recipe.folder / recipe.name).write_bytes(recipe.name.encode())
     for version in (VERSION, "v1.36.3+k3s1"):
@@ -136,7 +136,13 @@ def test_mirror_is_laid_out_as_a_release(built: Path) -> None:
     assert len({(folder / binary).read_bytes() for binary in ("k3s", "k3s-arm64", "k3s-armhf")}) == 3
     assert made.pins["installer"] == hashlib.sha256((folder / "install.sh").read_bytes()).hexdigest()
     assert sums(folder / "install.sh.sha256sum") == {"install.sh": made.pins["installer"]}
-    assert made.images == (artefacts.PAUSE, artefacts.COREDNS, "homelab.local/pause:1", artefacts.PODINFO)
+    assert made.images == (
+        artefacts.PAUSE,
+        artefacts.COREDNS,
+        artefacts.METRICS_SERVER,
+        "homelab.local/pause:1",
+        artefacts.PODINFO,
+    )
     assert made.extra == ()
 
 
