@@ -94,7 +94,7 @@ def test_run_that_is_killed_among_releases_is_finished_by_the_next(lab: Rehearsa
     lab.killed_when(lambda: len(pending(lab)) > 1, "several releases are on their way")
     lab.open()
     assert pending(lab)
-    said = lab.up("--refresh")
+    said = lab.up()
     assert set(releases(lab).values()) == {"deployed"}
     assert re.search(r"release \S+ was interrupted", said)
 
