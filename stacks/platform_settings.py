@@ -17,7 +17,7 @@ class _Common(Model):
     chart_mirror: Url | None = None
     """Helm repository that has the charts of all layers, asked instead of their own (air gap)."""
     versions: dict[Text, Text] = Field(default_factory=dict)
-    """Versions of charts, by the chart's name, instead of those that this program brings and was tried with."""
+    """Versions of charts, by the chart's name, instead of those that this program brings."""
     discard: tuple[Text, ...] = ()
     """Layers that may be switched off although they keep data, which is lost then."""
 

@@ -67,12 +67,12 @@ def _k3s(seen: Seen) -> Finding:
     name = "k3s" if seen.node.role == "server" else "k3s-agent"
     state, version = facts.text("unit"), facts.text("version")
     if state != "active":
-        fix = f"read `journalctl -u {name}` there, then `pulumi up --refresh`"
+        fix = f"read `journalctl -u {name}` there, then `pulumi up`"
         return wrong("K3s", f"{version}; the unit {name} is {state or 'unknown'}", fix)
     if version != wanted:
         return wrong("K3s", f"{version}, and the stack file says {wanted}", "`pulumi up`")
     if differs := facts.all("differs"):
-        return wrong("K3s", f"{version}; changed by hand: {'; '.join(differs)}", "`pulumi up --refresh`")
+        return wrong("K3s", f"{version}; changed by hand: {'; '.join(differs)}", "`pulumi up`")
     return fine("K3s", version)
 
 

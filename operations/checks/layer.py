@@ -26,7 +26,7 @@ def releases(wanted: Iterable[str], records: Iterable[Object]) -> Iterator[Findi
             yield wrong(f"release {name}", "is not installed", "`pulumi up`; if it says nothing is to do: --refresh")
         else:
             says = f"is {status} since revision {revision}: Helm was interrupted, or failed"
-            yield wrong(f"release {name}", says, "`pulumi up --refresh`")
+            yield wrong(f"release {name}", says, "`pulumi up`")
 
 
 def pods(namespace: str, found: Iterable[Object]) -> Iterator[Finding]:
