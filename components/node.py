@@ -39,7 +39,7 @@ PREPARE = (
 )
 LEAVE = (
     step("member.sh"),
-    step("drop.sh", on="server", unless=["retired"], turn=True),
+    step("drop.sh", on="other", unless=["retired"], turn=True),
     step("uninstall.sh", unless=["foreign"]),
     step("restore.sh", unless=["foreign"]),
 )

@@ -53,7 +53,7 @@ class Runner:
     async def _placed(self, task: Task, step: Step, progress: Progress) -> str:
         """Run a step where it belongs; again on another server if its own stopped serving meanwhile."""
         for left in reversed(range(ATTEMPTS)):
-            places = await self._places(task, step, others=False)
+            places = await self._places(task, step)
             try:
                 said = [await self._step(task, step, machine, progress, ANSWER_SECONDS) for machine in places]
             except TaskError as error:
@@ -69,7 +69,7 @@ class Runner:
         """Undo the task. A machine that does not answer is left as it is, with a warning. Raises TaskError."""
         report, gone = Report(set(self.settings.flags)), set[str]()
         async for step in self._steps(task, task.undo, report, progress):
-            for machine in await self._places(task, step, others=True):
+            for machine in await self._places(task, step):
                 if machine.name in gone:
                     continue
                 try:
@@ -158,13 +158,13 @@ class Runner:
         await booted_anew(self._connections, machine, boot, progress)
         return ""
 
-    async def _places(self, task: Task, step: Step, *, others: bool) -> tuple[Machine, ...]:
-        """The machines a step runs on; for one server of the cluster, `others` leaves the task's own out."""
+    async def _places(self, task: Task, step: Step) -> tuple[Machine, ...]:
+        """The machines a step runs on; none where it wants another server than the only one."""
         if step.on == "machine":
             return (task.machine,)
         if step.on == "servers":
             return self.settings.servers
-        elsewhere = others or step.on == "other"
+        elsewhere = step.on == "other"
         servers = tuple(s for s in self.settings.servers if not (elsewhere and s.name == task.machine.name))
         return (await self._server(servers),) if servers else ()
 

@@ -90,7 +90,7 @@ def test_cancel_begins_no_further_step(scripts: Path, tmp_path: Path) -> None:
     play(scenario())
 
 
-UNDO = (Step(script="leave.sh"), Step(script="drop.sh", on="server"), Step(script="mark.sh", on="servers"))
+UNDO = (Step(script="leave.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
 
 
 def undoing(scripts: Path, computer: Computer) -> Task:
@@ -113,6 +113,17 @@ def test_undo_asks_other_servers_than_the_one_that_leaves(scripts: Path, tmp_pat
             await Runner(settings(a, b, c)).undo(undoing(scripts, a), Told(), warned)
             assert seen(a, b, c) == [["left", "marked"], ["dropped", "marked"], ["marked"]]
             assert warned == []
+
+    play(scenario())
+
+
+def test_undo_may_ask_the_only_server_there_is(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            put(scripts, guard="die 'there is something to lose'")
+            given = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
+            error = await failure(Runner(settings(a)).undo(given, Told(), Told()))
+            assert str(error) == "a (127.0.0.1): guard.sh failed\nthere is something to lose"
 
     play(scenario())
 

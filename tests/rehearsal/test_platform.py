@@ -197,8 +197,9 @@ def test_another_version_of_a_chart(lab: Rehearsal) -> None:
     lab.open()
     said = lab.up()
     assert "traefik-crds-traefik" in said
-    chart = "jsonpath={.metadata.labels.helm\\.sh/chart}"
-    assert lab.kubectl("get", "deployment", "-n", "traefik", "traefik", "-o", chart) == "traefik-41.3.1"
+    second = lab.kubectl("get", "secrets", "-n", "traefik", "-l", "owner=helm,name=traefik,version=2", "-o", "name")
+    assert second
+    assert "traefik-41.3.1.tgz" in (lab.lab.folder / "server/access.log").read_text()
 
 
 def test_layer_that_keeps_data_is_not_switched_off_by_mistake(lab: Rehearsal) -> None:
