@@ -9,7 +9,7 @@ import pytest
 
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = pytest.mark.drill
 
 SERVERS = {"s1", "s2", "s3"}
 
