@@ -7,7 +7,7 @@ import pytest
 
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = pytest.mark.drill
 
 AUTHORITY = "cat /var/lib/rancher/k3s/server/tls/server-ca.crt"
 
