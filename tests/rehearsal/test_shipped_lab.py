@@ -48,6 +48,9 @@ def files(lab: Rehearsal, machine: str) -> str:
 
 
 def test_bare_machines_become_a_cluster(lab: Rehearsal, untouched: str) -> None:
+    # on a busy computer the virtual address may move among releases; then the next run finishes what this one began
+    code, said = lab.pulumi("up", "--yes", "--skip-preview")
+    assert code == 0 or "connection reset by peer" in said, said
     lab.up()
     assert lab.ready() == SERVERS | AGENTS
     assert lab.voters() == SERVERS
