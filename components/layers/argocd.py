@@ -14,10 +14,10 @@ from components.applications import (
 )
 from components.fields import Domain, HostLabel, Switch, Text
 from components.layer import Finding, Layer, resources
-from components.layers.cert_manager import CertManagerSettings
 from components.layers.traefik import CLASS
 from components.manifest import Hashed, Manifest, Tree
 from components.model import Model, SecretRef
+from components.page import Page
 from components.repositories import RepositorySettings
 
 REDIS_COPIES = 3
@@ -62,7 +62,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         values: dict[str, Tree] = {
             "crds": {"install": True, "keep": True},
             # K3s enforces them; the server's lets everybody in, so Traefik too
-            "global": {"domain": self.page, "networkPolicy": {"create": True}},
+            "global": {"domain": self.page.host, "networkPolicy": {"create": True}},
             "configs": self._configs(),
             "controller": self._part("100m", "768Mi"),
             "server": {**self._copies("50m", "192Mi"), "ingress": self._ingress()},
@@ -86,7 +86,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return {"replicas": replicas, "pdb": budget, **self._part(cpu, memory)}
 
     def _configs(self) -> dict[str, Tree]:
-        configs: dict[str, Tree] = {"params": {"server.insecure": self._served}}  # Traefik ends TLS
+        configs: dict[str, Tree] = {"params": {"server.insecure": self.page.served}}  # Traefik ends TLS
         if self.settings.admin_password:
             # a fixed date, or every upgrade would log everybody out
             hashed = Hashed(self.settings.admin_password)
@@ -96,15 +96,14 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return configs
 
     def _ingress(self) -> Tree:
-        if not self._served:
+        if not self.page.served:
             return {"enabled": False}
-        annotations = {"cert-manager.io/cluster-issuer": self.issuer} if self.issuer else {}
         return {
             "enabled": True,
             "ingressClassName": CLASS,
-            "hostname": self.page,
-            "annotations": annotations,
-            "tls": self.issuer is not None,  # without, Traefik shows its default certificate
+            "hostname": self.page.host,
+            "annotations": self.page.annotations,
+            "tls": self.page.issuer is not None,  # without, Traefik shows its default certificate
         }
 
     def _redis(self) -> Tree:
@@ -128,19 +127,9 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return [*made, *([applications.root(given.root, known, namespace)] if given.root else ())]
 
     @property
-    def page(self) -> str:
-        """Host name of its page."""
-        return self.settings.host or f"argocd.{self.lab.cluster.domain}"
-
-    @property
-    def issuer(self) -> str | None:
-        """Issuer of the page's certificate, None without certManager."""
-        issuers = self.lab.of(CertManagerSettings)
-        return (self.settings.issuer or issuers.issuers[0]) if issuers else None
-
-    @property
-    def _served(self) -> bool:
-        return self.lab.has("traefik")
+    def page(self) -> Page:
+        """Its page."""
+        return Page(self.lab, self.key, "argocd", self.settings.host, self.settings.issuer)
 
     def outputs(self) -> Mapping[str, object]:
         """Return the namespace in which applications are described."""
@@ -148,23 +137,13 @@ class ArgoCD(Layer[ArgoCDSettings]):
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong between ArgoCD and the lab, and between what it is to deploy."""
-        yield from self._page_problems()
+        yield from self.page.problems()
         if self.settings.redis_copies and len(self.lab.untainted) < REDIS_COPIES:
             reason = f"needs {REDIS_COPIES} machines that take any pod, and there are {len(self.lab.untainted)}"
             yield ("redisCopies",), reason, "leave it out: a single cache is filled anew after a failure"
         yield from repositories.problems(self.settings.repositories)
         yield from gitops.projects(self.settings.projects, self.settings.repositories)
         yield from self._application_problems()
-
-    def _page_problems(self) -> Iterator[Finding]:
-        issuers = self.lab.of(CertManagerSettings)
-        for key, given in (("host", self.settings.host), ("issuer", self.settings.issuer)):
-            if given and not self._served:
-                yield (key,), "needs traefik, which is off", "add traefik: {} beside argocd"
-        if self.settings.issuer and issuers is None:
-            yield ("issuer",), "needs certManager, which is off", "add certManager: {} beside argocd"
-        elif self.settings.issuer and issuers and self.settings.issuer not in issuers.issuers:
-            yield ("issuer",), "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
 
     def _application_problems(self) -> Iterator[Finding]:
         given, known = self.settings, tuple(self.settings.projects)

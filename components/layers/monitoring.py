@@ -10,11 +10,11 @@ from components.alerts import ReceiverSettings
 from components.app.kinds import Size
 from components.fields import Count, Domain, HostLabel
 from components.layer import Finding, Layer, resources
-from components.layers.cert_manager import CertManagerSettings
 from components.layers.longhorn import SINGLE
 from components.layers.traefik import CLASS
 from components.manifest import Manifest, Tree
 from components.model import Model, SecretRef
+from components.page import Page
 
 _CRITICAL = "system-cluster-critical"
 _MEBIBYTES = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
@@ -134,18 +134,20 @@ class Monitoring(Layer[MonitoringSettings]):
         }
 
     def _ingress(self) -> Tree:
-        if not self.lab.has("traefik"):
+        if not self.page.served:
             return {"enabled": False}
-        issuers, host = self.lab.of(CertManagerSettings), self.settings.grafana.host
-        issuer = (self.settings.grafana.issuer or issuers.issuers[0]) if issuers else None
-        host = host or f"grafana.{self.lab.cluster.domain}"
         return {
             "enabled": True,
             "ingressClassName": CLASS,
-            "hosts": [host],
-            "annotations": {"cert-manager.io/cluster-issuer": issuer} if issuer else {},
-            "tls": [{"secretName": "grafana-tls", "hosts": [host]}] if issuer else [],
+            "hosts": [self.page.host],
+            "annotations": self.page.annotations,
+            "tls": [{"secretName": "grafana-tls", "hosts": [self.page.host]}] if self.page.issuer else [],
         }
+
+    @property
+    def page(self) -> Page:
+        """Grafana's page."""
+        return Page(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
     def _k3s(self) -> dict[str, Tree]:
         """What K3s runs in one process, whose metrics come with those of the API; etcd's have their own port."""
@@ -177,17 +179,7 @@ class Monitoring(Layer[MonitoringSettings]):
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the page, the volumes and the receivers."""
-        return chain(self._page_problems(), self._volume_problems(), alerts.problems(self.settings.receivers))
-
-    def _page_problems(self) -> Iterator[Finding]:
-        grafana, issuers = self.settings.grafana, self.lab.of(CertManagerSettings)
-        for key, given in (("host", grafana.host), ("issuer", grafana.issuer)):
-            if given and not self.lab.has("traefik"):
-                yield ("grafana", key), "needs traefik, which is off", "add traefik: {} beside monitoring"
-        if grafana.issuer and issuers is None:
-            yield ("grafana", "issuer"), "needs certManager, which is off", "add certManager: {} beside monitoring"
-        elif grafana.issuer and issuers and grafana.issuer not in issuers.issuers:
-            yield ("grafana", "issuer"), "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
+        return chain(self.page.problems("grafana"), self._volume_problems(), alerts.problems(self.settings.receivers))
 
     def _volume_problems(self) -> Iterator[Finding]:
         cluster = self.lab.cluster
