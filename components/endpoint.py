@@ -19,7 +19,7 @@ global_defs {{
 vrrp_script serving {{
   script "/etc/keepalived/homelab-check"
   interval 1
-  timeout 2
+  timeout 4
   fall 2
   rise 1
   weight 50

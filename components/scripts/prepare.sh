@@ -116,7 +116,7 @@ set_keepalived() {
   if [ -s $conf ] && ! grep -q '^# homelab' $conf; then
     die "keepalived has a configuration of its own here ($conf): remove it, or use another API endpoint (api.by)."
   fi
-  printf '%s\n' '#!/bin/sh' "cd $data/server/tls && exec curl -fsS -o /dev/null --max-time 1 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz" |
+  printf '%s\n' '#!/bin/sh' "cd $data/server/tls && exec curl -fsS -o /dev/null --max-time 3 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz" |
     put $check 700 || true
   if put $conf 600 <<<"${KEEPALIVED//@DEVICE@/$(device)}" || ! systemctl -q is-active keepalived; then
     say "starting keepalived on $(device)"
