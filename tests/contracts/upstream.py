@@ -16,6 +16,11 @@ REASON = f"the files of the charts are not there: {FOLDER.name} beside the repos
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some files are megabytes
 
 
+def has(chart: str) -> bool:
+    """Whether the files of a chart are there."""
+    return (FOLDER / chart).is_dir()
+
+
 @cache
 def values(chart: str) -> dict[str, Any]:
     """The default values of a chart, those of its sub-charts under their names."""
@@ -39,7 +44,7 @@ def schema(chart: str) -> Mapping[str, Any] | None:
 @cache
 def crd(group: str, kind: str) -> Mapping[str, Any]:
     """The CRD of a kind. KeyError: no chart has it."""
-    (found, *_) = json.loads((FOLDER / "crds.json").read_text())[f"{group}/{kind}"]
+    (found, *_) = _crds()[f"{group}/{kind}"]
     definition: Mapping[str, Any] = _load(FOLDER / found["file"])
     return definition
 
@@ -63,6 +68,17 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[key] = copy.deepcopy(value)
     return result
+
+
+@cache
+def _crds() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads((FOLDER / "crds.json").read_text())
+    return found
+
+
+def has_kind(object_: Mapping[str, Any]) -> bool:
+    """Whether the CRD of a custom resource is there."""
+    return f"{str(object_['apiVersion']).partition('/')[0]}/{object_['kind']}" in _crds()
 
 
 def _load(file: Path) -> Any:
