@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from components.host import NOTHING, Host
 from components.lab import ClusterSettings, NodeSettings
 from components.manifest import Manifest, Tree
-from components.model import Model
+from components.model import UNKNOWN, Model, NotKnownError
+from components.object_store import ObjectStoreSettings
 
 S = TypeVar("S", bound=Model)
 Finding = tuple[tuple[str | int, ...], str, str]
@@ -30,6 +31,17 @@ class Lab:
 
     cluster: ClusterSettings
     layers: Mapping[str, Model] = field(default_factory=dict)
+    shared_store: ObjectStoreSettings | None = None
+    """The bucket that all layers share which name none of their own."""
+
+    def store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
+        """Where a layer keeps what is to be in S3: `own`, else this folder of the bucket that is shared."""
+        if own is not None or self.shared_store is None:
+            return own
+        if self.shared_store is UNKNOWN:
+            raise NotKnownError("object_store")
+        path = "/".join(filter(None, (self.shared_store.path, folder)))
+        return self.shared_store.model_copy(update={"path": path})
 
     def has(self, key: str) -> bool:
         """Whether the layer of that key is on."""

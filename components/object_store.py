@@ -7,6 +7,7 @@ from components.fields import Bucket, Kind, Url
 from components.model import Model, SecretRef
 from components.wrong import wrong
 
+NAME_STORE = "name a bucket here, or one for all layers as homelab:platform.objectStore"
 _FOLDER = "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
 
 

@@ -9,7 +9,6 @@ from components import k3s
 from components.cluster import Cluster
 from components.host import NOTHING, Host
 from components.lab import ClusterSettings, NodeSettings
-from components.layer import Lab
 from components.manifest import Tree, resolve
 from components.platform import AnyLayer, Platform
 from stacks import catalog
@@ -42,7 +41,7 @@ def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
 
 def layers_of(settings: Settings) -> list[AnyLayer]:
     """Return the layers that are on."""
-    lab = Lab(settings.cluster, settings.platform.layers())
+    lab = settings.platform.lab(settings.cluster)
     return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.has(row.layer.key)]
 
 

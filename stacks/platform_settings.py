@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, create_model
 
 from components.fields import Text, Url
-from components.layer import Chart
+from components.lab import ClusterSettings
+from components.layer import Chart, Lab
 from components.model import UNKNOWN, Model, snake
+from components.object_store import ObjectStoreSettings
 from stacks.catalog import LAYERS
 
 
@@ -18,6 +20,8 @@ class _Common(Model):
     """Helm repository that has the charts of all layers, asked instead of their own (air gap)."""
     versions: dict[Text, Text] = Field(default_factory=dict)
     """Versions of charts, by the chart's name, instead of those that this program brings."""
+    object_store: ObjectStoreSettings | None = None
+    """Bucket for what layers keep in S3, each in a folder of its own, where they name no bucket themselves."""
     discard: tuple[Text, ...] = ()
     """Layers that may be switched off although they keep data, which is lost then."""
 
@@ -25,6 +29,10 @@ class _Common(Model):
         """Settings of the layers that are on, by key."""
         found = {row.layer.key: self.__dict__[snake(row.layer.key)] for row in LAYERS}
         return {key: settings for key, settings in found.items() if isinstance(settings, Model)}
+
+    def lab(self, cluster: ClusterSettings) -> Lab:
+        """What layers may know: the cluster, what is on, and the bucket that is shared."""
+        return Lab(cluster, self.layers(), self.__dict__["object_store"])
 
     def charts(self) -> dict[str, Chart]:
         """All charts of the catalog by name, of the version and from the repository that the settings want."""

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from components.layer import Lab
 from components.layers.longhorn import Longhorn, LonghornSettings
-from components.model import LENIENT, NotKnownError, SecretRef
+from components.model import LENIENT, UNKNOWN, NotKnownError, SecretRef
 from stacks.settings import Settings
 from tests.layers import lab, layer, problems, values
 from tests.recorder import config_of, record
@@ -158,9 +158,15 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
             {},
             ": finds no machine that takes any pod; leave some without taints, or use PreferNoSchedule",
         ),
+        (
+            {},
+            {"backup": {}},
+            "backup.s3: is missing, and there is no objectStore to share; "
+            "name a bucket here, or one for all layers as homelab:platform.objectStore",
+        ),
     ],
 )
-def test_copies_without_machines_are_reported(taints: Any, given: Any, report: str) -> None:
+def test_what_is_wrong_is_reported(taints: Any, given: Any, report: str) -> None:
     assert problems("longhorn", on({}, taints, given)) == [report]
 
 
@@ -168,3 +174,9 @@ def test_wrong_fields_are_not_guessed_at() -> None:
     settings = LonghornSettings.model_validate({"storageNodes": 1}, context=LENIENT)
     with pytest.raises(NotKnownError):
         list(Longhorn(settings, Lab(cluster("three-servers"), {"longhorn": settings})).problems())
+
+
+def test_wrong_store_is_not_guessed_at() -> None:
+    settings = LonghornSettings.model_validate({"backup": {}})
+    with pytest.raises(NotKnownError):
+        list(Longhorn(settings, Lab(cluster("three-servers"), {"longhorn": settings}, UNKNOWN)).problems())

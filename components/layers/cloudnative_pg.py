@@ -14,7 +14,7 @@ class CloudNativePGSettings(Model):
     """CloudNativePG: Postgres for apps."""
 
     backup: ObjectStoreSettings | None = None
-    """Where databases of apps are backed up to. Default: nowhere."""
+    """Where databases of apps are backed up to. Default: folder `databases` of the platform's objectStore, if any."""
 
 
 class CloudNativePG(Layer[CloudNativePGSettings]):
@@ -51,7 +51,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
         return {"database_operator": self.namespace, "database_backup": self._store()}
 
     def _store(self) -> Tree:
-        s3 = self.settings.backup
+        s3 = self.lab.store(self.settings.backup, "databases")
         if s3 is None:
             return None
         return {

@@ -12,7 +12,7 @@ from components.lab import NodeSettings
 from components.layer import Finding, Layer
 from components.manifest import Manifest, Tree
 from components.model import Model
-from components.object_store import ObjectStoreSettings
+from components.object_store import NAME_STORE, ObjectStoreSettings
 
 CLASS, SINGLE = "longhorn", "longhorn-single"
 COPIES = 3
@@ -23,8 +23,8 @@ _DISK = {"node.longhorn.io/create-default-disk": "true"}
 class VolumeBackupSettings(Model):
     """Backups of all volumes."""
 
-    s3: ObjectStoreSettings
-    """Where they go."""
+    s3: ObjectStoreSettings | None = None
+    """Where they go. Default: folder `longhorn` of the platform's objectStore."""
     schedule: Schedule = "0 3 * * *"
     """When, as a cron schedule in UTC: minute, hour, day of the month, month, day of the week."""
     retain: Annotated[int, Field(strict=True, ge=1, le=100)] = 7
@@ -98,18 +98,18 @@ class Longhorn(Layer[LonghornSettings]):
         }
 
     def _store(self) -> dict[str, Tree]:
-        if self.settings.backup is None:
+        s3 = self._bucket
+        if s3 is None:
             return {}
-        s3 = self.settings.backup.s3
         folder = f"{s3.path}/" if s3.path else ""
         target = f"s3://{s3.bucket}@{s3.region}/{folder}"
         return {"defaultBackupStore": {"backupTarget": target, "backupTargetCredentialSecret": _BACKUP}}
 
     def before(self) -> Sequence[Manifest]:
         """Return the keys to the bucket."""
-        if self.settings.backup is None:
+        s3 = self._bucket
+        if s3 is None:
             return ()
-        s3 = self.settings.backup.s3
         data: dict[str, Tree] = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
         if s3.endpoint:
             data["AWS_ENDPOINTS"] = s3.endpoint
@@ -139,6 +139,10 @@ class Longhorn(Layer[LonghornSettings]):
         return _DISK if self.settings.storage_nodes and node in self._storage else {}
 
     @property
+    def _bucket(self) -> ObjectStoreSettings | None:
+        return self.lab.store(self.settings.backup.s3, self.key) if self.settings.backup else None
+
+    @property
     def replicas(self) -> int:
         """Copies of each volume."""
         return self.settings.replicas or max(1, min(COPIES, len(self._storage)))
@@ -153,7 +157,9 @@ class Longhorn(Layer[LonghornSettings]):
         return {"storage_classes": [CLASS, SINGLE], "storage_class": CLASS, "database_storage_class": SINGLE}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong between the copies and the machines."""
+        """Yield what is wrong with the backups, and between the copies and the machines."""
+        if self.settings.backup and self._bucket is None:
+            yield ("backup", "s3"), "is missing, and there is no objectStore to share", NAME_STORE
         count = len(self._storage)
         if not self.lab.untainted:
             yield (), "finds no machine that takes any pod", "leave some without taints, or use PreferNoSchedule"

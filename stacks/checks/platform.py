@@ -13,7 +13,7 @@ from stacks.problems import meant
 
 def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Found]:
     """Yield every broken relation; one that needs a wrong field is passed over."""
-    lab = Lab(cluster, platform.layers())
+    lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _versions(platform)
     for row in LAYERS:

@@ -1,17 +1,17 @@
 """Cases: settings of a layer on a lab. `cases/<key>-<name>.yaml` has `lab` (a file of `tests/settings/valid`), the
-layer's `settings`, and where they matter, `cluster` (changes to the lab's), `beside` (other layers by key) and
-`monitored` (as if there were a layer that reads ServiceMonitors).
+layer's `settings`, and where they matter, `cluster` (changes to the lab's), `beside` (what else stands in the
+platform) and `monitored` (as if there were a layer that reads ServiceMonitors).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.layer import Lab, Layer, Row
+from components.layer import Layer, Row
 from components.manifest import Filled, Hashed
 from components.model import Model, SecretRef
 from stacks import stackfile
@@ -52,8 +52,10 @@ class Case:
         settings = Settings.parse(
             {"cluster": cluster, "platform": platform}, secrets | set(secrets_of(platform)), "lab"
         )
-        layers = dict(settings.platform.layers()) | ({"monitoring": Model()} if monitored else {})
-        return self.row.layer(layers[self.key], Lab(settings.cluster, layers))
+        lab = settings.platform.lab(settings.cluster)
+        if monitored:
+            lab = replace(lab, layers={**lab.layers, "monitoring": Model()})
+        return self.row.layer(lab.layers[self.key], lab)
 
     @cached_property
     def values(self) -> dict[str, dict[str, Any]]:
