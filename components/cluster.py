@@ -23,6 +23,8 @@ class Access:
     kubernetes: kubernetes.Provider
     machines: Machines
     machine: Mapping[str, object]
+    reach: Mapping[str, Mapping[str, object]]
+    """Every machine by its node's name."""
     ready: tuple[pulumi.Resource, ...]
     """What must be done before anything is put into the cluster: every machine is as described."""
 
@@ -71,7 +73,7 @@ class Cluster(pulumi.ComponentResource):
             cluster_identifier="cluster",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.access = Access(provider, machines, first, tuple(settled))
+        self.access = Access(provider, machines, first, reach, tuple(settled))
         self.register_outputs({"kubeconfig": self.kubeconfig})
 
     @staticmethod

@@ -1,11 +1,14 @@
-"""Host: what the platform needs on every machine."""
+"""Host: what the platform needs on machines themselves."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from components.model import SecretRef
 
 
 @dataclass(frozen=True)
 class Host:
-    """Packages of the distribution, and kernel modules."""
+    """Packages of the distribution, and kernel modules: on every machine."""
 
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -15,3 +18,19 @@ class Host:
 
 
 NOTHING = Host()
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a layer sets up on one machine, beside K3s, by scripts of `components/scripts`.
+
+    `undo` takes it away. `probe` prints what differs from what was set up; no other service of the machine has it.
+    """
+
+    name: str
+    node: str
+    run: tuple[str, ...]
+    undo: tuple[str, ...] = ()
+    probe: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, SecretRef] = field(default_factory=dict)

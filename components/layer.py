@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from components.host import NOTHING, Host
+from components.host import NOTHING, Host, Service
 from components.lab import ClusterSettings, NodeSettings
 from components.manifest import Manifest, Tree
 from components.model import UNKNOWN, Model, NotKnownError
@@ -104,6 +104,10 @@ class Layer(ABC, Generic[S]):
     @abstractmethod
     def values(self) -> Mapping[str, Tree]:
         """Values by the name of the chart: what is installed, in this order."""
+
+    def services(self) -> Sequence[Service]:
+        """What it sets up on machines, before its charts."""
+        return ()
 
     def before(self) -> Sequence[Manifest]:
         """Objects that its charts read: secrets, configuration."""

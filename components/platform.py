@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.cluster import Access
+from components.host import Service
 from components.layer import Chart, Layer
 from components.machine import Secret, Task, step
 from components.manifest import Manifest, Tree, create, is_custom, resolve
@@ -74,7 +75,7 @@ class Installed(pulumi.ComponentResource):
         namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
         namespace["metadata"]["labels"] = labels
         first = create(namespace, f"{layer.key}-namespace", self._kubernetes(access.ready))
-        self._base = [first, *self._create(layer.before(), [first])]
+        self._base = [first, *self._create(layer.before(), [first]), *map(self._service, layer.services())]
         self.early = [self._release(name, self._base) for name in self._values if name in layer.early]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
@@ -134,6 +135,14 @@ class Installed(pulumi.ComponentResource):
         query = "\n".join(self._layer.kept)
         variables = {"NODE": node, "KEY": key, "KEEPS": self._layer.keeps, "QUERY": query}
         self._task("guard", [], variables, after, undo=leave)
+
+    def _service(self, service: Service) -> Task:
+        opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(self._access.ready))
+        run, undo = ([step(script) for script in scripts] for scripts in (service.run, service.undo))
+        return Task(
+            f"{self._layer.key}-{service.name}-{service.node}", self._access.reach[service.node], run, undo=undo,
+            probe=service.probe, variables=service.variables, secrets=resolve(service.secrets), opts=opts,
+        )  # fmt: skip
 
     def _task(
         self, role: str, scripts: Sequence[str], variables: Mapping[str, str], after: Sequence[pulumi.Resource],

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import pytest
 
 from components.cluster import Cluster
+from components.host import Service
 from components.layer import Chart, Lab, Layer
 from components.manifest import Filled, Hashed, Manifest, Tree, bcrypt_hash
 from components.model import Model, SecretRef
@@ -46,6 +47,10 @@ class Named(Plain):
     namespace = "named"
     requires = ("base",)
     bare_crds = ("named",)
+
+    def services(self) -> Sequence[Service]:
+        token = {"TOKEN": SecretRef(secret="token")}
+        return [Service("disk", node, ("label.sh",), ("drop.sh",), "applied.sh", {"POOL": "p"}, token) for node in "bd"]
 
     def before(self) -> Sequence[Manifest]:
         text = {"token": SecretRef(secret="token"), "login": Filled("me:{}", (SecretRef(secret="token"),))}
@@ -125,6 +130,15 @@ def test_order_between_layers_and_within() -> None:
     assert {"named-companion", "named-gate"} <= before("named-thing-a")
     assert "named-thing-a" in before("crds-late")
     assert {"a-roll", "e-roll"} <= before("base-namespace"), "nothing before the machines are as described"
+
+
+def test_services_are_set_up_on_their_machines_before_charts() -> None:
+    for node in "bd":
+        task = RUN.named(f"named-disk-{node}")
+        assert task.plain["machine"]["name"] == node
+        assert is_sealed(task.inputs["secrets"])
+        assert task.name in before("named-named")
+        assert {"a-roll", "e-roll"} <= before(task.name)
 
 
 def test_charts_of_crds_wait_for_no_layer() -> None:
