@@ -45,7 +45,8 @@ class Machines(pulumi.ProviderResource):
 class Task(pulumi.CustomResource):
     """Scripts that run on a machine, again whenever what they are given changes, and their undoing.
 
-    `chart` (name, version, and the repository's http(s) URL) gives them the CRDs of a Helm chart as variable CRDS.
+    `chart` (name, version, and the repository's http(s) URL) gives them the CRDs of a Helm chart as variable CRDS; with
+    `keys` of values it is looked up whether the chart knows them, in the preview already.
     """
 
     output: pulumi.Output[str]
@@ -60,7 +61,7 @@ class Task(pulumi.CustomResource):
         probe: str = "",
         variables: Mapping[str, pulumi.Input[str]] | None = None,
         secrets: Mapping[str, pulumi.Input[str]] | None = None,
-        chart: Mapping[str, str] | None = None,
+        chart: Mapping[str, object] | None = None,
         turn: Mapping[str, object] | None = None,
         once: bool = False,
         opts: pulumi.ResourceOptions | None = None,

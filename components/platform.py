@@ -13,6 +13,7 @@ from components.host import Service
 from components.layer import Chart, Layer
 from components.machine import Secret, Task, step
 from components.manifest import Manifest, Tree, create, is_custom, resolve
+from components.overlay import keys, laid_over
 
 SALT_BYTES = 16
 HISTORY = 5
@@ -42,12 +43,18 @@ def _named(layer: AnyLayer) -> tuple[str, ...]:
 class Platform(pulumi.ComponentResource):
     """All layers that are on. Those that do not name each other are installed at the same time."""
 
-    def __init__(self, layers: Sequence[AnyLayer], charts: Mapping[str, Chart], access: Access) -> None:
+    def __init__(
+        self,
+        layers: Sequence[AnyLayer],
+        charts: Mapping[str, Chart],
+        access: Access,
+        values: Mapping[str, Mapping[str, Tree]] | None = None,
+    ) -> None:
         super().__init__("homelab:components:Platform", "platform")
         ordered = in_order(layers)
         if ordered:
             access = replace(access, ready=(*access.ready, self._mended(ordered, access)))
-        made = {layer.key: Installed(layer, charts, access, self) for layer in ordered}
+        made = {layer.key: Installed(layer, charts, values or {}, access, self) for layer in ordered}
         early = [release for layer in made.values() for release in layer.early]
         for layer in ordered:
             made[layer.key].install([*early, *(made[key] for key in _named(layer) if key in made)])
@@ -66,10 +73,17 @@ class Platform(pulumi.ComponentResource):
 class Installed(pulumi.ComponentResource):
     """One layer in the cluster."""
 
-    def __init__(self, layer: AnyLayer, charts: Mapping[str, Chart], access: Access, parent: pulumi.Resource) -> None:
+    def __init__(
+        self,
+        layer: AnyLayer,
+        charts: Mapping[str, Chart],
+        values: Mapping[str, Mapping[str, Tree]],
+        access: Access,
+        parent: pulumi.Resource,
+    ) -> None:
         super().__init__("homelab:components:Layer", layer.key, None, pulumi.ResourceOptions(parent=parent))
         self._layer, self._charts, self._access = layer, charts, access
-        self._values = dict(layer.values())
+        self._values, self._given = dict(layer.values()), values
         self._salt: pulumi.Output[str] | None = None
         labels = {f"pod-security.kubernetes.io/{mode}": layer.security for mode in ("enforce", "warn")}
         namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
@@ -97,6 +111,8 @@ class Installed(pulumi.ComponentResource):
         bare = name in layer.bare_crds
         # Helm installs what is in a chart's `crds/` once and never again
         crds = [self._task(f"crds-{name}", ["crds.sh"], {}, after[:1], chart=_pin(chart))] if bare else []
+        given = self._given.get(name, {})
+        checked = [self._task(f"values-{name}", [], {}, after[:1], chart=_pin(chart, given))] if given else []
         registry = chart.repository.startswith("oci://")
         return kubernetes.helm.v3.Release(
             f"{layer.key}-{name}",
@@ -105,12 +121,12 @@ class Installed(pulumi.ComponentResource):
             chart=f"{chart.repository}/{name}" if registry else name,
             version=chart.version,
             repository_opts=None if registry else {"repo": chart.repository},
-            values=resolve(self._values[name], self._salted),
+            values=resolve(laid_over(self._values[name], given), self._salted),
             skip_crds=bare,
             timeout=layer.timeout,
             max_history=HISTORY,
             opts=pulumi.ResourceOptions.merge(
-                self._kubernetes([*after, *crds]), pulumi.ResourceOptions(delete_before_replace=True)
+                self._kubernetes([*after, *crds, *checked]), pulumi.ResourceOptions(delete_before_replace=True)
             ),
         )
 
@@ -171,5 +187,7 @@ class Installed(pulumi.ComponentResource):
         return self._salt
 
 
-def _pin(chart: Chart) -> dict[str, str]:
-    return {"name": chart.name, "version": chart.version, "repository": chart.repository}
+def _pin(chart: Chart, given: Tree = None) -> dict[str, object]:
+    """The chart, for its CRDs or, with values that were given, to see whether it knows them."""
+    pin: dict[str, object] = {"name": chart.name, "version": chart.version, "repository": chart.repository}
+    return pin | ({"keys": [list(key) for key in keys(given)]} if given else {})

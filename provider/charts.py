@@ -1,4 +1,4 @@
-"""The CRDs of a Helm chart: fetched from its repository, checked, and never run."""
+"""A Helm chart and its CRDs: fetched from its repository, checked, and never run."""
 
 import difflib
 import gzip
@@ -28,11 +28,21 @@ Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # every scalar stays the
 
 def crds(chart: Chart) -> str:
     """The CRDs of a chart and its sub-charts as YAML documents; blocks. Raises TaskError."""
+    url, archive = fetch(chart)
+    wanted = rf"{re.escape(chart.name)}(/charts/[^/]+)*/crds/.+\.(ya?ml|json)"
+    texts = [_checked(f"{url}: {name}", text) for name, text in files(url, archive, wanted)]
+    if not texts:
+        raise TaskError(f"{url} holds no CRDs below {chart.name}/crds/. Is it the right chart and version?")
+    return "\n---\n".join(texts)
+
+
+def fetch(chart: Chart) -> tuple[str, bytes]:
+    """URL and content of the chart's archive, as its repository's index says; blocks. Raises TaskError."""
     scheme = urlsplit(chart.repository).scheme
     if scheme not in ("http", "https"):
         raise TaskError(
-            f"The CRDs of {chart.name} cannot be fetched from {chart.repository}: only http:// and https:// Helm "
-            "repositories are read. Give the address of a folder that has an index.yaml."
+            f"{chart.name} cannot be fetched from {chart.repository}: only http:// and https:// Helm repositories "
+            "are read. Give the address of a folder that has an index.yaml."
         )
     url, digest = _release(chart)
     archive = download(url, LARGEST_ARCHIVE)
@@ -41,10 +51,7 @@ def crds(chart: Chart) -> str:
         raise TaskError(
             f"{url} is not what its index says; it was not used.\nexpected sha256 {digest}\nfound    sha256 {found}"
         )
-    texts = [_checked(f"{url}: {name}", text) for name, text in _files(chart, url, archive)]
-    if not texts:
-        raise TaskError(f"{url} holds no CRDs below {chart.name}/crds/. Is it the right chart and version?")
-    return "\n---\n".join(texts)
+    return url, archive
 
 
 def _release(chart: Chart) -> tuple[str, str]:
@@ -82,16 +89,15 @@ def _loaded(url: str, text: str) -> Mapping[str, Any]:
     return index
 
 
-def _files(chart: Chart, url: str, archive: bytes) -> Iterator[tuple[str, str]]:
-    """Name and text of every file of CRDs. Nothing is unpacked onto a disk."""
-    wanted = re.compile(rf"{re.escape(chart.name)}(/charts/[^/]+)*/crds/.+\.(ya?ml|json)")
+def files(url: str, archive: bytes, wanted: str) -> Iterator[tuple[str, str]]:
+    """Name and text of every file whose name is wanted (an expression). Nothing is unpacked onto a disk."""
     try:
         with tarfile.open(fileobj=io.BytesIO(_unpacked(url, archive)), mode="r:") as files:
             for member in files:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
                     raise TaskError(f"{url} holds a file outside of itself ({member.name}); it was not used.")
-                if not wanted.fullmatch(str(path)) or member.isdir():
+                if not re.fullmatch(wanted, str(path)) or member.isdir():
                     continue
                 content = files.extractfile(member) if member.isfile() else None
                 if content is None:

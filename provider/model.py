@@ -56,11 +56,12 @@ class Turn(Model):
 
 
 class Chart(Model):
-    """A Helm chart, whose CRDs the scripts of a task are given as the variable CRDS."""
+    """A Helm chart, whose CRDs the scripts of a task are given as the variable CRDS, unless it has keys to check."""
 
     name: str
     version: str
     repository: str  # URL of a folder with an index.yaml
+    keys: tuple[tuple[str, ...], ...] = ()  # of values that somebody gave it
 
 
 class Task(Model):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import values
 from .charts import crds
 from .errors import TaskError, Unreachable
 from .looks import Looks
@@ -45,7 +46,7 @@ class Runner:
     async def run(self, task: Task, progress: Progress) -> str:
         """Run the task and return what its scripts printed. Raises TaskError."""
         report = Report(set(self.settings.flags))
-        task = await _with_crds(task, progress)
+        task = await _with_chart(task, progress)
         async for step in self._steps(task, task.run, report, progress):
             report.add(await self._placed(task, step, progress))
         return report.output
@@ -181,10 +182,13 @@ def _text(variables: Mapping[str, str], script: str) -> str:
     return stream(variables, (SCRIPTS / "lib.sh").read_text(), (SCRIPTS / script).read_text())
 
 
-async def _with_crds(task: Task, progress: Progress) -> Task:
+async def _with_chart(task: Task, progress: Progress) -> Task:
     """The task with the CRDs of its chart among the variables, where nothing stores them. Raises TaskError."""
     if not task.chart:
         return task
     await progress(f"fetching the chart {task.chart.name} {task.chart.version}")
+    if task.chart.keys:
+        await values.check(task.chart)
+        return task
     found = await asyncio.to_thread(crds, task.chart)
     return task.model_copy(update={"variables": {**task.variables, "CRDS": found}})

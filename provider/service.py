@@ -1,8 +1,6 @@
 """The plugin's face to the engine: two kinds of resource, a task and a generated secret."""
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +10,10 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from pulumi.runtime.rpc import UNKNOWN
 
-from . import wire
+from . import given, values, wire
 from .engine import Engine
-from .errors import TaskError
-from .model import Machine, Settings, Task
+from .errors import TaskError, UnknownValues
+from .model import Chart, Machine, Settings
 from .runner import Runner
 
 VERSION = "0.1.0"
@@ -44,7 +42,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         """New settings never replace anything; they are refused if servers go that cannot be spared."""
         old, new = wire.values(request.old_inputs), wire.values(request.news)
         try:
-            await self._spare(_settings(old), _settings(new))
+            await self._spare(given.settings(old), given.settings(new))
         except TaskError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return provider_pb2.DiffResponse(changes=wire.changes(old != new))
@@ -53,7 +51,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         """Refuse, before anything is touched, what would cost etcd its majority. Raises TaskError."""
         known = {server.name for server in new.servers}
         going = [server.name for server in old.servers if server.name not in known]
-        if going and len(going) < len(old.servers) and _looking():
+        if going and len(going) < len(old.servers) and given.looking():
             await Runner(new).spare(going)
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
@@ -63,7 +61,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             self._runner = Runner(Settings.model_validate_json(settings))
         except TaskError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        if _looking():
+        if given.looking():
             self._runner.look_around()
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
@@ -75,9 +73,22 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take the inputs as they are, and add as `drift` what differs on the machine from what was done there."""
         news = wire.values(request.news)
-        if wire.kind(request.urn) == TASK and request.olds.fields and news.get("probe") and _looking():
+        if wire.kind(request.urn) == TASK and request.olds.fields and news.get("probe") and given.looking():
             news |= await self._drift(request.urn, news)
-        return provider_pb2.CheckResponse(inputs=wire.struct(news))
+        failures = []
+        if (chart := news.get("chart")) and chart != wire.values(request.olds).get("chart"):
+            failures = await self._refused(request.urn, Chart.model_validate(chart))
+        return provider_pb2.CheckResponse(inputs=wire.struct(news), failures=failures)
+
+    async def _refused(self, urn: str, chart: Chart) -> list[Any]:
+        """Values that the chart does not know, if it can be had now; else the task itself will look."""
+        try:
+            await values.check(chart)
+        except UnknownValues as error:
+            return [provider_pb2.CheckFailure(reason=str(error))]
+        except TaskError as error:
+            await self._engine.warn(urn, f"values not checked yet: {error}")
+        return []
 
     async def _drift(self, urn: str, news: Mapping[str, Any]) -> dict[str, str]:
         if UNKNOWN in json.dumps([news["machine"], news["variables"]]):
@@ -108,7 +119,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         """Run the task, or make the secret."""
         inputs = wire.values(request.properties)
         if wire.kind(request.urn) == SECRET:
-            value = _made(inputs, preview=request.preview)
+            value = given.secret(inputs, preview=request.preview)
             made = wire.struct({**inputs, "value": value})
             return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=made)
         if request.preview:
@@ -121,9 +132,9 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         inputs, old = wire.values(request.news), wire.values(request.olds)
         if wire.kind(request.urn) == SECRET:
             same = inputs.get("generation", 1) == old.get("generation", 1)
-            value = old["value"] if same else _made(inputs, preview=request.preview)
+            value = old["value"] if same else given.secret(inputs, preview=request.preview)
             return provider_pb2.UpdateResponse(properties=wire.struct({**inputs, "value": value}))
-        rerun = bool(inputs.pop("drift", "")) or UNKNOWN in json.dumps(inputs) or _reruns(inputs, old)
+        rerun = bool(inputs.pop("drift", "")) or UNKNOWN in json.dumps(inputs) or given.reruns(inputs, old)
         finished = {**inputs, "done": True, "output": old.get("output", "")}
         if request.preview:
             return provider_pb2.UpdateResponse(
@@ -141,7 +152,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Undo the task."""
         if wire.kind(request.urn) == TASK:
-            task = _task(wire.values(request.properties))
+            task = given.task(wire.values(request.properties))
 
             async def progress(message: str) -> None:
                 await self._engine.progress(request.urn, message)
@@ -162,7 +173,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             await self._engine.progress(urn, message)
 
         try:
-            output = await self._runner.run(_task(inputs), progress)
+            output = await self._runner.run(given.task(inputs), progress)
         except TaskError as error:
             left = {**inputs, "done": False, "output": ""}
             await wire.abort_unfinished(context, wire.name(urn), left, inputs, str(error))
@@ -170,29 +181,6 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def _verify(self, inputs: Mapping[str, Any], context: Context) -> None:
         try:
-            await self._runner.verify(_task(inputs))
+            await self._runner.verify(given.task(inputs))
         except TaskError as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
-
-
-def _made(inputs: Mapping[str, Any], *, preview: bool) -> str:
-    """The value of a secret."""
-    return UNKNOWN if preview else secrets.token_hex(int(inputs["bytes"]))
-
-
-def _settings(values: Mapping[str, Any]) -> Settings:
-    text = str(values.get("settings") or "{}")
-    return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
-
-
-def _looking() -> bool:
-    """Whether machines are looked at; it is switched off where they are out of reach for sure."""
-    return os.environ.get("HOMELAB_DRIFT") != "off"
-
-
-def _reruns(inputs: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    return not old.get("done") or _task(inputs).reruns(_task(old))
-
-
-def _task(properties: Mapping[str, Any]) -> Task:
-    return Task.model_validate({k: v for k, v in properties.items() if k not in ("done", "output", "drift")})

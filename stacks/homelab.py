@@ -28,7 +28,7 @@ def deploy() -> None:
     replaced = [packaged for layer in layers for packaged in layer.replaces]
     described = settings.cluster.without(replaced).labelled(lambda node: _labels(layers, node))
     cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers), flags)
-    platform = Platform(layers, settings.platform.charts(), cluster.access)
+    platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.leave_first([platform])
     _outputs(described, cluster.kubeconfig, layers).export()
     # for the keeper of the lab, no app's business: without it no snapshot can be restored

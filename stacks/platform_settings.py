@@ -10,6 +10,7 @@ from components.lab import ClusterSettings
 from components.layer import Chart, Lab
 from components.model import UNKNOWN, Model, snake
 from components.object_store import ObjectStoreSettings
+from components.overlay import Values
 from stacks.catalog import LAYERS
 
 
@@ -20,6 +21,8 @@ class _Common(Model):
     """Helm repository that has the charts of all layers, asked instead of their own (air gap)."""
     versions: dict[Text, Text] = Field(default_factory=dict)
     """Versions of charts, by the chart's name, instead of those that this program brings."""
+    values: dict[Text, Values] = Field(default_factory=dict)
+    """Values of charts, by the chart's name, over those that this program gives; the chart must know them."""
     object_store: ObjectStoreSettings | None = None
     """Bucket for what layers keep in S3, each in a folder of its own, where they name no bucket themselves."""
     discard: tuple[Text, ...] = ()

@@ -8,7 +8,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from components.app.settings import AppSettings
-from components.fields import Free, Kind
 from components.lab import ClusterSettings, K3sSettings
 from components.model import NAMESPACE, Model, SecretRef
 from stacks.catalog import K3S
@@ -79,7 +78,7 @@ def _type(kind: Any, notes: list[Any], places: dict[type[Model], str]) -> str:
     if get_origin(kind) is Annotated:
         kind, *more = get_args(kind)
         notes = [*notes, *more]
-    named = next((note.name for note in notes if isinstance(note, Kind | Free)), None)
+    named = next((str(note.name) for note in notes if hasattr(note, "name")), None)
     return named or _compound(kind, notes, places)
 
 

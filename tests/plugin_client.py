@@ -78,7 +78,13 @@ class Plugin:
 
     async def check(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         request = provider_pb2.CheckRequest(urn=TASK, olds=struct(old), news=struct(new))
-        return plain((await self.stub.Check(request)).inputs)
+        answer = await self.stub.Check(request)
+        assert not answer.failures
+        return plain(answer.inputs)
+
+    async def failures(self, new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
+        request = provider_pb2.CheckRequest(urn=TASK, olds=struct(old), news=struct(new))
+        return [failure.reason for failure in (await self.stub.Check(request)).failures]
 
 
 @asynccontextmanager

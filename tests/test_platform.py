@@ -85,7 +85,8 @@ def platform(*, preview: bool = False) -> Recording:
 
     def program() -> None:
         cluster = Cluster(settings, "vip:1")
-        made = Platform([kind(Nothing(), lab) for kind in KINDS], CHARTS, cluster.access)
+        given = {"base": {"replicas": 3, "login": {"password": SecretRef(secret="token")}}}
+        made = Platform([kind(Nothing(), lab) for kind in KINDS], CHARTS, cluster.access, given)
         cluster.leave_first([made])
 
     return record(config_of(FILE) | {"token": canary("token")}, program=program, preview=preview)
@@ -130,6 +131,14 @@ def test_order_between_layers_and_within() -> None:
     assert {"named-companion", "named-gate"} <= before("named-thing-a")
     assert "named-thing-a" in before("crds-late")
     assert {"a-roll", "e-roll"} <= before("base-namespace"), "nothing before the machines are as described"
+
+
+def test_values_that_are_given_lie_over_the_layers_and_are_looked_up_before() -> None:
+    values = releases()["base"].inputs["values"]
+    assert values["replicas"] == 3
+    assert opened(values["login"]["password"]) == canary("token")
+    assert RUN.named("base-values-base").plain["chart"]["keys"] == [["replicas"], ["login", "password"]]
+    assert "base-values-base" in before("base-base")
 
 
 def test_services_are_set_up_on_their_machines_before_charts() -> None:

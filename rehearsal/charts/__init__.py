@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -98,6 +99,7 @@ def _files(chart: Chart, source: Path, lab: Surroundings) -> dict[str, str]:
     files = {
         "Chart.yaml": yaml.safe_dump(_metadata(chart), sort_keys=False),
         "values.yaml": (source / "values.yaml").read_text() + yaml.safe_dump(values),
+        "values.schema.json": json.dumps({"additionalProperties": True}),  # it knows but those that it reads
     }
     templates = [*LIBRARY.iterdir(), *(source / "templates").glob("*")]
     files |= {f"templates/{file.name}": file.read_text() for file in templates}

@@ -15,7 +15,7 @@ def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[
     """Yield every broken relation; one that needs a wrong field is passed over."""
     lab = platform.lab(cluster)
     yield from _discard(platform)
-    yield from _versions(platform)
+    yield from _charts(platform)
     for row in LAYERS:
         if lab.has(row.layer.key):
             yield from _requires(row, lab, platform)
@@ -32,14 +32,18 @@ def _discard(platform: PlatformSettings) -> Findings:
         return
 
 
-def _versions(platform: PlatformSettings) -> Findings:
-    charts = [chart.name for row in LAYERS for chart in row.charts]
-    try:
-        for name in platform.versions:
-            if name not in charts:
-                yield ("versions", name), "is no chart of a layer", meant(name, charts)
-    except NotKnownError:
-        return
+def _charts(platform: PlatformSettings) -> Findings:
+    known = [chart.name for row in LAYERS for chart in row.charts]
+    on = [chart.name for row in LAYERS if row.layer.key in platform.layers() for chart in row.charts]
+    for key in ("versions", "values"):
+        try:
+            for name in getattr(platform, key):
+                if name not in known:
+                    yield (key, name), "is no chart of a layer", meant(name, known)
+                elif key == "values" and name not in on:
+                    yield (key, name), "is a chart of a layer that is off", "leave it out, or add the layer"
+        except NotKnownError:
+            continue
 
 
 def _requires(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:

@@ -1,0 +1,58 @@
+"""Values of charts from the stack file, laid over those that a layer gives."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from components.manifest import Tree
+from components.model import SecretRef
+from components.wrong import wrong
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Values of a chart: whatever YAML has, with secrets by name."""
+
+    name: str = "values of a chart"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(_mapping)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+Values = Annotated[dict[str, Any], _Values()]
+
+
+def _mapping(value: Any) -> dict[str, Tree]:
+    if not isinstance(value, Mapping) or not value:
+        raise wrong("is no mapping of values", "write it as in a values.yaml of the chart, or leave it out")
+    return {str(key): _tree(inner) for key, inner in value.items()}
+
+
+def _tree(value: Any) -> Tree:
+    if isinstance(value, Mapping):
+        if set(value) == {"secret"}:
+            return SecretRef.model_validate(value)
+        return {str(key): _tree(inner) for key, inner in value.items()}
+    return tuple(map(_tree, value)) if isinstance(value, list | tuple) else value
+
+
+def laid_over(values: Mapping[str, Tree], given: Mapping[str, Tree]) -> dict[str, Tree]:
+    """Values with others over them as Helm does it: mappings key by key, all else as a whole."""
+    both = {key: laid_over(values[key], given[key]) for key in values.keys() & given.keys()
+            if isinstance(values[key], Mapping) and isinstance(given[key], Mapping)}  # fmt: skip
+    return {**values, **given, **both}
+
+
+def keys(given: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The way to each value, key by key; an empty mapping is a value."""
+    if isinstance(given, Mapping) and given:
+        for key, inner in given.items():
+            yield from keys(inner, (*place, key))
+    else:
+        yield place
