@@ -73,7 +73,9 @@ class Layer(ABC, Generic[S]):
     settings_type: ClassVar[type[Model]]
     """The model of what stands under that key."""
     namespace: ClassVar[str]
-    """Namespace of its own."""
+    """Namespace that it is in."""
+    own_namespace: ClassVar[bool] = True
+    """Whether that namespace is its own: made with it, and gone with it."""
     security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
     """Pod Security level of that namespace."""
     requires: ClassVar[tuple[str, ...]] = ()

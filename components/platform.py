@@ -71,11 +71,8 @@ class Installed(pulumi.ComponentResource):
         self._layer, self._charts, self._access = layer, charts, access
         self._values = dict(layer.values())
         self._salt: pulumi.Output[str] | None = None
-        labels = {f"pod-security.kubernetes.io/{mode}": layer.security for mode in ("enforce", "warn")}
-        namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
-        namespace["metadata"]["labels"] = labels
-        first = create(namespace, f"{layer.key}-namespace", self._kubernetes(access.ready))
-        self._base = [first, *self._create(layer.before(), [first]), *map(self._service, layer.services())]
+        first = [self._namespace()] if layer.own_namespace else list(access.ready)
+        self._base = [*first, *self._create(layer.before(), first), *map(self._service, layer.services())]
         self.early = [self._release(name, self._base) for name in self._values if name in layer.early]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
@@ -86,11 +83,18 @@ class Installed(pulumi.ComponentResource):
                 made.append(self._release(name, [*made, *after]))
         extension = list(self._layer.extend())
         if extension or self._layer.appears:
-            made.append(self._gate(extension, made))
+            made.append(self._gate(extension, [*made, *after]))
             made += self._create(extension, made)
         if self._layer.keeps:
             self._guard(made)
         self.register_outputs({})
+
+    def _namespace(self) -> pulumi.Resource:
+        layer = self._layer
+        labels = {f"pod-security.kubernetes.io/{mode}": layer.security for mode in ("enforce", "warn")}
+        namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
+        namespace["metadata"]["labels"] = labels
+        return create(namespace, f"{layer.key}-namespace", self._kubernetes(self._access.ready))
 
     def _release(self, name: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         chart, layer = self._charts[name], self._layer
@@ -138,9 +142,12 @@ class Installed(pulumi.ComponentResource):
 
     def _service(self, service: Service) -> Task:
         opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(self._access.ready))
-        run, undo = ([step(script) for script in scripts] for scripts in (service.run, service.undo))
+        machine, on = (
+            (self._access.reach[service.node], "machine") if service.node else (self._access.machine, "server")
+        )
+        run, undo = ([step(script, on=on) for script in scripts] for scripts in (service.run, service.undo))
         return Task(
-            f"{self._layer.key}-{service.name}-{service.node}", self._access.reach[service.node], run, undo=undo,
+            "-".join(filter(None, (self._layer.key, service.name, service.node))), machine, run, undo=undo,
             probe=service.probe, variables=service.variables, secrets=resolve(service.secrets), opts=opts,
         )  # fmt: skip
 
