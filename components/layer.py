@@ -82,6 +82,8 @@ class Layer(ABC, Generic[S]):
     """Layers that must be on; it comes after them."""
     after: ClassVar[tuple[str, ...]] = ()
     """Layers that it comes after when they are on."""
+    first: ClassVar[bool] = False
+    """Whether all other layers come after it: without it their pods do not start."""
     host: ClassVar[Host] = NOTHING
     """What it needs on every machine."""
     replaces: ClassVar[tuple[str, ...]] = ()

@@ -23,11 +23,11 @@ AnyLayer = Layer[Any]
 
 
 def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each comes after those it names; else as they are given."""
-    left = {layer.key: layer for layer in layers}
+    """Sort the layers so that each comes after those it names, and after those that are first; else as given."""
+    named, left = _named(layers), {layer.key: layer for layer in layers}
     done: list[AnyLayer] = []
     while left:
-        ready = [layer for layer in left.values() if not set(_named(layer)) & left.keys()]
+        ready = [layer for key, layer in left.items() if not named[key] & left.keys()]
         if not ready:
             raise ValueError(f"layers wait for each other: {', '.join(left)}")
         done += ready
@@ -35,8 +35,10 @@ def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
     return done
 
 
-def _named(layer: AnyLayer) -> tuple[str, ...]:
-    return (*layer.requires, *layer.after)
+def _named(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
+    """Keys of the layers that each comes after."""
+    first = {layer.key for layer in layers if layer.first}
+    return {each.key: {*each.requires, *each.after, *(set() if each.first else first)} for each in layers}
 
 
 class Platform(pulumi.ComponentResource):
@@ -49,8 +51,9 @@ class Platform(pulumi.ComponentResource):
             access = replace(access, ready=(*access.ready, self._mended(ordered, access)))
         made = {layer.key: Installed(layer, charts, access, self) for layer in ordered}
         early = [release for layer in made.values() for release in layer.early]
-        for layer in ordered:
-            made[layer.key].install([*early, *(made[key] for key in _named(layer) if key in made)])
+        named = _named(ordered)
+        for key, layer in made.items():
+            layer.install([*early, *(other for name, other in made.items() if name in named[key])])
         self.register_outputs({})
 
     def _mended(self, layers: Sequence[AnyLayer], access: Access) -> Task:

@@ -2,7 +2,9 @@
 
 from components.layer import Chart, Row
 from components.layers.argocd import ArgoCD
+from components.layers.calico import Calico
 from components.layers.cert_manager import CertManager
+from components.layers.cilium import Cilium
 from components.layers.cloudnative_pg import CloudNativePG
 from components.layers.coredns import Coredns
 from components.layers.longhorn import Longhorn
@@ -33,6 +35,8 @@ LAYERS: tuple[Row, ...] = (
         Chart("prometheus-operator-crds", "31.0.1", "https://prometheus-community.github.io/helm-charts"),
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
+    Row(Calico, Chart("tigera-operator", "v3.32.2", "https://docs.tigera.io/calico/charts")),
+    Row(Cilium, Chart("cilium", "1.20.0", "https://helm.cilium.io")),
     Row(Rbac),
     Row(Coredns),
 )
