@@ -5,6 +5,7 @@ from typing import Literal
 
 from components.fields import HostPort, MailAddress, Switch, Text
 from components.layer import Finding, Lab
+from components.layers.coredns import CorednsSettings
 from components.manifest import Manifest, Tree
 from components.model import Model, SecretRef
 
@@ -110,6 +111,16 @@ def problems(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
         yield ("acme", "http01"), "needs traefik, which is off", "add traefik: {} beside certManager"
     if acme.http01 and acme.nameservers:
         yield ("acme", "nameservers"), "has no use with http01, which looks at no records", "leave it out"
+    yield from _hidden(acme, lab)
     if acme.route53 and (acme.route53.access_key is None) is not (acme.route53.secret_key is None):
         reason = "has one of accessKey and secretKey without the other"
         yield ("acme", "route53"), reason, "give both, or neither where the machines have rights of their own"
+
+
+def _hidden(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
+    """Whether pods would look for the records of proofs in vain: where CoreDNS tells them something else."""
+    coredns = lab.of(CorednsSettings)
+    zone = coredns.hidden(lab.cluster.domain) if coredns else None
+    if zone and not acme.http01 and not acme.nameservers:
+        reason = f"is missing, as coredns tells pods something else of {zone} than the world is told"
+        yield ("acme", "nameservers"), reason, "name DNS servers that the world asks, such as [1.1.1.1, 9.9.9.9]"

@@ -24,7 +24,8 @@ NOTHING = Host()
 class Service:
     """What a layer sets up on one machine, beside K3s, by scripts of `components/scripts`.
 
-    `undo` takes it away. `probe` prints what differs from what was set up; no other service of the machine has it.
+    Without a `node` it is in the cluster, and set up from a server that serves. `undo` takes it away. `probe` prints
+    what differs from what was set up; no other service of the machine has it.
     """
 
     name: str

@@ -73,13 +73,17 @@ class Layer(ABC, Generic[S]):
     settings_type: ClassVar[type[Model]]
     """The model of what stands under that key."""
     namespace: ClassVar[str]
-    """Namespace of its own."""
+    """Namespace that it is in."""
+    own_namespace: ClassVar[bool] = True
+    """Whether that namespace is its own: made with it, and gone with it."""
     security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
     """Pod Security level of that namespace."""
     requires: ClassVar[tuple[str, ...]] = ()
     """Layers that must be on; it comes after them."""
     after: ClassVar[tuple[str, ...]] = ()
     """Layers that it comes after when they are on."""
+    first: ClassVar[bool] = False
+    """Whether all other layers come after it: without it their pods do not start."""
     host: ClassVar[Host] = NOTHING
     """What it needs on every machine."""
     replaces: ClassVar[tuple[str, ...]] = ()

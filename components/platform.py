@@ -24,11 +24,11 @@ AnyLayer = Layer[Any]
 
 
 def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each comes after those it names; else as they are given."""
-    left = {layer.key: layer for layer in layers}
+    """Sort the layers so that each comes after those it names, and after those that are first; else as given."""
+    named, left = _named(layers), {layer.key: layer for layer in layers}
     done: list[AnyLayer] = []
     while left:
-        ready = [layer for layer in left.values() if not set(_named(layer)) & left.keys()]
+        ready = [layer for key, layer in left.items() if not named[key] & left.keys()]
         if not ready:
             raise ValueError(f"layers wait for each other: {', '.join(left)}")
         done += ready
@@ -36,8 +36,10 @@ def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
     return done
 
 
-def _named(layer: AnyLayer) -> tuple[str, ...]:
-    return (*layer.requires, *layer.after)
+def _named(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
+    """Keys of the layers that each comes after."""
+    first = {layer.key for layer in layers if layer.first}
+    return {each.key: {*each.requires, *each.after, *(set() if each.first else first)} for each in layers}
 
 
 class Platform(pulumi.ComponentResource):
@@ -56,8 +58,9 @@ class Platform(pulumi.ComponentResource):
             access = replace(access, ready=(*access.ready, self._mended(ordered, access)))
         made = {layer.key: Installed(layer, charts, values or {}, access, self) for layer in ordered}
         early = [release for layer in made.values() for release in layer.early]
-        for layer in ordered:
-            made[layer.key].install([*early, *(made[key] for key in _named(layer) if key in made)])
+        named = _named(ordered)
+        for key, layer in made.items():
+            layer.install([*early, *(other for name, other in made.items() if name in named[key])])
         self.register_outputs({})
 
     def _mended(self, layers: Sequence[AnyLayer], access: Access) -> Task:
@@ -85,11 +88,8 @@ class Installed(pulumi.ComponentResource):
         self._layer, self._charts, self._access = layer, charts, access
         self._values, self._given = dict(layer.values()), values
         self._salt: pulumi.Output[str] | None = None
-        labels = {f"pod-security.kubernetes.io/{mode}": layer.security for mode in ("enforce", "warn")}
-        namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
-        namespace["metadata"]["labels"] = labels
-        first = create(namespace, f"{layer.key}-namespace", self._kubernetes(access.ready))
-        self._base = [first, *self._create(layer.before(), [first]), *map(self._service, layer.services())]
+        first = [self._namespace()] if layer.own_namespace else list(access.ready)
+        self._base = [*first, *self._create(layer.before(), first), *map(self._service, layer.services())]
         self.early = [self._release(name, self._base) for name in self._values if name in layer.early]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
@@ -100,11 +100,18 @@ class Installed(pulumi.ComponentResource):
                 made.append(self._release(name, [*made, *after]))
         extension = list(self._layer.extend())
         if extension or self._layer.appears:
-            made.append(self._gate(extension, made))
+            made.append(self._gate(extension, [*made, *after]))
             made += self._create(extension, made)
         if self._layer.keeps:
             self._guard(made)
         self.register_outputs({})
+
+    def _namespace(self) -> pulumi.Resource:
+        layer = self._layer
+        labels = {f"pod-security.kubernetes.io/{mode}": layer.security for mode in ("enforce", "warn")}
+        namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
+        namespace["metadata"]["labels"] = labels
+        return create(namespace, f"{layer.key}-namespace", self._kubernetes(self._access.ready))
 
     def _release(self, name: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         chart, layer = self._charts[name], self._layer
@@ -154,9 +161,12 @@ class Installed(pulumi.ComponentResource):
 
     def _service(self, service: Service) -> Task:
         opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(self._access.ready))
-        run, undo = ([step(script) for script in scripts] for scripts in (service.run, service.undo))
+        machine, on = (
+            (self._access.reach[service.node], "machine") if service.node else (self._access.machine, "server")
+        )
+        run, undo = ([step(script, on=on) for script in scripts] for scripts in (service.run, service.undo))
         return Task(
-            f"{self._layer.key}-{service.name}-{service.node}", self._access.reach[service.node], run, undo=undo,
+            "-".join(filter(None, (self._layer.key, service.name, service.node))), machine, run, undo=undo,
             probe=service.probe, variables=service.variables, secrets=resolve(service.secrets), opts=opts,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The cluster's API, asked with the stack's kubeconfig. Nothing but GET is ever sent."""
+"""The cluster's API, asked with the stack's kubeconfig. Only `send` changes anything."""
 
 import base64
 import json
@@ -40,10 +40,17 @@ class Api:
 
     def get(self, path: str, accept: str = "application/json") -> Object:
         """Return what is at `path`. Raises `ApiError`."""
+        return self._ask("GET", path, {"Accept": accept})
+
+    def send(self, method: str, path: str, body: Object | None = None) -> Object:
+        """Make, replace or delete what is at `path`, and return what it is now. Raises `ApiError`."""
+        return self._ask(method, path, {"Content-Type": "application/json"}, json.dumps(body) if body else None)
+
+    def _ask(self, method: str, path: str, headers: Mapping[str, str], body: str | None = None) -> Object:
         place = urlsplit(self.server)
         connection = HTTPSConnection(place.hostname or "", place.port, timeout=SILENCE, context=self._context)
         try:
-            connection.request("GET", path, headers={"Accept": accept})
+            connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
             content = response.read()
         except (OSError, HTTPException) as error:
@@ -52,7 +59,7 @@ class Api:
             connection.close()
         if response.status == 404:
             raise AbsentError(f"the API at {self.server} has no {path}")
-        if response.status != 200:
+        if response.status not in (200, 201):
             raise ApiError(f"the API at {self.server} answers {path} with {response.status} {response.reason}")
         return cast(Object, json.loads(content))
 

@@ -76,8 +76,9 @@ def of_cluster(settings: Settings, stack: Stack) -> list[Report]:
 def _of_layer(each: AnyLayer, api: Api) -> Iterator[Finding]:
     namespace = f"/api/v1/namespaces/{each.namespace}"
     try:
-        yield from layer.releases(each.values(), api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
-        yield from layer.pods(each.namespace, api.items(f"{namespace}/pods"))
+        if charts := each.values():
+            yield from layer.releases(charts, api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
+            yield from layer.pods(each.namespace, api.items(f"{namespace}/pods"))
         for made in each.extend():
             kind, named = made["kind"], made["metadata"]
             place = named.get("namespace", each.namespace)

@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from operations import files
+from operations import files, people
+from operations.api import Api, ApiError
 from operations.merge import Merged, MergeError, entries, merge
+from operations.people import PersonError
 from operations.stack import Stack, StackError, StackFile, StackName
+from stacks.settings import Settings, SettingsError
 
 MODE = 0o600
+DAYS = 30
 
 
 def kubeconfig(
@@ -22,19 +26,26 @@ def kubeconfig(
         Path | None, typer.Option(help="File to put it into. Default: the first of KUBECONFIG, or ~/.kube/config.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Replace entries of the same name without asking.")] = False,
+    *,
+    user: Annotated[
+        str, typer.Option(help="Someone of homelab:platform.rbac.people, with a new certificate. Default: you.")
+    ] = "",
+    days: Annotated[int, typer.Option(min=1, max=365, help="With --user: days until it expires.")] = DAYS,
 ) -> None:
     """Put the cluster into kubectl's file: context, cluster and user, all named after it. Other entries stay."""
     console, file = Console(highlight=False), _file(output)
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else ""
-        name, own = _own(Stack(stack, config_file))
+        name, own = _own(Stack(stack, config_file), user, days)
         merged = merge(before, own, name)
         _replace_only_if_asked(console, file, merged, own["clusters"]["server"], yes)
         _write(console, file, before, merged)
-    except (StackError, MergeError, OSError) as error:
+    except (SettingsError, StackError, MergeError, ApiError, PersonError, OSError) as error:
         text = f"{file}: {error}" if isinstance(error, MergeError) else str(error)
         console.print(f"{text}\nNothing was written.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
+    if user:
+        console.print(f"{user} gets in until {people.ends(own['users'])}.", markup=False)
     use = "" if merged.current == name else f" --context {name}"
     console.print(f"Try: kubectl{use} get nodes", markup=False, soft_wrap=True)
     if use:
@@ -48,12 +59,17 @@ def _file(output: Path | None) -> Path:
     return (output or Path(first or "~/.kube/config")).expanduser()
 
 
-def _own(stack: Stack) -> tuple[str, dict[str, dict[str, str]]]:
+def _own(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
+    """Return how the entries are named, and what they say."""
+    groups = people.groups_of(user, Settings.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:
         raise StackError(f"Stack {stack.name} has no kubeconfig yet: run `pulumi up` first.")
-    name = str(outputs["name"])
-    return name, entries(str(outputs["kubeconfig"]), name)
+    name, admins = str(outputs["name"]), str(outputs["kubeconfig"])
+    if not user:
+        return name, entries(admins, name)
+    name = f"{user}@{name}"
+    return name, {**entries(admins, name), "users": people.user(Api(admins), user, groups, days)}
 
 
 def _replace_only_if_asked(console: Console, file: Path, merged: Merged, server: str, yes: bool) -> None:

@@ -2,11 +2,15 @@
 
 from components.layer import Chart, Row
 from components.layers.argocd import ArgoCD
+from components.layers.calico import Calico
 from components.layers.cert_manager import CertManager
+from components.layers.cilium import Cilium
 from components.layers.cloudnative_pg import CloudNativePG
+from components.layers.coredns import Coredns
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
+from components.layers.rbac import Rbac
 from components.layers.traefik import Traefik
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
@@ -31,5 +35,9 @@ LAYERS: tuple[Row, ...] = (
         Chart("prometheus-operator-crds", "31.0.1", "https://prometheus-community.github.io/helm-charts"),
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
+    Row(Calico, Chart("tigera-operator", "v3.32.2", "https://docs.tigera.io/calico/charts")),
+    Row(Cilium, Chart("cilium", "1.20.0", "https://helm.cilium.io")),
+    Row(Rbac),
+    Row(Coredns),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

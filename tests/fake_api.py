@@ -5,7 +5,7 @@ import http.server
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ class FakeApi:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, str, str]] = []
+        self.changes: dict[tuple[str, str], Callable[[Any], Any]] = {}
+        """What becomes of a body that is sent there, by method and path."""
         self.kubeconfig = ""
 
     def lists(self, path: str, *items: Any) -> None:
@@ -48,10 +50,20 @@ def handler(api: FakeApi) -> type[http.server.BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             api.asked.append((self.command, self.path, self.headers["Accept"]))
             answer = api.answers.get(unquote(self.path))
-            code = answer if isinstance(answer, int) else 404 if answer is None else 200
+            self._say(answer if isinstance(answer, int) else 404 if answer is None else 200, answer)
+
+        def change(self) -> None:
+            api.asked.append((self.command, self.path, self.headers["Content-Type"]))
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            made = api.changes.get((self.command, unquote(self.path)))
+            self._say(201 if made else 404, made(json.loads(body or "null")) if made else None)
+
+        do_POST = do_PUT = do_DELETE = change  # noqa: N815
+
+        def _say(self, code: int, answer: Any) -> None:
             self.send_response(code)
             self.end_headers()
-            if code == 200:
+            if code < 300:
                 self.wfile.write(json.dumps(answer).encode())
 
     return Handler

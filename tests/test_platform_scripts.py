@@ -16,6 +16,7 @@ SCRIPTS = ROOT / "components/scripts"
 FAKE = """
 serving() { :; }
 command() { :; }
+systemctl() { :; }
 k3s() {
   shift # it is always kubectl
   printf '%s\\n' "$*" >>"$CALLED"

@@ -122,6 +122,13 @@ pending() {
   done
 }
 
+# rights: how what people may do differs from RIGHTS: < before what is missing; first, > before what is too much.
+rights() {
+  # shellcheck disable=SC2016 # a template of Go
+  diff <(sort <<<"$RIGHTS") <(kube get clusterrolebindings,rolebindings -A -l homelab/rights -o go-template='{{range .items}}{{or .metadata.namespace "*"}} {{.metadata.name}} {{.roleRef.name}} {{range $at, $each := .subjects}}{{if $at}},{{end}}{{$each.name}}{{end}}{{"\n"}}{{end}}' | sort) |
+    grep '^[<>] .' | sort -r || true
+}
+
 # joined UNIT: this machine holds what makes it a member of the cluster.
 joined() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
 

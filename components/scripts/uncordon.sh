@@ -4,15 +4,15 @@
 
 facts() { kube get node "$NODE" -o "jsonpath=$1"; }
 ready() { [ "$(facts '{.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
+# networkless: the pod network comes after the machines, and until it is there no node at all is Ready.
+networkless() { [ "$CNI" = none ] && facts '{.status.conditions[?(@.type=="Ready")].message}' | grep -q NetworkPluginNotReady && ! any_ready; }
+any_ready() { kube get nodes -o jsonpath='{.items[*].status.conditions[?(@.type=="Ready")].status}' | grep -qw True; }
+in_order() { ready || networkless; }
 voter() { [ "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].status}')" = True ]; }
 
 await_member() {
-  if [ "$CNI" = none ]; then # it becomes Ready only with the pod network that is yet to be installed
-    wait_for 300 facts '{.metadata.uid}' || die "$NODE did not register within 300 s."
-  else
-    say "waiting for $NODE to be Ready"
-    wait_for 300 ready || die "$NODE is not Ready after 300 s:" "$(facts '{range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}' 2>&1)"
-  fi
+  say "waiting for $NODE to be Ready"
+  wait_for 300 in_order || die "$NODE is not Ready after 300 s:" "$(facts '{range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}' 2>&1)"
   [ "$ROLE" = server ] || return 0
   say "waiting for $NODE to vote in etcd"
   wait_for 300 voter || die "$NODE is still no voter in etcd after 300 s:" "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].message}')" "$(journal k3s)"

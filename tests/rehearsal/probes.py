@@ -17,8 +17,8 @@ _RESTRICTED = {
 }
 _ASK = """
 import socket, sys
-wanted = b''.join(bytes([len(part)]) + part for part in b'kubernetes.default.svc.cluster.local'.split(b'.'))
-question = bytes.fromhex('000101000001000000000000') + wanted + bytes.fromhex('0000010001')
+wanted = b''.join(bytes([len(part)]) + part for part in sys.argv[2].encode().split(b'.'))
+question = bytes.fromhex('000101000001000000000000') + wanted + bytes([0, 0, int(sys.argv[3]), 0, 1])
 asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 asked.settimeout(5)
 asked.sendto(question, (sys.argv[1], 53))
@@ -28,8 +28,13 @@ print(asked.recv(512)[-4:].hex())
 
 def resolved(lab: Rehearsal, machine: str) -> str:
     """The API's address in hexadecimal digits, asked from a machine: through its proxy and over flannel's network."""
+    return asked(lab, machine, "kubernetes.default.svc.cluster.local")
+
+
+def asked(lab: Rehearsal, machine: str, name: str, kind: int = 1) -> str:
+    """The end of what the cluster's DNS says of a name, in hexadecimal digits: an address, if it has one."""
     dns = lab.kubectl("-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
-    return lab.root(machine, f'python3 -c "{_ASK}" {dns}').strip()
+    return lab.root(machine, f'python3 -c "{_ASK}" {dns} {name} {kind}').strip()
 
 
 def handshake(lab: Rehearsal, machine: str, port: int, *options: str) -> bool:

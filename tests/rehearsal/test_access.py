@@ -1,0 +1,127 @@
+"""Who gets in, and what pods are told of names: people with certificates, zones of CoreDNS, on a live lab."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
+from tests.rehearsal.probes import asked
+
+pytestmark = pytest.mark.rehearsal
+
+PEOPLE: dict[str, Any] = {
+    "people": {"anna": ["developers"], "ben": ["developers"]},
+    "groups": {"developers": {"namespaces": {"default": "edit", "shop": "view"}}},
+}
+HOSTS: dict[str, Any] = {"lan": {"hosts": {"nas.lan": ["10.9.0.201"]}}}
+ZONE: dict[str, Any] = {"lab.test": {"wildcard": ["10.9.0.202"], "hosts": {"nas.lab.test": ["10.9.0.203"]}}}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    document = cluster_of(1, 0)
+    document["config"]["homelab:platform"] = {"rbac": PEOPLE, "coredns": {"zones": HOSTS}}
+    with rehearsal("access", document, tmp_path_factory.mktemp("access")) as found:
+        found.up()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def annas(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("anna") / "config"
+    print(lab.homelab("kubeconfig", "--user", "anna", "--days", "7", "--output", str(file)))
+    return file
+
+
+def as_anna(lab: Rehearsal, file: Path, *arguments: str) -> str:
+    """What kubectl says to anna, whether or not it does what she wants."""
+    command, environment = lab.lab.kubectl_command(*arguments)
+    done = subprocess.run(
+        command, env=environment | {"KUBECONFIG": str(file)}, capture_output=True, text=True, check=False
+    )
+    print(f"$ kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}", flush=True)
+    return done.stdout + done.stderr
+
+
+def bindings(lab: Rehearsal) -> set[str]:
+    said = lab.kubectl("get", "clusterrolebindings,rolebindings", "-A", "-l", "homelab/rights", "-o", "json")
+    return {f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in json.loads(said)["items"]}
+
+
+def test_someone_gets_in_under_her_name_and_groups(lab: Rehearsal, annas: Path) -> None:
+    said = as_anna(lab, annas, "auth", "whoami", "-o", "json")
+    who = json.loads(said)["status"]["userInfo"]
+    assert who["username"] == "anna"
+    assert "developers" in who["groups"]
+    assert not json.loads(lab.kubectl("get", "certificatesigningrequests", "-o", "json"))["items"]
+
+
+def test_she_may_do_what_she_has_a_role_for_and_no_more(lab: Rehearsal, annas: Path) -> None:
+    assert as_anna(lab, annas, "-n", "default", "create", "configmap", "hers").startswith("configmap/hers created")
+    for arguments in (["-n", "kube-system", "get", "pods"], ["get", "nodes"], ["-n", "default", "get", "rolebindings"]):
+        assert 'User "anna" cannot list resource' in as_anna(lab, annas, *arguments)
+
+
+def test_a_namespace_that_comes_later_gets_its_rights_with_the_next_up(lab: Rehearsal, annas: Path) -> None:
+    assert bindings(lab) == {"default/homelab-edit-anna", "default/homelab-edit-ben"}
+    lab.kubectl("create", "namespace", "shop")
+    assert "cannot list" in as_anna(lab, annas, "-n", "shop", "get", "pods")
+    code, said = lab.pulumi("preview")
+    print(said)
+    assert code == 0
+    assert "anna is not view in shop" in said
+    lab.up()
+    assert "No resources found" in as_anna(lab, annas, "-n", "shop", "get", "pods")
+    assert "cannot create" in as_anna(lab, annas, "-n", "shop", "create", "configmap", "hers")
+
+
+def test_what_was_given_by_hand_is_taken_back(lab: Rehearsal, annas: Path) -> None:
+    patch = '{"subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "eve"}]}'
+    lab.kubectl("-n", "shop", "patch", "rolebinding", "homelab-view-ben", "--type=merge", "-p", patch)
+    assert "eve is view in shop by homelab-view-ben" in lab.up()
+    said = lab.kubectl("-n", "shop", "get", "rolebinding", "homelab-view-ben", "-o", "jsonpath={.subjects[*].name}")
+    assert said == "ben"
+
+
+def told(lab: Rehearsal, name: str, kind: int = 1) -> str:
+    return asked(lab, "s1", name, kind)
+
+
+def test_names_of_zones_are_answered(lab: Rehearsal) -> None:
+    wait_until(lambda: told(lab, "nas.lan") == "0a0900c9", "CoreDNS reads the zone")
+    assert told(lab, "kubernetes.default.svc.cluster.local") == "0a2b0001"
+
+
+def test_a_change_is_noticed_by_itself(lab: Rehearsal) -> None:
+    started = time.monotonic()
+    lab.document["config"]["homelab:platform"]["coredns"] = {"zones": ZONE}
+    del lab.document["config"]["homelab:platform"]["rbac"]["people"]["anna"]
+    lab.open()
+    lab.up()
+    wait_until(lambda: told(lab, "any.lab.test") == "0a0900ca", "CoreDNS reads the new zone")
+    print(f"noticed {time.monotonic() - started:.0f} s after `up` began")
+    assert told(lab, "nas.lab.test") == "0a0900cb"
+    assert told(lab, "any.lab.test", 28) != "0a0900ca", "no IPv6 address is made up"
+    lab.document["config"]["homelab:platform"]["coredns"]["zones"]["lab.test"]["wildcard"] = ["10.9.0.204"]
+    lab.open()
+    lab.up()
+    wait_until(lambda: told(lab, "any.lab.test") == "0a0900cc", "CoreDNS reads the changed zone")
+
+
+def test_who_was_taken_out_has_no_rights_whatever_her_certificate_says(lab: Rehearsal, annas: Path) -> None:
+    assert "cannot list" in as_anna(lab, annas, "-n", "default", "get", "pods")
+    assert bindings(lab) == {"default/homelab-edit-ben", "shop/homelab-view-ben"}
+
+
+def test_layers_leave_nothing_behind_and_take_nothing_along(lab: Rehearsal) -> None:
+    lab.document["config"]["homelab:platform"] = {}
+    lab.open()
+    lab.up()
+    assert not bindings(lab)
+    assert "coredns-custom" not in lab.kubectl("-n", "kube-system", "get", "configmaps", "-o", "name")
+    assert told(lab, "kubernetes.default.svc.cluster.local") == "0a2b0001"
