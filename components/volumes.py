@@ -1,9 +1,16 @@
-"""The class of volumes of software that keeps copies of its data itself."""
+"""Volumes and memory of software that keeps copies of its data itself."""
 
 from collections.abc import Iterator
 
 from components.layer import Finding, Lab
 from components.layers.longhorn import SINGLE
+
+_MEBIBYTES = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+
+
+def mebibytes(size: str) -> int:
+    """Return an amount of bytes as a number of MiB."""
+    return int(size[:-2]) * _MEBIBYTES[size[-2:]]
 
 
 def class_of(lab: Lab, given: str | None, copies: int) -> str | None:

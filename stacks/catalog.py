@@ -2,6 +2,7 @@
 
 from components.layer import Chart, Row
 from components.layers.argocd import ArgoCD
+from components.layers.cassandra import Cassandra
 from components.layers.cert_manager import CertManager
 from components.layers.cloudnative_pg import CloudNativePG
 from components.layers.kafka import Kafka
@@ -33,5 +34,6 @@ LAYERS: tuple[Row, ...] = (
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
     Row(Kafka, Chart("strimzi-kafka-operator", "1.2.0", "https://strimzi.io/charts")),
+    Row(Cassandra, Chart("k8ssandra-operator", "1.32.5", "https://helm.k8ssandra.io/stable")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -32,6 +32,8 @@ class PlatformOutputs(Surroundings):
     """Namespace of ArgoCD."""
     kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "kafka"))
     """Where clients of the Kafka cluster begin."""
+    cassandra_contact: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "cassandra"))
+    """Where clients of the Cassandra cluster begin."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
     """Whether something reads ServiceMonitors."""
 

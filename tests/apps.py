@@ -26,6 +26,7 @@ OUTPUTS: dict[str, Any] = {
     "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",
     "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
     "gitopsNamespace": "argocd", "kafkaBootstrap": "lab-kafka-bootstrap.kafka.svc:9092",
+    "cassandraContact": "lab-dc1-service.cassandra.svc:9042",
 }  # fmt: skip
 
 

@@ -17,7 +17,6 @@ from components.model import Model, SecretRef
 from components.page import Page
 
 _CRITICAL = "system-cluster-critical"
-_MEBIBYTES = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
 
 
 class GrafanaSettings(Model):
@@ -93,7 +92,7 @@ class Monitoring(Layer[MonitoringSettings]):
         }
 
     def _prometheus(self) -> Tree:
-        amount = int(self.settings.size[:-2]) * _MEBIBYTES[self.settings.size[-2:]]
+        amount = volumes.mebibytes(self.settings.size)
         everything = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
         return {
             "replicas": self.replicas,
