@@ -9,6 +9,7 @@ from components.layers.kafka import Kafka
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
+from components.layers.ray import Ray
 from components.layers.traefik import Traefik
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
@@ -35,5 +36,6 @@ LAYERS: tuple[Row, ...] = (
     ),
     Row(Kafka, Chart("strimzi-kafka-operator", "1.2.0", "https://strimzi.io/charts")),
     Row(Cassandra, Chart("k8ssandra-operator", "1.32.5", "https://helm.k8ssandra.io/stable")),
+    Row(Ray, Chart("kuberay-operator", "1.7.0", "https://ray-project.github.io/kuberay-helm")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""
