@@ -33,6 +33,8 @@ class Lab:
     layers: Mapping[str, Model] = field(default_factory=dict)
     shared_store: ObjectStoreSettings | None = None
     """The bucket that all layers share which name none of their own."""
+    charts: Mapping[str, Chart] = field(default_factory=dict)
+    """The catalog's charts by name, for layers that let others install one."""
 
     def store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
         """Where a layer keeps what is to be in S3: `own`, else this folder of the bucket that is shared."""

@@ -3,6 +3,7 @@
 from components.layer import Chart, Row
 from components.layers.argocd import ArgoCD
 from components.layers.calico import Calico
+from components.layers.cassandra import Cassandra
 from components.layers.cert_manager import CertManager
 from components.layers.cilium import Cilium
 from components.layers.cloudnative_pg import CloudNativePG
@@ -11,6 +12,13 @@ from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
 from components.layers.rbac import Rbac
+from components.layers.gitlab import GitLab
+from components.layers.gpu import GPU
+from components.layers.kafka import Kafka
+from components.layers.longhorn import Longhorn
+from components.layers.metallb import MetalLB
+from components.layers.monitoring import Monitoring
+from components.layers.ray import Ray
 from components.layers.traefik import Traefik
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
@@ -39,5 +47,10 @@ LAYERS: tuple[Row, ...] = (
     Row(Cilium, Chart("cilium", "1.20.0", "https://helm.cilium.io")),
     Row(Rbac),
     Row(Coredns),
+    Row(Kafka, Chart("strimzi-kafka-operator", "1.2.0", "https://strimzi.io/charts")),
+    Row(Cassandra, Chart("k8ssandra-operator", "1.32.5", "https://helm.k8ssandra.io/stable")),
+    Row(Ray, Chart("kuberay-operator", "1.7.0", "https://ray-project.github.io/kuberay-helm")),
+    Row(GPU, Chart("nvidia-device-plugin", "0.20.0", "https://nvidia.github.io/k8s-device-plugin")),
+    Row(GitLab, Chart("gitlab", "9.8.4", "https://charts.gitlab.io")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -30,6 +30,10 @@ class PlatformOutputs(Surroundings):
     """Address on which the ingress controller answers."""
     gitops_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argocd"))
     """Namespace of ArgoCD."""
+    kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "kafka"))
+    """Where clients of the Kafka cluster begin."""
+    cassandra_contact: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "cassandra"))
+    """Where clients of the Cassandra cluster begin."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
     """Whether something reads ServiceMonitors."""
 

@@ -34,8 +34,9 @@ class _Common(Model):
         return {key: settings for key, settings in found.items() if isinstance(settings, Model)}
 
     def lab(self, cluster: ClusterSettings) -> Lab:
-        """What layers may know: the cluster, what is on, and the bucket that is shared."""
-        return Lab(cluster, self.layers(), self.__dict__["object_store"])
+        """What layers may know: the cluster, what is on, the bucket that is shared, and the charts."""
+        wrong = UNKNOWN in (self.__dict__["versions"], self.__dict__["chart_mirror"])
+        return Lab(cluster, self.layers(), self.__dict__["object_store"], {} if wrong else self.charts())
 
     def charts(self) -> dict[str, Chart]:
         """All charts of the catalog by name, of the version and from the repository that the settings want."""

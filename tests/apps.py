@@ -25,7 +25,8 @@ OUTPUTS: dict[str, Any] = {
     "issuers": ["letsencrypt", "own-ca"], "issuer": "letsencrypt",
     "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",
     "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
-    "gitopsNamespace": "argocd",
+    "gitopsNamespace": "argocd", "kafkaBootstrap": "lab-kafka-bootstrap.kafka.svc:9092",
+    "cassandraContact": "lab-dc1-service.cassandra.svc:9042",
 }  # fmt: skip
 
 

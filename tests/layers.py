@@ -15,7 +15,7 @@ HTTP: dict[str, Any] = {"email": "me@lab.org", "http01": True}
 
 def lab(name: str = "three-servers", **platform: Any) -> Lab:
     settings = {key: LAYERS[key].settings_type.model_validate(given) for key, given in platform.items()}
-    return Lab(cluster(name), settings)
+    return Lab(cluster(name), settings, charts={chart.name: chart for row in ROWS for chart in row.charts})
 
 
 def layer(key: str, found: Lab) -> Layer[Any]:

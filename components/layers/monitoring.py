@@ -5,7 +5,7 @@ from itertools import chain
 
 from pydantic import Field
 
-from components import alerts
+from components import alerts, volumes
 from components.alerts import ReceiverSettings
 from components.app.kinds import Size
 from components.fields import Count, Domain, HostLabel
@@ -17,7 +17,6 @@ from components.model import Model, SecretRef
 from components.page import Page
 
 _CRITICAL = "system-cluster-critical"
-_MEBIBYTES = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
 
 
 class GrafanaSettings(Model):
@@ -93,7 +92,7 @@ class Monitoring(Layer[MonitoringSettings]):
         }
 
     def _prometheus(self) -> Tree:
-        amount = int(self.settings.size[:-2]) * _MEBIBYTES[self.settings.size[-2:]]
+        amount = volumes.mebibytes(self.settings.size)
         everything = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
         return {
             "replicas": self.replicas,
@@ -179,10 +178,5 @@ class Monitoring(Layer[MonitoringSettings]):
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the page, the volumes and the receivers."""
-        return chain(self.page.problems("grafana"), self._volume_problems(), alerts.problems(self.settings.receivers))
-
-    def _volume_problems(self) -> Iterator[Finding]:
-        cluster = self.lab.cluster
-        if "local-storage" in cluster.k3s.disable and not (self.lab.has("longhorn") or self.settings.storage_class):
-            reason = "finds no class of volumes: local-storage is disabled and longhorn is off"
-            yield (), reason, "add longhorn: {} beside it, or name a class of your own in storageClass"
+        found = volumes.problems(self.lab, self.settings.storage_class)
+        return chain(self.page.problems("grafana"), found, alerts.problems(self.settings.receivers))

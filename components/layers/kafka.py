@@ -1,0 +1,145 @@
+"""Kafka: streams of events, run by the Strimzi operator."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from components import volumes
+from components.app.kinds import Size
+from components.fields import HostLabel
+from components.layer import Finding, Layer, resources, spread
+from components.manifest import Manifest, Tree
+from components.model import Model
+
+CLUSTER = "lab"
+_API = "kafka.strimzi.io/v1"
+_COPIES = 3
+
+
+class KafkaClusterSettings(Model):
+    """A cluster whose members are brokers and controllers at once. Every pod may read and write in it."""
+
+    members: Literal[1, 3] | None = None
+    """Members, each on a machine of its own. It cannot be changed later. Default: 3, with less than 3 machines 1."""
+    size: Size = "10Gi"
+    """Size of the volume of each member."""
+    storage_class: HostLabel | None = None
+    """Class of the volumes. Default: longhorn-single with longhorn and three members; else the default one."""
+    memory: Size = "1Gi"
+    """Memory of each member; Kafka's heap is half of it."""
+
+
+class KafkaSettings(Model):
+    """Kafka, run by the Strimzi operator, which takes care of `Kafka` resources in every namespace."""
+
+    cluster: KafkaClusterSettings | None = None
+    """Cluster `lab` in namespace `kafka`. Default: there is the operator only."""
+
+
+class Kafka(Layer[KafkaSettings]):
+    """The Strimzi operator, and a Kafka cluster if one is asked for."""
+
+    key = "kafka"
+    settings_type = KafkaSettings
+    namespace = "kafka"
+    after = ("longhorn",)
+    bare_crds = ("strimzi-kafka-operator",)
+    keeps = "Kafka clusters"
+    kept = ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
+
+    def values(self) -> Mapping[str, Tree]:
+        """Return the operator, which waits beside its other copy where there are two machines."""
+        operator: dict[str, Tree] = {
+            "replicas": self.lab.replicas(2),
+            "watchAnyNamespace": True,
+            "resources": resources("100m", "384Mi"),
+            "topologySpreadConstraints": spread({"name": "strimzi-cluster-operator"}),
+        }
+        return {"strimzi-kafka-operator": operator}
+
+    def extend(self) -> Sequence[Manifest]:
+        """Return the cluster, and what reads the metrics."""
+        return [*self._cluster(), *(self._monitors() if self.monitored else ())]
+
+    def _cluster(self) -> Iterator[Manifest]:
+        cluster = self.settings.cluster
+        if cluster is None:
+            return
+        labels = {"strimzi.io/cluster": CLUSTER}
+        volume: dict[str, Tree] = {"id": 0, "type": "persistent-claim", "size": cluster.size, "kraftMetadata": "shared"}
+        if chosen := volumes.class_of(self.lab, cluster.storage_class, self.members):
+            volume["class"] = chosen
+        pool = {
+            "replicas": self.members,
+            "roles": ["controller", "broker"],
+            "storage": {"type": "jbod", "volumes": [volume]},
+            "resources": resources("200m", cluster.memory),
+            "template": {"pod": {"topologySpreadConstraints": spread(labels | {"strimzi.io/pool-name": "member"})}},
+        }
+        yield {
+            "apiVersion": _API,
+            "kind": "KafkaNodePool",
+            "metadata": self.metadata("member", labels=labels),
+            "spec": pool,
+        }
+        yield {"apiVersion": _API, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
+
+    def _kafka(self) -> Tree:
+        written = max(1, self.members - 1)  # by so many members before it counts: one may be away
+        config = {
+            "default.replication.factor": self.members,
+            "min.insync.replicas": written,
+            "offsets.topic.replication.factor": self.members,
+            "transaction.state.log.replication.factor": self.members,
+            "transaction.state.log.min.isr": written,
+        }
+        listeners = [
+            {"name": "plain", "port": 9092, "type": "internal", "tls": False},
+            {"name": "tls", "port": 9093, "type": "internal", "tls": True},
+        ]
+        metrics = {"metricsConfig": {"type": "strimziMetricsReporter"}} if self.monitored else {}
+        # topics with finalizers would keep the namespace for ever once their operator is gone
+        environment = [{"name": "STRIMZI_USE_FINALIZERS", "value": "false"}]
+        return {
+            "kafka": {"listeners": listeners, "config": config, **metrics},
+            "entityOperator": {
+                "topicOperator": {"resources": resources("25m", "256Mi")},
+                "template": {"topicOperatorContainer": {"env": environment}},
+            },
+        }
+
+    def _monitors(self) -> Iterator[Manifest]:
+        for kind, port in (("cluster-operator", "http"), ("Kafka", "tcp-prometheus")):
+            spec = {
+                "namespaceSelector": {"any": True},
+                "selector": {"matchLabels": {"strimzi.io/kind": kind}},
+                "podMetricsEndpoints": [{"path": "/metrics", "port": port}],
+            }
+            name = f"strimzi-{kind.lower()}"
+            yield {
+                "apiVersion": "monitoring.coreos.com/v1",
+                "kind": "PodMonitor",
+                "metadata": self.metadata(name),
+                "spec": spec,
+            }
+
+    @property
+    def members(self) -> int:
+        """Members of the cluster: without two that agree nothing goes on, so two are no better than one."""
+        given = self.settings.cluster.members if self.settings.cluster else None
+        return given or (_COPIES if len(self.lab.untainted) >= _COPIES else 1)
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return where clients begin."""
+        address = f"{CLUSTER}-kafka-bootstrap.{self.namespace}.svc:9092"
+        return {"kafka_bootstrap": address} if self.settings.cluster else {}
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield what is wrong between the cluster and the lab."""
+        cluster = self.settings.cluster
+        if cluster is None:
+            return
+        yield from volumes.problems(self.lab, cluster.storage_class, "cluster")
+        count = len(self.lab.untainted)
+        if cluster.members and cluster.members > count:
+            reason = f"is more than the machines that take any pod, which are {count}"
+            yield ("cluster", "members"), reason, "use 1, or add machines"

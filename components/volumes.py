@@ -1,0 +1,25 @@
+"""Volumes and memory of software that keeps copies of its data itself."""
+
+from collections.abc import Iterator
+
+from components.layer import Finding, Lab
+from components.layers.longhorn import SINGLE
+
+_MEBIBYTES = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+
+
+def mebibytes(size: str) -> int:
+    """Return an amount of bytes as a number of MiB."""
+    return int(size[:-2]) * _MEBIBYTES[size[-2:]]
+
+
+def class_of(lab: Lab, given: str | None, copies: int) -> str | None:
+    """Return the class, None for the default one: what has a single copy wants a class that keeps copies."""
+    return given or (SINGLE if copies > 1 and lab.has("longhorn") else None)
+
+
+def problems(lab: Lab, given: str | None, *place: str) -> Iterator[Finding]:
+    """Yield what is wrong where there is no class at all; `place` is below the layer's key."""
+    if "local-storage" in lab.cluster.k3s.disable and not (lab.has("longhorn") or given):
+        reason = "finds no class of volumes: local-storage is disabled and longhorn is off"
+        yield place, reason, "add longhorn: {} beside it, or name a class of your own in storageClass"
