@@ -7,6 +7,7 @@ from components.layers.cloudnative_pg import CloudNativePG
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
+from components.layers.sealed_secrets import SealedSecrets
 from components.layers.traefik import Traefik
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
@@ -31,5 +32,6 @@ LAYERS: tuple[Row, ...] = (
         Chart("prometheus-operator-crds", "31.0.1", "https://prometheus-community.github.io/helm-charts"),
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
+    Row(SealedSecrets, Chart("sealed-secrets", "2.18.5", "https://bitnami.github.io/sealed-secrets")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -30,6 +30,10 @@ class PlatformOutputs(Surroundings):
     """Address on which the ingress controller answers."""
     gitops_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argocd"))
     """Namespace of ArgoCD."""
+    sealing_certificate: pulumi.Output[str | None] = field(
+        default_factory=nothing, metadata=since("0.2.0", "sealedSecrets")
+    )
+    """Certificate that secrets are sealed with, as PEM, where it was given; public."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
     """Whether something reads ServiceMonitors."""
 
