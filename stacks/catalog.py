@@ -4,11 +4,13 @@ from components.layer import Chart, Row
 from components.layers.argocd import ArgoCD
 from components.layers.cert_manager import CertManager
 from components.layers.cloudnative_pg import CloudNativePG
+from components.layers.external_secrets import ExternalSecrets
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
 from components.layers.sealed_secrets import SealedSecrets
 from components.layers.traefik import Traefik
+from components.layers.vault import Vault
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
 K3S = "v1.36.3+k3s1"
@@ -33,5 +35,7 @@ LAYERS: tuple[Row, ...] = (
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
     Row(SealedSecrets, Chart("sealed-secrets", "2.18.5", "https://bitnami.github.io/sealed-secrets")),
+    Row(ExternalSecrets, Chart("external-secrets", "2.9.0", "https://charts.external-secrets.io")),
+    Row(Vault, Chart("vault", "0.34.1", "https://helm.releases.hashicorp.com")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -26,6 +26,7 @@ OUTPUTS: dict[str, Any] = {
     "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",
     "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
     "gitopsNamespace": "argocd", "sealingCertificate": "-----BEGIN CERTIFICATE-----",
+    "secretStores": ["aws", "vault"],
 }  # fmt: skip
 
 
