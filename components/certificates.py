@@ -6,6 +6,9 @@ import ssl
 
 from components.wrong import wrong
 
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+_RSA = bytes.fromhex("2a864886f70d010101")
+
 
 def encoded(value: str) -> str:
     """Return base64 of PEM certificates, or raise what is wrong with it."""
@@ -15,3 +18,14 @@ def encoded(value: str) -> str:
     except (binascii.Error, UnicodeDecodeError, ssl.SSLError, ValueError):
         raise wrong("is not a certificate in one line", "write what `base64 -w0 ca.pem` prints") from None
     return value
+
+
+def is_rsa(value: str) -> bool:
+    """Whether the key of the first certificate is an RSA key, whose identifier stands before it."""
+    first = decoded(value).partition(_END)[0].partition(_BEGIN)[2]
+    return _RSA in base64.b64decode(first)
+
+
+def decoded(value: str) -> str:
+    """Return the PEM certificates that stand in one line."""
+    return base64.b64decode(value).decode("ascii")

@@ -24,6 +24,9 @@ def _region(value: str) -> str:
     return value
 
 
+Region = Annotated[str, Kind("region", _region, "[a-z0-9-]+")]
+
+
 class ObjectStoreSettings(Model):
     """A bucket of an S3 service."""
 
@@ -31,7 +34,7 @@ class ObjectStoreSettings(Model):
     """URL of the service. Default: Amazon's."""
     bucket: Bucket
     """Bucket, which must exist."""
-    region: Annotated[str, Kind("region", _region, "[a-z0-9-]+")] = "us-east-1"
+    region: Region = "us-east-1"
     """Region of the bucket."""
     path: Annotated[str, Kind("folder of a bucket", _folder, _FOLDER)] | None = None
     """Folder in the bucket. Default: its top."""

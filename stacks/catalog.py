@@ -19,7 +19,13 @@ from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
 from components.layers.ray import Ray
+from components.layers.external_secrets import ExternalSecrets
+from components.layers.longhorn import Longhorn
+from components.layers.metallb import MetalLB
+from components.layers.monitoring import Monitoring
+from components.layers.sealed_secrets import SealedSecrets
 from components.layers.traefik import Traefik
+from components.layers.vault import Vault
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
 K3S = "v1.36.3+k3s1"
@@ -52,5 +58,8 @@ LAYERS: tuple[Row, ...] = (
     Row(Ray, Chart("kuberay-operator", "1.7.0", "https://ray-project.github.io/kuberay-helm")),
     Row(GPU, Chart("nvidia-device-plugin", "0.20.0", "https://nvidia.github.io/k8s-device-plugin")),
     Row(GitLab, Chart("gitlab", "9.8.4", "https://charts.gitlab.io")),
+    Row(SealedSecrets, Chart("sealed-secrets", "2.18.5", "https://bitnami.github.io/sealed-secrets")),
+    Row(ExternalSecrets, Chart("external-secrets", "2.9.0", "https://charts.external-secrets.io")),
+    Row(Vault, Chart("vault", "0.34.1", "https://helm.releases.hashicorp.com")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

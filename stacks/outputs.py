@@ -34,6 +34,10 @@ class PlatformOutputs(Surroundings):
     """Where clients of the Kafka cluster begin."""
     cassandra_contact: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "cassandra"))
     """Where clients of the Cassandra cluster begin."""
+    sealing_certificate: pulumi.Output[str | None] = field(
+        default_factory=nothing, metadata=since("0.2.0", "sealedSecrets")
+    )
+    """Certificate that secrets are sealed with, as PEM, where it was given; public."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
     """Whether something reads ServiceMonitors."""
 

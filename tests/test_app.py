@@ -57,7 +57,7 @@ def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
     assert kinds(prod) == {
         "Namespace", "NetworkPolicy", "StatefulSet", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler",
         "Ingress", "ConfigMap", "Secret", "PersistentVolumeClaim", "ObjectStore", "Cluster", "Database",
-        "ScheduledBackup", "Pooler",
+        "ScheduledBackup", "Pooler", "ExternalSecret",
     }  # fmt: skip
 
 
@@ -75,7 +75,17 @@ def test_order(prod: Recording) -> None:
     assert waits_for(prod, "shop-prod-db-2", "Cluster") == database
     for kind, name in (("ScheduledBackup", "shop-prod-db-2"), ("Pooler", "shop-prod-db-2-pooler")):
         assert waits_for(prod, name, kind) == {"Cluster", *database}
-    pods = {"PersistentVolumeClaim", "ConfigMap", "Cluster", "ScheduledBackup", "Pooler", "Database", *database}
+    assert waits_for(prod, "shop-prod-remote", "ExternalSecret") == {"Namespace"}
+    pods = {
+        "PersistentVolumeClaim",
+        "ConfigMap",
+        "ExternalSecret",
+        "Cluster",
+        "ScheduledBackup",
+        "Pooler",
+        "Database",
+        *database,
+    }
     assert waits_for(prod, "shop-prod", "StatefulSet") == pods
     assert waits_for(prod, "shop-prod", "Service") == first
     assert waits_for(prod, "shop-prod", "HorizontalPodAutoscaler") == {"StatefulSet", *pods}
@@ -139,7 +149,7 @@ def test_without_data_nothing_is_protected() -> None:
 def test_custom_resources_fit_their_crds(case: tuple[Path, Recording]) -> None:
     for each in made(case[1]):
         group = each.plain["apiVersion"].partition("/")[0]
-        if group.endswith("cnpg.io"):
+        if group.endswith(("cnpg.io", "external-secrets.io")):
             schema = upstream.object_schema(each.plain["apiVersion"], each.plain["kind"])
             spec = Validator(schema["properties"]["spec"], closed=True)
             assert list(spec.problems(whole(each.plain["spec"]))) == []
@@ -170,6 +180,13 @@ def whole(value: Any) -> Any:
                 "postgres.restore: needs homelab:platform.cloudnativePg, which does not give databaseBackup",
             ],
         ),
+        (
+            ("secretStores",),
+            [
+                f"remoteSecrets.{name}.store: needs homelab:platform.externalSecrets, which does not give secretStores"
+                for name in ("PAYMENTS_KEY", "SIGNING_KEY")
+            ],
+        ),
         (("storageClass",), ["volumes.data: needs homelab:platform.longhorn, which does not give storageClass"]),
     ],
     ids=lambda value: value[0],
@@ -191,6 +208,15 @@ def test_an_issuer_that_the_platform_does_not_have_is_named() -> None:
     gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+def test_a_store_that_the_platform_does_not_have_is_named() -> None:
+    with pytest.raises(
+        pulumi.RunError, match=r"remoteSecrets\.SIGNING_KEY\.store: names vault, which is not among sec"
+    ):
+        app("shop-prod", outputs=OUTPUTS | {"secretStores": ["aws"]})
+    gc.collect()
+
+
 def test_an_app_that_needs_no_layer_runs_on_a_cluster_alone() -> None:
-    layers = {"ingressClass", "issuer", "issuers", "databaseOperator", "storageClass", "databaseBackup"}
+    layers = {"ingressClass", "issuer", "issuers", "databaseOperator", "storageClass", "databaseBackup", "secretStores"}
     assert opened(app("shop-dev", outputs=without(*layers)).stack_outputs)["namespace"] == "shop-dev"

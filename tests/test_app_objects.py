@@ -1,6 +1,7 @@
 """The objects of an app, as the API gets them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,10 +30,32 @@ def test_what_pods_read_gets_a_new_name_with_new_content(prod: Recording) -> Non
     assert sorted(keys.values()) == ["/etc/shop/app.yaml", "/etc/shop/more/app.yaml"]
 
 
+def test_secrets_kept_elsewhere_get_a_new_name_with_other_keys(prod: Recording) -> None:
+    def brought(recording: Recording) -> Any:
+        (found,) = (each for key, each in objects(recording).items() if key.startswith("ExternalSecret/"))
+        (variable,) = (each for each in pod(recording, "shop-prod")["containers"][0]["env"] if each["name"] == "SIGN")
+        assert variable["valueFrom"]["secretKeyRef"] == {"name": found["spec"]["target"]["name"], "key": "SIGN"}
+        return found
+
+    before, after = (
+        brought(app("shop-prod", remoteSecrets={"SIGN": {"store": "vault", "key": key}})) for key in ("old", "new")
+    )
+    assert before["metadata"]["name"] != after["metadata"]["name"] == after["spec"]["target"]["name"]
+    assert after["metadata"]["annotations"] == {"pulumi.com/waitFor": "condition=Ready"}
+    assert after["spec"]["data"] == [
+        {
+            "secretKey": "SIGN",
+            "remoteRef": {"key": "new"},
+            "sourceRef": {"storeRef": {"kind": "ClusterSecretStore", "name": "vault"}},
+        }
+    ]
+
+
 def test_variables_come_after_those_that_they_may_name(prod: Recording) -> None:
     names = [each["name"] for each in pod(prod, "shop-prod")["containers"][0]["env"]]
     assert names == [
-        "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL", "API_KEY", "GREETING", "SPRING_URL",
+        "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL", "API_KEY",
+        "PAYMENTS_KEY", "SIGNING_KEY", "GREETING", "SPRING_URL",
     ]  # fmt: skip
     assert pod(prod, "shop-prod")["containers"][0]["env"][0]["value"] == "shop-prod-db-2-pooler"
     assert pod(run(SAMPLE_APP), "shop")["containers"][0]["env"][0]["value"] == "shop-db-rw"

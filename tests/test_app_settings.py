@@ -61,6 +61,8 @@ def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
         ("hosts", ["shop", "shop"], "hosts: names shop 2 times; keep one of them"),
         ("tls", {"certificate": False, "issuer": "x"}, "tls.issuer: has no effect: certificate is false; keep"),
         ("environment.API_KEY", "x", "environment.API_KEY: is also among the secrets; keep one of them"),
+        ("environment.SIGNING_KEY", "x", "remoteSecrets.SIGNING_KEY: is also in environment or among the secrets"),
+        ("remoteSecrets.PGHOST", {"store": "a", "key": "b"}, "remoteSecrets.PGHOST: is set for the app's database;"),
         ("environment.PGHOST", "x", "environment.PGHOST: is set for the app's database; take it out, or use"),
         ("environment.A", 5, "environment.A: must be text, not a number; put it in quotes"),
         ("environment.A-B", "x", 'environment.A-B: is not an environment variable; use letters'),

@@ -48,11 +48,14 @@ def _issuer(app: AppSettings) -> Findings:
 def _variables(app: AppSettings) -> Findings:
     for name in sorted(set(app.secrets) & set(app.environment)):
         yield ("environment", name), "is also among the secrets", "keep one of them"
+    for name in sorted(set(app.remote_secrets) & {*app.secrets, *app.environment}):
+        yield ("remoteSecrets", name), "is also in environment or among the secrets", "keep one of them"
 
 
 def _database_variables(app: AppSettings) -> Findings:
     if app.postgres is not None:
-        for section, names in (("environment", app.environment), ("secrets", app.secrets)):
+        given = {"environment": app.environment, "secrets": app.secrets, "remoteSecrets": app.remote_secrets}
+        for section, names in given.items():
             for name in sorted(set(names) & set(DATABASE_VARIABLES)):
                 yield (section, name), "is set for the app's database", "take it out, or use another name"
 

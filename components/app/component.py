@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.app import database, entrance, network, objects, workload
+from components.app import database, entrance, network, objects, remote, workload
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
@@ -36,6 +36,8 @@ class App(pulumi.ComponentResource):
         base = [namespace, *self._all(network.policies(settings, platform), [namespace])]
         claims = self._all(workload.claims(settings, platform), base, protect=objects.keeps(settings))
         made = [*base, *claims]
+        if settings.remote_secrets:
+            made.append(self._one(remote.external_secret(settings), [namespace], f"{settings.name}-remote"))
         if settings.postgres is not None:
             made += self._database(settings.postgres, base)
         read = workload.Read(self._files(namespace), self._secrets(namespace))

@@ -78,6 +78,17 @@ class AppVolumeSettings(Model):
     """Whether all pods share one; else each pod has its own, and the app is a StatefulSet."""
 
 
+class AppRemoteSecretSettings(Model):
+    """A secret that the platform's externalSecrets brings from where it is kept."""
+
+    store: HostLabel
+    """Store of the platform."""
+    key: Text
+    """Name of the secret there, such as shop/payments."""
+    property: Text | None = None
+    """Key within it, where it holds several. Default: all of it."""
+
+
 class AppDestinationSettings(Model):
     """A place that the app connects to: one namespace of the cluster, or one network."""
 
@@ -127,6 +138,8 @@ class AppSettings(Model):
     """Environment variables. `$(NAME)` stands for one of a secret or of the database."""
     secrets: dict[EnvName, SecretRef] = Field(default_factory=dict)
     """Environment variables that are secrets of the stack."""
+    remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
+    """Environment variables that are secrets kept elsewhere. Pods read them when they start."""
     files: dict[Path, Lines] = Field(default_factory=dict)
     """Configuration files: path → content."""
     volumes: dict[HostLabel, AppVolumeSettings] = Field(default_factory=dict)

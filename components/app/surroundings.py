@@ -67,6 +67,8 @@ class Surroundings:
         default_factory=nothing, metadata=since("0.2.0", "cloudnativePg")
     )
     """Where databases are backed up to; secret."""
+    secret_stores: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.2.0", "externalSecrets"))
+    """Names of the stores of secrets elsewhere."""
 
 
 Given = Literal[
@@ -78,6 +80,7 @@ Given = Literal[
     "database_storage_class",
     "database_operator",
     "database_backup",
+    "secret_stores",
 ]
 
 
@@ -101,6 +104,8 @@ def needs(app: AppSettings) -> Iterator[Need]:
         where = f"volumes.{name}"
         chosen = volume.storage_class
         yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
+    for variable, remote in app.remote_secrets.items():
+        yield Need("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
     postgres = app.postgres
     if postgres is None:
         return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.app import database
+from components.app import database, remote
 from components.app.objects import UNAWAITED, labels, metadata, unnamed
 from components.app.settings import AppProbeSettings, AppSettings, AppVolumeSettings
 from components.app.surroundings import Surroundings
@@ -134,6 +134,7 @@ def _environment(app: AppSettings, read: Read) -> Iterator[Tree]:
     yield from database.environment(app)
     for name in app.secrets:
         yield {"name": name, "valueFrom": {"secretKeyRef": {"name": read.secrets, "key": name}}}
+    yield from remote.environment(app)
     for name, value in app.environment.items():
         yield {"name": name, "value": value}
 
