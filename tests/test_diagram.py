@@ -151,7 +151,7 @@ def test_light_and_dark_paint_the_same_things() -> None:
 def luminance(paint: str) -> float:
     digits = paint.partition("fill:#")[2].partition(";")[0]
     digits = digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
-    linear = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in bytes.fromhex(digits)]
+    linear: list[float] = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in bytes.fromhex(digits)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 

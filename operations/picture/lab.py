@@ -8,7 +8,7 @@ from components.lab import ClusterSettings, NodeSettings
 from components.platform import in_steps
 from operations.picture.looks import DARK, LIGHT, NAME, SECTION, SMALL, STYLES, TITLE, VALUE
 from operations.picture.svg import Area, Canvas, sheet
-from stacks.catalog import LAYERS
+from stacks.homelab import layers_of
 from stacks.settings import Settings
 
 WIDTH = 880
@@ -69,8 +69,7 @@ def _hosts(app: AppSettings, cluster: ClusterSettings) -> list[str]:
 
 
 def _platform(canvas: Canvas, y: float, settings: Settings) -> float:
-    lab = settings.platform.lab(settings.cluster)
-    layers = [row.layer(lab.layers[row.layer.key], lab) for row in LAYERS if lab.has(row.layer.key)]
+    layers = layers_of(settings)
     if not layers:
         return y
     y = _section(canvas, y, "Platform", "built from 1 upwards: a layer waits for those it names in lower steps")
