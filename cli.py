@@ -2,7 +2,9 @@
 
 import typer
 
+from operations.diagram import diagram
 from operations.doctor import doctor
+from operations.init import init
 from operations.kubeconfig import kubeconfig
 from operations.pin import pin
 from operations.restore import restore
@@ -11,7 +13,7 @@ from operations.trust import trust
 from rehearsal import commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A homelab cluster, described by one stack file.")
-for verb in (trust, pin, doctor, kubeconfig, snapshot, restore):
+for verb in (init, trust, pin, doctor, kubeconfig, diagram, snapshot, restore):
     app.command()(verb)
 app.add_typer(commands.app, name="rehearse")
 

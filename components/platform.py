@@ -25,15 +25,20 @@ AnyLayer = Layer[Any]
 
 def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
     """Sort the layers so that each comes after those it names, and after those that are first; else as given."""
+    return [layer for step in in_steps(layers) for layer in step]
+
+
+def in_steps(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
+    """Sort the layers into steps, so that each comes in a later one than those it comes after."""
     named, left = _named(layers), {layer.key: layer for layer in layers}
-    done: list[AnyLayer] = []
+    steps: list[list[AnyLayer]] = []
     while left:
         ready = [layer for key, layer in left.items() if not named[key] & left.keys()]
         if not ready:
             raise ValueError(f"layers wait for each other: {', '.join(left)}")
-        done += ready
+        steps.append(ready)
         left = {key: layer for key, layer in left.items() if layer not in ready}
-    return done
+    return steps
 
 
 def _named(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:

@@ -12,6 +12,8 @@ from stacks.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "Pulumi.homelab.yaml"
+SAMPLES = [SAMPLE, *sorted((ROOT / "samples").glob("Pulumi.*.yaml"))]
+"""What a lab may begin with."""
 VALID = sorted((ROOT / "tests/settings/valid").glob("*.yaml"))
 INVALID = sorted((ROOT / "tests/settings/invalid").glob("*.yaml"))
 

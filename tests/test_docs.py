@@ -16,7 +16,7 @@ from stacks.reference import MARK
 from stacks.settings import AppStack, Settings
 from tests.settings_fixtures import ROOT
 
-PAGES = sorted([ROOT / "README.md", ROOT / "rehearsal/README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
 LIMITS = {"README.md": 199}
 LIMIT = 149
 EXAMPLES = {"components/layers/whoami.py", "rehearsal/charts/whoami/", "crds/"}  # a layer that the reader writes

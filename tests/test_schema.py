@@ -12,7 +12,7 @@ from components.model import Model
 from stacks import reference, schema
 from stacks.problems import is_model
 from tests.apps import APPS
-from tests.settings_fixtures import SAMPLE, VALID
+from tests.settings_fixtures import SAMPLE, SAMPLES, VALID
 
 SCHEMA = schema.schema()
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -81,7 +81,7 @@ def load(file: Any) -> Any:
     return YAML(typ="safe", pure=True).load(file)
 
 
-@pytest.mark.parametrize("file", [*VALID, SAMPLE, *APPS], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*VALID, *SAMPLES, *APPS], ids=lambda file: file.stem)
 def test_valid_file_fits_the_schema(file: Any) -> None:
     assert list(faults(load(file), SCHEMA)) == []
 

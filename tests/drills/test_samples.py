@@ -1,0 +1,49 @@
+"""Every sample, from bare machines to its platform and away again."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from operations.checks.layer import releases
+from operations.findings import State
+from stacks import stackfile
+from stacks.homelab import layers_of
+from stacks.settings import Settings
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.settings_fixtures import SAMPLES
+
+pytestmark = pytest.mark.drill
+
+Figure = Callable[[str, str], None]
+
+
+@pytest.mark.parametrize("file", SAMPLES, ids=stackfile.stack_of)
+def test_sample_becomes_a_lab(file: Path, tmp_path: Path, figure: Figure) -> None:
+    stack, settings = stackfile.stack_of(file), Settings.read(file)
+    with rehearsal(f"sample-{stack}", yaml.safe_load(file.read_text()), tmp_path) as lab:
+        began = time.monotonic()
+        lab.up()
+        figure(f"sample {stack}", f"{time.monotonic() - began:.0f} s")
+        wait_until(lambda: lab.ready() == {node.name for node in settings.cluster.nodes}, "all nodes are Ready")
+        if len(settings.cluster.servers) > 1:
+            assert lab.voters() == {node.name for node in settings.cluster.servers}
+        wrong = [found for found in releases(charts(settings), helm(lab)) if found.state is not State.FINE]
+        assert wrong == []
+        lab.up("--expect-no-changes")
+        code, said = lab.pulumi("destroy", "--yes", "--skip-preview")
+        assert code == 0, said
+
+
+def charts(settings: Settings) -> list[str]:
+    """Names of the releases that the platform installs."""
+    return [name for layer in layers_of(settings) for name in layer.values()]
+
+
+def helm(lab: Rehearsal) -> list[dict[str, object]]:
+    """Helm's own records."""
+    items = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
+    assert isinstance(items, list)
+    return items
