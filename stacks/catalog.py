@@ -4,6 +4,7 @@ from components.layer import Chart, Row
 from components.layers.argocd import ArgoCD
 from components.layers.cert_manager import CertManager
 from components.layers.cloudnative_pg import CloudNativePG
+from components.layers.external_dns import ExternalDns
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
@@ -31,5 +32,6 @@ LAYERS: tuple[Row, ...] = (
         Chart("prometheus-operator-crds", "31.0.1", "https://prometheus-community.github.io/helm-charts"),
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
+    Row(ExternalDns, Chart("external-dns", "1.21.1", "https://kubernetes-sigs.github.io/external-dns")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""
