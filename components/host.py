@@ -24,12 +24,12 @@ NOTHING = Host()
 class Service:
     """What a layer sets up on one machine, beside K3s, by scripts of `components/scripts`.
 
-    Without a `node` it is in the cluster, and set up from a server that serves. `undo` takes it away. `probe` prints
-    what differs from what was set up; no other service of the machine has it.
+    `undo` takes it away. `probe` prints what differs from what was set up; no other service of the machine has it.
+    Without a node it is for the cluster: done on a server after everything else of the layer, undone before all of it.
     """
 
     name: str
-    node: str
+    node: str | None
     run: tuple[str, ...]
     undo: tuple[str, ...] = ()
     probe: str = ""

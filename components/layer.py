@@ -112,7 +112,7 @@ class Layer(ABC, Generic[S]):
         """Values by the name of the chart: what is installed, in this order."""
 
     def services(self) -> Sequence[Service]:
-        """What it sets up on machines, before its charts."""
+        """What it sets up on machines, before its charts; without a machine, what it does last and undoes first."""
         return ()
 
     def before(self) -> Sequence[Manifest]:

@@ -8,10 +8,8 @@ from components.layers.cert_manager import CertManager
 from components.layers.cilium import Cilium
 from components.layers.cloudnative_pg import CloudNativePG
 from components.layers.coredns import Coredns
-from components.layers.longhorn import Longhorn
-from components.layers.metallb import MetalLB
-from components.layers.monitoring import Monitoring
-from components.layers.rbac import Rbac
+from components.layers.external_dns import ExternalDns
+from components.layers.external_secrets import ExternalSecrets
 from components.layers.gitlab import GitLab
 from components.layers.gpu import GPU
 from components.layers.kafka import Kafka
@@ -19,10 +17,7 @@ from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
 from components.layers.ray import Ray
-from components.layers.external_secrets import ExternalSecrets
-from components.layers.longhorn import Longhorn
-from components.layers.metallb import MetalLB
-from components.layers.monitoring import Monitoring
+from components.layers.rbac import Rbac
 from components.layers.sealed_secrets import SealedSecrets
 from components.layers.traefik import Traefik
 from components.layers.vault import Vault
@@ -61,5 +56,6 @@ LAYERS: tuple[Row, ...] = (
     Row(SealedSecrets, Chart("sealed-secrets", "2.18.5", "https://bitnami.github.io/sealed-secrets")),
     Row(ExternalSecrets, Chart("external-secrets", "2.9.0", "https://charts.external-secrets.io")),
     Row(Vault, Chart("vault", "0.34.1", "https://helm.releases.hashicorp.com")),
+    Row(ExternalDns, Chart("external-dns", "1.21.1", "https://kubernetes-sigs.github.io/external-dns")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -27,7 +27,7 @@ OUTPUTS: dict[str, Any] = {
     "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
     "gitopsNamespace": "argocd", "kafkaBootstrap": "lab-kafka-bootstrap.kafka.svc:9092",
     "cassandraContact": "lab-dc1-service.cassandra.svc:9042",
-    "gitopsNamespace": "argocd", "sealingCertificate": "-----BEGIN CERTIFICATE-----",
+    "sealingCertificate": "-----BEGIN CERTIFICATE-----",
     "secretStores": ["aws", "vault"],
 }  # fmt: skip
 

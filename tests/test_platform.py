@@ -50,7 +50,8 @@ class Named(Plain):
 
     def services(self) -> Sequence[Service]:
         token = {"TOKEN": SecretRef(secret="token")}
-        return [Service("disk", node, ("label.sh",), ("drop.sh",), "applied.sh", {"POOL": "p"}, token) for node in "bd"]
+        disk = [Service("disk", node, ("label.sh",), ("drop.sh",), "applied.sh", {"POOL": "p"}, token) for node in "bd"]
+        return [*disk, Service("names", None, ("label.sh",), ("drop.sh",), variables={"SYNC": "yes"})]
 
     def before(self) -> Sequence[Manifest]:
         text = {"token": SecretRef(secret="token"), "login": Filled("me:{}", (SecretRef(secret="token"),))}
@@ -148,6 +149,14 @@ def test_services_are_set_up_on_their_machines_before_charts() -> None:
         assert is_sealed(task.inputs["secrets"])
         assert task.name in before("named-named")
         assert {"a-roll", "e-roll"} <= before(task.name)
+
+
+def test_service_of_the_cluster_comes_last_and_is_undone_first_on_a_server() -> None:
+    task = RUN.named("named-names")
+    assert {"named-companion", "named-gate", "named-thing-b", "named-disk-b"} <= before(task.name)
+    assert [entry["on"] for entry in (*task.plain["run"], *task.plain["undo"])] == ["server", "server"]
+    assert task.plain["variables"] == {"SYNC": "yes"}
+    assert task.name in before("crds-late"), "what comes after the layer comes after all of it"
 
 
 def test_charts_of_crds_wait_for_no_layer() -> None:

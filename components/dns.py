@@ -1,0 +1,93 @@
+"""Providers of DNS: settings, what ExternalDNS is told of them, and what is wrong."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from components.fields import Domain, Host, Port, Text
+from components.layer import Finding
+from components.manifest import Tree
+from components.model import Model, SecretRef
+
+
+class Route53ZoneSettings(Model):
+    """Zones in Amazon Route 53."""
+
+    hosted_zone_id: Text | None = None
+    """The only zone in which it writes. Default: all that hold the domains."""
+    access_key: SecretRef | None = None
+    """Secret that holds the access key's id. Default: what the machines are given by their surroundings."""
+    secret_key: SecretRef | None = None
+    """Secret that holds the secret access key."""
+
+    @property
+    def secrets(self) -> Mapping[str, SecretRef]:
+        """Secrets by variable of the environment."""
+        if self.access_key is None or self.secret_key is None:
+            return {}
+        return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+
+
+class CloudflareZoneSettings(Model):
+    """Zones at Cloudflare."""
+
+    api_token: SecretRef
+    """Secret that holds an API token with the rights Zone.DNS.Edit and Zone.Zone.Read."""
+
+    @property
+    def secrets(self) -> Mapping[str, SecretRef]:
+        """Secrets by variable of the environment."""
+        return {"CF_API_TOKEN": self.api_token}
+
+
+class Rfc2136Settings(Model):
+    """Zones of a DNS server that takes dynamic updates and lets zones be transferred, both with one key (TSIG)."""
+
+    server: Host
+    """Name or address of the server."""
+    port: Port = 53
+    """Port of the server."""
+    key_name: Domain
+    """Name of the key."""
+    key: SecretRef
+    """Secret that holds the key, in base64."""
+    algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
+    """Kind of the key."""
+
+    @property
+    def secrets(self) -> Mapping[str, SecretRef]:
+        """Secrets by variable of the environment."""
+        return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
+
+
+def provider(
+    route53: Route53ZoneSettings | None,
+    cloudflare: CloudflareZoneSettings | None,
+    rfc2136: Rfc2136Settings | None,
+    domains: tuple[str, ...],
+) -> dict[str, Tree]:
+    """Return the values of ExternalDNS for the provider; with RFC 2136 each domain is a zone."""
+    if rfc2136:
+        arguments = [
+            f"--rfc2136-host={rfc2136.server}",
+            f"--rfc2136-port={rfc2136.port}",
+            *(f"--rfc2136-zone={domain}" for domain in domains),
+            f"--rfc2136-tsig-keyname={rfc2136.key_name}",
+            f"--rfc2136-tsig-secret-alg={rfc2136.algorithm}",
+            "--rfc2136-tsig-axfr",
+        ]
+        return {"provider": {"name": "rfc2136"}, "extraArgs": arguments}
+    if cloudflare:
+        return {"provider": {"name": "cloudflare"}}
+    zone = route53.hosted_zone_id if route53 else None
+    return {"provider": {"name": "aws"}, **({"extraArgs": [f"--zone-id-filter={zone}"]} if zone else {})}
+
+
+def problems(
+    route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
+) -> Iterator[Finding]:
+    """Yield what is wrong with the choice of the provider."""
+    if [route53, cloudflare, rfc2136].count(None) != 2:
+        yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
+    if route53 and (route53.access_key is None) is not (route53.secret_key is None):
+        reason = "has one of accessKey and secretKey without the other"
+        yield ("route53",), reason, "give both, or neither where the machines have rights of their own"

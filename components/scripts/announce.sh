@@ -1,0 +1,10 @@
+# shellcheck shell=bash
+# On a server: lets the DNS controller of the cluster work, after `withdraw.sh` too.
+# NAMESPACE
+
+main() {
+  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  local said
+  said=$(kube scale deployment external-dns -n "$NAMESPACE" --replicas=1 2>&1) || die "external-dns could not be scaled:" "$said"
+}
+main </dev/null
