@@ -4,10 +4,13 @@ from components.layer import Chart, Row
 from components.layers.argocd import ArgoCD
 from components.layers.cert_manager import CertManager
 from components.layers.cloudnative_pg import CloudNativePG
+from components.layers.loki import Loki
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
+from components.layers.tempo import Tempo
 from components.layers.traefik import Traefik
+from components.layers.vector import Vector
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
 K3S = "v1.36.3+k3s1"
@@ -31,5 +34,8 @@ LAYERS: tuple[Row, ...] = (
         Chart("prometheus-operator-crds", "31.0.1", "https://prometheus-community.github.io/helm-charts"),
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
+    Row(Loki, Chart("loki", "18.11.0", "https://grafana-community.github.io/helm-charts")),
+    Row(Tempo, Chart("tempo", "2.2.4", "https://grafana-community.github.io/helm-charts")),
+    Row(Vector, Chart("vector", "0.56.0", "https://helm.vector.dev")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -25,7 +25,7 @@ OUTPUTS: dict[str, Any] = {
     "issuers": ["letsencrypt", "own-ca"], "issuer": "letsencrypt",
     "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",
     "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
-    "gitopsNamespace": "argocd",
+    "gitopsNamespace": "argocd", "tracesEndpoint": "http://tempo.tempo.svc:4318",
 }  # fmt: skip
 
 

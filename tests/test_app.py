@@ -170,6 +170,7 @@ def whole(value: Any) -> Any:
                 "postgres.restore: needs homelab:platform.cloudnativePg, which does not give databaseBackup",
             ],
         ),
+        (("tracesEndpoint",), ["traces: needs homelab:platform.tempo, which does not give tracesEndpoint"]),
         (("storageClass",), ["volumes.data: needs homelab:platform.longhorn, which does not give storageClass"]),
     ],
     ids=lambda value: value[0],

@@ -67,6 +67,8 @@ class Surroundings:
         default_factory=nothing, metadata=since("0.2.0", "cloudnativePg")
     )
     """Where databases are backed up to; secret."""
+    traces_endpoint: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "tempo"))
+    """URL to which traces are sent, by OTLP over HTTP."""
 
 
 Given = Literal[
@@ -78,6 +80,7 @@ Given = Literal[
     "database_storage_class",
     "database_operator",
     "database_backup",
+    "traces_endpoint",
 ]
 
 
@@ -101,6 +104,8 @@ def needs(app: AppSettings) -> Iterator[Need]:
         where = f"volumes.{name}"
         chosen = volume.storage_class
         yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
+    if app.traces:
+        yield Need("traces_endpoint", "traces")
     postgres = app.postgres
     if postgres is None:
         return

@@ -8,6 +8,7 @@ from pydantic import Field
 from components import alerts
 from components.alerts import ReceiverSettings
 from components.app.kinds import Size
+from components.archive import volume_problems
 from components.fields import Count, Domain, HostLabel
 from components.layer import Finding, Layer, resources
 from components.layers.longhorn import SINGLE
@@ -128,7 +129,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return {
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
-            "sidecar": {"resources": resources("10m", "192Mi")},
+            "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
             # in values, not in a secret of ours: so the chart restarts Grafana, which reads it at its start only
             **({"adminPassword": password} if password else {}),
         }
@@ -179,10 +180,5 @@ class Monitoring(Layer[MonitoringSettings]):
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the page, the volumes and the receivers."""
-        return chain(self.page.problems("grafana"), self._volume_problems(), alerts.problems(self.settings.receivers))
-
-    def _volume_problems(self) -> Iterator[Finding]:
-        cluster = self.lab.cluster
-        if "local-storage" in cluster.k3s.disable and not (self.lab.has("longhorn") or self.settings.storage_class):
-            reason = "finds no class of volumes: local-storage is disabled and longhorn is off"
-            yield (), reason, "add longhorn: {} beside it, or name a class of your own in storageClass"
+        volumes = volume_problems(self.lab, self.settings.storage_class)
+        return chain(self.page.problems("grafana"), volumes, alerts.problems(self.settings.receivers))
