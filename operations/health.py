@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from components.installed import AnyLayer
 from components.node import packages
-from components.platform import AnyLayer
 from operations import machines
 from operations.api import AbsentError, Api, ApiError, Object
 from operations.checks import cluster, k3s, layer, machine

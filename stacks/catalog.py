@@ -13,14 +13,17 @@ from components.layers.external_secrets import ExternalSecrets
 from components.layers.gitlab import GitLab
 from components.layers.gpu import GPU
 from components.layers.kafka import Kafka
+from components.layers.loki import Loki
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
 from components.layers.ray import Ray
 from components.layers.rbac import Rbac
 from components.layers.sealed_secrets import SealedSecrets
+from components.layers.tempo import Tempo
 from components.layers.traefik import Traefik
 from components.layers.vault import Vault
+from components.layers.vector import Vector
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
 K3S = "v1.36.3+k3s1"
@@ -57,5 +60,8 @@ LAYERS: tuple[Row, ...] = (
     Row(ExternalSecrets, Chart("external-secrets", "2.9.0", "https://charts.external-secrets.io")),
     Row(Vault, Chart("vault", "0.34.1", "https://helm.releases.hashicorp.com")),
     Row(ExternalDns, Chart("external-dns", "1.21.1", "https://kubernetes-sigs.github.io/external-dns")),
+    Row(Loki, Chart("loki", "18.11.0", "https://grafana-community.github.io/helm-charts")),
+    Row(Tempo, Chart("tempo", "2.2.4", "https://grafana-community.github.io/helm-charts")),
+    Row(Vector, Chart("vector", "0.56.0", "https://helm.vector.dev")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

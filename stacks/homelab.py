@@ -8,9 +8,10 @@ import pulumi
 from components import k3s
 from components.cluster import Cluster
 from components.host import NOTHING, Host
+from components.installed import AnyLayer
 from components.lab import ClusterSettings, NodeSettings
 from components.manifest import Tree, resolve
-from components.platform import AnyLayer, Platform
+from components.platform import Platform
 from stacks import catalog
 from stacks.outputs import PlatformOutputs
 from stacks.settings import Settings

@@ -29,6 +29,7 @@ OUTPUTS: dict[str, Any] = {
     "cassandraContact": "lab-dc1-service.cassandra.svc:9042",
     "sealingCertificate": "-----BEGIN CERTIFICATE-----",
     "secretStores": ["aws", "vault"],
+    "tracesEndpoint": "http://tempo.tempo.svc:4318",
 }  # fmt: skip
 
 

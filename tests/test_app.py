@@ -187,6 +187,7 @@ def whole(value: Any) -> Any:
                 for name in ("PAYMENTS_KEY", "SIGNING_KEY")
             ],
         ),
+        (("tracesEndpoint",), ["traces: needs homelab:platform.tempo, which does not give tracesEndpoint"]),
         (("storageClass",), ["volumes.data: needs homelab:platform.longhorn, which does not give storageClass"]),
     ],
     ids=lambda value: value[0],

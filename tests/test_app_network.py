@@ -44,7 +44,7 @@ def test_more_is_allowed_where_it_is_asked_for() -> None:
     found, pool = objects(app("shop-prod")), "shop-prod-db-2-pooler"
     assert allowed(found["NetworkPolicy/shop-prod"]) == [
         "from ns:traefik 9898", "from ns:monitoring 9898", "to ns:payments 8080,8443", "to 192.168.1.50/32 25",
-        "to 0.0.0.0/0 *", "to ::/0 *", f"to {pool} 5432",
+        "to 0.0.0.0/0 *", "to ::/0 *", "to ns:tempo 4318", f"to {pool} 5432",
     ]  # fmt: skip
     assert allowed(found[f"NetworkPolicy/{pool}"]) == [
         "from shop-prod 5432", "to shop-prod-db-2 5432", "to anything 6443",

@@ -54,10 +54,13 @@ def test_secrets_kept_elsewhere_get_a_new_name_with_other_keys(prod: Recording) 
 def test_variables_come_after_those_that_they_may_name(prod: Recording) -> None:
     names = [each["name"] for each in pod(prod, "shop-prod")["containers"][0]["env"]]
     assert names == [
-        "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL", "API_KEY",
-        "PAYMENTS_KEY", "SIGNING_KEY", "GREETING", "SPRING_URL",
+        "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_SERVICE_NAME", "API_KEY", "PAYMENTS_KEY", "SIGNING_KEY", "GREETING",
+        "SPRING_URL",
     ]  # fmt: skip
-    assert pod(prod, "shop-prod")["containers"][0]["env"][0]["value"] == "shop-prod-db-2-pooler"
+    values = {each["name"]: each.get("value") for each in pod(prod, "shop-prod")["containers"][0]["env"]}
+    assert values["PGHOST"] == "shop-prod-db-2-pooler"
+    assert values["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://tempo.tempo.svc:4318"
     assert pod(run(SAMPLE_APP), "shop")["containers"][0]["env"][0]["value"] == "shop-db-rw"
 
 

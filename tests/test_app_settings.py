@@ -64,6 +64,7 @@ def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
         ("environment.SIGNING_KEY", "x", "remoteSecrets.SIGNING_KEY: is also in environment or among the secrets"),
         ("remoteSecrets.PGHOST", {"store": "a", "key": "b"}, "remoteSecrets.PGHOST: is set for the app's database;"),
         ("environment.PGHOST", "x", "environment.PGHOST: is set for the app's database; take it out, or use"),
+        ("environment.OTEL_SERVICE_NAME", "x", "environment.OTEL_SERVICE_NAME: is set for the app's traces; take it"),
         ("environment.A", 5, "environment.A: must be text, not a number; put it in quotes"),
         ("environment.A-B", "x", 'environment.A-B: is not an environment variable; use letters'),
         ("secrets.API_KEY", "x", "secrets.API_KEY: must name a secret, not hold it; write {secret: NAME}"),

@@ -33,7 +33,8 @@ def balancing(**given: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("key", ["calico", "cilium"])
 def test_all_other_layers_come_after_the_pod_network(key: str) -> None:
-    found = lab(longhorn={}, monitoring={}, **{key: {}})
+    platform: dict[str, Any] = {"longhorn": {}, "monitoring": {}, key: {}}
+    found = lab(**platform)
     ordered = in_order([layer(name, found) for name in found.layers])
     assert ordered[0].key == key
     given = config_of(ROOT / "tests/settings/valid/three-servers.yaml")
@@ -97,9 +98,10 @@ BESIDE = ": is a pod network beside flannel; set network.cni: none under homelab
 
 @pytest.mark.parametrize("key", ["calico", "cilium"])
 def test_one_pod_network_is_enough(key: str) -> None:
-    (report,) = problems(key, lab(**{key: {}}))
+    platform: dict[str, Any] = {key: {}}
+    (report,) = problems(key, lab(**platform))
     assert report.startswith(BESIDE)
-    assert not problems(key, on({key: {}}))
+    assert not problems(key, on(platform))
     both = on({"calico": {}, "cilium": {}})
     assert problems("calico", both) == [": is a pod network beside cilium; keep one of them"]
     assert not problems("cilium", both), "once is enough"

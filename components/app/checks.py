@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from components.app import traces
 from components.app.database import archive
 from components.app.settings import AppSettings
 from components.layer import Finding
@@ -54,10 +55,19 @@ def _variables(app: AppSettings) -> Findings:
 
 def _database_variables(app: AppSettings) -> Findings:
     if app.postgres is not None:
-        given = {"environment": app.environment, "secrets": app.secrets, "remoteSecrets": app.remote_secrets}
-        for section, names in given.items():
-            for name in sorted(set(names) & set(DATABASE_VARIABLES)):
-                yield (section, name), "is set for the app's database", "take it out, or use another name"
+        yield from _taken(app, DATABASE_VARIABLES, "the app's database")
+
+
+def _traces_variables(app: AppSettings) -> Findings:
+    if app.traces:
+        yield from _taken(app, traces.VARIABLES, "the app's traces")
+
+
+def _taken(app: AppSettings, names: tuple[str, ...], what: str) -> Findings:
+    given_here = {"environment": app.environment, "secrets": app.secrets, "remoteSecrets": app.remote_secrets}
+    for section, given in given_here.items():
+        for name in sorted(set(given) & set(names)):
+            yield (section, name), f"is set for {what}", "take it out, or use another name"
 
 
 def _places(app: AppSettings) -> Findings:
@@ -119,6 +129,7 @@ _CHECKS = (
     _issuer,
     _variables,
     _database_variables,
+    _traces_variables,
     _places,
     _probes,
     _destinations,

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pulumi
 
-from components.app import database
+from components.app import database, traces
 from components.app.objects import NAMESPACE_LABEL, labels, metadata
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
@@ -27,7 +27,7 @@ _PUBLIC = [
 def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
     """Yield the NetworkPolicies of the app's namespace."""
     yield _policy(app, "default-deny", {}, (), _dns())
-    yield _policy(app, app.name, labels(app), _ingress(app, platform), _egress(app))
+    yield _policy(app, app.name, labels(app), _ingress(app, platform), _egress(app, platform))
     if app.hosts and app.tls.certificate:
         solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
         yield _policy(app, f"{app.name}-acme", SOLVER, [solver], ())
@@ -43,10 +43,12 @@ def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     return [_rule("from", sources, [app.port])] if sources else []
 
 
-def _egress(app: AppSettings) -> list[Tree]:
+def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     rules = [_rule("to", [_place(place)], place.ports) for place in app.allow.to]
     if app.allow.internet:
         rules.append({"to": _PUBLIC})
+    if app.traces:
+        rules.append(_rule("to", [_namespace(traces.namespace(platform))], [traces.port(platform)]))
     if app.postgres is not None:
         pods = _pool(app, app.postgres) if app.postgres.pooler else _instances(app, app.postgres)
         rules.append(_rule("to", [_pods(pods)], [database.PORT]))

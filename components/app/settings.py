@@ -156,6 +156,8 @@ class AppSettings(Model):
     """Number of the user and group that it runs as, and that its volumes belong to."""
     allow: AppAllowSettings = AppAllowSettings()
     """Connections that are allowed; all others are refused."""
+    traces: Switch = False
+    """Whether it sends traces (OTLP over HTTP): it is told where to, by OpenTelemetry's variables, and may go there."""
     postgres: PostgresSettings | None = None
     """A database of its own. Default: none."""
     discard: Switch = False

@@ -69,6 +69,8 @@ class Surroundings:
     """Where databases are backed up to; secret."""
     secret_stores: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.2.0", "externalSecrets"))
     """Names of the stores of secrets elsewhere."""
+    traces_endpoint: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "tempo"))
+    """URL to which traces are sent, by OTLP over HTTP."""
 
 
 Given = Literal[
@@ -81,6 +83,7 @@ Given = Literal[
     "database_operator",
     "database_backup",
     "secret_stores",
+    "traces_endpoint",
 ]
 
 
@@ -106,6 +109,8 @@ def needs(app: AppSettings) -> Iterator[Need]:
         yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
     for variable, remote in app.remote_secrets.items():
         yield Need("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    if app.traces:
+        yield Need("traces_endpoint", "traces")
     postgres = app.postgres
     if postgres is None:
         return

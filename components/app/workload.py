@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.app import database, remote
+from components.app import database, remote, traces
 from components.app.objects import UNAWAITED, labels, metadata, unnamed
 from components.app.settings import AppProbeSettings, AppSettings, AppVolumeSettings
 from components.app.surroundings import Surroundings
@@ -48,7 +48,7 @@ def claims(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
 def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
     """The pods: a Deployment, or a StatefulSet where each pod has volumes of its own."""
     own = {name: volume for name, volume in app.volumes.items() if not volume.shared}
-    template = {"metadata": {"labels": labels(app)}, "spec": _pod(app, read)}
+    template = {"metadata": {"labels": labels(app)}, "spec": _pod(app, platform, read)}
     spec: dict[str, Tree] = {
         "selector": {"matchLabels": labels(app)},
         "revisionHistoryLimit": 3,
@@ -89,7 +89,7 @@ def scale(app: AppSettings) -> Iterator[Manifest]:
         yield {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
 
 
-def _pod(app: AppSettings, read: Read) -> Tree:
+def _pod(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
     user = app.user
     return {
         "automountServiceAccountToken": False,
@@ -103,12 +103,12 @@ def _pod(app: AppSettings, read: Read) -> Tree:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "topologySpreadConstraints": spread(labels(app)),
-        "containers": [_container(app, read)],
+        "containers": [_container(app, platform, read)],
         "volumes": list(_volumes(app, read)),
     }
 
 
-def _container(app: AppSettings, read: Read) -> Tree:
+def _container(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
     probes = {f"{name}Probe": _probe(probe) for name, probe in app.probes if probe is not None}
     return {
         "name": app.name,
@@ -116,7 +116,7 @@ def _container(app: AppSettings, read: Read) -> Tree:
         **({"command": list(app.command)} if app.command else {}),
         **({"args": list(app.args)} if app.args else {}),
         "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
-        "env": list(_environment(app, read)),
+        "env": list(_environment(app, platform, read)),
         "resources": resources(app.cpu, app.memory),
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -129,9 +129,10 @@ def _container(app: AppSettings, read: Read) -> Tree:
     }
 
 
-def _environment(app: AppSettings, read: Read) -> Iterator[Tree]:
+def _environment(app: AppSettings, platform: Surroundings, read: Read) -> Iterator[Tree]:
     """Yield the variables; those that others may name come before them."""
     yield from database.environment(app)
+    yield from traces.environment(app, platform)
     for name in app.secrets:
         yield {"name": name, "valueFrom": {"secretKeyRef": {"name": read.secrets, "key": name}}}
     yield from remote.environment(app)

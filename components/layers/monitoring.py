@@ -127,7 +127,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return {
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
-            "sidecar": {"resources": resources("10m", "192Mi")},
+            "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
             # in values, not in a secret of ours: so the chart restarts Grafana, which reads it at its start only
             **({"adminPassword": password} if password else {}),
         }
