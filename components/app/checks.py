@@ -64,9 +64,9 @@ def _traces_variables(app: AppSettings) -> Findings:
 
 
 def _taken(app: AppSettings, names: tuple[str, ...], what: str) -> Findings:
-    given_here = {"environment": app.environment, "secrets": app.secrets, "remoteSecrets": app.remote_secrets}
-    for section, given in given_here.items():
-        for name in sorted(set(given) & set(names)):
+    given = (("environment", app.environment), ("secrets", app.secrets), ("remoteSecrets", app.remote_secrets))
+    for section, theirs in given:
+        for name in sorted(set(theirs) & set(names)):
             yield (section, name), f"is set for {what}", "take it out, or use another name"
 
 
