@@ -10,6 +10,8 @@ from components.installed import AnyLayer, Installed
 from components.layer import Chart
 from components.machine import Task, step
 from components.manifest import Tree
+from components.overlay import laid_over
+from components.requests import Requests, least
 
 
 def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
@@ -49,7 +51,8 @@ class Platform(pulumi.ComponentResource):
         super().__init__("homelab:components:Platform", "platform")
         ordered = in_order(layers)
         if ordered:
-            access = replace(access, ready=(*access.ready, self._mended(ordered, access)))
+            first = (self._mended(ordered, access), self._fits(ordered, access, values or {}))
+            access = replace(access, ready=(*access.ready, *first))
         made = {layer.key: Installed(layer, charts, values or {}, access, self) for layer in ordered}
         early = [release for layer in made.values() for release in layer.early]
         named = _named(ordered)
@@ -60,8 +63,19 @@ class Platform(pulumi.ComponentResource):
     def _mended(self, layers: Sequence[AnyLayer], access: Access) -> Task:
         """Takes back what a killed run left in Helm's records: the next `up` finds it and runs this."""
         releases = [f"{layer.namespace}/{name}" for layer in layers for name in layer.values()]
-        opts = pulumi.ResourceOptions(parent=self, provider=access.machines, depends_on=list(access.ready))
         return Task(
             "platform-releases", access.machine, [step("releases.sh", on="server")],
-            probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=opts,
+            probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._own(access),
         )  # fmt: skip
+
+    def _fits(self, layers: Sequence[AnyLayer], access: Access, values: Mapping[str, Mapping[str, Tree]]) -> Task:
+        """Refuses what the machines cannot hold, before anything of it is there; the preview says so of a lab."""
+        given = (laid_over(each, values.get(name, {})) for layer in layers for name, each in layer.values().items())
+        asked = sum(map(least, given), Requests())
+        return Task(
+            "platform-fits", access.machine, [step("fits.sh", on="server")], probe="fitting.sh",
+            variables={"CPU": str(asked.cpu), "MEMORY": str(asked.memory)}, opts=self._own(access),
+        )  # fmt: skip
+
+    def _own(self, access: Access) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, provider=access.machines, depends_on=list(access.ready))

@@ -7,7 +7,7 @@ import pytest
 
 from components.cluster import Cluster
 from components.host import Service
-from components.layer import Chart, Lab, Layer
+from components.layer import Chart, Lab, Layer, resources
 from components.manifest import Filled, Hashed, Manifest, Tree, bcrypt_hash
 from components.model import Model, SecretRef
 from components.platform import Platform, in_order
@@ -30,7 +30,7 @@ class Plain(Layer[Nothing]):
     settings_type = Nothing
 
     def values(self) -> Mapping[str, Tree]:
-        return {self.key: {"replicas": 2}}
+        return {self.key: {"replicas": 2, "resources": resources("50m", "16Mi")}}
 
 
 class Base(Plain):
@@ -140,6 +140,11 @@ def test_values_that_are_given_lie_over_the_layers_and_are_looked_up_before() ->
     assert opened(values["login"]["password"]) == canary("token")
     assert RUN.named("base-values-base").plain["chart"]["keys"] == [["replicas"], ["login", "password"]]
     assert "base-values-base" in before("base-base")
+
+
+def test_what_the_charts_ask_for_is_compared_with_the_machines_before_any_of_them() -> None:
+    assert RUN.named("platform-fits").plain["variables"] == {"CPU": "150", "MEMORY": "48"}
+    assert "platform-fits" in before("base-namespace")
 
 
 def test_services_are_set_up_on_their_machines_before_charts() -> None:

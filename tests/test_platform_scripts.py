@@ -172,3 +172,24 @@ def test_guard_knows_a_kind_that_is_gone_from_an_api_that_does_not_answer(called
     done = run("guard", called, f'echo "{said}" >&2; return 1', **GUARD)
     assert done.status == status
     assert ("It is not known whether longhorn still keeps volumes:" in done.errors) == bool(status)
+
+
+NODES = "printf '2 4000000Ki\\n1930m 2Gi\\n'"
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "reasons"),
+    [
+        ("3930", "5954", []),
+        ("3930", "5955", ["the layers ask for at least 5955 MiB of memory, and all machines have 5954"]),
+        ("4100", "10", ["the layers ask for at least 4.1 processors, and all machines have 3.9"]),
+    ],
+)
+def test_layers_that_ask_for_more_than_the_machines_have(
+    called: Path, cpu: str, memory: str, reasons: list[str]
+) -> None:
+    said = run("fitting", called, NODES, CPU=cpu, MEMORY=memory)
+    assert (said.status, said.output.splitlines()) == (0, reasons)
+    done = run("fits", called, NODES, CPU=cpu, MEMORY=memory)
+    assert (done.status, done.errors.splitlines()[: len(reasons)]) == (bool(reasons), reasons)
+    assert ("Switch a layer off" in done.errors) == bool(reasons)

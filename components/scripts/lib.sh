@@ -129,6 +129,19 @@ rights() {
     grep '^[<>] .' | sort -r || true
 }
 
+# too_small: why the machines cannot hold what asks for CPU (thousandths of one) and MEMORY (MiB); nothing if they can.
+# shellcheck disable=SC2153 # they are given
+too_small() {
+  kube get nodes -o jsonpath='{range .items[*]}{.status.allocatable.cpu}{" "}{.status.allocatable.memory}{"\n"}{end}' |
+    awk -v cpu="$CPU" -v memory="$MEMORY" '
+      { cpus += $1 ~ /m$/ ? $1 + 0 : $1 * 1000 }
+      { mib += $2 ~ /Ki$/ ? $2 / 1024 : $2 ~ /Mi$/ ? $2 + 0 : $2 ~ /Gi$/ ? $2 * 1024 : $2 / 1048576 }
+      END {
+        if (memory > mib) printf "the layers ask for at least %d MiB of memory, and all machines have %d\n", memory, mib
+        if (cpu > cpus) printf "the layers ask for at least %.1f processors, and all machines have %.1f\n", cpu / 1000, cpus / 1000
+      }'
+}
+
 # joined UNIT: this machine holds what makes it a member of the cluster.
 joined() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
 

@@ -1,0 +1,28 @@
+"""What layers ask for at least."""
+
+from typing import Any
+
+import pytest
+
+from components.layer import resources
+from components.requests import Requests, least
+
+ONE = {"resources": resources("100m", "256Mi")}
+
+
+@pytest.mark.parametrize(
+    ("values", "cpu", "memory"),
+    [
+        ({}, 0, 0),
+        (ONE, 100, 256),
+        ({"a": ONE, "b": {"c": ONE}}, 200, 512),
+        ({"replicaCount": 3} | ONE, 300, 768),
+        ({"replicas": 3, "webhook": ONE}, 100, 256),
+        ({"resources": {"requests": {"cpu": 1.5, "memory": "1Gi"}}}, 1500, 1024),
+        ({"resources": {"requests": {"cpu": "2"}}}, 2000, 0),
+        ({"resources": {"limits": {"memory": "1Gi"}}}, 0, 0),
+        ({"a": {"resources": {"requests": {"storage": "20Gi"}}}}, 0, 0),
+    ],
+)
+def test_requests_are_added_up(values: Any, cpu: int, memory: int) -> None:
+    assert least(values) == Requests(cpu, memory)
