@@ -1,0 +1,74 @@
+"""Every layer of the catalog at once, as its default case in `tests/contracts` has it: all come, stay, and go."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from stacks.catalog import LAYERS
+from tests.contracts.cases import CASES, secrets_of
+from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
+
+pytestmark = pytest.mark.rehearsal
+
+LEFT_OUT = {
+    "calico": "takes the place of K3s' own pod network, which the rehearsal's pods need",
+    "cilium": "takes the place of K3s' own pod network, which the rehearsal's pods need",
+    "gpu": "wants a graphics card",
+}
+"""Layers that cannot be beside the others on simulated machines, and why."""
+ROWS = [row for row in LAYERS if row.layer.key not in LEFT_OUT]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    document = cluster_of(1, 2)
+    config = document["config"]
+    config["homelab:platform"] = platform()
+    secrets = secrets_of(config["homelab:platform"])
+    config |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in secrets}
+    with rehearsal("everything", document, tmp_path_factory.mktemp("everything")) as found:
+        yield found
+
+
+def platform() -> dict[str, Any]:
+    """The settings of all default cases, each with what it needs beside it."""
+    cases = [case for case in CASES if case.name.endswith("-default") and case.key not in LEFT_OUT]
+    given = [yaml.safe_load(case.file.read_text()) for case in cases]
+    beside = {key: settings for each in given for key, settings in each.get("beside", {}).items()}
+    own = {case.key: each["settings"] for case, each in zip(cases, given, strict=True)}
+    return beside | own | {"metallb": {"addresses": ["10.9.0.200-10.9.0.220"]}}
+
+
+def namespaces(lab: Rehearsal) -> set[str]:
+    return {each.removeprefix("namespace/") for each in lab.kubectl("get", "namespaces", "-o", "name").split()}
+
+
+def test_all_layers_come(lab: Rehearsal) -> None:
+    assert [row.layer.key for row in ROWS if row.layer.key not in platform()] == []
+    lab.up()
+    secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
+    status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
+    layers = (row.layer(lab.session.settings.platform.layers()[row.layer.key], lab_of(lab)) for row in ROWS)
+    assert status == {chart: "deployed" for layer in layers for chart in layer.values()}
+
+
+def lab_of(lab: Rehearsal) -> Any:
+    settings = lab.session.settings
+    return settings.platform.lab(settings.cluster)
+
+
+def test_all_layers_stay(lab: Rehearsal) -> None:
+    assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
+
+
+def test_all_layers_go(lab: Rehearsal) -> None:
+    config = lab.document["config"]
+    for name in secrets_of(config.pop("homelab:platform")):
+        config.pop(f"homelab:{name}", None)
+    lab.open()
+    lab.up()
+    own = {row.layer.namespace for row in ROWS if row.layer.own_namespace}
+    assert namespaces(lab) & own == set()
