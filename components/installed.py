@@ -17,6 +17,7 @@ from components.overlay import keys, laid_over
 SALT_BYTES = 16
 HISTORY = 5
 """Revisions that Helm keeps of a release, each a Secret."""
+CRD_SECONDS = 60
 GATE_SECONDS = 300
 
 AnyLayer = Layer[Any]
@@ -67,7 +68,8 @@ class Installed(pulumi.ComponentResource):
         chart, layer = self._charts[name], self._layer
         bare = name in layer.bare_crds
         # Helm installs what is in a chart's `crds/` once and never again
-        crds = [self._task(f"crds-{name}", ["crds.sh"], {}, after[:1], chart=_pin(chart))] if bare else []
+        wait = {"CRD_SECONDS": str(CRD_SECONDS)}
+        crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=_pin(chart))] if bare else []
         given = self._given.get(name, {})
         checked = [self._task(f"values-{name}", [], {}, after[:1], chart=_pin(chart, given))] if given else []
         registry = chart.repository.startswith("oci://")

@@ -53,6 +53,7 @@ def run(script: str, called: Path, kubectl: str, **variables: str) -> Run:
     return Run(done.returncode, done.stdout, done.stderr, called.read_text().splitlines())
 
 
+FAILS = 'if [ "$(grep -c -- {what} "$CALLED")" -lt {times} ]; then echo "{said}" >&2; return 1; fi'
 APPLY_CRDS = (
     "apply --request-timeout=60s --server-side --force-conflicts --validate=false --field-manager=homelab -o name -f -"
 )
@@ -61,21 +62,27 @@ APPLY_CRDS = (
 def test_crds_are_applied_and_waited_for(called: Path) -> None:
     answer = 'case $1 in apply) cat >given; echo crd/as; echo crd/bs; echo "Warning: old" >&2 ;; esac'
     for _ in range(2):
-        done = run("crds", called, answer, CRDS="kind: CustomResourceDefinition\n'\"$x")
+        done = run("crds", called, answer, CRDS="kind: CustomResourceDefinition\n'\"$x", CRD_SECONDS="1")
         assert (done.status, done.output) == (0, "")
-    wait = "wait --for=condition=Established --timeout=60s crd/as crd/bs"
+    wait = "wait --for=condition=Established --timeout=5s crd/as crd/bs"
     assert done.calls == [APPLY_CRDS, wait] * 2
     assert (called.parent / "given").read_text() == "kind: CustomResourceDefinition\n'\"$x\n"
 
 
+def test_crd_that_is_too_new_to_have_conditions_is_asked_for_again(called: Path) -> None:
+    new = FAILS.format(what="Established", times=3, said="error: .status.conditions accessor error: <nil>")
+    done = run("crds", called, f"case $1 in apply) echo crd/as ;; *) {new} ;; esac", CRDS="x", CRD_SECONDS="5")
+    assert (done.status, len(done.calls)) == (0, 4)
+
+
 def test_crds_that_are_refused_or_not_served(called: Path) -> None:
-    done = run("crds", called, "echo 'Error from server (Invalid): no' >&2; return 1", CRDS="x")
+    done = run("crds", called, "echo 'Error from server (Invalid): no' >&2; return 1", CRDS="x", CRD_SECONDS="1")
     assert done.status == 1
     assert "The CRDs could not be applied:\nError from server (Invalid): no" in done.errors
     late = 'printf "%s\\n" "crd/bs condition met" "timed out: crd/as"'
     answer = f"case $1 in apply) echo crd/as ;; *) {late}; return 1 ;; esac"
-    done = run("crds", called, answer, CRDS="x")
-    assert "CRDs are not served after 60 s:\ntimed out: crd/as" in done.errors
+    done = run("crds", called, answer, CRDS="x", CRD_SECONDS="1")
+    assert "CRDs are not served after 1 s:\ntimed out: crd/as" in done.errors
     assert "condition met" not in done.errors
 
 
@@ -87,7 +94,6 @@ GATE = {
     "RELEASES": "web 1\nsub 2",
 }
 DRY_RUN = "apply --server-side --force-conflicts --dry-run=server --validate=false -f -"
-FAILS = 'if [ "$(grep -c -- {what} "$CALLED")" -lt {times} ]; then echo "{said}" >&2; return 1; fi'
 
 
 def test_gate_repeats_until_the_webhook_answers(called: Path) -> None:
