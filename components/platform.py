@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.cluster import Access
 from components.host import Service
-from components.layer import Chart, Layer
+from components.layer import LAYER, Chart, Layer
 from components.machine import Secret, Task, step
 from components.manifest import Manifest, Tree, create, is_custom, resolve
 
@@ -73,7 +73,7 @@ class Installed(pulumi.ComponentResource):
         self._salt: pulumi.Output[str] | None = None
         labels = {f"pod-security.kubernetes.io/{mode}": layer.security for mode in ("enforce", "warn")}
         namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
-        namespace["metadata"]["labels"] = labels
+        namespace["metadata"]["labels"] = {LAYER: layer.key, **labels}
         first = create(namespace, f"{layer.key}-namespace", self._kubernetes(access.ready))
         self._base = [first, *self._create(layer.before(), [first]), *map(self._service, layer.services())]
         self.early = [self._release(name, self._base) for name in self._values if name in layer.early]

@@ -5,6 +5,7 @@ from components.layers.argocd import ArgoCD
 from components.layers.cert_manager import CertManager
 from components.layers.cloudnative_pg import CloudNativePG
 from components.layers.external_secrets import ExternalSecrets
+from components.layers.kyverno import Kyverno
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
@@ -37,5 +38,6 @@ LAYERS: tuple[Row, ...] = (
     Row(SealedSecrets, Chart("sealed-secrets", "2.18.5", "https://bitnami.github.io/sealed-secrets")),
     Row(ExternalSecrets, Chart("external-secrets", "2.9.0", "https://charts.external-secrets.io")),
     Row(Vault, Chart("vault", "0.34.1", "https://helm.releases.hashicorp.com")),
+    Row(Kyverno, Chart("kyverno", "3.9.0", "https://kyverno.github.io/kyverno")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

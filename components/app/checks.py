@@ -1,7 +1,7 @@
 """What must hold between the settings of an app, checked as far as they are right."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from components.app.database import archive
 from components.app.settings import AppSettings
@@ -54,7 +54,11 @@ def _variables(app: AppSettings) -> Findings:
 
 def _database_variables(app: AppSettings) -> Findings:
     if app.postgres is not None:
-        given = {"environment": app.environment, "secrets": app.secrets, "remoteSecrets": app.remote_secrets}
+        given: dict[str, Iterable[str]] = {
+            "environment": app.environment,
+            "secrets": app.secrets,
+            "remoteSecrets": app.remote_secrets,
+        }
         for section, names in given.items():
             for name in sorted(set(names) & set(DATABASE_VARIABLES)):
                 yield (section, name), "is set for the app's database", "take it out, or use another name"
