@@ -9,7 +9,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.cluster import Access
 from components.host import Service
-from components.layer import Chart, Layer
+from components.layer import LAYER, Chart, Layer
 from components.machine import Secret, Task, step
 from components.manifest import Manifest, Tree, create, is_custom, resolve
 from components.overlay import keys, laid_over
@@ -61,7 +61,7 @@ class Installed(pulumi.ComponentResource):
         layer = self._layer
         labels = {f"pod-security.kubernetes.io/{mode}": layer.security for mode in ("enforce", "warn")}
         namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
-        namespace["metadata"]["labels"] = labels
+        namespace["metadata"]["labels"] = {LAYER: layer.key, **labels}
         return create(namespace, f"{layer.key}-namespace", self._kubernetes(self._access.ready))
 
     def _release(self, name: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:

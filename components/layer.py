@@ -16,6 +16,10 @@ Finding = tuple[tuple[str | int, ...], str, str]
 """Where below the layer's key something is wrong, the reason, the fix."""
 
 
+LAYER = "homelab/layer"
+"""Label of layers' namespaces; its value is the layer's key."""
+
+
 @dataclass(frozen=True)
 class Chart:
     """A Helm chart; `repository` is a URL, of a Helm repository or, with oci://, of a registry's folder."""

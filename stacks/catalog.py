@@ -14,6 +14,7 @@ from components.layers.gitlab import GitLab
 from components.layers.gpu import GPU
 from components.layers.kafka import Kafka
 from components.layers.loki import Loki
+from components.layers.kyverno import Kyverno
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
@@ -63,5 +64,6 @@ LAYERS: tuple[Row, ...] = (
     Row(Loki, Chart("loki", "18.11.0", "https://grafana-community.github.io/helm-charts")),
     Row(Tempo, Chart("tempo", "2.2.4", "https://grafana-community.github.io/helm-charts")),
     Row(Vector, Chart("vector", "0.56.0", "https://helm.vector.dev")),
+    Row(Kyverno, Chart("kyverno", "3.9.0", "https://kyverno.github.io/kyverno")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -191,6 +191,7 @@ def test_releases_are_pinned_and_named() -> None:
 def test_namespaces_state_their_level() -> None:
     labels = RUN.named("base-namespace").plain["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+    assert labels["homelab/layer"] == "base"
 
 
 def test_gate_asks_for_one_of_each_kind_that_has_a_webhook() -> None:
