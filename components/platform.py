@@ -75,7 +75,7 @@ class Installed(pulumi.ComponentResource):
         namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
         namespace["metadata"]["labels"] = labels
         first = create(namespace, f"{layer.key}-namespace", self._kubernetes(access.ready))
-        self._base = [first, *self._create(layer.before(), [first]), *map(self._service, self._services(on_node=True))]
+        self._base = [first, *self._create(layer.before(), [first]), *self._services(access.ready, last=False)]
         self.early = [self._release(name, self._base) for name in self._values if name in layer.early]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
@@ -88,7 +88,7 @@ class Installed(pulumi.ComponentResource):
         if extension or self._layer.appears:
             made.append(self._gate(extension, made))
             made += self._create(extension, made)
-        made += [self._last(service, made) for service in self._services(on_node=False)]
+        made += self._services(made, last=True)
         if self._layer.keeps:
             self._guard(made)
         self.register_outputs({})
@@ -137,20 +137,17 @@ class Installed(pulumi.ComponentResource):
         variables = {"NODE": node, "KEY": key, "KEEPS": self._layer.keeps, "QUERY": query}
         self._task("guard", [], variables, after, undo=leave)
 
-    def _services(self, *, on_node: bool) -> list[Service]:
-        return [service for service in self._layer.services() if (service.node is not None) is on_node]
+    def _services(self, after: Sequence[pulumi.Resource], *, last: bool) -> list[pulumi.Resource]:
+        return [self._service(each, after) for each in self._layer.services() if each.last is last]
 
-    def _last(self, service: Service, after: Sequence[pulumi.Resource]) -> Task:
-        undo = [step(script, on="server") for script in service.undo]
-        secrets = resolve(service.secrets)
-        return self._task(service.name, service.run, service.variables, after, undo=undo, secrets=secrets)
-
-    def _service(self, service: Service) -> Task:
-        assert service.node is not None
-        opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(self._access.ready))
-        run, undo = ([step(script) for script in scripts] for scripts in (service.run, service.undo))
+    def _service(self, service: Service, after: Sequence[pulumi.Resource]) -> Task:
+        opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after))
+        machine, on = (
+            (self._access.reach[service.node], "machine") if service.node else (self._access.machine, "server")
+        )
+        run, undo = ([step(script, on=on) for script in scripts] for scripts in (service.run, service.undo))
         return Task(
-            f"{self._layer.key}-{service.name}-{service.node}", self._access.reach[service.node], run, undo=undo,
+            "-".join(filter(None, (self._layer.key, service.name, service.node))), machine, run, undo=undo,
             probe=service.probe, variables=service.variables, secrets=resolve(service.secrets), opts=opts,
         )  # fmt: skip
 

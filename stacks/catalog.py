@@ -5,10 +5,14 @@ from components.layers.argocd import ArgoCD
 from components.layers.cert_manager import CertManager
 from components.layers.cloudnative_pg import CloudNativePG
 from components.layers.external_dns import ExternalDns
+from components.layers.harbor import Harbor
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
+from components.layers.nfs import Nfs
+from components.layers.seaweedfs import SeaweedFS
 from components.layers.traefik import Traefik
+from components.layers.zfs import Zfs
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
 K3S = "v1.36.3+k3s1"
@@ -33,5 +37,9 @@ LAYERS: tuple[Row, ...] = (
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
     Row(ExternalDns, Chart("external-dns", "1.21.1", "https://kubernetes-sigs.github.io/external-dns")),
+    Row(Nfs, Chart("csi-driver-nfs", "4.13.4", "https://kubernetes-csi.github.io/csi-driver-nfs")),
+    Row(Zfs, Chart("zfs-localpv", "2.6.2", "https://openebs.github.io/zfs-localpv")),
+    Row(SeaweedFS, Chart("seaweedfs", "4.44.0", "https://seaweedfs.github.io/seaweedfs/helm")),
+    Row(Harbor, Chart("harbor", "1.19.1", "https://helm.goharbor.io")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

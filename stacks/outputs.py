@@ -30,6 +30,10 @@ class PlatformOutputs(Surroundings):
     """Address on which the ingress controller answers."""
     gitops_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argocd"))
     """Namespace of ArgoCD."""
+    object_store_endpoint: pulumi.Output[str | None] = field(
+        default_factory=nothing, metadata=since("0.2.0", "seaweedfs")
+    )
+    """URL under which pods reach the lab's own S3 service."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
     """Whether something reads ServiceMonitors."""
 
