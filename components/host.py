@@ -24,14 +24,16 @@ NOTHING = Host()
 class Service:
     """What a layer sets up on one machine, beside K3s, by scripts of `components/scripts`.
 
-    `undo` takes it away. `probe` prints what differs from what was set up; no other service of the machine has it.
-    Without a node it is for the cluster: done on a server after everything else of the layer, undone before all of it.
+    Without a `node` it is in the cluster, and set up from a server that serves. `undo` takes it away. `probe` prints
+    what differs from what was set up; no other service of the machine has it. What is `last` is set up after
+    everything else of its layer, and undone before anything else of it.
     """
 
     name: str
-    node: str | None
+    node: str
     run: tuple[str, ...]
     undo: tuple[str, ...] = ()
     probe: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, SecretRef] = field(default_factory=dict)
+    last: bool = False

@@ -39,7 +39,7 @@ class Installed(pulumi.ComponentResource):
         self._values, self._given = dict(layer.values()), values
         self._salt: pulumi.Output[str] | None = None
         first = [self._namespace()] if layer.own_namespace else list(access.ready)
-        self._base = [*first, *self._create(layer.before(), first), *self._on_machines()]
+        self._base = [*first, *self._create(layer.before(), first), *self._services(access.ready, last=False)]
         self.early = [self._release(name, self._base) for name in self._values if name in layer.early]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
@@ -52,7 +52,7 @@ class Installed(pulumi.ComponentResource):
         if extension or self._layer.appears:
             made.append(self._gate(extension, [*made, *after]))
             made += self._create(extension, made)
-        made += self._on_servers([*made, *after])
+        made += self._services([*made, *after], last=True)
         if self._layer.keeps:
             self._guard(made)
         self.register_outputs({})
@@ -111,11 +111,8 @@ class Installed(pulumi.ComponentResource):
         variables = {"NODE": node, "KEY": key, "KEEPS": self._layer.keeps, "QUERY": query}
         self._task("guard", [], variables, after, undo=leave)
 
-    def _on_machines(self) -> list[Task]:
-        return [self._service(each, self._access.ready) for each in self._layer.services() if each.node]
-
-    def _on_servers(self, after: Sequence[pulumi.Resource]) -> list[Task]:
-        return [self._service(each, after) for each in self._layer.services() if not each.node]
+    def _services(self, after: Sequence[pulumi.Resource], *, last: bool) -> list[pulumi.Resource]:
+        return [self._service(each, after) for each in self._layer.services() if each.last is last]
 
     def _service(self, service: Service, after: Sequence[pulumi.Resource]) -> Task:
         machine, on = self._access.machine, "server"

@@ -116,7 +116,7 @@ class Layer(ABC, Generic[S]):
         """Values by the name of the chart: what is installed, in this order."""
 
     def services(self) -> Sequence[Service]:
-        """What it sets up on machines, before its charts; without a machine, what it does last and undoes first."""
+        """What it sets up by scripts, on machines or in the cluster: before its charts, or last."""
         return ()
 
     def before(self) -> Sequence[Manifest]:

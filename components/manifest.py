@@ -1,5 +1,6 @@
 """Kubernetes objects as data, and how they become resources."""
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,24 @@ import pulumi_kubernetes as kubernetes
 from components.model import SecretRef, snake
 
 Tree = Any
-"""What JSON can say, with secrets in it as `SecretRef`, `Filled`, `Hashed`, or as an Output."""
+"""What JSON can say, with secrets in it as `SecretRef`, `Derived`, `Hashed`, `Filled`, or as an Output."""
 Manifest = dict[str, Tree]
 """A Kubernetes object."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A password that nobody has to know, made once for each layer and name: hexadecimal digits, at most 64."""
+
+    name: str
+    length: int = 32
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """The bcrypt hash of a secret. Its salt is kept, so that the hash changes with the secret only."""
+
+    secret: SecretRef | Derived
 
 
 @dataclass(frozen=True)
@@ -21,14 +37,7 @@ class Filled:
     """A text with secrets in the places of its `{}`."""
 
     template: str
-    parts: tuple[SecretRef, ...]
-
-
-@dataclass(frozen=True)
-class Hashed:
-    """The bcrypt hash of a secret. Its salt is kept, so that the hash changes with the secret only."""
-
-    secret: SecretRef
+    parts: tuple[SecretRef | Derived | Hashed, ...]
 
 
 Salt = Callable[[], pulumi.Output[str]]
@@ -40,17 +49,28 @@ def _no_salt() -> pulumi.Output[str]:
 
 def resolve(tree: Tree, salt: Salt = _no_salt) -> Tree:
     """Put the secrets in, as secret Outputs; `salt` gives 16 random bytes in hexadecimal digits."""
-    if isinstance(tree, SecretRef):
-        return tree.resolve()
-    if isinstance(tree, Filled):
-        return pulumi.Output.format(tree.template, *(part.resolve() for part in tree.parts))
-    if isinstance(tree, Hashed):
-        return pulumi.Output.all(tree.secret.resolve(), salt()).apply(lambda given: bcrypt_hash(*given))
+    if isinstance(tree, SecretRef | Derived | Hashed | Filled):
+        return _secret(tree, salt)
     if isinstance(tree, Mapping):
         return {key: resolve(value, salt) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return [resolve(value, salt) for value in tree]
     return tree
+
+
+def _secret(given: SecretRef | Derived | Hashed | Filled, salt: Salt) -> pulumi.Output[str]:
+    if isinstance(given, SecretRef):
+        return given.resolve()
+    if isinstance(given, Derived):
+        return salt().apply(lambda random: derive(random, given))
+    if isinstance(given, Hashed):
+        return pulumi.Output.all(_secret(given.secret, salt), salt()).apply(lambda both: bcrypt_hash(*both))
+    return pulumi.Output.format(given.template, *(_secret(part, salt) for part in given.parts))
+
+
+def derive(salt: str, wanted: Derived) -> str:
+    """Make a password out of `salt`, which is 16 secret bytes in hexadecimal digits."""
+    return hmac.new(bytes.fromhex(salt), wanted.name.encode(), "sha256").hexdigest()[: wanted.length]
 
 
 def bcrypt_hash(password: str, salt: str) -> str:
@@ -70,19 +90,23 @@ def bcrypt_base64(raw: bytes) -> bytes:
 def is_custom(manifest: Manifest) -> bool:
     """Whether its kind comes from a CRD: a group with a dot in it that is not Kubernetes' own."""
     group = manifest["apiVersion"].rpartition("/")[0]
-    return "." in group and not group.endswith(".k8s.io")
+    return "." in group and (not group.endswith(".k8s.io") or group in _OF_CRDS)
 
 
 def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
     """Make a resource of an object that has no secret references left."""
     version, kind = manifest["apiVersion"], manifest["kind"]
-    rest = {snake(key): value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
     if is_custom(manifest):
-        return kubernetes.apiextensions.CustomResource(name, api_version=version, kind=kind, opts=opts, **rest)
+        # the SDK's own class takes no field but metadata and spec, and some kinds have others
+        return pulumi.CustomResource(f"kubernetes:{version}:{kind}", name, manifest, opts)
+    rest = {snake(key): value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
     made = _KINDS[f"{version}/{kind}"](name, opts=opts, **rest)
     assert isinstance(made, pulumi.CustomResource)
     return made
 
+
+_OF_CRDS = ("snapshot.storage.k8s.io",)
+"""Groups that sound like Kubernetes' own, and come from CRDs."""
 
 _KINDS: dict[str, Callable[..., Any]] = {
     "v1/Namespace": kubernetes.core.v1.Namespace,

@@ -12,19 +12,23 @@ from components.layers.external_dns import ExternalDns
 from components.layers.external_secrets import ExternalSecrets
 from components.layers.gitlab import GitLab
 from components.layers.gpu import GPU
+from components.layers.harbor import Harbor
 from components.layers.kafka import Kafka
-from components.layers.loki import Loki
 from components.layers.kyverno import Kyverno
+from components.layers.loki import Loki
 from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
+from components.layers.nfs import Nfs
 from components.layers.ray import Ray
 from components.layers.rbac import Rbac
 from components.layers.sealed_secrets import SealedSecrets
+from components.layers.seaweedfs import SeaweedFS
 from components.layers.tempo import Tempo
 from components.layers.traefik import Traefik
 from components.layers.vault import Vault
 from components.layers.vector import Vector
+from components.layers.zfs import Zfs
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
 K3S = "v1.36.3+k3s1"
@@ -65,5 +69,9 @@ LAYERS: tuple[Row, ...] = (
     Row(Tempo, Chart("tempo", "2.2.4", "https://grafana-community.github.io/helm-charts")),
     Row(Vector, Chart("vector", "0.56.0", "https://helm.vector.dev")),
     Row(Kyverno, Chart("kyverno", "3.9.0", "https://kyverno.github.io/kyverno")),
+    Row(Nfs, Chart("csi-driver-nfs", "4.13.4", "https://kubernetes-csi.github.io/csi-driver-nfs")),
+    Row(Zfs, Chart("zfs-localpv", "2.6.2", "https://openebs.github.io/zfs-localpv")),
+    Row(SeaweedFS, Chart("seaweedfs", "4.44.0", "https://seaweedfs.github.io/seaweedfs/helm")),
+    Row(Harbor, Chart("harbor", "1.19.1", "https://helm.goharbor.io")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -64,8 +64,8 @@ def _outputs(cluster: ClusterSettings, kubeconfig: pulumi.Output[str], layers: S
         "monitoring": any(layer.key == "monitoring" for layer in layers),
         **_packaged_storage(cluster),
     }
-    for layer in layers:
-        given |= layer.outputs()
+    for name, value in (each for layer in layers for each in layer.outputs().items()):
+        given[name] = [*given.get(name, ()), *value] if isinstance(value, list) else value
     return PlatformOutputs(**{name: pulumi.Output.from_input(resolve(value)) for name, value in given.items()})
 
 

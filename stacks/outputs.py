@@ -38,6 +38,10 @@ class PlatformOutputs(Surroundings):
         default_factory=nothing, metadata=since("0.2.0", "sealedSecrets")
     )
     """Certificate that secrets are sealed with, as PEM, where it was given; public."""
+    object_store_endpoint: pulumi.Output[str | None] = field(
+        default_factory=nothing, metadata=since("0.2.0", "seaweedfs")
+    )
+    """URL under which pods reach the lab's own S3 service."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
     """Whether something reads ServiceMonitors."""
 

@@ -68,11 +68,20 @@ def test_crds_of_traefik_are_where_helm_leaves_them_alone() -> None:
 def test_values_switch_crds_on_and_keep_them() -> None:
     text = content(charts.pack(chart("cert-manager"), LAB))["cert-manager/templates/crds.yaml"]
     assert text.startswith("{{- if .Values.crds.enabled }}\n")
-    assert text.count("{{- if .Values.crds.keep }}\n  annotations: {helm.sh/resource-policy: keep}\n") == 6
+    kept = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+    assert text.count(kept) == 6
     assert text.count("{{- end }}") == 7
     always = content(charts.pack(chart("cloudnative-pg"), LAB))["cloudnative-pg/templates/crds.yaml"]
-    assert always.count("\n  annotations: {helm.sh/resource-policy: keep}\n") == 11
+    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 11
     assert "resource-policy" not in content(charts.pack(chart("metallb"), LAB))["metallb/templates/crds.yaml"]
+
+
+def test_crds_of_kubernetes_own_groups_are_marked_or_the_api_refuses_them() -> None:
+    text = content(charts.pack(chart("zfs-localpv"), LAB))["zfs-localpv/templates/crds.yaml"]
+    for each in yaml.safe_load_all(text):
+        annotations = each["metadata"]["annotations"]
+        assert annotations["helm.sh/resource-policy"] == "keep"
+        assert ("api-approved.kubernetes.io" in annotations) == (each["spec"]["group"] == "snapshot.storage.k8s.io")
 
 
 def test_bundle_goes_before_stand_ins(tmp_path: Path) -> None:

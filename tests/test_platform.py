@@ -8,7 +8,7 @@ import pytest
 from components.cluster import Cluster
 from components.host import Service
 from components.layer import Chart, Lab, Layer, resources
-from components.manifest import Filled, Hashed, Manifest, Tree, bcrypt_hash
+from components.manifest import Derived, Filled, Hashed, Manifest, Tree, bcrypt_hash, derive
 from components.model import Model, SecretRef
 from components.platform import Platform, in_order
 from stacks.settings import Settings
@@ -50,8 +50,11 @@ class Named(Plain):
 
     def services(self) -> Sequence[Service]:
         token = {"TOKEN": SecretRef(secret="token")}
-        disk = [Service("disk", node, ("label.sh",), ("drop.sh",), "applied.sh", {"POOL": "p"}, token) for node in "bd"]
-        return [*disk, Service("names", None, ("label.sh",), ("drop.sh",), variables={"SYNC": "yes"})]
+        disk = [
+            Service("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", {"POOL": "p"}, token) for node in "bd"
+        ]
+        variables = {"NAMESPACE": "named", "SYNC": "yes"}
+        return [*disk, Service("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
 
     def before(self) -> Sequence[Manifest]:
         text = {"token": SecretRef(secret="token"), "login": Filled("me:{}", (SecretRef(secret="token"),))}
@@ -156,11 +159,11 @@ def test_services_are_set_up_on_their_machines_before_charts() -> None:
         assert {"a-roll", "e-roll"} <= before(task.name)
 
 
-def test_service_of_the_cluster_comes_last_and_is_undone_first_on_a_server() -> None:
+def test_service_of_the_cluster_is_set_up_from_a_server_and_may_come_last() -> None:
     task = RUN.named("named-names")
     assert {"named-companion", "named-gate", "named-thing-b", "named-disk-b"} <= before(task.name)
     assert [entry["on"] for entry in (*task.plain["run"], *task.plain["undo"])] == ["server", "server"]
-    assert task.plain["variables"] == {"SYNC": "yes"}
+    assert task.plain["variables"] == {"NAMESPACE": "named", "SYNC": "yes"}
     assert task.name in before("crds-late"), "what comes after the layer comes after all of it"
 
 
@@ -219,6 +222,14 @@ def test_hash_is_stable_and_right() -> None:
     salt = "00112233445566778899aabbccddeeff"
     assert bcrypt_hash("correct horse", salt) == bcrypt_hash("correct horse", salt)
     assert bcrypt_hash("correct horse", salt) != bcrypt_hash("wrong horse", salt)
+
+
+def test_passwords_that_nobody_has_to_know_are_stable_and_each_another() -> None:
+    salt = "00112233445566778899aabbccddeeff"
+    first, second = derive(salt, Derived("core")), derive(salt, Derived("registry"))
+    assert (first, len(first)) == (derive(salt, Derived("core")), 32)
+    assert len({first, second, derive(salt[::-1], Derived("core"))}) == 3
+    assert derive(salt, Derived("core", 16)) == first[:16]
 
 
 def test_preview_knows_everything_but_secrets_and_the_cluster() -> None:

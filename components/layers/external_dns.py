@@ -69,7 +69,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
     def services(self) -> Sequence[Service]:
         """Return how its records are taken out of DNS before it goes."""
         variables = {"NAMESPACE": self.namespace, "SYNC": "yes" if self.settings.sync else "no"}
-        return [Service("records", None, ("announce.sh",), ("withdraw.sh",), variables=variables)]
+        return [Service("records", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
 
     def before(self) -> Sequence[Manifest]:
         """Return the credentials."""

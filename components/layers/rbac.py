@@ -66,7 +66,7 @@ class Rbac(Layer[RbacSettings]):
     def services(self) -> Sequence[Service]:
         """Return the bindings, which are looked at on every run."""
         lines = (f"{where} homelab-{role}-{person} {role} {person}" for where, role, person in self.settings.rights())
-        return [Service("rights", None, ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
+        return [Service("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
 
     def problems(self) -> Iterator[Finding]:
         """Yield people without rights, groups without people, and roles that give nothing."""

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On a server: lets the DNS controller of the cluster work, after `withdraw.sh` too.
+# On a server: lets external-dns work, also where `withdraw.sh` stopped it.
 # NAMESPACE
 
 main() {

@@ -34,6 +34,22 @@ write() {
   mv -f "$new" "$file"
 }
 
+# install_packages PACKAGE…: of the distribution, those that are not there.
+install_packages() {
+  local missing=() package
+  for package; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  local log; log=$(mktemp)
+  apt-get -q -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 || { tail -n 5 "$log" >&2; say "the package lists could not be refreshed"; }
+  apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
+    die "apt-get could not install ${missing[*]}:" "$(tail -n 15 "$log")"
+  rm -f "$log"
+}
+
 # Scripts that change a machine take turns on it: one that lost its connection may still be running.
 lock() {
   mkdir -p "$state" && chmod 700 "$state"

@@ -36,21 +36,6 @@ check_machine() {
   [ "$free" -ge 1024 ] || die "Only $free MiB are free under /var/lib; K3s needs at least 1024 MiB:" "$(df -h /var/lib)"
 }
 
-install_packages() {
-  local missing=() package
-  for package in $PACKAGES; do
-    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-  done
-  [ "${#missing[@]}" -gt 0 ] || return 0
-  say "installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  local log; log=$(mktemp)
-  apt-get -q -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 || { tail -n 5 "$log" >&2; say "the package lists could not be refreshed"; }
-  apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
-    die "apt-get could not install ${missing[*]}:" "$(tail -n 15 "$log")"
-  rm -f "$log"
-}
-
 set_identity() {
   if [ "$(cat /etc/hostname 2>/dev/null)" != "$NODE" ] || [ "$(hostname)" != "$NODE" ]; then
     say "naming the machine $NODE"
@@ -130,7 +115,8 @@ main() {
   say "checking the machine"
   check_machine
   check_owner
-  install_packages
+  # shellcheck disable=SC2086 # a list of names
+  install_packages $PACKAGES
   set_identity
   set_kernel
   check_clock

@@ -1,9 +1,14 @@
 # shellcheck shell=bash
-# On a server: takes the records of this cluster out of DNS, before the controller goes that knows them.
+# On a server: takes the names of this cluster back, before the controller goes that knows which they are.
 # It runs once more with everything the same, but sees no object: what it owns has no reason left.
 # NAMESPACE SYNC
 
-hint="The records are removed by hand, or by the next run; with \`externalDns.sync: false\` and an \`up\` before, they stay."
+# not_removed WHY…: the layer stays, and works on.
+not_removed() {
+  kube scale deployment external-dns -n "$NAMESPACE" --replicas=1 >/dev/null 2>&1 || true
+  die "The records in DNS were not removed:" "$@" \
+    "Run it again; to leave them there instead: \`externalDns.sync: false\` and \`pulumi up\` first."
+}
 
 # once SPEC: the controller's pods as a Job.
 once() {
@@ -25,17 +30,13 @@ withdraw() {
 main() {
   [ "$SYNC" = yes ] || { say "the records stay in DNS: sync is not set"; return; }
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || die "The API on $(hostname) does not answer, so the records in DNS were not removed." "$(journal k3s)" "$hint"
+  wait_for 120 serving || not_removed "the API on $(hostname) does not answer." "$(journal k3s)"
   local spec said
   spec=$(kube get deployment external-dns -n "$NAMESPACE" --ignore-not-found -o jsonpath='{.spec.template.spec}')
   [ -n "$spec" ] || return 0
   say "taking the records of this cluster out of DNS"
-  said=$(withdraw "$spec" 2>&1) || die "The records in DNS were not removed:" "$said" "$hint"
+  said=$(withdraw "$spec" 2>&1) || not_removed "$said"
   wait_for 240 ended || true
-  [ "$(of Complete)" = True ] || {
-    said=$(kube logs -n "$NAMESPACE" job/withdraw --tail=10 2>&1 || true)
-    kube scale deployment external-dns -n "$NAMESPACE" --replicas=1 >/dev/null || true
-    die "The records in DNS were not removed:" "$said" "$hint"
-  }
+  [ "$(of Complete)" = True ] || not_removed "$(kube logs -n "$NAMESPACE" job/withdraw --tail=10 2>&1 || true)"
 }
 main </dev/null

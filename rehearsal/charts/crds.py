@@ -8,6 +8,8 @@ import yaml
 Json = dict[str, Any]
 OPEN = "x-kubernetes-preserve-unknown-fields"
 KEEP = "helm.sh/resource-policy"
+APPROVED = {"api-approved.kubernetes.io": "unapproved, it stands in for another"}
+"""Without it the API server takes no CRD of a group that belongs to Kubernetes."""
 
 
 def files(listed: Mapping[str, Any]) -> dict[str, str]:
@@ -34,7 +36,10 @@ def definition(group: str, kind: str, about: Mapping[str, Any]) -> Json:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{about['plural']}.{group}"},
+        "metadata": {
+            "name": f"{about['plural']}.{group}",
+            **({"annotations": APPROVED} if group.endswith(".k8s.io") else {}),
+        },
         "spec": {
             "group": group,
             "names": names,
@@ -94,7 +99,10 @@ def _text(definition: Json) -> str:
 def _kept(text: str, keep: str | None) -> str:
     if keep is None:
         return text
-    annotation = f"  annotations: {{{KEEP}: keep}}\n"
+    annotation = f"    {KEEP}: keep\n"
     if keep != "always":
-        annotation = f"  {{{{- if .Values.{keep} }}}}\n{annotation}  {{{{- end }}}}\n"
-    return text.replace("metadata:\n", f"metadata:\n{annotation}", 1)
+        annotation = f"    {{{{- if .Values.{keep} }}}}\n{annotation}    {{{{- end }}}}\n"
+    head = "  annotations:\n"
+    if head in text:
+        return text.replace(head, head + annotation, 1)
+    return text.replace("metadata:\n", f"metadata:\n{head}{annotation}", 1)

@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.layer import Layer, Row
-from components.manifest import Filled, Hashed
+from components.manifest import Derived, Filled, Hashed
 from components.model import Model, SecretRef
 from stacks import stackfile
 from stacks.catalog import LAYERS
@@ -90,8 +90,8 @@ def plain(tree: Any) -> Any:
         return f"secret-{tree.secret}"
     if isinstance(tree, Filled):
         return tree.template.format(*map(plain, tree.parts))
-    if isinstance(tree, Hashed):
-        return f"hash-of-{plain(tree.secret)}"
+    if isinstance(tree, Derived | Hashed):
+        return f"derived-{tree.name}" if isinstance(tree, Derived) else f"hash-of-{plain(tree.secret)}"
     if isinstance(tree, Mapping):
         return {str(key): plain(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):

@@ -44,7 +44,10 @@ def problems(object_: Mapping[str, Any]) -> Iterator[Problem]:
         yield ("kind",), f"is not served by any chart: {missing}"
         return
     yield from _scope(object_)
-    yield from Validator(schema, closed=True).problems({**object_, "metadata": {}})
+    ours = {key: {} if key == "metadata" else value for key, value in object_.items()}
+    if "metadata" not in schema.get("properties", {}):  # every object has it, and some schemas do not say so
+        del ours["metadata"]
+    yield from Validator(schema, closed=True).problems(ours)
 
 
 def schema_of(object_: Mapping[str, Any]) -> Schema:

@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# On a machine: makes a pool of disks on which there is nothing, or takes the one of that name that they hold.
+# POOL DEVICES RAID
+
+check_zfs() {
+  command -v zpool >/dev/null || install_packages zfsutils-linux
+  modprobe -q zfs 2>/dev/null || true
+  [ -d /sys/module/zfs ] || die "This kernel has no ZFS." \
+    "Debian, Raspberry Pi OS: enable contrib, then apt-get install linux-headers-$(dpkg --print-architecture) zfs-dkms zfsutils-linux; Ubuntu's own kernels have it."
+}
+
+# holds DEVICE: why no pool is made of it; nothing if there is nothing on it.
+holds() {
+  local tree said code=0
+  tree=$(lsblk -nro TYPE,NAME "$1" 2>/dev/null) || { echo "is not here"; return; }
+  [ "$(wc -l <<<"$tree")" = 1 ] || { echo "has partitions, or is used: $(tail -n +2 <<<"$tree" | tr '\n' ',')"; return; }
+  case ${tree%% *} in disk | part) ;; *) echo "is no disk and no partition, but: $tree"; return ;; esac
+  said=$(wipefs --no-act --noheadings "$1" 2>&1) || { echo "could not be looked at: $said"; return; }
+  [ -z "$said" ] || { echo "has signatures: ${said//$'\n'/, }"; return; }
+  said=$(blkid -p "$1" 2>&1) || code=$?
+  [ "$code" = 2 ] || echo "is not known to be empty: ${said:-blkid ended with $code}"
+}
+
+# on_disks: the pools that these disks hold, whether or not they are imported.
+on_disks() {
+  local disk from=()
+  for disk in $DEVICES; do from+=(-d "$disk"); done
+  zpool import "${from[@]}" 2>/dev/null | sed -n 's/^[[:space:]]*pool: //p' || true
+}
+
+take() {
+  say "importing the pool $POOL"
+  local disk from=() said
+  for disk in $DEVICES; do from+=(-d "$disk"); done
+  said=$(zpool import "${from[@]}" "$POOL" 2>&1) || die "The pool $POOL is on these disks and could not be imported:" "$said" \
+    "If no other machine uses it: zpool import -f $POOL"
+}
+
+make() {
+  local disk why found='' raid=()
+  for disk in $DEVICES; do
+    why=$(holds "$disk")
+    [ -z "$why" ] || found+="$disk $why"$'\n'
+  done
+  [ -z "$found" ] || die "No pool is made of what may hold data; nothing was changed:" "$found" \
+    "If it is to be lost, on this machine: wipefs --all DEVICE (of partitions first), then run it again."
+  [ "$RAID" = none ] || raid=("$RAID")
+  say "making the pool $POOL"
+  local said
+  # shellcheck disable=SC2086 # a list of devices
+  said=$(zpool create -o ashift=12 -o autotrim=on -O compression=lz4 -O atime=off -O xattr=sa -O acltype=posixacl \
+    -O mountpoint=none "$POOL" "${raid[@]}" $DEVICES 2>&1) || die "The pool $POOL could not be made:" "$said"
+}
+
+# missing: those of the disks that the pool does not consist of.
+missing() {
+  local disk real parts; parts=$(zpool list -vHPL "$POOL")
+  for disk in $DEVICES; do
+    real=$(readlink -f "$disk")
+    grep -qE "^[[:space:]]*${real}(p?[0-9]+)?[[:space:]]" <<<"$parts" || echo "$disk"
+  done
+}
+
+main() {
+  lock
+  check_zfs
+  local found others
+  if ! zpool list -H -o name "$POOL" >/dev/null 2>&1; then
+    found=$(on_disks)
+    others=$(grep -vxF "$POOL" <<<"$found" || true)
+    [ -z "$others" ] || die "These disks hold another pool: ${others//$'\n'/, }; nothing was changed." "Name it in \`zfs.pool\`, or name other disks."
+    if [ -n "$found" ]; then take; else make; fi
+  fi
+  found=$(missing)
+  [ -z "$found" ] || die "The pool $POOL is there without:" "$found" "A pool is not changed from here: zpool add or attach them on this machine, or name the disks that it has:" "$(zpool list -vHPL "$POOL")"
+}
+main </dev/null

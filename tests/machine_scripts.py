@@ -1,0 +1,67 @@
+"""Runs scripts as they are on a machine that is a folder: files below it, tools on PATH that answer as told."""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from provider.ssh import stream
+from tests.settings_fixtures import ROOT
+
+SCRIPTS = ROOT / "components/scripts"
+MOVED = ("/etc/exports", "/var/lib/homelab", "/run/homelab", "/dev/disk", "/sys/module")
+
+
+@dataclass(frozen=True)
+class Run:
+    status: int
+    output: str
+    errors: str
+    calls: list[str]
+
+    @property
+    def progress(self) -> list[str]:
+        return [line.removeprefix("==> ") for line in self.errors.splitlines() if line.startswith("==> ")]
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A machine in a folder. `tools` is Bash by the tool's name; every call of one is noted."""
+
+    root: Path
+    tools: Mapping[str, str]
+
+    def run(self, script: str, **variables: str) -> Run:
+        self._install()
+        library, text = (self._moved((SCRIPTS / f"{name}.sh").read_text()) for name in ("lib", script))
+        path = f"PATH={self.root}/bin:/usr/local/sbin"
+        library = library.replace("PATH=/usr/local/sbin", path)
+        assert path in library
+        calls = self.root / "calls"
+        calls.write_text("")
+        done = subprocess.run(
+            ["bash", "-s"], input=stream(variables, library, text), capture_output=True, text=True, cwd=self.root,
+            timeout=30, check=False,
+        )  # fmt: skip
+        return Run(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
+
+    def file(self, path: str) -> Path:
+        """A file of the machine; its folder is made."""
+        found = self.root / path.lstrip("/")
+        found.parent.mkdir(parents=True, exist_ok=True)
+        return found
+
+    def _moved(self, text: str) -> str:
+        for place in MOVED:
+            text = text.replace(place, f"{self.root}{place}")
+        return text
+
+    def _install(self) -> None:
+        for folder in ("bin", "run", "etc", "var/lib"):
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+        for name, answer in self.tools.items():
+            tool = self.root / "bin" / name
+            tool.write_text(
+                f"#!/bin/bash\nprintf '%s\\n' \"{name} $*\" >>{self.root}/calls\ncd {self.root}\n{answer}\n"
+            )
+            tool.chmod(0o755)
