@@ -5,6 +5,7 @@ from components.layers.argocd import ArgoCD
 from components.layers.cassandra import Cassandra
 from components.layers.cert_manager import CertManager
 from components.layers.cloudnative_pg import CloudNativePG
+from components.layers.consul import Consul
 from components.layers.gitlab import GitLab
 from components.layers.gpu import GPU
 from components.layers.kafka import Kafka
@@ -41,5 +42,6 @@ LAYERS: tuple[Row, ...] = (
     Row(Ray, Chart("kuberay-operator", "1.7.0", "https://ray-project.github.io/kuberay-helm")),
     Row(GPU, Chart("nvidia-device-plugin", "0.20.0", "https://nvidia.github.io/k8s-device-plugin")),
     Row(GitLab, Chart("gitlab", "9.8.4", "https://charts.gitlab.io")),
+    Row(Consul, Chart("consul", "2.0.3", "https://helm.releases.hashicorp.com")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""
