@@ -10,6 +10,7 @@ from components.layers.cloudnative_pg import CloudNativePG
 from components.layers.coredns import Coredns
 from components.layers.external_dns import ExternalDns
 from components.layers.external_secrets import ExternalSecrets
+from components.layers.consul import Consul
 from components.layers.gitlab import GitLab
 from components.layers.gpu import GPU
 from components.layers.harbor import Harbor
@@ -73,5 +74,6 @@ LAYERS: tuple[Row, ...] = (
     Row(Zfs, Chart("zfs-localpv", "2.6.2", "https://openebs.github.io/zfs-localpv")),
     Row(SeaweedFS, Chart("seaweedfs", "4.44.0", "https://seaweedfs.github.io/seaweedfs/helm")),
     Row(Harbor, Chart("harbor", "1.19.1", "https://helm.goharbor.io")),
+    Row(Consul, Chart("consul", "2.0.3", "https://helm.releases.hashicorp.com")),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""

@@ -1,0 +1,84 @@
+"""Consul: a mesh in which services know each other by certificates."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from components import volumes
+from components.app.kinds import Size
+from components.fields import HostLabel
+from components.layer import Finding, Layer, resources
+from components.manifest import Tree
+from components.model import Model
+
+_SERVERS = 3
+_SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+class ConsulSettings(Model):
+    """Consul: a mesh of services, between which connections are encrypted and both ends have a certificate."""
+
+    namespaces: tuple[HostLabel, ...] = ()
+    """Namespaces that take part: pods there with `consul.hashicorp.com/connect-inject: "true"` get a proxy."""
+    size: Size = "10Gi"
+    """Size of the volume of each server."""
+    storage_class: HostLabel | None = None
+    """Class of the volumes. Default: longhorn-single with longhorn and three servers; else the default one."""
+
+
+class Consul(Layer[ConsulSettings]):
+    """Consul's servers and its injector of proxies, which is asked about pods of the namespaces that take part only."""
+
+    key = "consul"
+    settings_type = ConsulSettings
+    namespace = "consul"
+    after = ("longhorn",)
+    keeps = "the mesh's servers: its authority, its services, what is stored in it"
+    kept = ("persistentvolumeclaims -n consul",)
+    timeout = 900
+
+    def values(self) -> Mapping[str, Tree]:
+        """Return the servers, three where there are three machines, and the injector, twice where there are two."""
+        consul: dict[str, Tree] = {
+            "global": {
+                "name": "consul",
+                "tls": {"enabled": True},
+                "gossipEncryption": {"autoGenerate": True},
+                "acls": {"manageSystemACLs": True},
+            },
+            "server": {
+                "replicas": self.servers,
+                "storage": self.settings.size,
+                "storageClass": volumes.class_of(self.lab, self.settings.storage_class, self.servers),
+                "resources": resources("100m", "256Mi"),
+            },
+            "ui": {"service": {"type": "ClusterIP"}},
+            "connectInject": {
+                "replicas": self.lab.replicas(2),
+                # no pod of any other namespace waits for it, or could not start without it
+                "namespaceSelector": self._taking_part(),
+                "transparentProxy": {"defaultEnabled": False},  # it would need more rights than pods of apps have
+                "resources": resources("50m", "200Mi"),
+            },
+        }
+        return {"consul": consul}
+
+    def _taking_part(self) -> str:
+        names = list(self.settings.namespaces)
+        some: dict[str, Tree] = {"operator": "In", "values": names}
+        none: dict[str, Tree] = {"operator": "DoesNotExist"}  # In takes no empty list, and every namespace has it
+        chosen = {"key": "kubernetes.io/metadata.name", **(some if names else none)}
+        return json.dumps({"matchExpressions": [chosen]})
+
+    @property
+    def servers(self) -> int:
+        """Consul's servers: without two that agree nothing goes on, so two are no better than one."""
+        return _SERVERS if len(self.lab.untainted) >= _SERVERS else 1
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield what is wrong with the namespaces and the volumes."""
+        yield from volumes.problems(self.lab, self.settings.storage_class)
+        layers = {kind.namespace for kind in Layer.__subclasses__() if self.lab.has(kind.key)}
+        for index, name in enumerate(self.settings.namespaces):
+            if name in _SYSTEM or name in layers:
+                reason = "is a namespace of the system: its pods could not start while consul does not answer"
+                yield ("namespaces", index), reason, "name namespaces of apps"
