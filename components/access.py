@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from components.fields import Host, HostKey, Port, Switch, User
+from components.fields import AuthorityKey, Host, HostKey, Port, Switch, User
 from components.model import Model, SecretRef
 
 
@@ -36,6 +36,9 @@ class SSHSettings(Model):
     """Become root through sudo. Default: true unless the user is root."""
     bastion: BastionSettings | None = None
     """Machine to go through. Default: none."""
+    host_authority: AuthorityKey | None = None
+    """Public key of an SSH authority. A machine, or a bastion, that shows another key than its `hostKey` is trusted if
+    it has a host certificate of that authority for its address."""
 
 
 class NodeSSHSettings(Model):

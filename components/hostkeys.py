@@ -10,22 +10,27 @@ _POINT = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
 KEY_TYPES = ("ssh-ed25519", *(f"ecdsa-sha2-{curve}" for curve in _POINT), "ssh-rsa")
 
 
-def host_key(value: str) -> str:
+def host_key(value: str, fix: str = _FIX) -> str:
     """Return `type base64` of a public host key; a comment behind it is dropped."""
     words = value.split()
     if not words or words[0] not in KEY_TYPES:
-        raise wrong(f"does not begin with a key type ({', '.join(KEY_TYPES)})", _FIX)
+        raise wrong(f"does not begin with a key type ({', '.join(KEY_TYPES)})", fix)
     if len(words) < 2:
-        raise wrong("has no key behind its type", _FIX)
+        raise wrong("has no key behind its type", fix)
     try:
         parts = _parts(base64.b64decode(words[1], validate=True))
     except (binascii.Error, ValueError):
-        raise wrong("is cut off or not base64", _FIX) from None
+        raise wrong("is cut off or not base64", fix) from None
     if not parts or parts[0] != words[0].encode():
-        raise wrong("holds a key of another type than it says", _FIX)
+        raise wrong("holds a key of another type than it says", fix)
     if not _whole(words[0], parts[1:]):
-        raise wrong(f"is not a usable {words[0]} key", _FIX)
+        raise wrong(f"is not a usable {words[0]} key", fix)
     return f"{words[0]} {words[1]}"
+
+
+def authority_key(value: str) -> str:
+    """Return `type base64` of the public key of an authority."""
+    return host_key(value, "copy the authority's public key for host certificates, one line")
 
 
 def _parts(data: bytes) -> list[bytes]:

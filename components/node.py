@@ -194,10 +194,11 @@ def machine(node: NodeSettings, ssh: SSHSettings) -> Machine:
         "name": node.name, "address": node.address, "port": ssh.port, "user": ssh.user, "hostKey": node.host_key,
         "key": key, "sudo": ssh.sudo,
     }  # fmt: skip
+    authority = {"hostAuthority": ssh.host_authority} if ssh.host_authority else {}
     if bastion := ssh.bastion:
         own = bastion.private_key.secret if bastion.private_key else key
         reach["bastion"] = {
             "name": "bastion", "address": bastion.address, "port": bastion.port, "user": bastion.user,
-            "hostKey": bastion.host_key, "key": own,
+            "hostKey": bastion.host_key, "key": own, **authority,
         }  # fmt: skip
-    return reach
+    return reach | authority

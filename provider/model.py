@@ -27,6 +27,7 @@ class Hop(Model):
     port: int
     user: str
     host_key: str
+    host_authority: str = ""  # public key of who may vouch for another host key
     key: str | None  # name of the private key in the plugin's settings; None: the user's SSH agent
 
 

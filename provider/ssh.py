@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shlex
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +89,14 @@ class Connections:
         return await self._hop(machine, tunnel)
 
     async def _hop(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        credentials = self._credentials(hop)
         try:
-            return await asyncssh.connect(
-                hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
-                known_hosts=([asyncssh.import_public_key(hop.host_key)], [], []),
-                preferred_auth="publickey", connect_timeout=CONNECT_SECONDS, **ALIVE, **credentials,
-            )  # fmt: skip
+            return await self._trusted(hop, tunnel)
         except asyncssh.HostKeyNotVerifiable as cause:
+            certified = (
+                f"It has no certificate that makes up for it: {str(cause).rstrip('.')}.\n" if hop.host_authority else ""
+            )
             raise TaskError(
-                f"{label(hop)} shows another host key than the one pinned; nothing was sent.\n"
+                f"{label(hop)} shows another host key than the one pinned; nothing was sent.\n{certified}"
                 "If the machine was set up anew, replace its `hostKey`; if not, find out who answers there."
             ) from cause
         except asyncssh.PermissionDenied as cause:
@@ -110,6 +108,29 @@ class Connections:
         except (OSError, asyncssh.Error, TimeoutError) as cause:
             reason = str(cause) or f"no answer within {CONNECT_SECONDS} s"
             raise Unreachable(f"{label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
+
+    async def _trusted(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+        """By the key that is pinned; one that shows another is asked for a certificate, if there is an authority."""
+        try:
+            return await self._open_to(hop, tunnel, keys=[hop.host_key])
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
+            if not hop.host_authority:
+                raise
+        try:
+            return await self._open_to(hop, tunnel, authorities=[hop.host_authority])
+        except asyncssh.KeyExchangeFailed as cause:  # it has no certificate at all
+            raise asyncssh.HostKeyNotVerifiable(str(cause)) from cause
+
+    async def _open_to(
+        self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, *,
+        keys: Sequence[str] = (), authorities: Sequence[str] = (),
+    ) -> asyncssh.SSHClientConnection:  # fmt: skip
+        known, vouching = ([*map(asyncssh.import_public_key, each)] for each in (keys, authorities))
+        return await asyncssh.connect(
+            hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
+            known_hosts=(known, vouching, []), preferred_auth="publickey", connect_timeout=CONNECT_SECONDS,
+            **ALIVE, **self._credentials(hop),
+        )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:
         """The key to log in with. A machine that is removed along with its key is tried with those there are."""

@@ -16,6 +16,8 @@ BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 USER = "pi"
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 """What the user logs in with."""
+AUTHORITY = asyncssh.generate_private_key("ssh-ed25519")
+"""Who signs certificates, of machines and of users."""
 KEYS = {"key": KEY.export_private_key().decode()}
 """The plugin's settings know it by this name."""
 
@@ -27,6 +29,8 @@ class Computer:
     home: Path
     name: str
     host_key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
+    certificate: asyncssh.SSHCertificate | None = None
+    """What it shows with its key to who asks for one."""
     max_sessions: int = 10
     """What sshd allows a connection unless told otherwise."""
     boot: int = 1
@@ -47,13 +51,24 @@ class Computer:
                  "key": "key", "sudo": False}  # fmt: skip
         return Machine(**(known | changes))
 
+    def certify(self, *principals: str, by: asyncssh.SSHKey = AUTHORITY, valid_before: str = "+1h") -> None:
+        """Give it a host certificate, which it shows from its next start on."""
+        public = self.host_key.convert_to_public()
+        self.certificate = by.generate_host_certificate(
+            public, self.name, principals=principals, valid_after="-2h", valid_before=valid_before
+        )
+
     def hop(self) -> Hop:
         """The way through it."""
         return Hop(**self.machine().model_dump(include=set(Hop.model_fields)))
 
     async def listen(self) -> None:
         self._acceptor = await asyncssh.create_server(
-            lambda: Connection(self), "127.0.0.1", self.port, server_host_keys=[self.host_key], encoding=None
+            lambda: Connection(self),
+            "127.0.0.1",
+            self.port,
+            server_host_keys=[(self.host_key, self.certificate) if self.certificate else self.host_key],
+            encoding=None,
         )
         self.port = self._acceptor.get_port()
 
@@ -129,6 +144,9 @@ class Connection(asyncssh.SSHServer):
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return username == USER and key.public_data == KEY.public_data
+
+    def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and key.public_data == AUTHORITY.public_data
 
     def session_requested(self) -> Any:
         if self._sessions == self._computer.max_sessions:

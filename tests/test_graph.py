@@ -144,3 +144,13 @@ def test_private_keys_are_with_the_provider_alone() -> None:
     for resource in run.registered:
         held = canary("sshKey") in str(opened(resource.inputs)), canary("jumpKey") in str(opened(resource.inputs))
         assert held == ((True, True) if resource.type == MACHINES else (False, False)), resource.name
+
+
+def test_authority_vouches_for_machines_and_bastions_where_there_is_one() -> None:
+    run, without = (record(config_of(ROOT / f"tests/settings/valid/{name}.yaml")) for name in ("bastion", "kube-vip"))
+    for task in run.tasks:
+        machine = task.plain["machine"]
+        for hop in (machine, machine.get("bastion", machine)):
+            assert hop["hostAuthority"].split()[0] == "ssh-ed25519"
+            assert len(hop["hostAuthority"].split()) == 2
+    assert not [task.name for task in without.tasks if "hostAuthority" in task.plain["machine"]]

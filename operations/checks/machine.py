@@ -31,7 +31,8 @@ def judge(seen: Seen) -> list[Finding]:
     """Return a finding of every check."""
     if not seen.facts.whole:
         return [wrong("script", "its answer was cut off", "run this again")]
-    return [fine("host key", "as pinned"), *(check(seen) for check in (*host.CHECKS, *k3s.CHECKS))]
+    known = "as pinned, or certified" if seen.cluster.ssh.host_authority else "as pinned"
+    return [fine("host key", known), *(check(seen) for check in (*host.CHECKS, *k3s.CHECKS))]
 
 
 def same_identity(facts: Mapping[str, Facts]) -> dict[str, Finding]:

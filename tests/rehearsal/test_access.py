@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
 from tests.rehearsal.probes import asked
@@ -116,6 +117,29 @@ def test_a_change_is_noticed_by_itself(lab: Rehearsal) -> None:
 def test_who_was_taken_out_has_no_rights_whatever_her_certificate_says(lab: Rehearsal, annas: Path) -> None:
     assert "cannot list" in as_anna(lab, annas, "-n", "default", "get", "pods")
     assert bindings(lab) == {"default/homelab-edit-ben", "shop/homelab-view-ben"}
+
+
+CERTIFIED = """
+cd /root && ssh-keygen -q -t ed25519 -N '' -f authority && ssh-keygen -q -t ed25519 -N '' -f new
+ssh-keygen -q -s authority -I s1 -h -n 10.9.0.11 new.pub
+/usr/sbin/sshd -p 2222 -h /root/new -o HostCertificate=/root/new-cert.pub
+cat authority.pub
+"""
+
+
+def test_machine_with_a_certificate_is_trusted_although_its_key_is_not_the_pinned_one(lab: Rehearsal) -> None:
+    authority = lab.root("s1", CERTIFIED).strip()
+    file = lab.session.engine.stack_file
+    whole = yaml.safe_load(file.read_text())
+    cluster = whole["config"]["homelab:cluster"]
+    cluster["nodes"][0].setdefault("ssh", {})["port"] = 2222
+    file.write_text(yaml.safe_dump(whole))
+    assert "s1 (10.9.0.11) shows another host key than the one pinned; nothing was sent." in lab.refused()
+    cluster["ssh"]["hostAuthority"] = authority
+    file.write_text(yaml.safe_dump(whole))
+    assert "==> " not in lab.up()
+    lab.open()
+    lab.up()
 
 
 def test_layers_leave_nothing_behind_and_take_nothing_along(lab: Rehearsal) -> None:

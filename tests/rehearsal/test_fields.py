@@ -21,6 +21,7 @@ from tests.rehearsal.probes import METRICS, apply, handshake, pod, resolved, ser
 EFFECT = "takes effect"
 REFUSED = "is refused on a live lab"
 CONNECTION = "changes how machines are reached, and nothing on them"
+CERTIFIED = "is trusted in the rehearsal of access"
 ELSEWHERE = "is changed in the other rehearsals"
 RENDERED = "cannot be had here: what it renders is tested"
 
@@ -40,6 +41,7 @@ OUTCOMES = {
     "ssh.privateKey": CONNECTION,
     "ssh.agent": ELSEWHERE,
     "ssh.sudo": CONNECTION,
+    "ssh.hostAuthority": CERTIFIED,
     "ssh.bastion.address": CONNECTION,
     "ssh.bastion.user": CONNECTION,
     "ssh.bastion.port": CONNECTION,
