@@ -66,6 +66,14 @@ def test_image_with_a_port_and_a_digest_is_read() -> None:
     assert (match["depName"], match["currentValue"], match["currentDigest"]) == ("lab:5000/web", "v1.2", digest)
 
 
+def test_actions_and_packages_are_raised_too() -> None:
+    """Managers of Renovate's own, none of which is switched off; hooks run what the lock names."""
+    assert {"config:recommended", "helpers:pinGitHubActionDigests"} <= set(CONFIG["extends"])
+    assert "enabledManagers" not in CONFIG
+    assert [rule for rule in CONFIG["packageRules"] if rule.get("enabled") is False] == []
+    assert CONFIG["ignorePaths"] == ["rehearsal/toolchain/**"]
+
+
 @pytest.mark.parametrize("text", ['X = "v1.0"\n', '# renovate: datasource=docker\nX = "v1.0"\n'])
 def test_pin_without_a_source_is_not_found(text: str) -> None:
     assert found(text) == []

@@ -1,6 +1,7 @@
 """The workflows are valid, call what there is, and may do no more than they need."""
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.settings_fixtures import ROOT
+from tests.test_docs import resolve
 
 FOLDER = ROOT / ".github/workflows"
 WORKFLOWS = sorted(FOLDER.iterdir())
-MAY = {"checks": {"contents": "read"}, "preview": {"contents": "read", "pull-requests": "write"}}
+MAY = {
+    "checks": {"contents": "read"},
+    "preview": {"contents": "read", "pull-requests": "write"},
+    "deploy": {"contents": "read"},
+}
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -69,6 +75,42 @@ def test_what_is_run_exists(file: Path) -> None:
     assert {target for target in called if not exists(target)} == set()
 
 
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_commands_that_are_run_exist(file: Path) -> None:
+    for step in steps(file):
+        for words in re.findall(r"\./homelab ([^>\n]+)", step.get("run", "")):
+            resolve([str(ROOT / "Pulumi.yaml") if word == "preview.json" else word for word in shlex.split(words)])
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_what_others_write_never_becomes_a_command(file: Path) -> None:
+    """Expressions stand in `env`, where they are text."""
+    assert [step["run"] for step in steps(file) if "${{" in step.get("run", "")] == []
+
+
+def test_what_is_merged_is_done_one_after_the_other_and_only_when_let() -> None:
+    workflow = read(FOLDER / "deploy.yaml")
+    assert workflow["on"] == {"push": {"branches": ["main"]}}
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+    (job,) = workflow["jobs"].values()
+    assert job["environment"] == "lab"
+    assert "vars.HOMELAB_RUNNER != ''" in job["if"]
+
+
+def test_variables_and_secrets_are_explained() -> None:
+    page = (ROOT / "docs/github.md").read_text()
+    for file in WORKFLOWS:
+        for name in re.findall(r"(?:vars|secrets)\.([A-Z_]+)", file.read_text()):
+            assert f"`{name}`" in page, name
+
+
+def test_a_preview_that_fails_is_told_and_fails() -> None:
+    *_, preview, _, _, comment, refused = steps(FOLDER / "preview.yaml")
+    assert '|| echo "failed=yes" >>"$GITHUB_OUTPUT"' in preview["run"]
+    assert "if" not in comment
+    assert (refused["if"], refused["run"]) == ("steps.preview.outputs.failed == 'yes'", "exit 1")
+
+
 def test_ci_runs_everything() -> None:
     assert targets((ROOT / ".ci/run").read_text()) == {"test"}
 
@@ -82,5 +124,5 @@ def test_forks_are_given_no_secret() -> None:
         workflow = read(file)
         assert "pull_request_target" not in workflow["on"]
         for job in workflow["jobs"].values():
-            if "secrets." in str(job):
+            if "secrets." in str(job) and "pull_request" in workflow["on"]:
                 assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
