@@ -12,10 +12,10 @@ from components.lab import ClusterSettings
 from operations import release
 from operations import stackfile as edit
 from operations.https import FetchError, OutOfReachError
+from operations.stack import Stack, StackFile, StackName
 from stacks import stackfile
 from stacks.settings import Settings, SettingsError
 
-PROJECT = Path(__file__).parent.parent
 AIR_GAP = """Run this where that host can be reached and is trusted, and copy k3s.pins from there;
 or write them by hand: what `sha256sum` prints for the release's sha256sum-amd64.txt, sha256sum-arm64.txt,
 sha256sum-arm.txt and install.sh, had from a source that you trust."""
@@ -23,12 +23,13 @@ _ANY = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), "0" * 64)
 
 
 def pin(
-    stack: Annotated[str, typer.Option(help="Stack to pin: the NAME in Pulumi.NAME.yaml.")] = "homelab",
+    stack: StackName = "homelab",
     official: Annotated[bool, typer.Option("--official", help="Ask K3s' own release, not the stack's mirror.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Replace other pins without asking.")] = False,
+    config_file: StackFile = None,
 ) -> None:
     """Write the checksums of the stack's K3s release into its stack file."""
-    console, file = Console(highlight=False), PROJECT / f"Pulumi.{stack}.yaml"
+    console, file = Console(highlight=False), Stack(stack, config_file).file
     try:
         old, cluster = _read(file, official)
         new = release.pins(cluster)

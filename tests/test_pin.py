@@ -76,7 +76,7 @@ def mirror(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stack file that is pinned: a copy of the shipped one."""
-    monkeypatch.setattr(pin, "PROJECT", tmp_path)
+    monkeypatch.setattr("operations.stack.PROJECT", tmp_path)
     file = tmp_path / "Pulumi.lab.yaml"
     file.write_text(SAMPLE.read_text())
     return file
