@@ -7,10 +7,10 @@ from components.layers.cassandra import Cassandra
 from components.layers.cert_manager import CertManager
 from components.layers.cilium import Cilium
 from components.layers.cloudnative_pg import CloudNativePG
+from components.layers.consul import Consul
 from components.layers.coredns import Coredns
 from components.layers.external_dns import ExternalDns
 from components.layers.external_secrets import ExternalSecrets
-from components.layers.consul import Consul
 from components.layers.gitlab import GitLab
 from components.layers.gpu import GPU
 from components.layers.harbor import Harbor

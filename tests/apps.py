@@ -29,7 +29,7 @@ OUTPUTS: dict[str, Any] = {
     "cassandraContact": "lab-dc1-service.cassandra.svc:9042",
     "sealingCertificate": "-----BEGIN CERTIFICATE-----",
     "secretStores": ["aws", "vault"],
-    "tracesEndpoint": "http://tempo.tempo.svc:4318",
+    "tracesEndpoint": "http://tempo.tempo.svc:4318", "objectStoreEndpoint": "http://seaweedfs-s3.seaweedfs.svc:8333",
 }  # fmt: skip
 
 
