@@ -10,6 +10,7 @@ from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
 from components.layers.sealed_secrets import SealedSecrets
+from components.layers.step_ca import StepCa
 from components.layers.traefik import Traefik
 from components.layers.vault import Vault
 
@@ -39,5 +40,10 @@ LAYERS: tuple[Row, ...] = (
     Row(ExternalSecrets, Chart("external-secrets", "2.9.0", "https://charts.external-secrets.io")),
     Row(Vault, Chart("vault", "0.34.1", "https://helm.releases.hashicorp.com")),
     Row(Kyverno, Chart("kyverno", "3.9.0", "https://kyverno.github.io/kyverno")),
+    Row(
+        StepCa,
+        Chart("step-certificates", "1.30.1", "https://smallstep.github.io/helm-charts"),
+        Chart("step-issuer", "1.11.0", "https://smallstep.github.io/helm-charts"),
+    ),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""
