@@ -26,6 +26,7 @@ from components.layers.rbac import Rbac
 from components.layers.sealed_secrets import SealedSecrets
 from components.layers.seaweedfs import SeaweedFS
 from components.layers.tempo import Tempo
+from components.layers.step_ca import StepCa
 from components.layers.traefik import Traefik
 from components.layers.vault import Vault
 from components.layers.vector import Vector
@@ -75,5 +76,10 @@ LAYERS: tuple[Row, ...] = (
     Row(SeaweedFS, Chart("seaweedfs", "4.44.0", "https://seaweedfs.github.io/seaweedfs/helm")),
     Row(Harbor, Chart("harbor", "1.19.1", "https://helm.goharbor.io")),
     Row(Consul, Chart("consul", "2.0.3", "https://helm.releases.hashicorp.com")),
+    Row(
+        StepCa,
+        Chart("step-certificates", "1.30.1", "https://smallstep.github.io/helm-charts"),
+        Chart("step-issuer", "1.11.0", "https://smallstep.github.io/helm-charts"),
+    ),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""
