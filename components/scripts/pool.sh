@@ -37,19 +37,19 @@ take() {
 }
 
 make() {
-  local disk why found='' raid=()
+  local disk why found='' layout=()
   for disk in $DEVICES; do
     why=$(holds "$disk")
     [ -z "$why" ] || found+="$disk $why"$'\n'
   done
   [ -z "$found" ] || die "No pool is made of what may hold data; nothing was changed:" "$found" \
     "If it is to be lost, on this machine: wipefs --all DEVICE (of partitions first), then run it again."
-  [ "$RAID" = none ] || raid=("$RAID")
+  [ "$RAID" = none ] || layout=("$RAID")
   say "making the pool $POOL"
   local said
   # shellcheck disable=SC2086 # a list of devices
   said=$(zpool create -o ashift=12 -o autotrim=on -O compression=lz4 -O atime=off -O xattr=sa -O acltype=posixacl \
-    -O mountpoint=none "$POOL" "${raid[@]}" $DEVICES 2>&1) || die "The pool $POOL could not be made:" "$said"
+    -O mountpoint=none "$POOL" "${layout[@]}" $DEVICES 2>&1) || die "The pool $POOL could not be made:" "$said"
 }
 
 # missing: those of the disks that the pool does not consist of.
