@@ -11,7 +11,8 @@ from components import k3s
 from components.host import NOTHING, Host
 from components.lab import ClusterSettings
 from components.machine import Machines, Secret, Task, step
-from components.node import PROBES, Node, Shared, machine
+from components.node import PROBES, Node, Shared
+from components.reach import machine
 
 TOKEN_BYTES = 32
 

@@ -8,8 +8,9 @@ import pulumi
 
 from components import endpoint, hardening, k3s
 from components.host import Host
-from components.lab import ClusterSettings, NodeSettings, SSHSettings
-from components.machine import Machine, Step, Task, step
+from components.lab import ClusterSettings, NodeSettings
+from components.machine import Step, Task, step
+from components.reach import machine
 
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "procps")
 DRAIN_SECONDS = 300
@@ -185,20 +186,3 @@ def _turn(node: NodeSettings, cluster: ClusterSettings) -> dict[str, object]:
 def packages(cluster: ClusterSettings, node: NodeSettings, host: Host) -> list[str]:
     """Return the distribution's packages that the machine must have."""
     return sorted({*PACKAGES, *host.packages, *(["keepalived"] if endpoint.keepalived(cluster, node) else [])})
-
-
-def machine(node: NodeSettings, ssh: SSHSettings) -> Machine:
-    """How the plugin reaches the machine; keys are named, not held."""
-    key = None if ssh.private_key is None else ssh.private_key.secret
-    reach: dict[str, object] = {
-        "name": node.name, "address": node.address, "port": ssh.port, "user": ssh.user, "hostKey": node.host_key,
-        "key": key, "sudo": ssh.sudo,
-    }  # fmt: skip
-    authority = {"hostAuthority": ssh.host_authority} if ssh.host_authority else {}
-    if bastion := ssh.bastion:
-        own = bastion.private_key.secret if bastion.private_key else key
-        reach["bastion"] = {
-            "name": "bastion", "address": bastion.address, "port": bastion.port, "user": bastion.user,
-            "hostKey": bastion.host_key, "key": own, **authority,
-        }  # fmt: skip
-    return reach | authority

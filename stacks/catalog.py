@@ -25,8 +25,8 @@ from components.layers.ray import Ray
 from components.layers.rbac import Rbac
 from components.layers.sealed_secrets import SealedSecrets
 from components.layers.seaweedfs import SeaweedFS
-from components.layers.tempo import Tempo
 from components.layers.step_ca import StepCa
+from components.layers.tempo import Tempo
 from components.layers.traefik import Traefik
 from components.layers.vault import Vault
 from components.layers.vector import Vector
