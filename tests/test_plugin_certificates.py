@@ -60,7 +60,12 @@ def test_pinned_key_needs_no_certificate(scripts: Path, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):
-            for certify in (lambda: None, lambda: a.certify("127.0.0.1", by=OTHER), lambda: a.certify("elsewhere")):
+            ways: tuple[Callable[[], None], ...] = (
+                lambda: None,
+                lambda: a.certify("127.0.0.1", by=OTHER),
+                lambda: a.certify("elsewhere"),
+            )
+            for certify in ways:
                 certify()
                 await started(a)
                 work = task(a.machine(host_authority=TRUSTED), *steps("any"))
