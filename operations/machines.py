@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 import asyncssh
 
-from components import node as described
+from components import reach as described
 from components.lab import BastionSettings, ClusterSettings, NodeSettings
 from components.machine import SCRIPTS
 from operations.stack import Stack

@@ -18,6 +18,7 @@ from tests.test_platform_scripts import called, run
 __all__ = ["called"]
 
 NONE: dict[str, Any] = {"cni": "none"}
+EMPTY: Any = {}
 NO_PROXY: dict[str, Any] = {"serverOptions": {"disable-kube-proxy": True}}
 ADDRESSES = ["10.0.0.100-10.0.0.120"]
 
@@ -33,8 +34,7 @@ def balancing(**given: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("key", ["calico", "cilium"])
 def test_all_other_layers_come_after_the_pod_network(key: str) -> None:
-    platform: dict[str, Any] = {"longhorn": {}, "monitoring": {}, key: {}}
-    found = lab(**platform)
+    found = lab(longhorn={}, monitoring={}, **{key: EMPTY})
     ordered = in_order([layer(name, found) for name in found.layers])
     assert ordered[0].key == key
     given = config_of(ROOT / "tests/settings/valid/three-servers.yaml")
@@ -98,10 +98,9 @@ BESIDE = ": is a pod network beside flannel; set network.cni: none under homelab
 
 @pytest.mark.parametrize("key", ["calico", "cilium"])
 def test_one_pod_network_is_enough(key: str) -> None:
-    platform: dict[str, Any] = {key: {}}
-    (report,) = problems(key, lab(**platform))
+    (report,) = problems(key, lab(**{key: EMPTY}))
     assert report.startswith(BESIDE)
-    assert not problems(key, on(platform))
+    assert not problems(key, on({key: {}}))
     both = on({"calico": {}, "cilium": {}})
     assert problems("calico", both) == [": is a pod network beside cilium; keep one of them"]
     assert not problems("cilium", both), "once is enough"

@@ -22,7 +22,9 @@ question = bytes.fromhex('000101000001000000000000') + wanted + bytes([0, 0, int
 asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 asked.settimeout(5)
 asked.sendto(question, (sys.argv[1], 53))
-print(asked.recv(512)[-4:].hex())
+reply = asked.recv(512)
+name = 2 if reply[len(question):][:1] == bytes([192]) else len(question) - 16
+print(reply[len(question) + name + 10:][:4].hex())
 """
 
 
@@ -32,7 +34,7 @@ def resolved(lab: Rehearsal, machine: str) -> str:
 
 
 def asked(lab: Rehearsal, machine: str, name: str, kind: int = 1) -> str:
-    """The end of what the cluster's DNS says of a name, in hexadecimal digits: an address, if it has one."""
+    """The first address that the cluster's DNS has of a name, in hexadecimal digits."""
     dns = lab.kubectl("-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
     return lab.root(machine, f'python3 -c "{_ASK}" {dns} {name} {kind}').strip()
 
