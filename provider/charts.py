@@ -28,11 +28,20 @@ Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # every scalar stays the
 
 def crds(chart: Chart) -> str:
     """The CRDs of a chart and its sub-charts as YAML documents; blocks. Raises TaskError."""
+    url, archive = fetched(chart)
+    texts = [_checked(f"{url}: {name}", text) for name, text in _files(chart, url, archive)]
+    if not texts:
+        raise TaskError(f"{url} holds no CRDs below {chart.name}/crds/. Is it the right chart and version?")
+    return "\n---\n".join(texts)
+
+
+def fetched(chart: Chart) -> tuple[str, bytes]:
+    """URL and content of a chart's archive, which is what the repository's index says; blocks. Raises TaskError."""
     scheme = urlsplit(chart.repository).scheme
     if scheme not in ("http", "https"):
         raise TaskError(
-            f"The CRDs of {chart.name} cannot be fetched from {chart.repository}: only http:// and https:// Helm "
-            "repositories are read. Give the address of a folder that has an index.yaml."
+            f"{chart.name} cannot be fetched from {chart.repository}: only http:// and https:// Helm repositories are "
+            "read. Give the address of a folder that has an index.yaml."
         )
     url, digest = _release(chart)
     archive = download(url, LARGEST_ARCHIVE)
@@ -41,10 +50,7 @@ def crds(chart: Chart) -> str:
         raise TaskError(
             f"{url} is not what its index says; it was not used.\nexpected sha256 {digest}\nfound    sha256 {found}"
         )
-    texts = [_checked(f"{url}: {name}", text) for name, text in _files(chart, url, archive)]
-    if not texts:
-        raise TaskError(f"{url} holds no CRDs below {chart.name}/crds/. Is it the right chart and version?")
-    return "\n---\n".join(texts)
+    return url, archive
 
 
 def _release(chart: Chart) -> tuple[str, str]:
@@ -83,8 +89,12 @@ def _loaded(url: str, text: str) -> Mapping[str, Any]:
 
 
 def _files(chart: Chart, url: str, archive: bytes) -> Iterator[tuple[str, str]]:
-    """Name and text of every file of CRDs. Nothing is unpacked onto a disk."""
-    wanted = re.compile(rf"{re.escape(chart.name)}(/charts/[^/]+)*/crds/.+\.(ya?ml|json)")
+    """Name and text of every file of CRDs."""
+    return files(url, archive, re.compile(rf"{re.escape(chart.name)}(/charts/[^/]+)*/crds/.+\.(ya?ml|json)"))
+
+
+def files(url: str, archive: bytes, wanted: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Name and text of the files that are wanted of a chart. Nothing is unpacked onto a disk. Raises TaskError."""
     try:
         with tarfile.open(fileobj=io.BytesIO(_unpacked(url, archive)), mode="r:") as files:
             for member in files:
