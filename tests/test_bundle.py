@@ -53,9 +53,9 @@ def publish(root: Path) -> None:
     (folder / "install.sh").write_text("#!/bin/sh\n")
     (folder / "install.sh.sha256sum").write_text(f"{digest(b'#!/bin/sh' + bytes([10]))}  install.sh\n")
     (root / "charts").mkdir()
-    files = {"metallb/Chart.yaml": yaml.safe_dump(METADATA), "metallb/values.yaml": yaml.safe_dump(VALUES)}
+    chart = {"metallb/Chart.yaml": yaml.safe_dump(METADATA), "metallb/values.yaml": yaml.safe_dump(VALUES)}
     sub = {"metallb/charts/crds/Chart.yaml": "name: crds", "metallb/templates/pod.yaml": "image: {{ .Values.x }}"}
-    (root / "charts/metallb.tgz").write_bytes(packed(files | sub))
+    (root / "charts/metallb.tgz").write_bytes(packed(chart | sub))
     index(root)
 
 
