@@ -2,6 +2,7 @@
 
 import typer
 
+from operations.bundle import bundle
 from operations.changes import changes
 from operations.diagram import diagram
 from operations.doctor import doctor
@@ -14,7 +15,7 @@ from operations.trust import trust
 from rehearsal import commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A homelab cluster, described by one stack file.")
-for verb in (init, trust, pin, doctor, kubeconfig, diagram, changes, snapshot, restore):
+for verb in (init, trust, pin, doctor, kubeconfig, diagram, changes, bundle, snapshot, restore):
     app.command()(verb)
 app.add_typer(commands.app, name="rehearse")
 

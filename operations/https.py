@@ -21,14 +21,14 @@ class OutOfReachError(FetchError):
 
 def fetch(url: str) -> bytes:
     """Return what is at `url`, never over plain HTTP. Raises `FetchError`."""
-    _refuse_plain(url)
-    opener = urllib.request.build_opener(_OnlyToHttps)
+    refuse_plain(url)
+    opener = urllib.request.build_opener(OnlyToHttps)
     try:
         with opener.open(url, timeout=SILENCE) as response:
             content: bytes = response.read(LARGEST + 1)
     except HTTPError as error:
         with error:
-            raise FetchError(_refused(url, error.code)) from None
+            raise FetchError(refused(url, error.code)) from None
     except (OSError, HTTPException) as error:
         raise OutOfReachError(f"{url} cannot be had: {getattr(error, 'reason', error)}.") from None
     if len(content) > LARGEST:
@@ -36,20 +36,25 @@ def fetch(url: str) -> bytes:
     return content
 
 
-class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
+class OnlyToHttps(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https only."""
+
     def redirect_request(  # noqa: PLR0917  # as urllib calls it
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        _refuse_plain(newurl)
+        """The next request. Raises `FetchError` if it would leave TLS."""
+        refuse_plain(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _refuse_plain(url: str) -> None:
+def refuse_plain(url: str) -> None:
+    """Raise `FetchError` for what is not https."""
     if not url.startswith("https://"):
         raise FetchError(f"{url} is not https: anyone on the way could have written what it holds.")
 
 
-def _refused(url: str, code: int) -> str:
+def refused(url: str, code: int) -> str:
+    """What to say of a status that is none of success."""
     if code == 404:
         return f"{url} does not exist. Is k3s.version a release of K3s, and has the mirror, if there is one, this file?"
     return f"{url} was refused with HTTP status {code}: try again later, or ask another source."

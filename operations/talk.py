@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from operations.https import FetchError
 from operations.snapshots import SnapshotError
 from operations.stack import StackError
 from provider.errors import TaskError
@@ -32,7 +33,7 @@ def guarded() -> Iterator[None]:
     """Turn what is wrong into a message and an exit code."""
     try:
         yield
-    except (SettingsError, SnapshotError, StackError, TaskError) as error:
+    except (FetchError, SettingsError, SnapshotError, StackError, TaskError) as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
