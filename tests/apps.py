@@ -26,6 +26,7 @@ OUTPUTS: dict[str, Any] = {
     "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",
     "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
     "gitopsNamespace": "argocd", "tracesEndpoint": "http://tempo.tempo.svc:4318",
+    "metricsEndpoint": "http://prometheus.monitoring.svc:9090", "rollouts": "argo-rollouts",
 }  # fmt: skip
 
 
@@ -75,7 +76,8 @@ def made(recording: Recording) -> list[Resource]:
 def pod(recording: Recording, name: str) -> Any:
     """What a pod of an app is."""
     kinds = objects(recording)
-    return (kinds.get(f"Deployment/{name}") or kinds[f"StatefulSet/{name}"])["spec"]["template"]["spec"]
+    found = (kinds.get(f"{kind}/{name}") for kind in ("Deployment", "StatefulSet", "Rollout"))
+    return next(filter(None, found))["spec"]["template"]["spec"]
 
 
 def kinds(recording: Recording) -> set[str]:

@@ -69,6 +69,10 @@ class Surroundings:
     """Where databases are backed up to; secret."""
     traces_endpoint: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "tempo"))
     """URL to which traces are sent, by OTLP over HTTP."""
+    metrics_endpoint: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "monitoring"))
+    """URL of Prometheus."""
+    rollouts: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argoRollouts"))
+    """Namespace of Argo Rollouts."""
 
 
 Given = Literal[
@@ -81,6 +85,8 @@ Given = Literal[
     "database_operator",
     "database_backup",
     "traces_endpoint",
+    "metrics_endpoint",
+    "rollouts",
 ]
 
 
@@ -104,6 +110,10 @@ def needs(app: AppSettings) -> Iterator[Need]:
         where = f"volumes.{name}"
         chosen = volume.storage_class
         yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
+    if app.strategy:
+        yield Need("rollouts", "strategy")
+    if app.strategy and app.strategy.analysis:
+        yield Need("metrics_endpoint", "strategy.analysis")
     if app.traces:
         yield Need("traces_endpoint", "traces")
     postgres = app.postgres
