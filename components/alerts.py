@@ -1,10 +1,10 @@
-"""Who is told of which alerts, and the alerts on what other layers bring, as objects of the Prometheus operator."""
+"""Who is told of which alerts, as objects of the Prometheus operator."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from components.fields import HostPort, MailAddress, Switch, Text
-from components.layer import Finding, Lab
+from components.layer import Finding
 from components.manifest import Manifest, Tree
 from components.model import Model, SecretRef
 
@@ -109,45 +109,6 @@ def _email(name: str, email: EmailSettings) -> dict[str, Tree]:
 
 def _secret(name: str) -> str:
     return f"receiver-{name}"
-
-
-def rules(lab: Lab, namespace: str) -> Iterator[Manifest]:
-    """Yield the alerts on what the other layers that are on bring."""
-    for key, (name, alerts) in _ALERTS.items():
-        if lab.has(key):
-            spec = {"groups": [{"name": name, "rules": [_rule(*alert) for alert in alerts]}]}
-            metadata = {"name": name, "namespace": namespace}
-            kind = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule"}
-            yield {**kind, "metadata": metadata, "spec": spec}
-
-
-def _rule(alert: str, severity: str, expression: str, minutes: int, summary: str) -> Tree:
-    labels, annotations = {"severity": severity}, {"summary": summary}
-    return {"alert": alert, "expr": expression, "for": f"{minutes}m", "labels": labels, "annotations": annotations}
-
-
-_CERTIFICATE = "Certificate {{ $labels.exported_namespace }}/{{ $labels.name }}"
-_VOLUME = "Volume {{ $labels.volume }} of {{ $labels.pvc_namespace }}/{{ $labels.pvc }}"
-_EXPIRES = "max by (exported_namespace, name) (certmanager_certificate_expiration_timestamp_seconds)"
-_READY = 'max by (exported_namespace, name) (certmanager_certificate_ready_status{condition="True"})'
-_ALERTS: Mapping[str, tuple[str, tuple[tuple[str, str, str, int, str], ...]]] = {
-    "certManager": ("certificates", (
-        ("CertificateNotReady", "warning", f"{_READY} == 0", 30,
-         f"{_CERTIFICATE} has not been ready for half an hour."),
-        # without a certificate yet, the metric is 0
-        ("CertificateExpiresSoon", "critical", f"{_EXPIRES} > 0 and {_EXPIRES} - time() < 7 * 24 * 3600", 60,
-         f"{_CERTIFICATE} expires within a week and was not renewed."),
-    )),
-    "longhorn": ("volumes", (
-        ("VolumeDegraded", "warning", 'longhorn_volume_robustness{state="degraded"} == 1', 60,
-         f"{_VOLUME} has had fewer copies than it should for an hour."),
-        ("VolumeFaulted", "critical", 'longhorn_volume_robustness{state="faulted"} == 1', 5,
-         f"{_VOLUME} has no copy that can be used."),
-        ("VolumeBackupFailed", "warning", "longhorn_backup_state == 4", 5,
-         "Backup {{ $labels.backup }} of volume {{ $labels.volume }} failed."),
-    )),
-}  # fmt: skip
-"""By layer: the name of its group, and of each alert name, severity, condition, its minutes, and what is said."""
 
 
 def problems(given: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:

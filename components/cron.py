@@ -32,6 +32,16 @@ def with_seconds(value: str) -> str:
     return _checked(value, (("second", 0, 59, []), *_FIELDS))
 
 
+def days(value: str) -> int:
+    """Return within how many days a schedule of five fields comes at least once."""
+    _, _, day, month, weekday = value.split()
+    if month != "*":
+        return 366
+    if weekday != "*":
+        return 7
+    return 31 if day != "*" else 1
+
+
 def _checked(value: str, fields: _Fields) -> str:
     entries = value.split()
     for entry, (name, low, high, names) in zip(entries, fields, strict=True):

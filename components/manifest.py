@@ -88,9 +88,9 @@ def bcrypt_base64(raw: bytes) -> bytes:
 
 
 def is_custom(manifest: Manifest) -> bool:
-    """Whether its kind comes from a CRD: a group with a dot in it that is not Kubernetes' own."""
+    """Whether its kind comes from a CRD: a group with a dot in it, of none of the kinds below."""
     group = manifest["apiVersion"].rpartition("/")[0]
-    return "." in group and (not group.endswith(".k8s.io") or group in _OF_CRDS)
+    return "." in group and not any(kind.startswith(f"{group}/") for kind in _KINDS)
 
 
 def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
@@ -104,9 +104,6 @@ def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulum
     assert isinstance(made, pulumi.CustomResource)
     return made
 
-
-_OF_CRDS = ("snapshot.storage.k8s.io",)
-"""Groups that sound like Kubernetes' own, and come from CRDs."""
 
 _KINDS: dict[str, Callable[..., Any]] = {
     "v1/Namespace": kubernetes.core.v1.Namespace,

@@ -1,6 +1,7 @@
 """Every version that the program brings, and every layer, one row each; Renovate reads both."""
 
 from components.layer import Chart, Row
+from components.layers.argo_rollouts import ArgoRollouts
 from components.layers.argocd import ArgoCD
 from components.layers.calico import Calico
 from components.layers.cassandra import Cassandra
@@ -25,11 +26,13 @@ from components.layers.ray import Ray
 from components.layers.rbac import Rbac
 from components.layers.sealed_secrets import SealedSecrets
 from components.layers.seaweedfs import SeaweedFS
+from components.layers.snapshot_controller import SnapshotController
 from components.layers.step_ca import StepCa
 from components.layers.tempo import Tempo
 from components.layers.traefik import Traefik
 from components.layers.vault import Vault
 from components.layers.vector import Vector
+from components.layers.velero import Velero
 from components.layers.zfs import Zfs
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
@@ -69,6 +72,9 @@ LAYERS: tuple[Row, ...] = (
     Row(ExternalDns, Chart("external-dns", "1.21.1", "https://kubernetes-sigs.github.io/external-dns")),
     Row(Loki, Chart("loki", "18.11.0", "https://grafana-community.github.io/helm-charts")),
     Row(Tempo, Chart("tempo", "2.2.4", "https://grafana-community.github.io/helm-charts")),
+    Row(SnapshotController, Chart("snapshot-controller", "5.2.0", "https://piraeus.io/helm-charts")),
+    Row(Velero, Chart("velero", "12.1.0", "https://vmware-tanzu.github.io/helm-charts")),
+    Row(ArgoRollouts, Chart("argo-rollouts", "2.41.0", "https://argoproj.github.io/argo-helm")),
     Row(Vector, Chart("vector", "0.56.0", "https://helm.vector.dev")),
     Row(Kyverno, Chart("kyverno", "3.9.0", "https://kyverno.github.io/kyverno")),
     Row(Nfs, Chart("csi-driver-nfs", "4.13.4", "https://kubernetes-csi.github.io/csi-driver-nfs")),

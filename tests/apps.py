@@ -30,6 +30,7 @@ OUTPUTS: dict[str, Any] = {
     "sealingCertificate": "-----BEGIN CERTIFICATE-----",
     "secretStores": ["aws", "vault"],
     "tracesEndpoint": "http://tempo.tempo.svc:4318", "objectStoreEndpoint": "http://seaweedfs-s3.seaweedfs.svc:8333",
+    "metricsEndpoint": "http://prometheus.monitoring.svc:9090", "rollouts": "argo-rollouts",
 }  # fmt: skip
 
 
@@ -79,7 +80,8 @@ def made(recording: Recording) -> list[Resource]:
 def pod(recording: Recording, name: str) -> Any:
     """What a pod of an app is."""
     kinds = objects(recording)
-    return (kinds.get(f"Deployment/{name}") or kinds[f"StatefulSet/{name}"])["spec"]["template"]["spec"]
+    found = (kinds.get(f"{kind}/{name}") for kind in ("Deployment", "StatefulSet", "Rollout"))
+    return next(filter(None, found))["spec"]["template"]["spec"]
 
 
 def kinds(recording: Recording) -> set[str]:

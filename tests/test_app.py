@@ -51,8 +51,8 @@ def test_kinds_of_the_sample() -> None:
 def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
     assert kinds(app("shop-dev")) == {"Namespace", "NetworkPolicy", "Deployment", "Service"}
     assert kinds(app("shop-staging")) == {
-        "Namespace", "NetworkPolicy", "Deployment", "Service", "PodDisruptionBudget", "Ingress", "Secret",
-        "ObjectStore", "Cluster",
+        "Namespace", "NetworkPolicy", "Rollout", "AnalysisTemplate", "Service", "PodDisruptionBudget", "Ingress",
+        "Secret", "ObjectStore", "Cluster",
     }  # fmt: skip
     assert kinds(prod) == {
         "Namespace", "NetworkPolicy", "StatefulSet", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler",
@@ -149,7 +149,7 @@ def test_without_data_nothing_is_protected() -> None:
 def test_custom_resources_fit_their_crds(case: tuple[Path, Recording]) -> None:
     for each in made(case[1]):
         group = each.plain["apiVersion"].partition("/")[0]
-        if group.endswith(("cnpg.io", "external-secrets.io")):
+        if group.endswith(("cnpg.io", "external-secrets.io", "argoproj.io")):
             schema = upstream.object_schema(each.plain["apiVersion"], each.plain["kind"])
             spec = Validator(schema["properties"]["spec"], closed=True)
             assert list(spec.problems(whole(each.plain["spec"]))) == []

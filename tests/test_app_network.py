@@ -35,7 +35,7 @@ def test_nothing_is_allowed_but_what_is_needed() -> None:
     assert allowed(found["NetworkPolicy/shop-acme"]) == ["from ns:traefik 8089"]
     assert allowed(found["NetworkPolicy/shop-db"]) == [
         "from shop-db 5432", "from shop 5432", "from shop-db 5432,8000", "from ns:cnpg-system 5432,8000",
-        "to shop-db 5432,8000", "to anything 6443",
+        "from ns:monitoring 9187", "to shop-db 5432,8000", "to anything 6443",
     ]  # fmt: skip
     assert allowed(objects(app("shop-dev"))["NetworkPolicy/shop-dev"]) == []
 

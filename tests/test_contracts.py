@@ -172,6 +172,7 @@ TEXT = {
             {"a": 1},
             [{}, {"a": 1, "b": 1}],
         ),
+        ({"additionalProperties": {}, "dependencies": {"a": {"required": ["b"]}}}, {"a": 1, "b": 1}, [{"a": 1}]),
         ({"not": {"type": "string"}, "allOf": [{"maximum": 3}]}, 3, ["x", 4]),
     ],
 )

@@ -8,7 +8,7 @@ from components.lab import K3sSettings
 from components.layer import Lab
 from components.model import SecretRef
 from stacks.catalog import K3S
-from tests.layers import CLOUDFLARE, lab, layer, objects, problems
+from tests.layers import CLOUDFLARE, lab, layer, problems
 from tests.recorder import config_of, record
 from tests.settings_fixtures import ROOT
 
@@ -106,6 +106,15 @@ def test_password_of_admin_is_the_charts_business() -> None:
     assert given["adminPassword"] == SecretRef(secret="admin")
 
 
+def named(kind: str, found: Lab) -> dict[str, Any]:
+    everything = layer("monitoring", found).extend()
+    return {each["metadata"]["name"]: each["spec"] for each in everything if each["kind"] == kind}
+
+
+def alerts(found: Lab) -> set[str]:
+    return set(named("PrometheusRule", found))
+
+
 def test_receivers_get_what_is_as_severe_and_secrets_stand_apart() -> None:
     login = {"username": "lab", "password": {"secret": "mail"}}
     given = {"me": {"email": EMAIL | login, "severities": ["critical"]}, "relay": {"email": EMAIL}, "pager": HOOK}
@@ -115,22 +124,22 @@ def test_receivers_get_what_is_as_severe_and_secrets_stand_apart() -> None:
         "receiver-me": {"password": SecretRef(secret="mail")},
         "receiver-pager": {"url": SecretRef(secret="hook")},
     }
-    made = objects("monitoring", found)
-    me = made["AlertmanagerConfig", "me"]
+    made = named("AlertmanagerConfig", found)
+    me = made["me"]
     assert me["route"]["matchers"] == [{"name": "severity", "matchType": "=~", "value": "critical"}]
     (mail,) = me["receivers"][0]["emailConfigs"]
     assert mail["smarthost"] == "mail.lab.org:587"
     assert mail["authPassword"] == {"name": "receiver-me", "key": "password"}
-    (relayed,) = made["AlertmanagerConfig", "relay"]["receivers"][0]["emailConfigs"]
+    (relayed,) = made["relay"]["receivers"][0]["emailConfigs"]
     assert "authUsername" not in relayed
-    (hook,) = made["AlertmanagerConfig", "pager"]["receivers"][0]["webhookConfigs"]
+    (hook,) = made["pager"]["receivers"][0]["webhookConfigs"]
     assert hook["urlSecret"] == {"name": "receiver-pager", "key": "url"}
 
 
 def test_alerts_are_on_layers_that_are_on() -> None:
-    assert not objects("monitoring", lab(monitoring={}))
-    assert set(objects("monitoring", lab(certManager={}, monitoring={}))) == {("PrometheusRule", "certificates")}
-    assert set(objects("monitoring", lab(longhorn={}, monitoring={}))) == {("PrometheusRule", "volumes")}
+    assert alerts(lab(monitoring={})) == {"snapshots"}
+    assert alerts(lab(certManager={}, monitoring={})) == {"snapshots", "certificates"}
+    assert alerts(lab(longhorn={}, monitoring={})) == {"snapshots", "volumes"}
 
 
 def test_crds_come_before_any_other_chart() -> None:

@@ -65,3 +65,10 @@ def test_names_of_disks_that_do_not_last_are_refused(device: str) -> None:
 )
 def test_what_is_wrong_is_reported(given: Any, report: str) -> None:
     assert problems("zfs", lab(zfs=given)) == [report]
+
+
+def test_one_snapshot_controller_is_enough() -> None:
+    found = lab(snapshotController={}, zfs=pools(a={"devices": [ONE]}))
+    assert problems("zfs", found) == [
+        ": brings a snapshot controller, and snapshotController is another; keep one of them"
+    ]

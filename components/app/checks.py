@@ -118,6 +118,21 @@ def _extensions(app: AppSettings) -> Findings:
             yield ("postgres", "extensions"), f"names {name} {count} times", "keep one of them"
 
 
+def _strategy(app: AppSettings) -> Findings:
+    given = app.strategy
+    if given is None:
+        return
+    if (given.canary is None) == (given.blue_green is None):
+        has = "neither" if given.canary is None else "both"
+        yield ("strategy",), f"has {has} of canary and blueGreen", "give one of them"
+    if any(not volume.shared for volume in app.volumes.values()):
+        reason = "has no effect: each pod has volumes of its own, and the app is a StatefulSet"
+        yield ("strategy",), reason, "share the volumes, or take it out"
+    weights = [step.weight for step in given.canary.steps] if given.canary else []
+    if weights != sorted(set(weights)):
+        yield ("strategy", "canary", "steps"), "do not grow", "give each more weight than the one before it"
+
+
 def _discard(app: AppSettings) -> Findings:
     if app.discard and app.postgres is None and not app.volumes:
         yield ("discard",), "has nothing to apply to: the app keeps no data", "take it out"
@@ -135,5 +150,6 @@ _CHECKS = (
     _destinations,
     _restore,
     _extensions,
+    _strategy,
     _discard,
 )

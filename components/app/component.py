@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.app import database, entrance, network, objects, remote, workload
+from components.app import database, entrance, network, objects, remote, rollout, workload
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
@@ -42,6 +42,8 @@ class App(pulumi.ComponentResource):
             made += self._database(settings.postgres, base)
         read = workload.Read(self._files(namespace), self._secrets(namespace))
         service = self._one(entrance.service(settings), base)
+        made += self._all(rollout.analysis(settings, platform), base)
+        made += [service] if settings.strategy else []  # which Argo Rollouts switches
         made.append(self._one(workload.workload(settings, platform, read), made))
         self._all(workload.scale(settings), made)
         self._all(entrance.ingress(settings, platform), [*made, service])

@@ -15,6 +15,7 @@ from components.manifest import Manifest, Tree
 PLUGIN = "barman-cloud.cloudnative-pg.io"
 PORT = 5432
 STATUS_PORT = 8000
+METRICS_PORT = 9187
 _ORIGIN = "origin"
 
 

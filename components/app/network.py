@@ -17,6 +17,8 @@ API_PORT = 6443
 SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
 """Label of the pods with which cert-manager proves that a host is ours."""
 SOLVER_PORT = 8089
+MONITORING = "monitoring"
+"""Namespace of what reads the metrics of databases, where there is such a thing."""
 _PRIVATE = ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
 _PUBLIC = [
     {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE}},
@@ -67,6 +69,7 @@ def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundin
     inward = [
         _rule("from", [_pods(each) for each in clients], [database.PORT]),
         _rule("from", [_pods(pods), _namespace(platform.database_operator)], [database.PORT, database.STATUS_PORT]),
+        _rule("from", [_namespace(MONITORING)], [database.METRICS_PORT]),
     ]
     outward = [_rule("to", [_pods(pods)], [database.PORT, database.STATUS_PORT]), _rule("to", [], [API_PORT])]
     if postgres.backup or postgres.restore:

@@ -17,6 +17,7 @@ from components.app.kinds import (
     UserId,
 )
 from components.app.postgres_settings import PostgresSettings
+from components.app.strategy_settings import AppStrategySettings
 from components.fields import Count, Domain, HostLabel, Network, Port, Switch, Text
 from components.model import Model, SecretRef
 
@@ -156,6 +157,8 @@ class AppSettings(Model):
     """Number of the user and group that it runs as, and that its volumes belong to."""
     allow: AppAllowSettings = AppAllowSettings()
     """Connections that are allowed; all others are refused."""
+    strategy: AppStrategySettings | None = None
+    """How a new version takes over, by Argo Rollouts. Default: pods are replaced one after the other."""
     traces: Switch = False
     """Whether it sends traces (OTLP over HTTP): it is told where to, by OpenTelemetry's variables, and may go there."""
     postgres: PostgresSettings | None = None

@@ -71,6 +71,10 @@ class Surroundings:
     """Names of the stores of secrets elsewhere."""
     traces_endpoint: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "tempo"))
     """URL to which traces are sent, by OTLP over HTTP."""
+    metrics_endpoint: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "monitoring"))
+    """URL of Prometheus."""
+    rollouts: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argoRollouts"))
+    """Namespace of Argo Rollouts."""
 
 
 Given = Literal[
@@ -84,6 +88,8 @@ Given = Literal[
     "database_backup",
     "secret_stores",
     "traces_endpoint",
+    "metrics_endpoint",
+    "rollouts",
 ]
 
 
@@ -109,6 +115,10 @@ def needs(app: AppSettings) -> Iterator[Need]:
         yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
     for variable, remote in app.remote_secrets.items():
         yield Need("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    if app.strategy:
+        yield Need("rollouts", "strategy")
+    if app.strategy and app.strategy.analysis:
+        yield Need("metrics_endpoint", "strategy.analysis")
     if app.traces:
         yield Need("traces_endpoint", "traces")
     postgres = app.postgres

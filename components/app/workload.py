@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.app import database, remote, traces
+from components.app import database, remote, rollout, traces
 from components.app.objects import UNAWAITED, labels, metadata, unnamed
 from components.app.settings import AppProbeSettings, AppSettings, AppVolumeSettings
 from components.app.surroundings import Surroundings
@@ -46,7 +46,7 @@ def claims(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
 
 
 def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
-    """The pods: a Deployment, or a StatefulSet where each pod has volumes of its own."""
+    """The pods: a Deployment, a StatefulSet where each pod has volumes of its own, or a Rollout."""
     own = {name: volume for name, volume in app.volumes.items() if not volume.shared}
     template = {"metadata": {"labels": labels(app)}, "spec": _pod(app, platform, read)}
     spec: dict[str, Tree] = {
@@ -62,12 +62,19 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
             {"metadata": {"name": name}, "spec": _claim(volume, platform, "ReadWriteOnce")}
             for name, volume in own.items()
         ]
-    return {"apiVersion": "apps/v1", "kind": kind(app), "metadata": metadata(app, app.name), "spec": spec}
+    meta = metadata(app, app.name)
+    if app.strategy:
+        spec["strategy"] = rollout.strategy(app, app.strategy)
+        meta["annotations"] = rollout.AWAITED
+    return {**kind(app), "metadata": meta, "spec": spec}
 
 
-def kind(app: AppSettings) -> str:
-    """Return the kind of the object that runs the pods."""
-    return "Deployment" if all(volume.shared for volume in app.volumes.values()) else "StatefulSet"
+def kind(app: AppSettings) -> dict[str, Tree]:
+    """Return version and kind of the object that runs the pods."""
+    if app.strategy:
+        return {"apiVersion": rollout.API, "kind": rollout.KIND}
+    stateless = all(volume.shared for volume in app.volumes.values())
+    return {"apiVersion": "apps/v1", "kind": "Deployment" if stateless else "StatefulSet"}
 
 
 def scale(app: AppSettings) -> Iterator[Manifest]:
@@ -80,7 +87,7 @@ def scale(app: AppSettings) -> Iterator[Manifest]:
     if app.autoscaling is not None:
         target = {"type": "Utilization", "averageUtilization": app.autoscaling.cpu}
         spec = {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind(app), "name": app.name},
+            "scaleTargetRef": {**kind(app), "name": app.name},
             "minReplicas": app.autoscaling.min,
             "maxReplicas": app.autoscaling.max,
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],

@@ -5,7 +5,7 @@ from itertools import chain
 
 from pydantic import Field
 
-from components import alerts, volumes
+from components import alerts, dashboards, rules, volumes
 from components.alerts import ReceiverSettings
 from components.app.kinds import Size
 from components.fields import Count, Domain, HostLabel
@@ -68,7 +68,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "prometheus": {"podDisruptionBudget": self._budget(), "prometheusSpec": self._prometheus()},
             "alertmanager": {"podDisruptionBudget": self._budget(), "alertmanagerSpec": self._alertmanager()},
             "grafana": self._grafana(),
-            "kube-state-metrics": {"resources": resources("10m", "128Mi")},
+            "kube-state-metrics": {"resources": resources("10m", "128Mi"), **rules.snapshot_metrics()},
             "prometheus-node-exporter": {
                 "priorityClassName": "system-node-critical",
                 "resources": resources("10m", "64Mi"),
@@ -167,9 +167,15 @@ class Monitoring(Layer[MonitoringSettings]):
         return [*chain.from_iterable(alerts.secret(name, each, self.namespace) for name, each in given)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the receivers, and the alerts on what other layers bring."""
+        """Return the receivers, the alerts on what other layers bring, and their dashboards."""
         told = [alerts.receiver(name, each, self.namespace) for name, each in self.settings.receivers.items()]
-        return [*told, *alerts.rules(self.lab, self.namespace)]
+        seen = [rules.databases(self.namespace)] if self.lab.has("cloudnativePg") else []
+        shown = dashboards.dashboards(self.lab, self.namespace)
+        return [*told, *rules.rules(self.lab, self.namespace), *seen, *shown]
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return where Prometheus answers."""
+        return {"metrics_endpoint": f"http://kube-prometheus-stack-prometheus.{self.namespace}.svc:9090"}
 
     @property
     def replicas(self) -> int:

@@ -103,7 +103,9 @@ class Zfs(Layer[ZfsSettings]):
         return {"storage_classes": [CLASS]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the machines and their disks."""
+        """Yield another snapshot controller, and what is wrong with the machines and their disks."""
+        if self.lab.has("snapshotController"):
+            yield (), "brings a snapshot controller, and snapshotController is another", "keep one of them"
         pools = self.settings.pools
         yield from devices.problems(self.lab.cluster, {name: pool.devices for name, pool in pools.items()}, "pools")
         for name, pool in pools.items():

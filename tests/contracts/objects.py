@@ -52,7 +52,8 @@ def problems(object_: Mapping[str, Any]) -> Iterator[Problem]:
 
 def schema_of(object_: Mapping[str, Any]) -> Schema:
     """The schema of a custom resource. KeyError: there is none."""
-    return upstream.object_schema(str(object_["apiVersion"]), str(object_["kind"]))
+    schema = upstream.object_schema(str(object_["apiVersion"]), str(object_["kind"]))
+    return {**schema, "properties": ANY["properties"] | schema["properties"]}  # which a CRD need not name
 
 
 def _scope(object_: Mapping[str, Any]) -> Iterator[Problem]:

@@ -35,8 +35,8 @@ FOR: dict[str, Any] = {"pattern": str, "minimum": (int, float), "maximum": (int,
 }
 PARTS = {
     "$ref", "type", "nullable", "properties", "additionalProperties", "patternProperties", "items", "required",
-    "anyOf", "oneOf", "allOf", "not", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+    "dependencies", "anyOf", "oneOf", "allOf", "not", "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
 }  # fmt: skip
 
 
@@ -108,6 +108,8 @@ class Validator:
     def _object(self, value: Mapping[str, Any], schema: Schema, place: Place) -> Iterator[Problem]:
         yield from (((*place, key), "is missing") for key in schema.get("required", ()) if key not in value)
         named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+        for key in value.keys() & schema.get("dependencies", {}).keys():  # each is a schema for the whole object
+            yield from self._combined(value, {"allOf": [schema["dependencies"][key]]}, place)
         keeps = schema.get("x-kubernetes-preserve-unknown-fields", False)
         others = schema.get("additionalProperties", keeps or not self.closed)
         for key, inner in value.items():
@@ -120,8 +122,10 @@ class Validator:
                 yield from self.problems(inner, each, (*place, key))
 
     def _list(self, value: list[Any], schema: Schema, place: Place) -> Iterator[Problem]:
+        keeps = "x-kubernetes-preserve-unknown-fields"
+        kept = {keeps: True} if schema.get(keeps) else {}
         for index, inner in enumerate(value):
-            yield from self.problems(inner, schema.get("items", {}), (*place, index))
+            yield from self.problems(inner, schema.get("items", kept), (*place, index))
         keys = schema.get("x-kubernetes-list-map-keys", ())
         of: dict[Any, Callable[[Any], Any]] = {
             "map": lambda one: [one.get(key) for key in keys],
