@@ -11,7 +11,9 @@ import typer.main
 from ruamel.yaml import YAML
 
 from cli import app
+from components.layer import Row
 from stacks import stackfile
+from stacks.catalog import LAYERS
 from stacks.reference import MARK
 from stacks.settings import AppStack, Settings
 from tests.settings_fixtures import ROOT
@@ -161,3 +163,17 @@ def test_errors_explained_are_those_of_the_program() -> None:
 def test_secrets_named_by_a_stack_file_are_collected() -> None:
     config, secrets = stackfile.read(ROOT / "tests/settings/valid/air-gap.yaml")
     assert secrets_in(config) == secrets
+
+
+@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.layer.key)
+def test_every_layer_has_a_line_and_an_example_that_is_valid(row: Row) -> None:
+    key, page = row.layer.key, (ROOT / "docs/platform.md").read_text()
+    (line,) = re.findall(rf"^\| (?:`\w+`, )*`{key}`.* \|$", page.partition(MARK)[0], re.MULTILINE)
+    example = line.split(" | ")[-1].removesuffix(" |").strip("`")
+    if example == "see its page":
+        (linked,) = re.findall(r"\]\(([\w-]+\.md)", line)
+        assert f"\n  {key}:" in (ROOT / "docs" / linked).read_text()
+    else:
+        ((shown, settings),) = YAML(typ="safe", pure=True).load(example).items()
+        next(each for each in LAYERS if each.layer.key == shown).layer.settings_type.model_validate(settings)
+        assert f"`{shown}`" in line

@@ -9,7 +9,7 @@ from stacks import stackfile
 from stacks.settings import Settings
 from tests.settings_fixtures import ROOT, SAMPLES
 
-SIZES = {"homelab": (3, 3), "one": (1, 0), "three": (3, 0), "amd64": (3, 2)}
+SIZES = {"homelab": (3, 3), "one": (1, 0), "three": (3, 0), "amd64": (3, 2), "full": (3, 3)}
 KEYS = {"metallb", "certManager", "traefik", "argocd"}
 
 
