@@ -1,7 +1,7 @@
 """Layer: one system of the platform, described as data. `Platform` makes resources of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -39,6 +39,8 @@ class Lab:
     """The bucket that all layers share which name none of their own."""
     charts: Mapping[str, Chart] = field(default_factory=dict)
     """The catalog's charts by name, for layers that let others install one."""
+    namespaces: Collection[str] = ()
+    """Namespaces of the layers that are on."""
 
     def store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
         """Where a layer keeps what is to be in S3: `own`, else this folder of the bucket that is shared."""

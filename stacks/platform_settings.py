@@ -36,7 +36,9 @@ class _Common(Model):
     def lab(self, cluster: ClusterSettings) -> Lab:
         """What layers may know: the cluster, what is on, the bucket that is shared, and the charts."""
         wrong = UNKNOWN in (self.__dict__["versions"], self.__dict__["chart_mirror"])
-        return Lab(cluster, self.layers(), self.__dict__["object_store"], {} if wrong else self.charts())
+        on = self.layers()
+        namespaces = {row.layer.namespace for row in LAYERS if row.layer.key in on}
+        return Lab(cluster, on, self.__dict__["object_store"], {} if wrong else self.charts(), namespaces)
 
     def charts(self) -> dict[str, Chart]:
         """All charts of the catalog by name, of the version and from the repository that the settings want."""

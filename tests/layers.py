@@ -15,7 +15,8 @@ HTTP: dict[str, Any] = {"email": "me@lab.org", "http01": True}
 
 def lab(name: str = "three-servers", **platform: Any) -> Lab:
     settings = {key: LAYERS[key].settings_type.model_validate(given) for key, given in platform.items()}
-    return Lab(cluster(name), settings, charts={chart.name: chart for row in ROWS for chart in row.charts})
+    charts = {chart.name: chart for row in ROWS for chart in row.charts}
+    return Lab(cluster(name), settings, charts=charts, namespaces={LAYERS[key].namespace for key in settings})
 
 
 def layer(key: str, found: Lab) -> Layer[Any]:

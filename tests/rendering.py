@@ -11,23 +11,16 @@ from components import k3s
 from components.lab import ClusterSettings
 from stacks import stackfile
 from stacks.settings import Settings
+from tests.contracts.cases import secrets_of
 from tests.recorder import canary
 from tests.settings_fixtures import ROOT
 
 
 def cluster(name: str, **changes: Any) -> ClusterSettings:
     """The cluster of a valid stack file, with other values for whole sections of it."""
-    config, secrets = stackfile.read(ROOT / f"tests/settings/valid/{name}.yaml")
-    given = dict(config["cluster"])
-    named = {key for value in changes.values() if isinstance(value, dict) for key in _secrets(value)}
-    return Settings.parse({"cluster": given | changes}, secrets | named, "lab").cluster
-
-
-def _secrets(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        own = [value["secret"]] if set(value) == {"secret"} else []
-        return own + [name for inner in value.values() for name in _secrets(inner)]
-    return []
+    config, _ = stackfile.read(ROOT / f"tests/settings/valid/{name}.yaml")
+    given = config["cluster"] | changes
+    return Settings.parse({"cluster": given}, set(secrets_of(given)), "lab").cluster
 
 
 def config(name: str, node: int = 0, **changes: Any) -> dict[str, Any]:

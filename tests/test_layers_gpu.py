@@ -65,7 +65,7 @@ def test_what_a_machine_lacks_is_said_and_nothing_is_installed(
     ("nodes", "report"),
     [
         ([], "nodes: names no machine; name those that have a card"),
-        (["x"], "nodes.0: is no machine of the cluster; use one of: a, b, c, d, e"),
+        (["x"], "nodes.0: is no machine of the cluster; use a name that stands in cluster.nodes"),
         (["a", "a"], "nodes.1: is named twice; leave it out here"),
     ],
 )

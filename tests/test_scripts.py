@@ -51,7 +51,8 @@ def reads(script: str) -> set[str]:
 
 
 def given(task: Resource) -> set[str]:
-    fetched = {"CRDS"} if task.plain.get("chart") else set[str]()
+    chart = task.plain.get("chart") or {"keys": []}
+    fetched = set[str]() if "keys" in chart else {"CRDS"}
     return {*task.plain["variables"], *task.plain["secrets"]} | fetched
 
 

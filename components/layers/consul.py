@@ -77,8 +77,7 @@ class Consul(Layer[ConsulSettings]):
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the namespaces and the volumes."""
         yield from volumes.problems(self.lab, self.settings.storage_class)
-        layers = {kind.namespace for kind in Layer.__subclasses__() if self.lab.has(kind.key)}
         for index, name in enumerate(self.settings.namespaces):
-            if name in _SYSTEM or name in layers:
+            if name in _SYSTEM or name in self.lab.namespaces:
                 reason = "is a namespace of the system: its pods could not start while consul does not answer"
                 yield ("namespaces", index), reason, "name namespaces of apps"

@@ -61,6 +61,6 @@ class GPU(Layer[GPUSettings]):
             yield ("nodes",), "names no machine", "name those that have a card"
         for index, name in enumerate(self.settings.nodes):
             if name not in names:
-                yield ("nodes", index), "is no machine of the cluster", f"use one of: {', '.join(names)}"
+                yield ("nodes", index), "is no machine of the cluster", "use a name that stands in cluster.nodes"
             elif name in self.settings.nodes[:index]:
                 yield ("nodes", index), "is named twice", "leave it out here"

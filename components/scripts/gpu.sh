@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Looks whether pods can be given this machine's NVIDIA card; nothing is installed, as that needs NVIDIA's repository.
+# Looks whether pods can be given the graphics card of this machine; nothing is installed: its maker has a repository.
 # NODE ROLE
 
 main() {

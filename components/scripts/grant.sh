@@ -26,6 +26,6 @@ main() {
       kube delete $(bound "$where" "$name") --ignore-not-found >/dev/null
     elif there "$where"; then give "$where" "$name" "$role" "$person"
     else say "there is no namespace $where yet: the \`pulumi up\` after it is there makes $person $role in it"; fi
-  done < <(rights)
+  done < <(rights_diff)
 }
 main </dev/null

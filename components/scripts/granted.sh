@@ -8,6 +8,6 @@ main() {
   while read -r sign where name role person; do
     if [ "$sign" = '>' ]; then echo "$person is $role in $where by $name"
     elif [ "$where" = '*' ] || kube get namespace "$where" >/dev/null 2>&1; then echo "$person is not $role in $where"; fi
-  done < <(rights)
+  done < <(rights_diff)
 }
 main </dev/null

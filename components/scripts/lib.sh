@@ -138,8 +138,8 @@ pending() {
   done
 }
 
-# rights: how what people may do differs from RIGHTS: < before what is missing; first, > before what is too much.
-rights() {
+# rights_diff: how what people may do differs from RIGHTS: < before what is missing; first, > before what is too much.
+rights_diff() {
   # shellcheck disable=SC2016 # a template of Go
   diff <(sort <<<"$RIGHTS") <(kube get clusterrolebindings,rolebindings -A -l homelab/rights -o go-template='{{range .items}}{{or .metadata.namespace "*"}} {{.metadata.name}} {{.roleRef.name}} {{range $at, $each := .subjects}}{{if $at}},{{end}}{{$each.name}}{{end}}{{"\n"}}{{end}}' | sort) |
     grep '^[<>] .' | sort -r || true
