@@ -3,6 +3,7 @@
 PYTHON ?= python3
 STACK ?= homelab
 ARGS ?=
+WORKERS ?= 2
 
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
@@ -30,8 +31,8 @@ setup: .venv/locked ## make .venv with what requirements.txt locks; needs Python
 rehearse: setup ## run STACK (homelab) on machines simulated here; needs Linux and root
 	@./homelab rehearse up --stack $(STACK) $(ARGS)
 
-test: setup ## run every check there is; what cannot run here is said at the end
-	@$(bin)/python -m pytest $(ARGS)
+test: setup ## run every check there is, WORKERS (2) at once; what cannot run here is said at the end
+	@$(bin)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 drills: setup ## run the drills: machines lost, cut off, restored; a table with a figure of each
 	@$(bin)/python -m pytest -m drill tests/drills $(ARGS)

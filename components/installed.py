@@ -17,7 +17,7 @@ from components.overlay import keys, laid_over
 SALT_BYTES = 16
 HISTORY = 5
 """Revisions that Helm keeps of a release, each a Secret."""
-CRD_SECONDS = 60
+CRD_SECONDS = 300
 GATE_SECONDS = 300
 
 AnyLayer = Layer[Any]

@@ -19,8 +19,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("drill")]
     items.sort(key=on_machines)
     reason = unfit()
-    for item in items:
-        if reason and on_machines(item):
+    for item in filter(on_machines, items):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))  # one story, told in order by one worker
+        if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
