@@ -202,7 +202,11 @@ def test_chart_without_crds(repository: Repository) -> None:
     assert "web-1.10.tgz holds no CRDs below web/crds/" in repository.failure()
 
 
-@pytest.mark.parametrize("archive", [b"", b"no gzip", packed(FILES)[:200], gzip.compress(b"no tar" * 200)])
+@pytest.mark.parametrize(
+    "archive",
+    [b"", b"no gzip", packed(FILES)[:200], gzip.compress(b"no tar" * 200)],
+    ids=["nothing", "no gzip", "half", "no tar"],
+)
 def test_archive_that_is_none(repository: Repository, archive: bytes) -> None:
     repository.publish(archive)
     assert "web-1.10.tgz is no chart's archive" in repository.failure()

@@ -24,7 +24,11 @@ FUNCTION = r"^(\w+)\(\) \{(?: (?P<line>[^#\n].*) \}$|(?P<body>(?s:.*?))^\})"
 NAMES = {file.name for file in FILES}
 CASES: list[tuple[str, Recording]] = [(file.stem, record(config_of(file))) for file in (*VALID, SAMPLE)]
 CASES.append(("platform", RUN))
-TASKS = [pytest.param(task, id=f"{name}:{task.name}") for name, run in CASES for task in run.tasks]
+TASKS = [
+    pytest.param(task, id=f"{name}:{task.name}")
+    for name, run in CASES
+    for task in sorted(run.tasks, key=lambda task: task.name)
+]
 
 
 def functions(text: str) -> dict[str, str]:
