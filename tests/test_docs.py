@@ -107,6 +107,13 @@ def test_files_named_exist(page: Path) -> None:
         assert any((folder / path).exists() for folder in (ROOT, page.parent)), path
 
 
+def test_tests_named_in_comparisons_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/compared.md").read_text()))
+    files = (ROOT / "tests").rglob("test_*.py")
+    assert len(named) > 25
+    assert named <= {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+
+
 def config_of(text: str) -> dict[str, Any]:
     """The configuration that a yaml block shows: a stack file, some of its keys, or a part of `homelab:cluster`."""
     content = dict(YAML(typ="safe", pure=True).load(text))

@@ -50,7 +50,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
 
 
 def test_there_are_enough_fixtures() -> None:
-    assert len(INVALID) >= 70
+    assert len(INVALID) >= 100
     assert len(VALID) >= 6
 
 

@@ -4,9 +4,11 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.drills.traffic import Client, Traffic
 from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
@@ -58,13 +60,16 @@ def test_a_budget_that_forbids_the_drain_is_named(lab: Rehearsal, figure: Figure
     assert lab.ready() == ALL
 
 
-def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, figure: Figure) -> None:
+def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, tmp_path: Path, figure: Figure) -> None:
     lab.cluster["k3s"] = {"version": NEW}
     lab.open()
     began = time.monotonic()
-    gap = longest_gap(lab.answers, lab.up)
+    with Traffic(Client(lab, tmp_path).reads) as probe:
+        gap = longest_gap(lab.answers, lab.up)
     figure("upgrade of four machines", f"{time.monotonic() - began:.0f} s")
     figure("upgrade, longest gap of the API", f"{gap:.1f} s")
+    figure("upgrade, probe meanwhile", f"{probe} (goal 0)")
+    assert probe.unhealed == 0
     assert versions(lab) == {NEW}
     assert (lab.ready(), lab.voters()) == (ALL, ALL - {"a1"})
     folders = [lab.root(name, "ls /var/lib/rancher/k3s/server/db/snapshots") for name in sorted(ALL - {"a1"})]

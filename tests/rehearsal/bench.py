@@ -91,10 +91,23 @@ class Rehearsal:
         assert code != 0, said
         return said
 
-    def killed_at(self, moment: str) -> str:
-        """`pulumi up`, killed outright with all its plugins as soon as a line says `moment` (an expression)."""
-        _, said = self._up_until(moment, lambda process: kill_tree(process.pid))
-        return said
+    def killed_at(self, moment: str, before: Callable[[str], object] = lambda _: None) -> str:
+        """`pulumi up`, killed outright with all its plugins when a line says `moment` (an expression); the line.
+
+        `before` is called with the line first, and may wait.
+        """
+        found = ""
+
+        def kill(process: subprocess.Popen[str], line: str) -> None:
+            nonlocal found
+            found = line
+            try:
+                before(line)
+            finally:
+                kill_tree(process.pid)
+
+        self._up_until(moment, kill)
+        return found
 
     def killed_when(self, condition: Callable[[], object], what: str) -> None:
         """`pulumi up`, killed outright with all its plugins as soon as `condition` holds."""
@@ -108,24 +121,24 @@ class Rehearsal:
 
     def up_although(self, moment: str, act: Callable[[], object]) -> str:
         """`pulumi up`, which must succeed although something happens at `moment` (an expression)."""
-        code, said = self._up_until(moment, lambda _: act())
+        code, said = self._up_until(moment, lambda *_: act())
         assert code == 0, said
         self.session.engine.save_kubeconfig()
         return said
 
     def up_whatever(self, moment: str, act: Callable[[], object]) -> str:
         """`pulumi up`, during which something happens at `moment` (an expression), and which may fail."""
-        _, said = self._up_until(moment, lambda _: act())
+        _, said = self._up_until(moment, lambda *_: act())
         return said
 
-    def _up_until(self, moment: str, act: Callable[[subprocess.Popen[str]], object]) -> tuple[int, str]:
+    def _up_until(self, moment: str, act: Callable[[subprocess.Popen[str], str], object]) -> tuple[int, str]:
         process = self.session.engine.start("up", "--yes", "--skip-preview", output=subprocess.PIPE)
         assert process.stdout
         said, acted = "", False
         for line in process.stdout:
             said += line
             if not acted and re.search(moment, line):
-                act(process)
+                act(process, line)
                 acted = True
         code = process.wait()
         assert acted, f"{moment} never came:\n{said}"
@@ -168,6 +181,18 @@ class Rehearsal:
     def voters(self) -> set[str]:
         """The servers that vote in etcd."""
         return {name for name, conditions in self.nodes().items() if conditions.get("EtcdIsVoter") == "True"}
+
+    def given_power(self, name: str) -> None:
+        """Give a machine its power back and wait until the cluster has seen it boot."""
+        self.lab.power_on(name)
+        boot = self.root(name, "cat /proc/sys/kernel/random/boot_id").strip()
+        seen = ["get", "node", name, "-o", "jsonpath={.status.nodeInfo.bootID}"]
+        wait_until(lambda: self.kubectl(*seen) == boot, f"{name} has reported to the cluster again")
+
+    def unchanged(self, *options: str) -> None:
+        """`pulumi up`, which must find nothing to do."""
+        said = self.up(*options)
+        assert re.search(r"Resources:\n +\d+ unchanged\n", said), said
 
     def holder(self) -> str:
         """The machine that has the virtual address."""

@@ -193,10 +193,7 @@ def test_any_machine_may_lose_its_power(lab: Rehearsal, name: str) -> None:
     gap = longest_gap(lab.answers, cut)
     print(f"{name} lost its power while {held} held the virtual address: no answer through it for {gap:.1f} s")
     assert lab.kubectl("get", "nodes", "-o", "name")
-    lab.lab.power_on(name)
-    boot = lab.root(name, "cat /proc/sys/kernel/random/boot_id").strip()
-    seen = ["get", "node", name, "-o", "jsonpath={.status.nodeInfo.bootID}"]
-    wait_until(lambda: lab.kubectl(*seen) == boot, f"{name} has reported to the cluster again")
+    lab.given_power(name)
     wait_until(lambda: lab.ready() == SERVERS | AGENTS and lab.voters() == SERVERS, f"{name} is back")
 
 

@@ -1,0 +1,89 @@
+"""`pulumi up` killed at twenty points, from bare machines to a platform; each run goes on where the last was killed."""
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
+
+from rehearsal.shell import RehearsalError
+from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
+
+pytestmark = pytest.mark.drill
+
+# a run is killed at the first of these that comes and that none was killed at yet
+CLUSTER = [
+    r"s1-prepare .*checking the machine",
+    r"a1-prepare .*checking the machine",
+    r"cluster-found .*fetching k3s",
+    r"cluster-found .*founding the cluster",
+    r"s2-join .*fetching k3s",
+    r"s3-join .*waiting for the API endpoint",
+    r"cluster-tokens creating",
+    r"s\d-roll .*waiting for \w+ to vote in etcd",
+    r"cluster-kubeconfig creating",
+    r"a1-roll .*waiting for a1 to be Ready",
+]
+PLATFORM = [
+    r"platform-releases creating",
+    r"metallb-namespace creating",
+    r"Release metallb-metallb creating",
+    r"Release certManager-cert-manager creating",
+    r"Release traefik-traefik creating",
+    r"Release longhorn-longhorn creating",
+    r"metallb-gate creating",
+    r"certManager-gate creating",
+    r"certManager-certificate-ca creating",
+    r"cluster-retire creating",
+]
+HELM_SECONDS = 8  # until Helm has surely begun
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    document = cluster_of(3, 1)
+    document["config"]["homelab:platform"] = {
+        "metallb": {"addresses": ["10.9.0.200-10.9.0.220"]},
+        "certManager": {},
+        "traefik": {},
+        "longhorn": {},
+    }
+    with rehearsal("killed", document, tmp_path_factory.mktemp("killed")) as found:
+        yield found
+
+
+def releases(lab: Rehearsal) -> dict[str, str]:
+    """Helm's own word for each release; of its last revision."""
+    items = yaml.safe_load(lab.root("s1", "k3s kubectl get secrets -A -l owner=helm -o yaml"))["items"]
+    labels = sorted((item["metadata"]["labels"] for item in items), key=lambda found: int(found["version"]))
+    return {found["name"]: found["status"] for found in labels}
+
+
+def in_the_middle(lab: Rehearsal, line: str) -> None:
+    """Let Helm begin with the release that the line names."""
+    found = re.search(r"Release \w+?-([\w-]+) creating", line)
+    end = time.monotonic() + HELM_SECONDS
+    while found and time.monotonic() < end:
+        with contextlib.suppress(RehearsalError):
+            if releases(lab).get(found[1], "").startswith("pending"):
+                return
+        time.sleep(0.2)
+
+
+def test_twenty_runs_killed_one_after_the_other(lab: Rehearsal, figure: Callable[[str, str], None]) -> None:
+    left = CLUSTER + PLATFORM
+    while left:
+        line = lab.killed_at("|".join(left), lambda line: in_the_middle(lab, line))
+        left = [point for point in left if not re.search(point, line)]
+        print(f"killed at: {line.strip()}", flush=True)
+        lab.open()
+    began = time.monotonic()
+    lab.up()
+    seconds = time.monotonic() - began
+    lab.unchanged()
+    assert lab.ready() == {"s1", "s2", "s3", "a1"}
+    assert lab.voters() == {"s1", "s2", "s3"}
+    assert set(releases(lab).values()) == {"deployed"}
+    figure("`up` killed at 20 points", f"each gone on from by the next run, the last in {seconds:.0f} s")
