@@ -30,11 +30,19 @@ def _found(values: Tree) -> Iterator[Requests]:
         return
     for key, inner in values.items():
         if key == "resources" and isinstance(inner, Mapping):
-            asked = inner.get("requests") or {}
-            one = Requests(_cpu(str(asked.get("cpu", "0"))), _memory(str(asked.get("memory", "0Mi"))))
-            yield from [one] * _copies(values)
+            yield from [sum(map(_asked, _several(inner)), Requests())] * _copies(values)
         else:
             yield from _found(inner)
+
+
+def _several(found: Mapping[str, Tree]) -> list[Tree]:
+    """Some charts have the resources of several programs there, by name."""
+    return [found] if "requests" in found else list(found.values())
+
+
+def _asked(found: Tree) -> Requests:
+    asked = (found.get("requests") if isinstance(found, Mapping) else None) or {}
+    return Requests(_cpu(str(asked.get("cpu", "0"))), _memory(str(asked.get("memory", "0Mi"))))
 
 
 def _copies(values: Mapping[str, Tree]) -> int:

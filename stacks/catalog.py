@@ -24,6 +24,7 @@ from components.layers.monitoring import Monitoring
 from components.layers.nfs import Nfs
 from components.layers.ray import Ray
 from components.layers.rbac import Rbac
+from components.layers.rook_ceph import RookCeph
 from components.layers.sealed_secrets import SealedSecrets
 from components.layers.seaweedfs import SeaweedFS
 from components.layers.snapshot_controller import SnapshotController
@@ -79,6 +80,12 @@ LAYERS: tuple[Row, ...] = (
     Row(Kyverno, Chart("kyverno", "3.9.0", "https://kyverno.github.io/kyverno")),
     Row(Nfs, Chart("csi-driver-nfs", "4.13.4", "https://kubernetes-csi.github.io/csi-driver-nfs")),
     Row(Zfs, Chart("zfs-localpv", "2.6.2", "https://openebs.github.io/zfs-localpv")),
+    Row(
+        RookCeph,
+        Chart("rook-ceph", "v1.20.6", "https://charts.rook.io/release"),
+        Chart("ceph-csi-drivers", "1.0.4", "https://ceph.github.io/ceph-csi-operator"),
+        Chart("rook-ceph-cluster", "v1.20.6", "https://charts.rook.io/release"),
+    ),
     Row(SeaweedFS, Chart("seaweedfs", "4.44.0", "https://seaweedfs.github.io/seaweedfs/helm")),
     Row(Harbor, Chart("harbor", "1.19.1", "https://helm.goharbor.io")),
     Row(Consul, Chart("consul", "2.0.3", "https://helm.releases.hashicorp.com")),

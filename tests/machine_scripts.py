@@ -9,7 +9,7 @@ from provider.ssh import stream
 from tests.settings_fixtures import ROOT
 
 SCRIPTS = ROOT / "components/scripts"
-MOVED = ("/etc/exports", "/var/lib/homelab", "/run/homelab", "/dev/disk", "/sys/module")
+MOVED = ("/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ ONE = {"resources": resources("100m", "256Mi")}
         ({"replicas": 3, "webhook": ONE}, 100, 256),
         ({"resources": {"requests": {"cpu": 1.5, "memory": "1Gi"}}}, 1500, 1024),
         ({"resources": {"requests": {"cpu": "2"}}}, 2000, 0),
+        ({"resources": {"mon": {"requests": {"cpu": "1", "memory": "1Gi"}}, "osd": ONE["resources"]}}, 1100, 1280),
         ({"resources": {"limits": {"memory": "1Gi"}}}, 0, 0),
         ({"a": {"resources": {"requests": {"storage": "20Gi"}}}}, 0, 0),
     ],

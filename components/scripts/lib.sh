@@ -50,6 +50,18 @@ install_packages() {
   rm -f "$log"
 }
 
+# holds DEVICE: what keeps a disk from being taken; nothing if there is nothing on it.
+holds() {
+  local tree said code=0
+  tree=$(lsblk -nro TYPE,NAME "$1" 2>/dev/null) || { echo "is not here"; return; }
+  [ "$(wc -l <<<"$tree")" = 1 ] || { echo "has partitions, or is used: $(tail -n +2 <<<"$tree" | tr '\n' ',')"; return; }
+  case ${tree%% *} in disk | part) ;; *) echo "is no disk and no partition, but: $tree"; return ;; esac
+  said=$(wipefs --no-act --noheadings "$1" 2>&1) || { echo "could not be looked at: $said"; return; }
+  [ -z "$said" ] || { echo "has signatures: ${said//$'\n'/, }"; return; }
+  said=$(blkid -p "$1" 2>&1) || code=$?
+  [ "$code" = 2 ] || echo "is not known to be empty: ${said:-blkid ended with $code}"
+}
+
 # Scripts that change a machine take turns on it: one that lost its connection may still be running.
 lock() {
   mkdir -p "$state" && chmod 700 "$state"

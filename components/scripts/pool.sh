@@ -9,18 +9,6 @@ check_zfs() {
     "Debian, Raspberry Pi OS: enable contrib, then apt-get install linux-headers-$(dpkg --print-architecture) zfs-dkms zfsutils-linux; Ubuntu's own kernels have it."
 }
 
-# holds DEVICE: why no pool is made of it; nothing if there is nothing on it.
-holds() {
-  local tree said code=0
-  tree=$(lsblk -nro TYPE,NAME "$1" 2>/dev/null) || { echo "is not here"; return; }
-  [ "$(wc -l <<<"$tree")" = 1 ] || { echo "has partitions, or is used: $(tail -n +2 <<<"$tree" | tr '\n' ',')"; return; }
-  case ${tree%% *} in disk | part) ;; *) echo "is no disk and no partition, but: $tree"; return ;; esac
-  said=$(wipefs --no-act --noheadings "$1" 2>&1) || { echo "could not be looked at: $said"; return; }
-  [ -z "$said" ] || { echo "has signatures: ${said//$'\n'/, }"; return; }
-  said=$(blkid -p "$1" 2>&1) || code=$?
-  [ "$code" = 2 ] || echo "is not known to be empty: ${said:-blkid ended with $code}"
-}
-
 # on_disks: the pools that these disks hold, whether or not they are imported.
 on_disks() {
   local disk from=()

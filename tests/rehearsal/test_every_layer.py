@@ -18,6 +18,7 @@ LEFT_OUT = {
     "cilium": "takes the place of K3s' own pod network, which the rehearsal's pods need",
     "gpu": "wants a graphics card",
     "zfs": "wants a kernel with ZFS, and brings a snapshot controller beside that of snapshotController",
+    "rookCeph": "wants disks, which it is refused without",
 }
 """Layers that cannot be beside the others on simulated machines, and why."""
 ROWS = [row for row in LAYERS if row.layer.key not in LEFT_OUT]
