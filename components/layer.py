@@ -39,6 +39,8 @@ class Lab:
     """The bucket that all layers share which name none of their own."""
     charts: Mapping[str, Chart] = field(default_factory=dict)
     """The catalog's charts by name, for layers that let others install one."""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what layers install on machines that is no chart, by the layer's key."""
 
     def store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
         """Where a layer keeps what is to be in S3: `own`, else this folder of the bucket that is shared."""

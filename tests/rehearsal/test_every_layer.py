@@ -17,6 +17,7 @@ LEFT_OUT = {
     "calico": "takes the place of K3s' own pod network, which the rehearsal's pods need",
     "cilium": "takes the place of K3s' own pod network, which the rehearsal's pods need",
     "gpu": "wants a graphics card",
+    "nomad": "wants a program from the internet, which the rehearsal's machines cannot reach",
 }
 """Layers that cannot be beside the others on simulated machines, and why."""
 ROWS = [row for row in LAYERS if row.layer.key not in LEFT_OUT]
