@@ -141,3 +141,11 @@ def default_lan(address: str) -> str:
     """Return the /24 (IPv6: /64) around an address."""
     prefix = 24 if ip_address(address).version == 4 else 64
     return str(ip_interface(f"{address}/{prefix}").network)
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands before a port."""
+    try:
+        return f"[{host}]" if ip_address(host).version == 6 else host
+    except ValueError:
+        return host

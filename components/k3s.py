@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any
 
 import pulumi
 import yaml
 
 from components import hardening
+from components.addresses import bracketed
 from components.lab import ClusterSettings, NodeSettings, SnapshotSettings
 from components.model import SecretRef
 
@@ -87,12 +87,12 @@ def certificates(cluster: ClusterSettings) -> str:
 
 def endpoint(cluster: ClusterSettings) -> str:
     """Host and port of the API, as they stand in a URL."""
-    return f"{_bracketed(cluster.endpoint)}:{cluster.endpoint_port}"
+    return f"{bracketed(cluster.endpoint)}:{cluster.endpoint_port}"
 
 
 def server_addresses(cluster: ClusterSettings, besides: NodeSettings) -> str:
     """Host and port of every other server, separated by spaces."""
-    return " ".join(f"{_bracketed(s.address)}:6443" for s in cluster.servers if s.name != besides.name)
+    return " ".join(f"{bracketed(s.address)}:6443" for s in cluster.servers if s.name != besides.name)
 
 
 def _common(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
@@ -149,10 +149,3 @@ def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[s
 
 def _yaml(values: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(values), sort_keys=True, allow_unicode=True) if values else ""
-
-
-def _bracketed(host: str) -> str:
-    try:
-        return f"[{host}]" if ip_address(host).version == 6 else host
-    except ValueError:
-        return host

@@ -41,6 +41,8 @@ class Lab:
     """The catalog's charts by name, for layers that let others install one."""
     namespaces: Collection[str] = ()
     """Namespaces of the layers that are on."""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what layers install on machines that is no chart, by the layer's key."""
 
     def store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
         """Where a layer keeps what is to be in S3: `own`, else this folder of the bucket that is shared."""

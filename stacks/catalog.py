@@ -1,5 +1,7 @@
 """Every version that the program brings, and every layer, one row each; Renovate reads both."""
 
+from collections.abc import Mapping
+
 from components.layer import Chart, Row
 from components.layers.argo_rollouts import ArgoRollouts
 from components.layers.argocd import ArgoCD
@@ -22,6 +24,7 @@ from components.layers.longhorn import Longhorn
 from components.layers.metallb import MetalLB
 from components.layers.monitoring import Monitoring
 from components.layers.nfs import Nfs
+from components.layers.nomad import Nomad
 from components.layers.ray import Ray
 from components.layers.rbac import Rbac
 from components.layers.rook_ceph import RookCeph
@@ -41,6 +44,12 @@ K3S = "v1.36.3+k3s1"
 
 # renovate: datasource=docker depName=ghcr.io/kube-vip/kube-vip
 KUBE_VIP = "ghcr.io/kube-vip/kube-vip:v1.0.4"
+
+# renovate: datasource=github-releases depName=hashicorp/nomad
+NOMAD = "v1.10.5"
+
+PROGRAMS: Mapping[str, str] = {"nomad": NOMAD}
+"""Versions of what layers install on machines that is no chart, by the layer's key."""
 
 LAYERS: tuple[Row, ...] = (
     Row(MetalLB, Chart("metallb", "0.16.1", "https://metallb.github.io/metallb")),
@@ -89,6 +98,7 @@ LAYERS: tuple[Row, ...] = (
     Row(SeaweedFS, Chart("seaweedfs", "4.44.0", "https://seaweedfs.github.io/seaweedfs/helm")),
     Row(Harbor, Chart("harbor", "1.19.1", "https://helm.goharbor.io")),
     Row(Consul, Chart("consul", "2.0.3", "https://helm.releases.hashicorp.com")),
+    Row(Nomad),
     Row(
         StepCa,
         Chart("step-certificates", "1.30.1", "https://smallstep.github.io/helm-charts"),

@@ -11,7 +11,7 @@ from components.layer import Chart, Lab
 from components.model import UNKNOWN, Model, snake
 from components.object_store import ObjectStoreSettings
 from components.overlay import Values
-from stacks.catalog import LAYERS
+from stacks.catalog import LAYERS, PROGRAMS
 
 
 class _Common(Model):
@@ -36,9 +36,9 @@ class _Common(Model):
     def lab(self, cluster: ClusterSettings) -> Lab:
         """What layers may know: the cluster, what is on, the bucket that is shared, and the charts."""
         wrong = UNKNOWN in (self.__dict__["versions"], self.__dict__["chart_mirror"])
-        on = self.layers()
+        on, charts = self.layers(), {} if wrong else self.charts()
         namespaces = {row.layer.namespace for row in LAYERS if row.layer.key in on}
-        return Lab(cluster, on, self.__dict__["object_store"], {} if wrong else self.charts(), namespaces)
+        return Lab(cluster, on, self.__dict__["object_store"], charts, namespaces, PROGRAMS)
 
     def charts(self) -> dict[str, Chart]:
         """All charts of the catalog by name, of the version and from the repository that the settings want."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from components.layer import Lab, Layer
 from stacks.catalog import LAYERS as ROWS
+from stacks.catalog import PROGRAMS
 from tests.rendering import cluster
 
 LAYERS: dict[str, type[Layer[Any]]] = {row.layer.key: row.layer for row in ROWS}
@@ -16,7 +17,8 @@ HTTP: dict[str, Any] = {"email": "me@lab.org", "http01": True}
 def lab(name: str = "three-servers", **platform: Any) -> Lab:
     settings = {key: LAYERS[key].settings_type.model_validate(given) for key, given in platform.items()}
     charts = {chart.name: chart for row in ROWS for chart in row.charts}
-    return Lab(cluster(name), settings, charts=charts, namespaces={LAYERS[key].namespace for key in settings})
+    namespaces = {LAYERS[key].namespace for key in settings}
+    return Lab(cluster(name), settings, charts=charts, namespaces=namespaces, programs=PROGRAMS)
 
 
 def layer(key: str, found: Lab) -> Layer[Any]:

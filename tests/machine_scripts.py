@@ -9,7 +9,10 @@ from provider.ssh import stream
 from tests.settings_fixtures import ROOT
 
 SCRIPTS = ROOT / "components/scripts"
-MOVED = ("/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module")
+MOVED = (
+    "/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module",
+    "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/nomad", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

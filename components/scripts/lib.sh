@@ -62,6 +62,36 @@ holds() {
   [ "$code" = 2 ] || echo "is not known to be empty: ${said:-blkid ended with $code}"
 }
 
+fetch() { # fetch URL FILE
+  say "fetching ${1##*/}"
+  local cause
+  cause=$(curl -fsSL --retry 3 --retry-connrefused --connect-timeout 10 --speed-limit 1024 --speed-time 60 -o "$2" "$1" 2>&1) ||
+    die "Fetching $1 failed: $(tail -n 1 <<<"$cause")" "Free space in $state: $(df -h --output=avail $state | tail -n 1 | xargs)"
+}
+
+sum_of() { sha256sum "$1" | cut -d' ' -f1; }
+
+# fetch_verified URL FILE SUM: the file is only ever there whole and with that sum.
+fetch_verified() {
+  if [ -e "$2" ] && [ "$(sum_of "$2")" = "$3" ]; then return; fi
+  fetch "$1" "$2.part"
+  local found; found=$(sum_of "$2.part")
+  if [ "$found" != "$3" ]; then
+    rm -f "$2.part"
+    die "$1 is not what it should be; it was not run." "expected sha256 $3" "found    sha256 $found"
+  fi
+  mv -f "$2.part" "$2"
+}
+
+# pin NAME: the sum that the settings pin for it.
+pin() { awk -v name="$1" '$1 == name {print $2}' <<<"$PINS"; }
+
+listed() { # listed FILE NAME: the sum that the list gives
+  local sum; sum=$(awk -v name="$2" '$2 == name || $2 == "*" name {print $1}' "$1")
+  [ -n "$sum" ] || die "The release's checksum list does not name $2; is $VERSION a release?"
+  echo "$sum"
+}
+
 # Scripts that change a machine take turns on it: one that lost its connection may still be running.
 lock() {
   mkdir -p "$state" && chmod 700 "$state"

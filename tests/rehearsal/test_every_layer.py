@@ -19,6 +19,7 @@ LEFT_OUT = {
     "gpu": "wants a graphics card",
     "zfs": "wants a kernel with ZFS, and brings a snapshot controller beside that of snapshotController",
     "rookCeph": "wants disks, which it is refused without",
+    "nomad": "wants a program from the internet, which the rehearsal's machines cannot reach",
 }
 """Layers that cannot be beside the others on simulated machines, and why."""
 ROWS = [row for row in LAYERS if row.layer.key not in LEFT_OUT]

@@ -1,0 +1,11 @@
+# shellcheck shell=bash
+# Looks whether Nomad runs here, with the program and the configuration that it was last started with.
+
+own=$state/nomad
+
+main() {
+  [ -e $own/running ] || { echo "Nomad was not set up here: its disk is new"; return; }
+  sha256sum -c $own/running 2>/dev/null | sed -n 's/: FAILED.*/ was changed or is gone/p' || true
+  systemctl -q is-active nomad || echo "nomad is $(systemctl is-active nomad)"
+}
+main </dev/null

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# Puts Nomad on the machine beside K3s: the release's program, verified, its configuration and its unit.
+# VERSION RELEASES PINS CONFIG; secret: GOSSIP (servers) AUTHORITY CERTIFICATE CERTIFICATE_KEY (with TLS)
+
+own=$state/nomad
+bin=/usr/local/bin/nomad
+folder=/etc/nomad.d
+service=/etc/systemd/system/nomad.service
+
+# What somebody else set up would be written over, or read beside ours.
+refuse_foreign() {
+  local found
+  [ ! -e $own ] || return 0
+  for found in $bin $folder $service; do
+    [ ! -e "$found" ] || die "$found is here already, and not from homelab; nothing was touched." "Take that Nomad off the machine first, or name another machine."
+  done
+}
+
+# install_program: the program is only ever there whole, and from an archive with the right sum.
+install_program() {
+  local arch name sum source="# $VERSION $RELEASES ${PINS//$'\n'/ }"
+  if [ "$(head -n 1 $own/program 2>/dev/null)" = "$source" ] && sha256sum --status -c $own/program 2>/dev/null; then return; fi
+  arch=$(architecture)
+  name=nomad_${VERSION}_linux_$arch.zip
+  sum=$(pin "$arch")
+  if [ -z "$sum" ]; then
+    fetch "$RELEASES/$VERSION/nomad_${VERSION}_SHA256SUMS" $own/sums
+    sum=$(listed $own/sums "$name")
+  fi
+  fetch_verified "$RELEASES/$VERSION/$name" $own/archive "$sum"
+  install_packages unzip
+  unzip -qo $own/archive nomad -d $own
+  install -m 755 $own/nomad $bin.new
+  mv -f $bin.new $bin
+  { echo "$source"; sha256sum $bin; } | write $own/program 600 || true
+  rm -f $own/archive $own/sums $own/nomad
+}
+
+# put NAME TEXT: a file that root alone reads; none where there is no text.
+put() { if [ -n "$2" ]; then write "$folder/$1" 600 <<<"$2" || true; else rm -f "${folder:?}/$1"; fi; }
+
+configure() {
+  local gossip=
+  [ -z "${GOSSIP:-}" ] || gossip="{\"server\": {\"encrypt\": \"$GOSSIP\"}}"
+  put homelab.json "$CONFIG"
+  put gossip.json "$gossip"
+  put ca.pem "${AUTHORITY:-}"
+  put cert.pem "${CERTIFICATE:-}"
+  put key.pem "${CERTIFICATE_KEY:-}"
+  # what it started outlives a restart of Nomad
+  write $service 644 <<END || true
+[Unit]
+Description=Nomad, set up by homelab
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=notify
+ExecStart=$bin agent -config $folder
+KillMode=process
+LimitNOFILE=65536
+Restart=on-failure
+RestartSec=2
+TasksMax=infinity
+
+[Install]
+WantedBy=multi-user.target
+END
+}
+
+main() {
+  lock
+  refuse_foreign
+  mkdir -p $own && chmod 700 $own
+  install_program
+  configure
+  find $bin $service $folder -type f -exec sha256sum {} + | sort -k 2 >$own/wanted
+  if cmp -s $own/wanted $own/running && systemctl -q is-active nomad; then return; fi
+  systemctl daemon-reload
+  systemctl -q enable nomad
+  say "starting Nomad"
+  systemctl restart nomad 2>/dev/null || die "Nomad does not start:" "$(journal nomad)"
+  mv -f $own/wanted $own/running
+}
+main </dev/null
