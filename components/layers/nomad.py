@@ -18,6 +18,7 @@ from components.model import Model, SecretRef
 
 _DATA, _ETC = "/var/lib/nomad", "/etc/nomad.d"
 _RPC, _GOSSIP = 4647, 4648
+_SECRETS = ("GOSSIP", "AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
 """Above it are the node ports of Services."""
 
@@ -81,8 +82,10 @@ class Nomad(Layer[NomadSettings]):
         pins = "\n".join(f"{arch} {checksum}" for arch, checksum in given.checksums.items())
         config = json.dumps(self._config(node), indent=2)
         variables = {"VERSION": version, "RELEASES": given.releases, "PINS": pins, "CONFIG": config}
+        secrets = self._secrets(node)
+        variables |= {name: "" for name in _SECRETS if name not in secrets}
         undo, probe = ("nomad-away.sh",), "nomad-runs.sh"
-        return Service("agent", node.name, ("nomad.sh",), undo, probe, variables, self._secrets(node))
+        return Service("agent", node.name, ("nomad.sh",), undo, probe, variables, secrets)
 
     def _secrets(self, node: NodeSettings) -> Mapping[str, SecretRef]:
         tls, server = self.settings.tls, node.name in self.settings.servers

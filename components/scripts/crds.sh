@@ -2,9 +2,11 @@
 # On a server: puts the CRDs of a chart in place, which Helm does once and never again, and waits until they are served.
 # CRDS CRD_SECONDS
 
-# It is asked anew, since kubectl gives up on a CRD that is so new that it has no conditions yet.
 # shellcheck disable=SC2086 # a list of names
-established() { k3s kubectl wait --for=condition=Established --timeout=5s $names >"$log" 2>&1; }
+established() {
+  kube get $names --no-headers -o 'custom-columns=NAME:.metadata.name,SERVED:.status.conditions[?(@.type=="Established")].status' >"$log" 2>&1 &&
+    ! grep -qv ' True$' "$log"
+}
 
 main() {
   local log names
@@ -15,7 +17,7 @@ main() {
     die "The CRDs could not be applied:" "$(tail -n 15 "$log")"
   say "waiting for the CRDs to be served"
   wait_for "$CRD_SECONDS" established ||
-    die "CRDs are not served after $CRD_SECONDS s:" "$(grep -v 'condition met' "$log" | tail -n 15)"
+    die "CRDs are not served after $CRD_SECONDS s:" "$(grep -v ' True$' "$log" | tail -n 15)"
   rm -f "$log"
 }
 main </dev/null

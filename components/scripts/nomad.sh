@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Puts Nomad on the machine beside K3s: the release's program, verified, its configuration and its unit.
-# VERSION RELEASES PINS CONFIG; secret: GOSSIP (servers) AUTHORITY CERTIFICATE CERTIFICATE_KEY (with TLS)
+# Puts Nomad on the machine beside K3s: the release's program, verified, its configuration and its service.
+# VERSION RELEASES PINS CONFIG; secret: GOSSIP (servers) AUTHORITY CERTIFICATE CERTIFICATE_KEY (if encrypted)
 
 own=$state/nomad
 bin=/usr/local/bin/nomad

@@ -13,7 +13,7 @@ import yaml
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
 from tests.rehearsal.probes import asked
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = pytest.mark.drill
 
 PEOPLE: dict[str, Any] = {
     "people": {"anna": ["developers"], "ben": ["developers"]},

@@ -11,7 +11,7 @@ from stacks.catalog import LAYERS
 from tests.contracts.cases import CASES, secrets_of
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = pytest.mark.drill
 
 LEFT_OUT = {
     "calico": "takes the place of K3s' own pod network, which the rehearsal's pods need",
