@@ -14,6 +14,7 @@ def unfit() -> str | None:
     return None
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "drill" not in config.option.markexpr:
         items[:] = [item for item in items if not item.get_closest_marker("drill")]
