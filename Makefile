@@ -10,7 +10,7 @@ bin := .venv/bin
 locked := uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements.txt
 
-.PHONY: help setup rehearse test drills check lock clean
+.PHONY: help setup rehearse test unit drills check lock clean
 
 help: ## say what there is to do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -31,8 +31,11 @@ setup: .venv/locked ## make .venv with what requirements.txt locks; needs Python
 rehearse: setup ## run STACK (homelab) on machines simulated here; needs Linux and root
 	@./homelab rehearse up --stack $(STACK) $(ARGS)
 
-test: setup ## run every check there is, WORKERS (2) at once; what cannot run here is said at the end
-	@$(bin)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+test: unit ## run every check there is; what cannot run here is said at the end
+	@$(bin)/python -m pytest tests/rehearsal $(ARGS)
+
+unit: setup ## run those that simulate no machine, WORKERS (2) at once
+	@$(bin)/python -m pytest --ignore=tests/rehearsal --numprocesses $(WORKERS) $(ARGS)
 
 drills: setup ## run the drills: machines lost, cut off, restored; a table with a figure of each
 	@$(bin)/python -m pytest -m drill tests/drills $(ARGS)

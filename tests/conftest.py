@@ -14,15 +14,13 @@ def unfit() -> str | None:
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "drill" not in config.option.markexpr:
         items[:] = [item for item in items if not item.get_closest_marker("drill")]
     items.sort(key=on_machines)
     reason = unfit()
-    for item in filter(on_machines, items):
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))  # one story, told in order by one worker
-        if reason:
+    for item in items:
+        if reason and on_machines(item):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -126,7 +126,7 @@ class Nomad(Layer[NomadSettings]):
         for key, names in (("servers", self.settings.servers), ("clients", self.settings.clients)):
             for index, name in enumerate(names):
                 if name not in nodes:
-                    yield (key, index), "is no machine of the cluster", f"use one of: {', '.join(nodes)}"
+                    yield (key, index), "is no machine of the cluster", "use a name that stands in cluster.nodes"
                 elif name in names[:index]:
                     yield (key, index), "is named twice", "leave it out here"
                 elif nodes[name].arch == "arm":

@@ -75,10 +75,10 @@ sum_of() { sha256sum "$1" | cut -d' ' -f1; }
 fetch_verified() {
   if [ -e "$2" ] && [ "$(sum_of "$2")" = "$3" ]; then return; fi
   fetch "$1" "$2.part"
-  local found; found=$(sum_of "$2.part")
-  if [ "$found" != "$3" ]; then
+  local sum; sum=$(sum_of "$2.part")
+  if [ "$sum" != "$3" ]; then
     rm -f "$2.part"
-    die "$1 is not what it should be; it was not run." "expected sha256 $3" "found    sha256 $found"
+    die "$1 is not what it should be; it was not run." "expected sha256 $3" "found    sha256 $sum"
   fi
   mv -f "$2.part" "$2"
 }
