@@ -25,7 +25,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(runner, "SCRIPTS", folder)
     monkeypatch.setattr(runner, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
-    monkeypatch.setattr(looks, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(looks, "LOOK_SECONDS", 30)  # a busy computer is no machine that is off
     monkeypatch.setattr(reach, "POLL_SECONDS", 0.05)
     return folder
 
