@@ -66,6 +66,11 @@ class Lab:
         return min(wanted, len(self.cluster.nodes))
 
     @property
+    def quorum(self) -> int:
+        """Members of what needs a majority, each on a machine of its own: three, else one, as two need each other."""
+        return 3 if len(self.untainted) >= 3 else 1
+
+    @property
     def untainted(self) -> tuple[NodeSettings, ...]:
         """The machines on which any pod may run."""
         shut = (":NoSchedule", ":NoExecute")

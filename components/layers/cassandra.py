@@ -10,7 +10,6 @@ from components.manifest import Manifest, Tree
 from components.model import Model
 
 CLUSTER, CENTRE = "lab", "dc1"
-_COPIES = 3
 
 
 class CassandraClusterSettings(Model):
@@ -95,7 +94,7 @@ class Cassandra(Layer[CassandraSettings]):
     def members(self) -> int:
         """Members of the cluster: with three, one may be away while two agree."""
         given = self.settings.cluster.members if self.settings.cluster else None
-        return given or (_COPIES if len(self.lab.untainted) >= _COPIES else 1)
+        return given or self.lab.quorum
 
     def outputs(self) -> Mapping[str, object]:
         """Return where clients begin."""

@@ -10,7 +10,6 @@ from components.layer import Finding, Layer, resources
 from components.manifest import Tree
 from components.model import Model
 
-_SERVERS = 3
 _SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -46,9 +45,9 @@ class Consul(Layer[ConsulSettings]):
                 "acls": {"manageSystemACLs": True},
             },
             "server": {
-                "replicas": self.servers,
+                "replicas": self.lab.quorum,
                 "storage": self.settings.size,
-                "storageClass": volumes.class_of(self.lab, self.settings.storage_class, self.servers),
+                "storageClass": volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum),
                 "resources": resources("100m", "256Mi"),
             },
             "ui": {"service": {"type": "ClusterIP"}},
@@ -68,11 +67,6 @@ class Consul(Layer[ConsulSettings]):
         none: dict[str, Tree] = {"operator": "DoesNotExist"}  # In takes no empty list, and every namespace has it
         chosen = {"key": "kubernetes.io/metadata.name", **(some if names else none)}
         return json.dumps({"matchExpressions": [chosen]})
-
-    @property
-    def servers(self) -> int:
-        """Consul's servers: without two that agree nothing goes on, so two are no better than one."""
-        return _SERVERS if len(self.lab.untainted) >= _SERVERS else 1
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the namespaces and the volumes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from components import volumes
 from components.app.kinds import Size
 from components.fields import Domain, HostLabel, Switch
 from components.layer import Finding, Layer, resources
@@ -144,7 +145,4 @@ class Harbor(Layer[HarborSettings]):
         if not any(node.arch in (None, ARCH) for node in self.lab.untainted):
             reason = f"finds no {ARCH} machine that takes any pod, and its images are for no other"
             yield (), reason, "add such a machine without taints, or leave harbor out"
-        disabled = "local-storage" in self.lab.cluster.k3s.disable
-        if disabled and not (self.lab.has("longhorn") or self.settings.storage_class):
-            reason = "finds no class of volumes: local-storage is disabled and longhorn is off"
-            yield (), reason, "add longhorn: {} beside it, or name a class of your own in storageClass"
+        yield from volumes.problems(self.lab, self.settings.storage_class)

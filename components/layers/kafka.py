@@ -12,7 +12,6 @@ from components.model import Model
 
 CLUSTER = "lab"
 _API = "kafka.strimzi.io/v1"
-_COPIES = 3
 
 
 class KafkaClusterSettings(Model):
@@ -126,7 +125,7 @@ class Kafka(Layer[KafkaSettings]):
     def members(self) -> int:
         """Members of the cluster: without two that agree nothing goes on, so two are no better than one."""
         given = self.settings.cluster.members if self.settings.cluster else None
-        return given or (_COPIES if len(self.lab.untainted) >= _COPIES else 1)
+        return given or self.lab.quorum
 
     def outputs(self) -> Mapping[str, object]:
         """Return where clients begin."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from components import volumes
 from components.app.kinds import Size
 from components.fields import Bucket, Domain, HostLabel
 from components.layer import Finding, Layer, resources
-from components.layers.longhorn import SINGLE
 from components.layers.traefik import CLASS
 from components.manifest import Filled, Hashed, Manifest, Tree
 from components.model import Model, SecretRef
@@ -74,7 +74,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
 
     def _master(self) -> Tree:
         return {
-            "replicas": 3 if len(self.lab.untainted) > 2 else 1,
+            "replicas": self.lab.quorum,
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
@@ -144,7 +144,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
 
     @property
     def _class(self) -> str | None:
-        return self.settings.storage_class or (SINGLE if self.copies > 1 and self.lab.has("longhorn") else None)
+        return volumes.class_of(self.lab, self.settings.storage_class, self.copies)
 
     def outputs(self) -> Mapping[str, object]:
         """Return where pods reach it."""

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components import vault_seal
+from components import vault_seal, volumes
 from components.app.kinds import Size
 from components.fields import Domain, HostLabel
 from components.layer import Finding, Layer, resources
 from components.layers.cert_manager import CertManagerSettings
-from components.layers.longhorn import SINGLE
 from components.layers.traefik import CLASS
 from components.manifest import Manifest, Tree
 from components.model import Model
@@ -19,7 +18,6 @@ NAME = "vault"
 TLS = "vault-tls"
 """Secret with its certificate, and in `ca.crt` that of the authority."""
 ADDRESS = f"https://{NAME}-active.{NAME}.svc:8200"
-MEMBERS = 3
 _TLS_FOLDER = f"/vault/userconfig/{TLS}"
 _AUTHORITY = "ca"
 
@@ -64,14 +62,14 @@ class Vault(Layer[VaultSettings]):
 
     def _server(self) -> Tree:
         config = json.dumps(self._config(), indent=2)
-        several = self.members > 1
-        chosen = self.settings.storage_class or (SINGLE if several and self.lab.has("longhorn") else None)
+        several = self.lab.quorum > 1
+        chosen = volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum)
         return {
             "updateStrategyType": "OnDelete",  # or Helm would wait for pods that only its initialisation makes ready
             "resources": resources("100m", "512Mi"),
             "ha": {
                 "enabled": True,
-                "replicas": self.members,
+                "replicas": self.lab.quorum,
                 "raft": {"enabled": True, "setNodeId": True, "config": config},
                 "disruptionBudget": {"enabled": several},
             },
@@ -163,13 +161,8 @@ class Vault(Layer[VaultSettings]):
         }
 
     @property
-    def members(self) -> int:
-        """Three, of which one may fail; two would both be needed."""
-        return MEMBERS if len(self.lab.untainted) >= MEMBERS else 1
-
-    @property
     def _names(self) -> list[str]:
-        return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.members)]
+        return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum)]
 
     @property
     def page(self) -> Page:
