@@ -6,7 +6,7 @@ from typing import Literal
 from components.fields import HostPort, MailAddress, Switch, Text
 from components.layer import Finding, Lab
 from components.layers.coredns import CorednsSettings
-from components.manifest import Manifest, Tree
+from components.manifest import Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 
 SERVERS = {
@@ -72,10 +72,7 @@ def credentials(acme: AcmeSettings, namespace: str) -> list[Manifest]:
         data["route53"] = {"accessKey": acme.route53.access_key, "secretKey": acme.route53.secret_key}
     if acme.cloudflare:
         data["cloudflare"] = {"apiToken": acme.cloudflare.api_token}
-    return [
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": keys}
-        for name, keys in data.items()
-    ]
+    return [secret_of({"name": name, "namespace": namespace}, keys) for name, keys in data.items()]
 
 
 def issuers(acme: AcmeSettings) -> Iterator[tuple[str, Tree]]:

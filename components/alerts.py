@@ -5,7 +5,7 @@ from typing import Literal
 
 from components.fields import HostPort, MailAddress, Switch, Text
 from components.layer import Finding
-from components.manifest import Manifest, Tree
+from components.manifest import Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 
 _WAYS = ("email", "slack", "webhook")
@@ -63,7 +63,7 @@ def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Ma
     data = {"url": called.url} if called else {"password": email.password} if email and email.password else {}
     if data:
         metadata = {"name": _secret(name), "namespace": namespace}
-        yield {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+        yield secret_of(metadata, data)
 
 
 def receiver(name: str, given: ReceiverSettings, namespace: str) -> Manifest:

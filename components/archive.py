@@ -10,7 +10,7 @@ from components import volumes
 from components.app.kinds import Size
 from components.fields import Count, HostLabel
 from components.layer import Finding, Lab
-from components.manifest import Hashed, Manifest, Tree
+from components.manifest import Hashed, Manifest, Tree, secret_of
 from components.model import Model
 from components.object_store import NAME_STORE, ObjectStoreSettings
 
@@ -60,7 +60,7 @@ class Archive:
         if s3 := self.bucket:
             data = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
             metadata = {"name": _SECRET, "namespace": namespace}
-            yield {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+            yield secret_of(metadata, data)
 
     @property
     def keys(self) -> dict[str, Tree]:

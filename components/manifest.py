@@ -87,6 +87,11 @@ def bcrypt_base64(raw: bytes) -> bytes:
     return bytes(ours[int(bits[at : at + 6], 2)] for at in range(0, len(bits), 6))
 
 
+def secret_of(metadata: Mapping[str, Tree], data: Mapping[str, Tree]) -> Manifest:
+    """Return a Secret with texts."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": dict(metadata), "stringData": dict(data)}
+
+
 def is_custom(manifest: Manifest) -> bool:
     """Whether its kind comes from a CRD: a group with a dot in it, of none of the kinds below."""
     group = manifest["apiVersion"].rpartition("/")[0]

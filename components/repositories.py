@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from components.fields import HostLabel, Kind, Text
 from components.layer import Finding
-from components.manifest import Manifest, Tree
+from components.manifest import Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 from components.wrong import wrong
 
@@ -72,7 +72,7 @@ def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
     keys = {"sshPrivateKey": settings.ssh_key, "username": settings.username, "password": settings.password}
     metadata = {"name": f"repository-{name}", "namespace": namespace, "labels": _LABEL}
     given = {key: value for key, value in keys.items() if value is not None}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data | given}
+    return secret_of(metadata, data | given)
 
 
 def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[Finding]:

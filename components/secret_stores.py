@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from components.fields import Certificate, HostLabel, Text, Url
 from components.layer import Finding, Lab
 from components.layers.vault import ADDRESS, NAME, TLS
-from components.manifest import Manifest, Tree
+from components.manifest import Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 from components.object_store import Region
 
@@ -65,7 +65,7 @@ def keys(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Mani
         data = {"token": store.vault.token}
     if data:
         metadata = {"name": _secret(name), "namespace": namespace}
-        yield {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+        yield secret_of(metadata, data)
 
 
 def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from components import certificates
 from components.fields import Certificate, Text, Url
 from components.layer import Finding
-from components.manifest import Filled, Manifest, Tree
+from components.manifest import Filled, Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 from components.object_store import Region
 
@@ -57,7 +57,7 @@ def secret(seal: VaultSealSettings, namespace: str) -> Manifest:
     if seal.transit and seal.transit.ca:
         data["ca.pem"] = certificates.decoded(seal.transit.ca)
     metadata = {"name": NAME, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+    return secret_of(metadata, data)
 
 
 def _kms(kms: KmsSealSettings) -> Tree:

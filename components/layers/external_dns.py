@@ -7,7 +7,7 @@ from components.dns import CloudflareZoneSettings, Rfc2136Settings, Route53ZoneS
 from components.fields import Domain, Switch, Text
 from components.host import Service
 from components.layer import Finding, Layer, resources
-from components.manifest import Hashed, Manifest, Tree
+from components.manifest import Hashed, Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 
 _NAME = "external-dns"
@@ -75,7 +75,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
         """Return the credentials."""
         data = dict(self.settings.secrets)
         metadata = self.metadata(_NAME)
-        return [{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}] if data else ()
+        return [secret_of(metadata, data)] if data else ()
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from components.fields import Domain, HostLabel
 from components.layer import Finding, Layer, resources
 from components.layers.argocd import ArgoCD, ArgoCDSettings
 from components.layers.traefik import CLASS
-from components.manifest import Manifest, Tree
+from components.manifest import Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 from components.page import Page
 
@@ -50,7 +50,7 @@ class GitLab(Layer[GitLabSettings]):
     def before(self) -> Sequence[Manifest]:
         """Return the first password of root."""
         data = {"password": self.settings.root_password}
-        return [{"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata(_ROOT), "stringData": data}]
+        return [secret_of(self.metadata(_ROOT), data)]
 
     def extend(self) -> Sequence[Manifest]:
         """Return the Application; what it deployed goes with it, which our guard asks about first."""

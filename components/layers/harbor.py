@@ -7,7 +7,7 @@ from components.app.kinds import Size
 from components.fields import Domain, HostLabel, Switch
 from components.layer import Finding, Layer, resources
 from components.layers.traefik import CLASS
-from components.manifest import Derived, Filled, Hashed, Manifest, Tree
+from components.manifest import Derived, Filled, Hashed, Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 from components.page import Page
 
@@ -128,10 +128,10 @@ class Harbor(Layer[HarborSettings]):
     def before(self) -> Sequence[Manifest]:
         """Return the password, the key by which Harbor encrypts what it stores, and the key pair of tokens."""
         data = {"HARBOR_ADMIN_PASSWORD": self.settings.admin_password, "secretKey": Derived("encryption", 16)}
-        made = [{"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata(_KEYS), "stringData": data}]
+        made = [secret_of(self.metadata(_KEYS), data)]
         if token := self.settings.token:
             pair = {"tls.key": token.key, "tls.crt": token.certificate}
-            made.append({"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata(_TOKEN), "stringData": pair})
+            made.append(secret_of(self.metadata(_TOKEN), pair))
         return made
 
     @property

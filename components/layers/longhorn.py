@@ -10,7 +10,7 @@ from components.fields import Count, LabelKey, LabelValue, Schedule
 from components.host import Host
 from components.lab import NodeSettings
 from components.layer import Finding, Layer
-from components.manifest import Manifest, Tree
+from components.manifest import Manifest, Tree, secret_of
 from components.model import Model
 from components.object_store import NAME_STORE, ObjectStoreSettings
 
@@ -113,7 +113,7 @@ class Longhorn(Layer[LonghornSettings]):
         data: dict[str, Tree] = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
         if s3.endpoint:
             data["AWS_ENDPOINTS"] = s3.endpoint
-        return [{"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata(_BACKUP), "stringData": data}]
+        return [secret_of(self.metadata(_BACKUP), data)]
 
     def extend(self) -> Sequence[Manifest]:
         """Return the class for databases, and the job that backs up."""

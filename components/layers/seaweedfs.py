@@ -7,7 +7,7 @@ from components.app.kinds import Size
 from components.fields import Bucket, Domain, HostLabel
 from components.layer import Finding, Layer, resources
 from components.layers.traefik import CLASS
-from components.manifest import Filled, Hashed, Manifest, Tree
+from components.manifest import Filled, Hashed, Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 from components.page import Page
 
@@ -130,7 +130,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     def before(self) -> Sequence[Manifest]:
         """Return the key to all buckets, as SeaweedFS reads it."""
         data = {"seaweedfs_s3_config": Filled(_IDENTITY, (self.settings.access_key, self.settings.secret_key))}
-        return [{"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata(_KEYS), "stringData": data}]
+        return [secret_of(self.metadata(_KEYS), data)]
 
     @property
     def page(self) -> Page:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from components import certificates
 from components.fields import Certificate, Domain, Switch, Text
 from components.layer import Finding, Layer, resources
-from components.manifest import Filled, Manifest, Tree
+from components.manifest import Filled, Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 
 _NAME = "step-certificates"
@@ -95,20 +95,17 @@ class StepCa(Layer[StepCaSettings]):
         given = self.settings
         text = json.dumps(self._config()).replace("{", "{{").replace("}", "}}").replace(json.dumps(_JWK), "{}")
         return [
-            self._secret(f"{_NAME}-config", {"ca.json": Filled(text, (given.provisioner.definition,))}),
-            self._secret(
-                f"{_NAME}-certs",
+            secret_of(self.metadata(f"{_NAME}-config"), {"ca.json": Filled(text, (given.provisioner.definition,))}),
+            secret_of(
+                self.metadata(f"{_NAME}-certs"),
                 {
                     "root_ca.crt": certificates.decoded(given.root),
                     "intermediate_ca.crt": certificates.decoded(given.intermediate),
                 },
             ),
-            self._secret(f"{_NAME}-secrets", {"intermediate_ca_key": given.intermediate_key}),
-            self._secret(_PASSWORD, {"password": given.password}),
+            secret_of(self.metadata(f"{_NAME}-secrets"), {"intermediate_ca_key": given.intermediate_key}),
+            secret_of(self.metadata(_PASSWORD), {"password": given.password}),
         ]
-
-    def _secret(self, name: str, data: Tree) -> Manifest:
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata(name), "stringData": data}
 
     def extend(self) -> Sequence[Manifest]:
         """Return the issuer."""

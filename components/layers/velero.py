@@ -6,7 +6,7 @@ from pydantic import Field
 
 from components.fields import Count, HostLabel, Schedule
 from components.layer import Finding, Layer, resources
-from components.manifest import Filled, Manifest, Tree
+from components.manifest import Filled, Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 from components.object_store import NAME_STORE, ObjectStoreSettings
 
@@ -101,14 +101,11 @@ class Velero(Layer[VeleroSettings]):
     def before(self) -> Sequence[Manifest]:
         """Return the keys to the bucket, and the password of what is in it."""
         data: dict[str, Tree] = {"repository-password": self.settings.password}
-        made = [self._secret(_REPOSITORY, data)]
+        made = [secret_of(self.metadata(_REPOSITORY), data)]
         if s3 := self._bucket:
             text = "[default]\naws_access_key_id={}\naws_secret_access_key={}\n"
-            made.append(self._secret(_KEYS, {"cloud": Filled(text, (s3.access_key, s3.secret_key))}))
+            made.append(secret_of(self.metadata(_KEYS), {"cloud": Filled(text, (s3.access_key, s3.secret_key))}))
         return made
-
-    def _secret(self, name: str, data: Mapping[str, Tree]) -> Manifest:
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata(name), "stringData": dict(data)}
 
     def problems(self) -> Iterator[Finding]:
         """Yield that there is no bucket, and what is wrong with the schedules."""
