@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from components import aws
 from components.fields import HostPort, MailAddress, Switch, Text
 from components.layer import Finding, Lab
 from components.layers.coredns import CorednsSettings
@@ -109,9 +110,8 @@ def problems(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
     if acme.http01 and acme.nameservers:
         yield ("acme", "nameservers"), "has no use with http01, which looks at no records", "leave it out"
     yield from _hidden(acme, lab)
-    if acme.route53 and (acme.route53.access_key is None) is not (acme.route53.secret_key is None):
-        reason = "has one of accessKey and secretKey without the other"
-        yield ("acme", "route53"), reason, "give both, or neither where the machines have rights of their own"
+    if acme.route53:
+        yield from aws.problems(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
 
 
 def _hidden(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:

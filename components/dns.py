@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from components import aws
 from components.fields import Domain, Host, Port, Text
 from components.layer import Finding
 from components.manifest import Tree
@@ -88,6 +89,5 @@ def problems(
     """Yield what is wrong with the choice of the provider."""
     if [route53, cloudflare, rfc2136].count(None) != 2:
         yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
-    if route53 and (route53.access_key is None) is not (route53.secret_key is None):
-        reason = "has one of accessKey and secretKey without the other"
-        yield ("route53",), reason, "give both, or neither where the machines have rights of their own"
+    if route53:
+        yield from aws.problems(route53.access_key, route53.secret_key, "route53")

@@ -65,6 +65,15 @@ class Lab:
         """`wanted` copies of something, each on a machine of its own, as far as there are machines."""
         return min(wanted, len(self.cluster.nodes))
 
+    def strangers(self, names: Sequence[str], *place: str) -> Iterator[Finding]:
+        """Yield names, which stand at `place`, that are no machine's, or are there a second time."""
+        known = [node.name for node in self.cluster.nodes]
+        for index, name in enumerate(names):
+            if name not in known:
+                yield (*place, index), "is no machine of the cluster", "use a name that stands in cluster.nodes"
+            elif name in names[:index]:
+                yield (*place, index), "is named twice", "leave it out here"
+
     @property
     def quorum(self) -> int:
         """Members of what needs a majority, each on a machine of its own: three, else one, as two need each other."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from components import aws
 from components.fields import Certificate, HostLabel, Text, Url
 from components.layer import Finding, Lab
 from components.layers.vault import ADDRESS, NAME, TLS
@@ -83,10 +84,10 @@ def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str
     }
 
 
-def _aws(name: str, setting: str, aws: AwsStoreSettings, namespace: str) -> Tree:
+def _aws(name: str, setting: str, store: AwsStoreSettings, namespace: str) -> Tree:
     keys = (("accessKeyIDSecretRef", "accessKey"), ("secretAccessKeySecretRef", "secretKey"))
     auth = {"secretRef": {field: _key(name, namespace, key) for field, key in keys}}
-    return {"service": KINDS[setting], "region": aws.region} | ({"auth": auth} if aws.access_key else {})
+    return {"service": KINDS[setting], "region": store.region} | ({"auth": auth} if store.access_key else {})
 
 
 def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -> Tree:
@@ -118,10 +119,9 @@ def problems(stores: dict[HostLabel, SecretStoreSettings], lab: Lab) -> Iterator
         if [store.secrets_manager, store.parameter_store, store.vault].count(None) != 2:
             reason = "needs exactly one of secretsManager, parameterStore and vault"
             yield place, reason, "add one, or keep one of them"
-        for key, aws in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
-            if aws and (aws.access_key is None) is not (aws.secret_key is None):
-                reason = "has one of accessKey and secretKey without the other"
-                yield (*place, key), reason, "give both, or neither where the machines have rights of their own"
+        for key, given in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
+            if given:
+                yield from aws.problems(given.access_key, given.secret_key, *place, key)
         if store.vault:
             yield from _vault_problems(store.vault, (*place, "vault"), lab)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components import certificates
+from components import aws, certificates
 from components.fields import Certificate, Text, Url
 from components.layer import Finding
 from components.manifest import Filled, Manifest, Tree, secret_of
@@ -96,6 +96,5 @@ def problems(seal: VaultSealSettings) -> Iterator[Finding]:
     if (seal.aws_kms is None) is (seal.transit is None):
         yield ("seal",), "needs exactly one of awsKms and transit", "add one, or keep one of them"
     kms = seal.aws_kms
-    if kms and (kms.access_key is None) is not (kms.secret_key is None):
-        reason = "has one of accessKey and secretKey without the other"
-        yield ("seal", "awsKms"), reason, "give both, or neither where the machines have rights of their own"
+    if kms:
+        yield from aws.problems(kms.access_key, kms.secret_key, "seal", "awsKms")

@@ -56,11 +56,6 @@ class GPU(Layer[GPUSettings]):
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong between the machines and the lab."""
-        names = [node.name for node in self.lab.cluster.nodes]
         if not self.settings.nodes:
             yield ("nodes",), "names no machine", "name those that have a card"
-        for index, name in enumerate(self.settings.nodes):
-            if name not in names:
-                yield ("nodes", index), "is no machine of the cluster", "use a name that stands in cluster.nodes"
-            elif name in self.settings.nodes[:index]:
-                yield ("nodes", index), "is named twice", "leave it out here"
+        yield from self.lab.strangers(self.settings.nodes, "nodes")

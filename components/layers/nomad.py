@@ -122,14 +122,11 @@ class Nomad(Layer[NomadSettings]):
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong between Nomad's machines and the lab."""
-        nodes = {node.name: node for node in self.lab.cluster.nodes}
+        narrow = [node.name for node in self.lab.cluster.nodes if node.arch == "arm"]
         for key, names in (("servers", self.settings.servers), ("clients", self.settings.clients)):
+            yield from self.lab.strangers(names, key)
             for index, name in enumerate(names):
-                if name not in nodes:
-                    yield (key, index), "is no machine of the cluster", "use a name that stands in cluster.nodes"
-                elif name in names[:index]:
-                    yield (key, index), "is named twice", "leave it out here"
-                elif nodes[name].arch == "arm":
+                if name in narrow and name not in names[:index]:
                     yield (key, index), "is a 32-bit machine, for which there is no Nomad", "use another machine"
         if len(self.settings.servers) not in (1, 3, 5):
             yield ("servers",), "must be one, three or five, or they have no majority", "name so many machines"
