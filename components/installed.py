@@ -12,7 +12,7 @@ from components.host import Service
 from components.layer import LAYER, Chart, Layer
 from components.machine import Secret, Task, step
 from components.manifest import Manifest, Tree, create, is_custom, resolve
-from components.overlay import keys, laid_over
+from components.overlay import keys
 
 SALT_BYTES = 16
 HISTORY = 5
@@ -24,7 +24,7 @@ AnyLayer = Layer[Any]
 
 
 class Installed(pulumi.ComponentResource):
-    """One layer in the cluster."""
+    """One layer in the cluster: its charts with these values, some of which were given from outside of it."""
 
     def __init__(
         self,
@@ -32,11 +32,13 @@ class Installed(pulumi.ComponentResource):
         charts: Mapping[str, Chart],
         values: Mapping[str, Mapping[str, Tree]],
         access: Access,
+        *,
+        given: Mapping[str, Mapping[str, Tree]],
         parent: pulumi.Resource,
     ) -> None:
         super().__init__("homelab:components:Layer", layer.key, None, pulumi.ResourceOptions(parent=parent))
         self._layer, self._charts, self._access = layer, charts, access
-        self._values, self._given = dict(layer.values()), values
+        self._values, self._given = values, given
         self._salt: pulumi.Output[str] | None = None
         first = [self._namespace()] if layer.own_namespace else list(access.ready)
         self._base = [*first, *self._create(layer.before(), first), *self._services(access.ready, last=False)]
@@ -80,7 +82,7 @@ class Installed(pulumi.ComponentResource):
             chart=f"{chart.repository}/{name}" if registry else name,
             version=chart.version,
             repository_opts=None if registry else {"repo": chart.repository},
-            values=resolve(laid_over(self._values[name], given), self._salted),
+            values=resolve(self._values[name], self._salted),
             skip_crds=bare,
             timeout=layer.timeout,
             max_history=HISTORY,
@@ -115,24 +117,20 @@ class Installed(pulumi.ComponentResource):
         return [self._service(each, after) for each in self._layer.services() if each.last is last]
 
     def _service(self, service: Service, after: Sequence[pulumi.Resource]) -> Task:
-        machine, on = self._access.machine, "server"
-        if service.node:
-            machine, on = self._access.reach[service.node], "machine"
-        run, undo = ([step(script, on=on) for script in scripts] for scripts in (service.run, service.undo))
-        name = "-".join(filter(None, (self._layer.key, service.name, service.node)))
-        opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after))
-        return Task(
-            name, machine, run, undo=undo, probe=service.probe, variables=service.variables,
-            secrets=resolve(service.secrets), opts=opts,
+        role, on = "-".join(filter(None, (service.name, service.node))), "machine" if service.node else "server"
+        return self._task(
+            role, service.run, service.variables, after, on=on, node=service.node, probe=service.probe,
+            undo=[step(script, on=on) for script in service.undo], secrets=resolve(service.secrets),
         )  # fmt: skip
 
     def _task(
         self, role: str, scripts: Sequence[str], variables: Mapping[str, str], after: Sequence[pulumi.Resource],
-        **more: Any,
+        *, on: str = "server", node: str = "", **more: Any,
     ) -> Task:  # fmt: skip
+        machine = self._access.reach[node] if node else self._access.machine
         opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after))
-        run = [step(script, on="server") for script in scripts]
-        return Task(f"{self._layer.key}-{role}", self._access.machine, run, variables=variables, opts=opts, **more)
+        run = [step(script, on=on) for script in scripts]
+        return Task(f"{self._layer.key}-{role}", machine, run, variables=variables, opts=opts, **more)
 
     def _create(self, manifests: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         opts = self._kubernetes(after)

@@ -49,29 +49,34 @@ class Platform(pulumi.ComponentResource):
         values: Mapping[str, Mapping[str, Tree]] | None = None,
     ) -> None:
         super().__init__("homelab:components:Platform", "platform")
-        ordered = in_order(layers)
+        ordered, given = in_order(layers), values or {}
+        laid = {
+            layer.key: {name: laid_over(own, given.get(name, {})) for name, own in layer.values().items()}
+            for layer in ordered
+        }
         if ordered:
-            first = (self._mended(ordered, access), self._fits(ordered, access, values or {}))
+            releases = [f"{layer.namespace}/{name}" for layer in ordered for name in laid[layer.key]]
+            first = (self._mended(releases, access), self._fits(list(laid.values()), access))
             access = replace(access, ready=(*access.ready, *first))
-        made = {layer.key: Installed(layer, charts, values or {}, access, self) for layer in ordered}
+        made = {
+            layer.key: Installed(layer, charts, laid[layer.key], access, given=given, parent=self) for layer in ordered
+        }
         early = [release for layer in made.values() for release in layer.early]
         named = _named(ordered)
         for key, layer in made.items():
             layer.install([*early, *(other for name, other in made.items() if name in named[key])])
         self.register_outputs({})
 
-    def _mended(self, layers: Sequence[AnyLayer], access: Access) -> Task:
+    def _mended(self, releases: Sequence[str], access: Access) -> Task:
         """Takes back what a killed run left in Helm's records: the next `up` finds it and runs this."""
-        releases = [f"{layer.namespace}/{name}" for layer in layers for name in layer.values()]
         return Task(
             "platform-releases", access.machine, [step("releases.sh", on="server")],
             probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._own(access),
         )  # fmt: skip
 
-    def _fits(self, layers: Sequence[AnyLayer], access: Access, values: Mapping[str, Mapping[str, Tree]]) -> Task:
+    def _fits(self, values: Sequence[Tree], access: Access) -> Task:
         """Refuses what the machines cannot hold, before anything of it is there; the preview says so of a lab."""
-        given = (laid_over(each, values.get(name, {})) for layer in layers for name, each in layer.values().items())
-        asked = sum(map(least, given), Requests())
+        asked = sum(map(least, values), Requests())
         return Task(
             "platform-fits", access.machine, [step("fits.sh", on="server")], probe="fitting.sh",
             variables={"CPU": str(asked.cpu), "MEMORY": str(asked.memory)}, opts=self._own(access),
