@@ -122,6 +122,10 @@ class Recording(MockMonitor):
 
     def before(self, resource: Resource) -> frozenset[str]:
         """Names of the tasks that must have ended before this one begins."""
+        return frozenset(each.name for each in self.all_before(resource) if each.type == TASK)
+
+    def all_before(self, resource: Resource) -> list[Resource]:
+        """Everything that must have been made before this one, near or far."""
         seen: set[str] = set()
         queue = list(resource.depends_on)
         while queue:
@@ -129,7 +133,7 @@ class Recording(MockMonitor):
             if urn not in seen:
                 seen.add(urn)
                 queue += self.resources_by_urn[urn].depends_on
-        return frozenset(self.resources_by_urn[urn].name for urn in seen if self.resources_by_urn[urn].type == TASK)
+        return [self.resources_by_urn[urn] for urn in seen]
 
 
 class _Nothing(Mocks):

@@ -42,18 +42,7 @@ def test_all_other_layers_come_after_the_pod_network(key: str) -> None:
     run = record(given | {"platform": {"longhorn": {}, key: {}}})
     release = f"{key}-{'cilium' if key == 'cilium' else 'tigera-operator'}"
     (longhorn,) = (each for each in run.registered if each.name == "longhorn-longhorn")
-    assert release in {run.resources_by_urn[urn].name for urn in all_before(run, longhorn)}
-
-
-def all_before(run: Any, resource: Any) -> set[str]:
-    seen: set[str] = set()
-    queue = list(resource.depends_on)
-    while queue:
-        urn = queue.pop()
-        if urn not in seen:
-            seen.add(urn)
-            queue += run.resources_by_urn[urn].depends_on
-    return seen
+    assert release in {each.name for each in run.all_before(longhorn)}
 
 
 def test_policies_are_not_those_of_k3s_and_neither_is_the_network() -> None:

@@ -101,14 +101,7 @@ RUN = platform()
 
 def before(name: str) -> set[str]:
     """Names of all resources that must have been made before this one."""
-    seen: set[str] = set()
-    queue = list(RUN.named(name).depends_on)
-    while queue:
-        urn = queue.pop()
-        if urn not in seen:
-            seen.add(urn)
-            queue += RUN.resources_by_urn[urn].depends_on
-    return {RUN.resources_by_urn[urn].name for urn in seen}
+    return {each.name for each in RUN.all_before(RUN.named(name))}
 
 
 def releases() -> dict[str, Resource]:

@@ -4,15 +4,13 @@ import json
 import shlex
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from provider.ssh import stream
-from tests.settings_fixtures import ROOT
+from tests.machine_scripts import SCRIPTS, Run
 
-SCRIPTS = ROOT / "components/scripts"
 FAKE = """
 serving() { :; }
 command() { :; }
@@ -23,18 +21,6 @@ k3s() {
   ANSWER
 }
 """
-
-
-@dataclass(frozen=True)
-class Run:
-    status: int
-    output: str
-    errors: str
-    calls: list[str]
-
-    @property
-    def progress(self) -> list[str]:
-        return [line.removeprefix("==> ") for line in self.errors.splitlines() if line.startswith("==> ")]
 
 
 @pytest.fixture
