@@ -3,7 +3,7 @@
 # NODES
 
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   local node
   for node in $NODES; do
     kube delete secret -n kube-system --ignore-not-found "$node.node-password.k3s" >/dev/null

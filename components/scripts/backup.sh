@@ -5,7 +5,7 @@
 versions() { kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.status.nodeInfo.kubeletVersion}{"\n"}{end}'; }
 
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   ! grep -qxF "$VERSION" <<<"$(versions)" || return 0
   local name=before-${VERSION//+/-} said
   say "taking a snapshot of etcd: $name"

@@ -32,7 +32,7 @@ decided() {
 main() {
   local answer=''
   exec 3>&2
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   wait_for "$GATE_SECONDS" decided || die "Not ready after $GATE_SECONDS s: ${RELEASES//$'\n'/, }" "$answer" "Pods in $NAMESPACE:" "$(kube get pods -n "$NAMESPACE" 2>&1)"
   [ -z "$answer" ] || die "An object was refused; nothing was changed by it:" "$answer"
 }

@@ -12,7 +12,7 @@ working() {
 gathered() { [ "$(phase)" = Ready ] && [ "$(working)" -ge "$DISKS" ]; }
 
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   say "waiting for Ceph on $DISKS disks"
   wait_for 1500 gathered || die "After 1500 s Ceph is '$(phase || true)', on $(working) of $DISKS disks." \
     "$(kube get cephcluster "$NAMESPACE" -n "$NAMESPACE" -o jsonpath='{.status.message}' 2>&1)" "$(kube get pods -n "$NAMESPACE" 2>&1)" \

@@ -17,7 +17,7 @@ END
 }
 
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   local sign where name role person
   while read -r sign where name role person; do
     if [ "$sign" = '>' ]; then

@@ -148,6 +148,8 @@ serving() {
     --key $data/server/tls/client-admin.key https://127.0.0.1:6443/readyz
 }
 
+await_api() { wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"; }
+
 # answers HOST:PORT: a K3s server speaks there.
 answers() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }
 

@@ -4,7 +4,7 @@
 
 # A first installation begins anew and takes over its own objects; an upgrade goes on from the revision before.
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   local each
   # shellcheck disable=SC2086 # a list
   for each in $(pending $RELEASES); do

@@ -4,7 +4,7 @@
 
 main() {
   lock
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   say "changing the server token"
   local said
   said=$(curl -sS --fail-with-body --max-time 60 --cacert $data/server/tls/server-ca.crt -K - 2>&1 <<EOF

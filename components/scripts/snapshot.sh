@@ -3,7 +3,7 @@
 # LABEL (how the name begins) COPIED (yes: there must be a copy)
 
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   say "taking a snapshot"
   local said names
   said=$(k3s etcd-snapshot save --name "$LABEL" 2>&1) ||

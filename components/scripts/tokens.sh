@@ -9,7 +9,7 @@ rotate() {
 }
 
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  await_api
   local mark said; mark=$(sha256sum <<<"$TOKEN" | cut -c 1-16)
   [ "$(kube get namespace kube-system -o jsonpath='{.metadata.annotations.homelab/token}')" != "$mark" ] || return 0
   if ! cmp -s <(echo "$TOKEN") $etc/token; then
