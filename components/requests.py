@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from components.manifest import Tree
-
-_MEBIBYTES = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024**2}
+from components.volumes import mebibytes
 
 
 @dataclass(frozen=True)
@@ -55,5 +54,4 @@ def _cpu(text: str) -> int:
 
 
 def _memory(text: str) -> int:
-    found = re.fullmatch(r"(\d+)(Ki|Mi|Gi|Ti)", text)
-    return int(int(found[1]) * _MEBIBYTES[found[2]]) if found else 0
+    return mebibytes(text) if re.fullmatch(r"\d+(Ki|Mi|Gi|Ti)", text) else 0

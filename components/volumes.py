@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from components.layer import Finding, Lab
 from components.layers.longhorn import SINGLE
 
-_MEBIBYTES = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+_MEBIBYTES = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
 
 
 def mebibytes(size: str) -> int:
     """Return an amount of bytes as a number of MiB."""
-    return int(size[:-2]) * _MEBIBYTES[size[-2:]]
+    return int(int(size[:-2]) * _MEBIBYTES[size[-2:]])
 
 
 def class_of(lab: Lab, given: str | None, copies: int) -> str | None:
