@@ -38,6 +38,10 @@ class Page:
         """Annotations by which its Ingress gets the certificate."""
         return {"cert-manager.io/cluster-issuer": self.issuer} if self.issuer else {}
 
+    def tls(self, secret: str) -> list[dict[str, object]]:
+        """The part of its Ingress that names the secret of the certificate, where it has one."""
+        return [{"secretName": secret, "hosts": [self.host]}] if self.issuer else []
+
     def problems(self, *place: str) -> Iterator[Finding]:
         """Yield what is wrong with host and issuer, which stand at `place` below the layer's key."""
         issuers = self.lab.of(CertManagerSettings)

@@ -140,7 +140,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "ingressClassName": CLASS,
             "hosts": [self.page.host],
             "annotations": self.page.annotations,
-            "tls": [{"secretName": "grafana-tls", "hosts": [self.page.host]}] if self.page.issuer else [],
+            "tls": self.page.tls("grafana-tls"),
         }
 
     @property

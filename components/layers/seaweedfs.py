@@ -124,7 +124,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "className": CLASS,
             "host": self.page.host,
             "annotations": self.page.annotations,
-            "tls": [{"secretName": "s3-tls", "hosts": [self.page.host]}] if self.page.issuer else [],
+            "tls": self.page.tls("s3-tls"),
         }
 
     def before(self) -> Sequence[Manifest]:

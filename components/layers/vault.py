@@ -126,7 +126,7 @@ class Vault(Layer[VaultSettings]):
             "ingressClassName": CLASS,
             "annotations": self.page.annotations,
             "hosts": [{"host": self.page.host, "paths": []}],
-            "tls": [{"secretName": "vault-page-tls", "hosts": [self.page.host]}],
+            "tls": self.page.tls("vault-page-tls"),
         }
 
     def before(self) -> Sequence[Manifest]:
