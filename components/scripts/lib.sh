@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Goes before every script. Standard error: "==> " lines are progress, the rest explains a failure.
 # Standard output: what the task keeps; "flag: " lines decide which steps follow.
-set -euo pipefail
+set -eEuo pipefail # E: a failure in a function is told as well
 umask 022
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 trap 'printf "line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR

@@ -33,7 +33,8 @@ configure() {
 tidy() {
   local kind
   for kind in "$db/etcd-old-" "$data/server/tls-"; do
-    find "$(dirname "$kind")" -maxdepth 1 -type d -name "$(basename "$kind")[0-9]*" 2>/dev/null | sort | head -n -1 | xargs -r rm -rf
+    [ -d "${kind%/*}" ] || continue # a new machine has none of it
+    find "${kind%/*}" -maxdepth 1 -type d -name "${kind##*/}[0-9]*" | sort | head -n -1 | xargs -r rm -rf
   done
 }
 
