@@ -7,9 +7,8 @@ from typing import Any
 
 import bcrypt
 import pulumi
-import pulumi_kubernetes as kubernetes
 
-from components.model import SecretRef, snake
+from components.model import SecretRef
 
 Tree = Any
 """What JSON can say, with secrets in it as `SecretRef`, `Derived`, `Hashed`, `Filled`, or as an Output."""
@@ -93,36 +92,27 @@ def secret_of(metadata: Mapping[str, Tree], data: Mapping[str, Tree]) -> Manifes
 
 
 def is_custom(manifest: Manifest) -> bool:
-    """Whether its kind comes from a CRD: a group with a dot in it, of none of the kinds below."""
+    """Whether its kind comes from a CRD: its group has a dot and is none of Kubernetes' own."""
     group = manifest["apiVersion"].rpartition("/")[0]
-    return "." in group and not any(kind.startswith(f"{group}/") for kind in _KINDS)
+    return "." in group and group not in _OWN_GROUPS
 
 
 def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
     """Make a resource of an object that has no secret references left."""
     version, kind = manifest["apiVersion"], manifest["kind"]
-    if is_custom(manifest):
-        # the SDK's own class takes no field but metadata and spec, and some kinds have others
-        return pulumi.CustomResource(f"kubernetes:{version}:{kind}", name, manifest, opts)
-    rest = {snake(key): value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
-    made = _KINDS[f"{version}/{kind}"](name, opts=opts, **rest)
-    assert isinstance(made, pulumi.CustomResource)
-    return made
+    token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{kind}"
+    secret = ["data", "stringData"] if kind == "Secret" else []
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=secret))
+    # the SDK's own classes take a second to import, and know no field but metadata and spec of custom kinds
+    return pulumi.CustomResource(token, name, manifest, opts)
 
 
-_KINDS: dict[str, Callable[..., Any]] = {
-    "v1/Namespace": kubernetes.core.v1.Namespace,
-    "v1/Secret": kubernetes.core.v1.Secret,
-    "v1/ConfigMap": kubernetes.core.v1.ConfigMap,
-    "v1/Service": kubernetes.core.v1.Service,
-    "v1/ServiceAccount": kubernetes.core.v1.ServiceAccount,
-    "v1/PersistentVolumeClaim": kubernetes.core.v1.PersistentVolumeClaim,
-    "apps/v1/Deployment": kubernetes.apps.v1.Deployment,
-    "apps/v1/StatefulSet": kubernetes.apps.v1.StatefulSet,
-    "autoscaling/v2/HorizontalPodAutoscaler": kubernetes.autoscaling.v2.HorizontalPodAutoscaler,
-    "networking.k8s.io/v1/Ingress": kubernetes.networking.v1.Ingress,
-    "networking.k8s.io/v1/NetworkPolicy": kubernetes.networking.v1.NetworkPolicy,
-    "policy/v1/PodDisruptionBudget": kubernetes.policy.v1.PodDisruptionBudget,
-    "storage.k8s.io/v1/StorageClass": kubernetes.storage.v1.StorageClass,
-}
-"""Kubernetes' own kinds that layers and apps use."""
+_OWN_GROUPS = frozenset(
+    f"{group}.k8s.io"
+    for group in (
+        "admissionregistration", "apiextensions", "apiregistration", "certificates", "coordination", "discovery",
+        "events", "flowcontrol.apiserver", "networking", "node", "rbac.authorization", "resource", "scheduling",
+        "storage",
+    )
+)  # fmt: skip
+"""Groups with a dot that every Kubernetes serves."""

@@ -1,10 +1,13 @@
 """What the API server would not take of our objects."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components import manifest
+import pulumi_kubernetes as kubernetes
+
 from components.manifest import is_custom
+from components.model import snake
 from tests.contracts import upstream
 from tests.contracts.schemas import Place, Problem, Schema, Validator
 
@@ -35,8 +38,7 @@ def problems(object_: Mapping[str, Any]) -> Iterator[Problem]:
         return
     yield from Validator(METADATA).problems(object_["metadata"], None, ("metadata",))
     if not is_custom(dict(object_)):
-        if f"{object_['apiVersion']}/{object_['kind']}" not in manifest._KINDS:
-            yield ("kind",), "is not one that we make"
+        yield from _own_kind(object_)
         return
     try:
         schema = schema_of(object_)
@@ -48,6 +50,18 @@ def problems(object_: Mapping[str, Any]) -> Iterator[Problem]:
     if "metadata" not in schema.get("properties", {}):  # every object has it, and some schemas do not say so
         del ours["metadata"]
     yield from Validator(schema, closed=True).problems(ours)
+
+
+def _own_kind(object_: Mapping[str, Any]) -> Iterator[Problem]:
+    """What Pulumi's SDK does not know: the kind, or a field of it."""
+    group, _, version = str(object_["apiVersion"]).rpartition("/")
+    kinds = getattr(getattr(kubernetes, group.partition(".")[0] or "core"), version)
+    made = getattr(kinds, str(object_["kind"]), None)
+    if made is None:
+        yield ("kind",), "is none of Kubernetes' own"
+        return
+    known = inspect.signature(made._internal_init).parameters
+    yield from (((key,), "is no field of it") for key in object_ if snake(key) not in known)
 
 
 def schema_of(object_: Mapping[str, Any]) -> Schema:
