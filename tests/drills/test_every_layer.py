@@ -1,7 +1,8 @@
 """Every layer of the catalog at once, as its default case in `tests/contracts` has it: all come, stay, and go."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
 
 pytestmark = pytest.mark.drill
 
+Figure = Callable[[str, str], None]
 LEFT_OUT = {
     "calico": "takes the place of K3s' own pod network, which the rehearsal's pods need",
     "cilium": "takes the place of K3s' own pod network, which the rehearsal's pods need",
@@ -49,9 +51,11 @@ def namespaces(lab: Rehearsal) -> set[str]:
     return {each.removeprefix("namespace/") for each in lab.kubectl("get", "namespaces", "-o", "name").split()}
 
 
-def test_all_layers_come(lab: Rehearsal) -> None:
+def test_all_layers_come(lab: Rehearsal, figure: Figure) -> None:
     assert [row.layer.key for row in ROWS if row.layer.key not in platform()] == []
+    began = time.monotonic()
     lab.up()
+    figure(f"{len(ROWS)} layers at once, from bare machines", f"{time.monotonic() - began:.0f} s")
     secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
     layers = (row.layer(lab.session.settings.platform.layers()[row.layer.key], lab_of(lab)) for row in ROWS)
@@ -67,11 +71,13 @@ def test_all_layers_stay(lab: Rehearsal) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
 
 
-def test_all_layers_go(lab: Rehearsal) -> None:
+def test_all_layers_go(lab: Rehearsal, figure: Figure) -> None:
     config = lab.document["config"]
     for name in secrets_of(config.pop("homelab:platform")):
         config.pop(f"homelab:{name}", None)
     lab.open()
+    began = time.monotonic()
     lab.up()
+    figure("all of them gone", f"{time.monotonic() - began:.0f} s")
     own = {row.layer.namespace for row in ROWS if row.layer.own_namespace}
     assert namespaces(lab) & own == set()
