@@ -1,9 +1,10 @@
-"""What keeps the virtual address of the API: keepalived on the servers, or kube-vip in the cluster."""
+"""What keeps the virtual address of the API: keepalived on the servers, with a balancer or not, or kube-vip."""
 
 from ipaddress import ip_address, ip_network
 
 import yaml
 
+from components import balancer
 from components.lab import ClusterSettings, NodeSettings
 
 KEEPALIVED = """\
@@ -43,15 +44,33 @@ vrrp_instance api {{
 }}
 """
 
+READY = """\
+#!/bin/sh
+cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 3 \\
+  --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz"""
+
+
+def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
+    """What `prepare.sh` sets up on `node`, as it takes it; empty what does not run there."""
+    check = balancer.WAY.format(port=cluster.endpoint_port) if cluster.api.balancer else READY
+    kept = keepalived(cluster, node)
+    return {"KEEPALIVED": kept, "CHECK": check if kept else "", "HAPROXY": balancer.haproxy(cluster, node)}
+
+
+def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
+    """Packages of what runs on `node`."""
+    found = variables(cluster, node)
+    return [name for name in ("keepalived", "haproxy") if found[name.upper()]]
+
 
 def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Configuration of keepalived on `node`; empty where it does not run.
 
     `@DEVICE@` stands for the interface, which is found on the machine. The router id comes from the
     address, so that two labs in one network do not meet. Serving adds to the priority: the address goes
-    where the API is and, as all are equal otherwise, does not come back by itself. When no API is ready
-    for a moment, it stays where it is. Two may take it at once; who keeps it tells the neighbours again
-    every second, so that none stays with the other.
+    where the API is, or a balancer that reaches one, and, as all are equal otherwise, does not come back by
+    itself. When no API is ready for a moment, it stays where it is. Two may take it at once; who keeps it
+    tells the neighbours again every second, so that none stays with the other.
     """
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":

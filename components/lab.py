@@ -51,6 +51,11 @@ __all__ = [
 ]
 
 API_PORT = 6443
+BALANCER_PORT = 7443
+
+
+def _beside_k3s(given: dict[str, Any]) -> int:
+    return BALANCER_PORT if given["balancer"] else API_PORT
 
 
 class ApiSettings(Model):
@@ -60,10 +65,12 @@ class ApiSettings(Model):
     """Virtual address that one of the servers holds at any time: a free address of the lan."""
     by: Literal["keepalived", "kube-vip"] = "keepalived"
     """What keeps the virtual address."""
+    balancer: Literal["haproxy"] | None = None
+    """What stands behind a virtual address of keepalived: HAProxy on every server leads to all that are ready."""
     external: Host | None = None
     """Name or address of a load balancer of your own in front of all servers, instead of `vip`."""
-    port: Port = API_PORT
-    """Port of that load balancer; a virtual address always answers on 6443."""
+    port: Port = Field(default_factory=_beside_k3s)
+    """Port of the balancer. Default: 7443 with `balancer`, else 6443, which a virtual address alone always has."""
     tls_sans: tuple[Host, ...] = ()
     """Further names and addresses that the API's certificate is valid for."""
 
@@ -170,7 +177,7 @@ class ClusterSettings(Model):
     @property
     def endpoint_port(self) -> int:
         """Port of the API at `endpoint`."""
-        return self.api.port if self.api.external else API_PORT
+        return self.api.port
 
     def without(self, packaged: Iterable[str]) -> "ClusterSettings":
         """The same, but for components packaged with K3s that are left out as well."""

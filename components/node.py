@@ -128,7 +128,6 @@ class Node(pulumi.ComponentResource):
         return {"NODE": self.settings.name, "ROLE": self.settings.role, "CNI": self._shared.cluster.network.cni}
 
     def _prepare_variables(self) -> dict[str, str]:
-        conf = endpoint.keepalived(self._shared.cluster, self.settings)
         host = self._shared.host
         modules = ["br_netfilter", "overlay", *host.modules]
         if self._shared.cluster.network.flannel_backend == "wireguard-native":
@@ -142,7 +141,7 @@ class Node(pulumi.ComponentResource):
             "PACKAGES": " ".join(packages(self._shared.cluster, self.settings, host)),
             "MODULES": "\n".join(modules),
             "SYSCTL": "\n".join(f"{key}={value}" for key, value in SYSCTL.items()),
-            "KEEPALIVED": conf,
+            **endpoint.variables(self._shared.cluster, self.settings),
         }
 
     def _install_variables(self) -> dict[str, str]:
@@ -185,4 +184,4 @@ def _turn(node: NodeSettings, cluster: ClusterSettings) -> dict[str, object]:
 
 def packages(cluster: ClusterSettings, node: NodeSettings, host: Host) -> list[str]:
     """Return the distribution's packages that the machine must have."""
-    return sorted({*PACKAGES, *host.packages, *(["keepalived"] if endpoint.keepalived(cluster, node) else [])})
+    return sorted({*PACKAGES, *host.packages, *endpoint.packages(cluster, node)})

@@ -14,7 +14,7 @@ RELEASE = "bookworm"
 # Everything the program would install: the machines have no network to install it from.
 PACKAGES = {
     "system": "systemd,systemd-sysv,systemd-timesyncd,dbus,sudo,procps,kmod,python3-minimal,openssh-server",
-    "network": "iproute2,iputils-ping,iptables,ipset,conntrack,keepalived,ca-certificates,curl",
+    "network": "iproute2,iputils-ping,iptables,ipset,conntrack,keepalived,haproxy,ca-certificates,curl",
     "containers": "runc,containernetworking-plugins",
     "storage": "nfs-common,open-iscsi",
 }
@@ -99,6 +99,7 @@ def _furnish(debian: Path, root: Path) -> None:
         for identity in root.glob(name):
             identity.unlink()
     _units(root, "enable", "systemd-networkd", "ssh", "network-card", "container-host")
+    _units(root, "disable", "haproxy")  # Debian's own configuration would start it everywhere
     _units(root, "mask", "systemd-firstboot.service", "run-rpc_pipefs.mount")
 
 

@@ -10,7 +10,8 @@ from tests.settings_fixtures import ROOT
 
 SCRIPTS = ROOT / "components/scripts"
 MOVED = (
-    "/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module",
+    "/etc/exports", "/etc/keepalived", "/etc/haproxy", "/var/lib/homelab", "/var/lib/rook", "/run/homelab",
+    "/dev/disk", "/sys/module",
     "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/nomad", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
 )  # fmt: skip
 
@@ -35,8 +36,12 @@ class Fake:
     tools: Mapping[str, str]
 
     def run(self, script: str, **variables: str) -> Run:
+        return self.run_text((SCRIPTS / f"{script}.sh").read_text(), **variables)
+
+    def run_text(self, text: str, **variables: str) -> Run:
+        """Run what a script is, or a part of it."""
         self._install()
-        library, text = (self._moved((SCRIPTS / f"{name}.sh").read_text()) for name in ("lib", script))
+        library, text = (self._moved(each) for each in ((SCRIPTS / "lib.sh").read_text(), text))
         path = f"PATH={self.root}/bin:/usr/local/sbin"
         library = library.replace("PATH=/usr/local/sbin", path)
         assert path in library

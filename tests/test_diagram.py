@@ -123,6 +123,12 @@ def test_addresses_of_ipv6_and_a_balancer() -> None:
     svg = draw(Settings.parse({"cluster": cluster}, [], "six"), [])
     assert_fits(svg)
     assert {NODES["address"], f"https://[{NODES['address']}]:6443", "one server"} <= set(texts(svg))
+    cluster["api"] = {"vip": "10.9.0.100", "balancer": "haproxy"}
+    cluster["nodes"][0]["address"], cluster["network"] = "10.9.0.11", {}
+    svg = draw(Settings.parse({"cluster": cluster}, [], "six"), [])
+    assert_fits(svg)
+    assert "https://10.9.0.100:7443" in texts(svg)
+    assert any("HAProxy" in text for text in texts(svg))
     cluster["api"] = {"external": "api.example.com", "port": 443}
     assert "https://api.example.com:443" in texts(draw(Settings.parse({"cluster": cluster}, [], "six"), []))
 

@@ -169,3 +169,15 @@ def test_ports_are_those_of_the_role_and_of_the_network() -> None:
     assert k3s.ports(agent, LAB) == ("tcp/10250", "udp/8472")
     bare = LAB.model_copy(update={"network": LAB.network.model_copy(update={"cni": "none"})})
     assert k3s.ports(agent, bare) == ("tcp/10250",)
+
+
+@pytest.mark.parametrize(
+    ("facts", "theirs"), [({}, True), ({"owner": NODE.name}, False), ({"owner": NODE.name, "who": "nginx"}, True)]
+)
+def test_port_of_the_balancer_is_haproxys_where_it_was_set_up(facts: dict[str, str], theirs: bool) -> None:
+    lab = LAB.model_copy(update={"api": LAB.api.model_copy(update={"balancer": "haproxy", "port": 7443})})
+    assert "tcp/7443" in k3s.ports(NODE, lab)
+    assert "tcp/7443" not in k3s.ports(lab.agents[0], lab)
+    who = facts.pop("who", "haproxy")
+    found = not_fine(replace(seen(**facts, port=f"tcp/7443 {who}"), cluster=lab))
+    assert [each.says for each in found if each.check == "ports"] == [f"tcp/7443 is held by {who}"] * theirs

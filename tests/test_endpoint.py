@@ -84,6 +84,17 @@ def test_neighbouring_labs_have_different_router_ids() -> None:
     assert len(ids) == 100
 
 
+def test_what_is_asked_is_the_api_here_or_the_way_that_the_balancer_has() -> None:
+    here, way, none = (endpoint.variables(cluster(name), cluster(name).nodes[0])["CHECK"]
+                       for name in ("three-servers", "balancer", "kube-vip"))  # fmt: skip
+    assert here.endswith("https://127.0.0.1:6443/readyz")
+    assert way.endswith("https://127.0.0.1:7443/ping")
+    assert none == ""
+    for check in (here, way):
+        assert check.startswith("#!/bin/sh\n")
+        assert "--max-time 3 " in check, "a busy machine is slow to answer"
+
+
 def test_ipv6() -> None:
     instance = kept(cluster("ipv6-only"))
     assert list(instance["virtual_ipaddress"]) == ["fd00::240/64"]

@@ -113,6 +113,16 @@ def test_other_servers_change_who_their_peers_are_and_nothing_else() -> None:
     assert changed(before, after) == peers | {f"{name}-prepare": {"KEEPALIVED"} for name in "abc"}
 
 
+def test_a_balancer_comes_to_the_servers_first_and_then_everyone_is_told_its_port() -> None:
+    config = copy.deepcopy(config_of(THREE))
+    before = record(config)
+    config["cluster"]["api"]["balancer"] = "haproxy"
+    found = changed(before, record(config))
+    assert {found.pop(f"{name}-prepare") == {"PACKAGES", "HAPROXY", "CHECK"} for name in "abc"} == {True}
+    told = {f"{name}-{role}": {"CONFIG", "ENDPOINT"} for name in "abcde" for role in ("join", "roll")}
+    assert found == told | {"cluster-found": {"CONFIG", "ENDPOINT"}, "cluster-kubeconfig": {"ENDPOINT"}}
+
+
 def test_another_login_changes_no_task_but_its_way() -> None:
     config = copy.deepcopy(config_of(THREE))
     config["cluster"]["ssh"] |= {"port": 2222}

@@ -68,6 +68,7 @@ def test_defaults_come_from_stack_catalog_and_first_server() -> None:
         ("kube-vip", ("10.0.3.250", 6443)),
         ("external-balancer", ("balancer.example.com", 8443)),
         ("ipv6-only", ("fd00::240", 6443)),
+        ("balancer", ("10.0.0.240", 7443)),
     ],
 )
 def test_endpoint(name: str, endpoint: tuple[str, int]) -> None:

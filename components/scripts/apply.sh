@@ -87,10 +87,10 @@ healthy() {
 given_up() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 8 ]; }
 healthy_or_given_up() { healthy || given_up; }
 
-# The virtual address leaves before the API does, so that nobody asks here in vain.
+# The virtual address leaves before the API does, so that nobody asks here in vain. HAProxy here asks the others.
 hand_over_address() {
   local peer
-  serving >/dev/null 2>&1 && grep -qs '^# homelab' /etc/keepalived/keepalived.conf || return 0
+  ours $keepalived && ! ours $haproxy && serving >/dev/null 2>&1 || return 0
   for peer in $PEERS; do
     answers "$peer" || continue
     trap 'systemctl start keepalived' EXIT

@@ -9,6 +9,10 @@ trap 'printf "line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
 state=/var/lib/homelab
 etc=/etc/rancher/k3s
 data=/var/lib/rancher/k3s
+original=$state/original
+prepared=$state/prepared
+keepalived=/etc/keepalived/keepalived.conf
+haproxy=/etc/haproxy/haproxy.cfg
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() { trap - ERR; printf '%s\n' "$@" >&2; exit 1; }
@@ -32,6 +36,18 @@ write() {
   chmod "$mode" "$new"
   if cmp -s "$new" "$file" && [ "$(stat -c %a "$file")" = "$mode" ]; then rm -f "$new"; return 1; fi
   mv -f "$new" "$file"
+}
+
+# ours FILE: it is as we wrote it, or what was made of that.
+ours() { [ -e "$prepared$1" ] || grep -qs '^# homelab' "$1"; }
+
+# end_service UNIT FILE: stops what runs by our file, and puts back the one that was there before.
+end_service() {
+  ours "$2" || return 0
+  say "stopping $1"
+  systemctl disable -q --now "$1"
+  if [ -e "$original$2" ]; then mv -f "$original$2" "$2"; else rm -f "$2"; fi
+  rm -f "$prepared$2"
 }
 
 # install_packages PACKAGE…: of the distribution, those that are not there.

@@ -1,9 +1,6 @@
 # shellcheck shell=bash
 # Makes a machine fit for K3s and keeps what it found, so that it can be put back.
-# NODE ADDRESS INTERFACE ROLE ARCH PACKAGES SYSCTL MODULES KEEPALIVED NOW
-
-original=$state/original
-prepared=$state/prepared
+# NODE ADDRESS INTERFACE ROLE ARCH PACKAGES SYSCTL MODULES KEEPALIVED CHECK HAPROXY NOW
 
 # put FILE MODE: write it, and remember it as it should stay. Succeeds if the file changed, else returns 1.
 put() {
@@ -92,22 +89,32 @@ check_clock() {
   wait_for 90 in_step || die "The clock here ($(date -u)) is off from the computer that runs Pulumi ($(date -u -d "@$((NOW + SECONDS))"))." "Give the machine a time server (timedatectl timesync-status), or set its clock."
 }
 
-set_keepalived() {
-  local conf=/etc/keepalived/keepalived.conf check=/etc/keepalived/homelab-check
-  if [ -z "$KEEPALIVED" ]; then
-    if grep -qs '^# homelab' $conf; then systemctl disable -q --now keepalived; rm -f $conf $check $prepared$conf $prepared$check; fi
-    return
+# foreign UNIT FILE: somebody else wrote it, and not the package that it came with.
+foreign() {
+  ! ours "$2" && [ -s "$2" ] || return 1
+  ! dpkg-query -W -f '${conffiles}\n' "$1" | grep -F " $2 $(md5sum <"$2" | cut -d' ' -f1)" >/dev/null
+}
+
+# set_service UNIT FILE VERB: it runs with standard input as its file; without any, as before us.
+set_service() {
+  local text; text=$(cat)
+  [ -n "$text" ] || { end_service "$1" "$2"; return; }
+  ! foreign "$1" "$2" || die "$1 has a configuration of its own here ($2): remove it, or choose another way to the API (\`api\`)."
+  ours "$2" || keep "$2"
+  if put "$2" 600 <<<"$text" || ! systemctl -q is-active "$1"; then
+    say "starting $1"
+    systemctl enable -q "$1"
+    systemctl "$3" "$1" || die "$1 does not start:" "$(journal "$1")"
   fi
-  if [ -s $conf ] && ! grep -q '^# homelab' $conf; then
-    die "keepalived has a configuration of its own here ($conf): remove it, or use another API endpoint (api.by)."
-  fi
-  printf '%s\n' '#!/bin/sh' "cd $data/server/tls && exec curl -fsS -o /dev/null --max-time 3 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz" |
-    put $check 700 || true
-  if put $conf 600 <<<"${KEEPALIVED//@DEVICE@/$(device)}" || ! systemctl -q is-active keepalived; then
-    say "starting keepalived on $(device)"
-    systemctl enable -q keepalived
-    systemctl reload-or-restart keepalived || die "keepalived does not start:" "$(journal keepalived)"
-  fi
+}
+
+# A HAProxy that is reloaded and finds its port taken goes on as before, and says nothing.
+set_endpoint() {
+  local check=/etc/keepalived/homelab-check
+  set_service haproxy $haproxy restart <<<"$HAPROXY"
+  if [ -n "$CHECK" ]; then put $check 700 <<<"$CHECK" || true; fi
+  set_service keepalived $keepalived reload-or-restart <<<"${KEEPALIVED//@DEVICE@/$(device)}"
+  if [ -z "$CHECK" ]; then rm -f $check $prepared$check; fi
 }
 
 main() {
@@ -120,7 +127,7 @@ main() {
   set_identity
   set_kernel
   check_clock
-  set_keepalived
+  set_endpoint
   if systemctl -q is-active "$(unit)"; then flag member; fi
   enable_memory_cgroup
 }

@@ -1,9 +1,7 @@
 # shellcheck shell=bash
 # Looks whether the machine is as it was last prepared.
 
-prepared=$state/prepared
 settings=etc/sysctl.d/90-homelab.conf
-keepalived=etc/keepalived/keepalived.conf
 
 files() {
   local file
@@ -22,6 +20,8 @@ kernel() {
   done <$prepared/$settings
 }
 
+running() { [ ! -e "$prepared$2" ] || systemctl -q is-active "$1" || echo "$1 is $(systemctl is-active "$1")"; }
+
 main() {
   local name; name=$(owner)
   [ -n "$name" ] || { echo "it was not prepared: its disk is new"; return; }
@@ -29,6 +29,7 @@ main() {
   named "$name" || echo "/etc/hosts does not name it"
   files
   kernel
-  [ ! -e $prepared/$keepalived ] || systemctl -q is-active keepalived || echo "keepalived is $(systemctl is-active keepalived)"
+  running keepalived $keepalived
+  running haproxy $haproxy
 }
 main </dev/null

@@ -10,25 +10,31 @@ _OUTSIDE = {"vxlan": ("udp/8472",), "wireguard-native": ("udp/51820", "udp/51821
 
 
 def ports(node: NodeSettings, cluster: ClusterSettings) -> tuple[str, ...]:
-    """Return what K3s listens at on that machine."""
-    server = ("tcp/6443", "tcp/2379", "tcp/2380") if node.role == "server" else ()
+    """Return what K3s, and the balancer before it, listen at on that machine."""
+    server = ("tcp/6443", "tcp/2379", "tcp/2380", *_balanced(cluster)) if node.role == "server" else ()
     backend = _OUTSIDE.get(cluster.network.flannel_backend, ()) if cluster.network.cni == "flannel" else ()
     return (*server, "tcp/10250", *backend)
+
+
+def _balanced(cluster: ClusterSettings) -> tuple[str, ...]:
+    return (f"tcp/{cluster.endpoint_port}",) if cluster.api.balancer else ()
 
 
 def _ports(seen: Seen) -> Finding:
     if not seen.facts.yes("ports-known"):
         return note("ports", "not known before iproute2 is installed, which `pulumi up` does")
-    theirs = {port: who for port, who in seen.facts.ports.items() if not (seen.installed and _is_k3s(who))}
+    theirs = {port: who for port, who in seen.facts.ports.items() if not _is_ours(seen, port, who)}
     if theirs:
         says = ", ".join(f"{port} is held by {who}" for port, who in sorted(theirs.items()))
         return wrong("ports", says, "stop what listens there, or give the machine to K3s alone")
     return fine("ports", "held by K3s" if seen.facts.ports else "free")
 
 
-def _is_k3s(program: str) -> bool:
+def _is_ours(seen: Seen, port: str, program: str) -> bool:
+    if port in _balanced(seen.cluster):
+        return program == "haproxy" and bool(seen.facts.text("owner"))
     # flannel's tunnel has no process: the kernel itself listens
-    return program.startswith("k3s") or program == "the kernel"
+    return seen.installed and (program.startswith("k3s") or program == "the kernel")
 
 
 def _packages(seen: Seen) -> Finding:

@@ -127,7 +127,10 @@ def _machines(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
 def _kept(cluster: ClusterSettings) -> str:
     if cluster.api.external:
         return "a balancer in front of the servers"
-    return f"a virtual address, held by one server at a time ({cluster.api.by})" if cluster.api.vip else "one server"
+    if not cluster.api.vip:
+        return "one server"
+    behind = ", with HAProxy to all" if cluster.api.balancer else ""
+    return f"a virtual address, held by one server at a time ({cluster.api.by}{behind})"
 
 
 def _endpoint(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:

@@ -2,8 +2,11 @@
 
 from ipaddress import ip_address, ip_network
 
-from components.lab import API_PORT, ClusterSettings
+from components.lab import API_PORT, BALANCER_PORT, ClusterSettings
 from stacks.checks.found import Findings, each, label
+
+K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 10260), *range(30000, 32768)}
+"""Where K3s listens on a server: etcd, images' peers, the API, containerd, Kubernetes' parts, and NodePorts."""
 
 
 def _one_way(cluster: ClusterSettings) -> Findings:
@@ -19,11 +22,30 @@ def _companions(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if "by" in api.model_fields_set and api.vip is None:
         yield ("api", "by"), "has no virtual address to keep", "set vip or leave it out"
-    if "port" in api.model_fields_set and api.external is None and api.port != API_PORT:
-        fix = f"leave it out: without a balancer of your own it is {API_PORT}"
-        yield ("api", "port"), "is the port of an external balancer, and there is none", fix
     if len(set(api.tls_sans)) < len(api.tls_sans):
         yield ("api", "tlsSans"), "names something twice", "keep one of each"
+
+
+def _balancer(cluster: ClusterSettings) -> Findings:
+    api = cluster.api
+    if api.balancer is not None and (api.vip is None or api.by != "keepalived"):
+        reason = "stands behind a virtual address that keepalived keeps, and there is none"
+        yield ("api", "balancer"), reason, "set vip without by, or leave it out"
+
+
+def _port(cluster: ClusterSettings) -> Findings:
+    api, where = cluster.api, ("api", "port")
+    if api.external is not None:
+        return
+    if api.balancer is None:
+        if api.port != API_PORT:
+            yield where, "is the port of a balancer, and there is none", f"leave it out: without one it is {API_PORT}"
+        return
+    fix = f"choose another one, or leave it out: it is {BALANCER_PORT} then"
+    if api.port in K3S_PORTS:
+        yield where, "is a port of K3s itself", fix
+    if api.port in {cluster.ssh_of(server).port for server in cluster.servers}:
+        yield where, "is the port of SSH", fix
 
 
 def _free_vip(cluster: ClusterSettings) -> Findings:
@@ -70,4 +92,4 @@ def _external_is_no_node(cluster: ClusterSettings) -> Findings:
             yield ("api", "external"), reason, "name a balancer in front of all servers, or set vip"
 
 
-OF_CLUSTER = (_one_way, _companions, _free_vip, _vip_in_lan, _servers_in_lan, _external_is_no_node)
+OF_CLUSTER = (_one_way, _companions, _balancer, _port, _free_vip, _vip_in_lan, _servers_in_lan, _external_is_no_node)

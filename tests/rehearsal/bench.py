@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from components import k3s
 from rehearsal.lab import Lab
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session, open_session
@@ -204,7 +205,7 @@ class Rehearsal:
 
     def answers(self) -> bool:
         """Whether the API answers through the virtual address: who is not known is told so by the API server itself."""
-        url = f"https://{self.cluster['api']['vip']}:6443/version"
+        url = f"https://{k3s.endpoint(self.session.settings.cluster)}/version"
         probe = ["curl", "-ks", "--max-time", "1", "-o", "/dev/null", "-w", "%{http_code}", url]
         done = subprocess.run(self.lab.namespace.command(*probe), capture_output=True, text=True, check=False)
         return done.stdout == "401"
