@@ -37,7 +37,7 @@ listen api
 """
 WAY = """\
 #!/bin/sh
-exec curl -fksS -o /dev/null --max-time 3 https://127.0.0.1:{port}/ping"""
+exec curl -fksS -o /dev/null --max-time 5 https://127.0.0.1:{port}/ping"""
 
 
 def haproxy(cluster: ClusterSettings, node: NodeSettings) -> str:

@@ -4,8 +4,9 @@ from ipaddress import ip_address, ip_network
 
 import yaml
 
-from components import balancer
-from components.lab import ClusterSettings, NodeSettings
+from components import balancer, k3s
+from components.addresses import bracketed
+from components.lab import API_PORT, ClusterSettings, NodeSettings
 
 KEEPALIVED = """\
 # homelab
@@ -20,8 +21,8 @@ global_defs {{
 vrrp_script serving {{
   script "/etc/keepalived/homelab-check"
   interval 1
-  timeout 4
-  fall 2
+  timeout 6
+  fall 3
   rise 1
   weight 50
 }}
@@ -46,7 +47,7 @@ vrrp_instance api {{
 
 READY = """\
 #!/bin/sh
-cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 3 \\
+cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 \\
   --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz"""
 
 
@@ -54,7 +55,11 @@ def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
     """What `prepare.sh` sets up on `node`, as it takes it; empty what does not run there."""
     check = balancer.WAY.format(port=cluster.endpoint_port) if cluster.api.balancer else READY
     kept = keepalived(cluster, node)
-    return {"KEEPALIVED": kept, "CHECK": check if kept else "", "HAPROXY": balancer.haproxy(cluster, node)}
+    around = {
+        "VIP": f"{bracketed(cluster.api.vip)}:{API_PORT}" if kept and cluster.api.vip else "",
+        "PEERS": k3s.server_addresses(cluster, node) if kept else "",
+    }
+    return {**around, "KEEPALIVED": kept, "CHECK": check if kept else "", "HAPROXY": balancer.haproxy(cluster, node)}
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:

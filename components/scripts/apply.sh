@@ -90,7 +90,7 @@ healthy_or_given_up() { healthy || given_up; }
 # The virtual address leaves before the API does, so that nobody asks here in vain. HAProxy here asks the others.
 hand_over_address() {
   local peer
-  ours $keepalived && ! ours $haproxy && serving >/dev/null 2>&1 || return 0
+  ours $keepalived_conf && ! ours $haproxy_conf && serving >/dev/null 2>&1 || return 0
   for peer in $PEERS; do
     answers "$peer" || continue
     trap 'systemctl start keepalived' EXIT

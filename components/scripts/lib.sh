@@ -11,8 +11,10 @@ etc=/etc/rancher/k3s
 data=/var/lib/rancher/k3s
 original=$state/original
 prepared=$state/prepared
-keepalived=/etc/keepalived/keepalived.conf
-haproxy=/etc/haproxy/haproxy.cfg
+# shellcheck disable=SC2034 # scripts use it
+keepalived_conf=/etc/keepalived/keepalived.conf
+# shellcheck disable=SC2034 # scripts use it
+haproxy_conf=/etc/haproxy/haproxy.cfg
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() { trap - ERR; printf '%s\n' "$@" >&2; exit 1; }

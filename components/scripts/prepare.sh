@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Makes a machine fit for K3s and keeps what it found, so that it can be put back.
-# NODE ADDRESS INTERFACE ROLE ARCH PACKAGES SYSCTL MODULES KEEPALIVED CHECK HAPROXY NOW
+# NODE ADDRESS INTERFACE ROLE ARCH PACKAGES SYSCTL MODULES VIP PEERS KEEPALIVED CHECK HAPROXY NOW
 
 # put FILE MODE: write it, and remember it as it should stay. Succeeds if the file changed, else returns 1.
 put() {
@@ -108,12 +108,31 @@ set_service() {
   fi
 }
 
+# neighbour HOST:PORT: the hardware address of whoever has that address in the network; nothing if nobody has.
+neighbour() {
+  local host=${1%:*}; host=${host//[\[\]]/}
+  ip neigh flush to "$host" dev "$(device)"
+  timeout 1 bash -c "exec 3<>/dev/tcp/$host/${1##*:}" 2>/dev/null || true
+  ip neigh show to "$host" dev "$(device)" | sed -n 's/.* lladdr \([^ ]*\).*/\1/p'
+}
+
+# A stranger who has the virtual address would take for himself what all others ask it.
+check_vip() {
+  [ -n "$VIP" ] && ! ours $keepalived_conf || return 0
+  local holder peer; holder=$(neighbour "$VIP")
+  [ -n "$holder" ] || return 0
+  for peer in $PEERS; do [ "$(neighbour "$peer")" != "$holder" ] || return 0; done
+  ! answers "$VIP" || return 0 # a server that another one replaces
+  die "The virtual address ${VIP%:*} is taken: a machine with the hardware address $holder has it, and is no server of this cluster." \
+    "Give \`api.vip\` a free address of the network, or that machine another one."
+}
+
 # A HAProxy that is reloaded and finds its port taken goes on as before, and says nothing.
 set_endpoint() {
   local check=/etc/keepalived/homelab-check
-  set_service haproxy $haproxy restart <<<"$HAPROXY"
+  set_service haproxy $haproxy_conf restart <<<"$HAPROXY"
   if [ -n "$CHECK" ]; then put $check 700 <<<"$CHECK" || true; fi
-  set_service keepalived $keepalived reload-or-restart <<<"${KEEPALIVED//@DEVICE@/$(device)}"
+  set_service keepalived $keepalived_conf reload-or-restart <<<"${KEEPALIVED//@DEVICE@/$(device)}"
   if [ -z "$CHECK" ]; then rm -f $check $prepared$check; fi
 }
 
@@ -127,6 +146,7 @@ main() {
   set_identity
   set_kernel
   check_clock
+  check_vip
   set_endpoint
   if systemctl -q is-active "$(unit)"; then flag member; fi
   enable_memory_cgroup

@@ -29,7 +29,7 @@ main() {
   named "$name" || echo "/etc/hosts does not name it"
   files
   kernel
-  running keepalived $keepalived
-  running haproxy $haproxy
+  running keepalived $keepalived_conf
+  running haproxy $haproxy_conf
 }
 main </dev/null

@@ -4,8 +4,8 @@
 main() {
   lock
   say "putting the machine back as it was"
-  end_service keepalived $keepalived
-  end_service haproxy $haproxy
+  end_service keepalived $keepalived_conf
+  end_service haproxy $haproxy_conf
   rm -f /etc/keepalived/homelab-check /etc/sysctl.d/90-homelab.conf /etc/modules-load.d/homelab.conf
   if [ -s $original/sysctl.conf ]; then sysctl -q -e -p $original/sysctl.conf >/dev/null 2>&1 || true; fi
   local file

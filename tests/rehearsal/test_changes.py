@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from rehearsal.namespace import BRIDGE
+from rehearsal.shell import run
 from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
@@ -41,6 +43,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     document["config"] |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in SECRETS}
     with rehearsal("changes", document, tmp_path_factory.mktemp("changes")) as found:
         yield found
+
+
+def test_a_stranger_with_the_virtual_address_is_named(lab: Rehearsal) -> None:
+    address = ["ip", "-n", lab.lab.namespace.name, "addr", "{}", "10.9.0.100/24", "dev", BRIDGE]
+    run([word.format("add") for word in address])
+    try:
+        said = lab.refused()
+    finally:
+        run([word.format("del") for word in address])
+    assert "The virtual address 10.9.0.100 is taken: a machine with the hardware address" in said
+    assert lab.root("s1", "systemctl is-active keepalived || true").strip() != "active"
 
 
 def test_interrupted_runs_are_finished_by_the_next(lab: Rehearsal) -> None:
