@@ -6,7 +6,7 @@ from pydantic import Field
 
 from components import ceph, devices
 from components.devices import Device
-from components.fields import HostLabel
+from components.fields import HostLabel, Switch
 from components.host import Host, Service
 from components.layer import Finding, Layer
 from components.manifest import Manifest, Tree
@@ -30,7 +30,7 @@ class RookCephSettings(Model):
     """Disks by node. From three machines on everything is kept three times, below once for each machine."""
     wipe: dict[HostLabel, tuple[Device, ...]] = Field(default_factory=dict)
     """Those of the disks, by node, whose content is to be lost: below /dev/disk/by-id only. Empty it afterwards."""
-    object: bool = False
+    object: Switch = False
     """Whether there is an object store, for buckets."""
 
 

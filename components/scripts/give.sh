@@ -38,7 +38,7 @@ main() {
     [ -z "$why" ] || found+="$disk $why"$'\n'
   done
   [ -z "$found" ] || die "Ceph is not given what may hold data; nothing was changed:" "$found" \
-    "If it is to be lost, name the disk in \`rookCeph.wipe\`. If it is this Ceph's own already, as after a new installation of this machine: echo DISK >>$record"
+    "If it is to be lost, name the disk in \`rookCeph.wipe\`. If it is this Ceph's own already, as after a new installation of this machine: mkdir -p ${record%/*} && echo DISK >>$record"
   for disk in "${full[@]}"; do wipe "$disk"; done
   [ "${#new[@]}" = 0 ] || { mkdir -p ${record%/*} && printf '%s\n' "${new[@]}" >>$record; }
 }
