@@ -52,6 +52,8 @@ class CertManager(Layer[CertManagerSettings]):
     key = "certManager"
     settings_type = CertManagerSettings
     namespace = "cert-manager"
+    keeps = "the lab's own authority, which devices trust"
+    kept = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
 
     def values(self) -> Mapping[str, Tree]:
         """Return cert-manager, its webhook and its injector, each twice where there are two machines."""
