@@ -95,3 +95,10 @@ def test_machine_of_32_bits_is_reported() -> None:
     narrow = Lab(found.cluster.model_copy(update={"nodes": tuple(nodes)}), found.layers)
     report = "clients.0: is a 32-bit machine, for which there is no Nomad; use another machine"
     assert problems("nomad", narrow) == [report]
+
+
+def test_a_mirror_in_clear_is_taken_with_checksums_only() -> None:
+    given = {"servers": ["a"], "releases": "http://10.0.0.9/nomad", **GOSSIP}
+    reason = "releases: is http, and these checksums are missing: amd64; add them under checksums, or use https"
+    assert problems("nomad", lab(nomad=given)) == [reason]
+    assert problems("nomad", lab(nomad=given | {"checksums": {"amd64": "1f" * 32}})) == []

@@ -128,5 +128,14 @@ class Nomad(Layer[NomadSettings]):
             for index, name in enumerate(names):
                 if name in narrow and name not in names[:index]:
                     yield (key, index), "is a 32-bit machine, for which there is no Nomad", "use another machine"
+        yield from self._release_problems()
         if len(self.settings.servers) not in (1, 3, 5):
             yield ("servers",), "must be one, three or five, or they have no majority", "name so many machines"
+
+    def _release_problems(self) -> Iterator[Finding]:
+        chosen = {*self.settings.servers, *self.settings.clients}
+        wanted = {node.arch or "amd64" for node in self.lab.cluster.nodes if node.name in chosen}
+        missing = sorted(wanted - self.settings.checksums.keys() - {"arm"})
+        if self.settings.releases.startswith("http://") and missing:
+            reason = f"is http, and these checksums are missing: {', '.join(missing)}"
+            yield ("releases",), reason, "add them under checksums, or use https"
