@@ -19,6 +19,7 @@ def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[
     for row in LAYERS:
         if lab.has(row.layer.key):
             yield from _requires(row, lab, platform)
+            yield from _unused(row, lab, platform)
             yield from _own(row, lab)
 
 
@@ -58,3 +59,14 @@ def _own(row: Row, lab: Lab) -> Findings:
             yield (row.layer.key, *loc), reason, fix
     except NotKnownError:
         return
+
+
+def _unused(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
+    try:
+        installed = row.layer(lab.layers[row.layer.key], lab).values()
+        given = [chart.name for chart in row.charts if chart.name in platform.values]
+    except NotKnownError:
+        return
+    for name in given:
+        if name not in installed:
+            yield ("values", name), "is a chart that Helm does not install here", "leave it out"
