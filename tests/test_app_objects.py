@@ -82,10 +82,18 @@ def test_numbers_of_pods(prod: Recording) -> None:
     assert sample["Deployment/shop"]["spec"]["replicas"] == 3
     assert sample["PodDisruptionBudget/shop"]["spec"]["maxUnavailable"] == 1
     assert not [key for key in small if key.startswith("PodDisruptionBudget")], "it would block every drain"
-    assert "replicas" not in objects(prod)["StatefulSet/shop-prod"]["spec"], "each `up` would undo the autoscaler"
     scaler = objects(prod)["HorizontalPodAutoscaler/shop-prod"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 6)
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "shop-prod"}
+
+
+def test_an_autoscaler_takes_over_the_number_that_is_there() -> None:
+    for more in ({}, {"strategy": {"canary": {"steps": [{"weight": 25}]}}}):
+        for autoscaling, number in ((None, 3), ({"min": 4, "max": 6}, 4)):
+            found = run(SAMPLE_APP, **more, **({"autoscaling": autoscaling} if autoscaling else {}))
+            (pods,) = (each for each in made(found) if each.plain["kind"] in ("Deployment", "Rollout"))
+            assert pods.plain["spec"]["replicas"] == number, "without it the API would make it 1"
+            assert ("spec.replicas" in pods.ignored) == bool(autoscaling), "each `up` would undo the autoscaler"
 
 
 def test_probes(prod: Recording) -> None:

@@ -44,7 +44,8 @@ class App(pulumi.ComponentResource):
         service = self._one(entrance.service(settings), base)
         made += self._all(rollout.analysis(settings, platform), base)
         made += [service] if settings.strategy else []  # which Argo Rollouts switches
-        made.append(self._one(workload.workload(settings, platform, read), made))
+        pods = workload.workload(settings, platform, read)
+        made.append(self._one(pods, made, ignore_changes=workload.left(settings)))
         self._all(workload.scale(settings), made)
         self._all(entrance.ingress(settings, platform), [*made, service])
         self.urls = [pulumi.Output.format("https://{}", host) for host in entrance.hosts(settings, platform)]

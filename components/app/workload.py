@@ -53,9 +53,8 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
         "selector": {"matchLabels": labels(app)},
         "revisionHistoryLimit": 3,
         "template": template,
+        "replicas": least(app),
     }
-    if app.autoscaling is None:  # else the autoscaler says how many
-        spec["replicas"] = app.replicas
     if own:
         spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
         spec["volumeClaimTemplates"] = [
@@ -69,6 +68,19 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
     return {**kind(app), "metadata": meta, "spec": spec}
 
 
+def least(app: AppSettings) -> int:
+    """Return how many pods there are at least."""
+    return app.autoscaling.min if app.autoscaling else app.replicas
+
+
+def left(app: AppSettings) -> list[str]:
+    """Return what of the object that runs the pods stays as it is, whatever stands here, once it is there."""
+    # Without a number in what is applied, a number applied before would go, and the API put 1 in its place. So it
+    # stands there, as the first one: what Pulumi ignores it sends as it is in the cluster, and leaves it out once
+    # the autoscaler has changed it and owns it. So no `up` takes away pods that the autoscaler wants.
+    return ["spec.replicas"] if app.autoscaling else []
+
+
 def kind(app: AppSettings) -> dict[str, Tree]:
     """Return version and kind of the object that runs the pods."""
     if app.strategy:
@@ -79,8 +91,7 @@ def kind(app: AppSettings) -> dict[str, Tree]:
 
 def scale(app: AppSettings) -> Iterator[Manifest]:
     """Yield what says how many pods there are, and how many of them may be away."""
-    least = app.autoscaling.min if app.autoscaling else app.replicas
-    if least > 1:  # with one pod it would block every drain
+    if least(app) > 1:  # with one pod it would block every drain
         spec: dict[str, Tree] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)
         yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec}
