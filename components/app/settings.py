@@ -72,7 +72,7 @@ class AppVolumeSettings(Model):
     path: Path
     """Where the app sees it."""
     size: Size
-    """Its size."""
+    """Its size. One that each pod has for itself does not grow with this number once it is there."""
     storage_class: HostLabel | None = None
     """Its storage class. Default: the platform's."""
     shared: Switch = False

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.app import database, remote, rollout, traces
-from components.app.objects import UNAWAITED, labels, metadata, unnamed
-from components.app.settings import AppProbeSettings, AppSettings, AppVolumeSettings
+from components.app import database, remote, rollout, traces, volumes
+from components.app.objects import labels, metadata, unnamed
+from components.app.settings import AppProbeSettings, AppSettings
 from components.app.surroundings import Surroundings
 from components.layer import resources, spread
 from components.manifest import Manifest, Tree
@@ -36,18 +36,8 @@ def secrets(app: AppSettings) -> Manifest:
     return unnamed(app, "Secret", stringData=dict(app.secrets))
 
 
-def claims(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
-    """Yield the volumes that all pods share."""
-    for name, volume in app.volumes.items():
-        if volume.shared:
-            claim = metadata(app, f"{app.name}-{name}", annotations=UNAWAITED)  # a pod binds it
-            spec = _claim(volume, platform, "ReadWriteMany")
-            yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": spec}
-
-
 def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
     """The pods: a Deployment, a StatefulSet where each pod has volumes of its own, or a Rollout."""
-    own = {name: volume for name, volume in app.volumes.items() if not volume.shared}
     template = {"metadata": {"labels": labels(app)}, "spec": _pod(app, platform, read)}
     spec: dict[str, Tree] = {
         "selector": {"matchLabels": labels(app)},
@@ -55,12 +45,8 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
         "template": template,
         "replicas": least(app),
     }
-    if own:
-        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
-        spec["volumeClaimTemplates"] = [
-            {"metadata": {"name": name}, "spec": _claim(volume, platform, "ReadWriteOnce")}
-            for name, volume in own.items()
-        ]
+    if own := list(volumes.templates(app, platform)):
+        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel", volumes.TEMPLATES: own}
     meta = metadata(app, app.name)
     if app.strategy:
         spec["strategy"] = rollout.strategy(app, app.strategy)
@@ -78,7 +64,8 @@ def left(app: AppSettings) -> list[str]:
     # Without a number in what is applied, a number applied before would go, and the API put 1 in its place. So it
     # stands there, as the first one: what Pulumi ignores it sends as it is in the cluster, and leaves it out once
     # the autoscaler has changed it and owns it. So no `up` takes away pods that the autoscaler wants.
-    return ["spec.replicas"] if app.autoscaling else []
+    scaled = ["spec.replicas"] if app.autoscaling else []
+    return [*scaled, f"spec.{volumes.TEMPLATES}"] if kind(app)["kind"] == "StatefulSet" else scaled
 
 
 def kind(app: AppSettings) -> dict[str, Tree]:
@@ -181,14 +168,6 @@ def _mounts(app: AppSettings) -> Sequence[Tree]:
         {"name": _FILES, "mountPath": path, "subPath": _key(path), "readOnly": True} for path in sorted(app.files)
     ]
     return found
-
-
-def _claim(volume: AppVolumeSettings, platform: Surroundings, mode: str) -> Tree:
-    return {
-        "accessModes": [mode],
-        "storageClassName": volume.storage_class or platform.storage_class,
-        "resources": {"requests": {"storage": volume.size}},
-    }
 
 
 def _key(path: str) -> str:
