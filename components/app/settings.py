@@ -76,7 +76,7 @@ class AppVolumeSettings(Model):
     storage_class: HostLabel | None = None
     """Its storage class. Default: the platform's."""
     shared: Switch = False
-    """Whether all pods share one; else each pod has its own, and the app is a StatefulSet."""
+    """Whether all pods share one, by longhorn, nfs or rookCeph; else each has its own, and the app is a StatefulSet."""
 
 
 class AppRemoteSecretSettings(Model):
