@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from components.layer import Finding, Lab
 from components.layers.longhorn import SINGLE
 
-_MEBIBYTES = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+_MEBIBYTES = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024**2, "Pi": 1024**3}
 
 
 def mebibytes(size: str) -> int:

@@ -11,6 +11,7 @@ from operations import talk
 from operations.picture.lab import draw
 from operations.stack import Stack, StackError, StackFile, StackName
 from stacks.settings import AppStack, Settings
+from stacks.stackfile import short_name
 
 Apps = Annotated[
     list[Path] | None, typer.Option("--app", metavar="FILE", help="Stack file of an app on it; may be repeated.")
@@ -39,6 +40,6 @@ def _on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
     """The apps of these files, all of which must be on that platform. Raises `StackError`."""
     found = {file: AppStack.read(file).app for file in files}
     for file, app in found.items():
-        if app.platform.rpartition("/")[2] != platform:
+        if short_name(app.platform) != platform:
             raise StackError(f"{file.name} is an app on {app.platform}, not on {platform}: leave it out.")
     return list(found.values())

@@ -16,7 +16,7 @@ from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
 from stacks.settings import AppStack, Settings
-from stacks.stackfile import stack_of
+from stacks.stackfile import short_name, stack_of
 
 
 @dataclass
@@ -73,7 +73,7 @@ def open_session(
 def apps_on(stack: str) -> list[Path]:
     """The project's stack files of apps whose platform is that stack."""
     found = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if stackfile.is_app(file)]
-    return [file for file in found if AppStack.read(file).app.platform == stack]
+    return [file for file in found if short_name(AppStack.read(file).app.platform) == stack]
 
 
 def _engine(

@@ -9,6 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.model import NAMESPACE
+from stacks.stackfile import short_name
 
 SSH_SECRET = "rehearsalSshKey"  # noqa: S105  # a name
 _SALT = "encryptionsalt"
@@ -75,6 +76,8 @@ def derive(source: Path, facts: Facts) -> Derived:
     if (platform := config.get(f"{NAMESPACE}:platform")) is not None:
         platform["chartMirror"] = f"{facts.mirror}/charts"
         derived.replacements.append(Replacement("platform.chartMirror", platform["chartMirror"]))
+    if app := config.get(f"{NAMESPACE}:app"):
+        app["platform"] = short_name(app["platform"])  # the lab knows no organization of yours
     return derived
 
 

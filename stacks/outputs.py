@@ -61,7 +61,8 @@ class PlatformOutputs(Surroundings):
 
     def needing(self, needs: Sequence[Need], stack: str) -> Self:
         """The same, with a kubeconfig that nobody gets before all of `needs` are there; `stack` is its name."""
-        given = {need.output: getattr(self, need.output) for need in needs}
+        names = {name for need in needs for name in (need.output, need.default) if name}
+        given = {name: getattr(self, name) for name in names}
         # what an app lacks is no secret, and to look for it must not make one of what is none
         values = pulumi.Output.all(kubeconfig=self.kubeconfig, **given)
         return replace(self, kubeconfig=values.apply(lambda all_: _checked(all_, needs, stack)))
@@ -85,21 +86,24 @@ def _present(each: "Field[Any]", value: Any, version: str | None, stack: str) ->
 
 def _checked(values: dict[str, Any], needs: Sequence[Need], stack: str) -> str:
     """Return the kubeconfig; raises `pulumi.RunError` with everything that the platform lacks."""
-    lacking = [text for need in needs for text in _lacking(need, values[need.output], stack)]
+    lacking = [text for need in needs for text in _lacking(need, values, stack)]
     if lacking:
         heading = f"the platform of stack {stack} lacks what this app needs; nothing was touched:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))
     return str(values["kubeconfig"])
 
 
-def _lacking(need: Need, value: Any, stack: str) -> list[str]:
+def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
+    value = values[need.output]
     where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
     if not value:
         reason = f"needs {NAMESPACE}:platform.{layer}, which does not give {camel(need.output)}"
         return [f"{where}: {reason}; switch it on in stack {stack} and run `pulumi up` there"]
-    if need.name is not None and need.name not in value:
+    name = values[need.default] if need.default else need.name
+    if name is not None and name not in value:
         known: Collection[str] = value
-        return [f"{where}: names {need.name}, which is not among {camel(need.output)}; {meant(need.name, known)}"]
+        given = f"is {name} by default" if need.default else f"names {name}"
+        return [f"{where}: {given}, which is not among {camel(need.output)}; {meant(name, known)}"]
     return []
 
 

@@ -33,6 +33,11 @@ def stack_of(file: Path) -> str:
     return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
 
+def short_name(stack: str) -> str:
+    """Return the name of a stack without organization and project."""
+    return stack.rpartition("/")[2]
+
+
 def ciphertexts(value: Any, loc: Loc) -> Iterator[Loc]:
     """Yield where a secret stands inside a value."""
     if _is_ciphertext(value):

@@ -24,6 +24,7 @@ OUTPUTS: dict[str, Any] = {
     "ingressClass": "traefik", "ingressNamespace": "traefik", "ingressAddress": "10.0.0.200",
     "issuers": ["letsencrypt", "own-ca"], "issuer": "letsencrypt",
     "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",
+    "sharedStorageClasses": ["longhorn", "longhorn-single"],
     "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
     "gitopsNamespace": "argocd", "kafkaBootstrap": "lab-kafka-bootstrap.kafka.svc:9092",
     "cassandraContact": "lab-dc1-service.cassandra.svc:9042",

@@ -210,6 +210,23 @@ def test_an_issuer_that_the_platform_does_not_have_is_named() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+@pytest.mark.parametrize(
+    ("classes", "line"),
+    [
+        ([], "needs homelab:platform.longhorn, which does not give sharedStorageClasses; switch it on"),
+        (["nfs"], "is longhorn by default, which is not among sharedStorageClasses; use one of: nfs"),
+    ],
+)
+def test_a_class_that_many_machines_cannot_write_is_not_shared(classes: list[str], line: str) -> None:
+    volumes = {"data": {"path": "/data", "size": "1Gi"}, "media": {"path": "/media", "size": "1Gi", "shared": True}}
+    with pytest.raises(pulumi.RunError) as caught:
+        app("shop-dev", outputs=OUTPUTS | {"sharedStorageClasses": classes}, volumes=volumes)
+    (found,) = str(caught.value).splitlines()[1:]
+    assert found.startswith(f"  homelab:app.volumes.media.storageClass: {line}")
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
 def test_a_store_that_the_platform_does_not_have_is_named() -> None:
     with pytest.raises(
         pulumi.RunError, match=r"remoteSecrets\.SIGNING_KEY\.store: names vault, which is not among sec"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stacks.settings import AppStack
-from tests.apps import APPS, SAMPLE_APP, app, made, objects, pod, run
+from tests.apps import APPS, OUTPUTS, SAMPLE_APP, app, made, objects, pod, run
 from tests.recorder import Recording
 
 
@@ -82,10 +82,19 @@ def test_numbers_of_pods(prod: Recording) -> None:
     assert sample["Deployment/shop"]["spec"]["replicas"] == 3
     assert sample["PodDisruptionBudget/shop"]["spec"]["maxUnavailable"] == 1
     assert not [key for key in small if key.startswith("PodDisruptionBudget")], "it would block every drain"
-    assert "replicas" not in objects(prod)["StatefulSet/shop-prod"]["spec"], "each `up` would undo the autoscaler"
     scaler = objects(prod)["HorizontalPodAutoscaler/shop-prod"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 6)
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "shop-prod"}
+
+
+def test_an_autoscaler_takes_over_the_number_that_is_there() -> None:
+    kinds: tuple[dict[str, Any], ...] = ({}, {"strategy": {"canary": {"steps": [{"weight": 25}]}}})
+    for kind in kinds:
+        for number, scaled in ((3, {}), (4, {"autoscaling": {"min": 4, "max": 6}})):
+            found = run(SAMPLE_APP, **{**kind, **scaled})
+            (pods,) = (each for each in made(found) if each.plain["kind"] in ("Deployment", "Rollout"))
+            assert pods.plain["spec"]["replicas"] == number, "without it the API would make it 1"
+            assert ("spec.replicas" in pods.ignored) == bool(scaled), "each `up` would undo the autoscaler"
 
 
 def test_probes(prod: Recording) -> None:
@@ -152,3 +161,30 @@ def test_backup_and_restore(prod: Recording) -> None:
     assert found["ObjectStore/shop-prod-db-2"]["spec"]["retentionPolicy"] == "14d"
     assert "retentionPolicy" not in staging["ObjectStore/shop-staging-db"]["spec"], "what it only reads it keeps"
     assert "plugins" not in staging["Cluster/shop-staging-db"]["spec"]
+
+
+def test_volumes_of_each_pod_stay_what_they_are_and_a_warning_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (pods,) = (each for each in made(app("shop-prod")) if each.plain["kind"] == "StatefulSet")
+    assert pods.ignored == {"spec.replicas", "spec.volumeClaimTemplates"}
+    assert not caplog.messages
+
+    def there(_: Recording, request: Any) -> dict[str, Any]:
+        """The engine answers with what is in the cluster."""
+        if not request.type.endswith(":StatefulSet"):
+            return {}
+        spec = {"storageClassName": "nfs", "resources": {"requests": {"storage": "1Gi"}}}
+        return {
+            "spec": {"volumeClaimTemplates": [{"metadata": {"name": name}, "spec": spec} for name in ("data", "a")]}
+        }
+
+    volumes = {name: {"path": f"/{name}", "size": "5Gi"} for name in ("data", "more")}
+    monkeypatch.setattr(Recording, "_made", there)
+    app("shop-dev", volumes=volumes, outputs=OUTPUTS | {"storageClasses": ["nfs"]})
+    found = [each.partition("; ")[0] for each in caplog.messages]
+    assert found == [
+        "homelab:app.volumes.data: stays 1Gi of class nfs",
+        "homelab:app.volumes.more: is not there yet",
+        "homelab:app.volumes.a: is gone here, and still in the cluster",
+    ]

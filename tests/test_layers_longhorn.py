@@ -46,6 +46,7 @@ def test_volumes_have_three_copies_and_databases_one() -> None:
     assert single["volumeBindingMode"] == "WaitForFirstConsumer"
     assert layer("longhorn", found).outputs() == {
         "storage_classes": ["longhorn", "longhorn-single"],
+        "shared_storage_classes": ["longhorn", "longhorn-single"],
         "storage_class": "longhorn",
         "database_storage_class": "longhorn-single",
     }

@@ -47,7 +47,14 @@ def test_app_stack_reads_what_homelab_exports(outputs: dict[str, Any]) -> None:
 
 
 def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
-    local = {"storageClass", "storageClasses", "databaseStorageClass", "issuers", "secretStores"}
+    local = {
+        "storageClass",
+        "storageClasses",
+        "databaseStorageClass",
+        "sharedStorageClasses",
+        "issuers",
+        "secretStores",
+    }
     assert STACK_OUTPUTS.keys() == {name for name, meta in FIELDS.items() if not meta["layer"]} | local
 
 

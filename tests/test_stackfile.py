@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from rehearsal import session
 from rehearsal.stackfile import SSH_SECRET, Facts, derive
 from stacks.settings import Settings
 
@@ -123,3 +124,16 @@ def test_the_result_is_a_valid_stack_file(tmp_path: Path) -> None:
     assert cluster.k3s.mirror == FACTS.mirror
     assert cluster.ssh.private_key is not None
     assert cluster.ssh.private_key.secret == SSH_SECRET
+
+
+def test_an_app_is_rehearsed_on_its_platform_however_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PROJECT", tmp_path)
+    for name, platform in (("a", "homelab"), ("b", "acme/homelab/homelab"), ("c", "acme/homelab/other")):
+        app = f"config: {{homelab:app: {{platform: {platform}, image: 'shop:1'}}}}"
+        (tmp_path / f"Pulumi.{name}.yaml").write_text(app)
+    found = session.apps_on("homelab")
+    assert [each.name for each in found] == ["Pulumi.a.yaml", "Pulumi.b.yaml"]
+    for file in found:
+        assert written(file, tmp_path)[0]["config"]["homelab:app"]["platform"] == "homelab"

@@ -1,16 +1,16 @@
 """App: the order in which an app comes into a cluster."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.app import database, entrance, network, objects, remote, rollout, workload
+from components.app import database, entrance, network, objects, remote, rollout, volumes, workload
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.manifest import Manifest, create, resolve
+from components.manifest import Manifest, Tree, create, resolve
 
 DATABASE_TIMEOUT = "20m"
 """How long the instances of a database may take to be ready, restoring included."""
@@ -34,7 +34,7 @@ class App(pulumi.ComponentResource):
         )
         namespace = self._one(objects.namespace(settings), [], protect=objects.keeps(settings))
         base = [namespace, *self._all(network.policies(settings, platform), [namespace])]
-        claims = self._all(workload.claims(settings, platform), base, protect=objects.keeps(settings))
+        claims = self._all(volumes.claims(settings, platform), base, protect=objects.keeps(settings))
         made = [*base, *claims]
         if settings.remote_secrets:
             made.append(self._one(remote.external_secret(settings), [namespace], f"{settings.name}-remote"))
@@ -44,7 +44,7 @@ class App(pulumi.ComponentResource):
         service = self._one(entrance.service(settings), base)
         made += self._all(rollout.analysis(settings, platform), base)
         made += [service] if settings.strategy else []  # which Argo Rollouts switches
-        made.append(self._one(workload.workload(settings, platform, read), made))
+        made.append(self._pods(read, made))
         self._all(workload.scale(settings), made)
         self._all(entrance.ingress(settings, platform), [*made, service])
         self.urls = [pulumi.Output.format("https://{}", host) for host in entrance.hosts(settings, platform)]
@@ -67,6 +67,14 @@ class App(pulumi.ComponentResource):
         )
         return [cluster, *self._all(database.around(settings, postgres), [cluster])]
 
+    def _pods(self, read: workload.Read, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
+        wanted = workload.workload(self._settings, self._platform, read)
+        pods = self._one(wanted, after, ignore_changes=workload.left(self._settings))
+        if volumes.TEMPLATES in wanted["spec"]:
+            spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
+            pulumi.Output.all(wanted["spec"][volumes.TEMPLATES], spec).apply(lambda both: _warn(both[0], both[1], pods))
+        return pods
+
     def _files(self, namespace: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
         return _name(self._one(workload.files(app), [namespace], f"{app.name}-files")) if app.files else None
@@ -85,6 +93,12 @@ class App(pulumi.ComponentResource):
     ) -> pulumi.CustomResource:
         own = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
         return create(resolve(manifest), name or manifest["metadata"]["name"], own)
+
+
+def _warn(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
+    """Say which volumes do not follow the settings; a preview may not know those that are there."""
+    for text in volumes.unlike(wanted, (spec or {}).get(volumes.TEMPLATES, wanted)):
+        pulumi.log.warn(text, pods)
 
 
 def _name(made: pulumi.CustomResource) -> pulumi.Output[str]:

@@ -72,11 +72,11 @@ class AppVolumeSettings(Model):
     path: Path
     """Where the app sees it."""
     size: Size
-    """Its size."""
+    """Its size. One that each pod has for itself does not grow with this number once it is there."""
     storage_class: HostLabel | None = None
     """Its storage class. Default: the platform's."""
     shared: Switch = False
-    """Whether all pods share one; else each pod has its own, and the app is a StatefulSet."""
+    """Whether all pods share one, by longhorn, nfs or rookCeph; else each has its own, and the app is a StatefulSet."""
 
 
 class AppRemoteSecretSettings(Model):

@@ -55,6 +55,8 @@ class Surroundings:
     """Names of the storage classes."""
     storage_class: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "longhorn"))
     """The storage class that volumes take when they name none."""
+    shared_storage_classes: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.2.0", "longhorn"))
+    """Names of the storage classes whose volumes pods of several machines may write to."""
     database_storage_class: pulumi.Output[str | None] = field(
         default_factory=nothing, metadata=since("0.2.0", "longhorn")
     )
@@ -83,6 +85,7 @@ Given = Literal[
     "issuers",
     "storage_class",
     "storage_classes",
+    "shared_storage_classes",
     "database_storage_class",
     "database_operator",
     "database_backup",
@@ -95,11 +98,15 @@ Given = Literal[
 
 @dataclass(frozen=True)
 class Need:
-    """An output that an app cannot do without: for which of its settings, and which name must be in it."""
+    """An output that an app cannot do without: for which of its settings, and which name must be in it.
+
+    With `default` that name is what another output says.
+    """
 
     output: Given
     setting: str
     name: str | None = None
+    default: Given | None = None
 
 
 def needs(app: AppSettings) -> Iterator[Need]:
@@ -113,6 +120,9 @@ def needs(app: AppSettings) -> Iterator[Need]:
         where = f"volumes.{name}"
         chosen = volume.storage_class
         yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
+        if volume.shared:
+            default: Given | None = None if chosen else "storage_class"
+            yield Need("shared_storage_classes", f"{where}.storageClass", chosen, default)
     for variable, remote in app.remote_secrets.items():
         yield Need("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
     if app.strategy:
@@ -125,8 +135,8 @@ def needs(app: AppSettings) -> Iterator[Need]:
     if postgres is None:
         return
     yield Need("database_operator", "postgres")
-    chosen, default = postgres.storage_class, Need("database_storage_class", "postgres")
-    yield Need("storage_classes", "postgres.storageClass", chosen) if chosen else default
+    own = postgres.storage_class
+    yield Need("storage_classes", "postgres.storageClass", own) if own else Need("database_storage_class", "postgres")
     for setting, given in (("backup", postgres.backup), ("restore", postgres.restore)):
         if given is not None:
             yield Need("database_backup", f"postgres.{setting}")

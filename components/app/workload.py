@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.app import database, remote, rollout, traces
-from components.app.objects import UNAWAITED, labels, metadata, unnamed
-from components.app.settings import AppProbeSettings, AppSettings, AppVolumeSettings
+from components.app import database, remote, rollout, traces, volumes
+from components.app.objects import labels, metadata, unnamed
+from components.app.settings import AppProbeSettings, AppSettings
 from components.app.surroundings import Surroundings
 from components.layer import resources, spread
 from components.manifest import Manifest, Tree
@@ -36,37 +36,36 @@ def secrets(app: AppSettings) -> Manifest:
     return unnamed(app, "Secret", stringData=dict(app.secrets))
 
 
-def claims(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
-    """Yield the volumes that all pods share."""
-    for name, volume in app.volumes.items():
-        if volume.shared:
-            claim = metadata(app, f"{app.name}-{name}", annotations=UNAWAITED)  # a pod binds it
-            spec = _claim(volume, platform, "ReadWriteMany")
-            yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": spec}
-
-
 def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
     """The pods: a Deployment, a StatefulSet where each pod has volumes of its own, or a Rollout."""
-    own = {name: volume for name, volume in app.volumes.items() if not volume.shared}
     template = {"metadata": {"labels": labels(app)}, "spec": _pod(app, platform, read)}
     spec: dict[str, Tree] = {
         "selector": {"matchLabels": labels(app)},
         "revisionHistoryLimit": 3,
         "template": template,
+        "replicas": least(app),
     }
-    if app.autoscaling is None:  # else the autoscaler says how many
-        spec["replicas"] = app.replicas
-    if own:
-        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
-        spec["volumeClaimTemplates"] = [
-            {"metadata": {"name": name}, "spec": _claim(volume, platform, "ReadWriteOnce")}
-            for name, volume in own.items()
-        ]
+    if own := list(volumes.templates(app, platform)):
+        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel", volumes.TEMPLATES: own}
     meta = metadata(app, app.name)
     if app.strategy:
         spec["strategy"] = rollout.strategy(app, app.strategy)
         meta["annotations"] = rollout.AWAITED
     return {**kind(app), "metadata": meta, "spec": spec}
+
+
+def least(app: AppSettings) -> int:
+    """Return how many pods there are at least."""
+    return app.autoscaling.min if app.autoscaling else app.replicas
+
+
+def left(app: AppSettings) -> list[str]:
+    """Return what of the object that runs the pods stays as it is, whatever stands here, once it is there."""
+    # Without a number in what is applied, a number applied before would go, and the API put 1 in its place. So it
+    # stands there, as the first one: what Pulumi ignores it sends as it is in the cluster, and leaves it out once
+    # the autoscaler has changed it and owns it. So no `up` takes away pods that the autoscaler wants.
+    scaled = ["spec.replicas"] if app.autoscaling else []
+    return [*scaled, f"spec.{volumes.TEMPLATES}"] if kind(app)["kind"] == "StatefulSet" else scaled
 
 
 def kind(app: AppSettings) -> dict[str, Tree]:
@@ -79,8 +78,7 @@ def kind(app: AppSettings) -> dict[str, Tree]:
 
 def scale(app: AppSettings) -> Iterator[Manifest]:
     """Yield what says how many pods there are, and how many of them may be away."""
-    least = app.autoscaling.min if app.autoscaling else app.replicas
-    if least > 1:  # with one pod it would block every drain
+    if least(app) > 1:  # with one pod it would block every drain
         spec: dict[str, Tree] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)
         yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec}
@@ -170,14 +168,6 @@ def _mounts(app: AppSettings) -> Sequence[Tree]:
         {"name": _FILES, "mountPath": path, "subPath": _key(path), "readOnly": True} for path in sorted(app.files)
     ]
     return found
-
-
-def _claim(volume: AppVolumeSettings, platform: Surroundings, mode: str) -> Tree:
-    return {
-        "accessModes": [mode],
-        "storageClassName": volume.storage_class or platform.storage_class,
-        "resources": {"requests": {"storage": volume.size}},
-    }
 
 
 def _key(path: str) -> str:

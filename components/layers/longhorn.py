@@ -154,7 +154,12 @@ class Longhorn(Layer[LonghornSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the classes, the default one and the one for databases."""
-        return {"storage_classes": [CLASS, SINGLE], "storage_class": CLASS, "database_storage_class": SINGLE}
+        return {
+            "storage_classes": [CLASS, SINGLE],
+            "shared_storage_classes": [CLASS, SINGLE],
+            "storage_class": CLASS,
+            "database_storage_class": SINGLE,
+        }
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the backups, and between the copies and the machines."""

@@ -98,7 +98,7 @@ class Nfs(Layer[NfsSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the class."""
-        return {"storage_classes": [CLASS]}
+        return {"storage_classes": [CLASS], "shared_storage_classes": [CLASS]}
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the server."""

@@ -139,7 +139,7 @@ class RookCeph(Layer[RookCephSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the classes of volumes."""
-        return {"storage_classes": [ceph.BLOCK, ceph.FILES]}
+        return {"storage_classes": [ceph.BLOCK, ceph.FILES], "shared_storage_classes": [ceph.FILES]}
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the machines and their disks, and with what is to be wiped."""
