@@ -11,7 +11,8 @@ from tests.settings_fixtures import ROOT
 SCRIPTS = ROOT / "components/scripts"
 MOVED = (
     "/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module",
-    "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/nomad", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
+    "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
+    "/etc/rancher", "/var/lib/rancher", "/etc/cni",
 )  # fmt: skip
 
 

@@ -2,6 +2,15 @@
 # Removes K3s with its own uninstaller, and what it leaves.
 # ROLE
 
+# empty FOLDER: it and all in it; a disk that is mounted there stays, with nothing on it.
+empty() {
+  [ -d "$1" ] || return 0
+  find "$1" -xdev -mindepth 1 -delete 2>/dev/null || true # below it there may be such disks as well
+  local left; left=$(find "$1" -xdev -mindepth 1 ! -type d)
+  [ -z "$left" ] || die "These could not be removed:" "$(head -n 5 <<<"$left")"
+  rmdir "$1" 2>/dev/null || true
+}
+
 main() {
   lock
   local uninstaller log
@@ -11,6 +20,6 @@ main() {
     "$uninstaller" >"$log" 2>&1 || die "K3s' uninstaller failed:" "$(tail -n 15 "$log")"
   fi
   rm -rf "$log" /etc/rancher /usr/local/bin/.k3s.new
-  rm -rf ${data:?}
+  empty $data
 }
 main </dev/null
