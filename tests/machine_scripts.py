@@ -12,7 +12,9 @@ SCRIPTS = ROOT / "components/scripts"
 MOVED = (
     "/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module",
     "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
-    "/etc/rancher", "/var/lib/rancher", "/etc/cni",
+    "/etc/rancher", "/var/lib/rancher", "/etc/cni", "/etc/hostname", "/etc/hosts", "/etc/machine-id",
+    "/etc/modules-load.d", "/etc/sysctl.d", "/etc/keepalived", "/run/systemd", "/proc/filesystems",
+    "/sys/fs/cgroup/cgroup.controllers",
 )  # fmt: skip
 
 
