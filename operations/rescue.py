@@ -28,7 +28,7 @@ ADMIT = (step("admit.sh", on="server"),)
 REJOIN = (step("empty.sh"), step("apply.sh"))
 RETURN = (step("apply.sh"), step("return.sh"))
 SETTLE = (step("uncordon.sh", on="server"), step("label.sh", on="server"))
-INBOX = "/var/tmp/homelab-snapshot"  # noqa: S108 - what arrives there is compared with its checksum
+INBOX = "/var/lib/homelab/inbox/snapshot"
 
 
 @dataclass(frozen=True)
