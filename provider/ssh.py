@@ -89,8 +89,16 @@ class Connections:
             task.result().abort()
 
     async def _dial(self, machine: Machine) -> asyncssh.SSHClientConnection:
-        tunnel = await self._hop(machine.bastion, None) if machine.bastion else None
-        return await self._hop(machine, tunnel)
+        if not machine.bastion:
+            return await self._hop(machine, None)
+        tunnel = await self._hop(machine.bastion, None)
+        try:
+            connection = await self._hop(machine, tunnel)
+        except BaseException:
+            tunnel.close()
+            raise
+        connection.set_tunnel(tunnel)  # which it closes when it ends
+        return connection
 
     async def _hop(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         try:
