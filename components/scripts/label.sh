@@ -2,8 +2,6 @@
 # On a server: keeps the labels and taints of NODE in step, and nothing that others set.
 # NODE LABELS TAINTS (a line each)
 
-facts() { kube get node "$NODE" -o "jsonpath=$1"; }
-
 check_machine_id() {
   local twins; twins=$(kube get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.machineID}{" "}{.metadata.name}{"\n"}{end}' |
     grep "^$(facts '{.status.nodeInfo.machineID}') " | cut -d' ' -f2 | grep -vx "$NODE" | xargs || true)

@@ -70,7 +70,7 @@ holds() {
 fetch() { # fetch URL FILE
   say "fetching ${1##*/}"
   local cause only=()
-  case $1 in https:*) only=(--proto-redir =https) ;; esac
+  case $1 in https:*) only=(--proto-redir '=https') ;; esac
   cause=$(curl -fsSL "${only[@]}" --retry 3 --retry-connrefused --connect-timeout 10 --speed-limit 1024 --speed-time 60 -o "$2" "$1" 2>&1) ||
     die "Fetching $1 failed: $(tail -n 1 <<<"$cause")" "Free space in $state: $(df -h --output=avail $state | tail -n 1 | xargs)"
 }
@@ -210,6 +210,10 @@ too_small() {
 
 # joined UNIT: this machine holds what makes it a member of the cluster.
 joined() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
+
+# facts JSONPATH: what the API knows of NODE.
+# shellcheck disable=SC2153 # it is given
+facts() { kube get node "$NODE" -o "jsonpath=$1"; }
 
 status() { kube get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'; }
 
