@@ -83,6 +83,11 @@ def bounds(canonical: str) -> tuple[IP, IP]:
     return ip_address(first), ip_address(last or first)
 
 
+def is_ipv6(canonical: str) -> bool:
+    """Whether an address, a network or a range in canonical form is of IPv6."""
+    return bounds(canonical)[0].version == 6
+
+
 def overlap(one: str, other: str) -> bool:
     """Whether two of these share an address: addresses, networks and ranges, in canonical form."""
     (first, last), (begin, end) = bounds(one), bounds(other)

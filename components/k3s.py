@@ -115,7 +115,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
         "service-cidr": ",".join(network.services),
         "flannel-backend": network.flannel_backend if flannel else "none",
         "disable-network-policy": not flannel,
-        "disable": ["traefik", "servicelb", *cluster.k3s.disable],
+        "disable": list(dict.fromkeys(["traefik", "servicelb", *cluster.k3s.disable])),
         "embedded-registry": cluster.registries.embedded,
         "secrets-encryption": cluster.k3s.secrets_encryption,
         "write-kubeconfig-mode": "0600",

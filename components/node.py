@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 import pulumi
 
 from components import endpoint, hardening, k3s
+from components.addresses import is_ipv6
 from components.host import Host
 from components.lab import ClusterSettings, NodeSettings
 from components.machine import Step, Task, step
@@ -17,7 +18,6 @@ DRAIN_SECONDS = 300
 SYSCTL = {
     # forwarding is what a node does; the inotify limits keep kubelets and their shims from running dry
     "net.ipv4.ip_forward": 1,
-    "net.ipv6.conf.all.forwarding": 1,
     "fs.inotify.max_user_instances": 8192,
     "fs.inotify.max_user_watches": 524288,
     # what kubelet and K3s' hardening guide ask for
@@ -28,6 +28,8 @@ SYSCTL = {
     "kernel.keys.root_maxkeys": 1000000,
     "kernel.keys.root_maxbytes": 25000000,
 }
+SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
+"""Only where the cluster has IPv6: the kernel may have none, and takes no router's advertisements from then on."""
 
 PROBES = ("prepared.sh", "joined.sh", "applied.sh")
 
@@ -140,7 +142,7 @@ class Node(pulumi.ComponentResource):
             "ARCH": self.settings.arch or "",
             "PACKAGES": " ".join(packages(self._shared.cluster, self.settings, host)),
             "MODULES": "\n".join(modules),
-            "SYSCTL": "\n".join(f"{key}={value}" for key, value in SYSCTL.items()),
+            "SYSCTL": "\n".join(f"{key}={value}" for key, value in sysctl(self._shared.cluster, self.settings).items()),
             **endpoint.variables(self._shared.cluster, self.settings),
         }
 
@@ -185,3 +187,9 @@ def _turn(node: NodeSettings, cluster: ClusterSettings) -> dict[str, object]:
 def packages(cluster: ClusterSettings, node: NodeSettings, host: Host) -> list[str]:
     """Return the distribution's packages that the machine must have."""
     return sorted({*PACKAGES, *host.packages, *endpoint.packages(cluster, node)})
+
+
+def sysctl(cluster: ClusterSettings, node: NodeSettings) -> dict[str, int]:
+    """Return the kernel settings that the machine must have."""
+    inside = (*cluster.network.pods, *cluster.network.services, *node.addresses)
+    return SYSCTL | (SYSCTL_IPV6 if any(is_ipv6(each) for each in inside) else {})

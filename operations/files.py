@@ -1,5 +1,6 @@
-"""Files that are replaced whole or not at all."""
+"""Files that are replaced whole or not at all, and what they sum up to."""
 
+import hashlib
 import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -19,3 +20,9 @@ def replace(file: Path, text: str, mode: int | None = None) -> None:
         except BaseException:
             Path(new.name).unlink(missing_ok=True)
             raise
+
+
+def sha256(file: Path) -> str:
+    """The checksum of what is in it."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.lab import ClusterSettings
-from operations import release
+from operations import files, release
 from operations import stackfile as edit
 from operations.https import FetchError, OutOfReachError
 from operations.stack import Stack, StackFile, StackName
@@ -44,7 +44,7 @@ def pin(
     if any(old[name] != new[name] for name in old) and not yes:
         console.print("Pins change with k3s.version; if that is as it was, someone changed what was released.")
         typer.confirm(f"Replace the pins in {file.name}? (--yes answers this)", abort=True)
-    file.write_text(edit.with_pins(file.read_text(encoding="utf-8"), new), encoding="utf-8")
+    files.replace(file, edit.with_pins(file.read_text(encoding="utf-8"), new))
     console.print(f"{file.name} now has these pins.")
 
 

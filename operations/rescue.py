@@ -3,13 +3,12 @@
 It may be killed anywhere and run again: every step can run twice, and it begins at its beginning.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.machine import Step, step
-from operations import snapshots
+from operations import files, snapshots
 from operations.site import NONE, Say, Site, all_of, progress
 from operations.snapshots import BEFORE, S3, Found, Snapshot, SnapshotError
 from provider.errors import TaskError, Unreachable
@@ -29,7 +28,7 @@ ADMIT = (step("admit.sh", on="server"),)
 REJOIN = (step("empty.sh"), step("apply.sh"))
 RETURN = (step("apply.sh"), step("return.sh"))
 SETTLE = (step("uncordon.sh", on="server"), step("label.sh", on="server"))
-INBOX = "/var/tmp/homelab-snapshot"  # noqa: S108 - what arrives there is compared with its checksum
+INBOX = "/var/lib/homelab/inbox/snapshot"
 
 
 @dataclass(frozen=True)
@@ -149,10 +148,8 @@ class Rescue:
     async def _send(self, file: Path) -> None:
         first = self._plan.first
         self._say(f"{first}: sending {file.name}")
-        with file.open("rb") as content:
-            checksum = hashlib.file_digest(content, "sha256").hexdigest()
         await self._site.connections().put(self._site.machines[first], file, INBOX)
-        await self._do(first, PLACE, SNAPSHOT=self._plan.snapshot.name, SENT=INBOX, CHECKSUM=checksum)
+        await self._do(first, PLACE, SNAPSHOT=self._plan.snapshot.name, SENT=INBOX, CHECKSUM=files.sha256(file))
 
     async def _do(self, name: str, steps: Sequence[Step], secrets: Mapping[str, str] = NONE, **variables: str) -> None:
         task = self._site.task(name, *steps, given=self._given[f"{name}-roll"], secrets=secrets, **variables)

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from operations import snapshots
+from operations import files, snapshots
 from operations.site import Site
 from operations.snapshots import NAME, S3, Found, Snapshot, SnapshotError
 from operations.stack import Stack, StackFile, StackName
 from operations.talk import Json, console, errors, guarded, say
+from provider.ssh import quiet, stream
 
 FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 
@@ -50,13 +51,26 @@ async def _take(site: Site, label: str, folder: Path | None) -> str:
     server = found.serving[0]
     name = await snapshots.take(site, server, label, say)
     if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / name
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
-        target.chmod(0o600)  # it holds every secret of the cluster
-        await site.connections().get(site.machines[server], f"{FOLDER}/{name}", target)
-        say(f"copied to {target}")
+        await _copy(site, server, name, folder)
+        say(f"copied to {folder / name}")
     return name
+
+
+async def _copy(site: Site, server: str, name: str, folder: Path) -> None:
+    """Copy a snapshot from its server: it has its name only once it is here whole. Raises TaskError, SnapshotError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    connections, machine, source = site.connections(), site.machines[server], f"{FOLDER}/{name}"
+    part = folder / f"{name}.part"
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it holds every secret of the cluster
+    try:
+        await connections.get(machine, source, part)
+        _, said, _ = await connections.run(machine, stream({"FILE": source}, 'sha256sum <"$FILE"'), quiet)
+        if said.partition(" ")[0] != files.sha256(part):
+            raise SnapshotError(f"{name} did not arrive whole from {server}: it is there; run the command again.")
+        part.replace(folder / name)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _show(found: Found, shown: list[Snapshot], *, as_json: bool) -> None:

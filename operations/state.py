@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from operations.stack import Stack, StackError
+from provider import given
 from provider.model import Task
 
 _TASK = "homelab:index:Task"
-_NOT_INPUTS = ("done", "output", "drift")
 _MARK = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 """How Pulumi marks a secret."""
 
@@ -25,7 +25,7 @@ def tasks(stack: Stack) -> dict[str, Task]:
 
 def _task(stack: Stack, resource: Any) -> Task:
     try:
-        return Task.model_validate({k: v for k, v in plain(resource["inputs"]).items() if k not in _NOT_INPUTS})
+        return given.task(plain(resource["inputs"]))
     except ValidationError:
         raise StackError(
             f"what stack {stack.name} keeps of {_name(resource)} is of another version of this program: use that one, "

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import asyncssh
@@ -51,8 +51,12 @@ class Connections:
         return process.exit_status, output, details
 
     async def put(self, machine: Machine, source: Path, target: str) -> None:
-        """Write a file of this computer to a path on the machine, for root alone. Raises Unreachable, TaskError."""
-        await self._copy(machine, f"umask 077 && cat >{shlex.quote(target)}", source, asyncssh.DEVNULL)
+        """Write a file of this computer to a path on the machine, for root alone. Raises Unreachable, TaskError.
+
+        So is the folder, if it is made.
+        """
+        folder, file = shlex.quote(str(PurePosixPath(target).parent)), shlex.quote(target)
+        await self._copy(machine, f"umask 077 && mkdir -p {folder} && cat >{file}", source, asyncssh.DEVNULL)
 
     async def get(self, machine: Machine, source: str, target: Path) -> None:
         """Write a file of the machine, which root may read, to this computer. Raises Unreachable, TaskError."""
@@ -85,8 +89,16 @@ class Connections:
             task.result().abort()
 
     async def _dial(self, machine: Machine) -> asyncssh.SSHClientConnection:
-        tunnel = await self._hop(machine.bastion, None) if machine.bastion else None
-        return await self._hop(machine, tunnel)
+        if not machine.bastion:
+            return await self._hop(machine, None)
+        tunnel = await self._hop(machine.bastion, None)
+        try:
+            connection = await self._hop(machine, tunnel)
+        except BaseException:
+            tunnel.close()
+            raise
+        connection.set_tunnel(tunnel)  # which it closes when it ends
+        return connection
 
     async def _hop(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         try:

@@ -10,9 +10,11 @@ from tests.settings_fixtures import ROOT
 
 SCRIPTS = ROOT / "components/scripts"
 MOVED = (
-    "/etc/exports", "/etc/keepalived", "/etc/haproxy", "/var/lib/homelab", "/var/lib/rook", "/run/homelab",
-    "/dev/disk", "/sys/module",
-    "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/nomad", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
+    "/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module",
+    "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
+    "/etc/rancher", "/var/lib/rancher", "/etc/cni", "/etc/hostname", "/etc/hosts", "/etc/machine-id",
+    "/etc/modules-load.d", "/etc/sysctl.d", "/etc/keepalived", "/etc/haproxy", "/run/systemd", "/proc/filesystems",
+    "/sys/fs/cgroup/cgroup.controllers",
 )  # fmt: skip
 
 

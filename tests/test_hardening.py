@@ -8,7 +8,7 @@ import yaml
 
 from components import hardening, k3s
 from components.layers.traefik import Traefik
-from components.node import SYSCTL
+from components.node import SYSCTL, sysctl
 from tests.rendering import cluster, config
 from tests.settings_fixtures import ROOT, VALID
 
@@ -154,6 +154,12 @@ def test_node_prepare_sets_what_kubelets_want() -> None:
         "kernel.keys.root_maxkeys": 1000000, "kernel.keys.root_maxbytes": 25000000,
     }  # fmt: skip
     assert wanted.items() <= SYSCTL.items()
+
+
+@pytest.mark.parametrize(("name", "forwards"), [("three-servers", False), ("dual-stack", True), ("ipv6-only", True)])
+def test_ipv6_is_forwarded_only_where_the_cluster_has_it(name: str, forwards: bool) -> None:
+    found = cluster(name)
+    assert ("net.ipv6.conf.all.forwarding" in sysctl(found, found.nodes[0])) is forwards
 
 
 def test_tests_that_the_table_of_the_guide_names_are_there() -> None:

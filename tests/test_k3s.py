@@ -113,6 +113,11 @@ def test_what_the_program_owns_wins_over_any_option() -> None:
     assert yaml.safe_load(k3s.config(found, node)) == config("one-server")
 
 
+def test_what_is_disabled_twice_changes_nothing() -> None:
+    found = cluster("three-servers")
+    assert k3s.config(found.without(["servicelb", "traefik"]), found.nodes[0]) == k3s.config(found, found.nodes[0])
+
+
 def test_options_file() -> None:
     options = config("options")
     assert options["disable"] == ["traefik", "servicelb", "metrics-server", "local-storage"]

@@ -110,6 +110,8 @@ def refused(result: Result, file: Path, before: str) -> str:
 def test_pins_are_written_and_all_else_stays(folder: Path, mirror: str, stack: Path) -> None:
     configure(stack, mirror=mirror)
     before = stack.read_text().splitlines()
+    untouched = stack.with_name("untouched")
+    untouched.hardlink_to(stack)
     result = run()
     assert result.exit_code == 0, result.output
     assert all(value in result.output for value in sums(folder).values())
@@ -117,6 +119,7 @@ def test_pins_are_written_and_all_else_stays(folder: Path, mirror: str, stack: P
     after = stack.read_text().splitlines()
     assert [line for line in after if line in before] == before
     assert len(after) == len(before) + 5
+    assert untouched.read_text().splitlines() == before, "the file is replaced in one move"
 
 
 def test_own_release_is_asked_without_a_mirror(

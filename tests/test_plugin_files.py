@@ -22,6 +22,8 @@ def test_a_file_arrives_as_it_is_for_its_owner_alone(tmp_path: Path) -> None:
             assert ((a.home / "it's there").stat().st_mode & 0o777) == 0o600
             await connections.get(a.machine(sudo=True), "it's there", back)
             assert a.commands[1].startswith("sudo -n sh -c ")
+            await connections.put(a.machine(), source, "for/root alone/file")
+            assert {(a.home / each).stat().st_mode & 0o777 for each in ("for", "for/root alone")} == {0o700}
             connections.forget(a.machine())
 
     asyncio.run(asyncio.wait_for(scenario(), 60))

@@ -10,8 +10,9 @@ from provider import reach
 from provider.errors import TaskError, Unreachable
 from provider.model import Settings, Step
 from provider.runner import Runner
+from provider.ssh import Connections
 from tests.plugin_bench import Told, appears, failure, play, put, scripts, steps, task
-from tests.ssh_server import KEY, KEYS, computers
+from tests.ssh_server import KEY, KEYS, Computer, computers
 
 __all__ = ["scripts"]
 
@@ -103,6 +104,28 @@ def test_machine_is_reached_through_its_bastion_alone(scripts: Path, tmp_path: P
             hop = bastion.hop().model_copy(update={"host_key": other})
             error = await failure(plugin.run(task(inside.machine(bastion=hop), *steps("where")), Told()))
             assert "bastion (127.0.0.1) shows another host key" in str(error)
+
+    play(scenario())
+
+
+def test_no_connection_stays_on_the_bastion(scripts: Path, tmp_path: Path) -> None:
+    put(scripts, any="true")
+
+    async def closed(bastion: Computer) -> None:
+        for connection in bastion.connections:
+            await asyncio.wait_for(connection.ssh.wait_closed(), 5)
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "bastion", "inside") as (bastion, inside):
+            connections, machine = Connections(KEYS), inside.machine(bastion=bastion.hop())
+            await connections.connect(machine)
+            connections.forget(machine)
+            await closed(bastion)
+            await inside.vanish()
+            for _ in range(2):
+                assert isinstance(await failure(connections.connect(machine)), Unreachable)
+            assert len(bastion.connections) == 3
+            await closed(bastion)
 
     play(scenario())
 

@@ -12,6 +12,7 @@ case "$1 $2" in
   'list -H') [ -e pool ] ;;
   'list -vHPL') cat pool ;;
   import*)
+    [[ $* = *"/dev/disk/by-id/ata-one-part1"* ]] || exit 0 # a disk that was given whole has it on its first partition
     if [ "${*: -1}" != lab ]; then cat disks 2>/dev/null; exit; fi
     if [ -e foreign ]; then echo 'in use from other system'; exit 1; fi
     cp imported pool ;;
@@ -25,7 +26,8 @@ TOOLS = {
     "modprobe": "",
     "lsblk": 'cat "lsblk-${*: -1:1}" 2>/dev/null || cat lsblk 2>/dev/null || echo "disk sda"',
     "wipefs": "cat wipefs 2>/dev/null || true",
-    "blkid": "cat blkid 2>/dev/null && exit 0; exit $(cat status 2>/dev/null || echo 2)",
+    "blkid": """case $* in *TYPE*-part1) said=types ;; *) said=blkid ;; esac
+cat $said 2>/dev/null && exit 0; exit $(cat status 2>/dev/null || echo 2)""",
 }
 ONE, TWO = "/dev/disk/by-id/ata-one", "/dev/disk/by-id/ata-two"
 
@@ -43,6 +45,14 @@ def machine(tmp_path: Path) -> Fake:
 def made(machine: Fake, raid: str = "none", **tools: str) -> Run:
     devices = " ".join(f"{machine.root}{disk}" for disk in (ONE, TWO))
     return Fake(machine.root, {**TOOLS, **tools}).run("pool", POOL="lab", DEVICES=devices, RAID=raid)
+
+
+def partitioned(machine: Fake) -> None:
+    """What ZFS makes of disks that it is given whole."""
+    for disk in (ONE, TWO):
+        for part in ("-part1", "-part9"):
+            machine.file(f"{disk}{part}").touch()
+    machine.file("lsblk").write_text("disk sda\npart sda1\npart sda9\n")
 
 
 def changed(run: Run) -> list[str]:
@@ -99,6 +109,7 @@ def test_one_disk_that_is_refused_is_enough(machine: Fake, tools: Any, reason: s
 
 
 def test_pool_of_that_name_is_imported_without_force(machine: Fake) -> None:
+    partitioned(machine)
     machine.file("disks").write_text("   pool: lab\n     id: 1\n")
     machine.file("wipefs").write_text("zfs_member")
     parts = "".join(f"\t{machine.root}{disk}-part1\t10G\n" for disk in (ONE, TWO)).replace("-part1", "1")
@@ -109,6 +120,7 @@ def test_pool_of_that_name_is_imported_without_force(machine: Fake) -> None:
 
 
 def test_pool_that_another_system_used_is_not_taken(machine: Fake) -> None:
+    partitioned(machine)
     machine.file("disks").write_text("   pool: lab\n")
     machine.file("foreign").touch()
     done = made(machine)
@@ -119,7 +131,18 @@ def test_pool_that_another_system_used_is_not_taken(machine: Fake) -> None:
     )
 
 
+def test_no_one_is_told_to_wipe_what_zfs_was_on(machine: Fake) -> None:
+    partitioned(machine)
+    machine.file("types").write_text("zfs_member\n")
+    done = made(machine)
+    assert (done.status, changed(done)) == (1, [])
+    assert "ata-one has partitions, or is used: part sda1,part sda9," in done.errors
+    assert f"zpool import -d {machine.root}/dev/disk/by-id" in done.errors
+    assert "wipefs" not in done.errors
+
+
 def test_pool_of_another_name_is_named(machine: Fake) -> None:
+    partitioned(machine)
     machine.file("disks").write_text("   pool: nas\n")
     done = made(machine)
     assert (done.status, changed(done)) == (1, [])

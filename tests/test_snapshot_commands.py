@@ -1,5 +1,6 @@
 """`./homelab snapshot` and `./homelab restore` as a user meets them, without machines."""
 
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -50,7 +51,14 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     async def get(_: Any, machine: Any, source: str, target: Path) -> None:
         seen["source"] = (machine.name, source)
-        target.write_bytes(b"etcd")
+        seen["mode"] = target.stat().st_mode & 0o777
+        target.write_bytes(seen.get("arrives", b"etcd"))
+        if "lost" in seen:
+            raise TaskError(seen["lost"])
+
+    async def checksum(_: Any, machine: Any, script: str, progress: Any) -> tuple[int, str, list[str]]:
+        assert (machine.name, seen["source"][1] in script) == (seen["source"][0], True)
+        return 0, f"{hashlib.sha256(b'etcd').hexdigest()}  -\n", []
 
     monkeypatch.setattr(Site, "of", lambda _: site())
     monkeypatch.setattr(state, "tasks", lambda _: GIVEN)
@@ -58,6 +66,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(snapshots, "take", take)
     monkeypatch.setattr(Rescue, "run", restore)
     monkeypatch.setattr("provider.ssh.Connections.get", get)
+    monkeypatch.setattr("provider.ssh.Connections.run", checksum)
     return seen
 
 
@@ -90,7 +99,13 @@ def test_a_snapshot_is_taken_where_the_api_answers(seen: dict[str, Any], tmp_pat
     assert done.exit_code == 0
     assert seen["taken"] == ("a", "mine")
     assert seen["source"] == ("a", f"/var/lib/rancher/k3s/server/db/snapshots/{NEW.name}")
-    assert ((tmp_path / "kept" / NEW.name).stat().st_mode & 0o777) == 0o600
+    (copy,) = (tmp_path / "kept").iterdir()
+    assert (copy.name, copy.stat().st_mode & 0o777, seen["mode"], copy.read_bytes()) == (
+        NEW.name,
+        0o600,
+        0o600,
+        b"etcd",
+    )
     assert [each["name"] for each in json.loads(done.stdout)] == [NEW.name]
     assert "taking a snapshot" in done.stderr
 

@@ -52,6 +52,9 @@ end_service() {
   rm -f "$prepared$2"
 }
 
+# refreshed LOG: the package lists were read anew, or cannot be; fails while another program, such as apt-daily, holds them.
+refreshed() { apt-get -q -o DPkg::Lock::Timeout=300 update >"$1" 2>&1 || ! grep -q '^E: .*lock' "$1"; }
+
 # install_packages PACKAGE…: of the distribution, those that are not there.
 install_packages() {
   local missing=() package
@@ -62,7 +65,9 @@ install_packages() {
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   local log; log=$(mktemp)
-  apt-get -q -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 || { tail -n 5 "$log" >&2; say "the package lists could not be refreshed"; }
+  # the timeout of the lock is for packages, not for their lists
+  refreshed "$log" || { say "waiting for the package lists: $(grep -m 1 '^E: .*lock' "$log")"; wait_for 300 refreshed "$log"; } || true
+  ! grep -q '^E: ' "$log" || { tail -n 5 "$log" >&2; say "the package lists could not be refreshed"; }
   apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
     die "apt-get could not install ${missing[*]}:" "$(tail -n 15 "$log")"
   rm -f "$log"
@@ -82,8 +87,9 @@ holds() {
 
 fetch() { # fetch URL FILE
   say "fetching ${1##*/}"
-  local cause
-  cause=$(curl -fsSL --retry 3 --retry-connrefused --connect-timeout 10 --speed-limit 1024 --speed-time 60 -o "$2" "$1" 2>&1) ||
+  local cause only=()
+  case $1 in https:*) only=(--proto-redir '=https') ;; esac
+  cause=$(curl -fsSL "${only[@]}" --retry 3 --retry-connrefused --connect-timeout 10 --speed-limit 1024 --speed-time 60 -o "$2" "$1" 2>&1) ||
     die "Fetching $1 failed: $(tail -n 1 <<<"$cause")" "Free space in $state: $(df -h --output=avail $state | tail -n 1 | xargs)"
 }
 
@@ -222,6 +228,10 @@ too_small() {
 
 # joined UNIT: this machine holds what makes it a member of the cluster.
 joined() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
+
+# facts JSONPATH: what the API knows of NODE.
+# shellcheck disable=SC2153 # it is given
+facts() { kube get node "$NODE" -o "jsonpath=$1"; }
 
 status() { kube get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'; }
 

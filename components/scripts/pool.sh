@@ -9,29 +9,34 @@ check_zfs() {
     "Debian, Raspberry Pi OS: enable contrib, then apt-get install linux-headers-$(dpkg --print-architecture) zfs-dkms zfsutils-linux; Ubuntu's own kernels have it."
 }
 
+# parts: the disks and their partitions: of a disk that ZFS was given whole, it uses the first.
+parts() {
+  local disk
+  for disk in $DEVICES; do echo "$disk"; compgen -G "$disk-part*" || true; done
+}
+
 # on_disks: the pools that these disks hold, whether or not they are imported.
 on_disks() {
-  local disk from=()
-  for disk in $DEVICES; do from+=(-d "$disk"); done
+  local from; mapfile -t from < <(parts | sed 's/^/-d\n/')
   zpool import "${from[@]}" 2>/dev/null | sed -n 's/^[[:space:]]*pool: //p' || true
 }
 
 take() {
   say "importing the pool $POOL"
-  local disk from=() said
-  for disk in $DEVICES; do from+=(-d "$disk"); done
+  local from said; mapfile -t from < <(parts | sed 's/^/-d\n/')
   said=$(zpool import "${from[@]}" "$POOL" 2>&1) || die "The pool $POOL is on these disks and could not be imported:" "$said" \
     "If no other machine uses it: zpool import -f $POOL"
 }
 
 make() {
-  local disk why found='' layout=()
+  local disk why found='' layout=() types advice="If it is to be lost, on this machine: wipefs --all DEVICE (of partitions first), then run it again."
   for disk in $DEVICES; do
     why=$(holds "$disk")
     [ -z "$why" ] || found+="$disk $why"$'\n'
   done
-  [ -z "$found" ] || die "No pool is made of what may hold data; nothing was changed:" "$found" \
-    "If it is to be lost, on this machine: wipefs --all DEVICE (of partitions first), then run it again."
+  types=$(parts | xargs -n 1 blkid -p -o value -s TYPE 2>/dev/null || true)
+  if grep -qx zfs_member <<<"$types"; then advice="ZFS was on them: \`zpool import -d /dev/disk/by-id\` on this machine says which pool, and why it is not found whole."; fi
+  [ -z "$found" ] || die "No pool is made of what may hold data; nothing was changed:" "$found" "$advice"
   [ "$RAID" = none ] || layout=("$RAID")
   say "making the pool $POOL"
   local said

@@ -58,6 +58,10 @@ set_kernel() {
     mkdir -p "$original"
     for key in $keys; do printf '%s=%s\n' "$key" "$(sysctl -n "$key" 2>/dev/null || true)"; done | grep -v '=$' >"$original/sysctl.conf" || true
   }
+  # what is set no more is as it was before
+  for key in $(cut -d= -f1 "$prepared$file" 2>/dev/null | grep -vxF "$keys" || true); do
+    grep -F "$key=" "$original/sysctl.conf" | xargs -r sysctl -q -e -w >/dev/null 2>&1 || true
+  done
   if put $file 644 <<<"$SYSCTL" || ! cmp -s <(for key in $keys; do sysctl -n "$key"; done) <(cut -d= -f2 <<<"$SYSCTL"); then
     local refused; refused=$(sysctl -q -p $file 2>&1) || die "The kernel refuses settings:" "$refused"
   fi

@@ -2,8 +2,7 @@
 # On a server: waits until NODE is a full member, then lets pods return if we had sent them away.
 # NODE ROLE CNI
 
-facts() { kube get node "$NODE" -o "jsonpath=$1"; }
-ready() { [ "$(facts '{.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
+ready() { [ "$(status "$NODE")" = True ]; }
 # networkless: the pod network comes after the machines, and until it is there no node at all is Ready.
 networkless() { [ "$CNI" = none ] && facts '{.status.conditions[?(@.type=="Ready")].message}' | grep -q NetworkPluginNotReady && ! any_ready; }
 any_ready() { kube get nodes -o jsonpath='{.items[*].status.conditions[?(@.type=="Ready")].status}' | grep -qw True; }
