@@ -13,6 +13,7 @@ from components.applications import (
     RootSettings,
 )
 from components.fields import Domain, HostLabel, Switch, Text
+from components.host import Service
 from components.layer import Finding, Layer, resources
 from components.layers.traefik import CLASS
 from components.manifest import Hashed, Manifest, Tree
@@ -125,6 +126,10 @@ class ArgoCD(Layer[ArgoCDSettings]):
         sets = given.application_sets.items()
         made += [applications.application_set(name, each, known, namespace) for name, each in sets]
         return [*made, *([applications.root(given.root, known, namespace)] if given.root else ())]
+
+    def services(self) -> Sequence[Service]:
+        """Return what lets Applications go that others made: their finalizers wait for an ArgoCD that is gone."""
+        return [Service("applications", "", (), ("orphan.sh",), variables={"NAMESPACE": self.namespace})]
 
     @property
     def page(self) -> Page:
