@@ -11,6 +11,8 @@ TOOLS = {
     "curl": "true",
     # `left` is what there is; a patch, or Rook if it works, takes one away
     "k3s": """case "$*" in
+        *" get crds "*) echo customresourcedefinition.apiextensions.k8s.io/cephfilesystems.ceph.rook.io ;;
+        *" get secret/"*) ;;
         *" get "*) cat left 2>/dev/null ;;
         *" patch "*) grep -vF "$4" left >rest; mv rest left ;;
         *" delete "*) [ ! -e works ] || : >left ;;

@@ -34,7 +34,9 @@ def machine(tmp_path: Path) -> Fake:
 
 
 def prepared(machine: Fake, *settings: str) -> Run:
-    given = dict.fromkeys(("INTERFACE", "ARCH", "PACKAGES", "MODULES", "KEEPALIVED"), "")
+    given = dict.fromkeys(
+        ("INTERFACE", "ARCH", "PACKAGES", "MODULES", "VIP", "PEERS", "KEEPALIVED", "CHECK", "HAPROXY"), ""
+    )
     done = machine.run(
         "prepare", NODE="a", ROLE="server", ADDRESS="10.0.0.11", SYSCTL="\n".join(settings), NOW=str(int(time.time())),
         **given,

@@ -134,8 +134,9 @@ class Nomad(Layer[NomadSettings]):
 
     def _release_problems(self) -> Iterator[Finding]:
         chosen = {*self.settings.servers, *self.settings.clients}
-        wanted = {node.arch or "amd64" for node in self.lab.cluster.nodes if node.name in chosen}
-        missing = sorted(wanted - self.settings.checksums.keys() - {"arm"})
+        declared = {node.arch or "any" for node in self.lab.cluster.nodes if node.name in chosen} - {"arm"}
+        wanted = {"amd64", "arm64"} if "any" in declared else declared
+        missing = sorted(wanted - self.settings.checksums.keys())
         if self.settings.releases.startswith("http://") and missing:
             reason = f"is http, and these checksums are missing: {', '.join(missing)}"
             yield ("releases",), reason, "add them under checksums, or use https"
