@@ -29,13 +29,10 @@ configure() {
   } >$reset/config.yaml.d/zz-reset.yaml
 }
 
-# K3s leaves these where they are, and does not start beside a snapshot that knows others: it makes them anew from it.
-put_credentials_aside() { [ ! -d "$data/server/cred" ] || mv "$data/server/cred" "$data/server/cred-$(date +%s)"; }
-
-# What is replaced is put aside, each time anew: what is older than the last time goes.
+# K3s puts aside what it replaces, each time anew: what is older than the last time goes.
 tidy() {
   local kind
-  for kind in "$db/etcd-old-" "$data/server/tls-" "$data/server/cred-"; do
+  for kind in "$db/etcd-old-" "$data/server/tls-"; do
     [ -d "${kind%/*}" ] || continue # a new machine has none of it
     find "${kind%/*}" -maxdepth 1 -type d -name "${kind##*/}[0-9]*" | sort | head -n -1 | xargs -r rm -rf
   done
@@ -47,7 +44,6 @@ main() {
   [ "$FETCH" = yes ] || [ -s "$db/snapshots/$SNAPSHOT" ] || die "There is no snapshot $SNAPSHOT in $db/snapshots on $(hostname)." "$(ls -l $db/snapshots 2>&1)"
   tidy
   configure
-  put_credentials_aside
   say "restoring $SNAPSHOT"
   local log; log=$(mktemp)
   timeout -k 10 600 "$state/k3s/$VERSION/k3s" server --config $reset/config.yaml >"$log" 2>&1 || true
