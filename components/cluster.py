@@ -66,7 +66,7 @@ class Cluster(pulumi.ComponentResource):
             Node(node, shared, pulumi.ResourceOptions(parent=self, providers=[machines])) for node in settings.nodes
         ]
         first = reach[settings.servers[0].name]
-        settled = self._assemble(nodes, partial(self._rotate_token, first, shared.token, own))
+        settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, own))
         self.kubeconfig = self._read_kubeconfig(settings, first, settled[: len(settings.servers)], own)
         provider = kubernetes.Provider(
             "cluster-kubernetes",
@@ -90,11 +90,12 @@ class Cluster(pulumi.ComponentResource):
         return rolled + [agent.roll([*rolled, joined[agent.settings.name]]) for agent in agents]
 
     @staticmethod
-    def _rotate_token(
-        first: Mapping[str, object], token: pulumi.Input[str], own: pulumi.ResourceOptions, joined: list[Task]
+    def _rotate_tokens(
+        first: Mapping[str, object], shared: Shared, own: pulumi.ResourceOptions, joined: list[Task]
     ) -> Task:
         opts = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=joined))
-        return Task("cluster-tokens", first, [step("tokens.sh", on="server")], secrets={"TOKEN": token}, opts=opts)
+        secrets = {"TOKEN": shared.token, "AGENT_TOKEN": shared.agent_token}
+        return Task("cluster-tokens", first, [step("tokens.sh", on="server")], secrets=secrets, opts=opts)
 
     def leave_first(self, everything: Sequence[pulumi.Resource]) -> None:
         """Deleted before everything else when the whole lab goes: then nothing need be moved or kept."""

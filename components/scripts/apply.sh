@@ -110,10 +110,14 @@ rotate_certificates() {
   cp -f $staged/certificates $state/certificates
 }
 
+# K3s does not start where its passwords are newer than those in etcd, as after another agent token. It makes them anew.
+forget_passwords() { if [ "$ROLE" = server ]; then rm -f $data/server/cred/passwd; fi; }
+
 start() {
   say "starting $service"
   systemctl reset-failed "$service" 2>/dev/null || true
   systemctl enable -q "$service"
+  forget_passwords
   systemctl restart --no-block "$service"
   say "waiting for $service to serve"
   if ! wait_for 420 healthy_or_given_up || ! healthy >/dev/null 2>&1; then

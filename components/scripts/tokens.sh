@@ -1,6 +1,9 @@
 # shellcheck shell=bash
-# On a server: makes the cluster take another server token; each server is given it in its turn after that.
-# secret: TOKEN
+# On a server: makes the cluster take other tokens; each server is given them in its turn after that.
+# secret: TOKEN AGENT_TOKEN
+
+# Agents' token is one of K3s' passwords, which go into etcd with the rotation, and from there to every server.
+write_agent_token() { sed -i -f <(printf 's/^[^,]*,node,/%s,node,/\n' "$AGENT_TOKEN") $data/server/cred/passwd; }
 
 # As `k3s token rotate` does it, which would show both tokens on its command line.
 rotate() {
@@ -13,7 +16,8 @@ main() {
   local mark said; mark=$(sha256sum <<<"$TOKEN" | cut -c 1-16)
   [ "$(kube get namespace kube-system -o jsonpath='{.metadata.annotations.homelab/token}')" != "$mark" ] || return 0
   if ! cmp -s <(echo "$TOKEN") $etc/token; then
-    say "rotating the server token"
+    say "rotating the tokens"
+    write_agent_token
     said=$(rotate 2>&1) || die "The server token could not be rotated:" "$(tail -n 5 <<<"$said")"
   fi
   kube annotate namespace kube-system --overwrite "homelab/token=$mark" >/dev/null
