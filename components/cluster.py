@@ -95,7 +95,10 @@ class Cluster(pulumi.ComponentResource):
     ) -> Task:
         opts = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=joined))
         secrets = {"TOKEN": shared.token, "AGENT_TOKEN": shared.agent_token}
-        return Task("cluster-tokens", first, [step("tokens.sh", on="server")], secrets=secrets, opts=opts)
+        return Task(
+            "cluster-tokens", first, [step("tokens.sh", on="server")],
+            variables={"VERSION": shared.cluster.k3s.version}, secrets=secrets, opts=opts,
+        )  # fmt: skip
 
     def leave_first(self, everything: Sequence[pulumi.Resource]) -> None:
         """Deleted before everything else when the whole lab goes: then nothing need be moved or kept."""

@@ -2,8 +2,6 @@
 # On a server: takes a snapshot of etcd before the first server gets another version of K3s.
 # VERSION
 
-versions() { kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.status.nodeInfo.kubeletVersion}{"\n"}{end}'; }
-
 main() {
   await_api
   ! grep -qxF "$VERSION" <<<"$(versions)" || return 0

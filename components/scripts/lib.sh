@@ -240,6 +240,9 @@ members() {
   kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Ready")].status}{.status.conditions[?(@.type=="EtcdIsVoter")].status}{"\n"}{end}'
 }
 
+# versions: what the servers run, a line each.
+versions() { kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.status.nodeInfo.kubeletVersion}{"\n"}{end}'; }
+
 # unsafe_without NAME…: why etcd would have no majority once these left it; nothing if it would have one.
 unsafe_without() {
   local server ready left=0 alive=0 silent=''

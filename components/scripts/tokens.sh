@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # On a server: makes the cluster take other tokens; each server is given them in its turn after that.
-# secret: TOKEN AGENT_TOKEN
+# VERSION; secret: TOKEN AGENT_TOKEN
 
 # Agents' token is one of K3s' passwords, which go into etcd with the rotation, and from there to every server.
 write_agent_token() { sed -i -f <(printf 's/^[^,]*,node,/%s,node,/\n' "$AGENT_TOKEN") $data/server/cred/passwd; }
@@ -16,6 +16,9 @@ main() {
   local mark said; mark=$(sha256sum <<<"$TOKEN" | cut -c 1-16)
   [ "$(kube get namespace kube-system -o jsonpath='{.metadata.annotations.homelab/token}')" != "$mark" ] || return 0
   if ! cmp -s <(echo "$TOKEN") $etc/token; then
+    # between a rotation and its restart, a server takes no snapshot, which an upgrade begins with
+    [ "$(versions | sort -u)" = "$VERSION" ] || die "Tokens are rotated by an \`up\` of its own; nothing was touched. The servers run" "$(versions)" \
+      "Put \`k3s.version\` back and \`pulumi up\`, which rotates them; then go to $VERSION."
     say "rotating the tokens"
     write_agent_token
     said=$(rotate 2>&1) || die "The server token could not be rotated:" "$(tail -n 5 <<<"$said")"

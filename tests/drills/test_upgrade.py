@@ -38,6 +38,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
         yield found
 
 
+def k3s(lab: Rehearsal, version: str, **rotation: int) -> None:
+    lab.cluster["k3s"] = {"version": version, "rotation": rotation}
+    lab.open()
+
+
 def versions(lab: Rehearsal) -> set[str]:
     return set(lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}").split())
 
@@ -60,9 +65,17 @@ def test_a_budget_that_forbids_the_drain_is_named(lab: Rehearsal, figure: Figure
     assert lab.ready() == ALL
 
 
+def test_tokens_are_not_rotated_on_the_way_up(lab: Rehearsal) -> None:
+    k3s(lab, NEW, token=2)
+    said = lab.refused()
+    assert "Tokens are rotated by an `up` of its own; nothing was touched." in said
+    assert versions(lab) == {OLD}
+    k3s(lab, OLD, token=2)
+    lab.up()
+
+
 def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, tmp_path: Path, figure: Figure) -> None:
-    lab.cluster["k3s"] = {"version": NEW}
-    lab.open()
+    k3s(lab, NEW, token=2)
     began = time.monotonic()
     with Traffic(Client(lab, tmp_path).reads) as probe:
         gap = longest_gap(lab.answers, lab.up)
@@ -77,20 +90,17 @@ def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, tmp_path: Pa
 
 
 def test_going_back_is_refused(lab: Rehearsal) -> None:
-    lab.cluster["k3s"] = {"version": OLD}
-    lab.open()
+    k3s(lab, OLD, token=2)
     assert f"K3s does not go back, from {NEW} to {OLD}; nothing was touched." in lab.refused()
     assert versions(lab) == {NEW}
-    lab.cluster["k3s"] = {"version": NEW}
-    lab.open()
+    k3s(lab, NEW, token=2)
     lab.up()
 
 
 def test_tokens_and_certificates_are_rotated(lab: Rehearsal, figure: Figure) -> None:
     held = "cat /etc/rancher/k3s/token; sha256sum /var/lib/rancher/k3s/server/tls/client-admin.crt"
     before = {name: lab.root(name, held).splitlines() for name in ALL - {"a1"}}
-    lab.cluster["k3s"] = {"version": NEW, "rotation": {"token": 2, "certificates": 2}}
-    lab.open()
+    k3s(lab, NEW, token=3, certificates=2)
     gap = longest_gap(lab.answers, lab.up)
     figure("rotation, longest gap of the API", f"{gap:.1f} s")
     after = {name: lab.root(name, held).splitlines() for name in before}
