@@ -92,7 +92,7 @@ def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
 
 
 def test_labels_and_taints_are_kept_in_step(lab: Rehearsal) -> None:
-    lab.kubectl("label", "node", "a1", "mine=stays")
+    wait_until(lambda: lab.kubectl("label", "node", "a1", "mine=stays", "--overwrite"), "the API takes a label")
     lab.node("a1").update(labels={"disk": "fast"}, taints=["only=me:NoSchedule"])
     lab.open()
     lab.up()
