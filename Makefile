@@ -10,7 +10,7 @@ bin := .venv/bin
 locked := uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements.txt
 
-.PHONY: help setup rehearse test unit drills check lock clean
+.PHONY: help setup rehearse test unit drills bench check lock clean
 
 help: ## say what there is to do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -39,6 +39,9 @@ unit: setup ## run those that simulate no machine, WORKERS (2) at once
 
 drills: setup ## run the drills: machines lost, cut off, restored; a table with a figure of each
 	@$(bin)/python -m pytest -m drill tests/drills $(ARGS)
+
+bench: setup ## measure, beside a script by hand and an empty Pulumi program; needs Linux and root
+	@$(bin)/python -m bench $(ARGS)
 
 check: setup ## run the static checks only: ruff, mypy, shellcheck
 	@$(bin)/python -m pytest tests/test_static.py $(ARGS)

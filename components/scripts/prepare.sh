@@ -147,10 +147,10 @@ main() {
   check_owner
   # shellcheck disable=SC2086 # a list of names
   install_packages $PACKAGES
+  check_vip
   set_identity
   set_kernel
   check_clock
-  check_vip
   set_endpoint
   if systemctl -q is-active "$(unit)"; then flag member; fi
   enable_memory_cgroup
