@@ -1,0 +1,49 @@
+"""`make bench`: measure, and print the table."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.figures import Figure, read, renewed, table, write
+from bench.parts import MEASURE, Part
+from rehearsal.session import refuse_unfit_computer
+from rehearsal.shell import RehearsalError
+
+errors = Console(stderr=True, highlight=False)
+
+Parts = Annotated[list[Part] | None, typer.Option("--only", help="Part; may be repeated.")]
+Runs = Annotated[int, typer.Option(min=1, help="How often each is measured.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", dir_okay=False, help="File for the figures; others in it stay as they are.")
+]
+
+
+def main(only: Parts = None, runs: Runs = 3, file: Json = None) -> None:
+    """Measure on machines simulated here; needs Linux and root."""
+    figures = read(file) if file else []
+    try:
+        refuse_unfit_computer()
+        for part in only or Part:
+            errors.print(f"measuring {part}")
+            figures = renewed(figures, MEASURE[part](runs))
+            _keep(figures, file)
+    except RehearsalError as error:
+        errors.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    print(table(figures))
+
+
+def _keep(figures: list[Figure], file: Path | None) -> None:
+    if file:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+        measured = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "processors": os.cpu_count(), "memoryGiB": memory}
+        write(file, figures, measured | {"architecture": platform.machine()})
+
+
+if __name__ == "__main__":
+    typer.run(main)

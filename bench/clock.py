@@ -1,0 +1,77 @@
+"""What is timed: Pulumi on a stack of a lab, Pulumi on an empty program, the script by hand."""
+
+import json
+import os
+import secrets
+import subprocess
+import time
+from pathlib import Path
+
+import yaml
+
+from bench.labs import VIP
+from rehearsal.places import PROJECT
+from rehearsal.pulumi import Engine
+from rehearsal.session import Session
+from rehearsal.shell import RehearsalError, run
+
+FLOOR = Path(__file__).with_name("floor.sh")
+OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
+
+
+def pulumi(engine: Engine, verb: str) -> float:
+    """Seconds of `pulumi up` or `pulumi preview`, which must succeed."""
+    began = time.monotonic()
+    process = engine.start(verb, *OPTIONS[verb], output=subprocess.PIPE)
+    said, _ = process.communicate()
+    seconds = time.monotonic() - began
+    if process.returncode:
+        raise RehearsalError(f"pulumi {verb} {engine.stack} ended with {process.returncode}:\n{said}")
+    return seconds
+
+
+class Empty:
+    """A Pulumi program that does nothing, with the same Pulumi, Python and backend as a lab's."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
+        self._folder = folder / "empty"
+        self._folder.mkdir()
+        runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": str(PROJECT / ".venv")}}
+        (self._folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "empty", "runtime": runtime}))
+        (self._folder / "__main__.py").write_text("import pulumi\n")
+        self._pulumi("stack", "init", "empty")
+        self.timed("up")
+
+    def timed(self, verb: str) -> float:
+        """Seconds of `pulumi up` or `pulumi preview`, of which nothing comes."""
+        began = time.monotonic()
+        self._pulumi(verb, *OPTIONS[verb], "--stack", "empty", "--parallel", "64")
+        return time.monotonic() - began
+
+    def _pulumi(self, *arguments: str) -> None:
+        command = self._engine.lab.namespace.command(self._engine.program, *arguments, "--non-interactive")
+        run(command, cwd=self._folder, env=self._engine.environment)
+
+
+def by_hand(session: Session) -> float:
+    """Seconds of the script that makes the same cluster of the same machines."""
+    lab, cluster = session.lab, session.settings.cluster
+    environment = os.environ | {
+        "KEY": str(lab.private_key),
+        "KNOWN_HOSTS": str(lab.folder / "known_hosts"),
+        "LOGIN": cluster.ssh.user,
+        "MIRROR": f"{_mirror(session)}/{cluster.k3s.version.replace('+', '%2B')}",
+        "VIP": VIP,
+        "TOKEN": secrets.token_hex(16),
+    }
+    nodes = "".join(f"{node.name} {node.role} {node.address}\n" for node in cluster.nodes)
+    began = time.monotonic()
+    run(lab.namespace.command(FLOOR), stdin=nodes, env=environment)
+    return time.monotonic() - began
+
+
+def _mirror(session: Session) -> str:
+    """Where the lab's machines fetch K3s."""
+    held = yaml.safe_load(session.engine.stack_file.read_text())["config"]["homelab:cluster"]
+    return str((json.loads(held) if isinstance(held, str) else held)["k3s"]["mirror"])

@@ -1,0 +1,67 @@
+"""Labs to measure: of any size, with keys that nobody has."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal.lab import Lab
+from rehearsal.session import Session, open_session
+from stacks.stackfile import stack_of
+
+STACK = "bench"
+VIP = "10.9.0.250"
+
+
+def document(servers: int, agents: int, **settings: object) -> dict[str, Any]:
+    """A stack file's content: machines s1, s2, … and a1, a2, …, at most 200 of them."""
+    names = [f"s{number}" for number in range(1, servers + 1)] + [f"a{number}" for number in range(1, agents + 1)]
+    cluster = {
+        "domain": "lab.test",
+        "lan": "10.9.0.0/24",
+        "api": {"vip": VIP},
+        "ssh": {"user": "pi", "agent": True},
+        "nodes": [_node(name, number) for number, name in enumerate(names, start=11)],
+    }
+    return {"config": {"homelab:cluster": cluster | settings}}
+
+
+def _node(name: str, number: int) -> dict[str, str]:
+    role = "server" if name.startswith("s") else "agent"
+    return {"name": name, "role": role, "address": f"10.9.0.{number}", "hostKey": _key(name)}
+
+
+def _key(name: str) -> str:
+    """A public key that belongs to nobody."""
+    parts = (b"ssh-ed25519", hashlib.sha256(name.encode()).digest())
+    wire = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return f"ssh-ed25519 {base64.b64encode(wire).decode()}"
+
+
+@contextmanager
+def bare(source: Mapping[str, object] | Path, folder: Path, *apps: Path) -> Iterator[Session]:
+    """Machines with fresh disks that have just booted, and Pulumi that knows nothing of them; gone afterwards.
+
+    `source` is a stack file, or its content. All is kept in `folder`, apart from the user's own labs.
+    """
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    lab = Lab(stack_of(source) if isinstance(source, Path) else STACK)
+    with lab.locked():
+        try:
+            yield opened(lab, source, folder, *apps)
+        finally:
+            lab.stop()
+
+
+def opened(lab: Lab, source: Mapping[str, object] | Path, folder: Path, *apps: Path) -> Session:
+    """The lab with that stack file in force."""
+    if not isinstance(source, Path):
+        file = folder / f"Pulumi.{STACK}.yaml"
+        file.write_text(yaml.safe_dump(source, sort_keys=False))
+        source = file
+    return open_session(lab, lambda _: None, file=source, apps=apps)
