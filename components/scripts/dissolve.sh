@@ -5,13 +5,7 @@
 # Rook lets nothing go while what depends on it is there
 kinds=cephfilesystemsubvolumegroups,cephblockpoolradosnamespaces,cephobjectstores,cephfilesystems,cephblockpools,cephclusters
 
-left() {
-  local said
-  said=$(kube get $kinds -n "$NAMESPACE" -o name 2>&1) || {
-    grep -qE "doesn't have a resource type|no matches for kind" <<<"$said" && return
-  }
-  echo "$said"
-}
+left() { found $kinds -n "$NAMESPACE" || true; }
 gone() { [ -z "$(left)" ]; }
 
 # everything: whatever of Ceph may hold the namespace.
@@ -28,7 +22,7 @@ let_go() {
   all=$(everything) || return
   for each in $all; do
     kube delete "$each" -n "$NAMESPACE" --wait=false || true
-    kube patch "$each" -n "$NAMESPACE" --type=merge -p '{"metadata":{"finalizers":null}}' || true
+    unbind "$NAMESPACE" "$each" || true
   done
   [ -z "$all" ]
 }

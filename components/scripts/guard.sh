@@ -2,17 +2,14 @@
 # On a server: does not let a layer go while it keeps data.
 # KEY KEEPS QUERY (arguments of kubectl get, a line each)
 
-# kept: names of what there is. A kind that the cluster does not have any more keeps nothing.
+# kept: names of what there is.
 kept() {
   local line arguments said
   while IFS= read -r line; do
     [ -n "$line" ] || continue
     read -ra arguments <<<"$line"
-    if ! said=$(kube get -o name "${arguments[@]}" 2>&1); then
-      grep -qE "doesn't have a resource type|no matches for kind" <<<"$said" && continue
-      die "It is not known whether $KEY still keeps $KEEPS:" "$said"
-    fi
-    grep -E '^[a-z0-9.-]+/' <<<"$said" || true
+    said=$(found "${arguments[@]}") || die "It is not known whether $KEY still keeps $KEEPS:" "$said"
+    [ -z "$said" ] || echo "$said"
   done <<<"$QUERY"
 }
 

@@ -163,6 +163,20 @@ journal() {
 
 kube() { k3s kubectl --request-timeout=15s "$@"; }
 
+# found ARGUMENTS…: names of what `kubectl get` finds. A kind that the cluster does not have any more has none.
+found() {
+  local said
+  said=$(kube get -o name "$@" 2>&1) || {
+    grep -qE "doesn't have a resource type|no matches for kind" <<<"$said" && return
+    echo "$said"
+    return 1
+  }
+  grep -E '^[a-z0-9.-]+/' <<<"$said" || true
+}
+
+# unbind NAMESPACE NAME: nothing waits for its finalizers any more.
+unbind() { kube patch "$2" -n "$1" --type=merge -p '{"metadata": {"finalizers": null}}' 2>&1; }
+
 # device: the interface of this machine that carries ADDRESS, unless INTERFACE names another.
 device() { if [ -n "${INTERFACE:-}" ]; then echo "$INTERFACE"; else ip -o addr show to "$ADDRESS" | awk '{print $2; exit}'; fi; }
 
