@@ -55,6 +55,11 @@ class Fake:
         )  # fmt: skip
         return Run(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
 
+    def call(self, script: str, function: str, **variables: str) -> Run:
+        """Run one function of a script, and nothing else of it."""
+        text = (SCRIPTS / f"{script}.sh").read_text().partition("\nmain() {")[0]
+        return self.run_text(f"{text}\n{function} </dev/null\n", **variables)
+
     def file(self, path: str) -> Path:
         """A file of the machine; its folder is made."""
         found = self.root / path.lstrip("/")

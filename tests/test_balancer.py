@@ -9,7 +9,7 @@ import pytest
 
 from components import balancer, endpoint
 from components.lab import ClusterSettings
-from tests.machine_scripts import SCRIPTS, Fake, Run
+from tests.machine_scripts import Fake, Run
 from tests.rendering import cluster
 
 FOUND = cluster("balancer")
@@ -79,8 +79,8 @@ def machine(tmp_path: Path) -> Fake:
 
 def prepared(machine: Fake, haproxy: str = "# homelab", keepalived: str = "", check: str = "") -> Run:
     """The part of the script that sets up what answers for the API."""
-    text = (SCRIPTS / "prepare.sh").read_text().partition("\nmain() {")[0] + "\nset_endpoint </dev/null\n"
-    return machine.run_text(text, INTERFACE="eth0", HAPROXY=haproxy, KEEPALIVED=keepalived, CHECK=check)
+    variables = {"HAPROXY": haproxy, "KEEPALIVED": keepalived, "CHECK": check}
+    return machine.call("prepare", "set_endpoint", INTERFACE="eth0", **variables)
 
 
 def test_it_starts_with_our_file_once(machine: Fake) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine_scripts import SCRIPTS, Fake, Run
+from tests.machine_scripts import Fake, Run
 
 TOOLS = {
     # who has which address: files in `macs`
@@ -22,8 +22,7 @@ def machine(tmp_path: Path) -> Fake:
 
 
 def looked(machine: Fake, vip: str = "10.9.0.100:6443") -> Run:
-    text = (SCRIPTS / "prepare.sh").read_text().partition("\nmain() {")[0] + "\ncheck_vip </dev/null\n"
-    return machine.run_text(text, INTERFACE="eth0", VIP=vip, PEERS="10.9.0.12:6443 10.9.0.13:6443")
+    return machine.call("prepare", "check_vip", INTERFACE="eth0", VIP=vip, PEERS="10.9.0.12:6443 10.9.0.13:6443")
 
 
 def test_an_address_that_nobody_has_is_free(machine: Fake) -> None:
