@@ -1,8 +1,8 @@
 """Drills: labs in a state folder of their own, and one table of what was measured at the end."""
 
-from collections.abc import Callable
-
 import pytest
+
+from tests.drills.figures import Figure
 
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 
@@ -14,7 +14,7 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def figure(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
+def figure(pytestconfig: pytest.Config) -> Figure:
     """Note what a drill measured, for the table at the end."""
     figures = pytestconfig.stash.setdefault(FIGURES, [])
     return lambda drill, value: figures.append((drill, value))

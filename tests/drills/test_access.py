@@ -3,19 +3,19 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.drills.figures import Figure
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
 from tests.rehearsal.probes import asked
 
 pytestmark = pytest.mark.drill
 
-Figure = Callable[[str, str], None]
 
 PEOPLE: dict[str, Any] = {
     "people": {"anna": ["developers"], "ben": ["developers"]},

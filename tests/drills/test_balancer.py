@@ -1,17 +1,17 @@
 """HAProxy behind the virtual address, on three servers: K3s stops, a machine stops, it is taken out and put in."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 import yaml
 
+from tests.drills.figures import Figure
 from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 
-Figure = Callable[[str, str], None]
 SERVERS = {"s1", "s2", "s3"}
 GOAL = 5.0  # seconds without an answer at the endpoint
 NOTICED = 15  # seconds until keepalived and every HAProxy have surely noticed

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +10,11 @@ import yaml
 
 from stacks.catalog import LAYERS
 from tests.contracts.cases import CASES, secrets_of
+from tests.drills.figures import Figure
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
 
 pytestmark = pytest.mark.drill
 
-Figure = Callable[[str, str], None]
 LEFT_OUT = {
     "calico": "takes the place of K3s' own pod network, which the rehearsal's pods need",
     "cilium": "takes the place of K3s' own pod network, which the rehearsal's pods need",

@@ -3,12 +3,13 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from rehearsal.shell import RehearsalError
+from tests.drills.figures import Figure
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
 
 pytestmark = pytest.mark.drill
@@ -72,7 +73,7 @@ def in_the_middle(lab: Rehearsal, line: str) -> None:
         time.sleep(0.2)
 
 
-def test_twenty_runs_killed_one_after_the_other(lab: Rehearsal, figure: Callable[[str, str], None]) -> None:
+def test_twenty_runs_killed_one_after_the_other(lab: Rehearsal, figure: Figure) -> None:
     left = CLUSTER + PLATFORM
     while left:
         line = lab.killed_at("|".join(left), lambda line: in_the_middle(lab, line))

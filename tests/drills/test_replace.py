@@ -2,15 +2,15 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
+from tests.drills.figures import Figure
 from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 
-Figure = Callable[[str, str], None]
 AUTHORITY = "cat /var/lib/rancher/k3s/server/tls/server-ca.crt"
 SERVERS = {"s1", "s2", "s3"}
 

@@ -7,18 +7,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rehearsal import certificates
 from rehearsal.places import PROJECT
+from tests.drills.figures import Figure
 from tests.rehearsal.bench import Rehearsal, cluster_of, kill_tree, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 
-Figure = Callable[[str, str], None]
 SERVERS = {"s1", "s2", "s3"}
 ALL = SERVERS | {"a1"}
 PORT = 9000

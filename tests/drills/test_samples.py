@@ -1,7 +1,6 @@
 """Every sample but the README's, which `tests/rehearsal` has: from bare machines to its platform and away again."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,12 @@ from operations.findings import State
 from stacks import stackfile
 from stacks.homelab import layers_of
 from stacks.settings import Settings
+from tests.drills.figures import Figure
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 from tests.settings_fixtures import SAMPLE, SAMPLES
 
 pytestmark = pytest.mark.drill
 
-Figure = Callable[[str, str], None]
 OTHERS = [file for file in SAMPLES if file != SAMPLE]
 
 

@@ -2,18 +2,18 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.drills.figures import Figure
 from tests.drills.traffic import Client, Traffic
 from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 
-Figure = Callable[[str, str], None]
 SERVERS, AGENTS = {"s1", "s2", "s3"}, {"a1", "a2", "a3"}
 GOAL = 5.0  # seconds without an answer through the virtual address
 MISSED = 8  # seconds until what a machine leaves behind is surely noticed

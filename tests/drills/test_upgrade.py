@@ -3,17 +3,17 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.drills.figures import Figure
 from tests.drills.traffic import Client, Traffic
 from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 
-Figure = Callable[[str, str], None]
 OLD, NEW = "v1.35.1+k3s1", "v1.36.3+k3s1"
 ALL = {"s1", "s2", "s3", "a1"}
 PAUSE = "rancher/mirrored-pause:3.6"
