@@ -1,6 +1,5 @@
 """What is timed: Pulumi on a stack of a lab, Pulumi on an empty program, the script by hand."""
 
-import json
 import os
 import secrets
 import subprocess
@@ -10,10 +9,12 @@ from pathlib import Path
 import yaml
 
 from bench.labs import VIP
+from components import k3s
 from rehearsal.places import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
+from stacks.settings import Settings
 
 FLOOR = Path(__file__).with_name("floor.sh")
 OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
@@ -57,11 +58,12 @@ class Empty:
 def by_hand(session: Session) -> float:
     """Seconds of the script that makes the same cluster of the same machines."""
     lab, cluster = session.lab, session.settings.cluster
+    rehearsed = Settings.read(session.engine.stack_file).cluster
     environment = os.environ | {
         "KEY": str(lab.private_key),
         "KNOWN_HOSTS": str(lab.folder / "known_hosts"),
         "LOGIN": cluster.ssh.user,
-        "MIRROR": f"{_mirror(session)}/{cluster.k3s.version.replace('+', '%2B')}",
+        "MIRROR": k3s.release(rehearsed)["RELEASES"],
         "VIP": VIP,
         "TOKEN": secrets.token_hex(16),
     }
@@ -69,9 +71,3 @@ def by_hand(session: Session) -> float:
     began = time.monotonic()
     run(lab.namespace.command(FLOOR), stdin=nodes, env=environment)
     return time.monotonic() - began
-
-
-def _mirror(session: Session) -> str:
-    """Where the lab's machines fetch K3s."""
-    held = yaml.safe_load(session.engine.stack_file.read_text())["config"]["homelab:cluster"]
-    return str((json.loads(held) if isinstance(held, str) else held)["k3s"]["mirror"])

@@ -1,4 +1,4 @@
-"""Labs to measure: of any size, with keys that nobody has."""
+"""Labs to measure and to test on: of any size, with keys that nobody has."""
 
 import base64
 import hashlib
@@ -18,27 +18,29 @@ STACK = "bench"
 VIP = "10.9.0.250"
 
 
-def document(servers: int, agents: int, **settings: object) -> dict[str, Any]:
-    """A stack file's content: machines s1, s2, … and a1, a2, …, at most 200 of them."""
-    names = [f"s{number}" for number in range(1, servers + 1)] + [f"a{number}" for number in range(1, agents + 1)]
-    cluster = {
+def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
+    """A stack's document: machines s1, s2, … and a1, a2, …"""
+    nodes = [{"name": f"s{i}", "role": "server", "address": f"10.9.0.{10 + i}"} for i in range(1, servers + 1)]
+    nodes += [{"name": f"a{i}", "role": "agent", "address": f"10.9.0.{20 + i}"} for i in range(1, agents + 1)]
+    for node in nodes:
+        node["hostKey"] = _host_key(str(node["name"]))
+    cluster: dict[str, Any] = {
         "domain": "lab.test",
-        "lan": "10.9.0.0/24",
-        "api": {"vip": VIP},
+        "api": {"vip": "10.9.0.100"},
         "ssh": {"user": "pi", "agent": True},
-        "nodes": [_node(name, number) for number, name in enumerate(names, start=11)],
+        "nodes": nodes,
     }
     return {"config": {"homelab:cluster": cluster | settings}}
 
 
-def _node(name: str, number: int) -> dict[str, str]:
-    role = "server" if name.startswith("s") else "agent"
-    return {"name": name, "role": role, "address": f"10.9.0.{number}", "hostKey": _key(name)}
+def document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
+    """The same, with an address that leaves room for 200 agents."""
+    return cluster_of(servers, agents, api={"vip": VIP}, **settings)
 
 
-def _key(name: str) -> str:
-    """A public key that belongs to nobody."""
-    parts = (b"ssh-ed25519", hashlib.sha256(name.encode()).digest())
+def _host_key(name: str) -> str:
+    """A public key that belongs to nobody; the rehearsal puts in the machine's own."""
+    parts = [b"ssh-ed25519", hashlib.sha256(name.encode()).digest()]
     wire = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return f"ssh-ed25519 {base64.b64encode(wire).decode()}"
 

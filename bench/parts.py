@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from rehearsal.session import Session, apps_on
 HAND = ", by hand"
 EMPTY = " of an empty program"
 SMALL = "3 servers and 3 agents"
+UNCHANGED = f" of {SMALL}, unchanged"
 Timer = Callable[[], float]
 SAMPLE = PROJECT / "Pulumi.homelab.yaml"
 OLD, NEW = "v1.35.1+k3s1", "v1.36.3+k3s1"
@@ -74,9 +76,13 @@ def unchanged(runs: int) -> list[Figure]:
         timers: dict[str, Timer] = {}
         for verb in ("up", "preview"):
             timers[verb + EMPTY] = partial(empty.timed, verb)
-            timers[f"{verb} of {SMALL}, unchanged"] = partial(clock.pulumi, session.engine, verb)
+            timers[verb + UNCHANGED] = partial(clock.pulumi, session.engine, verb)
         seconds = _in_turns(runs, timers)
-    return [_beside_empty(what, taken, 2.0) for what, taken in seconds.items()]
+    found = []
+    for verb in ("up", "preview"):
+        nothing, ours = verb + EMPTY, verb + UNCHANGED
+        found += [Figure(nothing, seconds[nothing]), Figure(ours, seconds[ours], nothing, 2.0)]
+    return found
 
 
 def preview(runs: int) -> list[Figure]:
@@ -88,9 +94,8 @@ def preview(runs: int) -> list[Figure]:
         for count, engine in engines.items():
             timers[f"preview of {count} new machines"] = partial(clock.pulumi, engine, "preview")
         seconds = _in_turns(runs, timers)
-    found = [_beside_empty(what, taken, None) for what, taken in seconds.items()]
-    hundred = found.pop()
-    return [*found, Figure(hundred.what, hundred.seconds, goal=6.0)]
+    nothing, ten, hundred = (Figure(what, taken) for what, taken in seconds.items())
+    return [nothing, replace(ten, beside=nothing.what), replace(hundred, goal=6.0)]
 
 
 def _engine_of(count: int, session: Session) -> Engine:
@@ -103,12 +108,6 @@ def _in_turns(runs: int, timers: Mapping[str, Timer]) -> dict[str, tuple[float, 
     """Seconds by name; the first round only warms up."""
     rounds = [{what: take() for what, take in timers.items()} for _ in range(runs + 1)]
     return {what: tuple(each[what] for each in rounds[1:]) for what in timers}
-
-
-def _beside_empty(what: str, seconds: tuple[float, ...], goal: float | None) -> Figure:
-    if what.endswith(EMPTY):
-        return Figure(what, seconds)
-    return Figure(what, seconds, what.partition(" ")[0] + EMPTY, goal)
 
 
 def platform(runs: int) -> list[Figure]:

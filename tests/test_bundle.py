@@ -11,6 +11,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import cli
+from bench.labs import cluster_of
 from components import k3s
 from components.layer import Row
 from operations import chart_images
@@ -19,7 +20,6 @@ from rehearsal import releases
 from stacks import catalog, platform_settings
 from stacks.catalog import K3S
 from tests.files_over_https import Upstream, upstream
-from tests.rehearsal.bench import cluster_of
 from tests.test_provider_charts import packed
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}

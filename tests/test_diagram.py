@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cli
+from bench.labs import cluster_of
 from components.layer import Chart
 from operations.picture.lab import draw
 from operations.picture.looks import DARK, LIGHT, STYLES, VALUE
 from operations.picture.svg import fitted
 from stacks.settings import AppStack, Settings
 from tests.apps import APPS
-from tests.rehearsal.bench import cluster_of
 from tests.settings_fixtures import ROOT, SAMPLE, VALID
 
 SHOP = ROOT / "Pulumi.shop.yaml"

@@ -16,7 +16,7 @@ KNOWS = {
     "provider": {"provider"},
     "operations": {"operations", "stacks", "components", "provider"},
     "rehearsal": {"rehearsal", "stacks", "components"},
-    "bench": {"bench", "rehearsal", "stacks"},
+    "bench": {"bench", "rehearsal", "stacks", "components"},
     "tests": {"tests", "bench", "stacks", "components", "provider", "operations", "rehearsal", "cli"},
 }
 PLACES = {file.stem if file.is_file() else file.name for file in ROOT.iterdir() if not file.name.startswith(".")}

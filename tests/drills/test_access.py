@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.labs import cluster_of
 from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 from tests.rehearsal.probes import asked
 
 pytestmark = pytest.mark.drill

@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 import yaml
 
+from bench.labs import cluster_of
 from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
+from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.labs import cluster_of
 from stacks.catalog import LAYERS
 from tests.contracts.cases import CASES, secrets_of
 from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
+from tests.rehearsal.bench import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from bench.labs import cluster_of
 from rehearsal.shell import RehearsalError
 from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
+from tests.rehearsal.bench import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal
+from bench.labs import cluster_of
+from tests.rehearsal.bench import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
 

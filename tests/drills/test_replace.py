@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.labs import cluster_of
 from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

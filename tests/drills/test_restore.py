@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.labs import cluster_of
 from rehearsal import certificates
 from rehearsal.places import PROJECT
 from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, cluster_of, kill_tree, rehearsal, wait_until
+from tests.rehearsal.bench import Rehearsal, kill_tree, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

@@ -1,7 +1,5 @@
 """A rehearsal under test: its stack file can be edited, its engine watched and killed, its machines broken."""
 
-import base64
-import hashlib
 import os
 import re
 import signal
@@ -23,21 +21,6 @@ from rehearsal.session import Session, open_session
 from rehearsal.shell import RehearsalError, run
 
 PATIENCE = 900  # seconds for one run of the engine on a busy computer
-
-
-def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """A stack's document: machines s1, s2, … and a1, a2, …"""
-    nodes = [{"name": f"s{i}", "role": "server", "address": f"10.9.0.{10 + i}"} for i in range(1, servers + 1)]
-    nodes += [{"name": f"a{i}", "role": "agent", "address": f"10.9.0.{20 + i}"} for i in range(1, agents + 1)]
-    for node in nodes:
-        node["hostKey"] = _host_key(str(node["name"]))
-    cluster: dict[str, Any] = {
-        "domain": "lab.test",
-        "api": {"vip": "10.9.0.100"},
-        "ssh": {"user": "pi", "agent": True},
-        "nodes": nodes,
-    }
-    return {"config": {"homelab:cluster": cluster | settings}}
 
 
 class Rehearsal:
@@ -271,10 +254,3 @@ def kill_tree(pid: int) -> None:
             os.kill(each, signal.SIGKILL)
         except ProcessLookupError:
             continue
-
-
-def _host_key(name: str) -> str:
-    """A public key that belongs to nobody; the rehearsal puts in the machine's own."""
-    parts = [b"ssh-ed25519", hashlib.sha256(name.encode()).digest()]
-    wire = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return f"ssh-ed25519 {base64.b64encode(wire).decode()}"

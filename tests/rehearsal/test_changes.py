@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.labs import cluster_of
 from rehearsal.namespace import BRIDGE
 from rehearsal.shell import run
-from tests.rehearsal.bench import Rehearsal, cluster_of, longest_gap, rehearsal, wait_until
+from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 

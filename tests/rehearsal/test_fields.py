@@ -12,10 +12,11 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from bench.labs import cluster_of
 from components.hardening import AUDIT_LOG, CIPHERS
 from components.lab import ClusterSettings
 from rehearsal.shell import RehearsalError
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 from tests.rehearsal.probes import METRICS, apply, handshake, pod, resolved, service, through_the_api
 
 EFFECT = "takes effect"

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.labs import cluster_of
 from rehearsal.shell import RehearsalError
-from tests.rehearsal.bench import Rehearsal, cluster_of, rehearsal, wait_until
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 

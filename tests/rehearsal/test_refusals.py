@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.rehearsal.bench import PATIENCE, Rehearsal, cluster_of, rehearsal, wait_until
+from bench.labs import cluster_of
+from tests.rehearsal.bench import PATIENCE, Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 
