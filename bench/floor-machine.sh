@@ -21,10 +21,12 @@ device() { ip -o addr show to "$ADDRESS" | awk '{print $2; exit}'; }
 configure() {
   mkdir -p /etc/rancher/k3s
   {
-    printf '%s: %s\n' node-name "$NAME" node-ip "$ADDRESS" token "$TOKEN"
+    printf '%s: %s\n' node-name "$NAME" node-ip "$ADDRESS" token "$TOKEN" flannel-iface "$(device)"
+    # kubelets of today refuse cgroup v1 unless told otherwise
+    if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then printf 'kubelet-arg: [fail-cgroupv1=false]\n'; fi
     if [ "$ADDRESS" = "$FIRST" ]; then echo 'cluster-init: true'; else echo "server: https://$FIRST:6443"; fi
     if [ "$ROLE" = server ]; then
-      printf 'flannel-iface: %s\ntls-san: [%s]\ndisable: [traefik, servicelb]\nsecrets-encryption: true\n' "$(device)" "$VIP"
+      printf 'tls-san: [%s]\ndisable: [traefik, servicelb]\nsecrets-encryption: true\n' "$VIP"
     fi
   } >/etc/rancher/k3s/config.yaml
 }
@@ -64,4 +66,9 @@ configure
 if [ "$ROLE" = server ]; then keep_address; fi
 [ "$ADDRESS" = "$FIRST" ] || await_first
 INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC=$ROLE sh /root/install.sh >/dev/null
-if [ "$ADDRESS" = "$FIRST" ]; then until whole; do sleep 0.2; done; fi
+if [ "$ADDRESS" = "$FIRST" ]; then
+  until whole; do
+    [ $SECONDS -lt 900 ] || { k3s kubectl get nodes >&2; exit 1; }
+    sleep 0.2
+  done
+fi
