@@ -49,10 +49,9 @@ class Named(Plain):
     bare_crds = ("named",)
 
     def services(self) -> Sequence[Service]:
-        token = {"TOKEN": SecretRef(secret="token")}
-        disk = [
-            Service("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", {"POOL": "p"}, token) for node in "bd"
-        ]
+        token = dict.fromkeys(("TOKEN", "AGENT_TOKEN"), SecretRef(secret="token"))
+        pool = {"POOL": "p", "VERSION": "v"}
+        disk = [Service("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", pool, token) for node in "bd"]
         variables = {"NAMESPACE": "named", "SYNC": "yes"}
         return [*disk, Service("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
 
