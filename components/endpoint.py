@@ -45,10 +45,11 @@ vrrp_instance api {{
 }}
 """
 
+# Not to be ready for a moment, as when etcd takes in a member, is no failure yet; to refuse is.
 READY = """\
 #!/bin/sh
-cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 \\
-  --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz"""
+cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\
+  --retry-max-time 5 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz"""
 
 
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:

@@ -93,6 +93,8 @@ def test_what_is_asked_is_the_api_here_or_the_way_that_the_balancer_has() -> Non
     for check in (here, way):
         assert check.startswith("#!/bin/sh\n")
         assert "--max-time 5 " in check, "a busy machine is slow to answer"
+    assert "--retry-max-time 5 " in here, "who is not ready may be so in a moment"
+    assert "--retry-connrefused" not in here, "who refuses does not serve"
 
 
 def test_ipv6() -> None:

@@ -26,6 +26,16 @@ install_files() {
   fi
 }
 
+# K3s enforces NetworkPolicies, and an agent of it is up, once the kubelet has told of itself since the network was there.
+# Of itself it tells every 5 minutes.
+report_often() {
+  write $data/agent/etc/kubelet.conf.d/05-homelab.conf 600 <<'END' || true
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+nodeStatusReportFrequency: 10s
+END
+}
+
 # What K3s once deployed goes only with an emptied file: without one it stays in the cluster.
 install_server_files() {
   mkdir -p $data/server/manifests $data/server/logs && chmod 700 $data/server $data/server/manifests $data/server/logs
@@ -130,6 +140,7 @@ main() {
   if cmp -s $state/applied $state/wanted && [ -z "$(drift)" ] && healthy >/dev/null 2>&1; then return; fi
   rm -f $state/applied
   install_files
+  report_often
   install_k3s
   hand_over_address
   first_start

@@ -65,14 +65,14 @@ class Rehearsal:
     def up(self, *options: str, engine: Engine | None = None) -> str:
         """`pulumi up`, which must succeed; returns what it said."""
         code, said = self.pulumi("up", "--yes", "--skip-preview", *options, engine=engine)
-        assert code == 0, said
+        assert code == 0, verdict(said)
         self.session.engine.save_kubeconfig()
         return said
 
     def refused(self, *options: str) -> str:
         """`pulumi up`, which must fail; returns what it said."""
         code, said = self.pulumi("up", "--yes", "--skip-preview", *options)
-        assert code != 0, said
+        assert code != 0, verdict(said)
         return said
 
     def killed_at(self, moment: str, before: Callable[[str], object] = lambda _: None) -> str:
@@ -106,7 +106,7 @@ class Rehearsal:
     def up_although(self, moment: str, act: Callable[[], object]) -> str:
         """`pulumi up`, which must succeed although something happens at `moment` (an expression)."""
         code, said = self._up_until(moment, lambda *_: act())
-        assert code == 0, said
+        assert code == 0, verdict(said)
         self.session.engine.save_kubeconfig()
         return said
 
@@ -220,6 +220,12 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 180)
             pass
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
         time.sleep(0.2)
+
+
+def verdict(said: str) -> str:
+    """What a run of the engine ended with: its diagnostics, or where there are none its last lines."""
+    _, found, diagnostics = said.partition("\nDiagnostics:\n")
+    return diagnostics if found else "\n".join(said.splitlines()[-40:])
 
 
 def longest_gap(condition: Callable[[], bool], act: Callable[[], object]) -> float:

@@ -14,7 +14,7 @@ from cryptography import x509
 from rehearsal.places import PROJECT
 from rehearsal.shell import RehearsalError, run
 from stacks.catalog import LAYERS
-from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
+from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, verdict, wait_until
 from tests.rehearsal.probes import resolved
 
 pytestmark = pytest.mark.rehearsal
@@ -50,12 +50,18 @@ def files(lab: Rehearsal, machine: str) -> str:
 def test_bare_machines_become_a_cluster(lab: Rehearsal, untouched: str) -> None:
     # on a busy computer the virtual address may move among releases; then the next run finishes what this one began
     code, said = lab.pulumi("up", "--yes", "--skip-preview")
-    assert code == 0 or "connection reset by peer" in said, said
+    assert code == 0 or "connection reset by peer" in said, verdict(said)
     lab.up()
     assert lab.ready() == SERVERS | AGENTS
     assert lab.voters() == SERVERS
     labels = lab.kubectl("get", "nodes", "-l", "storage=true", "-o", "name").split()
     assert set(labels) == {"node/elitedesk", "node/thinkcentre"}
+
+
+def test_kubelets_tell_of_themselves_before_k3s_tires_of_waiting(lab: Rehearsal) -> None:
+    for name in SERVERS | AGENTS:
+        config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))["kubeletconfig"]
+        assert config["nodeStatusReportFrequency"] == "10s", name
 
 
 def test_platform_is_whole(lab: Rehearsal) -> None:
@@ -199,13 +205,13 @@ def test_any_machine_may_lose_its_power(lab: Rehearsal, name: str) -> None:
 
 def test_app_goes_before_its_platform(lab: Rehearsal) -> None:
     code, said = lab.pulumi("destroy", "--yes", engine=lab.app("shop"))
-    assert code == 0, said
+    assert code == 0, verdict(said)
     assert "shop" not in lab.kubectl("get", "namespaces", "-o", "name")
 
 
 def test_destroy_leaves_machines_as_they_were(lab: Rehearsal, untouched: str) -> None:
     code, said = lab.pulumi("destroy", "--yes")
-    assert code == 0, said
+    assert code == 0, verdict(said)
     assert files(lab, "elitedesk") == untouched
     for name in SERVERS | AGENTS:
         left = lab.root(name, "pgrep -x k3s; ls -d /etc/rancher /var/lib/homelab /var/lib/rancher/k3s; true")
