@@ -50,7 +50,6 @@ class Model(BaseModel):
         extra="forbid",
         alias_generator=camel,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
     )
 
     if not TYPE_CHECKING:  # a type checker would take any attribute for granted

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from components.model import NAMESPACE, Model, SecretRef
+from stacks.meanings import meanings
 
 Loc = tuple[str | int, ...]
 """Where something is, from the top-level key down: `("cluster", "nodes", 1, "hostKey")`."""
@@ -120,11 +121,12 @@ def _field(model: Any, loc: Loc) -> _Field:
     for key in loc:
         kind = plain(kind)
         if is_model(kind):
-            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
-            siblings = tuple(fields)
-            if key not in fields:
+            names = {field.alias or name: name for name, field in kind.model_fields.items()}
+            siblings = tuple(names)
+            if key not in names:
                 return _Field("", None, siblings)
-            meaning, kind = fields[str(key)].description or "", fields[str(key)].annotation
+            name = names[str(key)]
+            meaning, kind = meanings(kind)[name], kind.model_fields[name].annotation
         else:
             kind = next((arg for arg in reversed(get_args(kind)) if arg is not Ellipsis), None)
     return _Field(meaning, kind, siblings)

@@ -11,6 +11,7 @@ from components.app.settings import AppSettings
 from components.lab import ClusterSettings, K3sSettings
 from components.model import NAMESPACE, Model, SecretRef
 from stacks.catalog import K3S
+from stacks.meanings import meanings
 from stacks.platform_settings import PlatformSettings
 from stacks.problems import is_model, plain
 
@@ -65,8 +66,8 @@ def _inside(kind: Any) -> tuple[type[Model] | None, str]:
 def _section(model: type[Model], title: str, places: dict[type[Model], str]) -> str:
     rows = [
         f"| `{field.alias}` | {_type(field.annotation, field.metadata, places)} | {_default(model, field)} "
-        f"| {field.description} |"
-        for field in model.model_fields.values()
+        f"| {meanings(model)[name]} |"
+        for name, field in model.model_fields.items()
     ]
     head = ("| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")
     return "\n".join((f"## `{title}`", "", str(model.__doc__), "", *head, *rows, ""))

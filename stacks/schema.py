@@ -4,7 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.model import NAMESPACE
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
+
+from components.model import NAMESPACE, camel
+from stacks.meanings import meanings
 from stacks.settings import APP, LAB
 
 FILE = Path(__file__).parent.parent / "homelab.schema.json"
@@ -22,7 +26,7 @@ def schema() -> dict[str, Any]:
     """Return the schema of a whole `Pulumi.<stack>.yaml`."""
     kinds: dict[str, Any] = {}
     for model in SECTIONS.values():
-        made = model.model_json_schema()
+        made = model.model_json_schema(schema_generator=_Explained)
         kinds |= made.pop("$defs", {}) | {model.__name__: made}
     for name, optional in FILLED_IN:
         kinds[name]["required"] = [key for key in kinds[name].get("required", []) if key != optional]
@@ -51,6 +55,16 @@ def schema() -> dict[str, Any]:
         "required": ["config"],
         "$defs": {name: _brief(kind) for name, kind in sorted(kinds.items())},
     }
+
+
+class _Explained(GenerateJsonSchema):
+    """Says of each field what it means."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        for name, meaning in meanings(schema["cls"]).items():
+            made["properties"][camel(name)]["description"] = meaning
+        return made
 
 
 def _brief(node: Any) -> Any:

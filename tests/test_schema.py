@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from components.model import Model
+from components.model import Model, camel
 from stacks import reference, schema
+from stacks.meanings import meanings
 from stacks.problems import is_model
 from tests.apps import APPS
 from tests.settings_fixtures import SAMPLE, SAMPLES, VALID
@@ -122,10 +123,10 @@ def test_every_model_is_closed_in_the_schema() -> None:
 def test_every_field_is_described_and_has_its_place_in_the_reference(model: type[Model]) -> None:
     pages = "\n".join(PAGES.values())
     described = SCHEMA["$defs"][model.__name__]["properties"]
-    for name, field in model.model_fields.items():
-        assert field.description, name
-        assert described[field.alias]["description"] == field.description
-        assert re.search(rf"^\| `{field.alias}` \| .*\| {re.escape(field.description)} \|$", pages, re.MULTILINE), name
+    for name, meaning in meanings(model).items():
+        assert meaning, name
+        assert described[camel(name)]["description"] == meaning
+        assert re.search(rf"^\| `{camel(name)}` \| .*\| {re.escape(meaning)} \|$", pages, re.MULTILINE), name
 
 
 def test_files_are_as_generated() -> None:
