@@ -164,7 +164,6 @@ class Engine:
             "PULUMI_STACK": self.stack,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # for the event log
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         if not self.tools.kubernetes.official:
             environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"

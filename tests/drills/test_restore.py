@@ -187,6 +187,7 @@ def test_two_servers_lost_and_one_restored(lab: Rehearsal, figure: Figure) -> No
 
 def test_a_server_that_cannot_be_stopped_keeps_its_cluster(lab: Rehearsal) -> None:
     """Its network to this computer is cut, not the one to the others."""
+    lab.homelab("snapshot")
     cut = f"iptables -I INPUT -s {lab.lab.address} -j DROP"  # a moment later, or this login would not end
     lab.root("s3", f"systemd-run -q --on-active=1s --timer-property=AccuracySec=100ms {cut}")
     wait_until(lambda: not lab.lab.machine("s3").answers(), "s3 is out of reach")
