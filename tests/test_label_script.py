@@ -8,10 +8,9 @@ from tests.machine_scripts import Fake, Run
 
 NODE = """
 case $* in
-  *machineID*) echo 1234 a ;;
-  *annotations.homelab/labels*) cat labels ;;
-  *annotations.homelab/taints*) cat taints ;;
-  *go-template*) cat has ;;
+  *go-template*)
+    sed 's/^/b /' others
+    { echo machine 1234; cat has; for each in labels taints; do echo $each $(cat $each); done; } | sed 's/^/a /' ;;
   *' taint '*)
     for each in "${@:6}"; do
       [[ $each != *- ]] || grep -qxF "taint ${each%-}" has || { echo "taint ${each%-} not found" >&2; exit 1; }
@@ -23,7 +22,7 @@ esac
 @pytest.fixture
 def server(tmp_path: Path) -> Fake:
     fake = Fake(tmp_path, {"k3s": NODE})
-    for name in ("labels", "taints", "has"):
+    for name in ("labels", "taints", "has", "others"):
         fake.file(name).write_text("")
     return fake
 
@@ -72,3 +71,22 @@ def test_nothing_is_done_where_nothing_is_wanted(server: Fake) -> None:
     server.file("has").write_text("label theirs\ntaint theirs:NoSchedule\n")
     done = marked(server)
     assert (done.status, set_by(done, "label"), set_by(done, "taint"), set_by(done, "annotate")) == (0, [], [], [])
+
+
+def test_what_was_given_is_noted_at_once(server: Fake) -> None:
+    done = marked(server, labels="room=attic\nempty=", taints="bare:NoSchedule")
+    assert set_by(done, "annotate") == ["homelab/labels=room=attic empty= homelab/taints=bare:NoSchedule"]
+    assert len([call for call in done.calls if call.startswith("k3s ")]) == 4, "one look, and what is to be set"
+
+
+def test_marks_of_another_node_are_no_concern(server: Fake) -> None:
+    server.file("labels").write_text("room=attic")
+    server.file("others").write_text("machine 5678\nlabel room\nlabels room=cellar\n")
+    assert set_by(marked(server), "label") == []
+
+
+def test_a_copied_disk_is_named(server: Fake) -> None:
+    server.file("others").write_text("machine 1234\n")
+    done = marked(server)
+    assert done.status == 1
+    assert "a has the same machine-id as b: they were copied from one disk." in done.errors

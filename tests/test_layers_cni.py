@@ -150,8 +150,10 @@ LATER = '[ "$(grep -c items "$CALLED")" -lt 3 ] && printf False || printf True'
 
 def states(everyone: str, own: str) -> str:
     """What kubectl says of the state of all nodes, of this one, and why."""
-    ready = f'case "$*" in *items*) printf "{everyone}" ;; *) {own} ;; esac'
-    return f"case \"$*\" in *'].status}}') {ready} ;; *'].message}}') printf '{MESSAGE}' ;; esac"
+    here = f'printf "ready=%s voter= cordoned=" "$({own})"'
+    return (
+        f"case $* in *items*) printf '{everyone}' ;; *'].message}}') printf '{MESSAGE}' ;; *cordoned=*) {here} ;; esac"
+    )
 
 
 def test_without_any_pod_network_no_node_is_waited_for(called: Path) -> None:

@@ -2,12 +2,15 @@
 # On a server: waits until NODE is a full member, then lets pods return if we had sent them away.
 # NODE ROLE CNI
 
-ready() { [ "$(status "$NODE")" = True ]; }
+# look: sees what counts of NODE, in words.
+look() { seen=$(facts 'ready={.status.conditions[?(@.type=="Ready")].status} voter={.status.conditions[?(@.type=="EtcdIsVoter")].status} cordoned={.metadata.annotations.homelab/cordoned}'); }
+is() { [[ " $seen " == *" $1 "* ]]; }
+ready() { look && is ready=True; }
 # networkless: the pod network comes after the machines, and until it is there no node at all is Ready.
 networkless() { [ "$CNI" = none ] && facts '{.status.conditions[?(@.type=="Ready")].message}' | grep -q NetworkPluginNotReady && ! any_ready; }
 any_ready() { kube get nodes -o jsonpath='{.items[*].status.conditions[?(@.type=="Ready")].status}' | grep -qw True; }
 in_order() { ready || networkless; }
-voter() { [ "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].status}')" = True ]; }
+voter() { is voter=True || { look && is voter=True; }; }
 
 await_member() {
   say "waiting for $NODE to be Ready"
@@ -18,8 +21,9 @@ await_member() {
 }
 
 main() {
+  local seen
   await_member
-  if [ "$(facts '{.metadata.annotations.homelab/cordoned}')" = true ]; then
+  if is cordoned=true; then
     kube uncordon "$NODE" >/dev/null
     kube annotate node "$NODE" homelab/cordoned- >/dev/null
   fi
