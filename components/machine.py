@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,10 @@ class Secret(pulumi.CustomResource):
 
 
 def _digest(run: Sequence[Step]) -> str:
-    names = ["lib.sh", *sorted({str(entry["script"]) for entry in run})]
+    return _digest_of(("lib.sh", *sorted({str(entry["script"]) for entry in run})))
+
+
+@cache
+def _digest_of(names: tuple[str, ...]) -> str:
     texts = {name: (SCRIPTS / name).read_text() for name in names}
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
