@@ -50,6 +50,7 @@ class Model(BaseModel):
         extra="forbid",
         alias_generator=camel,
         hide_input_in_errors=True,
+        defer_build=True,
     )
 
     if not TYPE_CHECKING:  # a type checker would take any attribute for granted
