@@ -21,7 +21,7 @@ def agent(tmp_path: Path) -> Fake:
 
 def node(has: dict[str, str], tainted: list[dict[str, str]], **given: str) -> dict[str, Any]:
     """A node as the API server has it: what others wrote looks like ours."""
-    fields = {"f:labels": {".": {}, "f:disk": {}}, "f:taints": {}}
+    fields: dict[str, dict[str, Any]] = {"f:labels": {".": {}, "f:disk": {}}, "f:taints": {}}
     noted = {
         "theirs": json.dumps({"labels": {"disk": "no"}}),
         **{f"homelab/{key}": each for key, each in given.items()},
