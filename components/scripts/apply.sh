@@ -29,6 +29,7 @@ install_files() {
 # K3s enforces NetworkPolicies, and an agent of it is up, once the kubelet has told of itself since the network was there.
 # Of itself it tells every 5 minutes.
 report_often() {
+  mkdir -p $data/agent && chmod 700 $data/agent
   write $data/agent/etc/kubelet.conf.d/05-homelab.conf 600 <<'END' || true
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
