@@ -50,7 +50,6 @@ class Cluster(pulumi.ComponentResource):
             agents=[reach[agent.name] for agent in settings.agents],
             probes=PROBES,
             flags=flags,
-            variables=k3s.release(settings),
             opts=pulumi.ResourceOptions(parent=self),
         )
         own = pulumi.ResourceOptions(parent=self, provider=machines)

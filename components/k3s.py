@@ -51,7 +51,7 @@ def registries(cluster: ClusterSettings) -> pulumi.Output[str]:
 
 
 def release(cluster: ClusterSettings) -> dict[str, str]:
-    """Where the release is fetched from and which checksums are pinned, as `fetch_release` takes them."""
+    """Where the release is fetched from and which checksums are pinned, as `stage.sh` takes them."""
     version, mirror = cluster.k3s.version.replace("+", "%2B"), cluster.k3s.mirror
     releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES}/{version}"
     installer = f"{releases if mirror else f'{SOURCES}/{version}'}/install.sh"

@@ -36,11 +36,10 @@ class Machines(pulumi.ProviderResource):
         agents: Sequence[Machine] = (),
         probes: Sequence[str] = (),
         flags: Sequence[str] = (),
-        variables: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         shared = {"servers": list(servers), "agents": list(agents), "probes": list(probes), "flags": list(flags)}
-        settings = pulumi.Output.json_dumps({"keys": dict(keys), "variables": dict(variables or {}), **shared})
+        settings = pulumi.Output.json_dumps({"keys": dict(keys), **shared})
         super().__init__("homelab", name, {"settings": pulumi.Output.secret(settings)}, opts)
 
 

@@ -39,7 +39,6 @@ PREPARE = (
     step("reboot.sh", when=["reboot"], reboots=True),
     step("prepare.sh", when=["reboot"]),
     step("uncordon.sh", on="server", when=["reboot", "member"]),
-    step("fetch.sh", when=["bare"]),
 )
 LEAVE = (
     step("member.sh"),

@@ -95,4 +95,3 @@ class Settings(Model):
     agents: tuple[Machine, ...] = ()
     probes: tuple[str, ...] = ()  # scripts that need to be told nothing: every machine is looked at by them at once
     flags: tuple[str, ...] = ()  # raised for every task from its start
-    variables: Mapping[str, str] = Field(default_factory=dict)  # of scripts whose task gives no others of these names

@@ -136,8 +136,7 @@ class Runner:
     async def _script(self, task: Task, step: Step, machine: Machine, progress: Progress) -> str:
         """Run a script to its end and return what it printed. Raises TaskError, Unreachable."""
         names = " ".join(server.name for server in self.settings.servers)
-        shared = {**self.settings.variables, "NOW": str(int(time.time())), "SERVERS": names}
-        text = _text({**shared, **task.variables, **task.secrets}, step.script)
+        text = _text({"NOW": str(int(time.time())), "SERVERS": names, **task.variables, **task.secrets}, step.script)
         last = ""
 
         async def follow(line: str) -> None:

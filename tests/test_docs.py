@@ -157,8 +157,8 @@ def test_the_readme_shows_a_whole_stack_file(tmp_path: Path) -> None:
 
 def test_layout_of_the_mirror_is_what_scripts_fetch() -> None:
     layout = next(blocks(ROOT / "docs/air-gap.md", ""))
-    library = (ROOT / "components/scripts/lib.sh").read_text()
-    names = set(re.findall(r"binary=([\w-]+)", library)) | {"install.sh", "install.sh.sha256sum"}
+    stage = (ROOT / "components/scripts/stage.sh").read_text()
+    names = set(re.findall(r"binary=([\w-]+)", stage)) | {"install.sh", "install.sh.sha256sum"}
     for arch in ("amd64", "arm64", "arm"):
         names |= {f"sha256sum-{arch}.txt", f"k3s-airgap-images-{arch}.tar.zst"}
     assert set(layout.split()[1:]) == names

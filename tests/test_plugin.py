@@ -112,18 +112,6 @@ def test_flags_of_the_settings_are_raised_from_the_start(scripts: Path, tmp_path
     play(scenario())
 
 
-def test_variables_of_the_settings_are_given_where_the_task_has_no_others(scripts: Path, tmp_path: Path) -> None:
-    put(scripts, says='echo "$ONE $OTHER"')
-
-    async def scenario() -> None:
-        async with computers(tmp_path, "a") as (a,):
-            runner = Runner(Settings(keys=KEYS, variables={"ONE": "shared", "OTHER": "shared"}))
-            given = task(a.machine(), Step(script="says.sh"), variables={"ONE": "own"})
-            assert await runner.run(given, Told()) == "own shared\n"
-
-    play(scenario())
-
-
 def test_crds_of_a_chart_reach_the_scripts(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(scripts, show='printf %s "$CRDS"', undone='touch "without ${CRDS-crds}"')
     chart = Chart(name="web", version="1", repository="http://lab/charts")

@@ -218,8 +218,8 @@ def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) ->
 
 
 def test_preparing_is_what_a_run_of_pulumi_does() -> None:
-    beside = {"drain.sh", "uncordon.sh", "fetch.sh"}
-    ours = [dict(step) for step in described.PREPARE if step["script"] not in beside]
+    disturbing = {"drain.sh", "uncordon.sh"}
+    ours = [dict(step) for step in described.PREPARE if step["script"] not in disturbing]
     assert [dict(step) for step in rescue.READY] == ours
 
 

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components import k3s
 from provider.model import Task
-from stacks.settings import Settings
 from tests.recorder import Recording, Resource, config_of, record
 from tests.settings_fixtures import ROOT, SAMPLE, VALID
 from tests.test_platform import RUN
@@ -17,7 +15,7 @@ LIBRARY = (SCRIPTS / "lib.sh").read_text()
 FILES = sorted(file for file in SCRIPTS.glob("*.sh") if file.name != "lib.sh")
 SHELL_OWN = {"SECONDS", "LINENO", "BASH_COMMAND", "PATH"}
 OF_PLUGIN = {"serves.sh", "spare.sh"}
-ALWAYS = {"NOW", "SERVERS", *k3s.release(Settings.read(SAMPLE).cluster)}  # given by the plugin
+ALWAYS = {"NOW", "SERVERS"}  # given by the plugin
 
 LOOKING = {"doctor.sh", "snapshots.sh"}
 """What looks at machines, and changes nothing."""

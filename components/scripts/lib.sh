@@ -116,45 +116,6 @@ listed() { # listed FILE NAME: the sum that the list gives
   echo "$sum"
 }
 
-# sums NAME URL FILE: a list of checksums, itself pinned or fetched over TLS.
-sums() {
-  local pinned; pinned=$(pin "$1")
-  if [ -n "$pinned" ]; then fetch_verified "$2" "$3" "$pinned"; else fetch "$2" "$3"; fi
-}
-
-# What was verified before is not fetched again: a node can be changed while the network is away.
-held() { [ "$(head -n 1 "$release/held" 2>/dev/null)" = "# $source" ] && (cd "$release" && sha256sum --quiet -c held >/dev/null 2>&1); }
-
-# fetch_release: K3s as it was released, whole and verified, in the folder of its version.
-fetch_release() {
-  local release=$state/k3s/$VERSION arch binary=k3s source sum files=(k3s install.sh sums)
-  arch=$(architecture)
-  source="$RELEASES $INSTALLER $IMAGES ${PINS//$'\n'/ }"
-  if held; then return; fi
-  case $arch in arm64) binary=k3s-arm64 ;; arm) binary=k3s-armhf ;; esac
-  mkdir -p "$release"
-  sums "$arch" "$RELEASES/sha256sum-$arch.txt" "$release/sums"
-  sum=$(listed "$release/sums" $binary)
-  fetch_verified "$RELEASES/$binary" "$release/k3s" "$sum"
-  chmod 755 "$release/k3s"
-  fetch_installer
-  if [ -n "$IMAGES" ]; then
-    files+=(images.tar.zst)
-    fetch_verified "$RELEASES/$IMAGES-$arch.tar.zst" "$release/images.tar.zst" "$(listed "$release/sums" "$IMAGES-$arch.tar.zst")"
-  fi
-  { echo "# $source"; cd "$release" && sha256sum "${files[@]}"; } | write "$release/held" 600 || true
-  find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
-}
-
-fetch_installer() {
-  local sum; sum=$(pin installer)
-  if [ -z "$sum" ]; then
-    fetch "$INSTALLER.sha256sum" "$release/install.sum"
-    sum=$(listed "$release/install.sum" install.sh)
-  fi
-  fetch_verified "$INSTALLER" "$release/install.sh" "$sum"
-}
-
 # Scripts that change a machine take turns on it: one that lost its connection may still be running.
 lock() {
   mkdir -p "$state" && chmod 700 "$state"

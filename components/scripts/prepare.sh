@@ -153,7 +153,6 @@ main() {
   check_clock
   set_endpoint
   if systemctl -q is-active "$(unit)"; then flag member; fi
-  joined "$(unit)" || flag bare
   enable_memory_cgroup
 }
 main </dev/null

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.drill
 CLUSTER = [
     r"s1-prepare .*checking the machine",
     r"a1-prepare .*checking the machine",
-    r"s1-prepare .*fetching k3s",
+    r"cluster-found .*fetching k3s",
     r"cluster-found .*founding the cluster",
-    r"s2-prepare .*fetching k3s",
+    r"s2-join .*fetching k3s",
     r"s3-join .*waiting for the API endpoint",
     r"cluster-tokens creating",
     r"s\d-roll .*waiting for \w+ to vote in etcd",

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.rehearsal
 # where the first run is killed, and each that follows; every moment but the last comes before the cluster is whole
 MOMENTS = [
     r"s1-prepare .*naming the machine",
-    r"s1-prepare .*fetching k3s",
+    r"cluster-found .*fetching k3s",
     r"cluster-found .*waiting for k3s to serve",
     r"(s2|s3)-join .*waiting for k3s to serve",
     r"a1-roll .*waiting for a1",
