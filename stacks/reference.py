@@ -64,9 +64,10 @@ def _inside(kind: Any) -> tuple[type[Model] | None, str]:
 
 
 def _section(model: type[Model], title: str, places: dict[type[Model], str]) -> str:
+    told = meanings(model)
     rows = [
         f"| `{field.alias}` | {_type(field.annotation, field.metadata, places)} | {_default(model, field)} "
-        f"| {meanings(model)[name]} |"
+        f"| {told[name]} |"
         for name, field in model.model_fields.items()
     ]
     head = ("| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")

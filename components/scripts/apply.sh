@@ -8,7 +8,7 @@ service=$(unit)
 first=$etc/config.yaml.d/first-start.yaml
 
 install_files() {
-  mkdir -p $etc/config.yaml.d && chmod 700 $etc $etc/config.yaml.d
+  mkdir -p $etc/config.yaml.d $data/agent && chmod 700 $etc $etc/config.yaml.d $data/agent
   install -m 600 $staged/config.yaml $etc/config.yaml
   install -m 600 $staged/secrets.yaml $etc/config.yaml.d/secrets.yaml
   install -m 600 $staged/registries.yaml $etc/registries.yaml
@@ -29,7 +29,6 @@ install_files() {
 # K3s enforces NetworkPolicies, and an agent of it is up, once the kubelet has told of itself since the network was there.
 # Of itself it tells every 5 minutes.
 report_often() {
-  mkdir -p $data/agent && chmod 700 $data/agent
   write $data/agent/etc/kubelet.conf.d/05-homelab.conf 600 <<'END' || true
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration

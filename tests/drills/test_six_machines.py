@@ -89,9 +89,8 @@ def test_what_was_changed_by_hand_is_found_and_mended(lab: Rehearsal, figure: Fi
     for task, (change, _) in BY_HAND.items():
         lab.root(task.partition("-")[0], change)
     began = time.monotonic()
-    code, said = lab.pulumi("preview")
+    said = lab.succeeds("preview")
     looked = time.monotonic() - began
-    assert code == 0, said
     for task, (_, reason) in BY_HAND.items():
         assert re.search(rf"{task}\):\n +warning: \w+: {reason}", said), said
     assert "~ 3 to update" in said

@@ -62,10 +62,15 @@ class Rehearsal:
         said, _ = process.communicate(timeout=PATIENCE)
         return process.returncode, said
 
+    def succeeds(self, *arguments: str, engine: Engine | None = None) -> str:
+        """A run of the engine, which must succeed; returns what it said."""
+        code, said = self.pulumi(*arguments, engine=engine)
+        assert code == 0, verdict(said)
+        return said
+
     def up(self, *options: str, engine: Engine | None = None) -> str:
         """`pulumi up`, which must succeed; returns what it said."""
-        code, said = self.pulumi("up", "--yes", "--skip-preview", *options, engine=engine)
-        assert code == 0, verdict(said)
+        said = self.succeeds("up", "--yes", "--skip-preview", *options, engine=engine)
         self.session.engine.save_kubeconfig()
         return said
 

@@ -9,7 +9,7 @@ import pytest
 from bench.labs import cluster_of
 from rehearsal.namespace import BRIDGE
 from rehearsal.shell import run
-from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, verdict, wait_until
+from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 
@@ -161,8 +161,7 @@ def test_what_was_changed_by_hand_is_named_and_mended(lab: Rehearsal) -> None:
     # last, because the server that is stopped may hold the address through which kubectl asks
     for machine, change, _ in BY_HAND.values():
         lab.root(machine, change)
-    code, said = lab.pulumi("preview")
-    assert code == 0, verdict(said)
+    said = lab.succeeds("preview")
     for task, (machine, _, reason) in BY_HAND.items():
         assert re.search(rf"{task}\):\n +warning: {machine}: {reason}", said), said
         assert re.search(rf"{task} .*diff: \+drift", said), said
@@ -179,8 +178,7 @@ def test_what_was_changed_by_hand_is_named_and_mended(lab: Rehearsal) -> None:
 def test_a_preview_needs_no_machine(lab: Rehearsal) -> None:
     for name in ("s3", "a1"):
         lab.lab.power_off(name)
-    code, said = lab.pulumi("preview")
-    assert code == 0, verdict(said)
+    said = lab.succeeds("preview")
     assert {name for name in ("s1", "s2", "s3", "a1") if f"not looked at: {name} (" in said} == {"s3", "a1"}
     assert re.search(r"Resources:\n +\d+ unchanged\n", said)
     for name in ("s3", "a1"):

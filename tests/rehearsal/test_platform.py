@@ -13,7 +13,7 @@ import yaml
 
 from bench.labs import cluster_of
 from rehearsal.shell import RehearsalError
-from tests.rehearsal.bench import Rehearsal, rehearsal, verdict, wait_until
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 
@@ -226,8 +226,7 @@ def test_layer_that_keeps_data_is_not_switched_off_by_mistake(lab: Rehearsal) ->
 
 
 def test_destroy_takes_everything_in_order(lab: Rehearsal) -> None:
-    code, said = lab.pulumi("destroy", "--yes")
-    assert code == 0, verdict(said)
+    lab.succeeds("destroy", "--yes")
 
 
 def test_charts_of_the_catalog_are_there(lab: Rehearsal) -> None:

@@ -204,14 +204,12 @@ def test_any_machine_may_lose_its_power(lab: Rehearsal, name: str) -> None:
 
 
 def test_app_goes_before_its_platform(lab: Rehearsal) -> None:
-    code, said = lab.pulumi("destroy", "--yes", engine=lab.app("shop"))
-    assert code == 0, verdict(said)
+    lab.succeeds("destroy", "--yes", engine=lab.app("shop"))
     assert "shop" not in lab.kubectl("get", "namespaces", "-o", "name")
 
 
 def test_destroy_leaves_machines_as_they_were(lab: Rehearsal, untouched: str) -> None:
-    code, said = lab.pulumi("destroy", "--yes")
-    assert code == 0, verdict(said)
+    lab.succeeds("destroy", "--yes")
     assert files(lab, "elitedesk") == untouched
     for name in SERVERS | AGENTS:
         left = lab.root(name, "pgrep -x k3s; ls -d /etc/rancher /var/lib/homelab /var/lib/rancher/k3s; true")
