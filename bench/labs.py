@@ -12,10 +12,11 @@ import yaml
 
 from rehearsal.lab import Lab
 from rehearsal.session import Session, open_session
-from stacks.stackfile import stack_of
 
 STACK = "bench"
 VIP = "10.9.0.250"
+Document = Mapping[str, Any]
+"""What a stack file says."""
 
 
 def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
@@ -46,24 +47,27 @@ def _host_key(name: str) -> str:
 
 
 @contextmanager
-def bare(source: Mapping[str, object] | Path, folder: Path, *apps: Path) -> Iterator[Session]:
+def bare(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
     """Machines with fresh disks that have just booted, and Pulumi that knows nothing of them; gone afterwards.
 
-    `source` is a stack file, or its content. All is kept in `folder`, apart from the user's own labs.
+    All is kept in `folder`, and has a name of its own, apart from the user's labs.
     """
     os.environ["XDG_STATE_HOME"] = str(folder)
-    lab = Lab(stack_of(source) if isinstance(source, Path) else STACK)
+    lab = Lab(STACK)
     with lab.locked():
         try:
-            yield opened(lab, source, folder, *apps)
+            yield opened(lab, stack, folder, **apps)
         finally:
             lab.stop()
 
 
-def opened(lab: Lab, source: Mapping[str, object] | Path, folder: Path, *apps: Path) -> Session:
-    """The lab with that stack file in force."""
-    if not isinstance(source, Path):
-        file = folder / f"Pulumi.{STACK}.yaml"
-        file.write_text(yaml.safe_dump(source, sort_keys=False))
-        source = file
-    return open_session(lab, lambda _: None, file=source, apps=apps)
+def opened(lab: Lab, stack: Document, folder: Path, **apps: Document) -> Session:
+    """The lab with that stack file in force, and those of apps on it by their names."""
+    file, *others = (_written(folder, *each) for each in {STACK: stack, **apps}.items())
+    return open_session(lab, lambda _: None, file=file, apps=others)
+
+
+def _written(folder: Path, stack: str, document: Document) -> Path:
+    file = folder / f"Pulumi.{stack}.yaml"
+    file.write_text(yaml.safe_dump(document, sort_keys=False))
+    return file

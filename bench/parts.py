@@ -8,26 +8,28 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+import yaml
+
 from bench import clock
 from bench.figures import Figure
-from bench.labs import bare, document, opened
+from bench.labs import STACK, Document, bare, document, opened
 from rehearsal import stackfile
 from rehearsal.places import PROJECT
 from rehearsal.pulumi import Engine
-from rehearsal.session import Session, apps_on
+from rehearsal.session import Session
 
 HAND = ", by hand"
 EMPTY = " of an empty program"
 SMALL = "3 servers and 3 agents"
 UNCHANGED = f" of {SMALL}, unchanged"
 Timer = Callable[[], float]
-SAMPLE = PROJECT / "Pulumi.homelab.yaml"
+SAMPLE = (PROJECT / "Pulumi.homelab.yaml", PROJECT / "Pulumi.shop.yaml")
 OLD, NEW = "v1.35.1+k3s1", "v1.36.3+k3s1"
 
 
 @contextmanager
-def _lab(source: Mapping[str, object] | Path, *apps: Path) -> Iterator[tuple[Session, Path]]:
-    with tempfile.TemporaryDirectory(prefix="homelab-bench-") as folder, bare(source, Path(folder), *apps) as session:
+def _lab(stack: Document, **apps: Document) -> Iterator[tuple[Session, Path]]:
+    with tempfile.TemporaryDirectory(prefix="homelab-bench-") as folder, bare(stack, Path(folder), **apps) as session:
         yield session, Path(folder)
 
 
@@ -116,7 +118,9 @@ def platform(runs: int) -> list[Figure]:
 
 
 def _sample() -> float:
-    with _lab(SAMPLE, *apps_on("homelab")) as (session, _folder):
+    sample, shop = (yaml.safe_load(file.read_text()) for file in SAMPLE)
+    shop["config"]["homelab:app"]["platform"] = STACK
+    with _lab(sample, shop=shop) as (session, _folder):
         return sum(clock.pulumi(engine, "up") for engine in (session.engine, *session.apps))
 
 

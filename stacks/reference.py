@@ -8,12 +8,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from components.app.settings import AppSettings
-from components.lab import ClusterSettings, K3sSettings
+from components.lab import ClusterSettings
 from components.model import NAMESPACE, Model, SecretRef
-from stacks.catalog import K3S
 from stacks.meanings import meanings
 from stacks.platform_settings import PlatformSettings
 from stacks.problems import is_model, plain
+from stacks.settings import FILLED_IN
 
 DOCS = Path(__file__).parent.parent / "docs"
 MARK = "<!-- The rest is made from the settings models by `python -m stacks.reference`. -->\n"
@@ -23,12 +23,6 @@ PAGES: dict[str, tuple[str, type[Model]]] = {
     "apps.md": ("app", AppSettings),
 }
 """The pages that end with a reference: the section of the configuration, and its model."""
-_FILLED_IN: dict[tuple[type[Model], str], str] = {
-    (ClusterSettings, "name"): "the stack's name",
-    (AppSettings, "name"): "the stack's name",
-    (ClusterSettings, "k3s"): "",
-    (K3sSettings, "version"): f"`{K3S}`",
-}
 
 
 def text(page: str) -> str:
@@ -109,8 +103,8 @@ def _anchor(title: str) -> str:
 
 def _default(model: type[Model], field: FieldInfo) -> str:
     """Say what holds without the key; what is computed is said by the meaning."""
-    if (model, field.alias or "") in _FILLED_IN:
-        return _FILLED_IN[model, field.alias or ""]
+    if (model, field.alias or "") in FILLED_IN:
+        return FILLED_IN[model, field.alias or ""]
     if field.is_required():
         return "required"
     if field.default is PydanticUndefined:

@@ -9,17 +9,10 @@ from pydantic_core.core_schema import ModelSchema
 
 from components.model import NAMESPACE, camel
 from stacks.meanings import meanings
-from stacks.settings import APP, LAB
+from stacks.settings import APP, FILLED_IN, LAB
 
 FILE = Path(__file__).parent.parent / "homelab.schema.json"
 SECTIONS = {section.key: section.model for section in (*LAB, *APP)}
-FILLED_IN = (
-    ("ClusterSettings", "name"),
-    ("AppSettings", "name"),
-    ("ClusterSettings", "k3s"),
-    ("K3sSettings", "version"),
-)
-"""Required fields that `Settings` fills in, so that a file need not have them."""
 
 
 def schema() -> dict[str, Any]:
@@ -28,8 +21,9 @@ def schema() -> dict[str, Any]:
     for model in SECTIONS.values():
         made = model.model_json_schema(schema_generator=_Explained)
         kinds |= made.pop("$defs", {}) | {model.__name__: made}
-    for name, optional in FILLED_IN:
-        kinds[name]["required"] = [key for key in kinds[name].get("required", []) if key != optional]
+    for model, optional in FILLED_IN:
+        kind = kinds[model.__name__]
+        kind["required"] = [key for key in kind.get("required", []) if key != optional]
     secret = {
         "description": "A secret of the stack, set with `pulumi config set --secret NAME`.",
         "type": "object",

@@ -10,8 +10,8 @@ import pulumi
 
 from components.app.checks import problems
 from components.app.settings import AppSettings
-from components.lab import ClusterSettings
-from components.model import NAMESPACE
+from components.lab import ClusterSettings, K3sSettings
+from components.model import NAMESPACE, Model
 from stacks import sections, stackfile
 from stacks.catalog import K3S
 from stacks.checks import platform, relations
@@ -19,13 +19,21 @@ from stacks.platform_settings import PlatformSettings
 from stacks.problems import Loc, Problem, SettingsError
 from stacks.sections import Section
 
-__all__ = ["APP", "LAB", "NAMESPACE", "AppStack", "Problem", "Settings", "SettingsError"]
+__all__ = ["APP", "FILLED_IN", "LAB", "NAMESPACE", "AppStack", "Problem", "Settings", "SettingsError"]
 
 LAB = (
     Section("cluster", ClusterSettings, "describe the cluster there, see docs/configuration.md"),
     Section("platform", PlatformSettings),
 )
 APP = (Section("app", AppSettings, "describe the app there, see docs/apps.md"),)
+
+FILLED_IN: Mapping[tuple[type[Model], str], str] = {
+    (ClusterSettings, "name"): "the stack's name",
+    (AppSettings, "name"): "the stack's name",
+    (ClusterSettings, "k3s"): "",
+    (K3sSettings, "version"): f"`{K3S}`",
+}
+"""Required keys that a file need not have, and what is filled in for them below, as the reference says it."""
 
 
 class _Stack(ABC):

@@ -48,10 +48,12 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
     if own := list(volumes.templates(app, platform)):
         spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel", volumes.TEMPLATES: own}
     meta = metadata(app, app.name)
+    # without another annotation nothing would tell the API that the number counts again, once nobody scales any more
+    notes = {"homelab/scaled": "true"} if app.autoscaling else {}
     if app.strategy:
         spec["strategy"] = rollout.strategy(app, app.strategy)
-        meta["annotations"] = rollout.AWAITED
-    return {**kind(app), "metadata": meta, "spec": spec}
+        notes |= rollout.AWAITED
+    return {**kind(app), "metadata": meta | ({"annotations": notes} if notes else {}), "spec": spec}
 
 
 def least(app: AppSettings) -> int:

@@ -120,6 +120,33 @@ def test_all_replicas_answer_with_their_configuration(lab: Rehearsal) -> None:
     assert json.loads(ask(lab, "/configs", pod=TRAEFIK))["greeting"] == "three pods, one file\n"
 
 
+def scale_shop(lab: Rehearsal, **settings: object) -> str:
+    """`pulumi up` of the app with these settings beside its own; returns what it said."""
+    (file,) = lab.apps
+    document = yaml.safe_load(file.read_text())
+    own = document["config"]["homelab:app"]
+    document["config"]["homelab:app"] = {key: value for key, value in own.items() if key != "autoscaling"} | settings
+    file.write_text(yaml.safe_dump(document))
+    lab.open()
+    return lab.up(engine=lab.app("shop"))
+
+
+def pods_of_shop(lab: Rehearsal) -> str:
+    numbers = "jsonpath={.spec.replicas} {.status.readyReplicas}"
+    return lab.kubectl("get", "deployment", "-n", "shop", "shop", "-o", numbers)
+
+
+def test_an_autoscaler_has_the_number_of_pods_until_it_is_taken_out(lab: Rehearsal) -> None:
+    four = {"autoscaling": {"min": 4, "max": 5}}
+    scale_shop(lab, **four)
+    wait_until(lambda: pods_of_shop(lab) == "4 4", "the autoscaler makes them four")
+    said = scale_shop(lab, **four, cpu="20m")
+    assert re.search(r"~ 1 updated", said), said
+    assert pods_of_shop(lab).startswith("4 ")
+    scale_shop(lab, cpu="20m")
+    wait_until(lambda: pods_of_shop(lab) == "3 3", "they are three again")
+
+
 def kept_out(question: Callable[[], str]) -> bool:
     """Whether a connection is not even made."""
     try:
