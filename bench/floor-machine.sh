@@ -51,7 +51,7 @@ EOF
   systemctl start --no-block keepalived
 }
 
-await_first() { until [ "$(curl -ks --max-time 2 "https://$FIRST:6443/ping")" = pong ]; do sleep 0.1; done; }
+await_first() { until [ "$(curl -ks --max-time 2 "https://$FIRST:6443/ping")" = pong ]; do sleep 0.5; done; }
 
 whole() {
   local conditions voters
@@ -69,6 +69,6 @@ INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC=$ROLE sh /root/install.sh >/dev/
 if [ "$ADDRESS" = "$FIRST" ]; then
   until whole; do
     [ $SECONDS -lt 900 ] || { k3s kubectl get nodes >&2; exit 1; }
-    sleep 0.2
+    sleep 1
   done
 fi

@@ -40,3 +40,12 @@ def test_what_is_fetched_over_https_is_not_redirected_to_http(tmp_path: Path, ur
     assert done.status == 0
     (call,) = done.calls
     assert ("--proto-redir =https" in call) is kept
+
+
+@pytest.mark.parametrize(("taken", "pause"), [(1_000, 200_000), (300_000, 1_200_000), (9_000_000, 2_000_000)])
+def test_what_takes_long_to_ask_is_asked_less_often(tmp_path: Path, taken: int, pause: int) -> None:
+    asks = f"asks() {{ EPOCHREALTIME=$((EPOCHREALTIME + {taken})); [ $((tries += 1)) = 2 ]; }}"
+    done = Fake(tmp_path, {"sleep": ""}).run_text(
+        f"unset EPOCHREALTIME; EPOCHREALTIME=0 tries=0; {asks}; wait_for 9 asks"
+    )
+    assert (done.status, done.calls) == (0, [f"sleep {pause}e-6"])

@@ -13,7 +13,7 @@ from tests.test_platform import RUN
 SCRIPTS = ROOT / "components/scripts"
 LIBRARY = (SCRIPTS / "lib.sh").read_text()
 FILES = sorted(file for file in SCRIPTS.glob("*.sh") if file.name != "lib.sh")
-SHELL_OWN = {"SECONDS", "LINENO", "BASH_COMMAND", "PATH"}
+SHELL_OWN = {"SECONDS", "EPOCHREALTIME", "LINENO", "BASH_COMMAND", "PATH"}
 OF_PLUGIN = {"serves.sh", "spare.sh"}
 ALWAYS = {"NOW", "SERVERS"}  # given by the plugin
 

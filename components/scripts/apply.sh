@@ -21,9 +21,14 @@ install_files() {
     install -m 600 $staged/agent-token $etc/agent-token
     install_server_files
   fi
-  if [ -e "$release/images.tar.zst" ]; then
-    mkdir -p $data/agent/images && cp -f "$release/images.tar.zst" $data/agent/images/homelab.tar.zst
-  fi
+  install_images "$release/images.tar.zst" $data/agent/images/homelab.tar.zst
+}
+
+# They are large, and the disk of a small board is slow: they are copied only to another file system.
+install_images() {
+  if [ ! -e "$1" ] || [ "$1" -ef "$2" ]; then return; fi
+  mkdir -p $data/agent/images
+  ln -f "$1" "$2" 2>/dev/null || cp -f "$1" "$2"
 }
 
 # K3s enforces NetworkPolicies, and an agent of it is up, once the kubelet has told of itself since the network was there.
@@ -123,14 +128,18 @@ rotate_certificates() {
 # K3s does not start where its passwords are newer than those in etcd, as after another agent token. It makes them anew.
 forget_passwords() { if [ "$ROLE" = server ]; then rm -f $data/server/cred/passwd; fi; }
 
+# Returns as soon as K3s says that it is up, or has failed for the first time.
+restart() { timeout 420 systemctl restart "$service" 2>/dev/null || true; }
+
 start() {
+  local end=$((SECONDS + 420))
   say "starting $service"
   systemctl reset-failed "$service" 2>/dev/null || true
   systemctl enable -q "$service"
   forget_passwords
-  systemctl restart --no-block "$service"
   say "waiting for $service to serve"
-  if ! wait_for 420 healthy_or_given_up || ! healthy >/dev/null 2>&1; then
+  restart
+  if ! wait_for $((end - SECONDS)) healthy_or_given_up || ! healthy >/dev/null 2>&1; then
     die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service")" "Free space in /var/lib: $(df -h --output=avail /var/lib | tail -n 1 | xargs)"
   fi
 }

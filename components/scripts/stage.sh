@@ -14,23 +14,27 @@ sums() {
 # What was verified before is not fetched again: a node can be changed while the network is away.
 held() { [ "$(head -n 1 "$release/held" 2>/dev/null)" = "# $source" ] && (cd "$release" && sha256sum --quiet -c held >/dev/null 2>&1); }
 
+# verified URL NAME SUM: fetched, and noted as held.
+verified() { fetch_verified "$1" "$release/$2" "$3"; noted+=("$3  $2"); }
+
 fetch_release() {
-  local arch binary=k3s source sum files=(k3s install.sh sums)
+  local arch binary=k3s source sum noted=()
   arch=$(architecture)
   source="$RELEASES $INSTALLER $IMAGES ${PINS//$'\n'/ }"
   if held; then return; fi
   case $arch in arm64) binary=k3s-arm64 ;; arm) binary=k3s-armhf ;; esac
   mkdir -p "$release"
   sums "$arch" "$RELEASES/sha256sum-$arch.txt" "$release/sums"
+  noted+=("$(sum_of "$release/sums")  sums")
   sum=$(listed "$release/sums" $binary)
-  fetch_verified "$RELEASES/$binary" "$release/k3s" "$sum"
+  verified "$RELEASES/$binary" k3s "$sum"
   chmod 755 "$release/k3s"
   fetch_installer
   if [ -n "$IMAGES" ]; then
-    files+=(images.tar.zst)
-    fetch_verified "$RELEASES/$IMAGES-$arch.tar.zst" "$release/images.tar.zst" "$(listed "$release/sums" "$IMAGES-$arch.tar.zst")"
+    sum=$(listed "$release/sums" "$IMAGES-$arch.tar.zst")
+    verified "$RELEASES/$IMAGES-$arch.tar.zst" images.tar.zst "$sum"
   fi
-  { echo "# $source"; cd "$release" && sha256sum "${files[@]}"; } | write "$release/held" 600 || true
+  printf '%s\n' "# $source" "${noted[@]}" | write "$release/held" 600 || true
   find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
 }
 
@@ -40,7 +44,7 @@ fetch_installer() {
     fetch "$INSTALLER.sha256sum" "$release/install.sum"
     sum=$(listed "$release/install.sum" install.sh)
   fi
-  fetch_verified "$INSTALLER" "$release/install.sh" "$sum"
+  verified "$INSTALLER" install.sh "$sum"
 }
 
 # The version that was put in use here last; nothing on a machine that is no member yet.
