@@ -11,7 +11,6 @@ from components import k3s
 from components.host import NOTHING, Host
 from components.lab import ClusterSettings
 from components.machine import Machines, Secret, Task, step
-from components.manifest import api
 from components.node import PROBES, Node, Shared
 from components.reach import machine
 
@@ -69,7 +68,12 @@ class Cluster(pulumi.ComponentResource):
         first = reach[settings.servers[0].name]
         settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, own))
         self.kubeconfig = self._read_kubeconfig(settings, first, settled[: len(settings.servers)], own)
-        provider = api("cluster-kubernetes", "cluster", self.kubeconfig, self)
+        provider = kubernetes.Provider(
+            "cluster-kubernetes",
+            kubeconfig=self.kubeconfig,
+            cluster_identifier="cluster",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         self.access = Access(provider, machines, first, reach, tuple(settled))
         self.register_outputs({"kubeconfig": self.kubeconfig})
 

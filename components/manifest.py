@@ -7,7 +7,6 @@ from typing import Any
 
 import bcrypt
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.model import SecretRef
 
@@ -96,18 +95,6 @@ def is_custom(manifest: Manifest) -> bool:
     """Whether its kind comes from a CRD: its group has a dot and is none of Kubernetes' own."""
     group = manifest["apiVersion"].rpartition("/")[0]
     return "." in group and group not in _OWN_GROUPS
-
-
-def api(name: str, cluster: str, kubeconfig: pulumi.Input[str], parent: pulumi.Resource) -> kubernetes.Provider:
-    """Make the way to a cluster's API; another `cluster` replaces everything that was made through it.
-
-    Where something is changed here, it wins over whoever has set it in the cluster: an autoscaler that is taken
-    out, or a hand.
-    """
-    opts = pulumi.ResourceOptions(parent=parent)
-    return kubernetes.Provider(
-        name, kubeconfig=kubeconfig, cluster_identifier=cluster, enable_patch_force=True, opts=opts
-    )
 
 
 def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:

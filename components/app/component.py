@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 
 from components.app import database, entrance, network, objects, remote, rollout, volumes, workload
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.manifest import Manifest, Tree, api, create, resolve
+from components.manifest import Manifest, Tree, create, resolve
 
 DATABASE_TIMEOUT = "20m"
 """How long the instances of a database may take to be ready, restoring included."""
@@ -25,7 +26,12 @@ class App(pulumi.ComponentResource):
     def __init__(self, settings: AppSettings, platform: Surroundings) -> None:
         super().__init__("homelab:components:App", settings.name)
         self._settings, self._platform = settings, platform
-        self._provider = api("platform", "platform", platform.kubeconfig, self)
+        self._provider = kubernetes.Provider(
+            "platform",
+            kubeconfig=platform.kubeconfig,
+            cluster_identifier="platform",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         namespace = self._one(objects.namespace(settings), [], protect=objects.keeps(settings))
         base = [namespace, *self._all(network.policies(settings, platform), [namespace])]
         claims = self._all(volumes.claims(settings, platform), base, protect=objects.keeps(settings))

@@ -14,6 +14,8 @@ from components.layer import resources, spread
 from components.manifest import Manifest, Tree
 
 _FILES = "files"
+_OURS = {"pulumi.com/patchForce": "true"}
+"""Annotation of what is as it is described here, although an autoscaler that is gone, or a hand, has set it."""
 _DRAIN_SECONDS = 5
 """How long a pod that ends still answers, until everybody knows that it does."""
 
@@ -47,13 +49,13 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
     }
     if own := list(volumes.templates(app, platform)):
         spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel", volumes.TEMPLATES: own}
-    meta = metadata(app, app.name)
-    # without another annotation nothing would tell the API that the number counts again, once nobody scales any more
-    notes = {"homelab/scaled": "true"} if app.autoscaling else {}
+    notes = dict(_OURS)
+    if app.autoscaling:
+        notes["homelab/scaled"] = "true"  # that it goes tells the API that the number counts again
     if app.strategy:
         spec["strategy"] = rollout.strategy(app, app.strategy)
         notes |= rollout.AWAITED
-    return {**kind(app), "metadata": meta | ({"annotations": notes} if notes else {}), "spec": spec}
+    return {**kind(app), "metadata": metadata(app, app.name, annotations=notes), "spec": spec}
 
 
 def least(app: AppSettings) -> int:

@@ -2,12 +2,14 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.labs import cluster_of
+from tests.drills.figures import Figure
 from tests.rehearsal.bench import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
@@ -38,12 +40,14 @@ def test_a_snapshot_is_taken_and_copied_here(lab: Rehearsal, folder: Path) -> No
     lab.kubectl("delete", "configmap", "canary")
 
 
-def test_all_servers_lost_and_restored(lab: Rehearsal, folder: Path) -> None:
+def test_all_servers_lost_and_restored(lab: Rehearsal, folder: Path, figure: Figure) -> None:
     (kept,) = (folder / "kept").iterdir()
     for name in sorted(SERVERS):
         lab.lab.wipe(name)
     lab.homelab("restore", code=1)
+    began = time.monotonic()
     lab.homelab("restore", "--file", str(kept), "--yes")
+    figure("all three servers lost, restored from a file", f"{time.monotonic() - began:.0f} s")
     assert "song: heard" in lab.kubectl("get", "configmap", "canary", "-o", "yaml")
     assert lab.ready() == SERVERS
     assert lab.voters() == SERVERS
