@@ -95,7 +95,7 @@ def test_an_autoscaler_takes_over_the_number_that_is_there() -> None:
             (pods,) = (each for each in made(found) if each.plain["kind"] in ("Deployment", "Rollout"))
             assert pods.plain["spec"]["replicas"] == number, "without it the API would make it 1"
             assert ("spec.replicas" in pods.ignored) == bool(scaled), "each `up` would undo the autoscaler"
-            noted = pods.plain["metadata"].get("annotations", {})
+            noted = pods.plain["metadata"]["annotations"]
             assert ("homelab/scaled" in noted) == bool(scaled), "without a change the last number would stay"
 
 

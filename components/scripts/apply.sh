@@ -128,9 +128,6 @@ rotate_certificates() {
 # K3s does not start where its passwords are newer than those in etcd, as after another agent token. It makes them anew.
 forget_passwords() { if [ "$ROLE" = server ]; then rm -f $data/server/cred/passwd; fi; }
 
-# Returns as soon as K3s says that it is up, or has failed for the first time.
-restart() { timeout 420 systemctl restart "$service" 2>/dev/null || true; }
-
 start() {
   local end=$((SECONDS + 420))
   say "starting $service"
@@ -138,7 +135,8 @@ start() {
   systemctl enable -q "$service"
   forget_passwords
   say "waiting for $service to serve"
-  restart
+  # returns as soon as K3s says that it is up, or has failed for the first time
+  timeout $((end - SECONDS)) systemctl restart "$service" 2>/dev/null || true
   if ! wait_for $((end - SECONDS)) healthy_or_given_up || ! healthy >/dev/null 2>&1; then
     die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service")" "Free space in /var/lib: $(df -h --output=avail /var/lib | tail -n 1 | xargs)"
   fi
