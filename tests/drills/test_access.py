@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure
+from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 from tests.rehearsal.probes import asked
 
@@ -102,13 +101,12 @@ def test_names_of_zones_are_answered(lab: Rehearsal) -> None:
 
 
 def test_a_change_is_noticed_by_itself(lab: Rehearsal, figure: Figure) -> None:
-    began = time.monotonic()
-    lab.document["config"]["homelab:platform"]["coredns"] = {"zones": ZONE}
-    del lab.document["config"]["homelab:platform"]["rbac"]["people"]["anna"]
-    lab.open()
-    lab.up()
-    wait_until(lambda: told(lab, "any.lab.test") == "0a0900ca", "CoreDNS reads the new zone")
-    figure("another zone of CoreDNS, from `up` to its answer", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "another zone of CoreDNS, from `up` to its answer"):
+        lab.document["config"]["homelab:platform"]["coredns"] = {"zones": ZONE}
+        del lab.document["config"]["homelab:platform"]["rbac"]["people"]["anna"]
+        lab.open()
+        lab.up()
+        wait_until(lambda: told(lab, "any.lab.test") == "0a0900ca", "CoreDNS reads the new zone")
     assert told(lab, "nas.lab.test") == "0a0900cb"
     assert told(lab, "any.lab.test", 28) != "0a0900ca", "no IPv6 address is made up"
     lab.document["config"]["homelab:platform"]["coredns"]["zones"]["lab.test"]["wildcard"] = ["10.9.0.204"]

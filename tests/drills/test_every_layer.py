@@ -1,7 +1,6 @@
 """Every layer of the catalog at once, as its default case in `tests/contracts` has it: all come, stay, and go."""
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import yaml
 from bench.labs import cluster_of
 from stacks.catalog import LAYERS
 from tests.contracts.cases import CASES, secrets_of
-from tests.drills.figures import Figure
+from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
@@ -54,9 +53,8 @@ def namespaces(lab: Rehearsal) -> set[str]:
 
 def test_all_layers_come(lab: Rehearsal, figure: Figure) -> None:
     assert [row.layer.key for row in ROWS if row.layer.key not in platform()] == []
-    began = time.monotonic()
-    lab.up()
-    figure(f"{len(ROWS)} layers at once, from bare machines", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, f"{len(ROWS)} layers at once, from bare machines"):
+        lab.up()
     secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
     layers = (row.layer(lab.session.settings.platform.layers()[row.layer.key], lab_of(lab)) for row in ROWS)
@@ -78,8 +76,7 @@ def test_all_layers_go(lab: Rehearsal, figure: Figure) -> None:
         config.pop(f"homelab:{name}", None)
     config["homelab:platform"] = {"discard": ["certManager"]}
     lab.open()
-    began = time.monotonic()
-    lab.up()
-    figure("all of them gone", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "all of them gone"):
+        lab.up()
     own = {row.layer.namespace for row in ROWS if row.layer.own_namespace}
     assert namespaces(lab) & own == set()

@@ -2,14 +2,13 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure
+from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
@@ -45,9 +44,8 @@ def test_all_servers_lost_and_restored(lab: Rehearsal, folder: Path, figure: Fig
     for name in sorted(SERVERS):
         lab.lab.wipe(name)
     lab.homelab("restore", code=1)
-    began = time.monotonic()
-    lab.homelab("restore", "--file", str(kept), "--yes")
-    figure("all three servers lost, restored from a file", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "all three servers lost, restored from a file"):
+        lab.homelab("restore", "--file", str(kept), "--yes")
     assert "song: heard" in lab.kubectl("get", "configmap", "canary", "-o", "yaml")
     assert lab.ready() == SERVERS
     assert lab.voters() == SERVERS

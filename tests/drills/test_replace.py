@@ -1,13 +1,12 @@
 """A lab grows from one server to three; then every machine is emptied in turn, and the first dies and is replaced."""
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure
+from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
@@ -35,9 +34,8 @@ def test_one_server_becomes_three_with_a_virtual_address_in_one_run(lab: Rehears
     grown = cluster_of(3, 1)["config"]["homelab:cluster"]
     lab.cluster.update(api=grown["api"], nodes=grown["nodes"])
     lab.open()
-    began = time.monotonic()
-    lab.up()
-    figure("one server becomes three", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "one server becomes three"):
+        lab.up()
     well(lab, SERVERS)
 
 
@@ -49,9 +47,8 @@ def test_an_emptied_machine_comes_back(name: str, lab: Rehearsal, figure: Figure
     said = lab.succeeds("preview")
     for task in ("prepare", "join", "roll"):
         assert re.search(rf"{name}-{task} .*diff: .*\+drift", said), said
-    began = time.monotonic()
-    lab.up()
-    figure(f"{name} emptied and built again", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, f"{name} emptied and built again"):
+        lab.up()
     well(lab, SERVERS)
     assert name == "a1" or lab.root(name, AUTHORITY) == authority, "it founded a cluster of its own"
 
@@ -62,9 +59,8 @@ def test_a_dead_first_server_is_replaced_in_one_run(lab: Rehearsal, figure: Figu
     another = cluster_of(4, 0)["config"]["homelab:cluster"]["nodes"][-1]
     lab.cluster["nodes"] = [another, *(node for node in lab.cluster["nodes"] if node["name"] != "s1")]
     lab.open()
-    began = time.monotonic()
-    said = lab.up()
-    figure("dead first server replaced", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "dead first server replaced"):
+        said = lab.up()
     assert "s1 (10.9.0.11) does not answer" in said
     well(lab, {"s2", "s3", "s4"})
 

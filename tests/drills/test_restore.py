@@ -15,7 +15,7 @@ import pytest
 from bench.labs import cluster_of
 from rehearsal import certificates
 from rehearsal.places import PROJECT
-from tests.drills.figures import Figure
+from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, kill_tree, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
@@ -126,9 +126,8 @@ def test_every_machine_lost_and_restored_from_s3(lab: Rehearsal, figure: Figure)
     sing(lab, "lost")
     for machine in sorted(ALL):
         lab.lab.wipe(machine)
-    began = time.monotonic()
-    lab.homelab("restore", "--from-s3", "--yes")
-    figure("every machine lost, restored from S3", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "every machine lost, restored from S3"):
+        lab.homelab("restore", "--from-s3", "--yes")
     assert name in lab.homelab("snapshot", "--list")
     assert song(lab) == "far away"
     whole(lab)
@@ -158,9 +157,8 @@ def test_pulumis_state_lost_too(lab: Rehearsal, folder: Path, figure: Figure) ->
     shutil.rmtree(lab.lab.folder / "pulumi/backend")
     lab.open()
     lab.up()
-    began = time.monotonic()
-    lab.homelab("restore", "--file", str(folder / name), "--token-file", str(token), "--yes")
-    figure("state lost too: a new cluster takes the snapshot", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "state lost too: a new cluster takes the snapshot"):
+        lab.homelab("restore", "--file", str(folder / name), "--token-file", str(token), "--yes")
     lab.up("--replace", "**cluster-kubeconfig")
     assert song(lab) == "without state"
     whole(lab)
@@ -172,9 +170,8 @@ def test_two_servers_lost_and_one_restored(lab: Rehearsal, figure: Figure) -> No
     for machine in ("s2", "s3"):
         lab.lab.power_off(machine)
     assert "no server" in lab.homelab("snapshot", code=1).lower()
-    began = time.monotonic()
-    said = lab.homelab("restore", name, "--yes")
-    figure("two of three servers lost, restored on the third", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "two of three servers lost, restored on the third"):
+        said = lab.homelab("restore", name, "--yes")
     assert "Left out: s2, s3." in said
     assert song(lab) == "alone"
     for machine in ("s2", "s3"):

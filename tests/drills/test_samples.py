@@ -1,6 +1,5 @@
 """Every sample but the README's, which `tests/rehearsal` has: from bare machines to its platform and away again."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from operations.findings import State
 from stacks import stackfile
 from stacks.homelab import layers_of
 from stacks.settings import Settings
-from tests.drills.figures import Figure
+from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 from tests.settings_fixtures import SAMPLE, SAMPLES
 
@@ -24,9 +23,8 @@ OTHERS = [file for file in SAMPLES if file != SAMPLE]
 def test_sample_becomes_a_lab(file: Path, tmp_path: Path, figure: Figure) -> None:
     stack, settings = stackfile.stack_of(file), Settings.read(file)
     with rehearsal(f"sample-{stack}", yaml.safe_load(file.read_text()), tmp_path) as lab:
-        began = time.monotonic()
-        lab.up()
-        figure(f"sample {stack}", f"{time.monotonic() - began:.0f} s")
+        with timed(figure, f"sample {stack}"):
+            lab.up()
         wait_until(lambda: lab.ready() == {node.name for node in settings.cluster.nodes}, "all nodes are Ready")
         if len(settings.cluster.servers) > 1:
             assert lab.voters() == {node.name for node in settings.cluster.servers}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure
+from tests.drills.figures import Figure, timed
 from tests.drills.traffic import Client, Traffic
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 
@@ -67,10 +67,8 @@ def test_each_machine_loses_its_power(lab: Rehearsal, client: Client, figure: Fi
 def test_another_configuration_rolls_under_a_steady_probe(lab: Rehearsal, client: Client, figure: Figure) -> None:
     lab.cluster["k3s"] = {"options": {"kubelet-arg": ["max-pods=120"]}}
     lab.open()
-    began = time.monotonic()
-    with Traffic(client.reads) as probe:
+    with timed(figure, "another configuration on six machines"), Traffic(client.reads) as probe:
         lab.up()
-    figure("another configuration on six machines", f"{time.monotonic() - began:.0f} s")
     figure("probe meanwhile", f"{probe} (goal 0)")
     capacity = lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.capacity.pods}")
     assert capacity.split() == ["120"] * 6

@@ -2,14 +2,13 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure
+from tests.drills.figures import Figure, timed
 from tests.drills.traffic import Client, Traffic
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 
@@ -56,9 +55,8 @@ def test_a_budget_that_forbids_the_drain_is_named(lab: Rehearsal, figure: Figure
     lab.kubectl("wait", "--for=condition=Ready", "pod/lonely", "--timeout=120s")
     lab.node("a1")["options"] = {"kubelet-arg": ["max-pods=99"]}
     lab.open()
-    began = time.monotonic()
-    said = lab.refused()
-    figure("drain given up", f"{time.monotonic() - began:.0f} s")
+    with timed(figure, "drain given up"):
+        said = lab.refused()
     assert "a1 could not be drained within 300 s; it was not changed and stays cordoned." in said
     assert "disruption budget all-of-it in namespace default keeps: lonely" in said
     lab.kubectl("delete", "pod/lonely", "poddisruptionbudget/all-of-it")
@@ -77,10 +75,8 @@ def test_tokens_are_not_rotated_on_the_way_up(lab: Rehearsal) -> None:
 
 def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, tmp_path: Path, figure: Figure) -> None:
     k3s(lab, NEW, token=2)
-    began = time.monotonic()
-    with Traffic(Client(lab, tmp_path).reads) as probe:
+    with timed(figure, "upgrade of four machines"), Traffic(Client(lab, tmp_path).reads) as probe:
         gap = longest_gap(lab.answers, lab.up)
-    figure("upgrade of four machines", f"{time.monotonic() - began:.0f} s")
     figure("upgrade, longest gap of the API", f"{gap:.1f} s")
     figure("upgrade, probe meanwhile", f"{probe} (goal 0)")
     assert probe.unhealed == 0
