@@ -40,6 +40,8 @@ POD = {
     "kind": "Pod",
     "metadata": {"name": "keeper", "namespace": "default"},
     "spec": {
+        # without longhorn the server gets its own storage back, and is drained for that: the pod would go with it
+        "nodeSelector": {"kubernetes.io/hostname": "a1"},
         "containers": [
             {"name": "keeper", "image": "keeper:1", "volumeMounts": [{"name": "kept", "mountPath": "/kept"}]}
         ],
