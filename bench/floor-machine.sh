@@ -65,7 +65,9 @@ fetch_all
 configure
 if [ "$ROLE" = server ]; then keep_address; fi
 [ "$ADDRESS" = "$FIRST" ] || await_first
-INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC=$ROLE sh /root/install.sh >/dev/null
+INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true INSTALL_K3S_EXEC=$ROLE sh /root/install.sh >/dev/null
+# an agent says that it is up only minutes after it is Ready, if its kubelet told of itself before the network was there
+case $ROLE in server) systemctl start --no-block k3s ;; *) systemctl start --no-block k3s-agent ;; esac
 if [ "$ADDRESS" = "$FIRST" ]; then
   until whole; do
     [ $SECONDS -lt 900 ] || { k3s kubectl get nodes >&2; exit 1; }

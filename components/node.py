@@ -13,7 +13,7 @@ from components.lab import ClusterSettings, NodeSettings
 from components.machine import Step, Task, step
 from components.reach import machine
 
-PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "procps")
+PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
 SYSCTL = {
     # forwarding is what a node does; the inotify limits keep kubelets and their shims from running dry

@@ -18,8 +18,13 @@ forget_node() {
   delete_node "$NODE"
 }
 
+# look: sees what is left of NODE, and which servers are gone for good.
+look() { seen=$(kube get node "$NODE" --ignore-not-found -o name) && { [ "$ROLE" = agent ] || seen+=$(lost_servers); }; }
+
 main() {
-  wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s, so $NODE cannot be taken in." "$(journal k3s)"
+  local seen
+  wait_for 120 look || die "The API on $(hostname) does not answer within 120 s, so $NODE cannot be taken in." "$(journal k3s)"
+  [ -n "$seen" ] || return 0 # as on a new cluster, where nobody's turn is waited for
   lock
   forget_node
   if [ "$ROLE" = server ]; then drop_gone; fi

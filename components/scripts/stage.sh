@@ -12,7 +12,11 @@ sums() {
 }
 
 # What was verified before is not fetched again: a node can be changed while the network is away.
-held() { [ "$(head -n 1 "$release/held" 2>/dev/null)" = "# $source" ] && (cd "$release" && sha256sum --quiet -c held >/dev/null 2>&1); }
+held() {
+  local sum name
+  [ "$(head -n 1 "$release/held" 2>/dev/null)" = "# $source" ] || return 1
+  while read -r sum name; do [ "$(sum_of "$release/$name" 2>/dev/null)" = "$sum" ] || return 1; done < <(tail -n +2 "$release/held")
+}
 
 # verified URL NAME SUM: fetched, and noted as held.
 verified() { fetch_verified "$1" "$release/$2" "$3"; noted+=("$3  $2"); }
