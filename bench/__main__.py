@@ -30,8 +30,10 @@ def main(only: Parts = None, runs: Runs = 3, file: Json = None) -> None:
         refuse_unfit_computer()
         for part in only or Part:
             errors.print(f"measuring {part}")
-            figures = renewed(figures, MEASURE[part](runs))
-            _keep(figures, file)
+            for figure in MEASURE[part](runs):
+                errors.print(f"{figure.what}: {figure.median:.1f} s")
+                figures = renewed(figures, [figure])
+                _keep(figures, file)
     except RehearsalError as error:
         errors.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None

@@ -1,7 +1,7 @@
 """What is measured, part by part. What is compared takes turns, so that what disturbs this computer disturbs all."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -48,15 +48,13 @@ def cluster(runs: int) -> list[Figure]:
     return [Figure(SMALL + tool, taken[tool], "" if tool == HAND else SMALL + HAND, goals.get(tool)) for tool in TOOLS]
 
 
-def agents(runs: int) -> list[Figure]:
+def agents(runs: int) -> Iterator[Figure]:
     """The same with more agents, each tool beside itself with three of them."""
-    found = []
     for count in (10, 25, 50):
         what = f"3 servers and {count} agents"
         taken = _grown(runs, count)
         goals = {"": 2.0} if count == 50 else {}
-        found += [Figure(what + tool, taken[tool], SMALL + tool, goals.get(tool)) for tool in TOOLS]
-    return found
+        yield from (Figure(what + tool, taken[tool], SMALL + tool, goals.get(tool)) for tool in TOOLS)
 
 
 def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
@@ -147,7 +145,7 @@ class Part(StrEnum):
     AGENTS = "agents"
 
 
-MEASURE: Mapping[Part, Callable[[int], list[Figure]]] = {
+MEASURE: Mapping[Part, Callable[[int], Iterable[Figure]]] = {
     Part.CLUSTER: cluster,
     Part.UNCHANGED: unchanged,
     Part.PREVIEW: preview,

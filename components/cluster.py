@@ -33,7 +33,7 @@ class Access:
 class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
-    All machines are prepared at once. The first server founds the cluster; then all others join at once.
+    All machines are prepared at once. The first server founds the cluster; then all others join, several at once.
     Later changes go through the servers one by one, and after them through the agents. No resource has
     the cluster's name or a node's but the nodes' own: to rename the cluster must not make another one.
     """

@@ -15,6 +15,8 @@ from components.reach import machine
 
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
+JOINING = 8
+"""Servers and agents that join at once: more would only fetch at each other's cost, and load the first server's API."""
 SYSCTL = {
     # forwarding is what a node does; the inotify limits keep kubelets and their shims from running dry
     "net.ipv4.ip_forward": 1,
@@ -47,7 +49,7 @@ LEAVE = (
     step("restore.sh", unless=["foreign"]),
 )
 FOUND = (step("stage.sh"), step("apply.sh"))
-JOIN = (step("stage.sh"), step("forget.sh", on="other", when=["empty"]), step("apply.sh"))
+JOIN = (step("stage.sh", turn=True), step("forget.sh", on="other", when=["empty"]), step("apply.sh"))
 ROLL = (
     step("stage.sh"),
     step("spared.sh", on="server", when=["changed", "member"]),
@@ -111,6 +113,7 @@ class Node(pulumi.ComponentResource):
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, founded],
             probe="joined.sh", once=True, variables=self._variables,
+            turn={"group": f"{self.settings.role}s that join", "width": JOINING},
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
@@ -120,11 +123,16 @@ class Node(pulumi.ComponentResource):
         return self._task(f"{self.settings.name}-roll", ROLL, after, probe="applied.sh", variables=variables)
 
     def _task(
-        self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
+        self,
+        name: str,
+        run: Sequence[Step],
+        after: Sequence[pulumi.Resource],
+        turn: Mapping[str, object] | None = None,
+        **inputs: Unpack[TaskInputs],
     ) -> Task:
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
         secrets = {} if run is PREPARE else self._secrets
-        return Task(name, self.machine, run, secrets=secrets, turn=self._turn, opts=opts, **inputs)
+        return Task(name, self.machine, run, secrets=secrets, turn=turn or self._turn, opts=opts, **inputs)
 
     def _identity(self) -> dict[str, str]:
         return {"NODE": self.settings.name, "ROLE": self.settings.role, "CNI": self._shared.cluster.network.cni}

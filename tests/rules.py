@@ -50,11 +50,13 @@ def agents_roll_after_servers(run: Recording) -> None:
 
 def turns_bound_what_is_disturbed(run: Recording, max_unavailable: int) -> None:
     widths = {"server": ("servers", 1), "agent": ("agents", max_unavailable)}
+    joining = {task.name for task in run.role("join").values()}
     tasks = [each for each in run.tasks if "turn" in each.plain]
     assert tasks == [each for each in run.tasks if run.node_of(each)], "what is no machine's own disturbs nothing"
     for task in tasks:
-        turn = task.plain["turn"]
-        assert (turn["group"], turn["width"]) == widths[roles(run)[run.node_of(task)]], task.name
+        turn, role = task.plain["turn"], roles(run)[run.node_of(task)]
+        wanted = (f"{role}s that join", 8) if task.name in joining else widths[role]
+        assert (turn["group"], turn["width"]) == wanted, task.name
 
 
 def remembered_tasks_are_those_that_happen_once(run: Recording) -> None:
