@@ -15,7 +15,7 @@ from components.reach import machine
 
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
-JOINING = 16
+JOINING = 8
 """Servers, and agents, that join at once: more would keep each other from being done in time."""
 SYSCTL = {
     # forwarding is what a node does; the inotify limits keep kubelets and their shims from running dry

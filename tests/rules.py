@@ -55,7 +55,7 @@ def turns_bound_what_is_disturbed(run: Recording, max_unavailable: int) -> None:
     assert tasks == [each for each in run.tasks if run.node_of(each)], "what is no machine's own disturbs nothing"
     for task in tasks:
         turn, role = task.plain["turn"], roles(run)[run.node_of(task)]
-        wanted = (f"{role}s that join", 16) if task.name in joining else widths[role]
+        wanted = (f"{role}s that join", 8) if task.name in joining else widths[role]
         assert (turn["group"], turn["width"]) == wanted, task.name
 
 
