@@ -95,7 +95,6 @@ class Node(pulumi.ComponentResource):
         self._shared = shared
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
-        self._turn = _turn(settings, shared.cluster)
         self.prepared = self._task(
             f"{settings.name}-prepare", PREPARE, [], probe="prepared.sh",
             variables=self._prepare_variables(), undo=LEAVE,
@@ -113,7 +112,6 @@ class Node(pulumi.ComponentResource):
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, founded],
             probe="joined.sh", once=True, variables=self._variables,
-            turn={"group": f"{self.settings.role}s that join", "width": JOINING},
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
@@ -123,16 +121,12 @@ class Node(pulumi.ComponentResource):
         return self._task(f"{self.settings.name}-roll", ROLL, after, probe="applied.sh", variables=variables)
 
     def _task(
-        self,
-        name: str,
-        run: Sequence[Step],
-        after: Sequence[pulumi.Resource],
-        turn: Mapping[str, object] | None = None,
-        **inputs: Unpack[TaskInputs],
+        self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
     ) -> Task:
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
         secrets = {} if run is PREPARE else self._secrets
-        return Task(name, self.machine, run, secrets=secrets, turn=turn or self._turn, opts=opts, **inputs)
+        turn = _turn(self.settings, self._shared.cluster, run)
+        return Task(name, self.machine, run, secrets=secrets, turn=turn, opts=opts, **inputs)
 
     def _identity(self) -> dict[str, str]:
         return {"NODE": self.settings.name, "ROLE": self.settings.role, "CNI": self._shared.cluster.network.cni}
@@ -185,8 +179,10 @@ class Node(pulumi.ComponentResource):
         }
 
 
-def _turn(node: NodeSettings, cluster: ClusterSettings) -> dict[str, object]:
-    """Servers are disturbed one by one, agents as many at once as the settings allow."""
+def _turn(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
+    """Several join at once. Then servers are disturbed one by one, agents as many at once as the settings allow."""
+    if run is JOIN:
+        return {"group": f"{node.role}s that join", "width": JOINING}
     if node.role == "server":
         return {"group": "servers", "width": 1}
     return {"group": "agents", "width": cluster.max_unavailable}
