@@ -9,5 +9,13 @@ class Unreachable(TaskError):  # noqa: N818 - it says what the machine is
     """Nothing answers at the machine's address."""
 
 
+class Untrusted(TaskError):  # noqa: N818 - it says what answers there
+    """Another host key than the pinned one answers at the address of `hop`."""
+
+    def __init__(self, hop: str, message: str) -> None:
+        super().__init__(message)
+        self.hop = hop
+
+
 class UnknownValues(TaskError):  # noqa: N818 - it says what is wrong with them
     """A chart was given values that it does not know."""

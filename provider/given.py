@@ -36,3 +36,8 @@ def secret(properties: Properties, *, preview: bool) -> str:
 def looking() -> bool:
     """Whether machines are looked at; it is switched off where they are out of reach for sure."""
     return os.environ.get("HOMELAB_DRIFT") != "off"
+
+
+def deletes_unreachable() -> bool:
+    """Whether what nobody can undo any more is removed from the state all the same, as its owner decided."""
+    return os.environ.get("HOMELAB_DELETE_UNREACHABLE") == "true"

@@ -7,6 +7,7 @@ from pathlib import Path
 from .errors import TaskError, Unreachable
 from .model import Machine
 from .ssh import Connections, label, quiet, stream
+from .text import printable
 
 LOOK_SECONDS = 3  # a machine that is only looked at is not waited for
 SAY_SECONDS = 30  # one that answers may be busy
@@ -45,7 +46,7 @@ class Looks:
             raise TaskError(f"{label(machine)}: {script} did not end within {SAY_SECONDS} s") from cause
         if status:
             raise TaskError(f"{label(machine)}: {script} failed\n" + "\n".join(details[-5:]))
-        return output.rstrip()
+        return printable(output).rstrip()
 
 
 def _seen(look: asyncio.Task[str]) -> None:

@@ -1,9 +1,9 @@
 """What a task is: the machine, the steps in their order, and what they are given."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 
@@ -38,15 +38,20 @@ class Machine(Hop):
     bastion: Hop | None = None
 
 
+Script = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+/)?[a-z0-9-]+\.sh$")]
+"""Name of a script below `components/scripts`; never a path out of it."""
+
+
 class Step(Model):
     """One script, and where and when it runs."""
 
-    script: str
+    script: Script
     on: Literal["machine", "server", "other", "servers"] = "machine"  # server: one that serves; other: not its own
     when: tuple[str, ...] = ()  # flags which earlier steps must have raised
     unless: tuple[str, ...] = ()  # flags which no earlier step may have raised
     turn: bool = False  # from here on the task holds its turn
     reboots: bool = False
+    exports: tuple[str, ...] = ()  # variables that it prints for later steps, a line `export: NAME=value` each
 
 
 class Turn(Model):
@@ -71,7 +76,7 @@ class Task(Model):
     machine: Machine
     run: tuple[Step, ...]
     undo: tuple[Step, ...] = ()
-    probe: str = ""  # script that prints what differs from what was done
+    probe: Script | Literal[""] = ""  # prints what differs from what was done
     digest: str  # of all the scripts
     variables: Mapping[str, str] = Field(default_factory=dict)
     secrets: Mapping[str, str] = Field(default_factory=dict)
@@ -93,5 +98,5 @@ class Settings(Model):
     keys: Mapping[str, str] = Field(default_factory=dict)
     servers: tuple[Machine, ...] = ()
     agents: tuple[Machine, ...] = ()
-    probes: tuple[str, ...] = ()  # scripts that need to be told nothing: every machine is looked at by them at once
+    probes: tuple[Script, ...] = ()  # scripts that need to be told nothing: every machine is looked at by them at once
     flags: tuple[str, ...] = ()  # raised for every task from its start

@@ -22,7 +22,7 @@ async def serves(connections: Connections, server: Machine, script: str) -> bool
 
 
 async def first_serving(connections: Connections, servers: tuple[Machine, ...], script: str) -> Machine:
-    """The first server that serves, as the script finds, else the first that answers. Raises TaskError."""
+    """The first server that serves, as the script finds, else the first that answers. Raises TaskError, Unreachable."""
     causes: list[str] = []
     answering: list[Machine] = []
     for server in servers:
@@ -35,7 +35,7 @@ async def first_serving(connections: Connections, servers: tuple[Machine, ...], 
             return server
         answering.append(server)
     if not answering:
-        raise TaskError("no server answers:\n" + "\n".join(causes))
+        raise Unreachable("no server answers:\n" + "\n".join(causes))
     return answering[0]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from .model import Step, Task
 
 FLAG = "flag: "
+EXPORT = "export: "
 
 
 @dataclass
@@ -12,17 +13,31 @@ class Report:
     """What the steps said so far."""
 
     flags: set[str] = field(default_factory=set)
+    variables: dict[str, str] = field(default_factory=dict)
     output: str = ""
 
     def wants(self, step: Step) -> bool:
         """Whether the flags raised so far ask for the step."""
         return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
 
-    def add(self, text: str) -> None:
-        """Keep the flags and the other lines of a script's standard output."""
-        lines = text.splitlines(keepends=True)
-        self.flags |= {line.removeprefix(FLAG).strip() for line in lines if line.startswith(FLAG)}
-        self.output += "".join(line for line in lines if not line.startswith(FLAG))
+    def raise_flag(self, name: str) -> None:
+        """Raise a flag of the plugin's own, which scripts get as a variable, too."""
+        self.flags.add(name)
+        self.variables[name.upper()] = "yes"
+
+    def add(self, text: str, exports: tuple[str, ...] = ()) -> None:
+        """Keep what a script printed: flags, the variables that it may export to later steps, and all other lines.
+
+        A machine decides what it prints, so it sets no variable but those that its step declares.
+        """
+        for line in text.splitlines(keepends=True):
+            name, _, value = line.removeprefix(EXPORT).rstrip("\n").partition("=")
+            if line.startswith(FLAG):
+                self.flags.add(line.removeprefix(FLAG).strip())
+            elif line.startswith(EXPORT) and name in exports:
+                self.variables[name] = value
+            else:
+                self.output += line
 
 
 def redact(text: str, task: Task) -> str:

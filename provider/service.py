@@ -29,6 +29,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         self._engine = engine
         self._runner = Runner(Settings())
         self._unseen: set[str] = set()
+        self._program_runs = False
 
     async def GetPluginInfo(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Name the version."""
@@ -36,29 +37,31 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def CheckConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take the settings as they are; they come from the program's own models."""
+        self._program_runs = True
         return provider_pb2.CheckResponse(inputs=request.news)
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """New settings never replace anything; they are refused if servers go that cannot be spared."""
         old, new = wire.values(request.old_inputs), wire.values(request.news)
         try:
-            await self._spare(given.settings(old), given.settings(new))
+            await self._check_removal(given.settings(old), given.settings(new))
         except TaskError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return provider_pb2.DiffResponse(changes=wire.changes(old != new))
 
-    async def _spare(self, old: Settings, new: Settings) -> None:
-        """Refuse, before anything is touched, what would cost etcd its majority. Raises TaskError."""
-        known = {server.name for server in new.servers}
-        going = [server.name for server in old.servers if server.name not in known]
-        if going and len(going) < len(old.servers) and given.looking():
-            await Runner(new).spare(going)
+    async def _check_removal(self, old: Settings, new: Settings) -> None:
+        """Refuse, before anything is touched, what would cost etcd its quorum, or volumes. Raises TaskError."""
+        known = {machine.name for machine in (*new.servers, *new.agents)}
+        nodes = [machine.name for machine in (*old.servers, *old.agents) if machine.name not in known]
+        servers = [server.name for server in old.servers if server.name in nodes]
+        if nodes and len(servers) < len(old.servers) and given.looking():
+            await Runner(new).check_removal(servers, nodes)
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take the settings: private keys and servers."""
         settings = request.variables.get("homelab:config:settings", "{}")  # absent while not known yet
         try:
-            self._runner = Runner(Settings.model_validate_json(settings))
+            self._runner = Runner(Settings.model_validate_json(settings), given.deletes_unreachable())
         except TaskError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         if given.looking():
@@ -67,11 +70,12 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Begin no further step; what runs is let finish."""
-        self._runner.cancelled = True
+        self._runner.cancel()
         return empty_pb2.Empty()
 
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take the inputs as they are, and add as `drift` what differs on the machine from what was done there."""
+        self._program_runs = True
         news = wire.values(request.news)
         if wire.kind(request.urn) == TASK and request.olds.fields and news.get("probe") and given.looking():
             news |= await self._drift(request.urn, news)
@@ -161,7 +165,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
                 await self._engine.warn(request.urn, message)
 
             try:
-                await self._runner.undo(task, progress, warn)
+                await self._runner.undo(task, progress, warn, program_runs=self._program_runs)
             except TaskError as error:
                 await context.abort(grpc.StatusCode.UNKNOWN, str(error))
         return empty_pb2.Empty()

@@ -3,18 +3,24 @@
 import asyncio
 import contextlib
 import shlex
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import asyncssh
 
-from .errors import TaskError, Unreachable
+from .errors import TaskError, Unreachable, Untrusted
 from .model import Hop, Machine
+from .text import printable, read_lines, read_output
 
 CONNECT_SECONDS = 5
 SESSIONS = 8  # sshd allows ten a connection unless it was told otherwise
 ALIVE = {"keepalive_interval": 5, "keepalive_count_max": 6}
+STEP_SECONDS = 3600  # no script takes longer; each of its own waits is shorter
+KILL_SECONDS = 30  # between asking a script to end and killing it
+TIMED_OUT = 124  # exit status of `timeout`
+DETAILS = 1000  # lines of standard error that are kept
 
 Progress = Callable[[str], Awaitable[None]]
 
@@ -27,27 +33,49 @@ class Connections:
         self._open: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
         self._sessions: dict[str, asyncio.Semaphore] = {}
 
-    async def run(self, machine: Machine, script: str, progress: Progress) -> tuple[int, str, list[str]]:
-        """Run a script as root. Returns exit status, standard output and the lines of standard error.
+    async def run(
+        self, machine: Machine, script: str, progress: Progress, seconds: int = STEP_SECONDS
+    ) -> tuple[int, str, list[str]]:
+        """Run a script as root for at most `seconds`.
 
-        Lines of standard error that begin with `==> ` are reported as progress and not returned.
+        Returns exit status, standard output and the last lines of standard error. Lines of standard error that begin
+        with `==> ` are reported as progress and not returned. Raises Unreachable, or TaskError if the script prints too
+        much or takes too long.
         """
         sessions = self._sessions.setdefault(_identity(machine), asyncio.Semaphore(SESSIONS))
         async with sessions:
             connection = await self.connect(machine)
-            command = "sudo -n bash -s" if machine.sudo else "bash -s"
             try:
-                process = await connection.create_process(command, encoding="utf-8", errors="replace")
+                async with asyncio.timeout(seconds + KILL_SECONDS * 2):
+                    return await self._run(connection, machine, script, progress, seconds)
+            except TimeoutError as cause:
+                self.forget(machine)
+                raise TaskError(f"{label(machine)}: the script did not end within {seconds} s") from cause
+
+    async def _run(
+        self, connection: asyncssh.SSHClientConnection, machine: Machine, script: str, progress: Progress, seconds: int
+    ) -> tuple[int, str, list[str]]:
+        sudo = "sudo -n " if machine.sudo else ""
+        command = f"{sudo}timeout -k {KILL_SECONDS} {seconds} bash -s"
+        try:
+            process = await connection.create_process(command, encoding="utf-8", errors="replace")
+            try:
                 _, output, details = await asyncio.gather(
-                    _send(process, script), process.stdout.read(), _listen(process.stderr, progress)
+                    _send(process, script), read_output(process.stdout), _listen(process.stderr, progress)
                 )
                 await process.wait_closed()
-            except (asyncssh.Error, OSError) as cause:
-                self.forget(machine)
-                raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
+            except TaskError as error:
+                process.terminate()
+                process.close()
+                raise TaskError(f"{label(machine)}: {error}") from error
+        except (asyncssh.Error, OSError) as cause:
+            self.forget(machine)
+            raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
         if process.exit_status is None:
             self.forget(machine)
             raise Unreachable(f"{label(machine)}: the connection was lost before the script ended")
+        if process.exit_status == TIMED_OUT:
+            raise TaskError(f"{label(machine)}: the script did not end within {seconds} s")
         return process.exit_status, output, details
 
     async def put(self, machine: Machine, source: Path, target: str) -> None:
@@ -71,7 +99,7 @@ class Connections:
             self.forget(machine)
             raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
         if done.exit_status != 0:
-            said = done.stderr.decode(errors="replace").strip() if isinstance(done.stderr, bytes) else ""
+            said = printable(done.stderr.decode(errors="replace")).strip() if isinstance(done.stderr, bytes) else ""
             raise TaskError(f"{label(machine)}: a file could not be copied: {said or 'the connection was lost'}")
 
     async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
@@ -107,9 +135,10 @@ class Connections:
             certified = (
                 f"It has no certificate that makes up for it: {str(cause).rstrip('.')}.\n" if hop.host_authority else ""
             )
-            raise TaskError(
+            raise Untrusted(
+                hop.name,
                 f"{label(hop)} shows another host key than the one pinned; nothing was sent.\n{certified}"
-                "If the machine was set up anew, replace its `hostKey`; if not, find out who answers there."
+                "If the machine was set up anew, replace its `hostKey`; if not, find out who answers there.",
             ) from cause
         except asyncssh.PermissionDenied as cause:
             if hop.key and hop.key not in self._keys:
@@ -184,10 +213,10 @@ async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
 
 
 async def _listen(stream: asyncssh.SSHReader[str], progress: Progress) -> list[str]:
-    details: list[str] = []
-    async for line in stream:
+    details: deque[str] = deque(maxlen=DETAILS)
+    async for line in read_lines(stream):
         if line.startswith("==> "):
             await progress(line[4:].rstrip())
         else:
             details.append(line.rstrip())
-    return details
+    return list(details)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provider import looks, reach, runner
+from provider import steps as plugin_steps
 from provider.errors import TaskError
 from provider.model import Machine, Step, Task
 from tests.settings_fixtures import ROOT
@@ -20,10 +21,10 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of scripts with the real library; the plugin takes its scripts from there and loses patience soon."""
     folder = tmp_path / "scripts"
     folder.mkdir()
-    for name in ("lib.sh", "serves.sh"):
+    for name in ("lib.sh", "retired.sh", "serves.sh"):
         shutil.copy(ROOT / "components/scripts" / name, folder)
-    monkeypatch.setattr(runner, "SCRIPTS", folder)
-    monkeypatch.setattr(runner, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(plugin_steps, "SCRIPTS", folder)
+    monkeypatch.setattr(plugin_steps, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
     monkeypatch.setattr(looks, "LOOK_SECONDS", 30)  # a busy computer is no machine that is off
     monkeypatch.setattr(reach, "POLL_SECONDS", 0.05)

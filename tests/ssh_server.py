@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import shlex
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +85,7 @@ class Computer:
         self.connections.clear()
         for child in self._children:
             with contextlib.suppress(ProcessLookupError):
-                child.kill()
+                os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
         self._children.clear()
 
@@ -107,7 +109,9 @@ class Computer:
 
     async def _run(self, process: asyncssh.SSHServerProcess[bytes], words: list[str]) -> int:
         pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(*words, cwd=self.home, stdin=pipe, stdout=pipe, stderr=pipe)
+        child = await asyncio.create_subprocess_exec(
+            *words, cwd=self.home, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
         self._children.append(child)
         feeding = asyncio.create_task(pump(process.stdin, child.stdin, end=True))
         await asyncio.gather(pump(child.stdout, process.stdout), pump(child.stderr, process.stderr))
@@ -174,6 +178,9 @@ async def pump(source: Any, target: Any, *, end: bool = False) -> None:
             await target.drain()
         if end:
             target.close()
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while await source.read(1 << 16):
+            pass  # a child whose output nobody reads does not end
 
 
 @contextlib.asynccontextmanager

@@ -59,7 +59,7 @@ def test_hostile_values_reach_the_script_as_they_are(scripts: Path, tmp_path: Pa
                 output = await Runner(Settings(keys=KEYS)).run(given, Told())
                 assert [base64.b64decode(line).decode() for line in output.splitlines()] == list(HOSTILE.values())
             assert list(a.home.iterdir()) == []
-            assert a.commands == ["bash -s", "bash -s"]
+            assert a.commands == ["timeout -k 30 3600 bash -s"] * 2
 
     play(scenario())
 
@@ -74,7 +74,7 @@ def test_secrets_are_on_no_command_line_and_in_no_error(scripts: Path, tmp_path:
             given = task(a.machine(sudo=True), *steps("fail"), secrets={"KEY": secret})
             told = Told()
             error = await failure(Runner(Settings(keys=KEYS)).run(given, told))
-        assert a.commands == ["sudo -n bash -s"]
+        assert a.commands == ["sudo -n timeout -k 30 3600 bash -s"]
         for text in (str(error), (a.home / "seen").read_text(), *told):
             assert not any(line in text for line in secret.splitlines())
         assert str(error).startswith("a (127.0.0.1): fail.sh failed, during: using [secret]")

@@ -1,0 +1,202 @@
+"""Undo: what a task did is taken back, and only the machine that is removed may be given up."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from provider.errors import Untrusted
+from provider.model import Settings, Step, Task
+from provider.runner import Runner
+from tests.plugin_bench import Told, appears, failure, play, put, scripts, task
+from tests.ssh_server import KEYS, Computer, computers
+
+__all__ = ["scripts"]
+
+FALL_SILENT = "sleep 20"
+UNDO = (Step(script="leave.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
+
+
+def undoing(scripts: Path, computer: Computer) -> Task:
+    put(scripts, leave="touch left", drop="touch dropped", mark="touch marked")
+    return task(computer.machine(), undo=UNDO)
+
+
+def settings(*servers: Computer) -> Settings:
+    return Settings(keys=KEYS, servers=tuple(each.machine() for each in servers))
+
+
+def seen(*places: Computer) -> list[list[str]]:
+    return [sorted(file.name for file in each.home.iterdir()) for each in places]
+
+
+def test_undo_asks_other_servers_than_the_one_that_leaves(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
+            warned = Told()
+            await Runner(settings(a, b, c)).undo(undoing(scripts, a), Told(), warned)
+            assert seen(a, b, c) == [["left", "marked"], ["dropped", "marked"], ["marked"]]
+            assert warned == []
+
+    play(scenario())
+
+
+def test_undo_may_ask_the_only_server_there_is(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            put(scripts, guard="die 'there is something to lose'")
+            given = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
+            error = await failure(Runner(settings(a)).undo(given, Told(), Told()))
+            assert str(error) == "a (127.0.0.1): guard.sh failed\nthere is something to lose"
+
+    play(scenario())
+
+
+def test_undo_gives_up_a_machine_that_does_not_answer(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
+            await a.vanish()
+            await b.vanish()
+            warned = Told()
+            await Runner(settings(a, b, c)).undo(undoing(scripts, a), Told(), warned)
+            assert seen(a, b, c) == [[], [], ["dropped", "marked"]]
+            assert [text.split(" ")[0] for text in warned] == ["a", "a", "b"]
+            assert "leave.sh did not run. Wipe a before you use it again." in warned[0]
+            assert all("mark.sh did not run there." in text for text in warned[1:])
+
+    play(scenario())
+
+
+def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            gone, warned = a.machine(key="gone"), Told()
+            given = undoing(scripts, a).model_copy(update={"machine": gone})
+            await Runner(settings(b)).undo(given, Told(), warned)
+            assert (seen(a, b), warned) == ([["left"], ["dropped", "marked"]], [])
+            stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
+            await Runner(settings(b)).undo(stranger, Told(), warned)
+            assert warned[0].startswith("a (127.0.0.1): its key gone is no longer configured.\nIt is left as it is")
+
+    play(scenario())
+
+
+def test_undo_without_any_server_that_answers_is_an_error(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
+            await b.vanish()
+            await c.vanish()
+            error = await failure(Runner(settings(b, c)).undo(undoing(scripts, a), Told(), Told()))
+            assert str(error).startswith("no server answers:\nb (127.0.0.1) does not answer on SSH port")
+            assert "c (127.0.0.1)" in str(error)
+
+    play(scenario())
+
+
+def test_undo_that_fails_is_an_error(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            given = undoing(scripts, a)
+            put(scripts, leave="die 'it is stuck'")
+            error = await failure(Runner(settings(a, b)).undo(given, Told(), Told()))
+            assert str(error) == "a (127.0.0.1): leave.sh failed\nit is stuck"
+            assert seen(a, b) == [[], []]
+
+    play(scenario())
+
+
+def test_a_removed_entry_whose_address_shows_another_key_is_given_up(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            warned, given = Told(), undoing(scripts, a)
+            given = given.model_copy(update={"machine": a.machine(host_key=b.machine().host_key)})
+            await Runner(settings(b)).undo(given, Told(), warned)
+            assert (a.logins, seen(a, b)) == ([], [[], ["dropped", "marked"]])
+            assert "shows another host key" in warned[0]
+
+    play(scenario())
+
+
+def test_undo_fails_when_a_server_shows_another_key(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            wrong = b.machine(host_key=a.machine().host_key)
+            with pytest.raises(Untrusted, match=r"b .* shows another host key"):
+                await Runner(Settings(keys=KEYS, servers=(wrong,))).undo(undoing(scripts, a), Told(), Told())
+
+    play(scenario())
+
+
+def test_undo_fails_when_the_bastion_shows_another_key(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            bastion = b.hop().model_copy(update={"host_key": a.hop().host_key})
+            given = undoing(scripts, a).model_copy(update={"machine": a.machine(bastion=bastion)})
+            with pytest.raises(Untrusted, match=r"b .* shows another host key"):
+                await Runner(settings(b)).undo(given, Told(), Told())
+            assert seen(a, b) == [[], []]
+
+    play(scenario())
+
+
+DROP = f'[ ! -e slow ] || {{ touch began; {FALL_SILENT}; }}; echo "${{UNREACHABLE:-}}" >dropped'
+
+
+def dropping(scripts: Path, computer: Computer) -> Task:
+    put(scripts, drop=DROP, uninstall="touch uninstalled", serves="true")
+    run = (Step(script="drop.sh", on="other"), Step(script="uninstall.sh"))
+    return task(computer.machine(), undo=run)
+
+
+def test_a_server_lost_during_a_step_is_not_taken_for_the_one_that_is_removed(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
+            (b.home / "slow").touch()
+            warned = Told()
+            work = asyncio.create_task(Runner(settings(a, b, c)).undo(dropping(scripts, a), Told(), warned))
+            await appears(b.home / "began")
+            await b.vanish()
+            await work
+            assert (seen(a, c), warned) == ([["uninstalled"], ["dropped"]], [])
+            assert (c.home / "dropped").read_text() == "\n"
+
+    play(scenario())
+
+
+def test_nothing_is_uninstalled_when_every_server_is_lost_during_a_step(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            (b.home / "slow").touch()
+            work = asyncio.create_task(Runner(settings(a, b)).undo(dropping(scripts, a), Told(), Told()))
+            await appears(b.home / "began")
+            await b.vanish()
+            assert "no server answers" in str(await failure(work))
+            assert seen(a) == [[]]
+
+    play(scenario())
+
+
+def test_scripts_are_told_that_the_machine_was_given_up(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            await a.vanish()
+            given, warned = dropping(scripts, a), Told()
+            given = given.model_copy(update={"undo": (Step(script="uninstall.sh"), *given.undo)})
+            await Runner(settings(b)).undo(given, Told(), warned)
+            assert (b.home / "dropped").read_text() == "yes\n"
+            assert len(warned) == 1, "what runs on the machine is skipped once it was given up"
+
+    play(scenario())
+
+
+def test_what_nobody_can_undo_is_removed_where_its_owner_says_so(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            given, warned = undoing(scripts, a), Told()
+            await a.vanish()
+            await b.vanish()
+            runner = Runner(settings(a, b), deletes_unreachable=True)
+            await runner.undo(given, Told(), warned)
+            assert ["HOMELAB_DELETE_UNREACHABLE" in text for text in warned] == [False, True, True]
+
+    play(scenario())
