@@ -15,6 +15,7 @@ from components.node import PROBES, Node, Shared
 from components.reach import machine
 
 TOKEN_BYTES = 32
+IDENTITY_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Access:
 
     kubernetes: kubernetes.Provider
     machines: Machines
+    identity: pulumi.Output[str]
+    """What tells this cluster from any other, on every machine of it."""
     machine: Mapping[str, object]
     reach: Mapping[str, Mapping[str, object]]
     """Every machine by its node's name."""
@@ -53,12 +56,14 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         own = pulumi.ResourceOptions(parent=self, provider=machines)
+        self.identity = Secret("cluster-identity", IDENTITY_BYTES, _keep(own)).value
         generation = settings.k3s.rotation.token
         self.token = Secret("cluster-token", TOKEN_BYTES, _keep(own), generation=generation).value
         shared = Shared(
             settings,
             kube_vip,
             host,
+            identity=self.identity,
             token=self.token,
             agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _keep(own), generation=generation).value,
         )
@@ -67,14 +72,14 @@ class Cluster(pulumi.ComponentResource):
         ]
         first = reach[settings.servers[0].name]
         settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, own))
-        self.kubeconfig = self._read_kubeconfig(settings, first, settled[: len(settings.servers)], own)
+        self.kubeconfig = self._read_kubeconfig(settings, first, settled[: len(settings.servers)], shared, own)
         provider = kubernetes.Provider(
             "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier="cluster",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.access = Access(provider, machines, first, reach, tuple(settled))
+        self.access = Access(provider, machines, self.identity, first, reach, tuple(settled))
         self.register_outputs({"kubeconfig": self.kubeconfig})
 
     @staticmethod
@@ -96,7 +101,7 @@ class Cluster(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=joined))
         secrets = {"TOKEN": shared.token, "AGENT_TOKEN": shared.agent_token}
         return Task(
-            "cluster-tokens", first, [step("tokens.sh", on="server")],
+            "cluster-tokens", first, [step("tokens.sh", on="server")], cluster=shared.identity,
             variables={"VERSION": shared.cluster.k3s.version}, secrets=secrets, opts=opts,
         )  # fmt: skip
 
@@ -105,13 +110,14 @@ class Cluster(pulumi.ComponentResource):
         after = [*self.access.ready, *everything]
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.machines, depends_on=after)
         keep, retire = step("keep.sh", on="servers"), step("retire.sh", on="servers")
-        Task("cluster-retire", self.access.machine, [keep], undo=[retire], opts=opts)
+        Task("cluster-retire", self.access.machine, [keep], cluster=self.identity, undo=[retire], opts=opts)
 
     @staticmethod
     def _read_kubeconfig(
         settings: ClusterSettings,
         first: Mapping[str, object],
         servers: list[Task],
+        shared: Shared,
         own: pulumi.ResourceOptions,
     ) -> pulumi.Output[str]:
         variables = {
@@ -121,7 +127,7 @@ class Cluster(pulumi.ComponentResource):
         }
         opts = pulumi.ResourceOptions(depends_on=servers, additional_secret_outputs=["output"])
         return Task(
-            "cluster-kubeconfig", first, [step("kubeconfig.sh", on="server")],
+            "cluster-kubeconfig", first, [step("kubeconfig.sh", on="server")], cluster=shared.identity,
             variables=variables, opts=pulumi.ResourceOptions.merge(own, opts),
         ).output  # fmt: skip
 

@@ -130,7 +130,8 @@ class Installed(pulumi.ComponentResource):
         machine = self._access.reach[node] if node else self._access.machine
         opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after))
         run = [step(script, on=on) for script in scripts]
-        return Task(f"{self._layer.key}-{role}", machine, run, variables=variables, opts=opts, **more)
+        name, identity = f"{self._layer.key}-{role}", self._access.identity
+        return Task(name, machine, run, cluster=identity, variables=variables, opts=opts, **more)
 
     def _create(self, manifests: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         opts = self._kubernetes(after)

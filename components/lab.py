@@ -156,6 +156,8 @@ class ClusterSettings(Model):
     """Image registries."""
     hardening: Literal["default", "cis"] = "default"
     """`default` is what costs nothing; `cis` is K3s' whole hardening guide, Pod Security `restricted` included."""
+    discard: tuple[HostLabel, ...] = ()
+    """Nodes that are removed although volumes go with them which no other machine has."""
     max_unavailable: Count = 1
     """How many agents may be out of service at once while the cluster is changed."""
 

@@ -46,6 +46,7 @@ class Machines(pulumi.ProviderResource):
 class Task(pulumi.CustomResource):
     """Scripts that run on a machine, again whenever what they are given changes, and their undoing.
 
+    `cluster` is the cluster's identity: on a machine of another one the scripts do nothing.
     `chart` (name, version, and the repository's http(s) URL) gives them the CRDs of a Helm chart as variable CRDS; with
     `keys` of values it is looked up whether the chart knows them, in the preview already.
     """
@@ -58,6 +59,7 @@ class Task(pulumi.CustomResource):
         machine: Machine,
         run: Sequence[Step],
         *,
+        cluster: pulumi.Input[str],
         undo: Sequence[Step] = (),
         probe: str = "",
         variables: Mapping[str, pulumi.Input[str]] | None = None,
@@ -74,7 +76,7 @@ class Task(pulumi.CustomResource):
             "probe": probe,
             "digest": _digest(run),
             "variables": variables or {},
-            "secrets": pulumi.Output.secret(pulumi.Output.from_input(dict(secrets or {}))),
+            "secrets": pulumi.Output.secret(pulumi.Output.from_input({"CLUSTER": cluster, **(secrets or {})})),
             "once": once,
             "output": None,
             **({"chart": chart} if chart else {}),

@@ -48,9 +48,16 @@ LEAVE = (
     step("uninstall.sh", unless=["foreign"]),
     step("restore.sh", unless=["foreign"]),
 )
-FOUND = (step("stage.sh"), step("apply.sh"))
-JOIN = (step("stage.sh", turn=True), step("forget.sh", on="other", when=["empty"]), step("apply.sh"))
+CA = ["CA", "CA_HASH"]
+FOUND = (step("cluster-ca.sh", on="servers", exports=CA), step("stage.sh"), step("apply.sh"))
+JOIN = (
+    step("cluster-ca.sh", on="server", exports=CA, turn=True),
+    step("stage.sh"),
+    step("forget.sh", on="other", when=["empty"]),
+    step("apply.sh"),
+)
 ROLL = (
+    step("cluster-ca.sh", on="server", exports=CA),
     step("stage.sh"),
     step("spared.sh", on="server", when=["changed", "member"]),
     step("backup.sh", on="server", when=["upgrade", "member"], turn=True),
@@ -77,6 +84,7 @@ class Shared:
     cluster: ClusterSettings
     kube_vip: str
     host: Host
+    identity: pulumi.Input[str]
     token: pulumi.Input[str]
     agent_token: pulumi.Input[str]
 
@@ -126,7 +134,8 @@ class Node(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
         secrets = {} if run is PREPARE else self._secrets
         turn = _turn(self.settings, self._shared.cluster, run)
-        return Task(name, self.machine, run, secrets=secrets, turn=turn, opts=opts, **inputs)
+        identity = self._shared.identity
+        return Task(name, self.machine, run, cluster=identity, secrets=secrets, turn=turn, opts=opts, **inputs)
 
     def _identity(self) -> dict[str, str]:
         return {"NODE": self.settings.name, "ROLE": self.settings.role, "CNI": self._shared.cluster.network.cni}
@@ -144,6 +153,7 @@ class Node(pulumi.ComponentResource):
             "ARCH": self.settings.arch or "",
             "PACKAGES": " ".join(packages(self._shared.cluster, self.settings, host)),
             "MODULES": "\n".join(modules),
+            "FIXED": k3s.fixed(self._shared.cluster, self.settings),
             "SYSCTL": "\n".join(f"{key}={value}" for key, value in sysctl(self._shared.cluster, self.settings).items()),
             **endpoint.variables(self._shared.cluster, self.settings),
         }

@@ -70,7 +70,7 @@ class Platform(pulumi.ComponentResource):
     def _mended(self, releases: Sequence[str], access: Access) -> Task:
         """Takes back what a killed run left in Helm's records: the next `up` finds it and runs this."""
         return Task(
-            "platform-releases", access.machine, [step("releases.sh", on="server")],
+            "platform-releases", access.machine, [step("releases.sh", on="server")], cluster=access.identity,
             probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._own(access),
         )  # fmt: skip
 
@@ -78,7 +78,8 @@ class Platform(pulumi.ComponentResource):
         """Refuses what the machines cannot hold, before anything of it is there; the preview says so of a lab."""
         asked = sum(map(least, values), Requests())
         return Task(
-            "platform-fits", access.machine, [step("fits.sh", on="server")], probe="fitting.sh",
+            "platform-fits", access.machine, [step("fits.sh", on="server")],
+            cluster=access.identity, probe="fitting.sh",
             variables={"CPU": str(asked.cpu), "MEMORY": str(asked.memory)}, opts=self._own(access),
         )  # fmt: skip
 

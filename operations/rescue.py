@@ -25,8 +25,9 @@ PLACE = (step("place.sh"),)
 RESTORE = (step("stage.sh"), step("reset.sh"), step("apply.sh"))
 ROTATE = (step("rotate.sh"), step("stage.sh"), step("apply.sh"))
 ADMIT = (step("admit.sh", on="server"),)
-REJOIN = (step("empty.sh"), step("apply.sh"))
-RETURN = (step("apply.sh"), step("return.sh"))
+CA = step("cluster-ca.sh", on="server", exports=["CA", "CA_HASH"])
+REJOIN = (CA, step("empty.sh"), step("stage.sh"), step("apply.sh"))
+RETURN = (CA, step("stage.sh"), step("apply.sh"), step("return.sh"))
 SETTLE = (step("uncordon.sh", on="server"), step("label.sh", on="server"))
 INBOX = "/var/lib/homelab/inbox/snapshot"
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from .errors import TaskError
 from .model import Step, Task
 
 FLAG = "flag: "
@@ -35,7 +36,8 @@ class Report:
             if line.startswith(FLAG):
                 self.flags.add(line.removeprefix(FLAG).strip())
             elif line.startswith(EXPORT) and name in exports:
-                self.variables[name] = value
+                if self.variables.setdefault(name, value) != value:
+                    raise TaskError(f"machines contradict each other on {name}; no changes were made after that")
             else:
                 self.output += line
 

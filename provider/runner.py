@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from . import steps, values
 from .charts import crds
-from .errors import TaskError, Unreachable, Untrusted
+from .errors import Foreign, TaskError, Unreachable, Untrusted
 from .looks import Looks
 from .model import Machine, Settings, Step, Task
 from .reach import first_serving
@@ -21,6 +21,8 @@ GONE_SECONDS = 10  # a machine that is removed is not waited for longer
 CHECK_SECONDS = 10  # until a server is found that can say whether nodes may be removed
 UNREACHABLE = "unreachable"
 """Flag of a task whose own machine was given up; scripts get it as variable in upper case."""
+FOREIGN = "foreign"
+"""Flag of a task whose own machine is no longer its node."""
 
 
 @dataclass
@@ -69,7 +71,8 @@ class Runner:
         """Undo the task. Raises TaskError.
 
         Only the task's own machine may be given up, with a warning, when it does not answer. A step elsewhere is
-        retried on another server, and fails if there is none. Without a program (`pulumi destroy`) an earlier,
+        retried on another server, and fails if there is none. A machine of another cluster is left alone. What scripts
+        print is a warning, too. Without a program (`pulumi destroy`) an earlier,
         unfinished destroy goes on.
         """
         report = Report(set(self.settings.flags))
@@ -85,8 +88,10 @@ class Runner:
                 if not self._may_give_up(task, step, error):
                     raise
                 if step.on == "machine":
-                    report.raise_flag(UNREACHABLE)
-                await warn(f"{error}\n{_left(task, step)}")
+                    report.raise_flag(FOREIGN if isinstance(error, Foreign) else UNREACHABLE)
+                await warn(f"{error}\n{_left(task, step, error)}")
+        if report.output.strip():
+            await warn(report.output.strip())
 
     async def _undo(self, work: Work, step: Step, warn: Progress) -> str:
         if step.on != "servers":
@@ -102,6 +107,8 @@ class Runner:
 
     def _may_give_up(self, task: Task, step: Step, error: TaskError) -> bool:
         """Whether what failed to be undone may be left as it is."""
+        if isinstance(error, Foreign):
+            return True
         if isinstance(error, Unreachable):
             return step.on == "machine" or self.deletes_unreachable
         return step.on == "machine" and isinstance(error, Untrusted) and error.hop == task.machine.name
@@ -153,8 +160,10 @@ class Runner:
         return output
 
 
-def _left(task: Task, step: Step) -> str:
+def _left(task: Task, step: Step, error: TaskError) -> str:
     """What a warning says of a step that could not be undone."""
+    if isinstance(error, Foreign):
+        return f"{step.script} did not run there."
     if step.on == "machine":
         return f"It is left as it is: {step.script} did not run. Wipe {task.machine.name} before you use it again."
     return f"{step.script} did not run, because HOMELAB_DELETE_UNREACHABLE is set."

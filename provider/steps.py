@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import TaskError, Unreachable
+from .errors import Foreign, TaskError, Unreachable
 from .looks import Looks
 from .model import Machine, Settings, Step, Task
 from .reach import answer, boot_id, booted_anew, first_serving, serves
@@ -17,6 +17,7 @@ from .ssh import Connections, Progress, label, stream
 SCRIPTS = Path(__file__).resolve().parent.parent / "components" / "scripts"
 ANSWER_SECONDS = 60  # a machine may be on its way up
 ATTEMPTS = 3  # scripts may be run again at any point
+FOREIGN = 77  # exit status of a script on a machine of another cluster
 TAIL = 40  # lines of a failed script that are shown
 
 
@@ -89,8 +90,8 @@ class Steps:
     async def _script(self, machine: Machine, work: Work, step: Step) -> str:
         """Run a script to its end and return what it printed. Raises TaskError, Unreachable."""
         names, task = " ".join(server.name for server in self.settings.servers), work.task
-        given = {**task.variables, **task.secrets, **work.report.variables}
-        text = script({"NOW": str(int(time.time())), "SERVERS": names, **given}, step.script)
+        own = {"NOW": str(int(time.time())), "SERVERS": names, "FLAGS": " ".join(sorted(self.settings.flags))}
+        text = script({**own, **task.variables, **task.secrets, **work.report.variables}, step.script)
         last = ""
 
         async def follow(line: str) -> None:
@@ -102,7 +103,8 @@ class Steps:
         if status != 0:
             during = f", during: {last}" if last else ""
             tail = "\n".join(details[-TAIL:]).rstrip()
-            raise TaskError(redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
+            kind = Foreign if status == FOREIGN else TaskError
+            raise kind(redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
         return output
 
     async def _reboot(self, machine: Machine, work: Work, step: Step) -> str:

@@ -26,6 +26,7 @@ def deploy() -> None:
     settings = Settings.load()
     layers = layers_of(settings)
     flags = [f"discard-{key}" for key in settings.platform.discard]
+    flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     replaced = [packaged for layer in layers for packaged in layer.replaces]
     described = settings.cluster.without(replaced).labelled(lambda node: _labels(layers, node))
     cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers), flags)

@@ -14,8 +14,12 @@ MOVED = (
     "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
     "/etc/rancher", "/var/lib/rancher", "/etc/cni", "/etc/hostname", "/etc/hosts", "/etc/machine-id",
     "/etc/modules-load.d", "/etc/sysctl.d", "/etc/keepalived", "/etc/haproxy", "/run/systemd", "/proc/filesystems",
-    "/sys/fs/cgroup/cgroup.controllers",
+    "/sys/fs/cgroup/cgroup.controllers", "/proc/self/mounts", "/boot/", "/var/lib/kubelet", "/run/k3s",
+    "/etc/systemd/system/$each", "/sys/fs/cgroup/memory", "/proc/cmdline",
 )  # fmt: skip
+
+
+PASSING = "read -r now _ <proc/uptime; echo $((${now%.*} + 3600)).00 0 >proc/uptime"
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,15 @@ class Fake:
         found.parent.mkdir(parents=True, exist_ok=True)
         return found
 
+    @property
+    def impatient(self) -> "Fake":
+        """The same machine, where every sleep lasts an hour and no test waits for it."""
+        self.file("/proc/uptime").write_text("1.00 1.00\n")
+        return Fake(self.root, {**self.tools, "sleep": PASSING})
+
     def _moved(self, text: str) -> str:
-        for place in MOVED:
+        own_time = ("/proc/uptime",) if (self.root / "proc/uptime").exists() else ()
+        for place in (*MOVED, *own_time):
             text = text.replace(place, f"{self.root}{place}")
         return text
 

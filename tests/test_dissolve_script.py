@@ -38,7 +38,6 @@ def test_rook_takes_it_apart(machine: Fake) -> None:
 
 
 def test_where_the_whole_lab_goes_it_is_given_up(machine: Fake) -> None:
-    machine.file("/var/lib/homelab/retired").touch()
-    done = machine.run("dissolve", NAMESPACE="rook-ceph")
+    done = machine.run("dissolve", NAMESPACE="rook-ceph", RETIRED="yes")
     assert done.status == 0, done.errors
     assert [call for call in done.calls if f" patch {FILES} -n rook-ceph" in call]

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Puts what was staged in use, with K3s' own installer, and waits until this machine serves.
-# NODE ROLE VERSION ENDPOINT PEERS TAINTS FIXED FOUND
+# NODE ROLE VERSION ENDPOINT PEERS TAINTS FIXED FOUND CA CA_HASH (where a server of the cluster told them)
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -9,19 +9,27 @@ first=$etc/config.yaml.d/first-start.yaml
 
 install_files() {
   mkdir -p $etc/config.yaml.d $data/agent && chmod 700 $etc $etc/config.yaml.d $data/agent
-  install -m 600 $staged/config.yaml $etc/config.yaml
-  install -m 600 $staged/secrets.yaml $etc/config.yaml.d/secrets.yaml
-  install -m 600 $staged/registries.yaml $etc/registries.yaml
-  install -m 600 $staged/token $etc/token
+  write $etc/config.yaml 600 <$staged/config.yaml
+  write $etc/config.yaml.d/secrets.yaml 600 <$staged/secrets.yaml
+  write $etc/registries.yaml 600 <$staged/registries.yaml
+  install_token
   local file
   for file in admission audit; do
-    if [ -s $staged/$file.yaml ]; then install -m 600 $staged/$file.yaml $etc/$file.yaml; else rm -f $etc/$file.yaml; fi
+    if [ -s $staged/$file.yaml ]; then write $etc/$file.yaml 600 <$staged/$file.yaml; else rm -f $etc/$file.yaml; fi
   done
   if [ "$ROLE" = server ]; then
-    install -m 600 $staged/agent-token $etc/agent-token
+    write $etc/agent-token 600 <$staged/agent-token
     install_server_files
   fi
   install_images "$release/images.tar.zst" $data/agent/images/homelab.tar.zst
+}
+
+# A token that names the cluster's CA is given to nobody else. Only the server that founds the cluster starts without.
+install_token() {
+  local hash=''
+  founds || hash=$(ca_hash)
+  write $etc/token 600 < <(full_token "$hash")
+  if [ -n "$hash" ]; then write $state/ca-hash 600 <<<"$hash"; else rm -f $state/ca-hash; fi
 }
 
 # They are large, and the disk of a small board is slow: they are copied only to another file system.
@@ -34,7 +42,7 @@ install_images() {
 # K3s enforces NetworkPolicies, and an agent of it is up, once the kubelet has told of itself since the network was there.
 # Of itself it tells every 5 minutes.
 report_often() {
-  write $data/agent/etc/kubelet.conf.d/05-homelab.conf 600 <<'END' || true
+  write $data/agent/etc/kubelet.conf.d/05-homelab.conf 600 <<'END'
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 nodeStatusReportFrequency: 10s
@@ -45,11 +53,11 @@ END
 install_server_files() {
   mkdir -p $data/server/manifests $data/server/logs && chmod 700 $data/server $data/server/manifests $data/server/logs
   local manifests=$data/server/manifests/homelab.yaml
-  if [ -n "$(cat $staged/manifests.yaml)" ] || [ -e $manifests ]; then install -m 600 $staged/manifests.yaml $manifests; fi
+  if [ -n "$(cat $staged/manifests.yaml)" ] || [ -e $manifests ]; then write $manifests 600 <$staged/manifests.yaml; fi
 }
 
 install_k3s() {
-  cmp -s "$release/k3s" /usr/local/bin/k3s || { cp -f "$release/k3s" /usr/local/bin/.k3s.new && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s; }
+  cmp -s "$release/k3s" /usr/local/bin/k3s || copy "$release/k3s" /usr/local/bin/k3s
   local log; log=$(mktemp)
   INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true INSTALL_K3S_EXEC=$ROLE sh "$release/install.sh" >"$log" 2>&1 ||
     die "K3s' installer failed:" "$(tail -n 15 "$log")"
@@ -61,39 +69,48 @@ first_start() {
   local lines='' entrance=''
   if ! joined "$service"; then
     if [ -n "$TAINTS" ]; then lines="node-taint: [\"${TAINTS//$'\n'/\", \"}\"]"$'\n'; fi
-    if [ "$ROLE" = server ] && founds; then lines+=$'cluster-init: true\nserver: ""\n'
+    if founds; then
+      check_unclaimed
+      say "founding the cluster"
+      lines+=$'cluster-init: true\nserver: ""\n'
     else
       await_entrance
       [ "$entrance" = "$ENDPOINT" ] || lines+="server: https://$entrance"$'\n'
     fi
   fi
-  write $first 600 <<<"$lines" || true
+  write $first 600 <<<"$lines"
 }
 
-# The cluster is founded once. A founder who finds one already serving joins it instead.
-founds() {
-  [ "$FOUND" = yes ] || return 1
+# founds: this start makes the cluster. None of its servers, asked over SSH, knows of it.
+founds() { [ "$FOUND" = yes ] && [ -z "${CA:-}" ] && ! joined "$service"; }
+
+# check_unclaimed: refuses to found a cluster where another one answers.
+check_unclaimed() {
   local peer
   for peer in $ENDPOINT $PEERS; do
-    if answers "$peer"; then say "a cluster already answers at $peer: joining it"; return 1; fi
+    ! speaks_k3s "$peer" || die "A K3s server answers at $peer, and no server of \`nodes\` says over SSH that it is its own: no cluster was founded." \
+      "If it is another cluster's, give \`api\` another address. If it is one that this stack should have, its machines belong into \`nodes\`."
   done
-  say "founding the cluster"
 }
 
 # The API endpoint; or another server, as long as no certificate knows an endpoint that is new.
 entered() {
   for entrance in $ENDPOINT $PEERS; do
-    curl -fsS --max-time 3 --cacert <(curl -ksS --max-time 3 "https://$entrance/cacerts") "https://$entrance/ping" && return
+    if answers "$entrance"; then return; fi
   done
   return 1
 }
 
 await_entrance() {
+  [ -n "$(cluster_ca)" ] || die "No server of the cluster told its CA over SSH, so $NODE joins nobody." "See which servers run: systemctl status k3s"
   say "waiting for the API endpoint $ENDPOINT"
   wait_for 120 entered || die "No K3s server answered at $ENDPOINT within 120 s." "$(reachability)"
 }
 
-reachability() { curl -kvsS --max-time 3 "https://$ENDPOINT/ping" 2>&1 | grep -E '^\*.*(connect|refused|route|timed out)' | tail -n 3 || true; }
+reachability() {
+  curl -vsS --max-time 3 --cacert <(cluster_ca) "https://$ENDPOINT/ping" 2>&1 | grep -E '^(\*|curl:).*(connect|refused|route|timed out|certificate)' | tail -n 3 || true
+  ! speaks_k3s "$ENDPOINT" || echo "A K3s server answers there which this cluster's CA does not vouch for; it was told nothing."
+}
 
 healthy() {
   systemctl -q is-active "$service" || return 1
@@ -122,22 +139,24 @@ rotate_certificates() {
     systemctl stop k3s
     said=$(k3s certificate rotate 2>&1) || die "The certificates could not be rotated:" "$(tail -n 5 <<<"$said")"
   fi
-  cp -f $staged/certificates $state/certificates
+  write $state/certificates 600 <$staged/certificates
 }
 
 # K3s does not start where its passwords are newer than those in etcd, as after another agent token. It makes them anew.
 forget_passwords() { if [ "$ROLE" = server ]; then rm -f $data/server/cred/passwd; fi; }
 
 start() {
-  local end=$((SECONDS + 420))
+  local now end
+  tick; end=$((now + 42000))
   say "starting $service"
   systemctl reset-failed "$service" 2>/dev/null || true
   systemctl enable -q "$service"
   forget_passwords
   say "waiting for $service to serve"
   # returns as soon as K3s says that it is up, or has failed for the first time
-  timeout $((end - SECONDS)) systemctl restart "$service" 2>/dev/null || true
-  if ! wait_for $((end - SECONDS)) healthy_or_given_up || ! healthy >/dev/null 2>&1; then
+  timeout 420 systemctl restart "$service" 2>/dev/null || true
+  tick
+  if ! wait_for $(((end - now) / 100)) healthy_or_given_up || ! healthy >/dev/null 2>&1; then
     die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service")" "Free space in /var/lib: $(df -h --output=avail /var/lib | tail -n 1 | xargs)"
   fi
 }
@@ -154,9 +173,10 @@ main() {
   rotate_certificates
   start
   rm -f $first
-  echo "$FIXED" | write $state/fixed 600 || true
-  program >$state/program
-  echo "$VERSION" >$state/version
-  cp -f $state/wanted $state/applied
+  install_token # by now the server that founded the cluster knows its CA
+  write $state/fixed 600 <<<"$FIXED"
+  write $state/program 600 < <(program)
+  write $state/version 600 <<<"$VERSION"
+  write $state/applied 600 <$state/wanted
 }
 main </dev/null

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # On a server: Ceph's cluster goes before the operator that takes it apart. What is on the disks stays there.
-# NAMESPACE
+# NAMESPACE RETIRED (yes: the whole lab goes)
 
 # Rook lets nothing go while what depends on it is there
 kinds=cephfilesystemsubvolumegroups,cephblockpoolradosnamespaces,cephobjectstores,cephfilesystems,cephblockpools,cephclusters
@@ -30,7 +30,7 @@ let_go() {
 main() {
   command -v k3s >/dev/null || return 0
   wait_for 120 serving || die "The API on $(hostname) does not answer, so Ceph was not taken apart." "$(journal k3s)"
-  if [ -e $state/retired ]; then
+  if [ "${RETIRED:-}" = yes ]; then
     say "letting Ceph go with the lab; the disks are not wiped"
     wait_for 120 let_go || die "Of Ceph this is still there:" "$(everything 2>&1)"
     return

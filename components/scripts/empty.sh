@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # On a further server: forgets its etcd and certificates, so that it joins the restored cluster. Snapshots stay.
-# NODE ENDPOINT
+# NODE ENDPOINT CA (of the restored cluster)
 
 main() {
   lock

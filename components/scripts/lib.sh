@@ -20,26 +20,50 @@ say() { printf '==> %s\n' "$*" >&2; }
 die() { trap - ERR; printf '%s\n' "$@" >&2; exit 1; }
 flag() { printf 'flag: %s\n' "$1"; }
 
+# export_variable NAME VALUE: later steps of the task get it, if this step declares it.
+export_variable() { printf 'export: %s=%s\n' "$1" "$2"; }
+
+# tick: sets `now` to hundredths of a second since boot, which setting the clock does not change.
+tick() { local _; read -r now _ </proc/uptime && now=$((10#${now/./})); }
+
 # wait_for SECONDS COMMAND…: poll until the command succeeds; fails when the time is over.
 wait_for() {
-  local end=$((SECONDS + $1)) began pause; shift
-  while began=${EPOCHREALTIME/./}; ! "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$end" ] || return 1
+  local now end began pause seconds=$1; shift
+  tick; end=$((now + seconds * 100))
+  while tick; began=$now; ! "$@" >/dev/null 2>&1; do
+    tick
+    [ "$now" -lt "$end" ] || return 1
     # asking takes a fifth of the time at most: what is waited for needs the processor more
-    pause=$((4 * (${EPOCHREALTIME/./} - began))) # microseconds
-    sleep $((pause < 200000 ? 200000 : pause > 2000000 ? 2000000 : pause))e-6
+    pause=$((4 * (now - began)))
+    sleep $((pause < 20 ? 20 : pause > 200 ? 200 : pause))e-2
   done
 }
 
-# write FILE MODE: put standard input there in one move. Succeeds if the file changed, else returns 1.
+# write FILE MODE: replace the file by standard input, whole and on the disk, or leave it and die.
+# Sets `changed` to yes or no. Call it as a statement of its own: where Bash tests a command, a failed redirection passes
+# for an answer.
 write() {
   local file=$1 mode=$2 new
-  mkdir -p "$(dirname "$file")"
-  new=$(mktemp "$file.XXXXXX")
-  cat >"$new"
-  chmod "$mode" "$new"
-  if cmp -s "$new" "$file" && [ "$(stat -c %a "$file")" = "$mode" ]; then rm -f "$new"; return 1; fi
-  mv -f "$new" "$file"
+  if [ -L "$file" ]; then file=$(readlink -f "$file"); fi
+  new=$file.homelab-new changed=no
+  { mkdir -p "${file%/*}" && rm -f "$new" && (umask 077 && cat >"$new") && chmod "$mode" "$new"; } || not_written "$file"
+  if cmp -s "$new" "$file" && [ "$(stat -c %a "$file")" = "$mode" ]; then rm -f "$new"; return; fi
+  { sync "$new" && mv -f "$new" "$file" && sync "${file%/*}"; } || not_written "$file"
+  # shellcheck disable=SC2034 # callers read it
+  changed=yes
+}
+
+# not_written FILE: removes what was begun; the file is as it was.
+not_written() {
+  rm -f "$1.homelab-new"
+  die "$1 could not be written and is as it was. Free space there:" "$(df -h --output=avail,target "${1%/*}" 2>/dev/null | tail -n 1)" \
+    "Make room, then run \`pulumi up\` again."
+}
+
+# copy SOURCE TARGET: replace the target by a copy, attributes included, whole and on the disk, or leave it and die.
+copy() {
+  { mkdir -p "${2%/*}" && rm -f "$2.homelab-new" && cp -a "$1" "$2.homelab-new" && sync "$2.homelab-new" &&
+    mv -f "$2.homelab-new" "$2"; } || not_written "$2"
 }
 
 # ours FILE: it is as we wrote it, or what was made of that.
@@ -49,8 +73,8 @@ ours() { [ -e "$prepared$1" ] || grep -qs '^# homelab' "$1"; }
 end_service() {
   ours "$2" || return 0
   say "stopping $1"
-  systemctl disable -q --now "$1"
-  if [ -e "$original$2" ]; then mv -f "$original$2" "$2"; else rm -f "$2"; fi
+  if systemctl cat "$1" >/dev/null 2>&1; then systemctl disable -q --now "$1"; fi # its package may be gone
+  if [ -e "$original$2" ]; then copy "$original$2" "$2" && rm -f "$original$2"; else rm -f "$2"; fi
   rm -f "$prepared$2"
 }
 
@@ -120,16 +144,28 @@ listed() { # listed FILE NAME: the sum that the list gives
 }
 
 # Scripts that change a machine take turns on it: one that lost its connection may still be running.
+# The lock is in a folder of root's: whoever may open it may hold it.
 lock() {
-  mkdir -p "$state" && chmod 700 "$state"
-  exec 9>/run/homelab.lock
+  { mkdir -p $state /run/homelab && chmod 700 $state /run/homelab; } || die "$state could not be made." "$(df -h --output=avail,target /var/lib | tail -n 1)"
+  exec 9>/run/homelab/lock
   flock -n 9 && return
   say "waiting for an earlier run on this machine to end"
-  flock -w 900 9 || die "Another homelab script has been running here for 15 minutes." "See: fuser -v /run/homelab.lock"
+  flock -w 900 9 || die "Another homelab script has been running here for 15 minutes." "See: fuser -v /run/homelab/lock"
 }
 
 # Whose machine this is: the name of the node it was prepared as; nothing if it was not.
 owner() { cat $state/node 2>/dev/null || true; }
+
+# A machine of another cluster is left alone, whatever an old state says of it. The plugin knows this exit status.
+if [ -n "${CLUSTER:-}" ] && [ -s $state/cluster ] && [ "$(cat $state/cluster)" != "$CLUSTER" ]; then
+  trap - ERR
+  echo "This machine is the node $(owner) of another cluster; no changes were made here." >&2
+  echo "If that cluster is to go: \`pulumi destroy\` in its own stack. If its state is lost: see docs/operations.md, \"A lost state\"." >&2
+  exit 77
+fi
+
+# without_own_name FILE: the hosts file without its entry for this machine's own name.
+without_own_name() { sed '/^127\.0\.1\.1[[:space:]]/d' "$1"; }
 
 # named NODE: this machine resolves its own name.
 named() { grep -qE "^127\.0\.1\.1[[:space:]]+$1( |\$)" /etc/hosts; }
@@ -191,8 +227,30 @@ serving() {
 
 await_api() { wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"; }
 
-# answers HOST:PORT: a K3s server speaks there.
-answers() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }
+# cluster_ca: the certificate of the cluster's CA, as a server told it over SSH, or else this server's own; nothing if none is known.
+cluster_ca() { if [ -n "${CA:-}" ]; then base64 -d <<<"$CA"; else cat $data/server/tls/server-ca.crt 2>/dev/null || true; fi; }
+
+# own_ca_hash: the hash of this server's CA, as K3s puts it into its token.
+own_ca_hash() { sed -n 's/^K10\([0-9a-f]\{64\}\)::.*/\1/p' $data/server/token 2>/dev/null || true; }
+
+# ca_hash: the hash of the cluster's CA, as a server told it over SSH, or else this server's own.
+ca_hash() { if [ -n "${CA_HASH:-}" ]; then echo "$CA_HASH"; else own_ca_hash; fi; }
+
+# answers HOST:PORT: a server of this cluster answers there, as its CA vouches.
+answers() { [ "$(curl -fsS --max-time 3 --cacert <(cluster_ca) "https://$1/ping" 2>/dev/null)" = pong ]; }
+
+# speaks_k3s HOST:PORT: somebody answers there as a K3s server does. Nobody vouches for him: it is a reason to stop, never to go on.
+speaks_k3s() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }
+
+# secret_of FILE: the token in the file, without the CA's hash and the user before it.
+secret_of() { local text; text=$(cat "$1" 2>/dev/null) || true; echo "${text##*:}"; }
+
+# full_token HASH: the staged token, which K3s then gives to no cluster with another CA; the bare one where no hash is known.
+full_token() {
+  local user=node
+  if [ "$(cat $state/service 2>/dev/null)" = k3s ]; then user=server; fi
+  if [ -n "$1" ]; then echo "K10$1::$user:$(cat $state/staged/token)"; else cat $state/staged/token; fi
+}
 
 # program: what tells the installed program from any other, without reading it.
 program() { stat -c '%i %s %Z' /usr/local/bin/k3s 2>/dev/null || true; }
@@ -207,28 +265,34 @@ drift() {
   systemctl -q is-enabled "$service" 2>/dev/null || echo "$service does not start at boot"
   [ "$(program)" = "$(cat $state/program 2>/dev/null)" ] || cmp -s "$state/k3s/$(cat $state/staged/version)/k3s" /usr/local/bin/k3s ||
     echo "/usr/local/bin/k3s is another program$(/usr/local/bin/k3s --version 2>/dev/null | sed -n '1s/.* version \([^ ]*\).*/, K3s \1/p')"
-  for file in config.yaml registries.yaml token agent-token config.yaml.d/secrets.yaml admission.yaml audit.yaml; do
+  for file in config.yaml registries.yaml agent-token config.yaml.d/secrets.yaml admission.yaml audit.yaml; do
     kept=$state/staged/${file##*/}
     [ "$service/$file" != k3s-agent/agent-token ] && [ -s "$kept" ] || continue
     cmp -s "$kept" "$etc/$file" || echo "$etc/$file was changed"
   done
+  # the lab may have been built before tokens had a hash
+  cmp -s <(full_token "$(cat $state/ca-hash 2>/dev/null)") $etc/token || echo "$etc/token was changed"
 }
 
-# pending NAMESPACE/RELEASE…: records of interrupted Helm runs at these, each namespace/release:secret.
+# pending NAMESPACE/RELEASE…: records of interrupted Helm runs at these, each namespace/release:secret:status.
 pending() {
   local each
   for each; do
-    kube get secrets -n "${each%%/*}" -l "owner=helm,name=${each#*/},status in (pending-install,pending-upgrade,pending-rollback)" \
-      -o jsonpath="{range .items[*]}$each:{.metadata.name}{'\n'}{end}"
+    kube get secrets -n "${each%%/*}" -l "owner=helm,name=${each#*/},status in (pending-install,pending-upgrade,pending-rollback,uninstalling)" \
+      -o jsonpath="{range .items[*]}$each:{.metadata.name}:{.metadata.labels.status}{'\n'}{end}"
   done
 }
 
-# rights_diff: how what people may do differs from RIGHTS: < before what is missing; first, > before what is too much.
-rights_diff() {
+# given_rights: the bindings of ours in the cluster, in the form of RIGHTS. Names of roles and people may hold anything there,
+# line breaks included: they are quoted, and what is no plain name stays so.
+given_rights() {
   # shellcheck disable=SC2016 # a template of Go
-  diff <(sort <<<"$RIGHTS") <(kube get clusterrolebindings,rolebindings -A -l homelab/rights -o go-template='{{range .items}}{{or .metadata.namespace "*"}} {{.metadata.name}} {{.roleRef.name}} {{range $at, $each := .subjects}}{{if $at}},{{end}}{{$each.name}}{{end}}{{"\n"}}{{end}}' | sort) |
-    grep '^[<>] .' | sort -r || true
+  kube get clusterrolebindings,rolebindings -A -l homelab/rights -o go-template='{{range .items}}{{or .metadata.namespace "*"}} {{printf "%q" .metadata.name}} {{printf "%q" .roleRef.name}} {{range $at, $each := .subjects}}{{if $at}},{{end}}{{printf "%q" $each.name}}{{end}}{{"\n"}}{{end}}' |
+    sed -E 's/"([a-z0-9-]+)"/\1/g' | grep -E '^[^ ]+ homelab-[a-z0-9-]+ ' || true
 }
+
+# rights_diff: how what people may do differs from RIGHTS: < before what is missing; first, > before what is too much.
+rights_diff() { diff <(sort <<<"$RIGHTS") <(given_rights | sort) | grep '^[<>] .' | sort -r || true; }
 
 # too_small: why the machines cannot hold what asks for CPU (thousandths of one) and MEMORY (MiB); nothing if they can.
 # shellcheck disable=SC2153 # they are given
@@ -243,12 +307,41 @@ too_small() {
       }'
 }
 
+# fixed_changes: what was fixed when this machine became a node and is given differently now, a line each.
+# shellcheck disable=SC2153 # it is given
+fixed_changes() {
+  local line key
+  [ -e $state/fixed ] || return 0
+  while IFS= read -r line; do
+    key=${line%%: *}
+    grep -qxF -- "$line" <<<"$FIXED" || printf 'was: %s\nnow: %s\n' "$line" "$(grep -F -- "$key: " <<<"$FIXED" || true)"
+  done <$state/fixed
+}
+
+# check_fixed: refuses to change what K3s cannot change on a node, before anything else is done to the machine.
+check_fixed() {
+  local changes; changes=$(fixed_changes)
+  [ -z "$changes" ] || die "This cannot be changed on a node of a cluster; no changes were made:" "$changes" \
+    "Put it back. A node's own role or address: take it out of \`nodes\`, \`pulumi up\`, put it in again, \`pulumi up\`." \
+    "What all nodes share: \`pulumi destroy\`, and build the cluster again."
+}
+
+# has_data: K3s' data of a cluster are on this machine, whoever put them there.
+has_data() { [ -e $data/agent/client-kubelet.crt ] || [ -d $data/server/db/etcd ] || [ -e $data/server/db/state.db ]; }
+
 # joined UNIT: this machine holds what makes it a member of the cluster.
 joined() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
 
 # facts JSONPATH: what the API knows of NODE.
 # shellcheck disable=SC2153 # it is given
 facts() { kube get node "$NODE" -o "jsonpath=$1"; }
+
+# exists NAME: the cluster has that node. Dies if the API does not say.
+exists() {
+  local node
+  node=$(kube get node "$1" --ignore-not-found -o name) || die "The API on $(hostname) does not say whether there is a node $1." "$(journal k3s)"
+  [ -n "$node" ]
+}
 
 status() { kube get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'; }
 
@@ -295,10 +388,41 @@ drain() {
   rm -f "$report"
 }
 
+# volumes_only_on: what storage would lose with NODE: volumes that no other machine has, a line each. FLAGS may allow it.
+# A class whose volumes are bound to one machine says so in the volume; Longhorn's replicas are objects of its own.
+volumes_only_on() {
+  local node=$1 volume claim hosts
+  # shellcheck disable=SC2016 # a template of Go
+  kube get persistentvolumes -o go-template='{{range .items}}{{$volume := .}}{{with .spec.nodeAffinity}}{{with .required}}{{range .nodeSelectorTerms}}{{range .matchExpressions}}{{$volume.metadata.name}} {{with $volume.spec.claimRef}}{{.namespace}}/{{.name}}{{else}}none{{end}} {{range .values}}{{.}},{{end}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}' |
+    while read -r volume claim hosts; do
+      [ "$hosts" != "$node," ] || echo "volume $volume of claim $claim"
+    done
+  longhorn_volumes_only_on "$node"
+}
+
+# longhorn_volumes_only_on NODE: Longhorn's volumes whose last healthy replica is there.
+longhorn_volumes_only_on() {
+  local replicas volume
+  kube get crd replicas.longhorn.io >/dev/null 2>&1 || return 0
+  # shellcheck disable=SC2016 # a template of Go
+  replicas=$(kube get replicas.longhorn.io -A -o go-template='{{range .items}}{{if and .spec.healthyAt (not .spec.failedAt)}}{{.spec.volumeName}} {{.spec.nodeID}}{{"\n"}}{{end}}{{end}}')
+  awk -v node="$1" '{ count[$1]++; if ($2 == node) here[$1]++ } END { for (volume in here) if (here[volume] == count[volume]) print volume }' <<<"$replicas" | sort |
+    while read -r volume; do echo "Longhorn volume $volume, of which $1 has the last healthy replica"; done
+}
+
+# check_volumes NODE: refuses to lose them, unless `cluster.discard` names the node.
+check_volumes() {
+  local lost
+  case " ${FLAGS:-} " in *" discard-node-$1 "*) return ;; esac
+  lost=$(volumes_only_on "$1")
+  [ -z "$lost" ] || die "$1 holds volumes that no other machine has ($(wc -l <<<"$lost")); it was not removed:" "$(head -n 10 <<<"$lost")" \
+    "Move or back up what is in them and delete them, or allow the loss: \`homelab:cluster.discard: [$1]\`, then \`pulumi up\`."
+}
+
 # delete_node NAME: with it goes its place in etcd, and its password, so that its name is free again.
 delete_node() {
   k3s kubectl delete node "$1" --timeout=180s >/dev/null || die "Node $1 could not be deleted within 180 s." "$(kube get node "$1" 2>&1)"
-  kube delete secret -n kube-system "$1.node-password.k3s" --ignore-not-found >/dev/null
+  kube delete -n kube-system "secret/$1.node-password.k3s" "configmap/homelab-node-$1" --ignore-not-found >/dev/null
 }
 
 # lost_servers: those that do not answer and are described no more; SERVERS are those that are.

@@ -6,6 +6,6 @@ main() {
   local each
   systemctl -q is-active k3s && wait_for 30 serving || return 0
   # shellcheck disable=SC2086 # a list
-  for each in $(pending $RELEASES); do echo "Helm was killed at release ${each%%:*}"; done
+  for each in $(pending $RELEASES); do echo "Helm was killed at release ${each%%:*} (${each##*:})"; done
 }
 main </dev/null

@@ -1,24 +1,36 @@
 # shellcheck shell=bash
 # Makes a machine fit for K3s and keeps what it found, so that it can be put back.
-# NODE ADDRESS INTERFACE ROLE ARCH PACKAGES SYSCTL MODULES VIP PEERS KEEPALIVED CHECK HAPROXY NOW
+# NODE ADDRESS INTERFACE ROLE ARCH PACKAGES SYSCTL MODULES VIP PEERS KEEPALIVED CHECK HAPROXY FIXED CLUSTER NOW
 
-# put FILE MODE: write it, and remember it as it should stay. Succeeds if the file changed, else returns 1.
+# put FILE MODE TEXT: write it, and remember it as it should stay. Sets `changed` as `write` does.
 put() {
-  local text; text=$(cat; echo .)
-  printf %s "${text%.}" | write "$prepared$1" 600 || true
-  printf %s "${text%.}" | write "$1" "$2"
+  write "$prepared$1" 600 <<<"$3"
+  write "$1" "$2" <<<"$3"
 }
 
-keep() { # keep FILE: remember a file as it was before us
-  [ -e "$original$1" ] || [ ! -e "$1" ] || { mkdir -p "$(dirname "$original$1")" && cp -a "$1" "$original$1"; }
-}
+# keep FILE: remember a file as it was before us.
+keep() { if [ ! -e "$original$1" ] && [ -e "$1" ]; then copy "$1" "$original$1"; fi; }
 
 check_owner() {
   case "$(owner)" in
-    '' | "$NODE") echo "$NODE" | write $state/node 600 || true ;;
+    "$NODE") ;;
+    '') check_unused ;;
     *) die "This machine is the node $(owner); it cannot be $NODE as well." \
       "To rename it: take $(owner) out of \`nodes\`, \`pulumi up\`, put $NODE in, \`pulumi up\`." ;;
   esac
+}
+
+# check_unused: K3s that somebody else set up here is neither given our token nor stopped.
+check_unused() {
+  ! has_data || die "K3s is set up here already, and not by this program; no changes were made." \
+    "If it is to go: k3s-uninstall.sh, or on an agent k3s-agent-uninstall.sh. If this machine is this cluster's $NODE and only lost $state:" \
+    "  sudo mkdir -p $state && echo $NODE | sudo tee $state/node"
+}
+
+# claim: from now on the machine is this node of this cluster; scripts of another stack leave it alone.
+claim() {
+  if [ -n "${CLUSTER:-}" ]; then write $state/cluster 600 <<<"$CLUSTER"; fi
+  write $state/node 600 <<<"$NODE"
 }
 
 check_machine() {
@@ -37,39 +49,44 @@ set_identity() {
   if [ "$(cat /etc/hostname 2>/dev/null)" != "$NODE" ] || [ "$(hostname)" != "$NODE" ]; then
     say "naming the machine $NODE"
     keep /etc/hostname
-    echo "$NODE" | write /etc/hostname 644 || true
+    write /etc/hostname 644 <<<"$NODE"
     hostname "$NODE"
   fi
   if ! named "$NODE"; then
     keep /etc/hosts
-    { grep -v '^127\.0\.1\.1[[:space:]]' /etc/hosts; echo "127.0.1.1 $NODE"; } | write /etc/hosts 644 || true
+    local others; others=$(without_own_name /etc/hosts) || die "/etc/hosts could not be read."
+    write /etc/hosts 644 <<<"${others:+$others$'\n'}127.0.1.1 $NODE"
   fi
   [ -s /etc/machine-id ] && [ "$(cat /etc/machine-id)" != uninitialized ] || systemd-machine-id-setup >/dev/null 2>&1
 }
 
 set_kernel() {
-  put /etc/modules-load.d/homelab.conf 644 <<<"$MODULES" || true
+  put /etc/modules-load.d/homelab.conf 644 "$MODULES"
   local module
   for module in $MODULES; do modprobe -q "$module" 2>/dev/null || true; done
   grep -qw overlay /proc/filesystems || die "This kernel has no overlay file system; containers need it."
   local file=/etc/sysctl.d/90-homelab.conf keys key
   keys=$(cut -d= -f1 <<<"$SYSCTL")
-  [ -e "$original/sysctl.conf" ] || {
-    mkdir -p "$original"
-    for key in $keys; do printf '%s=%s\n' "$key" "$(sysctl -n "$key" 2>/dev/null || true)"; done | grep -v '=$' >"$original/sysctl.conf" || true
-  }
+  [ -e "$original/sysctl.conf" ] || write $original/sysctl.conf 600 < <(current_sysctl)
   # what is set no more is as it was before
   for key in $(cut -d= -f1 "$prepared$file" 2>/dev/null | grep -vxF "$keys" || true); do
     grep -F "$key=" "$original/sysctl.conf" | xargs -r sysctl -q -e -w >/dev/null 2>&1 || true
   done
-  if put $file 644 <<<"$SYSCTL" || ! cmp -s <(for key in $keys; do sysctl -n "$key"; done) <(cut -d= -f2 <<<"$SYSCTL"); then
+  put $file 644 "$SYSCTL"
+  if [ "$changed" = yes ] || ! cmp -s <(for key in $keys; do sysctl -n "$key"; done) <(cut -d= -f2 <<<"$SYSCTL"); then
     local refused; refused=$(sysctl -q -p $file 2>&1) || die "The kernel refuses settings:" "$refused"
   fi
 }
 
+# current_sysctl: what the kernel has for the keys that we set.
+current_sysctl() {
+  local key
+  for key in $keys; do printf '%s=%s\n' "$key" "$(sysctl -n "$key" 2>/dev/null || true)"; done | grep -v '=$' || true
+}
+
 enable_memory_cgroup() {
   if memory_cgroup; then rm -f $state/reboot-asked; return; fi
-  local file boot; boot=$(cat /proc/sys/kernel/random/boot_id)
+  local file boot line; boot=$(cat /proc/sys/kernel/random/boot_id)
   file=$(command_line)
   [ -n "$file" ] || die "The memory cgroup is off: boot the kernel with cgroup_enable=memory, then run \`pulumi up\` again."
   if [ -e $state/reboot-asked ] && [ "$(cat $state/reboot-asked)" != "$boot" ]; then
@@ -77,20 +94,24 @@ enable_memory_cgroup() {
   fi
   if ! head -n 1 "$file" | grep -qw cgroup_enable=memory; then
     keep "$file"
-    sed '1s/[[:space:]]*$/ cgroup_memory=1 cgroup_enable=memory/' "$file" | write "$file" 644 || true
+    line=$(sed '1s/[[:space:]]*$/ cgroup_memory=1 cgroup_enable=memory/' "$file") || die "$file could not be read."
+    write "$file" 644 <<<"$line"
   fi
   say "the memory cgroup is off: a reboot is needed"
-  echo "$boot" >$state/reboot-asked
+  write $state/reboot-asked 600 <<<"$boot"
   flag reboot
 }
 
 # Certificates are refused when clocks disagree; NOW is the time where `pulumi up` runs.
-in_step() { local off=$(($(date +%s) - NOW - SECONDS)); [ "${off#-}" -le 30 ]; }
+behind() { tick; off=$((NOW + (now - started) / 100 - $(date +%s))); }
+in_step() { local now off; behind; [ "${off#-}" -le 30 ]; }
 check_clock() {
+  local now off
   in_step && return
   timedatectl set-ntp true 2>/dev/null || true
-  say "waiting for the clock to be set: it is off by $(($(date +%s) - NOW - SECONDS)) s"
-  wait_for 90 in_step || die "The clock here ($(date -u)) is off from the computer that runs Pulumi ($(date -u -d "@$((NOW + SECONDS))"))." "Give the machine a time server (timedatectl timesync-status), or set its clock."
+  behind
+  say "waiting for the clock to be set: it is off by ${off#-} s"
+  wait_for 90 in_step || { behind; die "The clock here ($(date -u)) is off by ${off#-} s from that of the computer that runs Pulumi." "Give the machine a time server (timedatectl timesync-status), or set its clock."; }
 }
 
 # foreign UNIT FILE: somebody else wrote it, and not the package that it came with.
@@ -105,10 +126,14 @@ set_service() {
   [ -n "$text" ] || { end_service "$1" "$2"; return; }
   ! foreign "$1" "$2" || die "$1 has a configuration of its own here ($2): remove it, or choose another way to the API (\`api\`)."
   ours "$2" || keep "$2"
-  if put "$2" 600 <<<"$text" || ! systemctl -q is-active "$1"; then
+  # a run that ends between the file and the restart leaves this note to the next
+  cmp -s <(echo "$text") "$2" || write "$state/restart-$1" 600 <<<"$2"
+  put "$2" 600 "$text"
+  if [ -e "$state/restart-$1" ] || ! systemctl -q is-active "$1"; then
     say "starting $1"
     systemctl enable -q "$1"
     systemctl "$3" "$1" || die "$1 does not start:" "$(journal "$1")"
+    rm -f "$state/restart-$1"
   fi
 }
 
@@ -126,7 +151,7 @@ check_vip() {
   local holder peer; holder=$(neighbour "$VIP")
   [ -n "$holder" ] || return 0
   for peer in $PEERS; do [ "$(neighbour "$peer")" != "$holder" ] || return 0; done
-  ! answers "$VIP" || return 0 # a server that another one replaces
+  ! speaks_k3s "$VIP" || return 0 # a server that another one replaces; nothing is told to whoever it is
   die "The virtual address ${VIP%:*} is taken: a machine with the hardware address $holder has it, and is no server of this cluster." \
     "Give \`api.vip\` a free address of the network, or that machine another one."
 }
@@ -135,16 +160,21 @@ check_vip() {
 set_endpoint() {
   local check=/etc/keepalived/homelab-check
   set_service haproxy $haproxy_conf restart <<<"$HAPROXY"
-  if [ -n "$CHECK" ]; then put $check 700 <<<"$CHECK" || true; fi
+  if [ -n "$CHECK" ]; then put $check 700 "$CHECK"; fi
   set_service keepalived $keepalived_conf reload-or-restart <<<"${KEEPALIVED//@DEVICE@/$(device)}"
   if [ -z "$CHECK" ]; then rm -f $check $prepared$check; fi
 }
 
 main() {
+  local changed started now
+  tick; started=$now
   lock
   say "checking the machine"
-  check_machine
   check_owner
+  check_fixed
+  check_machine
+  claim
+  rm -f $state/retired # a destroy that was not finished, and is no longer wanted
   # shellcheck disable=SC2086 # a list of names
   install_packages $PACKAGES
   check_vip

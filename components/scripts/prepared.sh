@@ -6,7 +6,7 @@ settings=etc/sysctl.d/90-homelab.conf
 files() {
   local file
   [ -d $prepared ] || return 0
-  (cd $prepared && find . -type f -printf '%P\n') | while IFS= read -r file; do
+  (cd $prepared && find . -type f ! -name '*.homelab-new' -printf '%P\n') | while IFS= read -r file; do
     cmp -s "$prepared/$file" "/$file" || echo "/$file was changed"
   done
 }
@@ -20,11 +20,15 @@ kernel() {
   done <$prepared/$settings
 }
 
-running() { [ ! -e "$prepared$2" ] || systemctl -q is-active "$1" || echo "$1 is $(systemctl is-active "$1")"; }
+running() {
+  [ ! -e "$state/restart-$1" ] || echo "$1 was not restarted with its new configuration"
+  [ ! -e "$prepared$2" ] || systemctl -q is-active "$1" || echo "$1 is $(systemctl is-active "$1")"
+}
 
 main() {
   local name; name=$(owner)
   [ -n "$name" ] || { echo "it was not prepared: its disk is new"; return; }
+  [ ! -e $state/retired ] || echo "a destroy of the whole lab was not finished"
   [ "$(hostname)" = "$name" ] && [ "$(cat /etc/hostname)" = "$name" ] || echo "its host name is $(hostname)"
   named "$name" || echo "/etc/hosts does not name it"
   files

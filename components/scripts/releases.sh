@@ -2,14 +2,20 @@
 # On a server: takes back what a killed Helm left, so that it does not wait for itself.
 # RELEASES (namespace/name, a line each)
 
-# A first installation begins anew and takes over its own objects; an upgrade goes on from the revision before.
+# remove_record NAMESPACE/RELEASE SECRET STATUS: after it, an installation takes over its own objects, and an upgrade goes on
+# from the revision before. Of a release that was half uninstalled every revision goes, or its name would stay in use.
+remove_record() {
+  say "release $1 was interrupted ($3): removing the record of it"
+  if [ "$3" = uninstalling ]; then kube delete secrets -n "${1%%/*}" -l "owner=helm,name=${1#*/}" >/dev/null
+  else kube delete secret -n "${1%%/*}" "$2" >/dev/null; fi
+}
+
 main() {
   await_api
-  local each
+  local release secret status
   # shellcheck disable=SC2086 # a list
-  for each in $(pending $RELEASES); do
-    say "release ${each%%:*} was interrupted: taking back the record of it"
-    kube delete secret -n "${each%%/*}" "${each#*:}" >/dev/null
-  done
+  while IFS=: read -r release secret status; do
+    [ -z "$release" ] || remove_record "$release" "$secret" "$status"
+  done < <(pending $RELEASES)
 }
 main </dev/null

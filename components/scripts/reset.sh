@@ -10,7 +10,7 @@ db=$data/server/db
 check_alone() {
   local peer
   for peer in $ENDPOINT $PEERS; do
-    ! answers "$peer" || die "A K3s server still answers at $peer, so nothing was restored: it could not be stopped." \
+    ! speaks_k3s "$peer" || die "A K3s server still answers at $peer, so nothing was restored: it could not be stopped." \
       "Switch that machine off, or mend the way to it, then restore again." \
       "To get back what was there instead: \`sudo systemctl enable --now k3s\` on every server that answers."
   done

@@ -1,18 +1,47 @@
 # shellcheck shell=bash
-# Puts a machine back as it was before it was prepared, packages aside.
+# Takes out of the machine what was put in when it was prepared, packages aside. What others changed since stays.
+
+# restore_hostname: the name that the machine had, unless it was given another one since.
+restore_hostname() {
+  [ -e $original/etc/hostname ] && [ "$(cat /etc/hostname 2>/dev/null)" = "$(owner)" ] || return 0
+  copy $original/etc/hostname /etc/hostname
+  hostname "$(cat /etc/hostname)"
+}
+
+# restore_hosts: our entry for the machine's own name goes, and the one that it replaced comes back.
+restore_hosts() {
+  local others own
+  [ -e $original/etc/hosts ] && named "$(owner)" || return 0
+  others=$(without_own_name /etc/hosts) || die "/etc/hosts could not be read."
+  if [ "$others" = "$(without_own_name $original/etc/hosts)" ]; then copy $original/etc/hosts /etc/hosts; return; fi
+  own=$(grep '^127\.0\.1\.1[[:space:]]' $original/etc/hosts || true)
+  write /etc/hosts 644 <<<"$others${own:+$'\n'$own}"
+}
+
+# restore_command_line: the parameters that we added go.
+restore_command_line() {
+  local file line word
+  # shellcheck disable=SC2001 # a word, not a part of one
+  for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do
+    [ -e "$original$file" ] && [ -e "$file" ] || continue
+    line=$(cat "$file") || die "$file could not be read."
+    for word in cgroup_memory=1 cgroup_enable=memory; do
+      grep -qw "$word" "$original$file" || line=$(sed "s/ $word\\( \\|\$\\)/\\1/" <<<"$line")
+    done
+    write "$file" 644 <<<"$line"
+  done
+}
 
 main() {
   lock
-  say "putting the machine back as it was"
+  say "taking out what was put into the machine"
   end_service keepalived $keepalived_conf
   end_service haproxy $haproxy_conf
   rm -f /etc/keepalived/homelab-check /etc/sysctl.d/90-homelab.conf /etc/modules-load.d/homelab.conf
   if [ -s $original/sysctl.conf ]; then sysctl -q -e -p $original/sysctl.conf >/dev/null 2>&1 || true; fi
-  local file
-  for file in /etc/hostname /etc/hosts /boot/firmware/cmdline.txt /boot/cmdline.txt; do
-    if [ -e "$original$file" ]; then cat "$original$file" >"$file"; fi
-  done
-  if [ -e $original/etc/hostname ]; then hostname "$(cat /etc/hostname)"; fi
+  restore_command_line
+  restore_hosts
+  restore_hostname
   rm -rf $state
 }
 main </dev/null

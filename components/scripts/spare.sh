@@ -1,13 +1,17 @@
 # shellcheck shell=bash
-# On a server that stays: does not let GOING be taken out together if that would cost etcd its majority.
-# GOING
+# On a server that stays, before anything is changed: refuses to remove nodes together if that would cost etcd its quorum,
+# or volumes that no other machine has.
+# GOING (servers) NODES (of any role) FLAGS
 
 main() {
   command -v k3s >/dev/null && wait_for 20 serving || return 0
-  local reason
+  local reason node
   # shellcheck disable=SC2086 # a list of names
   reason=$(unsafe_without $GOING)
-  [ -z "$reason" ] || die "Without $GOING etcd would have no majority; nothing was touched: $reason." \
+  [ -z "$GOING" ] || [ -z "$reason" ] || die "Without $GOING etcd would have no quorum; no changes were made: $reason." \
     "Bring the others back first (kubectl get nodes), then remove $GOING."
+  for node in $NODES; do
+    if [ "$(status "$node")" = True ]; then check_volumes "$node"; fi
+  done
 }
 main </dev/null

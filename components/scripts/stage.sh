@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Fetches and verifies K3s and puts its new configuration beside the one in use; what runs is not touched.
-# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS ADMISSION AUDIT CERTIFICATES; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
+# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS ADMISSION AUDIT CERTIFICATES CA_HASH; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -38,7 +38,7 @@ fetch_release() {
     sum=$(listed "$release/sums" "$IMAGES-$arch.tar.zst")
     verified "$RELEASES/$IMAGES-$arch.tar.zst" images.tar.zst "$sum"
   fi
-  printf '%s\n' "# $source" "${noted[@]}" | write "$release/held" 600 || true
+  write "$release/held" 600 < <(printf '%s\n' "# $source" "${noted[@]}")
   find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
 }
 
@@ -82,36 +82,31 @@ check_version() {
       "Go to the newest v1.33 first, which has etcd 3.5.26 or newer, \`pulumi up\`, then to $VERSION."
 }
 
-# What a node joined with stays: K3s cannot change it later.
-check_fixed() {
-  local line differs=''
-  [ -e $state/fixed ] || return 0
-  while IFS= read -r line; do
-    grep -qxF -- "$line" <<<"$FIXED" || differs+="was: $line"$'\n'"now: $(grep -F -- "${line%%: *}: " <<<"$FIXED" || true)"$'\n'
-  done <$state/fixed
-  [ -z "$differs" ] || die "This cannot be changed on a node of a cluster; nothing was touched:" "$differs" \
-    "Put it back. A node's own role or address: take it out of \`nodes\`, \`pulumi up\`, put it in anew, \`pulumi up\`." \
-    "What all share: \`pulumi destroy\` and build the cluster anew."
-}
-
 stage_configuration() {
   mkdir -p $staged && chmod 700 $staged
-  {
-    printf '%s' "$CONFIG"
-    # left to itself, flannel takes the interface of the default route, and stops where there is none
-    if [ "$CNI" = flannel ]; then printf 'flannel-iface: %s\n' "$(device)"; fi
-    # kubelets of today refuse cgroup v1 unless told otherwise; older Raspberry Pi systems have nothing else
-    if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then printf 'kubelet-arg+:\n- fail-cgroupv1=false\n'; fi
-  } | write $staged/config.yaml 600 || true
-  write $staged/token 600 <<<"$TOKEN" || true
-  write $staged/agent-token 600 <<<"$AGENT_TOKEN" || true
-  write $staged/secrets.yaml 600 <<<"$SECRET_CONFIG" || true
-  write $staged/registries.yaml 600 <<<"$REGISTRIES" || true
-  write $staged/manifests.yaml 600 <<<"$MANIFESTS" || true
-  write $staged/admission.yaml 600 < <(printf '%s' "$ADMISSION") || true
-  write $staged/audit.yaml 600 < <(printf '%s' "$AUDIT") || true
-  echo "$VERSION" | write $staged/version 600 || true
-  echo "$CERTIFICATES" | write $staged/certificates 600 || true
+  local text=$CONFIG
+  # left to itself, flannel takes the interface of the default route, and stops where there is none
+  if [ "$CNI" = flannel ]; then text+="flannel-iface: $(device)"$'\n'; fi
+  # kubelets of today refuse cgroup v1 unless told otherwise; older Raspberry Pi systems have nothing else
+  if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then text+=$'kubelet-arg+:\n- fail-cgroupv1=false\n'; fi
+  write $staged/config.yaml 600 < <(printf '%s' "$text")
+  write $staged/token 600 <<<"$TOKEN"
+  write $staged/agent-token 600 <<<"$AGENT_TOKEN"
+  write $staged/secrets.yaml 600 <<<"$SECRET_CONFIG"
+  write $staged/registries.yaml 600 <<<"$REGISTRIES"
+  write $staged/manifests.yaml 600 <<<"$MANIFESTS"
+  write $staged/admission.yaml 600 < <(printf '%s' "$ADMISSION")
+  write $staged/audit.yaml 600 < <(printf '%s' "$AUDIT")
+  write $staged/version 600 <<<"$VERSION"
+  write $staged/certificates 600 <<<"$CERTIFICATES"
+}
+
+# K3s reads its token when it starts: naming the CA in it needs no restart.
+name_ca() {
+  local hash; hash=$(ca_hash)
+  [ -n "$hash" ] || return 0
+  write $state/ca-hash 600 <<<"$hash"
+  if [ "$(secret_of $etc/token)" = "$TOKEN" ] && [ "$(cat $staged/token 2>/dev/null)" = "$TOKEN" ]; then write $etc/token 600 < <(full_token "$hash"); fi
 }
 
 main() {
@@ -121,10 +116,11 @@ main() {
   now=$(running)
   check_version "$now"
   fetch_release
-  unit | write $state/service 600 || true
+  write $state/service 600 < <(unit)
+  name_ca
   [ -z "$(drift)" ] || flag changed
   stage_configuration
-  write $state/wanted 600 < <(cat $staged/* "$release/sums" | sha256sum) || true
+  write $state/wanted 600 < <(cat $staged/* "$release/sums" | sha256sum)
   cmp -s $state/wanted $state/applied || flag changed
   [ -z "$now" ] || [ "$now" = "$VERSION" ] || flag upgrade
   joined "$(unit)" || flag empty

@@ -47,6 +47,17 @@ def _lanes(cluster: ClusterSettings) -> Findings:
         yield ("maxUnavailable",), reason, f"use at most {agents}" if agents else "leave it out"
 
 
+def _discard(cluster: ClusterSettings) -> Findings:
+    described = {node.name for node in cluster.nodes}
+    for index, name in enumerate(cluster.discard):
+        if name in described:
+            yield (
+                ("discard", index),
+                "is among the nodes",
+                "take it out of nodes to remove it, or out of discard to keep it",
+            )
+
+
 def _taints(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     parts = [(taint.partition("=")[0].partition(":")[0], taint.rpartition(":")[2]) for taint in node.taints]
     for (key, effect), count in Counter(parts).items():
@@ -64,5 +75,6 @@ OF_CLUSTER = (
         "read it from the machine itself; if machines were cloned, make new host keys on them",
     ),
     _lanes,
+    _discard,
 )
 OF_NODE = (_taints,)
