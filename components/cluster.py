@@ -77,6 +77,7 @@ class Cluster(pulumi.ComponentResource):
             "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier="cluster",
+            upsert_existing_objects=True,  # what a run that was interrupted made, and its state does not know
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.access = Access(provider, machines, self.identity, first, reach, tuple(settled))

@@ -42,22 +42,33 @@ class Fake:
     tools: Mapping[str, str]
 
     def run(self, script: str, **variables: str) -> Run:
-        return self.run_text((SCRIPTS / f"{script}.sh").read_text(), **variables)
+        return self.run_text(self.script(script), **variables)
+
+    def script(self, name: str) -> str:
+        """A script as it is."""
+        return (SCRIPTS / f"{name}.sh").read_text()
+
+    def text(self, script: str, **variables: str) -> str:
+        """What a machine is sent, for this one."""
+        return self._stream(self.script(script), variables)
 
     def run_text(self, text: str, **variables: str) -> Run:
         """Run what a script is, or a part of it."""
+        whole = self._stream(text, variables)
+        calls = self.root / "calls"
+        calls.write_text("")
+        done = subprocess.run(
+            ["bash", "-s"], input=whole, capture_output=True, text=True, cwd=self.root, timeout=60, check=False
+        )
+        return Run(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
+
+    def _stream(self, text: str, variables: Mapping[str, str]) -> str:
         self._install()
         library, text = (self._moved(each) for each in ((SCRIPTS / "lib.sh").read_text(), text))
         path = f"PATH={self.root}/bin:/usr/local/sbin"
         library = library.replace("PATH=/usr/local/sbin", path)
         assert path in library
-        calls = self.root / "calls"
-        calls.write_text("")
-        done = subprocess.run(
-            ["bash", "-s"], input=stream(variables, library, text), capture_output=True, text=True, cwd=self.root,
-            timeout=30, check=False,
-        )  # fmt: skip
-        return Run(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
+        return stream(variables, library, text)
 
     def call(self, script: str, function: str, **variables: str) -> Run:
         """Run one function of a script, and nothing else of it."""

@@ -97,6 +97,7 @@ def test_every_object_is_made_by_the_provider_of_the_platform(case: tuple[Path, 
     assert is_sealed(provider.inputs["kubeconfig"])
     assert provider.plain["kubeconfig"] == canary("kubeconfig")
     assert provider.plain["clusterIdentifier"]
+    assert provider.plain["upsertExistingObjects"] == "true"
     for resource in made(case[1]):
         assert resource.provider == f"{provider.urn}::{provider.name}"
     assert {each.urn for each in case[1].registered if not each.custom} <= case[1].outputs.keys()

@@ -82,11 +82,15 @@ def test_wrong_fields_are_not_guessed_at() -> None:
 
 
 # by hand: ben's is gone, eve was put beside anna, carl was taken out of the file; blog is not there
-BOUND = "* homelab-view-anna view anna\nshop homelab-edit-anna edit anna,eve\nshop homelab-edit-carl edit carl\n"
+BOUND = """\
+* "homelab-view-anna" "view" "anna"
+shop "homelab-edit-anna" "edit" "anna","eve"
+shop "homelab-edit-carl" "edit" "carl"
+"""
 WANTED = f"{RIGHTS}\nblog homelab-edit-ben edit ben"
 ANSWER = f"""
 case "$2 $3 $4" in
-  "get clusterrolebindings,rolebindings -A") printf '{BOUND}' ;;
+  "get clusterrolebindings,rolebindings -A") printf %s '{BOUND}' ;;
   "get namespace blog") return 1 ;;
   apply*) cat >>applied ;;
 esac
@@ -125,6 +129,23 @@ def test_script_with_nothing_to_do_does_nothing(called: Path) -> None:
     assert (done.status, done.errors, len(done.calls)) == (0, "", 1)
     done = run("grant", called, ":", RIGHTS="")
     assert (done.status, len(done.calls)) == (0, 2), done.errors
+
+
+HOSTILE = r"""
+* "homelab-view-anna" "view" "anna\n* system:masters cluster-admin root"
+* "homelab-x\n* cluster-admin cluster-admin root" "view" "eve"
+* "monitoring" "view" "eve"
+"""
+
+
+def test_text_of_others_removes_no_binding_but_our_own(called: Path) -> None:
+    """Names of people and of bindings may hold line breaks; each would be a line that the script reads."""
+    answer = ANSWER.replace(BOUND, HOSTILE)
+    done = run("grant", called, answer, RIGHTS="* homelab-view-anna view anna")
+    assert done.status == 0, done.errors
+    deleted = [call.partition(" delete ")[2] for call in done.calls if " delete " in call]
+    assert deleted == ["clusterrolebinding/homelab-view-anna --ignore-not-found"], "which is made again at once"
+    assert any(" apply " in call for call in done.calls)
 
 
 def test_look_names_what_differs(called: Path) -> None:

@@ -200,3 +200,30 @@ def test_what_nobody_can_undo_is_removed_where_its_owner_says_so(scripts: Path, 
             assert ["HOMELAB_DELETE_UNREACHABLE" in text for text in warned] == [False, True, True]
 
     play(scenario())
+
+
+def test_a_machine_of_another_cluster_is_not_undone(scripts: Path, tmp_path: Path) -> None:
+    """Its old stack is destroyed after the machine was given to a new one."""
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            given, warned = dropping(scripts, a), Told()
+            put(scripts, member="echo 'it is another cluster`s' >&2; exit 77")
+            given = given.model_copy(update={"undo": (Step(script="member.sh"), *given.undo[:1],
+                                                      Step(script="uninstall.sh", unless=("foreign",)))})  # fmt: skip
+            await Runner(settings(b)).undo(given, Told(), warned)
+            assert seen(a, b) == [[], ["dropped"]]
+            assert warned == ["a (127.0.0.1): member.sh failed\nit is another cluster`s\nmember.sh did not run there."]
+
+    play(scenario())
+
+
+def test_what_scripts_print_while_they_undo_is_a_warning(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            given, warned = dropping(scripts, a), Told()
+            put(scripts, drop="echo 'volume films is lost'")
+            await Runner(settings(b)).undo(given, Told(), warned)
+            assert warned == ["volume films is lost"]
+
+    play(scenario())

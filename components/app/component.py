@@ -30,6 +30,7 @@ class App(pulumi.ComponentResource):
             "platform",
             kubeconfig=platform.kubeconfig,
             cluster_identifier="platform",
+            upsert_existing_objects=True,  # what a run that was interrupted made, and its state does not know
             opts=pulumi.ResourceOptions(parent=self),
         )
         namespace = self._one(objects.namespace(settings), [], protect=objects.keeps(settings))

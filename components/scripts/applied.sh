@@ -25,6 +25,7 @@ given() { { grep -o "\"homelab/$1s\":\"[^\"]*\"" || true; } | cut -d'"' -f4 | tr
 marks() {
   local found kind there each
   found=$(node) || return 0
+  ! grep -qF '"homelab/cordoned":"true"' <<<"$found" || echo "it is cordoned, by a run that did not end"
   for kind in label taint; do
     there=$(has $kind <<<"$found" || true)
     while IFS= read -r each; do

@@ -96,7 +96,7 @@ check_unclaimed() {
 # The API endpoint; or another server, as long as no certificate knows an endpoint that is new.
 entered() {
   for entrance in $ENDPOINT $PEERS; do
-    if answers "$entrance"; then return; fi
+    if cluster_answers "$entrance"; then return; fi
   done
   return 1
 }
@@ -122,9 +122,10 @@ healthy_or_given_up() { healthy || given_up; }
 # The virtual address leaves before the API does, so that nobody asks here in vain. HAProxy here asks the others.
 hand_over_address() {
   local peer
+  if ours $keepalived_conf; then systemctl start keepalived; fi # a run that ended early may have stopped it
   ours $keepalived_conf && ! ours $haproxy_conf && serving >/dev/null 2>&1 || return 0
   for peer in $PEERS; do
-    answers "$peer" || continue
+    cluster_answers "$peer" || continue
     trap 'systemctl start keepalived' EXIT
     systemctl stop keepalived
     return

@@ -6,7 +6,7 @@ main() {
   lock
   ! systemctl -q is-active k3s || die "K3s runs on $NODE, so its data were left alone: restore again."
   say "waiting for the restored cluster at $ENDPOINT"
-  wait_for 120 answers "$ENDPOINT" || die "The restored cluster does not answer at $ENDPOINT within 120 s, so the data on $NODE were left alone." "$(journal keepalived)"
+  wait_for 120 cluster_answers "$ENDPOINT" || die "The restored cluster does not answer at $ENDPOINT within 120 s, so the data on $NODE were left alone." "$(journal keepalived)"
   rm -rf $data/server/db/etcd $data/server/db/etcd-old-* $data/server/db/reset-flag $data/server/tls $data/server/tls-[0-9]* $data/server/cred
 }
 main </dev/null

@@ -236,8 +236,8 @@ own_ca_hash() { sed -n 's/^K10\([0-9a-f]\{64\}\)::.*/\1/p' $data/server/token 2>
 # ca_hash: the hash of the cluster's CA, as a server told it over SSH, or else this server's own.
 ca_hash() { if [ -n "${CA_HASH:-}" ]; then echo "$CA_HASH"; else own_ca_hash; fi; }
 
-# answers HOST:PORT: a server of this cluster answers there, as its CA vouches.
-answers() { [ "$(curl -fsS --max-time 3 --cacert <(cluster_ca) "https://$1/ping" 2>/dev/null)" = pong ]; }
+# cluster_answers HOST:PORT: a server of this cluster answers there, as its CA vouches.
+cluster_answers() { [ "$(curl -fsS --max-time 3 --cacert <(cluster_ca) "https://$1/ping" 2>/dev/null)" = pong ]; }
 
 # speaks_k3s HOST:PORT: somebody answers there as a K3s server does. Nobody vouches for him: it is a reason to stop, never to go on.
 speaks_k3s() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }

@@ -1,0 +1,135 @@
+"""Faults on a machine that is a folder: a script is ended before each of its commands, or finds the disk full."""
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.machine_scripts import Fake, Run
+
+PAGE = 4096
+VOLATILE = ("var/lib/homelab/program",)
+"""Files that hold when something was made."""
+IGNORED = ("bin", "calls", "snapshots", "tmp")
+"""What is of the test and not of the machine."""
+
+# before every command: a copy of the machine, if the commands before changed it
+WATCH = """
+seen=''
+watch_state() {{
+  local now; now=$(find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\\n' | sort)
+  [ "$now" != "$seen" ] || return 0
+  seen=$now
+  cp -a {root} "$(mktemp -d {copies}/XXXXXX)/root"
+}}
+set -T
+trap watch_state DEBUG
+"""
+
+# FREE is how many bytes the script finds; the filler goes before the second run, as somebody makes room
+ON_A_SMALL_DISK = """
+set -eu
+mount -t tmpfs -o size={size} tmpfs {root}
+cp -a {copy}/. {root}
+mkdir {root}/tmp
+filler={root}/tmp/filler
+touch $filler
+available=$(($(stat -f -c '%a' {root}) * $(stat -f -c '%S' {root})))
+fallocate -l $((available - {free})) $filler
+status=0
+bash -s <{script} >{result}/output 2>{result}/errors || status=$?
+echo $status >{result}/status
+rm $filler
+cp -a {root} {result}/root
+"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A script on a machine: how the machine was before, and how it must be once the script has run to its end."""
+
+    name: str
+    script: str
+    variables: Mapping[str, str]
+    tools: Mapping[str, str]
+    before: Callable[[Fake], None]
+    after: Callable[[Fake], None] = field(default=lambda _: None)
+
+    def machine(self, root: Path) -> Fake:
+        """A machine as it was before."""
+        root.mkdir()
+        fake = Fake(root, self.tools)
+        self.before(fake)
+        return fake
+
+    def run(self, fake: Fake) -> Run:
+        return fake.run(self.script, **self.variables)
+
+    def tree(self, root: Path) -> dict[str, str]:
+        """Every file of the machine with its mode and content."""
+        return {path: content for path, content in _files(root) if path not in VOLATILE}
+
+
+def _files(root: Path) -> Iterator[tuple[str, str]]:
+    for folder, names, files in os.walk(root):
+        if Path(folder) == root:
+            names[:] = [name for name in names if name not in IGNORED]
+        for name in files:
+            path = Path(folder) / name
+            if path.parent == root and name in IGNORED:
+                continue
+            facts = path.lstat()
+            content = str(path.readlink()) if stat.S_ISLNK(facts.st_mode) else path.read_text(errors="replace")
+            yield str(path.relative_to(root)), f"{stat.S_IMODE(facts.st_mode):o} {content}"
+
+
+def states(scenario: Scenario, folder: Path) -> Iterator[Path]:
+    """Every state of the disk in which the script may be ended, as a copy of the machine."""
+    copies = folder / "copies"
+    copies.mkdir()
+    fake = scenario.machine(folder / "machine")
+    done = fake.run_text(
+        WATCH.format(root=fake.root, copies=copies) + (fake.script(scenario.script)), **scenario.variables
+    )
+    assert done.status == 0, done.errors
+    known = set[str]()
+    for copy in sorted(copies.iterdir()):
+        state = hashlib.sha256(repr(sorted(_files(copy / "root"))).encode()).hexdigest()
+        if state not in known:
+            known.add(state)
+            yield copy / "root"
+
+
+def restored(scenario: Scenario, copy: Path, root: Path) -> Fake:
+    """The machine as the copy has it, in its place: its tools know where they are."""
+    shutil.rmtree(root)
+    shutil.copytree(copy, root, symlinks=True)
+    return Fake(root, scenario.tools)
+
+
+@dataclass(frozen=True)
+class OnSmallDisk:
+    """What came of a run with so much space: its status, its errors, and the machine after it."""
+
+    status: int
+    errors: str
+    root: Path
+
+
+def on_small_disk(scenario: Scenario, fake: Fake, free: int, folder: Path) -> OnSmallDisk:
+    """Run the script on a file system of its own that has `free` bytes left; it is gone afterwards."""
+    result = folder / f"free-{free}"
+    result.mkdir()
+    script = folder / "script"
+    script.write_text(fake.text(scenario.script, **scenario.variables))
+    copy = folder / "copy"
+    if not copy.exists():
+        shutil.copytree(fake.root, copy, symlinks=True)
+    text = ON_A_SMALL_DISK.format(size=64 << 20, root=fake.root, copy=copy, free=free, script=script, result=result)
+    subprocess.run(["unshare", "--mount", "--propagation=private", "bash", "-c", text], check=True, timeout=60)
+    found = result / "root"
+    return OnSmallDisk(int((result / "status").read_text()), (result / "errors").read_text(), found)

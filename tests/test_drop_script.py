@@ -1,0 +1,116 @@
+"""Removing a node from the cluster: what is refused, and what is said of volumes that no other machine has."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.machine_scripts import Fake, Run
+
+# what the API knows: nodes with their readiness, the servers in etcd, volumes with their claims and machines
+KUBECTL = """
+shift; [[ $1 != --request-timeout* ]] || shift
+case "$*" in
+  'get node '*--ignore-not-found*) awk -v node="$3" '$1 == node { print "node/" node }' nodes ;;
+  'get node '*) awk -v node="$3" '$1 == node { print $2 }' nodes ;;
+  'get nodes -l node-role.kubernetes.io/etcd'*) cat members ;;
+  'get persistentvolumes'*) cat volumes ;;
+  'get crd replicas.longhorn.io'*) [ -e replicas ] ;;
+  'get replicas.longhorn.io'*) cat replicas ;;
+  'delete node '*) sed -i "/^$3 /d" nodes members ;;
+esac
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Fake:
+    fake = Fake(tmp_path, {"k3s": KUBECTL, "curl": ""})
+    fake.file("nodes").write_text("a True\nb True\nc True\n")
+    fake.file("members").write_text("a TrueTrue\nc TrueTrue\n")
+    fake.file("volumes").write_text("")
+    return fake
+
+
+def dropped(server: Fake, flags: str = "", **more: str) -> Run:
+    return server.run("drop", NODE="b", DRAIN_SECONDS="300", SERVERS="a c", FLAGS=flags, **more)
+
+
+def changes(done: Run) -> list[str]:
+    """What was done to the node."""
+    return [call.split()[2] for call in done.calls if call.split()[2:3] and call.split()[2] in {"drain", "delete"}]
+
+
+def test_a_node_is_drained_and_deleted(server: Fake) -> None:
+    done = dropped(server)
+    assert (done.status, changes(done), done.output) == (0, ["drain", "delete"], "")
+
+
+def test_a_machine_that_runs_is_not_taken_for_a_dead_one(server: Fake) -> None:
+    done = dropped(server.impatient, UNREACHABLE="yes")
+    assert (done.status, changes(done)) == (1, [])
+    assert "b does not answer on SSH, but its Node is Ready: it runs, so it was not removed." in done.errors
+
+
+def test_a_dead_machine_is_removed_without_a_drain(server: Fake) -> None:
+    server.file("nodes").write_text("a True\nb Unknown\nc True\n")
+    done = dropped(server, UNREACHABLE="yes")
+    assert (done.status, changes(done)) == (0, ["delete"])
+
+
+VOLUMES = "pvc-1 media/films b,\npvc-2 media/music a,\npvc-3 none b,\npvc-4 web/www a,b,\n"
+REPLICAS = "vol-1 b\nvol-2 b\nvol-2 c\nvol-3 a\n"
+LOST = [
+    "volume pvc-1 of claim media/films",
+    "volume pvc-3 of claim none",
+    "Longhorn volume vol-1, of which b has the last healthy replica",
+]
+
+
+def with_volumes(server: Fake) -> Fake:
+    server.file("volumes").write_text(VOLUMES)
+    server.file("replicas").write_text(REPLICAS)
+    return server
+
+
+def test_volumes_that_no_other_machine_has_are_refused_before_the_drain(server: Fake) -> None:
+    done = dropped(with_volumes(server))
+    assert (done.status, changes(done)) == (1, [])
+    assert "b holds volumes that no other machine has (3); it was not removed:\n" + "\n".join(LOST) in done.errors
+    assert "`homelab:cluster.discard: [b]`" in done.errors
+
+
+def test_their_owner_may_allow_the_loss(server: Fake) -> None:
+    assert changes(dropped(with_volumes(server), "discard-node-b")) == ["drain", "delete"]
+    server.file("nodes").write_text("a True\nb True\nc True\n")
+    assert changes(dropped(server, "discard-node-bb discard-b")) == []
+
+
+def test_what_a_dead_machine_held_alone_is_named(server: Fake) -> None:
+    server.file("nodes").write_text("a True\nb Unknown\nc True\n")
+    done = dropped(with_volumes(server), UNREACHABLE="yes")
+    assert (done.status, changes(done)) == (0, ["delete"])
+    assert done.output.splitlines()[1:] == LOST, "the plugin makes a warning of it"
+
+
+def test_a_server_is_known_by_its_place_in_etcd(server: Fake) -> None:
+    """Not by what the file says, which may have changed."""
+    server.file("members").write_text("a TrueFalse\nb TrueTrue\nc TrueTrue\n")
+    done = dropped(server)
+    assert (done.status, changes(done)) == (1, [])
+    assert "Removing b would cost etcd its quorum: only 1 of the 2 other servers are Ready (not a)." in done.errors
+
+
+@pytest.mark.parametrize(("going", "said"), [("", LOST[0]), ("b c", "etcd would have no quorum; no changes were made")])
+def test_a_preview_says_both(server: Fake, going: str, said: str) -> None:
+    server.file("members").write_text("a TrueTrue\nb TrueTrue\nc TrueTrue\n")
+    if going:
+        server.file("members").write_text("a TrueFalse\nb TrueTrue\nc TrueTrue\n")
+    done = with_volumes(server).run("spare", GOING=going, NODES="b", FLAGS="")
+    assert (done.status, changes(done)) == (1, [])
+    assert said in done.errors
+
+
+def test_an_api_that_does_not_say_is_no_leave(server: Fake) -> None:
+    silent = Fake(server.root, {"k3s": "exit 1", "curl": "", "journalctl": ""})
+    done = dropped(silent)
+    assert (done.status, changes(done)) == (1, [])
+    assert "does not say whether there is a node b." in done.errors

@@ -1,0 +1,83 @@
+"""Every script that changes a machine: ended before any of its commands, and on a disk full at any of its writes."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.fault_scenarios import SCENARIOS
+from tests.faults import PAGE, Scenario, on_small_disk, restored, states
+
+CASES = [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS]
+
+
+def ended(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """The machine after a run that nothing disturbed."""
+    fake = scenario.machine(folder / "machine")  # its path stands in what scripts keep
+    done = scenario.run(fake)
+    assert done.status == 0, done.errors
+    scenario.after(fake)
+    tree = scenario.tree(fake.root)
+    leftovers = [path for path in tree if path.endswith(".homelab-new")]
+    assert leftovers == []
+    shutil.rmtree(fake.root)
+    return tree
+
+
+def unlike(scenario: Scenario, root: Path, wanted: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    """Files that are not as they should be, with what they are and what they should be."""
+    found = scenario.tree(root)
+    return {path: (found.get(path), wanted.get(path)) for path in found.keys() | wanted.keys()
+            if found.get(path) != wanted.get(path)}  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", CASES)
+def test_a_run_that_was_killed_is_finished_by_the_next(scenario: Scenario, tmp_path: Path) -> None:
+    wanted = ended(scenario, tmp_path)
+    root, count = tmp_path / "machine", 0
+    for copy in states(scenario, tmp_path):
+        fake = restored(scenario, copy, root)
+        done = scenario.run(fake)
+        assert done.status == 0, f"{copy.parent.name}: {done.errors}"
+        assert unlike(scenario, root, wanted) == {}, copy
+        scenario.after(fake)
+        count += 1
+    assert count > 1, "nothing was seen to change"
+
+
+def own_mounts() -> bool:
+    """Whether a file system of its own can be mounted here."""
+    unshare = shutil.which("unshare")
+    return (
+        bool(unshare)
+        and os.geteuid() == 0
+        and subprocess.run([unshare, "--mount", "true"], check=False).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not own_mounts(), reason="a small disk is a mount of its own: it needs Linux and root")
+@pytest.mark.parametrize("scenario", CASES)
+def test_a_full_disk_spoils_nothing(scenario: Scenario, tmp_path: Path) -> None:
+    wanted = ended(scenario, tmp_path)
+    fake = scenario.machine(tmp_path / "machine")
+    before = scenario.tree(fake.root)
+    for pages in range(200):
+        found = on_small_disk(scenario, fake, pages * PAGE, tmp_path)
+        if found.status == 0:
+            assert unlike(scenario, found.root, wanted) == {}
+            break
+        assert found.errors, "it fails without a word"
+        spoilt = {
+            path: content
+            for path, content in scenario.tree(found.root).items()
+            if path in before and content not in {before[path], wanted.get(path)} and not path.endswith(".part")
+        }
+        assert spoilt == {}, f"with {pages} pages"
+        again = restored(scenario, found.root, fake.root)
+        done = scenario.run(again)
+        assert done.status == 0, f"with {pages} pages, then with space: {done.errors}"
+        assert unlike(scenario, fake.root, wanted) == {}, f"with {pages} pages"
+    else:
+        pytest.fail("it never ends well")
