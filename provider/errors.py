@@ -9,6 +9,10 @@ class Unreachable(TaskError):  # noqa: N818 - it says what the machine is
     """Nothing answers at the machine's address."""
 
 
+class ApiAway(TaskError):  # noqa: N818 - it says what is the case
+    """The machine answers, and the cluster's API on it does not."""
+
+
 class Untrusted(TaskError):  # noqa: N818 - it says what answers there
     """Another host key than the pinned one answers at the address of `hop`."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from . import steps, values
 from .charts import crds
-from .errors import Foreign, TaskError, Unreachable, Untrusted
+from .errors import ApiAway, Foreign, TaskError, Unreachable, Untrusted
 from .looks import Looks
 from .model import Machine, Settings, Step, Task
 from .reach import first_serving
@@ -111,6 +111,8 @@ class Runner:
             return True
         if isinstance(error, Unreachable):
             return step.on == "machine" or self.deletes_unreachable
+        if isinstance(error, ApiAway):
+            return self.deletes_unreachable
         return step.on == "machine" and isinstance(error, Untrusted) and error.hop == task.machine.name
 
     async def _wanted(self, work: Work, steps: tuple[Step, ...]) -> AsyncIterator[Step]:

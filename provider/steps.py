@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import Foreign, TaskError, Unreachable
+from .errors import ApiAway, Foreign, TaskError, Unreachable
 from .looks import Looks
 from .model import Machine, Settings, Step, Task
 from .reach import answer, boot_id, booted_anew, first_serving, serves
@@ -17,7 +17,7 @@ from .ssh import Connections, Progress, label, stream
 SCRIPTS = Path(__file__).resolve().parent.parent / "components" / "scripts"
 ANSWER_SECONDS = 60  # a machine may be on its way up
 ATTEMPTS = 3  # scripts may be run again at any point
-FOREIGN = 77  # exit status of a script on a machine of another cluster
+KINDS = {76: ApiAway, 77: Foreign}  # what the exit status of a script says, beside that it failed
 TAIL = 40  # lines of a failed script that are shown
 
 
@@ -103,8 +103,7 @@ class Steps:
         if status != 0:
             during = f", during: {last}" if last else ""
             tail = "\n".join(details[-TAIL:]).rstrip()
-            kind = Foreign if status == FOREIGN else TaskError
-            raise kind(redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
+            raise KINDS.get(status, TaskError)(redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
         return output
 
     async def _reboot(self, machine: Machine, work: Work, step: Step) -> str:

@@ -44,7 +44,7 @@ SERVER = TASKS["b-join"] | {"PINS": "", "TOKEN": "secret", "INTERFACE": ""}
 def machine(tmp_path: Path) -> Fake:
     root = tmp_path / "machine"
     root.mkdir()
-    fake = Fake(root, TOOLS | {"curl": CURL})
+    fake = Fake(root, {**TOOLS, "curl": CURL})
     released(fake)
     fake.file("/servers").write_text("")
     with fake.file("/start").open("a") as start:

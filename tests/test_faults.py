@@ -49,12 +49,9 @@ def test_a_run_that_was_killed_is_finished_by_the_next(scenario: Scenario, tmp_p
 
 def own_mounts() -> bool:
     """Whether a file system of its own can be mounted here."""
-    unshare = shutil.which("unshare")
-    return (
-        bool(unshare)
-        and os.geteuid() == 0
-        and subprocess.run([unshare, "--mount", "true"], check=False).returncode == 0
-    )
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return False
+    return subprocess.run(["unshare", "--mount", "true"], check=False).returncode == 0
 
 
 @pytest.mark.skipif(not own_mounts(), reason="a small disk is a mount of its own: it needs Linux and root")

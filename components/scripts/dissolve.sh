@@ -29,7 +29,7 @@ let_go() {
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || die "The API on $(hostname) does not answer, so Ceph was not taken apart." "$(journal k3s)"
+  wait_for 120 serving || api_away "The API on $(hostname) does not answer, so Ceph was not taken apart." "$(journal k3s)"
   if [ "${RETIRED:-}" = yes ]; then
     say "letting Ceph go with the lab; the disks are not wiped"
     wait_for 120 let_go || die "Of Ceph this is still there:" "$(everything 2>&1)"

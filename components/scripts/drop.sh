@@ -30,7 +30,7 @@ name_lost_volumes() {
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || die "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s)" \
+  wait_for 120 serving || api_away "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s)" \
     "If the whole lab is to go and none of its servers comes back: HOMELAB_DELETE_UNREACHABLE=true pulumi destroy"
   exists "$NODE" || return 0
   check_dead

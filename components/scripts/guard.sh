@@ -15,7 +15,7 @@ kept() {
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || die "The API on $(hostname) does not answer, so it is not known whether $KEY still keeps $KEEPS." "$(journal k3s)"
+  wait_for 120 serving || api_away "The API on $(hostname) does not answer, so it is not known whether $KEY still keeps $KEEPS." "$(journal k3s)"
   local found; found=$(kept)
   [ -z "$found" ] || die "$KEY still keeps $KEEPS ($(wc -l <<<"$found")); it was not removed:" "$(head -n 10 <<<"$found")" \
     "Delete them, or allow the loss: \`homelab:platform.discard: [$KEY]\`, then \`pulumi up\`."

@@ -18,6 +18,8 @@ haproxy_conf=/etc/haproxy/haproxy.cfg
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() { trap - ERR; printf '%s\n' "$@" >&2; exit 1; }
+# api_away TEXT…: as `die`, where the API does not answer. The plugin knows this exit status.
+api_away() { trap - ERR; printf '%s\n' "$@" >&2; exit 76; }
 flag() { printf 'flag: %s\n' "$1"; }
 
 # export_variable NAME VALUE: later steps of the task get it, if this step declares it.
@@ -225,7 +227,7 @@ serving() {
     --key $data/server/tls/client-admin.key https://127.0.0.1:6443/readyz
 }
 
-await_api() { wait_for 120 serving || die "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"; }
+await_api() { wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"; }
 
 # cluster_ca: the certificate of the cluster's CA, as a server told it over SSH, or else this server's own; nothing if none is known.
 cluster_ca() { if [ -n "${CA:-}" ]; then base64 -d <<<"$CA"; else cat $data/server/tls/server-ca.crt 2>/dev/null || true; fi; }

@@ -6,7 +6,7 @@ kinds=applications.argoproj.io,applicationsets.argoproj.io,appprojects.argoproj.
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || die "The API on $(hostname) does not answer, so ArgoCD's Applications were not let go." "$(journal k3s)"
+  wait_for 120 serving || api_away "The API on $(hostname) does not answer, so ArgoCD's Applications were not let go." "$(journal k3s)"
   local all each said
   all=$(found $kinds -n "$NAMESPACE") || die "It is not known which Applications there are:" "$all"
   for each in $all; do

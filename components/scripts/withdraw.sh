@@ -6,7 +6,7 @@
 # not_removed WHY…: the layer stays, and works on.
 not_removed() {
   kube scale deployment external-dns -n "$NAMESPACE" --replicas=1 >/dev/null 2>&1 || true
-  die "The records in DNS were not removed:" "$@" \
+  "${ending:-die}" "The records in DNS were not removed:" "$@" \
     "Run it again; to leave them there instead: \`externalDns.sync: false\` and \`pulumi up\` first."
 }
 
@@ -30,7 +30,7 @@ withdraw() {
 main() {
   [ "$SYNC" = yes ] || { say "the records stay in DNS: sync is not set"; return; }
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || not_removed "the API on $(hostname) does not answer." "$(journal k3s)"
+  wait_for 120 serving || ending=api_away not_removed "the API on $(hostname) does not answer." "$(journal k3s)"
   local spec said
   spec=$(kube get deployment external-dns -n "$NAMESPACE" --ignore-not-found -o jsonpath='{.spec.template.spec}')
   [ -n "$spec" ] || return 0
