@@ -11,6 +11,7 @@ import asyncssh
 
 from .errors import TaskError, Unreachable
 from .model import Hop, Machine
+from .printable import printable
 
 CONNECT_SECONDS = 5
 SESSIONS = 8  # sshd allows ten a connection unless it was told otherwise
@@ -71,7 +72,7 @@ class Connections:
             self.forget(machine)
             raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
         if done.exit_status != 0:
-            said = done.stderr.decode(errors="replace").strip() if isinstance(done.stderr, bytes) else ""
+            said = printable(done.stderr.decode(errors="replace")).strip() if isinstance(done.stderr, bytes) else ""
             raise TaskError(f"{label(machine)}: a file could not be copied: {said or 'the connection was lost'}")
 
     async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
@@ -185,9 +186,10 @@ async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
 
 async def _listen(stream: asyncssh.SSHReader[str], progress: Progress) -> list[str]:
     details: list[str] = []
-    async for line in stream:
+    async for raw in stream:
+        line = printable(raw).rstrip()
         if line.startswith("==> "):
-            await progress(line[4:].rstrip())
+            await progress(line[4:])
         else:
-            details.append(line.rstrip())
+            details.append(line)
     return details
