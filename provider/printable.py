@@ -15,5 +15,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 def printable(text: str) -> str:
     """Take out what a terminal would obey; other characters that are not seen become U+FFFD, but for line and tab."""
+    if text.isprintable():
+        return text
     plain = _SEQUENCE.sub("", text.replace("\r\n", "\n"))
     return "".join("\ufffd" if unicodedata.category(each) in _HIDDEN and each not in "\n\t" else each for each in plain)
