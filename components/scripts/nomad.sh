@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Puts Nomad on the machine beside K3s: the release's program, verified, its configuration and its service.
-# VERSION RELEASES PINS CONFIG; secret: GOSSIP (servers) AUTHORITY CERTIFICATE CERTIFICATE_KEY (if encrypted)
+# VERSION RELEASES PINS CONFIG; secret: GOSSIP (servers) AUTHORITY CERTIFICATE CERTIFICATE_KEY
 
 own=$state/nomad
 bin=/usr/local/bin/nomad
@@ -36,17 +36,25 @@ install_program() {
   rm -f $own/archive $own/sums $own/nomad
 }
 
+# Servers keep their first key of gossip, whatever the configuration says later, and take no server with another.
+refuse_other_gossip() {
+  local keyring=/var/lib/nomad/server/serf.keyring
+  [ -n "$GOSSIP" ] && [ -e $keyring ] || return 0
+  grep -qF "$GOSSIP" $keyring || die "Nomad on $(hostname) encrypts gossip with another key than this one; nothing was touched." \
+    "Its key is in $keyring: store it as a secret of the stack, and name that under \`nomad.gossipKey\`."
+}
+
 # put NAME TEXT: a file that root alone reads; none where there is no text.
 put() { if [ -n "$2" ]; then write "$folder/$1" 600 <<<"$2" || true; else rm -f "${folder:?}/$1"; fi; }
 
 configure() {
   local gossip=
-  [ -z "${GOSSIP:-}" ] || gossip="{\"server\": {\"encrypt\": \"$GOSSIP\"}}"
+  [ -z "$GOSSIP" ] || gossip="{\"server\": {\"encrypt\": \"$GOSSIP\"}}"
   put homelab.json "$CONFIG"
   put gossip.json "$gossip"
-  put ca.pem "${AUTHORITY:-}"
-  put cert.pem "${CERTIFICATE:-}"
-  put key.pem "${CERTIFICATE_KEY:-}"
+  put ca.pem "$AUTHORITY"
+  put cert.pem "$CERTIFICATE"
+  put key.pem "$CERTIFICATE_KEY"
   # what it started outlives a restart of Nomad
   write $service 644 <<END || true
 [Unit]
@@ -71,6 +79,7 @@ END
 main() {
   lock
   refuse_foreign
+  refuse_other_gossip
   mkdir -p $own && chmod 700 $own
   install_program
   configure
