@@ -20,8 +20,8 @@ BEFORE = "before-restore"
 """How the snapshot is named that a restore takes of what it replaces; never chosen unless it is named."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """K3s names a snapshot LABEL-NODE-SECONDS, perhaps with .zip behind it; only such a name is made part of a path."""
-LONGEST = 60
-"""Characters that are told of a name that is none."""
+LONGEST, SHOWN = 60, 3
+"""Characters that are told of a name that is none, and how many of these."""
 _LINE = re.compile(rf"({NAME.pattern}) (\d+) (\d+(?:\.\d+)?)")
 
 
@@ -93,15 +93,14 @@ async def look(site: Site) -> Found:
     answers = await machines.ask(asked, site.keys, "snapshots.sh", [{} for _ in names], lambda: None)
     servers = tuple(_server(name, answer) for name, answer in zip(names, answers, strict=True))
     notes = [server.cause for server in servers if server.k3s is None]
-    notes += [_left_out(f"{server.name} holds a file", name) for server in servers for name in server.strange]
+    notes += [_left_out(server.name, server.strange) for server in servers if server.strange]
     every = [snapshot for server in servers for snapshot in server.snapshots]
     if s3 := site.cluster.k3s.snapshots.s3:
         try:
-            for each in _stored(site, s3):
-                if NAME.fullmatch(each.key):
-                    every.append(Snapshot(each.key, taken(each.key, each.written), each.size, (S3,)))
-                else:
-                    notes.append(_left_out("S3 holds an object", each.key))
+            stored = {each.key: each for each in _stored(site, s3)}
+            every += [_of(each) for key, each in stored.items() if NAME.fullmatch(key)]
+            if strange := [key for key in stored if not NAME.fullmatch(key)]:
+                notes.append(_left_out(S3, strange))
         except (bucket.BucketError, StackError) as error:
             notes.append(f"S3 was not looked at: {error}")
     return Found(servers, merged(every), tuple(notes))
@@ -164,8 +163,14 @@ def _stored(site: Site, s3: S3Settings) -> list[bucket.Object]:
     return [each for each in bucket.objects(s3, keys[0], keys[1]) if each.size]
 
 
-def _left_out(what: str, name: str) -> str:
-    return f"{what} that is no snapshot of K3s by its name, and was left out: {_named(name)}"
+def _of(stored: bucket.Object) -> Snapshot:
+    return Snapshot(stored.key, taken(stored.key, stored.written), stored.size, (S3,))
+
+
+def _left_out(place: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    shown = ", ".join(map(_named, names[:SHOWN]))
+    return f"{place} holds what is no snapshot of K3s by its name, and was left out: {shown}{more}"
 
 
 def _named(name: str) -> str:

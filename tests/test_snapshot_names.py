@@ -67,9 +67,16 @@ def test_an_object_of_another_name_is_named_and_left_out(stored: list[Object], n
     found = asyncio.run(snapshots.look(LAB))
     assert found.snapshots == (Snapshot(GOOD, 1700000000, 5, (*SERVERS, S3)),)
     (note,) = found.notes
-    assert note.startswith("S3 holds an object that is no snapshot of K3s by its name, and was left out: ")
+    assert note.startswith("S3 holds what is no snapshot of K3s by its name, and was left out: ")
     assert len(note) < 250
     assert note.isprintable()
+
+
+def test_many_of_them_are_told_in_one_line(stored: list[Object]) -> None:
+    stored += [Object(f"{number} {'x' * 500}", 5, 1) for number in range(500)]
+    (note,) = asyncio.run(snapshots.look(LAB)).notes
+    assert note.endswith(" and 497 more")
+    assert len(note) < 350
 
 
 def test_a_file_of_another_name_on_a_server_is_named_and_left_out() -> None:
@@ -95,7 +102,7 @@ def test_what_is_strange_on_a_server_is_noted(stored: list[Object], monkeypatch:
     found = asyncio.run(snapshots.look(LAB))
     assert [each.name for each in found.snapshots] == [GOOD]
     assert len(found.notes) == len(SERVERS)
-    assert found.notes[0].startswith("a holds a file that is no snapshot of K3s by its name, and was left out: '../xxx")
+    assert found.notes[0].startswith("a holds what is no snapshot of K3s by its name, and was left out: '../xxx")
     assert max(map(len, found.notes)) < 250
 
 
