@@ -8,6 +8,7 @@ from operations.diagram import diagram
 from operations.doctor import doctor
 from operations.init import init
 from operations.kubeconfig import kubeconfig
+from operations.nomad import nomad
 from operations.pin import pin
 from operations.restore import restore
 from operations.snapshot import snapshot
@@ -15,7 +16,7 @@ from operations.trust import trust
 from rehearsal import commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A homelab cluster, described by one stack file.")
-for verb in (init, trust, pin, doctor, kubeconfig, diagram, changes, bundle, snapshot, restore):
+for verb in (init, trust, pin, doctor, kubeconfig, diagram, changes, bundle, snapshot, restore, nomad):
     app.command()(verb)
 app.add_typer(commands.app, name="rehearse")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from components.manifest import Made
 from components.model import SecretRef
 
 
@@ -35,5 +36,5 @@ class Service:
     undo: tuple[str, ...] = ()
     probe: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, SecretRef] = field(default_factory=dict)
+    secrets: Mapping[str, SecretRef | Made] = field(default_factory=dict)
     last: bool = False

@@ -120,7 +120,7 @@ class Installed(pulumi.ComponentResource):
         role, on = "-".join(filter(None, (service.name, service.node))), "machine" if service.node else "server"
         return self._task(
             role, service.run, service.variables, after, on=on, node=service.node, probe=service.probe,
-            undo=[step(script, on=on) for script in service.undo], secrets=resolve(service.secrets),
+            undo=[step(script, on=on) for script in service.undo], secrets=resolve(service.secrets, self._salted),
         )  # fmt: skip
 
     def _task(

@@ -11,7 +11,7 @@ import pulumi
 from components.model import SecretRef
 
 Tree = Any
-"""What JSON can say, with secrets in it as `SecretRef`, `Derived`, `Hashed`, `Filled`, or as an Output."""
+"""What JSON can say, with secrets in it as `SecretRef`, `Derived`, `Hashed`, `Filled`, `Made`, or as an Output."""
 Manifest = dict[str, Tree]
 """A Kubernetes object."""
 
@@ -39,6 +39,13 @@ class Filled:
     parts: tuple[SecretRef | Derived | Hashed, ...]
 
 
+@dataclass(frozen=True)
+class Made:
+    """A text that a function makes out of the layer's random bytes, which it is given in hexadecimal digits."""
+
+    of: Callable[[str], str]
+
+
 Salt = Callable[[], pulumi.Output[str]]
 
 
@@ -48,7 +55,7 @@ def _no_salt() -> pulumi.Output[str]:
 
 def resolve(tree: Tree, salt: Salt = _no_salt) -> Tree:
     """Put the secrets in, as secret Outputs; `salt` gives 16 random bytes in hexadecimal digits."""
-    if isinstance(tree, SecretRef | Derived | Hashed | Filled):
+    if isinstance(tree, SecretRef | Derived | Hashed | Filled | Made):
         return _secret(tree, salt)
     if isinstance(tree, Mapping):
         return {key: resolve(value, salt) for key, value in tree.items()}
@@ -57,11 +64,13 @@ def resolve(tree: Tree, salt: Salt = _no_salt) -> Tree:
     return tree
 
 
-def _secret(given: SecretRef | Derived | Hashed | Filled, salt: Salt) -> pulumi.Output[str]:
+def _secret(given: SecretRef | Derived | Hashed | Filled | Made, salt: Salt) -> pulumi.Output[str]:
     if isinstance(given, SecretRef):
         return given.resolve()
     if isinstance(given, Derived):
         return salt().apply(lambda random: derive(random, given))
+    if isinstance(given, Made):
+        return salt().apply(given.of)
     if isinstance(given, Hashed):
         return pulumi.Output.all(_secret(given.secret, salt), salt()).apply(lambda both: bcrypt_hash(*both))
     return pulumi.Output.format(given.template, *(_secret(part, salt) for part in given.parts))

@@ -41,17 +41,28 @@ class Object:
 def objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[Object]:
     """Yield what is in the folder, below it excepted. Raises `BucketError`."""
     folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
-    after = ""
-    while True:
+    after, more = "", True
+    while more:
         query = {"list-type": "2", "prefix": folder} | ({"start-after": after} if after else {})
         page = _get(settings, query, access_key, secret_key)
-        for each in re.findall(r"<Contents>(.*?)</Contents>", page, re.DOTALL):
-            after = _field(each, "Key")
-            written = datetime.fromisoformat(_field(each, "LastModified"))
-            if "/" not in (key := after.removeprefix(folder)) and key:
-                yield Object(key, int(_field(each, "Size")), written.timestamp())
-        if "<IsTruncated>true</IsTruncated>" not in page or not after:
-            return
+        listed = re.findall(r"<Contents>(.*?)</Contents>", page, re.DOTALL)
+        for each in listed:
+            key = _field(each, "Key").removeprefix(folder)
+            if key and "/" not in key:
+                yield _object(settings, key, each)
+        more, before = "<IsTruncated>true</IsTruncated>" in page and bool(listed), after
+        after = _field(listed[-1], "Key") if listed else ""
+        if more and after <= before:
+            raise BucketError(f"https://{settings.endpoint} lists bucket {settings.bucket} without end.")
+
+
+def _object(settings: S3Settings, key: str, listed: str) -> Object:
+    try:
+        written = datetime.fromisoformat(_field(listed, "LastModified"))
+        return Object(key, int(_field(listed, "Size")), written.timestamp())
+    except ValueError:
+        of = f"{key[:80]!r} of bucket {settings.bucket}"
+        raise BucketError(f"https://{settings.endpoint} lists {of} without a time and a size.") from None
 
 
 def signed(

@@ -10,10 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from operations import talk
+from operations.markdown import block, code, fitting
 from operations.stack import StackError
 
-LONGEST = 60_000
-"""Characters; a comment on GitHub may have 65536."""
+ROWS, DRIFT = 40_000, 15_000
+"""Characters of the table, and of what was changed by hand; a comment on GitHub may have 65,536 in all."""
+CELL = 40
+"""Changes that one row tells."""
 _OWNERS = {"Node": "machine", "Layer": "layer", "App": "app"}
 _ORDER = ("cluster", *_OWNERS.values())
 _WORDS = {"create": "new", "delete": "gone", "update": "changed", "replace": "replaced"}
@@ -60,20 +63,18 @@ def markdown(preview: Mapping[str, Any], title: str, *, looked: bool) -> str:
     found = [change for step in steps if (change := _change(step))]
     lines = [f"### {title}", ""]
     if refused:
-        lines += ["**Refused: as it is, nothing would be done.**", "", "```", *refused, "```"]
+        lines += ["**Refused: as it is, nothing would be done.**", "", block("\n".join(refused))]
     elif not found:
         lines.append("Nothing: everything is as it is described.")
     else:
-        lines += list(_table(found))
-    lines += ["", *_drift(steps, looked)]
-    text = "\n".join(lines)
-    return text if len(text) <= LONGEST else text[:LONGEST].rpartition("\n")[0] + "\n\n… and more: see the log."
+        lines += fitting(_table(found), ROWS)
+    return "\n".join([*lines, "", *fitting(_drift(steps, looked), DRIFT)])
 
 
 def _message(diagnostic: Mapping[str, Any]) -> str:
     """Without what Pulumi puts before it when it says the same a second time."""
     said = str(diagnostic.get("message", "")).strip().removeprefix("error: ")
-    return said.removeprefix("an unhandled error occurred: ").replace("```", "'''")
+    return said.removeprefix("an unhandled error occurred: ")
 
 
 def _change(step: Step) -> Change | None:
@@ -132,15 +133,18 @@ def _table(found: Iterable[Change]) -> Iterator[str]:
     for owner in sorted(owners, key=lambda name: (_ORDER.index(name.partition(" ")[0]), name)):
         words = dict.fromkeys(change.word for change in owners[owner])
         word = next(iter(words)) if len(words) == 1 else "changed"
-        told = "; ".join(dict.fromkeys(_told(change, word) for change in owners[owner]))
+        told = list(dict.fromkeys(_told(change, word) for change in owners[owner]))
+        more = [f"and {len(told) - CELL} more"] if len(told) > CELL else []
         bold = f"**{word}**" if word in ("gone", "replaced") else word
-        yield f"| {owner} | {bold} | {told} |"
+        sort, _, name = owner.partition(" ")
+        of = f"{sort} {code(name)}" if name else sort
+        yield f"| {of} | {bold} | {'; '.join([*told[:CELL], *more])} |"
 
 
 def _told(change: Change, word: str) -> str:
     own = f"{change.word} " if change.word != word else ""
     detail = f" ({change.detail})" if change.detail else ""
-    return f"{own}{change.what}{detail}".replace("|", "\\|")
+    return own + code(change.what + detail)
 
 
 def _drift(steps: Iterable[Step], looked: bool) -> Iterator[str]:
@@ -153,4 +157,5 @@ def _drift(steps: Iterable[Step], looked: bool) -> Iterator[str]:
         yield "**Changed by hand on the machines**, and mended by the next `pulumi up`:"
         yield ""
     for urn, given in inputs:
-        yield f"- {(given.get('machine') or {}).get('name') or _named(urn)[1]}: {given['drift']}".replace("\n", " ")
+        name = (given.get("machine") or {}).get("name") or _named(urn)[1]
+        yield f"- {code(name)}: {code(given['drift'])}"

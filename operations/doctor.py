@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from rich.text import Text
 from operations import health
 from operations.findings import Report, State, any_wrong
 from operations.stack import Stack, StackError, StackFile, StackName
+from operations.talk import Console
 from provider.errors import TaskError
 from stacks.settings import Settings, SettingsError
 
@@ -34,13 +34,13 @@ def doctor(
     try:
         reports = _look(Stack(stack, config_file))
     except (SettingsError, StackError, TaskError) as error:
-        errors = Console(stderr=True, highlight=False)
+        errors = Console(stderr=True)
         errors.print(f"{error}\nNothing was looked at.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(IMPOSSIBLE) from None
     if as_json:
         typer.echo(json.dumps({"stack": stack, "reports": [each.as_data() for each in reports]}, indent=2))
     else:
-        _show(Console(highlight=False), reports)
+        _show(Console(), reports)
     if any_wrong(reports):
         raise typer.Exit(FINDINGS)
 

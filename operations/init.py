@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from ruamel.yaml.comments import CommentedMap
 
 from components.model import NAMESPACE
@@ -13,6 +12,7 @@ from operations import files, talk
 from operations import stackfile as edit
 from operations.interview import Answers, Interview, ask
 from operations.stack import Stack, StackError, StackFile, StackName
+from operations.talk import Console
 from operations.trust import trust
 
 MODE = 0o644
@@ -45,7 +45,7 @@ def init(
 
     Ends with 0 if the file is complete, with 1 if host keys are missing or nothing was written.
     """
-    console, place = Console(highlight=False), Stack(stack, config_file)
+    console, place = Console(), Stack(stack, config_file)
     with talk.guarded():
         before = place.file.read_text(encoding="utf-8") if place.file.exists() else ""
         if _has_lab(before) and not overwrite:

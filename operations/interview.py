@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from components.model import NAMESPACE
 from operations import hostkeys
 from operations.stack import StackError
+from operations.talk import Console
 from stacks.settings import Settings, SettingsError
 
 _MACHINE = re.compile(r"(?P<name>[^=\s]+)\s*=\s*(?P<address>\S+)\s+(?P<role>\S+)")

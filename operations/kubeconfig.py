@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from operations import files, people
 from operations.api import Api, ApiError
 from operations.merge import Merged, MergeError, entries, merge
 from operations.people import PersonError
 from operations.stack import Stack, StackError, StackFile, StackName
+from operations.talk import Console
 from stacks.settings import Settings, SettingsError
 
 MODE = 0o600
@@ -33,7 +33,7 @@ def kubeconfig(
     days: Annotated[int, typer.Option(min=1, max=365, help="With --user: days until it expires.")] = DAYS,
 ) -> None:
     """Put the cluster into kubectl's file: context, cluster and user, all named after it. Other entries stay."""
-    console, file = Console(highlight=False), _file(output)
+    console, file = Console(), _file(output)
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else ""
         name, own = _own(Stack(stack, config_file), user, days)

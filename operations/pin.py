@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from components.lab import ClusterSettings
@@ -13,6 +12,7 @@ from operations import files, release
 from operations import stackfile as edit
 from operations.https import FetchError, OutOfReachError
 from operations.stack import Stack, StackFile, StackName
+from operations.talk import Console
 from stacks import stackfile
 from stacks.settings import Settings, SettingsError
 
@@ -29,7 +29,7 @@ def pin(
     config_file: StackFile = None,
 ) -> None:
     """Write the checksums of the stack's K3s release into its stack file."""
-    console, file = Console(highlight=False), Stack(stack, config_file).file
+    console, file = Console(), Stack(stack, config_file).file
     try:
         old, cluster = _read(file, official)
         new = release.pins(cluster)

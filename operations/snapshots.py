@@ -19,6 +19,10 @@ S3 = "S3"
 BEFORE = "before-restore"
 """How the snapshot is named that a restore takes of what it replaces; never chosen unless it is named."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""K3s names a snapshot LABEL-NODE-SECONDS, perhaps with .zip behind it; only such a name is made part of a path."""
+LONGEST, SHOWN = 60, 3
+"""Characters that are told of a name that is none, and how many of these."""
+_LINE = re.compile(rf"({NAME.pattern}) (\d+) (\d+(?:\.\d+)?)")
 
 
 class SnapshotError(Exception):
@@ -43,6 +47,8 @@ class Server:
     k3s: str | None
     snapshots: tuple[Snapshot, ...] = ()
     cause: str = ""
+    strange: tuple[str, ...] = ()
+    """What lies among the snapshots and is none by its name."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +93,14 @@ async def look(site: Site) -> Found:
     answers = await machines.ask(asked, site.keys, "snapshots.sh", [{} for _ in names], lambda: None)
     servers = tuple(_server(name, answer) for name, answer in zip(names, answers, strict=True))
     notes = [server.cause for server in servers if server.k3s is None]
+    notes += [_left_out(server.name, server.strange) for server in servers if server.strange]
     every = [snapshot for server in servers for snapshot in server.snapshots]
     if s3 := site.cluster.k3s.snapshots.s3:
         try:
-            every += _stored(site, s3)
+            stored = {each.key: each for each in _stored(site, s3)}
+            every += [_of(each) for key, each in stored.items() if NAME.fullmatch(key)]
+            if strange := [key for key in stored if not NAME.fullmatch(key)]:
+                notes.append(_left_out(S3, strange))
         except (bucket.BucketError, StackError) as error:
             notes.append(f"S3 was not looked at: {error}")
     return Found(servers, merged(every), tuple(notes))
@@ -100,7 +110,10 @@ async def take(site: Site, server: str, label: str, say: Say) -> str:
     """Take a snapshot on a server and return its name. Raises `TaskError`."""
     copied = "yes" if site.cluster.k3s.snapshots.s3 else "no"
     task = site.task(server, step("snapshot.sh"), LABEL=label, COPIED=copied)
-    return (await site.runner().run(task, progress(say))).strip()
+    name = (await site.runner().run(task, progress(say))).strip()
+    if not NAME.fullmatch(name):
+        raise TaskError(f"{server} says that it took a snapshot of a name that K3s does not make: {_named(name)}")
+    return name
 
 
 def merged(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
@@ -113,12 +126,12 @@ def merged(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
 def parsed(name: str, said: str) -> Server:
     """What `snapshots.sh` said on a server."""
     first, *lines = said.splitlines() or [""]
-    snapshots = []
-    for line in lines:
-        file, size, changed = line.rsplit(" ", 2)
-        if NAME.fullmatch(file):
-            snapshots.append(Snapshot(file, taken(file, float(changed)), int(size), (name,)))
-    return Server(name, first.removeprefix("k3s ") or "unknown", tuple(snapshots))
+    read = {line: _LINE.fullmatch(line) for line in lines}
+    snapshots = [
+        Snapshot(found[1], taken(found[1], float(found[3])), int(found[2]), (name,)) for found in read.values() if found
+    ]
+    strange = tuple(line for line, found in read.items() if not found)
+    return Server(name, first.removeprefix("k3s ") or "unknown", tuple(snapshots), strange=strange)
 
 
 def taken(name: str, otherwise: float) -> float:
@@ -144,11 +157,25 @@ def _server(name: str, answer: Answer) -> Server:
     return parsed(name, answer.output)
 
 
-def _stored(site: Site, s3: S3Settings) -> list[Snapshot]:
+def _stored(site: Site, s3: S3Settings) -> list[bucket.Object]:
     names = (s3.access_key.secret, s3.secret_key.secret)
     keys = [site.stack.secret(name).strip() for name in names]
-    found = bucket.objects(s3, keys[0], keys[1])
-    return [Snapshot(each.key, taken(each.key, each.written), each.size, (S3,)) for each in found if each.size]
+    return [each for each in bucket.objects(s3, keys[0], keys[1]) if each.size]
+
+
+def _of(stored: bucket.Object) -> Snapshot:
+    return Snapshot(stored.key, taken(stored.key, stored.written), stored.size, (S3,))
+
+
+def _left_out(place: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    shown = ", ".join(map(_named, names[:SHOWN]))
+    return f"{place} holds what is no snapshot of K3s by its name, and was left out: {shown}{more}"
+
+
+def _named(name: str) -> str:
+    """A name of any kind, on one line."""
+    return ascii(name if len(name) <= LONGEST else f"{name[:LONGEST]}…")
 
 
 def _joined(same: Sequence[Snapshot]) -> Snapshot:

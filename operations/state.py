@@ -9,7 +9,7 @@ from operations.stack import Stack, StackError
 from provider import given
 from provider.model import Task
 
-_TASK = "homelab:index:Task"
+_TASK, _SECRET = "homelab:index:Task", "homelab:index:Secret"
 _MARK = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 """How Pulumi marks a secret."""
 
@@ -21,6 +21,14 @@ def tasks(stack: Stack) -> dict[str, Task]:
         for each in stack.resources()
         if each["type"] == _TASK and not each.get("delete")
     }
+
+
+def secret(stack: Stack, name: str) -> str:
+    """A secret that was made for the stack. Raises `StackError`."""
+    for each in stack.resources():
+        if each["type"] == _SECRET and _name(each) == name and not each.get("delete"):
+            return str(plain(each["outputs"])["value"])
+    raise StackError(f"Stack {stack.name} keeps no {name}: run `pulumi up` first.")
 
 
 def _task(stack: Stack, resource: Any) -> Task:

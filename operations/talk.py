@@ -3,21 +3,41 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich import console as rich
+from rich.segment import Segment
+from rich.text import Text
 
 from operations.https import FetchError
 from operations.snapshots import SnapshotError
 from operations.stack import StackError
 from provider.errors import TaskError
+from provider.printable import printable
 from stacks.settings import SettingsError
 
 INTERRUPTED = 130
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+
+class Console(rich.Console):
+    """What commands print by. Much of it is text of machines: nothing in it is markup, or obeyed by the terminal."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**{"highlight": False, "markup": False, "emoji": False} | how)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make a text of a string."""
+        return super().render_str(printable(text), **how)
+
+    def render(self, renderable: rich.RenderableType, options: rich.ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield what is printed, of tables and texts as well."""
+        for each in super().render(renderable, options):
+            yield each if each.control else each._replace(text=printable(each.text))
+
+
+console = Console()
+errors = Console(stderr=True)
 _began = time.monotonic()
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

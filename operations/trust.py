@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +14,7 @@ from operations import files, hostkeys, machines
 from operations import stackfile as edit
 from operations.hostkeys import Place, Shown, Verdict, fingerprint
 from operations.stack import Stack, StackError, StackFile, StackName
+from operations.talk import Console
 from provider.errors import TaskError
 from stacks import stackfile
 from stacks.settings import Settings, SettingsError
@@ -39,7 +39,7 @@ def trust(
 
     Ends with 0 if every machine shows the key that is pinned now, else with 1.
     """
-    console, where = Console(highlight=False), Stack(stack, config_file)
+    console, where = Console(), Stack(stack, config_file)
     try:
         settled = [_round(console, where, pick, yes, replace or []) for pick in (hostkeys.bastions, hostkeys.nodes)]
     except (SettingsError, StackError, TaskError) as error:

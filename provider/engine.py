@@ -7,6 +7,8 @@ import grpc
 import grpc.aio
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
+from .printable import printable
+
 
 class Engine:
     """The engine's log."""
@@ -23,6 +25,6 @@ class Engine:
         await self._log(urn, message, engine_pb2.WARNING, ephemeral=False)
 
     async def _log(self, urn: str, message: str, severity: Any, *, ephemeral: bool) -> None:
-        request = engine_pb2.LogRequest(urn=urn, message=message, severity=severity, ephemeral=ephemeral)
+        request = engine_pb2.LogRequest(urn=urn, message=printable(message), severity=severity, ephemeral=ephemeral)
         with contextlib.suppress(grpc.aio.AioRpcError):  # a lost log line must not fail the work
             await self._stub.Log(request)

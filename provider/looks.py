@@ -6,8 +6,8 @@ from pathlib import Path
 
 from .errors import TaskError, Unreachable
 from .model import Machine
+from .printable import printable
 from .ssh import Connections, label, quiet, stream
-from .text import printable
 
 LOOK_SECONDS = 3  # a machine that is only looked at is not waited for
 SAY_SECONDS = 30  # one that answers may be busy

@@ -12,7 +12,8 @@ import asyncssh
 
 from .errors import TaskError, Unreachable, Untrusted
 from .model import Hop, Machine
-from .text import printable, read_lines, read_output
+from .printable import printable
+from .text import read_lines, read_output
 
 CONNECT_SECONDS = 5
 SESSIONS = 8  # sshd allows ten a connection unless it was told otherwise
@@ -215,8 +216,9 @@ async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
 async def _listen(stream: asyncssh.SSHReader[str], progress: Progress) -> list[str]:
     details: deque[str] = deque(maxlen=DETAILS)
     async for line in read_lines(stream):
-        if line.startswith("==> "):
-            await progress(line[4:].rstrip())
+        text = printable(line).rstrip()
+        if text.startswith("==> "):
+            await progress(text[4:])
         else:
-            details.append(line.rstrip())
+            details.append(text)
     return list(details)

@@ -1,7 +1,6 @@
-"""Text that machines print: how much of it is read, and what of it may reach a terminal or a log."""
+"""How much of what machines print is read."""
 
-import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from .errors import TaskError
@@ -11,14 +10,6 @@ OUTPUT_LIMIT = 4 << 20
 LINE_LIMIT = 2_000
 """Characters of a line of standard error that are kept."""
 BLOCK = 1 << 16
-
-_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """Remove terminal escapes, control characters and marks of direction; newlines and tabs stay."""
-    return _CONTROL.sub("", _ESCAPE.sub("", text))
 
 
 async def read_output(stream: Any) -> str:
@@ -33,14 +24,14 @@ async def read_output(stream: Any) -> str:
     return "".join(blocks)
 
 
-async def read_lines(stream: Any, clean: Callable[[str], str] = printable) -> AsyncIterator[str]:
+async def read_lines(stream: Any) -> AsyncIterator[str]:
     """Yield the lines of a stream, each cut off at `LINE_LIMIT`, however long it is."""
     kept = ""
     while block := await stream.read(BLOCK):
         first, *rest = block.split("\n")
         kept = (kept + first)[:LINE_LIMIT]
         for line in rest:
-            yield clean(kept)
+            yield kept
             kept = line[:LINE_LIMIT]
     if kept:
-        yield clean(kept)
+        yield kept

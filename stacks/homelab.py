@@ -61,6 +61,7 @@ def _outputs(cluster: ClusterSettings, kubeconfig: pulumi.Output[str], layers: S
         "endpoint": f"https://{k3s.endpoint(cluster)}",
         "kubeconfig": kubeconfig,
         "nodes": nodes,
+        "cluster_networks": [*cluster.network.pods, *cluster.network.services],
         "version": VERSION,
         "monitoring": any(layer.key == "monitoring" for layer in layers),
         **_packaged_storage(cluster),

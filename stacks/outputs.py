@@ -22,8 +22,6 @@ class PlatformOutputs(Surroundings):
     """Name of the cluster."""
     endpoint: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """URL of the Kubernetes API."""
-    nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """The machines: name, role, address."""
     version: pulumi.Output[str] = field(metadata=since("0.2.0"))
     """Version of the program that wrote the outputs."""
     ingress_address: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))

@@ -20,7 +20,13 @@ STORE = {
 }  # fmt: skip
 OUTPUTS: dict[str, Any] = {
     "name": "lab", "domain": "lab.example.com", "endpoint": "https://10.0.0.240:6443", "version": "0.2.0",
-    "kubeconfig": sealed(canary("kubeconfig")), "nodes": [], "monitoring": False,
+    "kubeconfig": sealed(canary("kubeconfig")), "monitoring": False,
+    "nodes": [
+        {"name": "a", "role": "server", "address": "10.0.0.11"},
+        {"name": "b", "role": "server", "address": "fd00::12"},
+        {"name": "d", "role": "agent", "address": "10.0.0.14"},
+    ],
+    "clusterNetworks": ["10.42.0.0/16", "fd42::/56", "10.43.0.0/16", "fd43::/112"],
     "ingressClass": "traefik", "ingressNamespace": "traefik", "ingressAddress": "10.0.0.200",
     "issuers": ["letsencrypt", "own-ca"], "issuer": "letsencrypt",
     "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",

@@ -43,20 +43,20 @@ def test_a_change_is_told_by_what_differs() -> None:
     old = {"variables": {"VERSION": "v1.36.2+k3s1", "CONFIG": "a", "NODE": "pi-1"}, "digest": "1"}
     new = {"variables": {"VERSION": "v1.36.3+k3s1", "CONFIG": "b", "NODE": "pi-1"}, "digest": "2"}
     roll = task("update", "pi-1", "roll", old=old, new=new, diffReasons=["digest", "variables"])
-    assert "| machine pi-1 | changed | roll (CONFIG, VERSION v1.36.2+k3s1 → v1.36.3+k3s1) |" in told(roll)
+    assert "| machine `pi-1` | changed | `roll (CONFIG, VERSION v1.36.2+k3s1 → v1.36.3+k3s1)` |" in told(roll)
 
 
 def test_a_chart_is_told_by_its_versions_and_values() -> None:
     old, new = {"version": "41.2.0", "values": {"a": 1, "b": 2}}, {"version": "41.3.0", "values": {"a": 1, "b": 3}}
     release = step("update", "layer traefik", "kubernetes:helm.sh/v3:Release", "traefik-traefik", old=old, new=new)
-    assert "| layer traefik | changed | release traefik (b, version 41.2.0 → 41.3.0) |" in told(release)
+    assert "| layer `traefik` | changed | `release traefik (b, version 41.2.0 → 41.3.0)` |" in told(release)
 
 
 def test_no_value_is_told_but_versions() -> None:
     old, new = {"secrets": {"TOKEN": "hunter1"}, "version": "[secret]"}, {"secrets": {"TOKEN": "hunter2"}}
     said = told(task("update", "pi-1", "roll", old=old, new=new))
     assert "hunter" not in said
-    assert "| machine pi-1 | changed | roll (secrets, version ? → ?) |" in said
+    assert "| machine `pi-1` | changed | `roll (secrets, version ? → ?)` |" in said
 
 
 def test_everything_has_its_row_in_order() -> None:
@@ -72,11 +72,11 @@ def test_everything_has_its_row_in_order() -> None:
     )
     rows = [line for line in said.splitlines() if line.startswith("| ")][2:]
     assert rows == [
-        "| cluster | new | cluster-token |",
-        "| machine a | new | prepare; join |",
-        "| machine b | new | join |",
-        "| layer longhorn | **gone** | guard |",
-        "| app shop | new | deployment web |",
+        "| cluster | new | `cluster-token` |",
+        "| machine `a` | new | `prepare`; `join` |",
+        "| machine `b` | new | `join` |",
+        "| layer `longhorn` | **gone** | `guard` |",
+        "| app `shop` | new | `deployment web` |",
     ]
 
 
@@ -89,7 +89,7 @@ def test_drift_is_told_by_machine() -> None:
     given = {"machine": {"name": "pi-2"}, "drift": "config.yaml\ndiffers", "variables": {}}
     said = told(task("update", "pi-2", "roll", new=given, diffReasons=["drift"]))
     assert "**Changed by hand on the machines**" in said
-    assert "- pi-2: config.yaml differs" in said
+    assert "- `pi-2`: `config.yaml differs`" in said
     assert "not looked at" not in said
 
 
@@ -104,16 +104,21 @@ def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:
     said = told(task("create", "a", "join"), diagnostics=[warning, problem, again])
     assert said.splitlines()[2] == "**Refused: as it is, nothing would be done.**"
     assert said.count("homelab:cluster.nodes: has 2 servers") == 1, "Pulumi says it twice"
-    assert "machine a" not in said
+    assert "machine `a`" not in said
     assert "plugin" not in said
-    assert said.count("```") == 2, "what is said cannot leave its block"
+    assert said.count("````") == 2, "what is said cannot leave its block"
 
 
 def test_a_comment_is_never_too_long_for_github(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "LONGEST", 300)
+    monkeypatch.setattr(changes, "ROWS", 300)
     said = told(*(task("create", f"machine-{number}", "join") for number in range(99)))
     assert len(said) < 400
-    assert said.endswith("|\n\n… and more: see the log.")
+    assert "|\n\n… and more: see the log.\n" in said
+
+
+def test_a_row_of_many_changes_says_how_many_more_there_are() -> None:
+    said = told(*(task("create", "a", f"task-{number}") for number in range(50)))
+    assert "`task-39`; and 10 more |" in said
 
 
 def run(file: Path, **environment: str) -> Result:

@@ -50,6 +50,10 @@ def test_policies_are_not_those_of_k3s_and_neither_is_the_network() -> None:
     assert (given["flannel-backend"], given["disable-network-policy"]) == ("none", True)
 
 
+def test_cilium_lets_policies_name_the_api_by_its_servers_addresses() -> None:
+    assert values("cilium", on({"cilium": {}}))["policyCIDRMatchMode"] == ["nodes"]
+
+
 def test_calico_has_the_networks_of_the_pods() -> None:
     found = Lab(cluster("dual-stack"), lab(calico={}).layers)
     pods = found.cluster.network.pods

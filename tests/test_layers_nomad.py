@@ -1,11 +1,17 @@
 """Nomad: what each machine is told."""
 
+import base64
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
+from cryptography import x509
 
 from components.layer import Lab
+from components.manifest import Made
 from components.model import SecretRef
 from stacks.catalog import NOMAD
 from tests.layers import lab, layer, problems
@@ -13,6 +19,7 @@ from tests.recorder import config_of, record
 from tests.settings_fixtures import ROOT
 
 GOSSIP = {"gossipKey": {"secret": "gossip"}}
+PARTS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 SECRET = SecretRef(secret="gossip")
 TLS = {
     "authority": {"secret": "ca"},
@@ -24,7 +31,25 @@ TLS = {
 
 
 def told(found: Lab) -> dict[str, Any]:
-    return {each.node: json.loads(each.variables["CONFIG"]) for each in layer("nomad", found).services()}
+    services = layer("nomad", found).services()
+    return {each.node: json.loads(each.variables["CONFIG"]) for each in services if each.name == "agent"}
+
+
+def secrets(found: Lab, node: str) -> Mapping[str, Any]:
+    (own,) = (each for each in layer("nomad", found).services() if (each.name, each.node) == ("agent", node))
+    return own.secrets
+
+
+def text(made: Any) -> str:
+    """What is made of the layer's random bytes."""
+    assert isinstance(made, Made)
+    return made.of("00112233445566778899aabbccddeeff")
+
+
+def alternatives(certificate: str) -> list[str]:
+    extensions = x509.load_pem_x509_certificate(certificate.encode()).extensions
+    found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(each.value) for each in found]
 
 
 def test_machines_are_told_what_they_are_and_secrets_are_none_of_it() -> None:
@@ -40,27 +65,81 @@ def test_machines_are_told_what_they_are_and_secrets_are_none_of_it() -> None:
         "enabled": True, "memory_total_mb": 2048, "max_dynamic_port": 29999,
         "server_join": {"retry_join": ["10.0.0.11:4647", "10.0.0.12:4647", "10.0.0.13:4647"]},
     }  # fmt: skip
-    assert all(each["acl"] == {"enabled": True} and "tls" not in each for each in configs.values())
-    secrets = {each.node: each.secrets for each in layer("nomad", found).services()}
-    assert secrets == {"a": {"GOSSIP": SECRET}, "b": {"GOSSIP": SECRET}, "c": {"GOSSIP": SECRET}, "d": {}}
+    assert [secrets(found, node).get("GOSSIP") for node in "abcd"] == [SECRET, SECRET, SECRET, None]
+
+
+def test_acls_and_mutual_tls_are_always_on() -> None:
+    for tls in ({}, {"tls": TLS}):
+        for config in told(lab(nomad={"servers": ["a"], "clients": ["d"], **tls})).values():
+            assert config["acl"] == {"enabled": True}
+            assert config["tls"] == {
+                "http": True, "rpc": True, "verify_server_hostname": True, "verify_https_client": True,
+                "ca_file": "/etc/nomad.d/ca.pem", "cert_file": "/etc/nomad.d/cert.pem",
+                "key_file": "/etc/nomad.d/key.pem",
+            }  # fmt: skip
+
+
+def test_without_settings_all_is_made_for_the_lab() -> None:
+    found = lab(nomad={"servers": ["a"], "clients": ["a", "d"]})
+    made = {node: {name: text(each) for name, each in secrets(found, node).items()} for node in "ad"}
+    assert len(base64.b64decode(made["a"]["GOSSIP"])) == 32
+    names = {node: alternatives(made[node]["CERTIFICATE"]) for node in made}
+    assert names["a"] == ["server.global.nomad", "a", "localhost", "127.0.0.1", "10.0.0.11"]
+    assert names["d"] == ["client.global.nomad", "d", "localhost", "127.0.0.1", "10.0.0.14"]
+    assert made["a"]["AUTHORITY"] == made["d"]["AUTHORITY"]
+    assert len({given[key] for given in made.values() for key in ("CERTIFICATE", "CERTIFICATE_KEY")}) == 4
+
+
+def test_certificates_are_renewed_every_year_and_stay_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = lab(nomad={"servers": ["a"]})
+
+    def issued(moment: datetime) -> str:
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+                return moment
+
+        monkeypatch.setattr("components.nomad_secrets.datetime", Clock)
+        return text(secrets(found, "a")["CERTIFICATE"])
+
+    january, december = issued(datetime(2027, 1, 1, tzinfo=UTC)), issued(datetime(2027, 12, 31, tzinfo=UTC))
+    assert january == december
+    assert issued(datetime(2028, 1, 1, tzinfo=UTC)) != january
+    assert x509.load_pem_x509_certificate(january.encode()).not_valid_after_utc.year == 2030
+
+
+def test_the_labs_token_is_a_uuid_and_is_given_last_on_the_first_server() -> None:
+    found = lab(nomad={"servers": ["b", "c", "d"]})
+    *agents, acl = layer("nomad", found).services()
+    assert [each.last for each in agents] == [False] * 3
+    assert (acl.name, acl.node, acl.run, acl.last, dict(acl.variables)) == (
+        "acl", "b", ("nomad-acl.sh",), True, {"ADDRESS": "10.0.0.12"},
+    )  # fmt: skip
+    token = text(acl.secrets["TOKEN"])
+    assert str(UUID(token)) == token
+    assert token == text(acl.secrets["TOKEN"])
+    access = layer("nomad", found).access  # type: ignore[attr-defined]
+    assert text(access.token) == token
+    assert alternatives(text(access.certificate)) == ["cli.global.nomad"]
 
 
 def test_each_machine_has_the_certificate_of_what_it_is() -> None:
     found = lab(nomad={"servers": ["a"], "clients": ["a", "d"], "tls": TLS, **GOSSIP})
-    secrets = {each.node: each.secrets for each in layer("nomad", found).services()}
-    names = {node: [ref.secret for name, ref in given.items() if name != "GOSSIP"] for node, given in secrets.items()}
-    assert names == {"a": ["ca", "server", "serverKey"], "d": ["ca", "client", "clientKey"]}
-    assert told(found)["d"]["tls"] == {
-        "http": True, "rpc": True, "verify_server_hostname": True,
-        "ca_file": "/etc/nomad.d/ca.pem", "cert_file": "/etc/nomad.d/cert.pem", "key_file": "/etc/nomad.d/key.pem",
-    }  # fmt: skip
+    assert [secrets(found, "a")[name] for name in PARTS] == [
+        SecretRef(secret=each) for each in ("ca", "server", "serverKey")
+    ]
+    assert [secrets(found, "d")[name] for name in PARTS] == [
+        SecretRef(secret=each) for each in ("ca", "client", "clientKey")
+    ]
+    access = layer("nomad", found).access  # type: ignore[attr-defined]
+    assert (access.authority, access.key) == (SecretRef(secret="ca"), SecretRef(secret="clientKey"))
 
 
 def test_version_is_the_catalogs_unless_another_is_named() -> None:
-    (ours,) = layer("nomad", lab(nomad={"servers": ["a"], **GOSSIP})).services()
+    ours, _ = layer("nomad", lab(nomad={"servers": ["a"], **GOSSIP})).services()
     assert f"v{ours.variables['VERSION']}" == NOMAD
     given = {"servers": ["a"], "version": "1.10.4", "checksums": {"arm64": "0f" * 32, "amd64": "1f" * 32}, **GOSSIP}
-    (other,) = layer("nomad", lab(nomad=given)).services()
+    other, _ = layer("nomad", lab(nomad=given)).services()
     assert other.variables["VERSION"] == "1.10.4"
     assert other.variables["PINS"] == f"arm64 {'0f' * 32}\namd64 {'1f' * 32}"
 
@@ -72,7 +151,7 @@ def test_it_is_set_up_on_its_machines_and_makes_nothing_in_the_cluster() -> None
     run = record(config_of(file) | {"platform": given})
     before = {each.name for each in bare.registered}
     made = {each.name: each for each in run.registered if each.name not in before}
-    assert set(made) == {"nomad", "nomad-agent-a", "nomad-agent-d"}
+    assert set(made) == {"nomad", "nomad-salt", "nomad-agent-a", "nomad-agent-d", "nomad-acl-a"}
     assert made["nomad-agent-d"].inputs["probe"] == "nomad-runs.sh"
 
 

@@ -17,13 +17,17 @@ GIVEN = {
     "PINS": "",
     "CONFIG": '{"name": "a"}',
     "GOSSIP": "c2VjcmV0",
+    "AUTHORITY": "a",
+    "CERTIFICATE": "b",
+    "CERTIFICATE_KEY": "c",
 }
-TLS = {"AUTHORITY": "a", "CERTIFICATE": "b", "CERTIFICATE_KEY": "c"}
 TOOLS = {
     "uname": "echo x86_64",
     "getconf": "echo 64",
     "dpkg-query": "echo installed",
     "journalctl": "echo it does not like its configuration",
+    "hostname": "echo pi-1",
+    "openssl": 'case "$1 $*" in "x509 "*) [ ! -e ending ] ;; *) exec /usr/bin/openssl "$@" ;; esac',
     "curl": 'while [ "$1" != -o ]; do shift; done; cp "served/${3##*/}" "$2"',
     "unzip": 'exec python3 -m zipfile -e "$2" "$5"',
     "systemctl": """case "$*" in
@@ -62,7 +66,10 @@ def test_verified_program_is_put_there_once_with_files_that_root_reads(machine: 
     assert machine.file(BINARY).read_text() == "#!/bin/sh\n"
     assert machine.file(BINARY).stat().st_mode & 0o777 == 0o755
     assert json.loads(machine.file(f"{FOLDER}/gossip.json").read_text()) == {"server": {"encrypt": "c2VjcmV0"}}
-    assert {file.stat().st_mode & 0o777 for file in machine.file(FOLDER).iterdir()} == {0o600}
+    files = {file.name: file for file in machine.file(FOLDER).iterdir()}
+    assert sorted(files) == ["ca.pem", "cert.pem", "gossip.json", "homelab.json", "key.pem"]
+    assert files["key.pem"].read_text() == "c\n"
+    assert {file.stat().st_mode & 0o777 for file in files.values()} == {0o600}
     assert [call for call in done.calls if "systemctl" in call][:3] == [
         "systemctl daemon-reload", "systemctl -q enable nomad", "systemctl restart nomad",
     ]  # fmt: skip
@@ -71,11 +78,29 @@ def test_verified_program_is_put_there_once_with_files_that_root_reads(machine: 
 
 
 def test_files_that_are_not_given_any_more_go_and_it_is_started_anew(machine: Fake) -> None:
-    machine.run("nomad", **GIVEN, **TLS)
-    assert machine.file(f"{FOLDER}/key.pem").read_text() == "c\n"
-    done = machine.run("nomad", **GIVEN)
+    machine.run("nomad", **GIVEN)
+    done = machine.run("nomad", **GIVEN | {"GOSSIP": ""})
     assert done.progress == ["starting Nomad"]
-    assert {file.name for file in machine.file(FOLDER).iterdir()} == {"homelab.json", "gossip.json"}
+    assert not machine.file(f"{FOLDER}/gossip.json").exists()
+
+
+def test_a_renewed_certificate_is_taken(machine: Fake) -> None:
+    machine.run("nomad", **GIVEN)
+    done = machine.run("nomad", **GIVEN | {"CERTIFICATE": "new"})
+    assert done.progress == ["starting Nomad"]
+    assert machine.file(f"{FOLDER}/cert.pem").read_text() == "new\n"
+
+
+def test_servers_that_have_another_key_of_gossip_are_not_touched(machine: Fake) -> None:
+    machine.run("nomad", **GIVEN)
+    machine.file("/var/lib/nomad/server/serf.keyring").write_text('["c2VjcmV0"]')
+    assert machine.run("nomad", **GIVEN).status == 0
+    refused = machine.run("nomad", **GIVEN | {"GOSSIP": "b3RoZXI=", "CERTIFICATE": "new"})
+    assert refused.status == 1
+    assert "encrypts gossip with another key than this one; nothing was touched." in refused.errors
+    assert "name that under `nomad.gossipKey`" in refused.errors
+    assert machine.file(f"{FOLDER}/cert.pem").read_text() == "b\n"
+    assert machine.run("nomad", **GIVEN | {"GOSSIP": ""}).status == 0, "clients have none"
 
 
 def test_what_was_written_and_not_started_is_started_by_the_next_run(machine: Fake) -> None:
@@ -140,10 +165,13 @@ def test_what_differs_is_seen_and_mended(machine: Fake) -> None:
     machine.file(BINARY).write_text("something else")
     machine.file(f"{FOLDER}/gossip.json").unlink()
     (machine.root / "alive").unlink()
+    (machine.root / "ending").touch()
     assert machine.run("nomad-runs").output.splitlines() == [
         *sorted(f"{machine.root}{path} was changed or is gone" for path in (BINARY, f"{FOLDER}/gossip.json")),
+        "Nomad's certificate ends within 30 days, or is gone",
         "nomad is inactive",
     ]  # fmt: skip
+    (machine.root / "ending").unlink()
     machine.run("nomad", **GIVEN)
     assert machine.run("nomad-runs").output == ""
 

@@ -2,28 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import pulumi
 
-from components.app import database, traces
+from components.app import database, destinations, traces
 from components.app.objects import NAMESPACE_LABEL, labels, metadata
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
-from components.app.surroundings import Surroundings
+from components.app.surroundings import ObjectStoreOutput, Surroundings
 from components.manifest import Manifest, Tree
 
-API_PORT = 6443
 SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
 """Label of the pods with which cert-manager proves that a host is ours."""
 SOLVER_PORT = 8089
 MONITORING = "monitoring"
 """Namespace of what reads the metrics of databases, where there is such a thing."""
-_PRIVATE = ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
-_PUBLIC = [
-    {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE}},
-    {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7", "fe80::/10"]}},
-]
 
 
 def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
@@ -36,7 +29,7 @@ def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
     if app.postgres is not None:
         yield _database(app, app.postgres, platform)
         if app.postgres.pooler is not None:
-            yield _pooler(app, app.postgres)
+            yield _pooler(app, app.postgres, platform)
 
 
 def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
@@ -48,7 +41,7 @@ def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
 def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     rules = [_rule("to", [_place(place)], place.ports) for place in app.allow.to]
     if app.allow.internet:
-        rules.append({"to": _PUBLIC})
+        rules.append({"to": destinations.PUBLIC})
     if app.traces:
         rules.append(_rule("to", [_namespace(traces.namespace(platform))], [traces.port(platform)]))
     if app.postgres is not None:
@@ -71,16 +64,20 @@ def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundin
         _rule("from", [_pods(pods), _namespace(platform.database_operator)], [database.PORT, database.STATUS_PORT]),
         _rule("from", [_namespace(MONITORING)], [database.METRICS_PORT]),
     ]
-    outward = [_rule("to", [_pods(pods)], [database.PORT, database.STATUS_PORT]), _rule("to", [], [API_PORT])]
+    outward = [
+        _rule("to", [_pods(pods)], [database.PORT, database.STATUS_PORT]),
+        platform.nodes.apply(destinations.api),
+    ]
     if postgres.backup or postgres.restore:
-        store = platform.database_backup.apply(lambda given: _port(given["endpoint"]) if given else None)
-        outward.append(_rule("to", [], [pulumi.Output.unsecret(store)]))
+        both = pulumi.Output.all(platform.database_backup, platform.cluster_networks)
+        outward.append(pulumi.Output.unsecret(both.apply(lambda found: _store(*found))))
     return _policy(app, database.archive(app, postgres), pods, inward, outward)
 
 
-def _pooler(app: AppSettings, postgres: PostgresSettings) -> Manifest:
+def _pooler(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
     inward = [_rule("from", [_pods(labels(app))], [database.PORT])]
-    outward = [_rule("to", [_pods(_instances(app, postgres))], [database.PORT]), _rule("to", [], [API_PORT])]
+    instances = _rule("to", [_pods(_instances(app, postgres))], [database.PORT])
+    outward = [instances, platform.nodes.apply(destinations.api)]
     return _policy(app, database.pooler_name(app, postgres), _pool(app, postgres), inward, outward)
 
 
@@ -92,9 +89,9 @@ def _pool(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
     return {"cnpg.io/poolerName": database.pooler_name(app, postgres)}
 
 
-def _port(url: str) -> int:
-    parts = urlsplit(url)
-    return parts.port or {"http": 80}.get(parts.scheme, 443)
+def _store(given: ObjectStoreOutput | None, inside: Sequence[str]) -> Tree:
+    """The rule; without a store nothing is deployed at all, and the app is told why."""
+    return destinations.store(given["endpoint"], inside) if given else {"to": [destinations.block("127.0.0.1")]}
 
 
 def _place(place: AppDestinationSettings) -> Tree:

@@ -43,6 +43,10 @@ class Surroundings:
     """Domain of the lab."""
     kubeconfig: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """Administrator's kubeconfig, through the endpoint; secret."""
+    nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
+    """The machines: name, role, address."""
+    cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
+    """Networks inside the cluster: those of pods, then those of Services."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
     """Class of Ingresses."""
     ingress_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))

@@ -41,6 +41,7 @@ class Cilium(Layer[CiliumSettings]):
             "ipam": {"mode": "kubernetes"},
             "ipv4": {"enabled": 4 in versions},
             "ipv6": {"enabled": 6 in versions},
+            "policyCIDRMatchMode": ["nodes"],  # policies name the API by its servers' addresses
             "kubeProxyReplacement": self.settings.replace_kube_proxy,
             "l2announcements": {"enabled": bool(self.settings.addresses)},
             "rollOutCiliumPods": True,

@@ -9,22 +9,24 @@ from pydantic import Field
 from components import volumes
 from components.addresses import bracketed
 from components.app.kinds import Size
+from components.authority import Subject
 from components.fields import HostLabel, Sha256, Text, Url
 from components.host import Service
 from components.lab import NodeSettings
 from components.layer import Finding, Layer
-from components.manifest import Tree
+from components.manifest import Made, Tree
 from components.model import Model, SecretRef
+from components.nomad_secrets import GOSSIP, TOKEN, Access, issued
 
 _DATA, _ETC = "/var/lib/nomad", "/etc/nomad.d"
-_RPC, _GOSSIP = 4647, 4648
-_SECRETS = ("GOSSIP", "AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
+PORT, _RPC, _GOSSIP = 4646, 4647, 4648
+_TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
 """Above it are the node ports of Services."""
 
 
 class NomadTLSSettings(Model):
-    """Certificates between all parts, as `nomad tls ca create` and `nomad tls cert create` make them."""
+    """Certificates of your own, as `nomad tls ca create` and `nomad tls cert create` make them. You renew them."""
 
     authority: SecretRef
     """Secret that holds the authority's certificate."""
@@ -39,16 +41,16 @@ class NomadTLSSettings(Model):
 
 
 class NomadSettings(Model):
-    """Nomad beside K3s. Its ACLs are on: begin with `nomad acl bootstrap`."""
+    """Nomad beside K3s. ACLs and mutual TLS are always on; `./homelab nomad` gives you the token and a certificate."""
 
     servers: tuple[HostLabel, ...]
     """Machines that are its servers: one, three or five."""
     clients: tuple[HostLabel, ...] = ()
     """Machines that run its jobs, by the drivers `exec` and `java`: K3s leaves no Docker there."""
-    gossip_key: SecretRef
-    """Secret that holds the key of `nomad operator gossip keyring generate`, which servers encrypt gossip with."""
+    gossip_key: SecretRef | None = None
+    """Secret that holds the key of `nomad operator gossip keyring generate`. Default: one that is made for the lab."""
     tls: NomadTLSSettings | None = None
-    """Certificates. Default: none, and all but gossip crosses the lan in clear, tokens too."""
+    """Certificates of your own. Default: those of an authority that is made for the lab, renewed every year."""
     memory: Size = "2Gi"
     """Memory that jobs may use on each client; K3s knows nothing of them."""
     version: Text | None = None
@@ -72,9 +74,13 @@ class Nomad(Layer[NomadSettings]):
         return {}
 
     def services(self) -> Sequence[Service]:
-        """Return Nomad on each of its machines."""
+        """Return Nomad on each of its machines and, once it has a leader, the lab's token in it."""
         chosen = {*self.settings.servers, *self.settings.clients}
-        return [self._service(node) for node in self.lab.cluster.nodes if node.name in chosen]
+        nodes = [node for node in self.lab.cluster.nodes if node.name in chosen]
+        first = next(node for node in nodes if node.name == self.settings.servers[0])
+        secrets = {"TOKEN": self.access.token}
+        acl = Service("acl", first.name, ("nomad-acl.sh",), (), "", {"ADDRESS": first.address}, secrets, last=True)
+        return [*map(self._service, nodes), acl]
 
     def _service(self, node: NodeSettings) -> Service:
         given = self.settings
@@ -83,18 +89,29 @@ class Nomad(Layer[NomadSettings]):
         config = json.dumps(self._config(node), indent=2)
         variables = {"VERSION": version, "RELEASES": given.releases, "PINS": pins, "CONFIG": config}
         secrets = self._secrets(node)
-        variables |= {name: "" for name in _SECRETS if name not in secrets}
+        if "GOSSIP" not in secrets:
+            variables["GOSSIP"] = ""
         undo, probe = ("nomad-away.sh",), "nomad-runs.sh"
         return Service("agent", node.name, ("nomad.sh",), undo, probe, variables, secrets)
 
-    def _secrets(self, node: NodeSettings) -> Mapping[str, SecretRef]:
-        tls, server = self.settings.tls, node.name in self.settings.servers
-        secrets = {"GOSSIP": self.settings.gossip_key} if server else {}
+    def _secrets(self, node: NodeSettings) -> Mapping[str, SecretRef | Made]:
+        server = node.name in self.settings.servers
+        gossip = {"GOSSIP": self.settings.gossip_key or GOSSIP} if server else {}
+        names = (node.name, "localhost")
+        subject = Subject(f"{'server' if server else 'client'}.global.nomad", names, ("127.0.0.1", *node.addresses))
+        tls = self.settings.tls
         if tls:
-            secrets["AUTHORITY"] = tls.authority
-            secrets["CERTIFICATE"] = tls.server_certificate if server else tls.client_certificate
-            secrets["CERTIFICATE_KEY"] = tls.server_key if server else tls.client_key
-        return secrets
+            own = (tls.server_certificate, tls.server_key) if server else (tls.client_certificate, tls.client_key)
+            return gossip | dict(zip(_TLS, (tls.authority, *own), strict=True))
+        return gossip | dict(zip(_TLS, issued(subject), strict=True))
+
+    @property
+    def access(self) -> Access:
+        """What gets the keeper of the lab into Nomad."""
+        tls = self.settings.tls
+        if tls:
+            return Access(TOKEN, tls.authority, tls.client_certificate, tls.client_key)
+        return Access(TOKEN, *issued(Subject("cli.global.nomad")))
 
     def _config(self, node: NodeSettings) -> Tree:
         given = self.settings
@@ -104,16 +121,19 @@ class Nomad(Layer[NomadSettings]):
             "bind_addr": node.address,
             "disable_update_check": True,
             "acl": {"enabled": True},
+            "tls": {
+                "http": True,
+                "rpc": True,
+                "verify_server_hostname": True,
+                "verify_https_client": True,
+                **{f"{name}_file": f"{_ETC}/{name}.pem" for name in ("ca", "cert", "key")},
+            },
         }
         if node.name in given.servers:
             config["server"] = {"enabled": True, "bootstrap_expect": len(given.servers), **self._join(_GOSSIP)}
         if node.name in given.clients:
             limits = {"memory_total_mb": volumes.mebibytes(given.memory), "max_dynamic_port": _LAST_PORT}
             config["client"] = {"enabled": True, **limits, **self._join(_RPC)}
-        if given.tls:
-            files = {"ca_file": "ca.pem", "cert_file": "cert.pem", "key_file": "key.pem"}
-            paths = {key: f"{_ETC}/{file}" for key, file in files.items()}
-            config["tls"] = {"http": True, "rpc": True, "verify_server_hostname": True, **paths}
         return config
 
     def _join(self, port: int) -> dict[str, Tree]:

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Puts Nomad on the machine beside K3s: the release's program, verified, its configuration and its service.
-# VERSION RELEASES PINS CONFIG; secret: GOSSIP (servers) AUTHORITY CERTIFICATE CERTIFICATE_KEY (if encrypted)
+# VERSION RELEASES PINS CONFIG; secret: GOSSIP (servers) AUTHORITY CERTIFICATE CERTIFICATE_KEY
 
 own=$state/nomad
 bin=/usr/local/bin/nomad
@@ -18,7 +18,7 @@ refuse_foreign() {
 
 # install_program: the program is only ever there whole, and from an archive with the right sum.
 install_program() {
-  local arch name sum source="# $VERSION $RELEASES ${PINS//$'\n'/ }"
+  local arch name sum own_sum source="# $VERSION $RELEASES ${PINS//$'\n'/ }"
   if [ "$(head -n 1 $own/program 2>/dev/null)" = "$source" ] && sha256sum --status -c $own/program 2>/dev/null; then return; fi
   arch=$(architecture)
   name=nomad_${VERSION}_linux_$arch.zip
@@ -30,25 +30,34 @@ install_program() {
   fetch_verified "$RELEASES/$VERSION/$name" $own/archive "$sum"
   install_packages unzip
   unzip -qo $own/archive nomad -d $own
-  install -m 755 $own/nomad $bin.new
-  mv -f $bin.new $bin
-  { echo "$source"; sha256sum $bin; } | write $own/program 600 || true
+  chmod 755 $own/nomad
+  copy $own/nomad $bin
+  own_sum=$(sha256sum $bin) || die "$bin could not be read."
+  write $own/program 600 <<<"$source"$'\n'"$own_sum"
   rm -f $own/archive $own/sums $own/nomad
 }
 
+# Servers keep their first key of gossip, whatever the configuration says later, and take no server with another.
+refuse_other_gossip() {
+  local keyring=/var/lib/nomad/server/serf.keyring
+  [ -n "$GOSSIP" ] && [ -e $keyring ] || return 0
+  grep -qF "$GOSSIP" $keyring || die "Nomad on $(hostname) encrypts gossip with another key than this one; nothing was touched." \
+    "Its key is in $keyring: store it as a secret of the stack, and name that under \`nomad.gossipKey\`."
+}
+
 # put NAME TEXT: a file that root alone reads; none where there is no text.
-put() { if [ -n "$2" ]; then write "$folder/$1" 600 <<<"$2" || true; else rm -f "${folder:?}/$1"; fi; }
+put() { if [ -n "$2" ]; then write "$folder/$1" 600 <<<"$2"; else rm -f "${folder:?}/$1"; fi; }
 
 configure() {
   local gossip=
-  [ -z "${GOSSIP:-}" ] || gossip="{\"server\": {\"encrypt\": \"$GOSSIP\"}}"
+  [ -z "$GOSSIP" ] || gossip="{\"server\": {\"encrypt\": \"$GOSSIP\"}}"
   put homelab.json "$CONFIG"
   put gossip.json "$gossip"
-  put ca.pem "${AUTHORITY:-}"
-  put cert.pem "${CERTIFICATE:-}"
-  put key.pem "${CERTIFICATE_KEY:-}"
+  put ca.pem "$AUTHORITY"
+  put cert.pem "$CERTIFICATE"
+  put key.pem "$CERTIFICATE_KEY"
   # what it started outlives a restart of Nomad
-  write $service 644 <<END || true
+  write $service 644 <<END
 [Unit]
 Description=Nomad, set up by homelab
 Wants=network-online.target
@@ -71,10 +80,11 @@ END
 main() {
   lock
   refuse_foreign
+  refuse_other_gossip
   mkdir -p $own && chmod 700 $own
   install_program
   configure
-  find $bin $service $folder -type f -exec sha256sum {} + | sort -k 2 >$own/wanted
+  write $own/wanted 600 < <(find $bin $service $folder -type f ! -name '*.homelab-new' -exec sha256sum {} + | sort -k 2)
   if cmp -s $own/wanted $own/running && systemctl -q is-active nomad; then return; fi
   systemctl daemon-reload
   systemctl -q enable nomad

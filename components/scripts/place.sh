@@ -2,7 +2,11 @@
 # Takes a snapshot that was sent here among those of this machine, if it arrived whole.
 # SNAPSHOT SENT (where it is) CHECKSUM
 
+# Names as K3s makes them, and no others: this one becomes a path.
+check_name() { [[ $SNAPSHOT =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$ ]] || die "$(printf %q "$SNAPSHOT" | cut -c 1-200) is no name of a snapshot; nothing was touched."; }
+
 main() {
+  check_name
   lock
   local found; found=$(sha256sum "$SENT" | cut -d' ' -f1)
   if [ "$found" != "$CHECKSUM" ]; then

@@ -24,8 +24,8 @@ configure() {
   {
     # a machine that never ran K3s is asked for the token itself: the file would not do
     printf '%s\n' 'cluster-reset: true' 'server: ""' "token: \"$(cat $staged/token)\"" 'token-file: ""' "agent-token-file: $staged/agent-token"
-    if [ "$FETCH" = yes ]; then echo "cluster-reset-restore-path: $SNAPSHOT"
-    else printf '%s\n' "cluster-reset-restore-path: $db/snapshots/$SNAPSHOT" 'etcd-s3: false'; fi
+    if [ "$FETCH" = yes ]; then echo "cluster-reset-restore-path: \"$SNAPSHOT\""
+    else printf '%s\n' "cluster-reset-restore-path: \"$db/snapshots/$SNAPSHOT\"" 'etcd-s3: false'; fi
   } >$reset/config.yaml.d/zz-reset.yaml
 }
 
@@ -38,7 +38,11 @@ tidy() {
   done
 }
 
+# Names as K3s makes them, and no others: this one becomes a path, and stands in YAML.
+check_name() { [[ $SNAPSHOT =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$ ]] || die "$(printf %q "$SNAPSHOT" | cut -c 1-200) is no name of a snapshot; nothing was touched."; }
+
 main() {
+  check_name
   lock
   check_alone
   [ "$FETCH" = yes ] || [ -s "$db/snapshots/$SNAPSHOT" ] || die "There is no snapshot $SNAPSHOT in $db/snapshots on $(hostname)." "$(ls -l $db/snapshots 2>&1)"

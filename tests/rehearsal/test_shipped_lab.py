@@ -167,6 +167,16 @@ def test_pods_that_have_no_business_there_are_kept_out(lab: Rehearsal) -> None:
     assert "10.43.0.1" not in ask(lab, "/healthz", pod=TRAEFIK), "who may still does"
 
 
+def test_databases_reach_the_api_on_its_servers_and_nothing_else_on_its_port(lab: Rehearsal) -> None:
+    database = ("shop", "cnpg.io/cluster=shop-db")
+    ask_api = "curl -sS --max-time 5 -k https://{}/version"
+    # the virtual address is on a server, and is none of the addresses that pods are led to
+    away = ask_api.format(f"{lab.cluster['api']['vip']}:6443")
+    wait_until(lambda: kept_out(lambda: lab.in_pod(*database, away)), "the rest of the lan is out of reach", 60)
+    for _ in range(20):  # each time another server may be taken
+        assert "Unauthorized" in lab.in_pod(*database, ask_api.format("10.43.0.1"))
+
+
 def test_what_runs_in_the_cluster_really_runs(lab: Rehearsal) -> None:
     lab.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=180s")
     assert resolved(lab, "thinkcentre") == "0a2b0001"

@@ -1,0 +1,63 @@
+"""`./homelab nomad`: what the `nomad` command needs to get into the lab's Nomad."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.addresses import bracketed
+from components.layers.nomad import PORT, Nomad
+from components.manifest import Made
+from components.nomad_secrets import Proof
+from operations import files, state
+from operations.stack import Stack, StackError, StackFile, StackName
+from operations.talk import console, guarded
+from stacks.homelab import layers_of
+from stacks.settings import Settings
+from stacks.stackfile import short_name
+
+FOLDER, FILE = 0o700, 0o600
+
+
+def nomad(
+    stack: StackName = "homelab",
+    config_file: StackFile = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write into. Default: ~/.config/homelab/STACK/nomad.", file_okay=False)
+    ] = None,
+) -> None:
+    """Write what the `nomad` command needs: a certificate of this year, its key, and the token with all rights."""
+    folder = (output or Path("~/.config/homelab") / short_name(stack) / "nomad").expanduser().resolve()
+    with guarded():
+        texts = _texts(Stack(stack, config_file), folder)
+        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER)
+        for name, text in texts.items():
+            files.replace(folder / name, text, FILE)
+    console.print(f"Try: . {shlex.quote(str(folder / 'environment'))} && nomad server members", soft_wrap=True)
+
+
+def _texts(stack: Stack, folder: Path) -> dict[str, str]:
+    """What is written, by the file's name. Raises `SettingsError`, `StackError`."""
+    layer = next((each for each in layers_of(Settings.read(stack.file)) if isinstance(each, Nomad)), None)
+    if layer is None:
+        raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")
+    salt = state.secret(stack, "nomad-salt")
+
+    def told(proof: Proof) -> str:
+        return proof.of(salt) if isinstance(proof, Made) else stack.secret(proof.secret)
+
+    access = layer.access
+    proofs = {"ca.pem": access.authority, "cert.pem": access.certificate, "key.pem": access.key}
+    texts = {name: told(proof) for name, proof in proofs.items()}
+    first = next(each for each in layer.lab.cluster.nodes if each.name == layer.settings.servers[0])
+    variables = {
+        "NOMAD_ADDR": f"https://{bracketed(first.address)}:{PORT}",
+        "NOMAD_TLS_SERVER_NAME": "server.global.nomad",
+        "NOMAD_CACERT": str(folder / "ca.pem"),
+        "NOMAD_CLIENT_CERT": str(folder / "cert.pem"),
+        "NOMAD_CLIENT_KEY": str(folder / "key.pem"),
+        "NOMAD_TOKEN": told(access.token),
+    }
+    lines = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    return texts | {"environment": "".join(lines)}
