@@ -157,6 +157,11 @@ def changed(fake: Fake) -> None:
     _done(fake, "stage", OTHER)
 
 
+def retired(fake: Fake) -> None:
+    running(fake)
+    _done(fake, "retire", {})
+
+
 def uninstalled(fake: Fake) -> None:
     running(fake)
     _done(fake, "uninstall", {})
@@ -196,5 +201,5 @@ SCENARIOS = [
     Scenario("restore", "restore", {}, TOOLS, uninstalled, after=as_it_was),
     Scenario("halt", "halt", {}, TOOLS, running),
     Scenario("retire", "retire", {}, TOOLS, running),
-    Scenario("keep", "keep", {}, TOOLS, running),
+    Scenario("keep", "keep", {}, TOOLS, retired),
 ]  # fmt: skip

@@ -41,6 +41,7 @@ touch $filler
 available=$(($(stat -f -c '%a' {root}) * $(stat -f -c '%S' {root})))
 fallocate -l $((available - {free})) $filler
 status=0
+cd {root}
 bash -s <{script} >{result}/output 2>{result}/errors || status=$?
 echo $status >{result}/status
 rm $filler

@@ -31,7 +31,7 @@ def server(tmp_path: Path) -> Fake:
 
 
 def dropped(server: Fake, flags: str = "", **more: str) -> Run:
-    return server.run("drop", NODE="b", DRAIN_SECONDS="300", SERVERS="a c", FLAGS=flags, **more)
+    return server.run("drop", NODE="b", DRAIN_SECONDS="300", SERVERS="a c d", FLAGS=flags, **more)
 
 
 def changes(done: Run) -> list[str]:
@@ -114,3 +114,32 @@ def test_an_api_that_does_not_say_is_no_leave(server: Fake) -> None:
     done = dropped(silent)
     assert (done.status, changes(done)) == (1, [])
     assert "does not say whether there is a node b." in done.errors
+
+
+@pytest.mark.parametrize(
+    ("members", "refused"),
+    [
+        ("a TrueTrue\nb TrueTrue\n", ""),  # the way from two to one
+        ("a TrueFalse\nb TrueTrue\n", "only 0 of the 1 other servers"),
+        ("a TrueTrue\nb TrueTrue\nc TrueTrue\nd TrueTrue\n", ""),  # one more than three, while one is replaced
+        ("a TrueTrue\nb TrueTrue\nc TrueFalse\nd TrueTrue\n", ""),
+        ("a TrueTrue\nb TrueTrue\nc TrueFalse\nd FalseTrue\n", "only 1 of the 3 other servers"),
+        ("b TrueTrue\n", "b is the last server"),
+    ],
+)
+def test_quorum_is_counted_with_an_even_number_too(server: Fake, members: str, refused: str) -> None:
+    server.file("members").write_text(members)
+    done = dropped(server)
+    assert (done.status, changes(done)) == ((1, []) if refused else (0, ["drain", "delete"]))
+    assert refused in done.errors
+
+
+@pytest.mark.parametrize(
+    ("servers", "refused"), [("v1.36.3+k3s1", False), ("v1.36.4+k3s1", False), ("v1.35.9+k3s1", True)]
+)
+def test_an_agent_is_never_newer_than_a_server(server: Fake, servers: str, refused: bool) -> None:
+    """As `pulumi up --target` of the agent alone would have it."""
+    server.file("members").write_text(f"v1.36.3+k3s1\n{servers}\n")
+    done = server.run("spared", NODE="b", ROLE="agent", VERSION="v1.36.3+k3s1")
+    assert done.status == (1 if refused else 0)
+    assert (f"before the servers, which run:\n{servers}\n" in done.errors) == refused

@@ -130,3 +130,16 @@ def test_nothing_sleeps_but_the_wait_for_a_condition() -> None:
     assert "sleep" in functions(LIBRARY)["wait_for"]
     for file in FILES:
         assert not re.search(r"\bsleep\b", file.read_text()), file
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_what_is_written_is_never_a_condition(file: Path) -> None:
+    """Bash ends no script for what fails in a condition or in a pipe: a full disk would pass for an answer."""
+    calls = re.findall(r"^.*\b(?:write|copy|put) .*$", file.read_text(), re.MULTILINE)
+    statements = [call for call in calls if not call.lstrip().startswith("#")]
+    wrong = re.compile(
+        r"\b(?:if|while|until|!|&&) +(?:write|copy|put) |\| *(?:write|copy|put) |\b(?:write|copy|put) [^<]*(?:<<<\S+|<\S+)? *(?:\|\||&&)"
+    )
+    assert [
+        call for call in statements if wrong.search(call.replace("|| write", "; write").replace("|| copy", "; copy"))
+    ] == []

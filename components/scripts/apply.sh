@@ -122,7 +122,6 @@ healthy_or_given_up() { healthy || given_up; }
 # The virtual address leaves before the API does, so that nobody asks here in vain. HAProxy here asks the others.
 hand_over_address() {
   local peer
-  if ours $keepalived_conf; then systemctl start keepalived; fi # a run that ended early may have stopped it
   ours $keepalived_conf && ! ours $haproxy_conf && serving >/dev/null 2>&1 || return 0
   for peer in $PEERS; do
     cluster_answers "$peer" || continue
@@ -164,6 +163,7 @@ start() {
 
 main() {
   lock
+  if ours $keepalived_conf; then systemctl start keepalived; fi # a run that ended early may have left it stopped
   if cmp -s $state/applied $state/wanted && [ -z "$(drift)" ] && healthy >/dev/null 2>&1; then return; fi
   rm -f $state/applied
   install_files

@@ -355,7 +355,10 @@ members() {
 # versions: what the servers run, a line each.
 versions() { kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.status.nodeInfo.kubeletVersion}{"\n"}{end}'; }
 
-# unsafe_without NAME…: why etcd would have no majority once these left it; nothing if it would have one.
+# newer OLD NEW: the second version is newer than the first.
+newer() { [ "$1" != "$2" ] && printf '%s\n' "$1" "$2" | sed 's/-rc/~rc/' | sort -CV && return; return 1; }
+
+# unsafe_without NAME…: why etcd would have no quorum once these left it; nothing if it would have one.
 unsafe_without() {
   local server ready left=0 alive=0 silent=''
   while read -r server ready; do

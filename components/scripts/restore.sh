@@ -4,8 +4,8 @@
 # restore_hostname: the name that the machine had, unless it was given another one since.
 restore_hostname() {
   [ -e $original/etc/hostname ] && [ "$(cat /etc/hostname 2>/dev/null)" = "$(owner)" ] || return 0
+  hostname "$(cat $original/etc/hostname)"
   copy $original/etc/hostname /etc/hostname
-  hostname "$(cat /etc/hostname)"
 }
 
 # restore_hosts: our entry for the machine's own name goes, and the one that it replaced comes back.

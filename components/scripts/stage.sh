@@ -58,7 +58,6 @@ running() {
 }
 
 minor() { cut -d. -f2 <<<"$1"; }
-newer() { [ "$1" != "$2" ] && printf '%s\n' "$1" "$2" | sed 's/-rc/~rc/' | sort -CV && return; return 1; } # newer OLD NEW
 
 etcd() {
   curl -fsS --max-time 3 --cacert $data/server/tls/etcd/server-ca.crt --cert $data/server/tls/etcd/client.crt \
