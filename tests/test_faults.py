@@ -44,7 +44,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(scenario: Scenario, tmp_p
         assert unlike(scenario, root, wanted) == {}, copy
         scenario.after(fake)
         count += 1
-    assert count > 1, "nothing was seen to change"
+    assert count, "no command was seen"
 
 
 def own_mounts() -> bool:

@@ -76,8 +76,9 @@ end_service() {
   ours "$2" || return 0
   say "stopping $1"
   if systemctl cat "$1" >/dev/null 2>&1; then systemctl disable -q --now "$1"; fi # its package may be gone
-  if [ -e "$original$2" ]; then copy "$original$2" "$2" && rm -f "$original$2"; else rm -f "$2"; fi
-  rm -f "$prepared$2"
+  if [ -e "$original$2" ]; then copy "$original$2" "$2"; else rm -f "$2"; fi
+  rm -f "$prepared$2" # from here on it is not ours
+  rm -f "$original$2"
 }
 
 # refreshed LOG: the package lists were read anew, or cannot be; fails while another program, such as apt-daily, holds them.

@@ -125,7 +125,7 @@ set_service() {
   local text; text=$(cat)
   [ -n "$text" ] || { end_service "$1" "$2"; return; }
   ! foreign "$1" "$2" || die "$1 has a configuration of its own here ($2): remove it, or choose another way to the API (\`api\`)."
-  ours "$2" || keep "$2"
+  ours "$2" || [ ! -e "$2" ] || copy "$2" "$original$2"
   # a run that ends between the file and the restart leaves this note to the next
   cmp -s <(echo "$text") "$2" || write "$state/restart-$1" 600 <<<"$2"
   put "$2" 600 "$text"
