@@ -7,7 +7,3 @@ class TaskError(Exception):
 
 class Unreachable(TaskError):  # noqa: N818 - it says what the machine is
     """Nothing answers at the machine's address."""
-
-
-class UnknownValues(TaskError):  # noqa: N818 - it says what is wrong with them
-    """A chart was given values that it does not know."""
