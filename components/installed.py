@@ -69,8 +69,8 @@ class Installed(pulumi.ComponentResource):
     def _release(self, name: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         chart, layer = self._charts[name], self._layer
         bare = name in layer.bare_crds
-        machines = pulumi.ResourceOptions(parent=self, provider=self._access.machines)
-        archive = Archive(f"{layer.key}-chart-{name}", chart, keys(self._given.get(name, {})), machines)
+        opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after[:1]))
+        archive = Archive(f"{layer.key}-chart-{name}", chart, keys(self._given.get(name, {})), opts)
         # Helm installs what is in a chart's `crds/` once and never again
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
         crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=_of(chart, archive))] if bare else []

@@ -1,7 +1,9 @@
 """Repositories of charts: an archive fetched, and what it must be compared with what it is."""
 
+import contextlib
 import difflib
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -57,7 +59,29 @@ def _compare(chart: Chart, url: str, archive: bytes, stated: str) -> None:
 def _release(chart: Chart) -> tuple[str, str]:
     """URL and digest of the chart's archive, as the repository's index says."""
     url = f"{chart.repository.rstrip('/')}/index.yaml"
-    entries = _loaded(url, download(url, LARGEST_INDEX).decode(errors="replace")).get("entries")
+    text = download(url, LARGEST_INDEX).decode(errors="replace")
+    release = _cut_out(chart, text) or _looked_up(chart, url, text)
+    urls = release.get("urls")
+    if not isinstance(urls, list) or not urls:
+        raise TaskError(f"{url} names no file for {chart.name} {chart.version}.")
+    digest = str(release.get("digest", "")).removeprefix("sha256:")
+    return urljoin(url, str(urls[0])), "" if digest in NOTHING else digest
+
+
+def _cut_out(chart: Chart, text: str) -> Mapping[str, Any] | None:
+    """The release, if the index is written as Helm writes it. To read all of it takes seconds where it is large."""
+    of_chart = re.search(rf"^  {re.escape(chart.name)}:\n((?:  [ -].*\n|\n)*)", text, re.MULTILINE)
+    wanted = re.compile(rf"^    version: (['\"]?){re.escape(chart.version)}\1$", re.MULTILINE)
+    for each in re.split("^  - ", of_chart[1], flags=re.MULTILINE)[1:] if of_chart else ():
+        if wanted.search(f"    {each}"):
+            with contextlib.suppress(yaml.YAMLError):
+                found = yaml.load(f"    {each}", Loader)  # noqa: S506 - it makes nothing but texts, lists and mappings
+                return dict(found) if isinstance(found, Mapping) and found.get("version") == chart.version else None
+    return None
+
+
+def _looked_up(chart: Chart, url: str, text: str) -> Mapping[str, Any]:
+    entries = _loaded(url, text).get("entries")
     releases = entries.get(chart.name) if isinstance(entries, Mapping) else None
     if not isinstance(releases, list):
         names = _nearest(chart.name, [str(name) for name in entries or ()])
@@ -67,11 +91,7 @@ def _release(chart: Chart) -> tuple[str, str]:
     if release is None:
         versions = _nearest(chart.version, [str(each.get("version")) for each in releases])
         raise TaskError(f"{url} has no version {chart.version} of {chart.name}; it has {versions}.")
-    urls = release.get("urls")
-    if not isinstance(urls, list) or not urls:
-        raise TaskError(f"{url} names no file for {chart.name} {chart.version}.")
-    digest = str(release.get("digest", "")).removeprefix("sha256:")
-    return urljoin(url, str(urls[0])), "" if digest in NOTHING else digest
+    return release
 
 
 def _nearest(word: str, known: list[str]) -> str:

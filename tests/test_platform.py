@@ -13,7 +13,7 @@ from components.model import Model, SecretRef
 from components.platform import Platform, in_order
 from stacks.settings import Settings
 from tests.envelopes import is_sealed, opened
-from tests.recorder import ARCHIVE, TASK, Recording, Resource, canary, config_of, record
+from tests.recorder import ARCHIVE, Recording, Resource, canary, config_of, record
 from tests.settings_fixtures import ROOT
 
 FILE = ROOT / "tests/settings/valid/three-servers.yaml"
@@ -183,7 +183,7 @@ def test_releases_are_pinned_and_named() -> None:
         assert given["skipCrds"] == (name == "named")
 
 
-def test_charts_are_fetched_from_the_start_and_verified_before_anything_of_them_is_installed() -> None:
+def test_charts_are_verified_before_anything_of_them_is_installed() -> None:
     archives = {each.plain["name"]: each for each in RUN.registered if each.type == ARCHIVE}
     assert archives.keys() == CHARTS.keys()
     for name, archive in archives.items():
@@ -191,7 +191,6 @@ def test_charts_are_fetched_from_the_start_and_verified_before_anything_of_them_
         assert (given["version"], given["repository"]) == ("1.2.3", f"https://{name}.example.com")
         assert given.get("sha256") == CHARTS[name].sha256
         assert archive.name in before(releases()[name].name)
-        assert not [each for each in RUN.all_before(archive) if each.type == TASK]
     assert RUN.named("named-crds-named").plain["chart"]["sha256"] == "ab" * 32
     assert "named-chart-named" in before("named-crds-named")
 

@@ -3,8 +3,9 @@
 import gzip
 import hashlib
 import io
+import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,24 @@ def test_text_that_yaml_would_take_for_something_else(
 @pytest.mark.parametrize("place", ["{url}/web-1.10.tgz", "web-1.10.tgz", "./web-1.10.tgz", "/web-1.10.tgz"])
 def test_archive_is_where_the_index_says(repository: Repository, place: str) -> None:
     repository.publish(packed(FILES), urls=[place.format(url=repository.url)])
+    assert repository.crds() == ["as.lab"]
+
+
+@pytest.mark.parametrize(
+    "write", [yaml.safe_dump, json.dumps, lambda given: yaml.safe_dump(given, default_flow_style=True)]
+)
+def test_index_is_read_however_it_is_written(repository: Repository, write: Callable[[object], str]) -> None:
+    release = {"urls": ["web-1.10.tgz"], "digest": "", "description": "a\n\n    version: 1.10\n"}
+    wrong = release | {"urls": ["other.tgz"]}
+    web = [wrong | {"version": "1.11"}, release | {"version": "1.10"}, wrong | {"version": "1.1"}]
+    other = [wrong | {"version": "1.10"}]
+    (repository.root / "index.yaml").write_text(write({"entries": {"a-web": other, "web": web, "web-a": other}}))
+    assert repository.crds() == ["as.lab"]
+
+
+def test_large_index_is_not_read_as_a_whole(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.publish(packed(FILES), "1.10")
+    monkeypatch.setattr(of_charts, "_loaded", lambda *_: pytest.fail("it takes seconds"))
     assert repository.crds() == ["as.lab"]
 
 
