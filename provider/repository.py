@@ -87,7 +87,7 @@ def _looked_up(chart: Chart, url: str, text: str) -> Mapping[str, Any]:
         names = _nearest(chart.name, [str(name) for name in entries or ()])
         raise TaskError(f"{url} has no chart {chart.name}; it has {names}.")
     releases = [each for each in releases if isinstance(each, Mapping)]
-    release = next((each for each in releases if each.get("version") == chart.version), None)
+    release: Mapping[str, Any] | None = next((each for each in releases if each.get("version") == chart.version), None)
     if release is None:
         versions = _nearest(chart.version, [str(each.get("version")) for each in releases])
         raise TaskError(f"{url} has no version {chart.version} of {chart.name}; it has {versions}.")
