@@ -70,7 +70,8 @@ class Installed(pulumi.ComponentResource):
         chart, layer = self._charts[name], self._layer
         bare = name in layer.bare_crds
         opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after[:1]))
-        archive = Archive(f"{layer.key}-chart-{name}", chart, keys(self._given.get(name, {})), opts)
+        given = self._given.get(name, {})
+        archive = Archive(f"{layer.key}-chart-{name}", chart, keys(given) if given else (), opts)
         # Helm installs what is in a chart's `crds/` once and never again
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
         crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=_of(chart, archive))] if bare else []

@@ -135,6 +135,7 @@ def test_values_that_are_given_lie_over_the_layers_and_are_looked_up_before() ->
     assert opened(values["login"]["password"]) == canary("token")
     assert RUN.named("base-chart-base").plain["keys"] == [["replicas"], ["login", "password"]]
     assert "base-chart-base" in before("base-base")
+    assert RUN.named("named-chart-named").plain["keys"] == []
 
 
 def test_what_the_charts_ask_for_is_compared_with_the_machines_before_any_of_them() -> None:
