@@ -51,5 +51,5 @@ lock: ## lock what pyproject.toml asks for in requirements.txt; ARGS=--upgrade t
 		"$$tools/bin/pip" --disable-pip-version-check install --quiet uv && "$$tools/bin/"$(locked) $(ARGS)
 
 clean: ## remove what was made here; what rehearsals keep is in ~/.cache/homelab
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .charts .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -133,6 +133,12 @@ def url(value: str) -> str:
     return value.rstrip("/")
 
 
+def charts(value: str) -> str:
+    """Return the URL of a Helm repository, or with oci:// of a registry's folder."""
+    scheme, _, rest = value.partition("://")
+    return f"oci{url(f'https://{rest}').removeprefix('https')}" if scheme == "oci" else url(value)
+
+
 def is_address(value: str) -> bool:
     """Whether a host is given by its address rather than by a name."""
     try:

@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 from components.cluster import Access
 from components.host import Service
 from components.layer import LAYER, Chart, Layer
-from components.machine import Secret, Task, step
+from components.machine import Archive, Secret, Task, step
 from components.manifest import Manifest, Tree, create, is_custom, resolve
 from components.overlay import keys
 
@@ -69,25 +69,24 @@ class Installed(pulumi.ComponentResource):
     def _release(self, name: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         chart, layer = self._charts[name], self._layer
         bare = name in layer.bare_crds
+        opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after[:1]))
+        given = self._given.get(name, {})
+        archive = Archive(f"{layer.key}-chart-{name}", chart, keys(given) if given else (), opts)
         # Helm installs what is in a chart's `crds/` once and never again
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
-        crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=_pin(chart))] if bare else []
-        given = self._given.get(name, {})
-        checked = [self._task(f"values-{name}", [], {}, after[:1], chart=_pin(chart, given))] if given else []
-        registry = chart.repository.startswith("oci://")
+        crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=_of(chart, archive))] if bare else []
         return kubernetes.helm.v3.Release(
             f"{layer.key}-{name}",
             name=name,
             namespace=layer.namespace,
-            chart=f"{chart.repository}/{name}" if registry else name,
+            chart=archive.path,  # Helm fetches nothing: what it would fetch, it would not verify
             version=chart.version,
-            repository_opts=None if registry else {"repo": chart.repository},
             values=resolve(self._values[name], self._salted),
             skip_crds=bare,
             timeout=layer.timeout,
             max_history=HISTORY,
             opts=pulumi.ResourceOptions.merge(
-                self._kubernetes([*after, *crds, *checked]), pulumi.ResourceOptions(delete_before_replace=True)
+                self._kubernetes([*after, *crds]), pulumi.ResourceOptions(delete_before_replace=True)
             ),
         )
 
@@ -152,7 +151,5 @@ class Installed(pulumi.ComponentResource):
         return self._salt
 
 
-def _pin(chart: Chart, given: Tree = None) -> dict[str, object]:
-    """The chart, for its CRDs or, with values that were given, to see whether it knows them."""
-    pin: dict[str, object] = {"name": chart.name, "version": chart.version, "repository": chart.repository}
-    return pin | ({"keys": [list(key) for key in keys(given)]} if given else {})
+def _of(chart: Chart, archive: Archive) -> dict[str, object]:
+    return {"name": chart.name, "version": chart.version, "repository": chart.repository, "sha256": archive.sha256}

@@ -22,11 +22,12 @@ LAYER = "homelab/layer"
 
 @dataclass(frozen=True)
 class Chart:
-    """A Helm chart; `repository` is a URL, of a Helm repository or, with oci://, of a registry's folder."""
+    """A Helm chart, of a Helm repository or, with oci://, a registry's folder; pinned by its archive's sha256."""
 
     name: str
     version: str
     repository: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
-"""The plugin's resources as the program sees them: tasks on machines and generated secrets."""
+"""The plugin's resources as the program sees them: tasks on machines, generated secrets, charts."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pulumi
+
+from components.layer import Chart
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -47,8 +49,7 @@ class Task(pulumi.CustomResource):
     """Scripts that run on a machine, again whenever what they are given changes, and their undoing.
 
     `cluster` is the cluster's identity: on a machine of another one the scripts do nothing.
-    `chart` (name, version, and the repository's http(s) URL) gives them the CRDs of a Helm chart as variable CRDS; with
-    `keys` of values it is looked up whether the chart knows them, in the preview already.
+    `chart` (its name, version, repository and sha256) gives them the CRDs of a Helm chart as variable CRDS.
     """
 
     output: pulumi.Output[str]
@@ -95,6 +96,34 @@ class Secret(pulumi.CustomResource):
     ) -> None:
         opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["value"]))
         super().__init__("homelab:index:Secret", name, {"bytes": size, "generation": generation, "value": None}, opts)
+
+
+class Archive(pulumi.CustomResource):
+    """The archive of a Helm chart: fetched once, verified, and kept where Helm finds it at `path`.
+
+    Without a `sha256` it is what the repository has now. `keys` are of values that somebody gave the chart, which must
+    know them. All of it is looked up in the preview already.
+    """
+
+    path: pulumi.Output[str]
+    sha256: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        chart: Chart,
+        keys: Iterable[Sequence[str]] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props: dict[str, Any] = {
+            "name": chart.name,
+            "version": chart.version,
+            "repository": chart.repository,
+            "sha256": chart.sha256,
+            "keys": [list(key) for key in keys],
+            "path": None,
+        }
+        super().__init__("homelab:index:Chart", name, props, opts)
 
 
 def _digest(run: Sequence[Step]) -> str:

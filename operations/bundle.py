@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,12 @@ import typer
 from components import k3s
 from components.lab import ClusterSettings
 from components.layer import Chart
-from operations import artefact, chart_images, release, talk
+from operations import artefact, chart_images, chart_pins, release, talk
 from operations.https import FetchError
 from operations.stack import Stack, StackError, StackFile, StackName
-from provider import charts
 from provider.errors import TaskError
-from provider.model import Chart as Fetched
-from stacks.homelab import layers_of
+from provider.repository import fetch
+from stacks.homelab import charts_of
 from stacks.settings import Settings
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
@@ -39,7 +39,8 @@ def bundle(
     with talk.guarded():
         settings = Settings.read(Stack(stack, config_file).file)
         missing = [*_k3s(folder, settings.cluster, _architectures(settings.cluster, arch))]
-        missing += _charts(folder / "charts", folder / IMAGES, list(_wanted(settings)))
+        own = settings.platform.model_copy(update={"chart_mirror": None})
+        missing += _charts(folder / "charts", folder / IMAGES, charts_of(replace(settings, platform=own)))
         if missing:
             raise StackError("\n".join((*missing, f"{folder} is not complete: mend that, and run this again.")))
     talk.console.print(f"{folder} is complete; {IMAGES} lists what the charts run.", markup=False, soft_wrap=True)
@@ -94,26 +95,21 @@ def _pinned(url: str, content: bytes, pin: str | None) -> None:
         raise FetchError(f"{url} is not what k3s.pins pins; it was not kept.\nfound  {found}\npinned {pin}")
 
 
-def _wanted(settings: Settings) -> Iterator[Chart]:
-    """The charts that the layers install, from their own repositories."""
-    own = settings.platform.model_copy(update={"chart_mirror": None}).charts()
-    yield from (own[name] for layer in layers_of(settings) for name in layer.values())
-
-
 def _charts(folder: Path, images: Path, wanted: Sequence[Chart]) -> list[str]:
     """Fetch charts and write the repository's index and the list of images; returns what is missing, and why."""
     folder.mkdir(parents=True, exist_ok=True)
     missing, lists = [], []
     for chart in wanted:
         try:
-            url, archive = charts.fetch(Fetched(name=chart.name, version=chart.version, repository=chart.repository))
+            url, archive = fetch(chart_pins.fetched(chart))
             found = chart_images.of(chart.name, url, archive)
         except TaskError as error:
             missing.append(str(error))
             continue
         (folder / f"{chart.name}-{chart.version}.tgz").write_bytes(archive)
         lists.append("\n".join((f"# {chart.name} {chart.version}", *found, "")))
-        talk.say(f"{chart.name} {chart.version}: fetched, as its repository states")
+        vouches = "it is pinned" if chart.sha256 else "its repository states; it is not pinned"
+        talk.say(f"{chart.name} {chart.version}: fetched, as {vouches}")
     (folder / "index.yaml").write_text(chart_images.index(folder, wanted))
     images.write_text("\n".join(lists))
     return missing

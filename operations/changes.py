@@ -23,6 +23,8 @@ _WORDS = {"create": "new", "delete": "gone", "update": "changed", "replace": "re
 _PARTS = {"create-replacement": "replace", "delete-replaced": "replace"}
 _UNKNOWN = ("04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[secret]")
 """What Pulumi prints where a value is not known yet, or not to be seen."""
+_ARCHIVE = "homelab:index:Chart"
+"""What is new in it, its release tells."""
 Step = Mapping[str, Any]
 
 
@@ -80,7 +82,7 @@ def _message(diagnostic: Mapping[str, Any]) -> str:
 def _change(step: Step) -> Change | None:
     operation = _PARTS.get(step["op"], step["op"])
     kind, name = _named(step["urn"])
-    if operation not in _WORDS or "homelab:components" in kind or kind.startswith("pulumi:"):
+    if operation not in _WORDS or "homelab:components" in kind or kind.startswith("pulumi:") or kind == _ARCHIVE:
         return None
     state = step.get("newState") or step.get("oldState") or {}
     owner_kind, owner = _named(state.get("parent", "")) if state.get("parent") else ("", "")

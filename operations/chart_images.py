@@ -11,6 +11,7 @@ from components.layer import Chart
 from operations.artefact import digest
 from provider import charts
 from provider.errors import TaskError
+from provider.repository import Loader
 
 _ANNOTATION = "artifacthub.io/images"
 
@@ -46,7 +47,7 @@ def index(folder: Path, wanted: Sequence[Chart]) -> str:
 
 def _loaded(url: str, text: str) -> dict[str, Any]:
     try:
-        found = yaml.load(text, charts.Loader)  # noqa: S506 - it makes nothing but texts, lists and mappings
+        found = yaml.load(text, Loader)  # noqa: S506 - it makes nothing but texts, lists and mappings
     except yaml.YAMLError as error:
         raise TaskError(f"{url} holds a file that is not YAML: {' '.join(str(error).split())[:200]}") from error
     return dict(found) if isinstance(found, Mapping) else {}
@@ -55,7 +56,7 @@ def _loaded(url: str, text: str) -> dict[str, Any]:
 def _annotated(url: str, metadata: Mapping[str, Any]) -> Iterator[str]:
     annotations = metadata.get("annotations")
     text = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
-    listed = yaml.load(text, charts.Loader) or []  # noqa: S506 - as above
+    listed = yaml.load(text, Loader) or []  # noqa: S506 - as above
     yield from (str(each["image"]) for each in listed if isinstance(each, Mapping) and each.get("image"))
 
 

@@ -52,7 +52,7 @@ def _look(stack: Stack) -> list[Report]:
         asking = progress.add_task("machines", total=len(settings.cluster.nodes))
         found = asyncio.run(health.of_machines(settings, stack, lambda: progress.advance(asking)))
         progress.add_task("the cluster and its layers", total=None)
-        return found + health.of_cluster(settings, stack)
+        return [*found, *health.of_charts(settings), *health.of_cluster(settings, stack)]
 
 
 def _show(console: Console, reports: Sequence[Report]) -> None:

@@ -11,7 +11,7 @@ class State(StrEnum):
 
     FINE = "fine"
     NOTE = "note"
-    """Nothing to do: `pulumi up` sees to it, or it could not be looked at yet."""
+    """Nothing that must be done: `pulumi up` sees to it, it could not be looked at yet, or it is yours to decide."""
     WRONG = "wrong"
 
 
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings about one thing: `kind` is machine, cluster or layer."""
+    """All findings about one thing: `kind` is machine, cluster, layer or platform."""
 
     kind: str
     name: str

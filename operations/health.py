@@ -11,7 +11,7 @@ from operations.checks.seen import Seen
 from operations.facts import Facts
 from operations.findings import Finding, Report, note, wrong
 from operations.stack import Stack, StackError
-from stacks.homelab import host_of, layers_of
+from stacks.homelab import charts_of, host_of, layers_of
 from stacks.settings import Settings
 
 _HELM = "labelSelector=owner%3Dhelm"
@@ -48,6 +48,12 @@ def _of_machine(seen: Seen, twin: Finding | None) -> Iterator[Finding]:
     yield from machine.judge(seen)
     if twin:
         yield twin
+
+
+def of_charts(settings: Settings) -> list[Report]:
+    """Look whether the file's charts are pinned; nothing is fetched."""
+    found = [layer.pinned(chart) for chart in charts_of(settings)]
+    return [Report("platform", "charts", tuple(found))] if found else []
 
 
 def of_cluster(settings: Settings, stack: Stack) -> list[Report]:

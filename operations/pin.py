@@ -1,4 +1,4 @@
-"""`./homelab pin`: writes the checksums of the stack's K3s into its stack file."""
+"""`./homelab pin`: writes the checksums of the stack's K3s and of its charts into its stack file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,56 +8,77 @@ import typer
 from rich.table import Table
 
 from components.lab import ClusterSettings
-from operations import files, release
+from operations import chart_pins, files, release
 from operations import stackfile as edit
 from operations.https import FetchError, OutOfReachError
 from operations.stack import Stack, StackFile, StackName
 from operations.talk import Console
 from stacks import stackfile
+from stacks.catalog import LAYERS
 from stacks.settings import Settings, SettingsError
 
 AIR_GAP = """Run this where that host can be reached and is trusted, and copy k3s.pins from there;
 or write them by hand: what `sha256sum` prints for the release's sha256sum-amd64.txt, sha256sum-arm64.txt,
 sha256sum-arm.txt and install.sh, had from a source that you trust."""
-_ANY = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), "0" * 64)
+_SUM = "0" * 64
+_ANY = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), _SUM)
+_ANY_CHART = {chart.name: _SUM for row in LAYERS for chart in row.charts}
+Pins = Mapping[str, str]
 
 
 def pin(
     stack: StackName = "homelab",
-    official: Annotated[bool, typer.Option("--official", help="Ask K3s' own release, not the stack's mirror.")] = False,
+    official: Annotated[
+        bool, typer.Option("--official", help="Ask K3s' own release and the charts' own repositories, no mirror.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Replace other pins without asking.")] = False,
     config_file: StackFile = None,
 ) -> None:
-    """Write the checksums of the stack's K3s release into its stack file."""
+    """Write the checksums of the stack's K3s release, and of charts that the program does not pin, into its file."""
     console, file = Console(), Stack(stack, config_file).file
     try:
-        old, cluster = _read(file, official)
-        new = release.pins(cluster)
+        settings, old, old_charts = _read(file)
+        cluster = _source(settings.cluster, official)
+        new, new_charts = release.pins(cluster), chart_pins.pins(settings, old_charts, official)
     except (FetchError, SettingsError) as error:
         advice = f"{AIR_GAP}\n" if isinstance(error, OutOfReachError) else ""
         console.print(f"{error}\n{advice}Nothing was written.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    console.print(_table(cluster, old, new))
-    if old == new:
+    console.print(_table(f"K3s {cluster.k3s.version}, from {cluster.k3s.mirror or 'its own release'}", old, new))
+    if old_charts or new_charts:
+        console.print(_table("Charts", old_charts, new_charts))
+    if (old, old_charts) == (new, new_charts):
         console.print(f"{file.name} has these pins.")
         return
-    if any(old[name] != new[name] for name in old) and not yes:
-        console.print("Pins change with k3s.version; if that is as it was, someone changed what was released.")
+    if (_replaced(old, new) or _replaced(old_charts, new_charts)) and not yes:
+        console.print("Pins change with versions; if these are as they were, someone changed what was released.")
         typer.confirm(f"Replace the pins in {file.name}? (--yes answers this)", abort=True)
-    files.replace(file, edit.with_pins(file.read_text(encoding="utf-8"), new))
+    text = edit.with_pins(file.read_text(encoding="utf-8"), new)
+    files.replace(file, edit.with_chart_pins(text, new_charts) if old_charts != new_charts else text)
     console.print(f"{file.name} now has these pins.")
 
 
-def _read(file: Path, official: bool) -> tuple[dict[str, str], ClusterSettings]:
-    """Return the pins that the file has, and its settings as they will be with others: all else must be right."""
+def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
+    """Return the settings as they will be with pins, and those that the file has: all else must be right."""
     config, secrets = stackfile.read(file)
-    raw: dict[str, Any] = {}
-    cluster = config.get("cluster")
-    if isinstance(cluster, Mapping) and isinstance(k3s := cluster.get("k3s", {}), Mapping):
-        raw = dict(k3s["pins"]) if isinstance(k3s.get("pins"), Mapping) else {}
-        config["cluster"] = dict(cluster) | {"k3s": dict(k3s) | {"pins": raw | _ANY}}
-    settings = Settings.parse(config, secrets, stackfile.stack_of(file)).cluster
-    return {name: str(value) for name, value in raw.items()}, _source(settings, official)
+    old = old_charts = dict[str, Any]()
+    if isinstance(cluster := config.get("cluster"), Mapping) and isinstance(k3s := cluster.get("k3s", {}), Mapping):
+        old, wanted = _with(k3s, _ANY)
+        config["cluster"] = dict(cluster) | {"k3s": wanted}
+    if isinstance(platform := config.get("platform"), Mapping):
+        old_charts, config["platform"] = _with(platform, _ANY_CHART)
+    settings = Settings.parse(config, secrets, stackfile.stack_of(file))
+    return settings, _text(old), _text(old_charts)
+
+
+def _with(section: Mapping[str, Any], pins: Pins) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pins that a section has, and the section with these over them."""
+    found = dict(section["pins"]) if isinstance(section.get("pins"), Mapping) else {}
+    return found, dict(section) | {"pins": {**found, **pins}}
+
+
+def _text(pins: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in pins.items()}
 
 
 def _source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
@@ -73,9 +94,12 @@ def _source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
     return cluster
 
 
-def _table(cluster: ClusterSettings, old: Mapping[str, str], new: Mapping[str, str]) -> Table:
-    source = cluster.k3s.mirror or "its own release"
-    table = Table(title=f"K3s {cluster.k3s.version}, from {source}", title_justify="left", box=None)
+def _replaced(old: Pins, new: Pins) -> bool:
+    return any(old[name] != new.get(name, old[name]) for name in old)
+
+
+def _table(title: str, old: Pins, new: Pins) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
     table.add_column("pin")
     table.add_column("SHA-256", no_wrap=True)
     table.add_column("")
@@ -84,4 +108,6 @@ def _table(cluster: ClusterSettings, old: Mapping[str, str], new: Mapping[str, s
         table.add_row(name, value, "new" if before is None else "" if before == value else "now")
         if before not in (None, value):
             table.add_row("", before, "was")
+    for name in old.keys() - new.keys():
+        table.add_row(name, old[name], "the program's own, left out")
     return table

@@ -25,6 +25,22 @@ def with_pins(text: str, pins: Mapping[str, str]) -> str:
     return dumped(yaml, document)
 
 
+def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
+    """Return the stack file `text` with these `platform.pins` and no others."""
+    yaml = in_style_of(text)
+    document = yaml.load(text)
+    platform = document["config"][f"{NAMESPACE}:platform"]
+    if platform.get("pins") is None:
+        platform["pins"] = CommentedMap()
+    known = platform["pins"]
+    for name in known.keys() - pins.keys():
+        del known[name]
+    known.update(pins)
+    if not known:
+        del platform["pins"]
+    return dumped(yaml, document)
+
+
 def with_host_keys(text: str, keys: Mapping[Loc, str]) -> str:
     """Return the stack file `text` with a `hostKey` in each of these mappings below `homelab:cluster`."""
     yaml = in_style_of(text)

@@ -5,6 +5,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from .errors import TaskError
@@ -13,6 +14,14 @@ SILENCE_SECONDS = 15  # without a byte
 TOTAL_SECONDS = 180  # for one file
 BLOCK = 1 << 16
 AGENT = "homelab"  # some hosts refuse the name that Python gives itself
+
+
+class Unauthorized(TaskError):  # noqa: N818 - it says what we are
+    """The host wants to know who asks; `challenge` is how it says so."""
+
+    def __init__(self, text: str, challenge: str) -> None:
+        super().__init__(text)
+        self.challenge = challenge
 
 
 class _Redirect(urllib.request.HTTPRedirectHandler):
@@ -27,21 +36,28 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def download(url: str, largest: int) -> bytes:
-    """Fetch a file of at most `largest` bytes over http or https; blocks. Raises TaskError that names the URL."""
+def download(url: str, largest: int, headers: Mapping[str, str] | None = None) -> bytes:
+    """Fetch a file of at most `largest` bytes over http or https; blocks. Raises TaskError that names the URL.
+
+    `headers` are for this host: they do not follow where it redirects to.
+    """
     request = urllib.request.Request(url, headers={"User-Agent": AGENT, "Accept-Encoding": "identity"})  # noqa: S310
+    for name, value in (headers or {}).items():
+        request.add_unredirected_header(name, value)
     end = time.monotonic() + TOTAL_SECONDS
     try:
         with _opener().open(request, timeout=SILENCE_SECONDS) as response:
             return _read(response, url, largest, end)
     except urllib.error.HTTPError as error:
-        raise TaskError(f"{url} answers {error.code} {error.reason}: {_MEND}") from error
+        text = f"{url} answers {error.code} {error.reason}: {_MEND}"
+        challenge = error.headers.get("WWW-Authenticate", "")
+        raise (Unauthorized(text, challenge) if challenge else TaskError(text)) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
         raise TaskError(f"{url} could not be fetched ({cause or type(cause).__name__}): {_MEND}") from error
 
 
-_MEND = "see that this computer reaches it, and that the repository's address is right, then run `pulumi up` again."
+_MEND = "see that this computer reaches it, and that the repository's address is right, then try again."
 
 
 def _opener() -> urllib.request.OpenerDirector:
@@ -71,5 +87,5 @@ def _read(response: http.client.HTTPResponse, url: str, largest: int, end: float
         if time.monotonic() > end:
             raise TaskError(f"{url} did not arrive within {TOTAL_SECONDS} s: {_MEND}")
     if response.length:  # what Content-Length promised and the connection did not bring
-        raise TaskError(f"{url} broke off {response.length} bytes before its end: run `pulumi up` again.")
+        raise TaskError(f"{url} broke off {response.length} bytes before its end: try again.")
     return bytes(content)

@@ -23,7 +23,3 @@ class Untrusted(TaskError):  # noqa: N818 - it says what answers there
 
 class Foreign(TaskError):  # noqa: N818 - it says what the machine is
     """The machine is a node of another cluster; nothing was done there."""
-
-
-class UnknownValues(TaskError):  # noqa: N818 - it says what is wrong with them
-    """A chart was given values that it does not know."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pulumi.runtime.rpc import UNKNOWN
 
-from .model import Settings, Task
+from .model import Chart, Settings, Task
 
 Properties = Mapping[str, Any]
 
@@ -21,6 +21,11 @@ def settings(properties: Properties) -> Settings:
 def task(properties: Properties) -> Task:
     """The task, of inputs or of what was stored."""
     return Task.model_validate({key: of for key, of in properties.items() if key not in ("done", "output", "drift")})
+
+
+def chart(properties: Properties) -> Chart:
+    """The chart, of inputs or of what was stored."""
+    return Chart.model_validate({key: of for key, of in properties.items() if key != "path"})
 
 
 def reruns(properties: Properties, old: Properties) -> bool:

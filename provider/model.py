@@ -62,11 +62,12 @@ class Turn(Model):
 
 
 class Chart(Model):
-    """A Helm chart, whose CRDs the scripts of a task are given as the variable CRDS, unless it has keys to check."""
+    """A Helm chart; a task's scripts are given its CRDs as the variable CRDS."""
 
     name: str
     version: str
-    repository: str  # URL of a folder with an index.yaml
+    repository: str  # URL of a folder with an index.yaml, or with oci:// of a registry's folder
+    sha256: str = ""  # of its archive
     keys: tuple[tuple[str, ...], ...] = ()  # of values that somebody gave it
 
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import steps, values
+from . import steps
 from .charts import crds
 from .errors import ApiAway, Foreign, TaskError, Unreachable, Untrusted
 from .looks import Looks
@@ -175,9 +175,6 @@ async def _with_chart(task: Task, progress: Progress) -> Task:
     """The task with the CRDs of its chart among the variables, where nothing stores them. Raises TaskError."""
     if not task.chart:
         return task
-    await progress(f"fetching the chart {task.chart.name} {task.chart.version}")
-    if task.chart.keys:
-        await values.check(task.chart)
-        return task
+    await progress(f"reading the chart {task.chart.name} {task.chart.version}")
     found = await asyncio.to_thread(crds, task.chart)
     return task.model_copy(update={"variables": {**task.variables, "CRDS": found}})

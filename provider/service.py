@@ -1,5 +1,6 @@
-"""The plugin's face to the engine: two kinds of resource, a task and a generated secret."""
+"""The plugin's face to the engine: three kinds of resource, a task, a generated secret and a chart."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +11,16 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from pulumi.runtime.rpc import UNKNOWN
 
-from . import given, values, wire
+from . import archives, given, values, wire
 from .engine import Engine
-from .errors import TaskError, UnknownValues
-from .model import Chart, Machine, Settings
+from .errors import TaskError
+from .model import Machine, Settings
 from .runner import Runner
 
 VERSION = "0.1.0"
 TASK = "homelab:index:Task"
 SECRET = "homelab:index:Secret"  # noqa: S105 - a type's name
+CHART = "homelab:index:Chart"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -80,19 +82,19 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         if wire.kind(request.urn) == TASK and request.olds.fields and news.get("probe") and given.looking():
             news |= await self._drift(request.urn, news)
         failures = []
-        if (chart := news.get("chart")) and chart != wire.values(request.olds).get("chart"):
-            failures = await self._refused(request.urn, Chart.model_validate(chart))
+        if wire.kind(request.urn) == CHART:
+            try:
+                news |= await self._archive(news, wire.values(request.olds))
+            except TaskError as error:
+                failures.append(provider_pb2.CheckFailure(reason=str(error)))
         return provider_pb2.CheckResponse(inputs=wire.struct(news), failures=failures)
 
-    async def _refused(self, urn: str, chart: Chart) -> list[Any]:
-        """Values that the chart does not know, if it can be had now; else the task itself will look."""
-        try:
+    async def _archive(self, news: Mapping[str, Any], olds: Mapping[str, Any]) -> dict[str, str]:
+        """The checksum of a chart's archive, which is there from now on: Helm reads it next. Raises TaskError."""
+        chart = await asyncio.to_thread(archives.keep, given.chart(news))
+        if {**news, "sha256": chart.sha256} != olds:
             await values.check(chart)
-        except UnknownValues as error:
-            return [provider_pb2.CheckFailure(reason=str(error))]
-        except TaskError as error:
-            await self._engine.warn(urn, f"values not checked yet: {error}")
-        return []
+        return {"sha256": chart.sha256}
 
     async def _drift(self, urn: str, news: Mapping[str, Any]) -> dict[str, str]:
         if UNKNOWN in json.dumps([news["machine"], news["variables"]]):
@@ -126,6 +128,8 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             value = given.secret(inputs, preview=request.preview)
             made = wire.struct({**inputs, "value": value})
             return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=made)
+        if wire.kind(request.urn) == CHART:
+            return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=_kept(inputs))
         if request.preview:
             return provider_pb2.CreateResponse(properties=wire.struct({**inputs, "done": True, "output": UNKNOWN}))
         outputs = await self._run(request.urn, inputs, context)
@@ -138,6 +142,8 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             same = inputs.get("generation", 1) == old.get("generation", 1)
             value = old["value"] if same else given.secret(inputs, preview=request.preview)
             return provider_pb2.UpdateResponse(properties=wire.struct({**inputs, "value": value}))
+        if wire.kind(request.urn) == CHART:
+            return provider_pb2.UpdateResponse(properties=_kept(inputs))
         rerun = bool(inputs.pop("drift", "")) or UNKNOWN in json.dumps(inputs) or given.reruns(inputs, old)
         finished = {**inputs, "done": True, "output": old.get("output", "")}
         if request.preview:
@@ -188,3 +194,8 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             await self._runner.verify(given.task(inputs))
         except TaskError as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+def _kept(inputs: Mapping[str, Any]) -> Any:
+    """A chart's properties, with the path of its archive."""
+    return wire.struct({**inputs, "path": archives.path(given.chart(inputs))})

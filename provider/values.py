@@ -9,20 +9,22 @@ from typing import Any
 
 import yaml
 
-from .charts import Loader, fetch, files
-from .errors import TaskError, UnknownValues
+from . import archives
+from .charts import files
+from .errors import TaskError
 from .model import Chart
+from .repository import Loader
 
 Tree = Mapping[str, Any]
 
 
 async def check(chart: Chart) -> None:
-    """Make sure that the chart knows the keys of its values. Raises TaskError, UnknownValues."""
+    """Make sure that the chart knows the keys of its values. Raises TaskError."""
     wrong = await asyncio.to_thread(lambda: list(unknown(chart))) if chart.keys else []
     if wrong:
         lines = (f"  {key}" + (f"; did you mean {near}?" if near else "") for key, near in wrong)
         where = f"homelab:platform.values.{chart.name}"
-        raise UnknownValues("\n".join((f"{where}: the chart {chart.version} knows no such values:", *lines)))
+        raise TaskError("\n".join((f"{where}: the chart {chart.version} knows no such values:", *lines)))
 
 
 def unknown(chart: Chart) -> Iterator[tuple[str, str]]:
@@ -30,7 +32,7 @@ def unknown(chart: Chart) -> Iterator[tuple[str, str]]:
 
     A chart whose schema says that it takes any value knows them all, and so does a mapping that is empty in it.
     """
-    url, archive = fetch(chart)
+    url, archive = archives.read(chart)
     wanted = rf"{re.escape(chart.name)}(/charts/[^/]+)*/(values\.yaml|values\.schema\.json|Chart\.yaml)"
     found = dict(files(url, archive, wanted))
     schema = _read(url, f"{chart.name}/values.schema.json", found)

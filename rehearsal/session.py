@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,7 +65,7 @@ def open_session(
         packed = charts.lay_out(lab.mirror, settings.platform.charts().values(), surroundings, bundle)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
-        facts, replacements = _facts(lab, laid_out), list[stackfile.Replacement]()
+        facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()
         engine, *others = (_engine(each, lab, toolchain, facts, replacements) for each in (source, *apps))
     return Session(lab, settings, engine, laid_out, list(dict.fromkeys(replacements)), others, seconds)
 
@@ -133,13 +133,14 @@ def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> No
     lab.start()
 
 
-def _facts(lab: Lab, laid_out: Artefacts) -> stackfile.Facts:
+def _facts(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> stackfile.Facts:
     host = f"[{lab.address}]" if ":" in lab.address else lab.address
     return stackfile.Facts(
         host_keys={machine.spec.address: machine.host_key for machine in lab.machines.values()},
         private_key=lab.private_key.read_text(),
         mirror=f"http://{host}:{server.HTTP_PORT}",
         pins=laid_out.pins,
+        chart_pins=chart_pins,
     )
 
 

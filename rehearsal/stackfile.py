@@ -24,6 +24,7 @@ class Facts:
     private_key: str
     mirror: str
     pins: Mapping[str, str]
+    chart_pins: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def derive(source: Path, facts: Facts) -> Derived:
         _artefacts(derived, cluster, facts)
     if (platform := config.get(f"{NAMESPACE}:platform")) is not None:
         platform["chartMirror"] = f"{facts.mirror}/charts"
+        platform["pins"] = {**(platform.get("pins") or {}), **facts.chart_pins}
+        derived.replacements.append(Replacement("platform.pins", "checksums of the charts that stand in"))
         derived.replacements.append(Replacement("platform.chartMirror", platform["chartMirror"]))
     if app := config.get(f"{NAMESPACE}:app"):
         app["platform"] = short_name(app["platform"])  # the lab knows no organization of yours

@@ -1,6 +1,7 @@
 """Every version that the program brings, and every layer, one row each; Renovate reads both."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from components.layer import Chart, Row
 from components.layers.argo_rollouts import ArgoRollouts
@@ -106,3 +107,9 @@ LAYERS: tuple[Row, ...] = (
     ),
 )
 """The layers that there are, with their charts: name, version, Helm repository."""
+
+SUMS: Path = Path(__file__).with_name("charts.sha256")
+"""What `sha256sum` prints for the charts' archives; `python -m operations.catalog_pins` writes it."""
+
+PINS: Mapping[str, str] = {name: sha256 for sha256, name in map(str.split, SUMS.read_text().splitlines())}
+"""The SHA-256 of charts' archives, by NAME-VERSION.tgz: another version is another name, and has no pin of this one."""

@@ -10,6 +10,7 @@ from components.cluster import Cluster
 from components.host import NOTHING, Host
 from components.installed import AnyLayer
 from components.lab import ClusterSettings, NodeSettings
+from components.layer import Chart
 from components.manifest import Tree, resolve
 from components.platform import Platform
 from stacks import catalog
@@ -25,6 +26,12 @@ def deploy() -> None:
     """Read the configuration whole, then describe the lab."""
     settings = Settings.load()
     layers = layers_of(settings)
+    if unpinned := [chart for chart in charts_of(settings) if chart.sha256 is None]:
+        names = ", ".join(f"{chart.name} {chart.version}" for chart in unpinned)
+        pulumi.log.warn(
+            f"These charts are not pinned: {names}. Whoever controls their repositories decides what is installed. "
+            "`./homelab pin` writes their checksums into the stack file."
+        )
     flags = [f"discard-{key}" for key in settings.platform.discard]
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     replaced = [packaged for layer in layers for packaged in layer.replaces]
@@ -45,6 +52,12 @@ def layers_of(settings: Settings) -> list[AnyLayer]:
     """Return the layers that are on."""
     lab = settings.platform.lab(settings.cluster)
     return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.has(row.layer.key)]
+
+
+def charts_of(settings: Settings) -> list[Chart]:
+    """Return the charts that Helm installs."""
+    charts = settings.platform.charts()
+    return [charts[name] for layer in layers_of(settings) for name in layer.values()]
 
 
 def host_of(layers: Sequence[AnyLayer]) -> Host:

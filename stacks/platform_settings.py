@@ -5,22 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, create_model
 
-from components.fields import Text, Url
+from components.fields import ChartsUrl, Sha256, Text
 from components.lab import ClusterSettings
 from components.layer import Chart, Lab
 from components.model import UNKNOWN, Model, snake
 from components.object_store import ObjectStoreSettings
 from components.overlay import Values
-from stacks.catalog import LAYERS, PROGRAMS
+from stacks.catalog import LAYERS, PINS, PROGRAMS
 
 
 class _Common(Model):
     """The platform. A layer is on when its key is there; `{}` takes all its defaults."""
 
-    chart_mirror: Url | None = None
-    """Helm repository that has the charts of all layers, asked instead of their own (air gap)."""
+    chart_mirror: ChartsUrl | None = None
+    """Helm repository, or folder of a registry, that has the charts of all layers and is asked for them instead."""
     versions: dict[Text, Text] = Field(default_factory=dict)
     """Versions of charts, by the chart's name, instead of those that this program brings."""
+    pins: dict[Text, Sha256] = Field(default_factory=dict)
+    """SHA-256 of charts' archives, by the chart's name, where they are not those that this program brings."""
     values: dict[Text, Values] = Field(default_factory=dict)
     """Values of charts, by the chart's name, over those that this program gives; the chart must know them."""
     object_store: ObjectStoreSettings | None = None
@@ -35,18 +37,19 @@ class _Common(Model):
 
     def lab(self, cluster: ClusterSettings) -> Lab:
         """What layers may know: the cluster, what is on, the bucket that is shared, and the charts."""
-        wrong = UNKNOWN in (self.__dict__["versions"], self.__dict__["chart_mirror"])
+        wrong = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
         on, charts = self.layers(), {} if wrong else self.charts()
         namespaces = {row.layer.namespace for row in LAYERS if row.layer.key in on}
         return Lab(cluster, on, self.__dict__["object_store"], charts, namespaces, PROGRAMS)
 
     def charts(self) -> dict[str, Chart]:
-        """All charts of the catalog by name, of the version and from the repository that the settings want."""
-        wanted = {chart.name: chart for row in LAYERS for chart in row.charts}
-        return {
-            name: Chart(name, self.versions.get(name, chart.version), self.chart_mirror or chart.repository)
-            for name, chart in wanted.items()
-        }
+        """All charts of the catalog by name: of the version, from the repository and as pinned by the settings."""
+        return {chart.name: self._chosen(chart) for row in LAYERS for chart in row.charts}
+
+    def _chosen(self, chart: Chart) -> Chart:
+        version = self.versions.get(chart.name, chart.version)
+        sha256 = self.pins.get(chart.name) or PINS.get(f"{chart.name}-{version}.tgz")
+        return Chart(chart.name, version, self.chart_mirror or chart.repository, sha256)
 
     def wrong(self) -> frozenset[str]:
         """Keys of layers whose settings are not even a mapping."""

@@ -18,7 +18,8 @@ from tests.ssh_server import KEYS
 
 TASK = "urn:pulumi:lab::homelab::homelab:components:Node$homelab:index:Task::a-roll"
 SECRET = "urn:pulumi:lab::homelab::homelab:index:Secret::token"
-MADE = ("done", "output", "value")
+CHART = "urn:pulumi:lab::homelab::homelab:components:Layer$homelab:index:Chart::web-chart-web"
+MADE = ("done", "output", "value", "path")
 LIMITS = [("grpc.max_metadata_size", 1 << 20), ("grpc.max_receive_message_length", 64 << 20)]
 
 
@@ -76,14 +77,14 @@ class Plugin:
     async def delete(self, properties: Mapping[str, Any], urn: str = TASK) -> None:
         await self.stub.Delete(provider_pb2.DeleteRequest(id="x", urn=urn, properties=struct(properties)))
 
-    async def check(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-        request = provider_pb2.CheckRequest(urn=TASK, olds=struct(old), news=struct(new))
+    async def check(self, old: Mapping[str, Any], new: Mapping[str, Any], urn: str = TASK) -> dict[str, Any]:
+        request = provider_pb2.CheckRequest(urn=urn, olds=struct(old), news=struct(new))
         answer = await self.stub.Check(request)
         assert not answer.failures
         return plain(answer.inputs)
 
-    async def failures(self, new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
-        request = provider_pb2.CheckRequest(urn=TASK, olds=struct(old), news=struct(new))
+    async def failures(self, new: Mapping[str, Any], old: Mapping[str, Any], urn: str = TASK) -> list[str]:
+        request = provider_pb2.CheckRequest(urn=urn, olds=struct(old), news=struct(new))
         return [failure.reason for failure in (await self.stub.Check(request)).failures]
 
 

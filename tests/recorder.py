@@ -23,6 +23,7 @@ from tests.envelopes import opened, sealed
 STACK = "pulumi:pulumi:Stack"
 TASK = "homelab:index:Task"
 SECRET = "homelab:index:Secret"
+ARCHIVE = "homelab:index:Chart"
 MACHINES = "pulumi:providers:homelab"
 KUBERNETES = "pulumi:providers:kubernetes"
 Program = Callable[[], None]
@@ -88,6 +89,9 @@ class Recording(MockMonitor):
         if request.type.startswith("kubernetes:core/v1:") and "name" not in request.object["metadata"]:
             metadata = json_format.MessageToDict(request.object["metadata"])
             return {"metadata": metadata | {"name": f"{request.name}-1a2b3c4d"}}
+        if request.type == ARCHIVE:
+            given = json_format.MessageToDict(request.object)
+            return {"path": f"./.charts/{given['name']}.tgz", "sha256": given.get("sha256") or made_by(given["name"])}
         kind = {TASK: "output", SECRET: "value"}.get(request.type)
         if kind is None:
             return {}

@@ -78,6 +78,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
             for row in catalog.LAYERS
         ]
         monkeypatch.setattr(platform_settings, "LAYERS", rows)
+        monkeypatch.setattr(platform_settings, "PINS", {})
         yield found
 
 
@@ -158,7 +159,9 @@ def test_an_unknown_architecture_is_refused(file: Path) -> None:
 
 
 def test_what_is_there_and_right_is_not_fetched_again(host: Upstream, file: Path) -> None:
-    assert run(file).exit_code == 0
+    result = run(file)
+    assert result.exit_code == 0
+    assert "metallb 0.16.1: fetched, as its repository states; it is not pinned" in result.output
     before = host.ranges("k3s-airgap-images-amd64.tar.zst")
     archive = file.parent / "bundle" / K3S / "k3s"
     archive.write_bytes(b"changed here")
@@ -237,6 +240,27 @@ def test_a_chart_that_is_not_what_its_index_says(host: Upstream, file: Path) -> 
     assert not any(name.endswith(".tgz") for name in names(file))
 
 
+@pytest.mark.parametrize("by", ["file", "program"])
+def test_a_pinned_chart_is_verified_by_its_pin(
+    host: Upstream, file: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    pin = digest((host.root / "charts/metallb.tgz").read_bytes())
+    if by == "file":
+        write(file.parent, {"metallb": {"addresses": ["10.9.0.200/29"]}, "pins": {"metallb": pin}})
+    else:
+        monkeypatch.setattr(platform_settings, "PINS", {"metallb-0.16.1.tgz": pin})
+    result = run(file)
+    assert result.exit_code == 0, result.output
+    assert "metallb 0.16.1: fetched, as it is pinned" in result.output
+    (file.parent / "bundle/charts/metallb-0.16.1.tgz").unlink()
+    (host.root / "charts/metallb.tgz").write_bytes(packed({"metallb/Chart.yaml": "name: metallb"}))
+    index(host.root)
+    result = run(file)
+    assert result.exit_code == 1
+    assert f"metallb.tgz is not what is pinned; it was not used.\npinned sha256 {pin}\n" in result.output
+    assert not any(name.endswith(".tgz") for name in names(file))
+
+
 def test_another_chart_under_its_name(host: Upstream, file: Path) -> None:
     (host.root / "charts/metallb.tgz").write_bytes(packed({"web/Chart.yaml": "name: web"}))
     index(host.root)
@@ -245,7 +269,8 @@ def test_another_chart_under_its_name(host: Upstream, file: Path) -> None:
 
 def test_mirrors_of_the_file_are_not_asked(host: Upstream, file: Path) -> None:
     """They are what the bundle is for."""
-    platform = {"chartMirror": "http://10.9.0.1/charts", "metallb": {"addresses": ["10.9.0.200/29"]}}
+    chart = {"metallb": digest((host.root / "charts/metallb.tgz").read_bytes())}
+    platform = {"chartMirror": "http://10.9.0.1/charts", "metallb": {"addresses": ["10.9.0.200/29"]}, "pins": chart}
     pins = {arch: digest((host.root / K3S / f"sha256sum-{arch}.txt").read_bytes()) for arch in BINARIES}
     pins["installer"] = digest((host.root / K3S / "install.sh").read_bytes())
     write(file.parent, platform, k3s={"mirror": "http://10.9.0.1/k3s", "pins": pins})

@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def content(archive: bytes) -> dict[str, str]:
 
 def test_every_chart_of_the_catalog_has_a_stand_in(tmp_path: Path) -> None:
     listed = [each for row in catalog.LAYERS for each in row.charts]
-    assert charts.lay_out(tmp_path, listed, LAB) == [charts.Packed(each, real=False) for each in listed]
+    packed = charts.lay_out(tmp_path, listed, LAB)
+    assert [(each.chart, each.real) for each in packed] == [(each, False) for each in listed]
 
 
 def test_repository_has_an_index_of_what_is_in_it(tmp_path: Path) -> None:
@@ -90,6 +92,12 @@ def test_bundle_goes_before_stand_ins(tmp_path: Path) -> None:
     (bundle / "charts/metallb-1.2.3.tgz").write_bytes(b"the real one")
     packed = charts.lay_out(tmp_path, [chart("metallb"), chart("traefik")], LAB, bundle)
     assert [each.real for each in packed] == [True, False]
+    assert charts.pins(packed).keys() == {"metallb", "traefik"}
+    pinned = replace(chart("metallb"), sha256="a" * 64)
+    packed = charts.lay_out(tmp_path, [pinned, replace(chart("traefik"), sha256="b" * 64)], LAB, bundle)
+    assert charts.pins(packed).keys() == {"traefik"}, "what is real must be what is pinned"
+    archive = (tmp_path / "charts/traefik-1.2.3.tgz").read_bytes()
+    assert charts.pins(packed)["traefik"] == hashlib.sha256(archive).hexdigest()
     assert (tmp_path / "charts/metallb-1.2.3.tgz").read_bytes() == b"the real one"
 
 

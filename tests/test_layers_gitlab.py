@@ -6,7 +6,8 @@ import pytest
 
 from components.layers.gitlab import GitLab
 from components.model import SecretRef
-from stacks.settings import Settings
+from stacks import stackfile
+from stacks.settings import Settings, SettingsError
 from tests.layers import lab, layer, objects, problems
 from tests.recorder import canary, config_of, record
 from tests.settings_fixtures import ROOT
@@ -39,6 +40,14 @@ def test_another_version_and_mirror_go_for_it_too() -> None:
     found = Settings.parse({**config, "platform": platform}, {"sshKey"}, "lab")
     chart = found.platform.lab(found.cluster).charts["gitlab"]
     assert (chart.version, chart.repository) == ("9.9.1", "https://charts.lan")
+
+
+def test_registry_as_mirror_of_charts_is_refused_for_it() -> None:
+    config, secrets = stackfile.read(FILE)
+    argocd = {"argocd": {"adminPassword": {"secret": "sshKey"}}}
+    platform = {**BESIDE, **argocd, "gitlab": {"rootPassword": {"secret": "sshKey"}}, "chartMirror": "oci://charts.lan"}
+    with pytest.raises(SettingsError, match="gitlab: is installed by ArgoCD, which is not set up for the registry"):
+        Settings.parse({**config, "platform": platform}, secrets, "lab")
 
 
 def test_password_is_in_a_secret_and_not_in_the_application() -> None:

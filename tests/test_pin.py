@@ -19,6 +19,7 @@ import cli
 from components import k3s
 from operations import pin, release, stackfile
 from rehearsal import certificates
+from stacks import catalog, platform_settings
 from stacks.catalog import K3S
 from stacks.settings import Settings
 from tests.settings_fixtures import SAMPLE, VALID
@@ -75,8 +76,11 @@ def mirror(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The stack file that is pinned: a copy of the shipped one."""
+    """The stack file that is pinned: a copy of the shipped one, whose charts the program pins all."""
     monkeypatch.setattr("operations.stack.PROJECT", tmp_path)
+    charts = [chart for row in catalog.LAYERS for chart in row.charts]
+    sums = {f"{chart.name}-{chart.version}.tgz": "0" * 64 for chart in charts}
+    monkeypatch.setattr(platform_settings, "PINS", sums)
     file = tmp_path / "Pulumi.lab.yaml"
     file.write_text(SAMPLE.read_text())
     return file

@@ -13,7 +13,7 @@ from components.model import Model, SecretRef
 from components.platform import Platform, in_order
 from stacks.settings import Settings
 from tests.envelopes import is_sealed, opened
-from tests.recorder import Recording, Resource, canary, config_of, record
+from tests.recorder import ARCHIVE, Recording, Resource, canary, config_of, record
 from tests.settings_fixtures import ROOT
 
 FILE = ROOT / "tests/settings/valid/three-servers.yaml"
@@ -78,8 +78,8 @@ class Crds(Plain):
 
 
 KINDS: tuple[type[Layer[Any]], ...] = (Crds, Named, Base)
-CHARTS = {name: Chart(name, "1.2.3", f"https://{name}.example.com") for name in
-          ("base", "named", "companion", "early", "late")}  # fmt: skip
+CHARTS = {name: Chart(name, "1.2.3", f"https://{name}.example.com", "ab" * 32 if name == "named" else None)
+          for name in ("base", "named", "companion", "early", "late")}  # fmt: skip
 
 
 def platform(*, preview: bool = False) -> Recording:
@@ -133,8 +133,9 @@ def test_values_that_are_given_lie_over_the_layers_and_are_looked_up_before() ->
     values = releases()["base"].inputs["values"]
     assert values["replicas"] == 3
     assert opened(values["login"]["password"]) == canary("token")
-    assert RUN.named("base-values-base").plain["chart"]["keys"] == [["replicas"], ["login", "password"]]
-    assert "base-values-base" in before("base-base")
+    assert RUN.named("base-chart-base").plain["keys"] == [["replicas"], ["login", "password"]]
+    assert "base-chart-base" in before("base-base")
+    assert RUN.named("named-chart-named").plain["keys"] == []
 
 
 def test_what_the_charts_ask_for_is_compared_with_the_machines_before_any_of_them() -> None:
@@ -177,10 +178,22 @@ def test_releases_are_pinned_and_named() -> None:
     assert found.keys() == CHARTS.keys()
     for name, release in found.items():
         given = release.plain
-        assert (given["chart"], given["version"]) == (name, "1.2.3")
-        assert given["repositoryOpts"] == {"repo": f"https://{name}.example.com"}
+        assert (given["chart"], given["version"]) == (f"./.charts/{name}.tgz", "1.2.3")
+        assert "repositoryOpts" not in given, "Helm fetches nothing itself"
         assert (given["maxHistory"], given["timeout"]) == (5, 600)
         assert given["skipCrds"] == (name == "named")
+
+
+def test_charts_are_verified_before_anything_of_them_is_installed() -> None:
+    archives = {each.plain["name"]: each for each in RUN.registered if each.type == ARCHIVE}
+    assert archives.keys() == CHARTS.keys()
+    for name, archive in archives.items():
+        given = archive.plain
+        assert (given["version"], given["repository"]) == ("1.2.3", f"https://{name}.example.com")
+        assert given.get("sha256") == CHARTS[name].sha256
+        assert archive.name in before(releases()[name].name)
+    assert RUN.named("named-crds-named").plain["chart"]["sha256"] == "ab" * 32
+    assert "named-chart-named" in before("named-crds-named")
 
 
 def test_namespaces_state_their_level() -> None:

@@ -122,7 +122,7 @@ def test_crds_of_a_chart_reach_the_scripts(scripts: Path, tmp_path: Path, monkey
         async with computers(tmp_path, "a") as (a,):
             given, told = task(a.machine(), *steps("show"), undo=steps("undone"), chart=chart), Told()
             assert await Runner(Settings(keys=KEYS)).run(given, told) == text
-            assert told == ["fetching the chart web 1"]
+            assert told == ["reading the chart web 1"]
             await Runner(Settings(keys=KEYS)).undo(given, told, told)
             assert (a.home / "without crds").exists(), "nothing is fetched to undo it"
 

@@ -3,8 +3,9 @@
 import gzip
 import hashlib
 import io
+import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from provider import charts
+from provider import repository as of_charts
 from provider.charts import crds
 from provider.errors import TaskError
 from provider.model import Chart
@@ -95,7 +97,8 @@ def test_text_that_yaml_would_take_for_something_else(
     repository: Repository, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`=` in the CRDs of Prometheus, and versions that look like numbers: 1.10 is not 1.1."""
-    monkeypatch.setattr(charts, "Loader", getattr(yaml, loader))
+    for module in (charts, of_charts):
+        monkeypatch.setattr(module, "Loader", getattr(yaml, loader))
     repository.publish(packed(FILES | {"web/crds/b.yaml": crd("bs.lab") + "enum: [=, on]\n"}))
     text = crds(Chart(name="web", version="1.10", repository=repository.url))
     assert "enum: [=, on]" in text
@@ -104,6 +107,24 @@ def test_text_that_yaml_would_take_for_something_else(
 @pytest.mark.parametrize("place", ["{url}/web-1.10.tgz", "web-1.10.tgz", "./web-1.10.tgz", "/web-1.10.tgz"])
 def test_archive_is_where_the_index_says(repository: Repository, place: str) -> None:
     repository.publish(packed(FILES), urls=[place.format(url=repository.url)])
+    assert repository.crds() == ["as.lab"]
+
+
+@pytest.mark.parametrize(
+    "write", [yaml.safe_dump, json.dumps, lambda given: yaml.safe_dump(given, default_flow_style=True)]
+)
+def test_index_is_read_however_it_is_written(repository: Repository, write: Callable[[object], str]) -> None:
+    release = {"urls": ["web-1.10.tgz"], "digest": "", "description": "a\n\n    version: 1.10\n"}
+    wrong = release | {"urls": ["other.tgz"]}
+    web = [wrong | {"version": "1.11"}, release | {"version": "1.10"}, wrong | {"version": "1.1"}]
+    other = [wrong | {"version": "1.10"}]
+    (repository.root / "index.yaml").write_text(write({"entries": {"a-web": other, "web": web, "web-a": other}}))
+    assert repository.crds() == ["as.lab"]
+
+
+def test_large_index_is_not_read_as_a_whole(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.publish(packed(FILES), "1.10")
+    monkeypatch.setattr(of_charts, "_loaded", lambda *_: pytest.fail("it takes seconds"))
     assert repository.crds() == ["as.lab"]
 
 
@@ -156,9 +177,9 @@ def test_unreachable_repository() -> None:
     assert "http://127.0.0.1:1/charts/index.yaml could not be fetched ([Errno 111] Connection refused)" in failure
 
 
-@pytest.mark.parametrize("address", ["oci://ghcr.io/traefik/helm", "file:///etc", "ftp://127.0.0.1/charts"])
+@pytest.mark.parametrize("address", ["file:///etc", "ftp://127.0.0.1/charts"])
 def test_other_schemes_are_refused(address: str) -> None:
-    assert "only http:// and https:// Helm repositories are read" in Repository.failure(at(address))
+    assert "only https://, http:// and oci:// are read" in Repository.failure(at(address))
 
 
 def test_archive_of_another_scheme_is_refused(repository: Repository) -> None:
@@ -217,8 +238,8 @@ def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(charts, "LARGEST_CONTENT", 8 << 20)
     assert "web-1.10.tgz unpacks to more than 8 MiB; it was not used." in repository.failure()
     repository.publish(packed(FILES) + b"x" * (2 << 20))
-    monkeypatch.setattr(charts, "LARGEST_ARCHIVE", 1 << 20)
+    monkeypatch.setattr(of_charts, "LARGEST_ARCHIVE", 1 << 20)
     assert "web-1.10.tgz is larger than 1 MiB; the rest was not fetched." in repository.failure()
     (repository.root / "index.yaml").write_text("#" * (2 << 20))
-    monkeypatch.setattr(charts, "LARGEST_INDEX", 1 << 20)
+    monkeypatch.setattr(of_charts, "LARGEST_INDEX", 1 << 20)
     assert "index.yaml is larger than 1 MiB; the rest was not fetched." in repository.failure()

@@ -112,9 +112,9 @@ def test_chart_that_cannot_be_had_leaves_the_task_unfinished(scripts: Path, tmp_
     async def scenario() -> None:
         async with plugin() as plug, computers(tmp_path, "a") as (a,):
             await plug.configure()
-            chart = {"name": "web", "version": "1", "repository": "oci://lab/charts"}
+            chart = {"name": "web", "version": "1", "repository": "ftp://lab/charts"}
             found = unfinished(await refused(plug.create(inputs(a.machine(), "show", chart=chart))))
-            assert "only http:// and https:// Helm repositories are read" in found.reasons[0]
+            assert "only https://, http:// and oci:// are read" in found.reasons[0]
             assert not (a.home / "shown").exists()
 
     play(scenario())

@@ -1,5 +1,6 @@
 """The rehearsal's stack file: the user's own, but for what belongs to the hardware."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ FACTS = Facts(
     private_key="the lab's key",
     mirror="http://192.168.1.254:8080",
     pins={"amd64": PIN, "arm64": PIN, "arm": PIN, "installer": PIN},
+    chart_pins={"traefik": PIN},
 )
 HEAD = """\
 # a comment of the user
@@ -75,6 +77,15 @@ def test_host_keys_mirror_and_pins_are_the_labs(tmp_path: Path) -> None:
     assert [node["hostKey"] for node in cluster["nodes"]] == [OTHER, KEY]
     assert cluster["k3s"]["mirror"] == FACTS.mirror
     assert cluster["k3s"]["pins"] == FACTS.pins
+
+
+@pytest.mark.parametrize("pins", [{}, {"loki": "d" * 64}])
+def test_charts_are_the_labs_with_its_pins_over_those_of_the_user(tmp_path: Path, pins: dict[str, str]) -> None:
+    mine = {"traefik": {}, **({"pins": {"traefik": "c" * 64, **pins}} if pins else {})}
+    source = stack(tmp_path, "{user: pi, agent: true}", rest=f"  homelab:platform: {json.dumps(mine)}\n")
+    platform = written(source, tmp_path)[0]["config"]["homelab:platform"]
+    assert platform["chartMirror"] == f"{FACTS.mirror}/charts"
+    assert platform["pins"] == {**pins, **FACTS.chart_pins}
 
 
 @pytest.mark.parametrize("node", ["", ", ssh: {agent: true}"])

@@ -22,6 +22,7 @@ MAY = {
         "preview": {"contents": "read"},
         "comment": {"pull-requests": "write"},
     },
+    "charts": {"sums": {"contents": "read"}, "commit": {"contents": "write", "actions": "write"}},
     "deploy": {"deploy": {"contents": "read"}},
 }
 GIVEN = re.compile(r"secrets\.[A-Z]|\$\{\{[^}]*\b(?:secrets|github\.token)\b")

@@ -102,7 +102,7 @@ class GitLab(Layer[GitLabSettings]):
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the page and the name of the Application."""
-        return chain(self.page.problems(), self._host_problems(), self._name_problems())
+        return chain(self.page.problems(), self._host_problems(), self._name_problems(), self._chart_problems())
 
     def _host_problems(self) -> Iterator[Finding]:
         if "." not in self.page.host:
@@ -113,6 +113,12 @@ class GitLab(Layer[GitLabSettings]):
         if argocd and _NAME in argocd.applications:
             reason = f"is what argocd.applications.{_NAME} is called as well"
             yield (), reason, "give that application another name"
+
+    def _chart_problems(self) -> Iterator[Finding]:
+        chart = self.lab.charts.get(_CHART)
+        if chart and chart.repository.startswith("oci://"):
+            reason = f"is installed by ArgoCD, which is not set up for the registry {chart.repository}"
+            yield (), reason, "use a chartMirror over https"
 
 
 def _tls(name: str) -> Tree:

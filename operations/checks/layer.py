@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from components.layer import Chart
 from operations.checks.cluster import conditions
 from operations.findings import Finding, fine, note, wrong
 
@@ -27,6 +28,15 @@ def releases(wanted: Iterable[str], records: Iterable[Object]) -> Iterator[Findi
         else:
             says = f"is {status} since revision {revision}: Helm was interrupted, or failed"
             yield wrong(f"release {name}", says, "`pulumi up`")
+
+
+def pinned(chart: Chart) -> Finding:
+    """Return the finding about who vouches for a chart."""
+    check = f"chart {chart.name}"
+    if chart.sha256:
+        return fine(check, f"{chart.version}, pinned")
+    says = f"{chart.version} is not pinned: whoever controls {chart.repository} decides what is installed"
+    return note(check, says, "`./homelab pin` writes its checksum into the stack file")
 
 
 def pods(namespace: str, found: Iterable[Object]) -> Iterator[Finding]:

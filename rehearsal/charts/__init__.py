@@ -39,10 +39,11 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Packed:
-    """A chart in the repository; `real` when it came from a bundle."""
+    """A chart in the repository, and its archive's checksum; `real` when it came from a bundle."""
 
     chart: Chart
     real: bool
+    sha256: str
 
 
 def lay_out(mirror: Path, charts: Iterable[Chart], lab: Surroundings, bundle: Path | None = None) -> list[Packed]:
@@ -51,8 +52,13 @@ def lay_out(mirror: Path, charts: Iterable[Chart], lab: Surroundings, bundle: Pa
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     packed = [_lay_out(chart, folder, lab, bundle) for chart in charts]
-    (folder / "index.yaml").write_text(_index(folder, packed))
+    (folder / "index.yaml").write_text(_index(packed))
     return packed
+
+
+def pins(packed: Iterable[Packed]) -> dict[str, str]:
+    """Checksums by name, but for charts of a bundle that are pinned: these have to be what they are elsewhere."""
+    return {each.chart.name: each.sha256 for each in packed if not (each.real and each.chart.sha256)}
 
 
 def rows(packed: Iterable[Packed]) -> list[Row]:
@@ -85,9 +91,9 @@ def _lay_out(chart: Chart, folder: Path, lab: Surroundings, bundle: Path | None)
     real = bundle / FOLDER / target.name if bundle else None
     if real and real.is_file():
         shutil.copyfile(real, target)
-        return Packed(chart, real=True)
+        return Packed(chart, True, download.digest(target))
     target.write_bytes(pack(chart, lab))
-    return Packed(chart, real=False)
+    return Packed(chart, False, download.digest(target))
 
 
 def _file(chart: Chart) -> str:
@@ -125,11 +131,10 @@ def _values(lab: Surroundings) -> Mapping[str, str]:
     }
 
 
-def _index(folder: Path, packed: Iterable[Packed]) -> str:
+def _index(packed: Iterable[Packed]) -> str:
     entries: dict[str, list[dict[str, object]]] = {}
     for each in packed:
-        archive = folder / _file(each.chart)
-        release: dict[str, object] = {"urls": [archive.name], "digest": download.digest(archive)}
+        release: dict[str, object] = {"urls": [_file(each.chart)], "digest": each.sha256}
         release |= _metadata(each.chart)
         entries.setdefault(each.chart.name, []).append(release)
     return yaml.safe_dump({"apiVersion": "v1", "entries": entries}, sort_keys=False)

@@ -1,6 +1,6 @@
 """Relations between the layers, and between them and the cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from components.lab import ClusterSettings
 from components.layer import Lab, Row
@@ -16,6 +16,7 @@ def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
+    yield from _pinned_mirror(lab, platform)
     for row in LAYERS:
         if lab.has(row.layer.key):
             yield from _requires(row, lab, platform)
@@ -36,7 +37,7 @@ def _discard(platform: PlatformSettings) -> Findings:
 def _charts(platform: PlatformSettings) -> Findings:
     known = [chart.name for row in LAYERS for chart in row.charts]
     on = [chart.name for row in LAYERS if row.layer.key in platform.layers() for chart in row.charts]
-    for key in ("versions", "values"):
+    for key in ("versions", "pins", "values"):
         try:
             for name in getattr(platform, key):
                 if name not in known:
@@ -45,6 +46,30 @@ def _charts(platform: PlatformSettings) -> Findings:
                     yield (key, name), "is a chart of a layer that is off", "leave it out, or add the layer"
         except NotKnownError:
             continue
+
+
+def _pinned_mirror(lab: Lab, platform: PlatformSettings) -> Findings:
+    """Whoever is on the way to an http:// mirror could write charts, and these have all rights in the cluster."""
+    try:
+        mirror = platform.chart_mirror or ""
+    except NotKnownError:
+        return
+    missing = [name for row in LAYERS if lab.has(row.layer.key) for name in _unpinned(row, lab)]
+    if mirror.startswith("http://") and missing:
+        reason = f"is http, and these charts are not pinned: {', '.join(missing)}"
+        yield ("chartMirror",), reason, "pin them with `./homelab pin --official`, or use https"
+
+
+def _unpinned(row: Row, lab: Lab) -> list[str]:
+    try:
+        return [name for name in _installed(row, lab) if name in lab.charts and lab.charts[name].sha256 is None]
+    except NotKnownError:
+        return []
+
+
+def _installed(row: Row, lab: Lab) -> Collection[str]:
+    """Names of the charts that Helm installs of a layer that is on."""
+    return row.layer(lab.layers[row.layer.key], lab).values().keys()
 
 
 def _requires(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
@@ -63,7 +88,7 @@ def _own(row: Row, lab: Lab) -> Findings:
 
 def _unused(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
     try:
-        installed = row.layer(lab.layers[row.layer.key], lab).values()
+        installed = _installed(row, lab)
         given = [chart.name for chart in row.charts if chart.name in platform.values]
     except NotKnownError:
         return

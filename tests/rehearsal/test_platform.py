@@ -1,5 +1,6 @@
 """The platform on a small lab: what may go wrong while its layers come, change and go. One story, told in order."""
 
+import hashlib
 import io
 import json
 import re
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
+from rehearsal.places import PROJECT
 from rehearsal.shell import RehearsalError
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
@@ -51,6 +53,7 @@ POD = {
 
 
 BROKEN = "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n"
+PLANTED = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted}\n"
 
 
 @pytest.fixture(scope="module")
@@ -170,17 +173,61 @@ def test_release_that_fails_at_first_is_repaired_by_the_next(lab: Rehearsal) -> 
     assert "argocd" not in lab.kubectl("get", "namespaces", "-o", "name")
     platform(lab)["argocd"], config["homelab:argocdAdmin"] = LAYERS["argocd"], secret
     lab.open()
-    (archive,) = (lab.lab.mirror / "charts").glob("argo-cd-*.tgz")
-    whole = archive.read_bytes()
-    archive.write_bytes(
-        with_file(whole, "argo-cd/templates/broken.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n")
-    )
+    pin(lab, changed(lab, "broken", BROKEN))
     said = lab.refused()
     assert "argo-cd" in said
     assert releases(lab)["argo-cd"] == "failed"
-    archive.write_bytes(whole)
+    lab.open()
     lab.up()
     assert releases(lab)["argo-cd"] == "deployed"
+
+
+def test_chart_that_is_changed_between_check_and_installation_is_not_installed(lab: Rehearsal) -> None:
+    """Whoever controls the repository answers the check with the pinned archive, and Helm with another."""
+    argocd = platform(lab).pop("argocd")
+    secret = lab.document["config"].pop("homelab:argocdAdmin")
+    lab.open()
+    lab.up()
+    platform(lab)["argocd"], lab.document["config"]["homelab:argocdAdmin"] = argocd, secret
+    lab.open()
+    kept = PROJECT / ".charts"
+    for archive in kept.glob("argo-cd-*.tgz"):
+        archive.unlink()
+    log = lab.lab.folder / "server/access.log"
+    before = log.read_text().count("/charts/argo-cd-")
+    lab.up_although(r"argocd-chart-argo-cd .*creat", lambda: changed(lab, "planted", PLANTED))
+    assert releases(lab)["argo-cd"] == "deployed"
+    assert "planted" not in lab.kubectl("get", "configmaps", "-n", "argocd", "-o", "name")
+    assert log.read_text().count("/charts/argo-cd-") == before + 1, "it was fetched once"
+    lab.unchanged()
+    (archive,) = kept.glob("argo-cd-*.tgz")
+    archive.unlink()
+    served = hashlib.sha256(next((lab.lab.mirror / "charts").glob("argo-cd-*.tgz")).read_bytes()).hexdigest()
+    pinned = yaml.safe_load(lab.session.engine.stack_file.read_text())["config"]["homelab:platform"]["pins"]["argo-cd"]
+    for said in (lab.refused(), lab.pulumi("preview")[1]):
+        assert f"pinned sha256 {pinned}" in said
+        assert f"found  sha256 {served}" in said
+    lab.open()
+    lab.unchanged()
+
+
+def changed(lab: Rehearsal, name: str, text: str) -> str:
+    """Have the repository serve ArgoCD's chart with one more template, which its index says too; its checksum."""
+    (archive,) = (lab.lab.mirror / "charts").glob("argo-cd-*.tgz")
+    whole, content = archive.read_bytes(), with_file(archive.read_bytes(), f"argo-cd/templates/{name}.yaml", text)
+    archive.write_bytes(content)
+    before, after = (hashlib.sha256(each).hexdigest() for each in (whole, content))
+    index = archive.with_name("index.yaml")
+    index.write_text(index.read_text().replace(before, after))
+    return after
+
+
+def pin(lab: Rehearsal, sha256: str) -> None:
+    """Pin ArgoCD's chart in the stack file of the rehearsal."""
+    file = lab.session.engine.stack_file
+    document = yaml.safe_load(file.read_text())
+    document["config"]["homelab:platform"]["pins"]["argo-cd"] = sha256
+    file.write_text(yaml.safe_dump(document))
 
 
 def with_file(archive: bytes, name: str, text: str) -> bytes:
