@@ -216,7 +216,7 @@ async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
 async def _listen(stream: asyncssh.SSHReader[str], progress: Progress) -> list[str]:
     details: deque[str] = deque(maxlen=DETAILS)
     async for line in read_lines(stream):
-        text = printable(line).rstrip()
+        text = printable(line.rstrip())
         if text.startswith("==> "):
             await progress(text[4:])
         else:

@@ -49,7 +49,7 @@ def test_terminal_escapes_are_not_passed_on(scripts: Path, tmp_path: Path) -> No
             told = Told()
             error = await failure(Runner(Settings(keys=KEYS)).run(task(a.machine(), *steps("escape")), told))
             assert told == ["a: clean up"]
-            assert str(error).splitlines() == ["a (127.0.0.1): escape.sh failed, during: clean up", "red txet"]
+            assert str(error).splitlines() == ["a (127.0.0.1): escape.sh failed, during: clean up", "red \ufffdtxet"]
 
     play(scenario())
 
