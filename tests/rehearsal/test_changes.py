@@ -73,8 +73,9 @@ def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
     key = lab.lab.private_key.read_text().splitlines()[2]
     outputs = json.loads(lab.session.engine.output("stack", "export", "--show-secrets"))
     resources = outputs["deployment"]["resources"]
-    tokens = [r["outputs"]["value"]["plaintext"].strip('"') for r in resources if r["type"] == "homelab:index:Secret"]
-    assert len(tokens) == 2
+    made = [resource for resource in resources if resource["type"] == "homelab:index:Secret"]
+    tokens = [each["outputs"]["value"]["plaintext"].strip('"') for each in made]
+    assert len(tokens) == 3, "two tokens, and the cluster's identity"
     canaries = [key, *tokens, *(f"rehearsal-{name}" for name in SECRETS[1:])]
 
     def leaks(text: str) -> list[str]:
