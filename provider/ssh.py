@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +12,7 @@ import asyncssh
 
 from .errors import TaskError, Unreachable
 from .model import Hop, Machine
+from .named import Named
 
 CONNECT_SECONDS = 5
 SESSIONS = 8  # sshd allows ten a connection unless it was told otherwise
@@ -140,8 +142,8 @@ class Connections:
         known, vouching = ([*map(asyncssh.import_public_key, each)] for each in (keys, authorities))
         return await asyncssh.connect(
             hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
-            known_hosts=(known, vouching, []), preferred_auth="publickey", connect_timeout=CONNECT_SECONDS,
-            **ALIVE, **self._credentials(hop),
+            client_factory=partial(Named, hop), known_hosts=(known, vouching, []), preferred_auth="publickey",
+            connect_timeout=CONNECT_SECONDS, **ALIVE, **self._credentials(hop),
         )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:
