@@ -1,4 +1,4 @@
-"""What the stack's tasks were given, as Pulumi keeps it: enough to do their work again without it."""
+"""What Pulumi keeps of the stack: what tasks were given, enough to do their work again without it, and secrets."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from operations.stack import Stack, StackError
 from provider import given
 from provider.model import Task
 
-_TASK = "homelab:index:Task"
+_TASK, _SECRET = "homelab:index:Task", "homelab:index:Secret"
 _MARK = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 """How Pulumi marks a secret."""
 
@@ -21,6 +21,12 @@ def tasks(stack: Stack) -> dict[str, Task]:
         for each in stack.resources()
         if each["type"] == _TASK and not each.get("delete")
     }
+
+
+def secret(stack: Stack, name: str) -> str | None:
+    """A generated secret of the stack, if it was made. Raises `StackError`."""
+    found = (each for each in stack.resources() if each["type"] == _SECRET and _name(each) == name)
+    return next((str(plain(each["outputs"]["value"])) for each in found if not each.get("delete")), None)
 
 
 def _task(stack: Stack, resource: Any) -> Task:
