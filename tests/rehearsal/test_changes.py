@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from bench.labs import cluster_of
 from rehearsal.namespace import BRIDGE
@@ -74,8 +75,10 @@ def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
     outputs = json.loads(lab.session.engine.output("stack", "export", "--show-secrets"))
     resources = outputs["deployment"]["resources"]
     tokens = [r["outputs"]["value"]["plaintext"].strip('"') for r in resources if r["type"] == "homelab:index:Secret"]
-    assert len(tokens) == 2
-    canaries = [key, *tokens, *(f"rehearsal-{name}" for name in SECRETS[1:])]
+    assert len(tokens) == 4
+    kubeconfigs = [yaml.safe_load(str(lab.session.engine.outputs()[name])) for name in ("kubeconfig", "appKubeconfig")]
+    private = [each["users"][0]["user"]["client-key-data"] for each in kubeconfigs]
+    canaries = [key, *tokens, *private, *(f"rehearsal-{name}" for name in SECRETS[1:])]
 
     def leaks(text: str) -> list[str]:
         return [canary for canary in canaries if canary in text]
