@@ -34,7 +34,8 @@ def of_apps(user: str) -> list[Manifest]:
     """Return the rights of the user whose kubeconfig app stacks have.
 
     RBAC gives rights in single namespaces or in all. To make an object it takes a right in all of them, which the
-    policy restricts to namespaces of apps; to read or delete one it takes the RoleBinding of that namespace.
+    policy restricts to namespaces of apps: an API server may learn of a new RoleBinding a moment after it was made.
+    To read or delete an object it takes the RoleBinding of its namespace.
     """
     return [
         _role(EVERYWHERE, [
