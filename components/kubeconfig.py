@@ -1,6 +1,7 @@
 """The stack's kubeconfigs: keys that never leave it, and certificates that the cluster signs for them."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ _RIGHTS: Mapping[str, Callable[[str], list[Manifest]]] = {ADMIN: _administrator,
 class Kubeconfig:
     """A kubeconfig of the stack, and the user as whom the API knows who has it."""
 
-    user: str
+    user: pulumi.Output[str]
     text: pulumi.Output[str]
 
 
@@ -50,13 +51,13 @@ def kubeconfigs(
     The key is made here. A server is given the request for a certificate, which is public, and has the cluster sign it.
     """
     generation = settings.k3s.rotation.kubeconfigs
-    users = {name: f"homelab:{name}-{generation}" for name in _RIGHTS}
     kept = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))
-    keys = {name: Secret(f"cluster-{name}-key", KEY_BYTES, kept, generation=generation).value for name in users}
+    keys = {name: Secret(f"cluster-{name}-key", KEY_BYTES, kept, generation=generation).value for name in _RIGHTS}
+    users = pulumi.Output.unsecret(pulumi.Output.all(**keys).apply(partial(_users, generation)))
     variables: dict[str, pulumi.Input[str]] = {
-        "USERS": "\n".join(f"{_binding(name)} {user}" for name, user in users.items()),
-        "RIGHTS": json.dumps({"apiVersion": "v1", "kind": "List", "items": _rights(users)}),
-        "REQUESTS": pulumi.Output.unsecret(pulumi.Output.all(**keys).apply(partial(_requests, users))),
+        "USERS": users.apply(lambda names: "\n".join(f"{_binding(name)} {user}" for name, user in names.items())),
+        "RIGHTS": users.apply(_rights),
+        "REQUESTS": pulumi.Output.unsecret(pulumi.Output.all(users, pulumi.Output.all(**keys)).apply(_requests)),
         "SECONDS_VALID": str(DAYS * 24 * 3600),
     }
     signed = Task(
@@ -65,9 +66,9 @@ def kubeconfigs(
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=after)),
     ).output  # fmt: skip
     found = {}
-    for at, (name, user) in enumerate(users.items()):
+    for at, name in enumerate(_RIGHTS):
         text = pulumi.Output.all(signed, keys[name]).apply(partial(_text, settings, at))
-        found[name] = Kubeconfig(user, text)
+        found[name] = Kubeconfig(users[name], text)
     return found
 
 
@@ -75,11 +76,24 @@ def _binding(name: str) -> str:
     return f"homelab:{name}"
 
 
-def _rights(users: Mapping[str, str]) -> list[Manifest]:
-    return [manifest for name, user in users.items() for manifest in _RIGHTS[name](user)]
+def _users(generation: int, keys: Mapping[str, str]) -> dict[str, str]:
+    """Names that nobody knows before: a kubeconfig that leaked could have certificates signed for the next ones."""
+    return {name: f"homelab:{name}-{generation}-{_digest(keys[name])}" for name in _RIGHTS}
 
 
-def _requests(users: Mapping[str, str], keys: Mapping[str, str]) -> str:
+def _digest(key: str) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = _private(key).public_key().public_bytes(serialization.Encoding.DER, form)
+    return hashlib.sha256(public).hexdigest()[:8]
+
+
+def _rights(users: Mapping[str, str]) -> str:
+    items = [manifest for name, user in users.items() for manifest in _RIGHTS[name](user)]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def _requests(given: Sequence[Mapping[str, str]]) -> str:
+    users, keys = given
     return "\n".join(request(keys[name], user) for name, user in users.items())
 
 

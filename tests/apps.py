@@ -31,7 +31,7 @@ def kubeconfig(days: float = 365, left: float | None = None) -> str:
 
 OUTPUTS: dict[str, Any] = {
     "name": "lab", "domain": "lab.example.com", "endpoint": "https://10.0.0.240:6443", "version": "0.3.0",
-    "appKubeconfig": sealed(kubeconfig()), "appUser": "homelab:apps-1", "nodes": [], "monitoring": False,
+    "appKubeconfig": sealed(kubeconfig()), "appUser": "homelab:apps-1-0a1b2c3d", "nodes": [], "monitoring": False,
     "ingressClass": "traefik", "ingressNamespace": "traefik", "ingressAddress": "10.0.0.200",
     "issuers": ["letsencrypt", "own-ca"], "issuer": "letsencrypt",
     "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",

@@ -13,7 +13,7 @@ from components.manifest import Manifest
 from tests.apps import APPS, app, made, objects, run
 from tests.recorder import Recording
 
-USER = "homelab:apps-2"
+USER = "homelab:apps-2-0a1b2c3d"
 RECORDED = [run(file) for file in APPS]
 OBJECTS = rights.of_apps(USER)
 ACCESS = ("get", "list", "watch", "create", "patch", "delete")
@@ -133,7 +133,7 @@ def test_everything_in_the_namespace_waits_for_the_role_binding(recording: Recor
     (binding,) = (each for each in made(recording) if each.plain["kind"] == "RoleBinding")
     (namespace,) = (each for each in made(recording) if each.plain["kind"] == "Namespace")
     assert binding.plain["roleRef"]["name"] == rights.ROLE
-    assert binding.plain["subjects"] == [{"apiGroup": rights.RBAC, "kind": "User", "name": "homelab:apps-1"}]
+    assert binding.plain["subjects"] == [{"apiGroup": rights.RBAC, "kind": "User", "name": "homelab:apps-1-0a1b2c3d"}]
     assert binding.deleted_with == namespace.urn, "who gave up the right to look could not see it go"
     for each in made(recording):
         if each not in (binding, namespace):

@@ -2,7 +2,9 @@
 
 import base64
 import copy
+import hashlib
 import json
+import re
 from typing import Any
 
 import pulumi
@@ -37,6 +39,11 @@ def requests(run: Recording) -> dict[str, x509.CertificateSigningRequest]:
     return dict(zip(users, found, strict=True))
 
 
+def user(run: Recording, name: str) -> str:
+    (found,) = (each for each in requests(run) if each.startswith(f"homelab:{name}-"))
+    return found
+
+
 def output(run: Recording, name: str) -> Any:
     return yaml.safe_load(opened(run.stack_outputs[name]))
 
@@ -46,10 +53,10 @@ def test_kubeconfig_has_the_key_that_the_request_is_for(name: str) -> None:
     found = output(RUN, name)
     (user,) = found["users"]
     key = serialization.load_pem_private_key(base64.b64decode(user["user"]["client-key-data"]), None)
-    asked = requests(RUN)[f"homelab:{NAMES[name]}-1"]
+    ((who, asked),) = (each for each in requests(RUN).items() if each[0].startswith(f"homelab:{NAMES[name]}-"))
     assert asked.is_signature_valid
     assert key.public_key() == asked.public_key()
-    assert [each.value for each in asked.subject] == [f"homelab:{NAMES[name]}-1"]
+    assert [each.value for each in asked.subject] == [who]
     assert not asked.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME), "no group: system:masters is for ever"
 
 
@@ -86,7 +93,17 @@ def test_the_administrator_is_cluster_admin_by_a_binding_of_ours() -> None:
     objects = json.loads(RUN.named("cluster-kubeconfig").plain["variables"]["RIGHTS"])["items"]
     (binding,) = (each for each in objects if each["metadata"]["name"] == "homelab:admin")
     assert (binding["kind"], binding["roleRef"]["name"]) == ("ClusterRoleBinding", "cluster-admin")
-    assert [each["name"] for each in binding["subjects"]] == ["homelab:admin-1"]
+    assert [each["name"] for each in binding["subjects"]] == [user(RUN, "admin")]
+
+
+def test_nobody_can_have_a_certificate_signed_for_the_user_of_the_next_rotation() -> None:
+    """Who had the administrator's kubeconfig could, for any name that he can know: this one he cannot."""
+    assert re.fullmatch(r"homelab:admin-1-[0-9a-f]{8}", user(RUN, "admin"))
+    assert user(RUN, "admin").rpartition("-")[2] != user(RUN, "apps").rpartition("-")[2], "each is of its key"
+    public = requests(RUN)[user(RUN, "admin")].public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    digest = hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest()
+    assert digest.startswith(user(RUN, "admin").rpartition("-")[2])
 
 
 def test_a_rotation_makes_other_keys_for_other_users_and_touches_no_node() -> None:
@@ -96,9 +113,9 @@ def test_a_rotation_makes_other_keys_for_other_users_and_touches_no_node() -> No
         "cluster-apps-key": {"generation"},
         "cluster-kubeconfig": {"USERS", "RIGHTS", "REQUESTS"},
     }
-    assert requests(after).keys() == {"homelab:admin-2", "homelab:apps-2"}
+    assert {each.rpartition("-")[0] for each in requests(after)} == {"homelab:admin-2", "homelab:apps-2"}
     assert "homelab:admin-1" not in after.named("cluster-kubeconfig").plain["variables"]["RIGHTS"]
-    assert after.stack_outputs["appUser"] == "homelab:apps-2"
+    assert after.stack_outputs["appUser"] == user(after, "apps")
 
 
 def test_other_certificates_of_the_servers_leave_the_kubeconfigs_alone() -> None:

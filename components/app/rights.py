@@ -11,6 +11,8 @@ ROLE = "homelab:app"
 EVERYWHERE = "homelab:apps"
 """ClusterRole of app stacks in the whole cluster, and name of its ClusterRoleBinding."""
 POLICY = "homelab-apps"
+USERS = "homelab:apps-"
+"""What the names of their users begin with, those of earlier rotations too."""
 RBAC = "rbac.authorization.k8s.io"
 KINDS: Mapping[str, Sequence[str]] = {
     "": ("configmaps", "persistentvolumeclaims", "secrets", "services"),
@@ -50,7 +52,7 @@ def of_apps(user: str) -> list[Manifest]:
             *(_rule(group, kinds, _READ) for group, kinds in _WATCHED.items()),
         ]),
         bound(user, EVERYWHERE, EVERYWHERE),
-        *_policy(user),
+        *_policy(),
     ]  # fmt: skip
 
 
@@ -84,7 +86,7 @@ def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -
     return rule | ({"resourceNames": list(names)} if names else {})
 
 
-def _policy(user: str) -> list[Manifest]:
+def _policy() -> list[Manifest]:
     """Refuse app stacks every namespace but those of apps, which take no pods with more rights than apps need."""
     written = {**KINDS, "": (*KINDS[""], "namespaces"), RBAC: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
@@ -92,7 +94,6 @@ def _policy(user: str) -> list[Manifest]:
         {"apiGroups": [group], "apiVersions": ["*"], "operations": operations, "resources": list(kinds)}
         for group, kinds in written.items()
     ]
-    who = user.rpartition("-")[0] + "-"  # those of earlier rotations too
     namespaces = "request.resource.resource == 'namespaces'"
     validations = [
         f"!({namespaces}) || [object, oldObject].all(each, each == null || ({_is_app('each')}))",
@@ -106,7 +107,7 @@ def _policy(user: str) -> list[Manifest]:
     spec = {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": rules},
-        "matchConditions": [{"name": "app-stacks", "expression": f"request.userInfo.username.startsWith('{who}')"}],
+        "matchConditions": [{"name": "app-stacks", "expression": f"request.userInfo.username.startsWith('{USERS}')"}],
         "validations": [{"expression": expression, "message": message} for expression in validations],
     }
     named = {"metadata": {"name": POLICY}}
