@@ -10,13 +10,29 @@ from operations.init import init
 from operations.kubeconfig import kubeconfig
 from operations.nomad import nomad
 from operations.pin import pin
+from operations.platform import platform
+from operations.recovery import recovery_token
 from operations.restore import restore
 from operations.snapshot import snapshot
 from operations.trust import trust
 from rehearsal import commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A homelab cluster, described by one stack file.")
-for verb in (init, trust, pin, doctor, kubeconfig, diagram, changes, bundle, snapshot, restore, nomad):
+for verb in (
+    init,
+    trust,
+    pin,
+    doctor,
+    kubeconfig,
+    platform,
+    diagram,
+    changes,
+    bundle,
+    snapshot,
+    restore,
+    recovery_token,
+    nomad,
+):
     app.command()(verb)
 app.add_typer(commands.app, name="rehearse")
 

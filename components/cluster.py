@@ -7,8 +7,8 @@ from functools import partial
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import k3s
 from components.host import NOTHING, Host
+from components.kubeconfig import ADMIN, APPS, kubeconfigs
 from components.lab import ClusterSettings
 from components.machine import Machines, Secret, Task, step
 from components.node import PROBES, Node, Shared
@@ -72,7 +72,8 @@ class Cluster(pulumi.ComponentResource):
         ]
         first = reach[settings.servers[0].name]
         settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, own))
-        self.kubeconfig = self._read_kubeconfig(settings, first, settled[: len(settings.servers)], shared, own)
+        made = kubeconfigs(settings, first, shared.identity, own, settled[: len(settings.servers)])
+        self.kubeconfig, self.app_kubeconfig = made[ADMIN].text, made[APPS]
         provider = kubernetes.Provider(
             "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
@@ -112,25 +113,6 @@ class Cluster(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.machines, depends_on=after)
         keep, retire = step("keep.sh", on="servers"), step("retire.sh", on="servers")
         Task("cluster-retire", self.access.machine, [keep], cluster=self.identity, undo=[retire], opts=opts)
-
-    @staticmethod
-    def _read_kubeconfig(
-        settings: ClusterSettings,
-        first: Mapping[str, object],
-        servers: list[Task],
-        shared: Shared,
-        own: pulumi.ResourceOptions,
-    ) -> pulumi.Output[str]:
-        variables = {
-            "ENDPOINT": k3s.endpoint(settings),
-            "NAME": settings.name,
-            "CERTIFICATES": k3s.certificates(settings),
-        }
-        opts = pulumi.ResourceOptions(depends_on=servers, additional_secret_outputs=["output"])
-        return Task(
-            "cluster-kubeconfig", first, [step("kubeconfig.sh", on="server")], cluster=shared.identity,
-            variables=variables, opts=pulumi.ResourceOptions.merge(own, opts),
-        ).output  # fmt: skip
 
 
 def _private_keys(settings: ClusterSettings) -> dict[str, pulumi.Input[str]]:

@@ -75,7 +75,9 @@ class RotationSettings(Model):
     token: Count = 1
     """Tokens with which machines join; a snapshot needs the token of its time."""
     certificates: Count = 1
-    """Certificates of the servers, and the kubeconfig."""
+    """Certificates of the servers."""
+    kubeconfigs: Count = 1
+    """Kubeconfigs of the administrator and of app stacks; those made before lose their rights."""
 
 
 class K3sSettings(Model):
@@ -92,7 +94,7 @@ class K3sSettings(Model):
     snapshots: SnapshotSettings = SnapshotSettings()
     """Snapshots of etcd."""
     rotation: RotationSettings = RotationSettings()
-    """Tokens and certificates: raise a number by one, in an `up` of its own, to have them made anew."""
+    """Tokens, certificates, kubeconfigs: raise a number by one, in an `up` of its own, to have them made anew."""
     disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
     """Packaged components to leave out, besides traefik and servicelb, which never run."""
     options: Options = Field(default_factory=dict)

@@ -13,6 +13,8 @@ from urllib.parse import quote, urlsplit
 
 from ruamel.yaml import YAML
 
+from components.validity import Validity
+
 SILENCE = 10.0
 """Seconds without an answer until the API counts as out of reach."""
 _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -27,6 +29,14 @@ class AbsentError(ApiError):
     """There is no such object, or no such kind."""
 
 
+class DeniedError(ApiError):
+    """The API answers, and does not take the kubeconfig."""
+
+    def __init__(self, says: str, fix: str) -> None:
+        super().__init__(f"{says}; {fix}")
+        self.says, self.fix = says, fix
+
+
 class Api:
     """One cluster's API."""
 
@@ -34,6 +44,7 @@ class Api:
         content = YAML(typ="safe", pure=True).load(kubeconfig)
         cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
         self.server = str(cluster["server"])
+        self.validity = Validity.of(user)
         self._authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._certificate = base64.b64decode(user["client-certificate-data"]).decode()
         self._key = base64.b64decode(user["client-key-data"]).decode()
@@ -53,15 +64,29 @@ class Api:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
             content = response.read()
+        except ssl.SSLCertVerificationError as error:
+            says = f"the API at {self.server} shows a certificate of another authority than the kubeconfig's: {error}"
+            raise DeniedError(says, "find out who answers there; after a restore, `pulumi up` renews it") from None
         except (OSError, HTTPException) as error:
             raise ApiError(f"the API at {self.server} does not answer: {error or type(error).__name__}") from None
         finally:
             connection.close()
         if response.status == 404:
             raise AbsentError(f"the API at {self.server} has no {path}")
+        if response.status == 401:
+            raise self._unknown()
+        if response.status == 403:
+            says = f"the API at {self.server} refuses {path} to the kubeconfig's user (403 Forbidden)"
+            raise DeniedError(says, "`pulumi up` gives him his rights again")
         if response.status not in (200, 201):
             raise ApiError(f"the API at {self.server} answers {path} with {response.status} {response.reason}")
         return cast(Object, json.loads(content))
+
+    def _unknown(self) -> DeniedError:
+        ended = f"its certificate ended on {self.validity.end}"
+        why = ended if self.validity.over else "another authority signed it, as after a restore"
+        says = f"the API at {self.server} does not take the kubeconfig (401 Unauthorized): {why}"
+        return DeniedError(says, "`pulumi up` renews it")
 
     def items(self, path: str, *, names_only: bool = False) -> list[Object]:
         """Return the objects of a list; with `names_only` their metadata, and nothing that is secret."""

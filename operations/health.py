@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from components.installed import AnyLayer
 from components.node import packages
 from operations import machines
-from operations.api import AbsentError, Api, ApiError, Object
+from operations.api import AbsentError, Api, ApiError, DeniedError, Object
 from operations.checks import cluster, k3s, layer, machine
 from operations.checks.seen import Seen
 from operations.facts import Facts
@@ -69,7 +69,9 @@ def of_cluster(settings: Settings, stack: Stack) -> list[Report]:
         return [Report("cluster", name, (note("API", "there is no cluster yet", "`pulumi up` makes it"),))]
     api = Api(str(outputs["kubeconfig"]))
     try:
-        found = cluster.judge(settings.cluster, api.items("/api/v1/nodes"))
+        found = [cluster.lasts(api.validity), *cluster.judge(settings.cluster, api.items("/api/v1/nodes"))]
+    except DeniedError as error:
+        return [Report("cluster", name, (wrong("kubeconfig", error.says, error.fix),))]
     except ApiError as error:
         fix = "look at the servers above: one of them must hold the address, and its K3s must be active"
         return [Report("cluster", name, (wrong("API", str(error), fix),))]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from components.validity import Validity
 from operations import files, people
 from operations.api import Api, ApiError
 from operations.merge import Merged, MergeError, entries, merge
@@ -44,8 +45,7 @@ def kubeconfig(
         text = f"{file}: {error}" if isinstance(error, MergeError) else str(error)
         console.print(f"{text}\nNothing was written.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    if user:
-        console.print(f"{user} gets in until {people.ends(own['users'])}.", markup=False)
+    console.print(_good(Validity.of(own["users"]), user), markup=False, soft_wrap=True)
     use = "" if merged.current == name else f" --context {name}"
     console.print(f"Try: kubectl{use} get nodes", markup=False, soft_wrap=True)
     if use:
@@ -66,10 +66,22 @@ def _own(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, s
     if "kubeconfig" not in outputs:
         raise StackError(f"Stack {stack.name} has no kubeconfig yet: run `pulumi up` first.")
     name, admins = str(outputs["name"]), str(outputs["kubeconfig"])
+    own = entries(admins, name)
+    if (validity := Validity.of(own["users"])).over:
+        raise StackError(f"The certificate of the kubeconfig ended on {validity.end}: `pulumi up` renews it.")
     if not user:
-        return name, entries(admins, name)
+        return name, own
     name = f"{user}@{name}"
     return name, {**entries(admins, name), "users": people.user(Api(admins), user, groups, days)}
+
+
+def _good(validity: Validity, user: str) -> str:
+    if user:
+        return f"{user} gets in until {validity.end}."
+    if validity.due:
+        ends = f"It ends on {validity.end}, in {validity.left.days} days"
+        return f"{ends}: `pulumi up` renews it, and then run this again."
+    return f"It is good until {validity.end}."
 
 
 def _replace_only_if_asked(console: Console, file: Path, merged: Merged, server: str, yes: bool) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -78,9 +78,3 @@ def _awaited(api: Api, place: str) -> str:
         if time.monotonic() > end:
             raise PersonError(f"The cluster has not signed the certificate within {PATIENCE:.0f} s: run this again.")
         time.sleep(0.2)
-
-
-def ends(entry: Mapping[str, str]) -> str:
-    """Return until when the certificate of a user's entry is good."""
-    certificate = x509.load_pem_x509_certificate(base64.b64decode(entry["client-certificate-data"]))
-    return f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"

@@ -28,6 +28,7 @@ ADMIT = (step("admit.sh", on="server"),)
 CA = step("cluster-ca.sh", on="server", exports=["CA", "CA_HASH"])
 REJOIN = (CA, step("empty.sh"), step("stage.sh"), step("apply.sh"))
 RETURN = (CA, step("stage.sh"), step("apply.sh"), step("return.sh"))
+BIND = (step("bind.sh", on="server"),)
 SETTLE = (step("uncordon.sh", on="server"), step("label.sh", on="server"))
 INBOX = "/var/lib/homelab/inbox/snapshot"
 
@@ -108,6 +109,7 @@ class Rescue:
         await self._restore()
         back = [name for name in agents if name not in absent]
         await self._do(plan.first, ADMIT, NODES=" ".join((*plan.others, *plan.lost, *agents)))
+        await self._bind()
         joining = {name: self._do(name, REJOIN) for name in plan.others}
         await all_of(joining | {name: self._do(name, RETURN) for name in back})
         await all_of({name: self._do(name, SETTLE) for name in (*servers, *back)})
@@ -120,6 +122,12 @@ class Rescue:
         await self._do(plan.first, RESTORE, token, SNAPSHOT=plan.snapshot.name, FETCH=fetch)
         if plan.token:
             await self._do(plan.first, ROTATE, {"OLD_TOKEN": plan.token})
+
+    async def _bind(self) -> None:
+        """Give rights to the users of the stack's kubeconfigs, and to none that the snapshot may know beside them."""
+        given = self._given.get("cluster-kubeconfig")
+        if given and "RIGHTS" in given.variables:  # not of a version before it
+            await self._runner.run(self._site.task(self._plan.first, *BIND, given=given), progress(self._say))
 
     async def _make_fit(self, name: str) -> None:
         prepared = self._site.task(name, *READY, given=self._given[f"{name}-prepare"])

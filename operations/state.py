@@ -1,4 +1,4 @@
-"""What the stack's tasks were given, as Pulumi keeps it: enough to do their work again without it."""
+"""What Pulumi keeps of the stack: what tasks were given, enough to do their work again without it, and secrets."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def tasks(stack: Stack) -> dict[str, Task]:
 
 
 def secret(stack: Stack, name: str) -> str:
-    """A secret that was made for the stack. Raises `StackError`."""
+    """A generated secret of the stack. Raises `StackError`."""
     for each in stack.resources():
         if each["type"] == _SECRET and _name(each) == name and not each.get("delete"):
             return str(plain(each["outputs"])["value"])

@@ -5,6 +5,7 @@ import contextlib
 import shlex
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,6 +13,7 @@ import asyncssh
 
 from .errors import TaskError, Unreachable, Untrusted
 from .model import Hop, Machine
+from .named import Named
 from .printable import printable
 from .text import read_lines, read_output
 
@@ -170,8 +172,8 @@ class Connections:
         known, vouching = ([*map(asyncssh.import_public_key, each)] for each in (keys, authorities))
         return await asyncssh.connect(
             hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
-            known_hosts=(known, vouching, []), preferred_auth="publickey", connect_timeout=CONNECT_SECONDS,
-            **ALIVE, **self._credentials(hop),
+            client_factory=partial(Named, hop), known_hosts=(known, vouching, []), preferred_auth="publickey",
+            connect_timeout=CONNECT_SECONDS, **ALIVE, **self._credentials(hop),
         )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from components import k3s
 from components.cluster import Cluster
 from components.host import NOTHING, Host
 from components.installed import AnyLayer
+from components.kubeconfig import Kubeconfig
 from components.lab import ClusterSettings, NodeSettings
 from components.layer import Chart
 from components.manifest import Tree, resolve
@@ -39,9 +40,8 @@ def deploy() -> None:
     cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers), flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.leave_first([platform])
-    _outputs(described, cluster.kubeconfig, layers).export()
-    # for the keeper of the lab, no app's business: without it no snapshot can be restored
-    pulumi.export("recoveryToken", pulumi.Output.secret(cluster.token))
+    _outputs(described, cluster.app_kubeconfig, layers).export()
+    pulumi.export("kubeconfig", cluster.kubeconfig)  # the administrator's, which no app stack reads
 
 
 def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
@@ -65,14 +65,15 @@ def host_of(layers: Sequence[AnyLayer]) -> Host:
     return reduce(lambda all_, layer: all_ | layer.host, layers, NOTHING)
 
 
-def _outputs(cluster: ClusterSettings, kubeconfig: pulumi.Output[str], layers: Sequence[AnyLayer]) -> PlatformOutputs:
+def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
     """What app stacks learn of the cluster and, by the fields' names, of its layers."""
     nodes = [{"name": node.name, "role": node.role, "address": node.address} for node in cluster.nodes]
     given: dict[str, Tree] = {
         "name": cluster.name,
         "domain": cluster.domain,
         "endpoint": f"https://{k3s.endpoint(cluster)}",
-        "kubeconfig": kubeconfig,
+        "app_kubeconfig": apps.text,
+        "app_user": apps.user,
         "nodes": nodes,
         "cluster_networks": [*cluster.network.pods, *cluster.network.services],
         "version": VERSION,

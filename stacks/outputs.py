@@ -1,13 +1,16 @@
 """What the homelab stack gives to app stacks: one typed contract, for both sides."""
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Self
 
 import pulumi
+import yaml
 
 from components.app.surroundings import Need, Surroundings, nothing, since
 from components.model import NAMESPACE, camel
+from components.validity import Validity
 from stacks.problems import meant
 
 
@@ -54,20 +57,50 @@ class PlatformOutputs(Surroundings):
 
         One that its platform is too old for ends the program with the version that brings it, when it is read.
         """
-        version = stack.get_output("version")
-        return cls(**{each.name: _read(each, stack, version) for each in fields(cls)})
+        return cls(**{each.name: _read(each, stack.get_output, stack.name) for each in fields(cls)})
 
-    def needing(self, needs: Sequence[Need], stack: str) -> Self:
-        """The same, with a kubeconfig that nobody gets before all of `needs` are there; `stack` is its name."""
+    @classmethod
+    def of_text(cls, text: pulumi.Output[str], stack: str) -> Self:
+        """Read the outputs that `./homelab platform` printed, of a stack of this name; the text is a secret."""
+        given = text.apply(_parsed)
+
+        def output(name: str) -> pulumi.Output[Any]:
+            return given.apply(lambda found: found.get(name))
+
+        name = pulumi.Output.from_input(stack)
+        found = {each: _read(each, output, name) for each in fields(cls)}
+        return cls(**{
+            each.name: value if each.metadata["secret"] else pulumi.Output.unsecret(value)
+            for each, value in found.items()
+        })  # fmt: skip
+
+    def needing(self, needs: Sequence[Need], stack: str, renew: str) -> Self:
+        """The same, with a kubeconfig that nobody gets before all of `needs` are there.
+
+        `stack` is the platform's name, and `renew` says what to do when the certificate of the kubeconfig has ended.
+        """
         names = {name for need in needs for name in (need.output, need.default) if name}
         given = {name: getattr(self, name) for name in names}
         # what an app lacks is no secret, and to look for it must not make one of what is none
-        values = pulumi.Output.all(kubeconfig=self.kubeconfig, **given)
-        return replace(self, kubeconfig=values.apply(lambda all_: _checked(all_, needs, stack)))
+        values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, **given)
+        return replace(self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, stack, renew)))
 
 
-def _read(each: "Field[Any]", stack: pulumi.StackReference, version: pulumi.Output[Any]) -> pulumi.Output[Any]:
-    both = pulumi.Output.all(stack.get_output(camel(each.name)), version, stack.name)
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        where = f"{NAMESPACE}:app.platformOutputs"
+        raise pulumi.RunError(f"{where}: its secret is not what `./homelab platform` prints; set it anew")
+    return found
+
+
+def _read(
+    each: "Field[Any]", output: Callable[[str], pulumi.Output[Any]], stack: pulumi.Output[str]
+) -> pulumi.Output[Any]:
+    both = pulumi.Output.all(output(camel(each.name)), output("version"), stack)
     return both.apply(lambda found: _present(each, *found))
 
 
@@ -82,13 +115,20 @@ def _present(each: "Field[Any]", value: Any, version: str | None, stack: str) ->
     return value
 
 
-def _checked(values: dict[str, Any], needs: Sequence[Need], stack: str) -> str:
+def _checked(values: dict[str, Any], needs: Sequence[Need], stack: str, renew: str) -> str:
     """Return the kubeconfig; raises `pulumi.RunError` with everything that the platform lacks."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     if lacking:
         heading = f"the platform of stack {stack} lacks what this app needs; nothing was touched:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))
-    return str(values["kubeconfig"])
+    text = str(values["app_kubeconfig"])
+    validity = Validity.of(yaml.safe_load(text)["users"][0]["user"])
+    given = f"the kubeconfig that the platform of stack {stack} gives"
+    if validity.over:
+        raise pulumi.RunError(f"{given} ended on {validity.end}: {renew}")
+    if validity.due:
+        pulumi.log.warn(f"{given} ends on {validity.end}, in {validity.left.days} days: {renew}")
+    return text
 
 
 def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:

@@ -3,6 +3,7 @@
 import pulumi
 
 from components.app.component import App
+from components.app.settings import AppSettings
 from components.app.surroundings import needs
 from stacks.outputs import PlatformOutputs
 from stacks.settings import AppStack
@@ -11,11 +12,20 @@ from stacks.settings import AppStack
 def deploy() -> None:
     """Read the configuration whole and what the platform gives, then describe the app."""
     settings = AppStack.load().app
-    stack = pulumi.StackReference(full_name(settings.platform))
-    platform = PlatformOutputs.of(stack).needing(list(needs(settings)), settings.platform)
-    app = App(settings, platform)
+    app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
     pulumi.export("urls", app.urls)
+
+
+def _platform(app: AppSettings) -> PlatformOutputs:
+    """What the app may know of its platform: out of a secret of its own, or of the platform's stack."""
+    if app.platform_outputs:
+        given = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
+        renew = "ask for what `./homelab platform` prints now"
+    else:
+        given = PlatformOutputs.of(pulumi.StackReference(full_name(app.platform)))
+        renew = "run `pulumi up` on that stack"
+    return given.needing(list(needs(app)), app.platform, renew)
 
 
 def full_name(stack: str) -> str:

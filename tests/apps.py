@@ -1,14 +1,17 @@
 """App stacks under a recording engine, on a platform that has everything unless a test takes it away."""
 
+import json
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import yaml
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import resource_pb2
 
 from stacks import shop, stackfile
-from tests.envelopes import is_sealed, sealed
+from tests.certificates import certificate
+from tests.envelopes import is_sealed, opened, sealed
 from tests.recorder import Program, Recording, Resource, canary, config_of, record
 from tests.settings_fixtures import ROOT
 
@@ -18,9 +21,17 @@ STORE = {
     "endpoint": "https://s3.lan:9000", "bucket": "backups", "region": "home", "path": "lab",
     "accessKey": canary("storeId"), "secretKey": canary("storeKey"),
 }  # fmt: skip
+
+
+def kubeconfig(days: float = 365, left: float | None = None) -> str:
+    """What app stacks are given, with a certificate that lasts so long."""
+    user = {"client-certificate-data": certificate(days, left=left), "client-key-data": canary("kubeconfig")}
+    return yaml.safe_dump({"users": [{"name": "lab", "user": user}]})
+
+
 OUTPUTS: dict[str, Any] = {
-    "name": "lab", "domain": "lab.example.com", "endpoint": "https://10.0.0.240:6443", "version": "0.2.0",
-    "kubeconfig": sealed(canary("kubeconfig")), "monitoring": False,
+    "name": "lab", "domain": "lab.example.com", "endpoint": "https://10.0.0.240:6443", "version": "0.3.0",
+    "appKubeconfig": sealed(kubeconfig()), "appUser": "homelab:apps-1-0a1b2c3d", "monitoring": False,
     "nodes": [
         {"name": "a", "role": "server", "address": "10.0.0.11"},
         {"name": "b", "role": "server", "address": "fd00::12"},
@@ -62,6 +73,14 @@ def run(file: Path, outputs: dict[str, Any] | None = None, *, preview: bool = Fa
     return reading(
         shop.deploy, config, stackfile.stack_of(file), OUTPUTS if outputs is None else outputs, preview=preview
     )
+
+
+def run_apart(file: Path, outputs: dict[str, Any], **more: Any) -> Recording:
+    """Run the app of a stack file with what `./homelab platform` prints of these outputs, as a secret of its own."""
+    config = config_of(file)
+    text = json.dumps({name: opened(value) for name, value in outputs.items()})
+    config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
+    return record(config | {"platform": text}, stackfile.stack_of(file), shop.deploy, secret=["platform"], **more)
 
 
 def app(name: str, **changes: Any) -> Recording:

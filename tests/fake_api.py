@@ -18,6 +18,11 @@ from rehearsal import certificates
 ADDRESS = "127.0.0.1"
 
 
+def encoded(text: str) -> str:
+    """As a kubeconfig holds it."""
+    return base64.b64encode(text.encode()).decode()
+
+
 class FakeApi:
     """Its answers by path; what it was asked, with what Accept header."""
 
@@ -81,9 +86,7 @@ def served(folder: Path) -> Iterator[FakeApi]:
     service.socket = context.wrap_socket(service.socket, server_side=True)
     thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    authority, cert, key = (
-        base64.b64encode(file.read_bytes()).decode() for file in (made.authority, made.server, made.key)
-    )
+    authority, cert, key = (encoded(file.read_text()) for file in (made.authority, made.server, made.key))
     server = f"https://{ADDRESS}:{service.server_port}"
     content = {
         "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority-data": authority}}],

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Resource:
     ignored: frozenset[str]
     inputs: Mapping[str, Any]
     protected: bool = False
+    deleted_with: str = ""
 
     @property
     def role(self) -> str:
@@ -75,6 +76,7 @@ class Recording(MockMonitor):
             urn, request.type, request.name, request.custom, request.parent, request.provider,
             frozenset(request.dependencies).union(*(each.urns for each in request.propertyDependencies.values())),
             frozenset(request.additionalSecretOutputs), frozenset(request.ignoreChanges), inputs, request.protect,
+            request.deletedWith,
         )  # fmt: skip
         outputs = inputs | self._made(request)
         reply = json_format.ParseDict(outputs, struct_pb2.Struct())
@@ -96,6 +98,8 @@ class Recording(MockMonitor):
         if kind is None:
             return {}
         value = rpc.UNKNOWN if self.preview else made_by(request.name)
+        if request.name == "cluster-kubeconfig" and not self.preview:
+            value = "\n".join((made_by("authority"), made_by("certificate-admin"), made_by("certificate-apps")))
         return {kind: sealed(value) if kind in request.additionalSecretOutputs else value}
 
     @property
@@ -134,7 +138,7 @@ class Recording(MockMonitor):
         queue = list(resource.depends_on)
         while queue:
             urn = queue.pop()
-            if urn not in seen:
+            if urn not in seen and urn in self.resources_by_urn:  # and not in another stack
                 seen.add(urn)
                 queue += self.resources_by_urn[urn].depends_on
         return [self.resources_by_urn[urn] for urn in seen]
@@ -167,12 +171,13 @@ def config_of(file: Path) -> dict[str, Any]:
 
 
 def record(
-    config: Mapping[str, Any], stack: str = "lab", program: Program = homelab.deploy, *, preview: bool = False
-) -> Recording:
-    """Run the program with this configuration; texts that are canaries are secrets of the stack."""
+    config: Mapping[str, Any], stack: str = "lab", program: Program = homelab.deploy, *, preview: bool = False,
+    secret: Collection[str] = (),
+) -> Recording:  # fmt: skip
+    """Run the program with this configuration; texts that are canaries are secrets of the stack, and those named."""
 
     def run() -> Recording:
-        secrets = [f"{NAMESPACE}:{name}" for name, value in config.items() if value == canary(name)]
+        secrets = [f"{NAMESPACE}:{name}" for name, value in config.items() if value == canary(name) or name in secret]
         values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config.items()}
         pulumi.runtime.set_all_config({f"{NAMESPACE}:{name}": value for name, value in values.items()}, secrets)
         recording = Recording(preview)

@@ -1,5 +1,6 @@
 """The rules that the graph of resources keeps; each fails with what breaks it."""
 
+from components.kubeconfig import private_key
 from tests.envelopes import is_sealed, texts
 from tests.recorder import KUBERNETES, MACHINES, SECRET, Recording, made_by
 
@@ -96,12 +97,14 @@ def secrets_are_sealed(run: Recording) -> None:
             assert resource.ignored == {"bytes"}, "a new size would replace the token"
     for task in run.tasks:
         assert is_sealed(task.inputs["secrets"]), f"secrets of {task.name}"
-    assert run.named("cluster-kubeconfig").secret_outputs == {"output"}
-    assert is_sealed(run.stack_outputs["kubeconfig"])
+    for output in ("kubeconfig", "appKubeconfig"):
+        assert is_sealed(run.stack_outputs[output]), output
 
 
 def secrets_are_nowhere_in_clear(run: Recording, canaries: set[str]) -> None:
-    made = {made_by(each.name) for each in run.registered if each.type == SECRET} | {made_by("cluster-kubeconfig")}
+    made = {made_by(each.name) for each in run.registered if each.type == SECRET}
+    keys = {made_by(each.name) for each in run.registered if each.type == SECRET and each.name.endswith("-key")}
+    made |= {private_key(key) for key in keys}
     places = {each.name: each.inputs for each in run.registered}
     places |= {f"outputs of {urn}": outputs for urn, outputs in run.outputs.items()}
     seen = set()
@@ -113,7 +116,7 @@ def secrets_are_nowhere_in_clear(run: Recording, canaries: set[str]) -> None:
     salts = {
         made_by(each.name) for each in run.registered if each.name.endswith("-salt")
     }  # hidden in what is made of it
-    assert run.preview or canaries | made <= seen | salts, "a secret is not used"
+    assert run.preview or canaries | made <= seen | salts | keys, "a secret is not used"
 
 
 def roles(run: Recording) -> dict[str, str]:

@@ -1,18 +1,23 @@
 """The program of an app's stack: what it makes, in which order, what is secret, protected and allowed."""
 
 import gc
+import re
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
+from stacks import shop
 from stacks.settings import AppStack
-from tests.apps import APPS, OUTPUTS, SAMPLE_APP, app, kinds, made, objects, run, without
+from tests.apps import APPS, OUTPUTS, SAMPLE_APP, app, kinds, kubeconfig, made, objects, run, run_apart, without
 from tests.contracts import upstream
 from tests.contracts.schemas import Validator
-from tests.envelopes import is_sealed, opened, texts
-from tests.recorder import KUBERNETES, Recording, canary
+from tests.envelopes import is_sealed, opened, sealed, texts
+from tests.recorder import KUBERNETES, Recording, canary, config_of, record
+from tests.settings_fixtures import ROOT
+
+DEV = ROOT / "tests/settings/apps/shop-dev.yaml"
 
 
 @pytest.fixture(scope="module", params=[(file, preview) for file in APPS for preview in (False, True)],
@@ -43,21 +48,21 @@ def test_kinds_of_the_sample() -> None:
     assert sorted(objects(run(SAMPLE_APP))) == [
         "Cluster/shop-db", "ConfigMap/shop-files", "Deployment/shop", "Ingress/shop", "Namespace/shop",
         "NetworkPolicy/default-deny", "NetworkPolicy/shop", "NetworkPolicy/shop-acme", "NetworkPolicy/shop-db",
-        "PodDisruptionBudget/shop", "Service/shop",
+        "PodDisruptionBudget/shop", "RoleBinding/homelab:app", "Service/shop",
     ]  # fmt: skip
     assert len([line for line in SAMPLE_APP.read_text().splitlines() if line]) < 30
 
 
 def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
-    assert kinds(app("shop-dev")) == {"Namespace", "NetworkPolicy", "Deployment", "Service"}
+    assert kinds(app("shop-dev")) == {"Namespace", "RoleBinding", "NetworkPolicy", "Deployment", "Service"}
     assert kinds(app("shop-staging")) == {
-        "Namespace", "NetworkPolicy", "Rollout", "AnalysisTemplate", "Service", "PodDisruptionBudget", "Ingress",
-        "Secret", "ObjectStore", "Cluster",
+        "Namespace", "RoleBinding", "NetworkPolicy", "Rollout", "AnalysisTemplate", "Service", "PodDisruptionBudget",
+        "Ingress", "Secret", "ObjectStore", "Cluster",
     }  # fmt: skip
     assert kinds(prod) == {
-        "Namespace", "NetworkPolicy", "StatefulSet", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler",
-        "Ingress", "ConfigMap", "Secret", "PersistentVolumeClaim", "ObjectStore", "Cluster", "Database",
-        "ScheduledBackup", "Pooler", "ExternalSecret",
+        "Namespace", "RoleBinding", "NetworkPolicy", "StatefulSet", "Service", "PodDisruptionBudget",
+        "HorizontalPodAutoscaler", "Ingress", "ConfigMap", "Secret", "PersistentVolumeClaim", "ObjectStore", "Cluster",
+        "Database", "ScheduledBackup", "Pooler", "ExternalSecret",
     }  # fmt: skip
 
 
@@ -69,13 +74,13 @@ def test_outputs_of_the_stack(prod: Recording) -> None:
 
 
 def test_order(prod: Recording) -> None:
-    first = {"Namespace", "NetworkPolicy"}
+    first = {"Namespace", "RoleBinding", "NetworkPolicy"}
     database = {"Secret", "ObjectStore", *first}
-    assert waits_for(prod, "default-deny", "NetworkPolicy") == {"Namespace"}
+    assert waits_for(prod, "default-deny", "NetworkPolicy") == {"Namespace", "RoleBinding"}
     assert waits_for(prod, "shop-prod-db-2", "Cluster") == database
     for kind, name in (("ScheduledBackup", "shop-prod-db-2"), ("Pooler", "shop-prod-db-2-pooler")):
         assert waits_for(prod, name, kind) == {"Cluster", *database}
-    assert waits_for(prod, "shop-prod-remote", "ExternalSecret") == {"Namespace"}
+    assert waits_for(prod, "shop-prod-remote", "ExternalSecret") == {"Namespace", "RoleBinding"}
     pods = {
         "PersistentVolumeClaim",
         "ConfigMap",
@@ -95,7 +100,7 @@ def test_order(prod: Recording) -> None:
 def test_every_object_is_made_by_the_provider_of_the_platform(case: tuple[Path, Recording]) -> None:
     (provider,) = (each for each in case[1].registered if each.type == KUBERNETES)
     assert is_sealed(provider.inputs["kubeconfig"])
-    assert provider.plain["kubeconfig"] == canary("kubeconfig")
+    assert provider.plain["kubeconfig"] == opened(OUTPUTS["appKubeconfig"])
     assert provider.plain["clusterIdentifier"]
     assert provider.plain["upsertExistingObjects"] == "true"
     for resource in made(case[1]):
@@ -233,6 +238,64 @@ def test_a_store_that_the_platform_does_not_have_is_named() -> None:
         pulumi.RunError, match=r"remoteSecrets\.SIGNING_KEY\.store: names vault, which is not among sec"
     ):
         app("shop-prod", outputs=OUTPUTS | {"secretStores": ["aws"]})
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+def test_a_kubeconfig_that_has_ended_is_told_with_what_renews_it() -> None:
+    ended = OUTPUTS | {"appKubeconfig": sealed(kubeconfig(left=-1))}
+    text = r"the kubeconfig that the platform of stack lab gives ended on 20\S+ \S+ UTC: "
+    with pytest.raises(pulumi.RunError, match=text + "run `pulumi up` on that stack"):
+        app("shop-dev", outputs=ended)
+    with pytest.raises(pulumi.RunError, match=text + r"ask for what `\./homelab platform` prints now"):
+        run_apart(DEV, ended)
+    gc.collect()
+
+
+def test_one_that_ends_soon_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    app("shop-dev", outputs=OUTPUTS | {"appKubeconfig": sealed(kubeconfig(left=40.5))})
+    (text,) = said
+    assert re.search(r"gives ends on 20\S+ \S+ UTC, in 40 days: run `pulumi up` on that stack", text)
+    app("shop-dev")
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
+def test_what_the_platform_gives_may_be_a_secret_of_the_apps_own(file: Path) -> None:
+    """Then nothing of the platform's stack is read, and the same is made."""
+    apart, beside = run_apart(file, OUTPUTS), run(file)
+    assert {urn: each.inputs for urn, each in apart.resources_by_urn.items()} == {
+        urn: each.inputs for urn, each in beside.resources_by_urn.items()
+    }
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        (without("ingressClass"), "hosts: needs homelab:platform.traefik"),
+        (
+            without("appUser") | {"version": "0.2.0"},
+            "no output appUser, which version 0.3.0 brings; it has version 0.2.0",
+        ),
+    ],
+)
+def test_what_such_a_secret_lacks_is_named_too(outputs: dict[str, Any], said: str) -> None:
+    with pytest.raises(pulumi.RunError, match=said):
+        run_apart(SAMPLE_APP, outputs)
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+@pytest.mark.parametrize("text", ["nonsense", "[1]"])
+def test_a_secret_that_is_something_else_is_not_repeated(text: str) -> None:
+    config = config_of(DEV)
+    config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
+    said = r"^homelab:app\.platformOutputs: its secret is not what `\./homelab platform` prints; set it anew$"
+    with pytest.raises(pulumi.RunError, match=said):
+        record(config | {"platform": text}, "shop-dev", shop.deploy, secret=["platform"])
     gc.collect()
 
 

@@ -120,7 +120,7 @@ def test_a_balancer_comes_to_the_servers_first_and_then_everyone_is_told_its_por
     found = changed(before, record(config))
     assert {found.pop(f"{name}-prepare") == {"PACKAGES", "HAPROXY", "CHECK"} for name in "abc"} == {True}
     told = {f"{name}-{role}": {"CONFIG", "ENDPOINT"} for name in "abcde" for role in ("join", "roll")}
-    assert found == told | {"cluster-found": {"CONFIG", "ENDPOINT"}, "cluster-kubeconfig": {"ENDPOINT"}}
+    assert found == told | {"cluster-found": {"CONFIG", "ENDPOINT"}, "cluster-kubernetes": {"kubeconfig"}}
 
 
 def test_another_login_changes_no_task_but_its_way() -> None:
@@ -137,7 +137,7 @@ def test_another_name_of_the_cluster_is_written_into_the_kubeconfig_and_nothing_
     config["cluster"]["name"] = "other"
     after = record(config)
     assert before.resources_by_urn.keys() == after.resources_by_urn.keys()
-    assert changed(before, after) == {"cluster-kubeconfig": {"NAME"}}
+    assert changed(before, after) == {"cluster-kubernetes": {"kubeconfig"}}
 
 
 def test_another_first_server_founds_no_second_cluster() -> None:

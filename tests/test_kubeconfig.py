@@ -1,5 +1,6 @@
 """`./homelab kubeconfig`: a cluster's entries into a file of others'."""
 
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typer.testing import CliRunner, Result
 
 import cli
 from operations.merge import Merged, MergeError, entries, merge
+from tests.certificates import certificate
 from tests.fake_pulumi import FakePulumi
 
-OURS = """\
+OURS = f"""\
 apiVersion: v1
 clusters:
 - cluster:
@@ -29,7 +31,7 @@ kind: Config
 users:
 - name: lab
   user:
-    client-certificate-data: Y2VydA==
+    client-certificate-data: {certificate(365)}
     client-key-data: a2V5
 """
 # as kubectl writes it, with things that a careless rewrite would change
@@ -176,6 +178,32 @@ def test_kubectl_is_not_disturbed_while_it_writes(home: Path) -> None:
     assert result.exit_code == 1
     assert f"if it is not, remove {file}.lock" in result.output.replace("\n", "")
     assert file.read_text() == THEIRS
+
+
+def with_certificate(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    content = yaml.safe_load(OURS)
+    content["users"][0]["user"]["client-certificate-data"] = text
+    FakePulumi(home / "second", monkeypatch).put_out(kubeconfig=yaml.safe_dump(content), name="lab")
+
+
+def test_it_says_until_when_it_is_good(home: Path) -> None:
+    assert re.search(r"It is good until 20\d\d-\d\d-\d\d \d\d:\d\d UTC\.\n", run().output)
+
+
+def test_it_says_what_renews_one_that_ends_soon(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_certificate(home, monkeypatch, certificate(365, left=40.5))
+    result = run()
+    assert result.exit_code == 0
+    assert "in 40 days: `pulumi up` renews it, and then run this again." in result.output
+
+
+def test_one_that_has_ended_is_not_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_certificate(home, monkeypatch, certificate(365, left=-1))
+    result = run()
+    assert result.exit_code == 1
+    assert "The certificate of the kubeconfig ended on 20" in result.output
+    assert "`pulumi up` renews it." in result.output
+    assert not (home / ".kube").exists()
 
 
 def test_before_the_first_up_it_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import cluster, k3s, machine, node
+from components import cluster, k3s, kubeconfig, machine, node
 from components.machine import Task
 from components.node import Node
 from tests import rules
@@ -94,24 +94,21 @@ def secrets_in_clear(patch: Patch) -> None:
     patch.setattr(pulumi.Output, "secret", staticmethod(pulumi.Output.from_input))
 
 
+class Bare(pulumi.CustomResource):
+    """A secret whose value is not marked as one."""
+
+    value: pulumi.Output[str]
+
+    def __init__(self, name: str, size: int, opts: pulumi.ResourceOptions, **_: Any) -> None:
+        super().__init__("homelab:index:Secret", name, {"bytes": size, "value": None}, opts)
+
+
 def kubeconfig_in_clear(patch: Patch) -> None:
-    real = Task.__init__
-
-    def make(self: Task, *args: Any, **inputs: Any) -> None:
-        inputs["opts"].additional_secret_outputs = None
-        real(self, *args, **inputs)
-
-    patch.setattr(Task, "__init__", make)
+    patch.setattr(kubeconfig, "Secret", Bare)
 
 
 def tokens_in_clear(patch: Patch) -> None:
-    class Secret(pulumi.CustomResource):
-        value: pulumi.Output[str]
-
-        def __init__(self, name: str, size: int, opts: pulumi.ResourceOptions, **_: Any) -> None:
-            super().__init__("homelab:index:Secret", name, {"bytes": size, "value": None}, opts)
-
-    patch.setattr(cluster, "Secret", Secret)
+    patch.setattr(cluster, "Secret", Bare)
 
 
 def registry_password_among_the_variables(patch: Patch) -> None:

@@ -23,7 +23,7 @@ from tests.settings_fixtures import ROOT
 
 FIELDS = {camel(field.name): field.metadata for field in fields(PlatformOutputs)}
 RECORDED = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml")).stack_outputs
-STACK_OUTPUTS = {name: value for name, value in RECORDED.items() if name != "recoveryToken"}
+STACK_OUTPUTS = {name: value for name, value in RECORDED.items() if name != "kubeconfig"}
 # coroutines that a failed program leaves behind
 FAILS = pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
 
@@ -58,14 +58,27 @@ def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
     assert STACK_OUTPUTS.keys() == {name for name, meta in FIELDS.items() if not meta["layer"]} | local
 
 
+def test_secret_outputs_are_known_as_such() -> None:
+    """When they come as a secret of the app's own, what is none of them must not become one."""
+    assert {name for name, meta in FIELDS.items() if meta["secret"]} == {
+        name for name, value in OUTPUTS.items() if is_sealed(value)
+    }
+
+
 def test_every_field_is_an_output_of_a_whole_platform() -> None:
     assert OUTPUTS.keys() == FIELDS.keys()
 
 
-def test_the_server_token_is_a_secret_output_that_no_app_reads() -> None:
-    assert is_sealed(RECORDED["recoveryToken"])
-    assert opened(RECORDED["recoveryToken"]) == made_by("cluster-token")
-    assert "recoveryToken" not in FIELDS
+def test_administrators_kubeconfig_is_a_secret_output_that_no_app_reads() -> None:
+    assert is_sealed(RECORDED["kubeconfig"])
+    assert made_by("certificate-admin") in opened(RECORDED["kubeconfig"])
+    assert "kubeconfig" not in FIELDS
+    assert made_by("certificate-apps") in opened(RECORDED["appKubeconfig"])
+
+
+def test_the_server_token_is_no_output_at_all() -> None:
+    given = {name for name, value in RECORDED.items() if made_by("cluster-token") in str(opened(value))}
+    assert not given
 
 
 def test_values_of_the_outputs() -> None:
@@ -116,12 +129,12 @@ def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("text: pulumi.Output[str] = platform.kubeconfig", ""),
-        ("text: pulumi.Output[str] = platform.kubeconf", '"PlatformOutputs" has no attribute "kubeconf"'),
+        ("text: pulumi.Output[str] = platform.app_kubeconfig", ""),
+        ("text: pulumi.Output[str] = platform.kubeconfig", '"PlatformOutputs" has no attribute "kubeconfig"'),
         ("text: pulumi.Output[str] = platform.issuer", "Incompatible types in assignment"),
         ("text: pulumi.Output[str] = platform.nodes", "Incompatible types in assignment"),
         ('Need("isuer", "tls")', 'Argument 1 to "Need" has incompatible type'),
-        ("PlatformOutputs(kubeconf=platform.kubeconfig)", 'Unexpected keyword argument "kubeconf"'),
+        ("PlatformOutputs(kubeconfig=platform.app_kubeconfig)", 'Unexpected keyword argument "kubeconfig"'),
     ],
 )
 def test_a_wrong_name_of_an_output_is_found_by_mypy(line: str, error: str, tmp_path: Path) -> None:

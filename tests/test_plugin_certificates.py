@@ -64,6 +64,7 @@ def test_pinned_key_needs_no_certificate(scripts: Path, tmp_path: Path) -> None:
                 lambda: None,
                 lambda: a.certify("127.0.0.1", by=OTHER),
                 lambda: a.certify("elsewhere"),
+                a.certify,
             )
             for certify in ways:
                 certify()
@@ -80,6 +81,8 @@ def test_pinned_key_needs_no_certificate(scripts: Path, tmp_path: Path) -> None:
         (lambda a: None, "Unable to find compatible server host key"),
         (lambda a: a.certify("127.0.0.1", by=OTHER), "Host CA key is not trusted"),
         (lambda a: a.certify("10.9.9.9"), "principal"),
+        (lambda a: a.certify(), "has no principals, so it would be good for every machine"),
+        (lambda a: a.certify(), "ssh-keygen -s AUTHORITY -h -I a -n 127.0.0.1"),
         (lambda a: a.certify("127.0.0.1", valid_before="-1h"), "expired"),
     ],
 )

@@ -114,6 +114,21 @@ def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
     assert sorted(settled) == sorted([("b", "uncordon.sh"), ("b", "label.sh")] * 5)
 
 
+def test_kubeconfigs_that_were_ended_before_are_so_again(bench: Bench) -> None:
+    """The snapshot may hold the rights of an earlier rotation."""
+    restore(rescue.plan(found(), OLD))
+    (bound,) = bench.when("bind.sh")
+    assert bench.when("reset.sh")[0] < bound < min(bench.when("empty.sh"))
+    assert bench.given["bind.sh"]["RIGHTS"] == GIVEN["cluster-kubeconfig"].variables["RIGHTS"]
+
+
+def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
+    old = GIVEN["cluster-kubeconfig"].model_copy(update={"variables": {"ENDPOINT": "x"}})
+    asyncio.run(Rescue(site(), GIVEN | {"cluster-kubeconfig": old}, rescue.plan(found(), OLD), lambda _: None).run())
+    assert not bench.when("bind.sh")
+    assert bench.when("empty.sh")
+
+
 def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "mine-1700000000"
     file.write_bytes(b"etcd")

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.app import database, entrance, network, objects, remote, rollout, volumes, workload
+from components.app import database, entrance, network, objects, remote, rights, rollout, volumes, workload
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
@@ -19,8 +19,9 @@ DATABASE_TIMEOUT = "20m"
 class App(pulumi.ComponentResource):
     """An app in a namespace of its own.
 
-    First come the policies of the network, then the database; when it is ready, the pods; then who scales them
-    and the way to them from outside. What would lose data is protected, until `discard` was deployed.
+    First come the rights of its stack there and the policies of the network, then the database; when it is ready,
+    the pods; then who scales them and the way to them from outside. What would lose data is protected, until
+    `discard` was deployed.
     """
 
     def __init__(self, settings: AppSettings, platform: Surroundings) -> None:
@@ -28,20 +29,21 @@ class App(pulumi.ComponentResource):
         self._settings, self._platform = settings, platform
         self._provider = kubernetes.Provider(
             "platform",
-            kubeconfig=platform.kubeconfig,
+            kubeconfig=platform.app_kubeconfig,
             cluster_identifier="platform",
             upsert_existing_objects=True,  # what a run that was interrupted made, and its state does not know
             opts=pulumi.ResourceOptions(parent=self),
         )
         namespace = self._one(objects.namespace(settings), [], protect=objects.keeps(settings))
-        base = [namespace, *self._all(network.policies(settings, platform), [namespace])]
+        binding = self._one(rights.in_namespace(settings, platform.app_user), [namespace], deleted_with=namespace)
+        base = [binding, *self._all(network.policies(settings, platform), [binding])]
         claims = self._all(volumes.claims(settings, platform), base, protect=objects.keeps(settings))
         made = [*base, *claims]
         if settings.remote_secrets:
-            made.append(self._one(remote.external_secret(settings), [namespace], f"{settings.name}-remote"))
+            made.append(self._one(remote.external_secret(settings), [binding], f"{settings.name}-remote"))
         if settings.postgres is not None:
             made += self._database(settings.postgres, base)
-        read = workload.Read(self._files(namespace), self._secrets(namespace))
+        read = workload.Read(self._files(binding), self._secrets(binding))
         service = self._one(entrance.service(settings), base)
         made += self._all(rollout.analysis(settings, platform), base)
         made += [service] if settings.strategy else []  # which Argo Rollouts switches
@@ -76,13 +78,13 @@ class App(pulumi.ComponentResource):
             pulumi.Output.all(wanted["spec"][volumes.TEMPLATES], spec).apply(lambda both: _warn(both[0], both[1], pods))
         return pods
 
-    def _files(self, namespace: pulumi.Resource) -> pulumi.Output[str] | None:
+    def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return _name(self._one(workload.files(app), [namespace], f"{app.name}-files")) if app.files else None
+        return _name(self._one(workload.files(app), [binding], f"{app.name}-files")) if app.files else None
 
-    def _secrets(self, namespace: pulumi.Resource) -> pulumi.Output[str] | None:
+    def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return _name(self._one(workload.secrets(app), [namespace], f"{app.name}-secrets")) if app.secrets else None
+        return _name(self._one(workload.secrets(app), [binding], f"{app.name}-secrets")) if app.secrets else None
 
     def _all(
         self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any

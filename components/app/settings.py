@@ -117,6 +117,8 @@ class AppSettings(Model):
 
     platform: StackName
     """Stack of the platform: its name in this project, or organization/project/stack."""
+    platform_outputs: SecretRef | None = None
+    """Secret that holds what `./homelab platform` prints. Default: the stack of the platform is read for it."""
     name: AppName
     """Name of the app, and of its namespace."""
     image: Image

@@ -20,9 +20,9 @@ class ObjectStoreOutput(TypedDict):
     secretKey: str
 
 
-def since(version: str, layer: str = "") -> dict[str, str]:
+def since(version: str, layer: str = "", *, secret: bool = False) -> dict[str, Any]:
     """Metadata of an output: the first version of the platform that has it, and the layer that gives it."""
-    return {"since": version, "layer": layer}
+    return {"since": version, "layer": layer, "secret": secret}
 
 
 def nothing() -> pulumi.Output[Any]:
@@ -41,8 +41,10 @@ class Surroundings:
 
     domain: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """Domain of the lab."""
-    kubeconfig: pulumi.Output[str] = field(metadata=since("0.1.0"))
-    """Administrator's kubeconfig, through the endpoint; secret."""
+    app_kubeconfig: pulumi.Output[str] = field(metadata=since("0.3.0", secret=True))
+    """Kubeconfig of app stacks, through the endpoint; secret."""
+    app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
+    """User as whom the API knows who has it."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
     """The machines: name, role, address."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
@@ -70,7 +72,7 @@ class Surroundings:
     )
     """Namespace of CloudNativePG."""
     database_backup: pulumi.Output[ObjectStoreOutput | None] = field(
-        default_factory=nothing, metadata=since("0.2.0", "cloudnativePg")
+        default_factory=nothing, metadata=since("0.2.0", "cloudnativePg", secret=True)
     )
     """Where databases are backed up to; secret."""
     secret_stores: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.2.0", "externalSecrets"))

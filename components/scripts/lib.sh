@@ -448,3 +448,7 @@ drop_gone() {
     delete_node "$server"
   done < <(lost_servers)
 }
+
+# kubeconfigs_mark: what the stack's kubeconfigs are made of: its requests, and the cluster's authorities.
+# shellcheck disable=SC2153 # it is given
+kubeconfigs_mark() { cat - $data/server/tls/client-ca.crt $data/server/tls/server-ca.crt <<<"$REQUESTS" | sha256sum | cut -c 1-16; }

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.lab import ClusterSettings, NodeSettings
-from operations.findings import Finding, fine, wrong
+from components.validity import Validity
+from operations.findings import Finding, fine, note, wrong
 
 Object = Mapping[str, Any]
 
@@ -15,6 +16,15 @@ def judge(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
     found = [_node(each, known.get(each.name)) for each in cluster.nodes]
     found += [_stranger(name) for name in sorted(known.keys() - {each.name for each in cluster.nodes})]
     return [*found, _voters(cluster, known)]
+
+
+def lasts(kubeconfig: Validity) -> Finding:
+    """Return how long the stack's kubeconfig is good."""
+    ends = f"ends on {kubeconfig.end}"
+    if kubeconfig.due:
+        fix = "`pulumi up` renews it; after that `./homelab kubeconfig`, and `pulumi up` of the apps' stacks"
+        return note("kubeconfig", f"{ends}, in {kubeconfig.left.days} days", fix)
+    return fine("kubeconfig", ends)
 
 
 def _node(wanted: NodeSettings, node: Object | None) -> Finding:

@@ -8,11 +8,24 @@ from components.lab import ClusterSettings, NodeSettings
 from stacks.checks.found import Findings, each
 from stacks.problems import meant
 
+OLDEST = (1, 30)
 _KINDS = {
     "flag": ("true or false", "write true or false"),
     "value": ("one value", "write text, a number, true or false"),
 }
 _COMMON = {name: kind for name, kind in SERVER.items() if AGENT.get(name) == kind}
+
+
+def _version(cluster: ClusterSettings) -> Findings:
+    """What app stacks may do is restricted by such a policy."""
+    major, minor, *_ = cluster.k3s.version.removeprefix("v").split(".")
+    if (int(major), int(minor)) < OLDEST:
+        name = "v{}.{}".format(*OLDEST)
+        yield (
+            ("k3s", "version"),
+            f"is older than {name}, which brings ValidatingAdmissionPolicy",
+            f"use {name} or newer",
+        )
 
 
 def _options(cluster: ClusterSettings) -> Findings:
@@ -87,5 +100,5 @@ def _mirrors(cluster: ClusterSettings) -> Findings:
             yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded"
 
 
-OF_CLUSTER = (_options, _pinned_mirror, _disabled, _mirrors)
+OF_CLUSTER = (_version, _options, _pinned_mirror, _disabled, _mirrors)
 OF_NODE = (_own_options,)

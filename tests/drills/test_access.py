@@ -1,7 +1,6 @@
 """Who gets in, and what pods are told of names: people with certificates, zones of CoreDNS, on a live lab."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,23 +40,13 @@ def annas(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def as_anna(lab: Rehearsal, file: Path, *arguments: str) -> str:
-    """What kubectl says to anna, whether or not it does what she wants."""
-    command, environment = lab.lab.kubectl_command(*arguments)
-    done = subprocess.run(
-        command, env=environment | {"KUBECONFIG": str(file)}, capture_output=True, text=True, check=False
-    )
-    print(f"$ kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}", flush=True)
-    return done.stdout + done.stderr
-
-
 def bindings(lab: Rehearsal) -> set[str]:
     said = lab.kubectl("get", "clusterrolebindings,rolebindings", "-A", "-l", "homelab/rights", "-o", "json")
     return {f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in json.loads(said)["items"]}
 
 
 def test_someone_gets_in_under_her_name_and_groups(lab: Rehearsal, annas: Path) -> None:
-    said = as_anna(lab, annas, "auth", "whoami", "-o", "json")
+    said = lab.said_to(annas, "auth", "whoami", "-o", "json")
     who = json.loads(said)["status"]["userInfo"]
     assert who["username"] == "anna"
     assert "developers" in who["groups"]
@@ -65,22 +54,22 @@ def test_someone_gets_in_under_her_name_and_groups(lab: Rehearsal, annas: Path) 
 
 
 def test_she_may_do_what_she_has_a_role_for_and_no_more(lab: Rehearsal, annas: Path) -> None:
-    assert as_anna(lab, annas, "-n", "default", "create", "configmap", "hers").startswith("configmap/hers created")
+    assert lab.said_to(annas, "-n", "default", "create", "configmap", "hers").startswith("configmap/hers created")
     for arguments in (["-n", "kube-system", "get", "pods"], ["get", "nodes"], ["-n", "default", "get", "rolebindings"]):
-        assert 'User "anna" cannot list resource' in as_anna(lab, annas, *arguments)
+        assert 'User "anna" cannot list resource' in lab.said_to(annas, *arguments)
 
 
 def test_a_namespace_that_comes_later_gets_its_rights_with_the_next_up(lab: Rehearsal, annas: Path) -> None:
     assert bindings(lab) == {"default/homelab-edit-anna", "default/homelab-edit-ben"}
     lab.kubectl("create", "namespace", "shop")
-    assert "cannot list" in as_anna(lab, annas, "-n", "shop", "get", "pods")
+    assert "cannot list" in lab.said_to(annas, "-n", "shop", "get", "pods")
     code, said = lab.pulumi("preview")
     print(said)
     assert code == 0
     assert "anna is not view in shop" in said
     lab.up()
-    assert "No resources found" in as_anna(lab, annas, "-n", "shop", "get", "pods")
-    assert "cannot create" in as_anna(lab, annas, "-n", "shop", "create", "configmap", "hers")
+    assert "No resources found" in lab.said_to(annas, "-n", "shop", "get", "pods")
+    assert "cannot create" in lab.said_to(annas, "-n", "shop", "create", "configmap", "hers")
 
 
 def test_what_was_given_by_hand_is_taken_back(lab: Rehearsal, annas: Path) -> None:
@@ -116,7 +105,7 @@ def test_a_change_is_noticed_by_itself(lab: Rehearsal, figure: Figure) -> None:
 
 
 def test_who_was_taken_out_has_no_rights_whatever_her_certificate_says(lab: Rehearsal, annas: Path) -> None:
-    assert "cannot list" in as_anna(lab, annas, "-n", "default", "get", "pods")
+    assert "cannot list" in lab.said_to(annas, "-n", "default", "get", "pods")
     assert bindings(lab) == {"default/homelab-edit-ben", "shop/homelab-view-ben"}
 
 

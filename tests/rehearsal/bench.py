@@ -1,5 +1,6 @@
 """A rehearsal under test: its stack file can be edited, its engine watched and killed, its machines broken."""
 
+import json
 import os
 import re
 import signal
@@ -144,6 +145,16 @@ class Rehearsal:
     def kubectl(self, *arguments: str) -> str:
         """What kubectl prints, through the stack's own kubeconfig."""
         return self.lab.kubectl(*arguments)
+
+    def said_to(self, kubeconfig: Path, *arguments: str, given: Any = None) -> str:
+        """What kubectl says to who has this kubeconfig, whether or not it does what he wants; `given` is an object."""
+        command, environment = self.lab.kubectl_command(*arguments)
+        done = subprocess.run(
+            command, env=environment | {"KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, check=False,
+            input=None if given is None else json.dumps(given),
+        )  # fmt: skip
+        print(f"$ kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}", flush=True)
+        return done.stdout + done.stderr
 
     def root(self, machine: str, script: str) -> str:
         """Run a script as root on a machine and return what it prints; no log there keeps the script."""

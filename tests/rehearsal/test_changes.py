@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from bench.labs import cluster_of
 from rehearsal.namespace import BRIDGE
@@ -75,8 +76,10 @@ def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
     resources = outputs["deployment"]["resources"]
     made = [resource for resource in resources if resource["type"] == "homelab:index:Secret"]
     tokens = [each["outputs"]["value"]["plaintext"].strip('"') for each in made]
-    assert len(tokens) == 3, "two tokens, and the cluster's identity"
-    canaries = [key, *tokens, *(f"rehearsal-{name}" for name in SECRETS[1:])]
+    assert len(tokens) == 5, "two tokens, the cluster's identity, two keys of kubeconfigs"
+    kubeconfigs = [yaml.safe_load(str(lab.session.engine.outputs()[name])) for name in ("kubeconfig", "appKubeconfig")]
+    private = [each["users"][0]["user"]["client-key-data"] for each in kubeconfigs]
+    canaries = [key, *tokens, *private, *(f"rehearsal-{name}" for name in SECRETS[1:])]
 
     def leaks(text: str) -> list[str]:
         return [canary for canary in canaries if canary in text]

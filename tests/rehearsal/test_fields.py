@@ -62,6 +62,7 @@ OUTCOMES = {
     "k3s.secretsEncryption": REFUSED,
     "k3s.rotation.token": ELSEWHERE,
     "k3s.rotation.certificates": ELSEWHERE,
+    "k3s.rotation.kubeconfigs": ELSEWHERE,
     "k3s.snapshots.schedule": EFFECT,
     "k3s.snapshots.retention": EFFECT,
     "k3s.snapshots.s3.endpoint": EFFECT,

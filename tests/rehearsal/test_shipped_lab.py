@@ -11,6 +11,7 @@ import pytest
 import yaml
 from cryptography import x509
 
+from components.layer import LAYER
 from rehearsal.places import PROJECT
 from rehearsal.shell import RehearsalError, run
 from stacks.catalog import LAYERS
@@ -81,6 +82,36 @@ def test_app_becomes_healthy(lab: Rehearsal) -> None:
     phase = ["get", "clusters.postgresql.cnpg.io", "-n", "shop", "shop-db", "-o", "jsonpath={.status.phase}"]
     assert lab.kubectl(*phase) == "Cluster in healthy state"
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up(engine=lab.app("shop")))
+
+
+def test_app_has_rights_in_namespaces_of_apps_alone(lab: Rehearsal, tmp_path: Path) -> None:
+    apps, group = tmp_path / "apps", "rbac.authorization.k8s.io"
+    apps.touch(mode=0o600)
+    apps.write_text(str(lab.session.engine.outputs()["appKubeconfig"]))
+    state = json.loads(lab.app("shop").output("stack", "export", "--show-secrets"))["deployment"]["resources"]
+    (provider,) = (each for each in state if each["type"] == "pulumi:providers:kubernetes")
+    assert json.loads(provider["inputs"]["kubeconfig"]["plaintext"]) == apps.read_text()
+    assert "homelab:apps-1" in lab.said_to(apps, "auth", "whoami")
+    assert "shop-db-app" in lab.said_to(apps, "-n", "shop", "get", "secrets")
+    layers = json.loads(lab.kubectl("get", "namespaces", "-l", LAYER, "-o", "json"))["items"]
+    others = {"kube-system", "default", *(each["metadata"]["name"] for each in layers)}
+    assert len(others) == 2 + 6
+    pods = json.loads(lab.kubectl("get", "pods", "-A", "-o", "json"))["items"]
+    for namespace in sorted(others):
+        metadata = {"name": "homelab:app", "namespace": namespace}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x", "namespace": namespace}}
+        role = {"apiGroup": group, "kind": "ClusterRole", "name": "homelab:app"}
+        binding = {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": metadata, "roleRef": role}
+        assert "(Forbidden)" in lab.said_to(apps, "-n", namespace, "get", "secrets")
+        for each in (secret, binding):
+            assert "app stacks may write to namespaces of apps only" in lab.said_to(
+                apps, "create", "-f", "-", given=each
+            )
+        for pod in (each["metadata"] for each in pods if each["metadata"]["namespace"] == namespace):
+            assert "(Forbidden)" in lab.said_to(apps, "-n", namespace, "exec", pod["name"], "--", "true")
+    role = {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"}
+    more = {"apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "more"}, "roleRef": role}
+    assert "(Forbidden)" in lab.said_to(apps, "create", "-f", "-", given=more)
 
 
 def test_app_has_its_certificate_and_its_name_on_the_address_of_the_platform(lab: Rehearsal) -> None:

@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# On a server: gives the users of the stack's kubeconfigs their rights. Who had them by an earlier rotation loses them.
+# USERS (binding user, a line each) RIGHTS (objects of Kubernetes)
+
+# In namespaces of apps the RoleBindings are made by the apps' own stacks, which may not run soon.
+bind_in_namespaces() { # bind_in_namespaces USER
+  local found place user
+  found=$(kube get rolebindings -A --field-selector metadata.name=homelab:app \
+    -o jsonpath='{range .items[*]}{.metadata.namespace}{" "}{.subjects[0].name}{"\n"}{end}')
+  while read -r place user; do
+    [ -n "$place" ] && [ "$user" != "$1" ] || continue
+    kube patch rolebinding homelab:app -n "$place" --type=merge \
+      -p "{\"subjects\": [{\"apiGroup\": \"rbac.authorization.k8s.io\", \"kind\": \"User\", \"name\": \"$1\"}]}" >/dev/null
+  done <<<"$found"
+}
+
+main() {
+  await_api
+  local said
+  said=$(kube apply --server-side --force-conflicts -f - 2>&1 <<<"$RIGHTS") ||
+    die "The users of the kubeconfigs could not be given their rights:" "$said"
+  bind_in_namespaces "$(awk '$1 == "homelab:apps" {print $2}' <<<"$USERS")"
+}
+main </dev/null

@@ -1,0 +1,22 @@
+"""`./homelab platform`: prints what an app stack needs of the platform, for one that must not read its stack."""
+
+import json
+from dataclasses import fields
+
+import typer
+
+from components.model import camel
+from operations.stack import Stack, StackError, StackFile, StackName
+from operations.talk import guarded
+from stacks.outputs import PlatformOutputs
+
+
+def platform(stack: StackName = "homelab", config_file: StackFile = None) -> None:
+    """Print what an app stack needs of the platform, its kubeconfig among it, as JSON. Keep it as a secret."""
+    with guarded():
+        outputs = Stack(stack, config_file).outputs()
+        if "appKubeconfig" not in outputs:
+            raise StackError(f"Stack {stack} has no kubeconfig for app stacks yet: run `pulumi up` first.")
+        names = [camel(each.name) for each in fields(PlatformOutputs)]
+        found = {name: outputs[name] for name in names if name in outputs}
+    typer.echo(json.dumps(found))

@@ -1,0 +1,254 @@
+"""The stack's kubeconfigs on a live lab: what they open and what not, their renewal, and how a leaked one is ended."""
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+
+from bench.labs import cluster_of
+from rehearsal.places import PROJECT
+from tests.rehearsal.bench import Rehearsal, rehearsal
+
+pytestmark = pytest.mark.drill
+
+ADMIN, APPS = "kubeconfig", "appKubeconfig"
+LABELS = {"app.kubernetes.io/name": "shop", "pod-security.kubernetes.io/enforce": "restricted"}
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": LABELS}}
+RIGHTS_FIRST = ("--target", "**:Namespace::**", "--target", "**:RoleBinding::**")
+RUNS = "systemctl show -p MainPID --value k3s"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    with rehearsal("kubeconfigs", cluster_of(1, 0), tmp_path_factory.mktemp("kubeconfigs")) as found:
+        found.up()
+        yield found
+
+
+def kept(lab: Rehearsal, output: str) -> Path:
+    """A file with a kubeconfig of the stack, as it is now."""
+    file = lab.lab.folder / f"kept-{output}-{len(list(lab.lab.folder.glob('kept-*')))}"
+    file.touch(mode=0o600)
+    file.write_text(str(lab.session.engine.outputs()[output]))
+    return file
+
+
+def certificate(file: Path) -> x509.Certificate:
+    user = yaml.safe_load(file.read_text())["users"][0]["user"]
+    return x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
+
+
+def object_of(version: str, kind: str, name: str, namespace: str, **more: Any) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **more}
+
+
+def binding(lab: Rehearsal, namespace: str, role: str) -> dict[str, Any]:
+    group, user = "rbac.authorization.k8s.io", lab.session.engine.outputs()["appUser"]
+    return object_of(
+        f"{group}/v1", "RoleBinding", "homelab:app", namespace,
+        roleRef={"apiGroup": group, "kind": "ClusterRole", "name": role},
+        subjects=[{"apiGroup": group, "kind": "User", "name": user}],
+    )  # fmt: skip
+
+
+def apply(lab: Rehearsal, file: Path, wanted: Any) -> str:
+    return lab.said_to(file, "apply", "--server-side", "-f", "-", given=wanted)
+
+
+def test_administrator_has_a_name_of_ours_and_no_group_that_is_for_ever(lab: Rehearsal) -> None:
+    admin = kept(lab, ADMIN)
+    who = json.loads(lab.said_to(admin, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
+    assert re.fullmatch(r"homelab:admin-1-[0-9a-f]{8}", who["username"])
+    assert set(who["groups"]) == {"system:authenticated"}
+    assert lab.said_to(admin, "auth", "can-i", "*", "*", "-A") == "yes\n"
+    life = certificate(admin).not_valid_after_utc - certificate(admin).not_valid_before_utc
+    assert life.days == 365
+    assert not json.loads(lab.kubectl("get", "certificatesigningrequests", "-o", "json"))["items"]
+
+
+def test_app_stacks_make_namespaces_of_apps_and_no_others(lab: Rehearsal) -> None:
+    apps = kept(lab, APPS)
+    assert "serverside-applied" in apply(lab, apps, NAMESPACE)
+    assert "serverside-applied" in apply(lab, apps, binding(lab, "shop", "homelab:app"))
+    other = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}
+    assert "app stacks may write to namespaces of apps only" in apply(lab, apps, other)
+    loose = {**NAMESPACE, "metadata": {"name": "shop", "labels": LABELS | {"app.kubernetes.io/name": "x"}}}
+    assert "app stacks may write to namespaces of apps only" in apply(lab, apps, loose)
+    for level in ("privileged", "baseline"):
+        labels = LABELS | {"pod-security.kubernetes.io/enforce": level}
+        loose = {**NAMESPACE, "metadata": {"name": "shop", "labels": labels}}
+        assert "app stacks may write to namespaces of apps only" in apply(lab, apps, loose)
+    lab.kubectl("create", "namespace", "layer")
+    for name in ("kube-system", "default", "layer"):
+        labels = {"app.kubernetes.io/name": name, "pod-security.kubernetes.io/enforce": "restricted"}
+        taken = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        assert "app stacks may write to namespaces of apps only" in apply(lab, apps, taken)
+    assert "app stacks may write to namespaces of apps only" in lab.said_to(apps, "delete", "namespace", "layer")
+
+
+def test_app_stacks_have_their_rights_there_alone(lab: Rehearsal) -> None:
+    apps = kept(lab, APPS)
+    secret = object_of("v1", "Secret", "mine", "shop", stringData={"key": "word"})
+    assert "serverside-applied" in apply(lab, apps, secret)
+    assert lab.said_to(apps, "-n", "shop", "get", "secret", "mine", "-o", "name") == "secret/mine\n"
+    assert "deleted" in lab.said_to(apps, "-n", "shop", "delete", "secret", "mine")
+    for namespace in ("kube-system", "default"):
+        for kind in ("secrets", "configmaps", "pods", "deployments.apps"):
+            assert "Forbidden" in lab.said_to(apps, "-n", namespace, "get", kind)
+        secret = object_of("v1", "Secret", "mine", namespace, stringData={"key": "word"})
+        assert "app stacks may write to namespaces of apps only" in apply(lab, apps, secret)
+        assert "app stacks may write to namespaces of apps only" in apply(
+            lab, apps, binding(lab, namespace, "homelab:app")
+        )
+    assert "Forbidden" in lab.said_to(apps, "-n", "kube-system", "delete", "deployment", "coredns")
+
+
+def test_app_stacks_cannot_get_more(lab: Rehearsal) -> None:
+    apps = kept(lab, APPS)
+    stronger = {**binding(lab, "shop", "cluster-admin"), "metadata": {"name": "more", "namespace": "shop"}}
+    said = lab.said_to(apps, "create", "-f", "-", given=stronger)
+    assert "is attempting to grant RBAC permissions not currently held" in said
+    cluster = {**stronger, "kind": "ClusterRoleBinding", "metadata": {"name": "more"}}
+    for each in (cluster, object_of("v1", "ServiceAccount", "more", "shop"), object_of("v1", "Pod", "more", "shop")):
+        assert "is forbidden" in apply(lab, apps, each)
+    pod = lab.kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "name").strip()
+    assert "Forbidden" in lab.said_to(apps, "-n", "kube-system", "exec", pod, "--", "true")
+    for arguments in (("get", "nodes"), ("get", "secrets", "-A"), ("get", "clusterrolebindings")):
+        assert "Forbidden" in lab.said_to(apps, *arguments)
+    for who in ("--as=homelab:admin-1", "--as-group=system:masters"):
+        assert "cannot impersonate" in lab.said_to(apps, "get", "nodes", who, "--as=x")
+
+
+class Apart:
+    """Somebody's own Pulumi, with a backend and a passphrase of its own: it can read nothing of the lab's."""
+
+    def __init__(self, lab: Rehearsal, folder: Path) -> None:
+        own = {"PULUMI_BACKEND_URL": f"file://{folder}", "PULUMI_CONFIG_PASSPHRASE": "another", "PULUMI_STACK": "blog"}
+        self._environment = lab.session.engine.environment | own
+        self._pulumi = lab.lab.namespace.command(lab.session.engine.program)
+        self._folder = folder
+        self._file = folder / "Pulumi.blog.yaml"
+        (folder / "Pulumi.yaml").write_text("name: homelab\nruntime: python\n")
+        self._run(["stack", "init", "blog", "--no-select"], folder)
+        app = {"platform": "lab", "platformOutputs": {"secret": "platform"}, "port": 9898, "replicas": 1}
+        app |= {"image": "ghcr.io/stefanprodan/podinfo:6.9.2", "files": {"/config/greeting": "hello"}}
+        document = {**yaml.safe_load(self._file.read_text()), "config": {"homelab:app": app}}
+        self._file.write_text(yaml.safe_dump(document))
+        given = lab.homelab("platform")
+        self._run(["config", "set", "--secret", "homelab:platform"], folder, given)
+
+    def change(self, **settings: Any) -> None:
+        document = yaml.safe_load(self._file.read_text())
+        document["config"]["homelab:app"] |= settings
+        self._file.write_text(yaml.safe_dump(document))
+
+    def __call__(self, *arguments: str) -> str:
+        return self._run([*arguments, "--config-file", str(self._file)], PROJECT)
+
+    def state(self) -> str:
+        return self._run(["stack", "export", "--show-secrets"], self._folder)
+
+    def _run(self, arguments: list[str], folder: Path, given: str | None = None) -> str:
+        done = subprocess.run(
+            [*self._pulumi, *arguments], cwd=folder, env=self._environment, input=given, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        print(f"$ pulumi {' '.join(arguments)}\n{done.stdout}" * ("export" not in arguments), flush=True)
+        assert done.returncode == 0
+        return done.stdout
+
+
+def test_an_app_is_deployed_by_who_can_do_nothing_else(lab: Rehearsal, tmp_path: Path) -> None:
+    pulumi = Apart(lab, tmp_path)
+    said = pulumi("preview") + pulumi("up", "--yes", "--skip-preview")
+    ready = ["get", "deployment", "-n", "blog", "blog", "-o", "jsonpath={.status.readyReplicas}"]
+    assert lab.kubectl(*ready) == "1"
+    pulumi.change(files={"/config/greeting": "changed"}, environment={"COLOUR": "blue"})
+    said += pulumi("preview") + pulumi("up", "--yes", "--skip-preview")
+    assert re.search(r"Resources:\n +\d+ unchanged\n", pulumi("up", "--yes", "--skip-preview", "--refresh"))
+    for lost in (("-n", "blog", "rolebinding", "homelab:app"), ("namespace", "blog")):  # as after a restore
+        lab.kubectl("delete", *lost)
+        pulumi("up", "--yes", "--skip-preview", "--refresh", *RIGHTS_FIRST)
+        pulumi("up", "--yes", "--skip-preview", "--refresh")
+        assert lab.kubectl(*ready) == "1"
+    state = pulumi.state()
+    assert lab.homelab("recovery-token").strip() not in state
+    admin = yaml.safe_load(str(lab.session.engine.outputs()[ADMIN]))["users"][0]["user"]
+    assert admin["client-key-data"] not in state
+    said += pulumi("destroy", "--yes", "--skip-preview")
+    assert "blog" not in lab.kubectl("get", "namespaces", "-o", "name")
+    assert not re.search(r"forbidden|\berror\b", said, re.IGNORECASE), said
+
+
+def test_renewal_is_shown_weeks_before_and_touches_no_node(lab: Rehearsal) -> None:
+    before, runs = {name: kept(lab, name) for name in (ADMIN, APPS)}, lab.root("s1", RUNS)
+    lab.unchanged()
+    note = "jsonpath={.metadata.annotations.homelab/kubeconfigs}"
+    mark, _, ends = lab.kubectl("get", "clusterrolebinding", "homelab:admin", "-o", note).split()
+    past = f"homelab/kubeconfigs={mark} 1 {ends}"  # as it is nine months later
+    lab.kubectl("annotate", "clusterrolebinding", "homelab:admin", "--overwrite", past)
+    code, said = lab.pulumi("preview")
+    assert code == 0
+    assert re.search(r"cluster-kubeconfig update \[diff: \+drift\]; warning: s1: the kubeconfigs end on 20", said), said
+    assert not re.search(r"replace", said), said
+    said = lab.up()
+    assert re.search(r"~ \d updated", said), said
+    assert not re.search(r"replaced|created|deleted", said), said
+    lab.unchanged()
+    for name, old in before.items():
+        new = kept(lab, name)
+        assert certificate(new).serial_number != certificate(old).serial_number
+        assert certificate(new).public_key() == certificate(old).public_key()
+        assert "yes" in lab.said_to(new, "auth", "can-i", "create", "namespaces")
+    assert lab.root("s1", RUNS) == runs
+
+
+def test_doctor_and_kubeconfig_say_until_when(lab: Rehearsal, tmp_path: Path) -> None:
+    assert re.search(r"It is good until 20\S+ \S+ UTC", lab.homelab("kubeconfig", "--output", str(tmp_path / "config")))
+    reports = json.loads(lab.homelab("doctor", "--json").partition("\n{")[2].join(("{", "")))["reports"]
+    (cluster,) = (each for each in reports if each["kind"] == "cluster")
+    (found,) = (each for each in cluster["findings"] if each["check"] == "kubeconfig")
+    assert found["state"] == "fine"
+
+
+def test_a_binding_that_is_gone_is_seen_and_made_again(lab: Rehearsal) -> None:
+    admin = kept(lab, ADMIN)
+    lab.root("s1", "k3s kubectl delete clusterrolebinding homelab:admin homelab:apps")
+    assert "Forbidden" in lab.said_to(admin, "get", "nodes")
+    code, said = lab.pulumi("preview")
+    assert code == 0
+    assert re.search(r"homelab:admin-1-\w+ has no rights", said)
+    lab.up()
+    assert "s1" in lab.said_to(admin, "get", "nodes")
+    lab.unchanged()
+
+
+def test_a_leaked_one_is_ended_by_a_rotation(lab: Rehearsal) -> None:
+    leaked, runs = {name: kept(lab, name) for name in (ADMIN, APPS)}, lab.root("s1", RUNS)
+    assert "homelab:app" in lab.said_to(leaked[APPS], "-n", "shop", "get", "rolebinding", "homelab:app")
+    lab.cluster["k3s"] = {"rotation": {"kubeconfigs": 2}}
+    lab.open()
+    said = lab.up()
+    assert not re.search(r"replaced|deleted", said), said
+    assert "Forbidden" in lab.said_to(leaked[ADMIN], "get", "nodes")
+    for arguments in (("-n", "shop", "get", "secrets"), ("get", "namespaces")):
+        assert "Forbidden" in lab.said_to(leaked[APPS], *arguments)
+    secret = object_of("v1", "Secret", "leaked", "shop", stringData={"key": "word"})
+    assert "Forbidden" in apply(lab, leaked[APPS], secret)
+    assert "No resources found" in lab.said_to(kept(lab, APPS), "-n", "shop", "get", "secrets")
+    assert "s1" in lab.said_to(kept(lab, ADMIN), "get", "nodes")
+    assert lab.root("s1", RUNS) == runs
+    lab.unchanged()
+
+
+def test_the_recovery_token_is_told_to_the_keeper_of_the_lab_alone(lab: Rehearsal) -> None:
+    token = lab.homelab("recovery-token").strip()
+    assert lab.root("s1", "cat /etc/rancher/k3s/token").strip() == token
+    assert token not in json.dumps(dict(lab.session.engine.outputs()))
