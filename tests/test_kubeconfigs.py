@@ -82,7 +82,7 @@ def test_a_name_that_yaml_would_read_otherwise_stays_a_name(name: str) -> None:
 def test_keys_stay_with_the_stack() -> None:
     """What a machine is given is a request, which is public and the same in every run."""
     task = RUN.named("cluster-kubeconfig")
-    assert not opened(task.inputs["secrets"])
+    assert list(opened(task.inputs["secrets"])) == ["CLUSTER"]
     assert not is_sealed(task.inputs["variables"]["REQUESTS"])
     private = {kubeconfig.private_key(made_by(f"cluster-{name}-key")) for name in NAMES.values()}
     assert not [key for key in private if key in str(opened(task.inputs))]
