@@ -150,7 +150,7 @@ def test_an_old_stack_does_not_undo_a_new_lab(lab: Rehearsal, tmp_path: Path) ->
 def test_a_lab_whose_servers_are_all_dead_leaves_the_state(lab: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.lab.power_off("s1")
     code, said = lab.pulumi("destroy", "--yes", "--skip-preview")
-    assert (code != 0, "no server answers" in said) == (True, True)
+    assert (code != 0, "s1 (10.9.0.11) does not answer on SSH port" in said) == (True, True), said
     monkeypatch.setenv("HOMELAB_DELETE_UNREACHABLE", "true")
     monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
     said = lab.succeeds("destroy", "--yes", "--skip-preview")
