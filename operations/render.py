@@ -20,7 +20,11 @@ from components.model import SecretRef
 PLUGIN = "pulumi-resource-kubernetes"
 SECONDS = 60.0
 LARGEST = 256 << 20
-APIS = ("v1", "policy/v1/PodDisruptionBudget", "batch/v1/CronJob", "monitoring.coreos.com/v1", "cert-manager.io/v1")
+APIS = (
+    "v1", "policy/v1/PodDisruptionBudget", "batch/v1/CronJob", "cert-manager.io/v1", "monitoring.coreos.com/v1",
+    "monitoring.coreos.com/v1/ServiceMonitor", "monitoring.coreos.com/v1/PodMonitor",
+    "monitoring.coreos.com/v1/PrometheusRule",
+)  # fmt: skip
 """What charts ask a cluster for, besides what they know that every one serves."""
 
 

@@ -21,11 +21,15 @@ KIND = "CustomResourceDefinition"
 
 def crds(chart: Chart) -> str:
     """The CRDs of a chart and its sub-charts as YAML documents; blocks. Raises TaskError."""
-    url, archive = archives.read(chart)
-    folder = rf"{re.escape(chart.name)}(/charts/[^/]+)*"
+    return crds_in(chart.name, *archives.read(chart))
+
+
+def crds_in(chart: str, url: str, archive: bytes) -> str:
+    """The same of an archive, which is told of as `url`. Raises TaskError."""
+    folder = rf"{re.escape(chart)}(/charts/[^/]+)*"
     plain = rf"{folder}/crds/.+\.(ya?ml|json)"
     among_templates = rf"{folder}/(charts/crds/templates|templates/crds)/.+\.ya?ml"
-    nothing_else = rf"{re.escape(chart.name)}/templates/.+\.ya?ml"
+    nothing_else = rf"{re.escape(chart)}/templates/.+\.ya?ml"
     for wanted in (plain, among_templates, nothing_else):
         found = [(f"{url}: {name}", text) for name, text in files(url, archive, wanted)]
         if found:

@@ -66,7 +66,7 @@ class Nfs(Layer[NfsSettings]):
         copies = 2 if len(self.lab.untainted) > 1 else 1
         values: dict[str, Tree] = {
             "controller": {"replicas": copies, "affinity": _APART, "enableSnapshotter": False},
-            "externalSnapshotter": {"enabled": False, "customResourceDefinitions": {"enabled": False}},
+            "externalSnapshotter": {"enabled": False},
         }
         return {"csi-driver-nfs": values}
 
