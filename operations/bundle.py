@@ -1,7 +1,7 @@
 """`./homelab bundle`: everything that a lab without the Internet fetches, verified, in one folder."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,6 @@ import typer
 from components import k3s
 from components.lab import ClusterSettings
 from components.layer import Chart
-from components.manifest import Tree
 from operations import artefact, chart_images, chart_pins, release, talk
 from operations.https import FetchError
 from operations.render import Renderer, RenderError, renderer
@@ -123,7 +122,7 @@ def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: Setti
     try:
         if charts:
             with renderer(settings.cluster.k3s.version) as helm:
-                lists += _rendered(folder, charts, values_of(settings), helm, missing)
+                lists += _rendered(folder, charts, settings, helm, missing)
     except RenderError as error:
         missing.append(f"{images.name} lacks the images of all charts. {error}")
     images.write_text("\n".join(lists))
@@ -131,12 +130,14 @@ def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: Setti
 
 
 def _rendered(
-    folder: Path, charts: Sequence[Chart], values: Mapping[str, Mapping[str, Tree]], helm: Renderer, missing: list[str]
+    folder: Path, charts: Sequence[Chart], settings: Settings, helm: Renderer, missing: list[str]
 ) -> Iterator[str]:
+    values = values_of(settings)
+    spaces = {name: layer.namespace for layer in layers_of(settings) for name in layer.values()}
     for chart in charts:
         archive = folder / chart_images.archive_of(chart)
         try:
-            objects = helm.objects(archive, chart.name, values[chart.name])
+            objects = helm.objects(archive, chart.name, spaces[chart.name], values[chart.name])
             found = chart_images.of(chart.name, str(archive), archive.read_bytes(), objects)
         except (RenderError, TaskError) as error:
             missing.append(f"{IMAGES} lacks the images of {chart.name}: {error}")

@@ -28,6 +28,14 @@ APIS = (
 """What charts ask a cluster for, besides what they know that every one serves."""
 
 
+NO_CLUSTER = """\
+{apiVersion: v1, kind: Config, current-context: none, users: [{name: none, user: {}}],
+ clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}],
+ contexts: [{name: none, context: {cluster: none, user: none}}]}
+"""
+"""A kubeconfig that leads nowhere: without any, the plugin would take the user's own."""
+
+
 class RenderError(Exception):
     """A chart cannot be rendered. The text says why and what to do."""
 
@@ -37,18 +45,25 @@ class Renderer:
 
     def __init__(self, channel: grpc.Channel, version: str) -> None:
         self._stub, self._version = provider_pb2_grpc.ResourceProviderStub(channel), version
+        variables = {"kubernetes:config:kubeconfig": NO_CLUSTER}
+        request = provider_pb2.ConfigureRequest(variables=variables, acceptSecrets=True)
+        try:
+            self._stub.Configure(request, timeout=SECONDS, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise RenderError(f"{PLUGIN} does not start: {error.details()}") from error
 
-    def objects(self, archive: Path, name: str, values: Mapping[str, Tree]) -> list[dict[str, Any]]:
+    def objects(self, archive: Path, name: str, namespace: str, values: Mapping[str, Tree]) -> list[dict[str, Any]]:
         """All objects of a chart's archive, hooks and CRDs among them. Raises RenderError."""
         asked = {
             "path": str(archive.parent.absolute()), "chart": archive.name, "release_name": name,
+            "namespace": namespace,
             "kube_version": self._version, "api_versions": APIS, "values": _plain(values),
         }  # fmt: skip
         arguments = struct_pb2.Struct()
         arguments.update({"jsonOpts": json.dumps(asked)})
         request = provider_pb2.InvokeRequest(tok="kubernetes:helm:template", args=arguments)
         try:
-            answer = self._stub.Invoke(request, timeout=SECONDS, wait_for_ready=True)
+            answer = self._stub.Invoke(request, timeout=SECONDS)
         except grpc.RpcError as error:
             raise RenderError(f"{archive.name} cannot be rendered: {error.details()}") from error
         found = json_format.MessageToDict(getattr(answer, "return")).get("result", [])

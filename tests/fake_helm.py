@@ -19,6 +19,11 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Take a kubeconfig that leads nowhere."""
+        assert "127.0.0.1:1" in request.variables["kubernetes:config:kubeconfig"]
+        return provider_pb2.ConfigureResponse()
+
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Answer, or fail with the text."""
         (self._folder / "asked.json").write_text(request.args["jsonOpts"])

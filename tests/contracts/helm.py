@@ -9,8 +9,9 @@ from typing import Any
 
 from operations.render import PLUGIN, Renderer, RenderError, plugin, renderer
 from rehearsal import recipes
-from stacks.catalog import K3S
+from stacks.catalog import K3S, LAYERS
 from tests.contracts import places
+from tests.contracts.places import NotHereError
 
 
 @cache
@@ -36,11 +37,12 @@ def _program() -> Path:
 
 
 def objects(chart: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All objects of the catalog's chart with these values. Raises RenderError, NotHereError."""
+    """All objects of the catalog's chart with these values. Raises NotHereError, RenderError."""
     archive, helm = places.archive(chart), _running()
+    namespace = next(row.layer.namespace for row in LAYERS if chart in [each.name for each in row.charts])
     if isinstance(helm, str):
-        raise RenderError(helm)
-    return [_whole(each) for each in helm.objects(archive, chart, values)]
+        raise NotHereError(helm)
+    return [_whole(each) for each in helm.objects(archive, chart, namespace, values)]
 
 
 def _whole(tree: Any) -> Any:
