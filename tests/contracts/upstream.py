@@ -19,8 +19,10 @@ from tests.settings_fixtures import ROOT
 FOLDER = ROOT.parent.joinpath("shared", "upstream")
 """One more place: values, schemas and CRDs without the charts."""
 GROUPS = {
-    "argoproj.io": "argo-cd argo-rollouts", "barmancloud.cnpg.io": "plugin-barman-cloud", "bitnami.com": "sealed-secrets",
-    "cassandra.datastax.com": "k8ssandra-operator", "ceph.rook.io": "rook-ceph", "csi.ceph.io": "rook-ceph", "cert-manager.io": "cert-manager",
+    "argoproj.io": "argo-cd argo-rollouts", "barmancloud.cnpg.io": "plugin-barman-cloud",
+    "bitnami.com": "sealed-secrets",
+    "cassandra.datastax.com": "k8ssandra-operator", "ceph.rook.io": "rook-ceph", "csi.ceph.io": "rook-ceph",
+    "cert-manager.io": "cert-manager",
     "certmanager.step.sm": "step-issuer", "consul.hashicorp.com": "consul", "external-secrets.io": "external-secrets",
     "externaldns.k8s.io": "external-dns", "frrk8s.metallb.io": "metallb", "k8ssandra.io": "k8ssandra-operator",
     "kafka.strimzi.io": "strimzi-kafka-operator", "longhorn.io": "longhorn", "metallb.io": "metallb",
