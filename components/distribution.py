@@ -96,7 +96,7 @@ class K3sSettings(Model):
     rotation: RotationSettings = RotationSettings()
     """Tokens, certificates, kubeconfigs: raise a number by one, in an `up` of its own, to have them made anew."""
     disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
-    """Packaged components to leave out, besides traefik and servicelb, which never run."""
+    """Packaged components to leave out, besides traefik, servicelb and gateway-api-crd."""
     options: Options = Field(default_factory=dict)
     """Further K3s options of every node, as in K3s' config.yaml."""
     server_options: Options = Field(default_factory=dict)

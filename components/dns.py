@@ -8,6 +8,7 @@ from components.fields import Domain, Host, Port, Text
 from components.layer import Finding
 from components.manifest import Tree
 from components.model import Model, SecretRef
+from components.object_store import Region
 
 
 class Route53ZoneSettings(Model):
@@ -15,6 +16,8 @@ class Route53ZoneSettings(Model):
 
     hosted_zone_id: Text | None = None
     """The only zone in which it writes. Default: all that hold the domains."""
+    region: Region = "us-east-1"
+    """Region of AWS that is asked. Route 53 is the same in all of them, but in China."""
     access_key: SecretRef | None = None
     """Secret that holds the access key's id. Default: what the machines are given by their surroundings."""
     secret_key: SecretRef | None = None
@@ -79,8 +82,11 @@ def provider(
         return {"provider": {"name": "rfc2136"}, "extraArgs": arguments}
     if cloudflare:
         return {"provider": {"name": "cloudflare"}}
-    zone = route53.hosted_zone_id if route53 else None
-    return {"provider": {"name": "aws"}, **({"extraArgs": [f"--zone-id-filter={zone}"]} if zone else {})}
+    values: dict[str, Tree] = {"provider": {"name": "aws"}}
+    if route53:
+        values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # without one the SDK makes no request
+        values |= {"extraArgs": [f"--zone-id-filter={zone}"]} if (zone := route53.hosted_zone_id) else {}
+    return values
 
 
 def problems(

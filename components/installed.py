@@ -12,7 +12,7 @@ from components.host import Service
 from components.layer import LAYER, Chart, Layer
 from components.machine import Archive, Secret, Task, step
 from components.manifest import Manifest, Tree, create, is_custom, resolve
-from components.overlay import keys
+from components.overlay import has_null, keys
 
 SALT_BYTES = 16
 HISTORY = 5
@@ -74,7 +74,11 @@ class Installed(pulumi.ComponentResource):
         archive = Archive(f"{layer.key}-chart-{name}", chart, keys(given) if given else (), opts)
         # Helm installs what is in a chart's `crds/` once and never again
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
-        crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=_of(chart, archive))] if bare else []
+        applied = bare or name in layer.crd_charts
+        of = _of(chart, archive)
+        crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=of)] if applied else []
+        if applied and not bare:
+            return crds[0]
         return kubernetes.helm.v3.Release(
             f"{layer.key}-{name}",
             name=name,
@@ -82,6 +86,7 @@ class Installed(pulumi.ComponentResource):
             chart=archive.path,  # Helm fetches nothing: what it would fetch, it would not verify
             version=chart.version,
             values=resolve(self._values[name], self._salted),
+            allow_null_values=has_null(self._values[name]) or None,  # else they are dropped, and remove nothing
             skip_crds=bare,
             timeout=layer.timeout,
             max_history=HISTORY,

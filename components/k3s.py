@@ -16,6 +16,8 @@ ETC = "/etc/rancher/k3s"
 RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 SOURCES = "https://raw.githubusercontent.com/k3s-io/k3s"
 IMAGES = "k3s-airgap-images"
+GATEWAY_API = 37
+"""The minor version of Kubernetes from which on K3s packages the CRDs of the Gateway API."""
 
 
 def config(cluster: ClusterSettings, node: NodeSettings) -> str:
@@ -115,12 +117,22 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
         "service-cidr": ",".join(network.services),
         "flannel-backend": network.flannel_backend if flannel else "none",
         "disable-network-policy": not flannel,
-        "disable": list(dict.fromkeys(["traefik", "servicelb", *cluster.k3s.disable])),
+        "disable": list(dict.fromkeys([*_replaced(cluster.k3s.version), *cluster.k3s.disable])),
         "embedded-registry": cluster.registries.embedded,
         "secrets-encryption": cluster.k3s.secrets_encryption,
         "write-kubeconfig-mode": "0600",
         **_snapshots(cluster.k3s.snapshots),
     }
+
+
+def _replaced(version: str) -> list[str]:
+    """What K3s packages that layers bring themselves, or leave to others: two owners would take it from each other."""
+    names = ["traefik", "servicelb"]
+    return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API else names
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
 
 
 def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Lab:
     """The catalog's charts by name, for layers that let others install one."""
     namespaces: Collection[str] = ()
     """Namespaces of the layers that are on."""
+    further_namespaces: Collection[str] = ()
+    """Namespaces that programs of these layers make, which have no label of a layer."""
     programs: Mapping[str, str] = field(default_factory=dict)
     """Versions of what layers install on machines that is no chart, by the layer's key."""
 
@@ -101,6 +103,8 @@ class Layer(ABC, Generic[S]):
     """Namespace that it is in."""
     own_namespace: ClassVar[bool] = True
     """Whether that namespace is its own: made with it, and gone with it."""
+    further_namespaces: ClassVar[tuple[str, ...]] = ()
+    """Namespaces that its programs make for pods of theirs."""
     security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
     """Pod Security level of that namespace."""
     requires: ClassVar[tuple[str, ...]] = ()
@@ -117,6 +121,8 @@ class Layer(ABC, Generic[S]):
     """Those of its charts that hold CRDs for other layers: installed before any other layer's chart."""
     bare_crds: ClassVar[tuple[str, ...]] = ()
     """Those of its charts with a `crds/` folder, which Helm would never upgrade: applied by ourselves."""
+    crd_charts: ClassVar[tuple[str, ...]] = ()
+    """Those of its charts that hold CRDs and nothing else: applied by ourselves too, and no release of Helm's."""
     appears: ClassVar[tuple[str, ...]] = ()
     """Objects (`kind/name`) that its software makes some time after it is ready, and that others need."""
     keeps: ClassVar[str] = ""
@@ -195,3 +201,8 @@ def spread(labels: Mapping[str, str]) -> list[Tree]:
 def resources(cpu: str, memory: str) -> Tree:
     """What a container is promised; of memory it gets no more, of the processor what others leave."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
+
+
+def uncapped(cpu: str, memory: str) -> Tree:
+    """The same for a chart that limits the processor by default: null removes what its own values say."""
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": None, "memory": memory}}

@@ -56,3 +56,9 @@ def keys(given: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
             yield from keys(inner, (*place, key))
     else:
         yield place
+
+
+def has_null(given: Tree) -> bool:
+    """Whether a null is in it, which takes a value of the chart's own away."""
+    inner = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else ()
+    return given is None or any(map(has_null, inner))

@@ -13,10 +13,11 @@ from components.lab import ClusterSettings
 from components.layer import Chart
 from operations import artefact, chart_images, chart_pins, release, talk
 from operations.https import FetchError
+from operations.render import Renderer, RenderError, renderer
 from operations.stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
 from provider.repository import fetch
-from stacks.homelab import charts_of
+from stacks.homelab import charts_of, layers_of, values_of
 from stacks.settings import Settings
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
@@ -40,7 +41,9 @@ def bundle(
         settings = Settings.read(Stack(stack, config_file).file)
         missing = [*_k3s(folder, settings.cluster, _architectures(settings.cluster, arch))]
         own = settings.platform.model_copy(update={"chart_mirror": None})
-        missing += _charts(folder / "charts", folder / IMAGES, charts_of(replace(settings, platform=own)))
+        charts = folder / "charts"
+        there, lacking = _charts(charts, charts_of(replace(settings, platform=own)))
+        missing += [*lacking, *_images(charts, folder / IMAGES, there, settings)]
         if missing:
             raise StackError("\n".join((*missing, f"{folder} is not complete: mend that, and run this again.")))
     talk.console.print(f"{folder} is complete; {IMAGES} lists what the charts run.", markup=False, soft_wrap=True)
@@ -95,21 +98,55 @@ def _pinned(url: str, content: bytes, pin: str | None) -> None:
         raise FetchError(f"{url} is not what k3s.pins pins; it was not kept.\nfound  {found}\npinned {pin}")
 
 
-def _charts(folder: Path, images: Path, wanted: Sequence[Chart]) -> list[str]:
-    """Fetch charts and write the repository's index and the list of images; returns what is missing, and why."""
+def _charts(folder: Path, wanted: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
+    """Fetch charts and write the repository's index; returns those that are there, and of the others why not."""
     folder.mkdir(parents=True, exist_ok=True)
-    missing, lists = [], []
+    there, missing = list[Chart](), list[str]()
     for chart in wanted:
         try:
-            url, archive = fetch(chart_pins.fetched(chart))
-            found = chart_images.of(chart.name, url, archive)
+            _, archive = fetch(chart_pins.fetched(chart))
         except TaskError as error:
             missing.append(str(error))
             continue
-        (folder / f"{chart.name}-{chart.version}.tgz").write_bytes(archive)
-        lists.append("\n".join((f"# {chart.name} {chart.version}", *found, "")))
+        (folder / chart_images.archive_of(chart)).write_bytes(archive)
         vouches = "it is pinned" if chart.sha256 else "its repository states; it is not pinned"
         talk.say(f"{chart.name} {chart.version}: fetched, as {vouches}")
+        there.append(chart)
     (folder / "index.yaml").write_text(chart_images.index(folder, wanted))
+    return there, missing
+
+
+def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: Settings) -> list[str]:
+    """Write the list of what charts and layers run with the values of this stack; returns what is missing, and why."""
+    missing, lists = list[str](), [*_own(settings)]
+    try:
+        if charts:
+            with renderer(settings.cluster.k3s.version) as helm:
+                lists += _rendered(folder, charts, settings, helm, missing)
+    except RenderError as error:
+        missing.append(f"{images.name} lacks the images of all charts. {error}")
     images.write_text("\n".join(lists))
     return missing
+
+
+def _rendered(
+    folder: Path, charts: Sequence[Chart], settings: Settings, helm: Renderer, missing: list[str]
+) -> Iterator[str]:
+    values = values_of(settings)
+    spaces = {name: layer.namespace for layer in layers_of(settings) for name in layer.values()}
+    for chart in charts:
+        archive = folder / chart_images.archive_of(chart)
+        try:
+            objects = helm.objects(archive, chart.name, spaces[chart.name], values[chart.name])
+            found = chart_images.of(chart.name, str(archive), archive.read_bytes(), objects)
+        except (RenderError, TaskError) as error:
+            missing.append(f"{IMAGES} lacks the images of {chart.name}: {error}")
+            continue
+        yield "\n".join((f"# {chart.name} {chart.version}", *found, ""))
+
+
+def _own(settings: Settings) -> Iterator[str]:
+    """Images in the objects that layers make besides their charts."""
+    for layer in layers_of(settings):
+        if found := chart_images.named([*layer.before(), *layer.extend()]):
+            yield "\n".join((f"# {layer.key}", *sorted(found), ""))

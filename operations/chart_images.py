@@ -1,7 +1,7 @@
-"""What a chart's archive says of itself: the images that it runs, and its entry in an index."""
+"""The images that a chart runs, and its entry in an index."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +14,45 @@ from provider.errors import TaskError
 from provider.repository import Loader
 
 _ANNOTATION = "artifacthub.io/images"
+_NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
+_HOST = r"(?:[a-z0-9-]+\.)+[a-z0-9-]+(?::[0-9]+)?|[a-z0-9-]+:[0-9]+"
+_DIGEST = "@sha256:[0-9a-f]{64}"
+_VERSION = rf"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}(?:{_DIGEST})?|{_DIGEST})"
+_IMAGE = re.compile(rf"(?:(?:{_HOST})/)?{_NAME}(?:/{_NAME})*(?:{_VERSION})?")
+_WITH_HOST = re.compile(rf"(?<![\w./:@-])(?:{_HOST})/{_NAME}(?:/{_NAME})*{_VERSION}(?![\w/-])")
+"""An image that is known for one wherever it stands: it has a registry, and a version."""
+_TEXTS = ("args", "command", "env", "data")
+"""Where programs are told of images that they will run."""
 
 
-def of(name: str, url: str, archive: bytes) -> list[str]:
-    """The images that a chart and its sub-charts name in their metadata and default values. Raises TaskError.
+def of(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The images that a chart's objects run or name, and those that its metadata lists. Raises TaskError.
 
-    Images that only templates, settings or the programs themselves name are not among them.
+    Images that only the programs themselves know are not among them.
     """
-    wanted = rf"{re.escape(name)}(/charts/[^/]+)*/(Chart|values)\.yaml"
-    texts = dict(charts.files(url, archive, wanted))
+    texts = dict(charts.files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
         raise TaskError(f"{url} has no {name}/Chart.yaml: it is not the chart {name}.")
-    found: set[str] = set()
-    for file in (file for file in texts if file.endswith("Chart.yaml")):
-        metadata = _loaded(url, texts[file])
-        found |= set(_annotated(url, metadata))
-        values = _loaded(url, texts.get(file.replace("Chart.yaml", "values.yaml"), ""))
-        found |= set(_named(values, str(metadata.get("appVersion", ""))))
-    return sorted(found)
+    listed = (image for text in texts.values() for image in _annotated(_loaded(url, text)))
+    return sorted({*listed, *named(objects)})
+
+
+def named(objects: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The images in objects: of containers, of custom resources, and in what programs are told."""
+    kept = (each for each in objects if each.get("kind") != charts.KIND)
+    return {image for each in kept for image in _found(each)}
+
+
+def archive_of(chart: Chart) -> str:
+    """The name of its archive."""
+    return f"{chart.name}-{chart.version}.tgz"
 
 
 def index(folder: Path, wanted: Sequence[Chart]) -> str:
     """An index of those charts that are in the folder, as Helm reads it."""
     entries: dict[str, list[dict[str, Any]]] = {}
     for chart in wanted:
-        file = folder / f"{chart.name}-{chart.version}.tgz"
+        file = folder / archive_of(chart)
         if file.exists():
             release = {"name": chart.name, "version": chart.version, "urls": [file.name], "digest": digest(file)}
             entries.setdefault(chart.name, []).append({"apiVersion": "v2", **release})
@@ -53,22 +67,54 @@ def _loaded(url: str, text: str) -> dict[str, Any]:
     return dict(found) if isinstance(found, Mapping) else {}
 
 
-def _annotated(url: str, metadata: Mapping[str, Any]) -> Iterator[str]:
+def _annotated(metadata: Mapping[str, Any]) -> Iterator[str]:
     annotations = metadata.get("annotations")
     text = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
     listed = yaml.load(text, Loader) or []  # noqa: S506 - as above
     yield from (str(each["image"]) for each in listed if isinstance(each, Mapping) and each.get("image"))
 
 
-def _named(values: Any, version: str) -> Iterator[str]:
-    """Images by the fields that charts give them: registry, repository, tag; without a tag it is the app's version."""
-    if isinstance(values, Mapping):
-        repository, tag = values.get("repository"), values.get("tag")
-        if isinstance(repository, str) and isinstance(tag, str) and repository and (tag or version):
-            parts = (values.get("registry") or "", repository)
-            yield f"{'/'.join(part for part in parts if part)}:{tag or version}"
-        for inner in values.values():
-            yield from _named(inner, version)
-    elif isinstance(values, list):
-        for inner in values:
-            yield from _named(inner, version)
+def _found(tree: Any) -> Iterator[str]:
+    if isinstance(tree, Mapping):
+        for key, inner in tree.items():
+            if isinstance(inner, str) and key.lower().endswith("image") and _IMAGE.fullmatch(inner):
+                yield inner
+            elif key in _TEXTS:
+                yield from _told(inner)
+            else:
+                yield from _found(inner)
+        yield from _in_parts(tree)
+    elif isinstance(tree, list):
+        for inner in tree:
+            yield from _found(inner)
+
+
+def _told(tree: Any) -> Iterator[str]:
+    """Images in arguments, variables and configuration: with a registry, or after a name that ends with `image`."""
+    if isinstance(tree, str):
+        yield from _WITH_HOST.findall(tree)
+        yield from (image for image in re.findall(r"(?i)image[=:]\s*[\"']?([^\s\"',]+)", tree) if _sure(image))
+    elif isinstance(tree, list):
+        for before, inner in zip(("", *tree), tree, strict=False):
+            flag = isinstance(before, str) and re.fullmatch(r"-.*image", before)
+            yield from (inner,) if flag and isinstance(inner, str) and _sure(inner) else _told(inner)
+    elif isinstance(tree, Mapping):
+        name, value = str(tree.get("name", "")), tree.get("value")
+        if "IMAGE" in name.upper() and isinstance(value, str):
+            yield from (part for part in re.split(r"[\s,=]+", value) if _sure(part))
+        for key, inner in tree.items():
+            is_image = key.lower().endswith("image") and isinstance(inner, str) and _sure(inner)
+            yield from (inner,) if is_image else _told(inner)
+
+
+def _sure(text: str) -> bool:
+    """Whether a text can only be an image: with a version."""
+    return bool(_IMAGE.fullmatch(text)) and (":" in text.rpartition("/")[2] or "@" in text)
+
+
+def _in_parts(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Custom resources may have registry, repository and tag beside each other."""
+    repository, tag = tree.get("repository"), tree.get("tag")
+    if isinstance(repository, str) and isinstance(tag, str) and repository and tag:
+        image = "/".join(filter(None, (str(tree.get("registry") or ""), repository))) + f":{tag}"
+        yield from (image,) if _IMAGE.fullmatch(image) else ()

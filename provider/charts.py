@@ -21,12 +21,29 @@ KIND = "CustomResourceDefinition"
 
 def crds(chart: Chart) -> str:
     """The CRDs of a chart and its sub-charts as YAML documents; blocks. Raises TaskError."""
-    url, archive = archives.read(chart)
-    wanted = rf"{re.escape(chart.name)}(/charts/[^/]+)*/crds/.+\.(ya?ml|json)"
-    texts = [_checked(f"{url}: {name}", text) for name, text in files(url, archive, wanted)]
-    if not texts:
-        raise TaskError(f"{url} holds no CRDs below {chart.name}/crds/. Is it the right chart and version?")
-    return "\n---\n".join(texts)
+    return crds_in(chart.name, *archives.read(chart))
+
+
+def crds_in(chart: str, url: str, archive: bytes) -> str:
+    """The same of an archive, which is told of as `url`. Raises TaskError."""
+    folder = rf"{re.escape(chart)}(/charts/[^/]+)*"
+    plain = rf"{folder}/crds/.+\.(ya?ml|json)"
+    among_templates = rf"{folder}/(charts/crds/templates|templates/crds)/.+\.ya?ml"
+    nothing_else = rf"{re.escape(chart)}/templates/.+\.ya?ml"
+    for wanted in (plain, among_templates, nothing_else):
+        found = [(f"{url}: {name}", text) for name, text in files(url, archive, wanted)]
+        if found:
+            texts = [_checked(name, text if wanted == plain else _bare(name, text)) for name, text in found]
+            return "\n---\n".join(texts)
+    raise TaskError(f"{url} holds no CRDs. Is it the right chart and version?")
+
+
+def _bare(name: str, text: str) -> str:
+    """A template of CRDs without its directives, each of which must have a line to itself. Raises TaskError."""
+    left = re.sub(r"^\s*\{\{.*\}\}\s*$\n?", "", text, flags=re.MULTILINE)
+    if "{{" in left:
+        raise TaskError(f"{name} has a directive within a line, which only Helm can read; nothing was applied.")
+    return left
 
 
 def files(url: str, archive: bytes, wanted: str) -> Iterator[tuple[str, str]]:

@@ -68,7 +68,11 @@ LAYERS: tuple[Row, ...] = (
         Chart("prometheus-operator-crds", "31.0.1", "https://prometheus-community.github.io/helm-charts"),
         Chart("kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"),
     ),
-    Row(Calico, Chart("tigera-operator", "v3.32.2", "https://docs.tigera.io/calico/charts")),
+    Row(
+        Calico,
+        Chart("crd.projectcalico.org.v1", "v3.32.2", "https://docs.tigera.io/calico/charts"),
+        Chart("tigera-operator", "v3.32.2", "https://docs.tigera.io/calico/charts"),
+    ),
     Row(Cilium, Chart("cilium", "1.20.0", "https://helm.cilium.io")),
     Row(Rbac),
     Row(Coredns),

@@ -1,6 +1,6 @@
 """The homelab stack: the cluster, the platform on it, and what app stacks need to know of both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import pulumi
@@ -13,6 +13,7 @@ from components.kubeconfig import Kubeconfig
 from components.lab import ClusterSettings, NodeSettings
 from components.layer import Chart
 from components.manifest import Tree, resolve
+from components.overlay import laid_over
 from components.platform import Platform
 from stacks import catalog
 from stacks.outputs import PlatformOutputs
@@ -58,6 +59,13 @@ def charts_of(settings: Settings) -> list[Chart]:
     """Return the charts that Helm installs."""
     charts = settings.platform.charts()
     return [charts[name] for layer in layers_of(settings) for name in layer.values()]
+
+
+def values_of(settings: Settings) -> dict[str, Mapping[str, Tree]]:
+    """Return the values of these charts by name: those that the layers give, under those of the settings."""
+    given = settings.platform.values
+    layers = (layer.values().items() for layer in layers_of(settings))
+    return {name: laid_over(own, given.get(name, {})) for each in layers for name, own in each}
 
 
 def host_of(layers: Sequence[AnyLayer]) -> Host:

@@ -39,8 +39,10 @@ class _Common(Model):
         """What layers may know: the cluster, what is on, the bucket that is shared, and the charts."""
         wrong = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
         on, charts = self.layers(), {} if wrong else self.charts()
-        namespaces = {row.layer.namespace for row in LAYERS if row.layer.key in on}
-        return Lab(cluster, on, self.__dict__["object_store"], charts, namespaces, PROGRAMS)
+        layers = [row.layer for row in LAYERS if row.layer.key in on]
+        namespaces = {layer.namespace for layer in layers}
+        further = {name for layer in layers for name in layer.further_namespaces}
+        return Lab(cluster, on, self.__dict__["object_store"], charts, namespaces, further, PROGRAMS)
 
     def charts(self) -> dict[str, Chart]:
         """All charts of the catalog by name: of the version, from the repository and as pinned by the settings."""

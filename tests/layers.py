@@ -18,7 +18,8 @@ def lab(name: str = "three-servers", **platform: Any) -> Lab:
     settings = {key: LAYERS[key].settings_type.model_validate(given) for key, given in platform.items()}
     charts = {chart.name: chart for row in ROWS for chart in row.charts}
     namespaces = {LAYERS[key].namespace for key in settings}
-    return Lab(cluster(name), settings, charts=charts, namespaces=namespaces, programs=PROGRAMS)
+    further = {each for key in settings for each in LAYERS[key].further_namespaces}
+    return Lab(cluster(name), settings, None, charts, namespaces, further, PROGRAMS)
 
 
 def layer(key: str, found: Lab) -> Layer[Any]:

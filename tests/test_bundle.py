@@ -1,6 +1,8 @@
 """`./homelab bundle` against a host that stands for K3s' releases and the charts' repositories."""
 
 import hashlib
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +16,11 @@ import cli
 from bench.labs import cluster_of
 from components import k3s
 from components.layer import Row
-from operations import chart_images
 from rehearsal import charts as stand_ins
 from rehearsal import releases
 from stacks import catalog, platform_settings
 from stacks.catalog import K3S
+from tests import fake_helm
 from tests.files_over_https import Upstream, upstream
 from tests.test_provider_charts import packed
 
@@ -29,11 +31,11 @@ METADATA = {
     "appVersion": "v0.16.1",
     "annotations": {"artifacthub.io/images": "- name: frr\n  image: quay.io/frr:10.5\n"},
 }
-VALUES = {
-    "controller": {"image": {"repository": "quay.io/metallb/controller", "tag": ""}},
-    "speaker": {"image": {"registry": "quay.io", "repository": "metallb/speaker", "tag": "v0.16.1"}},
-    "job": [{"image": {"repository": "", "tag": "1"}}],
-}
+VALUES = {"controller": {"image": {"repository": "quay.io/metallb/controller", "tag": ""}}}
+OBJECTS = [
+    {"kind": "Pod", "spec": {"containers": [{"image": "quay.io/metallb/controller:v0.16.1"}]}},
+    {"kind": "Pod", "spec": {"containers": [{"image": "quay.io/metallb/speaker:v0.16.1"}]}},
+]
 
 
 def digest(content: bytes) -> str:
@@ -79,6 +81,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
         ]
         monkeypatch.setattr(platform_settings, "LAYERS", rows)
         monkeypatch.setattr(platform_settings, "PINS", {})
+        program = fake_helm.install(tmp_path / "bin", OBJECTS)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
         yield found
 
 
@@ -127,6 +131,9 @@ def test_everything_is_laid_out_as_a_mirror(host: Upstream, file: Path) -> None:
     assert images == (
         "# metallb 0.16.1\nquay.io/frr:10.5\nquay.io/metallb/controller:v0.16.1\nquay.io/metallb/speaker:v0.16.1\n"
     )
+    asked = json.loads((file.parent / "bin/asked.json").read_text())
+    assert asked["chart"] == "metallb-0.16.1.tgz"
+    assert asked["values"]["controller"]["priorityClassName"] == "system-cluster-critical", "the layer's own values"
     (entry,) = yaml.safe_load((bundle / "charts/index.yaml").read_text())["entries"]["metallb"]
     assert entry["digest"] == digest((bundle / "charts" / entry["urls"][0]).read_bytes())
     assert releases.bundled(bundle, K3S, "amd64").real, "the rehearsal takes it"
@@ -278,7 +285,27 @@ def test_mirrors_of_the_file_are_not_asked(host: Upstream, file: Path) -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_stand_ins_say_their_images() -> None:
-    for folder in stand_ins.SOURCES.glob("*/values.yaml"):
-        chart = replace(catalog.LAYERS[0].charts[0], name=folder.parent.name)
-        assert isinstance(chart_images.of(chart.name, "here", stand_ins.pack(chart, LAB)), list)
+def test_a_chart_that_cannot_be_rendered_is_named(host: Upstream, file: Path) -> None:
+    fake_helm.install(file.parent / "bin", "at '/speaker': got string, want object")
+    result = run(file)
+    assert result.exit_code == 1
+    assert (
+        "images.txt lacks the images of metallb: metallb-0.16.1.tgz cannot be rendered: at '/speaker'" in result.output
+    )
+    assert names(file) == k3s_files("amd64") | CHARTS
+
+
+def test_without_the_plugin_that_renders_the_list_is_said_to_lack_all(
+    host: Upstream, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("PULUMI_HOME", str(file.parent))
+    result = run(file)
+    assert result.exit_code == 1
+    assert "pulumi plugin install resource kubernetes" in result.output
+
+
+def test_images_that_a_layer_names_itself_are_listed(host: Upstream, file: Path) -> None:
+    write(file.parent, {"ray": {"clusters": {"lab": {"version": "2.53.0"}}}})
+    run(file)
+    assert "# ray\nrayproject/ray:2.53.0\n" in (file.parent / "bundle/images.txt").read_text()

@@ -118,6 +118,12 @@ def test_what_is_disabled_twice_changes_nothing() -> None:
     assert k3s.config(found.without(["servicelb", "traefik"]), found.nodes[0]) == k3s.config(found, found.nodes[0])
 
 
+@pytest.mark.parametrize(("version", "packaged"), [("v1.36.9+k3s1", False), ("v1.37.0+k3s1", True)])
+def test_crds_of_the_gateway_api_are_left_to_layers(version: str, packaged: bool) -> None:
+    """K3s packages them since 1.37, and takes them from whoever installed them."""
+    assert ("gateway-api-crd" in config("three-servers", k3s={"version": version})["disable"]) is packaged
+
+
 def test_options_file() -> None:
     options = config("options")
     assert options["disable"] == ["traefik", "servicelb", "metrics-server", "local-storage"]

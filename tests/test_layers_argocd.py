@@ -90,6 +90,11 @@ def test_copies_of_the_cache() -> None:
     assert problems("argocd", lab("one-server", argocd={"redisCopies": True})) == [report]
 
 
+def test_balancers_of_the_cache_are_replaced_where_no_fourth_machine_is() -> None:
+    given = values("argocd", argocd(redisCopies=True))["redis-ha"]["haproxy"]["deploymentStrategy"]
+    assert given == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+
+
 def test_monitors_are_on_where_something_reads_them() -> None:
     found = argocd()
     for on, layers in ((False, found.layers), (True, {**found.layers, "monitoring": found.layers["traefik"]})):

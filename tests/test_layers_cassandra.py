@@ -19,7 +19,7 @@ def test_operators_alone_make_no_cluster_and_serve_all_namespaces() -> None:
     found = lab(certManager={}, cassandra={})
     given = values("cassandra", found)
     assert given["global"] == {"clusterScoped": True}
-    assert given["replicaCount"] == given["cass-operator"]["replicaCount"] == 2
+    assert given["replicaCount"] == given["cass-operator"]["replicaCount"] == 1, "they elect no leader"
     assert not layer("cassandra", found).extend()
     assert not layer("cassandra", found).outputs()
 

@@ -45,6 +45,15 @@ def test_all_other_layers_come_after_the_pod_network(key: str) -> None:
     assert release in {each.name for each in run.all_before(longhorn)}
 
 
+def test_calicos_crds_come_before_its_operator_and_are_no_release() -> None:
+    given = config_of(ROOT / "tests/settings/valid/three-servers.yaml")
+    given["cluster"] = given["cluster"] | {"network": NONE}
+    run = record(given | {"platform": {"calico": {}}})
+    (operator,) = (each for each in run.registered if each.name == "calico-tigera-operator")
+    assert "calico-crds-crd.projectcalico.org.v1" in run.before(operator)
+    assert [each.name for each in run.registered if each.type.endswith(":Release")] == [operator.name]
+
+
 def test_policies_are_not_those_of_k3s_and_neither_is_the_network() -> None:
     given = config("three-servers", network=NONE)
     assert (given["flannel-backend"], given["disable-network-policy"]) == ("none", True)
@@ -57,7 +66,8 @@ def test_cilium_lets_policies_name_the_api_by_its_servers_addresses() -> None:
 def test_calico_has_the_networks_of_the_pods() -> None:
     found = Lab(cluster("dual-stack"), lab(calico={}).layers)
     pods = found.cluster.network.pods
-    pools = values("calico", found)["installation"]["calicoNetwork"]["ipPools"]
+    given = layer("calico", found).values()["tigera-operator"]
+    pools = given["installation"]["calicoNetwork"]["ipPools"]
     assert [each["cidr"] for each in pools] == list(pods)
     assert len(pods) == 2
 

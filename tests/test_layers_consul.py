@@ -21,8 +21,8 @@ def selector(**given: Any) -> Any:
 
 def test_everything_in_the_mesh_is_encrypted_and_asks_who_is_there() -> None:
     given = values("consul", lab(consul={}))["global"]
-    assert (given["tls"], given["gossipEncryption"], given["acls"]) == (
-        {"enabled": True}, {"autoGenerate": True}, {"manageSystemACLs": True},
+    assert (given["tls"], given["gossipEncryption"], given["acls"]["manageSystemACLs"]) == (
+        {"enabled": True}, {"autoGenerate": True}, True,
     )  # fmt: skip
 
 
@@ -45,6 +45,17 @@ def test_servers_and_volumes_follow_the_machines(
     given = values("consul", lab(name, **layers, consul={}))
     assert (given["server"]["replicas"], given["connectInject"]["replicas"]) == (servers, injectors)
     assert given["server"]["storageClass"] == class_
+
+
+@pytest.mark.parametrize(("name", "several"), [("three-servers", True), ("one-server", False)])
+def test_machines_can_be_drained(name: str, several: bool) -> None:
+    given = values("consul", lab(name, consul={}))
+    assert given["server"]["disruptionBudget"] == {"enabled": several}
+    assert given["connectInject"]["disruptionBudget"] == {"enabled": several, "maxUnavailable": 1}
+
+
+def test_proxies_keep_the_policy_that_asks_for_limits_of_memory() -> None:
+    assert "memory" in values("consul", lab(consul={}))["connectInject"]["sidecarProxy"]["resources"]["limits"]
 
 
 def test_guard_asks_for_the_volumes() -> None:

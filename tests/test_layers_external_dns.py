@@ -51,9 +51,14 @@ def test_every_domain_is_a_zone_of_a_server_of_your_own() -> None:
 
 def test_machines_may_have_rights_of_their_own() -> None:
     found = lab(externalDns={"route53": {}})
-    assert values("externalDns", found)["env"] == []
+    assert values("externalDns", found)["env"] == [{"name": "AWS_REGION", "value": "us-east-1"}]
     assert layer("externalDns", found).before() == ()
     assert not problems("externalDns", found)
+
+
+def test_region_of_route53() -> None:
+    given = values("externalDns", lab(externalDns={"route53": {"region": "cn-north-1"}}))
+    assert given["env"] == [{"name": "AWS_REGION", "value": "cn-north-1"}]
 
 
 ONE = ": needs exactly one of route53, cloudflare and rfc2136; add one, or keep one of them"

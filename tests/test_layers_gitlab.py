@@ -1,5 +1,6 @@
 """GitLab: what ArgoCD is told, the password, and that nothing is installed by Helm."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,16 @@ def test_what_it_deployed_goes_with_it_after_the_guard() -> None:
     (application,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).extend()
     assert application["metadata"]["finalizers"]
     assert GitLab.kept == ("persistentvolumeclaims -n gitlab",)
+
+
+def test_its_store_runs_where_its_images_do() -> None:
+    assert spec()["source"]["helm"]["valuesObject"]["minio"]["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+    found = lab(**BESIDE, gitlab=ROOT_PASSWORD)
+    nodes = tuple(node.model_copy(update={"arch": "arm64"}) for node in found.cluster.nodes)
+    arm = replace(found, cluster=found.cluster.model_copy(update={"nodes": nodes}))
+    assert problems("gitlab", found) == []
+    (report,) = problems("gitlab", arm)
+    assert "the images of its store are for no other" in report
 
 
 def test_a_layer_without_a_chart_is_made() -> None:

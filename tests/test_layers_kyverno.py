@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from components.layer import LAYER
-from components.layers.kyverno import KyvernoSettings
+from components.layers.kyverno import Kyverno, KyvernoSettings
 from components.policies import _VERSIONED
 from tests.layers import lab, layer, objects, problems, values
 
@@ -91,8 +91,19 @@ def test_images_come_from_where_they_may(image: str, trusted: bool) -> None:
 
 
 def test_policies_of_your_own_outlive_it() -> None:
-    assert values("kyverno", lab(kyverno={}))["crds"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert values("kyverno", lab(kyverno={}))["crds"] == {"install": False}, "a release would take its CRDs along"
+    assert Kyverno.bare_crds == ("kyverno",)
     assert not layer("kyverno", lab(kyverno={})).kept
+
+
+def test_namespaces_that_the_pod_network_makes_are_exempt() -> None:
+    found = lab(kyverno={"enforce": True}, calico={})
+    for spec in (spec for (_, _), spec in objects("kyverno", found).items()):
+        (name, _) = spec["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+        assert {"calico-system", "calico-apiserver"} <= set(name["values"])
+    assert problems("kyverno", lab(kyverno={"exempt": ["calico-system"]}, calico={})) == [
+        "exempt.0: is exempt in any case; take it out"
+    ]
 
 
 @pytest.mark.parametrize("name", ["kube-system", "kyverno"])

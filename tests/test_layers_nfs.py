@@ -12,6 +12,14 @@ FILE = ROOT / "tests/settings/valid/three-servers.yaml"
 NAS = {"external": {"address": "nas.lan", "path": "/volume1"}}
 
 
+def test_two_controllers_which_listen_on_their_machines_are_on_two_machines() -> None:
+    given = values("nfs", lab(nfs=NAS))["controller"]
+    assert given["replicas"] == 2
+    assert [*given["affinity"]] == ["nodeAffinity", "podAntiAffinity"], "the chart reads none without the first"
+    ((rule,),) = given["affinity"]["podAntiAffinity"].values()
+    assert rule["topologyKey"] == "kubernetes.io/hostname"
+
+
 def test_server_of_your_own() -> None:
     found = lab(nfs=NAS)
     (made,) = layer("nfs", found).extend()

@@ -44,6 +44,10 @@ def test_driver_runs_where_a_pool_is() -> None:
     assert labels == {"a": {}, "b": {}, "c": {}, "d": selector, "e": {}}
 
 
+def test_nothing_is_promised_that_no_template_of_the_chart_reads() -> None:
+    assert not [part for part in values("zfs", lab(zfs={})).values() if "resources" in part]
+
+
 @pytest.mark.parametrize("device", ["/dev/sda", "ata-one", "/dev/disk/by-id/../../sda", "/dev/disk/by-id/a b"])
 def test_names_of_disks_that_do_not_last_are_refused(device: str) -> None:
     with pytest.raises(ValidationError, match="is not a lasting name of a disk"):

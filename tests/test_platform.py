@@ -74,7 +74,7 @@ class Crds(Plain):
     early = ("early",)
 
     def values(self) -> Mapping[str, Tree]:
-        return {"early": {}, "late": {}}
+        return {"early": {}, "late": {"resources": {"limits": {"cpu": None}}}}
 
 
 KINDS: tuple[type[Layer[Any]], ...] = (Crds, Named, Base)
@@ -182,6 +182,12 @@ def test_releases_are_pinned_and_named() -> None:
         assert "repositoryOpts" not in given, "Helm fetches nothing itself"
         assert (given["maxHistory"], given["timeout"]) == (5, 600)
         assert given["skipCrds"] == (name == "named")
+
+
+def test_nulls_reach_the_chart_where_a_layer_gives_some() -> None:
+    found = {name: release.plain for name, release in releases().items()}
+    assert found["late"]["values"] == {"resources": {"limits": {"cpu": None}}}
+    assert {name for name, given in found.items() if given.get("allowNullValues")} == {"late"}
 
 
 def test_charts_are_verified_before_anything_of_them_is_installed() -> None:

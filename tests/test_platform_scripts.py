@@ -45,6 +45,9 @@ APPLY_CRDS = (
 )
 
 
+KEPT = "annotate --request-timeout=60s --overwrite --field-manager=homelab {names} helm.sh/resource-policy=keep"
+
+
 ESTABLISHED = (
     "--request-timeout=15s get crd/as crd/bs --no-headers -o "
     'custom-columns=NAME:.metadata.name,SERVED:.status.conditions[?(@.type=="Established")].status'
@@ -59,14 +62,14 @@ def test_crds_are_applied_and_waited_for(called: Path) -> None:
     for _ in range(2):
         done = run("crds", called, answer, CRDS="kind: CustomResourceDefinition\n'\"$x", CRD_SECONDS="1")
         assert (done.status, done.output) == (0, "")
-    assert done.calls == [APPLY_CRDS, ESTABLISHED] * 2
+    assert done.calls == [APPLY_CRDS, KEPT.format(names="crd/as crd/bs"), ESTABLISHED] * 2
     assert (called.parent / "given").read_text() == "kind: CustomResourceDefinition\n'\"$x\n"
 
 
 def test_crd_that_is_too_new_to_be_served_is_asked_for_again(called: Path) -> None:
     new = 'if [ "$(grep -c Established "$CALLED")" -lt 3 ]; then echo "as   <none>"; else echo "as   True"; fi'
     done = run("crds", called, f"case $1 in apply) echo crd/as ;; *) {new} ;; esac", CRDS="x", CRD_SECONDS="5")
-    assert (done.status, len(done.calls)) == (0, 4)
+    assert (done.status, len(done.calls)) == (0, 5)
 
 
 def test_crds_that_are_refused_or_not_served(called: Path) -> None:

@@ -218,9 +218,45 @@ def test_document_that_is_no_crd(repository: Repository, text: str, said: str) -
     assert f"{repository.url}/web-1.10.tgz: web/crds/b.yaml {said}" in repository.failure()
 
 
+TEMPLATE = """{{- if .Values.groups.as }}
+kind: CustomResourceDefinition
+metadata:
+  labels:
+    {{- include "labels" . | nindent 4 }}
+  annotations:
+    {{- with .Values.annotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    made: by a generator
+  name: as.lab
+{{- end }}
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["web/charts/crds/templates/lab/as.yaml", "web/charts/api/templates/crds/as.yaml", "web/templates/crds/as.yaml"],
+)
+def test_crds_among_the_templates(repository: Repository, name: str) -> None:
+    more = {"web/Chart.yaml": "name: web", "web/templates/pod.yaml": "kind: Pod", "web/values.yaml": "a: 1"}
+    repository.publish(packed(more | {name: TEMPLATE}))
+    assert repository.crds() == ["as.lab"]
+
+
+def test_chart_that_is_nothing_but_crds(repository: Repository) -> None:
+    repository.publish(packed({"web/Chart.yaml": "name: web", "web/templates/as.yaml": crd("as.lab")}))
+    assert repository.crds() == ["as.lab"]
+
+
+def test_template_that_only_helm_can_read(repository: Repository) -> None:
+    text = TEMPLATE.replace("as.lab", "{{ .Values.name }}")
+    repository.publish(packed({"web/templates/crds/as.yaml": text}))
+    assert "web/templates/crds/as.yaml has a directive within a line" in repository.failure()
+
+
 def test_chart_without_crds(repository: Repository) -> None:
     repository.publish(packed({"web/Chart.yaml": "name: web"}))
-    assert "web-1.10.tgz holds no CRDs below web/crds/" in repository.failure()
+    assert "web-1.10.tgz holds no CRDs." in repository.failure()
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,10 @@ class ArgoCD(Layer[ArgoCDSettings]):
         if not self.settings.redis_copies:
             return {"enabled": False}
         small = {"resources": resources("25m", "128Mi")}
-        return {"enabled": True, "redis": small, "sentinel": small, "haproxy": small}
+        # each on a machine of its own: a fourth one would find no machine, and the rollout would wait for it
+        one_by_one = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+        balancer = {**small, "deploymentStrategy": one_by_one}
+        return {"enabled": True, "redis": small, "sentinel": small, "haproxy": balancer}
 
     def before(self) -> Sequence[Manifest]:
         """Return what ArgoCD learns of its repositories from."""

@@ -8,6 +8,9 @@ from components.layer import Finding, Layer, resources
 from components.manifest import Tree
 from components.model import Model
 
+CRDS = "crd.projectcalico.org.v1"
+"""The chart of the CRDs, those of the operator among them."""
+
 
 class CalicoSettings(Model):
     """Calico: the pod network and its policies."""
@@ -22,9 +25,10 @@ class Calico(Layer[CalicoSettings]):
     key = "calico"
     settings_type = CalicoSettings
     namespace = "tigera-operator"
+    further_namespaces = ("calico-apiserver", "calico-system")
     security = "privileged"
     first = True
-    bare_crds = ("tigera-operator",)
+    crd_charts = (CRDS,)
     appears = ("clusterinformations.crd.projectcalico.org/default",)
     keeps = cni.KEEPS
     kept = cni.KEPT
@@ -53,7 +57,7 @@ class Calico(Layer[CalicoSettings]):
             "resources": resources("25m", "256Mi"),
             "priorityClassName": "system-cluster-critical",
         }
-        return {"tigera-operator": values}
+        return {CRDS: {}, "tigera-operator": values}
 
     def problems(self) -> Iterator[Finding]:
         """Yield another pod network."""

@@ -51,14 +51,13 @@ class Cassandra(Layer[CassandraSettings]):
     )
 
     def values(self) -> Mapping[str, Tree]:
-        """Return both operators, each of which waits beside its other copy where there are two machines."""
-        copies = self.lab.replicas(2)
+        """Return both operators, one of each: they elect no leader, so two copies would work against each other."""
         operators: dict[str, Tree] = {
             "global": {"clusterScoped": True},
-            "replicaCount": copies,
+            "replicaCount": 1,
             "resources": resources("50m", "256Mi"),
             "disableCrdUpgraderJob": True,  # they are applied before
-            "cass-operator": {"replicaCount": copies, "resources": resources("50m", "256Mi")},
+            "cass-operator": {"replicaCount": 1, "resources": resources("50m", "256Mi")},
         }
         return {"k8ssandra-operator": operators}
 

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 from components import cni, pools
 from components.fields import AddressRange, Switch
-from components.layer import Finding, Layer, resources
+from components.layer import Finding, Layer, resources, uncapped
 from components.manifest import Manifest, Tree
 from components.model import Model
 
@@ -46,6 +46,7 @@ class Cilium(Layer[CiliumSettings]):
             "l2announcements": {"enabled": bool(self.settings.addresses)},
             "rollOutCiliumPods": True,
             "resources": resources("100m", "512Mi"),
+            "cni": {"resources": uncapped("100m", "64Mi")},
             "prometheus": metrics,
             "envoy": {"resources": resources("25m", "256Mi")},
             "hubble": {"enabled": False},

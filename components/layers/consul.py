@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from components import volumes
 from components.app.kinds import Size
 from components.fields import HostLabel
-from components.layer import Finding, Layer, resources
+from components.layer import Finding, Layer, resources, uncapped
 from components.manifest import Tree
 from components.model import Model
 
@@ -37,27 +37,34 @@ class Consul(Layer[ConsulSettings]):
 
     def values(self) -> Mapping[str, Tree]:
         """Return the servers, three where there are three machines, and the injector, twice where there are two."""
+        servers, injectors = self.lab.quorum, self.lab.replicas(2)
         consul: dict[str, Tree] = {
             "global": {
                 "name": "consul",
                 "tls": {"enabled": True},
                 "gossipEncryption": {"autoGenerate": True},
-                "acls": {"manageSystemACLs": True},
+                "acls": {"manageSystemACLs": True, "resources": uncapped("50m", "50Mi")},
             },
             "server": {
-                "replicas": self.lab.quorum,
+                "replicas": servers,
                 "storage": self.settings.size,
-                "storageClass": volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum),
-                "resources": resources("100m", "256Mi"),
+                "storageClass": volumes.class_of(self.lab, self.settings.storage_class, servers),
+                "resources": uncapped("100m", "256Mi"),
+                "disruptionBudget": {"enabled": servers > 1},  # a single one may go, or its machine is never drained
             },
             "ui": {"service": {"type": "ClusterIP"}},
             "connectInject": {
-                "replicas": self.lab.replicas(2),
+                "replicas": injectors,
+                "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
                 # no pod of any other namespace waits for it, or could not start without it
                 "namespaceSelector": self._taking_part(),
                 "transparentProxy": {"defaultEnabled": False},  # it would need more rights than pods of apps have
-                "resources": resources("50m", "200Mi"),
+                "resources": uncapped("50m", "200Mi"),
+                # proxies stand in pods of apps, for which a policy may ask for limits of memory
+                "sidecarProxy": {"resources": resources("25m", "128Mi")},
+                "apiGateway": {"managedGatewayClass": {"resources": uncapped("100m", "100Mi")}},
             },
+            "webhookCertManager": {"resources": uncapped("25m", "50Mi")},
         }
         return {"consul": consul}
 

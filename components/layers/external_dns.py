@@ -49,15 +49,16 @@ class ExternalDns(Layer[ExternalDnsSettings]):
     def values(self) -> Mapping[str, Tree]:
         """Return the controller, of which there must be one only."""
         given = self.settings
+        provider = dns.provider(given.route53, given.cloudflare, given.rfc2136, self.domains)
         values: dict[str, Tree] = {
-            **dns.provider(given.route53, given.cloudflare, given.rfc2136, self.domains),
+            **provider,
             "sources": ["service", "ingress", "crd"],
             "policy": "sync" if given.sync else "upsert-only",
             "registry": "txt",
             "txtOwnerId": given.owner or f"{self.lab.cluster.name}.{self.lab.cluster.domain}",
             "domainFilters": list(self.domains),
             "triggerLoopOnEvent": True,
-            "env": [*map(_variable, given.secrets)],
+            "env": [*provider.get("env", ()), *map(_variable, given.secrets)],
             # it reads them when it starts: with another secret it starts anew
             "podAnnotations": {f"homelab/{name}": Hashed(secret) for name, secret in given.secrets.items()},
             "priorityClassName": "system-cluster-critical",

@@ -14,6 +14,8 @@ from components.manifest import Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 from components.page import Page
 
+ARCH = "amd64"
+"""What the images of its store are for."""
 _NAME, _CHART, _ROOT = "gitlab", "gitlab", "root-password"
 
 
@@ -77,7 +79,11 @@ class GitLab(Layer[GitLabSettings]):
                 "gitaly": {"persistence": {"size": self.settings.size}, "resources": resources("100m", "1Gi")},
             },
             "registry": {"hpa": alone, **_tls("registry")},
-            "minio": {"persistence": {"size": self.settings.store_size}, **_tls("minio")},
+            "minio": {
+                "persistence": {"size": self.settings.store_size},
+                "nodeSelector": {"kubernetes.io/arch": ARCH},
+                **_tls("minio"),
+            },
         }
 
     def _global(self) -> Tree:
@@ -102,11 +108,17 @@ class GitLab(Layer[GitLabSettings]):
 
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the page and the name of the Application."""
-        return chain(self.page.problems(), self._host_problems(), self._name_problems(), self._chart_problems())
+        own = (self._host_problems(), self._name_problems(), self._chart_problems(), self._store_problems())
+        return chain(self.page.problems(), *own)
 
     def _host_problems(self) -> Iterator[Finding]:
         if "." not in self.page.host:
             yield ("host",), "has no domain, in which its registry would be", "write it as gitlab.lab.example.com"
+
+    def _store_problems(self) -> Iterator[Finding]:
+        if not any(node.arch in (None, ARCH) for node in self.lab.untainted):
+            reason = f"finds no {ARCH} machine that takes any pod, and the images of its store are for no other"
+            yield (), reason, "add such a machine without taints, or leave gitlab out"
 
     def _name_problems(self) -> Iterator[Finding]:
         argocd = self.lab.of(ArgoCDSettings)

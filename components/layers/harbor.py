@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from components import volumes
 from components.app.kinds import Size
 from components.fields import Domain, HostLabel, Switch
-from components.layer import Finding, Layer, resources
+from components.layer import Finding, Layer, resources, uncapped
 from components.layers.traefik import CLASS
 from components.manifest import Derived, Filled, Hashed, Manifest, Tree, secret_of
 from components.model import Model, SecretRef
@@ -71,12 +71,16 @@ class Harbor(Layer[HarborSettings]):
             "core": {**self._part("50m", "384Mi"), **self._core()},
             "jobservice": {**self._part("25m", "256Mi"), "secret": Derived("jobservice", 16)},
             "registry": self._registry(),
-            "trivy": {"enabled": self.settings.scanner, "nodeSelector": self._selector},
+            "trivy": self._scanner(),
             "database": {"internal": {**self._part("50m", "512Mi"), "password": Derived("database")}},
             "redis": {"internal": self._part("25m", "128Mi")},
             "exporter": self._part("10m", "64Mi"),
         }
         return {"harbor": values}
+
+    def _scanner(self) -> Tree:
+        part = {"nodeSelector": self._selector, "resources": uncapped("50m", "1Gi")}
+        return {"enabled": self.settings.scanner, **part}
 
     def _expose(self) -> Tree:
         return {

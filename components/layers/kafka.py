@@ -6,7 +6,7 @@ from typing import Literal
 from components import volumes
 from components.app.kinds import Size
 from components.fields import HostLabel
-from components.layer import Finding, Layer, resources, spread
+from components.layer import Finding, Layer, resources, spread, uncapped
 from components.manifest import Manifest, Tree
 from components.model import Model
 
@@ -50,7 +50,7 @@ class Kafka(Layer[KafkaSettings]):
         operator: dict[str, Tree] = {
             "replicas": self.lab.replicas(2),
             "watchAnyNamespace": True,
-            "resources": resources("100m", "384Mi"),
+            "resources": uncapped("100m", "384Mi"),
             "topologySpreadConstraints": spread({"name": "strimzi-cluster-operator"}),
         }
         return {"strimzi-kafka-operator": operator}

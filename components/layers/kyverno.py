@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components import policies
 from components.fields import HostLabel, Switch
-from components.layer import Finding, Layer, resources
+from components.layer import Finding, Layer, resources, uncapped
 from components.manifest import Manifest, Tree
 from components.model import Model
 from components.policies import ImageSource
@@ -30,12 +30,13 @@ class Kyverno(Layer[KyvernoSettings]):
     settings_type = KyvernoSettings
     namespace = "kyverno"
     security = "restricted"
+    bare_crds = ("kyverno",)  # policies of your own stay; and with them a release would hardly fit into its Secret
 
     def values(self) -> Mapping[str, Tree]:
         """Return its controllers. They look into no namespace that is exempt, so a failure locks no layer out."""
-        selector = policies.exempted(self.settings.exempt)
+        selector = policies.exempted(self._exempt)
         values: dict[str, Tree] = {
-            "crds": {"annotations": {"helm.sh/resource-policy": "keep"}},  # policies of your own stay
+            "crds": {"install": False},
             "config": {"webhooks": {"namespaceSelector": selector}},
             "admissionController": self._admission(),
         }
@@ -52,16 +53,22 @@ class Kyverno(Layer[KyvernoSettings]):
             **self._part(),
             "replicas": replicas,
             "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
+            "initContainer": {"resources": uncapped("10m", "256Mi")},
             "container": {"resources": resources("50m", "384Mi")},
         }
+
+    @property
+    def _exempt(self) -> tuple[str, ...]:
+        """Namespaces that no policy is for, besides those that have a label of a layer."""
+        return (*self.settings.exempt, *sorted(self.lab.further_namespaces))
 
     def extend(self) -> Sequence[Manifest]:
         """Return the policies."""
         given = self.settings
-        return [*policies.baseline(given.registries, given.exempt, enforced=given.enforce)]
+        return [*policies.baseline(given.registries, self._exempt, enforced=given.enforce)]
 
     def problems(self) -> Iterator[Finding]:
         """Yield namespaces that are exempt already."""
         for index, name in enumerate(self.settings.exempt):
-            if name in policies.SYSTEM or name == self.namespace:
+            if name in policies.SYSTEM or name == self.namespace or name in self.lab.further_namespaces:
                 yield ("exempt", index), "is exempt in any case", "take it out"

@@ -13,6 +13,14 @@ from components.persistent import of_class
 
 CLASS = "nfs"
 _DRIVER = "nfs.csi.k8s.io"
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
+_ALIKE = {"labelSelector": {"matchLabels": {"app": "csi-nfs-controller"}}, "topologyKey": "kubernetes.io/hostname"}
+_APART = {
+    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without it the chart reads no affinity at all
+    "podAntiAffinity": {_REQUIRED: [_ALIKE]},
+}
+"""Controllers listen on a port of their machine: two of them need two machines."""
 
 
 class ExternalServerSettings(Model):
@@ -55,9 +63,10 @@ class Nfs(Layer[NfsSettings]):
 
     def values(self) -> Mapping[str, Tree]:
         """Return the driver, without snapshots: its own are copies on the same server."""
+        copies = 2 if len(self.lab.untainted) > 1 else 1
         values: dict[str, Tree] = {
-            "controller": {"replicas": self.lab.replicas(2), "enableSnapshotter": False},
-            "externalSnapshotter": {"enabled": False, "customResourceDefinitions": {"enabled": False}},
+            "controller": {"replicas": copies, "affinity": _APART, "enableSnapshotter": False},
+            "externalSnapshotter": {"enabled": False},
         }
         return {"csi-driver-nfs": values}
 

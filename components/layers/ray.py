@@ -8,7 +8,7 @@ from pydantic import Field
 
 from components.app.kinds import AppName, Cpu, Image, Size
 from components.fields import Kind
-from components.layer import Finding, Layer, resources, spread
+from components.layer import Finding, Layer, resources, spread, uncapped
 from components.manifest import Manifest, Tree
 from components.model import Model
 from components.wrong import wrong
@@ -74,7 +74,7 @@ class Ray(Layer[RaySettings]):
         """Return the operator, which waits beside its other copy where there are two machines."""
         operator: dict[str, Tree] = {
             "replicas": self.lab.replicas(2),
-            "resources": resources("50m", "256Mi"),
+            "resources": uncapped("50m", "256Mi"),
             "metrics": {"serviceMonitor": {"enabled": self.monitored}},
         }
         return {"kuberay-operator": operator}

@@ -8,7 +8,7 @@ from components import ceph, devices
 from components.devices import Device
 from components.fields import HostLabel, Switch
 from components.host import Host, Service
-from components.layer import Finding, Layer
+from components.layer import Finding, Layer, uncapped
 from components.manifest import Manifest, Tree
 from components.model import Model
 from components.persistent import of_class
@@ -57,6 +57,7 @@ class RookCeph(Layer[RookCephSettings]):
         operator: dict[str, Tree] = {
             "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
             "monitoring": {"enabled": self.monitored},
+            "ceph-csi-operator": {"controllerManager": {"manager": {"resources": uncapped("10m", "128Mi")}}},
         }
         return {"rook-ceph": operator, "ceph-csi-drivers": self._drivers(), "rook-ceph-cluster": self._cluster()}
 

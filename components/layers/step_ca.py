@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components import certificates
 from components.fields import Certificate, Domain, Switch, Text
-from components.layer import Finding, Layer, resources
+from components.layer import Finding, Layer, resources, uncapped
 from components.manifest import Filled, Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 
@@ -69,7 +69,7 @@ class StepCa(Layer[StepCaSettings]):
             "resources": resources("25m", "128Mi"),
             "service": {"type": "LoadBalancer" if self.settings.lan else "ClusterIP"},
         }
-        return {_NAME: authority, "step-issuer": {"resources": resources("10m", "96Mi")}}
+        return {_NAME: authority, "step-issuer": {"resources": uncapped("10m", "96Mi")}}
 
     @property
     def _digest(self) -> str:

@@ -10,7 +10,7 @@ from components.devices import Device
 from components.fields import HostLabel
 from components.host import Service
 from components.lab import NodeSettings
-from components.layer import Finding, Layer, resources
+from components.layer import Finding, Layer
 from components.manifest import Manifest, Tree
 from components.model import Model
 from components.persistent import of_class
@@ -51,11 +51,10 @@ class Zfs(Layer[ZfsSettings]):
     def values(self) -> Mapping[str, Tree]:
         """Return the driver; its nodes' part only where there is a pool, as it needs the machine's zfs."""
         values: dict[str, Tree] = {
-            "zfsController": {"replicas": self.lab.replicas(2), "resources": resources("10m", "128Mi")},
+            "zfsController": {"replicas": self.lab.replicas(2)},
             "zfsNode": {
                 "nodeSelector": _LABEL,
                 "tolerations": [{"operator": "Exists"}],
-                "resources": resources("10m", "128Mi"),
                 "encrKeysDir": "/var/lib/openebs/keys",
             },
             "analytics": {"enabled": False},

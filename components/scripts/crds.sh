@@ -15,6 +15,10 @@ main() {
   log=$(mktemp)
   names=$(k3s kubectl apply --request-timeout=60s --server-side --force-conflicts --validate=false --field-manager=homelab -o name -f - <<<"$CRDS" 2>"$log") ||
     die "The CRDs could not be applied:" "$(tail -n 15 "$log")"
+  # a release that had them in it would take them, and all objects of their kinds, along
+  # shellcheck disable=SC2086 # a list of names
+  k3s kubectl annotate --request-timeout=60s --overwrite --field-manager=homelab $names helm.sh/resource-policy=keep >"$log" 2>&1 ||
+    die "The CRDs could not be annotated:" "$(tail -n 15 "$log")"
   say "waiting for the CRDs to be served"
   wait_for "$CRD_SECONDS" established ||
     die "CRDs are not served after $CRD_SECONDS s:" "$(grep -v ' True$' "$log" | tail -n 15)"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +68,3 @@ def _has_mappings(value: Any) -> bool:
 
 def _family(value: Any) -> type:
     return float if type(value) is int else type(value)
-
-
-@cache
-def version(chart: str) -> str:
-    """The version that is published here."""
-    return str(yaml.safe_load((upstream.FOLDER / chart / "Chart.yaml").read_text())["version"])
