@@ -65,6 +65,30 @@ def test_a_dead_first_server_is_replaced_in_one_run(lab: Rehearsal, figure: Figu
     well(lab, {"s2", "s3", "s4"})
 
 
+PLACE = "/var/lib/kubelet/plugins/nas/photos"
+HELD = f"""
+mkdir -p {PLACE} && mount -t tmpfs nas {PLACE} && echo photo >{PLACE}/photo
+systemd-run -q --unit=holds --property=WorkingDirectory={PLACE} sleep 3600
+"""
+
+
+def test_a_volume_that_is_in_use_keeps_k3s_from_being_uninstalled(lab: Rehearsal) -> None:
+    lab.root("a1", HELD)
+    nodes = lab.cluster["nodes"]
+    lab.cluster["nodes"] = [node for node in nodes if node["name"] != "a1"]
+    lab.open()
+    said = lab.refused()
+    assert "These are still mounted and in use; nothing was removed, as what is in them would go, too:" in said
+    assert PLACE in said
+    assert lab.root("a1", f"cat {PLACE}/photo; ls /usr/local/bin/k3s").split() == ["photo", "/usr/local/bin/k3s"]
+    lab.root("a1", "systemctl stop holds")
+    lab.up()
+    lab.cluster["nodes"] = nodes
+    lab.open()
+    lab.up()
+    well(lab, {"s2", "s3", "s4"})
+
+
 def test_a_removed_machine_is_as_it_was(lab: Rehearsal) -> None:
     lab.cluster["nodes"] = [node for node in lab.cluster["nodes"] if node["name"] != "a1"]
     lab.open()

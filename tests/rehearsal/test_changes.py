@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from bench.labs import cluster_of
 from rehearsal.namespace import BRIDGE
 from rehearsal.shell import run
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
+from tests.rehearsal.probes import apply
 
 pytestmark = pytest.mark.rehearsal
 
@@ -202,10 +205,47 @@ def test_what_a_cluster_is_founded_with_is_refused_later(lab: Rehearsal) -> None
     lab.up()
 
 
+def volume_on(node: str) -> dict[str, Any]:
+    """A volume as storage makes it that is one machine's own."""
+    where = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "films"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "1Mi"},
+            "claimRef": {"namespace": "default", "name": "films"},
+            "local": {"path": "/var/lib/films"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}},
+        },
+    }
+
+
+def test_a_node_with_a_volume_that_no_other_has_is_refused(lab: Rehearsal, tmp_path: Path) -> None:
+    apply(lab, tmp_path, volume_on("a1"))
+    nodes = lab.cluster["nodes"]
+    lab.cluster["nodes"] = [node for node in nodes if node["name"] != "a1"]
+    lab.open()
+    for code, said in (lab.pulumi("preview"), lab.pulumi("up", "--yes", "--skip-preview")):
+        assert code != 0, said
+        assert "a1 holds volumes that no other machine has (1); it was not removed:" in said
+        assert "volume films of claim default/films" in said
+    assert lab.kubectl("get", "node", "a1", "-o", "jsonpath={.spec.unschedulable}") == ""
+    lab.cluster["discard"] = ["a1"]
+    lab.open()
+    lab.succeeds("preview")
+    del lab.cluster["discard"]
+    lab.cluster["nodes"] = nodes
+    lab.open()
+    lab.unchanged()
+
+
 def test_a_dead_agent_is_dropped(lab: Rehearsal) -> None:
     lab.lab.power_off("a1")
     lab.cluster["nodes"] = [node for node in lab.cluster["nodes"] if node["name"] != "a1"]
     lab.open()
     said = lab.up()
     assert "a1 (10.9.0.21) does not answer" in said
+    assert re.search(r"a1 was removed without these volumes.*\n.*volume films of claim default/films", said), said
     assert set(lab.nodes()) == {"s1", "s2", "s3"}
