@@ -106,6 +106,4 @@ def test_a_removal_that_would_cost_the_majority_is_refused_before_anything(lab: 
     lab.open()
     code, said = lab.pulumi("preview")
     assert code != 0, said
-    assert (
-        "Without s3 etcd would have no majority; nothing was touched: only 1 of the 2 other servers are Ready" in said
-    )
+    assert "Without s3 etcd would have no quorum; no changes were made: only 1 of the 2 other servers are Ready" in said
