@@ -30,6 +30,7 @@ OUTCOMES = {
     "name": EFFECT,
     "domain": EFFECT,
     "lan": RENDERED,
+    "discard": ELSEWHERE,
     "hardening": EFFECT,
     "maxUnavailable": RENDERED,
     "api.vip": EFFECT,
