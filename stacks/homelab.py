@@ -20,6 +20,8 @@ from stacks.outputs import PlatformOutputs
 from stacks.settings import Settings
 from stacks.version import VERSION
 
+NFS_CLIENT = Host(packages=("nfs-common",), modules=("nfs",))
+"""What machines need to mount what other servers share."""
 LOCAL = "local-path"
 """K3s' own storage class."""
 
@@ -38,7 +40,7 @@ def deploy() -> None:
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     replaced = [packaged for layer in layers for packaged in layer.replaces]
     described = settings.cluster.without(replaced).labelled(lambda node: _labels(layers, node))
-    cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers), flags)
+    cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers, settings.cluster), flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.leave_first([platform])
     _outputs(described, cluster.app_kubeconfig, layers).export()
@@ -68,9 +70,9 @@ def values_of(settings: Settings) -> dict[str, Mapping[str, Tree]]:
     return {name: laid_over(own, given.get(name, {})) for each in layers for name, own in each}
 
 
-def host_of(layers: Sequence[AnyLayer]) -> Host:
-    """Return what these layers need on every machine."""
-    return reduce(lambda all_, layer: all_ | layer.host, layers, NOTHING)
+def host_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> Host:
+    """Return what these layers, and apps, need on every machine."""
+    return reduce(lambda all_, layer: all_ | layer.host, layers, NFS_CLIENT if cluster.apps.nfs else NOTHING)
 
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
@@ -84,6 +86,7 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
         "app_user": apps.user,
         "nodes": nodes,
         "cluster_networks": [*cluster.network.pods, *cluster.network.services],
+        "nfs_client": cluster.apps.nfs,
         "version": VERSION,
         "monitoring": any(layer.key == "monitoring" for layer in layers),
         **_packaged_storage(cluster),

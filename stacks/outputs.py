@@ -135,7 +135,8 @@ def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
     value = values[need.output]
     where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
     if not value:
-        reason = f"needs {NAMESPACE}:platform.{layer}, which does not give {camel(need.output)}"
+        key = layer if "." in layer else f"platform.{layer}"
+        reason = f"needs {NAMESPACE}:{key}, which does not give {camel(need.output)}"
         return [f"{where}: {reason}; switch it on in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
     if name is not None and name not in value:

@@ -176,7 +176,8 @@ def test_volumes_of_each_pod_stay_what_they_are_and_a_warning_says_so(
         """The engine answers with what is in the cluster."""
         if not request.type.endswith(":StatefulSet"):
             return {}
-        spec = {"storageClassName": "nfs", "resources": {"requests": {"storage": "1Gi"}}}
+        size = {"requests": {"storage": "1Gi"}}
+        spec = {"storageClassName": "nfs", "accessModes": ["ReadWriteOnce"], "resources": size}
         return {
             "spec": {"volumeClaimTemplates": [{"metadata": {"name": name}, "spec": spec} for name in ("data", "a")]}
         }
@@ -186,7 +187,7 @@ def test_volumes_of_each_pod_stay_what_they_are_and_a_warning_says_so(
     app("shop-dev", volumes=volumes, outputs=OUTPUTS | {"storageClasses": ["nfs"]})
     found = [each.partition("; ")[0] for each in caplog.messages]
     assert found == [
-        "homelab:app.volumes.data: stays 1Gi of class nfs",
+        "homelab:app.volumes.data: stays 1Gi of class nfs, ReadWriteOnce",
         "homelab:app.volumes.more: is not there yet",
         "homelab:app.volumes.a: is gone here, and still in the cluster",
     ]

@@ -10,7 +10,7 @@ from components.app import settings as models
 from stacks import stackfile
 from stacks.settings import AppStack, SettingsError
 from tests.apps import APPS
-from tests.settings_fixtures import ROOT
+from tests.settings_fixtures import INVALID_APPS, ROOT, expected
 from tests.test_settings import NONSENSE, SECRET, places, with_value
 
 PROD = ROOT / "tests/settings/apps/shop-prod.yaml"
@@ -43,6 +43,14 @@ def changed(place: str, value: Any) -> list[str]:
 @pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
 def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
     assert AppStack.read(file).app.name == stackfile.stack_of(file)
+
+
+@pytest.mark.parametrize("file", INVALID_APPS, ids=lambda file: file.stem)
+def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
+    assert expected(file), "the fixture states no message"
+    with pytest.raises(SettingsError) as caught:
+        AppStack.read(file)
+    assert str(caught.value).splitlines() == expected(file)
 
 
 @pytest.mark.parametrize(

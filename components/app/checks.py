@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from components.app import traces
 from components.app.database import archive
+from components.app.objects import has_data
 from components.app.settings import AppSettings
+from components.app.volume_checks import volume_problems
 from components.layer import Finding
 from components.model import NotKnownError
 
@@ -21,6 +23,7 @@ def problems(app: AppSettings) -> Findings:
             yield from check(app)
         except NotKnownError:
             continue
+    yield from volume_problems(app)
 
 
 def _scale(app: AppSettings) -> Findings:
@@ -125,8 +128,8 @@ def _strategy(app: AppSettings) -> Findings:
     if (given.canary is None) == (given.blue_green is None):
         has = "neither" if given.canary is None else "both"
         yield ("strategy",), f"has {has} of canary and blueGreen", "give one of them"
-    if any(not volume.shared for volume in app.volumes.values()):
-        reason = "has no effect: each pod has volumes of its own, and the app is a StatefulSet"
+    if any(volume.single or volume.per_pod for volume in app.volumes.values()):
+        reason = "has no effect: a volume is for one pod, and the app is a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or take it out"
     weights = [step.weight for step in given.canary.steps] if given.canary else []
     if weights != sorted(set(weights)):
@@ -134,7 +137,7 @@ def _strategy(app: AppSettings) -> Findings:
 
 
 def _discard(app: AppSettings) -> Findings:
-    if app.discard and app.postgres is None and not app.volumes:
+    if app.discard and not has_data(app):
         yield ("discard",), "has nothing to apply to: the app keeps no data", "take it out"
 
 

@@ -69,6 +69,14 @@ Image = Annotated[str, Kind("image with its version", _image, _IMAGE)]
 Lines = Annotated[str, _Lines("text", str)]
 Path = Annotated[str, Kind("absolute path", _folder, "(/[A-Za-z0-9._-]+)+")]
 Schedule = Annotated[str, Kind("cron schedule with seconds", cron.with_seconds)]
+ObjectName = Annotated[
+    str,
+    _like(
+        "name of an object",
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+        "write it as kubectl shows it, such as data-shop-0",
+    ),
+]
 EnvName = Annotated[
     str,
     _like("environment variable", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"),

@@ -23,7 +23,12 @@ def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:
 
 def keeps(app: AppSettings) -> bool:
     """Whether the app has data that must not go without a word."""
-    return bool(app.postgres or app.volumes) and not app.discard
+    return has_data(app) and not app.discard
+
+
+def has_data(app: AppSettings) -> bool:
+    """Whether data would go with the app's namespace."""
+    return app.postgres is not None or any(volume.kept for volume in app.volumes.values())
 
 
 def namespace(app: AppSettings) -> Manifest:

@@ -18,6 +18,7 @@ from components.app.kinds import (
 )
 from components.app.postgres_settings import PostgresSettings
 from components.app.strategy_settings import AppStrategySettings
+from components.app.volume_settings import AppVolumeSettings
 from components.fields import Count, Domain, HostLabel, Network, Port, Switch, Text
 from components.model import Model, SecretRef
 
@@ -64,19 +65,6 @@ class AppAutoscalingSettings(Model):
     """At most so many pods."""
     cpu: Percent = 80
     """Percentage of the promised processor time that the pods shall use on average."""
-
-
-class AppVolumeSettings(Model):
-    """A folder whose content stays."""
-
-    path: Path
-    """Where the app sees it."""
-    size: Size
-    """Its size. One that each pod has for itself does not grow with this number once it is there."""
-    storage_class: HostLabel | None = None
-    """Its storage class. Default: the platform's."""
-    shared: Switch = False
-    """Whether all pods share one, by longhorn, nfs or rookCeph; else each has its own, and the app is a StatefulSet."""
 
 
 class AppRemoteSecretSettings(Model):
@@ -127,8 +115,8 @@ class AppSettings(Model):
     """Program to run. Default: that of the image."""
     args: tuple[Text, ...] = ()
     """Its arguments. Default: those of the image."""
-    replicas: Count = 3
-    """How many pods, on as many machines as can be."""
+    replicas: Count | None = None
+    """How many pods, on as many machines as can be. Default: 3, and 1 with a volume that one pod writes."""
     autoscaling: AppAutoscalingSettings | None = None
     """A changing number of pods instead of `replicas`."""
     port: Port = 8080

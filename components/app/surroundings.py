@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 import pulumi
 
 from components.app.settings import AppSettings
+from components.app.volume_settings import AppVolumeSettings
 
 
 class ObjectStoreOutput(TypedDict):
@@ -33,6 +34,11 @@ def nothing() -> pulumi.Output[Any]:
 def empty() -> pulumi.Output[Any]:
     """An output of a layer that is off, and that gives a list."""
     return pulumi.Output.from_input([])
+
+
+def no() -> pulumi.Output[Any]:
+    """An output of something that is off, and that says whether it is on."""
+    return pulumi.Output.from_input(False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,8 @@ class Surroundings:
     """URL of Prometheus."""
     rollouts: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argoRollouts"))
     """Namespace of Argo Rollouts."""
+    nfs_client: pulumi.Output[bool] = field(default_factory=no, metadata=since("0.3.0", "cluster.apps.nfs"))
+    """Whether machines can mount what other servers share by NFS."""
 
 
 Given = Literal[
@@ -99,6 +107,7 @@ Given = Literal[
     "traces_endpoint",
     "metrics_endpoint",
     "rollouts",
+    "nfs_client",
 ]
 
 
@@ -123,12 +132,7 @@ def needs(app: AppSettings) -> Iterator[Need]:
         issuer = app.tls.issuer
         yield Need("issuers", "tls.issuer", issuer) if issuer else Need("issuer", "hosts")
     for name, volume in app.volumes.items():
-        where = f"volumes.{name}"
-        chosen = volume.storage_class
-        yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
-        if volume.shared:
-            default: Given | None = None if chosen else "storage_class"
-            yield Need("shared_storage_classes", f"{where}.storageClass", chosen, default)
+        yield from _of_volume(f"volumes.{name}", volume)
     for variable, remote in app.remote_secrets.items():
         yield Need("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
     if app.strategy:
@@ -146,3 +150,15 @@ def needs(app: AppSettings) -> Iterator[Need]:
     for setting, given in (("backup", postgres.backup), ("restore", postgres.restore)):
         if given is not None:
             yield Need("database_backup", f"postgres.{setting}")
+
+
+def _of_volume(where: str, volume: AppVolumeSettings) -> Iterator[Need]:
+    if volume.nfs:
+        yield Need("nfs_client", f"{where}.nfs")
+    if not volume.of_class:
+        return
+    chosen = volume.storage_class
+    yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
+    if volume.shared or volume.access_mode == "ReadWriteMany":
+        default: Given | None = None if chosen else "storage_class"
+        yield Need("shared_storage_classes", f"{where}.storageClass", chosen, default)

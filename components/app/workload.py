@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.app import database, remote, rollout, traces, volumes
+from components.app import database, place, remote, rollout, traces, volumes
 from components.app.objects import labels, metadata, unnamed
 from components.app.settings import AppProbeSettings, AppSettings
 from components.app.surroundings import Surroundings
@@ -39,7 +39,7 @@ def secrets(app: AppSettings) -> Manifest:
 
 
 def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
-    """The pods: a Deployment, a StatefulSet where each pod has volumes of its own, or a Rollout."""
+    """The pods: a Deployment, a StatefulSet where a volume is for one pod, or a Rollout."""
     template = {"metadata": {"labels": labels(app)}, "spec": _pod(app, platform, read)}
     spec: dict[str, Tree] = {
         "selector": {"matchLabels": labels(app)},
@@ -47,8 +47,10 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
         "template": template,
         "replicas": least(app),
     }
+    if kind(app)["kind"] == "StatefulSet":
+        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
     if own := list(volumes.templates(app, platform)):
-        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel", volumes.TEMPLATES: own}
+        spec[volumes.TEMPLATES] = own
     notes = dict(_OURS)
     if app.autoscaling:
         notes["homelab/scaled"] = "true"  # that it goes tells the API that the number counts again
@@ -60,7 +62,7 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
 
 def least(app: AppSettings) -> int:
     """Return how many pods there are at least."""
-    return app.autoscaling.min if app.autoscaling else app.replicas
+    return app.autoscaling.min if app.autoscaling else app.replicas or (1 if volumes.single(app) else 3)
 
 
 def left(app: AppSettings) -> list[str]:
@@ -76,8 +78,9 @@ def kind(app: AppSettings) -> dict[str, Tree]:
     """Return version and kind of the object that runs the pods."""
     if app.strategy:
         return {"apiVersion": rollout.API, "kind": rollout.KIND}
-    stateless = all(volume.shared for volume in app.volumes.values())
-    return {"apiVersion": "apps/v1", "kind": "Deployment" if stateless else "StatefulSet"}
+    # it alone lets go of a pod before it makes the next one, and never has two of the same name
+    own = any(volume.single or volume.per_pod for volume in app.volumes.values())
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet" if own else "Deployment"}
 
 
 def scale(app: AppSettings) -> Iterator[Manifest]:
@@ -111,6 +114,7 @@ def _pod(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **place.of(app),
         "topologySpreadConstraints": spread(labels(app)),
         "containers": [_container(app, platform, read)],
         "volumes": list(_volumes(app, read)),
@@ -160,13 +164,11 @@ def _volumes(app: AppSettings, read: Read) -> Iterator[Tree]:
         yield {"name": _FILES, "configMap": {"name": read.files}}
     for index, _ in enumerate(app.scratch):
         yield {"name": f"scratch-{index}", "emptyDir": {}}
-    for name, volume in app.volumes.items():
-        if volume.shared:
-            yield {"name": name, "persistentVolumeClaim": {"claimName": f"{app.name}-{name}"}}
+    yield from volumes.of_pods(app)
 
 
 def _mounts(app: AppSettings) -> Sequence[Tree]:
-    found: list[Tree] = [{"name": name, "mountPath": volume.path} for name, volume in app.volumes.items()]
+    found: list[Tree] = list(volumes.mounts(app))
     found += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
     found += [
         {"name": _FILES, "mountPath": path, "subPath": _key(path), "readOnly": True} for path in sorted(app.files)
