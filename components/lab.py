@@ -130,6 +130,9 @@ class NodeSettings(Model):
 class AppsSettings(Model):
     """What apps on the cluster may have that not every cluster should give them."""
 
+    pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
+    """The highest Pod Security level that an app may have: `baseline` lets root in, and shares of a NAS; `privileged`
+    lets apps do everything on the machines."""
     nfs: Switch = False
     """Whether machines mount shares of a NAS for apps, as any user: they get the distribution's NFS client."""
 

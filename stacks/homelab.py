@@ -6,6 +6,7 @@ from functools import reduce
 import pulumi
 
 from components import k3s
+from components.app.security import up_to
 from components.cluster import Cluster
 from components.host import NOTHING, Host
 from components.installed import AnyLayer
@@ -86,6 +87,7 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
         "app_user": apps.user,
         "nodes": nodes,
         "cluster_networks": [*cluster.network.pods, *cluster.network.services],
+        "pod_security_levels": up_to(cluster.apps.pod_security),
         "nfs_client": cluster.apps.nfs,
         "version": VERSION,
         "monitoring": any(layer.key == "monitoring" for layer in layers),

@@ -139,6 +139,9 @@ def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
         reason = f"needs {NAMESPACE}:{key}, which does not give {camel(need.output)}"
         return [f"{where}: {reason}; switch it on in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
+    if name is not None and name not in value and need.lacks:
+        reason, fix = need.lacks
+        return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]
     if name is not None and name not in value:
         known: Collection[str] = value
         given = f"is {name} by default" if need.default else f"names {name}"

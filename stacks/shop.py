@@ -3,6 +3,7 @@
 import pulumi
 
 from components.app.component import App
+from components.app.security import level, reasons
 from components.app.settings import AppSettings
 from components.app.surroundings import needs
 from stacks.outputs import PlatformOutputs
@@ -12,8 +13,11 @@ from stacks.settings import AppStack
 def deploy() -> None:
     """Read the configuration whole and what the platform gives, then describe the app."""
     settings = AppStack.load().app
+    if more := ", ".join(setting for setting, _ in reasons(settings)):
+        pulumi.log.info(f"namespace {settings.name} has the Pod Security level {level(settings)}, for its {more}")
     app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
+    pulumi.export("podSecurity", level(settings))
     pulumi.export("urls", app.urls)
 
 

@@ -55,6 +55,7 @@ def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
         "issuers",
         "secretStores",
         "nfsClient",
+        "podSecurityLevels",
     }
     assert STACK_OUTPUTS.keys() == {name for name, meta in FIELDS.items() if not meta["layer"]} | local
 

@@ -76,6 +76,7 @@ def _taken(app: AppSettings, names: tuple[str, ...], what: str) -> Findings:
 def _places(app: AppSettings) -> Findings:
     """Files, volumes and scratch folders each need a place that none of the others has or is within."""
     places: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
+    places += [(("secretFiles", path), path) for path in app.secret_files]
     places += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
     places += [(("volumes", name, "path"), volume.path) for name, volume in app.volumes.items()]
     for index, (loc, path) in enumerate(places):
@@ -83,7 +84,7 @@ def _places(app: AppSettings) -> Findings:
             if path == other:
                 yield loc, f"is a path that is already taken: {path}", "give everything its own path"
     for loc, path in places:
-        for other in app.files:
+        for other in (*app.files, *app.secret_files):
             if path.startswith(f"{other}/"):
                 yield loc, f"is below the file {other}", "choose another path"
 
@@ -136,6 +137,17 @@ def _strategy(app: AppSettings) -> Findings:
         yield ("strategy", "canary", "steps"), "do not grow", "give each more weight than the one before it"
 
 
+def _rights(app: AppSettings) -> Findings:
+    if app.privileged and app.capabilities:
+        yield ("capabilities",), "has no effect: privileged gives all of them", "take one of them out"
+    for name, count in Counter(app.capabilities).items():
+        if count > 1:
+            yield ("capabilities",), f"names {name} {count} times", "keep one of them"
+    group = app.user if app.group is None else app.group
+    if group in app.supplemental_groups:
+        yield ("supplementalGroups",), f"names {group}, which is the app's own group", "take it out"
+
+
 def _discard(app: AppSettings) -> Findings:
     if app.discard and not has_data(app):
         yield ("discard",), "has nothing to apply to: the app keeps no data", "take it out"
@@ -154,5 +166,6 @@ _CHECKS = (
     _restore,
     _extensions,
     _strategy,
+    _rights,
     _discard,
 )

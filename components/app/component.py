@@ -43,7 +43,7 @@ class App(pulumi.ComponentResource):
             made.append(self._one(remote.external_secret(settings), [binding], f"{settings.name}-remote"))
         if settings.postgres is not None:
             made += self._database(settings.postgres, base)
-        read = workload.Read(self._files(binding), self._secrets(binding))
+        read = workload.Read(self._files(binding), self._secrets(binding), self._pull(binding))
         service = self._one(entrance.service(settings), base)
         made += self._all(rollout.analysis(settings, platform), base)
         made += [service] if settings.strategy else []  # which Argo Rollouts switches
@@ -84,7 +84,13 @@ class App(pulumi.ComponentResource):
 
     def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return _name(self._one(workload.secrets(app), [binding], f"{app.name}-secrets")) if app.secrets else None
+        if not (app.secrets or app.secret_files):
+            return None
+        return _name(self._one(workload.secrets(app), [binding], f"{app.name}-secrets"))
+
+    def _pull(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
+        app, given = self._settings, self._settings.image_pull_secret
+        return _name(self._one(workload.pull(app, given), [binding], f"{app.name}-pull")) if given else None
 
     def _all(
         self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any

@@ -118,4 +118,20 @@ Parameter = Annotated[
 ]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
-UserId = Annotated[int, Field(strict=True, ge=1, le=2147483647)]
+UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
+ANY_CAPABILITY = "ALL"
+_CAPABILITIES = (
+    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
+    "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
+    "NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT "
+    "SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM"
+)
+
+
+def _capability(value: str) -> str:
+    if value not in {*_CAPABILITIES.split(), ANY_CAPABILITY}:
+        raise wrong("is not a capability of Linux", "write it in capitals and without CAP_, such as NET_ADMIN")
+    return value
+
+
+Capability = Annotated[str, Kind("capability of Linux", _capability, "[A-Z_]+")]

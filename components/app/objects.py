@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from components.app import security
 from components.app.settings import AppSettings
 from components.manifest import Manifest
 
@@ -32,12 +33,12 @@ def has_data(app: AppSettings) -> bool:
 
 
 def namespace(app: AppSettings) -> Manifest:
-    """The app's namespace, which takes no pods with more rights than apps need."""
-    level = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    """The app's namespace, which takes no pods with more rights than the app needs."""
+    level = {f"pod-security.kubernetes.io/{mode}": security.level(app) for mode in ("enforce", "warn")}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": app.name, "labels": labels(app) | level}}
 
 
-def unnamed(app: AppSettings, kind: str, **content: Mapping[str, Any]) -> Manifest:
+def unnamed(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
     """A ConfigMap or Secret that gets a new name with every new content, so that pods which read it change too."""
     return {
         "apiVersion": "v1",

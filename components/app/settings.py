@@ -4,6 +4,7 @@ from pydantic import Field
 
 from components.app.kinds import (
     AppName,
+    Capability,
     Cpu,
     EnvName,
     Image,
@@ -78,6 +79,15 @@ class AppRemoteSecretSettings(Model):
     """Key within it, where it holds several. Default: all of it."""
 
 
+class AppPullSettings(Model):
+    """Who pulls the image."""
+
+    username: Text
+    """The user's name at the registry."""
+    password: SecretRef
+    """The user's password or token there."""
+
+
 class AppDestinationSettings(Model):
     """A place that the app connects to: one namespace of the cluster, or one network."""
 
@@ -131,6 +141,8 @@ class AppSettings(Model):
     """Environment variables that are secrets of the stack."""
     remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
     """Environment variables that are secrets kept elsewhere. Pods read them when they start."""
+    secret_files: dict[Path, SecretRef] = Field(default_factory=dict)
+    """Files that are secrets of the stack: path → secret."""
     files: dict[Path, Lines] = Field(default_factory=dict)
     """Configuration files: path → content."""
     volumes: dict[HostLabel, AppVolumeSettings] = Field(default_factory=dict)
@@ -144,7 +156,19 @@ class AppSettings(Model):
     memory: Size = "128Mi"
     """Memory of each pod."""
     user: UserId = 65532
-    """Number of the user and group that it runs as, and that its volumes belong to."""
+    """Number of the user that it runs as; 0 is root."""
+    group: UserId | None = None
+    """Number of the group that it runs as, and that its volumes are given to. Default: that of the user."""
+    supplemental_groups: tuple[UserId, ...] = ()
+    """Numbers of further groups that it belongs to."""
+    writable_root: Switch = False
+    """Whether it may write to all folders of its image; what it writes is gone with the pod."""
+    capabilities: tuple[Capability, ...] = ()
+    """Capabilities of Linux that it has. Default: none, for root too."""
+    privileged: Switch = False
+    """Whether it may do everything on its machine."""
+    image_pull_secret: AppPullSettings | None = None
+    """Who it is to the registry of its image. Default: nobody, or what `cluster.registries` says."""
     allow: AppAllowSettings = AppAllowSettings()
     """Connections that are allowed; all others are refused."""
     strategy: AppStrategySettings | None = None

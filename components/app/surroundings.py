@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict
 
 import pulumi
 
+from components.app import security
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
 
@@ -89,6 +90,10 @@ class Surroundings:
     """URL of Prometheus."""
     rollouts: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argoRollouts"))
     """Namespace of Argo Rollouts."""
+    pod_security_levels: pulumi.Output[list[str]] = field(
+        default_factory=empty, metadata=since("0.3.0", "cluster.apps.podSecurity")
+    )
+    """The Pod Security levels that the namespaces of apps may have."""
     nfs_client: pulumi.Output[bool] = field(default_factory=no, metadata=since("0.3.0", "cluster.apps.nfs"))
     """Whether machines can mount what other servers share by NFS."""
 
@@ -108,6 +113,7 @@ Given = Literal[
     "metrics_endpoint",
     "rollouts",
     "nfs_client",
+    "pod_security_levels",
 ]
 
 
@@ -122,10 +128,16 @@ class Need:
     setting: str
     name: str | None = None
     default: Given | None = None
+    lacks: tuple[str, str] | None = None
+    """What to say where the name is not in it: the reason, and the fix in the platform's own file."""
 
 
 def needs(app: AppSettings) -> Iterator[Need]:
     """Yield what the app needs of its platform."""
+    for setting, level in security.reasons(app):
+        reason = f"needs the Pod Security level {level}, which the platform gives no app"
+        lacks = (reason, f"write `apps: {{podSecurity: {level}}}` under homelab:cluster")
+        yield Need("pod_security_levels", setting, level, lacks=lacks)
     if app.hosts:
         yield Need("ingress_class", "hosts")
     if app.hosts and app.tls.certificate:

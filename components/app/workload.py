@@ -1,19 +1,22 @@
 """What runs of an app: its pods, what they read and keep, and how many there are."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from components.app import database, place, remote, rollout, traces, volumes
+from components.app import database, place, remote, rollout, security, traces, volumes
 from components.app.objects import labels, metadata, unnamed
-from components.app.settings import AppProbeSettings, AppSettings
+from components.app.settings import AppProbeSettings, AppPullSettings, AppSettings
 from components.app.surroundings import Surroundings
 from components.layer import resources, spread
 from components.manifest import Manifest, Tree
 
-_FILES = "files"
+_FILES, _SECRET_FILES = "files", "secret-files"
+_MODE = 0o440
+"""Who may read files that are secrets: the app's group."""
 _OURS = {"pulumi.com/patchForce": "true"}
 """Annotation of what is as it is described here, although an autoscaler that is gone, or a hand, has set it."""
 _DRAIN_SECONDS = 5
@@ -22,10 +25,11 @@ _DRAIN_SECONDS = 5
 
 @dataclass(frozen=True)
 class Read:
-    """Names of the ConfigMap and the Secret that the pods read, where there are any."""
+    """Names of the ConfigMap and the Secrets that the pods read, or that their images are pulled with."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
+    pull: pulumi.Input[str] | None = None
 
 
 def files(app: AppSettings) -> Manifest:
@@ -34,8 +38,18 @@ def files(app: AppSettings) -> Manifest:
 
 
 def secrets(app: AppSettings) -> Manifest:
-    """The variables that are secrets."""
-    return unnamed(app, "Secret", stringData=dict(app.secrets))
+    """The variables and the files that are secrets."""
+    files = {_key(path): secret for path, secret in app.secret_files.items()}
+    return unnamed(app, "Secret", stringData={**app.secrets, **files})
+
+
+def pull(app: AppSettings, given: AppPullSettings) -> Manifest:
+    """What the image is pulled with."""
+    host, slash, _ = app.image.partition("/")
+    registry = host if slash and re.search(r"[.:]|^localhost$", host) else "https://index.docker.io/v1/"
+    who = {"username": given.username, "password": given.password.resolve()}
+    text = pulumi.Output.json_dumps({"auths": {registry: who}})
+    return unnamed(app, "Secret", type="kubernetes.io/dockerconfigjson", stringData={".dockerconfigjson": text})
 
 
 def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
@@ -102,18 +116,11 @@ def scale(app: AppSettings) -> Iterator[Manifest]:
 
 
 def _pod(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
-    user = app.user
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": user,
-            "runAsGroup": user,
-            "fsGroup": user,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": security.of_pod(app),
+        **({"imagePullSecrets": [{"name": read.pull}]} if app.image_pull_secret else {}),
         **place.of(app),
         "topologySpreadConstraints": spread(labels(app)),
         "containers": [_container(app, platform, read)],
@@ -131,11 +138,7 @@ def _container(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
         "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
         "env": list(_environment(app, platform, read)),
         "resources": resources(app.cpu, app.memory),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": security.of_container(app),
         "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
         **probes,
         "volumeMounts": list(_mounts(app)),
@@ -162,6 +165,9 @@ def _probe(probe: AppProbeSettings) -> Tree:
 def _volumes(app: AppSettings, read: Read) -> Iterator[Tree]:
     if app.files:
         yield {"name": _FILES, "configMap": {"name": read.files}}
+    if app.secret_files:
+        items = [{"key": _key(path), "path": _key(path)} for path in app.secret_files]
+        yield {"name": _SECRET_FILES, "secret": {"secretName": read.secrets, "items": items, "defaultMode": _MODE}}
     for index, _ in enumerate(app.scratch):
         yield {"name": f"scratch-{index}", "emptyDir": {}}
     yield from volumes.of_pods(app)
@@ -170,9 +176,8 @@ def _volumes(app: AppSettings, read: Read) -> Iterator[Tree]:
 def _mounts(app: AppSettings) -> Sequence[Tree]:
     found: list[Tree] = list(volumes.mounts(app))
     found += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
-    found += [
-        {"name": _FILES, "mountPath": path, "subPath": _key(path), "readOnly": True} for path in sorted(app.files)
-    ]
+    for name, paths in ((_FILES, app.files), (_SECRET_FILES, app.secret_files)):
+        found += [{"name": name, "mountPath": path, "subPath": _key(path), "readOnly": True} for path in sorted(paths)]
     return found
 
 
