@@ -157,6 +157,7 @@ HostKey = Annotated[str, Kind("SSH host key", hostkeys.host_key)]
 AuthorityKey = Annotated[str, Kind("SSH public key", hostkeys.authority_key)]
 Schedule = Annotated[str, Kind("cron schedule", cron.schedule)]
 LabelKey = Annotated[str, Kind("label key", labels.label_key)]
+NodeLabel = Annotated[str, Kind("label key", labels.selector_key)]
 LabelValue = Annotated[str, Kind("label value", labels.label_value)]
 Taint = Annotated[str, Kind("taint", labels.taint)]
 

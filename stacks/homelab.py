@@ -78,7 +78,7 @@ def host_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> Host:
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
     """What app stacks learn of the cluster and, by the fields' names, of its layers."""
-    nodes = [{"name": node.name, "role": node.role, "address": node.address} for node in cluster.nodes]
+    nodes = [_node(node) for node in cluster.nodes]
     given: dict[str, Tree] = {
         "name": cluster.name,
         "domain": cluster.domain,
@@ -96,6 +96,12 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
     for name, value in (each for layer in layers for each in layer.outputs().items()):
         given[name] = [*given.get(name, ()), *value] if isinstance(value, list) else value
     return PlatformOutputs(**{name: pulumi.Output.from_input(resolve(value)) for name, value in given.items()})
+
+
+def _node(node: NodeSettings) -> dict[str, Tree]:
+    told = {"name": node.name, "role": node.role, "address": node.address}
+    known = {"arch": node.arch} if node.arch else {}  # Pulumi keeps nothing that is None
+    return {**told, **known, "labels": dict(node.labels), "taints": list(node.taints)}
 
 
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Tree]:

@@ -1,7 +1,10 @@
 """The stack of an app: the app on the platform of another stack."""
 
+from functools import partial
+
 import pulumi
 
+from components.app import place
 from components.app.component import App
 from components.app.security import level, reasons
 from components.app.settings import AppSettings
@@ -29,7 +32,7 @@ def _platform(app: AppSettings) -> PlatformOutputs:
     else:
         given = PlatformOutputs.of(pulumi.StackReference(full_name(app.platform)))
         renew = "run `pulumi up` on that stack"
-    return given.needing(list(needs(app)), app.platform, renew)
+    return given.needing(list(needs(app)), partial(place.lacking, app), app.platform, renew)
 
 
 def full_name(stack: str) -> str:

@@ -33,9 +33,13 @@ OUTPUTS: dict[str, Any] = {
     "name": "lab", "domain": "lab.example.com", "endpoint": "https://10.0.0.240:6443", "version": "0.3.0",
     "appKubeconfig": sealed(kubeconfig()), "appUser": "homelab:apps-1-0a1b2c3d", "monitoring": False,
     "nodes": [
-        {"name": "a", "role": "server", "address": "10.0.0.11"},
-        {"name": "b", "role": "server", "address": "fd00::12"},
-        {"name": "d", "role": "agent", "address": "10.0.0.14"},
+        {"name": "a", "role": "server", "address": "10.0.0.11", "arch": "arm64", "labels": {}, "taints": []},
+        {"name": "b", "role": "server", "address": "fd00::12", "arch": "arm64", "labels": {"disk": "ssd"},
+         "taints": []},
+        {
+            "name": "d", "role": "agent", "address": "10.0.0.14", "labels": {"storage": "true"},
+            "taints": ["dedicated=storage:NoSchedule", "slow:PreferNoSchedule"],
+        },
     ],
     "clusterNetworks": ["10.42.0.0/16", "fd42::/56", "10.43.0.0/16", "fd43::/112"],
     "ingressClass": "traefik", "ingressNamespace": "traefik", "ingressAddress": "10.0.0.200",

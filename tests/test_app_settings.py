@@ -85,7 +85,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
         ("volumes.data.size", "5G", "volumes.data.size: is not an amount of bytes; write it as 512Mi or 10Gi"),
         ("probes", {"liveness": {"period": 1}}, "probes.liveness: ends a pod 3 s after it began to fail; make period"),
         ("cpu", "0.5", "cpu: is not an amount of processors; write it as 250m"),
-        ("user", 0, "user: is too small; use 1 or more"),
+        ("user", -1, "user: is too small; use 0 or more"),
         ("allow.to", [{}], "allow.to[0]: has neither of namespace and network; give one of them"),
         ("allow.to", [{"namespace": "a", "network": "10.0.0.0/8"}], "allow.to[0]: has both of namespace and network"),
         ("postgres.name", "database-two", "postgres.name: is not a host label of at most 9 characters; write"),

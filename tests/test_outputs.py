@@ -87,7 +87,9 @@ def test_values_of_the_outputs() -> None:
     seen = opened(STACK_OUTPUTS)
     assert (seen["name"], seen["domain"]) == ("lab", "lab.example.com")
     assert seen["endpoint"] == "https://10.0.0.240:6443"
-    assert seen["nodes"][0] == {"name": "a", "role": "server", "address": "10.0.0.11"}
+    assert seen["nodes"][0] == {
+        "name": "a", "role": "server", "address": "10.0.0.11", "labels": {}, "taints": [],
+    }  # fmt: skip
     assert seen["clusterNetworks"] == ["10.42.0.0/16", "10.43.0.0/16"]
     assert (seen["version"], seen["storageClasses"], seen["monitoring"]) == (VERSION, ["local-path"], False)
 

@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from components.app import traces
+from components.app import traces, volumes
 from components.app.database import archive
 from components.app.objects import has_data
+from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
 from components.app.volume_checks import volume_problems
+from components.app.workload import DRAIN_SECONDS
 from components.layer import Finding
 from components.model import NotKnownError
+from components.volumes import mebibytes
 
 Findings = Iterator[Finding]
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
@@ -89,6 +92,43 @@ def _places(app: AppSettings) -> Findings:
                 yield loc, f"is below the file {other}", "choose another path"
 
 
+def _questions(app: AppSettings) -> Findings:
+    for name in type(app.probes).model_fields:
+        probe: AppProbeSettings | None = getattr(app.probes, name)
+        if probe is None:
+            continue
+        asked = [key for key in ("path", "command", "grpc") if getattr(probe, key)]
+        if len(asked) > 1:
+            yield ("probes", name), f"has {' and '.join(asked)}", "give one of them"
+        if probe.command and probe.port:
+            yield ("probes", name, "port"), "has no effect on command", "take it out"
+        if name != "readiness" and probe.timeout > probe.period:
+            yield (
+                ("probes", name, "timeout"),
+                f"is longer than period, which is {probe.period}",
+                "give it period or less",
+            )
+
+
+def _end(app: AppSettings) -> Findings:
+    if not app.stop and app.grace_period <= DRAIN_SECONDS:
+        reason = f"leaves a pod no time after the {DRAIN_SECONDS} seconds for which it still answers"
+        yield ("gracePeriod",), reason, f"make it {DRAIN_SECONDS + 1} or more, or give stop"
+
+
+def _shared_memory(app: AppSettings) -> Findings:
+    if app.shared_memory and mebibytes(app.shared_memory) >= mebibytes(app.memory):
+        reason = f"is not less than the memory of the pod, {app.memory}, which counts it"
+        yield ("sharedMemory",), reason, "make it smaller, or give the app more memory"
+
+
+def _place(app: AppSettings) -> Findings:
+    for key, other in (("kubernetes.io/arch", "arch"), ("kubernetes.io/hostname", "a volume's hostPath")):
+        given = app.arch if other == "arch" else volumes.node(app)
+        if key in app.nodes and given:
+            yield ("nodes", key), f"is what {other} says", "take it out"
+
+
 def _probes(app: AppSettings) -> Findings:
     liveness, startup = app.probes.liveness, app.probes.startup
     if liveness is not None and startup is None and liveness.period * liveness.failures < 10:
@@ -162,6 +202,10 @@ _CHECKS = (
     _traces_variables,
     _places,
     _probes,
+    _questions,
+    _end,
+    _shared_memory,
+    _place,
     _destinations,
     _restore,
     _extensions,

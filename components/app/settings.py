@@ -1,5 +1,7 @@
 """An app as its owner describes it."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from components.app.kinds import (
@@ -14,13 +16,13 @@ from components.app.kinds import (
     Seconds,
     Size,
     StackName,
-    UrlPath,
     UserId,
 )
 from components.app.postgres_settings import PostgresSettings
+from components.app.probe_settings import AppProbesSettings
 from components.app.strategy_settings import AppStrategySettings
 from components.app.volume_settings import AppVolumeSettings
-from components.fields import Count, Domain, HostLabel, Network, Port, Switch, Text
+from components.fields import Count, Domain, HostLabel, LabelValue, Network, NodeLabel, Port, Switch, Taint, Text
 from components.model import Model, SecretRef
 
 
@@ -31,30 +33,6 @@ class AppTlsSettings(Model):
     """Whether the hosts get a certificate of their own; without, they have the ingress controller's."""
     issuer: HostLabel | None = None
     """Issuer of that certificate. Default: the platform's."""
-
-
-class AppProbeSettings(Model):
-    """How one asks whether a pod is well."""
-
-    path: UrlPath | None = None
-    """What must answer with a status from 200 to 399. Default: only a connection is made."""
-    port: Port | None = None
-    """Where. Default: the app's port."""
-    period: Seconds = 5
-    """Seconds between two questions."""
-    failures: Count = 3
-    """How many wrong answers in a row count."""
-
-
-class AppProbesSettings(Model):
-    """Probes of the app's pods."""
-
-    readiness: AppProbeSettings = AppProbeSettings()
-    """Until it passes, nothing is sent to the pod, and a new version goes no further."""
-    liveness: AppProbeSettings | None = None
-    """When it fails, the pod is started anew. Default: only when its program ends."""
-    startup: AppProbeSettings | None = None
-    """The others begin when it has passed, for apps that start slowly. Default: none."""
 
 
 class AppAutoscalingSettings(Model):
@@ -169,6 +147,18 @@ class AppSettings(Model):
     """Whether it may do everything on its machine."""
     image_pull_secret: AppPullSettings | None = None
     """Who it is to the registry of its image. Default: nobody, or what `cluster.registries` says."""
+    arch: Literal["amd64", "arm64", "arm"] | None = None
+    """Architecture of the machines that it runs on, where its image is not for all of them."""
+    nodes: dict[NodeLabel, LabelValue] = Field(default_factory=dict)
+    """Labels of the machines that it runs on. Default: it runs on any machine."""
+    tolerations: tuple[Taint, ...] = ()
+    """Taints of machines that it may run on although they keep others away, as `cluster.nodes` writes them."""
+    grace_period: Seconds = 30
+    """Seconds from when a pod is told to end until it is ended."""
+    stop: tuple[Text, ...] = ()
+    """What is run in the container before the pod is told to end. Default: it answers for five more seconds."""
+    shared_memory: Size | None = None
+    """Size of /dev/shm, in the memory of the pod, which counts it. Default: 64 MiB that it does not count."""
     allow: AppAllowSettings = AppAllowSettings()
     """Connections that are allowed; all others are refused."""
     strategy: AppStrategySettings | None = None

@@ -53,7 +53,7 @@ class Surroundings:
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
     """User as whom the API knows who has it."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """The machines: name, role, address."""
+    """The machines: name, role, address; since 0.3.0 also arch, which may be unknown, labels and taints."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
     """Networks inside the cluster: those of pods, then those of Services."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))

@@ -9,7 +9,8 @@ import pulumi
 
 from components.app import database, place, remote, rollout, security, traces, volumes
 from components.app.objects import labels, metadata, unnamed
-from components.app.settings import AppProbeSettings, AppPullSettings, AppSettings
+from components.app.probe_settings import AppProbeSettings
+from components.app.settings import AppPullSettings, AppSettings
 from components.app.surroundings import Surroundings
 from components.layer import resources, spread
 from components.manifest import Manifest, Tree
@@ -19,8 +20,11 @@ _MODE = 0o440
 """Who may read files that are secrets: the app's group."""
 _OURS = {"pulumi.com/patchForce": "true"}
 """Annotation of what is as it is described here, although an autoscaler that is gone, or a hand, has set it."""
-_DRAIN_SECONDS = 5
+DRAIN_SECONDS = 5
 """How long a pod that ends still answers, until everybody knows that it does."""
+_TIMEOUT, _GRACE_PERIOD = 1, 30
+"""What Kubernetes takes where nothing is said."""
+_SHARED_MEMORY = "shared-memory"
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,7 @@ def _pod(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
         "securityContext": security.of_pod(app),
         **({"imagePullSecrets": [{"name": read.pull}]} if app.image_pull_secret else {}),
         **place.of(app),
+        **({"terminationGracePeriodSeconds": app.grace_period} if app.grace_period != _GRACE_PERIOD else {}),
         "topologySpreadConstraints": spread(labels(app)),
         "containers": [_container(app, platform, read)],
         "volumes": list(_volumes(app, read)),
@@ -129,7 +134,7 @@ def _pod(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
 
 
 def _container(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
-    probes = {f"{name}Probe": _probe(probe) for name, probe in app.probes if probe is not None}
+    probes = {f"{name}Probe": _probe(probe, app) for name, probe in app.probes if probe is not None}
     return {
         "name": app.name,
         "image": app.image,
@@ -139,10 +144,14 @@ def _container(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
         "env": list(_environment(app, platform, read)),
         "resources": resources(app.cpu, app.memory),
         "securityContext": security.of_container(app),
-        "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
+        "lifecycle": {"preStop": _stop(app)},
         **probes,
         "volumeMounts": list(_mounts(app)),
     }
+
+
+def _stop(app: AppSettings) -> Tree:
+    return {"exec": {"command": list(app.stop)}} if app.stop else {"sleep": {"seconds": DRAIN_SECONDS}}
 
 
 def _environment(app: AppSettings, platform: Surroundings, read: Read) -> Iterator[Tree]:
@@ -156,10 +165,23 @@ def _environment(app: AppSettings, platform: Surroundings, read: Read) -> Iterat
         yield {"name": name, "value": value}
 
 
-def _probe(probe: AppProbeSettings) -> Tree:
+def _probe(probe: AppProbeSettings, app: AppSettings) -> Tree:
+    times = {
+        "periodSeconds": probe.period,
+        "failureThreshold": probe.failures,
+        **({"initialDelaySeconds": probe.delay} if probe.delay else {}),
+        **({"timeoutSeconds": probe.timeout} if probe.timeout != _TIMEOUT else {}),
+    }
+    return _question(probe, app) | times
+
+
+def _question(probe: AppProbeSettings, app: AppSettings) -> Tree:
+    if probe.command:
+        return {"exec": {"command": list(probe.command)}}
+    if probe.grpc:
+        return {"grpc": {"port": probe.port or app.port}}  # which takes no name of a port
     port = probe.port or "http"
-    asked = {"httpGet": {"path": probe.path, "port": port}} if probe.path else {"tcpSocket": {"port": port}}
-    return {**asked, "periodSeconds": probe.period, "failureThreshold": probe.failures}
+    return {"httpGet": {"path": probe.path, "port": port}} if probe.path else {"tcpSocket": {"port": port}}
 
 
 def _volumes(app: AppSettings, read: Read) -> Iterator[Tree]:
@@ -170,12 +192,15 @@ def _volumes(app: AppSettings, read: Read) -> Iterator[Tree]:
         yield {"name": _SECRET_FILES, "secret": {"secretName": read.secrets, "items": items, "defaultMode": _MODE}}
     for index, _ in enumerate(app.scratch):
         yield {"name": f"scratch-{index}", "emptyDir": {}}
+    if app.shared_memory:
+        yield {"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": app.shared_memory}}
     yield from volumes.of_pods(app)
 
 
 def _mounts(app: AppSettings) -> Sequence[Tree]:
     found: list[Tree] = list(volumes.mounts(app))
     found += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
+    found += [{"name": _SHARED_MEMORY, "mountPath": "/dev/shm"}] if app.shared_memory else []  # noqa: S108
     for name, paths in ((_FILES, app.files), (_SECRET_FILES, app.secret_files)):
         found += [{"name": name, "mountPath": path, "subPath": _key(path), "readOnly": True} for path in sorted(paths)]
     return found
