@@ -10,6 +10,7 @@ import yaml
 
 from components.app.surroundings import Need, Surroundings, nothing, since
 from components.model import NAMESPACE, camel
+from components.pools import holds
 from components.validity import Validity
 from stacks.problems import meant
 
@@ -144,6 +145,9 @@ def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
         reason = f"needs {NAMESPACE}:{key}, which does not give {camel(need.output)}"
         return [f"{where}: {reason}; switch it on in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
+    if name is not None and need.within:
+        fix = f"use one of {', '.join(value)}"
+        return [] if holds(value, name) else [f"{where}: is in no pool of addresses of the platform; {fix}"]
     if name is not None and name not in value and need.lacks:
         reason, fix = need.lacks
         return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]

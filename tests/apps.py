@@ -53,6 +53,7 @@ OUTPUTS: dict[str, Any] = {
     "secretStores": ["aws", "vault"],
     "tracesEndpoint": "http://tempo.tempo.svc:4318", "objectStoreEndpoint": "http://seaweedfs-s3.seaweedfs.svc:8333",
     "metricsEndpoint": "http://prometheus.monitoring.svc:9090", "rollouts": "argo-rollouts",
+    "loadBalancerAddresses": ["10.0.0.200-10.0.0.220"],
     "nfsClient": True, "podSecurityLevels": ["restricted", "baseline", "privileged"],
 }  # fmt: skip
 

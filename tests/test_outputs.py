@@ -54,6 +54,7 @@ def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
         "sharedStorageClasses",
         "issuers",
         "secretStores",
+        "loadBalancerAddresses",
         "nfsClient",
         "podSecurityLevels",
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from components.app import traces, volumes
 from components.app.database import archive
+from components.app.entrance import PORT
 from components.app.objects import has_data
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
@@ -177,6 +178,34 @@ def _strategy(app: AppSettings) -> Findings:
         yield ("strategy", "canary", "steps"), "do not grow", "give each more weight than the one before it"
 
 
+def _ports(app: AppSettings) -> Findings:
+    taken: dict[tuple[int, str], str] = {}
+    for name, each in app.ports.items():
+        number = (each.port, each.protocol)
+        if name == "http":
+            yield ("ports", name), "is the name of `port`", "choose another name"
+        if number == (PORT, "TCP") and app.port != PORT:
+            reason = f"is the number under which its Service leads to port {app.port}"
+            yield ("ports", name, "port"), reason, f"make it the app's port (port: {PORT}), or choose another number"
+        if number in taken:
+            reason = f"is {each.protocol} {each.port}, as {taken[number]} is"
+            yield ("ports", name), reason, "keep one of them"
+        taken.setdefault(number, name)
+    if app.load_balancer and not app.ports:
+        yield ("loadBalancer",), "has no ports to lead to", "add ports, such as ports: {mqtt: {port: 1883}}"
+    if app.load_balancer and app.strategy and app.strategy.blue_green:
+        reason = "leads to the new version before it takes over, which only the app's own Service waits for"
+        yield ("loadBalancer",), reason, "take it out, or use strategy.canary"
+
+
+def _paths(app: AppSettings) -> Findings:
+    if "paths" in app.model_fields_set and not app.hosts:
+        yield ("paths",), "has no hosts to apply to", "add hosts or take it out"
+    for path, count in Counter(app.paths).items():
+        if count > 1:
+            yield ("paths",), f"names {path} {count} times", "keep one of them"
+
+
 def _rights(app: AppSettings) -> Findings:
     if app.privileged and app.capabilities:
         yield ("capabilities",), "has no effect: privileged gives all of them", "take one of them out"
@@ -211,5 +240,7 @@ _CHECKS = (
     _extensions,
     _strategy,
     _rights,
+    _ports,
+    _paths,
     _discard,
 )

@@ -49,6 +49,7 @@ class App(pulumi.ComponentResource):
         made += [service] if settings.strategy else []  # which Argo Rollouts switches
         made.append(self._pods(read, made))
         self._all(workload.scale(settings), made)
+        self._all(entrance.load_balancer(settings), made)
         self._all(entrance.ingress(settings, platform), [*made, service])
         self.urls = [pulumi.Output.format("https://{}", host) for host in entrance.hosts(settings, platform)]
         self.register_outputs({"urls": self.urls})

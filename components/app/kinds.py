@@ -119,6 +119,14 @@ Parameter = Annotated[
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
 UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
+PortName = Annotated[
+    str,
+    _like(
+        "name of a port",
+        "(?=[a-z0-9-]{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*",
+        "use at most 15 lower-case letters, digits and single dashes, a letter among them",
+    ),
+]
 ANY_CAPABILITY = "ALL"
 _CAPABILITIES = (
     "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "

@@ -7,6 +7,7 @@ import pulumi
 
 from components.app import database, destinations, traces
 from components.app.objects import NAMESPACE_LABEL, labels, metadata
+from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
 from components.app.surroundings import ObjectStoreOutput, Surroundings
@@ -34,8 +35,21 @@ def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
 
 def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     sources = [_namespace(platform.ingress_namespace)] if app.hosts else []
-    sources += [_namespace(name) for name in app.allow.from_]
-    return [_rule("from", sources, [app.port])] if sources else []
+    inside = [_namespace(name) for name in app.allow.from_]
+    rules = [_rule("from", sources + inside, [app.port])] if sources + inside else []
+    further = [{"protocol": each.protocol, "port": each.port} for each in app.ports.values()]
+    if inside and further:
+        rules.append({"from": inside, "ports": further})
+    if app.load_balancer:
+        rules.append({"from": _clients(app.load_balancer, platform), "ports": further})
+    return rules
+
+
+def _clients(given: AppLoadBalancerSettings, platform: Surroundings) -> Tree:
+    """Who may connect to the load balancer: no pod, unless it is named."""
+    if given.from_:
+        return [{"ipBlock": {"cidr": network}} for network in given.from_]
+    return platform.cluster_networks.apply(destinations.outside)
 
 
 def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:

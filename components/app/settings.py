@@ -13,11 +13,14 @@ from components.app.kinds import (
     Lines,
     Path,
     Percent,
+    PortName,
     Seconds,
     Size,
     StackName,
+    UrlPath,
     UserId,
 )
+from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.strategy_settings import AppStrategySettings
@@ -81,7 +84,7 @@ class AppAllowSettings(Model):
     """Connections beside those that the app always has: from the ingress controller, to DNS, to its database."""
 
     from_: tuple[HostLabel, ...] = ()
-    """Namespaces whose pods may connect to the app's port."""
+    """Namespaces whose pods may connect to the app's port, and to its `ports`."""
     to: tuple[AppDestinationSettings, ...] = ()
     """Places that the app may connect to."""
     internet: Switch = False
@@ -109,8 +112,14 @@ class AppSettings(Model):
     """A changing number of pods instead of `replicas`."""
     port: Port = 8080
     """Port on which it answers HTTP."""
+    ports: dict[PortName, AppPortSettings] = Field(default_factory=dict)
+    """Further ports by name, which pods of the cluster reach by its Service, if they are allowed to."""
+    load_balancer: AppLoadBalancerSettings | None = None
+    """An address outside of the cluster for these `ports`. Default: none."""
     hosts: tuple[Domain, ...] = ()
     """Names under which it is reached; one without a dot gets the platform's domain."""
+    paths: tuple[UrlPath, ...] = ("/",)
+    """Paths of these hosts that lead to it, with all below them."""
     tls: AppTlsSettings = AppTlsSettings()
     """Certificates of the hosts."""
     environment: dict[EnvName, Lines] = Field(default_factory=dict)

@@ -90,6 +90,8 @@ class Surroundings:
     """URL of Prometheus."""
     rollouts: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argoRollouts"))
     """Namespace of Argo Rollouts."""
+    load_balancer_addresses: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.3.0", "metallb"))
+    """Addresses that Services of type LoadBalancer may have, each entry a range or a network."""
     pod_security_levels: pulumi.Output[list[str]] = field(
         default_factory=empty, metadata=since("0.3.0", "cluster.apps.podSecurity")
     )
@@ -112,6 +114,7 @@ Given = Literal[
     "traces_endpoint",
     "metrics_endpoint",
     "rollouts",
+    "load_balancer_addresses",
     "nfs_client",
     "pod_security_levels",
 ]
@@ -128,6 +131,8 @@ class Need:
     setting: str
     name: str | None = None
     default: Given | None = None
+    within: bool = False
+    """Whether the output holds ranges of addresses, and the name is an address in one of them."""
     lacks: tuple[str, str] | None = None
     """What to say where the name is not in it: the reason, and the fix in the platform's own file."""
 
@@ -147,6 +152,10 @@ def needs(app: AppSettings) -> Iterator[Need]:
         yield from _of_volume(f"volumes.{name}", volume)
     for variable, remote in app.remote_secrets.items():
         yield Need("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    if app.load_balancer:
+        asked = app.load_balancer.address
+        where = "loadBalancer.address" if asked else "loadBalancer"
+        yield Need("load_balancer_addresses", where, asked, within=True)
     if app.strategy:
         yield Need("rollouts", "strategy")
     if app.strategy and app.strategy.analysis:

@@ -140,7 +140,7 @@ def _container(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
         "image": app.image,
         **({"command": list(app.command)} if app.command else {}),
         **({"args": list(app.args)} if app.args else {}),
-        "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
+        "ports": list(_ports(app)),
         "env": list(_environment(app, platform, read)),
         "resources": resources(app.cpu, app.memory),
         "securityContext": security.of_container(app),
@@ -148,6 +148,13 @@ def _container(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
         **probes,
         "volumeMounts": list(_mounts(app)),
     }
+
+
+def _ports(app: AppSettings) -> Iterator[Tree]:
+    yield {"name": "http", "containerPort": app.port, "protocol": "TCP"}
+    for name, each in app.ports.items():
+        if (each.port, each.protocol) != (app.port, "TCP"):
+            yield {"name": name, "containerPort": each.port, "protocol": each.protocol}
 
 
 def _stop(app: AppSettings) -> Tree:
