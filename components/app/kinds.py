@@ -119,6 +119,9 @@ Parameter = Annotated[
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
 UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
+TimeZone = Annotated[
+    str, _like("time zone", "(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+)", "write it like Europe/Berlin or UTC")
+]
 PortName = Annotated[
     str,
     _like(

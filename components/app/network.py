@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 
 from components.app import database, destinations, traces
-from components.app.objects import NAMESPACE_LABEL, labels, metadata
+from components.app.objects import NAMESPACE_LABEL, has_jobs, job_labels, labels, metadata
 from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
@@ -24,6 +24,8 @@ def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
     """Yield the NetworkPolicies of the app's namespace."""
     yield _policy(app, "default-deny", {}, (), _dns())
     yield _policy(app, app.name, labels(app), _ingress(app, platform), _egress(app, platform))
+    if has_jobs(app):
+        yield _policy(app, f"{app.name}-job", job_labels(app), (), _egress(app, platform))
     if app.hosts and app.tls.certificate:
         solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
         yield _policy(app, f"{app.name}-acme", SOLVER, [solver], ())
@@ -41,11 +43,11 @@ def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     if inside and further:
         rules.append({"from": inside, "ports": further})
     if app.load_balancer:
-        rules.append({"from": _clients(app.load_balancer, platform), "ports": further})
+        rules.append({"from": _callers(app.load_balancer, platform), "ports": further})
     return rules
 
 
-def _clients(given: AppLoadBalancerSettings, platform: Surroundings) -> Tree:
+def _callers(given: AppLoadBalancerSettings, platform: Surroundings) -> Tree:
     """Who may connect to the load balancer: no pod, unless it is named."""
     if given.from_:
         return [{"ipBlock": {"cidr": network}} for network in given.from_]
@@ -72,7 +74,7 @@ def _dns() -> list[Tree]:
 def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
     """The instances among themselves, the operator, the app; the Kubernetes API and the object store."""
     pods = _instances(app, postgres)
-    clients = [pods, _pool(app, postgres)] if postgres.pooler else [pods, labels(app)]
+    clients = [pods, _pool(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
     inward = [
         _rule("from", [_pods(each) for each in clients], [database.PORT]),
         _rule("from", [_pods(pods), _namespace(platform.database_operator)], [database.PORT, database.STATUS_PORT]),
@@ -89,10 +91,14 @@ def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundin
 
 
 def _pooler(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    inward = [_rule("from", [_pods(labels(app))], [database.PORT])]
+    inward = [_rule("from", [_pods(each) for each in _clients_of_database(app)], [database.PORT])]
     instances = _rule("to", [_pods(_instances(app, postgres))], [database.PORT])
     outward = [instances, platform.nodes.apply(destinations.api)]
     return _policy(app, database.pooler_name(app, postgres), _pool(app, postgres), inward, outward)
+
+
+def _clients_of_database(app: AppSettings) -> list[dict[str, str]]:
+    return [labels(app), *([job_labels(app)] if has_jobs(app) else [])]
 
 
 def _instances(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:

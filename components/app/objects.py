@@ -17,6 +17,16 @@ def labels(app: AppSettings) -> dict[str, str]:
     return {"app.kubernetes.io/name": app.name}
 
 
+def job_labels(app: AppSettings) -> dict[str, str]:
+    """Labels of pods that do one thing for the app and end: its Service does not lead to them."""
+    return {"app.kubernetes.io/name": f"{app.name}-job"}
+
+
+def has_jobs(app: AppSettings) -> bool:
+    """Whether there are such pods."""
+    return bool(app.before or app.cron)
+
+
 def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:
     """Metadata of an object in the app's namespace."""
     return {"name": name, "namespace": app.name, "labels": labels(app), **more}

@@ -21,6 +21,7 @@ KINDS: Mapping[str, Sequence[str]] = {
     "argoproj.io": ("analysistemplates", "rollouts"),
     "autoscaling": ("horizontalpodautoscalers",),
     "barmancloud.cnpg.io": ("objectstores",),
+    "batch": ("cronjobs", "jobs"),
     "external-secrets.io": ("externalsecrets",),
     "networking.k8s.io": ("ingresses", "networkpolicies"),
     "policy": ("poddisruptionbudgets",),

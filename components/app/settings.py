@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from components.app.container_settings import AppContainerSettings, AppCronSettings
 from components.app.kinds import (
     AppName,
     Capability,
@@ -106,6 +107,14 @@ class AppSettings(Model):
     """Program to run. Default: that of the image."""
     args: tuple[Text, ...] = ()
     """Its arguments. Default: those of the image."""
+    sidecars: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
+    """Containers that run in each pod beside the app, by name."""
+    init_containers: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
+    """Containers that prepare each pod and must succeed before the app starts in it, in this order."""
+    before: AppContainerSettings | None = None
+    """What must succeed before a new version goes on, once for all pods (a Job): migrations of its database."""
+    cron: dict[HostLabel, AppCronSettings] = Field(default_factory=dict)
+    """What runs by a schedule, by name."""
     replicas: Count | None = None
     """How many pods, on as many machines as can be. Default: 3, and 1 with a volume that one pod writes."""
     autoscaling: AppAutoscalingSettings | None = None

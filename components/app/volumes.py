@@ -1,6 +1,6 @@
 """The volumes of an app: those that are made for all its pods or for each, and those that come from elsewhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from components.app.objects import UNAWAITED, metadata
 from components.app.settings import AppSettings
@@ -42,16 +42,24 @@ def templates(app: AppSettings, platform: Surroundings) -> Iterator[Tree]:
             yield {"metadata": {"name": name}, "spec": _claim(volume, platform, "ReadWriteOnce")}
 
 
-def of_pods(app: AppSettings) -> Iterator[Tree]:
-    """Yield the volumes of a pod, but for those that a StatefulSet has templates of."""
-    for name, volume in app.volumes.items():
-        if found := _source(app, name, volume):
+def of_pods(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
+    """Yield these volumes of a pod, but for those that a StatefulSet has templates of."""
+    for name in mounted:
+        if found := _source(app, name, app.volumes[name]):
             yield {"name": name, **found}
 
 
-def mounts(app: AppSettings) -> Iterator[Tree]:
+def of_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
+    """Yield these volumes for a pod of another kind, which finds what was made for the app's only pod by its name."""
+    for name in mounted:
+        made = {"persistentVolumeClaim": {"claimName": f"{name}-{app.name}-0"}}
+        yield {"name": name, **(_source(app, name, app.volumes[name]) or made)}
+
+
+def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
     """Yield where the app sees them."""
-    for name, volume in app.volumes.items():
+    for name in mounted:
+        volume = app.volumes[name]
         yield {"name": name, "mountPath": volume.path} | ({"readOnly": True} if volume.read_only else {})
 
 
