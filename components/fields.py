@@ -49,6 +49,7 @@ def _one_line(value: str) -> str:
 
 
 _LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+DOMAIN = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
 
 HostLabel = Annotated[
     str,
@@ -63,7 +64,7 @@ Domain = Annotated[
     str,
     _matching(
         "domain name",
-        rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
+        DOMAIN,
         "is not a domain name",
         "use lower-case labels separated by dots, such as lab.example.com",
     ),

@@ -5,6 +5,7 @@ from functools import partial
 import pulumi
 
 from components.app import place
+from components.app.checks import in_clear
 from components.app.component import App
 from components.app.security import level, reasons
 from components.app.settings import AppSettings
@@ -18,6 +19,8 @@ def deploy() -> None:
     settings = AppStack.load().app
     if more := ", ".join(setting for setting, _ in reasons(settings)):
         pulumi.log.info(f"namespace {settings.name} has the Pod Security level {level(settings)}, for its {more}")
+    for name in in_clear(settings):
+        pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear: it belongs under secrets")
     app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
     pulumi.export("podSecurity", level(settings))

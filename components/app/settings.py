@@ -6,6 +6,7 @@ from pydantic import Field
 
 from components.app.container_settings import AppContainerSettings, AppCronSettings
 from components.app.kinds import (
+    AppHost,
     AppName,
     Capability,
     Cpu,
@@ -26,7 +27,7 @@ from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.strategy_settings import AppStrategySettings
 from components.app.volume_settings import AppVolumeSettings
-from components.fields import Count, Domain, HostLabel, LabelValue, Network, NodeLabel, Port, Switch, Taint, Text
+from components.fields import Count, HostLabel, LabelValue, Network, NodeLabel, Port, Switch, Taint, Text
 from components.model import Model, SecretRef
 
 
@@ -125,7 +126,7 @@ class AppSettings(Model):
     """Further ports by name, which pods of the cluster reach by its Service, if they are allowed to."""
     load_balancer: AppLoadBalancerSettings | None = None
     """An address outside of the cluster for these `ports`. Default: none."""
-    hosts: tuple[Domain, ...] = ()
+    hosts: tuple[AppHost, ...] = ()
     """Names under which it is reached; one without a dot gets the platform's domain."""
     paths: tuple[UrlPath, ...] = ("/",)
     """Paths of these hosts that lead to it, with all below them."""
