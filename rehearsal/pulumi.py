@@ -159,7 +159,8 @@ class Engine:
         environment |= {
             "PATH": self.tools.path_env,
             "PULUMI_HOME": str(self._home),
-            "PULUMI_BACKEND_URL": f"file://{self._backend}",
+            # a run that is killed leaves no half-written `.attrs` file then, which no later run could read
+            "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "rehearsal",  # protects nothing that is worth it
             "PULUMI_STACK": self.stack,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
