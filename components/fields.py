@@ -49,6 +49,7 @@ def _one_line(value: str) -> str:
 
 
 _LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+DOMAIN = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
 
 HostLabel = Annotated[
     str,
@@ -63,7 +64,7 @@ Domain = Annotated[
     str,
     _matching(
         "domain name",
-        rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
+        DOMAIN,
         "is not a domain name",
         "use lower-case labels separated by dots, such as lab.example.com",
     ),
@@ -157,6 +158,7 @@ HostKey = Annotated[str, Kind("SSH host key", hostkeys.host_key)]
 AuthorityKey = Annotated[str, Kind("SSH public key", hostkeys.authority_key)]
 Schedule = Annotated[str, Kind("cron schedule", cron.schedule)]
 LabelKey = Annotated[str, Kind("label key", labels.label_key)]
+NodeLabel = Annotated[str, Kind("label key", labels.selector_key)]
 LabelValue = Annotated[str, Kind("label value", labels.label_value)]
 Taint = Annotated[str, Kind("taint", labels.taint)]
 

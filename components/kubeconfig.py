@@ -27,12 +27,16 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """How many private keys the curve P-256 has, and one."""
 
 
-def _administrator(user: str) -> list[Manifest]:
+def _administrator(user: str, _: ClusterSettings) -> list[Manifest]:
     # cluster-admin by a name of our own: what K3s gives its own administrator cannot be taken back
     return [rights.bound(user, _binding(ADMIN), "cluster-admin")]
 
 
-_RIGHTS: Mapping[str, Callable[[str], list[Manifest]]] = {ADMIN: _administrator, APPS: rights.of_apps}
+def _apps(user: str, cluster: ClusterSettings) -> list[Manifest]:
+    return rights.of_apps(user, cluster.apps.pod_security)
+
+
+_RIGHTS: Mapping[str, Callable[[str, ClusterSettings], list[Manifest]]] = {ADMIN: _administrator, APPS: _apps}
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def kubeconfigs(
     users = pulumi.Output.unsecret(pulumi.Output.all(**keys).apply(partial(_users, generation)))
     variables: dict[str, pulumi.Input[str]] = {
         "USERS": users.apply(lambda names: "\n".join(f"{_binding(name)} {user}" for name, user in names.items())),
-        "RIGHTS": users.apply(_rights),
+        "RIGHTS": users.apply(partial(_rights, settings)),
         "REQUESTS": pulumi.Output.unsecret(pulumi.Output.all(users, pulumi.Output.all(**keys)).apply(_requests)),
         "SECONDS_VALID": str(DAYS * 24 * 3600),
     }
@@ -91,8 +95,8 @@ def _digest(key: str) -> str:
     return hashlib.sha256(public).hexdigest()[:8]
 
 
-def _rights(users: Mapping[str, str]) -> str:
-    items = [manifest for name, user in users.items() for manifest in _RIGHTS[name](user)]
+def _rights(settings: ClusterSettings, users: Mapping[str, str]) -> str:
+    items = [manifest for name, user in users.items() for manifest in _RIGHTS[name](user, settings)]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 

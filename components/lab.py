@@ -29,12 +29,14 @@ from components.fields import (
     LabelValue,
     Network,
     Port,
+    Switch,
     Taint,
 )
 from components.model import UNKNOWN, Model, NotKnownError
 
 __all__ = [
     "ApiSettings",
+    "AppsSettings",
     "BastionSettings",
     "ClusterSettings",
     "K3sSettings",
@@ -125,6 +127,16 @@ class NodeSettings(Model):
         return (self.address, self.second_address) if self.second_address else (self.address,)
 
 
+class AppsSettings(Model):
+    """What apps on the cluster may have that not every cluster should give them."""
+
+    pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
+    """The highest Pod Security level that an app may have: `baseline` lets root in, and shares of a NAS; `privileged`
+    lets apps do everything on the machines."""
+    nfs: Switch = False
+    """Whether machines mount shares of a NAS for apps, as any user: they get the distribution's NFS client."""
+
+
 def _around_first_server(given: dict[str, Any]) -> Any:
     nodes = () if given["nodes"] is UNKNOWN else given["nodes"]
     try:
@@ -156,6 +168,8 @@ class ClusterSettings(Model):
     """Image registries."""
     hardening: Literal["default", "cis"] = "default"
     """`default` is what costs nothing; `cis` is K3s' whole hardening guide, Pod Security `restricted` included."""
+    apps: AppsSettings = AppsSettings()
+    """What apps may have beside what all have."""
     discard: tuple[HostLabel, ...] = ()
     """Nodes that are removed although volumes go with them which no other machine has."""
     max_unavailable: Count = 1

@@ -32,10 +32,15 @@ def _key(value: str) -> bool:
 
 def label_key(value: str) -> str:
     """Return the key of a label that is the user's to set."""
+    if selector_key(value) in OWNED_LABELS:
+        raise wrong("is set by K3s itself", "take it out or use a label of your own")
+    return value
+
+
+def selector_key(value: str) -> str:
+    """Return the key of a label that machines are chosen by, which K3s may have set."""
     if not _key(value):
         raise wrong("is not a label key", "write name or example.com/name, the name at most 63 characters")
-    if value in OWNED_LABELS:
-        raise wrong("is set by K3s itself", "take it out or use a label of your own")
     return value
 
 

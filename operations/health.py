@@ -20,7 +20,7 @@ _HELM = "labelSelector=owner%3Dhelm"
 async def of_machines(settings: Settings, stack: Stack, answered: Callable[[], object]) -> list[Report]:
     """Look at every machine. Raises `StackError` and `TaskError` if there is no key to log in with."""
     lab = settings.cluster
-    host = host_of(layers_of(settings))
+    host = host_of(layers_of(settings), settings.cluster)
     reached = [machines.machine(node, lab) for node in lab.nodes]
     given = [
         {

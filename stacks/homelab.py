@@ -6,6 +6,7 @@ from functools import reduce
 import pulumi
 
 from components import k3s
+from components.app.security import up_to
 from components.cluster import Cluster
 from components.host import NOTHING, Host
 from components.installed import AnyLayer
@@ -20,6 +21,8 @@ from stacks.outputs import PlatformOutputs
 from stacks.settings import Settings
 from stacks.version import VERSION
 
+NFS_CLIENT = Host(packages=("nfs-common",), modules=("nfs",))
+"""What machines need to mount what other servers share."""
 LOCAL = "local-path"
 """K3s' own storage class."""
 
@@ -38,7 +41,7 @@ def deploy() -> None:
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     replaced = [packaged for layer in layers for packaged in layer.replaces]
     described = settings.cluster.without(replaced).labelled(lambda node: _labels(layers, node))
-    cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers), flags)
+    cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers, settings.cluster), flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.leave_first([platform])
     _outputs(described, cluster.app_kubeconfig, layers).export()
@@ -68,14 +71,14 @@ def values_of(settings: Settings) -> dict[str, Mapping[str, Tree]]:
     return {name: laid_over(own, given.get(name, {})) for each in layers for name, own in each}
 
 
-def host_of(layers: Sequence[AnyLayer]) -> Host:
-    """Return what these layers need on every machine."""
-    return reduce(lambda all_, layer: all_ | layer.host, layers, NOTHING)
+def host_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> Host:
+    """Return what these layers, and apps, need on every machine."""
+    return reduce(lambda all_, layer: all_ | layer.host, layers, NFS_CLIENT if cluster.apps.nfs else NOTHING)
 
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
     """What app stacks learn of the cluster and, by the fields' names, of its layers."""
-    nodes = [{"name": node.name, "role": node.role, "address": node.address} for node in cluster.nodes]
+    nodes = [_node(node) for node in cluster.nodes]
     given: dict[str, Tree] = {
         "name": cluster.name,
         "domain": cluster.domain,
@@ -84,6 +87,8 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
         "app_user": apps.user,
         "nodes": nodes,
         "cluster_networks": [*cluster.network.pods, *cluster.network.services],
+        "pod_security_levels": up_to(cluster.apps.pod_security),
+        "nfs_client": cluster.apps.nfs,
         "version": VERSION,
         "monitoring": any(layer.key == "monitoring" for layer in layers),
         **_packaged_storage(cluster),
@@ -91,6 +96,12 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
     for name, value in (each for layer in layers for each in layer.outputs().items()):
         given[name] = [*given.get(name, ()), *value] if isinstance(value, list) else value
     return PlatformOutputs(**{name: pulumi.Output.from_input(resolve(value)) for name, value in given.items()})
+
+
+def _node(node: NodeSettings) -> dict[str, Tree]:
+    told = {"name": node.name, "role": node.role, "address": node.address}
+    known = {"arch": node.arch} if node.arch else {}  # Pulumi keeps nothing that is None
+    return {**told, **known, "labels": dict(node.labels), "taints": list(node.taints)}
 
 
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Tree]:

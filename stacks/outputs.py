@@ -1,7 +1,7 @@
 """What the homelab stack gives to app stacks: one typed contract, for both sides."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -10,8 +10,12 @@ import yaml
 
 from components.app.surroundings import Need, Surroundings, nothing, since
 from components.model import NAMESPACE, camel
+from components.pools import holds
 from components.validity import Validity
 from stacks.problems import meant
+
+Places = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
+"""From the nodes of the platform: settings that none of them meets, the reason, the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +78,17 @@ class PlatformOutputs(Surroundings):
             for each, value in found.items()
         })  # fmt: skip
 
-    def needing(self, needs: Sequence[Need], stack: str, renew: str) -> Self:
+    def needing(self, needs: Sequence[Need], places: Places, stack: str, renew: str) -> Self:
         """The same, with a kubeconfig that nobody gets before all of `needs` are there.
 
-        `stack` is the platform's name, and `renew` says what to do when the certificate of the kubeconfig has ended.
+        `places` yields what keeps the app from each of the nodes. `stack` is the platform's name, and `renew` says what
+        to do when the certificate of the kubeconfig has ended.
         """
         names = {name for need in needs for name in (need.output, need.default) if name}
         given = {name: getattr(self, name) for name in names}
         # what an app lacks is no secret, and to look for it must not make one of what is none
-        values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, **given)
-        return replace(self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, stack, renew)))
+        values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **given)
+        return replace(self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, places, stack, renew)))
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -115,9 +120,10 @@ def _present(each: "Field[Any]", value: Any, version: str | None, stack: str) ->
     return value
 
 
-def _checked(values: dict[str, Any], needs: Sequence[Need], stack: str, renew: str) -> str:
+def _checked(values: dict[str, Any], needs: Sequence[Need], places: Places, stack: str, renew: str) -> str:
     """Return the kubeconfig; raises `pulumi.RunError` with everything that the platform lacks."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
+    lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
     if lacking:
         heading = f"the platform of stack {stack} lacks what this app needs; nothing was touched:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))
@@ -135,9 +141,16 @@ def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
     value = values[need.output]
     where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
     if not value:
-        reason = f"needs {NAMESPACE}:platform.{layer}, which does not give {camel(need.output)}"
+        key = layer if "." in layer else f"platform.{layer}"
+        reason = f"needs {NAMESPACE}:{key}, which does not give {camel(need.output)}"
         return [f"{where}: {reason}; switch it on in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
+    if name is not None and need.within:
+        fix = f"use one of {', '.join(value)}"
+        return [] if holds(value, name) else [f"{where}: is in no pool of addresses of the platform; {fix}"]
+    if name is not None and name not in value and need.lacks:
+        reason, fix = need.lacks
+        return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]
     if name is not None and name not in value:
         known: Collection[str] = value
         given = f"is {name} by default" if need.default else f"names {name}"

@@ -77,9 +77,22 @@ def nearest(word: Any, known: Collection[str]) -> str | None:
     return lower[found[0]] if found else None
 
 
+_OTHERS: dict[str, tuple[str, ...]] = {
+    "env": ("environment",), "envs": ("environment",), "variables": ("environment",), "cmd": ("command",),
+    "entrypoint": ("command",), "domain": ("hosts",), "domains": ("hosts",), "ingress": ("hosts",),
+    "expose": ("ports", "port"), "mounts": ("volumes",), "persistence": ("volumes",), "storage": ("volumes",),
+    "configs": ("files",), "configmap": ("files",), "scale": ("replicas",), "instances": ("replicas",),
+    "tag": ("image",), "uid": ("user",), "runasuser": ("user",), "gid": ("group",), "fsgroup": ("group",),
+    "healthcheck": ("probes",), "shm_size": ("sharedMemory",), "cap_add": ("capabilities",),
+    "database": ("postgres",), "postgresql": ("postgres",), "nodeselector": ("nodes",), "cronjobs": ("cron",),
+    "readonly_rootfs": ("writableRoot",), "terminationgraceperiodseconds": ("gracePeriod",),
+}  # fmt: skip
+"""Words for the same from elsewhere: Docker, Compose, Kubernetes, Helm."""
+
+
 def meant(word: Any, known: Collection[str]) -> str:
     """Return the fix for a word that is not known: the nearest one, or all there are."""
-    near = nearest(word, known)
+    near = nearest(word, known) or next((each for each in _OTHERS.get(str(word).lower(), ()) if each in known), None)
     if near:
         return f"did you mean {near}?"
     return f"use one of: {', '.join(sorted(known))}" if known else "take it out"

@@ -31,7 +31,10 @@ def keys(
 def unset(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
     """Yield the fields of a section that name a secret which the stack lacks. The names are not repeated."""
     for loc, name in _references(settings, (key,)):
-        if name not in secrets and name not in raw:
+        if name not in secrets and isinstance(raw.get(name), Mapping):
+            fix = "set one with `pulumi config set --secret` under another name"
+            yield Problem(path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is no secret", fix)
+        elif name not in secrets and name not in raw:
             near = nearest(name, secrets)
             fix = f"did you mean {near}?" if near else "set it with `pulumi config set --secret` under this name"
             yield Problem(path((*loc, "secret"), raw), "names a secret that the stack does not have", fix)

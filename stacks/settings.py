@@ -11,9 +11,9 @@ import pulumi
 from components.app.checks import problems
 from components.app.settings import AppSettings
 from components.lab import ClusterSettings, K3sSettings
-from components.model import NAMESPACE, Model
+from components.model import NAMESPACE, Model, NotKnownError
 from stacks import sections, stackfile
-from stacks.catalog import K3S
+from stacks.catalog import K3S, LAYERS
 from stacks.checks import platform, relations
 from stacks.platform_settings import PlatformSettings
 from stacks.problems import Loc, Problem, SettingsError
@@ -84,7 +84,12 @@ class AppStack(_Stack):
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
         """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
         named = _with(dict(config), "app", {"name": stack})
-        found = sections.parse(named, secrets, APP, _app_relations)
+        given = config.get("app")
+        try:
+            found = sections.parse(named, secrets, APP, _app_relations)
+        except SettingsError as error:
+            own = isinstance(given, Mapping) and "name" in given
+            raise error if own else SettingsError([_of_stack(each) for each in error.problems]) from None
         return cls(cast(AppSettings, found["app"]))
 
 
@@ -94,6 +99,14 @@ def _of_lab(config: dict[str, Any], stack: str) -> dict[str, Any]:
     if isinstance(config.get("cluster"), Mapping) and "k3s" in config["cluster"]:
         config["cluster"] = _with(config["cluster"], "k3s", {"version": K3S})
     return config
+
+
+def _of_stack(problem: Problem) -> Problem:
+    """The same, of a name that the file does not say."""
+    if problem.path != f"{NAMESPACE}:app.name":
+        return problem
+    reason = f"{problem.reason}, and comes from the stack's name"
+    return Problem(problem.path, reason, f"write a name here: {problem.fix}")
 
 
 def _with(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:
@@ -115,5 +128,16 @@ def _lab_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
 
 def _app_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
     for app in known.values():
+        yield from _namespace_of_a_layer(app)
         for loc, reason, fix in problems(app):
             yield ("app", *loc), reason, fix
+
+
+def _namespace_of_a_layer(app: AppSettings) -> Iterator[tuple[Loc, str, str]]:
+    """An app of that name would have its pods, secrets and rights there, or the layer would not come any more."""
+    for row in LAYERS:
+        try:
+            if app.name in (row.layer.namespace, *row.layer.further_namespaces):
+                yield ("app", "name"), f"is the namespace of the layer {row.layer.key}", "use another name"
+        except NotKnownError:
+            return

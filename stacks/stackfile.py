@@ -1,5 +1,6 @@
 """A `Pulumi.<stack>.yaml`, read without Pulumi."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import ScalarEvent
 
 from components.model import NAMESPACE
 from stacks.problems import Loc, Problem, SettingsError
+
+_QUOTE = "put it in quotes if it is text, or write it without the zero if it is a number"
 
 
 def read(file: Path) -> tuple[dict[str, Any], set[str]]:
@@ -56,14 +60,31 @@ def _is_ciphertext(value: Any) -> bool:
 
 def _document(file: Path) -> dict[str, Any]:
     try:
-        document = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        document = YAML(typ="safe", pure=True).load(text)
+        misread = list(_misread(file, text))
     except (OSError, UnicodeDecodeError):
         raise SettingsError([Problem(str(file), "cannot be read", "give the path of a Pulumi.<stack>.yaml")]) from None
     except YAMLError as error:
         raise SettingsError([_broken(file, error)]) from None
+    if misread:
+        raise SettingsError(misread)
     if not isinstance(document, dict):
         raise SettingsError([Problem(file.name, "is not a stack file", "begin it with config:")])
     return document
+
+
+def _misread(file: Path, text: str) -> Iterator[Problem]:
+    """Yield what Pulumi reads as something else than what it looks like, and than this program would read."""
+    for event in YAML(typ="safe", pure=True).parse(text):
+        if isinstance(event, ScalarEvent) and event.style is None:
+            place = f"{file.name}:{event.start_mark.line + 1}"
+            if re.fullmatch("[-+]?0[0-9_]+", event.value):
+                yield Problem(place, "is a number with a leading zero, which Pulumi reads as octal", _QUOTE)
+            elif re.fullmatch("[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", event.value):
+                yield Problem(
+                    place, "is a date, which Pulumi reads as a moment and writes in another way", "put it in quotes"
+                )
 
 
 def _broken(file: Path, error: YAMLError) -> Problem:

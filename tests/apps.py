@@ -33,9 +33,13 @@ OUTPUTS: dict[str, Any] = {
     "name": "lab", "domain": "lab.example.com", "endpoint": "https://10.0.0.240:6443", "version": "0.3.0",
     "appKubeconfig": sealed(kubeconfig()), "appUser": "homelab:apps-1-0a1b2c3d", "monitoring": False,
     "nodes": [
-        {"name": "a", "role": "server", "address": "10.0.0.11"},
-        {"name": "b", "role": "server", "address": "fd00::12"},
-        {"name": "d", "role": "agent", "address": "10.0.0.14"},
+        {"name": "a", "role": "server", "address": "10.0.0.11", "arch": "arm64", "labels": {}, "taints": []},
+        {"name": "b", "role": "server", "address": "fd00::12", "arch": "arm64", "labels": {"disk": "ssd"},
+         "taints": []},
+        {
+            "name": "d", "role": "agent", "address": "10.0.0.14", "labels": {"storage": "true"},
+            "taints": ["dedicated=storage:NoSchedule", "slow:PreferNoSchedule"],
+        },
     ],
     "clusterNetworks": ["10.42.0.0/16", "fd42::/56", "10.43.0.0/16", "fd43::/112"],
     "ingressClass": "traefik", "ingressNamespace": "traefik", "ingressAddress": "10.0.0.200",
@@ -49,6 +53,8 @@ OUTPUTS: dict[str, Any] = {
     "secretStores": ["aws", "vault"],
     "tracesEndpoint": "http://tempo.tempo.svc:4318", "objectStoreEndpoint": "http://seaweedfs-s3.seaweedfs.svc:8333",
     "metricsEndpoint": "http://prometheus.monitoring.svc:9090", "rollouts": "argo-rollouts",
+    "loadBalancerAddresses": ["10.0.0.200-10.0.0.220"],
+    "nfsClient": True, "podSecurityLevels": ["restricted", "baseline", "privileged"],
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ SAMPLE = ROOT / "Pulumi.homelab.yaml"
 SAMPLES = [SAMPLE, *sorted((ROOT / "samples").glob("Pulumi.*.yaml"))]
 """What a lab may begin with."""
 VALID = sorted((ROOT / "tests/settings/valid").glob("*.yaml"))
+INVALID_APPS = sorted((ROOT / "tests/settings/invalid-apps").glob("*.yaml"))
 INVALID = sorted((ROOT / "tests/settings/invalid").glob("*.yaml"))
 
 

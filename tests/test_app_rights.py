@@ -53,7 +53,7 @@ OF_NAMESPACE = {("", "namespaces"), (rights.RBAC, "rolebindings")}
 OF_APPS = set[tuple[str, str]]().union(*map(resources, RECORDED))
 
 
-OF_PODS = {"args", "command", "cpu", "user"}
+OF_PODS = {"args", "command", "cpu", "privileged", "user"}
 ELSEWHERE = {"discard", "name", "platform", "platformOutputs", "tls"}
 """Settings that no app here has, and that make no object."""
 

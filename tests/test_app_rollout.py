@@ -97,7 +97,7 @@ def test_what_the_platform_lacks_is_named(lacking: str, line: str) -> None:
         ),
         (
             {"strategy": {"canary": CANARY}, "volumes": {"data": {"path": "/data", "size": "1Gi"}}},
-            "strategy: has no effect: each pod has volumes of its own, and the app is a StatefulSet; share",
+            "strategy: has no effect: a volume is for one pod, and the app is a StatefulSet; share",
         ),
         (
             {"strategy": {"canary": {"steps": [{"weight": 50}, {"weight": 20}]}}},

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from components.app import settings as models
+from components.app.checks import in_clear
 from stacks import stackfile
 from stacks.settings import AppStack, SettingsError
 from tests.apps import APPS
-from tests.settings_fixtures import ROOT
+from tests.settings_fixtures import INVALID_APPS, ROOT, expected
 from tests.test_settings import NONSENSE, SECRET, places, with_value
 
 PROD = ROOT / "tests/settings/apps/shop-prod.yaml"
@@ -45,6 +46,14 @@ def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
     assert AppStack.read(file).app.name == stackfile.stack_of(file)
 
 
+@pytest.mark.parametrize("file", INVALID_APPS, ids=lambda file: file.stem)
+def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
+    assert expected(file), "the fixture states no message"
+    with pytest.raises(SettingsError) as caught:
+        AppStack.read(file)
+    assert str(caught.value).splitlines() == expected(file)
+
+
 @pytest.mark.parametrize(
     ("place", "value", "line"),
     [
@@ -76,8 +85,8 @@ def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
         ("scratch", ["/tmp", "/tmp"], "scratch[1]: is a path that is already taken: /tmp"),
         ("volumes.data.size", "5G", "volumes.data.size: is not an amount of bytes; write it as 512Mi or 10Gi"),
         ("probes", {"liveness": {"period": 1}}, "probes.liveness: ends a pod 3 s after it began to fail; make period"),
-        ("cpu", "0.5", "cpu: is not an amount of processors; write it as 250m"),
-        ("user", 0, "user: is too small; use 1 or more"),
+        ("cpu", "half", "cpu: is not an amount of processors; write it as 250m"),
+        ("user", -1, "user: is too small; use 0 or more"),
         ("allow.to", [{}], "allow.to[0]: has neither of namespace and network; give one of them"),
         ("allow.to", [{"namespace": "a", "network": "10.0.0.0/8"}], "allow.to[0]: has both of namespace and network"),
         ("postgres.name", "database-two", "postgres.name: is not a host label of at most 9 characters; write"),
@@ -128,3 +137,45 @@ def test_names_of_models_are_the_apps_own() -> None:
     """The schema of a stack file holds those of all its sections."""
     own = [name for name in vars(models) if name.endswith("Settings")]
     assert all(name.startswith(("App", "Postgres", "Pooler")) for name in own)
+
+
+def test_files_are_no_larger_than_the_api_takes() -> None:
+    assert report({"app": {"platform": "lab", "image": "shop:1", "files": {"/a": "x" * 1000 * 1024}}}, set()) == []
+    assert report({"app": {"platform": "lab", "image": "shop:1", "files": {"/a": "ä" * 600 * 1024}}}, set()) == [
+        "homelab:app.files: hold 1200 KiB together, and the API takes 1000; put large files into the image or a volume"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("DB_PASSWORD", "hunter2", True),
+        ("API_KEY", "x", True),
+        ("apikey", "x", True),
+        ("TOKENIZER", "x", False),
+        ("PASSWORD_MIN_LENGTH", "8", False),
+        ("DB_PASSWORD", "$(PGPASSWORD)", False),
+        ("DB_PASSWORD", "/run/password", False),
+        ("DB_PASSWORD", "", False),
+    ],
+)
+def test_a_variable_that_looks_like_a_secret_is_known(name: str, text: str, said: bool) -> None:
+    app = {"platform": "lab", "image": "shop:1", "environment": {name: text}, "postgres": {"size": "1Gi"}}
+    assert in_clear(AppStack.parse({"app": app}, set(), "shop").app) == ([name] if said else [])
+
+
+def test_a_name_that_the_stack_gave_is_said_to_be_its() -> None:
+    assert report_of_stack("shop.dev") == [
+        "homelab:app.name: is not the name of an app, and comes from the stack's name; write a name here: use at most "
+        "40 lower-case letters, digits and dashes, a letter first and no dash last"
+    ]
+    assert report_of_stack("monitoring") == [
+        "homelab:app.name: is the namespace of the layer monitoring, and comes from the stack's name; write a name "
+        "here: use another name"
+    ]
+
+
+def report_of_stack(stack: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        AppStack.parse({"app": {"platform": "lab", "image": "shop:1"}}, set(), stack)
+    return str(caught.value).splitlines()

@@ -1,26 +1,33 @@
 """What must hold between the settings of an app, checked as far as they are right."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from components.app import traces
 from components.app.database import archive
+from components.app.objects import has_data
+from components.app.pod_checks import CHECKS
 from components.app.settings import AppSettings
+from components.app.volume_checks import volume_problems
 from components.layer import Finding
 from components.model import NotKnownError
 
 Findings = Iterator[Finding]
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
 """What an app with a database finds in its environment."""
+_LARGEST = 1000 * 1024
+"""Bytes that a ConfigMap may hold, but for a little that its keys take."""
 
 
 def problems(app: AppSettings) -> Findings:
     """Yield every broken relation; one that needs a wrong field is passed over."""
-    for check in _CHECKS:
+    for check in (*_CHECKS, *CHECKS):
         try:
             yield from check(app)
         except NotKnownError:
             continue
+    yield from volume_problems(app)
 
 
 def _scale(app: AppSettings) -> Findings:
@@ -70,9 +77,32 @@ def _taken(app: AppSettings, names: tuple[str, ...], what: str) -> Findings:
             yield (section, name), f"is set for {what}", "take it out, or use another name"
 
 
+def _references(app: AppSettings) -> Findings:
+    """A variable that names another one names one that is there, and before it."""
+    known = {*app.secrets, *app.remote_secrets, *(traces.VARIABLES if app.traces else ())}
+    known |= set(DATABASE_VARIABLES) if app.postgres else set()
+    for name, text in app.environment.items():
+        for named in re.findall(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)", text.replace("$$", "")):
+            if named in app.environment and named not in known:
+                reason = f"names $({named}), which comes after it" if named != name else f"names itself, $({name})"
+                yield ("environment", name), reason, "write the variable that is named first"
+            elif named not in known:
+                fix = f"add it to secrets or environment, or write $$({named}) for these very characters"
+                yield ("environment", name), f"names $({named}), which is no variable of the app", fix
+        known.add(name)
+
+
+def _large(app: AppSettings) -> Findings:
+    size = sum(len(text.encode()) for text in app.files.values())
+    if size > _LARGEST:
+        reason = f"hold {size // 1024} KiB together, and the API takes {_LARGEST // 1024}"
+        yield ("files",), reason, "put large files into the image or a volume"
+
+
 def _places(app: AppSettings) -> Findings:
     """Files, volumes and scratch folders each need a place that none of the others has or is within."""
     places: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
+    places += [(("secretFiles", path), path) for path in app.secret_files]
     places += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
     places += [(("volumes", name, "path"), volume.path) for name, volume in app.volumes.items()]
     for index, (loc, path) in enumerate(places):
@@ -80,16 +110,9 @@ def _places(app: AppSettings) -> Findings:
             if path == other:
                 yield loc, f"is a path that is already taken: {path}", "give everything its own path"
     for loc, path in places:
-        for other in app.files:
+        for other in (*app.files, *app.secret_files):
             if path.startswith(f"{other}/"):
                 yield loc, f"is below the file {other}", "choose another path"
-
-
-def _probes(app: AppSettings) -> Findings:
-    liveness, startup = app.probes.liveness, app.probes.startup
-    if liveness is not None and startup is None and liveness.period * liveness.failures < 10:
-        reason = f"ends a pod {liveness.period * liveness.failures} s after it began to fail"
-        yield ("probes", "liveness"), reason, "make period × failures 10 s or more, or add a startup probe"
 
 
 def _destinations(app: AppSettings) -> Findings:
@@ -125,17 +148,27 @@ def _strategy(app: AppSettings) -> Findings:
     if (given.canary is None) == (given.blue_green is None):
         has = "neither" if given.canary is None else "both"
         yield ("strategy",), f"has {has} of canary and blueGreen", "give one of them"
-    if any(not volume.shared for volume in app.volumes.values()):
-        reason = "has no effect: each pod has volumes of its own, and the app is a StatefulSet"
+    if any(volume.single or volume.per_pod for volume in app.volumes.values()):
+        reason = "has no effect: a volume is for one pod, and the app is a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or take it out"
+    if given.canary and not given.canary.steps:
+        yield ("strategy", "canary", "steps"), "has no steps", "add one, such as {weight: 50}, or take strategy out"
     weights = [step.weight for step in given.canary.steps] if given.canary else []
     if weights != sorted(set(weights)):
         yield ("strategy", "canary", "steps"), "do not grow", "give each more weight than the one before it"
 
 
 def _discard(app: AppSettings) -> Findings:
-    if app.discard and app.postgres is None and not app.volumes:
+    if app.discard and not has_data(app):
         yield ("discard",), "has nothing to apply to: the app keeps no data", "take it out"
+
+
+def in_clear(app: AppSettings) -> list[str]:
+    """Return the variables that look like secrets, and hold something that is not another variable."""
+    # of words that make one, whole ones alone: a TOKENIZER is none, and a path to a file is none
+    looks = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
+    given = {name: text for name, text in app.environment.items() if re.fullmatch(looks, name.upper())}
+    return [name for name, text in given.items() if text and not re.match(r"\$\(|/", text)]
 
 
 _CHECKS = (
@@ -145,8 +178,9 @@ _CHECKS = (
     _variables,
     _database_variables,
     _traces_variables,
+    _references,
+    _large,
     _places,
-    _probes,
     _destinations,
     _restore,
     _extensions,

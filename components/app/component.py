@@ -6,14 +6,21 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.app import database, entrance, network, objects, remote, rights, rollout, volumes, workload
+from components.app import database, entrance, jobs, network, objects, remote, rights, rollout, volumes, workload
+from components.app import read as reading
+from components.app.container_settings import AppContainerSettings
 from components.app.postgres_settings import PostgresSettings
+from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
 from components.manifest import Manifest, Tree, create, resolve
 
 DATABASE_TIMEOUT = "20m"
 """How long the instances of a database may take to be ready, restoring included."""
+
+
+BEFORE_TIMEOUT = "30m"
+"""How long what runs before a new version may take."""
 
 
 class App(pulumi.ComponentResource):
@@ -43,12 +50,16 @@ class App(pulumi.ComponentResource):
             made.append(self._one(remote.external_secret(settings), [binding], f"{settings.name}-remote"))
         if settings.postgres is not None:
             made += self._database(settings.postgres, base)
-        read = workload.Read(self._files(binding), self._secrets(binding))
+        read = Read(self._files(binding), self._secrets(binding), self._pull(binding))
         service = self._one(entrance.service(settings), base)
         made += self._all(rollout.analysis(settings, platform), base)
         made += [service] if settings.strategy else []  # which Argo Rollouts switches
+        if settings.before is not None:
+            made.append(self._before(settings.before, read, made))
         made.append(self._pods(read, made))
+        self._all(jobs.cron(settings, platform, read), made)
         self._all(workload.scale(settings), made)
+        self._all(entrance.load_balancer(settings), made)
         self._all(entrance.ingress(settings, platform), [*made, service])
         self.urls = [pulumi.Output.format("https://{}", host) for host in entrance.hosts(settings, platform)]
         self.register_outputs({"urls": self.urls})
@@ -70,7 +81,16 @@ class App(pulumi.ComponentResource):
         )
         return [cluster, *self._all(database.around(settings, postgres), [cluster])]
 
-    def _pods(self, read: workload.Read, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
+    def _before(self, given: AppContainerSettings, read: Read, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        job = jobs.before(self._settings, given, self._platform, read)
+        return self._one(
+            job,
+            after,
+            f"{self._settings.name}-{jobs.BEFORE}",
+            custom_timeouts=pulumi.CustomTimeouts(create=BEFORE_TIMEOUT),
+        )
+
+    def _pods(self, read: Read, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
         wanted = workload.workload(self._settings, self._platform, read)
         pods = self._one(wanted, after, ignore_changes=workload.left(self._settings))
         if volumes.TEMPLATES in wanted["spec"]:
@@ -80,11 +100,17 @@ class App(pulumi.ComponentResource):
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return _name(self._one(workload.files(app), [binding], f"{app.name}-files")) if app.files else None
+        return _name(self._one(reading.files(app), [binding], f"{app.name}-files")) if app.files else None
 
     def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return _name(self._one(workload.secrets(app), [binding], f"{app.name}-secrets")) if app.secrets else None
+        if not (app.secrets or app.secret_files):
+            return None
+        return _name(self._one(reading.secrets(app), [binding], f"{app.name}-secrets"))
+
+    def _pull(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
+        app, given = self._settings, self._settings.image_pull_secret
+        return _name(self._one(reading.pull(app, given), [binding], f"{app.name}-pull")) if given else None
 
     def _all(
         self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any

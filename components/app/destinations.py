@@ -56,6 +56,11 @@ def _peers(host: str, inside: Sequence[str]) -> list[Tree]:
         return [_all_but(cidr, [*inside, *_OWN]) for cidr in ("0.0.0.0/0", "::/0")]
 
 
+def outside(inside: Sequence[str]) -> list[Tree]:
+    """Peers: all addresses but those in the cluster."""
+    return [_all_but(cidr, inside) for cidr in ("0.0.0.0/0", "::/0")]
+
+
 def block(address: str) -> Tree:
     """A peer: one address. Raises `ValueError` if it is none."""
     return {"ipBlock": {"cidr": str(ip_network(ip_address(address)))}}

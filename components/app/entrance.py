@@ -10,15 +10,41 @@ from components.app.surroundings import Surroundings
 from components.manifest import Manifest, Tree
 
 PORT = 80
-"""Port of the Service."""
+"""Port of the Service, for HTTP."""
+_ASK = ("metallb.io/loadBalancerIPs", "lbipam.cilium.io/ips")
+"""Annotations by which a Service asks MetalLB or Cilium for an address."""
 
 
 def service(app: AppSettings) -> Manifest:
     """The Service in front of the pods."""
-    ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}]
+    further = [each for each in _ports(app) if (each["port"], each["protocol"]) != (PORT, "TCP")]
+    ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}, *further]
     spec = {"selector": labels(app), "ports": ports}
     meta = metadata(app, app.name, annotations=UNAWAITED)  # its pods are awaited, and that is what it waits for
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+
+
+def load_balancer(app: AppSettings) -> Iterator[Manifest]:
+    """Yield the Service with an address outside of the cluster, if the app has one."""
+    given = app.load_balancer
+    if given is None:
+        return
+    spec = {
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",  # or NetworkPolicies saw the address of a machine instead of the client's
+        "selector": labels(app),
+        "ports": _ports(app),
+    }
+    asked = dict.fromkeys(_ASK, given.address) if given.address else {}
+    meta = metadata(app, f"{app.name}-lb", annotations=asked)
+    yield {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+
+
+def _ports(app: AppSettings) -> list[Tree]:
+    return [
+        {"name": name, "port": each.port, "targetPort": each.port, "protocol": each.protocol}
+        for name, each in app.ports.items()
+    ]
 
 
 def hosts(app: AppSettings, platform: Surroundings) -> list[pulumi.Input[str]]:
@@ -32,10 +58,10 @@ def ingress(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
         return
     names = hosts(app, platform)
     backend = {"service": {"name": app.name, "port": {"name": "http"}}}
-    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    paths = [{"path": path, "pathType": "Prefix", "backend": backend} for path in app.paths]
     spec: dict[str, Tree] = {
         "ingressClassName": platform.ingress_class,
-        "rules": [{"host": name, "http": {"paths": [path]}} for name in names],
+        "rules": [{"host": name, "http": {"paths": paths}} for name in names],
     }
     annotations: dict[str, Tree] = {}
     if app.tls.certificate:

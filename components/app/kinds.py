@@ -1,12 +1,12 @@
 """The kinds of text that only the settings of apps are made of."""
 
 import re
+from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import Field
 
-from components import cron
-from components.fields import Kind
+from components.fields import DOMAIN, Kind
 from components.wrong import wrong
 
 
@@ -20,7 +20,9 @@ class _Lines(Kind):
         return value
 
 
-def _like(name: str, pattern: str, fix: str) -> Kind:
+def like(name: str, pattern: str, fix: str) -> Kind:
+    """Return the kind of texts that look like this."""
+
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
             raise wrong(f"is not {_article(name)} {name}", fix)
@@ -33,23 +35,65 @@ def _article(name: str) -> str:
     return "an" if name[0] in "aeiou" else "a"
 
 
-_IMAGE = r"[a-z0-9]+([._:/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_IMAGE = (
+    rf"([a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{{1,5}})?/)?{_PART}(/{_PART})*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
 
 
 def _image(value: str) -> str:
+    if "://" in value:
+        raise wrong("begins with a scheme, which no image has", "take out all up to ://")
+    name = value.rpartition("/")[2].partition("@")[0]
+    if name.count(":") > 1:
+        raise wrong("has two tags", "keep one of them, such as :1.2.3")
     if not re.fullmatch(_IMAGE, value, re.ASCII):
         raise wrong("is not the name of an image", "write it as ghcr.io/owner/name:1.2.3")
-    tag = value.rpartition("/")[2].partition(":")[2]
-    if not tag or tag == "latest":
+    if "@" not in value and name.partition(":")[2] in ("", "latest"):
         raise wrong("names no version of the image", "end it with a tag such as :1.2.3, or with @sha256:…")
     return value
 
 
+_FOLDER = "(/[A-Za-z0-9._-]+)+"
+
+
 def _folder(value: str) -> str:
-    if not re.fullmatch("(/[A-Za-z0-9._-]+)+", value, re.ASCII) or {".", ".."} & set(value.split("/")):
+    if value.endswith("/") and re.fullmatch(_FOLDER, value.rstrip("/"), re.ASCII):
+        raise wrong("ends with a slash", "take it out")
+    if value != value.strip():
+        raise wrong("has a space at its end or its beginning", "take it out")
+    if not re.fullmatch(_FOLDER, value, re.ASCII) or {".", ".."} & set(value.split("/")):
         fix = "begin it with /, and use letters, digits, dots, dashes and underscores, such as /etc/app/app.yaml"
         raise wrong("is not an absolute path", fix)
     return value
+
+
+_MOST_PROCESSORS = 128
+_CPU = "[1-9][0-9]*m?"
+
+
+def _cpu(value: str) -> str:
+    if found := re.fullmatch(r"0*([0-9]*)\.([0-9]{1,3})0*", value, re.ASCII):
+        thousandths = int(found[1] or 0) * 1000 + int(found[2].ljust(3, "0"))
+        raise wrong("is written with a point", f"write {thousandths}m" if thousandths else "write 250m for a quarter")
+    if not re.fullmatch(_CPU, value, re.ASCII):
+        raise wrong("is not an amount of processors", "write it as 250m for a quarter of one, or as 2")
+    if not value.endswith("m") and int(value) > _MOST_PROCESSORS:
+        raise wrong(f"is {value} whole processors", f"write {value}m for thousandths of one")
+    return value
+
+
+def _host(value: str) -> str:
+    try:
+        ip_address(value)
+    except ValueError:
+        if not re.fullmatch(DOMAIN, value, re.ASCII):
+            raise wrong(
+                "is not a domain name", "use lower-case labels separated by dots, such as lab.example.com"
+            ) from None
+        return value
+    raise wrong("is an address, which no Ingress is for", "write a name, or use ports and loadBalancer for an address")
 
 
 def _app_name(value: str) -> str:
@@ -62,52 +106,62 @@ def _app_name(value: str) -> str:
 
 
 AppName = Annotated[str, Kind("name of an app", _app_name, "[a-z]([-a-z0-9]{0,38}[a-z0-9])?")]
-DatabaseLabel = Annotated[
-    str, _like("host label of at most 9 characters", "[a-z0-9]([-a-z0-9]{0,7}[a-z0-9])?", "write it like db or db-2")
-]
 Image = Annotated[str, Kind("image with its version", _image, _IMAGE)]
 Lines = Annotated[str, _Lines("text", str)]
-Path = Annotated[str, Kind("absolute path", _folder, "(/[A-Za-z0-9._-]+)+")]
-Schedule = Annotated[str, Kind("cron schedule with seconds", cron.with_seconds)]
+AppHost = Annotated[str, Kind("domain name", _host, DOMAIN)]
+Path = Annotated[str, Kind("absolute path", _folder, _FOLDER)]
+ObjectName = Annotated[
+    str,
+    like(
+        "name of an object",
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+        "write it as kubectl shows it, such as data-shop-0",
+    ),
+]
 EnvName = Annotated[
     str,
-    _like("environment variable", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"),
+    like("environment variable", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"),
 ]
 StackName = Annotated[
     str,
-    _like(
+    like(
         "stack name",
         "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+)?",
         "write the name of a stack of this project, or organization/project/stack",
     ),
 ]
 UrlPath = Annotated[
-    str, _like("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "begin it with /, such as /healthz, without host and spaces")
+    str, like("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "begin it with /, such as /healthz, without host and spaces")
 ]
-Size = Annotated[str, _like("amount of bytes", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
-Cpu = Annotated[str, _like("amount of processors", "[1-9][0-9]*m?", "write it as 250m for a quarter of one, or as 2")]
-Retention = Annotated[str, _like("time to keep backups", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
-Moment = Annotated[
-    str,
-    _like(
-        "date and time",
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
-        'write it in quotes, with its zone, such as "2026-08-01T12:00:00Z"',
-    ),
-]
-DatabaseName = Annotated[
-    str,
-    _like(
-        "name of a database", "[a-z_][a-z0-9_]{0,62}", "use lower-case letters, digits and underscores, no digit first"
-    ),
-]
-Extension = Annotated[
-    str,
-    _like("extension of Postgres", "[a-z][a-z0-9_-]{0,62}", "write it as in CREATE EXTENSION, such as pg_trgm"),
-]
-Parameter = Annotated[
-    str, _like("parameter of Postgres", r"[a-z][a-z0-9_.]*", "write its name as in postgresql.conf, such as work_mem")
-]
+Size = Annotated[str, like("amount of bytes", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
+Cpu = Annotated[str, Kind("amount of processors", _cpu, _CPU)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
-UserId = Annotated[int, Field(strict=True, ge=1, le=2147483647)]
+UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
+TimeZone = Annotated[
+    str, like("time zone", "(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+)", "write it like Europe/Berlin or UTC")
+]
+PortName = Annotated[
+    str,
+    like(
+        "name of a port",
+        "(?=[a-z0-9-]{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*",
+        "use at most 15 lower-case letters, digits and single dashes, a letter among them",
+    ),
+]
+ANY_CAPABILITY = "ALL"
+_CAPABILITIES = (
+    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
+    "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
+    "NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT "
+    "SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM"
+)
+
+
+def _capability(value: str) -> str:
+    if value not in {*_CAPABILITIES.split(), ANY_CAPABILITY}:
+        raise wrong("is not a capability of Linux", "write it in capitals and without CAP_, such as NET_ADMIN")
+    return value
+
+
+Capability = Annotated[str, Kind("capability of Linux", _capability, "[A-Z_]+")]

@@ -6,7 +6,8 @@ from typing import Any
 import pulumi
 
 from components.app import database, destinations, traces
-from components.app.objects import NAMESPACE_LABEL, labels, metadata
+from components.app.objects import NAMESPACE_LABEL, has_jobs, job_labels, labels, metadata
+from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
 from components.app.surroundings import ObjectStoreOutput, Surroundings
@@ -23,6 +24,8 @@ def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
     """Yield the NetworkPolicies of the app's namespace."""
     yield _policy(app, "default-deny", {}, (), _dns())
     yield _policy(app, app.name, labels(app), _ingress(app, platform), _egress(app, platform))
+    if has_jobs(app):
+        yield _policy(app, f"{app.name}-job", job_labels(app), (), _egress(app, platform))
     if app.hosts and app.tls.certificate:
         solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
         yield _policy(app, f"{app.name}-acme", SOLVER, [solver], ())
@@ -34,8 +37,21 @@ def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
 
 def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     sources = [_namespace(platform.ingress_namespace)] if app.hosts else []
-    sources += [_namespace(name) for name in app.allow.from_]
-    return [_rule("from", sources, [app.port])] if sources else []
+    inside = [_namespace(name) for name in app.allow.from_]
+    rules = [_rule("from", sources + inside, [app.port])] if sources + inside else []
+    further = [{"protocol": each.protocol, "port": each.port} for each in app.ports.values()]
+    if inside and further:
+        rules.append({"from": inside, "ports": further})
+    if app.load_balancer:
+        rules.append({"from": _callers(app.load_balancer, platform), "ports": further})
+    return rules
+
+
+def _callers(given: AppLoadBalancerSettings, platform: Surroundings) -> Tree:
+    """Who may connect to the load balancer: no pod, unless it is named."""
+    if given.from_:
+        return [{"ipBlock": {"cidr": network}} for network in given.from_]
+    return platform.cluster_networks.apply(destinations.outside)
 
 
 def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:
@@ -58,7 +74,7 @@ def _dns() -> list[Tree]:
 def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
     """The instances among themselves, the operator, the app; the Kubernetes API and the object store."""
     pods = _instances(app, postgres)
-    clients = [pods, _pool(app, postgres)] if postgres.pooler else [pods, labels(app)]
+    clients = [pods, _pool(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
     inward = [
         _rule("from", [_pods(each) for each in clients], [database.PORT]),
         _rule("from", [_pods(pods), _namespace(platform.database_operator)], [database.PORT, database.STATUS_PORT]),
@@ -75,10 +91,14 @@ def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundin
 
 
 def _pooler(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    inward = [_rule("from", [_pods(labels(app))], [database.PORT])]
+    inward = [_rule("from", [_pods(each) for each in _clients_of_database(app)], [database.PORT])]
     instances = _rule("to", [_pods(_instances(app, postgres))], [database.PORT])
     outward = [instances, platform.nodes.apply(destinations.api)]
     return _policy(app, database.pooler_name(app, postgres), _pool(app, postgres), inward, outward)
+
+
+def _clients_of_database(app: AppSettings) -> list[dict[str, str]]:
+    return [labels(app), *([job_labels(app)] if has_jobs(app) else [])]
 
 
 def _instances(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:

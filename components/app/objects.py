@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from components.app import security
 from components.app.settings import AppSettings
 from components.manifest import Manifest
 
@@ -16,6 +17,16 @@ def labels(app: AppSettings) -> dict[str, str]:
     return {"app.kubernetes.io/name": app.name}
 
 
+def job_labels(app: AppSettings) -> dict[str, str]:
+    """Labels of pods that do one thing for the app and end: its Service does not lead to them."""
+    return {"app.kubernetes.io/name": f"{app.name}-job"}
+
+
+def has_jobs(app: AppSettings) -> bool:
+    """Whether there are such pods."""
+    return bool(app.before or app.cron)
+
+
 def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:
     """Metadata of an object in the app's namespace."""
     return {"name": name, "namespace": app.name, "labels": labels(app), **more}
@@ -23,16 +34,21 @@ def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:
 
 def keeps(app: AppSettings) -> bool:
     """Whether the app has data that must not go without a word."""
-    return bool(app.postgres or app.volumes) and not app.discard
+    return has_data(app) and not app.discard
+
+
+def has_data(app: AppSettings) -> bool:
+    """Whether data would go with the app's namespace."""
+    return app.postgres is not None or any(volume.kept for volume in app.volumes.values())
 
 
 def namespace(app: AppSettings) -> Manifest:
-    """The app's namespace, which takes no pods with more rights than apps need."""
-    level = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    """The app's namespace, which takes no pods with more rights than the app needs."""
+    level = {f"pod-security.kubernetes.io/{mode}": security.level(app) for mode in ("enforce", "warn")}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": app.name, "labels": labels(app) | level}}
 
 
-def unnamed(app: AppSettings, kind: str, **content: Mapping[str, Any]) -> Manifest:
+def unnamed(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
     """A ConfigMap or Secret that gets a new name with every new content, so that pods which read it change too."""
     return {
         "apiVersion": "v1",

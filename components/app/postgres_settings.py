@@ -4,17 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.app.kinds import (
-    Cpu,
+from components.app.kinds import Cpu, Image, Size
+from components.app.postgres_kinds import (
     DatabaseLabel,
     DatabaseName,
     Extension,
-    Image,
     Moment,
     Parameter,
     Retention,
     Schedule,
-    Size,
 )
 from components.fields import Count, HostLabel, Text
 from components.model import Model

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from components.app.objects import metadata
+from components.app.security import LEVELS, up_to
 from components.app.settings import AppSettings
 from components.manifest import Manifest, Tree
 
@@ -20,6 +21,7 @@ KINDS: Mapping[str, Sequence[str]] = {
     "argoproj.io": ("analysistemplates", "rollouts"),
     "autoscaling": ("horizontalpodautoscalers",),
     "barmancloud.cnpg.io": ("objectstores",),
+    "batch": ("cronjobs", "jobs"),
     "external-secrets.io": ("externalsecrets",),
     "networking.k8s.io": ("ingresses", "networkpolicies"),
     "policy": ("poddisruptionbudgets",),
@@ -32,8 +34,8 @@ _READ = ("get", "list", "watch")
 _APPLY = ("create", "patch")
 
 
-def of_apps(user: str) -> list[Manifest]:
-    """Return the rights of the user whose kubeconfig app stacks have.
+def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
+    """Return the rights of the user whose kubeconfig app stacks have; `most` is the highest Pod Security level.
 
     RBAC gives rights in single namespaces or in all. To make an object it takes a right in all of them, which the
     policy restricts to namespaces of apps: an API server may learn of a new RoleBinding a moment after it was made.
@@ -52,7 +54,7 @@ def of_apps(user: str) -> list[Manifest]:
             *(_rule(group, kinds, _READ) for group, kinds in _WATCHED.items()),
         ]),
         bound(user, EVERYWHERE, EVERYWHERE),
-        *_policy(),
+        *_policy(up_to(most)),
     ]  # fmt: skip
 
 
@@ -86,8 +88,8 @@ def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -
     return rule | ({"resourceNames": list(names)} if names else {})
 
 
-def _policy() -> list[Manifest]:
-    """Refuse app stacks every namespace but those of apps, which take no pods with more rights than apps need."""
+def _policy(levels: Sequence[str]) -> list[Manifest]:
+    """Refuse app stacks every namespace but those of apps, which take no pods that none of these levels allows."""
     written = {**KINDS, "": (*KINDS[""], "namespaces"), RBAC: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
     rules = [
@@ -96,12 +98,12 @@ def _policy() -> list[Manifest]:
     ]
     namespaces = "request.resource.resource == 'namespaces'"
     validations = [
-        f"!({namespaces}) || [object, oldObject].all(each, each == null || ({_is_app('each')}))",
-        f"{namespaces} || ({_is_app('namespaceObject')})",
+        f"!({namespaces}) || [object, oldObject].all(each, each == null || ({_is_app('each', levels)}))",
+        f"{namespaces} || ({_is_app('namespaceObject', levels)})",
     ]
     message = (
         "app stacks may write to namespaces of apps only: the label app.kubernetes.io/name is the namespace's name, "
-        "and pod-security.kubernetes.io/enforce is restricted"
+        f"and pod-security.kubernetes.io/enforce is {' or '.join(levels)}"
     )
     group = "admissionregistration.k8s.io/v1"
     spec = {
@@ -118,9 +120,9 @@ def _policy() -> list[Manifest]:
     ]
 
 
-def _is_app(namespace: str) -> str:
+def _is_app(namespace: str, levels: Sequence[str]) -> str:
     labels = f"{namespace}.metadata.labels"
     return (
         f"has({labels}) && {labels}[?'app.kubernetes.io/name'].orValue('') == {namespace}.metadata.name"
-        f" && {labels}[?'pod-security.kubernetes.io/enforce'].orValue('') == 'restricted'"
+        f" && {labels}[?'pod-security.kubernetes.io/enforce'].orValue('') in {list(levels)}"
     )

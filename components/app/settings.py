@@ -1,24 +1,33 @@
 """An app as its owner describes it."""
 
+from typing import Literal
+
 from pydantic import Field
 
+from components.app.container_settings import AppContainerSettings, AppCronSettings
 from components.app.kinds import (
+    AppHost,
     AppName,
+    Capability,
     Cpu,
     EnvName,
     Image,
     Lines,
     Path,
     Percent,
+    PortName,
     Seconds,
     Size,
     StackName,
     UrlPath,
     UserId,
 )
+from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
 from components.app.postgres_settings import PostgresSettings
+from components.app.probe_settings import AppProbesSettings
 from components.app.strategy_settings import AppStrategySettings
-from components.fields import Count, Domain, HostLabel, Network, Port, Switch, Text
+from components.app.volume_settings import AppVolumeSettings
+from components.fields import Count, HostLabel, LabelValue, Network, NodeLabel, Port, Switch, Taint, Text
 from components.model import Model, SecretRef
 
 
@@ -29,30 +38,6 @@ class AppTlsSettings(Model):
     """Whether the hosts get a certificate of their own; without, they have the ingress controller's."""
     issuer: HostLabel | None = None
     """Issuer of that certificate. Default: the platform's."""
-
-
-class AppProbeSettings(Model):
-    """How one asks whether a pod is well."""
-
-    path: UrlPath | None = None
-    """What must answer with a status from 200 to 399. Default: only a connection is made."""
-    port: Port | None = None
-    """Where. Default: the app's port."""
-    period: Seconds = 5
-    """Seconds between two questions."""
-    failures: Count = 3
-    """How many wrong answers in a row count."""
-
-
-class AppProbesSettings(Model):
-    """Probes of the app's pods."""
-
-    readiness: AppProbeSettings = AppProbeSettings()
-    """Until it passes, nothing is sent to the pod, and a new version goes no further."""
-    liveness: AppProbeSettings | None = None
-    """When it fails, the pod is started anew. Default: only when its program ends."""
-    startup: AppProbeSettings | None = None
-    """The others begin when it has passed, for apps that start slowly. Default: none."""
 
 
 class AppAutoscalingSettings(Model):
@@ -66,19 +51,6 @@ class AppAutoscalingSettings(Model):
     """Percentage of the promised processor time that the pods shall use on average."""
 
 
-class AppVolumeSettings(Model):
-    """A folder whose content stays."""
-
-    path: Path
-    """Where the app sees it."""
-    size: Size
-    """Its size. One that each pod has for itself does not grow with this number once it is there."""
-    storage_class: HostLabel | None = None
-    """Its storage class. Default: the platform's."""
-    shared: Switch = False
-    """Whether all pods share one, by longhorn, nfs or rookCeph; else each has its own, and the app is a StatefulSet."""
-
-
 class AppRemoteSecretSettings(Model):
     """A secret that the platform's externalSecrets brings from where it is kept."""
 
@@ -88,6 +60,15 @@ class AppRemoteSecretSettings(Model):
     """Name of the secret there, such as shop/payments."""
     property: Text | None = None
     """Key within it, where it holds several. Default: all of it."""
+
+
+class AppPullSettings(Model):
+    """Who pulls the image."""
+
+    username: Text
+    """The user's name at the registry."""
+    password: SecretRef
+    """The user's password or token there."""
 
 
 class AppDestinationSettings(Model):
@@ -105,7 +86,7 @@ class AppAllowSettings(Model):
     """Connections beside those that the app always has: from the ingress controller, to DNS, to its database."""
 
     from_: tuple[HostLabel, ...] = ()
-    """Namespaces whose pods may connect to the app's port."""
+    """Namespaces whose pods may connect to the app's port, and to its `ports`."""
     to: tuple[AppDestinationSettings, ...] = ()
     """Places that the app may connect to."""
     internet: Switch = False
@@ -127,14 +108,28 @@ class AppSettings(Model):
     """Program to run. Default: that of the image."""
     args: tuple[Text, ...] = ()
     """Its arguments. Default: those of the image."""
-    replicas: Count = 3
-    """How many pods, on as many machines as can be."""
+    sidecars: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
+    """Containers that run in each pod beside the app, by name."""
+    init_containers: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
+    """Containers that prepare each pod and must succeed before the app starts in it, in this order."""
+    before: AppContainerSettings | None = None
+    """What must succeed before a new version goes on, once for all pods (a Job): migrations of its database."""
+    cron: dict[HostLabel, AppCronSettings] = Field(default_factory=dict)
+    """What runs by a schedule, by name."""
+    replicas: Count | None = None
+    """How many pods, on as many machines as can be. Default: 3, and 1 with a volume that one pod writes."""
     autoscaling: AppAutoscalingSettings | None = None
     """A changing number of pods instead of `replicas`."""
     port: Port = 8080
     """Port on which it answers HTTP."""
-    hosts: tuple[Domain, ...] = ()
+    ports: dict[PortName, AppPortSettings] = Field(default_factory=dict)
+    """Further ports by name, which pods of the cluster reach by its Service, if they are allowed to."""
+    load_balancer: AppLoadBalancerSettings | None = None
+    """An address outside of the cluster for these `ports`. Default: none."""
+    hosts: tuple[AppHost, ...] = ()
     """Names under which it is reached; one without a dot gets the platform's domain."""
+    paths: tuple[UrlPath, ...] = ("/",)
+    """Paths of these hosts that lead to it, with all below them."""
     tls: AppTlsSettings = AppTlsSettings()
     """Certificates of the hosts."""
     environment: dict[EnvName, Lines] = Field(default_factory=dict)
@@ -143,6 +138,8 @@ class AppSettings(Model):
     """Environment variables that are secrets of the stack."""
     remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
     """Environment variables that are secrets kept elsewhere. Pods read them when they start."""
+    secret_files: dict[Path, SecretRef] = Field(default_factory=dict)
+    """Files that are secrets of the stack: path → secret."""
     files: dict[Path, Lines] = Field(default_factory=dict)
     """Configuration files: path → content."""
     volumes: dict[HostLabel, AppVolumeSettings] = Field(default_factory=dict)
@@ -156,7 +153,31 @@ class AppSettings(Model):
     memory: Size = "128Mi"
     """Memory of each pod."""
     user: UserId = 65532
-    """Number of the user and group that it runs as, and that its volumes belong to."""
+    """Number of the user that it runs as; 0 is root."""
+    group: UserId | None = None
+    """Number of the group that it runs as, and that its volumes are given to. Default: that of the user."""
+    supplemental_groups: tuple[UserId, ...] = ()
+    """Numbers of further groups that it belongs to."""
+    writable_root: Switch = False
+    """Whether it may write to all folders of its image; what it writes is gone with the pod."""
+    capabilities: tuple[Capability, ...] = ()
+    """Capabilities of Linux that it has. Default: none, for root too."""
+    privileged: Switch = False
+    """Whether it may do everything on its machine."""
+    image_pull_secret: AppPullSettings | None = None
+    """Who it is to the registry of its image. Default: nobody, or what `cluster.registries` says."""
+    arch: Literal["amd64", "arm64", "arm"] | None = None
+    """Architecture of the machines that it runs on, where its image is not for all of them."""
+    nodes: dict[NodeLabel, LabelValue] = Field(default_factory=dict)
+    """Labels of the machines that it runs on. Default: it runs on any machine."""
+    tolerations: tuple[Taint, ...] = ()
+    """Taints of machines that it may run on although they keep others away, as `cluster.nodes` writes them."""
+    grace_period: Seconds = 30
+    """Seconds from when a pod is told to end until it is ended."""
+    stop: tuple[Text, ...] = ()
+    """What is run in the container before the pod is told to end. Default: it answers for five more seconds."""
+    shared_memory: Size | None = None
+    """Size of /dev/shm, in the memory of the pod, which counts it. Default: 64 MiB that it does not count."""
     allow: AppAllowSettings = AppAllowSettings()
     """Connections that are allowed; all others are refused."""
     strategy: AppStrategySettings | None = None

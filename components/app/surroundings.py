@@ -6,7 +6,9 @@ from typing import Any, Literal, TypedDict
 
 import pulumi
 
+from components.app import security
 from components.app.settings import AppSettings
+from components.app.volume_settings import AppVolumeSettings
 
 
 class ObjectStoreOutput(TypedDict):
@@ -35,6 +37,11 @@ def empty() -> pulumi.Output[Any]:
     return pulumi.Output.from_input([])
 
 
+def no() -> pulumi.Output[Any]:
+    """An output of something that is off, and that says whether it is on."""
+    return pulumi.Output.from_input(False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """The platform, as an app sees it. What a layer gives is None, or empty, while that layer is off."""
@@ -46,7 +53,7 @@ class Surroundings:
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
     """User as whom the API knows who has it."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """The machines: name, role, address."""
+    """The machines: name, role, address; since 0.3.0 also arch, which may be unknown, labels and taints."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
     """Networks inside the cluster: those of pods, then those of Services."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
@@ -83,6 +90,14 @@ class Surroundings:
     """URL of Prometheus."""
     rollouts: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argoRollouts"))
     """Namespace of Argo Rollouts."""
+    load_balancer_addresses: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.3.0", "metallb"))
+    """Addresses that Services of type LoadBalancer may have, each entry a range or a network."""
+    pod_security_levels: pulumi.Output[list[str]] = field(
+        default_factory=empty, metadata=since("0.3.0", "cluster.apps.podSecurity")
+    )
+    """The Pod Security levels that the namespaces of apps may have."""
+    nfs_client: pulumi.Output[bool] = field(default_factory=no, metadata=since("0.3.0", "cluster.apps.nfs"))
+    """Whether machines can mount what other servers share by NFS."""
 
 
 Given = Literal[
@@ -99,6 +114,9 @@ Given = Literal[
     "traces_endpoint",
     "metrics_endpoint",
     "rollouts",
+    "load_balancer_addresses",
+    "nfs_client",
+    "pod_security_levels",
 ]
 
 
@@ -113,24 +131,31 @@ class Need:
     setting: str
     name: str | None = None
     default: Given | None = None
+    within: bool = False
+    """Whether the output holds ranges of addresses, and the name is an address in one of them."""
+    lacks: tuple[str, str] | None = None
+    """What to say where the name is not in it: the reason, and the fix in the platform's own file."""
 
 
 def needs(app: AppSettings) -> Iterator[Need]:
     """Yield what the app needs of its platform."""
+    for setting, level in security.reasons(app):
+        reason = f"needs the Pod Security level {level}, which the platform gives no app"
+        lacks = (reason, f"write `apps: {{podSecurity: {level}}}` under homelab:cluster")
+        yield Need("pod_security_levels", setting, level, lacks=lacks)
     if app.hosts:
         yield Need("ingress_class", "hosts")
     if app.hosts and app.tls.certificate:
         issuer = app.tls.issuer
         yield Need("issuers", "tls.issuer", issuer) if issuer else Need("issuer", "hosts")
     for name, volume in app.volumes.items():
-        where = f"volumes.{name}"
-        chosen = volume.storage_class
-        yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
-        if volume.shared:
-            default: Given | None = None if chosen else "storage_class"
-            yield Need("shared_storage_classes", f"{where}.storageClass", chosen, default)
+        yield from _of_volume(f"volumes.{name}", volume)
     for variable, remote in app.remote_secrets.items():
         yield Need("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    if app.load_balancer:
+        asked = app.load_balancer.address
+        where = "loadBalancer.address" if asked else "loadBalancer"
+        yield Need("load_balancer_addresses", where, asked, within=True)
     if app.strategy:
         yield Need("rollouts", "strategy")
     if app.strategy and app.strategy.analysis:
@@ -146,3 +171,15 @@ def needs(app: AppSettings) -> Iterator[Need]:
     for setting, given in (("backup", postgres.backup), ("restore", postgres.restore)):
         if given is not None:
             yield Need("database_backup", f"postgres.{setting}")
+
+
+def _of_volume(where: str, volume: AppVolumeSettings) -> Iterator[Need]:
+    if volume.nfs:
+        yield Need("nfs_client", f"{where}.nfs")
+    if not volume.of_class:
+        return
+    chosen = volume.storage_class
+    yield Need("storage_classes", f"{where}.storageClass", chosen) if chosen else Need("storage_class", where)
+    if volume.shared or volume.access_mode == "ReadWriteMany":
+        default: Given | None = None if chosen else "storage_class"
+        yield Need("shared_storage_classes", f"{where}.storageClass", chosen, default)

@@ -1,54 +1,31 @@
-"""What runs of an app: its pods, what they read and keep, and how many there are."""
+"""What runs the pods of an app, and how many there are."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-import pulumi
-
-from components.app import database, remote, rollout, traces, volumes
-from components.app.objects import labels, metadata, unnamed
-from components.app.settings import AppProbeSettings, AppSettings
+from components.app import pods, rollout, volumes
+from components.app.objects import labels, metadata
+from components.app.read import Read
+from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.layer import resources, spread
 from components.manifest import Manifest, Tree
 
-_FILES = "files"
 _OURS = {"pulumi.com/patchForce": "true"}
 """Annotation of what is as it is described here, although an autoscaler that is gone, or a hand, has set it."""
-_DRAIN_SECONDS = 5
-"""How long a pod that ends still answers, until everybody knows that it does."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """Names of the ConfigMap and the Secret that the pods read, where there are any."""
-
-    files: pulumi.Input[str] | None = None
-    secrets: pulumi.Input[str] | None = None
-
-
-def files(app: AppSettings) -> Manifest:
-    """The configuration files."""
-    return unnamed(app, "ConfigMap", data={_key(path): text for path, text in app.files.items()})
-
-
-def secrets(app: AppSettings) -> Manifest:
-    """The variables that are secrets."""
-    return unnamed(app, "Secret", stringData=dict(app.secrets))
 
 
 def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
-    """The pods: a Deployment, a StatefulSet where each pod has volumes of its own, or a Rollout."""
-    template = {"metadata": {"labels": labels(app)}, "spec": _pod(app, platform, read)}
+    """The pods: a Deployment, a StatefulSet where a volume is for one pod, or a Rollout."""
+    template = {"metadata": {"labels": labels(app)}, "spec": pods.of_app(app, platform, read)}
     spec: dict[str, Tree] = {
         "selector": {"matchLabels": labels(app)},
         "revisionHistoryLimit": 3,
         "template": template,
         "replicas": least(app),
     }
+    if kind(app)["kind"] == "StatefulSet":
+        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
     if own := list(volumes.templates(app, platform)):
-        spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel", volumes.TEMPLATES: own}
+        spec[volumes.TEMPLATES] = own
     notes = dict(_OURS)
     if app.autoscaling:
         notes["homelab/scaled"] = "true"  # that it goes tells the API that the number counts again
@@ -60,7 +37,7 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
 
 def least(app: AppSettings) -> int:
     """Return how many pods there are at least."""
-    return app.autoscaling.min if app.autoscaling else app.replicas
+    return app.autoscaling.min if app.autoscaling else app.replicas or (1 if volumes.single(app) else 3)
 
 
 def left(app: AppSettings) -> list[str]:
@@ -76,8 +53,9 @@ def kind(app: AppSettings) -> dict[str, Tree]:
     """Return version and kind of the object that runs the pods."""
     if app.strategy:
         return {"apiVersion": rollout.API, "kind": rollout.KIND}
-    stateless = all(volume.shared for volume in app.volumes.values())
-    return {"apiVersion": "apps/v1", "kind": "Deployment" if stateless else "StatefulSet"}
+    # it alone lets go of a pod before it makes the next one, and never has two of the same name
+    own = any(volume.single or volume.per_pod for volume in app.volumes.values())
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet" if own else "Deployment"}
 
 
 def scale(app: AppSettings) -> Iterator[Manifest]:
@@ -96,84 +74,3 @@ def scale(app: AppSettings) -> Iterator[Manifest]:
         }
         meta = metadata(app, app.name)
         yield {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
-
-
-def _pod(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
-    user = app.user
-    return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": user,
-            "runAsGroup": user,
-            "fsGroup": user,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "topologySpreadConstraints": spread(labels(app)),
-        "containers": [_container(app, platform, read)],
-        "volumes": list(_volumes(app, read)),
-    }
-
-
-def _container(app: AppSettings, platform: Surroundings, read: Read) -> Tree:
-    probes = {f"{name}Probe": _probe(probe) for name, probe in app.probes if probe is not None}
-    return {
-        "name": app.name,
-        "image": app.image,
-        **({"command": list(app.command)} if app.command else {}),
-        **({"args": list(app.args)} if app.args else {}),
-        "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
-        "env": list(_environment(app, platform, read)),
-        "resources": resources(app.cpu, app.memory),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
-        **probes,
-        "volumeMounts": list(_mounts(app)),
-    }
-
-
-def _environment(app: AppSettings, platform: Surroundings, read: Read) -> Iterator[Tree]:
-    """Yield the variables; those that others may name come before them."""
-    yield from database.environment(app)
-    yield from traces.environment(app, platform)
-    for name in app.secrets:
-        yield {"name": name, "valueFrom": {"secretKeyRef": {"name": read.secrets, "key": name}}}
-    yield from remote.environment(app)
-    for name, value in app.environment.items():
-        yield {"name": name, "value": value}
-
-
-def _probe(probe: AppProbeSettings) -> Tree:
-    port = probe.port or "http"
-    asked = {"httpGet": {"path": probe.path, "port": port}} if probe.path else {"tcpSocket": {"port": port}}
-    return {**asked, "periodSeconds": probe.period, "failureThreshold": probe.failures}
-
-
-def _volumes(app: AppSettings, read: Read) -> Iterator[Tree]:
-    if app.files:
-        yield {"name": _FILES, "configMap": {"name": read.files}}
-    for index, _ in enumerate(app.scratch):
-        yield {"name": f"scratch-{index}", "emptyDir": {}}
-    for name, volume in app.volumes.items():
-        if volume.shared:
-            yield {"name": name, "persistentVolumeClaim": {"claimName": f"{app.name}-{name}"}}
-
-
-def _mounts(app: AppSettings) -> Sequence[Tree]:
-    found: list[Tree] = [{"name": name, "mountPath": volume.path} for name, volume in app.volumes.items()]
-    found += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
-    found += [
-        {"name": _FILES, "mountPath": path, "subPath": _key(path), "readOnly": True} for path in sorted(app.files)
-    ]
-    return found
-
-
-def _key(path: str) -> str:
-    """Return the key of a file: its name, and what sets it apart from others of that name."""
-    return f"{path.rpartition('/')[2]}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"

@@ -74,6 +74,10 @@ class Cilium(Layer[CiliumSettings]):
             _custom("v2alpha1", "CiliumL2AnnouncementPolicy", told),
         ]
 
+    def outputs(self) -> Mapping[str, object]:
+        """Return the addresses."""
+        return {"load_balancer_addresses": list(self.settings.addresses)}
+
     def problems(self) -> Iterator[Finding]:
         """Yield another pod network, nobody or two for Services, and what is wrong with the addresses."""
         yield from cni.problems(self.key, self.lab)

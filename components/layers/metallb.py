@@ -99,6 +99,11 @@ class MetalLB(Layer[MetalLBSettings]):
         spec = {"addresses": list(pool.addresses), "autoAssign": pool.auto_assign, "avoidBuggyIPs": True}
         return bgp.custom("IPAddressPool", self.metadata(name), spec)
 
+    def outputs(self) -> Mapping[str, object]:
+        """Return all addresses."""
+        pools_ = self.settings.all_pools().values()
+        return {"load_balancer_addresses": [each for pool in pools_ for each in pool.addresses]}
+
     def problems(self) -> Iterator[Finding]:
         """Yield what is wrong with the pools, with their announcement, and between them and the cluster."""
         cluster, ranges = self.lab.cluster, list(self._ranges())

@@ -1,0 +1,188 @@
+"""An app as people run them at home, on one machine: volumes, rights, ports, containers; its image only sleeps."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.labs import cluster_of
+from tests.drills.figures import Figure, timed
+from tests.rehearsal.bench import Rehearsal, rehearsal, verdict, wait_until
+
+pytestmark = pytest.mark.drill
+
+ADDRESS = "10.9.0.210"
+PLATFORM: dict[str, Any] = {"metallb": {"addresses": ["10.9.0.200-10.9.0.220"]}}
+APP: dict[str, Any] = {
+    "platform": "apps",
+    "image": "registry.example.com/home:1.0.0",
+    "replicas": 2,
+    "volumes": {
+        "data": {"path": "/data", "size": "16Mi", "perPod": True},
+        "cache": {"path": "/cache", "size": "16Mi", "memory": True},
+    },
+    "user": 0,
+    "group": 100,
+    "supplementalGroups": [44],
+    "writableRoot": True,
+    "capabilities": ["CHOWN", "SETUID", "SETGID"],
+    "secretFiles": {"/etc/home/key.pem": {"secret": "apiKey"}},
+    "imagePullSecret": {"username": "me", "password": {"secret": "registryPassword"}},
+    "nodes": {"storage": "true"},
+    "tolerations": ["dedicated=storage:NoSchedule"],
+    "probes": {"readiness": {"command": ["/bin/check"], "delay": 1, "timeout": 2}, "liveness": {"grpc": True}},
+    "gracePeriod": 20,
+    "stop": ["/bin/save"],
+    "sharedMemory": "16Mi",
+    "port": 1883,
+    "ports": {"mqtt": {"port": 1883}, "dns": {"port": 53, "protocol": "UDP"}},
+    "loadBalancer": {"address": ADDRESS, "from": ["10.9.0.0/24"]},
+    "sidecars": {"exporter": {"image": "registry.example.com/exporter:1.0.0", "memory": "16Mi"}},
+    "initContainers": {"settings": {"command": ["/bin/prepare"]}},
+    "before": {"command": ["/bin/migrate"]},
+    "cron": {"backup": {"schedule": "0 3 * * *", "timeZone": "Europe/Berlin", "command": ["/bin/backup"]}},
+    "discard": True,
+}
+VOLUMES = """
+mkdir -p /srv/disk
+for name in data-home-0 data-home-1; do
+  mkdir -p "/srv/$name"
+  k3s kubectl apply -f - <<END
+{
+  "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "$name"},
+  "spec": {
+    "capacity": {"storage": "16Mi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "local-path",
+    "hostPath": {"path": "/srv/$name"}, "claimRef": {"namespace": "home", "name": "$name"}
+  }
+}
+END
+done
+"""
+"""The class of K3s makes no volumes here: its program only sleeps."""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    folder = tmp_path_factory.mktemp("apps")
+    document = cluster_of(1, 0, apps={"podSecurity": "baseline"})
+    document["config"]["homelab:platform"] = PLATFORM
+    document["config"]["homelab:cluster"]["nodes"][0]["labels"] = {"storage": "true"}
+    file = folder / "Pulumi.home.yaml"
+    write(file, APP)
+    with rehearsal("apps", document, folder, apps=[file]) as found:
+        found.up()
+        found.root("s1", VOLUMES)
+        yield found
+
+
+def write(file: Path, app: dict[str, Any]) -> None:
+    secrets = {f"homelab:{name}": {"secure": "v1:placeholder"} for name in ("apiKey", "registryPassword")}
+    file.write_text(yaml.safe_dump({"config": {"homelab:app": app, **secrets}}))
+
+
+def change(lab: Rehearsal, **settings: Any) -> dict[str, Any]:
+    """Put the app's file in force with other values for some keys; None takes one out."""
+    (file,) = lab.apps
+    app = {key: value for key, value in {**APP, **settings}.items() if value is not None}
+    write(file, app)
+    lab.open()
+    return app
+
+
+def found(lab: Rehearsal, kind: str, name: str = "home") -> Any:
+    return json.loads(lab.kubectl("get", kind, "-n", "home", name, "-o", "json"))
+
+
+def names(lab: Rehearsal, kind: str) -> set[str]:
+    listed = json.loads(lab.kubectl("get", kind, "-n", "home", "-o", "json"))["items"]
+    return {each["metadata"]["name"] for each in listed if "deletionTimestamp" not in each["metadata"]}
+
+
+def running(lab: Rehearsal) -> list[Any]:
+    selector = ("-l", "app.kubernetes.io/name=home", "-o", "json")
+    return list(json.loads(lab.kubectl("get", "pods", "-n", "home", *selector))["items"])
+
+
+def test_all_of_it_is_accepted_and_runs(lab: Rehearsal, figure: Figure) -> None:
+    with timed(figure, "an app with sidecar, jobs, ports and volumes"):
+        lab.up(engine=lab.app("home"))
+    assert {each["metadata"]["name"] for each in running(lab)} == {"home-0", "home-1"}
+    for pod in running(lab):
+        states = pod["status"]["containerStatuses"]
+        assert {each["name"] for each in states} == {"home", "exporter"}
+        assert all(each["ready"] for each in states), states
+        assert pod["spec"]["nodeName"] == "s1"
+
+
+def test_the_namespace_has_the_level_that_follows(lab: Rehearsal) -> None:
+    labels = json.loads(lab.kubectl("get", "namespace", "home", "-o", "json"))["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
+    assert lab.app("home").outputs()["podSecurity"] == "baseline"
+
+
+def test_what_comes_before_a_version_has_succeeded(lab: Rehearsal) -> None:
+    jobs = json.loads(lab.kubectl("get", "jobs", "-n", "home", "-o", "json"))["items"]
+    (job,) = (each for each in jobs if each["metadata"]["name"].startswith("home-before"))
+    assert job["status"]["succeeded"] == 1
+
+
+def test_the_job_of_a_schedule_runs(lab: Rehearsal) -> None:
+    assert found(lab, "cronjob", "home-backup")["spec"]["timeZone"] == "Europe/Berlin"
+    lab.kubectl("create", "job", "-n", "home", "now", "--from=cronjob/home-backup")
+    wait_until(lambda: found(lab, "job", "now")["status"].get("succeeded") == 1, "the job ends")
+    lab.kubectl("delete", "job", "-n", "home", "now")
+
+
+def test_the_load_balancer_has_the_address_that_was_asked_for(lab: Rehearsal) -> None:
+    service = found(lab, "service", "home-lb")
+    assert service["status"]["loadBalancer"]["ingress"][0]["ip"] == ADDRESS
+    assert {(each["port"], each["protocol"]) for each in service["spec"]["ports"]} == {(1883, "TCP"), (53, "UDP")}
+
+
+def test_nothing_changes_without_a_change(lab: Rehearsal) -> None:
+    assert " unchanged\n" in lab.up("--expect-no-changes", engine=lab.app("home"))
+
+
+def test_one_pod_writes_a_volume_and_the_claims_of_others_stay(lab: Rehearsal) -> None:
+    volumes = {**APP["volumes"], "data": {"path": "/data", "size": "16Mi"}}
+    change(lab, volumes=volumes, replicas=None)
+    lab.up(engine=lab.app("home"))
+    wait_until(lambda: [each["metadata"]["name"] for each in running(lab)] == ["home-0"], "one pod stays")
+    assert names(lab, "persistentvolumeclaims") == {"data-home-0", "data-home-1"}
+    change(lab, volumes=volumes)
+    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
+    assert code != 0
+    assert "homelab:app.replicas: asks for several pods, and one pod writes volumes.data" in said, verdict(said)
+
+
+def test_more_rights_than_the_platform_gives_are_refused(lab: Rehearsal) -> None:
+    disk = {"disk": {"path": "/disk", "hostPath": {"node": "s1", "path": "/srv/disk"}}}
+    change(lab, volumes={**APP["volumes"], **disk}, replicas=1)
+    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
+    assert code != 0
+    assert "homelab:app.volumes.disk.hostPath: needs the Pod Security level privileged" in said, verdict(said)
+    assert "disk" not in json.dumps(found(lab, "statefulset")["spec"]["template"]), "nothing was touched"
+    lab.cluster["apps"] = {"podSecurity": "privileged"}
+    lab.open()
+    lab.up()
+    lab.up(engine=lab.app("home"))
+    (pod,) = running(lab)
+    assert {"path": "/srv/disk", "type": "Directory"} in [each.get("hostPath") for each in pod["spec"]["volumes"]]
+    assert pod["spec"]["nodeSelector"]["kubernetes.io/hostname"] == "s1"
+
+
+def test_a_place_that_no_machine_is_is_refused(lab: Rehearsal) -> None:
+    change(lab, nodes={"storage": "false"})
+    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
+    assert code != 0
+    reason = "homelab:app.nodes: leaves no machine of the platform: s1 is not storage=false"
+    assert reason in said, verdict(said)
+
+
+def test_it_goes_as_a_whole(lab: Rehearsal) -> None:
+    change(lab)
+    lab.succeeds("destroy", "--yes", engine=lab.app("home"))
+    assert "namespace/home" not in lab.kubectl("get", "namespaces", "-o", "name")
