@@ -84,6 +84,8 @@ class Runner:
                 continue
             try:
                 report.add(await self._undo(work, step, warn), step.exports)
+                if FOREIGN in report.flags:
+                    report.raise_flag(FOREIGN)  # member.sh says so
             except TaskError as error:
                 if not self._may_give_up(task, step, error):
                     raise

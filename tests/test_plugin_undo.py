@@ -218,6 +218,18 @@ def test_a_machine_of_another_cluster_is_not_undone(scripts: Path, tmp_path: Pat
     play(scenario())
 
 
+def test_scripts_hear_that_another_machine_is_at_the_address(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            given = dropping(scripts, a)
+            given = given.model_copy(update={"undo": (Step(script="leave.sh"), *given.undo[:1])})
+            put(scripts, leave="flag foreign", drop='touch "foreign-${FOREIGN:-no}"')
+            await Runner(settings(b)).undo(given, Told(), Told())
+            assert seen(b) == [["foreign-yes"]]
+
+    play(scenario())
+
+
 def test_what_scripts_print_while_they_undo_is_a_warning(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with computers(tmp_path, "a", "b") as (a, b):
