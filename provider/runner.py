@@ -11,16 +11,14 @@ from .errors import ApiAway, Foreign, TaskError, Unreachable, Untrusted
 from .looks import Looks
 from .model import Machine, Settings, Step, Task
 from .reach import first_serving
-from .report import Report
+from .report import RETIRED, UNREACHABLE, Report
 from .ssh import Connections, Progress, label, quiet
 from .steps import Steps, Work
-from .teardown import RETIRE, RETIRED, Teardown
+from .teardown import RETIRE, Teardown
 from .turns import Turns
 
 GONE_SECONDS = 10  # a machine that is removed is not waited for longer
 CHECK_SECONDS = 10  # until a server is found that can say whether nodes may be removed
-UNREACHABLE = "unreachable"
-"""Flag of a task whose own machine was given up; scripts get it as variable in upper case."""
 FOREIGN = "foreign"
 """Flag of a task whose own machine is no longer its node."""
 
