@@ -74,7 +74,7 @@ class Runner:
         unfinished destroy goes on.
         """
         report = Report(set(self.settings.flags))
-        work = Work(task, report, progress)
+        work = Work(task if program_runs else _of_some_cluster(task), report, progress)
         if task.undo and await self._teardown.under_way(program_runs=program_runs):
             report.raise_flag(RETIRED)
         async for step in self._wanted(work, task.undo):
@@ -160,6 +160,14 @@ class Runner:
         if status:
             raise TaskError(f"{label(server)}: retired.sh failed\n" + "\n".join(details[-5:]))
         return output
+
+
+def _of_some_cluster(task: Task) -> Task:
+    """The task, which does nothing on a machine of a cluster with an identity if its own has none.
+
+    A stack that is destroyed may be from before machines had one, and others may have built a lab of them since.
+    """
+    return task.model_copy(update={"variables": {"CLUSTER": "none", **task.variables}})
 
 
 def _left(task: Task, step: Step, error: TaskError) -> str:
