@@ -19,6 +19,8 @@ from .turns import Turns
 
 GONE_SECONDS = 10  # a machine that is removed is not waited for longer
 CHECK_SECONDS = 10  # until a server is found that can say whether nodes may be removed
+UNINSTALL = "uninstall.sh"
+"""The script that takes K3s off a machine which leaves the lab."""
 FOREIGN = "foreign"
 """Flag of a task whose own machine is no longer its node."""
 
@@ -85,7 +87,7 @@ class Runner:
                 if FOREIGN in report.flags:
                     report.raise_flag(FOREIGN)  # member.sh says so
             except TaskError as error:
-                if not self._may_give_up(task, step, error):
+                if not self._may_give_up(work, step, error):
                     raise
                 if step.on == "machine":
                     report.raise_flag(FOREIGN if isinstance(error, Foreign) else UNREACHABLE)
@@ -105,15 +107,27 @@ class Runner:
             await warn(f"{error}\n{step.script} did not run there.")
         return output
 
-    def _may_give_up(self, task: Task, step: Step, error: TaskError) -> bool:
-        """Whether what failed to be undone may be left as it is."""
+    def _may_give_up(self, work: Work, step: Step, error: TaskError) -> bool:
+        """Whether what failed to be undone may be left as it is. Raises TaskError for a machine that stays."""
         if isinstance(error, Foreign):
             return True
-        if isinstance(error, Unreachable):
-            return step.on == "machine" or self.deletes_unreachable
-        if isinstance(error, ApiAway):
-            return self.deletes_unreachable
-        return step.on == "machine" and isinstance(error, Untrusted) and error.hop == task.machine.name
+        if isinstance(error, Unreachable | ApiAway) and self.deletes_unreachable:
+            return True
+        name = work.task.machine.name
+        gone = isinstance(error, Unreachable) or (isinstance(error, Untrusted) and error.hop == name)
+        if step.on != "machine" or not gone:
+            return False
+        if self._is_removed(work):
+            return True
+        raise TaskError(
+            f"{error}\n{step.script} did not run, and {name} is not removed: bring it back, or take it out of `nodes`; "
+            "then run `pulumi up` again."
+        ) from error
+
+    def _is_removed(self, work: Work) -> bool:
+        """Whether the task's own machine leaves the lab."""
+        described = {machine.name for machine in (*self.settings.servers, *self.settings.agents)}
+        return RETIRED in work.report.flags or _uninstalls(work.task) or work.task.machine.name not in described
 
     async def _wanted(self, work: Work, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
         """The steps whose flags are raised, and from the first that disturbs on, the task's turn with them."""
@@ -170,12 +184,18 @@ def _of_some_cluster(task: Task) -> Task:
     return task.model_copy(update={"variables": {"CLUSTER": "none", **task.variables}})
 
 
+def _uninstalls(task: Task) -> bool:
+    """Whether its undoing takes the machine out of the lab."""
+    return any(step.script == UNINSTALL for step in task.undo)
+
+
 def _left(task: Task, step: Step, error: TaskError) -> str:
     """What a warning says of a step that could not be undone."""
     if isinstance(error, Foreign):
         return f"{step.script} did not run there."
     if step.on == "machine":
-        return f"It is left as it is: {step.script} did not run. Wipe {task.machine.name} before you use it again."
+        wipe = f" Wipe {task.machine.name} before you use it again." if _uninstalls(task) else ""
+        return f"It is left as it is: {step.script} did not run.{wipe}"
     return f"{step.script} did not run, because HOMELAB_DELETE_UNREACHABLE is set."
 
 
