@@ -63,9 +63,12 @@ not_written() {
 }
 
 # copy SOURCE TARGET: replace the target by a copy, attributes included, whole and on the disk, or leave it and die.
+# Links are followed, so that what they lead to is kept and changed.
 copy() {
-  { mkdir -p "${2%/*}" && rm -f "$2.homelab-new" && cp -a "$1" "$2.homelab-new" && sync "$2.homelab-new" &&
-    mv -f "$2.homelab-new" "$2"; } || not_written "$2"
+  local file=$2 new
+  if [ -L "$file" ]; then file=$(readlink -f "$file"); fi
+  new=$file.homelab-new
+  { mkdir -p "${file%/*}" && rm -f "$new" && cp -aL "$1" "$new" && sync "$new" && mv -f "$new" "$file"; } || not_written "$file"
 }
 
 # ours FILE: it is as we wrote it, or what was made of that.
