@@ -111,10 +111,9 @@ class Installed(pulumi.ComponentResource):
     def _guard(self, after: Sequence[pulumi.Resource]) -> None:
         """Undone before anything else of the layer, and then refuses as long as there is something to lose."""
         key = self._layer.key
-        leave = [step("member.sh"), step("guard.sh", on="server", unless=["retired", f"discard-{key}"])]
-        node = str(self._access.machine["name"])
+        leave = [step("guard.sh", on="server", unless=["retired", f"discard-{key}"])]
         query = "\n".join(self._layer.kept)
-        variables = {"NODE": node, "KEY": key, "KEEPS": self._layer.keeps, "QUERY": query}
+        variables = {"KEY": key, "KEEPS": self._layer.keeps, "QUERY": query}
         self._task("guard", [], variables, after, undo=leave)
 
     def _services(self, after: Sequence[pulumi.Resource], *, last: bool) -> list[pulumi.Resource]:

@@ -1,5 +1,6 @@
 """What the steps of a task said."""
 
+import re
 from dataclasses import dataclass, field
 
 from .errors import TaskError
@@ -7,6 +8,12 @@ from .model import Step, Task
 
 FLAG = "flag: "
 EXPORT = "export: "
+RETIRED = "retired"
+"""Flag that is raised while the lab is destroyed; scripts get it as variable in upper case."""
+UNREACHABLE = "unreachable"
+"""Flag of a task whose own machine was given up; scripts get it as variable in upper case."""
+DISCARD = "discard-"
+"""What flags of the owner begin with, who allows the loss of data."""
 
 
 @dataclass
@@ -29,12 +36,15 @@ class Report:
     def add(self, text: str, exports: tuple[str, ...] = ()) -> None:
         """Keep what a script printed: flags, the variables that it may export to later steps, and all other lines.
 
-        A machine decides what it prints, so it sets no variable but those that its step declares.
+        A machine decides what it prints, so it sets no variable but those that its step declares, and raises no flag of
+        the plugin's or the owner's.
         """
-        for line in text.splitlines(keepends=True):
+        for line in re.findall(r"[^\n]*\n|[^\n]+", text):
             name, _, value = line.removeprefix(EXPORT).rstrip("\n").partition("=")
+            flag = line.removeprefix(FLAG).strip()
             if line.startswith(FLAG):
-                self.flags.add(line.removeprefix(FLAG).strip())
+                if flag not in (RETIRED, UNREACHABLE) and not flag.startswith(DISCARD):
+                    self.flags.add(flag)
             elif line.startswith(EXPORT) and name in exports:
                 if self.variables.setdefault(name, value) != value:
                     raise TaskError(f"machines contradict each other on {name}; no changes were made after that")

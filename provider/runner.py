@@ -11,16 +11,16 @@ from .errors import ApiAway, Foreign, TaskError, Unreachable, Untrusted
 from .looks import Looks
 from .model import Machine, Settings, Step, Task
 from .reach import first_serving
-from .report import Report
+from .report import RETIRED, UNREACHABLE, Report
 from .ssh import Connections, Progress, label, quiet
 from .steps import Steps, Work
-from .teardown import RETIRE, RETIRED, Teardown
+from .teardown import RETIRE, Teardown
 from .turns import Turns
 
 GONE_SECONDS = 10  # a machine that is removed is not waited for longer
 CHECK_SECONDS = 10  # until a server is found that can say whether nodes may be removed
-UNREACHABLE = "unreachable"
-"""Flag of a task whose own machine was given up; scripts get it as variable in upper case."""
+UNINSTALL = "uninstall.sh"
+"""The script that takes K3s off a machine which leaves the lab."""
 FOREIGN = "foreign"
 """Flag of a task whose own machine is no longer its node."""
 
@@ -76,7 +76,7 @@ class Runner:
         unfinished destroy goes on.
         """
         report = Report(set(self.settings.flags))
-        work = Work(task, report, progress)
+        work = Work(task if program_runs else _of_some_cluster(task), report, progress)
         if task.undo and await self._teardown.under_way(program_runs=program_runs):
             report.raise_flag(RETIRED)
         async for step in self._wanted(work, task.undo):
@@ -84,8 +84,10 @@ class Runner:
                 continue
             try:
                 report.add(await self._undo(work, step, warn), step.exports)
+                if FOREIGN in report.flags:
+                    report.raise_flag(FOREIGN)  # member.sh says so
             except TaskError as error:
-                if not self._may_give_up(task, step, error):
+                if not self._may_give_up(work, step, error):
                     raise
                 if step.on == "machine":
                     report.raise_flag(FOREIGN if isinstance(error, Foreign) else UNREACHABLE)
@@ -105,15 +107,27 @@ class Runner:
             await warn(f"{error}\n{step.script} did not run there.")
         return output
 
-    def _may_give_up(self, task: Task, step: Step, error: TaskError) -> bool:
-        """Whether what failed to be undone may be left as it is."""
+    def _may_give_up(self, work: Work, step: Step, error: TaskError) -> bool:
+        """Whether what failed to be undone may be left as it is. Raises TaskError for a machine that stays."""
         if isinstance(error, Foreign):
             return True
-        if isinstance(error, Unreachable):
-            return step.on == "machine" or self.deletes_unreachable
-        if isinstance(error, ApiAway):
-            return self.deletes_unreachable
-        return step.on == "machine" and isinstance(error, Untrusted) and error.hop == task.machine.name
+        if isinstance(error, Unreachable | ApiAway) and self.deletes_unreachable:
+            return True
+        name = work.task.machine.name
+        gone = isinstance(error, Unreachable) or (isinstance(error, Untrusted) and error.hop == name)
+        if step.on != "machine" or not gone:
+            return False
+        if self._is_removed(work):
+            return True
+        raise TaskError(
+            f"{error}\n{step.script} did not run, and {name} is not removed: bring it back, or take it out of `nodes`; "
+            "then run `pulumi up` again."
+        ) from error
+
+    def _is_removed(self, work: Work) -> bool:
+        """Whether the task's own machine leaves the lab."""
+        described = {machine.name for machine in (*self.settings.servers, *self.settings.agents)}
+        return RETIRED in work.report.flags or _uninstalls(work.task) or work.task.machine.name not in described
 
     async def _wanted(self, work: Work, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
         """The steps whose flags are raised, and from the first that disturbs on, the task's turn with them."""
@@ -162,12 +176,26 @@ class Runner:
         return output
 
 
+def _of_some_cluster(task: Task) -> Task:
+    """The task, which does nothing on a machine of a cluster with an identity if its own has none.
+
+    A stack that is destroyed may be from before machines had one, and others may have built a lab of them since.
+    """
+    return task.model_copy(update={"variables": {"CLUSTER": "none", **task.variables}})
+
+
+def _uninstalls(task: Task) -> bool:
+    """Whether its undoing takes the machine out of the lab."""
+    return any(step.script == UNINSTALL for step in task.undo)
+
+
 def _left(task: Task, step: Step, error: TaskError) -> str:
     """What a warning says of a step that could not be undone."""
     if isinstance(error, Foreign):
         return f"{step.script} did not run there."
     if step.on == "machine":
-        return f"It is left as it is: {step.script} did not run. Wipe {task.machine.name} before you use it again."
+        wipe = f" Wipe {task.machine.name} before you use it again." if _uninstalls(task) else ""
+        return f"It is left as it is: {step.script} did not run.{wipe}"
     return f"{step.script} did not run, because HOMELAB_DELETE_UNREACHABLE is set."
 
 

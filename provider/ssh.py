@@ -21,6 +21,7 @@ CONNECT_SECONDS = 5
 SESSIONS = 8  # sshd allows ten a connection unless it was told otherwise
 ALIVE = {"keepalive_interval": 5, "keepalive_count_max": 6}
 STEP_SECONDS = 3600  # no script takes longer; each of its own waits is shorter
+COPY_SECONDS = 3600  # for one file
 KILL_SECONDS = 30  # between asking a script to end and killing it
 TIMED_OUT = 124  # exit status of `timeout`
 DETAILS = 1000  # lines of standard error that are kept
@@ -97,7 +98,11 @@ class Connections:
         connection = await self.connect(machine)
         shell = f"{'sudo -n ' if machine.sudo else ''}sh -c {shlex.quote(script)}"
         try:
-            done = await connection.run(shell, stdin=source, stdout=target, encoding=None)
+            async with asyncio.timeout(COPY_SECONDS):
+                done = await connection.run(shell, stdin=source, stdout=target, encoding=None)
+        except TimeoutError as cause:
+            self.forget(machine)
+            raise TaskError(f"{label(machine)}: a file was not copied within {COPY_SECONDS} s") from cause
         except (asyncssh.Error, OSError) as cause:
             self.forget(machine)
             raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause

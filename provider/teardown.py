@@ -9,8 +9,6 @@ from .model import Machine
 
 RETIRE = "retire.sh"
 """The script that marks a server: it runs first when the lab is destroyed."""
-RETIRED = "retired"
-"""Flag that is raised while the lab is destroyed; scripts get it as variable in upper case."""
 
 Ask = Callable[[Machine], Awaitable[str]]
 """Asks a server for its mark: `yes`, `no`, or nothing if it is no machine of the lab any more."""

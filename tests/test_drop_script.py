@@ -8,13 +8,15 @@ from tests.machine_scripts import Fake, Run
 
 # what the API knows: nodes with their readiness, the servers in etcd, volumes with their claims and machines
 KUBECTL = """
+key=kubernetes.io/hostname
 shift; [[ $1 != --request-timeout* ]] || shift
 case "$*" in
+  'get nodes -o go-template='*) awk -v key=$key '{ print "node", $1, $2; print "label", $1, key, $1 }' nodes ;;
   'get node '*--ignore-not-found*) awk -v node="$3" '$1 == node { print "node/" node }' nodes ;;
   'get node '*) awk -v node="$3" '$1 == node { print $2 }' nodes ;;
   'get nodes -l node-role.kubernetes.io/etcd'*) cat members ;;
   'get persistentvolumes'*) cat volumes ;;
-  'get crd replicas.longhorn.io'*) [ -e replicas ] ;;
+  'get crd replicas.longhorn.io --ignore-not-found'*) [ ! -e replicas ] || echo crd ;;
   'get replicas.longhorn.io'*) cat replicas ;;
   'delete node '*) sed -i "/^$3 /d" nodes members ;;
 esac
@@ -56,12 +58,35 @@ def test_a_dead_machine_is_removed_without_a_drain(server: Fake) -> None:
     assert (done.status, changes(done)) == (0, ["delete"])
 
 
-VOLUMES = "pvc-1 media/films b,\npvc-2 media/music a,\npvc-3 none b,\npvc-4 web/www a,b,\n"
-REPLICAS = "vol-1 b\nvol-2 b\nvol-2 c\nvol-3 a\n"
+HOST = "match kubernetes.io/hostname In "
+VOLUMES = f"""volume pvc-1 media/films
+term
+{HOST}b,
+volume pvc-2 media/music
+term
+{HOST}a,
+volume pvc-3 none
+term
+match topology.kubernetes.io/zone NotIn elsewhere,
+{HOST}b,
+volume pvc-4 web/www
+term
+{HOST}a,b,
+volume pvc-5 web/two-terms
+term
+{HOST}b,
+term
+{HOST}c,
+volume pvc-6 web/not-here
+term
+{HOST[:-3]}NotIn b,
+volume pvc-7 web/anywhere
+"""
+REPLICAS = "".join(f"replica vol-{line}\n" for line in ("1 b", "2 b", "2 c", "3 a"))
 LOST = [
+    "Longhorn volume vol-1, of which b has the last healthy replica",
     "volume pvc-1 of claim media/films",
     "volume pvc-3 of claim none",
-    "Longhorn volume vol-1, of which b has the last healthy replica",
 ]
 
 
@@ -99,7 +124,7 @@ def test_a_server_is_known_by_its_place_in_etcd(server: Fake) -> None:
     assert "Removing b would cost etcd its quorum: only 1 of the 2 other servers are Ready (not a)." in done.errors
 
 
-@pytest.mark.parametrize(("going", "said"), [("", LOST[0]), ("b c", "etcd would have no quorum; no changes were made")])
+@pytest.mark.parametrize(("going", "said"), [("", LOST[1]), ("b c", "etcd would have no quorum; no changes were made")])
 def test_a_preview_says_both(server: Fake, going: str, said: str) -> None:
     server.file("members").write_text("a TrueTrue\nb TrueTrue\nc TrueTrue\n")
     if going:
@@ -114,6 +139,86 @@ def test_an_api_that_does_not_say_is_no_leave(server: Fake) -> None:
     done = dropped(silent)
     assert (done.status, changes(done)) == (1, [])
     assert "does not say whether there is a node b." in done.errors
+
+
+def refusing(server: Fake, question: str) -> Fake:
+    """The same, where the API does not answer one question."""
+    refusal = f'case "$*" in {question}) exit 1 ;; esac\ncase'
+    return Fake(server.root, {"k3s": KUBECTL.replace("case", refusal, 1), "curl": "", "journalctl": ""})
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("'get node '*jsonpath*", "does not say whether b is Ready"),
+        ("'get nodes -l'*", "does not say who is in etcd"),
+        ("'get nodes -o'*", "does not say which volumes b holds"),
+        ("'get persistentvolumes'*", "does not say which volumes b holds"),
+        ("'get crd'*", "does not say which volumes b holds"),
+        ("'get replicas'*", "does not say which volumes b holds"),
+    ],
+)
+def test_no_question_that_fails_is_an_answer(server: Fake, question: str, said: str) -> None:
+    server.file("replicas").touch()
+    done = dropped(refusing(server, question))
+    assert (done.status, changes(done)) == (1, [])
+    assert said in done.errors
+
+
+def test_an_api_that_does_not_say_whether_a_silent_machine_lives_is_no_leave(server: Fake) -> None:
+    done = dropped(refusing(server, "'get node '*jsonpath*").impatient, UNREACHABLE="yes")
+    assert (done.status, changes(done)) == (1, [])
+
+
+def test_a_machine_that_is_there_keeps_its_volumes_though_its_node_is_not_ready(server: Fake) -> None:
+    """Its K3s was stopped: uninstalling it would delete what is on its disk."""
+    server.file("nodes").write_text("a True\nb False\nc True\n")
+    done = dropped(with_volumes(server))
+    assert (done.status, changes(done)) == (1, [])
+    assert "\n".join(LOST) in done.errors
+    assert changes(dropped(server, "discard-node-b")) == ["delete"]
+
+
+def test_a_machine_that_is_there_keeps_its_volumes_though_its_node_is_gone(server: Fake) -> None:
+    """Another server was removed before it, and took it for lost."""
+    server.file("nodes").write_text("a True\nc True\n")
+    done = dropped(with_volumes(server))
+    assert (done.status, changes(done)) == (1, [])
+    assert "\n".join(LOST) in done.errors
+    assert dropped(server, UNREACHABLE="yes").status == 0
+
+
+def test_another_machine_at_its_address_is_no_leave_to_remove_a_node_that_runs(server: Fake) -> None:
+    done = dropped(server.impatient, FOREIGN="yes")
+    assert (done.status, changes(done)) == (1, [])
+    assert "b is not what answers at its address on SSH, but its Node is Ready" in done.errors
+
+
+@pytest.mark.parametrize("elsewhere", ["a False", "a Unknown"])
+def test_a_copy_on_a_machine_that_is_not_well_does_not_count(server: Fake, elsewhere: str) -> None:
+    server.file("nodes").write_text(f"{elsewhere}\nb True\nc True\n")
+    server.file("volumes").write_text(f"volume pvc-4 web/www\nterm\n{HOST}a,b,\n")
+    server.file("replicas").write_text("replica vol-2 a\nreplica vol-2 b\n")
+    done = dropped(server)
+    assert (done.status, changes(done)) == (1, [])
+    assert "Longhorn volume vol-2, of which b has the last healthy replica\nvolume pvc-4" in done.errors
+
+
+def test_a_volume_of_two_machines_is_not_lost_with_both(server: Fake) -> None:
+    """Each of them is looked at alone otherwise, and both may go at once."""
+    server.file("volumes").write_text(f"volume pvc-4 web/www\nterm\n{HOST}b,c,\n")
+    server.file("replicas").write_text("replica vol-2 b\nreplica vol-2 c\n")
+    assert server.run("spare", GOING="", NODES="b", FLAGS="").status == 0
+    done = server.run("spare", GOING="", NODES="b c", FLAGS="")
+    assert done.status == 1
+    assert "b holds volumes that no other machine has (2); it was not removed" in done.errors
+    assert server.run("spare", GOING="", NODES="b c", FLAGS="discard-node-b discard-node-c").status == 0
+
+
+def test_a_machine_that_was_set_up_anew_has_lost_its_volumes_already(server: Fake) -> None:
+    server.file("nodes").write_text("a True\nb False\nc True\n")
+    done = dropped(with_volumes(server), FOREIGN="yes")
+    assert (changes(done), done.output.splitlines()[1:]) == (["delete"], LOST)
 
 
 @pytest.mark.parametrize(

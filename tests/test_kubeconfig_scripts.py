@@ -136,13 +136,23 @@ def test_nothing_is_known_without_the_api(server: Fake) -> None:
 
 
 def test_users_get_their_rights_also_in_the_namespaces_of_apps(server: Fake) -> None:
-    server.file("bound").write_text("shop homelab:apps-1\nblog homelab:apps-2\nbare \n")
+    server.file("bound").write_text('shop "homelab:apps-1"\nblog "homelab:apps-2"\nbare ""\n')
     done = server.run("bind", USERS=USERS, RIGHTS='{"items": []}')
     assert done.status == 0, done.errors
     assert server.file("applied").read_text() == '{"items": []}\n'
     patched = [call.partition(" patch ")[2].split(" ") for call in done.calls if " patch " in call]
     assert [words[:4] for words in patched] == [["rolebinding", "homelab:app", "-n", each] for each in ("shop", "bare")]
     assert all('"name": "homelab:apps-2"' in " ".join(words) for words in patched)
+
+
+def test_the_name_of_a_user_is_quoted_and_no_binding(server: Fake) -> None:
+    """Whoever may make a RoleBinding there may name a user with a line break in it."""
+    server.file("bound").write_text('mine "homelab:apps-2\\nkube-system x"\nmine2 "a \\"b"\n')
+    done = server.run("bind", USERS=USERS, RIGHTS='{"items": []}')
+    assert done.status == 0, done.errors
+    assert [call.split(" -n ")[1].split()[0] for call in done.calls if " patch " in call] == ["mine", "mine2"]
+    (asked,) = (call for call in done.calls if " get rolebindings " in call)
+    assert 'printf "%q" ' in asked
 
 
 def test_rights_that_could_not_be_given_are_told(server: Fake) -> None:

@@ -218,7 +218,7 @@ def test_gate_asks_for_one_of_each_kind_that_has_a_webhook() -> None:
 
 def test_guard_goes_first_and_can_be_told_to_let_go() -> None:
     assert {"base-base", "base-gate"} <= before("base-guard")
-    _, ask = RUN.named("base-guard").plain["undo"]
+    (ask,) = RUN.named("base-guard").plain["undo"]
     assert (ask["script"], ask["unless"]) == ("guard.sh", ["retired", "discard-base"])
 
 

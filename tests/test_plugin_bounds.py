@@ -102,3 +102,37 @@ def test_a_machine_sets_no_variable_but_those_that_its_step_declares(scripts: Pa
             assert not (a.home / "owned").exists()
 
     play(scenario())
+
+
+@pytest.mark.parametrize("raised", ["retired", "unreachable", "discard-longhorn", "discard-node-a"])
+def test_a_machine_raises_no_flag_that_is_for_the_owner_or_the_plugin_to_raise(
+    raised: str, scripts: Path, tmp_path: Path
+) -> None:
+    """Or the one that is removed would decide that it is not drained and that no data are guarded."""
+    put(scripts, lie=f"flag {raised}; flag changed", drop="touch dropped", guard="touch guarded")
+    undo = (
+        Step(script="lie.sh"),
+        Step(script="drop.sh", unless=("retired", "unreachable"), when=("changed",)),
+        Step(script="guard.sh", unless=(raised,)),
+    )
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            await Runner(Settings(keys=KEYS)).undo(task(a.machine(), undo=undo), Told(), Told())
+            assert sorted(file.name for file in a.home.iterdir()) == ["dropped", "guarded"]
+
+    play(scenario())
+
+
+@pytest.mark.parametrize("separator", [r"\f", r"\v", r"\r", r"\x1c", r"\xe2\x80\xa8", r"\xc2\x85"])
+def test_text_within_a_line_is_no_flag(separator: str, scripts: Path, tmp_path: Path) -> None:
+    put(scripts, quote=f"printf 'volume {separator}flag: changed\\n'", next="touch ran")
+    run = (Step(script="quote.sh"), Step(script="next.sh", when=("changed",)))
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            output = await Runner(Settings(keys=KEYS)).run(task(a.machine(), *run), Told())
+            assert output.endswith("flag: changed\n")
+            assert not (a.home / "ran").exists()
+
+    play(scenario())

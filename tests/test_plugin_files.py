@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from provider import ssh
 from provider.errors import TaskError
 from provider.ssh import Connections
 from tests.ssh_server import KEYS, computers
@@ -38,3 +39,15 @@ def test_a_file_that_cannot_be_copied_is_an_error_with_its_cause(tmp_path: Path)
                 await connections.get(a.machine(), "absent", tmp_path / "back")
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_a_copy_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "COPY_SECONDS", 1)
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            os.mkfifo(a.home / "endless")
+            with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): a file was not copied within 1 s"):
+                await Connections(KEYS).get(a.machine(), "endless", tmp_path / "back")
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))

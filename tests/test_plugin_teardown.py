@@ -99,3 +99,21 @@ def test_marks_that_contradict_each_other_are_refused(scripts: Path, tmp_path: P
             assert drained(a, b, c) == [False] * 3
 
     play(scenario())
+
+
+@pytest.mark.parametrize(
+    ("program_runs", "secrets", "given"), [(False, {}, "none"), (True, {}, ""), (False, {"CLUSTER": "12ab"}, "12ab")]
+)
+def test_destroying_a_stack_from_before_identities_passes_machines_that_have_one(
+    program_runs: bool, secrets: dict[str, str], given: str, scripts: Path, tmp_path: Path
+) -> None:
+    """They are another stack's by now. In `pulumi up` they may have been given theirs a moment ago."""
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            put(scripts, leave='echo "${CLUSTER:-}" >left')
+            leaving = task(a.machine(), undo=(Step(script="leave.sh"),), secrets=secrets)
+            await Runner(settings(a)).undo(leaving, Told(), Told(), program_runs=program_runs)
+            assert (a.home / "left").read_text() == f"{given}\n"
+
+    play(scenario())

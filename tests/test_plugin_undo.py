@@ -14,11 +14,11 @@ from tests.ssh_server import KEYS, Computer, computers
 __all__ = ["scripts"]
 
 FALL_SILENT = "sleep 20"
-UNDO = (Step(script="leave.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
+UNDO = (Step(script="uninstall.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
 
 
 def undoing(scripts: Path, computer: Computer) -> Task:
-    put(scripts, leave="touch left", drop="touch dropped", mark="touch marked")
+    put(scripts, uninstall="touch left", drop="touch dropped", mark="touch marked")
     return task(computer.machine(), undo=UNDO)
 
 
@@ -61,8 +61,46 @@ def test_undo_gives_up_a_machine_that_does_not_answer(scripts: Path, tmp_path: P
             await Runner(settings(a, b, c)).undo(undoing(scripts, a), Told(), warned)
             assert seen(a, b, c) == [[], [], ["dropped", "marked"]]
             assert [text.split(" ")[0] for text in warned] == ["a", "a", "b"]
-            assert "leave.sh did not run. Wipe a before you use it again." in warned[0]
+            assert "uninstall.sh did not run. Wipe a before you use it again." in warned[0]
             assert all("mark.sh did not run there." in text for text in warned[1:])
+
+    play(scenario())
+
+
+SERVICE = (Step(script="away.sh"), Step(script="guard.sh", on="server"))
+
+
+def serving(scripts: Path, computer: Computer) -> Task:
+    """What a layer set up on a machine."""
+    put(scripts, away="touch away", guard="touch guarded")
+    return task(computer.machine(), undo=SERVICE)
+
+
+def test_a_machine_that_stays_is_not_given_up(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            await a.vanish()
+            warned = Told()
+            error = await failure(Runner(settings(a, b)).undo(serving(scripts, a), Told(), warned))
+            assert str(error).startswith("a (127.0.0.1) does not answer on SSH port")
+            assert str(error).endswith("away.sh did not run, and a is not removed: bring it back, or take it out of "
+                                       "`nodes`; then run `pulumi up` again.")  # fmt: skip
+            assert (seen(b), warned) == ([[]], [])
+
+    play(scenario())
+
+
+def test_nobody_is_advised_to_wipe_a_machine_that_lost_a_layer_only(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            await a.vanish()
+            warned = Told()
+            await Runner(settings(b)).undo(serving(scripts, a), Told(), warned)
+            assert [text.splitlines()[-1] for text in warned] == ["It is left as it is: away.sh did not run."]
+            assert seen(b) == [["guarded"]]
+            given = Settings(keys=KEYS, servers=(a.machine(), b.machine()))
+            await Runner(given, deletes_unreachable=True).undo(serving(scripts, a), Told(), warned)
+            assert len(warned) == 2
 
     play(scenario())
 
@@ -97,9 +135,9 @@ def test_undo_that_fails_is_an_error(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with computers(tmp_path, "a", "b") as (a, b):
             given = undoing(scripts, a)
-            put(scripts, leave="die 'it is stuck'")
+            put(scripts, uninstall="die 'it is stuck'")
             error = await failure(Runner(settings(a, b)).undo(given, Told(), Told()))
-            assert str(error) == "a (127.0.0.1): leave.sh failed\nit is stuck"
+            assert str(error) == "a (127.0.0.1): uninstall.sh failed\nit is stuck"
             assert seen(a, b) == [[], []]
 
     play(scenario())
@@ -214,6 +252,18 @@ def test_a_machine_of_another_cluster_is_not_undone(scripts: Path, tmp_path: Pat
             await Runner(settings(b)).undo(given, Told(), warned)
             assert seen(a, b) == [[], ["dropped"]]
             assert warned == ["a (127.0.0.1): member.sh failed\nit is another cluster`s\nmember.sh did not run there."]
+
+    play(scenario())
+
+
+def test_scripts_hear_that_another_machine_is_at_the_address(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            given = dropping(scripts, a)
+            given = given.model_copy(update={"undo": (Step(script="leave.sh"), *given.undo[:1])})
+            put(scripts, leave="flag foreign", drop='touch "foreign-${FOREIGN:-no}"')
+            await Runner(settings(b)).undo(given, Told(), Told())
+            assert seen(b) == [["foreign-yes"]]
 
     play(scenario())
 

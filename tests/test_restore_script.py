@@ -72,3 +72,16 @@ def test_a_keepalived_that_was_purged_is_no_obstacle(machine: Fake) -> None:
     machine.file("/etc/keepalived/keepalived.conf").write_text("# homelab\n")
     restored(machine)
     assert not machine.file("/etc/keepalived/keepalived.conf").exists()
+
+
+def test_a_file_behind_a_link_is_kept_and_put_back_and_the_link_stays(machine: Fake) -> None:
+    hosts, behind = machine.file("/etc/hosts"), machine.file("/etc/overlay/hosts")
+    Path(f"{machine.root}{ORIGINAL}{machine.root}/etc/hosts").unlink()
+    behind.write_text(HOSTS)
+    hosts.unlink()
+    hosts.symlink_to("overlay/hosts")
+    done = machine.call("prepare", "keep /etc/hosts; named pi-1 || write /etc/hosts 644 <<<'127.0.1.1 pi-1'; true")
+    assert (done.status, behind.read_text()) == (0, "127.0.1.1 pi-1\n"), done.errors
+    behind.write_text("127.0.0.1 localhost\n127.0.1.1 pi-1\n")
+    restored(machine)
+    assert (hosts.is_symlink(), behind.read_text()) == (True, HOSTS)

@@ -15,7 +15,7 @@ LIBRARY = (SCRIPTS / "lib.sh").read_text()
 FILES = sorted(file for file in SCRIPTS.glob("*.sh") if file.name != "lib.sh")
 SHELL_OWN = {"SECONDS", "EPOCHREALTIME", "LINENO", "BASH_COMMAND", "BASH_REMATCH", "PATH"}
 OF_PLUGIN = {"serves.sh", "spare.sh", "retired.sh"}
-ALWAYS = {"NOW", "SERVERS", "FLAGS", "CLUSTER", "RETIRED", "UNREACHABLE"}  # given by the plugin
+ALWAYS = {"NOW", "SERVERS", "FLAGS", "CLUSTER", "RETIRED", "UNREACHABLE", "FOREIGN"}  # given by the plugin
 EXPORTED = {"CA", "CA_HASH"}  # given by earlier steps of a task
 
 LOOKING = {"doctor.sh", "snapshots.sh"}

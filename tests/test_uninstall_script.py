@@ -192,3 +192,31 @@ def test_cilium_goes_before_k3s(machine: Fake) -> None:
 def test_rules_are_left_alone_without_cilium(machine: Fake) -> None:
     done = machine.run("uninstall")
     assert (done.status, [call for call in done.calls if "restore" in call or "delete" in call]) == (0, [])
+
+
+def moved(machine: Fake, link: str) -> Path:
+    """Move a folder to another disk, and leave a link."""
+    folder, disk = machine.file(link), machine.file("/mnt/ssd/moved")
+    folder.rename(disk)
+    folder.symlink_to(disk)
+    return disk
+
+
+@pytest.mark.parametrize("link", [DATA, "/var/lib/rancher"])
+def test_data_that_a_link_leads_to_are_deleted_as_well(machine: Fake, link: str) -> None:
+    disk = moved(machine, link)
+    done = machine.run("uninstall")
+    assert done.status == 0, done.errors
+    assert not [file for file in disk.rglob("*") if file.is_file()]
+
+
+def test_a_mount_behind_a_link_is_not_deleted_with_it(machine: Fake) -> None:
+    disk = moved(machine, "/var/lib/rancher")
+    film = disk / "k3s/storage/films/film"
+    film.parent.mkdir(parents=True)
+    film.write_text("film")
+    machine.file("/proc/self/mounts").write_text(f"nas:/films {film.parent} nfs rw 0 0\n")
+    machine.file("busy").write_text(f"{film.parent}\n")
+    done = Fake(machine.root, {**TOOLS, "umount": "exit 32"}).impatient.run("uninstall")
+    assert (done.status, film.read_text()) == (1, "film")
+    assert "These are still mounted and in use; nothing was removed" in done.errors

@@ -4,10 +4,11 @@
 # NODE ROLE ADDRESS SERVERS
 
 forget_node() {
-  local at reason
+  local at ready reason
   kube get node "$NODE" >/dev/null 2>&1 || return 0
   at=$(kube get node "$NODE" -o jsonpath='{.status.addresses[?(@.type=="InternalIP")].address}')
-  case "$(status "$NODE") $at " in
+  ready=$(status "$NODE")
+  case "$ready $at " in
     True*" $ADDRESS "* | [!T]*) ;;
     *) die "$NODE lives at ${at% }: the machine at $ADDRESS cannot be $NODE as well; nothing was touched." \
       "Switch the old machine off, wait until \`kubectl get nodes\` says NotReady, then run \`pulumi up\` again." ;;

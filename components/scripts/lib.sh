@@ -63,9 +63,12 @@ not_written() {
 }
 
 # copy SOURCE TARGET: replace the target by a copy, attributes included, whole and on the disk, or leave it and die.
+# Links are followed, so that what they lead to is kept and changed.
 copy() {
-  { mkdir -p "${2%/*}" && rm -f "$2.homelab-new" && cp -a "$1" "$2.homelab-new" && sync "$2.homelab-new" &&
-    mv -f "$2.homelab-new" "$2"; } || not_written "$2"
+  local file=$2 new
+  if [ -L "$file" ]; then file=$(readlink -f "$file"); fi
+  new=$file.homelab-new
+  { mkdir -p "${file%/*}" && rm -f "$new" && cp -aL "$1" "$new" && sync "$new" && mv -f "$new" "$file"; } || not_written "$file"
 }
 
 # ours FILE: it is as we wrote it, or what was made of that.
@@ -346,6 +349,7 @@ exists() {
   [ -n "$node" ]
 }
 
+# status NAME: whether the node is Ready. Fails if the API does not say.
 status() { kube get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'; }
 
 # members: the servers in etcd; behind each TrueTrue if it is Ready and votes.
@@ -394,33 +398,60 @@ drain() {
   rm -f "$report"
 }
 
-# volumes_only_on: what storage would lose with NODE: volumes that no other machine has, a line each. FLAGS may allow it.
-# A class whose volumes are bound to one machine says so in the volume; Longhorn's replicas are objects of its own.
+# storage: what the API knows of nodes and of what binds volumes to them, a line each. Fails if it does not say.
+# A class whose volumes are bound to machines says so in the volume; Longhorn's replicas are objects of its own.
+# shellcheck disable=SC2016 # templates of Go
+storage() {
+  kube get nodes -o go-template='{{range .items}}{{$name := .metadata.name}}node {{$name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}}
+label {{$name}} metadata.name {{$name}}
+{{range $key, $value := .metadata.labels}}label {{$name}} {{$key}} {{$value}}
+{{end}}{{end}}' || return
+  kube get persistentvolumes -o go-template='{{range .items}}volume {{.metadata.name}} {{with .spec.claimRef}}{{.namespace}}/{{.name}}{{else}}none{{end}}
+{{with .spec.nodeAffinity}}{{with .required}}{{range .nodeSelectorTerms}}term
+{{range .matchExpressions}}match {{.key}} {{.operator}} {{range .values}}{{.}},{{end}}
+{{end}}{{range .matchFields}}match {{.key}} {{.operator}} {{range .values}}{{.}},{{end}}
+{{end}}{{end}}{{end}}{{end}}{{end}}' || return
+  local longhorn; longhorn=$(kube get crd replicas.longhorn.io --ignore-not-found -o name) || return
+  [ -z "$longhorn" ] || kube get replicas.longhorn.io -A -o go-template='{{range .items}}{{if and .spec.healthyAt (not .spec.failedAt)}}replica {{.spec.volumeName}} {{.spec.nodeID}}
+{{end}}{{end}}'
+}
+
+# volumes_only_on NODE [GOING…]: volumes of NODE that no other machine has which is Ready and is not GOING as well, a line each.
 volumes_only_on() {
-  local node=$1 volume claim hosts
-  # shellcheck disable=SC2016 # a template of Go
-  kube get persistentvolumes -o go-template='{{range .items}}{{$volume := .}}{{with .spec.nodeAffinity}}{{with .required}}{{range .nodeSelectorTerms}}{{range .matchExpressions}}{{$volume.metadata.name}} {{with $volume.spec.claimRef}}{{.namespace}}/{{.name}}{{else}}none{{end}} {{range .values}}{{.}},{{end}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}' |
-    while read -r volume claim hosts; do
-      [ "$hosts" != "$node," ] || echo "volume $volume of claim $claim"
-    done
-  longhorn_volumes_only_on "$node"
+  local known; known=$(storage) || return
+  awk -v node="$1" -v going=" $* " '
+    function has(name, values) { return name != "" && index("," values, "," name ",") }
+    # a node that the API forgot is known by its name only; what is asked for without `in` would be there from then on
+    function of(name, key) { if ((name, key) in label) return label[name, key]; return name in ready ? "" : name }
+    function fits(name, key, operator, values) {
+      if (operator == "In") return has(of(name, key), values)
+      if (operator == "NotIn") return !has(of(name, key), values)
+      if (operator == "Exists") return (name, key) in label
+      if (operator == "DoesNotExist") return !((name, key) in label)
+      return 1
+    }
+    function end_term(name) { if (term) for (name in fit) if (fit[name]) holders[name]; term = 0 }
+    function stays(name) { return name in ready && ready[name] == "True" && !index(going, " " name " ") }
+    function end_volume(name, other) {
+      end_term()
+      if (node in holders) { for (name in holders) if (stays(name)) other = 1; if (!other) print "volume " volume " of claim " claim }
+      split("", holders)
+    }
+    $1 == "node" { ready[$2] = $3 }
+    $1 == "label" { label[$2, $3] = $4 }
+    $1 == "volume" { end_volume(); volume = $2; claim = $3 }
+    $1 == "term" { end_term(); term = 1; split("", fit); fit[node] = 1; for (name in ready) fit[name] = 1 }
+    $1 == "match" { for (name in fit) if (!fits(name, $2, $3, $4)) fit[name] = 0 }
+    $1 == "replica" { if ($3 == node) here[$2]; else if (stays($3)) elsewhere[$2] }
+    END { end_volume(); for (each in here) if (!(each in elsewhere)) print "Longhorn volume " each ", of which " node " has the last healthy replica" }
+  ' <<<"$known" | sort
 }
 
-# longhorn_volumes_only_on NODE: Longhorn's volumes whose last healthy replica is there.
-longhorn_volumes_only_on() {
-  local replicas volume
-  kube get crd replicas.longhorn.io >/dev/null 2>&1 || return 0
-  # shellcheck disable=SC2016 # a template of Go
-  replicas=$(kube get replicas.longhorn.io -A -o go-template='{{range .items}}{{if and .spec.healthyAt (not .spec.failedAt)}}{{.spec.volumeName}} {{.spec.nodeID}}{{"\n"}}{{end}}{{end}}')
-  awk -v node="$1" '{ count[$1]++; if ($2 == node) here[$1]++ } END { for (volume in here) if (here[volume] == count[volume]) print volume }' <<<"$replicas" | sort |
-    while read -r volume; do echo "Longhorn volume $volume, of which $1 has the last healthy replica"; done
-}
-
-# check_volumes NODE: refuses to lose them, unless `cluster.discard` names the node.
+# check_volumes NODE [GOING…]: refuses to lose them, unless `cluster.discard` names the node.
 check_volumes() {
   local lost
   case " ${FLAGS:-} " in *" discard-node-$1 "*) return ;; esac
-  lost=$(volumes_only_on "$1")
+  lost=$(volumes_only_on "$@") || die "The API on $(hostname) does not say which volumes $1 holds; it was not removed." "Run \`pulumi up\` again."
   [ -z "$lost" ] || die "$1 holds volumes that no other machine has ($(wc -l <<<"$lost")); it was not removed:" "$(head -n 10 <<<"$lost")" \
     "Move or back up what is in them and delete them, or allow the loss: \`homelab:cluster.discard: [$1]\`, then \`pulumi up\`."
 }

@@ -49,11 +49,15 @@ end_containers() {
 }
 
 # mounts: what is mounted below K3s' folders, the deepest first, with its type. A disk that one of these folders is on stays.
+# The kernel knows them by their real names: somebody may have moved one to another disk and left a link.
 mounts() {
-  local path type
+  local path type folders folder
+  mapfile -t folders < <(readlink -m $data /run/k3s /var/lib/kubelet)
   while read -r _ path type _; do
     path=$(printf '%b' "$path")
-    case $path in $data/* | /run/k3s/* | /var/lib/kubelet/*) printf '%s\t%s\n' "$path" "$type" ;; esac
+    for folder in "${folders[@]}"; do
+      case $path in "$folder"/*) printf '%s\t%s\n' "$path" "$type" ;; esac
+    done
   done </proc/self/mounts | sort -r
 }
 
@@ -77,9 +81,10 @@ unmount_volumes() {
       "See who uses them: fuser -vm PATH. End that, then run it again."
 }
 
-# empty FOLDER: it and all in it; a disk that is mounted there stays, with nothing on it.
+# empty FOLDER: it and all in it; a disk that is mounted there stays, with nothing on it. So does the folder that a link leads to.
 empty() {
   [ -d "$1" ] || return 0
+  set -- "$(readlink -f "$1")"
   [ -z "$(active)$(mounts)" ] || die "K3s came back while it was removed, so its data in $1 stay:" "$(active)" "$(mounts)"
   find "$1" -xdev -mindepth 1 -delete 2>/dev/null || true
   local left; left=$(find "$1" -xdev -mindepth 1 ! -type d)
@@ -118,9 +123,10 @@ main() {
   stop_k3s
   end_containers
   unmount_volumes
-  empty $data
+  local real; real=$(readlink -m $data) # an uninstaller may remove the link
+  empty "$real"
   run_uninstallers
-  empty $data # the uninstaller makes some of it again
+  empty "$real" # the uninstaller makes some of it again
   remove_rest
   check_gone
 }
