@@ -21,7 +21,7 @@ IGNORED = ("bin", "calls", "snapshots", "tmp")
 WATCH = """
 seen=''
 watch_state() {{
-  local now; now=$(find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\\n' | sort)
+  local now; now=$(exec find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\\n')
   [ "$now" != "$seen" ] || return 0
   seen=$now
   cp -a {root} "$(mktemp -d {copies}/XXXXXX)/root"
@@ -58,6 +58,8 @@ class Scenario:
     variables: Mapping[str, str]
     tools: Mapping[str, str]
     before: Callable[[Fake], None]
+    on_disk: bool = True  # whether what it changes is on the machine's disk, which may be full
+    ignored: str | None = None  # part of the paths of files that a run may leave in any number
     after: Callable[[Fake], None] = field(default=lambda _: None)
 
     def machine(self, root: Path) -> Fake:
@@ -67,12 +69,17 @@ class Scenario:
         self.before(fake)
         return fake
 
+    def given(self, root: Path) -> dict[str, str]:
+        """Its variables; those that are paths are on the machine."""
+        return {name: value.replace("ROOT/", f"{root}/") for name, value in self.variables.items()}
+
     def run(self, fake: Fake) -> Run:
-        return fake.run(self.script, **self.variables)
+        return fake.run(self.script, **self.given(fake.root))
 
     def tree(self, root: Path) -> dict[str, str]:
         """Every file of the machine with its mode and content."""
-        return {path: content for path, content in _files(root) if path not in VOLATILE}
+        known = ((path, content) for path, content in _files(root) if path not in VOLATILE)
+        return {path: content for path, content in known if not self.ignored or self.ignored not in path}
 
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:
@@ -93,9 +100,8 @@ def states(scenario: Scenario, folder: Path) -> Iterator[Path]:
     copies = folder / "copies"
     copies.mkdir()
     fake = scenario.machine(folder / "machine")
-    done = fake.run_text(
-        WATCH.format(root=fake.root, copies=copies) + (fake.script(scenario.script)), **scenario.variables
-    )
+    text = WATCH.format(root=fake.root, copies=copies) + fake.script(scenario.script)
+    done = fake.run_text(text, **scenario.given(fake.root))
     assert done.status == 0, done.errors
     known = set[str]()
     for copy in sorted(copies.iterdir()):
@@ -126,7 +132,7 @@ def on_small_disk(scenario: Scenario, fake: Fake, free: int, folder: Path) -> On
     result = folder / f"free-{free}"
     result.mkdir()
     script = folder / "script"
-    script.write_text(fake.text(scenario.script, **scenario.variables))
+    script.write_text(fake.text(scenario.script, **scenario.given(fake.root)))
     copy = folder / "copy"
     if not copy.exists():
         shutil.copytree(fake.root, copy, symlinks=True)

@@ -58,6 +58,17 @@ def test_a_dead_machine_is_removed_without_a_drain(server: Fake) -> None:
     assert (done.status, changes(done)) == (0, ["delete"])
 
 
+def test_a_run_killed_as_the_node_goes_leaves_nothing_of_its_name(server: Fake) -> None:
+    """The next run finds no Node, and ends at once."""
+    deadly = KUBECTL.replace("nodes members ;;", "nodes members; kill -9 $PPID ;;")
+    killed = dropped(Fake(server.root, {"k3s": deadly, "curl": ""}))
+    assert killed.status == -9
+    again = dropped(server)
+    assert (again.status, changes(again)) == (0, [])
+    names = "secret/b.node-password.k3s configmap/homelab-node-b"
+    assert any(names in call for call in killed.calls + again.calls)
+
+
 HOST = "match kubernetes.io/hostname In "
 VOLUMES = f"""volume pvc-1 media/films
 term

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.fault_clusters import CLUSTERS
+from tests.fault_machines import MACHINES
 from tests.fault_scenarios import SCENARIOS
 from tests.faults import PAGE, Scenario, on_small_disk, restored, states
 
-CASES = [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS]
+ALL = (*SCENARIOS, *MACHINES, *CLUSTERS)
+CASES = [pytest.param(scenario, id=scenario.name) for scenario in ALL]
+ON_DISK = [pytest.param(scenario, id=scenario.name) for scenario in ALL if scenario.on_disk]
 
 
 def ended(scenario: Scenario, folder: Path) -> dict[str, str]:
@@ -55,7 +59,7 @@ def own_mounts() -> bool:
 
 
 @pytest.mark.skipif(not own_mounts(), reason="a small disk is a mount of its own: it needs Linux and root")
-@pytest.mark.parametrize("scenario", CASES)
+@pytest.mark.parametrize("scenario", ON_DISK)
 def test_a_full_disk_spoils_nothing(scenario: Scenario, tmp_path: Path) -> None:
     wanted = ended(scenario, tmp_path)
     fake = scenario.machine(tmp_path / "machine")

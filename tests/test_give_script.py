@@ -118,3 +118,21 @@ def test_disk_that_cannot_be_wiped_is_not_given(machine: Fake) -> None:
     assert (done.status, record(machine)) == (1, [])
     assert not any(call.startswith("dd ") for call in done.calls)
     assert "Device or resource busy" in done.errors
+
+
+def test_disk_whose_wipe_was_cut_short_is_wiped_whole(machine: Fake) -> None:
+    """Its signatures went first: it looks empty, and has labels of an earlier Ceph further on."""
+    done = gave(machine, TWO)
+    assert (done.status, done.progress) == (0, [f"wiping {machine.root}{TWO}"])
+    assert len([call for call in changed(done) if call.startswith("dd ")]) == 4
+    assert changed(gave(machine, TWO)) == [], "it is Ceph's now"
+
+
+def test_list_of_given_disks_is_replaced_whole(machine: Fake) -> None:
+    """What a full disk cut off would be read as the name of another disk."""
+    machine.run("give", DEVICES=disks(machine, ONE), WIPE="")
+    file = machine.file("/var/lib/rook/homelab-disks")
+    before = file.stat().st_ino
+    assert gave(machine).status == 0
+    assert record(machine) == disks(machine, ONE, TWO).split()
+    assert file.stat().st_ino != before

@@ -188,3 +188,12 @@ def test_what_takes_it_away_leaves_its_data_and_nothing_else(machine: Fake) -> N
     assert cgroup.read_text() == "1\n"
     assert not any(machine.file(path).exists() for path in (BINARY, FOLDER, UNIT, "/var/lib/homelab/nomad"))
     assert machine.file("/var/lib/nomad/kept").exists()
+
+
+def test_a_run_killed_as_it_takes_nomad_away_is_finished_by_the_next(machine: Fake) -> None:
+    machine.run("nomad", **GIVEN)
+    deadly = TOOLS | {"systemctl": 'case $* in daemon-reload) kill -9 $PPID ;; esac'}
+    assert Fake(machine.root, deadly).run("nomad-away").status == -9
+    done = machine.run("nomad-away")
+    assert done.calls[-1] == "systemctl daemon-reload", "systemd still knows the service"
+    assert not machine.file("/var/lib/homelab/nomad").exists()

@@ -40,11 +40,15 @@ def functions(text: str) -> dict[str, str]:
 
 def whole(script: str) -> str:
     """A script and the functions of the library that it uses, directly or through others."""
-    text, used = (SCRIPTS / script).read_text(), set[str]()
+    text, used = uncommented((SCRIPTS / script).read_text()), set[str]()
     library = functions(LIBRARY)
     while new := {name for name in library if re.search(rf"\b{name}\b", text)} - used:
         used |= new
         text += "".join(library[name] for name in sorted(new))
+    return uncommented(text)
+
+
+def uncommented(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
 
 

@@ -28,18 +28,18 @@ wipe() {
 
 main() {
   lock
-  local disk why found='' new=() full=()
+  local disk why found='' new=() named=()
   for disk in $DEVICES; do
     if grep -qxF "$disk" $record 2>/dev/null; then continue; fi
     new+=("$disk")
-    why=$(holds "$disk")
-    [ -n "$why" ] || continue
-    case " $WIPE " in *" $disk "*) why=$(used "$disk"); full+=("$disk") ;; esac
+    # what is named is wiped even if it looks empty: an earlier run may have ended while it wiped
+    case " $WIPE " in *" $disk "*) why=$(used "$disk"); named+=("$disk") ;; *) why=$(holds "$disk") ;; esac
     [ -z "$why" ] || found+="$disk $why"$'\n'
   done
   [ -z "$found" ] || die "Ceph is not given what may hold data; nothing was changed:" "$found" \
     "If it is to be lost, name the disk in \`rookCeph.wipe\`. If it is this Ceph's own already, as after a new installation of this machine: mkdir -p ${record%/*} && echo DISK >>$record"
-  for disk in "${full[@]}"; do wipe "$disk"; done
-  [ "${#new[@]}" = 0 ] || { mkdir -p ${record%/*} && printf '%s\n' "${new[@]}" >>$record; }
+  for disk in "${named[@]}"; do wipe "$disk"; done
+  if [ "${#new[@]}" = 0 ]; then return; fi
+  write $record 644 < <(cat $record 2>/dev/null || true; printf '%s\n' "${new[@]}")
 }
 main </dev/null

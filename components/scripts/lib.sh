@@ -457,9 +457,10 @@ check_volumes() {
 }
 
 # delete_node NAME: with it goes its place in etcd, and its password, so that its name is free again.
+# What is beside the Node goes first: once that is gone, no run looks for the rest.
 delete_node() {
-  k3s kubectl delete node "$1" --timeout=180s >/dev/null || die "Node $1 could not be deleted within 180 s." "$(kube get node "$1" 2>&1)"
   kube delete -n kube-system "secret/$1.node-password.k3s" "configmap/homelab-node-$1" --ignore-not-found >/dev/null
+  k3s kubectl delete node "$1" --timeout=180s >/dev/null || die "Node $1 could not be deleted within 180 s." "$(kube get node "$1" 2>&1)"
 }
 
 # lost_servers: those that do not answer and are described no more; SERVERS are those that are.

@@ -10,7 +10,8 @@ main() {
   systemctl -q disable --now nomad 2>/dev/null || true
   if [ -e $slice/cgroup.kill ]; then echo 1 >$slice/cgroup.kill; fi
   rm -f /usr/local/bin/nomad /etc/systemd/system/nomad.service
-  rm -rf /etc/nomad.d $state/nomad
+  rm -rf /etc/nomad.d
   systemctl daemon-reload
+  rm -rf $state/nomad # from here on there is nothing of ours
 }
 main </dev/null

@@ -34,7 +34,6 @@ install_program() {
   copy $own/nomad $bin
   own_sum=$(sha256sum $bin) || die "$bin could not be read."
   write $own/program 600 <<<"$source"$'\n'"$own_sum"
-  rm -f $own/archive $own/sums $own/nomad
 }
 
 # Servers keep their first key of gossip, whatever the configuration says later, and take no server with another.
@@ -83,6 +82,7 @@ main() {
   refuse_other_gossip
   mkdir -p $own && chmod 700 $own
   install_program
+  rm -f $own/archive $own/sums $own/nomad
   configure
   write $own/wanted 600 < <(find $bin $service $folder -type f ! -name '*.homelab-new' -exec sha256sum {} + | sort -k 2)
   if cmp -s $own/wanted $own/running && systemctl -q is-active nomad; then return; fi
