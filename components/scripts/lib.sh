@@ -59,7 +59,7 @@ write() {
 not_written() {
   rm -f "$1.homelab-new"
   die "$1 could not be written and is as it was. Free space there:" "$(df -h --output=avail,target "${1%/*}" 2>/dev/null | tail -n 1)" \
-    "Make room, then run \`pulumi up\` again."
+    "Make room, or have it mounted for writing; then run \`pulumi up\` again."
 }
 
 # copy SOURCE TARGET: replace the target by a copy, attributes included, whole and on the disk, or leave it and die.
