@@ -9,7 +9,7 @@ from tests.machine_scripts import Fake, Run
 # what the API knows: nodes with what keeps pods away, whether b is Ready, the servers in etcd
 KUBECTL = """
 shift; [[ $1 != --request-timeout* ]] || shift
-[ ! -e silent ] || ! grep -qF -- "$(cat silent)" <<<"$*" || { echo 'the server is currently unable to handle the request' >&2; exit 1; }
+[ ! -e silent ] || ! grep -qF -- "$(cat silent)" <<<"$*" || { echo 'the server is unable to answer' >&2; exit 1; }
 case "$*" in
   'get node b --ignore-not-found'*) echo node/b ;;
   'get node b '*unschedulable*) ;;
