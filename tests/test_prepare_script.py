@@ -102,6 +102,7 @@ def test_k3s_of_somebody_else_is_not_taken_over(machine: Fake, path: str) -> Non
     done = run(machine)
     assert done.status == 1
     assert "K3s is set up here already, and not by this program; no changes were made." in done.errors
+    assert "disable its service (k3s or k3s-agent) and reboot, for its uninstaller deletes" in done.errors
     assert not machine.file("/var/lib/homelab/node").exists()
 
 
