@@ -243,7 +243,8 @@ def test_a_node_with_a_volume_that_no_other_has_is_refused(lab: Rehearsal, tmp_p
 
 def test_a_dead_agent_is_dropped(lab: Rehearsal) -> None:
     lab.lab.power_off("a1")
-    wait_until(lambda: "a1" not in lab.ready(), "the servers miss a1")  # until then its volumes are kept as a live node's
+    # until the servers miss it, its volumes are kept as those of a node that lives
+    wait_until(lambda: "a1" not in lab.ready(), "the servers miss a1")
     lab.cluster["nodes"] = [node for node in lab.cluster["nodes"] if node["name"] != "a1"]
     lab.open()
     said = lab.up()
