@@ -78,3 +78,14 @@ def test_a_server_is_changed_once_the_others_keep_the_quorum(server: Fake) -> No
     assert (done.status, "b was not changed, because the API would be away" in done.errors) == (1, True)
     server.file("members").write_text("b TrueTrue\n")
     assert spared(server).status == 0, "the only one"
+
+
+@pytest.mark.parametrize(("cordoned", "returns"), [("true", True), ("", False)])
+def test_a_node_that_a_run_cordoned_is_uncordoned_and_one_that_somebody_else_did_stays(
+    tmp_path: Path, cordoned: str, returns: bool
+) -> None:
+    """Whichever run it was: one that was killed after the restart left it so."""
+    seen = f"case \"$*\" in *'get node b'*) echo 'ready=True voter=True cordoned={cordoned}' ;; esac"
+    done = Fake(tmp_path, {"k3s": seen, "journalctl": ""}).run("uncordon", NODE="b", ROLE="server", CNI="flannel")
+    changed = [call.split("=15s ")[1] for call in done.calls if "get node" not in call]
+    assert (done.status, changed) == (0, ["uncordon b", "annotate node b homelab/cordoned-"] if returns else [])
