@@ -56,7 +56,8 @@ def files(url: str, archive: bytes, wanted: str) -> Iterator[tuple[str, str]]:
                     raise TaskError(f"{url} holds a file outside of itself ({member.name}); it was not used.")
                 if not re.fullmatch(wanted, str(path)) or member.isdir():
                     continue
-                content = files.extractfile(member) if member.isfile() else None
+                plain = member.isfile() and not member.issparse()  # holes take no room in the archive
+                content = files.extractfile(member) if plain else None
                 if content is None:
                     raise TaskError(f"{url}: {member.name} is no plain file; the chart was not used.")
                 yield member.name, content.read().decode()

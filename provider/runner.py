@@ -21,6 +21,8 @@ GONE_SECONDS = 10  # a machine that is removed is not waited for longer
 CHECK_SECONDS = 10  # until a server is found that can say whether nodes may be removed
 UNINSTALL = "uninstall.sh"
 """The script that takes K3s off a machine which leaves the lab."""
+GUARD = "guard.sh"
+"""The script that keeps a layer as long as it has data."""
 FOREIGN = "foreign"
 """Flag of a task whose own machine is no longer its node."""
 
@@ -179,8 +181,11 @@ class Runner:
 def _of_some_cluster(task: Task) -> Task:
     """The task, which does nothing on a machine of a cluster with an identity if its own has none.
 
-    A stack that is destroyed may be from before machines had one, and others may have built a lab of them since.
+    A stack that is destroyed may be from before machines had one, and others may have built a lab of them since. What
+    guards data refuses on: the stack may as well be this lab's, and not brought up to date by an `up` that failed.
     """
+    if any(step.script == GUARD for step in task.undo):
+        return task
     return task.model_copy(update={"variables": {"CLUSTER": "none", **task.variables}})
 
 

@@ -93,7 +93,7 @@ term
 {HOST[:-3]}NotIn b,
 volume pvc-7 web/anywhere
 """
-REPLICAS = "".join(f"replica vol-{line}\n" for line in ("1 b", "2 b", "2 c", "3 a"))
+REPLICAS = "".join(f"replica vol-{line} healthy\n" for line in ("1 b", "2 b", "2 c", "3 a"))
 LOST = [
     "Longhorn volume vol-1, of which b has the last healthy replica",
     "volume pvc-1 of claim media/films",
@@ -209,16 +209,25 @@ def test_another_machine_at_its_address_is_no_leave_to_remove_a_node_that_runs(s
 def test_a_copy_on_a_machine_that_is_not_well_does_not_count(server: Fake, elsewhere: str) -> None:
     server.file("nodes").write_text(f"{elsewhere}\nb True\nc True\n")
     server.file("volumes").write_text(f"volume pvc-4 web/www\nterm\n{HOST}a,b,\n")
-    server.file("replicas").write_text("replica vol-2 a\nreplica vol-2 b\n")
+    server.file("replicas").write_text("replica vol-2 a healthy\nreplica vol-2 b healthy\n")
     done = dropped(server)
     assert (done.status, changes(done)) == (1, [])
     assert "Longhorn volume vol-2, of which b has the last healthy replica\nvolume pvc-4" in done.errors
 
 
+@pytest.mark.parametrize(("elsewhere", "refused"), [("failed", True), ("healthy", False)])
+def test_a_replica_that_failed_is_kept_where_no_better_one_is(server: Fake, elsewhere: str, refused: bool) -> None:
+    """Longhorn can bring a volume back from it, as after a power cut that took all machines."""
+    server.file("replicas").write_text(f"replica vol-2 b failed\nreplica vol-2 c {elsewhere}\n")
+    done = dropped(server)
+    assert changes(done) == ([] if refused else ["drain", "delete"])
+    assert ("Longhorn volume vol-2, of which no replica is healthy, and b has one" in done.errors) is refused
+
+
 def test_a_volume_of_two_machines_is_not_lost_with_both(server: Fake) -> None:
     """Each of them is looked at alone otherwise, and both may go at once."""
     server.file("volumes").write_text(f"volume pvc-4 web/www\nterm\n{HOST}b,c,\n")
-    server.file("replicas").write_text("replica vol-2 b\nreplica vol-2 c\n")
+    server.file("replicas").write_text("replica vol-2 b healthy\nreplica vol-2 c healthy\n")
     assert server.run("spare", GOING="", NODES="b", FLAGS="").status == 0
     done = server.run("spare", GOING="", NODES="b c", FLAGS="")
     assert done.status == 1

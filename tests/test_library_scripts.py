@@ -54,3 +54,23 @@ def test_a_wait_ends_in_time_although_the_clock_is_set_back(tmp_path: Path) -> N
     asks = "asks() { SECONDS=0; EPOCHREALTIME=0; false; }"
     done = Fake(tmp_path, {}).run_text(f"{asks}; wait_for 1 asks || die 'not within 1 s'")
     assert (done.status, done.errors) == (1, "not within 1 s\n")
+
+
+@pytest.mark.parametrize("tool", ["cat", "chmod", "sync", "mv"])
+@pytest.mark.parametrize("call", ["set_it", "set_it || true", "if set_it; then :; fi"])
+def test_what_cannot_be_written_leaves_the_file_and_ends_the_script(tmp_path: Path, tool: str, call: str) -> None:
+    """Also where Bash goes on after what fails, as it does within a condition."""
+    machine = Fake(tmp_path, {tool: "echo 'No space left on device' >&2; exit 1", "df": "echo 0"})
+    machine.file("cmdline.txt").write_text("root=1\n")
+    done = machine.run_text(f"set_it() {{ write $PWD/cmdline.txt 644 <<<'root=2'; }}; {call}; echo went on")
+    assert (done.status, done.output) == (1, "")
+    assert "cmdline.txt could not be written and is as it was." in done.errors
+    assert [file.name for file in tmp_path.glob("cmdline*")] == ["cmdline.txt"]
+    assert machine.file("cmdline.txt").read_text() == "root=1\n"
+
+
+def test_what_is_as_it_should_be_is_not_written(tmp_path: Path) -> None:
+    machine = Fake(tmp_path, {})
+    text = "write $PWD/file 600 <<<text; echo $changed; write $PWD/file 600 <<<text; echo $changed"
+    assert machine.run_text(text).output == "yes\nno\n"
+    assert machine.run_text("write $PWD/file 644 <<<text; echo $changed").output == "yes\n", "another mode"

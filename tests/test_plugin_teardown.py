@@ -7,7 +7,7 @@ import pytest
 from provider.errors import TaskError
 from provider.model import Settings, Step, Task
 from provider.runner import Runner
-from tests.plugin_bench import Told, play, put, scripts, task
+from tests.plugin_bench import Told, failure, play, put, scripts, task
 from tests.ssh_server import KEYS, Computer, computers
 
 __all__ = ["scripts"]
@@ -115,5 +115,18 @@ def test_destroying_a_stack_from_before_identities_passes_machines_that_have_one
             leaving = task(a.machine(), undo=(Step(script="leave.sh"),), secrets=secrets)
             await Runner(settings(a)).undo(leaving, Told(), Told(), program_runs=program_runs)
             assert (a.home / "left").read_text() == f"{given}\n"
+
+    play(scenario())
+
+
+def test_what_guards_data_is_not_passed_in_a_lab_that_is_half_brought_up_to_date(scripts: Path, tmp_path: Path) -> None:
+    """Its machines have an identity by then, and the layer's task has none yet."""
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            put(scripts, guard='[ "${CLUSTER:-}" != none ] || exit 77; die "there is something to lose"', serves="true")
+            guarded = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
+            error = await failure(Runner(settings(a)).undo(guarded, Told(), Told(), program_runs=False))
+            assert str(error).endswith("there is something to lose")
 
     play(scenario())

@@ -96,12 +96,21 @@ def test_a_lab_from_before_identities_is_taken_as_its_own(machine: Fake) -> None
     assert run(machine, CLUSTER="two").status == 77
 
 
+def test_a_lab_whose_state_lost_the_identity_is_given_another_by_its_owner(machine: Fake) -> None:
+    """As with a backup from before identities: docs/operations.md says so."""
+    assert run(machine, CLUSTER="one").status == 0
+    machine.file("/var/lib/homelab/cluster").unlink()
+    assert run(machine, CLUSTER="two").status == 0
+    assert machine.file("/var/lib/homelab/cluster").read_text() == "two\n"
+
+
 @pytest.mark.parametrize("path", ["agent/client-kubelet.crt", "server/db/etcd/any", "server/db/state.db"])
 def test_k3s_of_somebody_else_is_not_taken_over(machine: Fake, path: str) -> None:
     machine.file(f"/var/lib/rancher/k3s/{path}").touch()
     done = run(machine)
     assert done.status == 1
     assert "K3s is set up here already, and not by this program; no changes were made." in done.errors
+    assert "disable its service (k3s or k3s-agent) and reboot, for its uninstaller deletes" in done.errors
     assert not machine.file("/var/lib/homelab/node").exists()
 
 

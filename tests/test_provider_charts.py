@@ -279,3 +279,19 @@ def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> 
     (repository.root / "index.yaml").write_text("#" * (2 << 20))
     monkeypatch.setattr(of_charts, "LARGEST_INDEX", 1 << 20)
     assert "index.yaml is larger than 1 MiB; the rest was not fetched." in repository.failure()
+
+
+def sparse(name: str, size: int) -> bytes:
+    """A chart's archive with a file that is larger than all that is in it."""
+    content, hole = io.BytesIO(), f"1\n{size}\n0\n".encode().ljust(tarfile.BLOCKSIZE, b"\0")
+    headers = {"major": "1", "minor": "0", "name": name, "realsize": str(size)}
+    member = tarfile.TarInfo(name)
+    member.size, member.pax_headers = len(hole), {f"GNU.sparse.{key}": value for key, value in headers.items()}
+    with tarfile.open(fileobj=content, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member, io.BytesIO(hole))
+    return content.getvalue()
+
+
+def test_file_of_holes_does_not_fill_the_memory(repository: Repository) -> None:
+    repository.publish(sparse("web/crds/b.yaml", 256 << 20))
+    assert "web/crds/b.yaml is no plain file; the chart was not used." in repository.failure()

@@ -85,3 +85,19 @@ def test_a_file_behind_a_link_is_kept_and_put_back_and_the_link_stays(machine: F
     behind.write_text("127.0.0.1 localhost\n127.0.1.1 pi-1\n")
     restored(machine)
     assert (hosts.is_symlink(), behind.read_text()) == (True, HOSTS)
+
+
+@pytest.mark.parametrize("line", [LINE, f"{LINE}\n"])
+def test_a_boot_partition_that_has_nothing_of_ours_is_not_written(machine: Fake, line: str) -> None:
+    """It may be mounted for reading only."""
+    file = machine.file("/boot/firmware/cmdline.txt")
+    file.write_text(line)
+    before = file.stat().st_ino
+    restored(machine)
+    assert (file.read_text(), file.stat().st_ino) == (line, before)
+
+
+def test_parameters_that_somebody_moved_to_the_front_go_as_well(machine: Fake) -> None:
+    machine.file("/boot/firmware/cmdline.txt").write_text(f"{ADDED} {LINE}\n")
+    restored(machine)
+    assert machine.file("/boot/firmware/cmdline.txt").read_text() == f"{LINE}\n"

@@ -39,11 +39,11 @@ main() {
   command -v k3s >/dev/null || return 0
   wait_for 120 serving || api_away "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s)" \
     "If the whole lab is to go and none of its servers comes back: HOMELAB_DELETE_UNREACHABLE=true pulumi destroy"
-  local ready servers
+  local ready in_etcd
   exists "$NODE" || { away || check_volumes "$NODE"; return 0; }
   check_dead
-  servers=$(members) || die "The API on $(hostname) does not say who is in etcd, so $NODE was not removed." "$(journal k3s)"
-  if grep -q "^$NODE " <<<"$servers"; then
+  in_etcd=$(members) || die "The API on $(hostname) does not say who is in etcd, so $NODE was not removed." "$(journal k3s)"
+  if grep -q "^$NODE " <<<"$in_etcd"; then
     lock
     drop_gone
     exists "$NODE" || { away || check_volumes "$NODE"; return 0; }

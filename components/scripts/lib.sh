@@ -59,7 +59,7 @@ write() {
 not_written() {
   rm -f "$1.homelab-new"
   die "$1 could not be written and is as it was. Free space there:" "$(df -h --output=avail,target "${1%/*}" 2>/dev/null | tail -n 1)" \
-    "Make room, then run \`pulumi up\` again."
+    "Make room, or have it mounted for writing; then run \`pulumi up\` again."
 }
 
 # copy SOURCE TARGET: replace the target by a copy, attributes included, whole and on the disk, or leave it and die.
@@ -412,7 +412,7 @@ label {{$name}} metadata.name {{$name}}
 {{end}}{{range .matchFields}}match {{.key}} {{.operator}} {{range .values}}{{.}},{{end}}
 {{end}}{{end}}{{end}}{{end}}{{end}}' || return
   local longhorn; longhorn=$(kube get crd replicas.longhorn.io --ignore-not-found -o name) || return
-  [ -z "$longhorn" ] || kube get replicas.longhorn.io -A -o go-template='{{range .items}}{{if and .spec.healthyAt (not .spec.failedAt)}}replica {{.spec.volumeName}} {{.spec.nodeID}}
+  [ -z "$longhorn" ] || kube get replicas.longhorn.io -A -o go-template='{{range .items}}{{if .spec.healthyAt}}replica {{.spec.volumeName}} {{.spec.nodeID}} {{if .spec.failedAt}}failed{{else}}healthy{{end}}
 {{end}}{{end}}'
 }
 
@@ -442,8 +442,9 @@ volumes_only_on() {
     $1 == "volume" { end_volume(); volume = $2; claim = $3 }
     $1 == "term" { end_term(); term = 1; split("", fit); fit[node] = 1; for (name in ready) fit[name] = 1 }
     $1 == "match" { for (name in fit) if (!fits(name, $2, $3, $4)) fit[name] = 0 }
-    $1 == "replica" { if ($3 == node) here[$2]; else if (stays($3)) elsewhere[$2] }
-    END { end_volume(); for (each in here) if (!(each in elsewhere)) print "Longhorn volume " each ", of which " node " has the last healthy replica" }
+    # one that failed has data still, and where all did, Longhorn brings the volume back from them
+    $1 == "replica" { if ($3 == node) { if (!($2 in here) || $4 == "healthy") here[$2] = $4 } else if ($4 == "healthy" && stays($3)) elsewhere[$2] }
+    END { end_volume(); for (each in here) if (!(each in elsewhere)) print "Longhorn volume " each ", of which " (here[each] == "healthy" ? node " has the last healthy replica" : "no replica is healthy, and " node " has one") }
   ' <<<"$known" | sort
 }
 

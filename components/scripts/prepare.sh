@@ -23,7 +23,9 @@ check_owner() {
 # check_unused: K3s that somebody else set up here is neither given our token nor stopped.
 check_unused() {
   ! has_data || die "K3s is set up here already, and not by this program; no changes were made." \
-    "If it is to go: k3s-uninstall.sh, or on an agent k3s-agent-uninstall.sh. If this machine is this cluster's $NODE and only lost $state:" \
+    "If it is to go: disable its service (k3s or k3s-agent) and reboot, for its uninstaller deletes what mounted volumes hold; then" \
+    "  sudo k3s-uninstall.sh, or on an agent: sudo k3s-agent-uninstall.sh" \
+    "If this machine is this cluster's $NODE and only lost $state:" \
     "  sudo mkdir -p $state && echo $NODE | sudo tee $state/node"
 }
 

@@ -26,9 +26,10 @@ restore_command_line() {
     [ -e "$original$file" ] && [ -e "$file" ] || continue
     line=$(cat "$file") || die "$file could not be read."
     for word in cgroup_memory=1 cgroup_enable=memory; do
-      grep -qw "$word" "$original$file" || line=$(sed "s/ $word\\( \\|\$\\)/\\1/" <<<"$line")
+      grep -qw "$word" "$original$file" || line=$(sed -E "s/(^| )$word( |\$)/\2/; s/^ //" <<<"$line")
     done
-    write "$file" 644 <<<"$line"
+    # it may be mounted for reading only
+    [ "$line" = "$(cat "$file")" ] || write "$file" 644 <<<"$line"
   done
 }
 

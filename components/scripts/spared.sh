@@ -17,7 +17,11 @@ check_order() {
 main() {
   wait_for 20 serving || return 0
   if [ "$ROLE" = agent ]; then check_order; return; fi
-  [ "$(status "$NODE")" = True ] && [ "$(members | wc -l)" -gt 1 ] || return 0
+  exists "$NODE" || return 0
+  local ready in_etcd
+  ready=$(status "$NODE") || die "The API on $(hostname) does not say whether $NODE is Ready, so it was not changed." "$(journal k3s)"
+  in_etcd=$(members) || die "The API on $(hostname) does not say who is in etcd, so $NODE was not changed." "$(journal k3s)"
+  [ "$ready" = True ] && [ "$(wc -l <<<"$in_etcd")" -gt 1 ] || return 0
   spared || say "waiting for the other servers: $(unsafe_without "$NODE")"
   wait_for 120 spared || die "$NODE was not changed, because the API would be away while it restarts: $(unsafe_without "$NODE")." \
     "Bring them back, or take what is gone for good out of \`nodes\`; then run \`pulumi up\` again."

@@ -58,7 +58,7 @@ def _owner(seen: Seen) -> Finding:
         fix = f"take {owner} out of `nodes`, `pulumi up`, put {seen.node.name} in, `pulumi up`"
         return wrong("owner", f"it is the node {owner}", fix)
     if not owner and (seen.installed or seen.facts.yes("other-unit")):
-        fix = "if nothing in it is needed: k3s-uninstall.sh, or k3s-agent-uninstall.sh"
+        fix = "if nothing in it is needed: disable its service, reboot, then k3s-uninstall.sh or k3s-agent-uninstall.sh"
         return wrong("owner", "a K3s is there that was not put there by this program", fix)
     if owner and seen.facts.yes("other-unit") and not seen.installed:
         fix = "a role stays: take it out of `nodes`, `pulumi up`, put it in anew, `pulumi up`"
