@@ -55,12 +55,18 @@ BOTH = f"ROOT{ONE} ROOT{TWO}"
 POOL = {"POOL": "lab", "DEVICES": BOTH, "RAID": "mirror"}
 
 
+# what is at each GiB of a disk that Ceph had
+DD = """disk=${2##*/}; rm -f "label-$disk-${5#seek=}" """
+
+
 def full_disk(fake: Fake) -> None:
     """One disk is empty, and one holds a file system on a partition."""
     for disk in (ONE, TWO):
         fake.file(disk).touch()
     fake.file("tree-ata-two").write_text("disk sdb \npart sdb1 \n")
     fake.file("signatures-ata-two").write_text("gpt")
+    for at in (0, 1, 10, 100):
+        fake.file(f"label-ata-two-{at << 10}").write_text("bluestore")
 
 
 def beside_releases(fake: Fake) -> None:
@@ -158,7 +164,7 @@ MACHINES = [
     Scenario("empty", "empty", EMPTY, RESTORED, halted),
     Scenario("place", "place", PLACE, TOOLS, sent),
     Scenario("reset", "reset", RESET, AWAY, to_be_reset, after=kept_aside, ignored="/db/etcd-old-"),
-    Scenario("give", "give", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"}, DISKS, full_disk),
+    Scenario("give", "give", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"}, DISKS | {"dd": DD}, full_disk),
     Scenario("nomad, new", "nomad", NOMAD_GIVEN, NOMAD_MACHINE, beside_releases),
     Scenario("nomad, other configuration", "nomad", OTHER, NOMAD_MACHINE, with_nomad),
     Scenario("nomad-away", "nomad-away", {}, NOMAD_MACHINE, with_nomad),

@@ -19,11 +19,11 @@ IGNORED = ("bin", "calls", "snapshots", "tmp")
 
 # before every command: a copy of the machine, if the commands before changed it
 WATCH = """
-seen=''
+watched=''
 watch_state() {{
   local now; now=$(exec find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\\n')
-  [ "$now" != "$seen" ] || return 0
-  seen=$now
+  [ "$now" != "$watched" ] || return 0
+  watched=$now
   cp -a {root} "$(mktemp -d {copies}/XXXXXX)/root"
 }}
 set -T
