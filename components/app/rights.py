@@ -126,9 +126,9 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
 
 
 def _is_app(namespace: str, levels: Sequence[str]) -> str:
-    labels = f"{namespace}.metadata.labels"
+    labels = f"{namespace}.metadata.labels"  # older versions of a level allow more than it does today
     return (
         f"has({labels}) && {labels}[?'app.kubernetes.io/name'].orValue('') == {namespace}.metadata.name"
         f" && {labels}[?'pod-security.kubernetes.io/enforce'].orValue('') in {list(levels)}"
-        f" && {labels}[?'pod-security.kubernetes.io/enforce-version'].orValue('latest') == 'latest'"  # older ones allow more
+        f" && {labels}[?'pod-security.kubernetes.io/enforce-version'].orValue('latest') == 'latest'"
     )
