@@ -116,6 +116,8 @@ def _cron(app: AppSettings) -> Findings:
             yield ("cron", name), reason, "make it shorter"
         for index, volume in enumerate(given.volumes):
             place = ("cron", name, "volumes", index)
+            if volume in given.volumes[:index]:
+                yield place, f"names {volume} again", "keep one of them"
             if volume not in app.volumes:
                 yield place, "is no volume of the app", "use a name that stands under volumes"
             elif app.volumes[volume].per_pod:
