@@ -17,10 +17,8 @@ from components.manifest import Manifest, Tree, create, resolve
 
 DATABASE_TIMEOUT = "20m"
 """How long the instances of a database may take to be ready, restoring included."""
-
-
-BEFORE_TIMEOUT = "30m"
-"""How long what runs before a new version may take."""
+BEFORE_TIMEOUT = f"{jobs.SECONDS + 60}s"
+"""How long the Job before a new version is awaited: until the cluster itself has ended it."""
 
 
 class App(pulumi.ComponentResource):
@@ -87,6 +85,7 @@ class App(pulumi.ComponentResource):
             job,
             after,
             f"{self._settings.name}-{jobs.BEFORE}",
+            delete_before_replace=True,  # one that an interrupted `up` left running would go on beside the new one
             custom_timeouts=pulumi.CustomTimeouts(create=BEFORE_TIMEOUT),
         )
 
