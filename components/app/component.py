@@ -94,7 +94,7 @@ class App(pulumi.ComponentResource):
         pods = self._one(wanted, after, ignore_changes=workload.left(self._settings))
         if volumes.TEMPLATES in wanted["spec"]:
             spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
-            pulumi.Output.all(wanted["spec"][volumes.TEMPLATES], spec).apply(lambda both: _warn(both[0], both[1], pods))
+            pulumi.Output.all(wanted["spec"][volumes.TEMPLATES], spec).apply(lambda both: _tell(both[0], both[1], pods))
         return pods
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
@@ -123,9 +123,12 @@ class App(pulumi.ComponentResource):
         return create(resolve(manifest), name or manifest["metadata"]["name"], own)
 
 
-def _warn(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
+def _tell(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
     """Say which volumes do not follow the settings; a preview may not know those that are there."""
-    for text in volumes.unlike(wanted, (spec or {}).get(volumes.TEMPLATES, wanted)):
+    there = wanted if spec is None else spec.get(volumes.TEMPLATES, ())
+    if lacking := volumes.further(wanted, there):
+        raise pulumi.RunError("\n".join(lacking))
+    for text in volumes.unlike(wanted, there):
         pulumi.log.warn(text, pods)
 
 
