@@ -76,7 +76,9 @@ def test_a_schedule() -> None:
     spec = objects(app("home"))["CronJob/home-backup"]["spec"]
     assert (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"]) == ("0 3 * * *", "Europe/Berlin", "Replace")
     assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 3600
-    plain = objects(app("home", cron={"tidy": {"schedule": "0 * * * *", "args": ["tidy"]}}))["CronJob/home-tidy"]["spec"]
+    plain = objects(app("home", cron={"tidy": {"schedule": "0 * * * *", "args": ["tidy"]}}))["CronJob/home-tidy"][
+        "spec"
+    ]
     assert plain["concurrencyPolicy"] == "Forbid"
     assert not {"timeZone", "activeDeadlineSeconds"} & {*plain, *plain["jobTemplate"]["spec"]}
 

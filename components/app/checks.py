@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from components.app import references, traces
 from components.app.container_checks import container_problems
 from components.app.database import archive
+from components.app.network import POLICIES
 from components.app.objects import has_data
 from components.app.pod_checks import CHECKS
 from components.app.settings import AppSettings
@@ -126,6 +127,13 @@ def _restore(app: AppSettings) -> Findings:
         yield ("postgres", "restore", "source"), reason, fix
 
 
+def _database_name(app: AppSettings) -> Findings:
+    """A database has a NetworkPolicy of its name, beside those of the app."""
+    if app.postgres is not None and app.postgres.name in POLICIES:
+        reason = f"makes the name {archive(app, app.postgres)}, which a NetworkPolicy of the app has"
+        yield ("postgres", "name"), reason, "choose another name, such as db-2"
+
+
 def _extensions(app: AppSettings) -> Findings:
     for name, count in Counter(app.postgres.extensions if app.postgres else ()).items():
         if count > 1:
@@ -174,6 +182,7 @@ _CHECKS = (
     _places,
     _destinations,
     _restore,
+    _database_name,
     _extensions,
     _strategy,
     _discard,

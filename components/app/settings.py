@@ -12,6 +12,7 @@ from components.app.kinds import (
     Cpu,
     EnvName,
     Image,
+    IngressPath,
     Lines,
     Path,
     Percent,
@@ -19,7 +20,6 @@ from components.app.kinds import (
     Seconds,
     Size,
     StackName,
-    UrlPath,
     UserId,
 )
 from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
@@ -128,7 +128,7 @@ class AppSettings(Model):
     """An address outside of the cluster for these `ports`. Default: none."""
     hosts: tuple[AppHost, ...] = ()
     """Names under which it is reached; one without a dot gets the platform's domain."""
-    paths: tuple[UrlPath, ...] = ("/",)
+    paths: tuple[IngressPath, ...] = ("/",)
     """Paths of these hosts that lead to it, with all below them."""
     tls: AppTlsSettings = AppTlsSettings()
     """Certificates of the hosts."""
