@@ -128,13 +128,13 @@ class NodeSettings(Model):
 
 
 class AppsSettings(Model):
-    """What apps on the cluster may have that not every cluster should give them."""
+    """What the apps of the cluster may do beyond the defaults."""
 
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
-    """The highest Pod Security level that an app may have: `baseline` lets root in, and shares of a NAS; `privileged`
-    lets apps do everything on the machines."""
+    """The highest Pod Security level that an app may have. `baseline` allows root in containers and shares of a NAS;
+    `privileged` lets apps be root on the nodes."""
     nfs: Switch = False
-    """Whether machines mount shares of a NAS for apps, as any user: they get the distribution's NFS client."""
+    """Whether nodes get an NFS client, so that apps can mount shares of a NAS, as any user."""
 
 
 def _around_first_server(given: dict[str, Any]) -> Any:
@@ -169,7 +169,7 @@ class ClusterSettings(Model):
     hardening: Literal["default", "cis"] = "default"
     """`default` is what costs nothing; `cis` is K3s' whole hardening guide, Pod Security `restricted` included."""
     apps: AppsSettings = AppsSettings()
-    """What apps may have beside what all have."""
+    """What apps may do beyond the defaults."""
     discard: tuple[HostLabel, ...] = ()
     """Nodes that are removed although volumes go with them which no other machine has."""
     max_unavailable: Count = 1

@@ -45,6 +45,7 @@ class Resource:
     inputs: Mapping[str, Any]
     protected: bool = False
     deleted_with: str = ""
+    replaced_by_deletion: bool = False
 
     @property
     def role(self) -> str:
@@ -76,7 +77,7 @@ class Recording(MockMonitor):
             urn, request.type, request.name, request.custom, request.parent, request.provider,
             frozenset(request.dependencies).union(*(each.urns for each in request.propertyDependencies.values())),
             frozenset(request.additionalSecretOutputs), frozenset(request.ignoreChanges), inputs, request.protect,
-            request.deletedWith,
+            request.deletedWith, request.deleteBeforeReplace,
         )  # fmt: skip
         outputs = inputs | self._made(request)
         reply = json_format.ParseDict(outputs, struct_pb2.Struct())

@@ -38,6 +38,9 @@ def test_what_runs_before_a_new_version_is_made_anew_with_it_and_waited_for() ->
     assert job(found)["metadata"]["annotations"] == {"pulumi.com/replaceUnready": "true"}
     assert "Job" in waits_for(found, "home", "StatefulSet")
     assert "StatefulSet" not in waits_for(found, "home-before", "Job")
+    (before,) = (each for each in made(found) if each.plain["kind"] == "Job")
+    assert before.replaced_by_deletion, "two of them never run beside each other"
+    assert before.plain["spec"]["activeDeadlineSeconds"] == 30 * 60, "it does not go on after `up` gave up"
     spec = job(found)["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert (container["command"], spec["restartPolicy"]) == (["/bin/migrate"], "Never")
@@ -73,13 +76,15 @@ def test_a_schedule() -> None:
     spec = objects(app("home"))["CronJob/home-backup"]["spec"]
     assert (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"]) == ("0 3 * * *", "Europe/Berlin", "Replace")
     assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 3600
-    plain = objects(app("home", cron={"tidy": {"schedule": "0 * * * *"}}))["CronJob/home-tidy"]["spec"]
+    plain = objects(app("home", cron={"tidy": {"schedule": "0 * * * *", "args": ["tidy"]}}))["CronJob/home-tidy"][
+        "spec"
+    ]
     assert plain["concurrencyPolicy"] == "Forbid"
     assert not {"timeZone", "activeDeadlineSeconds"} & {*plain, *plain["jobTemplate"]["spec"]}
 
 
 def test_a_volume_of_the_apps_pod_is_reached_on_its_machine() -> None:
-    cron = {"backup": {"schedule": "0 3 * * *", "volumes": ["data"]}}
+    cron = {"backup": {"schedule": "0 3 * * *", "args": ["backup"], "volumes": ["data"]}}
     found = objects(app("home", volumes=ONE, cron=cron))["CronJob/home-backup"]
     spec = found["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     (volume,) = (each for each in spec["volumes"] if each["name"] == "data")

@@ -9,6 +9,8 @@ import pytest
 from tests.apps import OUTPUTS, app, objects, pod, without
 from tests.test_app_network import allowed
 
+SIX = OUTPUTS | {"loadBalancerAddresses": ["fd00::/64"]}
+
 
 def test_the_service_has_the_ports_own_numbers() -> None:
     ports = objects(app("home"))["Service/home"]["spec"]["ports"]
@@ -32,6 +34,9 @@ def test_an_address_of_its_own() -> None:
     spec = service["spec"]
     assert (spec["type"], spec["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
     assert [(each["name"], each["port"]) for each in spec["ports"]] == [("dns", 53), ("mqtt", 1883)]
+    assert "ipFamilies" not in spec, "the cluster's own"
+    six = objects(app("home", loadBalancer={"address": "fd00::9"}, outputs=SIX))["Service/home-lb"]["spec"]
+    assert (six["ipFamilyPolicy"], six["ipFamilies"]) == ("SingleStack", ["IPv6"])
     any_address = objects(app("home", loadBalancer={}))["Service/home-lb"]
     assert not any_address["metadata"]["annotations"]
     assert "Service/shop-dev-lb" not in objects(app("shop-dev"))

@@ -144,3 +144,18 @@ def test_namespace_of_an_app_is_one_to_the_policy() -> None:
     labels = objects(app("shop-dev"))["Namespace/shop-dev"]["metadata"]["labels"]
     assert labels["app.kubernetes.io/name"] == "shop-dev"
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_policy_takes_no_namespace_of_an_older_pod_security() -> None:
+    """`restricted` of Kubernetes 1.7 lets programs get more rights than the one that starts them."""
+    for each in named("ValidatingAdmissionPolicy", rights.POLICY)["spec"]["validations"][:2]:
+        assert "[?'pod-security.kubernetes.io/enforce-version'].orValue('latest') == 'latest'" in each["expression"]
+
+
+def test_policy_takes_no_service_with_addresses_of_others() -> None:
+    """A Service with `externalIPs` gets what any pod of the cluster sends to these addresses."""
+    *_, last = named("ValidatingAdmissionPolicy", rights.POLICY)["spec"]["validations"]
+    assert last["expression"] == (
+        "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
+    )
+    assert "externalIPs" in last["message"]

@@ -81,6 +81,10 @@ def test_rights_of_the_pod() -> None:
             },
         ),
         ({"privileged": True, "capabilities": []}, {"privileged": True, "readOnlyRootFilesystem": False}),
+        (
+            {"capabilities": ["ALL"]},  # containerd takes away what `drop: [ALL]` names after it gave what `add` names
+            {"allowPrivilegeEscalation": True, "readOnlyRootFilesystem": False, "capabilities": {"add": ["ALL"]}},
+        ),
     ],
 )
 def test_rights_of_the_container(changes: dict[str, Any], context: Any) -> None:

@@ -60,6 +60,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
         ("platform", "a/b", 'platform: is not a stack name; write the name of a stack of this project'),
         ("platform", None, "platform: is missing; add it: stack of the platform"),
         ("name", "kube-system", "name: is a namespace of Kubernetes itself; use another name"),
+        ("name", "default-deny", "name: is the name of a NetworkPolicy that every app has; use another name"),
         ("name", "1shop", "name: is not the name of an app; use at most 40"),
         ("image", "Shop:1", "image: is not the name of an image; write it as ghcr.io/owner/name:1.2.3"),
         ("image", "shop", "image: names no version of the image; end it with a tag such as :1.2.3"),

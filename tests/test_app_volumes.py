@@ -7,6 +7,7 @@ import pulumi
 import pytest
 
 from tests.apps import OUTPUTS, app, kinds, made, objects, pod, without
+from tests.recorder import Recording
 
 DATA = {"data": {"path": "/data", "size": "1Gi"}}
 SHARE = {"media": {"path": "/media", "nfs": {"server": "nas.lan", "path": "/media"}}}
@@ -89,4 +90,15 @@ def test_what_goes_with_the_namespace_is_protected(volumes: Any, protected: bool
 def test_what_the_platform_lacks_is_named(volumes: Any, outputs: dict[str, Any], line: str) -> None:
     with pytest.raises(pulumi.RunError, match=line):
         app("home", volumes=volumes, outputs=outputs)
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+@pytest.mark.parametrize("spec", [{}, {"volumeClaimTemplates": []}])
+def test_a_volume_that_a_statefulset_cannot_get_is_refused(monkeypatch: pytest.MonkeyPatch, spec: Any) -> None:
+    """Its pods would end for the new version and not come again: they mount what no template makes."""
+    made_up = lambda _, request: {"spec": spec} if request.type.endswith(":StatefulSet") else {}  # noqa: E731
+    monkeypatch.setattr(Recording, "_made", made_up)
+    with pytest.raises(pulumi.RunError, match=r"homelab:app\.volumes\.data: a StatefulSet takes no further volume; "):
+        app("shop-dev", volumes=SHARE | DATA)
     gc.collect()

@@ -4,8 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from components.app import traces
+from components.app import references, traces
+from components.app.container_checks import container_problems
 from components.app.database import archive
+from components.app.network import POLICIES
 from components.app.objects import has_data
 from components.app.pod_checks import CHECKS
 from components.app.settings import AppSettings
@@ -14,8 +16,6 @@ from components.layer import Finding
 from components.model import NotKnownError
 
 Findings = Iterator[Finding]
-DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
-"""What an app with a database finds in its environment."""
 _LARGEST = 1000 * 1024
 """Bytes that a ConfigMap may hold, but for a little that its keys take."""
 
@@ -27,6 +27,7 @@ def problems(app: AppSettings) -> Findings:
             yield from check(app)
         except NotKnownError:
             continue
+    yield from container_problems(app)
     yield from volume_problems(app)
 
 
@@ -62,7 +63,7 @@ def _variables(app: AppSettings) -> Findings:
 
 def _database_variables(app: AppSettings) -> Findings:
     if app.postgres is not None:
-        yield from _taken(app, DATABASE_VARIABLES, "the app's database")
+        yield from _taken(app, references.DATABASE_VARIABLES, "the app's database")
 
 
 def _traces_variables(app: AppSettings) -> Findings:
@@ -79,17 +80,8 @@ def _taken(app: AppSettings, names: tuple[str, ...], what: str) -> Findings:
 
 def _references(app: AppSettings) -> Findings:
     """A variable that names another one names one that is there, and before it."""
-    known = {*app.secrets, *app.remote_secrets, *(traces.VARIABLES if app.traces else ())}
-    known |= set(DATABASE_VARIABLES) if app.postgres else set()
-    for name, text in app.environment.items():
-        for named in re.findall(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)", text.replace("$$", "")):
-            if named in app.environment and named not in known:
-                reason = f"names $({named}), which comes after it" if named != name else f"names itself, $({name})"
-                yield ("environment", name), reason, "write the variable that is named first"
-            elif named not in known:
-                fix = f"add it to secrets or environment, or write $$({named}) for these very characters"
-                yield ("environment", name), f"names $({named}), which is no variable of the app", fix
-        known.add(name)
+    for name, reason, fix in references.wrong(app.environment, references.given(app)):
+        yield ("environment", name), reason, fix
 
 
 def _large(app: AppSettings) -> Findings:
@@ -133,6 +125,13 @@ def _restore(app: AppSettings) -> Findings:
         reason = "is this database itself, whose backups would go on where those that are read end"
         fix = "give postgres.name another name, such as db-2"
         yield ("postgres", "restore", "source"), reason, fix
+
+
+def _database_name(app: AppSettings) -> Findings:
+    """A database has a NetworkPolicy of its name, beside those of the app."""
+    if app.postgres is not None and app.postgres.name in POLICIES:
+        reason = f"makes the name {archive(app, app.postgres)}, which a NetworkPolicy of the app has"
+        yield ("postgres", "name"), reason, "choose another name, such as db-2"
 
 
 def _extensions(app: AppSettings) -> Findings:
@@ -183,6 +182,7 @@ _CHECKS = (
     _places,
     _destinations,
     _restore,
+    _database_name,
     _extensions,
     _strategy,
     _discard,

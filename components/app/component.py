@@ -17,10 +17,8 @@ from components.manifest import Manifest, Tree, create, resolve
 
 DATABASE_TIMEOUT = "20m"
 """How long the instances of a database may take to be ready, restoring included."""
-
-
-BEFORE_TIMEOUT = "30m"
-"""How long what runs before a new version may take."""
+BEFORE_TIMEOUT = f"{jobs.SECONDS + 60}s"
+"""How long the Job before a new version is awaited: until the cluster itself has ended it."""
 
 
 class App(pulumi.ComponentResource):
@@ -87,6 +85,7 @@ class App(pulumi.ComponentResource):
             job,
             after,
             f"{self._settings.name}-{jobs.BEFORE}",
+            delete_before_replace=True,  # one that an interrupted `up` left running would go on beside the new one
             custom_timeouts=pulumi.CustomTimeouts(create=BEFORE_TIMEOUT),
         )
 
@@ -95,7 +94,7 @@ class App(pulumi.ComponentResource):
         pods = self._one(wanted, after, ignore_changes=workload.left(self._settings))
         if volumes.TEMPLATES in wanted["spec"]:
             spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
-            pulumi.Output.all(wanted["spec"][volumes.TEMPLATES], spec).apply(lambda both: _warn(both[0], both[1], pods))
+            pulumi.Output.all(wanted["spec"][volumes.TEMPLATES], spec).apply(lambda both: _tell(both[0], both[1], pods))
         return pods
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
@@ -124,9 +123,12 @@ class App(pulumi.ComponentResource):
         return create(resolve(manifest), name or manifest["metadata"]["name"], own)
 
 
-def _warn(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
+def _tell(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
     """Say which volumes do not follow the settings; a preview may not know those that are there."""
-    for text in volumes.unlike(wanted, (spec or {}).get(volumes.TEMPLATES, wanted)):
+    there = wanted if spec is None else spec.get(volumes.TEMPLATES, ())
+    if lacking := volumes.further(wanted, there):
+        raise pulumi.RunError("\n".join(lacking))
+    for text in volumes.unlike(wanted, there):
         pulumi.log.warn(text, pods)
 
 

@@ -10,20 +10,20 @@ from components.model import Model
 
 
 class AppContainerSettings(Model):
-    """A container that has the rights, variables, secrets and files of the app, and says what differs."""
+    """A container with the rights, variables, secrets and files of the app; its keys say what differs."""
 
     image: Image | None = None
-    """What runs. Default: the app's image."""
+    """Its image. Default: the app's."""
     command: tuple[Text, ...] = ()
     """Program to run. Default: that of the image."""
     args: tuple[Text, ...] = ()
     """Its arguments. Default: those of the image."""
     environment: dict[EnvName, Lines] = Field(default_factory=dict)
-    """Environment variables beside those of the app, or with another value."""
+    """Environment variables beside those of the app's `environment`, or instead of them."""
     cpu: Cpu | None = None
-    """Processor time that it is promised. Default: as the app's."""
+    """CPU request. Default: the app's."""
     memory: Size | None = None
-    """Its memory. Default: as the app's."""
+    """Memory request and limit. Default: the app's."""
 
     @property
     def mounted(self) -> tuple[str, ...]:
@@ -32,18 +32,18 @@ class AppContainerSettings(Model):
 
 
 class AppCronSettings(AppContainerSettings):
-    """Something that runs by a schedule, in a pod of its own (a CronJob)."""
+    """A CronJob of the app."""
 
     schedule: Schedule
-    """When it begins: cron with five fields."""
+    """When it starts: cron with five fields."""
     time_zone: TimeZone | None = None
-    """Time zone of the schedule. Default: that of the machines with the control plane, most often UTC."""
+    """Time zone of the schedule. Default: that of the servers, most often UTC."""
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Forbid"
-    """What happens when the last one still runs: both run, the new one is left out, or it replaces the old one."""
+    """If the last job still runs: `Allow` runs both, `Forbid` skips the new one, `Replace` ends the old one."""
     deadline: Count | None = None
-    """Seconds after which it is ended. Default: never."""
+    """Seconds after which Kubernetes ends a job. Default: never."""
     volumes: tuple[HostLabel, ...] = ()
-    """Volumes of the app that it has too. Default: none."""
+    """Volumes of the app that it mounts. Default: none."""
 
     @property
     def mounted(self) -> tuple[str, ...]:

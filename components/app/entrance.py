@@ -1,6 +1,7 @@
 """How an app is reached: its Service, and its Ingress with a certificate."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import pulumi
 
@@ -29,11 +30,13 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
     given = app.load_balancer
     if given is None:
         return
-    spec = {
+    six = given.address is not None and ip_address(given.address).version == 6
+    spec: dict[str, Tree] = {
         "type": "LoadBalancer",
         "externalTrafficPolicy": "Local",  # or NetworkPolicies saw the address of a machine instead of the client's
         "selector": labels(app),
         "ports": _ports(app),
+        **({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]} if six else {}),  # or IPv4 where it has both
     }
     asked = dict.fromkeys(_ASK, given.address) if given.address else {}
     meta = metadata(app, f"{app.name}-lb", annotations=asked)

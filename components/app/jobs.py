@@ -11,12 +11,14 @@ from components.app.surroundings import Surroundings
 from components.manifest import Manifest, Tree
 
 BEFORE = "before"
+SECONDS = 30 * 60
+"""How long it may take, its retries included."""
 _RETRIES = 2
 
 
 def before(app: AppSettings, given: AppContainerSettings, platform: Surroundings, read: Read) -> Manifest:
     """What must succeed before new pods come. It is made anew, under a new name, with everything that changes in it."""
-    spec = _job(BEFORE, given, app, platform, read)
+    spec = _job(BEFORE, given, app, platform, read) | {"activeDeadlineSeconds": SECONDS}
     meta = {"namespace": app.name, "labels": job_labels(app), "annotations": {"pulumi.com/replaceUnready": "true"}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 

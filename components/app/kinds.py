@@ -100,6 +100,8 @@ def _app_name(value: str) -> str:
     if not re.fullmatch("[a-z]([-a-z0-9]{0,38}[a-z0-9])?", value, re.ASCII):
         fix = "use at most 40 lower-case letters, digits and dashes, a letter first and no dash last"
         raise wrong("is not the name of an app", fix)
+    if value == "default-deny":
+        raise wrong("is the name of a NetworkPolicy that every app has", "use another name")
     if value == "default" or value.startswith("kube-"):
         raise wrong("is a namespace of Kubernetes itself", "use another name")
     return value
@@ -132,6 +134,14 @@ StackName = Annotated[
 ]
 UrlPath = Annotated[
     str, like("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "begin it with /, such as /healthz, without host and spaces")
+]
+IngressPath = Annotated[
+    str,
+    like(
+        "path of an Ingress",
+        r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~=&+-]+)+/?",
+        "begin it with /, such as /api, without //, ?, % and parts that are . or ..",
+    ),
 ]
 Size = Annotated[str, like("amount of bytes", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
 Cpu = Annotated[str, Kind("amount of processors", _cpu, _CPU)]

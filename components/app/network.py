@@ -16,6 +16,8 @@ from components.manifest import Manifest, Tree
 SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
 """Label of the pods with which cert-manager proves that a host is ours."""
 SOLVER_PORT = 8089
+POLICIES = ("job", "acme")
+"""What names of the app's further NetworkPolicies end with."""
 MONITORING = "monitoring"
 """Namespace of what reads the metrics of databases, where there is such a thing."""
 

@@ -33,7 +33,7 @@ def lacking(app: AppSettings, machines: Sequence[Mapping[str, Any]]) -> Iterator
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node not in names:
             fix = f"use one of: {', '.join(names)}"
-            yield f"volumes.{name}.hostPath.node", "is no machine of the platform", fix
+            yield f"volumes.{name}.hostPath.node", "is no node of the platform", fix
             return
     if not all("labels" in each for each in machines):
         return
@@ -41,7 +41,7 @@ def lacking(app: AppSettings, machines: Sequence[Mapping[str, Any]]) -> Iterator
     if all(against.values()):
         found = ", ".join(f"{name} {reason}" for name, reason in against.items())
         key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
-        yield key, f"leaves no machine of the platform: {found}", "name what one of them has, or change cluster.nodes"
+        yield key, f"leaves no node of the platform: {found}", "name what one of them has, or change cluster.nodes"
 
 
 def _against(app: AppSettings, machine: Mapping[str, Any]) -> str:

@@ -43,13 +43,13 @@ def _questions(app: AppSettings) -> Findings:
 
 def _end(app: AppSettings) -> Findings:
     if not app.stop and app.grace_period <= DRAIN_SECONDS:
-        reason = f"leaves a pod no time after the {DRAIN_SECONDS} seconds for which it still answers"
+        reason = f"leaves the program no time after the {DRAIN_SECONDS} seconds of the preStop hook"
         yield ("gracePeriod",), reason, f"make it {DRAIN_SECONDS + 1} or more, or give stop"
 
 
 def _shared_memory(app: AppSettings) -> Findings:
     if app.shared_memory and mebibytes(app.shared_memory) >= mebibytes(app.memory):
-        reason = f"is not less than the memory of the pod, {app.memory}, which counts it"
+        reason = f"is not less than the memory of the pod, {app.memory}, of which it is a part"
         yield ("sharedMemory",), reason, "make it smaller, or give the app more memory"
 
 
@@ -57,7 +57,7 @@ def _place(app: AppSettings) -> Findings:
     for key, other in (("kubernetes.io/arch", "arch"), ("kubernetes.io/hostname", "a volume's hostPath")):
         given = app.arch if other == "arch" else volumes.node(app)
         if key in app.nodes and given:
-            yield ("nodes", key), f"is what {other} says", "take it out"
+            yield ("nodes", key), f"is already set by {other}", "take it out"
 
 
 def _rights(app: AppSettings) -> Findings:
@@ -78,16 +78,16 @@ def _ports(app: AppSettings) -> Findings:
         if name == "http":
             yield ("ports", name), "is the name of `port`", "choose another name"
         if number == (PORT, "TCP") and app.port != PORT:
-            reason = f"is the number under which its Service leads to port {app.port}"
+            reason = f"is the number of its Service for HTTP, which leads to port {app.port}"
             yield ("ports", name, "port"), reason, f"make it the app's port (port: {PORT}), or choose another number"
         if number in taken:
             reason = f"is {each.protocol} {each.port}, as {taken[number]} is"
             yield ("ports", name), reason, "keep one of them"
         taken.setdefault(number, name)
     if app.load_balancer and not app.ports:
-        yield ("loadBalancer",), "has no ports to lead to", "add ports, such as ports: {mqtt: {port: 1883}}"
+        yield ("loadBalancer",), "has no ports", "add ports, such as ports: {mqtt: {port: 1883}}"
     if app.load_balancer and app.strategy and app.strategy.blue_green:
-        reason = "leads to the new version before it takes over, which only the app's own Service waits for"
+        reason = "would send requests to the new version before blueGreen switches to it"
         yield ("loadBalancer",), reason, "take it out, or use strategy.canary"
 
 
@@ -116,12 +116,14 @@ def _cron(app: AppSettings) -> Findings:
             yield ("cron", name), reason, "make it shorter"
         for index, volume in enumerate(given.volumes):
             place = ("cron", name, "volumes", index)
+            if volume in given.volumes[:index]:
+                yield place, f"names {volume} again", "keep one of them"
             if volume not in app.volumes:
                 yield place, "is no volume of the app", "use a name that stands under volumes"
             elif app.volumes[volume].per_pod:
-                yield place, "is not one volume: each pod has its own", "take it out, or take perPod out"
+                yield place, "is not one volume: each replica has its own", "take it out, or take perPod out"
             elif app.volumes[volume].access_mode == "ReadWriteOncePod":
-                yield place, "lets one pod in, and the app has it", "take it out, or take accessMode out"
+                yield place, "allows one pod, and the pod of the app has it", "take it out, or take accessMode out"
 
 
 CHECKS = (_probes, _questions, _end, _shared_memory, _place, _rights, _ports, _paths, _names, _cron)

@@ -7,7 +7,7 @@ from components.model import Model
 
 
 class AppPortSettings(Model):
-    """A port on which the app answers, beside the one for HTTP. Its Service has the same number."""
+    """A port of the app beside the one for HTTP. Its Service has the same port number."""
 
     port: Port
     """Its number."""
@@ -16,9 +16,9 @@ class AppPortSettings(Model):
 
 
 class AppLoadBalancerSettings(Model):
-    """An address of its own, on which all of the app's `ports` are reached from outside of the cluster."""
+    """A Service of type LoadBalancer for all of the app's `ports`."""
 
     address: Address | None = None
-    """The address, of a pool of metallb. Default: the next one that is free."""
+    """Its address, from a pool of metallb or cilium. Default: the next free one."""
     from_: tuple[Network, ...] = ()
-    """Networks that may connect to it. Default: all outside of the cluster."""
+    """Networks that may connect to it. Default: all addresses outside of the cluster."""

@@ -1,4 +1,4 @@
-"""How one asks whether the pods of an app are well, as its owner describes it."""
+"""The probes of an app's pods, as its owner describes them."""
 
 from components.app.kinds import Seconds, UrlPath
 from components.fields import Count, Port, Switch, Text
@@ -6,32 +6,32 @@ from components.model import Model
 
 
 class AppProbeSettings(Model):
-    """How one asks whether a pod is well: by one of `path`, `command` and `grpc`, else by a connection (TCP)."""
+    """A probe by one of `path`, `command` and `grpc`. Without them it opens a TCP connection."""
 
     path: UrlPath | None = None
-    """What must answer with a status from 200 to 399."""
+    """Path that must answer HTTP GET with a status from 200 to 399."""
     command: tuple[Text, ...] = ()
-    """What must end with 0 in the container, the program and its arguments."""
+    """Program and arguments that must exit with 0 in the container."""
     grpc: Switch = False
     """Whether gRPC's health service must answer."""
     port: Port | None = None
-    """Where. Default: the app's port."""
+    """Port to probe. Default: the app's port."""
     delay: Seconds | None = None
-    """Seconds until it is asked for the first time. Default: none."""
+    """Seconds before the first probe (initialDelaySeconds). Default: 0."""
     period: Seconds = 5
-    """Seconds between two questions."""
+    """Seconds between two probes (periodSeconds)."""
     timeout: Seconds = 1
-    """Seconds that an answer may take."""
+    """Seconds after which a probe fails (timeoutSeconds)."""
     failures: Count = 3
-    """How many wrong answers in a row count."""
+    """Failures in a row after which the pod counts as failed (failureThreshold)."""
 
 
 class AppProbesSettings(Model):
     """Probes of the app's pods."""
 
     readiness: AppProbeSettings = AppProbeSettings()
-    """Until it passes, nothing is sent to the pod, and a new version goes no further."""
+    """Until it passes, Services send the pod no requests, and a rollout does not go on."""
     liveness: AppProbeSettings | None = None
-    """When it fails, the pod is started anew. Default: only when its program ends."""
+    """When it fails, Kubernetes restarts the container. Default: none; only the end of its program restarts it."""
     startup: AppProbeSettings | None = None
-    """The others begin when it has passed, for apps that start slowly. Default: none."""
+    """The other probes begin when it has passed, for apps that start slowly. Default: none."""

@@ -103,14 +103,19 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
     ]
     message = (
         "app stacks may write to namespaces of apps only: the label app.kubernetes.io/name is the namespace's name, "
-        f"and pod-security.kubernetes.io/enforce is {' or '.join(levels)}"
+        f"pod-security.kubernetes.io/enforce is {' or '.join(levels)}, and its version is the latest"
     )
+    # to such an address the whole cluster would send, whoever has it
+    claims = "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
     group = "admissionregistration.k8s.io/v1"
     spec = {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": rules},
         "matchConditions": [{"name": "app-stacks", "expression": f"request.userInfo.username.startsWith('{USERS}')"}],
-        "validations": [{"expression": expression, "message": message} for expression in validations],
+        "validations": [
+            *({"expression": expression, "message": message} for expression in validations),
+            {"expression": claims, "message": "app stacks may not give a Service externalIPs"},
+        ],
     }
     named = {"metadata": {"name": POLICY}}
     binding = {"policyName": POLICY, "validationActions": ["Deny"]}
@@ -121,8 +126,9 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
 
 
 def _is_app(namespace: str, levels: Sequence[str]) -> str:
-    labels = f"{namespace}.metadata.labels"
+    labels = f"{namespace}.metadata.labels"  # older versions of a level allow more than it does today
     return (
         f"has({labels}) && {labels}[?'app.kubernetes.io/name'].orValue('') == {namespace}.metadata.name"
         f" && {labels}[?'pod-security.kubernetes.io/enforce'].orValue('') in {list(levels)}"
+        f" && {labels}[?'pod-security.kubernetes.io/enforce-version'].orValue('latest') == 'latest'"
     )

@@ -61,8 +61,13 @@ def of_container(app: AppSettings) -> Tree:
     files = {"readOnlyRootFilesystem": not app.writable_root}
     if app.privileged:
         return {"privileged": True, **files}
-    added = {"add": list(app.capabilities)} if app.capabilities else {}
-    return {"allowPrivilegeEscalation": _escalates(app), **files, "capabilities": {"drop": ["ALL"], **added}}
+    return {"allowPrivilegeEscalation": _escalates(app), **files, "capabilities": _capabilities(app)}
+
+
+def _capabilities(app: AppSettings) -> Tree:
+    if ANY_CAPABILITY in app.capabilities:
+        return {"add": [ANY_CAPABILITY]}  # containerd adds all first, then drops all: beside each other they are none
+    return {"drop": [ANY_CAPABILITY], **({"add": list(app.capabilities)} if app.capabilities else {})}
 
 
 def _escalates(app: AppSettings) -> bool:

@@ -12,6 +12,7 @@ from components.app.kinds import (
     Cpu,
     EnvName,
     Image,
+    IngressPath,
     Lines,
     Path,
     Percent,
@@ -19,7 +20,6 @@ from components.app.kinds import (
     Seconds,
     Size,
     StackName,
-    UrlPath,
     UserId,
 )
 from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
@@ -63,12 +63,12 @@ class AppRemoteSecretSettings(Model):
 
 
 class AppPullSettings(Model):
-    """Who pulls the image."""
+    """Login at the registry of the app's image."""
 
     username: Text
-    """The user's name at the registry."""
+    """User name."""
     password: SecretRef
-    """The user's password or token there."""
+    """Secret that holds the password or token."""
 
 
 class AppDestinationSettings(Model):
@@ -103,33 +103,33 @@ class AppSettings(Model):
     name: AppName
     """Name of the app, and of its namespace."""
     image: Image
-    """What runs."""
+    """Image of its container, with a tag or digest."""
     command: tuple[Text, ...] = ()
     """Program to run. Default: that of the image."""
     args: tuple[Text, ...] = ()
     """Its arguments. Default: those of the image."""
     sidecars: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
-    """Containers that run in each pod beside the app, by name."""
+    """Further containers of each pod, by name."""
     init_containers: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
-    """Containers that prepare each pod and must succeed before the app starts in it, in this order."""
+    """Init containers of each pod, by name, in this order."""
     before: AppContainerSettings | None = None
-    """What must succeed before a new version goes on, once for all pods (a Job): migrations of its database."""
+    """Job that must succeed before the rollout of a new version, such as a migration of the database."""
     cron: dict[HostLabel, AppCronSettings] = Field(default_factory=dict)
-    """What runs by a schedule, by name."""
+    """CronJobs, by name."""
     replicas: Count | None = None
-    """How many pods, on as many machines as can be. Default: 3, and 1 with a volume that one pod writes."""
+    """Number of pods, spread over the nodes. Default: 3, or 1 with a volume that is for one pod."""
     autoscaling: AppAutoscalingSettings | None = None
     """A changing number of pods instead of `replicas`."""
     port: Port = 8080
     """Port on which it answers HTTP."""
     ports: dict[PortName, AppPortSettings] = Field(default_factory=dict)
-    """Further ports by name, which pods of the cluster reach by its Service, if they are allowed to."""
+    """Further ports of its Service, by name. `allow.from` says which pods may connect."""
     load_balancer: AppLoadBalancerSettings | None = None
-    """An address outside of the cluster for these `ports`. Default: none."""
+    """Service of type LoadBalancer for these `ports`. Default: none."""
     hosts: tuple[AppHost, ...] = ()
     """Names under which it is reached; one without a dot gets the platform's domain."""
-    paths: tuple[UrlPath, ...] = ("/",)
-    """Paths of these hosts that lead to it, with all below them."""
+    paths: tuple[IngressPath, ...] = ("/",)
+    """Paths of these hosts that the Ingress sends to it, with all below them."""
     tls: AppTlsSettings = AppTlsSettings()
     """Certificates of the hosts."""
     environment: dict[EnvName, Lines] = Field(default_factory=dict)
@@ -143,45 +143,45 @@ class AppSettings(Model):
     files: dict[Path, Lines] = Field(default_factory=dict)
     """Configuration files: path → content."""
     volumes: dict[HostLabel, AppVolumeSettings] = Field(default_factory=dict)
-    """Folders whose content stays, by a name of their own."""
+    """Volumes, by name."""
     scratch: tuple[Path, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
     """Folders that it may write to and that begin empty; all others of its image are read-only."""
     probes: AppProbesSettings = AppProbesSettings()
-    """How one asks whether it is well."""
+    """Probes of its container."""
     cpu: Cpu = "100m"
-    """Processor time that each pod is promised."""
+    """CPU request of its container."""
     memory: Size = "128Mi"
-    """Memory of each pod."""
+    """Memory request and limit of its container."""
     user: UserId = 65532
-    """Number of the user that it runs as; 0 is root."""
+    """User ID that its containers run as; 0 is root."""
     group: UserId | None = None
-    """Number of the group that it runs as, and that its volumes are given to. Default: that of the user."""
+    """Group ID that its containers run as, and that owns its volumes (fsGroup). Default: as `user`."""
     supplemental_groups: tuple[UserId, ...] = ()
-    """Numbers of further groups that it belongs to."""
+    """IDs of further groups of its user."""
     writable_root: Switch = False
-    """Whether it may write to all folders of its image; what it writes is gone with the pod."""
+    """Whether it may write to the root file system of its containers, which a restart empties."""
     capabilities: tuple[Capability, ...] = ()
-    """Capabilities of Linux that it has. Default: none, for root too."""
+    """Linux capabilities of its containers. Default: none, for root too."""
     privileged: Switch = False
-    """Whether it may do everything on its machine."""
+    """Whether its containers are privileged, which makes them root on their node."""
     image_pull_secret: AppPullSettings | None = None
-    """Who it is to the registry of its image. Default: nobody, or what `cluster.registries` says."""
+    """Login at the registry of its image. Default: that of `cluster.registries`, or none."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
-    """Architecture of the machines that it runs on, where its image is not for all of them."""
+    """Architecture of the nodes that it runs on, for an image that does not support all of them."""
     nodes: dict[NodeLabel, LabelValue] = Field(default_factory=dict)
-    """Labels of the machines that it runs on. Default: it runs on any machine."""
+    """Labels of the nodes that it runs on (nodeSelector). Default: none, so any node."""
     tolerations: tuple[Taint, ...] = ()
-    """Taints of machines that it may run on although they keep others away, as `cluster.nodes` writes them."""
+    """Taints of nodes that it tolerates, as `cluster.nodes` writes them."""
     grace_period: Seconds = 30
-    """Seconds from when a pod is told to end until it is ended."""
+    """Seconds that a pod has for its termination (terminationGracePeriodSeconds)."""
     stop: tuple[Text, ...] = ()
-    """What is run in the container before the pod is told to end. Default: it answers for five more seconds."""
+    """Command of the preStop hook, before SIGTERM. Default: wait five seconds and still answer."""
     shared_memory: Size | None = None
-    """Size of /dev/shm, in the memory of the pod, which counts it. Default: 64 MiB that it does not count."""
+    """Size of /dev/shm, as part of the memory of the pod. Default: 64 MiB, beside that memory."""
     allow: AppAllowSettings = AppAllowSettings()
     """Connections that are allowed; all others are refused."""
     strategy: AppStrategySettings | None = None
-    """How a new version takes over, by Argo Rollouts. Default: pods are replaced one after the other."""
+    """How a new version takes over, by Argo Rollouts. Default: a rolling update."""
     traces: Switch = False
     """Whether it sends traces (OTLP over HTTP): it is told where to, by OpenTelemetry's variables, and may go there."""
     postgres: PostgresSettings | None = None

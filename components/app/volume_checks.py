@@ -40,7 +40,7 @@ def volume_problems(app: AppSettings) -> Findings:
 def _all_names(app: AppSettings) -> Findings:
     for name in app.volumes:
         if _INTERNAL.fullmatch(name):
-            yield ("volumes", name), "is the name of a volume that every app may have", "choose another name"
+            yield ("volumes", name), "is a name that the program gives to volumes of its own", "choose another name"
 
 
 def _several_pods(app: AppSettings) -> Findings:
@@ -52,8 +52,8 @@ def _several_pods(app: AppSettings) -> Findings:
     which = " and ".join(f"volumes.{name}" for name in alone)
     made = any(app.volumes[name].of_class for name in alone)
     each = ", or perPod: true, so that each pod has its own" if made else ""
-    fix = f"take it out, or give the volume shared: true, so that all pods write the same{each}"
-    yield (number,), f"asks for several pods, and one pod writes {which}", fix
+    fix = f"take it out, or give the volume shared: true, so that all pods mount the same{each}"
+    yield (number,), f"asks for several pods, but one pod alone may mount {which}", fix
 
 
 def _machines(app: AppSettings) -> Findings:
@@ -61,8 +61,8 @@ def _machines(app: AppSettings) -> Findings:
     first = volumes.node(app)
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node != first:
-            reason = f"is another machine than {first}, where another volume is"
-            yield ("volumes", name, "hostPath", "node"), reason, "use folders of one machine, or a share (nfs)"
+            reason = f"is another node than {first}, which another volume names"
+            yield ("volumes", name, "hostPath", "node"), reason, "use folders of one node, or a share (nfs)"
 
 
 def _kind(_: AppSettings, volume: AppVolumeSettings) -> Findings:
@@ -89,12 +89,12 @@ def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.shared and volume.per_pod:
         yield (), "has shared and perPod", "give one of them"
     if volume.shared and volume.access_mode in ("ReadWriteOnce", "ReadWriteOncePod"):
-        yield ("accessMode",), "lets one machine or pod in, and shared all pods", "take one of them out"
+        yield ("accessMode",), "allows one node or one pod, and shared means all pods", "take one of them out"
     if volume.read_only and (volume.of_class or volume.memory):
-        yield ("readOnly",), "leaves nobody who could write into it", "take it out"
+        yield ("readOnly",), "leaves no pod that could write to it", "take it out"
 
 
 def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.memory and volume.size and mebibytes(volume.size) >= mebibytes(app.memory):
-        reason = f"is not less than the memory of the pod, {app.memory}, which counts it"
+        reason = f"is not less than the memory of the pod, {app.memory}, of which it is a part"
         yield ("size",), reason, "make it smaller, or give the app more memory"

@@ -1,4 +1,4 @@
-"""The folders of an app whose content outlives its pods, or comes from elsewhere, as its owner describes them."""
+"""The volumes of an app, as its owner describes them."""
 
 from typing import Literal
 
@@ -8,53 +8,53 @@ from components.model import Model, camel
 
 Elsewhere = Literal["nfs", "claim", "host_path", "memory"]
 KINDS: tuple[Elsewhere, ...] = ("nfs", "claim", "host_path", "memory")
-"""What a volume may be beside one of a storage class."""
+"""What a volume may be instead of one of a StorageClass."""
 
 
 class AppNfsSettings(Model):
-    """A folder that a server such as a NAS shares by NFS."""
+    """A folder that a server, such as a NAS, exports by NFS."""
 
     server: Host
-    """Its name or address."""
+    """Name or address of the server."""
     path: Path
-    """The folder there."""
+    """The exported folder."""
 
 
 class AppHostPathSettings(Model):
-    """A folder of one machine. The app runs on that machine and on no other."""
+    """A folder of one node. The app runs on that node only."""
 
     node: HostLabel
-    """The machine, by its name."""
+    """Name of the node."""
     path: Path
-    """The folder there, which must exist; nothing changes who it belongs to."""
+    """The folder on the node. It must exist; its files keep their owner."""
 
 
 class AppVolumeSettings(Model):
-    """A folder whose content stays. One pod writes it, unless it is `shared` or `perPod`."""
+    """A volume of the app. It is for one pod, unless it is `shared`, `perPod` or in `memory`."""
 
     path: Path
-    """Where the app sees it."""
+    """Where containers mount it."""
     size: Size | None = None
-    """Its size, which a volume of a storage class and one in memory need. The first does not grow with this number
-    once it is there."""
+    """Its size, required for a volume of a StorageClass and for one in memory. A later change does not resize an
+    existing volume."""
     storage_class: HostLabel | None = None
-    """Its storage class. Default: the platform's."""
+    """Its StorageClass. Default: the platform's."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"] | None = None
-    """Who may mount it: one machine, one pod, or many machines. Default: one machine, many where it is shared."""
+    """Access mode of its claim. Default: ReadWriteOnce, or ReadWriteMany if it is `shared`."""
     shared: Switch = False
-    """Whether all pods share it: of a storage class by longhorn, nfs or rookCeph, or what is elsewhere."""
+    """Whether all pods mount the same volume. Its StorageClass must allow ReadWriteMany: longhorn, nfs, rookCeph."""
     per_pod: Switch = False
-    """Whether each of several pods has one for itself, as the members of a cluster have: the app is a StatefulSet."""
+    """Whether each replica has a volume of its own, by a StatefulSet."""
     read_only: Switch = False
-    """Whether the app only reads it. Any number of pods may then have it, but for a claim."""
+    """Whether containers mount it read-only. With `nfs` and `hostPath`, any number of pods may then mount it."""
     nfs: AppNfsSettings | None = None
-    """A share of a NAS instead of a storage class. The platform needs `cluster.apps.nfs`."""
+    """A share of a NAS instead of a StorageClass. The platform needs `cluster.apps.nfs`."""
     claim: ObjectName | None = None
-    """A PersistentVolumeClaim that is in the app's namespace, instead of one that is made."""
+    """An existing PersistentVolumeClaim of the app's namespace, instead of a new one."""
     host_path: AppHostPathSettings | None = None
-    """A folder of one machine instead of a storage class."""
+    """A folder of one node instead of a StorageClass."""
     memory: Switch = False
-    """Whether it is in the memory of the pod, which counts it, and begins empty."""
+    """Whether it is in memory (tmpfs): empty at the start of a pod, and part of the pod's memory."""
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from components.volumes import mebibytes
 TEMPLATES = "volumeClaimTemplates"
 """Where a StatefulSet has the volumes of each pod. They cannot change: Pulumi would end all pods to make it anew, and
 the volumes would stay what they are."""
-_NEW = "is not there yet"
 _FIX = "the pods keep the volumes that they have; see docs/apps-storage.md"
 
 
@@ -82,11 +81,18 @@ def unlike(wanted: Sequence[Tree], there: Sequence[Tree]) -> Iterator[str]:
     for template in wanted:
         name = template["metadata"]["name"]
         has = kept.pop(name, None)
-        if has is None or _asked(has) != _asked(template["spec"]):
-            was = f"stays {_size(has)} of class {has['storageClassName']}, {has['accessModes'][0]}" if has else _NEW
+        if has and _asked(has) != _asked(template["spec"]):
+            was = f"stays {_size(has)} of class {has['storageClassName']}, {has['accessModes'][0]}"
             yield f"homelab:app.volumes.{name}: {was}; {_FIX}"
     for name in kept:
         yield f"homelab:app.volumes.{name}: is gone here, and still in the cluster; {_FIX}"
+
+
+def further(wanted: Sequence[Tree], there: Sequence[Tree]) -> list[str]:
+    """Return what the StatefulSet has no template of, as errors: pods that mount it would end and not come again."""
+    new = {each["metadata"]["name"] for each in wanted} - {each["metadata"]["name"] for each in there}
+    fix = "make the StatefulSet anew and keep its pods, as docs/apps-storage.md says"
+    return [f"homelab:app.volumes.{name}: a StatefulSet takes no further volume; {fix}" for name in sorted(new)]
 
 
 def _asked(claim: Tree) -> tuple[int, str, list[str]]:
