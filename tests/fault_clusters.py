@@ -33,6 +33,7 @@ NODES = tools("""
     for each in a b c; do [ ! -e node-$each ] || echo "$each $(cat node-$each)$(cat node-$each)"; done ;;
   'get nodes -o jsonpath'*)
     for each in a b c; do [ ! -e node-$each ] || echo "$each $([ ! -e cordon-$each ] || echo true)"; done ;;
+  'get crd '*--ignore-not-found*) ;;
   'get crd '*) exit 1 ;;
   'annotate node b homelab/cordoned=true --overwrite') touch note-b ;;
   'annotate node b homelab/cordoned-') rm -f note-b ;;

@@ -151,8 +151,8 @@ def kept_aside(fake: Fake) -> None:
     ]
 
 
-AWAY = TOOLS | {"curl": "exit 7", "timeout": 'while [[ $1 == -* ]]; do shift 2; done; shift; exec "$@"'}
-RESTORED = TOOLS | {"curl": "echo pong", "systemctl": "exit 3"}
+AWAY = {**TOOLS, "curl": "exit 7", "timeout": 'while [[ $1 == -* ]]; do shift 2; done; shift; exec "$@"'}
+RESTORED = {**TOOLS, "curl": "echo pong", "systemctl": "exit 3"}
 EMPTY = {"NODE": "b", "ENDPOINT": "10.0.0.1:6443", "CA": "eA=="}
 
 MACHINES = [

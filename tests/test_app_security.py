@@ -138,7 +138,7 @@ def test_the_cluster_refuses_app_stacks_higher_levels(most: str) -> None:
     (policy,) = (each for each in rights.of_apps("u", most) if each["kind"] == "ValidatingAdmissionPolicy")
     for each in policy["spec"]["validations"]:
         assert f".orValue('') in {security.up_to(most)}" in each["expression"]
-        assert each["message"].endswith(f"enforce is {' or '.join(security.up_to(most))}")
+        assert f"enforce is {' or '.join(security.up_to(most))}, and its version is the latest" in each["message"]
 
 
 def test_only_who_says_so_has_more_than_restricted() -> None:
