@@ -11,7 +11,7 @@ from .errors import ApiAway, Foreign, TaskError, Unreachable, Untrusted
 from .looks import Looks
 from .model import Machine, Settings, Step, Task
 from .reach import first_serving
-from .report import RETIRED, UNREACHABLE, Report
+from .report import FOREIGN, RETIRED, UNREACHABLE, Report
 from .ssh import Connections, Progress, label, quiet
 from .steps import Steps, Work
 from .teardown import RETIRE, Teardown
@@ -23,8 +23,6 @@ UNINSTALL = "uninstall.sh"
 """The script that takes K3s off a machine which leaves the lab."""
 GUARD = "guard.sh"
 """The script that keeps a layer as long as it has data."""
-FOREIGN = "foreign"
-"""Flag of a task whose own machine is no longer its node."""
 
 
 @dataclass
@@ -129,7 +127,9 @@ class Runner:
     def _is_removed(self, work: Work) -> bool:
         """Whether the task's own machine leaves the lab."""
         described = {machine.name for machine in (*self.settings.servers, *self.settings.agents)}
-        return RETIRED in work.report.flags or _uninstalls(work.task) or work.task.machine.name not in described
+        return (
+            RETIRED in work.report.flags or _undone_by(work.task, UNINSTALL) or work.task.machine.name not in described
+        )
 
     async def _wanted(self, work: Work, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
         """The steps whose flags are raised, and from the first that disturbs on, the task's turn with them."""
@@ -184,14 +184,14 @@ def _of_some_cluster(task: Task) -> Task:
     A stack that is destroyed may be from before machines had one, and others may have built a lab of them since. What
     guards data refuses on: the stack may as well be this lab's, and not brought up to date by an `up` that failed.
     """
-    if any(step.script == GUARD for step in task.undo):
+    if _undone_by(task, GUARD):
         return task
     return task.model_copy(update={"variables": {"CLUSTER": "none", **task.variables}})
 
 
-def _uninstalls(task: Task) -> bool:
-    """Whether its undoing takes the machine out of the lab."""
-    return any(step.script == UNINSTALL for step in task.undo)
+def _undone_by(task: Task, script: str) -> bool:
+    """Whether the script is a step of its undoing."""
+    return any(step.script == script for step in task.undo)
 
 
 def _left(task: Task, step: Step, error: TaskError) -> str:
@@ -199,7 +199,7 @@ def _left(task: Task, step: Step, error: TaskError) -> str:
     if isinstance(error, Foreign):
         return f"{step.script} did not run there."
     if step.on == "machine":
-        wipe = f" Wipe {task.machine.name} before you use it again." if _uninstalls(task) else ""
+        wipe = f" Wipe {task.machine.name} before you use it again." if _undone_by(task, UNINSTALL) else ""
         return f"It is left as it is: {step.script} did not run.{wipe}"
     return f"{step.script} did not run, because HOMELAB_DELETE_UNREACHABLE is set."
 

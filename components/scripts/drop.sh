@@ -35,18 +35,24 @@ keep_volumes() {
   [ -z "$lost" ] || printf '%s\n' "$NODE was removed without these volumes, which no other machine has:" "$lost"
 }
 
+# gone: NODE is out of the cluster. What a machine that is there holds is kept nevertheless.
+gone() {
+  ! exists "$NODE" || return 1
+  away || check_volumes "$NODE"
+}
+
 main() {
   command -v k3s >/dev/null || return 0
   wait_for 120 serving || api_away "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s)" \
     "If the whole lab is to go and none of its servers comes back: HOMELAB_DELETE_UNREACHABLE=true pulumi destroy"
   local ready in_etcd
-  exists "$NODE" || { away || check_volumes "$NODE"; return 0; }
+  if gone; then return; fi
   check_dead
   in_etcd=$(members) || die "The API on $(hostname) does not say who is in etcd, so $NODE was not removed." "$(journal k3s)"
   if grep -q "^$NODE " <<<"$in_etcd"; then
     lock
     drop_gone
-    exists "$NODE" || { away || check_volumes "$NODE"; return 0; }
+    if gone; then return; fi
     check_quorum
   fi
   ready=$(status "$NODE") || die "The API on $(hostname) does not say whether $NODE is Ready, so it was not removed." "$(journal k3s)"

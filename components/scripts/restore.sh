@@ -20,16 +20,17 @@ restore_hosts() {
 
 # restore_command_line: the parameters that we added go.
 restore_command_line() {
-  local file line word
+  local file was line word
   # shellcheck disable=SC2001 # a word, not a part of one
   for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do
     [ -e "$original$file" ] && [ -e "$file" ] || continue
-    line=$(cat "$file") || die "$file could not be read."
+    was=$(cat "$file") || die "$file could not be read."
+    line=$was
     for word in cgroup_memory=1 cgroup_enable=memory; do
       grep -qw "$word" "$original$file" || line=$(sed -E "s/(^| )$word( |\$)/\2/; s/^ //" <<<"$line")
     done
     # it may be mounted for reading only
-    [ "$line" = "$(cat "$file")" ] || write "$file" 644 <<<"$line"
+    [ "$line" = "$was" ] || write "$file" 644 <<<"$line"
   done
 }
 
