@@ -49,7 +49,12 @@ def _one_line(value: str) -> str:
 
 
 _LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-DOMAIN = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
+DOMAIN = _matching(
+    "domain name",
+    rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
+    "is not a domain name",
+    "use lower-case labels separated by dots, such as lab.example.com",
+)
 
 HostLabel = Annotated[
     str,
@@ -60,15 +65,7 @@ HostLabel = Annotated[
         "use at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends",
     ),
 ]
-Domain = Annotated[
-    str,
-    _matching(
-        "domain name",
-        DOMAIN,
-        "is not a domain name",
-        "use lower-case labels separated by dots, such as lab.example.com",
-    ),
-]
+Domain = Annotated[str, DOMAIN]
 MailAddress = Annotated[
     str,
     _matching("mail address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not a mail address", "write it as me@example.com"),

@@ -53,11 +53,11 @@ def _peers(host: str, inside: Sequence[str]) -> list[Tree]:
     try:
         return [block(host)]
     except ValueError:
-        return [_all_but(cidr, [*inside, *_OWN]) for cidr in ("0.0.0.0/0", "::/0")]
+        return outside([*inside, *_OWN])
 
 
 def outside(inside: Sequence[str]) -> list[Tree]:
-    """Peers: all addresses but those in the cluster."""
+    """Peers: all addresses but those of these networks."""
     return [_all_but(cidr, inside) for cidr in ("0.0.0.0/0", "::/0")]
 
 

@@ -88,11 +88,7 @@ def _host(value: str) -> str:
     try:
         ip_address(value)
     except ValueError:
-        if not re.fullmatch(DOMAIN, value, re.ASCII):
-            raise wrong(
-                "is not a domain name", "use lower-case labels separated by dots, such as lab.example.com"
-            ) from None
-        return value
+        return DOMAIN.check(value)
     raise wrong("is an address, which no Ingress is for", "write a name, or use ports and loadBalancer for an address")
 
 
@@ -110,7 +106,7 @@ def _app_name(value: str) -> str:
 AppName = Annotated[str, Kind("name of an app", _app_name, "[a-z]([-a-z0-9]{0,38}[a-z0-9])?")]
 Image = Annotated[str, Kind("image with its version", _image, _IMAGE)]
 Lines = Annotated[str, _Lines("text", str)]
-AppHost = Annotated[str, Kind("domain name", _host, DOMAIN)]
+AppHost = Annotated[str, Kind(DOMAIN.name, _host, DOMAIN.pattern)]
 Path = Annotated[str, Kind("absolute path", _folder, _FOLDER)]
 ObjectName = Annotated[
     str,

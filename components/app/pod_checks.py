@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from components.app import volumes
+from components.app import security, volumes
 from components.app.entrance import PORT
 from components.app.pods import DRAIN_SECONDS
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
+from components.app.volume_checks import part_of_memory
 from components.layer import Finding
-from components.volumes import mebibytes
 
 Findings = Iterator[Finding]
 _CRON_NAME = 52
@@ -48,9 +48,8 @@ def _end(app: AppSettings) -> Findings:
 
 
 def _shared_memory(app: AppSettings) -> Findings:
-    if app.shared_memory and mebibytes(app.shared_memory) >= mebibytes(app.memory):
-        reason = f"is not less than the memory of the pod, {app.memory}, of which it is a part"
-        yield ("sharedMemory",), reason, "make it smaller, or give the app more memory"
+    if app.shared_memory:
+        yield from part_of_memory(app, ("sharedMemory",), app.shared_memory)
 
 
 def _place(app: AppSettings) -> Findings:
@@ -66,9 +65,8 @@ def _rights(app: AppSettings) -> Findings:
     for name, count in Counter(app.capabilities).items():
         if count > 1:
             yield ("capabilities",), f"names {name} {count} times", "keep one of them"
-    group = app.user if app.group is None else app.group
-    if group in app.supplemental_groups:
-        yield ("supplementalGroups",), f"names {group}, which is the app's own group", "take it out"
+    if security.group(app) in app.supplemental_groups:
+        yield ("supplementalGroups",), f"names {security.group(app)}, which is the app's own group", "take it out"
 
 
 def _ports(app: AppSettings) -> Findings:

@@ -42,14 +42,18 @@ def reasons(app: AppSettings) -> Iterator[tuple[str, str]]:
             yield f"volumes.{name}.hostPath", "privileged"
 
 
+def group(app: AppSettings) -> int:
+    """Return the ID of the group that its containers run as."""
+    return app.user if app.group is None else app.group
+
+
 def of_pod(app: AppSettings) -> Tree:
     """Return what a pod says of all its containers."""
-    group = app.user if app.group is None else app.group
     return {
         "runAsNonRoot": app.user != 0,
         "runAsUser": app.user,
-        "runAsGroup": group,
-        "fsGroup": group,
+        "runAsGroup": group(app),
+        "fsGroup": group(app),
         "fsGroupChangePolicy": "OnRootMismatch",
         **({"supplementalGroups": list(app.supplemental_groups)} if app.supplemental_groups else {}),
         "seccompProfile": {"type": "RuntimeDefault"},

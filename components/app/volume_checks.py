@@ -95,6 +95,12 @@ def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
 
 
 def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:
-    if volume.memory and volume.size and mebibytes(volume.size) >= mebibytes(app.memory):
+    if volume.memory and volume.size:
+        yield from part_of_memory(app, ("size",), volume.size)
+
+
+def part_of_memory(app: AppSettings, loc: tuple[str, ...], size: str) -> Findings:
+    """Yield that a file system in the memory of the pod leaves nothing of it to the program."""
+    if mebibytes(size) >= mebibytes(app.memory):
         reason = f"is not less than the memory of the pod, {app.memory}, of which it is a part"
-        yield ("size",), reason, "make it smaller, or give the app more memory"
+        yield loc, reason, "make it smaller, or give the app more memory"
