@@ -6,8 +6,10 @@ from typing import Any
 import pulumi
 import pytest
 
+from stacks.homelab import host_of
 from tests.apps import OUTPUTS, app, kinds, made, objects, pod, without
 from tests.recorder import Recording
+from tests.rendering import cluster
 
 DATA = {"data": {"path": "/data", "size": "1Gi"}}
 SHARE = {"media": {"path": "/media", "nfs": {"server": "nas.lan", "path": "/media"}}}
@@ -102,3 +104,8 @@ def test_a_volume_that_a_statefulset_cannot_get_is_refused(monkeypatch: pytest.M
     with pytest.raises(pulumi.RunError, match=r"homelab:app\.volumes\.data: a StatefulSet takes no further volume; "):
         app("shop-dev", volumes=SHARE | DATA)
     gc.collect()
+
+
+@pytest.mark.parametrize(("nfs", "packages"), [(True, ("nfs-common",)), (False, ())])
+def test_machines_have_an_nfs_client_where_apps_may_mount_shares(nfs: bool, packages: tuple[str, ...]) -> None:
+    assert host_of([], cluster("three-servers", apps={"nfs": nfs})).packages == packages
