@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from tests.machine_scripts import Fake, Run
 
 PAGE = 4096
+_MADE: dict[tuple[Callable[[Fake], None], Path], Path] = {}
 VOLATILE = ("var/lib/homelab/program",)
 """Files that hold when something was made."""
 IGNORED = ("bin", "calls", "snapshots", "tmp")
@@ -47,6 +49,21 @@ echo $status >{result}/status
 rm $filler
 cp -a {root} {result}/root
 """
+
+
+def once(before: Callable[[Fake], None]) -> Callable[[Fake], None]:
+    """Have a machine made once for each place, and copied from then on: its path stands in what scripts keep."""
+
+    def made(fake: Fake) -> None:
+        key = (before, fake.root)
+        if key not in _MADE:
+            before(fake)
+            _MADE[key] = Path(tempfile.mkdtemp(dir=fake.root.parent, prefix="made-"))
+            shutil.copytree(fake.root, _MADE[key], symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copytree(_MADE[key], fake.root, symlinks=True, dirs_exist_ok=True)
+
+    return made
 
 
 @dataclass(frozen=True)
@@ -97,8 +114,7 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
 
 def states(scenario: Scenario, folder: Path) -> Iterator[Path]:
     """Every state of the disk in which the script may be ended, as a copy of the machine."""
-    copies = folder / "copies"
-    copies.mkdir()
+    copies = Path(tempfile.mkdtemp(dir=folder, prefix="copies-"))
     fake = scenario.machine(folder / "machine")
     text = WATCH.format(root=fake.root, copies=copies) + fake.script(scenario.script)
     done = fake.run_text(text, **scenario.given(fake.root))
@@ -129,13 +145,11 @@ class OnSmallDisk:
 
 def on_small_disk(scenario: Scenario, fake: Fake, free: int, folder: Path) -> OnSmallDisk:
     """Run the script on a file system of its own that has `free` bytes left; it is gone afterwards."""
-    result = folder / f"free-{free}"
-    result.mkdir()
+    result = Path(tempfile.mkdtemp(dir=folder, prefix="free-"))
     script = folder / "script"
     script.write_text(fake.text(scenario.script, **scenario.given(fake.root)))
-    copy = folder / "copy"
-    if not copy.exists():
-        shutil.copytree(fake.root, copy, symlinks=True)
+    copy = result / "before"
+    shutil.copytree(fake.root, copy, symlinks=True)
     text = ON_A_SMALL_DISK.format(size=64 << 20, root=fake.root, copy=copy, free=free, script=script, result=result)
     subprocess.run(["unshare", "--mount", "--propagation=private", "bash", "-c", text], check=True, timeout=60)
     found = result / "root"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ from tests.faults import PAGE, Scenario, on_small_disk, restored, states
 ALL = (*SCENARIOS, *MACHINES, *CLUSTERS)
 CASES = [pytest.param(scenario, id=scenario.name) for scenario in ALL]
 ON_DISK = [pytest.param(scenario, id=scenario.name) for scenario in ALL if scenario.on_disk]
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The one place of all machines here, which scripts keep in their files."""
+    found = tmp_path_factory.getbasetemp() / "faults"
+    found.mkdir(exist_ok=True)
+    yield found
+    shutil.rmtree(found / "machine", ignore_errors=True)
 
 
 def ended(scenario: Scenario, folder: Path) -> dict[str, str]:
@@ -38,10 +48,10 @@ def unlike(scenario: Scenario, root: Path, wanted: dict[str, str]) -> dict[str, 
 
 
 @pytest.mark.parametrize("scenario", CASES)
-def test_a_run_that_was_killed_is_finished_by_the_next(scenario: Scenario, tmp_path: Path) -> None:
-    wanted = ended(scenario, tmp_path)
-    root, count = tmp_path / "machine", 0
-    for copy in states(scenario, tmp_path):
+def test_a_run_that_was_killed_is_finished_by_the_next(scenario: Scenario, folder: Path) -> None:
+    wanted = ended(scenario, folder)
+    root, count = folder / "machine", 0
+    for copy in states(scenario, folder):
         fake = restored(scenario, copy, root)
         done = scenario.run(fake)
         assert done.status == 0, f"{copy.parent.name}: {done.errors}"
@@ -60,12 +70,12 @@ def own_mounts() -> bool:
 
 @pytest.mark.skipif(not own_mounts(), reason="a small disk is a mount of its own: it needs Linux and root")
 @pytest.mark.parametrize("scenario", ON_DISK)
-def test_a_full_disk_spoils_nothing(scenario: Scenario, tmp_path: Path) -> None:
-    wanted = ended(scenario, tmp_path)
-    fake = scenario.machine(tmp_path / "machine")
+def test_a_full_disk_spoils_nothing(scenario: Scenario, folder: Path) -> None:
+    wanted = ended(scenario, folder)
+    fake = scenario.machine(folder / "machine")
     before = scenario.tree(fake.root)
     for pages in range(200):
-        found = on_small_disk(scenario, fake, pages * PAGE, tmp_path)
+        found = on_small_disk(scenario, fake, pages * PAGE, folder)
         if found.status == 0:
             assert unlike(scenario, found.root, wanted) == {}
             break
