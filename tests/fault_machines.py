@@ -166,7 +166,7 @@ MACHINES = [
     Scenario("pool, new", "pool", POOL, POOL_TOOLS, empty_disks, on_disk=False),
     Scenario("pool, imported", "pool", POOL, POOL_TOOLS, with_pool, on_disk=False),
     Scenario("empty", "empty", EMPTY, RESTORED, halted),
-    Scenario("place", "place", PLACE, TOOLS, sent),
+    Scenario("place", "place", PLACE, TOOLS, sent, again=sent),
     Scenario("reset", "reset", RESET, AWAY, to_be_reset, after=kept_aside, ignored="/db/etcd-old-"),
     Scenario("give", "give", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"}, DISKS | {"dd": DD}, full_disk),
     Scenario("nomad, new", "nomad", NOMAD_GIVEN, NOMAD_MACHINE, beside_releases),

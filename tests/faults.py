@@ -78,6 +78,7 @@ class Scenario:
     on_disk: bool = True  # whether what it changes is on the machine's disk, which may be full
     ignored: str | None = None  # part of the paths of files that a run may leave in any number
     after: Callable[[Fake], None] = field(default=lambda _: None)
+    again: Callable[[Fake], None] = field(default=lambda _: None)  # what goes before the next run
 
     def machine(self, root: Path) -> Fake:
         """A machine as it was before."""
@@ -131,7 +132,9 @@ def restored(scenario: Scenario, copy: Path, root: Path) -> Fake:
     """The machine as the copy has it, in its place: its tools know where they are."""
     shutil.rmtree(root)
     shutil.copytree(copy, root, symlinks=True)
-    return Fake(root, scenario.tools)
+    fake = Fake(root, scenario.tools)
+    scenario.again(fake)
+    return fake
 
 
 @dataclass(frozen=True)
