@@ -189,16 +189,16 @@ def with_applications(fake: Fake) -> None:
 
 HELM = tools("""
   'get secrets '*)
-    for each in $(ls helm); do
+    for each in $(ls helm | grep -v superseded); do
       case $* in *"name=${each%%.*},"*) echo "lab/${each%%.*}:$each:${each##*.}" ;; esac
     done ;;
-  'delete secrets '*) rm -f helm/sub.* ;;
+  'delete secrets '*'status!=uninstalling') rm -f helm/sub.*.superseded ;;
   'delete secret '*) rm "helm/${*: -1}" || gone ;;
 """)
 
 
 def interrupted(fake: Fake) -> None:
-    for each in ("web.v2.pending-upgrade", "sub.v1.uninstalling"):
+    for each in ("web.v2.pending-upgrade", "sub.v1.superseded", "sub.v2.uninstalling"):
         fake.file(f"helm/{each}").touch()
 
 
