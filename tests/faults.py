@@ -19,11 +19,25 @@ VOLATILE = ("var/lib/homelab/program",)
 IGNORED = ("bin", "calls", "snapshots", "tmp")
 """What is of the test and not of the machine."""
 
-# before every command: a copy of the machine, if the commands before changed it
-WATCH = """
-watched=''
+# Before every command: a copy of the machine, if the commands before changed it. After one that surely changed nothing,
+# nobody looks; what a subshell ran is known outside of it by a file. What a script may read is not touched: BASH_REMATCH.
+WATCH = r"""
+watched='' watched_last=''
+changes_nothing() {{
+  local text=${{1//'1>&2'/}}; text=${{text//'> /dev/null'/}}
+  case $text in
+    *'>'*) return 1 ;;
+    'local '* | 'read '* | 'shift'* | 'return'* | 'for '* | 'case '* | '['* | 'umask '* | 'cmp '*) ;;
+    'printf '*) [[ $1 = *'1>&2' ]] ;;
+    *) text=${{text%% *}}; [[ $text = [a-z_]*=* ]] || declare -F "$text" >/dev/null ;;
+  esac
+}}
 watch_state() {{
-  local now; now=$(exec find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\\n')
+  local before=$watched_last; watched_last=$BASH_COMMAND
+  if [ "$BASH_SUBSHELL" = 0 ] && [ -e {copies}-looked ]; then /bin/rm {copies}-looked; before=rm; fi
+  if [ "$BASH_SUBSHELL" != 0 ] && ! changes_nothing "$watched_last"; then : >{copies}-looked; fi
+  if changes_nothing "$before"; then return 0; fi
+  local now; now=$(exec find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\n')
   [ "$now" != "$watched" ] || return 0
   watched=$now
   cp -a {root} "$(mktemp -d {copies}/XXXXXX)/root"
