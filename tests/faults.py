@@ -20,7 +20,7 @@ IGNORED = ("bin", "calls", "snapshots", "tmp")
 """What is of the test and not of the machine."""
 
 # Before every command: a copy of the machine, if the commands before changed it. After one that surely changed nothing,
-# nobody looks; what a subshell ran is known outside of it by a file. What a script may read is not touched: BASH_REMATCH.
+# nobody looks; what a subshell ran is known outside of it by a file. No match of its own: scripts read BASH_REMATCH.
 WATCH = r"""
 watched='' watched_last=''
 changes_nothing() {{

@@ -11,7 +11,7 @@ KUBECTL = r"""
 shift 2
 case $* in
   get*) release=${6#*name=} release=${release%%,*}
-    awk -v release="$release" '$2 == release && $3 ~ /^(pending|uninstalling)/ {print "lab/" $2 ":" $1 ":" $3}' secrets ;;
+    awk -v one="$release" '$2 == one && $3 ~ /^(pending|uninst)/ {print "lab/" $2 ":" $1 ":" $3}' secrets ;;
   'delete secrets '*) wanted=${6#*name=} release=${wanted%%,*}
     for each in $(awk -v release="$release" '$2 == release {print $1}' secrets); do
       [[ $wanted != *status!=uninstalling* ]] || ! grep -q "^$each .* uninstalling" secrets || continue
