@@ -127,18 +127,24 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(root)), f"{stat.S_IMODE(facts.st_mode):o} {content}"
 
 
+def state(root: Path) -> str:
+    """What tells a machine from the same one at another time."""
+    return hashlib.sha256(repr(sorted(_files(root))).encode()).hexdigest()
+
+
 def states(scenario: Scenario, folder: Path) -> Iterator[Path]:
     """Every state of the disk in which the script may be ended, as a copy of the machine."""
-    copies = Path(tempfile.mkdtemp(dir=folder, prefix="copies-"))
+    copies = folder / "copies"
+    copies.mkdir()
     fake = scenario.machine(folder / "machine")
     text = WATCH.format(root=fake.root, copies=copies) + fake.script(scenario.script)
     done = fake.run_text(text, **scenario.given(fake.root))
     assert done.status == 0, done.errors
     known = set[str]()
     for copy in sorted(copies.iterdir()):
-        state = hashlib.sha256(repr(sorted(_files(copy / "root"))).encode()).hexdigest()
-        if state not in known:
-            known.add(state)
+        found = state(copy / "root")
+        if found not in known:
+            known.add(found)
             yield copy / "root"
 
 
@@ -160,13 +166,13 @@ class OnSmallDisk:
     root: Path
 
 
-def on_small_disk(scenario: Scenario, fake: Fake, free: int, folder: Path) -> OnSmallDisk:
-    """Run the script on a file system of its own that has `free` bytes left; it is gone afterwards."""
-    result = Path(tempfile.mkdtemp(dir=folder, prefix="free-"))
-    script = folder / "script"
+def on_small_disk(scenario: Scenario, copy: Path, fake: Fake, free: int) -> OnSmallDisk:
+    """Run the script on a copy of the machine, on a file system of its own that has `free` bytes left."""
+    result = copy.parent / "result"
+    shutil.rmtree(result, ignore_errors=True)
+    result.mkdir()
+    script = result / "script"
     script.write_text(fake.text(scenario.script, **scenario.given(fake.root)))
-    copy = result / "before"
-    shutil.copytree(fake.root, copy, symlinks=True)
     text = ON_A_SMALL_DISK.format(size=64 << 20, root=fake.root, copy=copy, free=free, script=script, result=result)
     subprocess.run(["unshare", "--mount", "--propagation=private", "bash", "-c", text], check=True, timeout=60)
     found = result / "root"
