@@ -13,6 +13,8 @@ from pathlib import Path
 from tests.machine_scripts import Fake, Run
 
 PAGE = 4096
+OWN_MOUNTS = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
+"""Runs a command with mounts of its own; what it started ends with it."""
 _MADE: dict[tuple[Callable[[Fake], None], Path], Path] = {}
 VOLATILE = ("var/lib/homelab/program",)
 """Files that hold when something was made."""
@@ -173,7 +175,9 @@ def on_small_disk(scenario: Scenario, copy: Path, fake: Fake, free: int) -> OnSm
     result.mkdir()
     script = result / "script"
     script.write_text(fake.text(scenario.script, **scenario.given(fake.root)))
+    if not copy.exists():
+        shutil.copytree(fake.root, copy, symlinks=True)  # with its tools
     text = ON_A_SMALL_DISK.format(size=64 << 20, root=fake.root, copy=copy, free=free, script=script, result=result)
-    subprocess.run(["unshare", "--mount", "--propagation=private", "bash", "-c", text], check=True, timeout=60)
+    subprocess.run([*OWN_MOUNTS, "bash", "-c", text], check=True, timeout=60)
     found = result / "root"
     return OnSmallDisk(int((result / "status").read_text()), (result / "errors").read_text(), found)

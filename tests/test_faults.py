@@ -12,7 +12,7 @@ import pytest
 from tests.fault_clusters import CLUSTERS
 from tests.fault_machines import MACHINES
 from tests.fault_scenarios import SCENARIOS
-from tests.faults import PAGE, Scenario, on_small_disk, restored, state, states
+from tests.faults import OWN_MOUNTS, PAGE, Scenario, on_small_disk, restored, state, states
 
 ALL = (*SCENARIOS, *MACHINES, *CLUSTERS)
 CASES = [pytest.param(scenario, id=scenario.name) for scenario in ALL]
@@ -21,7 +21,7 @@ ON_DISK = [pytest.param(scenario, id=scenario.name) for scenario in ALL if scena
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The one place of all machines here, which scripts keep in their files; in memory, as scripts sync what they write."""
+    """The one place of all machines here, which scripts keep in their files; in memory, as much is synced."""
     memory = Path("/dev/shm")
     found = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else tmp_path_factory.getbasetemp(), prefix="faults-"))
     yield found
@@ -76,7 +76,7 @@ def own_mounts() -> bool:
     """Whether a file system of its own can be mounted here."""
     if os.geteuid() != 0 or not shutil.which("unshare"):
         return False
-    return subprocess.run(["unshare", "--mount", "true"], check=False).returncode == 0
+    return subprocess.run([*OWN_MOUNTS, "true"], check=False).returncode == 0
 
 
 @pytest.mark.skipif(not own_mounts(), reason="a small disk is a mount of its own: it needs Linux and root")
@@ -85,7 +85,6 @@ def test_a_full_disk_spoils_nothing(scenario: Scenario, folder: Path) -> None:
     wanted = ended(scenario, folder)
     fake = scenario.machine(folder / "machine")
     before, copy, seen = scenario.tree(fake.root), folder / "copy", set[str]()
-    shutil.copytree(fake.root, copy, symlinks=True)
     for pages in range(200):
         found = on_small_disk(scenario, copy, fake, pages * PAGE)
         if found.status == 0:
