@@ -227,6 +227,12 @@ TOKENS = tools("""
   *) [ "$(cat started)" = old ] || exit 22; cat >rotated ;;
 esac"""
 }
+ROTATING = tools("") | {
+    "curl": """case $* in
+  *readyz*) ;;
+  *) given=$(cat); [[ $given == *server:$(cat started)* ]] || exit 22; grep -o newToken.* <<<"$given" >rotated ;;
+esac"""
+}
 TOKEN = {"VERSION": "v1.36.3+k3s1", "TOKEN": "new", "AGENT_TOKEN": "agents"}
 PASSWORDS = "/var/lib/rancher/k3s/server/cred/passwd"
 
@@ -239,6 +245,10 @@ def with_token(fake: Fake) -> None:
 
 def agents_have_theirs(fake: Fake) -> None:
     assert fake.file(PASSWORDS).read_text() == "agents,node,node,k3s:agent\nold,server,server,k3s:server\n"
+
+
+def rotated(fake: Fake) -> None:
+    assert "new" in fake.file("rotated").read_text()
 
 
 STARTS = {
@@ -291,6 +301,7 @@ CLUSTERS = [
     cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, before=working),
     cluster("announce", {"NAMESPACE": "dns"}, DNS, before=lambda _: None),
     cluster("tokens", TOKEN, TOKENS, before=with_token, after=agents_have_theirs),
+    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, before=with_token, after=rotated),
     cluster("return", {"NODE": "b"}, STARTS, before=lambda _: None),
     cluster("reboot", {}, STARTS, before=lambda _: None),
     cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, before=lambda _: None, after=has_snapshot,
