@@ -112,7 +112,7 @@ def test_a_server_is_known_by_its_place_in_etcd(server: Fake) -> None:
 
 def test_a_server_is_known_from_a_list_that_comes_in_pieces(server: Fake) -> None:
     """`kubectl` writes each name by itself: nobody may stop reading where the wanted one came."""
-    pieces = "while read -r line; do echo \"$line\"; /bin/sleep 0.1; done <members"
+    pieces = 'while read -r line; do echo "$line"; /bin/sleep 0.1; done <members'
     server.file("members").write_text("b TrueTrue\na TrueFalse\nc TrueTrue\n")
     done = dropped(Fake(server.root, {"k3s": KUBECTL.replace("cat members", pieces), "curl": ""}))
     assert (done.status, changes(done)) == (1, [])

@@ -192,7 +192,7 @@ def test_what_takes_it_away_leaves_its_data_and_nothing_else(machine: Fake) -> N
 
 def test_a_run_killed_as_it_takes_nomad_away_is_finished_by_the_next(machine: Fake) -> None:
     machine.run("nomad", **GIVEN)
-    deadly = TOOLS | {"systemctl": 'case $* in daemon-reload) kill -9 $PPID ;; esac'}
+    deadly = TOOLS | {"systemctl": "case $* in daemon-reload) kill -9 $PPID ;; esac"}
     assert Fake(machine.root, deadly).run("nomad-away").status == -9
     done = machine.run("nomad-away")
     assert done.calls[-1] == "systemctl daemon-reload", "systemd still knows the service"

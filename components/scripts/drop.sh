@@ -29,15 +29,15 @@ name_lost_volumes() {
 }
 
 main() {
-  local servers
+  local voting
   command -v k3s >/dev/null || return 0
   wait_for 120 serving || api_away "The API on $(hostname) does not answer, so $NODE cannot be taken out of the cluster." "$(journal k3s)" \
     "If the whole lab is to go and none of its servers comes back: HOMELAB_DELETE_UNREACHABLE=true pulumi destroy"
   exists "$NODE" || return 0
   check_dead
   # whole before it is searched: a search that ends early would end the listing, and that passes for an answer
-  servers=$(members) || die "The API on $(hostname) does not say which servers there are, so $NODE was not removed." "$(journal k3s)"
-  if grep -q "^$NODE " <<<"$servers"; then
+  voting=$(members) || die "The API on $(hostname) does not say which servers there are, so $NODE was not removed." "$(journal k3s)"
+  if grep -q "^$NODE " <<<"$voting"; then
     lock
     drop_gone
     exists "$NODE" || return 0
