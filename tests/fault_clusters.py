@@ -190,16 +190,16 @@ def with_applications(fake: Fake) -> None:
 
 HELM = tools("""
   'get secrets '*)
-    for each in $(ls helm); do
+    for each in $(ls helm | grep -v superseded); do
       case $* in *"name=${each%%.*},"*) echo "lab/${each%%.*}:$each:${each##*.}" ;; esac
     done ;;
-  'delete secrets '*) rm -f helm/sub.* ;;
+  'delete secrets '*'status!=uninstalling') rm -f helm/sub.*.superseded ;;
   'delete secret '*) rm "helm/${*: -1}" || gone ;;
 """)
 
 
 def interrupted(fake: Fake) -> None:
-    for each in ("web.v2.pending-upgrade", "sub.v1.uninstalling"):
+    for each in ("web.v2.pending-upgrade", "sub.v1.superseded", "sub.v2.uninstalling"):
         fake.file(f"helm/{each}").touch()
 
 
@@ -228,6 +228,12 @@ TOKENS = tools("""
   *) [ "$(cat started)" = old ] || exit 22; cat >rotated ;;
 esac"""
 }
+ROTATING = tools("") | {
+    "curl": """case $* in
+  *readyz*) ;;
+  *) given=$(cat); [[ $given == *server:$(cat started)* ]] || exit 22; grep -o newToken.* <<<"$given" >rotated ;;
+esac"""
+}
 TOKEN = {"VERSION": "v1.36.3+k3s1", "TOKEN": "new", "AGENT_TOKEN": "agents"}
 PASSWORDS = "/var/lib/rancher/k3s/server/cred/passwd"
 
@@ -240,6 +246,10 @@ def with_token(fake: Fake) -> None:
 
 def agents_have_theirs(fake: Fake) -> None:
     assert fake.file(PASSWORDS).read_text() == "agents,node,node,k3s:agent\nold,server,server,k3s:server\n"
+
+
+def rotated(fake: Fake) -> None:
+    assert "new" in fake.file("rotated").read_text()
 
 
 STARTS = {
@@ -292,6 +302,7 @@ CLUSTERS = [
     cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, before=working),
     cluster("announce", {"NAMESPACE": "dns"}, DNS, before=lambda _: None),
     cluster("tokens", TOKEN, TOKENS, before=with_token, after=agents_have_theirs),
+    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, before=with_token, after=rotated),
     cluster("return", {"NODE": "b"}, STARTS, before=lambda _: None),
     cluster("reboot", {}, STARTS, before=lambda _: None),
     cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, before=lambda _: None, after=has_snapshot,

@@ -4,7 +4,7 @@ import hashlib
 import zipfile
 
 from tests.fault_scenarios import DATA, TOOLS, _done
-from tests.faults import Scenario
+from tests.faults import Scenario, once
 from tests.machine_scripts import Fake
 from tests.test_give_script import ONE, TWO
 from tests.test_give_script import TOOLS as DISKS
@@ -81,14 +81,18 @@ def beside_releases(fake: Fake) -> None:
 # what runs is what its files had when it started
 NOMAD_SERVICE = """case "$*" in
   "-q is-active nomad") [ -e alive ] ;;
+  daemon-reload) cp etc/systemd/system/nomad.service loaded 2>/dev/null || rm -f loaded ;;
   "-q enable nomad") touch enabled ;;
-  "restart nomad") cat etc/nomad.d/* usr/local/bin/nomad >starting && mv starting alive ;;
+  "restart nomad")
+    cmp -s etc/systemd/system/nomad.service loaded || exit 1
+    cat etc/nomad.d/* usr/local/bin/nomad >starting && mv starting alive ;;
   "-q disable --now nomad") rm -f alive enabled ;;
 esac"""
 NOMAD_MACHINE = NOMAD_TOOLS | {"systemctl": NOMAD_SERVICE, "df": "echo 4096"}
 OTHER = NOMAD_GIVEN | {"CONFIG": '{"name": "b"}', "CERTIFICATE": "new", "GOSSIP": ""}
 
 
+@once
 def with_nomad(fake: Fake) -> None:
     beside_releases(fake)
     _done(fake, "nomad", NOMAD_GIVEN)
@@ -162,7 +166,7 @@ MACHINES = [
     Scenario("pool, new", "pool", POOL, POOL_TOOLS, empty_disks, on_disk=False),
     Scenario("pool, imported", "pool", POOL, POOL_TOOLS, with_pool, on_disk=False),
     Scenario("empty", "empty", EMPTY, RESTORED, halted),
-    Scenario("place", "place", PLACE, TOOLS, sent),
+    Scenario("place", "place", PLACE, TOOLS, sent, again=sent),
     Scenario("reset", "reset", RESET, AWAY, to_be_reset, after=kept_aside, ignored="/db/etcd-old-"),
     Scenario("give", "give", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"}, DISKS | {"dd": DD}, full_disk),
     Scenario("nomad, new", "nomad", NOMAD_GIVEN, NOMAD_MACHINE, beside_releases),

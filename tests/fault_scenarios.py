@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.faults import Scenario
+from tests.faults import Scenario, once
 from tests.machine_scripts import PASSING, Fake
 from tests.recorder import config_of, record
 from tests.settings_fixtures import ROOT
@@ -122,6 +122,7 @@ def bare(fake: Fake) -> None:
         fake.file(f"{folder}/any")
 
 
+@once
 def prepared(fake: Fake) -> None:
     """The same, ready for K3s."""
     bare(fake)
@@ -129,6 +130,7 @@ def prepared(fake: Fake) -> None:
     _done(fake, "prepare", TASKS["a-prepare"])
 
 
+@once
 def released(fake: Fake) -> None:
     """The same, beside a mirror with K3s."""
     prepared(fake)
@@ -140,28 +142,33 @@ def released(fake: Fake) -> None:
     fake.file("/served/install.sh.sha256sum").write_text(f"{sums['install.sh']}  install.sh\n")
 
 
+@once
 def staged(fake: Fake) -> None:
     released(fake)
     _done(fake, "stage", FOUND)
 
 
+@once
 def running(fake: Fake) -> None:
     """A server that runs K3s."""
     staged(fake)
     _done(fake, "apply", FOUND)
 
 
+@once
 def changed(fake: Fake) -> None:
     """A server that is to get another configuration."""
     running(fake)
     _done(fake, "stage", OTHER)
 
 
+@once
 def retired(fake: Fake) -> None:
     running(fake)
     _done(fake, "retire", {})
 
 
+@once
 def uninstalled(fake: Fake) -> None:
     running(fake)
     _done(fake, "uninstall", {})

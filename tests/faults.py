@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,16 +13,33 @@ from pathlib import Path
 from tests.machine_scripts import Fake, Run
 
 PAGE = 4096
+OWN_MOUNTS = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
+"""Runs a command with mounts of its own; what it started ends with it."""
+_MADE: dict[tuple[Callable[[Fake], None], Path], Path] = {}
 VOLATILE = ("var/lib/homelab/program",)
 """Files that hold when something was made."""
 IGNORED = ("bin", "calls", "snapshots", "tmp")
 """What is of the test and not of the machine."""
 
-# before every command: a copy of the machine, if the commands before changed it
-WATCH = """
-watched=''
+# Before every command: a copy of the machine, if the commands before changed it. After one that surely changed nothing,
+# nobody looks; what a subshell ran is known outside of it by a file. No match of its own: scripts read BASH_REMATCH.
+WATCH = r"""
+watched='' watched_last=''
+changes_nothing() {{
+  local text=${{1//'1>&2'/}}; text=${{text//'> /dev/null'/}}
+  case $text in
+    *'>'*) return 1 ;;
+    'local '* | 'read '* | 'shift'* | 'return'* | 'for '* | 'case '* | '['* | 'umask '* | 'cmp '*) ;;
+    'printf '*) [[ $1 = *'1>&2' ]] ;;
+    *) text=${{text%% *}}; [[ $text = [a-z_]*=* ]] || declare -F "$text" >/dev/null ;;
+  esac
+}}
 watch_state() {{
-  local now; now=$(exec find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\\n')
+  local before=$watched_last; watched_last=$BASH_COMMAND
+  if [ "$BASH_SUBSHELL" = 0 ] && [ -e {copies}-looked ]; then /bin/rm {copies}-looked; before=rm; fi
+  if [ "$BASH_SUBSHELL" != 0 ] && ! changes_nothing "$watched_last"; then : >{copies}-looked; fi
+  if changes_nothing "$before"; then return 0; fi
+  local now; now=$(exec find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\n')
   [ "$now" != "$watched" ] || return 0
   watched=$now
   cp -a {root} "$(mktemp -d {copies}/XXXXXX)/root"
@@ -49,6 +67,21 @@ cp -a {root} {result}/root
 """
 
 
+def once(before: Callable[[Fake], None]) -> Callable[[Fake], None]:
+    """Have a machine made once for each place, and copied from then on: its path stands in what scripts keep."""
+
+    def made(fake: Fake) -> None:
+        key = (before, fake.root)
+        if key not in _MADE:
+            before(fake)
+            _MADE[key] = Path(tempfile.mkdtemp(dir=fake.root.parent, prefix="made-"))
+            shutil.copytree(fake.root, _MADE[key], symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copytree(_MADE[key], fake.root, symlinks=True, dirs_exist_ok=True)
+
+    return made
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A script on a machine: how the machine was before, and how it must be once the script has run to its end."""
@@ -61,6 +94,7 @@ class Scenario:
     on_disk: bool = True  # whether what it changes is on the machine's disk, which may be full
     ignored: str | None = None  # part of the paths of files that a run may leave in any number
     after: Callable[[Fake], None] = field(default=lambda _: None)
+    again: Callable[[Fake], None] = field(default=lambda _: None)  # what goes before the next run
 
     def machine(self, root: Path) -> Fake:
         """A machine as it was before."""
@@ -95,6 +129,11 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(root)), f"{stat.S_IMODE(facts.st_mode):o} {content}"
 
 
+def state(root: Path) -> str:
+    """What tells a machine from the same one at another time."""
+    return hashlib.sha256(repr(sorted(_files(root))).encode()).hexdigest()
+
+
 def states(scenario: Scenario, folder: Path) -> Iterator[Path]:
     """Every state of the disk in which the script may be ended, as a copy of the machine."""
     copies = folder / "copies"
@@ -105,9 +144,9 @@ def states(scenario: Scenario, folder: Path) -> Iterator[Path]:
     assert done.status == 0, done.errors
     known = set[str]()
     for copy in sorted(copies.iterdir()):
-        state = hashlib.sha256(repr(sorted(_files(copy / "root"))).encode()).hexdigest()
-        if state not in known:
-            known.add(state)
+        found = state(copy / "root")
+        if found not in known:
+            known.add(found)
             yield copy / "root"
 
 
@@ -115,7 +154,9 @@ def restored(scenario: Scenario, copy: Path, root: Path) -> Fake:
     """The machine as the copy has it, in its place: its tools know where they are."""
     shutil.rmtree(root)
     shutil.copytree(copy, root, symlinks=True)
-    return Fake(root, scenario.tools)
+    fake = Fake(root, scenario.tools)
+    scenario.again(fake)
+    return fake
 
 
 @dataclass(frozen=True)
@@ -127,16 +168,16 @@ class OnSmallDisk:
     root: Path
 
 
-def on_small_disk(scenario: Scenario, fake: Fake, free: int, folder: Path) -> OnSmallDisk:
-    """Run the script on a file system of its own that has `free` bytes left; it is gone afterwards."""
-    result = folder / f"free-{free}"
+def on_small_disk(scenario: Scenario, copy: Path, fake: Fake, free: int) -> OnSmallDisk:
+    """Run the script on a copy of the machine, on a file system of its own that has `free` bytes left."""
+    result = copy.parent / "result"
+    shutil.rmtree(result, ignore_errors=True)
     result.mkdir()
-    script = folder / "script"
+    script = result / "script"
     script.write_text(fake.text(scenario.script, **scenario.given(fake.root)))
-    copy = folder / "copy"
     if not copy.exists():
-        shutil.copytree(fake.root, copy, symlinks=True)
+        shutil.copytree(fake.root, copy, symlinks=True)  # with its tools
     text = ON_A_SMALL_DISK.format(size=64 << 20, root=fake.root, copy=copy, free=free, script=script, result=result)
-    subprocess.run(["unshare", "--mount", "--propagation=private", "bash", "-c", text], check=True, timeout=60)
+    subprocess.run([*OWN_MOUNTS, "bash", "-c", text], check=True, timeout=60)
     found = result / "root"
     return OnSmallDisk(int((result / "status").read_text()), (result / "errors").read_text(), found)

@@ -135,6 +135,15 @@ def test_a_server_is_known_by_its_place_in_etcd(server: Fake) -> None:
     assert "Removing b would cost etcd its quorum: only 1 of the 2 other servers are Ready (not a)." in done.errors
 
 
+def test_a_server_is_known_from_a_list_that_comes_in_pieces(server: Fake) -> None:
+    """`kubectl` writes each name by itself: nobody may stop reading where the wanted one came."""
+    pieces = 'while read -r line; do echo "$line"; /bin/sleep 0.1; done <members'
+    server.file("members").write_text("b TrueTrue\na TrueFalse\nc TrueTrue\n")
+    done = dropped(Fake(server.root, {"k3s": KUBECTL.replace("cat members", pieces), "curl": ""}))
+    assert (done.status, changes(done)) == (1, [])
+    assert "Removing b would cost etcd its quorum" in done.errors
+
+
 @pytest.mark.parametrize(("going", "said"), [("", LOST[1]), ("b c", "etcd would have no quorum; no changes were made")])
 def test_a_preview_says_both(server: Fake, going: str, said: str) -> None:
     server.file("members").write_text("a TrueTrue\nb TrueTrue\nc TrueTrue\n")

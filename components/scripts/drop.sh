@@ -48,6 +48,7 @@ main() {
   local ready in_etcd
   if gone; then return; fi
   check_dead
+  # whole before it is searched: a search that ends early would end the listing, and that passes for an answer
   in_etcd=$(members) || die "The API on $(hostname) does not say who is in etcd, so $NODE was not removed." "$(journal k3s)"
   if grep -q "^$NODE " <<<"$in_etcd"; then
     lock

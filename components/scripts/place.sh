@@ -8,12 +8,15 @@ check_name() { [[ $SNAPSHOT =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$ ]] || die "$(p
 main() {
   check_name
   lock
-  local found; found=$(sha256sum "$SENT" | cut -d' ' -f1)
+  local found target=$data/server/db/snapshots/$SNAPSHOT
+  found=$(sha256sum "$SENT" | cut -d' ' -f1)
   if [ "$found" != "$CHECKSUM" ]; then
     rm -f "$SENT"
     die "$SNAPSHOT did not arrive whole on $(hostname): run the command again." "expected sha256 $CHECKSUM" "found    sha256 $found"
   fi
   mkdir -p $data/server/db/snapshots && chmod 700 $data/server $data/server/db $data/server/db/snapshots
-  mv -f "$SENT" "$data/server/db/snapshots/$SNAPSHOT"
+  mv -f "$SENT" "$target.part" # nobody takes that for a snapshot; from another disk it is copied
+  sync "$target.part"
+  mv -f "$target.part" "$target"
 }
 main </dev/null

@@ -6,8 +6,9 @@
 # from the revision before. Of a release that was half uninstalled every revision goes, or its name would stay in use.
 remove_record() {
   say "release $1 was interrupted ($3): removing the record of it"
-  if [ "$3" = uninstalling ]; then kube delete secrets -n "${1%%/*}" -l "owner=helm,name=${1#*/}" >/dev/null
-  else kube delete secret -n "${1%%/*}" "$2" >/dev/null; fi
+  # the last to go is the one that a next run would find
+  if [ "$3" = uninstalling ]; then kube delete secrets -n "${1%%/*}" -l "owner=helm,name=${1#*/},status!=uninstalling" >/dev/null; fi
+  kube delete secret -n "${1%%/*}" "$2" >/dev/null
 }
 
 main() {

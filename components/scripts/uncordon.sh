@@ -7,8 +7,8 @@ look() { seen=$(facts 'ready={.status.conditions[?(@.type=="Ready")].status} vot
 is() { [[ " $seen " == *" $1 "* ]]; }
 ready() { look && is ready=True; }
 # networkless: the pod network comes after the machines, and until it is there no node at all is Ready.
-networkless() { [ "$CNI" = none ] && facts '{.status.conditions[?(@.type=="Ready")].message}' | grep -q NetworkPluginNotReady && ! any_ready; }
-any_ready() { kube get nodes -o jsonpath='{.items[*].status.conditions[?(@.type=="Ready")].status}' | grep -qw True; }
+networkless() { [ "$CNI" = none ] && grep -q NetworkPluginNotReady <<<"$(facts '{.status.conditions[?(@.type=="Ready")].message}')" && none_ready; }
+none_ready() { local all; all=$(kube get nodes -o jsonpath='{.items[*].status.conditions[?(@.type=="Ready")].status}') && ! grep -qw True <<<"$all"; }
 in_order() { ready || networkless; }
 voter() { is voter=True || { look && is voter=True; }; }
 
