@@ -220,3 +220,22 @@ def test_a_mount_behind_a_link_is_not_deleted_with_it(machine: Fake) -> None:
     done = Fake(machine.root, {**TOOLS, "umount": "exit 32"}).impatient.run("uninstall")
     assert (done.status, film.read_text()) == (1, "film")
     assert "These are still mounted and in use; nothing was removed" in done.errors
+
+
+def test_what_else_is_on_the_disk_that_a_link_leads_to_stays(machine: Fake) -> None:
+    """The link may lead to a disk as a whole."""
+    disk = moved(machine, DATA)
+    (disk / "storage/pvc-1").mkdir(parents=True)
+    (disk / "storage/pvc-1/row").write_text("row")
+    (disk / "photos").mkdir()
+    (disk / "photos/photo").write_text("photo")
+    done = machine.run("uninstall")
+    assert done.status == 0, done.errors
+    assert [file.name for file in disk.rglob("*") if file.is_file()] == ["photo"]
+
+
+def test_what_others_have_beside_k3s_configuration_stays(machine: Fake) -> None:
+    machine.file("/etc/rancher/rke2/config.yaml").write_text("theirs")
+    machine.file("/etc/rancher/node/password").write_text("ours")
+    assert machine.run("uninstall").status == 0
+    assert [file.name for file in machine.file("/etc/rancher/any").parent.iterdir()] == ["rke2"]

@@ -81,10 +81,15 @@ unmount_volumes() {
       "See who uses them: fuser -vm PATH. End that, then run it again."
 }
 
-# empty FOLDER: it and all in it; a disk that is mounted there stays, with nothing on it. So does the folder that a link leads to.
+# data_folders: what K3s has. A link may lead to a disk that holds more.
+data_folders() {
+  local real; real=$(readlink -m $data)
+  if [ -L $data ]; then printf '%s\n' "$real"/{agent,data,server,storage}; else echo "$real"; fi
+}
+
+# empty FOLDER: it and all in it; a disk that is mounted there stays, with nothing on it.
 empty() {
   [ -d "$1" ] || return 0
-  set -- "$(readlink -f "$1")"
   [ -z "$(active)$(mounts)" ] || die "K3s came back while it was removed, so its data in $1 stay:" "$(active)" "$(mounts)"
   find "$1" -xdev -mindepth 1 -delete 2>/dev/null || true
   local left; left=$(find "$1" -xdev -mindepth 1 ! -type d)
@@ -108,7 +113,8 @@ remove_rest() {
   for each in k3s k3s-agent; do rm -f "/etc/systemd/system/$each.service" "/etc/systemd/system/$each.service.env"; done
   rm -f /usr/local/bin/k3s /usr/local/bin/k3s.homelab-new /usr/local/bin/k3s-killall.sh
   for each in kubectl crictl ctr; do if [ "$(readlink "/usr/local/bin/$each")" = k3s ]; then rm -f "/usr/local/bin/$each"; fi; done
-  rm -rf /etc/rancher
+  rm -rf /etc/rancher/k3s /etc/rancher/node
+  rmdir /etc/rancher 2>/dev/null || true
   systemctl daemon-reload
 }
 
@@ -123,10 +129,11 @@ main() {
   stop_k3s
   end_containers
   unmount_volumes
-  local real; real=$(readlink -m $data) # an uninstaller may remove the link
-  empty "$real"
+  local all each
+  mapfile -t all < <(data_folders) # an uninstaller may remove the link
+  for each in "${all[@]}"; do empty "$each"; done
   run_uninstallers
-  empty "$real" # the uninstaller makes some of it again
+  for each in "${all[@]}"; do empty "$each"; done # the uninstaller makes some of it again
   remove_rest
   check_gone
 }
