@@ -12,6 +12,8 @@ RETIRED = "retired"
 """Flag that is raised while the lab is destroyed; scripts get it as variable in upper case."""
 UNREACHABLE = "unreachable"
 """Flag of a task whose own machine was given up; scripts get it as variable in upper case."""
+FOREIGN = "foreign"
+"""Flag of a task whose own machine is no longer its node; scripts get it as variable in upper case."""
 DISCARD = "discard-"
 """What flags of the owner begin with, who allows the loss of data."""
 
