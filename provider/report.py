@@ -13,7 +13,7 @@ RETIRED = "retired"
 UNREACHABLE = "unreachable"
 """Flag of a task whose own machine was given up; scripts get it as variable in upper case."""
 FOREIGN = "foreign"
-"""Flag of a task whose own machine is no longer its node."""
+"""Flag of a task whose own machine is no longer its node; scripts get it as variable in upper case."""
 DISCARD = "discard-"
 """What flags of the owner begin with, who allows the loss of data."""
 

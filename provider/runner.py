@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from . import steps
 from .charts import crds
-from .errors import ApiAway, Foreign, TaskError, Unreachable, Untrusted
+from .errors import Foreign, TaskError, Unreachable
 from .looks import Looks
 from .model import Machine, Settings, Step, Task
 from .reach import first_serving
+from .removal import Removal, of_some_cluster
 from .report import FOREIGN, RETIRED, UNREACHABLE, Report
 from .ssh import Connections, Progress, label, quiet
 from .steps import Steps, Work
@@ -19,10 +20,6 @@ from .turns import Turns
 
 GONE_SECONDS = 10  # a machine that is removed is not waited for longer
 CHECK_SECONDS = 10  # until a server is found that can say whether nodes may be removed
-UNINSTALL = "uninstall.sh"
-"""The script that takes K3s off a machine which leaves the lab."""
-GUARD = "guard.sh"
-"""The script that keeps a layer as long as it has data."""
 
 
 @dataclass
@@ -40,6 +37,7 @@ class Runner:
         self._connections = Connections(self.settings.keys)
         self._looks = Looks(self._connections, steps.SCRIPTS)
         self._steps = Steps(self.settings, self._connections, self._looks)
+        self._removal = Removal(self.settings, self.deletes_unreachable)
         self._teardown = Teardown(self.settings.servers, self._mark)
 
     def cancel(self) -> None:
@@ -72,11 +70,10 @@ class Runner:
 
         Only the task's own machine may be given up, with a warning, when it does not answer. A step elsewhere is
         retried on another server, and fails if there is none. A machine of another cluster is left alone. What scripts
-        print is a warning, too. Without a program (`pulumi destroy`) an earlier,
-        unfinished destroy goes on.
+        print is a warning, too. Without a program (`pulumi destroy`) an earlier, unfinished destroy goes on.
         """
         report = Report(set(self.settings.flags))
-        work = Work(task if program_runs else _of_some_cluster(task), report, progress)
+        work = Work(task if program_runs else of_some_cluster(task), report, progress)
         if task.undo and await self._teardown.under_way(program_runs=program_runs):
             report.raise_flag(RETIRED)
         async for step in self._wanted(work, task.undo):
@@ -87,11 +84,11 @@ class Runner:
                 if FOREIGN in report.flags:
                     report.raise_flag(FOREIGN)  # member.sh says so
             except TaskError as error:
-                if not self._may_give_up(work, step, error):
+                if not self._removal.may_give_up(work, step, error):
                     raise
                 if step.on == "machine":
                     report.raise_flag(FOREIGN if isinstance(error, Foreign) else UNREACHABLE)
-                await warn(f"{error}\n{_left(task, step, error)}")
+                await warn(f"{error}\n{self._removal.left(task, step, error)}")
         if report.output.strip():
             await warn(report.output.strip())
 
@@ -106,30 +103,6 @@ class Runner:
         for error in errors:
             await warn(f"{error}\n{step.script} did not run there.")
         return output
-
-    def _may_give_up(self, work: Work, step: Step, error: TaskError) -> bool:
-        """Whether what failed to be undone may be left as it is. Raises TaskError for a machine that stays."""
-        if isinstance(error, Foreign):
-            return True
-        if isinstance(error, Unreachable | ApiAway) and self.deletes_unreachable:
-            return True
-        name = work.task.machine.name
-        gone = isinstance(error, Unreachable) or (isinstance(error, Untrusted) and error.hop == name)
-        if step.on != "machine" or not gone:
-            return False
-        if self._is_removed(work):
-            return True
-        raise TaskError(
-            f"{error}\n{step.script} did not run, and {name} is not removed: bring it back, or take it out of `nodes`; "
-            "then run `pulumi up` again."
-        ) from error
-
-    def _is_removed(self, work: Work) -> bool:
-        """Whether the task's own machine leaves the lab."""
-        described = {machine.name for machine in (*self.settings.servers, *self.settings.agents)}
-        return (
-            RETIRED in work.report.flags or _undone_by(work.task, UNINSTALL) or work.task.machine.name not in described
-        )
 
     async def _wanted(self, work: Work, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
         """The steps whose flags are raised, and from the first that disturbs on, the task's turn with them."""
@@ -176,32 +149,6 @@ class Runner:
         if status:
             raise TaskError(f"{label(server)}: retired.sh failed\n" + "\n".join(details[-5:]))
         return output
-
-
-def _of_some_cluster(task: Task) -> Task:
-    """The task, which does nothing on a machine of a cluster with an identity if its own has none.
-
-    A stack that is destroyed may be from before machines had one, and others may have built a lab of them since. What
-    guards data refuses on: the stack may as well be this lab's, and not brought up to date by an `up` that failed.
-    """
-    if _undone_by(task, GUARD):
-        return task
-    return task.model_copy(update={"variables": {"CLUSTER": "none", **task.variables}})
-
-
-def _undone_by(task: Task, script: str) -> bool:
-    """Whether the script is a step of its undoing."""
-    return any(step.script == script for step in task.undo)
-
-
-def _left(task: Task, step: Step, error: TaskError) -> str:
-    """What a warning says of a step that could not be undone."""
-    if isinstance(error, Foreign):
-        return f"{step.script} did not run there."
-    if step.on == "machine":
-        wipe = f" Wipe {task.machine.name} before you use it again." if _undone_by(task, UNINSTALL) else ""
-        return f"It is left as it is: {step.script} did not run.{wipe}"
-    return f"{step.script} did not run, because HOMELAB_DELETE_UNREACHABLE is set."
 
 
 async def _with_chart(task: Task, progress: Progress) -> Task:

@@ -233,6 +233,14 @@ def test_a_replica_that_failed_is_kept_where_no_better_one_is(server: Fake, else
     assert ("Longhorn volume vol-2, of which no replica is healthy, and b has one" in done.errors) is refused
 
 
+def test_a_volume_is_known_by_the_name_of_its_machine_where_a_label_is_gone(server: Fake) -> None:
+    """A driver of storage labels nodes; one that joined anew while the driver is away has none of its labels."""
+    server.file("volumes").write_text("volume pvc-8 db/data\nterm\nmatch openebs.io/nodeid In b,\n")
+    done = dropped(server)
+    assert (done.status, changes(done)) == (1, [])
+    assert "volume pvc-8 of claim db/data" in done.errors
+
+
 def test_a_volume_of_two_machines_is_not_lost_with_both(server: Fake) -> None:
     """Each of them is looked at alone otherwise, and both may go at once."""
     server.file("volumes").write_text(f"volume pvc-4 web/www\nterm\n{HOST}b,c,\n")

@@ -295,3 +295,20 @@ def sparse(name: str, size: int) -> bytes:
 def test_file_of_holes_does_not_fill_the_memory(repository: Repository) -> None:
     repository.publish(sparse("web/crds/b.yaml", 256 << 20))
     assert "web/crds/b.yaml is no plain file; the chart was not used." in repository.failure()
+
+
+@pytest.mark.parametrize(("of_index", "pin", "refused"), [("", "", True), ("digest", "", False), ("", "pin", False)])
+def test_index_over_tls_leads_out_of_it_only_where_a_sum_is_known(
+    of_index: str, pin: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = packed(FILES)
+    known = hashlib.sha256(archive).hexdigest()
+    release = {"version": "1.10", "urls": ["http://cdn.lan/web.tgz"], "digest": known if of_index else ""}
+    index = yaml.safe_dump({"entries": {"web": [release]}}).encode()
+    monkeypatch.setattr(of_charts, "download", lambda url, _: index if url.startswith("https") else archive)
+    chart = Chart(name="web", version="1.10", repository="https://charts.lan", sha256=known if pin else "")
+    if refused:
+        with pytest.raises(TaskError, match=r"leads to http://cdn\.lan/web\.tgz, out of TLS, and nothing says"):
+            of_charts.fetch(chart)
+    else:
+        assert of_charts.fetch(chart) == ("http://cdn.lan/web.tgz", archive)

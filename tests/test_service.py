@@ -77,6 +77,21 @@ def test_delete_undoes_and_warns_of_what_is_gone(scripts: Path, tmp_path: Path) 
     play(scenario())
 
 
+def test_a_refresh_gives_back_what_is_known_and_asks_no_machine(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with plugin() as plug, computers(tmp_path, "a") as (a,):
+            await plug.configure()
+            given = inputs(a.machine(), "hello")
+            known = provider_pb2.ReadRequest(
+                id="a-roll", urn=TASK, inputs=struct(given), properties=struct(given | {"done": True, "output": ""})
+            )
+            found = await plug.stub.Read(known)
+            assert (found.id, found.inputs, found.properties) == (known.id, known.inputs, known.properties)
+            assert (a.logins, a.commands) == ([], [])
+
+    play(scenario())
+
+
 def test_secret_is_random_kept_and_unknown_in_a_preview() -> None:
     async def scenario() -> None:
         async with plugin() as plug:

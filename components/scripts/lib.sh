@@ -421,8 +421,8 @@ volumes_only_on() {
   local known; known=$(storage) || return
   awk -v node="$1" -v going=" $* " '
     function has(name, values) { return name != "" && index("," values, "," name ",") }
-    # a node that the API forgot is known by its name only; what is asked for without `in` would be there from then on
-    function of(name, key) { if ((name, key) in label) return label[name, key]; return name in ready ? "" : name }
+    # a node without the label, or that the API forgot, is known by its name; what is asked for without `in` would be there then
+    function of(name, key) { if ((name, key) in label) return label[name, key]; return name }
     function fits(name, key, operator, values) {
       if (operator == "In") return has(of(name, key), values)
       if (operator == "NotIn") return !has(of(name, key), values)
