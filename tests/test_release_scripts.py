@@ -30,11 +30,9 @@ def server(tmp_path: Path) -> Fake:
         ("pending-install", "secret -n traefik sh.helm.release.v1.traefik.v2"),
         ("pending-upgrade", "secret -n traefik sh.helm.release.v1.traefik.v2"),
         ("pending-rollback", "secret -n traefik sh.helm.release.v1.traefik.v2"),
-        ("uninstalling", "secrets -n traefik -l owner=helm,name=traefik"),
     ],
 )
 def test_records_of_a_helm_that_was_killed_are_seen_and_go(server: Fake, status: str, gone: str) -> None:
-    """Of a release that was half uninstalled all of them, or its name would stay in use."""
     server.file("records").write_text(f"sh.helm.release.v1.traefik.v2 {status}\n")
     assert server.run("pending", RELEASES=LAYERS).output == f"Helm was killed at release traefik/traefik ({status})\n"
     done = server.run("releases", RELEASES=LAYERS)

@@ -1,4 +1,4 @@
-"""What a killed Helm left is taken back; `secrets` is Helm's records, a line each: name, release, status."""
+"""Of a release that was half uninstalled every record goes; `secrets` is them, a line each: name, release, status."""
 
 from pathlib import Path
 
