@@ -112,9 +112,11 @@ def names(archive: Path) -> tuple[str, ...]:
 
 def full_name(name: str) -> str:
     """The name containerd knows an image by: with its registry and its tag or digest."""
-    first, slash, _ = name.partition("/")
+    first, slash, rest = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"
+    elif first == "docker.io" and "/" not in rest:
+        name = f"docker.io/library/{rest}"
     elif not re.search(r"[.:]|^localhost$", first):
         name = f"docker.io/{name}"
     return name if re.search(r"[:@][^/]*$", name) else f"{name}:latest"

@@ -21,7 +21,6 @@ DEPLOYMENTS = {
     "cert-manager": ("cert-manager", "cert-manager-webhook"),
     "cloudnative-pg": ("cnpg-system", "cloudnative-pg"),
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
-    "metallb": ("metallb-system", "metallb-controller"),
 }
 """Namespace and name of the Deployment whose webhook each system's is."""
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"

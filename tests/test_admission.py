@@ -18,7 +18,6 @@ from rehearsal.admission import forms
 from tests.kubernetes import Memory
 
 GROUPS = {
-    "metallb": "metallb.io/v1beta1",
     "cert-manager": "cert-manager.io/v1",
     "cloudnative-pg": "postgresql.cnpg.io/v1",
     "longhorn": "longhorn.io/v1beta2",
@@ -29,16 +28,10 @@ ACME = {
     "solvers": [{"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "token", "key": "token"}}}}],
 }
 CERTIFICATE = {"secretName": "tls", "issuerRef": {"name": "ca", "kind": "ClusterIssuer"}, "dnsNames": ["a.lab.test"]}
-POOL = {"addresses": ["10.9.0.200-10.9.0.220", "10.8.0.0/24"]}
-PEER = {"myASN": 64512, "peerASN": 64513, "peerAddress": "10.9.0.1"}
 CLUSTER = {"instances": 3, "storage": {"size": "10Gi"}}
 JOB = {"cron": "0 3 * * *", "task": "backup", "retain": 7, "concurrency": 1}
 BACKUP = {"method": "plugin", "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"}}
 GOOD = [
-    ("metallb", "IPAddressPool", POOL),
-    ("metallb", "L2Advertisement", {"ipAddressPools": ["not-there"]}),
-    ("metallb", "BGPPeer", PEER),
-    ("metallb", "BGPAdvertisement", {"aggregationLength": 32, "communities": ["64512:1", "no-advertise"]}),
     ("cert-manager", "ClusterIssuer", {"acme": ACME}),
     ("cert-manager", "ClusterIssuer", {"selfSigned": {}}),
     ("cert-manager", "Issuer", {"ca": {"secretName": "ca"}}),
@@ -51,13 +44,6 @@ GOOD = [
     ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket@eu-central-1/"}),
 ]
 BAD = [
-    ("metallb", "IPAddressPool", {"addresses": []}, "has no addresses"),
-    ("metallb", "IPAddressPool", {"addresses": ["10.9.0.220-10.9.0.200"]}, "comes after the last"),
-    ("metallb", "IPAddressPool", {"addresses": ["10.9.0.300/32"]}, "invalid CIDR or range '10.9.0.300/32'"),
-    ("metallb", "IPAddressPool", {"addresses": ["10.8.0.0/24", "10.8.0.9-10.8.0.10"]}, "overlaps"),
-    ("metallb", "BGPPeer", PEER | {"peerASN": 0}, "missing peer ASN"),
-    ("metallb", "BGPPeer", PEER | {"peerAddress": "router"}, "invalid BGPPeer peerAddress"),
-    ("metallb", "BGPAdvertisement", {"aggregationLength": 33}, "invalid aggregationLength"),
     ("cert-manager", "ClusterIssuer", {}, "exactly one issuer type must be given, found none"),
     ("cert-manager", "Issuer", {"selfSigned": {}, "ca": {"secretName": "ca"}}, "found ca, selfSigned"),
     ("cert-manager", "ClusterIssuer", {"acme": ACME | {"solvers": []}}, "at least one solver"),
@@ -106,17 +92,7 @@ def test_what_is_wrong_is_refused(system: str, kind: str, spec: Any, words: str)
 
 @pytest.mark.parametrize("more", [{"operation": "DELETE", "object": None}, {"subResource": "status"}])
 def test_status_and_deletion_are_not_looked_at(more: dict[str, Any]) -> None:
-    assert said("metallb", asked("metallb", "IPAddressPool", {"addresses": []}, **more)) is None
-
-
-def test_pools_do_not_overlap_with_each_other() -> None:
-    api = Memory()
-    path = "/apis/metallb.io/v1beta1/namespaces/ns/ipaddresspools"
-    api.create(path, asked("metallb", "IPAddressPool", POOL)["request"]["object"])
-    assert said("metallb", asked("metallb", "IPAddressPool", POOL), api) is None, "itself"
-    other = asked("metallb", "IPAddressPool", {"addresses": ["10.9.0.220/32"]})
-    other["request"]["object"]["metadata"]["name"] = "other"
-    assert "of pool 'thing'" in (said("metallb", other, api) or "")
+    assert said("longhorn", asked("longhorn", "RecurringJob", {}, **more)) is None
 
 
 def test_storage_does_not_shrink() -> None:
@@ -201,12 +177,12 @@ def post(url: str, body: dict[str, Any], authority: Path) -> dict[str, Any]:
 
 
 def test_nobody_answers_before_the_webhook_serves(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    authority, review = tmp_path / "server/ca.pem", asked("metallb", "IPAddressPool", {"addresses": []})
+    authority, review = tmp_path / "server/ca.pem", asked("longhorn", "RecurringJob", JOB | {"cron": "?"})
     with pytest.raises(OSError, match=r"(?i)closed|EOF"):
-        post(f"{url}/validate/metallb", review, authority)
+        post(f"{url}/validate/longhorn", review, authority)
     api = Memory()
-    deployment(api, "metallb", seconds_ago=10)
+    deployment(api, "longhorn", seconds_ago=10)
     monkeypatch.setattr(reviews, "api_of", lambda _: api)
-    assert post(f"{url}/validate/metallb", review, authority)["response"]["allowed"] is False
+    assert post(f"{url}/validate/longhorn", review, authority)["response"]["allowed"] is False
     with pytest.raises(urllib.error.HTTPError, match="400"):
         post(f"{url}/validate/unheard-of", review, authority)

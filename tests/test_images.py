@@ -92,6 +92,7 @@ def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     [
         ("nginx", "docker.io/library/nginx:latest"),
         ("rancher/pause:3.6", "docker.io/rancher/pause:3.6"),
+        ("docker.io/traefik:v3", "docker.io/library/traefik:v3"),
         ("registry.lan/web", "registry.lan/web:latest"),
         ("localhost:5000/web:1", "localhost:5000/web:1"),
         ("localhost/web", "localhost/web:latest"),

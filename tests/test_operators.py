@@ -6,15 +6,13 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn, metallb, traefik
+from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn
 from rehearsal.operators.api import whole
 from rehearsal.operators.run import OPERATORS
 from tests.kubernetes import Json, Memory
 
 WORKLOADS = {
-    "metallb": ("metallb-system", "metallb-controller"),
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
-    "traefik": ("traefik", "traefik"),
     "cert_manager": ("cert-manager", "cert-manager"),
     "cloudnative_pg": ("cnpg-system", "cloudnative-pg"),
     "argocd": ("argocd", "argo-cd-argocd-application-controller"),
@@ -42,17 +40,6 @@ def api() -> Memory:
     return memory
 
 
-def pool(api: Memory, name: str, *addresses: str, **spec: Any) -> None:
-    given = {"addresses": list(addresses), **spec}
-    put(api, "apis/metallb.io/v1beta1", "ipaddresspools", name, "metallb-system", spec=given)
-
-
-def balancer(api: Memory, name: str, **annotations: str) -> Json:
-    given = {f"metallb.io/{key}": value for key, value in annotations.items()}
-    spec = {"type": "LoadBalancer"}
-    return put(api, "api/v1", "services", name, "shop", spec=spec, metadata={"annotations": given})
-
-
 def test_every_operator_is_run() -> None:
     assert OPERATORS.keys() == WORKLOADS.keys()
 
@@ -61,39 +48,11 @@ def test_every_operator_is_run() -> None:
 def test_nothing_is_done_before_the_chart_runs(name: str, api: Memory) -> None:
     _, workload = WORKLOADS[name]
     api.named("deployments", workload)["status"] = {"readyReplicas": 0}
-    pool(api, "default", "10.0.0.100/30")
-    balancer(api, "web")
     put(api, "apis/cert-manager.io/v1", "clusterissuers", "ca", spec={"selfSigned": {}})
     put(api, "apis/argoproj.io/v1alpha1", "applications", "x", "argocd", spec={})
     before = str(api.objects)
     OPERATORS[name](api)
     assert str(api.objects) == before
-
-
-def test_metallb_gives_what_is_asked_for_else_what_is_free(api: Memory) -> None:
-    pool(api, "default", "10.0.0.100-10.0.0.101")
-    pool(api, "public", "10.0.0.200/31", autoAssign=False)
-    services = [
-        balancer(api, "fixed", loadBalancerIPs="10.0.0.101"),
-        balancer(api, "any"),
-        balancer(api, "full"),
-        balancer(api, "named", **{"address-pool": "public"}),
-        balancer(api, "outside", loadBalancerIPs="10.0.9.9"),
-    ]
-    metallb.reconcile(api)
-    assert [metallb.given(each) for each in services] == [["10.0.0.101"], ["10.0.0.100"], [], ["10.0.0.200"], []]
-
-
-def test_metallb_leads_to_a_node_with_a_pod(api: Memory) -> None:
-    service = balancer(api, "web")
-    endpoints = [
-        {"nodeName": "a", "conditions": {"ready": False}},
-        {"nodeName": "b", "conditions": {"ready": True}},
-    ]
-    labels = {"kubernetes.io/service-name": "web"}
-    put(api, "apis/discovery.k8s.io/v1", "endpointslices", "web-1", "shop", endpoints=endpoints,
-        metadata={"labels": labels})  # fmt: skip
-    assert metallb.speaker(api, service, {"a": "10.0.0.1", "b": "10.0.0.2"}) == "10.0.0.2"
 
 
 def claim(api: Memory, name: str, **annotations: str) -> Json:
@@ -121,16 +80,6 @@ def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: Memory) -> N
     api.delete("/api/v1/namespaces/shop/persistentvolumeclaims/placed")
     longhorn.reconcile(api)
     assert api.names("persistentvolumes") == api.names("volumes") == []
-
-
-def test_traefik_shows_its_address(api: Memory) -> None:
-    found = {"loadBalancer": {"ingress": [{"ip": "10.0.0.100", "ipMode": "VIP"}]}}
-    put(api, "api/v1", "services", "traefik", "traefik", status=found)
-    ours = put(api, "apis/networking.k8s.io/v1", "ingresses", "shop", "shop", spec={"ingressClassName": "traefik"})
-    other = put(api, "apis/networking.k8s.io/v1", "ingresses", "other", "shop", spec={"ingressClassName": "nginx"})
-    traefik.reconcile(api)
-    assert ours["status"] == {"loadBalancer": {"ingress": [{"ip": "10.0.0.100"}]}}
-    assert other["status"] == {}
 
 
 def test_objects_of_a_list_are_whole() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rehearsal.admission import cert_manager, cloudnative_pg, longhorn, metallb
+from rehearsal.admission import cert_manager, cloudnative_pg, longhorn
 from rehearsal.operators.api import Objects
 
 Json = dict[str, Any]
@@ -14,7 +14,6 @@ RULES: dict[str, Mapping[str, Rule]] = {
     "cert-manager": cert_manager.RULES,
     "cloudnative-pg": cloudnative_pg.RULES,
     "longhorn": longhorn.RULES,
-    "metallb": metallb.RULES,
 }
 """Rules by system and kind."""
 
