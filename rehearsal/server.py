@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rehearsal import certificates, reviews, webhook
+from rehearsal import certificates, registry, reviews, webhook
 from rehearsal.charts import Surroundings
 from rehearsal.operators import run
 from rehearsal.operators.api import ApiError
@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Mirror(Handler):
-    """Serves the files below a folder, and nothing else."""
+    """Serves the files below a folder, and the images of the registry."""
 
     def __init__(self, *args: object, root: Path) -> None:
         self.root = root.resolve()
@@ -80,7 +80,7 @@ class Mirror(Handler):
     def do_GET(self) -> None:
         """Send a file, or the answer to the job of a chart."""
         if not self.path.startswith(reviews.JOBS):
-            self._answer(body=True)
+            self._answer()
             return
         try:
             status = reviews.question(self.path, self.server.state)
@@ -92,19 +92,31 @@ class Mirror(Handler):
 
     def do_HEAD(self) -> None:
         """Say whether a file is there, and its size."""
-        self._answer(body=False)
+        self._answer()
 
-    def _answer(self, *, body: bool) -> None:
-        path = (self.root / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
-        if not path.is_relative_to(self.root) or not path.is_file():
+    def _answer(self) -> None:
+        if self.path == registry.PREFIX:
+            self.reply("application/json", b"{}")
+        elif self.path.startswith(registry.PREFIX):
+            found = registry.find(self.path, self.server.state)
+            self._send(found.file if found else None, found.kind if found else "", found.digest if found else "")
+        else:
+            path = (self.root / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
+            self._send(path if path.is_relative_to(self.root) else None)
+
+    def _send(self, file: Path | None, kind: str = "application/octet-stream", digest: str = "") -> None:
+        """Send a file, or only its size where that is asked; None or no file is not found."""
+        if not file or not file.is_file():
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        with path.open("rb") as content:
+        with file.open("rb") as content:
             self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(os.fstat(content.fileno()).st_size))
+            if digest:
+                self.send_header("Docker-Content-Digest", digest)
             self.end_headers()
-            if body:
+            if self.command != "HEAD":
                 shutil.copyfileobj(content, self.wfile, 1 << 20)
 
 
@@ -134,9 +146,14 @@ class Reviews(Handler):
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
     """Write what the daemon needs into `state`; returns the manifest that the servers must apply."""
     state.mkdir(parents=True, exist_ok=True)
-    (state / "images.txt").write_text("".join(f"{image}\n" for image in images))
+    list_images(state, images)
     lab = surroundings(state, address, port)
     return webhook.configuration(f"{lab.webhooks}{reviews.PODS}", lab.authority)
+
+
+def list_images(state: Path, images: tuple[str, ...]) -> None:
+    """Name the images that can be had; pods with others get the stand-in."""
+    (state / "images.txt").write_text("".join(f"{image}\n" for image in images))
 
 
 def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from rehearsal.images import full_name
+from rehearsal.registry import ANY_TAG, repository
 
 STAND_IN = "homelab.local/pause:1"
 ANNOTATION = "rehearsal.homelab/"
@@ -18,7 +19,7 @@ Json = dict[str, Any]
 
 
 def answer(review: Json, real: Collection[str]) -> Json:
-    """The AdmissionReview that answers one for a pod; images named in `real` stay."""
+    """The AdmissionReview that answers one for a pod; images named in `real` stay, `NAME:*` with any tag."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
     patch = changes(request["object"], frozenset(map(full_name, real)) | {STAND_IN})
@@ -36,7 +37,7 @@ def changes(pod: Json, real: Collection[str]) -> list[Json]:
     replaced: dict[str, str] = {}
     for field in ("initContainers", "containers"):
         containers: list[Json] = spec.get(field) or []
-        absent = [container for container in containers if full_name(container["image"]) not in real]
+        absent = [container for container in containers if not _is_real(container["image"], real)]
         if not absent:
             continue
         replaced |= {f"{ANNOTATION}{container['name']}": container["image"] for container in absent}
@@ -72,6 +73,11 @@ def configuration(url: str, authority: str) -> str:
         "webhooks": [webhook],
     }
     return yaml.safe_dump(manifest, sort_keys=False)
+
+
+def _is_real(image: str, real: Collection[str]) -> bool:
+    name = full_name(image)
+    return name in real or ("@" not in name and f"{repository(name)}{ANY_TAG}" in real)
 
 
 def _prepares(field: str, container: Mapping[str, Any]) -> bool:

@@ -86,15 +86,30 @@ def test_crds_of_kubernetes_own_groups_are_marked_or_the_api_refuses_them() -> N
         assert ("api-approved.kubernetes.io" in annotations) == (each["spec"]["group"] == "snapshot.storage.k8s.io")
 
 
+def test_chart_of_a_module_gets_the_wanted_version(tmp_path: Path) -> None:
+    module = tmp_path / "module"
+    (module / "templates").mkdir(parents=True)
+    (module / "Chart.yaml").write_text("apiVersion: v2\nname: metallb\nversion: 0.0.0\nappVersion: v9\n")
+    (module / "templates/one.yaml").write_text("kind: One\n")
+    (packed,) = charts.lay_out(tmp_path, [chart("metallb")], LAB, {"metallb": module})
+    assert (packed.real, charts.pins([packed])) == (True, {"metallb": packed.sha256})
+    with tarfile.open(tmp_path / "charts/metallb-1.2.3.tgz") as archive:
+        texts = {member.name: read.read().decode() for member in archive if (read := archive.extractfile(member))}
+    assert texts["metallb/templates/one.yaml"] == "kind: One\n"
+    assert yaml.safe_load(texts["metallb/Chart.yaml"]) == {
+        "apiVersion": "v2", "name": "metallb", "version": "1.2.3", "appVersion": "v9",
+    }  # fmt: skip
+
+
 def test_bundle_goes_before_stand_ins(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     (bundle / "charts").mkdir(parents=True)
     (bundle / "charts/metallb-1.2.3.tgz").write_bytes(b"the real one")
-    packed = charts.lay_out(tmp_path, [chart("metallb"), chart("traefik")], LAB, bundle)
+    packed = charts.lay_out(tmp_path, [chart("metallb"), chart("traefik")], LAB, bundle=bundle)
     assert [each.real for each in packed] == [True, False]
     assert charts.pins(packed).keys() == {"metallb", "traefik"}
     pinned = replace(chart("metallb"), sha256="a" * 64)
-    packed = charts.lay_out(tmp_path, [pinned, replace(chart("traefik"), sha256="b" * 64)], LAB, bundle)
+    packed = charts.lay_out(tmp_path, [pinned, replace(chart("traefik"), sha256="b" * 64)], LAB, bundle=bundle)
     assert charts.pins(packed).keys() == {"traefik"}, "what is real must be what is pinned"
     archive = (tmp_path / "charts/traefik-1.2.3.tgz").read_bytes()
     assert charts.pins(packed)["traefik"] == hashlib.sha256(archive).hexdigest()

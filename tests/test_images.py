@@ -34,7 +34,7 @@ def contents(archive: Path) -> dict[str, bytes]:
 
 
 def test_same_programs_give_the_same_bytes(tmp_path: Path, program: Path) -> None:
-    listed = (Image("docker.io/rancher/mirrored-pause:3.6", program),)
+    listed = (Image.of("docker.io/rancher/mirrored-pause:3.6", program),)
     images.write(listed, tmp_path / "one.tar.zst", "amd64")
     program.touch()
     images.write(listed, tmp_path / "two.tar.zst", "amd64")
@@ -42,7 +42,7 @@ def test_same_programs_give_the_same_bytes(tmp_path: Path, program: Path) -> Non
 
 
 def test_archive_is_an_oci_layout(tmp_path: Path, program: Path) -> None:
-    listed = (Image("homelab.local/pause:1", program, "65535:65535"), Image("homelab.local/again:1", program))
+    listed = (Image.of("homelab.local/pause:1", program, "65535:65535"), Image.of("homelab.local/again:1", program))
     images.write(listed, tmp_path / "a.tar.zst", "arm64")
     found = contents(tmp_path / "a.tar.zst")
     assert json.loads(found["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
@@ -158,7 +158,7 @@ def test_bundle_brings_its_own_images(built: Path, program: Path) -> None:
     folder = built / "bundle" / VERSION
     k3s_release(folder)
     archive = folder / "k3s-airgap-images-amd64.tar.zst"
-    images.write((Image("docker.io/rancher/real:1", program),), archive, "amd64")
+    images.write((Image.of("docker.io/rancher/real:1", program),), archive, "amd64")
     listing = folder / "sha256sum-amd64.txt"
     listing.write_text(
         "".join(

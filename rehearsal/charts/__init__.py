@@ -21,6 +21,9 @@ from rehearsal.webhook import STAND_IN
 
 SOURCES = Path(__file__).parent
 LIBRARY = SOURCES / "library"
+BUNDLE = "the bundle's"
+MODULE = "from its Go module"
+STANDS_IN = "stand-ins; webhooks and what sleeping programs would do are the rehearsal's"
 FOLDER = "charts"
 """Where the repository is below the mirror."""
 
@@ -39,35 +42,45 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Packed:
-    """A chart in the repository, and its archive's checksum; `real` when it came from a bundle."""
+    """A chart in the repository, its archive's checksum, and where it came from."""
 
     chart: Chart
-    real: bool
+    origin: str
     sha256: str
 
+    @property
+    def real(self) -> bool:
+        """Whether it is what the chart's authors wrote."""
+        return self.origin != STANDS_IN
 
-def lay_out(mirror: Path, charts: Iterable[Chart], lab: Surroundings, bundle: Path | None = None) -> list[Packed]:
-    """Fill `MIRROR/charts` anew. Archives in `BUNDLE/charts`, named NAME-VERSION.tgz, go before stand-ins."""
+
+def lay_out(
+    mirror: Path,
+    charts: Iterable[Chart],
+    lab: Surroundings,
+    modules: Mapping[str, Path] | None = None,
+    bundle: Path | None = None,
+) -> list[Packed]:
+    """Fill `MIRROR/charts` anew: from `BUNDLE/charts/NAME-VERSION.tgz`, else from a module's folder, else stand-ins."""
     folder = mirror / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    packed = [_lay_out(chart, folder, lab, bundle) for chart in charts]
+    packed = [_lay_out(chart, folder, lab, (modules or {}).get(chart.name), bundle) for chart in charts]
     (folder / "index.yaml").write_text(_index(packed))
     return packed
 
 
 def pins(packed: Iterable[Packed]) -> dict[str, str]:
     """Checksums by name, but for charts of a bundle that are pinned: these have to be what they are elsewhere."""
-    return {each.chart.name: each.sha256 for each in packed if not (each.real and each.chart.sha256)}
+    return {each.chart.name: each.sha256 for each in packed if not (each.origin == BUNDLE and each.chart.sha256)}
 
 
 def rows(packed: Iterable[Packed]) -> list[Row]:
     """Lines of the table that says what is real."""
-    by_origin: dict[bool, list[str]] = {}
+    by_origin: dict[str, list[str]] = {}
     for each in packed:
-        by_origin.setdefault(each.real, []).append(f"{each.chart.name} {each.chart.version}")
-    origins = {True: "the bundle's", False: "stand-ins; webhooks and what the programs would do are the rehearsal's"}
-    return [Row(f"charts {', '.join(names)}", origins[real], real) for real, names in by_origin.items()]
+        by_origin.setdefault(each.origin, []).append(f"{each.chart.name} {each.chart.version}")
+    return [Row(f"charts {', '.join(names)}", origin, real=origin != STANDS_IN) for origin, names in by_origin.items()]
 
 
 def pack(chart: Chart, lab: Surroundings) -> bytes:
@@ -78,22 +91,33 @@ def pack(chart: Chart, lab: Surroundings) -> bytes:
             f"There is no stand-in for the chart {chart.name}: write {source}, or rehearse with a bundle that has "
             f"charts/{_file(chart)}."
         )
+    return _packed(chart, _files(chart, source, lab))
+
+
+def _packed(chart: Chart, files: Mapping[str, str]) -> bytes:
     content = io.BytesIO()
     packer = Packer(content)
-    for name, text in sorted(_files(chart, source, lab).items()):
+    for name, text in sorted(files.items()):
         packer.content(f"{chart.name}/{name}", text.encode())
     packer.close()
     return gzip.compress(content.getvalue(), mtime=0)
 
 
-def _lay_out(chart: Chart, folder: Path, lab: Surroundings, bundle: Path | None) -> Packed:
+def pack_module(chart: Chart, folder: Path) -> bytes:
+    """The real chart in `folder` as a .tgz, under the version that the stack file wants."""
+    files = {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+    metadata = yaml.safe_load(files["Chart.yaml"]) | {"version": chart.version}
+    return _packed(chart, files | {"Chart.yaml": yaml.safe_dump(metadata, sort_keys=False)})
+
+
+def _lay_out(chart: Chart, folder: Path, lab: Surroundings, module: Path | None, bundle: Path | None) -> Packed:
     target = folder / _file(chart)
-    real = bundle / FOLDER / target.name if bundle else None
-    if real and real.is_file():
-        shutil.copyfile(real, target)
-        return Packed(chart, True, download.digest(target))
-    target.write_bytes(pack(chart, lab))
-    return Packed(chart, False, download.digest(target))
+    bundled = bundle / FOLDER / target.name if bundle else None
+    if bundled and bundled.is_file():
+        shutil.copyfile(bundled, target)
+        return Packed(chart, BUNDLE, download.digest(target))
+    target.write_bytes(pack_module(chart, module) if module else pack(chart, lab))
+    return Packed(chart, MODULE if module else STANDS_IN, download.digest(target))
 
 
 def _file(chart: Chart) -> str:
