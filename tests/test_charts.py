@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from components.layer import Chart
-from rehearsal import charts
+from rehearsal import charts, programs
 from rehearsal.charts import Sources, crds
 from rehearsal.shell import RehearsalError
 from stacks import catalog
@@ -34,8 +34,9 @@ def content(archive: bytes) -> dict[str, str]:
         return {member.name: read.read().decode() for member in tar if (read := tar.extractfile(member))}
 
 
-def test_every_chart_of_the_catalog_has_a_stand_in(tmp_path: Path) -> None:
-    listed = [each for row in catalog.LAYERS for each in row.charts]
+def test_every_chart_of_the_catalog_has_a_stand_in_or_comes_with_its_program(tmp_path: Path) -> None:
+    brought = {name for program in programs.known() if program.chart for name in program.charts}
+    listed = [each for row in catalog.LAYERS for each in row.charts if each.name not in brought]
     packed = charts.lay_out(tmp_path, listed, LAB)
     assert [(each.chart, each.real) for each in packed] == [(each, False) for each in listed]
 
@@ -70,11 +71,11 @@ def test_crds_of_traefik_are_where_helm_leaves_them_alone() -> None:
 
 
 def test_values_switch_crds_on_and_keep_them() -> None:
-    text = content(charts.pack(chart("cert-manager"), LAB))["cert-manager/templates/crds.yaml"]
-    assert text.startswith("{{- if .Values.crds.enabled }}\n")
-    kept = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
-    assert text.count(kept) == 6
-    assert text.count("{{- end }}") == 7
+    text = content(charts.pack(chart("argo-rollouts"), LAB))["argo-rollouts/templates/crds.yaml"]
+    assert text.startswith("{{- if .Values.installCRDs }}\n")
+    kept = "  annotations:\n    {{- if .Values.keepCRDs }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+    assert text.count(kept) == 5
+    assert text.count("{{- end }}") == 6
     always = content(charts.pack(chart("cloudnative-pg"), LAB))["cloudnative-pg/templates/crds.yaml"]
     assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 11
     assert "resource-policy" not in content(charts.pack(chart("metallb"), LAB))["metallb/templates/crds.yaml"]

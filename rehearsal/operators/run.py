@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn, metallb, traefik
+from rehearsal.operators import argocd, cloudnative_pg, longhorn, metallb, traefik
 from rehearsal.operators.api import Api, ApiError, Objects
 
 OPERATORS: dict[str, Callable[[Objects], None]] = {
     module.__name__.rpartition(".")[2]: module.reconcile
-    for module in (metallb, longhorn, traefik, cert_manager, cloudnative_pg, argocd)
+    for module in (metallb, longhorn, traefik, cloudnative_pg, argocd)
 }
 PAUSE = 0.3  # seconds between two looks
 

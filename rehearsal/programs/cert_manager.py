@@ -25,7 +25,7 @@ def recipe() -> Recipe:
         for name in NAMES:
             variables = {f"{MODULE}/pkg/util.AppVersion": VERSION}
             go.build(f"./{name}", folder / name, folder=SOURCE, variables=variables, cgo=False)
-        _chart(go.required(MODULE, SOURCE) / "deploy/charts/cert-manager", folder / "chart")
+        copy_chart(go.required(MODULE, SOURCE) / "deploy/charts/cert-manager", folder / "chart")
 
     sources = (file.read_bytes() for file in sorted(SOURCE.rglob("*.*")))
     takes = "building from its Go module: 5 minutes on two cores"
@@ -37,7 +37,7 @@ def images(folder: Path) -> tuple[Image, ...]:
     return tuple(Image.of(f"quay.io/jetstack/cert-manager-{name}:{VERSION}", folder / name, NOBODY) for name in NAMES)
 
 
-def _chart(upstream: Path, folder: Path) -> None:
+def copy_chart(upstream: Path, folder: Path) -> None:
     """Copy the chart, without the rights of the module cache, which is read-only."""
     for file in upstream.rglob("*"):
         place = file.relative_to(upstream)
