@@ -21,6 +21,7 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/vault"
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/venafi"
 	"github.com/cert-manager/cert-manager/pkg/util/configfile"
 	"github.com/cert-manager/cert-manager/rehearsal/program"
 )
