@@ -18,24 +18,13 @@ from rehearsal.admission import forms
 from tests.kubernetes import Memory
 
 GROUPS = {
-    "cert-manager": "cert-manager.io/v1",
     "cloudnative-pg": "postgresql.cnpg.io/v1",
     "longhorn": "longhorn.io/v1beta2",
 }
-ACME = {
-    "server": "https://acme.example.com/directory",
-    "privateKeySecretRef": {"name": "account"},
-    "solvers": [{"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "token", "key": "token"}}}}],
-}
-CERTIFICATE = {"secretName": "tls", "issuerRef": {"name": "ca", "kind": "ClusterIssuer"}, "dnsNames": ["a.lab.test"]}
 CLUSTER = {"instances": 3, "storage": {"size": "10Gi"}}
 JOB = {"cron": "0 3 * * *", "task": "backup", "retain": 7, "concurrency": 1}
 BACKUP = {"method": "plugin", "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"}}
 GOOD = [
-    ("cert-manager", "ClusterIssuer", {"acme": ACME}),
-    ("cert-manager", "ClusterIssuer", {"selfSigned": {}}),
-    ("cert-manager", "Issuer", {"ca": {"secretName": "ca"}}),
-    ("cert-manager", "Certificate", CERTIFICATE | {"duration": "87600h", "renewBefore": "8760h"}),
     ("cloudnative-pg", "Cluster", CLUSTER),
     ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "0 30 2 * * *"}),
     ("cloudnative-pg", "Pooler", {"cluster": {"name": "db"}, "pgbouncer": {"poolMode": "transaction"}}),
@@ -44,15 +33,6 @@ GOOD = [
     ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket@eu-central-1/"}),
 ]
 BAD = [
-    ("cert-manager", "ClusterIssuer", {}, "exactly one issuer type must be given, found none"),
-    ("cert-manager", "Issuer", {"selfSigned": {}, "ca": {"secretName": "ca"}}, "found ca, selfSigned"),
-    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"solvers": []}}, "at least one solver"),
-    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"server": ""}}, "server URL is a required field"),
-    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"solvers": [{"dns01": {}}]}}, "exactly one provider"),
-    ("cert-manager", "Certificate", CERTIFICATE | {"secretName": ""}, "spec.secretName: Required"),
-    ("cert-manager", "Certificate", CERTIFICATE | {"issuerRef": {}}, "spec.issuerRef.name: Required"),
-    ("cert-manager", "Certificate", CERTIFICATE | {"dnsNames": []}, "at least one of commonName"),
-    ("cert-manager", "Certificate", CERTIFICATE | {"renewBefore": "2160h"}, "must be less than"),
     ("cloudnative-pg", "Cluster", CLUSTER | {"instances": 0}, "greater than or equal to 1"),
     ("cloudnative-pg", "Cluster", {"instances": 3}, "Size not configured"),
     ("cloudnative-pg", "Cluster", {"instances": 1, "storage": {"size": "much"}}, "isn't valid"),
@@ -113,8 +93,7 @@ def test_no_schedules(text: str) -> None:
     assert not forms.is_cron(text)
 
 
-def test_durations_and_sizes() -> None:
-    assert [forms.seconds(each) for each in ("1h30m", "90s", "soon", "")] == [5400.0, 90.0, None, None]
+def test_sizes() -> None:
     assert [forms.size(each) for each in ("1Ki", "2G", "many")] == [1024.0, 2e9, None]
 
 

@@ -71,11 +71,11 @@ def test_crds_of_traefik_are_where_helm_leaves_them_alone() -> None:
 
 
 def test_values_switch_crds_on_and_keep_them() -> None:
-    text = content(charts.pack(chart("cert-manager"), LAB))["cert-manager/templates/crds.yaml"]
-    assert text.startswith("{{- if .Values.crds.enabled }}\n")
-    kept = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
-    assert text.count(kept) == 6
-    assert text.count("{{- end }}") == 7
+    text = content(charts.pack(chart("argo-rollouts"), LAB))["argo-rollouts/templates/crds.yaml"]
+    assert text.startswith("{{- if .Values.installCRDs }}\n")
+    kept = "  annotations:\n    {{- if .Values.keepCRDs }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+    assert text.count(kept) == 5
+    assert text.count("{{- end }}") == 6
     always = content(charts.pack(chart("cloudnative-pg"), LAB))["cloudnative-pg/templates/crds.yaml"]
     assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 11
     assert "resource-policy" not in content(charts.pack(chart("longhorn"), LAB))["longhorn/templates/crds.yaml"]

@@ -4,16 +4,14 @@ import base64
 from typing import Any
 
 import pytest
-from cryptography import x509
 
-from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn
+from rehearsal.operators import argocd, cloudnative_pg, longhorn
 from rehearsal.operators.api import whole
 from rehearsal.operators.run import OPERATORS
 from tests.kubernetes import Json, Memory
 
 WORKLOADS = {
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
-    "cert_manager": ("cert-manager", "cert-manager"),
     "cloudnative_pg": ("cnpg-system", "cloudnative-pg"),
     "argocd": ("argocd", "argo-cd-argocd-application-controller"),
 }
@@ -48,7 +46,6 @@ def test_every_operator_is_run() -> None:
 def test_nothing_is_done_before_the_chart_runs(name: str, api: Memory) -> None:
     _, workload = WORKLOADS[name]
     api.named("deployments", workload)["status"] = {"readyReplicas": 0}
-    put(api, "apis/cert-manager.io/v1", "clusterissuers", "ca", spec={"selfSigned": {}})
     put(api, "apis/argoproj.io/v1alpha1", "applications", "x", "argocd", spec={})
     before = str(api.objects)
     OPERATORS[name](api)
@@ -85,41 +82,6 @@ def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: Memory) -> N
 def test_objects_of_a_list_are_whole() -> None:
     pods = {"apiVersion": "v1", "kind": "PodList", "items": [{"metadata": {"name": "x"}}]}
     assert whole(pods) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}]
-
-
-def test_cert_manager_signs_by_an_issuer_of_the_same_namespace_only(api: Memory) -> None:
-    group = "apis/cert-manager.io/v1"
-    put(api, group, "issuers", "own", "shop", spec={"selfSigned": {}})
-    for namespace in ("shop", "other"):
-        spec = {"secretName": "tls", "dnsNames": ["a.test"], "issuerRef": {"kind": "Issuer", "name": "own"}}
-        put(api, group, "certificates", f"of-{namespace}", namespace, spec=spec)
-    for _ in range(2):
-        cert_manager.reconcile(api)
-    assert api.named("issuers", "own")["status"]["conditions"][0]["status"] == "True"
-    assert api.named("certificates", "of-shop")["status"]["conditions"][0]["status"] == "True"
-    assert not api.named("certificates", "of-other")["status"]
-
-
-def test_cert_manager_signs_with_the_lab_s_own_authority(api: Memory) -> None:
-    group = "apis/cert-manager.io/v1"
-    put(api, group, "clusterissuers", "bootstrap", spec={"selfSigned": {}})
-    put(api, group, "clusterissuers", "ca", spec={"ca": {"secretName": "ca"}})
-    reference = {"name": "bootstrap", "kind": "ClusterIssuer"}
-    put(api, group, "certificates", "ca", "cert-manager",
-        spec={"secretName": "ca", "isCA": True, "commonName": "lab", "issuerRef": reference})  # fmt: skip
-    put(api, "apis/networking.k8s.io/v1", "ingresses", "shop", "shop", kind="Ingress",
-        metadata={"annotations": {cert_manager.ISSUER: "ca"}},
-        spec={"tls": [{"secretName": "shop-tls", "hosts": ["shop.lab.test"]}]})  # fmt: skip
-    for _ in range(4):
-        cert_manager.reconcile(api)
-    data = api.named("secrets", "shop-tls")["data"]
-    certificate, authority = (
-        x509.load_pem_x509_certificate(base64.b64decode(data[key])) for key in ("tls.crt", "ca.crt")
-    )
-    certificate.verify_directly_issued_by(authority)
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["shop.lab.test"]
-    assert api.named("certificates", "shop-tls")["status"]["conditions"][0]["status"] == "True"
 
 
 def database(api: Memory) -> Json:

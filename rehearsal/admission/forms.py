@@ -6,7 +6,6 @@ import re
 CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """Least and greatest number of each field: minute, hour, day, month, weekday."""
 _NAMES = [each.lower() for each in (*calendar.month_abbr[1:], *calendar.day_abbr)]
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
     f"{unit}i": 1 << power for unit, power in (("K", 10), ("M", 20), ("G", 30), ("T", 40))
 }
@@ -33,14 +32,6 @@ def _is_part(text: str, bounds: tuple[int, int]) -> bool:
         return False
     values = [int(each) for each in numbers if each.isdigit()]
     return all(bounds[0] <= each <= bounds[1] for each in values) and values == sorted(values)
-
-
-def seconds(text: str) -> float | None:
-    """Seconds of a duration such as 2160h or 1h30m; None if it is none."""
-    parts = re.findall(r"([0-9.]+)(ms|[hms])", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def size(text: str) -> float | None:

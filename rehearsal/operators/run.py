@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn
+from rehearsal.operators import argocd, cloudnative_pg, longhorn
 from rehearsal.operators.api import Api, ApiError, Objects
 
 OPERATORS: dict[str, Callable[[Objects], None]] = {
-    module.__name__.rpartition(".")[2]: module.reconcile for module in (longhorn, cert_manager, cloudnative_pg, argocd)
+    module.__name__.rpartition(".")[2]: module.reconcile for module in (longhorn, cloudnative_pg, argocd)
 }
 PAUSE = 0.3  # seconds between two looks
 
