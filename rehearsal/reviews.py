@@ -17,7 +17,6 @@ SERVING = "serving/"
 LATE = 3.0  # seconds a webhook needs after its pod is ready
 DEPLOYMENTS = {
     "cert-manager": ("cert-manager", "cert-manager-webhook"),
-    "cloudnative-pg": ("cnpg-system", "cloudnative-pg"),
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
     "metallb": ("metallb-system", "metallb-controller"),
 }

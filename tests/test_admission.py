@@ -20,7 +20,6 @@ from tests.kubernetes import Memory
 GROUPS = {
     "metallb": "metallb.io/v1beta1",
     "cert-manager": "cert-manager.io/v1",
-    "cloudnative-pg": "postgresql.cnpg.io/v1",
     "longhorn": "longhorn.io/v1beta2",
 }
 ACME = {
@@ -31,9 +30,7 @@ ACME = {
 CERTIFICATE = {"secretName": "tls", "issuerRef": {"name": "ca", "kind": "ClusterIssuer"}, "dnsNames": ["a.lab.test"]}
 POOL = {"addresses": ["10.9.0.200-10.9.0.220", "10.8.0.0/24"]}
 PEER = {"myASN": 64512, "peerASN": 64513, "peerAddress": "10.9.0.1"}
-CLUSTER = {"instances": 3, "storage": {"size": "10Gi"}}
 JOB = {"cron": "0 3 * * *", "task": "backup", "retain": 7, "concurrency": 1}
-BACKUP = {"method": "plugin", "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"}}
 GOOD = [
     ("metallb", "IPAddressPool", POOL),
     ("metallb", "L2Advertisement", {"ipAddressPools": ["not-there"]}),
@@ -43,10 +40,6 @@ GOOD = [
     ("cert-manager", "ClusterIssuer", {"selfSigned": {}}),
     ("cert-manager", "Issuer", {"ca": {"secretName": "ca"}}),
     ("cert-manager", "Certificate", CERTIFICATE | {"duration": "87600h", "renewBefore": "8760h"}),
-    ("cloudnative-pg", "Cluster", CLUSTER),
-    ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "0 30 2 * * *"}),
-    ("cloudnative-pg", "Pooler", {"cluster": {"name": "db"}, "pgbouncer": {"poolMode": "transaction"}}),
-    ("cloudnative-pg", "Database", {"name": "x"}),
     ("longhorn", "RecurringJob", JOB),
     ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket@eu-central-1/"}),
 ]
@@ -67,13 +60,6 @@ BAD = [
     ("cert-manager", "Certificate", CERTIFICATE | {"issuerRef": {}}, "spec.issuerRef.name: Required"),
     ("cert-manager", "Certificate", CERTIFICATE | {"dnsNames": []}, "at least one of commonName"),
     ("cert-manager", "Certificate", CERTIFICATE | {"renewBefore": "2160h"}, "must be less than"),
-    ("cloudnative-pg", "Cluster", CLUSTER | {"instances": 0}, "greater than or equal to 1"),
-    ("cloudnative-pg", "Cluster", {"instances": 3}, "Size not configured"),
-    ("cloudnative-pg", "Cluster", {"instances": 1, "storage": {"size": "much"}}, "isn't valid"),
-    ("cloudnative-pg", "Cluster", CLUSTER | {"postgresql": {"parameters": {"port": "1"}}}, "fixed configuration"),
-    ("cloudnative-pg", "Cluster", CLUSTER | {"bootstrap": {"recovery": {"source": "old"}}}, "cluster old not found"),
-    ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "30 2 * * *"}, "expected exactly 6 fields"),
-    ("cloudnative-pg", "Pooler", {"cluster": {"name": "thing"}, "pgbouncer": {}}, "same name of a cluster"),
     ("longhorn", "RecurringJob", JOB | {"cron": "0 0 3 * * *"}, "invalid cron format"),
     ("longhorn", "RecurringJob", JOB | {"task": "copy"}, "task copy is not valid"),
     ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket"}, "invalid backup target"),
@@ -119,14 +105,6 @@ def test_pools_do_not_overlap_with_each_other() -> None:
     assert "of pool 'thing'" in (said("metallb", other, api) or "")
 
 
-def test_storage_does_not_shrink() -> None:
-    old = {"metadata": {"name": "thing"}, "spec": CLUSTER}
-    grown = asked("cloudnative-pg", "Cluster", CLUSTER | {"storage": {"size": "20Gi"}}, oldObject=old)
-    shrunk = asked("cloudnative-pg", "Cluster", CLUSTER | {"storage": {"size": "9Gi"}}, oldObject=old)
-    assert said("cloudnative-pg", grown) is None
-    assert "can't shrink" in (said("cloudnative-pg", shrunk) or "")
-
-
 @pytest.mark.parametrize("text", ["0 3 * * *", "*/15 0-6,12 * jan mon-fri", "@daily", "@every 30m"])
 def test_schedules(text: str) -> None:
     assert forms.is_cron(text)
@@ -137,9 +115,8 @@ def test_no_schedules(text: str) -> None:
     assert not forms.is_cron(text)
 
 
-def test_durations_and_sizes() -> None:
+def test_durations() -> None:
     assert [forms.seconds(each) for each in ("1h30m", "90s", "soon", "")] == [5400.0, 90.0, None, None]
-    assert [forms.size(each) for each in ("1Ki", "2G", "many")] == [1024.0, 2e9, None]
 
 
 def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) -> None:

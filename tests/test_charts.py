@@ -73,8 +73,8 @@ def test_values_switch_crds_on_and_keep_them() -> None:
     kept = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
     assert text.count(kept) == 6
     assert text.count("{{- end }}") == 7
-    always = content(charts.pack(chart("cloudnative-pg"), LAB))["cloudnative-pg/templates/crds.yaml"]
-    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 11
+    always = content(charts.pack(chart("plugin-barman-cloud"), LAB))["plugin-barman-cloud/templates/crds.yaml"]
+    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 1
     assert "resource-policy" not in content(charts.pack(chart("metallb"), LAB))["metallb/templates/crds.yaml"]
 
 

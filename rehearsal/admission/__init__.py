@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rehearsal.admission import cert_manager, cloudnative_pg, longhorn, metallb
+from rehearsal.admission import cert_manager, longhorn, metallb
 from rehearsal.operators.api import Objects
 
 Json = dict[str, Any]
@@ -12,7 +12,6 @@ Rule = Callable[[Json, Json | None, Objects], Iterator[str]]
 
 RULES: dict[str, Mapping[str, Rule]] = {
     "cert-manager": cert_manager.RULES,
-    "cloudnative-pg": cloudnative_pg.RULES,
     "longhorn": longhorn.RULES,
     "metallb": metallb.RULES,
 }

@@ -23,6 +23,7 @@ SOURCES = Path(__file__).parent
 LIBRARY = SOURCES / "library"
 BUNDLE = "the bundle's"
 MODULE = "from its Go module"
+FURNISHED = "templates of ours over the CRDs, rights and webhooks of its Go module"
 STANDS_IN = "stand-ins; webhooks and what sleeping programs would do are the rehearsal's"
 FOLDER = "charts"
 """Where the repository is below the mirror."""
@@ -51,7 +52,7 @@ class Packed:
     @property
     def real(self) -> bool:
         """Whether it is what the chart's authors wrote."""
-        return self.origin != STANDS_IN
+        return self.origin in (BUNDLE, MODULE)
 
 
 def lay_out(
@@ -61,7 +62,10 @@ def lay_out(
     modules: Mapping[str, Path] | None = None,
     bundle: Path | None = None,
 ) -> list[Packed]:
-    """Fill `MIRROR/charts` anew: from `BUNDLE/charts/NAME-VERSION.tgz`, else from a module's folder, else stand-ins."""
+    """Fill `MIRROR/charts` anew: from `BUNDLE/charts/NAME-VERSION.tgz`, else from a module's folder, else stand-ins.
+
+    A module's folder without a `Chart.yaml` is no chart: what is in it goes into the stand-in.
+    """
     folder = mirror / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -77,21 +81,25 @@ def pins(packed: Iterable[Packed]) -> dict[str, str]:
 
 def rows(packed: Iterable[Packed]) -> list[Row]:
     """Lines of the table that says what is real."""
-    by_origin: dict[str, list[str]] = {}
+    by_origin: dict[str, list[Packed]] = {}
     for each in packed:
-        by_origin.setdefault(each.origin, []).append(f"{each.chart.name} {each.chart.version}")
-    return [Row(f"charts {', '.join(names)}", origin, real=origin != STANDS_IN) for origin, names in by_origin.items()]
+        by_origin.setdefault(each.origin, []).append(each)
+    return [Row(f"charts {_names(found)}", origin, real=found[0].real) for origin, found in by_origin.items()]
 
 
-def pack(chart: Chart, lab: Surroundings) -> bytes:
-    """The stand-in for a chart as a .tgz; the same chart in the same lab always gives the same bytes."""
+def _names(packed: Iterable[Packed]) -> str:
+    return ", ".join(f"{each.chart.name} {each.chart.version}" for each in packed)
+
+
+def pack(chart: Chart, lab: Surroundings, more: Path | None = None) -> bytes:
+    """The stand-in for a chart as a .tgz, with what is in `more`; the same chart always gives the same bytes."""
     source = SOURCES / chart.name
     if not (source / "values.yaml").is_file():
         raise RehearsalError(
             f"There is no stand-in for the chart {chart.name}: write {source}, or rehearse with a bundle that has "
             f"charts/{_file(chart)}."
         )
-    return _packed(chart, _files(chart, source, lab))
+    return _packed(chart, _files(chart, source, lab) | (_texts(more) if more else {}))
 
 
 def _packed(chart: Chart, files: Mapping[str, str]) -> bytes:
@@ -105,7 +113,7 @@ def _packed(chart: Chart, files: Mapping[str, str]) -> bytes:
 
 def pack_module(chart: Chart, folder: Path) -> bytes:
     """The real chart in `folder` as a .tgz, under the version that the stack file wants."""
-    files = {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+    files = _texts(folder)
     metadata = yaml.safe_load(files["Chart.yaml"]) | {"version": chart.version}
     return _packed(chart, files | {"Chart.yaml": yaml.safe_dump(metadata, sort_keys=False)})
 
@@ -116,8 +124,14 @@ def _lay_out(chart: Chart, folder: Path, lab: Surroundings, module: Path | None,
     if bundled and bundled.is_file():
         shutil.copyfile(bundled, target)
         return Packed(chart, BUNDLE, download.digest(target))
-    target.write_bytes(pack_module(chart, module) if module else pack(chart, lab))
-    return Packed(chart, MODULE if module else STANDS_IN, download.digest(target))
+    whole = module is not None and (module / "Chart.yaml").is_file()
+    target.write_bytes(pack_module(chart, module) if module and whole else pack(chart, lab, module))
+    origin = MODULE if whole else FURNISHED if module else STANDS_IN
+    return Packed(chart, origin, download.digest(target))
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
 
 
 def _file(chart: Chart) -> str:
