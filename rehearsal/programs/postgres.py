@@ -36,11 +36,12 @@ def recipe() -> Recipe:
             with log.open("w") as output:
                 run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, root], log=output)
         except RehearsalError as error:
-            raise RehearsalError(f"Debian could not be fetched for Postgres ({error}): its mirror is needed once.") from error
+            why = f"Debian could not be fetched for Postgres ({error}): its mirror is needed once."
+            raise RehearsalError(why) from error
         _strip(root)
         _users(root)
-        tar = ["tar", "--create", "--sort=name", "--mtime=@0", "--numeric-owner", "--file", folder / "root.tar"]
-        run([*tar, "--directory", root, "."])
+        same = ("--sort=name", "--mtime=@0", "--numeric-owner")
+        run(["tar", "--create", *same, "--file", folder / "root.tar", "--directory", root, "."])
         shutil.rmtree(root)
 
     takes = "fetching it from Debian: 2 minutes"
