@@ -46,7 +46,7 @@ def parts(released: str) -> dict[str, str]:
     kept = (each.replace(_ANNOTATIONS, f"{_ANNOTATIONS}    helm.sh/resource-policy: keep\n", 1) for each in things)
     crds = _BETWEEN.join(each for each in kept if _CRD in each)
     return {
-        "templates/crds.yaml": f"{{{{- if .Values.crds.create }}}}{crds}\n{{{{- end }}}}\n",
+        "templates/crds.yaml": f"{{{{- if .Values.crds.create }}}}\n{crds}\n{{{{- end }}}}\n",
         "manifests.yaml": _BETWEEN.join(each for each in things if _CRD not in each),
     }
 
