@@ -43,7 +43,7 @@ def test_stand_in_takes_what_a_module_s_folder_has(tmp_path: Path) -> None:
     more.mkdir()
     (more / "manifests.yaml").write_text("kind: Namespace\n")
     wanted = Chart("cloudnative-pg", "1.2.3", "https://charts.example.com")
-    (packed,) = charts.lay_out(tmp_path, [wanted], LAB, {wanted.name: more})
+    (packed,) = charts.lay_out(tmp_path, [wanted], LAB, charts.Sources(modules={wanted.name: more}))
     assert (packed.real, packed.origin) == (False, charts.FURNISHED)
     archive = (tmp_path / "charts/cloudnative-pg-1.2.3.tgz").read_bytes()
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
