@@ -17,7 +17,6 @@ Json = dict[str, Any]
 PODS, VALIDATE, JOBS = "/pods", "/validate/", "/jobs/"
 LATE = 3.0  # seconds a webhook needs after its pod is ready
 DEPLOYMENTS = {
-    "cloudnative-pg": ("cnpg-system", "cloudnative-pg"),
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
 }
 """Namespace and name of the Deployment whose webhook each system's is."""

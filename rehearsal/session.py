@@ -29,6 +29,7 @@ from rehearsal.places import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
+from stacks.homelab import charts_of
 from stacks.settings import AppStack, Settings
 from stacks.stackfile import short_name, stack_of
 
@@ -75,7 +76,7 @@ def open_session(
     wanted = tuple(settings.platform.charts().values())
     with ThreadPoolExecutor(max_workers=1) as beside:
         online = upstream.reachable()
-        building = beside.submit(programs.build, () if online else wanted, report)
+        building = beside.submit(programs.build, () if online else charts_of(settings), report)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):

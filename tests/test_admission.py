@@ -18,28 +18,14 @@ from rehearsal.admission import forms
 from tests.kubernetes import Memory
 
 GROUPS = {
-    "cloudnative-pg": "postgresql.cnpg.io/v1",
     "longhorn": "longhorn.io/v1beta2",
 }
-CLUSTER = {"instances": 3, "storage": {"size": "10Gi"}}
 JOB = {"cron": "0 3 * * *", "task": "backup", "retain": 7, "concurrency": 1}
-BACKUP = {"method": "plugin", "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"}}
 GOOD = [
-    ("cloudnative-pg", "Cluster", CLUSTER),
-    ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "0 30 2 * * *"}),
-    ("cloudnative-pg", "Pooler", {"cluster": {"name": "db"}, "pgbouncer": {"poolMode": "transaction"}}),
-    ("cloudnative-pg", "Database", {"name": "x"}),
     ("longhorn", "RecurringJob", JOB),
     ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket@eu-central-1/"}),
 ]
 BAD = [
-    ("cloudnative-pg", "Cluster", CLUSTER | {"instances": 0}, "greater than or equal to 1"),
-    ("cloudnative-pg", "Cluster", {"instances": 3}, "Size not configured"),
-    ("cloudnative-pg", "Cluster", {"instances": 1, "storage": {"size": "much"}}, "isn't valid"),
-    ("cloudnative-pg", "Cluster", CLUSTER | {"postgresql": {"parameters": {"port": "1"}}}, "fixed configuration"),
-    ("cloudnative-pg", "Cluster", CLUSTER | {"bootstrap": {"recovery": {"source": "old"}}}, "cluster old not found"),
-    ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "30 2 * * *"}, "expected exactly 6 fields"),
-    ("cloudnative-pg", "Pooler", {"cluster": {"name": "thing"}, "pgbouncer": {}}, "same name of a cluster"),
     ("longhorn", "RecurringJob", JOB | {"cron": "0 0 3 * * *"}, "invalid cron format"),
     ("longhorn", "RecurringJob", JOB | {"task": "copy"}, "task copy is not valid"),
     ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket"}, "invalid backup target"),
@@ -75,14 +61,6 @@ def test_status_and_deletion_are_not_looked_at(more: dict[str, Any]) -> None:
     assert said("longhorn", asked("longhorn", "RecurringJob", {}, **more)) is None
 
 
-def test_storage_does_not_shrink() -> None:
-    old = {"metadata": {"name": "thing"}, "spec": CLUSTER}
-    grown = asked("cloudnative-pg", "Cluster", CLUSTER | {"storage": {"size": "20Gi"}}, oldObject=old)
-    shrunk = asked("cloudnative-pg", "Cluster", CLUSTER | {"storage": {"size": "9Gi"}}, oldObject=old)
-    assert said("cloudnative-pg", grown) is None
-    assert "can't shrink" in (said("cloudnative-pg", shrunk) or "")
-
-
 @pytest.mark.parametrize("text", ["0 3 * * *", "*/15 0-6,12 * jan mon-fri", "@daily", "@every 30m"])
 def test_schedules(text: str) -> None:
     assert forms.is_cron(text)
@@ -91,10 +69,6 @@ def test_schedules(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "60 3 * * *", "0 3 * *", "0 3 * * foo", "*/0 * * * *", "5-1 * * * *", "@often"])
 def test_no_schedules(text: str) -> None:
     assert not forms.is_cron(text)
-
-
-def test_sizes() -> None:
-    assert [forms.size(each) for each in ("1Ki", "2G", "many")] == [1024.0, 2e9, None]
 
 
 def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) -> None:

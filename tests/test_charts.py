@@ -76,9 +76,9 @@ def test_values_switch_crds_on_and_keep_them() -> None:
     kept = "  annotations:\n    {{- if .Values.keepCRDs }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
     assert text.count(kept) == 5
     assert text.count("{{- end }}") == 6
-    always = content(charts.pack(chart("cloudnative-pg"), LAB))["cloudnative-pg/templates/crds.yaml"]
-    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 11
     assert "resource-policy" not in content(charts.pack(chart("longhorn"), LAB))["longhorn/templates/crds.yaml"]
+    always = content(charts.pack(chart("plugin-barman-cloud"), LAB))["plugin-barman-cloud/templates/crds.yaml"]
+    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 1
 
 
 def test_crds_of_kubernetes_own_groups_are_marked_or_the_api_refuses_them() -> None:

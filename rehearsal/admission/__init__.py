@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rehearsal.admission import cloudnative_pg, longhorn
+from rehearsal.admission import longhorn
 from rehearsal.operators.api import Objects
 
 Json = dict[str, Any]
@@ -11,7 +11,6 @@ Rule = Callable[[Json, Json | None, Objects], Iterator[str]]
 """What is wrong with an object; asked with the object it replaces, and with the API."""
 
 RULES: dict[str, Mapping[str, Rule]] = {
-    "cloudnative-pg": cloudnative_pg.RULES,
     "longhorn": longhorn.RULES,
 }
 """Rules by system and kind."""
