@@ -18,6 +18,7 @@ from rehearsal import (
     registry,
     server,
     services,
+    space,
     stackfile,
     tools,
     upstream,
@@ -64,6 +65,7 @@ def open_session(
         raise RehearsalError(f"There is no {source.name} in {source.parent}: give the stack with --stack NAME.")
     settings = Settings.read(source)
     _refuse_what_cannot_be(settings, lab)
+    space.refuse_short(lab, settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
         packages.ensure(report)
