@@ -75,8 +75,8 @@ def test_values_switch_crds_on_and_keep_them() -> None:
     kept = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
     assert text.count(kept) == 6
     assert text.count("{{- end }}") == 7
-    always = content(charts.pack(chart("plugin-barman-cloud"), LAB))["plugin-barman-cloud/templates/crds.yaml"]
-    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 1
+    always = content(charts.pack(chart("zfs-localpv"), LAB))["zfs-localpv/templates/crds.yaml"]
+    assert always.count("\n    helm.sh/resource-policy: keep\n") == always.count("\nkind: CustomResourceDefinition\n")
     assert "resource-policy" not in content(charts.pack(chart("metallb"), LAB))["metallb/templates/crds.yaml"]
 
 
