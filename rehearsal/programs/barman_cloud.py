@@ -25,7 +25,7 @@ def recipe() -> Recipe:
         released.put((go.required(MODULE, source) / "manifest.yaml").read_text(), folder / "chart")
 
     takes = "building from its Go module: 1 minute on two cores"
-    made_of = (*sources(source), postgres.recipe().folder.name, Path(__file__).read_bytes())
+    made_of: tuple[str | bytes, ...] = (*sources(source), postgres.recipe().folder.name, Path(__file__).read_bytes())
     return Recipe("plugin-barman-cloud", VERSION, made_of, takes, make)
 
 
