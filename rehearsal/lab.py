@@ -190,9 +190,5 @@ class Lab:
             self.namespace.create(hardware.lan(cluster), self.address)
 
     def _power_on(self, machine: Machine) -> None:
-        if machine.running:
-            return
-        furnishing = self.folder / "furnishing" / machine.spec.role
-        if furnishing.exists():
-            shutil.copytree(furnishing, machine.on_data_disk(""), dirs_exist_ok=True)
+        machine.furnish(self.folder / "furnishing" / machine.spec.role)
         machine.power_on()

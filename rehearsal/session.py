@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rehearsal import artefacts, charts, hardware, machine_image, packages, server, services, stackfile, tools
+from rehearsal import artefacts, charts, hardware, machine_image, packages, server, services, space, stackfile, tools
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
@@ -49,6 +49,7 @@ def open_session(
         raise RehearsalError(f"There is no {source.name} in {source.parent}: give the stack with --stack NAME.")
     settings = Settings.read(source)
     _refuse_what_cannot_be(settings, lab)
+    space.refuse_short(lab, settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
         packages.ensure(report)

@@ -24,7 +24,7 @@ SERVERS = {"pi-1", "pi-2", "pi-3"}
 AGENTS = {"pi-4", "elitedesk", "thinkcentre"}
 LOGINS = "journalctl -q -o cat -t sshd | grep -c Accepted"
 FILES = "cd / && find etc usr/local var/lib/rancher -xdev -type f | sort | xargs -d '\\n' sha256sum"
-CHANGES_BY_ITSELF = r"etc/(resolv\.conf|\.updated|ld\.so\.cache|mtab)|etc/systemd/timesyncd|etc/machine-id"
+CHANGES_BY_ITSELF = r"etc/(resolv\.conf|\.updated|ld\.so\.cache|mtab|machine-id|systemd/timesyncd)|/90-rehearsal\.conf"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,13 @@ def test_kubelets_tell_of_themselves_before_k3s_tires_of_waiting(lab: Rehearsal)
     for name in SERVERS | AGENTS:
         config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))["kubeletconfig"]
         assert config["nodeStatusReportFrequency"] == "10s", name
+
+
+def test_kubelets_do_not_take_this_computers_disk_for_full(lab: Rehearsal) -> None:
+    for name in SERVERS | AGENTS:
+        config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))["kubeletconfig"]
+        assert config["evictionHard"] == {"imagefs.available": "100Mi", "nodefs.available": "100Mi"}, name
+        assert config["imageGCHighThresholdPercent"] == 100, name
 
 
 def test_platform_is_whole(lab: Rehearsal) -> None:
