@@ -8,26 +8,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.layers.cert_manager import CertManager
+from components.layers.traefik import Traefik
 from rehearsal.lab import Lab
 from rehearsal.shell import RehearsalError
 
 PORT = 443
-AUTHORITY = (CertManager.namespace, "ca")
-"""Where the layer certManager keeps the lab's own authority: namespace and name of a Secret."""
+Place = tuple[str, str]
+"""Namespace and name."""
+AUTHORITY: Place = (CertManager.namespace, "ca")
+WILDCARD: Place = (Traefik.namespace, "wildcard")
+"""Secrets of the lab's own authority, and of the certificate for names without one of their own."""
 _ROUTES = "ingressroutes.traefik.io"
 _HOST = re.compile(r"(?<!!)Host\(`([^`]+)`\)")
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the lab serves under a name: `of` is the object that says so, `secret` has its certificate."""
+    """What the lab serves under a name: `of` is the object that says so, `secret` is to have its certificate."""
 
     host: str
     path: str
     namespace: str
     of: str
     address: str | None
-    secret: str | None
+    secret: Place
 
 
 def found(lab: Lab) -> list[Page]:
@@ -57,14 +61,17 @@ def answers(lab: Lab, page: Page) -> bool:
 
 
 def authority(lab: Lab, page: Page) -> str | None:
-    """The certificate that vouches for the page's, as PEM; None where the lab does not have it."""
-    places = [(page.namespace, page.secret, "ca.crt")] if page.secret else []
-    for namespace, name, key in (*places, (*AUTHORITY, "tls.crt")):
-        # the key stays where it is
-        path = f"--output=jsonpath={{.data.{key.replace('.', chr(92) + '.')}}}"
-        if value := lab.kubectl("get", "secret", "-n", namespace, name, "--ignore-not-found", path):
-            return base64.b64decode(value).decode()
-    return None
+    """The certificate of who vouches for the page's, as PEM; None where the lab does not have it."""
+    # until a page has its own, Traefik shows one that the lab's own authority has signed
+    found = _certificate(lab, page.secret, r"ca\.crt")
+    return (_certificate(lab, AUTHORITY, r"tls\.crt") if found is None else found) or None
+
+
+def _certificate(lab: Lab, place: Place, key: str) -> str | None:
+    """A certificate in a Secret, empty where there is none in it, as with ACME; None without the Secret."""
+    path = f"--output=jsonpath=there{{.data.{key}}}"  # the private key stays where it is
+    found = lab.kubectl("get", "secret", "-n", *place, "--ignore-not-found", path)
+    return base64.b64decode(found.removeprefix("there")).decode() if found else None
 
 
 def objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
@@ -87,7 +94,13 @@ def _of_ingresses(ingresses: Sequence[dict[str, Any]], address: str | None) -> I
             paths = [path.get("path", "/") for path in (rule.get("http") or {}).get("paths", ())]
             if host := rule.get("host"):
                 at = _address(each) or address
-                yield Page(host, min(paths, key=len, default="/"), *_named("Ingress", each), at, secrets.get(host))
+                yield Page(
+                    host,
+                    min(paths, key=len, default="/"),
+                    *_named("Ingress", each),
+                    at,
+                    _secret(each, secrets.get(host)),
+                )
 
 
 def _of_routes(routes: Sequence[dict[str, Any]], address: str | None) -> Iterator[Page]:
@@ -95,12 +108,16 @@ def _of_routes(routes: Sequence[dict[str, Any]], address: str | None) -> Iterato
         secret = (each["spec"].get("tls") or {}).get("secretName")
         for route in each["spec"]["routes"]:
             for host in _HOST.findall(route["match"]):
-                yield Page(host, "/", *_named("IngressRoute", each), address, secret)
+                yield Page(host, "/", *_named("IngressRoute", each), address, _secret(each, secret))
 
 
 def _named(kind: str, each: dict[str, Any]) -> tuple[str, str]:
     metadata = each["metadata"]
     return metadata["namespace"], f"{kind} {metadata['namespace']}/{metadata['name']}"
+
+
+def _secret(each: dict[str, Any], name: str | None) -> Place:
+    return (each["metadata"]["namespace"], name) if name else WILDCARD
 
 
 def _address(each: dict[str, Any]) -> str | None:

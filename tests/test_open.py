@@ -36,7 +36,7 @@ from rehearsal.shell import RehearsalError, run
 HOST = "shop.lab.example.com"
 LAN, ADDRESS, BALANCER = ip_network("192.0.2.0/24"), "192.0.2.254", "192.0.2.200"
 OURS, FOREIGN = Authority("ab" * 16, "lab CA"), Authority("cd" * 16, "another CA")
-SHOP = Page(HOST, "/", "shop", "Ingress shop/shop", ADDRESS, "shop-tls")
+SHOP = Page(HOST, "/", "shop", "Ingress shop/shop", ADDRESS, ("shop", "shop-tls"))
 
 Json = dict[str, Any]
 
@@ -71,8 +71,11 @@ class Told(Lab):
         if kind == "customresourcedefinitions":
             return "there" if rest[0] in self.said else ""
         if kind == "secret":
-            key = rest[-1].removeprefix("--output=jsonpath={.data.").removesuffix("}").replace("\\", "")
-            return base64.b64encode(self.secrets.get((rest[1], rest[2], key), "").encode()).decode()
+            key = rest[-1].removeprefix("--output=jsonpath=there{.data.").removesuffix("}").replace("\\", "")
+            held = {
+                name: value for (namespace, of, name), value in self.secrets.items() if [namespace, of] == rest[1:3]
+            }
+            return f"there{base64.b64encode(held.get(key, '').encode()).decode()}" if held else ""
         assert "--all-namespaces" in rest
         return json.dumps({"items": self.said.get(kind, [])})
 
@@ -100,10 +103,12 @@ def test_pages_are_what_ingresses_and_routes_name(tell: Tell) -> None:
         services=[service(None), service("192.0.2.201")],
     )
     assert pages.found(lab) == [
-        Page("argocd.lab.example.com", "/", "argocd", "Ingress argocd/argocd", "192.0.2.201", "argocd-tls"),
-        Page(HOST, "/", "shop", "Ingress shop/shop", BALANCER, "shop-tls"),
-        Page("traefik.lab.example.com", "/", "traefik", "IngressRoute traefik/dashboard", "192.0.2.201", None),
-        Page("wiki.example.org", "/wiki", "wiki", "Ingress wiki/wiki", "192.0.2.201", None),
+        Page("argocd.lab.example.com", "/", "argocd", "Ingress argocd/argocd", "192.0.2.201", ("argocd", "argocd-tls")),
+        Page(HOST, "/", "shop", "Ingress shop/shop", BALANCER, ("shop", "shop-tls")),
+        Page(
+            "traefik.lab.example.com", "/", "traefik", "IngressRoute traefik/dashboard", "192.0.2.201", pages.WILDCARD
+        ),
+        Page("wiki.example.org", "/wiki", "wiki", "Ingress wiki/wiki", "192.0.2.201", pages.WILDCARD),
     ]
 
 
@@ -128,10 +133,12 @@ def test_a_page_is_chosen_by_its_name_or_the_first_part_of_it(tell: Tell) -> Non
 
 
 def test_the_authority_is_the_one_beside_the_certificate_or_else_the_labs(tell: Tell) -> None:
-    beside = {("shop", "shop-tls", "ca.crt"): "beside", ("cert-manager", "ca", "tls.crt"): "the lab's"}
-    assert pages.authority(tell(beside), SHOP) == "beside"
-    assert pages.authority(tell({key: beside[key] for key in list(beside)[1:]}), SHOP) == "the lab's"
+    ours = {("cert-manager", "ca", "tls.crt"): "the lab's"}
     assert pages.authority(tell(), SHOP) is None
+    assert pages.authority(tell(ours), SHOP) == "the lab's"
+    assert pages.authority(tell({**ours, ("shop", "shop-tls", "ca.crt"): "beside"}), SHOP) == "beside"
+    # ACME gives no authority, and the lab's has nothing to do with such a certificate
+    assert pages.authority(tell({**ours, ("shop", "shop-tls", "tls.crt"): "by ACME"}), SHOP) is None
 
 
 class Shop(http.server.BaseHTTPRequestHandler):
@@ -207,7 +214,7 @@ def test_a_page_of_another_authority_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
-    other = Page("other.example.org", "/", "shop", "Ingress shop/shop", ADDRESS, None)
+    other = Page("other.example.org", "/", "shop", "Ingress shop/shop", ADDRESS, pages.WILDCARD)
     with forwarded(tmp_path) as port, pytest.raises(RehearsalError, match=r"does not vouch .*other.example.org"):
         browser.look(other, port, OURS.certificate)
 
