@@ -131,7 +131,7 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
     """Put K3s' archive of images and our own in place; the names in them, and what K3s' own lacks."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
-    ours = (Image(STAND_IN, programs["pause"], NOBODY), Image(PODINFO, programs["podinfo"], NOBODY))
+    ours = (Image.of(STAND_IN, programs["pause"], NOBODY), Image.of(PODINFO, programs["podinfo"], NOBODY))
     extra: list[str] = []
     if release.images:
         shutil.copyfile(release.images, archive)
@@ -139,9 +139,9 @@ def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tup
         images.write(ours, folder / OWN_IMAGES, HOST)
     else:
         theirs = (
-            Image(PAUSE, programs["pause"], NOBODY),
-            Image(COREDNS, programs["coredns"]),
-            Image(METRICS_SERVER, programs["metrics-server"]),
+            Image.of(PAUSE, programs["pause"], NOBODY),
+            Image.of(COREDNS, programs["coredns"]),
+            Image.of(METRICS_SERVER, programs["metrics-server"]),
         )
         images.write((*theirs, *ours), archive, HOST)
     for arch in BINARIES.keys() - {HOST}:
@@ -166,5 +166,4 @@ def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:
         Row(f"K3s for {others}", f"the program for {HOST}, with a mark", real=False),
         Row("installer", release.origin, real=True),
         *(Row(f"image {name}", "the release's" if release.images else "built here", real=True) for name in names),
-        Row("all other images", "the stand-in, which sleeps", real=False),
     )

@@ -3,11 +3,26 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rehearsal import artefacts, charts, hardware, machine_image, packages, server, services, space, stackfile, tools
+from rehearsal import (
+    artefacts,
+    charts,
+    hardware,
+    machine_image,
+    packages,
+    programs,
+    registry,
+    server,
+    services,
+    space,
+    stackfile,
+    tools,
+    upstream,
+)
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
@@ -15,6 +30,7 @@ from rehearsal.places import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
+from stacks.homelab import charts_of
 from stacks.settings import AppStack, Settings
 from stacks.stackfile import short_name, stack_of
 
@@ -59,12 +75,20 @@ def open_session(
     with timed(seconds, "machine image"):
         image = machine_image.ensure(report)
     report(f"starting {len(settings.cluster.nodes)} machines")
-    with timed(seconds, "machines"):
-        _start(lab, settings, laid_out, image)
+    wanted = charts_of(settings)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        online = upstream.reachable()
+        building = beside.submit(programs.build, () if online else wanted, report)
+        with timed(seconds, "machines"):
+            _start(lab, settings, laid_out, image)
+        with timed(seconds, "programs of the platform"):
+            built = building.result()
     with timed(seconds, "charts"):
-        surroundings = server.surroundings(lab.folder / "server", lab.address)
-        packed = charts.lay_out(lab.mirror, settings.platform.charts().values(), surroundings, bundle)
-        laid_out = replace(laid_out, rows=(*laid_out.rows, *charts.rows(packed)))
+        state = lab.folder / "server"
+        server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
+        sources = charts.Sources(bundle, online, built.charts)
+        packed = charts.lay_out(lab.mirror, wanted, server.surroundings(state, lab.address), sources, report)
+        laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()
         engine, *others = (_engine(each, lab, toolchain, facts, replacements) for each in (source, *apps))

@@ -74,6 +74,7 @@ def derive(source: Path, facts: Facts) -> Derived:
         _host_keys(derived, cluster, facts)
         _login(derived, cluster, facts)
         _artefacts(derived, cluster, facts)
+        _registries(derived, cluster, facts)
     if (platform := config.get(f"{NAMESPACE}:platform")) is not None:
         platform["chartMirror"] = f"{facts.mirror}/charts"
         platform["pins"] = {**(platform.get("pins") or {}), **facts.chart_pins}
@@ -160,3 +161,10 @@ def _artefacts(derived: Derived, cluster: Any, facts: Facts) -> None:
     k3s["mirror"] = facts.mirror
     k3s["pins"] = dict(facts.pins)
     derived.replacements.append(Replacement("k3s.mirror, k3s.pins", f"{facts.mirror} and its checksums"))
+
+
+def _registries(derived: Derived, cluster: Any, facts: Facts) -> None:
+    """The lab's registry in place of all mirrors, and of the registries that have none."""
+    registries = cluster.setdefault("registries", {})
+    registries["mirrors"] = {name: {"endpoints": [facts.mirror]} for name in (*(registries.get("mirrors") or {}), "*")}
+    derived.replacements.append(Replacement("registries.mirrors", f"{facts.mirror}, which has what is built here"))
