@@ -81,7 +81,8 @@ def open_session(
     with timed(seconds, "charts"):
         state = lab.folder / "server"
         server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
-        packed = charts.lay_out(lab.mirror, wanted, server.surroundings(state, lab.address), built.charts, bundle)
+        surroundings = replace(server.surroundings(state, lab.address), files=built.files)
+        packed = charts.lay_out(lab.mirror, wanted, surroundings, built.charts, bundle)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()

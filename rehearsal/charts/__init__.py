@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -32,12 +32,14 @@ FOLDER = "charts"
 class Surroundings:
     """What the charts must know of the lab: where webhooks answer (https://…), and questions of jobs (host:port).
 
-    `authority` is the PEM certificate that signed the webhooks' one.
+    `authority` is the PEM certificate that signed the webhooks' one. `files` are what stand-ins have besides their own,
+    by chart: what is taken out of the programs that they run.
     """
 
     webhooks: str
     authority: str
     questions: str
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def pack(chart: Chart, lab: Surroundings) -> bytes:
             f"There is no stand-in for the chart {chart.name}: write {source}, or rehearse with a bundle that has "
             f"charts/{_file(chart)}."
         )
-    return _packed(chart, _files(chart, source, lab))
+    return _packed(chart, {**_files(chart, source, lab), **lab.files.get(chart.name, {})})
 
 
 def _packed(chart: Chart, files: Mapping[str, str]) -> bytes:
