@@ -166,5 +166,4 @@ def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:
         Row(f"K3s for {others}", f"the program for {HOST}, with a mark", real=False),
         Row("installer", release.origin, real=True),
         *(Row(f"image {name}", "the release's" if release.images else "built here", real=True) for name in names),
-        Row("all other images", "the stand-in, which sleeps", real=False),
     )

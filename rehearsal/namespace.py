@@ -13,7 +13,7 @@ from pathlib import Path
 from rehearsal.shell import RehearsalError, run
 
 BRIDGE = "lan"
-_CLONE_NEWNET = 0x40000000
+CLONE_NEWNET = 0x40000000
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -87,7 +87,7 @@ class Namespace:
     def _enter(self) -> None:
         """Move the calling thread into it, for good."""
         with self.path.open() as handle:
-            if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET):
+            if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {self.name}")
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
-from rehearsal import admission, webhook
+from rehearsal import admission, ladder, webhook
+from rehearsal.ladder import Rung
 from rehearsal.operators.api import Api, Objects
 from rehearsal.operators.run import servers
+from rehearsal.upstream import Upstream
 
 Json = dict[str, Any]
 PODS, VALIDATE, JOBS = "/pods", "/validate/", "/jobs/"
@@ -30,14 +32,21 @@ def api_of(state: Path) -> Api:
     return Api(servers(state.parent))
 
 
-def review(path: str, asked: Json, state: Path) -> Json | None:
+def review(path: str, asked: Json, state: Path, upstream: Upstream | None = None) -> Json | None:
     """Answer an AdmissionReview sent to `path`; None where nobody listens yet."""
     if path == PODS:
-        return webhook.answer(asked, real_images(state))
+        listed = frozenset(real_images(state))
+        return webhook.answer(asked, lambda image: _is_real(image, listed, state, upstream))
     system, api = path.removeprefix(VALIDATE), api_of(state)
     if system not in admission.RULES:
         raise KeyError(path)
     return admission.answer(system, asked, api) if serves(api, system) else None
+
+
+def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream | None) -> bool:
+    found = ladder.rung(image, listed, upstream)
+    ladder.note(image, found, state)
+    return found is not Rung.STAND_IN
 
 
 def real_images(state: Path) -> list[str]:

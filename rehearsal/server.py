@@ -20,8 +20,10 @@ from urllib.parse import unquote, urlsplit
 
 from rehearsal import certificates, registry, reviews, webhook
 from rehearsal.charts import Surroundings
+from rehearsal.download import OutOfReachError
 from rehearsal.operators import run
 from rehearsal.operators.api import ApiError
+from rehearsal.upstream import Upstream, kept, outside
 
 LARGEST_REVIEW = 8 << 20  # bytes
 IDLE = 30  # seconds a client may say nothing
@@ -73,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 class Mirror(Handler):
     """Serves the files below a folder, and the images of the registry."""
 
-    def __init__(self, *args: object, root: Path) -> None:
-        self.root = root.resolve()
+    def __init__(self, *args: object, root: Path, upstream: Upstream | None = None) -> None:
+        self.root, self.upstream = root.resolve(), upstream
         super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
 
     def do_GET(self) -> None:
@@ -98,11 +100,19 @@ class Mirror(Handler):
         if self.path == registry.PREFIX:
             self.reply("application/json", b"{}")
         elif self.path.startswith(registry.PREFIX):
-            found = registry.find(self.path, self.server.state)
-            self._send(found.file if found else None, found.kind if found else "", found.digest if found else "")
+            self._send_image()
         else:
             path = (self.root / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
             self._send(path if path.is_relative_to(self.root) else None)
+
+    def _send_image(self) -> None:
+        try:
+            found = registry.find(self.path, self.server.state, self.upstream)
+        except OutOfReachError as error:
+            self.server.note(f"{self.path} was not had: {error}")
+            self.send_error(HTTPStatus.BAD_GATEWAY, str(error))
+            return
+        self._send(found.file if found else None, found.kind if found else "", found.digest if found else "")
 
     def _send(self, file: Path | None, kind: str = "application/octet-stream", digest: str = "") -> None:
         """Send a file, or only its size where that is asked; None or no file is not found."""
@@ -123,6 +133,10 @@ class Mirror(Handler):
 class Reviews(Handler):
     """Answers AdmissionReviews; one for a system whose webhook does not serve yet stays without an answer."""
 
+    def __init__(self, *args: object, upstream: Upstream | None = None) -> None:
+        self.upstream = upstream
+        super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
+
     def do_POST(self) -> None:
         """Answer one AdmissionReview."""
         size = int(self.headers.get("Content-Length", 0))
@@ -130,7 +144,8 @@ class Reviews(Handler):
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         try:
-            answer = reviews.review(urlsplit(self.path).path, json.loads(self.rfile.read(size)), self.server.state)
+            asked = json.loads(self.rfile.read(size))
+            answer = reviews.review(urlsplit(self.path).path, asked, self.server.state, self.upstream)
         except (ApiError, OSError) as error:
             self.server.note(f"{self.path} has no answer: {error}")
             answer = None
@@ -163,15 +178,17 @@ def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroun
     return Surroundings(f"https://{host}:{port}", authority, f"{host}:{HTTP_PORT}")
 
 
-def mirror(root: Path, address: str, port: int, state: Path) -> Service:
-    """The mirror of artefacts, listening; `port` 0 takes a free one."""
-    return Service(address, port, partial(Mirror, root=root), state, "access.log")  # type: ignore[arg-type]
+def mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> Service:
+    """The mirror of artefacts, listening; `port` 0 takes a free one. `upstream` has the images that it has not."""
+    handler = partial(Mirror, root=root, upstream=upstream)
+    return Service(address, port, handler, state, "access.log")  # type: ignore[arg-type]
 
 
-def images(address: str, port: int, state: Path) -> Service:
+def images(address: str, port: int, state: Path, upstream: Upstream | None = None) -> Service:
     """The webhooks, listening."""
     files = certificates.ensure(state, address)
-    service = Service(address, port, Reviews, state, "webhook.log")
+    handler = partial(Reviews, upstream=upstream)
+    service = Service(address, port, handler, state, "webhook.log")  # type: ignore[arg-type]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server, files.key)
     # the handshake happens in each client's own thread, so that a silent one holds up nobody
@@ -183,9 +200,10 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     options = _options()
     options.state.mkdir(parents=True, exist_ok=True)
+    upstream = None if options.outside is None else Upstream(kept(), outside(options.outside))
     services = (
-        mirror(options.root, options.address, options.http_port, options.state),
-        images(options.address, options.webhook_port, options.state),
+        mirror(options.root, options.address, options.http_port, options.state, upstream),
+        images(options.address, options.webhook_port, options.state, upstream),
     )
     ended = threading.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
@@ -204,6 +222,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, required=True, help="folder of the mirror")
     parser.add_argument("--address", required=True, help="IP address to listen on")
     parser.add_argument("--state", type=Path, required=True, help="folder of certificates, images.txt, logs")
+    parser.add_argument("--outside", type=int, help="file descriptor of a network namespace that has the Internet")
     parser.add_argument("--http-port", type=int, default=HTTP_PORT)
     parser.add_argument("--webhook-port", type=int, default=WEBHOOK_PORT)
     return parser.parse_args()

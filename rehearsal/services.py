@@ -19,14 +19,15 @@ def serve(lab: Lab) -> None:
     state = lab.folder / "server"
     state.mkdir(exist_ok=True, mode=0o700)
     options: list[str | Path] = ["--root", lab.mirror, "--address", lab.address, "--state", state]
-    with (state / "server.log").open("ab") as log:
+    with (state / "server.log").open("ab") as log, Path("/proc/self/ns/net").open() as ours:
         subprocess.Popen(
-            lab.namespace.command(sys.executable, "-m", "rehearsal.server", *options),
+            lab.namespace.command(sys.executable, "-m", "rehearsal.server", *options, "--outside", str(ours.fileno())),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
             cwd=PROJECT,
+            pass_fds=(ours.fileno(),),
         )
     wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's mirror does not start: see {state / 'server.log'}.")
 

@@ -20,6 +20,7 @@ from rehearsal import (
     services,
     stackfile,
     tools,
+    upstream,
 )
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
@@ -73,7 +74,8 @@ def open_session(
     report(f"starting {len(settings.cluster.nodes)} machines")
     wanted = tuple(settings.platform.charts().values())
     with ThreadPoolExecutor(max_workers=1) as beside:
-        building = beside.submit(programs.build, wanted, report)
+        online = upstream.reachable()
+        building = beside.submit(programs.build, () if online else wanted, report)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
@@ -82,7 +84,8 @@ def open_session(
         state = lab.folder / "server"
         server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
         surroundings = replace(server.surroundings(state, lab.address), files=built.files)
-        packed = charts.lay_out(lab.mirror, wanted, surroundings, built.charts, bundle)
+        sources = charts.Sources(bundle, online, built.charts)
+        packed = charts.lay_out(lab.mirror, wanted, surroundings, sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()

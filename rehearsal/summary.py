@@ -1,5 +1,6 @@
 """What a rehearsal tells its user at the end."""
 
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from rehearsal import ladder
 from rehearsal.lab import Lab
+from rehearsal.ladder import Rung
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 
@@ -69,12 +72,24 @@ def _real(session: Session) -> Table:
         table.add_row(tool.name, _yes(tool.official), tool.origin)
     for row in session.artefacts.rows:
         table.add_row(row.what, _yes(row.real), row.origin)
+    for found, names in itertools.groupby(sorted(_images(session), key=_rung), key=_rung):
+        table.add_row(f"images {', '.join(name for name, _ in names)}", _yes(found is not Rung.STAND_IN), found)
     arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
     table.add_row("machines", "no", f"containers of this computer with systemd, SSH and {', '.join(arches)} by name")
     table.add_row("network", "no", "a namespace with the lan's addresses and no way out")
     for replacement in session.replacements:
         table.add_row(replacement.what, "no", replacement.instead)
     return table
+
+
+def _images(session: Session) -> list[tuple[str, Rung]]:
+    """Images that pods asked for, without those that the machines had from the beginning."""
+    found = ladder.decided(session.lab.folder / "server")
+    return [(name, each) for name, each in sorted(found.items()) if each is not Rung.MACHINE]
+
+
+def _rung(image: tuple[str, Rung]) -> Rung:
+    return image[1]
 
 
 def _yes(real: bool) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import yaml
 
 from components.layer import Chart
 from rehearsal import charts
-from rehearsal.charts import crds
+from rehearsal.charts import Sources, crds
 from rehearsal.shell import RehearsalError
 from stacks import catalog
+from tests.files_over_http import served
 
 LAB = charts.Surroundings("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
 NAMES = sorted(folder.parent.name for folder in charts.SOURCES.glob("*/values.yaml"))
@@ -91,7 +93,7 @@ def test_chart_of_a_module_gets_the_wanted_version(tmp_path: Path) -> None:
     (module / "templates").mkdir(parents=True)
     (module / "Chart.yaml").write_text("apiVersion: v2\nname: metallb\nversion: 0.0.0\nappVersion: v9\n")
     (module / "templates/one.yaml").write_text("kind: One\n")
-    (packed,) = charts.lay_out(tmp_path, [chart("metallb")], LAB, {"metallb": module})
+    (packed,) = charts.lay_out(tmp_path, [chart("metallb")], LAB, Sources(modules={"metallb": module}))
     assert (packed.real, charts.pins([packed])) == (True, {"metallb": packed.sha256})
     with tarfile.open(tmp_path / "charts/metallb-1.2.3.tgz") as archive:
         texts = {member.name: read.read().decode() for member in archive if (read := archive.extractfile(member))}
@@ -101,15 +103,56 @@ def test_chart_of_a_module_gets_the_wanted_version(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chart]:
+    """A chart of a repository on loopback, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / "web-1.2.3.tgz").write_bytes(b"the real one")
+    release = {"name": "traefik", "version": "1.2.3", "urls": ["web-1.2.3.tgz"]}
+    (folder / "index.yaml").write_text(yaml.safe_dump({"entries": {"traefik": [release]}}))
+    with served(folder, tmp_path / "state") as url:
+        yield replace(chart("traefik"), repository=url)
+
+
+def test_chart_of_its_repository_is_fetched_once(repository: Chart, tmp_path: Path) -> None:
+    real = hashlib.sha256(b"the real one").hexdigest()
+    for sha256 in (None, real):
+        wanted = replace(repository, sha256=sha256)
+        (packed,) = charts.lay_out(tmp_path, [wanted], LAB, Sources(online=True))
+        assert (packed.origin, packed.sha256) == (charts.NETWORK, real)
+        assert (tmp_path / "charts/traefik-1.2.3.tgz").read_bytes() == b"the real one"
+        (tmp_path / "repository/index.yaml").unlink(missing_ok=True)
+
+
+def test_chart_that_is_not_to_be_had_stands_in_and_says_why(repository: Chart, tmp_path: Path) -> None:
+    for broken, reason in (
+        (replace(repository, version="9"), "has no version 9"),
+        (replace(repository, sha256="a" * 64), "is not what is pinned"),
+    ):
+        said: list[str] = []
+        (packed,) = charts.lay_out(tmp_path, [broken], LAB, Sources(online=True), said.append)
+        assert packed.origin == charts.STANDS_IN
+        assert "the chart traefik stands in: " in said[0]
+        assert reason in said[0]
+
+
+def test_chart_for_another_kernel_is_not_fetched(repository: Chart, tmp_path: Path) -> None:
+    (packed,) = charts.lay_out(tmp_path, [replace(repository, name="longhorn")], LAB, Sources(online=True))
+    assert packed.origin == charts.STANDS_IN
+    assert set(NAMES) >= charts.OTHER_KERNEL
+
+
 def test_bundle_goes_before_stand_ins(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     (bundle / "charts").mkdir(parents=True)
     (bundle / "charts/metallb-1.2.3.tgz").write_bytes(b"the real one")
-    packed = charts.lay_out(tmp_path, [chart("metallb"), chart("traefik")], LAB, bundle=bundle)
+    packed = charts.lay_out(tmp_path, [chart("metallb"), chart("traefik")], LAB, Sources(bundle))
     assert [each.real for each in packed] == [True, False]
     assert charts.pins(packed).keys() == {"metallb", "traefik"}
     pinned = replace(chart("metallb"), sha256="a" * 64)
-    packed = charts.lay_out(tmp_path, [pinned, replace(chart("traefik"), sha256="b" * 64)], LAB, bundle=bundle)
+    packed = charts.lay_out(tmp_path, [pinned, replace(chart("traefik"), sha256="b" * 64)], LAB, Sources(bundle))
     assert charts.pins(packed).keys() == {"traefik"}, "what is real must be what is pinned"
     archive = (tmp_path / "charts/traefik-1.2.3.tgz").read_bytes()
     assert charts.pins(packed)["traefik"] == hashlib.sha256(archive).hexdigest()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import images, registry, server
+from rehearsal import images, ladder, registry, reviews, server
 from rehearsal.images import Image, Layout
-from rehearsal.webhook import answer
+from rehearsal.ladder import Rung
 from tests.files_over_http import served
 
 NAME = "quay.io/metallb/speaker:v0.16.1"
@@ -87,10 +87,14 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
     def patched(image: str) -> bool:
         pod = {"spec": {"containers": [{"name": "a", "image": image}]}}
         review = {"apiVersion": "v1", "kind": "AdmissionReview", "request": {"uid": "u", "object": pod}}
-        return "patch" in answer(review, (tmp_path / "images.txt").read_text().split())["response"]
+        answer = reviews.review(reviews.PODS, review, tmp_path)
+        assert answer
+        return "patch" in answer["response"]
 
     server.list_images(tmp_path, registry.offer(tmp_path, [layout]))
     assert not patched("quay.io/metallb/speaker:v0.17.0")
     assert not patched(NAME)
     assert patched(f"quay.io/metallb/speaker@sha256:{'0' * 64}")
     assert patched("quay.io/metallb/controller:v0.16.1")
+    assert ladder.decided(tmp_path)["quay.io/metallb/speaker:v0.17.0"] is Rung.BUILT
+    assert ladder.decided(tmp_path)["quay.io/metallb/controller:v0.16.1"] is Rung.STAND_IN

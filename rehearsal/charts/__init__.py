@@ -12,9 +12,13 @@ from pathlib import Path
 import yaml
 
 from components.layer import Chart
-from rehearsal import download
+from provider import model as provider
+from provider import repository
+from provider.errors import TaskError
+from rehearsal import download, upstream
 from rehearsal.archive import Packer
 from rehearsal.artefacts import Row
+from rehearsal.cache import Report
 from rehearsal.charts import crds
 from rehearsal.shell import RehearsalError
 from rehearsal.webhook import STAND_IN
@@ -22,8 +26,24 @@ from rehearsal.webhook import STAND_IN
 SOURCES = Path(__file__).parent
 LIBRARY = SOURCES / "library"
 BUNDLE = "the bundle's"
+NETWORK = "their repositories'"
 MODULE = "from its Go module"
 STANDS_IN = "stand-ins; webhooks and what sleeping programs would do are the rehearsal's"
+OTHER_KERNEL = frozenset(
+    [
+        "ceph-csi-drivers",
+        "cilium",
+        "crd.projectcalico.org.v1",
+        "csi-driver-nfs",
+        "longhorn",
+        "nvidia-device-plugin",
+        "rook-ceph",
+        "rook-ceph-cluster",
+        "tigera-operator",
+        "zfs-localpv",
+    ]
+)
+"""Charts whose programs want devices, or a kernel, of their own: they stand in although they could be fetched."""
 FOLDER = "charts"
 """Where the repository is below the mirror."""
 
@@ -43,6 +63,15 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """Where real charts may come from: a bundle's folder, their repositories, folders of modules by name."""
+
+    bundle: Path | None = None
+    online: bool = False
+    modules: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Packed:
     """A chart in the repository, its archive's checksum, and where it came from."""
 
@@ -57,24 +86,22 @@ class Packed:
 
 
 def lay_out(
-    mirror: Path,
-    charts: Iterable[Chart],
-    lab: Surroundings,
-    modules: Mapping[str, Path] | None = None,
-    bundle: Path | None = None,
+    mirror: Path, charts: Iterable[Chart], lab: Surroundings, sources: Sources = Sources(), report: Report = print
 ) -> list[Packed]:
-    """Fill `MIRROR/charts` anew: from `BUNDLE/charts/NAME-VERSION.tgz`, else from a module's folder, else stand-ins."""
+    """Fill `MIRROR/charts` anew, each from its best source; a chart that has none gets the stand-in."""
     folder = mirror / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    packed = [_lay_out(chart, folder, lab, (modules or {}).get(chart.name), bundle) for chart in charts]
+    packed = [_lay_out(chart, folder / _file(chart), lab, sources, report) for chart in charts]
     (folder / "index.yaml").write_text(_index(packed))
     return packed
 
 
 def pins(packed: Iterable[Packed]) -> dict[str, str]:
-    """Checksums by name, but for charts of a bundle that are pinned: these have to be what they are elsewhere."""
-    return {each.chart.name: each.sha256 for each in packed if not (each.origin == BUNDLE and each.chart.sha256)}
+    """Checksums by name, but for real archives that are pinned: these have to be what they are elsewhere."""
+    return {
+        each.chart.name: each.sha256 for each in packed if not (each.origin in (BUNDLE, NETWORK) and each.chart.sha256)
+    }
 
 
 def rows(packed: Iterable[Packed]) -> list[Row]:
@@ -112,14 +139,37 @@ def pack_module(chart: Chart, folder: Path) -> bytes:
     return _packed(chart, files | {"Chart.yaml": yaml.safe_dump(metadata, sort_keys=False)})
 
 
-def _lay_out(chart: Chart, folder: Path, lab: Surroundings, module: Path | None, bundle: Path | None) -> Packed:
-    target = folder / _file(chart)
-    bundled = bundle / FOLDER / target.name if bundle else None
+def _lay_out(chart: Chart, target: Path, lab: Surroundings, sources: Sources, report: Report) -> Packed:
+    bundled = sources.bundle / FOLDER / target.name if sources.bundle else None
+    module = sources.modules.get(chart.name)
     if bundled and bundled.is_file():
         shutil.copyfile(bundled, target)
-        return Packed(chart, BUNDLE, download.digest(target))
-    target.write_bytes(pack_module(chart, module) if module else pack(chart, lab))
-    return Packed(chart, MODULE if module else STANDS_IN, download.digest(target))
+        origin = BUNDLE
+    elif sources.online and chart.name not in OTHER_KERNEL and (archive := _fetched(chart, report)):
+        target.write_bytes(archive)
+        origin = NETWORK
+    else:
+        target.write_bytes(pack_module(chart, module) if module else pack(chart, lab))
+        origin = MODULE if module else STANDS_IN
+    return Packed(chart, origin, download.digest(target))
+
+
+def _fetched(chart: Chart, report: Report) -> bytes | None:
+    """The archive as its repository has it, fetched once."""
+    kept = upstream.kept() / FOLDER / _file(chart)
+    if kept.exists() and chart.sha256 in (None, download.digest(kept)):
+        return kept.read_bytes()
+    wanted = provider.Chart(
+        name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""
+    )
+    try:
+        _, archive = repository.fetch(wanted)
+    except TaskError as error:
+        report(f"the chart {chart.name} stands in: {error}")
+        return None
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(archive)
+    return archive
 
 
 def _file(chart: Chart) -> str:
