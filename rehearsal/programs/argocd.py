@@ -1,4 +1,4 @@
-"""Argo CD from its Go module; Redis, Git and an SSH server from Debian's packages."""
+"""Argo CD from its Go module, with Redis from Debian's packages."""
 
 import json
 import shutil
@@ -7,12 +7,11 @@ from typing import Any
 
 import yaml
 
-from rehearsal import git, go
-from rehearsal.cache import Recipe
+from rehearsal import go, trees
+from rehearsal.cache import Recipe, obtain
 from rehearsal.charts import crds
 from rehearsal.images import Image
-from rehearsal.programs import Program, debian
-from rehearsal.programs.debian import Tree
+from rehearsal.programs import Program
 from rehearsal.recipes import SOURCES
 
 VERSION = "3.5.7"
@@ -21,37 +20,14 @@ MODULE = "github.com/argoproj/argo-cd/v3"
 SOURCE = SOURCES / "argo-cd"
 COMMAND = "cmd/argocd/commands/admin/redis_initial_password.go"
 """All of the command line that the chart runs; the rest of it is large."""
+ROOTS = ("argocd.tar", "redis.tar")
+KINDS, OTHER = ("base", "cluster-rbac"), "application-controller-deployment"
+"""Folders of the module's manifests, and a way to run the controller that the chart does not take."""
 SCRIPTS = ("gpg-wrapper.sh", "git-verify-wrapper.sh")
-PARTS = ("server", "repo-server", "application-controller", "applicationset-controller")
-PACKAGES = ("git", "openssh-client", "openssh-server", "gpg", "gpg-agent", "redis-server", "tini")
-GIT = (
-    *(f"usr/bin/{name}" for name in ("sh", "git", "git-receive-pack", "git-shell", "git-upload-pack")),
-    *(f"usr/lib/git-core/git-{name}" for name in ("http-backend", "remote-http", "remote-https")),
-)
-ROOT = "root:x:0:0::/:/bin/sh"
-TREES = {
-    "argocd": Tree(
-        (*GIT, *(f"usr/bin/{name}" for name in ("cat", "cp", "gpg", "gpg-agent", "gpgconf", "ln", "ssh", "tini"))),
-        (ROOT, "argocd:x:999:999::/home/argocd:/bin/sh"),
-        folders=("home/argocd", *(f"app/config/{name}" for name in ("ssh", "tls", "gpg/source", "gpg/keys"))),
-        links={
-            "etc/ssh/ssh_known_hosts": "/app/config/ssh/ssh_known_hosts",
-            **{f"usr/local/bin/argocd-{part}": "argocd" for part in PARTS},
-        },
-    ),
-    "redis": Tree(("usr/bin/redis-server", "usr/bin/redis-cli"), (ROOT, "redis:x:999:999::/:/bin/sh")),
-    "git-server": Tree(
-        (*GIT, "usr/sbin/sshd", "usr/lib/openssh/sshd-auth", "usr/lib/openssh/sshd-session"),
-        (ROOT, f"git:x:0:0::{git.INSIDE}:/usr/bin/git-shell", "sshd:x:998:998::/run/sshd:/bin/false"),
-        folders=(git.INSIDE.removeprefix("/"), "run/sshd", "dev", "proc"),
-        files={"etc/gitconfig": "[safe]\n\tdirectory = *\n"},
-    ),
-}
-"""The images' roots, and what the lab's Git server runs in."""
 
 
 def recipe() -> Recipe:
-    """The program, the trees, and what the chart takes out of the module: CRDs, and how each part runs."""
+    """The program, the roots of the images, and what the chart takes out of the module: CRDs, how each part runs."""
 
     def make(folder: Path) -> None:
         go.release()
@@ -65,9 +41,11 @@ def recipe() -> Recipe:
         manifests = module / "manifests"
         (folder / "parts.json").write_text(json.dumps(parts(manifests)))
         (folder / "crds.yaml").write_text(definitions(manifests))
-        _trees(folder)
+        for name in ROOTS:
+            shutil.copyfile(obtain(roots, print) / name, folder / name)
 
-    ingredients = (*(file.read_bytes() for file in sorted(SOURCE.glob("*.*"))), repr(TREES), debian.RELEASE)
+    roots = trees.recipe()
+    ingredients = (*(file.read_bytes() for file in sorted(SOURCE.glob("*.*"))), roots.folder.name)
     takes = "building from its Go module: 10 minutes on two cores"
     return Recipe("argo-cd", VERSION, ingredients, takes, make)
 
@@ -100,7 +78,7 @@ def parts(manifests: Path) -> dict[str, Any]:
     """How Argo CD's own manifests run each part: its pod, what it may do; and what is in their ConfigMaps."""
     configs = [each for file in sorted((manifests / "base/config").glob("*-cm.yaml")) for each in _objects(file)]
     return {
-        "parts": {name: _part(manifests, name) for name in (*PARTS, "redis")},
+        "parts": {name: _part(manifests, name) for name in (*trees.ARGOCD, "redis")},
         "configs": {each["metadata"]["name"]: each.get("data", {}) for each in configs},
     }
 
@@ -108,10 +86,8 @@ def parts(manifests: Path) -> dict[str, Any]:
 def _part(manifests: Path, name: str) -> dict[str, Any]:
     """The pod of one part, and the rules of its roles; where it is placed is the chart's."""
     found: dict[str, Any] = {}
-    files = sorted(manifests.glob(f"base/[!a]*/argocd-{name}-*.yaml"))
-    files += sorted(manifests.glob(f"base/application*-controller/argocd-{name}-*.yaml"))
-    files += sorted(manifests.glob(f"base/application-controller-roles/argocd-{name}-*.yaml"))
-    files += sorted(manifests.glob(f"cluster-rbac/*/argocd-{name}-*.yaml"))
+    files = sorted(file for kind in KINDS for file in manifests.glob(f"{kind}/*/argocd-{name}-*.yaml"))
+    files = [file for file in files if file.parent.name != OTHER]
     for each in (each for file in files for each in _objects(file)):
         if each["kind"] in ("Role", "ClusterRole"):
             found[each["kind"]] = each["rules"]
@@ -123,19 +99,6 @@ def _part(manifests: Path, name: str) -> dict[str, Any]:
 
 def _objects(file: Path) -> list[dict[str, Any]]:
     return list(yaml.load_all(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-
-
-def _trees(folder: Path) -> None:
-    """Pack the images' trees; the Git server's stays a folder."""
-    work = folder / "debian"
-    work.mkdir()
-    system = debian.unpack(PACKAGES, work)
-    for name, tree in TREES.items():
-        target = folder / git.TREE if name == git.TREE else work / name
-        debian.plant(tree, system, target)
-        if name != git.TREE:
-            debian.pack(target, folder / f"{name}.tar")
-    shutil.rmtree(work)
 
 
 PROGRAM = Program(charts=("argo-cd",), recipe=recipe, images=images, files=files)
