@@ -6,17 +6,21 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from components.layer import Chart
+from rehearsal import trees
+from rehearsal.cache import Report, obtain
 from rehearsal.lab import Lab
 from rehearsal.namespace import wait
 from rehearsal.shell import run
 from rehearsal.trees import GIT_SERVER, REPOSITORIES
 
+READER = "argo-cd"
 PREFIX = f"{REPOSITORIES}/"
 SSH_PORT = 2222
 RECORD = "git-server.txt"
@@ -38,6 +42,12 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+
+def ensure(lab: Lab, charts: Iterable[Chart], report: Report) -> None:
+    """Serve the lab's repositories where one of `charts` reads any."""
+    if any(chart.name == READER for chart in charts):
+        serve(lab, obtain(trees.recipe(), report))
 
 
 def serve(lab: Lab, built: Path) -> None:

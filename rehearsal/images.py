@@ -17,7 +17,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 NAME = "io.containerd.image.name"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"
-REVISION = "1"
+REVISION = "2"
 """Of how images are packed; what was packed before is packed anew when it changes."""
 NOBODY = "65535:65535"  # a number, so that a pod that must not run as root may run
 
@@ -112,9 +112,11 @@ def names(archive: Path) -> tuple[str, ...]:
 
 def full_name(name: str) -> str:
     """The name containerd knows an image by: with its registry and its tag or digest."""
-    first, slash, _ = name.partition("/")
+    first, slash, rest = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"
+    elif first == "docker.io" and "/" not in rest:
+        name = f"docker.io/library/{rest}"
     elif not re.search(r"[.:]|^localhost$", first):
         name = f"docker.io/{name}"
     return name if re.search(r"[:@][^/]*$", name) else f"{name}:latest"
@@ -150,8 +152,14 @@ def _layer(image: Image) -> bytes:
     if not image.root:
         packer.folder("etc")
         packer.folder("tmp", 0o1777)
+    names: dict[Path, str] = {}
     for path, source in sorted(image.files.items()):
-        packer.file(path.removeprefix("/"), source)
+        name = path.removeprefix("/")
+        if source in names:
+            packer.same(name, names[source])
+        else:
+            packer.file(name, source)
+            names[source] = name
     packer.close()
     return layer.getvalue()
 

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
+VOLUMES = "volumes"
+"""The folder of a lab with the volumes of its storage, which every machine has."""
 
 
 def states() -> Path:

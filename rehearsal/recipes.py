@@ -46,7 +46,7 @@ def built_pulumi() -> Recipe:
         go.build(CLI, folder / "pulumi", folder=source, variables={CLI_VERSION: f"v{PULUMI}"})
 
     takes = "building from its Go module: 4 minutes on two cores"
-    return Recipe("pulumi-built", PULUMI, _sources(source), takes, make)
+    return Recipe("pulumi-built", PULUMI, sources(source), takes, make)
 
 
 def built_provider() -> Recipe:
@@ -70,7 +70,7 @@ def built_provider() -> Recipe:
         schema.unlink()
 
     takes = "building from its Go module: 7 minutes on two cores"
-    return Recipe("pulumi-resource-kubernetes", PROVIDER, _sources(source), takes, make)
+    return Recipe("pulumi-resource-kubernetes", PROVIDER, sources(source), takes, make)
 
 
 def coredns() -> Recipe:
@@ -97,12 +97,17 @@ def metrics_server() -> Recipe:
     return _static("metrics-server", METRICS_SERVER, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server")
 
 
+def sources(folder: Path) -> tuple[bytes, ...]:
+    """What a module's folder holds, for the ingredients of a recipe."""
+    return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
+
+
 def _static(name: str, version: str, source: Path, takes: str, package: str = ".") -> Recipe:
     def make(folder: Path) -> None:
         go.release()
         go.build(package, folder / name, folder=source, cgo=False)
 
-    return Recipe(name, version, _sources(source), takes, make)
+    return Recipe(name, version, sources(source), takes, make)
 
 
 def _programs(archive: Path, folder: Path) -> None:
@@ -114,7 +119,3 @@ def _programs(archive: Path, folder: Path) -> None:
                 program = folder / Path(member.name).name
                 program.write_bytes(content.read())
                 program.chmod(0o755)
-
-
-def _sources(folder: Path) -> tuple[bytes, ...]:
-    return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))

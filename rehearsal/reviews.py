@@ -15,13 +15,9 @@ from rehearsal.upstream import Upstream
 
 Json = dict[str, Any]
 PODS, VALIDATE, JOBS = "/pods", "/validate/", "/jobs/"
-SERVING = "serving/"
 LATE = 3.0  # seconds a webhook needs after its pod is ready
 DEPLOYMENTS = {
-    "cert-manager": ("cert-manager", "cert-manager-webhook"),
-    "cloudnative-pg": ("cnpg-system", "cloudnative-pg"),
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
-    "metallb": ("metallb-system", "metallb-controller"),
 }
 """Namespace and name of the Deployment whose webhook each system's is."""
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -69,10 +65,7 @@ def serves(api: Objects, system: str) -> bool:
 
 def question(path: str, state: Path) -> HTTPStatus:
     """Answer the job of a chart: OK lets it end well, CONFLICT badly, all else lets it wait."""
-    asked, api = path.removeprefix(JOBS), api_of(state)
-    if asked.removeprefix(SERVING) in DEPLOYMENTS and asked.startswith(SERVING):
-        return HTTPStatus.OK if serves(api, asked.removeprefix(SERVING)) else HTTPStatus.SERVICE_UNAVAILABLE
-    return uninstall(api) if asked == "longhorn-uninstall" else HTTPStatus.NOT_FOUND
+    return uninstall(api_of(state)) if path.removeprefix(JOBS) == "longhorn-uninstall" else HTTPStatus.NOT_FOUND
 
 
 def uninstall(api: Objects) -> HTTPStatus:

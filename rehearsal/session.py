@@ -11,6 +11,7 @@ from pathlib import Path
 from rehearsal import (
     artefacts,
     charts,
+    git,
     hardware,
     machine_image,
     packages,
@@ -18,6 +19,7 @@ from rehearsal import (
     registry,
     server,
     services,
+    space,
     stackfile,
     tools,
     upstream,
@@ -29,6 +31,7 @@ from rehearsal.places import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
+from stacks.homelab import charts_of
 from stacks.settings import AppStack, Settings
 from stacks.stackfile import short_name, stack_of
 
@@ -63,6 +66,7 @@ def open_session(
         raise RehearsalError(f"There is no {source.name} in {source.parent}: give the stack with --stack NAME.")
     settings = Settings.read(source)
     _refuse_what_cannot_be(settings, lab)
+    space.refuse_short(lab, settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
         packages.ensure(report)
@@ -75,17 +79,17 @@ def open_session(
     wanted = tuple(settings.platform.charts().values())
     with ThreadPoolExecutor(max_workers=1) as beside:
         online = upstream.reachable()
-        building = beside.submit(programs.build, () if online else wanted, report)
+        building = beside.submit(programs.build, () if online else charts_of(settings), report)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
             built = building.result()
+            git.ensure(lab, charts_of(settings), report)
     with timed(seconds, "charts"):
         state = lab.folder / "server"
         server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
-        surroundings = replace(server.surroundings(state, lab.address), files=built.files)
         sources = charts.Sources(bundle, online, built.charts)
-        packed = charts.lay_out(lab.mirror, wanted, surroundings, sources, report)
+        packed = charts.lay_out(lab.mirror, wanted, server.surroundings(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()

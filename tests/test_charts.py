@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from components.layer import Chart
-from rehearsal import charts
+from rehearsal import charts, programs
 from rehearsal.charts import Sources, crds
 from rehearsal.shell import RehearsalError
 from stacks import catalog
@@ -34,8 +34,9 @@ def content(archive: bytes) -> dict[str, str]:
         return {member.name: read.read().decode() for member in tar if (read := tar.extractfile(member))}
 
 
-def test_every_chart_of_the_catalog_has_a_stand_in(tmp_path: Path) -> None:
-    listed = [each for row in catalog.LAYERS for each in row.charts]
+def test_every_chart_of_the_catalog_has_a_stand_in_or_comes_with_its_program(tmp_path: Path) -> None:
+    brought = {name for program in programs.known() if program.chart for name in program.charts}
+    listed = [each for row in catalog.LAYERS for each in row.charts if each.name not in brought]
     packed = charts.lay_out(tmp_path, listed, LAB)
     assert [(each.chart, each.real) for each in packed] == [(each, False) for each in listed]
 
@@ -70,14 +71,14 @@ def test_crds_of_traefik_are_where_helm_leaves_them_alone() -> None:
 
 
 def test_values_switch_crds_on_and_keep_them() -> None:
-    text = content(charts.pack(chart("cert-manager"), LAB))["cert-manager/templates/crds.yaml"]
-    assert text.startswith("{{- if .Values.crds.enabled }}\n")
-    kept = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
-    assert text.count(kept) == 6
-    assert text.count("{{- end }}") == 7
-    always = content(charts.pack(chart("cloudnative-pg"), LAB))["cloudnative-pg/templates/crds.yaml"]
-    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 11
-    assert "resource-policy" not in content(charts.pack(chart("metallb"), LAB))["metallb/templates/crds.yaml"]
+    text = content(charts.pack(chart("argo-rollouts"), LAB))["argo-rollouts/templates/crds.yaml"]
+    assert text.startswith("{{- if .Values.installCRDs }}\n")
+    kept = "  annotations:\n    {{- if .Values.keepCRDs }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+    assert text.count(kept) == 5
+    assert text.count("{{- end }}") == 6
+    assert "resource-policy" not in content(charts.pack(chart("longhorn"), LAB))["longhorn/templates/crds.yaml"]
+    always = content(charts.pack(chart("plugin-barman-cloud"), LAB))["plugin-barman-cloud/templates/crds.yaml"]
+    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 1
 
 
 def test_crds_of_kubernetes_own_groups_are_marked_or_the_api_refuses_them() -> None:
@@ -101,6 +102,17 @@ def test_chart_of_a_module_gets_the_wanted_version(tmp_path: Path) -> None:
     assert yaml.safe_load(texts["metallb/Chart.yaml"]) == {
         "apiVersion": "v2", "name": "metallb", "version": "1.2.3", "appVersion": "v9",
     }  # fmt: skip
+
+
+def test_files_of_a_module_without_a_chart_join_the_stand_in(tmp_path: Path) -> None:
+    (tmp_path / "module/crds").mkdir(parents=True)
+    (tmp_path / "module/crds/middlewares.traefik.io.yaml").write_text("the real one\n")
+    modules = {"traefik": tmp_path / "module"}
+    (packed,) = charts.lay_out(tmp_path, [chart("traefik")], LAB, Sources(modules=modules))
+    assert (packed.origin, packed.real) == (charts.FURNISHED, False)
+    files = content((tmp_path / "charts/traefik-1.2.3.tgz").read_bytes())
+    assert files["traefik/crds/middlewares.traefik.io.yaml"] == "the real one\n"
+    assert {"traefik/crds/apis.hub.traefik.io.yaml", "traefik/templates/traefik.yaml"} <= files.keys()
 
 
 @pytest.fixture
@@ -147,16 +159,16 @@ def test_chart_for_another_kernel_is_not_fetched(repository: Chart, tmp_path: Pa
 def test_bundle_goes_before_stand_ins(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     (bundle / "charts").mkdir(parents=True)
-    (bundle / "charts/metallb-1.2.3.tgz").write_bytes(b"the real one")
-    packed = charts.lay_out(tmp_path, [chart("metallb"), chart("traefik")], LAB, Sources(bundle))
+    (bundle / "charts/longhorn-1.2.3.tgz").write_bytes(b"the real one")
+    packed = charts.lay_out(tmp_path, [chart("longhorn"), chart("traefik")], LAB, Sources(bundle))
     assert [each.real for each in packed] == [True, False]
-    assert charts.pins(packed).keys() == {"metallb", "traefik"}
-    pinned = replace(chart("metallb"), sha256="a" * 64)
+    assert charts.pins(packed).keys() == {"longhorn", "traefik"}
+    pinned = replace(chart("longhorn"), sha256="a" * 64)
     packed = charts.lay_out(tmp_path, [pinned, replace(chart("traefik"), sha256="b" * 64)], LAB, Sources(bundle))
     assert charts.pins(packed).keys() == {"traefik"}, "what is real must be what is pinned"
     archive = (tmp_path / "charts/traefik-1.2.3.tgz").read_bytes()
     assert charts.pins(packed)["traefik"] == hashlib.sha256(archive).hexdigest()
-    assert (tmp_path / "charts/metallb-1.2.3.tgz").read_bytes() == b"the real one"
+    assert (tmp_path / "charts/longhorn-1.2.3.tgz").read_bytes() == b"the real one"
 
 
 def test_chart_without_stand_in_is_named(tmp_path: Path) -> None:

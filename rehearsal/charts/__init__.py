@@ -28,6 +28,7 @@ LIBRARY = SOURCES / "library"
 BUNDLE = "the bundle's"
 NETWORK = "their repositories'"
 MODULE = "from its Go module"
+FURNISHED = "templates of ours over the CRDs, rights and webhooks of its Go module"
 STANDS_IN = "stand-ins; webhooks and what sleeping programs would do are the rehearsal's"
 OTHER_KERNEL = frozenset(
     [
@@ -52,14 +53,12 @@ FOLDER = "charts"
 class Surroundings:
     """What the charts must know of the lab: where webhooks answer (https://…), and questions of jobs (host:port).
 
-    `authority` is the PEM certificate that signed the webhooks' one. `files` are what stand-ins have besides their own,
-    by chart: what is taken out of the programs that they run.
+    `authority` is the PEM certificate that signed the webhooks' one.
     """
 
     webhooks: str
     authority: str
     questions: str
-    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,16 @@ class Packed:
     @property
     def real(self) -> bool:
         """Whether it is what the chart's authors wrote."""
-        return self.origin != STANDS_IN
+        return self.origin in (BUNDLE, NETWORK, MODULE)
 
 
 def lay_out(
     mirror: Path, charts: Iterable[Chart], lab: Surroundings, sources: Sources = Sources(), report: Report = print
 ) -> list[Packed]:
-    """Fill `MIRROR/charts` anew, each from its best source; a chart that has none gets the stand-in."""
+    """Fill `MIRROR/charts` anew, each from its best source; a chart that has none gets the stand-in.
+
+    A module's folder without a `Chart.yaml` is no chart: what is in it goes into the stand-in.
+    """
     folder = mirror / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -106,21 +108,25 @@ def pins(packed: Iterable[Packed]) -> dict[str, str]:
 
 def rows(packed: Iterable[Packed]) -> list[Row]:
     """Lines of the table that says what is real."""
-    by_origin: dict[str, list[str]] = {}
+    by_origin: dict[str, list[Packed]] = {}
     for each in packed:
-        by_origin.setdefault(each.origin, []).append(f"{each.chart.name} {each.chart.version}")
-    return [Row(f"charts {', '.join(names)}", origin, real=origin != STANDS_IN) for origin, names in by_origin.items()]
+        by_origin.setdefault(each.origin, []).append(each)
+    return [Row(f"charts {_names(found)}", origin, real=found[0].real) for origin, found in by_origin.items()]
 
 
-def pack(chart: Chart, lab: Surroundings) -> bytes:
-    """The stand-in for a chart as a .tgz; the same chart in the same lab always gives the same bytes."""
+def _names(packed: Iterable[Packed]) -> str:
+    return ", ".join(f"{each.chart.name} {each.chart.version}" for each in packed)
+
+
+def pack(chart: Chart, lab: Surroundings, more: Path | None = None) -> bytes:
+    """The stand-in for a chart as a .tgz, with what is in `more`; the same chart always gives the same bytes."""
     source = SOURCES / chart.name
     if not (source / "values.yaml").is_file():
         raise RehearsalError(
             f"There is no stand-in for the chart {chart.name}: write {source}, or rehearse with a bundle that has "
             f"charts/{_file(chart)}."
         )
-    return _packed(chart, {**_files(chart, source, lab), **lab.files.get(chart.name, {})})
+    return _packed(chart, _files(chart, source, lab) | (_texts(more) if more else {}))
 
 
 def _packed(chart: Chart, files: Mapping[str, str]) -> bytes:
@@ -134,7 +140,7 @@ def _packed(chart: Chart, files: Mapping[str, str]) -> bytes:
 
 def pack_module(chart: Chart, folder: Path) -> bytes:
     """The real chart in `folder` as a .tgz, under the version that the stack file wants."""
-    files = {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+    files = _texts(folder)
     metadata = yaml.safe_load(files["Chart.yaml"]) | {"version": chart.version}
     return _packed(chart, files | {"Chart.yaml": yaml.safe_dump(metadata, sort_keys=False)})
 
@@ -149,9 +155,14 @@ def _lay_out(chart: Chart, target: Path, lab: Surroundings, sources: Sources, re
         target.write_bytes(archive)
         origin = NETWORK
     else:
-        target.write_bytes(pack_module(chart, module) if module else pack(chart, lab))
-        origin = MODULE if module else STANDS_IN
+        whole = module is not None and (module / "Chart.yaml").is_file()
+        target.write_bytes(pack_module(chart, module) if module and whole else pack(chart, lab, module))
+        origin = MODULE if whole else FURNISHED if module else STANDS_IN
     return Packed(chart, origin, download.digest(target))
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
 
 
 def _fetched(chart: Chart, report: Report) -> bytes | None:

@@ -1,6 +1,8 @@
 """Programs of the platform that are built here, from Go modules and Debian packages: they run, others sleep."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,43 +18,41 @@ class Program:
     """A program that charts of the platform run.
 
     `charts` are their names. `images` and `chart` look into the folder that the recipe makes; `chart` is the folder of
-    the real chart there. Without it the chart stays a stand-in, which runs the program as the real one does; `files`
-    are what that stand-in gets besides its own files.
+    the real chart there. Without it the chart stays a stand-in, which runs the program as the real one does; a folder
+    without a `Chart.yaml` has files for that stand-in.
     """
 
     charts: tuple[str, ...]
     recipe: Callable[[], Recipe]
     images: Callable[[Path], tuple[Image, ...]]
     chart: Callable[[Path], Path] | None = None
-    files: Callable[[Path], Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True)
 class Built:
-    """What was built: images, folders of real charts by name, files of stand-ins, lines of the table of what is real."""
+    """What was built: images, folders of real charts by name, lines of the table that says what is real."""
 
     layouts: tuple[Layout, ...] = ()
     charts: dict[str, Path] = field(default_factory=dict)
-    files: dict[str, Mapping[str, str]] = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
 
 
-PROGRAMS: tuple[Program, ...] = ()
+def known() -> tuple[Program, ...]:
+    """The program of each module of this package."""
+    modules = [importlib.import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__)]
+    return tuple(module.PROGRAM for module in modules)
 
 
-def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program] = PROGRAMS) -> Built:
+def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program] | None = None) -> Built:
     """Build what `charts` run, as far as it is known how; what was built before stays."""
     wanted = {chart.name for chart in charts}
-    needed = [program for program in programs if wanted & set(program.charts)]
+    needed = [program for program in (known() if programs is None else programs) if wanted & set(program.charts)]
     folders = {program: obtain(program.recipe(), report) for program in needed}
     real = {
         name: program.chart(folder) for program, folder in folders.items() if program.chart for name in program.charts
     }
-    files = {
-        name: program.files(folder) for program, folder in folders.items() if program.files for name in program.charts
-    }
     layouts = tuple(_layout(program, report) for program in needed)
-    return Built(layouts, real, files, tuple(_row(program.recipe()) for program in needed))
+    return Built(layouts, real, tuple(_row(program.recipe()) for program in needed))
 
 
 def _layout(program: Program, report: Report) -> Layout:

@@ -12,7 +12,7 @@ from rehearsal.cache import Recipe, obtain
 from rehearsal.charts import crds
 from rehearsal.images import Image
 from rehearsal.programs import Program
-from rehearsal.recipes import SOURCES
+from rehearsal.recipes import SOURCES, sources
 
 VERSION = "3.5.7"
 REDIS = "8.0.2"
@@ -39,13 +39,14 @@ def recipe() -> Recipe:
             shutil.copyfile(module / "hack" / name, folder / name)
             (folder / name).chmod(0o755)
         manifests = module / "manifests"
-        (folder / "parts.json").write_text(json.dumps(parts(manifests)))
-        (folder / "crds.yaml").write_text(definitions(manifests))
+        (folder / "chart/templates").mkdir(parents=True)
+        (folder / "chart/parts.json").write_text(json.dumps(parts(manifests)))
+        (folder / "chart/templates/crds.yaml").write_text(definitions(manifests))
         for name in ROOTS:
             shutil.copyfile(obtain(roots, print) / name, folder / name)
 
     roots = trees.recipe()
-    ingredients = (*(file.read_bytes() for file in sorted(SOURCE.glob("*.*"))), roots.folder.name)
+    ingredients = (*sources(SOURCE), roots.folder.name, Path(__file__).read_bytes())
     takes = "building from its Go module: 10 minutes on two cores"
     return Recipe("argo-cd", VERSION, ingredients, takes, make)
 
@@ -60,12 +61,6 @@ def images(folder: Path) -> tuple[Image, ...]:
         Image(name, files, start, "999", folder / "argocd.tar", variables),
         Image(redis, {}, ("/usr/bin/redis-server",), "", folder / "redis.tar"),
     )
-
-
-def files(folder: Path) -> dict[str, str]:
-    """What joins the chart that stands in."""
-    made = {"templates/crds.yaml": "crds.yaml", "parts.json": "parts.json"}
-    return {path: (folder / name).read_text() for path, name in made.items()}
 
 
 def definitions(manifests: Path) -> str:
@@ -101,4 +96,4 @@ def _objects(file: Path) -> list[dict[str, Any]]:
     return list(yaml.load_all(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
-PROGRAM = Program(charts=("argo-cd",), recipe=recipe, images=images, files=files)
+PROGRAM = Program(("argo-cd",), recipe, images, lambda folder: folder / "chart")

@@ -53,6 +53,7 @@ def pod(
     node: str,
     labels: dict[str, str],
     security: dict[str, Any] | None = None,
+    *,
     image: str = PODINFO,
 ) -> Any:
     """A pod of a small web application, which asks for no rights unless `security` does."""
