@@ -46,7 +46,7 @@ def recipe() -> Recipe:
             shutil.copyfile(obtain(roots, print) / name, folder / name)
 
     roots = trees.recipe()
-    ingredients = (*sources(SOURCE), roots.folder.name, Path(__file__).read_bytes())
+    ingredients = (*sources(SOURCE), roots.folder.name.encode(), Path(__file__).read_bytes())
     takes = "building from its Go module: 10 minutes on two cores"
     return Recipe("argo-cd", VERSION, ingredients, takes, make)
 
