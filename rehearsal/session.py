@@ -76,10 +76,10 @@ def open_session(
     with timed(seconds, "machine image"):
         image = machine_image.ensure(report)
     report(f"starting {len(settings.cluster.nodes)} machines")
-    wanted = tuple(settings.platform.charts().values())
+    wanted = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as beside:
         online = upstream.reachable()
-        building = beside.submit(programs.build, () if online else charts_of(settings), report)
+        building = beside.submit(programs.build, () if online else wanted, report)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):

@@ -77,8 +77,8 @@ def test_values_switch_crds_on_and_keep_them() -> None:
     assert text.count(kept) == 5
     assert text.count("{{- end }}") == 6
     assert "resource-policy" not in content(charts.pack(chart("longhorn"), LAB))["longhorn/templates/crds.yaml"]
-    always = content(charts.pack(chart("plugin-barman-cloud"), LAB))["plugin-barman-cloud/templates/crds.yaml"]
-    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 1
+    always = content(charts.pack(chart("zfs-localpv"), LAB))["zfs-localpv/templates/crds.yaml"]
+    assert always.count("\n    helm.sh/resource-policy: keep\n") == always.count("\nkind: CustomResourceDefinition\n")
 
 
 def test_crds_of_kubernetes_own_groups_are_marked_or_the_api_refuses_them() -> None:

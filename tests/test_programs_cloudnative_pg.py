@@ -8,7 +8,9 @@ import yaml
 
 from components.layer import Chart
 from rehearsal import charts
-from rehearsal.programs import cloudnative_pg, known, postgres
+from rehearsal.artefacts import HOST
+from rehearsal.charts import released
+from rehearsal.programs import barman_cloud, cloudnative_pg, known, postgres
 from tests.test_charts import LAB
 
 RELEASED = """kind: Namespace
@@ -29,7 +31,7 @@ metadata:
 
 
 def test_crds_of_the_release_survive_the_chart() -> None:
-    parts = cloudnative_pg.parts(RELEASED)
+    parts = released.parts(RELEASED)
     first, *text, last = parts["templates/crds.yaml"].strip().splitlines()
     assert (first, last) == ("{{- if .Values.crds.create }}", "{{- end }}")
     definition = yaml.safe_load("\n".join(text))
@@ -57,4 +59,11 @@ def test_operator_is_told_of_the_images_that_are_built_here(tmp_path: Path) -> N
     postgres_image, pgbouncer = postgres.images(tmp_path)
     assert named["POSTGRES_IMAGE_NAME"] == postgres_image.name
     assert named["PGBOUNCER_IMAGE_NAME"] == pgbouncer.name
-    assert {cloudnative_pg.PROGRAM, postgres.PROGRAM} <= set(known())
+    values = yaml.safe_load((charts.SOURCES / "plugin-barman-cloud/values.yaml").read_text())
+    assert list(values["images"].values()) == [image.name for image in barman_cloud.images(tmp_path)]
+    assert {cloudnative_pg.PROGRAM, postgres.PROGRAM, barman_cloud.PROGRAM} <= set(known())
+
+
+def test_instances_find_the_operator_s_program_by_their_architecture(tmp_path: Path) -> None:
+    (image,) = cloudnative_pg.images(tmp_path)
+    assert set(image.files) == {"/manager", f"/operator/manager_{HOST}"}

@@ -1,4 +1,4 @@
-"""Postgres and PgBouncer for CloudNativePG, out of packages of Debian."""
+"""Postgres, PgBouncer and Barman for CloudNativePG, out of packages of Debian: one file system for all of them."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,8 @@ from rehearsal.shell import RehearsalError, run
 RELEASE = "trixie"
 MAJOR = "17"
 """What that release of Debian has; the operator reads it from the tag."""
-PACKAGES = f"postgresql-{MAJOR},pgbouncer"
+ROOT = "root.tar"
+PACKAGES = f"postgresql-{MAJOR},pgbouncer,barman-cli-cloud"
 IMAGE = f"ghcr.io/cloudnative-pg/postgresql:{MAJOR}-minimal-{RELEASE}"
 PGBOUNCER = "ghcr.io/cloudnative-pg/pgbouncer:1.24"
 POSTGRES_USER, PGBOUNCER_USER = 26, 998
@@ -22,6 +23,7 @@ UNUSED = (
     "usr/share/doc", "usr/share/i18n", "usr/share/info", "usr/share/locale", "usr/share/man", "usr/share/perl*",
     "usr/lib/apt", "usr/lib/*/gconv", "usr/lib/*/libLLVM*", "usr/lib/*/libperl*", "usr/lib/*/libz3*", "usr/lib/*/perl*",
     "usr/lib/postgresql/*/lib/bitcode", "usr/lib/postgresql/*/lib/llvmjit*",
+    "usr/lib/python3/dist-packages/botocore/data/[!_s]*/", "usr/lib/python3/dist-packages/botocore/data/s[!3t]*/",
 )  # fmt: skip
 """Of the file system; no program of the images needs it."""
 
@@ -41,16 +43,16 @@ def recipe() -> Recipe:
         _strip(root)
         _users(root)
         same = ("--sort=name", "--mtime=@0", "--numeric-owner")
-        run(["tar", "--create", *same, "--file", folder / "root.tar", "--directory", root, "."])
+        run(["tar", "--create", *same, "--file", folder / ROOT, "--directory", root, "."])
         shutil.rmtree(root)
 
     takes = "fetching it from Debian: 2 minutes"
-    return Recipe("postgres", MAJOR, (Path(__file__).read_bytes(),), takes, make)
+    return Recipe("postgres", MAJOR, (RELEASE, PACKAGES, *UNUSED, f"{POSTGRES_USER} {PGBOUNCER_USER}"), takes, make)
 
 
 def images(folder: Path) -> tuple[Image, ...]:
     """Postgres and PgBouncer, each as its own user."""
-    root = folder / "root.tar"
+    root = folder / ROOT
     path = {"PATH": f"/usr/lib/postgresql/{MAJOR}/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
     return (
         Image(IMAGE, {}, ("postgres",), str(POSTGRES_USER), root, path),
@@ -73,4 +75,4 @@ def _users(root: Path) -> None:
     passwd.write_text("".join(f"{line}\n" for line in (*others, *own)))
 
 
-PROGRAM = Program(("cloudnative-pg",), recipe, images)
+PROGRAM = Program(("cloudnative-pg", "plugin-barman-cloud"), recipe, images)

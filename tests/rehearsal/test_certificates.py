@@ -1,4 +1,4 @@
-"""cert-manager on a small lab, as the layer sets it up: it signs, renews and refuses. One story, told in order."""
+"""cert-manager itself on a small lab, as the layer sets it up: it signs, renews, refuses. One story, told in order."""
 
 import base64
 import datetime

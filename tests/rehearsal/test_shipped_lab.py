@@ -169,7 +169,7 @@ def test_requests_in_clear_are_sent_on_to_https(lab: Rehearsal) -> None:
 
 
 def test_unknown_names_get_the_wildcard_certificate_and_no_page(lab: Rehearsal, authority: Path) -> None:
-    known = ["--cacert", authority, "-o", "/dev/null", "-w", "%{http_code}"]
+    known: list[str | Path] = ["--cacert", authority, "-o", "/dev/null", "-w", "%{http_code}"]
     assert browse(lab, "https://nobody.lab.example.com/", *known) == "404"
     with pytest.raises(RehearsalError, match="certificate"):
         browse(lab, "https://nobody.example.org/", *known)

@@ -128,3 +128,6 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.0 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+
+// a copy in which one call fits this controller-runtime, whose versions cert-manager and CloudNativePG share
+replace go.universe.tf/metallb => ./metallb
