@@ -15,7 +15,8 @@ from rehearsal.programs import Program
 from rehearsal.recipes import SOURCES, sources
 
 VERSION = "3.5.7"
-REDIS = "8.0.2"
+IMAGE = f"quay.io/argoproj/argocd:v{VERSION}"
+REDIS_IMAGE = "ecr-public.aws.com/docker/library/redis:8.0.2"
 MODULE = "github.com/argoproj/argo-cd/v3"
 SOURCE = SOURCES / "argo-cd"
 COMMAND = "cmd/argocd/commands/admin/redis_initial_password.go"
@@ -55,11 +56,10 @@ def images(folder: Path) -> tuple[Image, ...]:
     """The image of all parts of Argo CD, and that of Redis."""
     files = {f"/usr/local/bin/{name}": folder / name for name in ("argocd", *SCRIPTS)}
     variables = {"USER": "argocd", "HOME": "/home/argocd", "GRPC_ENABLE_TXT_SERVICE_CONFIG": "false"}
-    name, start = f"quay.io/argoproj/argocd:v{VERSION}", ("/usr/bin/tini", "--")
-    redis = f"ecr-public.aws.com/docker/library/redis:{REDIS}"
+    start = ("/usr/bin/tini", "--")
     return (
-        Image(name, files, start, "999", folder / "argocd.tar", variables),
-        Image(redis, {}, ("/usr/bin/redis-server",), "", folder / "redis.tar"),
+        Image(IMAGE, files, start, "999", folder / "argocd.tar", variables),
+        Image(REDIS_IMAGE, {}, ("/usr/bin/redis-server",), "", folder / "redis.tar"),
     )
 
 
