@@ -1,7 +1,6 @@
 """The database of an app, a real Postgres: its rows, a lost machine, a backup and what it brings back."""
 
 import datetime
-import json
 import re
 import subprocess
 import sys
