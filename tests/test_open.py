@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -367,15 +368,18 @@ def test_the_command_opens_a_page_in_the_labs_network(lab: Told, tmp_path: Path)
         socket.create_connection((ADDRESS, pages.PORT), 1)
 
 
-def test_the_command_stays_until_it_is_told_to_end(lab: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_stays_until_it_is_told_to_end(
+    ending: signal.Signals, lab: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waited: list[float] = []
 
-    def interrupted(seconds: float) -> None:
+    def wait(seconds: float) -> None:
         waited.append(seconds)
         if len(waited) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(ending)
 
-    monkeypatch.setattr("rehearsal.browser.time.sleep", interrupted)
+    monkeypatch.setattr("rehearsal.browser.time.sleep", wait)
     with entered(lab.namespace, tmp_path):
         said = said_by(HOST, "--port", "0")
     assert said.endswith("It stays open until Ctrl-C.\nclosed\n")
