@@ -11,6 +11,7 @@ from pathlib import Path
 from rehearsal import (
     artefacts,
     charts,
+    git,
     hardware,
     machine_image,
     packages,
@@ -83,6 +84,7 @@ def open_session(
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
             built = building.result()
+            git.ensure(lab, charts_of(settings), report)
     with timed(seconds, "charts"):
         state = lab.folder / "server"
         server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
