@@ -33,6 +33,7 @@ from rehearsal.namespace import Namespace
 from rehearsal.pages import Page
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
+from tests import chromium
 
 HOST = "shop.lab.example.com"
 LAN, ADDRESS, BALANCER = ip_network("192.0.2.0/24"), "192.0.2.254", "192.0.2.200"
@@ -294,16 +295,11 @@ def test_without_an_authority_it_is_said_that_nobody_vouches(tmp_path: Path) -> 
         assert run([*shlex.split(curl), "--silent", "--fail"]).startswith("hello\n")
 
 
-CHROMIUM = shutil.which("chromium")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here")
+@pytest.mark.skipif(not chromium.THERE, reason="Chromium is not here")
 def test_chromium_shows_the_page_without_a_warning(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port:
         said = browser.guidance(SHOP, port, browser.look(SHOP, port, OURS.certificate), None)
-        (words,) = re.findall(r"^  chromium (.*)$", said, re.MULTILINE)
-        command = f"chromium --headless --no-sandbox --disable-gpu --dump-dom {words}"
-        assert "hello" in run(["sh", "-c", command])
+        assert "hello" in chromium.seen(said)
 
 
 @pytest.fixture

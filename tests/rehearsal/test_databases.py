@@ -1,14 +1,11 @@
 """The database of an app, a real Postgres: its rows, a lost machine, a backup and what it brings back."""
 
-import base64
 import datetime
-import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +13,12 @@ import yaml
 
 from bench.labs import cluster_of
 from rehearsal.places import PROJECT
-from rehearsal.programs import postgres
 from rehearsal.shell import RehearsalError
 from tests.rehearsal.bench import Rehearsal, kill_tree, rehearsal, wait_until
+from tests.rehearsal.queries import PSQL, instance, sql, sql_at
 
 pytestmark = pytest.mark.rehearsal
 
-PSQL = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command")
 KEYS = {"s3Id": "rehearsal-s3Id", "s3Key": "rehearsal-s3Key"}
 PORT = 9000
 APP: dict[str, Any] = {
@@ -71,49 +67,6 @@ def object_store(lab: Rehearsal) -> Iterator[dict[str, object]]:
             yield {"endpoint": f"http://{address}:{PORT}", "bucket": "lab", "path": "databases", **keys}
         finally:
             kill_tree(process.pid)
-
-
-def sql(lab: Rehearsal, statement: str, app: str = "shop") -> str:
-    """What Postgres answers to the app: in a pod as its own are, which connects with what they are given."""
-    if not lab.kubectl("get", "pod", "-n", app, "client", "--ignore-not-found"):
-        lab.kubectl("apply", "-f", str(client(lab, app)))
-        lab.kubectl("wait", "-n", app, "pod/client", "--for=condition=Ready", "--timeout=120s")
-    return lab.kubectl("exec", "-n", app, "client", "--", *PSQL, statement).strip()
-
-
-def client(lab: Rehearsal, app: str) -> Path:
-    """The manifest of a pod with the labels, rights and variables of the app's own, and Postgres' client in it."""
-    spec = json.loads(lab.kubectl("get", "deployment", "-n", app, app, "-o", "json"))["spec"]["template"]
-    (own,) = spec["spec"]["containers"]
-    variables = [*own["env"], {"name": "PGCONNECT_TIMEOUT", "value": "3"}]
-    container = {"name": "client", "image": postgres.IMAGE, "command": ["sleep", "infinity"], "env": variables}
-    container["securityContext"] = own["securityContext"] | {"runAsUser": postgres.POSTGRES_USER}
-    metadata = {"name": "client", "namespace": app, "labels": spec["metadata"]["labels"]}
-    pod = {"securityContext": spec["spec"]["securityContext"], "containers": [container], "nodeName": "s1"}
-    file = lab.file.with_name(f"client-{app}.json")
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}))
-    return file
-
-
-def sql_at(lab: Rehearsal, service: str, statement: str) -> str:
-    """What Postgres answers at a Service of shop's database, to the app's user but from one of the instances."""
-    secret = json.loads(lab.kubectl("get", "secret", "-n", "shop", "shop-db-app", "-o", "json"))["data"]
-    user, password, name = (base64.b64decode(secret[key]).decode() for key in ("username", "password", "dbname"))
-    url = f"postgresql://{user}:{password}@{service}:5432/{name}?connect_timeout=3"
-    return lab.kubectl("exec", "-n", "shop", *instance(lab, "shop"), "--", "psql", url, *PSQL[1:], statement).strip()
-
-
-def instance(lab: Rehearsal, app: str) -> tuple[str, ...]:
-    """An instance that is ready, to run a program in."""
-    pods = json.loads(lab.kubectl("get", "pods", "-n", app, "-l", f"cnpg.io/cluster={app}-db", "-o", "json"))["items"]
-    fit = [each["metadata"]["name"] for each in pods if is_ready(each)]
-    assert fit
-    return (fit[0], "-c", "postgres")
-
-
-def is_ready(pod: dict[str, Any]) -> bool:
-    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", ())}
-    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
 def cluster(lab: Rehearsal, path: str, app: str = "shop") -> str:
