@@ -28,8 +28,12 @@ UNUSED = (
 """Of the file system; no program of the images needs it."""
 
 
+LINKS = {"usr/bin/pgbouncer": "../sbin/pgbouncer"}
+"""Where the operator looks for programs, and where Debian has them."""
+
+
 def recipe() -> Recipe:
-    """A root file system with both, as a tar."""
+    """A root file system with all of them, as a tar."""
 
     def make(folder: Path) -> None:
         root = folder / "root"
@@ -42,12 +46,15 @@ def recipe() -> Recipe:
             raise RehearsalError(why) from error
         _strip(root)
         _users(root)
+        for place, program in LINKS.items():
+            (root / place).symlink_to(program)
         same = ("--sort=name", "--mtime=@0", "--numeric-owner")
         run(["tar", "--create", *same, "--file", folder / ROOT, "--directory", root, "."])
         shutil.rmtree(root)
 
     takes = "fetching it from Debian: 2 minutes"
-    return Recipe("postgres", MAJOR, (RELEASE, PACKAGES, *UNUSED, f"{POSTGRES_USER} {PGBOUNCER_USER}"), takes, make)
+    made_of = (RELEASE, PACKAGES, *UNUSED, *LINKS, f"{POSTGRES_USER} {PGBOUNCER_USER}")
+    return Recipe("postgres", MAJOR, made_of, takes, make)
 
 
 def images(folder: Path) -> tuple[Image, ...]:
