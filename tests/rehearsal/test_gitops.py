@@ -101,8 +101,9 @@ def private(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Reposit
 
 
 def status(lab: Rehearsal, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(lab.kubectl("get", "application", "-n", "argocd", name, "-o", "json"))
-    return found.get("status", {})
+    found = json.loads(lab.kubectl("get", "application", "-n", "argocd", name, "-o", "json"))
+    state: dict[str, Any] = found.get("status", {})
+    return state
 
 
 def in_sync(lab: Rehearsal, name: str, revision: str) -> bool:
