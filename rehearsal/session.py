@@ -28,6 +28,7 @@ from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
 from rehearsal.places import PROJECT
+from rehearsal.programs import catalog
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
@@ -79,7 +80,7 @@ def open_session(
     wanted = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as beside:
         online = upstream.reachable()
-        building = beside.submit(programs.build, () if online else wanted, report)
+        building = beside.submit(programs.build, () if online else wanted, report, catalog.PROGRAMS)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):

@@ -11,7 +11,8 @@ from components.layer import Chart
 from rehearsal import charts
 from rehearsal.artefacts import HOST
 from rehearsal.charts import released
-from rehearsal.programs import barman_cloud, cloudnative_pg, known, postgres
+from rehearsal.programs import barman_cloud, cloudnative_pg, postgres
+from rehearsal.programs.catalog import PROGRAMS
 from tests.test_charts import LAB
 
 RELEASED = """kind: Namespace
@@ -62,7 +63,7 @@ def test_operator_is_told_of_the_images_that_are_built_here(tmp_path: Path) -> N
     assert named["PGBOUNCER_IMAGE_NAME"] == pgbouncer.name
     values = yaml.safe_load((charts.SOURCES / "plugin-barman-cloud/values.yaml").read_text())
     assert list(values["images"].values()) == [image.name for image in barman_cloud.images(tmp_path)]
-    assert {cloudnative_pg.PROGRAM, postgres.PROGRAM, barman_cloud.PROGRAM} <= set(known())
+    assert {cloudnative_pg.PROGRAM, postgres.PROGRAM, barman_cloud.PROGRAM} <= set(PROGRAMS)
 
 
 def test_instances_find_the_operator_s_program_by_their_architecture(tmp_path: Path) -> None:

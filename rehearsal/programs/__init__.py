@@ -1,7 +1,5 @@
 """Programs of the platform that are built here, from Go modules and Debian packages: they run, others sleep."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,16 +35,10 @@ class Built:
     rows: tuple[Row, ...] = ()
 
 
-def known() -> tuple[Program, ...]:
-    """The program of each module of this package."""
-    modules = [importlib.import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__)]
-    return tuple(module.PROGRAM for module in modules)
-
-
-def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program] | None = None) -> Built:
-    """Build what `charts` run, as far as it is known how; what was built before stays."""
+def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program]) -> Built:
+    """Build what `charts` run, as far as `programs` say how; what was built before stays."""
     wanted = {chart.name for chart in charts}
-    needed = [program for program in (known() if programs is None else programs) if wanted & set(program.charts)]
+    needed = [program for program in programs if wanted & set(program.charts)]
     folders = {program: obtain(program.recipe(), report) for program in needed}
     real = {
         name: program.chart(folder) for program, folder in folders.items() if program.chart for name in program.charts

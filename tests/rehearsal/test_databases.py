@@ -94,7 +94,7 @@ def test_extension_is_there(lab: Rehearsal) -> None:
 
 def test_app_reaches_its_database_through_the_pooler_alone(lab: Rehearsal) -> None:
     assert sql(lab, "SHOW application_name") is not None
-    with pytest.raises(RehearsalError, match="Connection refused|timeout expired"):
+    with pytest.raises(RehearsalError, match=r"Connection refused|timeout expired"):
         lab.kubectl("exec", "-n", "shop", "client", "--", "env", "PGHOST=shop-db-rw", *PSQL, "SELECT 1")
 
 
