@@ -15,7 +15,7 @@ from rehearsal.programs import cert_manager
 from rehearsal.shell import RehearsalError
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = pytest.mark.drill
 
 HOST = "shop.lab.test"
 PATIENCE = 120  # seconds on a busy computer

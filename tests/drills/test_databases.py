@@ -14,10 +14,10 @@ import yaml
 from bench.labs import cluster_of
 from rehearsal.places import PROJECT
 from rehearsal.shell import RehearsalError
+from tests.drills.queries import PSQL, instance, sql, sql_at
 from tests.rehearsal.bench import Rehearsal, kill_tree, longest_gap, rehearsal, wait_until
-from tests.rehearsal.queries import PSQL, instance, sql, sql_at
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = pytest.mark.drill
 
 KEYS = {"s3Id": "rehearsal-s3Id", "s3Key": "rehearsal-s3Key"}
 PORT = 9000

@@ -16,7 +16,7 @@ from rehearsal.shell import run
 from rehearsal.webhook import STAND_IN
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = pytest.mark.drill
 
 PATIENCE = 240  # seconds on a busy computer; Argo CD looks at Git every two to three minutes, unless it is asked to
 ADDRESS = "10.9.0.254"
