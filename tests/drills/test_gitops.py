@@ -191,7 +191,9 @@ def test_admin_logs_in_to_its_api(lab: Rehearsal) -> None:
     password = base64.b64decode(found["data"]["password"]).decode()
     service = ["get", "service", "-n", "argocd", "argo-cd-argocd-server", "-o", "jsonpath={.spec.clusterIP}"]
     asked = json.dumps({"username": "admin", "password": password})
-    curl = f"curl -sk --fail --data @- https://{lab.kubectl(*service)}/api/v1/session"
+    curl = (
+        f"curl -sk --fail -H 'Content-Type: application/json' --data @- https://{lab.kubectl(*service)}/api/v1/session"
+    )
     assert "token" in json.loads(lab.root("s1", f"{curl} <<'END'\n{asked}\nEND"))
 
 
