@@ -21,6 +21,7 @@ PAUSE = "docker.io/rancher/mirrored-pause:3.6"
 COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS}"
 METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER}"
 PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO}"
+PODINFO_PAGE = Path(__file__).with_name("podinfo.html")
 OWN_IMAGES = "rehearsal-images.tar.zst"
 RECORD = "made.json"
 """What a version was laid out from, and the result; written last."""
@@ -65,7 +66,8 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
         *([] if release.images else [recipes.coredns(), recipes.metrics_server()]),
     ]
     ours = {recipe.name: tools.program(recipe, report) for recipe in needed}
-    sources = [_stamp(file) for file in (release.program, release.installer, release.images, *ours.values()) if file]
+    files = (release.program, release.installer, release.images, *ours.values(), PODINFO_PAGE)
+    sources = [_stamp(file) for file in files if file]
     made = _recorded(folder, sources) or _fill(folder, release, ours, sources)
     listing = tuple(made["images"])
     return Artefacts(
@@ -131,7 +133,8 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
     """Put K3s' archive of images and our own in place; the names in them, and what K3s' own lacks."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
-    ours = (Image.of(STAND_IN, programs["pause"], NOBODY), Image.of(PODINFO, programs["podinfo"], NOBODY))
+    podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_PAGE}
+    ours = (Image.of(STAND_IN, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))
     extra: list[str] = []
     if release.images:
         shutil.copyfile(release.images, archive)

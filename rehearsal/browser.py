@@ -42,7 +42,15 @@ def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> N
     if not wanted:
         _list(console, lab, there)
         return
-    page = pages.chosen(there, wanted)
+    with opened(lab, pages.chosen(there, wanted), port) as said:
+        console.print(said, soft_wrap=True, markup=False)
+        if not once:
+            _wait(console, lab)
+
+
+@contextmanager
+def opened(lab: Lab, page: Page, port: int) -> Iterator[str]:
+    """A way to a page that answers, for as long as the block runs; yields how to open it."""
     if page.address is None:
         raise RehearsalError(f"{page.of} has no address yet: see `./homelab rehearse kubectl -- get services -A`.")
     if not pages.answers(lab, page):
@@ -56,10 +64,7 @@ def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> N
         return lab.namespace.connect(str(page.address), pages.PORT, PATIENCE)
 
     with forward.forwarded(port, connect) as taken, _public(authority) as file:
-        answer = look(page, taken, authority)
-        console.print(guidance(page, taken, answer, file), soft_wrap=True, markup=False)
-        if not once:
-            _wait(console, lab)
+        yield guidance(page, taken, look(page, taken, authority), file)
 
 
 def look(page: Page, port: int, authority: str | None) -> Answer:
@@ -126,7 +131,7 @@ def _ask(page: Page, connection: ssl.SSLSocket) -> Answer:
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     asked = http.client.HTTPConnection(page.host, timeout=PATIENCE)
     asked.sock = connection
-    asked.request("GET", page.path)
+    asked.request("GET", page.path, headers={"User-Agent": "Mozilla/5.0 (rehearsal)", "Accept": "text/html"})
     answer = asked.getresponse()
     if answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         raise RehearsalError(

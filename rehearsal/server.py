@@ -18,14 +18,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rehearsal import certificates, registry, reviews, webhook
+from rehearsal import certificates, git, registry, reviews, webhook
 from rehearsal.charts import Surroundings
 from rehearsal.download import OutOfReachError
 from rehearsal.operators import run
 from rehearsal.operators.api import ApiError
 from rehearsal.upstream import Upstream, kept, outside
 
-LARGEST_REVIEW = 8 << 20  # bytes
+LARGEST_REQUEST = 8 << 20  # bytes
 IDLE = 30  # seconds a client may say nothing
 HTTP_PORT = 8080
 WEBHOOK_PORT = 8443
@@ -80,7 +80,10 @@ class Mirror(Handler):
         super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
 
     def do_GET(self) -> None:
-        """Send a file, or the answer to the job of a chart."""
+        """Send a file, the answer to the job of a chart, or what Git says."""
+        if self.path.startswith(git.PREFIX):
+            self._ask_git(b"")
+            return
         if not self.path.startswith(reviews.JOBS):
             self._answer()
             return
@@ -95,6 +98,23 @@ class Mirror(Handler):
     def do_HEAD(self) -> None:
         """Say whether a file is there, and its size."""
         self._answer()
+
+    def do_POST(self) -> None:
+        """Let Git answer one who fetches."""
+        size = int(self.headers.get("Content-Length", 0))
+        if not self.path.startswith(git.PREFIX) or size > LARGEST_REQUEST:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        self._ask_git(self.rfile.read(size))
+
+    def _ask_git(self, body: bytes) -> None:
+        answer = git.respond(self.server.state, self.command, self.path, dict(self.headers), body)
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.content)))
+        self.end_headers()
+        self.wfile.write(answer.content)
 
     def _answer(self) -> None:
         if self.path == registry.PREFIX:
@@ -140,7 +160,7 @@ class Reviews(Handler):
     def do_POST(self) -> None:
         """Answer one AdmissionReview."""
         size = int(self.headers.get("Content-Length", 0))
-        if not 0 < size <= LARGEST_REVIEW:
+        if not 0 < size <= LARGEST_REQUEST:
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         try:

@@ -12,6 +12,7 @@ from rehearsal import (
     acme,
     artefacts,
     charts,
+    git,
     hardware,
     machine_image,
     packages,
@@ -84,6 +85,7 @@ def open_session(
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
             built = building.result()
+            git.ensure(lab, charts_of(settings), report)
     if acme.wanted(settings):
         with timed(seconds, "ACME server"):
             laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))

@@ -12,8 +12,8 @@ from rehearsal.shell import RehearsalError, run
 from stacks.settings import Settings
 
 MIRROR = 400 << 20
-TOOLS = 2 << 30
-BUILDING = 17 << 30
+TOOLS = 4 << 30
+BUILDING = 23 << 30
 """Bytes by measurement: K3s as it is served, tools with the machines' system, and Go's caches once all was built."""
 SPARE = 1 << 30
 """Bytes that stay free: so much the program itself wants of a machine, and every machine sees this computer's disk."""

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -32,6 +33,7 @@ from rehearsal.namespace import Namespace
 from rehearsal.pages import Page
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
+from tests import chromium
 
 HOST = "shop.lab.example.com"
 LAN, ADDRESS, BALANCER = ip_network("192.0.2.0/24"), "192.0.2.254", "192.0.2.200"
@@ -293,16 +295,11 @@ def test_without_an_authority_it_is_said_that_nobody_vouches(tmp_path: Path) -> 
         assert run([*shlex.split(curl), "--silent", "--fail"]).startswith("hello\n")
 
 
-CHROMIUM = shutil.which("chromium")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here")
+@pytest.mark.skipif(not chromium.THERE, reason="Chromium is not here")
 def test_chromium_shows_the_page_without_a_warning(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port:
         said = browser.guidance(SHOP, port, browser.look(SHOP, port, OURS.certificate), None)
-        (words,) = re.findall(r"^  chromium (.*)$", said, re.MULTILINE)
-        command = f"chromium --headless --no-sandbox --disable-gpu --dump-dom {words}"
-        assert "hello" in run(["sh", "-c", command])
+        assert "hello" in chromium.seen(said)
 
 
 @pytest.fixture
@@ -367,15 +364,18 @@ def test_the_command_opens_a_page_in_the_labs_network(lab: Told, tmp_path: Path)
         socket.create_connection((ADDRESS, pages.PORT), 1)
 
 
-def test_the_command_stays_until_it_is_told_to_end(lab: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_stays_until_it_is_told_to_end(
+    ending: signal.Signals, lab: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waited: list[float] = []
 
-    def interrupted(seconds: float) -> None:
+    def wait(seconds: float) -> None:
         waited.append(seconds)
         if len(waited) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(ending)
 
-    monkeypatch.setattr("rehearsal.browser.time.sleep", interrupted)
+    monkeypatch.setattr("rehearsal.browser.time.sleep", wait)
     with entered(lab.namespace, tmp_path):
         said = said_by(HOST, "--port", "0")
     assert said.endswith("It stays open until Ctrl-C.\nclosed\n")

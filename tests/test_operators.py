@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 
-from rehearsal.operators import argocd, longhorn
+from rehearsal.operators import longhorn
 from rehearsal.operators.api import whole
 from rehearsal.operators.run import operators
 from tests.kubernetes import Json, Memory
 
 WORKLOADS = {
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
-    "argocd": ("argocd", "argo-cd-argocd-application-controller"),
 }
 
 
@@ -45,7 +44,7 @@ def test_every_operator_is_run(tmp_path: Path) -> None:
 def test_nothing_is_done_before_the_chart_runs(name: str, api: Memory, tmp_path: Path) -> None:
     _, workload = WORKLOADS[name]
     api.named("deployments", workload)["status"] = {"readyReplicas": 0}
-    put(api, "apis/argoproj.io/v1alpha1", "applications", "x", "argocd", spec={})
+    claim(api, "placed", **{longhorn.SELECTED: "a"})
     before = str(api.objects)
     operators(tmp_path)[name](api)
     assert str(api.objects) == before
@@ -85,14 +84,3 @@ def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: Memory, tmp_
 def test_objects_of_a_list_are_whole() -> None:
     pods = {"apiVersion": "v1", "kind": "PodList", "items": [{"metadata": {"name": "x"}}]}
     assert whole(pods) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}]
-
-
-def test_application_is_in_sync_until_it_is_deleted(api: Memory) -> None:
-    spec = {"source": {"targetRevision": "v1"}}
-    found = put(api, "apis/argoproj.io/v1alpha1", "applications", "x", "argocd", spec=spec,
-                metadata={"finalizers": ["resources-finalizer.argocd.argoproj.io"]})  # fmt: skip
-    argocd.reconcile(api)
-    assert found["status"]["sync"] == {"status": "Synced", "revision": "v1"}
-    found["metadata"]["deletionTimestamp"] = "now"
-    argocd.reconcile(api)
-    assert "finalizers" not in found["metadata"]

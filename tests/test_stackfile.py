@@ -157,3 +157,12 @@ def test_an_app_is_rehearsed_on_its_platform_however_that_is_named(
     assert [each.name for each in found] == ["Pulumi.a.yaml", "Pulumi.b.yaml"]
     for file in found:
         assert written(file, tmp_path)[0]["config"]["homelab:app"]["platform"] == "homelab"
+
+
+def test_key_to_repositories_is_the_lab_s_own(tmp_path: Path) -> None:
+    platform = (
+        "  homelab:platform: {argocd: {repositories: {apps: {url: git@x:y, sshKey: {secret: appsKey}}, a: {}}}}\n"
+    )
+    secrets = f"  homelab:appsKey: {{secure: v1:x:y}}\n{platform}"
+    _, missing = written(stack(tmp_path, "{user: pi, agent: true}", secrets=secrets), tmp_path)
+    assert missing["homelab:appsKey"] == FACTS.private_key

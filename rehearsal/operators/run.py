@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from rehearsal.operators import argocd, lets_encrypt, longhorn
+from rehearsal.operators import lets_encrypt, longhorn
 from rehearsal.operators.api import Api, ApiError, Objects
 from rehearsal.places import ACME, VOLUMES
 
@@ -27,7 +27,6 @@ def servers(lab: Path) -> list[tuple[str, Path]]:
 def operators(lab: Path) -> dict[str, Callable[[Objects], None]]:
     """What is done over and over, by the name of the system whose program would do it."""
     return {
-        "argocd": argocd.reconcile,
         "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME),
         "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES),
     }

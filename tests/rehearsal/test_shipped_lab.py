@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ import yaml
 from cryptography import x509
 
 from components.layer import LAYER
+from rehearsal import browser, pages
 from rehearsal.places import PROJECT
 from rehearsal.shell import RehearsalError, run
 from stacks.catalog import LAYERS
+from tests import chromium
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, verdict, wait_until
 from tests.rehearsal.probes import resolved
 
@@ -173,6 +176,16 @@ def test_unknown_names_get_the_wildcard_certificate_and_no_page(lab: Rehearsal, 
     assert browse(lab, "https://nobody.lab.example.com/", *known) == "404"
     with pytest.raises(RehearsalError, match="certificate"):
         browse(lab, "https://nobody.example.org/", *known)
+
+
+def test_a_page_opens_in_this_computers_browser(lab: Rehearsal) -> None:
+    page = pages.chosen(pages.found(lab.lab), "shop")
+    with browser.opened(lab.lab, page, 0) as said:
+        assert said.startswith("https://shop.lab.example.com/ answers: 200 OK.")
+        (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
+        assert json.loads(run([*shlex.split(curl), "--silent", "--fail"]))["message"] == "Hello from the lab"
+        if chromium.THERE:
+            assert '<h1 id="message">Hello from the lab</h1>' in chromium.seen(said)
 
 
 def ask(lab: Rehearsal, path: str, *, pod: tuple[str, str], times: int = 1) -> str:

@@ -1,0 +1,168 @@
+"""Argo CD on a small lab, as the layer sets it up: what stands in Git is what runs. One story, told in order."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.labs import cluster_of
+from rehearsal import git, server
+from rehearsal.programs import argocd
+from rehearsal.shell import run
+from rehearsal.webhook import STAND_IN
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+
+pytestmark = pytest.mark.rehearsal
+
+PATIENCE = 240  # seconds on a busy computer; Argo CD looks at Git every two to three minutes, unless it is asked to
+SECRET = {"secure": "v1:c2FtcGxl:c2FtcGxl"}
+
+
+class Repository:
+    """A repository of the lab, with a copy to change it."""
+
+    def __init__(self, lab: Rehearsal, name: str, folder: Path) -> None:
+        self.lab, self.copy = lab, folder / name
+        bare = lab.lab.folder / f"git/{name}.git"
+        run(["git", "init", "--quiet", "--bare", "--initial-branch=main", bare])
+        run(["git", "clone", "--quiet", bare, self.copy])
+        self.http = f"http://{lab.lab.address}:{server.HTTP_PORT}{git.PREFIX}{name}.git"
+        self.ssh = f"ssh://git@{lab.lab.address}:{git.SSH_PORT}{git.PREFIX}{name}.git"
+
+    def git(self, *arguments: str | Path) -> str:
+        """Run Git in the copy as somebody."""
+        somebody = ["-c", "user.name=somebody", "-c", "user.email=somebody@lab.test"]
+        return run(["git", *somebody, *arguments], cwd=self.copy)
+
+    def push(self, **files: dict[str, Any] | None) -> None:
+        """Commit objects by file, `folder__name`; None removes it."""
+        for name, thing in files.items():
+            path = self.copy / f"{name.replace('__', '/')}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink() if thing is None else path.write_text(yaml.safe_dump(thing))
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "change")
+        self.publish()
+
+    def publish(self) -> None:
+        """Push what is committed."""
+        self.git("push", "--quiet", "origin", "HEAD:main")
+
+    def looked_at(self) -> None:
+        """Have Argo CD look at it now."""
+        for name in self.lab.kubectl("get", "applications", "-n", "argocd", "-o", "name").split():
+            self.lab.kubectl("annotate", "-n", "argocd", name, "--overwrite", "argocd.argoproj.io/refresh=normal")
+
+
+def settings(color: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"color": color}}
+
+
+def sleeper() -> dict[str, Any]:
+    labels = {"app": "web"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": STAND_IN}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    document = cluster_of(1, 1)
+    document["config"] |= {"homelab:platform": {"argocd": {}}, "homelab:key": SECRET}
+    with rehearsal("gitops", document, tmp_path_factory.mktemp("gitops")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def apps(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return Repository(lab, "apps", tmp_path_factory.mktemp("copies"))
+
+
+@pytest.fixture(scope="module")
+def private(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return Repository(lab, "private", tmp_path_factory.mktemp("private"))
+
+
+def status(lab: Rehearsal, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lab.kubectl("get", "application", "-n", "argocd", name, "-o", "json"))
+    return found.get("status", {})
+
+
+def in_sync(lab: Rehearsal, name: str, revision: str) -> bool:
+    found = status(lab, name)
+    sync, health = found.get("sync", {}), found.get("health", {})
+    return (sync.get("status"), sync.get("revision"), health.get("status")) == ("Synced", revision.strip(), "Healthy")
+
+
+def deployed(lab: Rehearsal, name: str, repository: Repository) -> None:
+    """Wait until an application is what the repository says."""
+    revision = repository.git("rev-parse", "HEAD")
+    wait_until(lambda: in_sync(lab, name, revision), f"{name} is in sync with {revision}", PATIENCE)
+
+
+def color(lab: Rehearsal, namespace: str) -> str:
+    found = lab.kubectl("get", "configmap", "-n", namespace, "settings", "--ignore-not-found", "-o", "json")
+    return str(json.loads(found)["data"]["color"]) if found else ""
+
+
+def test_application_runs_what_stands_in_git(lab: Rehearsal, apps: Repository, private: Repository) -> None:
+    host_key = (lab.lab.folder / "git/ssh_host_ed25519_key.pub").read_text().rsplit(maxsplit=1)[0]
+    lab.document["config"]["homelab:platform"]["argocd"] = {
+        "knownHosts": [f"[{lab.lab.address}]:{git.SSH_PORT} {host_key}"],
+        "repositories": {"private": {"url": private.ssh, "sshKey": {"secret": "key"}}},
+        "applications": {
+            "web": {"repository": apps.http, "path": "web"},
+            "hidden": {"repository": "private", "path": "."},
+        },
+        "applicationSets": {"folders": {"repository": apps.http, "directories": ["sets/*"]}},
+    }
+    lab.open()
+    green = settings("green")
+    apps.push(web__settings=green, web__sleeper=sleeper(), sets__one__settings=green, sets__two__settings=green)
+    private.push(settings=settings("blue"))
+    lab.up()
+    deployed(lab, "web", apps)
+    assert color(lab, "web") == "green"
+
+
+def test_its_programs_run(lab: Rehearsal) -> None:
+    pods = json.loads(lab.kubectl("get", "pods", "-n", "argocd", "-o", "json"))["items"]
+    images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    assert images == {argocd.IMAGE, argocd.REDIS_IMAGE}
+
+
+def test_second_up_changes_nothing(lab: Rehearsal) -> None:
+    lab.unchanged()
+
+
+def test_change_by_hand_is_healed(lab: Rehearsal) -> None:
+    lab.kubectl("patch", "configmap", "-n", "web", "settings", "-p", '{"data":{"color":"red"}}')
+    wait_until(lambda: color(lab, "web") == "green", "it is changed back", PATIENCE)
+    lab.kubectl("delete", "deployment", "-n", "web", "web")
+    wait_until(lambda: lab.kubectl("get", "deployment", "-n", "web", "web"), "it is made anew", PATIENCE)
+
+
+def test_what_is_gone_from_git_is_pruned_and_a_revert_brings_it_back(lab: Rehearsal, apps: Repository) -> None:
+    apps.push(web__settings=None)
+    apps.looked_at()
+    wait_until(lambda: color(lab, "web") == "", "it is pruned", PATIENCE)
+    deployed(lab, "web", apps)
+    apps.git("revert", "--no-edit", "HEAD")
+    apps.publish()
+    apps.looked_at()
+    wait_until(lambda: color(lab, "web") == "green", "it is back", PATIENCE)
+    deployed(lab, "web", apps)
+
+
+def test_application_set_makes_one_for_each_folder(lab: Rehearsal, apps: Repository) -> None:
+    for name in ("one", "two"):
+        deployed(lab, name, apps)
+        assert color(lab, name) == "green"
+
+
+def test_private_repository_is_read_over_ssh(lab: Rehearsal, private: Repository) -> None:
+    deployed(lab, "hidden", private)
+    assert color(lab, "hidden") == "blue"
