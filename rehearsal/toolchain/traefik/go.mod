@@ -246,3 +246,12 @@ replace (
 	github.com/gorilla/mux => github.com/containous/mux v0.0.0-20250523120546-41b6ec3aed59
 	github.com/traefik/traefik/dynamic/ext => ./ext
 )
+
+// as MetalLB and cert-manager are built, so that they share what they compile
+replace (
+	github.com/json-iterator/go => github.com/json-iterator/go v1.1.12
+	golang.org/x/net => golang.org/x/net v0.56.0
+	golang.org/x/sys => golang.org/x/sys v0.46.0
+	golang.org/x/term => golang.org/x/term v0.44.0
+	golang.org/x/text => golang.org/x/text v0.40.0
+)

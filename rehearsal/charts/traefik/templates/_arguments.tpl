@@ -5,7 +5,7 @@
 --entryPoints.{{ $name }}.address=:{{ $port.port }}/{{ lower $port.protocol }}
 {{- with $port.http }}
 {{- with (.redirections | default dict).entryPoint }}
---entryPoints.{{ $name }}.http.redirections.entryPoint.to={{ .to }}
+--entryPoints.{{ $name }}.http.redirections.entryPoint.to=:{{ (index $.Values.ports .to).exposedPort }}
 --entryPoints.{{ $name }}.http.redirections.entryPoint.scheme={{ .scheme }}
 --entryPoints.{{ $name }}.http.redirections.entryPoint.permanent={{ .permanent }}
 {{- end }}
