@@ -44,7 +44,12 @@ def test_issuers_of_lets_encrypt_alone_trust_the_lab_s_server(folder: Path) -> N
     ours = issuer(api, "letsencrypt", acme={"server": URL})
     others = [issuer(api, "ca", ca={}), issuer(api, "other", acme={"server": "https://acme.example.com/directory"})]
     before = str(others)
+    api.create(
+        "/apis/cert-manager.io/v1/namespaces/shop/issuers",
+        {"metadata": {"name": "own", "namespace": "shop"}, "spec": {"acme": {"server": URL}}},
+    )
     lets_encrypt.reconcile(api, folder)
+    assert api.named("issuers", "own")["spec"]["acme"].keys() == {"server", "caBundle"}
     assert base64.b64decode(ours["spec"]["acme"]["caBundle"]) == b"authority"
     assert ours["spec"]["acme"]["server"] == URL
     assert str(others) == before

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rehearsal.operators.api import Json, Objects, within
+from rehearsal.operators.api import Json, Objects
 
 GROUP = "apis/cert-manager.io/v1"
 KINDS = ("clusterissuers", "issuers")
@@ -27,7 +27,12 @@ def reconcile(api: Objects, folder: Path) -> None:
     for plural in KINDS:
         for issuer in api.items(f"/{GROUP}/{plural}"):
             if _asks(issuer) and issuer["spec"]["acme"].get("caBundle") != bundle:
-                api.patch(within(GROUP, plural, issuer), {"spec": {"acme": {"caBundle": bundle}}})
+                api.patch(_path(plural, issuer["metadata"]), {"spec": {"acme": {"caBundle": bundle}}})
+
+
+def _path(plural: str, metadata: Json) -> str:
+    place = f"namespaces/{metadata['namespace']}/" if "namespace" in metadata else ""
+    return f"/{GROUP}/{place}{plural}/{metadata['name']}"
 
 
 def _asks(issuer: Json) -> bool:
