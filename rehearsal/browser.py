@@ -25,6 +25,7 @@ from rehearsal.pages import Page
 from rehearsal.shell import RehearsalError
 
 PATIENCE = 10.0  # seconds for one answer
+EXCERPT = 200  # bytes of an answer that is none
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,10 @@ def _ask(page: Page, connection: ssl.SSLSocket) -> Answer:
     asked.request("GET", page.path, headers={"User-Agent": "Mozilla/5.0 (rehearsal)", "Accept": "text/html"})
     answer = asked.getresponse()
     if answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        lines = answer.read(EXCERPT).decode(errors="replace").splitlines()
         raise RehearsalError(
-            f"{page.host} answers with {answer.status} {answer.reason}: see whether its pods are ready, "
-            f"`./homelab rehearse kubectl -- get pods -n {page.namespace}`."
+            f"{page.host} answers with {answer.status} {answer.reason} ({lines[0] if lines else 'and no word'}): "
+            f"see whether its pods are ready, `./homelab rehearse kubectl -- get pods -n {page.namespace}`."
         )
     return Answer(answer.status, answer.reason, base64.b64encode(hashlib.sha256(key).digest()).decode())
 

@@ -222,7 +222,10 @@ def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_page_without_pods_is_no_page(tmp_path: Path) -> None:
-    with forwarded(tmp_path, status=503) as port, pytest.raises(RehearsalError, match=r"503 .*pods .* -n shop"):
+    with (
+        forwarded(tmp_path, status=503) as port,
+        pytest.raises(RehearsalError, match=r"503 .*\(hello\): .*pods .* -n shop"),
+    ):
         browser.look(SHOP, port, OURS.certificate)
     with forwarded(tmp_path, status=401) as port:
         assert browser.look(SHOP, port, OURS.certificate).status == 401  # a login is one

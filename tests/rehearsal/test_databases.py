@@ -30,7 +30,7 @@ APP: dict[str, Any] = {
         "instances": 2,
         "memory": "256Mi",
         "extensions": ["pg_trgm"],
-        "pooler": {"instances": 1},
+        "pooler": {},
         "backup": {},
     },
     "discard": True,
@@ -79,6 +79,7 @@ def healthy(lab: Rehearsal) -> bool:
 
 def test_rows_are_written_and_read_with_the_app_s_own_credentials(lab: Rehearsal) -> None:
     assert healthy(lab)
+    wait_until(lambda: sql(lab, "SELECT 1"), "the pooler serves", 60)
     sql(lab, "CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), what text)")
     sql(lab, "INSERT INTO orders (what) SELECT 'before ' || n FROM generate_series(1, 100) n")
     assert sql(lab, "SELECT count(*) FROM orders") == "100"

@@ -18,6 +18,9 @@ from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 pytestmark = pytest.mark.rehearsal
 
 PATIENCE = 240  # seconds on a busy computer; Argo CD looks at Git every two to three minutes, unless it is asked to
+ADDRESS = "10.9.0.254"
+"""Of this computer in the lab's network: the last one there."""
+PRIVATE = {"url": f"ssh://git@{ADDRESS}:{git.SSH_PORT}{git.PREFIX}private.git", "sshKey": {"secret": "key"}}
 SECRET = {"secure": "v1:c2FtcGxl:c2FtcGxl"}
 
 
@@ -29,8 +32,7 @@ class Repository:
         bare = lab.lab.folder / f"git/{name}.git"
         run(["git", "init", "--quiet", "--bare", "--initial-branch=main", bare])
         run(["git", "clone", "--quiet", bare, self.copy])
-        self.http = f"http://{lab.lab.address}:{server.HTTP_PORT}{git.PREFIX}{name}.git"
-        self.ssh = f"ssh://git@{lab.lab.address}:{git.SSH_PORT}{git.PREFIX}{name}.git"
+        self.url = f"http://{ADDRESS}:{server.HTTP_PORT}{git.PREFIX}{name}.git"
 
     def git(self, *arguments: str | Path) -> str:
         """Run Git in the copy as somebody."""
@@ -68,10 +70,22 @@ def sleeper() -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
 
 
+def gitops(url: str, host_key: str) -> dict[str, Any]:
+    """What the layer deploys: two applications and a set of them."""
+    web, hidden = {"repository": url, "path": "web"}, {"repository": "private", "path": "."}
+    folders = {"repository": url, "directories": ["sets/*"]}
+    return {
+        "knownHosts": [host_key],
+        "applications": {"web": web, "hidden": hidden},
+        "applicationSets": {"folders": folders},
+    }
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     document = cluster_of(1, 1)
-    document["config"] |= {"homelab:platform": {"argocd": {}}, "homelab:key": SECRET}
+    platform = {"argocd": {"repositories": {"private": PRIVATE}}}
+    document["config"] |= {"homelab:platform": platform, "homelab:key": SECRET}
     with rehearsal("gitops", document, tmp_path_factory.mktemp("gitops")) as found:
         yield found
 
@@ -87,8 +101,9 @@ def private(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Reposit
 
 
 def status(lab: Rehearsal, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(lab.kubectl("get", "application", "-n", "argocd", name, "-o", "json"))
-    return found.get("status", {})
+    found = json.loads(lab.kubectl("get", "application", "-n", "argocd", name, "-o", "json"))
+    state: dict[str, Any] = found.get("status", {})
+    return state
 
 
 def in_sync(lab: Rehearsal, name: str, revision: str) -> bool:
@@ -109,16 +124,9 @@ def color(lab: Rehearsal, namespace: str) -> str:
 
 
 def test_application_runs_what_stands_in_git(lab: Rehearsal, apps: Repository, private: Repository) -> None:
+    assert lab.lab.address == ADDRESS
     host_key = (lab.lab.folder / "git/ssh_host_ed25519_key.pub").read_text().rsplit(maxsplit=1)[0]
-    lab.document["config"]["homelab:platform"]["argocd"] = {
-        "knownHosts": [f"[{lab.lab.address}]:{git.SSH_PORT} {host_key}"],
-        "repositories": {"private": {"url": private.ssh, "sshKey": {"secret": "key"}}},
-        "applications": {
-            "web": {"repository": apps.http, "path": "web"},
-            "hidden": {"repository": "private", "path": "."},
-        },
-        "applicationSets": {"folders": {"repository": apps.http, "directories": ["sets/*"]}},
-    }
+    lab.document["config"]["homelab:platform"]["argocd"] |= gitops(apps.url, f"[{ADDRESS}]:{git.SSH_PORT} {host_key}")
     lab.open()
     green = settings("green")
     apps.push(web__settings=green, web__sleeper=sleeper(), sets__one__settings=green, sets__two__settings=green)
