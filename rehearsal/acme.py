@@ -6,7 +6,7 @@ as the names of a lab have them on the Internet: see `rehearsal.operators.lets_e
 
 import os
 import subprocess
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,10 +14,10 @@ from components import acme
 from components.layers.cert_manager import CertManagerSettings
 from rehearsal import certificates, recipes, tools
 from rehearsal.artefacts import Row
-from rehearsal.cache import Report
+from rehearsal.cache import Recipe, Report
 from rehearsal.lab import Lab
 from rehearsal.namespace import wait
-from rehearsal.operators.lets_encrypt import KNOWN
+from rehearsal.operators.lets_encrypt import AUTHORITY, KNOWN
 from rehearsal.places import ACME
 from stacks.settings import Settings
 
@@ -33,33 +33,34 @@ def wanted(settings: Settings) -> bool:
 
 
 def serve(lab: Lab, report: Report) -> Row:
-    """Start both programs, if they do not run; the row for the table that says what is real."""
+    """Start what of the two does not run; the row for the table that says what is real."""
     folder = lab.folder / ACME
-    if not _serving(lab):
-        programs = {recipe.name: tools.program(recipe, report) for recipe in (recipes.pebble(), recipes.coredns())}
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        certificates.ensure(folder, lab.address, SERVERS)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not _answers(lab, NAMES_PORT):
         (folder / KNOWN).touch()
         (folder / "Corefile").write_text(corefile(folder, lab.address))
-        for name, options in commands(folder, lab.address).items():
-            _start(lab, folder / f"{name}.log", [str(programs[name]), *options])
-        wait(lambda: _serving(lab), PATIENCE, lambda: f"The lab's ACME server does not start: see {folder}/*.log.")
+        _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
+    if not _answers(lab, PORT):
+        # it remembers nothing: issuers register anew with one that they do not trust yet
+        (folder / AUTHORITY).unlink(missing_ok=True)
+        _start(lab, recipes.pebble(), options(folder, lab.address), report)
+    for port in (NAMES_PORT, PORT):
+        wait(
+            partial(_answers, lab, port), PATIENCE, lambda: f"The lab's ACME server does not start: see {folder}/*.log."
+        )
     return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE}, whose certificates nobody trusts", real=False)
 
 
-def commands(folder: Path, address: str) -> Mapping[str, list[str]]:
-    """The arguments of each program."""
+def options(folder: Path, address: str) -> list[str]:
+    """What Pebble is told."""
     files, host = certificates.ensure(folder, address, SERVERS), f"[{address}]" if ":" in address else address
-    return {
-        "coredns": ["-conf", str(folder / "Corefile")],
-        "pebble": [
-            f"-listen={host}:{PORT}",
-            f"-manage={host}:{MANAGEMENT_PORT}",
-            f"-certificate={files.server}",
-            f"-key={files.key}",
-            f"-nameserver={host}:{NAMES_PORT}",
-        ],
-    }
+    return [
+        f"-listen={host}:{PORT}",
+        f"-manage={host}:{MANAGEMENT_PORT}",
+        f"-certificate={files.server}",
+        f"-key={files.key}",
+        f"-nameserver={host}:{NAMES_PORT}",
+    ]
 
 
 def corefile(folder: Path, address: str) -> str:
@@ -71,18 +72,19 @@ def corefile(folder: Path, address: str) -> str:
     )
 
 
-def _start(lab: Lab, log: Path, command: list[str]) -> None:
-    with log.open("ab") as output:
+def _start(lab: Lab, recipe: Recipe, told: list[str], report: Report) -> None:
+    program = tools.program(recipe, report)
+    with (lab.folder / ACME / f"{recipe.name}.log").open("ab") as log:
         subprocess.Popen(
-            lab.namespace.command(*command),
+            lab.namespace.command(program, *told),
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
             cwd="/",
             env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"},
         )
 
 
-def _serving(lab: Lab) -> bool:
-    return all(lab.namespace.answers(lab.address, port) for port in (PORT, NAMES_PORT))
+def _answers(lab: Lab, port: int) -> bool:
+    return lab.namespace.answers(lab.address, port)

@@ -55,6 +55,19 @@ def test_issuers_of_lets_encrypt_alone_trust_the_lab_s_server(folder: Path) -> N
     assert str(others) == before
 
 
+def test_issuers_register_anew_with_a_server_that_was_started_anew(folder: Path) -> None:
+    api = Memory()
+    ours = issuer(api, "letsencrypt", acme={"server": URL})
+    for authority in ("authority", "another"):
+        ours["status"] = {"acme": {"uri": "https://known"}, "conditions": ["kept"]}
+        (folder / lets_encrypt.AUTHORITY).write_text(authority)
+        lets_encrypt.reconcile(api, folder)
+        assert ours["status"] == {"conditions": ["kept"]}
+    ours["status"] = {"acme": {"uri": "https://known"}}
+    lets_encrypt.reconcile(api, folder)
+    assert ours["status"] == {"acme": {"uri": "https://known"}}
+
+
 def test_hosts_of_ingresses_are_known_as_soon_as_they_have_an_address(folder: Path) -> None:
     api = Memory()
     ingress(api, "shop", "shop.lab.test", "10.9.0.200")
@@ -76,7 +89,7 @@ def test_names_of_lets_encrypt_lead_to_its_server_which_has_certificates_for_the
     assert acme.SERVERS == ("acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org")
     text = acme.corefile(tmp_path, "10.9.0.254")
     assert all(f" 10.9.0.254 {name}\n" in text for name in acme.SERVERS)
-    options = dict(each.split("=") for each in acme.commands(tmp_path, "fd00::1")["pebble"])
+    options = dict(each.split("=") for each in acme.options(tmp_path, "fd00::1"))
     assert (options["-listen"], options["-nameserver"]) == ("[fd00::1]:443", "[fd00::1]:53")
     certificate = x509.load_pem_x509_certificate(Path(options["-certificate"]).read_bytes())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -27,7 +27,13 @@ def reconcile(api: Objects, folder: Path) -> None:
     for plural in KINDS:
         for issuer in api.items(f"/{GROUP}/{plural}"):
             if _asks(issuer) and issuer["spec"]["acme"].get("caBundle") != bundle:
-                api.patch(_path(plural, issuer["metadata"]), {"spec": {"acme": {"caBundle": bundle}}})
+                _introduce(api, _path(plural, issuer["metadata"]), bundle)
+
+
+def _introduce(api: Objects, path: str, bundle: str) -> None:
+    """Have an issuer trust a server that it has not met: what it knows of an account there is of the one before."""
+    api.patch(f"{path}/status", {"status": {"acme": None}})
+    api.patch(path, {"spec": {"acme": {"caBundle": bundle}}})
 
 
 def _path(plural: str, metadata: Json) -> str:

@@ -3,7 +3,10 @@
 import base64
 import datetime
 import json
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,18 +114,32 @@ def test_it_signs_what_an_ingress_asks_for(lab: Rehearsal) -> None:
     signed(lab, "entry")
 
 
-@pytest.mark.parametrize("issuer", ["letsencrypt", "letsencrypt-staging"])
-def test_lets_encrypt_signs_for_who_answers_over_http(lab: Rehearsal, issuer: str) -> None:
-    host = f"{issuer}.lab.test"
-    ingress(lab, issuer, host, issuer)
-    wait_until(lambda: "tls.crt" in secret(lab, issuer), f"{host} has its certificate", PATIENCE)
+def signed_by_lets_encrypt(lab: Rehearsal, name: str, issuer: str) -> None:
+    """Ask an issuer for a certificate, which the lab's ACME server must have signed."""
+    host = f"{name}.lab.test"
+    ingress(lab, name, host, issuer)
+    wait_until(lambda: "tls.crt" in secret(lab, name), f"{host} has its certificate", PATIENCE)
     root = f"https://{lab.lab.address}:{acme.MANAGEMENT_PORT}/roots/0"
     authority = run(lab.lab.namespace.command("curl", "-fsSk", root))
-    data = json.loads(lab.kubectl("get", "secret", issuer, "-o", "json"))["data"]
+    data = json.loads(lab.kubectl("get", "secret", name, "-o", "json"))["data"]
     chain = x509.load_pem_x509_certificates(base64.b64decode(data["tls.crt"]))
     verify(chain, x509.load_pem_x509_certificate(authority.encode()), host)
+
+
+@pytest.mark.parametrize("issuer", ["letsencrypt", "letsencrypt-staging"])
+def test_lets_encrypt_signs_for_who_answers_over_http(lab: Rehearsal, issuer: str) -> None:
+    signed_by_lets_encrypt(lab, issuer, issuer)
     solvers = ["pods,services,ingresses", "-l", "acme.cert-manager.io/http01-solver=true", "-o", "name"]
     wait_until(lambda: not lab.kubectl("get", *solvers), "what answered is gone")
+
+
+def test_lets_encrypt_signs_after_this_computer_was_restarted(lab: Rehearsal) -> None:
+    """Then its accounts are gone, of which the issuers know nothing."""
+    for pid in lab.lab.namespace.processes():
+        if "pebble" in Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]:
+            os.kill(pid, signal.SIGKILL)
+    lab.open()
+    signed_by_lets_encrypt(lab, "again", "letsencrypt")
 
 
 def test_it_renews_what_is_due(lab: Rehearsal) -> None:
