@@ -4,6 +4,7 @@ import io
 import tarfile
 from pathlib import Path
 
+import pytest
 import yaml
 
 from components.layer import Chart
@@ -67,3 +68,37 @@ def test_operator_is_told_of_the_images_that_are_built_here(tmp_path: Path) -> N
 def test_instances_find_the_operator_s_program_by_their_architecture(tmp_path: Path) -> None:
     (image,) = cloudnative_pg.images(tmp_path)
     assert set(image.files) == {"/manager", f"/operator/manager_{HOST}"}
+
+
+def system(folder: Path) -> Path:
+    """A few files as Debian's packages have them."""
+    libraries = "usr/lib/postgresql/17/lib"
+    clouds = "usr/lib/python3/dist-packages/botocore/data"
+    for path in (
+        "usr/lib/postgresql/17/bin/initdb", f"{libraries}/plpgsql.so", f"{libraries}/llvmjit.so",
+        f"{libraries}/bitcode/postgres/x.bc", f"{clouds}/s3/service.json", f"{clouds}/ec2/service.json",
+        f"{clouds}/endpoints.json", "usr/lib/python3.13/lib-dynload/_ssl.so", "usr/bin/barman-cloud-backup",
+        "usr/share/ca-certificates/mozilla/one.crt", "etc/ssl/certs/README",
+    ):  # fmt: skip
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("one\n")
+    return folder
+
+
+def test_images_have_no_compiler_and_speak_to_s3_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "run", lambda _: "")
+    found = system(tmp_path)
+    postgres._prepare(found)
+    names = {path.name for path in found.rglob("*") if path.is_file()}
+    assert not names & {"llvmjit.so", "x.bc"}
+    clouds = found / "usr/lib/python3/dist-packages/botocore/data"
+    assert {path.name for path in clouds.iterdir()} == {"s3", "endpoints.json"}
+    assert (found / "etc/ssl/certs/ca-certificates.crt").read_text() == "one\n"
+
+
+def test_images_have_what_their_programs_load(tmp_path: Path) -> None:
+    trees = postgres._trees(system(tmp_path))
+    assert {f"{name}.tar" for name in trees} == {"postgres.tar", "pgbouncer.tar", postgres.BARMAN}
+    assert "usr/lib/postgresql/17/lib/plpgsql.so" in trees["postgres"].programs
+    assert {"usr/lib/python3.13/lib-dynload/_ssl.so", "usr/bin/barman-cloud-backup"} <= set(trees["barman"].programs)
+    assert trees["pgbouncer"].links == {"usr/bin/pgbouncer": "../sbin/pgbouncer"}

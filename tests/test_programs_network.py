@@ -11,6 +11,9 @@ from components.layer import Chart
 from rehearsal import charts, go
 from rehearsal.programs import metallb, traefik
 from stacks import catalog
+from tests.contracts import helm
+from tests.contracts.cases import CASES
+from tests.contracts.places import NotHereError
 
 
 def version(name: str) -> str:
@@ -65,3 +68,24 @@ def test_lego_without_its_dns_providers_is_where_traefiks_module_looks(
         *("lego/providers/dns/none.go", "lego/providers/http/file/file.go"),
     }
     assert "replace" in (target / "go.mod").read_text()
+
+
+def test_traefik_is_told_what_the_values_say(tmp_path: Path) -> None:
+    lab = charts.Surroundings("https://192.168.1.254:8443", "authority", "192.168.1.254:8080")
+    archive = tmp_path / "traefik.tgz"
+    archive.write_bytes(charts.pack(Chart("traefik", version("traefik"), "https://charts.invalid"), lab))
+    values = next(case.values["traefik"] for case in CASES if case.name == "traefik-default")
+    try:
+        objects = {each["kind"]: each for each in helm.objects_of(archive, "traefik", values)}
+    except NotHereError as error:
+        pytest.skip(str(error))
+    arguments = objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert {
+        # the port that clients use, not the one inside of the pod
+        "--entryPoints.web.http.redirections.entryPoint.to=:443",
+        "--entryPoints.websecure.http.tls=true",
+        "--providers.kubernetescrd.crossProviderNamespaces=traefik",
+        "--providers.kubernetesingress.ingressendpoint.publishedservice=traefik/traefik",
+    } <= set(arguments)
+    ports = {each["name"]: (each["port"], each["targetPort"]) for each in objects["Service"]["spec"]["ports"]}
+    assert ports == {"web": (80, "web"), "websecure": (443, "websecure")}

@@ -1,5 +1,6 @@
 """Argo CD on a small lab, as the layer sets it up: what stands in Git is what runs. One story, told in order."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,19 @@ def gitops(url: str, host_key: str) -> dict[str, Any]:
     }
 
 
+def folders() -> dict[str, dict[str, Any]]:
+    """Files of three folders: plain, for Kustomize, and a chart for Helm."""
+    labels = [{"pairs": {"by": "kustomize"}}]
+    return {
+        "sets__plain__settings": settings("green"),
+        "sets__kustomized__settings": settings("green"),
+        "sets__kustomized__kustomization": {"resources": ["settings.yaml"], "labels": labels},
+        "sets__chart__Chart": {"apiVersion": "v2", "name": "chart", "version": "1.0.0"},
+        "sets__chart__values": {"color": "green"},
+        "sets__chart__templates__settings": settings("{{ .Values.color }}"),
+    }
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     document = cluster_of(1, 1)
@@ -128,8 +142,7 @@ def test_application_runs_what_stands_in_git(lab: Rehearsal, apps: Repository, p
     host_key = (lab.lab.folder / "git/ssh_host_ed25519_key.pub").read_text().rsplit(maxsplit=1)[0]
     lab.document["config"]["homelab:platform"]["argocd"] |= gitops(apps.url, f"[{ADDRESS}]:{git.SSH_PORT} {host_key}")
     lab.open()
-    green = settings("green")
-    apps.push(web__settings=green, web__sleeper=sleeper(), sets__one__settings=green, sets__two__settings=green)
+    apps.push(web__settings=settings("green"), web__sleeper=sleeper(), **folders())
     private.push(settings=settings("blue"))
     lab.up()
     deployed(lab, "web", apps)
@@ -166,9 +179,20 @@ def test_what_is_gone_from_git_is_pruned_and_a_revert_brings_it_back(lab: Rehear
 
 
 def test_application_set_makes_one_for_each_folder(lab: Rehearsal, apps: Repository) -> None:
-    for name in ("one", "two"):
+    for name in ("plain", "kustomized", "chart"):
         deployed(lab, name, apps)
         assert color(lab, name) == "green"
+    label = ["get", "configmap", "-n", "kustomized", "settings", "-o", "jsonpath={.metadata.labels.by}"]
+    assert lab.kubectl(*label) == "kustomize"
+
+
+def test_admin_logs_in_to_its_api(lab: Rehearsal) -> None:
+    found = json.loads(lab.kubectl("get", "secret", "-n", "argocd", "argocd-initial-admin-secret", "-o", "json"))
+    password = base64.b64decode(found["data"]["password"]).decode()
+    service = ["get", "service", "-n", "argocd", "argo-cd-argocd-server", "-o", "jsonpath={.spec.clusterIP}"]
+    asked = json.dumps({"username": "admin", "password": password})
+    curl = f"curl -sk --fail --data @- https://{lab.kubectl(*service)}/api/v1/session"
+    assert "token" in json.loads(lab.root("s1", f"{curl} <<'END'\n{asked}\nEND"))
 
 
 def test_private_repository_is_read_over_ssh(lab: Rehearsal, private: Repository) -> None:
