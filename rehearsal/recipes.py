@@ -13,6 +13,7 @@ PULUMI = "3.245.0"
 PROVIDER = "4.25.0"
 METRICS_SERVER = "0.8.0"  # likewise
 COREDNS = "1.13.1"  # of the manifest in the K3s that is built here
+PEBBLE = "2.10.3"
 PODINFO = "6.9.2"  # of the sample app
 OWN = "1"  # version of our own small programs
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
@@ -88,6 +89,11 @@ def podinfo() -> Recipe:
     source = SOURCES / "podinfo"
     takes = "building from its Go module: 1 minute on two cores"
     return _static("podinfo", PODINFO, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
+
+
+def pebble() -> Recipe:
+    """An ACME server, which a lab has in place of Let's Encrypt: static."""
+    return _static("pebble", PEBBLE, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
 
 
 def metrics_server() -> Recipe:

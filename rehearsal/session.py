@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rehearsal import (
+    acme,
     artefacts,
     charts,
     git,
@@ -86,6 +87,9 @@ def open_session(
         with timed(seconds, "programs of the platform"):
             built = building.result()
             git.ensure(lab, charts_of(settings), report)
+    if acme.wanted(settings):
+        with timed(seconds, "ACME server"):
+            laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
     with timed(seconds, "charts"):
         state = lab.folder / "server"
         server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))

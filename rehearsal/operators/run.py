@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from rehearsal.operators import longhorn
+from rehearsal.operators import lets_encrypt, longhorn
 from rehearsal.operators.api import Api, ApiError, Objects
-from rehearsal.places import VOLUMES
+from rehearsal.places import ACME, VOLUMES
 
 PAUSE = 0.3  # seconds between two looks
 
@@ -26,7 +26,10 @@ def servers(lab: Path) -> list[tuple[str, Path]]:
 
 def operators(lab: Path) -> dict[str, Callable[[Objects], None]]:
     """What is done over and over, by the name of the system whose program would do it."""
-    return {"longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES)}
+    return {
+        "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME),
+        "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES),
+    }
 
 
 def operate(name: str, reconcile: Callable[[Objects], None], lab: Path) -> None:

@@ -3,7 +3,10 @@
 import base64
 import datetime
 import json
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +14,9 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from bench.labs import cluster_of
+from rehearsal import acme
 from rehearsal.programs import cert_manager
-from rehearsal.shell import RehearsalError
+from rehearsal.shell import RehearsalError, run
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
@@ -26,7 +30,11 @@ DUE = "59m50s"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     document = cluster_of(1, 1)
-    document["config"]["homelab:platform"] = {"certManager": {}}
+    document["config"]["homelab:platform"] = {
+        "metallb": {"addresses": ["10.9.0.200-10.9.0.210"]},
+        "certManager": {"acme": {"email": "me@example.com", "http01": True}, "ca": {}},
+        "traefik": {},
+    }
     with rehearsal("certificates", document, tmp_path_factory.mktemp("certificates")) as found:
         yield found
 
@@ -51,9 +59,14 @@ def secret(lab: Rehearsal, name: str, namespace: str = "default") -> dict[str, x
 def signed(lab: Rehearsal, name: str) -> x509.Certificate:
     """The certificate in a secret as soon as it is there, which the lab's authority must have signed for HOST."""
     wait_until(lambda: "tls.crt" in secret(lab, name), f"{name} has its certificate", PATIENCE)
-    certificate, authority = secret(lab, name)["tls.crt"], secret(lab, "ca", "cert-manager")["tls.crt"]
-    PolicyBuilder().store(Store([authority])).build_server_verifier(x509.DNSName(HOST)).verify(certificate, [])
+    certificate = secret(lab, name)["tls.crt"]
+    verify([certificate], secret(lab, "ca", "cert-manager")["tls.crt"])
     return certificate
+
+
+def verify(chain: list[x509.Certificate], authority: x509.Certificate, host: str = HOST) -> None:
+    """As a browser does that trusts the authority."""
+    PolicyBuilder().store(Store([authority])).build_server_verifier(x509.DNSName(host)).verify(chain[0], chain[1:])
 
 
 def asked(**more: Any) -> dict[str, Any]:
@@ -87,12 +100,46 @@ def test_it_signs_what_is_asked_for(lab: Rehearsal) -> None:
     signed(lab, "web")
 
 
-def test_it_signs_what_an_ingress_asks_for(lab: Rehearsal) -> None:
+def ingress(lab: Rehearsal, name: str, host: str, issuer: str) -> None:
+    """An Ingress that asks an issuer for its certificate, of its own name."""
     backend = {"service": {"name": "none", "port": {"number": 80}}}
     paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
-    spec = {"tls": [{"hosts": [HOST], "secretName": "entry"}], "rules": [{"host": HOST, "http": {"paths": paths}}]}
-    apply(lab, "Ingress", "entry", spec, annotations={"cert-manager.io/cluster-issuer": "ca"})
+    spec = {"tls": [{"hosts": [host], "secretName": name}], "rules": [{"host": host, "http": {"paths": paths}}]}
+    notes = {"cert-manager.io/cluster-issuer": issuer}
+    apply(lab, "Ingress", name, spec | {"ingressClassName": "traefik"}, annotations=notes)
+
+
+def test_it_signs_what_an_ingress_asks_for(lab: Rehearsal) -> None:
+    ingress(lab, "entry", HOST, "ca")
     signed(lab, "entry")
+
+
+def signed_by_lets_encrypt(lab: Rehearsal, name: str, issuer: str) -> None:
+    """Ask an issuer for a certificate, which the lab's ACME server must have signed."""
+    host = f"{name}.lab.test"
+    ingress(lab, name, host, issuer)
+    wait_until(lambda: "tls.crt" in secret(lab, name), f"{host} has its certificate", PATIENCE)
+    root = f"https://{lab.lab.address}:{acme.MANAGEMENT_PORT}/roots/0"
+    authority = run(lab.lab.namespace.command("curl", "-fsSk", root))
+    data = json.loads(lab.kubectl("get", "secret", name, "-o", "json"))["data"]
+    chain = x509.load_pem_x509_certificates(base64.b64decode(data["tls.crt"]))
+    verify(chain, x509.load_pem_x509_certificate(authority.encode()), host)
+
+
+@pytest.mark.parametrize("issuer", ["letsencrypt", "letsencrypt-staging"])
+def test_lets_encrypt_signs_for_who_answers_over_http(lab: Rehearsal, issuer: str) -> None:
+    signed_by_lets_encrypt(lab, issuer, issuer)
+    solvers = ["pods,services,ingresses", "-l", "acme.cert-manager.io/http01-solver=true", "-o", "name"]
+    wait_until(lambda: not lab.kubectl("get", *solvers), "what answered is gone")
+
+
+def test_lets_encrypt_signs_after_this_computer_was_restarted(lab: Rehearsal) -> None:
+    """Then its accounts are gone, of which the issuers know nothing."""
+    for pid in lab.lab.namespace.processes():
+        if "pebble" in Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]:
+            os.kill(pid, signal.SIGKILL)
+    lab.open()
+    signed_by_lets_encrypt(lab, "again", "letsencrypt")
 
 
 def test_it_renews_what_is_due(lab: Rehearsal) -> None:
