@@ -45,16 +45,18 @@ def _get(url: str, largest: int, headers: Mapping[str, str]) -> tuple[bytes, Map
     try:
         return download(url, largest, headers), headers
     except Unauthorized as error:
-        login = {"Authorization": f"Bearer {_token(url, error)}"}
+        login = {"Authorization": f"Bearer {token(url, error.challenge)}"}
         return download(url, largest, {**headers, **login}), login
 
 
-def _token(url: str, refusal: Unauthorized) -> str:
-    scheme, _, rest = refusal.challenge.partition(" ")
+def token(url: str, challenge: str) -> str:
+    """What the registry at `url` gives to anybody who asks as its `WWW-Authenticate` says. Raises TaskError."""
+    scheme, _, rest = challenge.partition(" ")
     given = dict(re.findall(r'(\w+)="([^"]*)"', rest))
     realm = given.pop("realm", "")
-    if scheme.lower() != "bearer" or not realm.startswith("https://"):
-        raise TaskError(f"{url} wants a login, and charts are fetched without one: let anybody read them.") from refusal
+    secure = realm.startswith("https://") or url.startswith("http://")
+    if scheme.lower() != "bearer" or not secure:
+        raise TaskError(f"{url} wants a login, and nobody logs in here: let anybody read what is there.")
     query = urlencode({key: value for key, value in given.items() if key in ("service", "scope")})
     answer = _loaded(realm, download(f"{realm}?{query}", LARGEST_MANIFEST))
     return str(answer.get("token") or answer.get("access_token") or "")

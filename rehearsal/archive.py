@@ -39,6 +39,12 @@ class Packer:
         member.linkname = target
         self._tar.addfile(member)
 
+    def same(self, name: str, target: str) -> None:
+        """Add another name of a file that was added as `target`."""
+        member = _member(name, tarfile.LNKTYPE, 0o755, 0)
+        member.linkname = target
+        self._tar.addfile(member)
+
     def close(self) -> None:
         """Write the end of the archive."""
         self._tar.close()

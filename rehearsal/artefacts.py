@@ -21,6 +21,7 @@ PAUSE = "docker.io/rancher/mirrored-pause:3.6"
 COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS}"
 METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER}"
 PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO}"
+PODINFO_PAGE = Path(__file__).with_name("podinfo.html")
 OWN_IMAGES = "rehearsal-images.tar.zst"
 RECORD = "made.json"
 """What a version was laid out from, and the result; written last."""
@@ -65,7 +66,8 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
         *([] if release.images else [recipes.coredns(), recipes.metrics_server()]),
     ]
     ours = {recipe.name: tools.program(recipe, report) for recipe in needed}
-    sources = [_stamp(file) for file in (release.program, release.installer, release.images, *ours.values()) if file]
+    files = (release.program, release.installer, release.images, *ours.values(), PODINFO_PAGE)
+    sources = [_stamp(file) for file in files if file]
     made = _recorded(folder, sources) or _fill(folder, release, ours, sources)
     listing = tuple(made["images"])
     return Artefacts(
@@ -131,7 +133,8 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
     """Put K3s' archive of images and our own in place; the names in them, and what K3s' own lacks."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
-    ours = (Image(STAND_IN, programs["pause"], NOBODY), Image(PODINFO, programs["podinfo"], NOBODY))
+    podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_PAGE}
+    ours = (Image.of(STAND_IN, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))
     extra: list[str] = []
     if release.images:
         shutil.copyfile(release.images, archive)
@@ -139,9 +142,9 @@ def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tup
         images.write(ours, folder / OWN_IMAGES, HOST)
     else:
         theirs = (
-            Image(PAUSE, programs["pause"], NOBODY),
-            Image(COREDNS, programs["coredns"]),
-            Image(METRICS_SERVER, programs["metrics-server"]),
+            Image.of(PAUSE, programs["pause"], NOBODY),
+            Image.of(COREDNS, programs["coredns"]),
+            Image.of(METRICS_SERVER, programs["metrics-server"]),
         )
         images.write((*theirs, *ours), archive, HOST)
     for arch in BINARIES.keys() - {HOST}:
@@ -166,5 +169,4 @@ def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:
         Row(f"K3s for {others}", f"the program for {HOST}, with a mark", real=False),
         Row("installer", release.origin, real=True),
         *(Row(f"image {name}", "the release's" if release.images else "built here", real=True) for name in names),
-        Row("all other images", "the stand-in, which sleeps", real=False),
     )

@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,26 +24,28 @@ class Certificates:
     key: Path
 
 
-def ensure(state: Path, address: str) -> Certificates:
-    """Those in `state` when they are for `address`, else new ones."""
+def ensure(state: Path, address: str, names: Collection[str] = ()) -> Certificates:
+    """Those in `state` when they are for `address` and `names`, else new ones."""
     files = Certificates(state / "ca.pem", state / "server.pem", state / "server.key")
-    if not _are_for(files, address):
-        _make(files, address)
+    if not _are_for(files, address, names):
+        _make(files, address, names)
     return files
 
 
-def _are_for(files: Certificates, address: str) -> bool:
+def _are_for(files: Certificates, address: str, names: Collection[str]) -> bool:
     if not (files.authority.exists() and files.key.exists() and files.server.exists()):
         return False
     certificate = x509.load_pem_x509_certificate(files.server.read_bytes())
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return ipaddress.ip_address(address) in names.get_values_for_type(x509.IPAddress)
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses, named = (found.get_values_for_type(kind) for kind in (x509.IPAddress, x509.DNSName))
+    return ipaddress.ip_address(address) in addresses and set(names) <= set(named)
 
 
-def _make(files: Certificates, address: str) -> None:
+def _make(files: Certificates, address: str, names: Collection[str]) -> None:
     files.key.parent.mkdir(parents=True, exist_ok=True)
     signer, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = _name("rehearsal authority")
+    subjects = [x509.IPAddress(ipaddress.ip_address(address)), *map(x509.DNSName, names)]
     authority = (
         _builder(issuer, issuer, signer.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -50,7 +53,7 @@ def _make(files: Certificates, address: str) -> None:
     )
     server = (
         _builder(_name("rehearsal"), issuer, key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(subjects), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(signer, hashes.SHA256())
     )

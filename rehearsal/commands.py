@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rehearsal import summary
+from rehearsal import browser, summary
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
 from rehearsal.places import stacks
@@ -119,6 +119,18 @@ def ssh(context: typer.Context, node: str, stack: Stack = "homelab") -> None:
     with _guarded():
         command = _existing(stack).ssh_command(node, *context.args, terminal=sys.stdin.isatty())
         raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+@app.command("open")
+def open_(
+    host: Annotated[str, typer.Argument(help="Its name, or the first part of it.")] = "",
+    stack: Stack = "homelab",
+    port: Annotated[int, typer.Option(help="The port of this computer that leads to it.")] = 8443,
+    once: Annotated[bool, typer.Option("--once", help="See whether it answers, and end.")] = False,
+) -> None:
+    """Open a page of the lab in this computer's browser; without HOST, list them."""
+    with _guarded():
+        browser.show(console, _existing(stack), host, port, once=once)
 
 
 @app.command()

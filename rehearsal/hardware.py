@@ -12,6 +12,8 @@ from rehearsal.namespace import Network, free_address
 HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), "amd64")
 MEMORY = {"server": 600 << 20, "agent": 350 << 20, "bastion": 30 << 20}
 """Bytes that a machine of a role needs, by measurement."""
+DISK = {"server": 2500 << 20, "agent": 2000 << 20, "bastion": 50 << 20}
+"""Bytes that one puts on its disk, beside the system that all share; by measurement."""
 
 
 def lan(cluster: ClusterSettings) -> Network:

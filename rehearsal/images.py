@@ -1,10 +1,12 @@
-"""Container images made here, in archives that containerd imports."""
+"""Container images made here: in archives that containerd imports, and in OCI layouts that a registry serves."""
 
 import hashlib
 import io
 import json
 import re
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rehearsal.archive import Packer, packed, unpacked
@@ -14,22 +16,82 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 NAME = "io.containerd.image.name"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"
+REVISION = "2"
+"""Of how images are packed; what was packed before is packed anew when it changes."""
 NOBODY = "65535:65535"  # a number, so that a pod that must not run as root may run
+
+Keep = Callable[[bytes | Path], tuple[str, int]]
+"""Keeps a blob; returns its digest and size."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """One static program under a name, at `/<program's name>`."""
+    """An image with its full name; `files` are by their path in it, with a slash first, over those of `root`.
+
+    `root` is a tar with a root file system. `env` comes after a PATH of the usual folders.
+    """
 
     name: str
-    program: Path
+    files: Mapping[str, Path]
+    entrypoint: tuple[str, ...]
     user: str = ""
+    root: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, program: Path, user: str = "") -> "Image":
+        """An image of one static program, at `/<program's name>`."""
+        path = f"/{program.name}"
+        return cls(name, {path: program}, (path,), user)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An OCI image layout on disk."""
+
+    folder: Path
+
+    @property
+    def images(self) -> dict[str, dict[str, object]]:
+        """The descriptors of the manifests, by full name."""
+        listed = json.loads((self.folder / "index.json").read_text())["manifests"]
+        return {entry["annotations"][NAME]: entry for entry in listed}
+
+    def blob(self, digest: str) -> Path:
+        """Where the content with that digest is, `sha256:…`, if it is there."""
+        return self.folder / "blobs" / digest.replace(":", "/")
+
+
+def lay_out(images: tuple[Image, ...], folder: Path, architecture: str) -> Layout:
+    """Fill the empty `folder` with an OCI layout of `images`."""
+    layout = Layout(folder)
+    layout.blob("sha256:").mkdir(parents=True)
+
+    def keep(content: bytes | Path) -> tuple[str, int]:
+        digest = _digest(content)
+        if isinstance(content, bytes):
+            layout.blob(digest).write_bytes(content)
+        else:
+            shutil.copyfile(content, layout.blob(digest))
+        return digest, layout.blob(digest).stat().st_size
+
+    manifests = [_add(image, architecture, keep) for image in images]
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    (folder / "index.json").write_bytes(_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}))
+    return layout
 
 
 def write(images: tuple[Image, ...], target: Path, architecture: str) -> None:
     """Pack `images` into one OCI archive (.tar.zst); the same programs always give the same bytes."""
     blobs: dict[str, bytes] = {}
-    manifests = [_add(image, architecture, blobs) for image in images]
+
+    def keep(content: bytes | Path) -> tuple[str, int]:
+        content = content if isinstance(content, bytes) else content.read_bytes()
+        blobs[_digest(content)] = content
+        return _digest(content), len(content)
+
+    manifests = [_add(image, architecture, keep) for image in images]
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
     with packed(target) as packer:
         packer.content("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
@@ -50,45 +112,61 @@ def names(archive: Path) -> tuple[str, ...]:
 
 def full_name(name: str) -> str:
     """The name containerd knows an image by: with its registry and its tag or digest."""
-    first, slash, _ = name.partition("/")
+    first, slash, rest = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"
+    elif first == "docker.io" and "/" not in rest:
+        name = f"docker.io/library/{rest}"
     elif not re.search(r"[.:]|^localhost$", first):
         name = f"docker.io/{name}"
     return name if re.search(r"[:@][^/]*$", name) else f"{name}:latest"
 
 
-def _add(image: Image, architecture: str, blobs: dict[str, bytes]) -> dict[str, object]:
-    layer = _layer(image.program)
+def _add(image: Image, architecture: str, keep: Keep) -> dict[str, object]:
+    root: list[bytes | Path] = [image.root] if image.root else []
+    layers = [*root, _layer(image)]
+    environment = {"PATH": PATH, **image.env}
     config = {
         "architecture": architecture,
         "os": "linux",
-        "config": {"Entrypoint": [f"/{image.program.name}"], "User": image.user, "Env": ["PATH=/"]},
-        "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+        "config": {
+            "Entrypoint": list(image.entrypoint),
+            "User": image.user,
+            "Env": [f"{name}={value}" for name, value in environment.items()],
+        },
+        "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
     }
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "config": _keep(_json(config), CONFIG, blobs),
-        "layers": [_keep(layer, LAYER, blobs)],
+        "config": _described(_json(config), CONFIG, keep),
+        "layers": [_described(layer, LAYER, keep) for layer in layers],
     }
     platform = {"architecture": architecture, "os": "linux"}
-    return _keep(_json(manifest), MANIFEST, blobs) | {"platform": platform, "annotations": {NAME: image.name}}
+    return _described(_json(manifest), MANIFEST, keep) | {"platform": platform, "annotations": {NAME: image.name}}
 
 
-def _layer(program: Path) -> bytes:
+def _layer(image: Image) -> bytes:
     layer = io.BytesIO()
     packer = Packer(layer)
-    for folder in ("etc", "tmp"):
-        packer.folder(folder, 0o1777 if folder == "tmp" else 0o755)
-    packer.file(program.name, program)
+    if not image.root:
+        packer.folder("etc")
+        packer.folder("tmp", 0o1777)
+    names: dict[Path, str] = {}
+    for path, source in sorted(image.files.items()):
+        name = path.removeprefix("/")
+        if source in names:
+            packer.same(name, names[source])
+        else:
+            packer.file(name, source)
+            names[source] = name
     packer.close()
     return layer.getvalue()
 
 
-def _keep(blob: bytes, kind: str, blobs: dict[str, bytes]) -> dict[str, object]:
-    blobs[_digest(blob)] = blob
-    return {"mediaType": kind, "digest": _digest(blob), "size": len(blob)}
+def _described(content: bytes | Path, kind: str, keep: Keep) -> dict[str, object]:
+    digest, size = keep(content)
+    return {"mediaType": kind, "digest": digest, "size": size}
 
 
 def _listed(content: object) -> list[str]:
@@ -99,8 +177,11 @@ def _listed(content: object) -> list[str]:
     return [name for entry in content for name in entry["RepoTags"] or ()]
 
 
-def _digest(blob: bytes) -> str:
-    return f"sha256:{hashlib.sha256(blob).hexdigest()}"
+def _digest(content: bytes | Path) -> str:
+    if isinstance(content, bytes):
+        return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    with content.open("rb") as opened:
+        return f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
 
 
 def _json(content: object) -> bytes:

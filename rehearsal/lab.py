@@ -12,7 +12,7 @@ from components.lab import ClusterSettings
 from rehearsal import hardware
 from rehearsal.machine import Machine
 from rehearsal.namespace import Namespace
-from rehearsal.places import states
+from rehearsal.places import VOLUMES, states
 from rehearsal.shell import RehearsalError, run
 
 
@@ -84,7 +84,7 @@ class Lab:
 
     def furnish(self, cluster: ClusterSettings, image: Path) -> None:
         """Make the network, and the machines that are not there yet; nothing is started."""
-        for folder in ("machines", "keys", "project"):
+        for folder in ("machines", "keys", "project", VOLUMES):
             (self.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
         if not self.private_key.exists():
@@ -190,9 +190,5 @@ class Lab:
             self.namespace.create(hardware.lan(cluster), self.address)
 
     def _power_on(self, machine: Machine) -> None:
-        if machine.running:
-            return
-        furnishing = self.folder / "furnishing" / machine.spec.role
-        if furnishing.exists():
-            shutil.copytree(furnishing, machine.on_data_disk(""), dirs_exist_ok=True)
+        machine.furnish(self.folder / "furnishing" / machine.spec.role)
         machine.power_on()

@@ -1,5 +1,6 @@
 """One simulated machine: a disk, a network card and a power switch."""
 
+import filecmp
 import hashlib
 import json
 import shutil
@@ -65,6 +66,14 @@ class Machine:
     def processes(self) -> list[int]:
         """Ids of all its processes, as this computer sees them."""
         return cgroups.processes(self._groups())
+
+    def furnish(self, furnishing: Path) -> None:
+        """Put what a folder holds below /var/lib/rancher, where it is not; an uninstallation of K3s takes it along."""
+        for file in (each for each in furnishing.rglob("*") if each.is_file()):
+            target = self.on_data_disk(str(file.relative_to(furnishing)))
+            if not target.exists() or not filecmp.cmp(file, target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, target)
 
     def power_on(self) -> None:
         """Begin to boot; does nothing to a running machine."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from rehearsal.shell import RehearsalError, run
 
 BRIDGE = "lan"
-_CLONE_NEWNET = 0x40000000
+CLONE_NEWNET = 0x40000000
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -73,21 +73,25 @@ class Namespace:
 
     def answers(self, address: str, port: int, greeting: bytes = b"") -> bool:
         """Whether `address` takes a connection on `port` and begins with `greeting`."""
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(self._answers, address, port, greeting).result()
-
-    def _answers(self, address: str, port: int, greeting: bytes) -> bool:
-        self._enter()
         try:
-            with socket.create_connection((address, port), timeout=1) as connection:
+            with self.connect(address, port) as connection:
                 return not greeting or connection.recv(len(greeting)) == greeting
         except OSError:
             return False
 
+    def connect(self, address: str, port: int, timeout: float = 1) -> socket.socket:
+        """A connection made in it, which any thread may use from then on; `timeout` is for every step of it."""
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(self._connect, address, port, timeout).result()
+
+    def _connect(self, address: str, port: int, timeout: float) -> socket.socket:
+        self._enter()
+        return socket.create_connection((address, port), timeout)
+
     def _enter(self) -> None:
         """Move the calling thread into it, for good."""
         with self.path.open() as handle:
-            if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET):
+            if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {self.name}")
 
 

@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
+ACME = "server/acme"
+"""The folder of a lab with what its ACME server needs and knows."""
+VOLUMES = "volumes"
+"""The folder of a lab with the volumes of its storage, which every machine has."""
 
 
 def states() -> Path:

@@ -13,6 +13,7 @@ PULUMI = "3.245.0"
 PROVIDER = "4.25.0"
 METRICS_SERVER = "0.8.0"  # likewise
 COREDNS = "1.13.1"  # of the manifest in the K3s that is built here
+PEBBLE = "2.10.3"
 PODINFO = "6.9.2"  # of the sample app
 OWN = "1"  # version of our own small programs
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
@@ -46,7 +47,7 @@ def built_pulumi() -> Recipe:
         go.build(CLI, folder / "pulumi", folder=source, variables={CLI_VERSION: f"v{PULUMI}"})
 
     takes = "building from its Go module: 4 minutes on two cores"
-    return Recipe("pulumi-built", PULUMI, _sources(source), takes, make)
+    return Recipe("pulumi-built", PULUMI, sources(source), takes, make)
 
 
 def built_provider() -> Recipe:
@@ -70,7 +71,7 @@ def built_provider() -> Recipe:
         schema.unlink()
 
     takes = "building from its Go module: 7 minutes on two cores"
-    return Recipe("pulumi-resource-kubernetes", PROVIDER, _sources(source), takes, make)
+    return Recipe("pulumi-resource-kubernetes", PROVIDER, sources(source), takes, make)
 
 
 def coredns() -> Recipe:
@@ -90,6 +91,11 @@ def podinfo() -> Recipe:
     return _static("podinfo", PODINFO, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
 
 
+def pebble() -> Recipe:
+    """An ACME server, which a lab has in place of Let's Encrypt: static."""
+    return _static("pebble", PEBBLE, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
+
+
 def metrics_server() -> Recipe:
     """K3s' metrics server: static. Without one that answers, no namespace can be deleted."""
     source = SOURCES / "metrics-server"
@@ -97,12 +103,17 @@ def metrics_server() -> Recipe:
     return _static("metrics-server", METRICS_SERVER, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server")
 
 
+def sources(folder: Path) -> tuple[bytes, ...]:
+    """What a module's folder holds, for the ingredients of a recipe."""
+    return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
+
+
 def _static(name: str, version: str, source: Path, takes: str, package: str = ".") -> Recipe:
     def make(folder: Path) -> None:
         go.release()
         go.build(package, folder / name, folder=source, cgo=False)
 
-    return Recipe(name, version, _sources(source), takes, make)
+    return Recipe(name, version, sources(source), takes, make)
 
 
 def _programs(archive: Path, folder: Path) -> None:
@@ -114,7 +125,3 @@ def _programs(archive: Path, folder: Path) -> None:
                 program = folder / Path(member.name).name
                 program.write_bytes(content.read())
                 program.chmod(0o755)
-
-
-def _sources(folder: Path) -> tuple[bytes, ...]:
-    return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))

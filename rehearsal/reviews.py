@@ -7,19 +7,17 @@ from typing import Any
 
 import yaml
 
-from rehearsal import admission, webhook
+from rehearsal import admission, ladder, webhook
+from rehearsal.ladder import Rung
 from rehearsal.operators.api import Api, Objects
 from rehearsal.operators.run import servers
+from rehearsal.upstream import Upstream
 
 Json = dict[str, Any]
 PODS, VALIDATE, JOBS = "/pods", "/validate/", "/jobs/"
-SERVING = "serving/"
 LATE = 3.0  # seconds a webhook needs after its pod is ready
 DEPLOYMENTS = {
-    "cert-manager": ("cert-manager", "cert-manager-webhook"),
-    "cloudnative-pg": ("cnpg-system", "cloudnative-pg"),
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
-    "metallb": ("metallb-system", "metallb-controller"),
 }
 """Namespace and name of the Deployment whose webhook each system's is."""
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -30,14 +28,21 @@ def api_of(state: Path) -> Api:
     return Api(servers(state.parent))
 
 
-def review(path: str, asked: Json, state: Path) -> Json | None:
+def review(path: str, asked: Json, state: Path, upstream: Upstream | None = None) -> Json | None:
     """Answer an AdmissionReview sent to `path`; None where nobody listens yet."""
     if path == PODS:
-        return webhook.answer(asked, real_images(state))
+        listed = frozenset(real_images(state))
+        return webhook.answer(asked, lambda image: _is_real(image, listed, state, upstream))
     system, api = path.removeprefix(VALIDATE), api_of(state)
     if system not in admission.RULES:
         raise KeyError(path)
     return admission.answer(system, asked, api) if serves(api, system) else None
+
+
+def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream | None) -> bool:
+    found = ladder.rung(image, listed, upstream)
+    ladder.note(image, found, state)
+    return found is not Rung.STAND_IN
 
 
 def real_images(state: Path) -> list[str]:
@@ -60,10 +65,7 @@ def serves(api: Objects, system: str) -> bool:
 
 def question(path: str, state: Path) -> HTTPStatus:
     """Answer the job of a chart: OK lets it end well, CONFLICT badly, all else lets it wait."""
-    asked, api = path.removeprefix(JOBS), api_of(state)
-    if asked.removeprefix(SERVING) in DEPLOYMENTS and asked.startswith(SERVING):
-        return HTTPStatus.OK if serves(api, asked.removeprefix(SERVING)) else HTTPStatus.SERVICE_UNAVAILABLE
-    return uninstall(api) if asked == "longhorn-uninstall" else HTTPStatus.NOT_FOUND
+    return uninstall(api_of(state)) if path.removeprefix(JOBS) == "longhorn-uninstall" else HTTPStatus.NOT_FOUND
 
 
 def uninstall(api: Objects) -> HTTPStatus:

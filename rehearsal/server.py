@@ -18,12 +18,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rehearsal import certificates, reviews, webhook
+from rehearsal import certificates, git, registry, reviews, webhook
 from rehearsal.charts import Surroundings
+from rehearsal.download import OutOfReachError
 from rehearsal.operators import run
 from rehearsal.operators.api import ApiError
+from rehearsal.upstream import Upstream, kept, outside
 
-LARGEST_REVIEW = 8 << 20  # bytes
+LARGEST_REQUEST = 8 << 20  # bytes
 IDLE = 30  # seconds a client may say nothing
 HTTP_PORT = 8080
 WEBHOOK_PORT = 8443
@@ -71,16 +73,19 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Mirror(Handler):
-    """Serves the files below a folder, and nothing else."""
+    """Serves the files below a folder, and the images of the registry."""
 
-    def __init__(self, *args: object, root: Path) -> None:
-        self.root = root.resolve()
+    def __init__(self, *args: object, root: Path, upstream: Upstream | None = None) -> None:
+        self.root, self.upstream = root.resolve(), upstream
         super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
 
     def do_GET(self) -> None:
-        """Send a file, or the answer to the job of a chart."""
+        """Send a file, the answer to the job of a chart, or what Git says."""
+        if self.path.startswith(git.PREFIX):
+            self._ask_git(b"")
+            return
         if not self.path.startswith(reviews.JOBS):
-            self._answer(body=True)
+            self._answer()
             return
         try:
             status = reviews.question(self.path, self.server.state)
@@ -92,33 +97,75 @@ class Mirror(Handler):
 
     def do_HEAD(self) -> None:
         """Say whether a file is there, and its size."""
-        self._answer(body=False)
+        self._answer()
 
-    def _answer(self, *, body: bool) -> None:
-        path = (self.root / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
-        if not path.is_relative_to(self.root) or not path.is_file():
+    def do_POST(self) -> None:
+        """Let Git answer one who fetches."""
+        size = int(self.headers.get("Content-Length", 0))
+        if not self.path.startswith(git.PREFIX) or size > LARGEST_REQUEST:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        self._ask_git(self.rfile.read(size))
+
+    def _ask_git(self, body: bytes) -> None:
+        answer = git.respond(self.server.state, self.command, self.path, dict(self.headers), body)
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.content)))
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+    def _answer(self) -> None:
+        if self.path == registry.PREFIX:
+            self.reply("application/json", b"{}")
+        elif self.path.startswith(registry.PREFIX):
+            self._send_image()
+        else:
+            path = (self.root / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
+            self._send(path if path.is_relative_to(self.root) else None)
+
+    def _send_image(self) -> None:
+        try:
+            found = registry.find(self.path, self.server.state, self.upstream)
+        except OutOfReachError as error:
+            self.server.note(f"{self.path} was not had: {error}")
+            self.send_error(HTTPStatus.BAD_GATEWAY, str(error))
+            return
+        self._send(found.file if found else None, found.kind if found else "", found.digest if found else "")
+
+    def _send(self, file: Path | None, kind: str = "application/octet-stream", digest: str = "") -> None:
+        """Send a file, or only its size where that is asked; None or no file is not found."""
+        if not file or not file.is_file():
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        with path.open("rb") as content:
+        with file.open("rb") as content:
             self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(os.fstat(content.fileno()).st_size))
+            if digest:
+                self.send_header("Docker-Content-Digest", digest)
             self.end_headers()
-            if body:
+            if self.command != "HEAD":
                 shutil.copyfileobj(content, self.wfile, 1 << 20)
 
 
 class Reviews(Handler):
     """Answers AdmissionReviews; one for a system whose webhook does not serve yet stays without an answer."""
 
+    def __init__(self, *args: object, upstream: Upstream | None = None) -> None:
+        self.upstream = upstream
+        super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
+
     def do_POST(self) -> None:
         """Answer one AdmissionReview."""
         size = int(self.headers.get("Content-Length", 0))
-        if not 0 < size <= LARGEST_REVIEW:
+        if not 0 < size <= LARGEST_REQUEST:
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         try:
-            answer = reviews.review(urlsplit(self.path).path, json.loads(self.rfile.read(size)), self.server.state)
+            asked = json.loads(self.rfile.read(size))
+            answer = reviews.review(urlsplit(self.path).path, asked, self.server.state, self.upstream)
         except (ApiError, OSError) as error:
             self.server.note(f"{self.path} has no answer: {error}")
             answer = None
@@ -134,9 +181,14 @@ class Reviews(Handler):
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
     """Write what the daemon needs into `state`; returns the manifest that the servers must apply."""
     state.mkdir(parents=True, exist_ok=True)
-    (state / "images.txt").write_text("".join(f"{image}\n" for image in images))
+    list_images(state, images)
     lab = surroundings(state, address, port)
     return webhook.configuration(f"{lab.webhooks}{reviews.PODS}", lab.authority)
+
+
+def list_images(state: Path, images: tuple[str, ...]) -> None:
+    """Name the images that can be had; pods with others get the stand-in."""
+    (state / "images.txt").write_text("".join(f"{image}\n" for image in images))
 
 
 def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:
@@ -146,15 +198,17 @@ def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroun
     return Surroundings(f"https://{host}:{port}", authority, f"{host}:{HTTP_PORT}")
 
 
-def mirror(root: Path, address: str, port: int, state: Path) -> Service:
-    """The mirror of artefacts, listening; `port` 0 takes a free one."""
-    return Service(address, port, partial(Mirror, root=root), state, "access.log")  # type: ignore[arg-type]
+def mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> Service:
+    """The mirror of artefacts, listening; `port` 0 takes a free one. `upstream` has the images that it has not."""
+    handler = partial(Mirror, root=root, upstream=upstream)
+    return Service(address, port, handler, state, "access.log")  # type: ignore[arg-type]
 
 
-def images(address: str, port: int, state: Path) -> Service:
+def images(address: str, port: int, state: Path, upstream: Upstream | None = None) -> Service:
     """The webhooks, listening."""
     files = certificates.ensure(state, address)
-    service = Service(address, port, Reviews, state, "webhook.log")
+    handler = partial(Reviews, upstream=upstream)
+    service = Service(address, port, handler, state, "webhook.log")  # type: ignore[arg-type]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server, files.key)
     # the handshake happens in each client's own thread, so that a silent one holds up nobody
@@ -166,9 +220,10 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     options = _options()
     options.state.mkdir(parents=True, exist_ok=True)
+    upstream = None if options.outside is None else Upstream(kept(), outside(options.outside))
     services = (
-        mirror(options.root, options.address, options.http_port, options.state),
-        images(options.address, options.webhook_port, options.state),
+        mirror(options.root, options.address, options.http_port, options.state, upstream),
+        images(options.address, options.webhook_port, options.state, upstream),
     )
     ended = threading.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
@@ -187,6 +242,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, required=True, help="folder of the mirror")
     parser.add_argument("--address", required=True, help="IP address to listen on")
     parser.add_argument("--state", type=Path, required=True, help="folder of certificates, images.txt, logs")
+    parser.add_argument("--outside", type=int, help="file descriptor of a network namespace that has the Internet")
     parser.add_argument("--http-port", type=int, default=HTTP_PORT)
     parser.add_argument("--webhook-port", type=int, default=WEBHOOK_PORT)
     return parser.parse_args()

@@ -3,18 +3,37 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rehearsal import artefacts, charts, hardware, machine_image, packages, server, services, stackfile, tools
+from rehearsal import (
+    acme,
+    artefacts,
+    charts,
+    git,
+    hardware,
+    machine_image,
+    packages,
+    programs,
+    registry,
+    server,
+    services,
+    space,
+    stackfile,
+    tools,
+    upstream,
+)
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
 from rehearsal.places import PROJECT
+from rehearsal.programs import catalog
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
+from stacks.homelab import charts_of
 from stacks.settings import AppStack, Settings
 from stacks.stackfile import short_name, stack_of
 
@@ -49,6 +68,7 @@ def open_session(
         raise RehearsalError(f"There is no {source.name} in {source.parent}: give the stack with --stack NAME.")
     settings = Settings.read(source)
     _refuse_what_cannot_be(settings, lab)
+    space.refuse_short(lab, settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
         packages.ensure(report)
@@ -58,12 +78,24 @@ def open_session(
     with timed(seconds, "machine image"):
         image = machine_image.ensure(report)
     report(f"starting {len(settings.cluster.nodes)} machines")
-    with timed(seconds, "machines"):
-        _start(lab, settings, laid_out, image)
+    wanted = charts_of(settings)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        online = upstream.reachable()
+        building = beside.submit(programs.build, () if online else wanted, report, catalog.PROGRAMS)
+        with timed(seconds, "machines"):
+            _start(lab, settings, laid_out, image)
+        with timed(seconds, "programs of the platform"):
+            built = building.result()
+            git.ensure(lab, charts_of(settings), report)
+    if acme.wanted(settings):
+        with timed(seconds, "ACME server"):
+            laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
     with timed(seconds, "charts"):
-        surroundings = server.surroundings(lab.folder / "server", lab.address)
-        packed = charts.lay_out(lab.mirror, settings.platform.charts().values(), surroundings, bundle)
-        laid_out = replace(laid_out, rows=(*laid_out.rows, *charts.rows(packed)))
+        state = lab.folder / "server"
+        server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
+        sources = charts.Sources(bundle, online, built.charts)
+        packed = charts.lay_out(lab.mirror, wanted, server.surroundings(state, lab.address), sources, report)
+        laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()
         engine, *others = (_engine(each, lab, toolchain, facts, replacements) for each in (source, *apps))

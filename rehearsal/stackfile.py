@@ -74,7 +74,9 @@ def derive(source: Path, facts: Facts) -> Derived:
         _host_keys(derived, cluster, facts)
         _login(derived, cluster, facts)
         _artefacts(derived, cluster, facts)
+        _registries(derived, cluster, facts)
     if (platform := config.get(f"{NAMESPACE}:platform")) is not None:
+        _repositories(derived, platform, facts)
         platform["chartMirror"] = f"{facts.mirror}/charts"
         platform["pins"] = {**(platform.get("pins") or {}), **facts.chart_pins}
         derived.replacements.append(Replacement("platform.pins", "checksums of the charts that stand in"))
@@ -160,3 +162,20 @@ def _artefacts(derived: Derived, cluster: Any, facts: Facts) -> None:
     k3s["mirror"] = facts.mirror
     k3s["pins"] = dict(facts.pins)
     derived.replacements.append(Replacement("k3s.mirror, k3s.pins", f"{facts.mirror} and its checksums"))
+
+
+def _repositories(derived: Derived, platform: Any, facts: Facts) -> None:
+    """The lab's key to repositories over SSH: it opens those of the lab's Git server."""
+    repositories = ((platform.get("argocd") or {}).get("repositories") or {}).values()
+    keys = [each["sshKey"]["secret"] for each in repositories if each.get("sshKey")]
+    for key in keys:
+        derived.secrets[f"{NAMESPACE}:{key}"] = facts.private_key
+    if keys:
+        derived.replacements.append(Replacement(f"secrets {', '.join(keys)}", "the lab's key, for its repositories"))
+
+
+def _registries(derived: Derived, cluster: Any, facts: Facts) -> None:
+    """The lab's registry in place of all mirrors, and of the registries that have none."""
+    registries = cluster.setdefault("registries", {})
+    registries["mirrors"] = {name: {"endpoints": [facts.mirror]} for name in (*(registries.get("mirrors") or {}), "*")}
+    derived.replacements.append(Replacement("registries.mirrors", f"{facts.mirror}, which has what is built here"))

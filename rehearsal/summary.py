@@ -1,5 +1,6 @@
 """What a rehearsal tells its user at the end."""
 
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from rehearsal import ladder, pages
 from rehearsal.lab import Lab
+from rehearsal.ladder import Rung
+from rehearsal.pages import objects
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 
@@ -34,6 +38,15 @@ def show(console: Console, session: Session) -> None:
         sep="\n",
         highlight=False,
     )
+    if host := _open(session):
+        console.print(f"See it: ./homelab rehearse open --stack {session.lab.stack} {host}", highlight=False)
+
+
+def _open(session: Session) -> str | None:
+    """The name of a page that answers, of an app if there is one."""
+    apps = {engine.outputs()["namespace"] for engine in session.apps}
+    found = sorted(pages.found(session.lab), key=lambda page: page.namespace not in apps)
+    return next((page.host for page in found if pages.answers(session.lab, page)), None)
 
 
 def status(console: Console, lab: Lab) -> None:
@@ -69,12 +82,24 @@ def _real(session: Session) -> Table:
         table.add_row(tool.name, _yes(tool.official), tool.origin)
     for row in session.artefacts.rows:
         table.add_row(row.what, _yes(row.real), row.origin)
+    for found, names in itertools.groupby(sorted(_images(session), key=_rung), key=_rung):
+        table.add_row(f"images {', '.join(name for name, _ in names)}", _yes(found is not Rung.STAND_IN), found)
     arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
     table.add_row("machines", "no", f"containers of this computer with systemd, SSH and {', '.join(arches)} by name")
     table.add_row("network", "no", "a namespace with the lan's addresses and no way out")
     for replacement in session.replacements:
         table.add_row(replacement.what, "no", replacement.instead)
     return table
+
+
+def _images(session: Session) -> list[tuple[str, Rung]]:
+    """Images that pods asked for, without those that the machines had from the beginning."""
+    found = ladder.decided(session.lab.folder / "server")
+    return [(name, each) for name, each in sorted(found.items()) if each is not Rung.MACHINE]
+
+
+def _rung(image: tuple[str, Rung]) -> Rung:
+    return image[1]
 
 
 def _yes(real: bool) -> str:
@@ -126,7 +151,7 @@ def _nodes(nodes: Iterable[dict[str, Any]]) -> Table:
 def _layers(lab: Lab) -> Table:
     """Helm's releases, by the labels of its records."""
     table = _table("Platform", "release", "namespace", "status", "chart's revision")
-    records = _objects(lab, "secrets", "--all-namespaces", "--selector=owner=helm")
+    records = objects(lab, "secrets", "--all-namespaces", "--selector=owner=helm")
     latest = {each["metadata"]["labels"]["name"]: each["metadata"] for each in sorted(records, key=_revision)}
     for name, found in sorted(latest.items()):
         table.add_row(name, found["namespace"], found["labels"]["status"], found["labels"]["version"])
@@ -142,23 +167,17 @@ def _app(lab: Lab, engine: Engine) -> Table:
     outputs = engine.outputs()
     here = f"--namespace={outputs['namespace']}"
     table = _table(f"App {engine.stack}", "what", "name", "is")
-    for each in _objects(lab, "deployments,statefulsets", here):
+    for each in objects(lab, "deployments,statefulsets", here):
         ready = each.get("status", {}).get("readyReplicas", 0)
         table.add_row("pods", each["metadata"]["name"], f"{ready} of {each['spec']['replicas']} ready")
-    kinds = {each["metadata"]["name"] for each in _objects(lab, "customresourcedefinitions")}
+    kinds = {each["metadata"]["name"] for each in objects(lab, "customresourcedefinitions")}
     for kind in ("clusters.postgresql.cnpg.io", "certificates.cert-manager.io"):
-        for each in _objects(lab, kind, here) if kind in kinds else ():
+        for each in objects(lab, kind, here) if kind in kinds else ():
             status = each.get("status") or {}
             ready = next((c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
             table.add_row(each["kind"], each["metadata"]["name"], str(status.get("phase", f"Ready: {ready}")))
-    for each in _objects(lab, "ingresses", here):
+    for each in objects(lab, "ingresses", here):
         found = (each.get("status", {}).get("loadBalancer") or {}).get("ingress") or [{}]
         hosts = ", ".join(rule["host"] for rule in each["spec"]["rules"])
         table.add_row("hosts", hosts, f"at {found[0].get('ip', 'no address')}")
     return table
-
-
-def _objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
-    found = json.loads(lab.kubectl("get", kind, *where, "--output=json"))["items"]
-    assert isinstance(found, list)
-    return found

@@ -2,12 +2,10 @@
 
 import base64
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
-
-from rehearsal.images import full_name
 
 STAND_IN = "homelab.local/pause:1"
 ANNOTATION = "rehearsal.homelab/"
@@ -17,18 +15,18 @@ ABOUT_PROGRAM = ("command", "args", "livenessProbe", "readinessProbe", "startupP
 Json = dict[str, Any]
 
 
-def answer(review: Json, real: Collection[str]) -> Json:
-    """The AdmissionReview that answers one for a pod; images named in `real` stay."""
+def answer(review: Json, is_real: Callable[[str], bool]) -> Json:
+    """The AdmissionReview that answers one for a pod; images that are real stay."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
-    patch = changes(request["object"], frozenset(map(full_name, real)) | {STAND_IN})
+    patch = changes(request["object"], lambda image: image == STAND_IN or is_real(image))
     if patch:
         response["patchType"] = "JSONPatch"
         response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
     return {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response}
 
 
-def changes(pod: Json, real: Collection[str]) -> list[Json]:
+def changes(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
     """JSON patch that puts the stand-in into `pod`, and notes the images it takes out as annotations."""
     metadata, spec = pod.get("metadata", {}), pod["spec"]
     job = any(owner["kind"] == "Job" for owner in metadata.get("ownerReferences", ()))
@@ -36,7 +34,7 @@ def changes(pod: Json, real: Collection[str]) -> list[Json]:
     replaced: dict[str, str] = {}
     for field in ("initContainers", "containers"):
         containers: list[Json] = spec.get(field) or []
-        absent = [container for container in containers if full_name(container["image"]) not in real]
+        absent = [container for container in containers if not is_real(container["image"])]
         if not absent:
             continue
         replaced |= {f"{ANNOTATION}{container['name']}": container["image"] for container in absent}
@@ -59,7 +57,7 @@ def configuration(url: str, authority: str) -> str:
         "clientConfig": {"url": url, "caBundle": bundle},
         "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
         "failurePolicy": "Fail",
-        "timeoutSeconds": 5,
+        "timeoutSeconds": 30,  # a registry on the Internet may have to be asked
         "sideEffects": "None",
         # an image that a later webhook adds is looked at too
         "reinvocationPolicy": "IfNeeded",

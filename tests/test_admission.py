@@ -18,62 +18,14 @@ from rehearsal.admission import forms
 from tests.kubernetes import Memory
 
 GROUPS = {
-    "metallb": "metallb.io/v1beta1",
-    "cert-manager": "cert-manager.io/v1",
-    "cloudnative-pg": "postgresql.cnpg.io/v1",
     "longhorn": "longhorn.io/v1beta2",
 }
-ACME = {
-    "server": "https://acme.example.com/directory",
-    "privateKeySecretRef": {"name": "account"},
-    "solvers": [{"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "token", "key": "token"}}}}],
-}
-CERTIFICATE = {"secretName": "tls", "issuerRef": {"name": "ca", "kind": "ClusterIssuer"}, "dnsNames": ["a.lab.test"]}
-POOL = {"addresses": ["10.9.0.200-10.9.0.220", "10.8.0.0/24"]}
-PEER = {"myASN": 64512, "peerASN": 64513, "peerAddress": "10.9.0.1"}
-CLUSTER = {"instances": 3, "storage": {"size": "10Gi"}}
 JOB = {"cron": "0 3 * * *", "task": "backup", "retain": 7, "concurrency": 1}
-BACKUP = {"method": "plugin", "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"}}
 GOOD = [
-    ("metallb", "IPAddressPool", POOL),
-    ("metallb", "L2Advertisement", {"ipAddressPools": ["not-there"]}),
-    ("metallb", "BGPPeer", PEER),
-    ("metallb", "BGPAdvertisement", {"aggregationLength": 32, "communities": ["64512:1", "no-advertise"]}),
-    ("cert-manager", "ClusterIssuer", {"acme": ACME}),
-    ("cert-manager", "ClusterIssuer", {"selfSigned": {}}),
-    ("cert-manager", "Issuer", {"ca": {"secretName": "ca"}}),
-    ("cert-manager", "Certificate", CERTIFICATE | {"duration": "87600h", "renewBefore": "8760h"}),
-    ("cloudnative-pg", "Cluster", CLUSTER),
-    ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "0 30 2 * * *"}),
-    ("cloudnative-pg", "Pooler", {"cluster": {"name": "db"}, "pgbouncer": {"poolMode": "transaction"}}),
-    ("cloudnative-pg", "Database", {"name": "x"}),
     ("longhorn", "RecurringJob", JOB),
     ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket@eu-central-1/"}),
 ]
 BAD = [
-    ("metallb", "IPAddressPool", {"addresses": []}, "has no addresses"),
-    ("metallb", "IPAddressPool", {"addresses": ["10.9.0.220-10.9.0.200"]}, "comes after the last"),
-    ("metallb", "IPAddressPool", {"addresses": ["10.9.0.300/32"]}, "invalid CIDR or range '10.9.0.300/32'"),
-    ("metallb", "IPAddressPool", {"addresses": ["10.8.0.0/24", "10.8.0.9-10.8.0.10"]}, "overlaps"),
-    ("metallb", "BGPPeer", PEER | {"peerASN": 0}, "missing peer ASN"),
-    ("metallb", "BGPPeer", PEER | {"peerAddress": "router"}, "invalid BGPPeer peerAddress"),
-    ("metallb", "BGPAdvertisement", {"aggregationLength": 33}, "invalid aggregationLength"),
-    ("cert-manager", "ClusterIssuer", {}, "exactly one issuer type must be given, found none"),
-    ("cert-manager", "Issuer", {"selfSigned": {}, "ca": {"secretName": "ca"}}, "found ca, selfSigned"),
-    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"solvers": []}}, "at least one solver"),
-    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"server": ""}}, "server URL is a required field"),
-    ("cert-manager", "ClusterIssuer", {"acme": ACME | {"solvers": [{"dns01": {}}]}}, "exactly one provider"),
-    ("cert-manager", "Certificate", CERTIFICATE | {"secretName": ""}, "spec.secretName: Required"),
-    ("cert-manager", "Certificate", CERTIFICATE | {"issuerRef": {}}, "spec.issuerRef.name: Required"),
-    ("cert-manager", "Certificate", CERTIFICATE | {"dnsNames": []}, "at least one of commonName"),
-    ("cert-manager", "Certificate", CERTIFICATE | {"renewBefore": "2160h"}, "must be less than"),
-    ("cloudnative-pg", "Cluster", CLUSTER | {"instances": 0}, "greater than or equal to 1"),
-    ("cloudnative-pg", "Cluster", {"instances": 3}, "Size not configured"),
-    ("cloudnative-pg", "Cluster", {"instances": 1, "storage": {"size": "much"}}, "isn't valid"),
-    ("cloudnative-pg", "Cluster", CLUSTER | {"postgresql": {"parameters": {"port": "1"}}}, "fixed configuration"),
-    ("cloudnative-pg", "Cluster", CLUSTER | {"bootstrap": {"recovery": {"source": "old"}}}, "cluster old not found"),
-    ("cloudnative-pg", "ScheduledBackup", BACKUP | {"schedule": "30 2 * * *"}, "expected exactly 6 fields"),
-    ("cloudnative-pg", "Pooler", {"cluster": {"name": "thing"}, "pgbouncer": {}}, "same name of a cluster"),
     ("longhorn", "RecurringJob", JOB | {"cron": "0 0 3 * * *"}, "invalid cron format"),
     ("longhorn", "RecurringJob", JOB | {"task": "copy"}, "task copy is not valid"),
     ("longhorn", "BackupTarget", {"backupTargetURL": "s3://bucket"}, "invalid backup target"),
@@ -106,25 +58,7 @@ def test_what_is_wrong_is_refused(system: str, kind: str, spec: Any, words: str)
 
 @pytest.mark.parametrize("more", [{"operation": "DELETE", "object": None}, {"subResource": "status"}])
 def test_status_and_deletion_are_not_looked_at(more: dict[str, Any]) -> None:
-    assert said("metallb", asked("metallb", "IPAddressPool", {"addresses": []}, **more)) is None
-
-
-def test_pools_do_not_overlap_with_each_other() -> None:
-    api = Memory()
-    path = "/apis/metallb.io/v1beta1/namespaces/ns/ipaddresspools"
-    api.create(path, asked("metallb", "IPAddressPool", POOL)["request"]["object"])
-    assert said("metallb", asked("metallb", "IPAddressPool", POOL), api) is None, "itself"
-    other = asked("metallb", "IPAddressPool", {"addresses": ["10.9.0.220/32"]})
-    other["request"]["object"]["metadata"]["name"] = "other"
-    assert "of pool 'thing'" in (said("metallb", other, api) or "")
-
-
-def test_storage_does_not_shrink() -> None:
-    old = {"metadata": {"name": "thing"}, "spec": CLUSTER}
-    grown = asked("cloudnative-pg", "Cluster", CLUSTER | {"storage": {"size": "20Gi"}}, oldObject=old)
-    shrunk = asked("cloudnative-pg", "Cluster", CLUSTER | {"storage": {"size": "9Gi"}}, oldObject=old)
-    assert said("cloudnative-pg", grown) is None
-    assert "can't shrink" in (said("cloudnative-pg", shrunk) or "")
+    assert said("longhorn", asked("longhorn", "RecurringJob", {}, **more)) is None
 
 
 @pytest.mark.parametrize("text", ["0 3 * * *", "*/15 0-6,12 * jan mon-fri", "@daily", "@every 30m"])
@@ -135,11 +69,6 @@ def test_schedules(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "60 3 * * *", "0 3 * *", "0 3 * * foo", "*/0 * * * *", "5-1 * * * *", "@often"])
 def test_no_schedules(text: str) -> None:
     assert not forms.is_cron(text)
-
-
-def test_durations_and_sizes() -> None:
-    assert [forms.seconds(each) for each in ("1h30m", "90s", "soon", "")] == [5400.0, 90.0, None, None]
-    assert [forms.size(each) for each in ("1Ki", "2G", "many")] == [1024.0, 2e9, None]
 
 
 def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) -> None:
@@ -201,12 +130,12 @@ def post(url: str, body: dict[str, Any], authority: Path) -> dict[str, Any]:
 
 
 def test_nobody_answers_before_the_webhook_serves(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    authority, review = tmp_path / "server/ca.pem", asked("metallb", "IPAddressPool", {"addresses": []})
+    authority, review = tmp_path / "server/ca.pem", asked("longhorn", "RecurringJob", JOB | {"cron": "?"})
     with pytest.raises(OSError, match=r"(?i)closed|EOF"):
-        post(f"{url}/validate/metallb", review, authority)
+        post(f"{url}/validate/longhorn", review, authority)
     api = Memory()
-    deployment(api, "metallb", seconds_ago=10)
+    deployment(api, "longhorn", seconds_ago=10)
     monkeypatch.setattr(reviews, "api_of", lambda _: api)
-    assert post(f"{url}/validate/metallb", review, authority)["response"]["allowed"] is False
+    assert post(f"{url}/validate/longhorn", review, authority)["response"]["allowed"] is False
     with pytest.raises(urllib.error.HTTPError, match="400"):
         post(f"{url}/validate/unheard-of", review, authority)

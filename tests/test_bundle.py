@@ -137,7 +137,7 @@ def test_everything_is_laid_out_as_a_mirror(host: Upstream, file: Path) -> None:
     (entry,) = yaml.safe_load((bundle / "charts/index.yaml").read_text())["entries"]["metallb"]
     assert entry["digest"] == digest((bundle / "charts" / entry["urls"][0]).read_bytes())
     assert releases.bundled(bundle, K3S, "amd64").real, "the rehearsal takes it"
-    packed_ = stand_ins.lay_out(file.parent / "mirror", [catalog.LAYERS[0].charts[0]], LAB, bundle)
+    packed_ = stand_ins.lay_out(file.parent / "mirror", [catalog.LAYERS[0].charts[0]], LAB, stand_ins.Sources(bundle))
     assert [each.real for each in packed_] == [True]
 
 

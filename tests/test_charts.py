@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import yaml
 
 from components.layer import Chart
 from rehearsal import charts
-from rehearsal.charts import crds
+from rehearsal.charts import Sources, crds
+from rehearsal.programs.catalog import PROGRAMS
 from rehearsal.shell import RehearsalError
 from stacks import catalog
+from tests.files_over_http import served
 
 LAB = charts.Surroundings("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
 NAMES = sorted(folder.parent.name for folder in charts.SOURCES.glob("*/values.yaml"))
@@ -32,8 +35,9 @@ def content(archive: bytes) -> dict[str, str]:
         return {member.name: read.read().decode() for member in tar if (read := tar.extractfile(member))}
 
 
-def test_every_chart_of_the_catalog_has_a_stand_in(tmp_path: Path) -> None:
-    listed = [each for row in catalog.LAYERS for each in row.charts]
+def test_every_chart_of_the_catalog_has_a_stand_in_or_comes_with_its_program(tmp_path: Path) -> None:
+    brought = {name for program in PROGRAMS if program.chart for name in program.charts}
+    listed = [each for row in catalog.LAYERS for each in row.charts if each.name not in brought]
     packed = charts.lay_out(tmp_path, listed, LAB)
     assert [(each.chart, each.real) for each in packed] == [(each, False) for each in listed]
 
@@ -68,14 +72,14 @@ def test_crds_of_traefik_are_where_helm_leaves_them_alone() -> None:
 
 
 def test_values_switch_crds_on_and_keep_them() -> None:
-    text = content(charts.pack(chart("cert-manager"), LAB))["cert-manager/templates/crds.yaml"]
-    assert text.startswith("{{- if .Values.crds.enabled }}\n")
-    kept = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
-    assert text.count(kept) == 6
-    assert text.count("{{- end }}") == 7
-    always = content(charts.pack(chart("cloudnative-pg"), LAB))["cloudnative-pg/templates/crds.yaml"]
-    assert always.count("\n  annotations:\n    helm.sh/resource-policy: keep\n") == 11
-    assert "resource-policy" not in content(charts.pack(chart("metallb"), LAB))["metallb/templates/crds.yaml"]
+    text = content(charts.pack(chart("argo-rollouts"), LAB))["argo-rollouts/templates/crds.yaml"]
+    assert text.startswith("{{- if .Values.installCRDs }}\n")
+    kept = "  annotations:\n    {{- if .Values.keepCRDs }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+    assert text.count(kept) == 5
+    assert text.count("{{- end }}") == 6
+    assert "resource-policy" not in content(charts.pack(chart("longhorn"), LAB))["longhorn/templates/crds.yaml"]
+    always = content(charts.pack(chart("zfs-localpv"), LAB))["zfs-localpv/templates/crds.yaml"]
+    assert always.count("\n    helm.sh/resource-policy: keep\n") == always.count("\nkind: CustomResourceDefinition\n")
 
 
 def test_crds_of_kubernetes_own_groups_are_marked_or_the_api_refuses_them() -> None:
@@ -86,19 +90,86 @@ def test_crds_of_kubernetes_own_groups_are_marked_or_the_api_refuses_them() -> N
         assert ("api-approved.kubernetes.io" in annotations) == (each["spec"]["group"] == "snapshot.storage.k8s.io")
 
 
+def test_chart_of_a_module_gets_the_wanted_version(tmp_path: Path) -> None:
+    module = tmp_path / "module"
+    (module / "templates").mkdir(parents=True)
+    (module / "Chart.yaml").write_text("apiVersion: v2\nname: metallb\nversion: 0.0.0\nappVersion: v9\n")
+    (module / "templates/one.yaml").write_text("kind: One\n")
+    (packed,) = charts.lay_out(tmp_path, [chart("metallb")], LAB, Sources(modules={"metallb": module}))
+    assert (packed.real, charts.pins([packed])) == (True, {"metallb": packed.sha256})
+    with tarfile.open(tmp_path / "charts/metallb-1.2.3.tgz") as archive:
+        texts = {member.name: read.read().decode() for member in archive if (read := archive.extractfile(member))}
+    assert texts["metallb/templates/one.yaml"] == "kind: One\n"
+    assert yaml.safe_load(texts["metallb/Chart.yaml"]) == {
+        "apiVersion": "v2", "name": "metallb", "version": "1.2.3", "appVersion": "v9",
+    }  # fmt: skip
+
+
+def test_files_of_a_module_without_a_chart_join_the_stand_in(tmp_path: Path) -> None:
+    (tmp_path / "module/crds").mkdir(parents=True)
+    (tmp_path / "module/crds/middlewares.traefik.io.yaml").write_text("the real one\n")
+    modules = {"traefik": tmp_path / "module"}
+    (packed,) = charts.lay_out(tmp_path, [chart("traefik")], LAB, Sources(modules=modules))
+    assert (packed.origin, packed.real) == (charts.FURNISHED, False)
+    files = content((tmp_path / "charts/traefik-1.2.3.tgz").read_bytes())
+    assert files["traefik/crds/middlewares.traefik.io.yaml"] == "the real one\n"
+    assert {"traefik/crds/apis.hub.traefik.io.yaml", "traefik/templates/traefik.yaml"} <= files.keys()
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chart]:
+    """A chart of a repository on loopback, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / "web-1.2.3.tgz").write_bytes(b"the real one")
+    release = {"name": "traefik", "version": "1.2.3", "urls": ["web-1.2.3.tgz"]}
+    (folder / "index.yaml").write_text(yaml.safe_dump({"entries": {"traefik": [release]}}))
+    with served(folder, tmp_path / "state") as url:
+        yield replace(chart("traefik"), repository=url)
+
+
+def test_chart_of_its_repository_is_fetched_once(repository: Chart, tmp_path: Path) -> None:
+    real = hashlib.sha256(b"the real one").hexdigest()
+    for sha256 in (None, real):
+        wanted = replace(repository, sha256=sha256)
+        (packed,) = charts.lay_out(tmp_path, [wanted], LAB, Sources(online=True))
+        assert (packed.origin, packed.sha256) == (charts.NETWORK, real)
+        assert (tmp_path / "charts/traefik-1.2.3.tgz").read_bytes() == b"the real one"
+        (tmp_path / "repository/index.yaml").unlink(missing_ok=True)
+
+
+def test_chart_that_is_not_to_be_had_stands_in_and_says_why(repository: Chart, tmp_path: Path) -> None:
+    for broken, reason in (
+        (replace(repository, version="9"), "has no version 9"),
+        (replace(repository, sha256="a" * 64), "is not what is pinned"),
+    ):
+        said: list[str] = []
+        (packed,) = charts.lay_out(tmp_path, [broken], LAB, Sources(online=True), said.append)
+        assert packed.origin == charts.STANDS_IN
+        assert "the chart traefik stands in: " in said[0]
+        assert reason in said[0]
+
+
+def test_chart_for_another_kernel_is_not_fetched(repository: Chart, tmp_path: Path) -> None:
+    (packed,) = charts.lay_out(tmp_path, [replace(repository, name="longhorn")], LAB, Sources(online=True))
+    assert packed.origin == charts.STANDS_IN
+    assert set(NAMES) >= charts.OTHER_KERNEL
+
+
 def test_bundle_goes_before_stand_ins(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     (bundle / "charts").mkdir(parents=True)
-    (bundle / "charts/metallb-1.2.3.tgz").write_bytes(b"the real one")
-    packed = charts.lay_out(tmp_path, [chart("metallb"), chart("traefik")], LAB, bundle)
+    (bundle / "charts/longhorn-1.2.3.tgz").write_bytes(b"the real one")
+    packed = charts.lay_out(tmp_path, [chart("longhorn"), chart("traefik")], LAB, Sources(bundle))
     assert [each.real for each in packed] == [True, False]
-    assert charts.pins(packed).keys() == {"metallb", "traefik"}
-    pinned = replace(chart("metallb"), sha256="a" * 64)
-    packed = charts.lay_out(tmp_path, [pinned, replace(chart("traefik"), sha256="b" * 64)], LAB, bundle)
+    assert charts.pins(packed).keys() == {"longhorn", "traefik"}
+    pinned = replace(chart("longhorn"), sha256="a" * 64)
+    packed = charts.lay_out(tmp_path, [pinned, replace(chart("traefik"), sha256="b" * 64)], LAB, Sources(bundle))
     assert charts.pins(packed).keys() == {"traefik"}, "what is real must be what is pinned"
     archive = (tmp_path / "charts/traefik-1.2.3.tgz").read_bytes()
     assert charts.pins(packed)["traefik"] == hashlib.sha256(archive).hexdigest()
-    assert (tmp_path / "charts/metallb-1.2.3.tgz").read_bytes() == b"the real one"
+    assert (tmp_path / "charts/longhorn-1.2.3.tgz").read_bytes() == b"the real one"
 
 
 def test_chart_without_stand_in_is_named(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def contents(archive: Path) -> dict[str, bytes]:
 
 
 def test_same_programs_give_the_same_bytes(tmp_path: Path, program: Path) -> None:
-    listed = (Image("docker.io/rancher/mirrored-pause:3.6", program),)
+    listed = (Image.of("docker.io/rancher/mirrored-pause:3.6", program),)
     images.write(listed, tmp_path / "one.tar.zst", "amd64")
     program.touch()
     images.write(listed, tmp_path / "two.tar.zst", "amd64")
@@ -42,7 +42,7 @@ def test_same_programs_give_the_same_bytes(tmp_path: Path, program: Path) -> Non
 
 
 def test_archive_is_an_oci_layout(tmp_path: Path, program: Path) -> None:
-    listed = (Image("homelab.local/pause:1", program, "65535:65535"), Image("homelab.local/again:1", program))
+    listed = (Image.of("homelab.local/pause:1", program, "65535:65535"), Image.of("homelab.local/again:1", program))
     images.write(listed, tmp_path / "a.tar.zst", "arm64")
     found = contents(tmp_path / "a.tar.zst")
     assert json.loads(found["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
@@ -70,6 +70,17 @@ def test_archive_is_an_oci_layout(tmp_path: Path, program: Path) -> None:
     assert images.names(tmp_path / "a.tar.zst") == ("homelab.local/pause:1", "homelab.local/again:1")
 
 
+def test_program_with_two_names_is_packed_once(tmp_path: Path, program: Path) -> None:
+    image = Image("homelab.local/two:1", {"/manager": program, "/operator/manager": program}, ("/manager",))
+    layout = images.lay_out((image,), tmp_path / "layout", "amd64")
+    manifest = json.loads(layout.blob(str(layout.images[image.name]["digest"])).read_text())
+    with tarfile.open(layout.blob(manifest["layers"][0]["digest"])) as tar:
+        assert tar.getmember("operator/manager").linkname == "manager"
+        read = tar.extractfile("operator/manager")
+        assert read
+        assert read.read() == program.read_bytes()
+
+
 def test_names_in_a_docker_archive(tmp_path: Path) -> None:
     content = json.dumps([{"RepoTags": ["rancher/one:1", "two"]}, {"RepoTags": None}]).encode()
     plain = tmp_path / "a.tar"
@@ -92,6 +103,7 @@ def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     [
         ("nginx", "docker.io/library/nginx:latest"),
         ("rancher/pause:3.6", "docker.io/rancher/pause:3.6"),
+        ("docker.io/traefik:v3", "docker.io/library/traefik:v3"),
         ("registry.lan/web", "registry.lan/web:latest"),
         ("localhost:5000/web:1", "localhost:5000/web:1"),
         ("localhost/web", "localhost/web:latest"),
@@ -158,7 +170,7 @@ def test_bundle_brings_its_own_images(built: Path, program: Path) -> None:
     folder = built / "bundle" / VERSION
     k3s_release(folder)
     archive = folder / "k3s-airgap-images-amd64.tar.zst"
-    images.write((Image("docker.io/rancher/real:1", program),), archive, "amd64")
+    images.write((Image.of("docker.io/rancher/real:1", program),), archive, "amd64")
     listing = folder / "sha256sum-amd64.txt"
     listing.write_text(
         "".join(

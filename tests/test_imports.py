@@ -15,7 +15,7 @@ KNOWS = {
     "components": {"components"},
     "provider": {"provider"},
     "operations": {"operations", "stacks", "components", "provider"},
-    "rehearsal": {"rehearsal", "stacks", "components"},
+    "rehearsal": {"rehearsal", "stacks", "components", "provider"},
     "bench": {"bench", "rehearsal", "stacks", "components"},
     "tests": {"tests", "bench", "stacks", "components", "provider", "operations", "rehearsal", "cli"},
 }

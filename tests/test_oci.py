@@ -130,4 +130,4 @@ def test_token_is_fetched_and_told_to_nobody_else(registry: Upstream, monkeypatc
 @pytest.mark.parametrize("challenge", ['Basic realm="{here}"', 'Bearer realm="http://192.0.2.1/token"', "Bearer"])
 def test_registry_that_wants_a_login(registry: Upstream, monkeypatch: pytest.MonkeyPatch, challenge: str) -> None:
     wants_a_token(monkeypatch, challenge)
-    assert "wants a login, and charts are fetched without one: let anybody read them." in failure(chart(registry))
+    assert "wants a login, and nobody logs in here: let anybody read what is there." in failure(chart(registry))

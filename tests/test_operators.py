@@ -1,23 +1,17 @@
 """The rehearsal's operators on an API in memory: what each does, and that it waits for its chart."""
 
-import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 
-from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn, metallb, traefik
+from rehearsal.operators import longhorn
 from rehearsal.operators.api import whole
-from rehearsal.operators.run import OPERATORS
+from rehearsal.operators.run import operators
 from tests.kubernetes import Json, Memory
 
 WORKLOADS = {
-    "metallb": ("metallb-system", "metallb-controller"),
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
-    "traefik": ("traefik", "traefik"),
-    "cert_manager": ("cert-manager", "cert-manager"),
-    "cloudnative_pg": ("cnpg-system", "cloudnative-pg"),
-    "argocd": ("argocd", "argo-cd-argocd-application-controller"),
 }
 
 
@@ -42,58 +36,18 @@ def api() -> Memory:
     return memory
 
 
-def pool(api: Memory, name: str, *addresses: str, **spec: Any) -> None:
-    given = {"addresses": list(addresses), **spec}
-    put(api, "apis/metallb.io/v1beta1", "ipaddresspools", name, "metallb-system", spec=given)
-
-
-def balancer(api: Memory, name: str, **annotations: str) -> Json:
-    given = {f"metallb.io/{key}": value for key, value in annotations.items()}
-    spec = {"type": "LoadBalancer"}
-    return put(api, "api/v1", "services", name, "shop", spec=spec, metadata={"annotations": given})
-
-
-def test_every_operator_is_run() -> None:
-    assert OPERATORS.keys() == WORKLOADS.keys()
+def test_every_operator_is_run(tmp_path: Path) -> None:
+    assert operators(tmp_path).keys() == {*WORKLOADS, "lets_encrypt"}
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_nothing_is_done_before_the_chart_runs(name: str, api: Memory) -> None:
+def test_nothing_is_done_before_the_chart_runs(name: str, api: Memory, tmp_path: Path) -> None:
     _, workload = WORKLOADS[name]
     api.named("deployments", workload)["status"] = {"readyReplicas": 0}
-    pool(api, "default", "10.0.0.100/30")
-    balancer(api, "web")
-    put(api, "apis/cert-manager.io/v1", "clusterissuers", "ca", spec={"selfSigned": {}})
-    put(api, "apis/argoproj.io/v1alpha1", "applications", "x", "argocd", spec={})
+    claim(api, "placed", **{longhorn.SELECTED: "a"})
     before = str(api.objects)
-    OPERATORS[name](api)
+    operators(tmp_path)[name](api)
     assert str(api.objects) == before
-
-
-def test_metallb_gives_what_is_asked_for_else_what_is_free(api: Memory) -> None:
-    pool(api, "default", "10.0.0.100-10.0.0.101")
-    pool(api, "public", "10.0.0.200/31", autoAssign=False)
-    services = [
-        balancer(api, "fixed", loadBalancerIPs="10.0.0.101"),
-        balancer(api, "any"),
-        balancer(api, "full"),
-        balancer(api, "named", **{"address-pool": "public"}),
-        balancer(api, "outside", loadBalancerIPs="10.0.9.9"),
-    ]
-    metallb.reconcile(api)
-    assert [metallb.given(each) for each in services] == [["10.0.0.101"], ["10.0.0.100"], [], ["10.0.0.200"], []]
-
-
-def test_metallb_leads_to_a_node_with_a_pod(api: Memory) -> None:
-    service = balancer(api, "web")
-    endpoints = [
-        {"nodeName": "a", "conditions": {"ready": False}},
-        {"nodeName": "b", "conditions": {"ready": True}},
-    ]
-    labels = {"kubernetes.io/service-name": "web"}
-    put(api, "apis/discovery.k8s.io/v1", "endpointslices", "web-1", "shop", endpoints=endpoints,
-        metadata={"labels": labels})  # fmt: skip
-    assert metallb.speaker(api, service, {"a": "10.0.0.1", "b": "10.0.0.2"}) == "10.0.0.2"
 
 
 def claim(api: Memory, name: str, **annotations: str) -> Json:
@@ -107,126 +61,26 @@ def claim(api: Memory, name: str, **annotations: str) -> Json:
                metadata=metadata)  # fmt: skip
 
 
-def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: Memory) -> None:
+def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: Memory, tmp_path: Path) -> None:
     text = "{metadata: {name: longhorn}, provisioner: driver.longhorn.io, volumeBindingMode: WaitForFirstConsumer}"
     put(api, "api/v1", "configmaps", "longhorn-storageclass", "longhorn-system", data={"storageclass.yaml": text})
     claim(api, "waits")
     placed = claim(api, "placed", **{longhorn.SELECTED: "a"})
     for _ in range(3):
-        longhorn.reconcile(api)
+        longhorn.reconcile(api, tmp_path)
     assert api.names("persistentvolumes") == api.names("volumes") == [longhorn.name(placed)]
     volume = api.named("persistentvolumes", longhorn.name(placed))
     assert volume["spec"]["claimRef"]["uid"] == placed["metadata"]["uid"]
+    assert volume["spec"]["local"]["path"] == f"{longhorn.FOLDER}/{longhorn.name(placed)}"
+    (content,) = tmp_path.iterdir()
+    assert content.name == longhorn.name(placed)
     volume["status"] = {"phase": "Released"}
     api.delete("/api/v1/namespaces/shop/persistentvolumeclaims/placed")
-    longhorn.reconcile(api)
+    longhorn.reconcile(api, tmp_path)
     assert api.names("persistentvolumes") == api.names("volumes") == []
-
-
-def test_traefik_shows_its_address(api: Memory) -> None:
-    found = {"loadBalancer": {"ingress": [{"ip": "10.0.0.100", "ipMode": "VIP"}]}}
-    put(api, "api/v1", "services", "traefik", "traefik", status=found)
-    ours = put(api, "apis/networking.k8s.io/v1", "ingresses", "shop", "shop", spec={"ingressClassName": "traefik"})
-    other = put(api, "apis/networking.k8s.io/v1", "ingresses", "other", "shop", spec={"ingressClassName": "nginx"})
-    traefik.reconcile(api)
-    assert ours["status"] == {"loadBalancer": {"ingress": [{"ip": "10.0.0.100"}]}}
-    assert other["status"] == {}
+    assert not content.exists()
 
 
 def test_objects_of_a_list_are_whole() -> None:
     pods = {"apiVersion": "v1", "kind": "PodList", "items": [{"metadata": {"name": "x"}}]}
     assert whole(pods) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}]
-
-
-def test_cert_manager_signs_by_an_issuer_of_the_same_namespace_only(api: Memory) -> None:
-    group = "apis/cert-manager.io/v1"
-    put(api, group, "issuers", "own", "shop", spec={"selfSigned": {}})
-    for namespace in ("shop", "other"):
-        spec = {"secretName": "tls", "dnsNames": ["a.test"], "issuerRef": {"kind": "Issuer", "name": "own"}}
-        put(api, group, "certificates", f"of-{namespace}", namespace, spec=spec)
-    for _ in range(2):
-        cert_manager.reconcile(api)
-    assert api.named("issuers", "own")["status"]["conditions"][0]["status"] == "True"
-    assert api.named("certificates", "of-shop")["status"]["conditions"][0]["status"] == "True"
-    assert not api.named("certificates", "of-other")["status"]
-
-
-def test_cert_manager_signs_with_the_lab_s_own_authority(api: Memory) -> None:
-    group = "apis/cert-manager.io/v1"
-    put(api, group, "clusterissuers", "bootstrap", spec={"selfSigned": {}})
-    put(api, group, "clusterissuers", "ca", spec={"ca": {"secretName": "ca"}})
-    reference = {"name": "bootstrap", "kind": "ClusterIssuer"}
-    put(api, group, "certificates", "ca", "cert-manager",
-        spec={"secretName": "ca", "isCA": True, "commonName": "lab", "issuerRef": reference})  # fmt: skip
-    put(api, "apis/networking.k8s.io/v1", "ingresses", "shop", "shop", kind="Ingress",
-        metadata={"annotations": {cert_manager.ISSUER: "ca"}},
-        spec={"tls": [{"secretName": "shop-tls", "hosts": ["shop.lab.test"]}]})  # fmt: skip
-    for _ in range(4):
-        cert_manager.reconcile(api)
-    data = api.named("secrets", "shop-tls")["data"]
-    certificate, authority = (
-        x509.load_pem_x509_certificate(base64.b64decode(data[key])) for key in ("tls.crt", "ca.crt")
-    )
-    certificate.verify_directly_issued_by(authority)
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["shop.lab.test"]
-    assert api.named("certificates", "shop-tls")["status"]["conditions"][0]["status"] == "True"
-
-
-def database(api: Memory) -> Json:
-    spec = {"instances": 3, "storage": {"size": "1Gi", "storageClass": "longhorn-single"}}
-    spec |= {"bootstrap": {"initdb": {"database": "shop"}}}
-    return put(api, "apis/postgresql.cnpg.io/v1", "clusters", "db", "shop", kind="Cluster", spec=spec)
-
-
-def run_pods(api: Memory) -> None:
-    for key, pod in list(api.objects.items()):
-        if key[1] == "pods":
-            pod["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
-            pod["spec"]["nodeName"] = "a" if pod["metadata"]["name"].endswith("-1") else "b"
-
-
-def test_database_becomes_healthy_with_all_that_belongs_to_it(api: Memory) -> None:
-    cluster = database(api)
-    cloudnative_pg.reconcile(api)
-    assert cluster["status"]["conditions"][0]["status"] == "False"
-    run_pods(api)
-    cloudnative_pg.reconcile(api)
-    assert (cluster["status"]["phase"], cluster["status"]["readyInstances"]) == (cloudnative_pg.HEALTHY, 3)
-    assert api.names("pods") == api.names("persistentvolumeclaims") == ["db-1", "db-2", "db-3"]
-    assert api.names("services") == ["db-rw", "db-ro", "db-r"]
-    assert api.names("poddisruptionbudgets") == ["db", "db-primary"]
-    budgets = [api.named("poddisruptionbudgets", name)["spec"]["minAvailable"] for name in ("db", "db-primary")]
-    assert budgets == [1, 1]
-    data = {key: base64.b64decode(value).decode() for key, value in api.named("secrets", "db-app")["data"].items()}
-    assert data["uri"] == f"postgresql://shop:{data['password']}@db-rw:5432/shop"
-
-
-def test_primary_moves_off_a_machine_that_is_emptied(api: Memory) -> None:
-    database(api)
-    cloudnative_pg.reconcile(api)
-    run_pods(api)
-    cloudnative_pg.reconcile(api)
-    assert api.named("pods", "db-1")["metadata"]["labels"][cloudnative_pg.ROLE] == "primary"
-    api.named("nodes", "a")["spec"]["unschedulable"] = True
-    cloudnative_pg.reconcile(api)
-    roles = [api.named("pods", f"db-{n}")["metadata"]["labels"][cloudnative_pg.ROLE] for n in (1, 2, 3)]
-    assert roles == ["replica", "primary", "replica"]
-
-
-def test_pool_of_connections_has_pods_and_a_name(api: Memory) -> None:
-    put(api, "apis/postgresql.cnpg.io/v1", "poolers", "db-pooler", "shop", spec={"instances": 2})
-    cloudnative_pg.reconcile(api)
-    assert api.named("deployments", "db-pooler")["spec"]["replicas"] == 2
-    assert "db-pooler" in api.names("services")
-
-
-def test_application_is_in_sync_until_it_is_deleted(api: Memory) -> None:
-    spec = {"source": {"targetRevision": "v1"}}
-    found = put(api, "apis/argoproj.io/v1alpha1", "applications", "x", "argocd", spec=spec,
-                metadata={"finalizers": ["resources-finalizer.argocd.argoproj.io"]})  # fmt: skip
-    argocd.reconcile(api)
-    assert found["status"]["sync"] == {"status": "Synced", "revision": "v1"}
-    found["metadata"]["deletionTimestamp"] = "now"
-    argocd.reconcile(api)
-    assert "finalizers" not in found["metadata"]

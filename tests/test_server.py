@@ -167,7 +167,7 @@ def test_configuration_fails_closed_for_all_pods(tmp_path: Path) -> None:
     entry = manifest["webhooks"][0]
     assert manifest["kind"] == "MutatingWebhookConfiguration"
     assert entry["clientConfig"]["url"] == "https://[fd00::1]:8443/pods"
-    assert (entry["failurePolicy"], entry["timeoutSeconds"]) == ("Fail", 5)
+    assert (entry["failurePolicy"], entry["timeoutSeconds"]) == ("Fail", 30)
     assert entry["rules"][0]["operations"] == ["CREATE"]
     assert "namespaceSelector" not in entry
 

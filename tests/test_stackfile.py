@@ -62,11 +62,20 @@ def test_the_users_file_stays_and_none_of_its_ciphertext_is_taken_over(tmp_path:
     assert missing == {"homelab:sshKey": "the lab's key"}
 
 
+def test_mirrors_are_the_labs_registry(tmp_path: Path) -> None:
+    mirrors = "    registries: {embedded: true, mirrors: {quay.io: {endpoints: [https://nas.lan:5000]}}}\n"
+    content, _ = written(stack(tmp_path, "{user: pi, agent: true}", rest=mirrors), tmp_path)
+    lab = {"endpoints": ["http://192.168.1.254:8080"]}
+    assert content["config"]["homelab:cluster"]["registries"] == {
+        "embedded": True, "mirrors": {"quay.io": lab, "*": lab},
+    }  # fmt: skip
+
+
 def test_what_is_not_the_hardwares_stays_as_it_is(tmp_path: Path) -> None:
     source = stack(tmp_path, "{user: pi, agent: true}", rest="    maxUnavailable: 2\n")
     content, _ = written(source, tmp_path)
     mine, theirs = content["config"]["homelab:cluster"], YAML(typ="safe").load(source)["config"]["homelab:cluster"]
-    changed = {"ssh", "nodes", "k3s"}
+    changed = {"ssh", "nodes", "k3s", "registries"}
     assert {k: v for k, v in mine.items() if k not in changed} == {k: v for k, v in theirs.items() if k not in changed}
     assert [{**node, "hostKey": KEY} for node in mine["nodes"]] == theirs["nodes"]
 
@@ -148,3 +157,12 @@ def test_an_app_is_rehearsed_on_its_platform_however_that_is_named(
     assert [each.name for each in found] == ["Pulumi.a.yaml", "Pulumi.b.yaml"]
     for file in found:
         assert written(file, tmp_path)[0]["config"]["homelab:app"]["platform"] == "homelab"
+
+
+def test_key_to_repositories_is_the_lab_s_own(tmp_path: Path) -> None:
+    platform = (
+        "  homelab:platform: {argocd: {repositories: {apps: {url: git@x:y, sshKey: {secret: appsKey}}, a: {}}}}\n"
+    )
+    secrets = f"  homelab:appsKey: {{secure: v1:x:y}}\n{platform}"
+    _, missing = written(stack(tmp_path, "{user: pi, agent: true}", secrets=secrets), tmp_path)
+    assert missing["homelab:appsKey"] == FACTS.private_key

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rehearsal.admission import cert_manager, cloudnative_pg, longhorn, metallb
+from rehearsal.admission import longhorn
 from rehearsal.operators.api import Objects
 
 Json = dict[str, Any]
@@ -11,10 +11,7 @@ Rule = Callable[[Json, Json | None, Objects], Iterator[str]]
 """What is wrong with an object; asked with the object it replaces, and with the API."""
 
 RULES: dict[str, Mapping[str, Rule]] = {
-    "cert-manager": cert_manager.RULES,
-    "cloudnative-pg": cloudnative_pg.RULES,
     "longhorn": longhorn.RULES,
-    "metallb": metallb.RULES,
 }
 """Rules by system and kind."""
 

@@ -1,5 +1,6 @@
 """CRDs out of a short list: group, kind, plural, versions, and the fields that the real ones require."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,17 @@ def files(listed: Mapping[str, Any]) -> dict[str, str]:
     if when := listed.get("when"):
         text = f"{{{{- if .Values.{when} }}}}\n{text}{{{{- end }}}}\n"
     return {"templates/crds.yaml": text}
+
+
+def template(definitions: Iterable[Json], *, when: str, keep: str) -> str:
+    """A template with CRDs that were written elsewhere; `when` and `keep` are values as in a list."""
+    mark = "@keep@"
+    texts = []
+    for each in definitions:
+        annotations = {**each["metadata"].get("annotations", {}), KEEP: mark}
+        text = json.dumps(each | {"metadata": each["metadata"] | {"annotations": annotations}})
+        texts.append(text.replace("{{", '{{ "{{" }}').replace(mark, f'{{{{ .Values.{keep} | ternary "keep" "" }}}}'))
+    return f"{{{{- if .Values.{when} }}}}\n" + "\n---\n".join(texts) + "\n{{- end }}\n"
 
 
 def definition(group: str, kind: str, about: Mapping[str, Any]) -> Json:

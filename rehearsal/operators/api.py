@@ -118,13 +118,6 @@ def named(path: str, thing: Json) -> str:
     return f"{path}/{thing['metadata']['name']}"
 
 
-def within(group: str, plural: str, thing: Json) -> str:
-    """Path of an object: `group` is `api/v1` or `apis/GROUP/VERSION`."""
-    metadata = thing["metadata"]
-    place = f"namespaces/{metadata['namespace']}/" if "namespace" in metadata else ""
-    return f"/{group}/{place}{plural}/{metadata['name']}"
-
-
 def ready(api: Objects, namespace: str, name: str) -> bool:
     """Whether a workload of that namespace, with `name` in its own, has a pod that is ready."""
     for plural in ("deployments", "statefulsets"):

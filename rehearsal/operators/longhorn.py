@@ -1,5 +1,7 @@
-"""Longhorn: its storage class, and volumes for claims. A volume is a folder of the node; it has no copies."""
+"""Longhorn: its storage class, and volumes for claims. A volume is a folder of this computer that every node has."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -8,14 +10,16 @@ from rehearsal.operators.api import Json, Objects, ready
 
 NAMESPACE = "longhorn-system"
 DRIVER = "driver.longhorn.io"
-FOLDER = "/var/lib/rancher/volumes"
+FOLDER = "/srv/volumes"
+"""Where a node has the lab's volumes."""
 VOLUMES = f"/apis/longhorn.io/v1beta2/namespaces/{NAMESPACE}/volumes"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+EVERYWHERE = [{"key": "kubernetes.io/os", "operator": "Exists"}]
 SELECTED = "volume.kubernetes.io/selected-node"
 
 
-def reconcile(api: Objects) -> None:
-    """Make the class the chart describes, volumes for claims, and remove volumes whose claim is gone."""
+def reconcile(api: Objects, folder: Path) -> None:
+    """Make the class the chart describes, volumes for claims in `folder`, and remove volumes whose claim is gone."""
     if not ready(api, NAMESPACE, "longhorn-driver-deployer"):
         return
     described = api.read(f"/api/v1/namespaces/{NAMESPACE}/configmaps/longhorn-storageclass")
@@ -29,12 +33,14 @@ def reconcile(api: Objects) -> None:
     for claim in api.items("/api/v1/persistentvolumeclaims"):
         wanted = classes.get(claim["spec"].get("storageClassName", ""))
         if wanted and waits(claim, wanted) and name(claim) not in volumes:
+            (folder / name(claim)).mkdir(parents=True, exist_ok=True)
             api.create(VOLUMES, record(claim))
             api.create("/api/v1/persistentvolumes", volume(claim, wanted))
     for each in volumes.values():
         if released(each):
             api.delete(f"/api/v1/persistentvolumes/{each['metadata']['name']}")
             api.delete(f"{VOLUMES}/{each['metadata']['name']}")
+            shutil.rmtree(folder / each["metadata"]["name"], ignore_errors=True)
 
 
 def waits(claim: Json, kind: Json) -> bool:
@@ -51,7 +57,7 @@ def name(claim: Json) -> str:
 
 
 def volume(claim: Json, kind: Json) -> Json:
-    """The PersistentVolume for a claim."""
+    """The PersistentVolume for a claim: a `local` one, whose files get the group that a pod asks for by `fsGroup`."""
     metadata, spec = claim["metadata"], claim["spec"]
     bound: Json = {key: metadata[key] for key in ("name", "namespace", "uid")}
     return {
@@ -64,7 +70,8 @@ def volume(claim: Json, kind: Json) -> Json:
             "persistentVolumeReclaimPolicy": kind.get("reclaimPolicy", "Delete"),
             "storageClassName": kind["metadata"]["name"],
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **bound},
-            "hostPath": {"path": f"{FOLDER}/{name(claim)}", "type": "DirectoryOrCreate"},
+            "local": {"path": f"{FOLDER}/{name(claim)}"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": EVERYWHERE}]}},
         },
     }
 

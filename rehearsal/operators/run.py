@@ -4,15 +4,13 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from rehearsal.operators import argocd, cert_manager, cloudnative_pg, longhorn, metallb, traefik
+from rehearsal.operators import lets_encrypt, longhorn
 from rehearsal.operators.api import Api, ApiError, Objects
+from rehearsal.places import ACME, VOLUMES
 
-OPERATORS: dict[str, Callable[[Objects], None]] = {
-    module.__name__.rpartition(".")[2]: module.reconcile
-    for module in (metallb, longhorn, traefik, cert_manager, cloudnative_pg, argocd)
-}
 PAUSE = 0.3  # seconds between two looks
 
 
@@ -26,14 +24,22 @@ def servers(lab: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def operate(name: str, lab: Path) -> None:
+def operators(lab: Path) -> dict[str, Callable[[Objects], None]]:
+    """What is done over and over, by the name of the system whose program would do it."""
+    return {
+        "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME),
+        "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES),
+    }
+
+
+def operate(name: str, reconcile: Callable[[Objects], None], lab: Path) -> None:
     """Run one operator for ever; what fails is tried again."""
     said = ""
     while True:
         api = Api(servers(lab))
         try:
             while True:
-                OPERATORS[name](api)
+                reconcile(api)
                 time.sleep(PAUSE)
         except (ApiError, LookupError, TypeError, ValueError, OSError) as error:
             if said != str(error):
@@ -44,5 +50,5 @@ def operate(name: str, lab: Path) -> None:
 
 def start(lab: Path) -> None:
     """Start them; they end with the process."""
-    for name in OPERATORS:
-        threading.Thread(target=operate, args=(name, lab), daemon=True).start()
+    for name, reconcile in operators(lab).items():
+        threading.Thread(target=operate, args=(name, reconcile, lab), daemon=True).start()

@@ -38,7 +38,12 @@ def _program() -> Path:
 
 def objects(chart: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All objects of the catalog's chart with these values. Raises NotHereError, RenderError."""
-    archive, helm = places.archive(chart), _running()
+    return objects_of(places.archive(chart), chart, values)
+
+
+def objects_of(archive: Path, chart: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All objects of this archive in the place of the catalog's chart. Raises NotHereError, RenderError."""
+    helm = _running()
     namespace = next(row.layer.namespace for row in LAYERS if chart in [each.name for each in row.charts])
     if isinstance(helm, str):
         raise NotHereError(helm)

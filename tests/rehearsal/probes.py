@@ -47,11 +47,19 @@ def handshake(lab: Rehearsal, machine: str, port: int, *options: str) -> bool:
     return ended == "0"
 
 
-def pod(namespace: str, name: str, node: str, labels: dict[str, str], security: dict[str, Any] | None = None) -> Any:
+def pod(
+    namespace: str,
+    name: str,
+    node: str,
+    labels: dict[str, str],
+    security: dict[str, Any] | None = None,
+    *,
+    image: str = PODINFO,
+) -> Any:
     """A pod of a small web application, which asks for no rights unless `security` does."""
     container = {
         "name": "podinfo",
-        "image": PODINFO,
+        "image": image,
         "args": [f"--port={PORT}"],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": PORT}, "periodSeconds": 1},
         "securityContext": _RESTRICTED if security is None else security,

@@ -13,7 +13,12 @@ import yaml
 
 from bench.labs import cluster_of
 from components.hardening import AUDIT_LOG, CIPHERS
+from rehearsal import images, recipes, tools
+from rehearsal.artefacts import HOST
+from rehearsal.images import NOBODY, Image
+from rehearsal.registry import offer
 from rehearsal.shell import RehearsalError
+from tests.files_over_http import served
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 from tests.rehearsal.probes import METRICS, apply, handshake, pod, resolved, service, through_the_api
 
@@ -140,6 +145,28 @@ def test_hardened_network_keeps_dns_and_metrics_alive(lab: Rehearsal, tmp_path: 
     wait_until(lambda: through_the_api(lab, "kube-system", "metrics") == "metrics", "the API reaches the Service")
     with pytest.raises(RehearsalError, match="ServiceUnavailable"):
         through_the_api(lab, "kube-system", "closed")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """A registry on this computer, outside of the lab's network, that has one image: lab/web:1."""
+    for name in ("layout", "mirror"):
+        (tmp_path / name).mkdir()
+    program = tools.program(recipes.podinfo(), print)
+    image = Image.of("docker.io/lab/web:1", program, NOBODY)
+    offer(tmp_path / "state", [images.lay_out((image,), tmp_path / "layout", HOST)])
+    with served(tmp_path / "mirror", tmp_path / "state") as url:
+        yield url.removeprefix("http://")
+
+
+@pytest.mark.rehearsal
+def test_images_come_from_their_registry(lab: Rehearsal, registry: str, tmp_path: Path) -> None:
+    apply(lab, tmp_path, pod("default", "pulled", "a1", {}, image=f"{registry}/lab/web:1"))
+    lab.kubectl("wait", "--for=condition=Ready", "pod/pulled", "--timeout=120s")
+    apply(lab, tmp_path, pod("default", "absent", "a1", {}, image=f"{registry}/lab/other:1"))
+    said = "jsonpath={.status.containerStatuses[0].state.waiting.message}"
+    wait_until(lambda: "not found" in lab.kubectl("get", "pod", "absent", "-o", said), "the pod says what is missing")
+    lab.kubectl("delete", "pod", "pulled", "absent", "--now")
 
 
 @pytest.mark.rehearsal

@@ -110,8 +110,12 @@ def test_second_up_changes_nothing(lab: Rehearsal) -> None:
 
 
 def test_gate_has_waited_for_late_webhooks(lab: Rehearsal) -> None:
-    log = (lab.lab.folder / "server/webhook.log").read_text()
-    assert "validate/metallb" in log
+    """MetalLB gives its webhook a certificate some time after its pod is ready; until then no pool is taken."""
+    webhooks = json.loads(
+        lab.kubectl("get", "validatingwebhookconfiguration", "metallb-webhook-configuration", "-o", "json")
+    )["webhooks"]
+    assert all(each["failurePolicy"] == "Fail" and each["clientConfig"]["caBundle"] for each in webhooks)
+    assert "default" in lab.kubectl("get", "ipaddresspools", "-n", "metallb-system", "-o", "name")
 
 
 def test_load_balancer_has_the_first_address_of_the_pool(lab: Rehearsal) -> None:

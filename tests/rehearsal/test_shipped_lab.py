@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ import yaml
 from cryptography import x509
 
 from components.layer import LAYER
+from rehearsal import browser, pages
 from rehearsal.places import PROJECT
 from rehearsal.shell import RehearsalError, run
 from stacks.catalog import LAYERS
+from tests import chromium
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, verdict, wait_until
 from tests.rehearsal.probes import resolved
 
@@ -24,7 +27,7 @@ SERVERS = {"pi-1", "pi-2", "pi-3"}
 AGENTS = {"pi-4", "elitedesk", "thinkcentre"}
 LOGINS = "journalctl -q -o cat -t sshd | grep -c Accepted"
 FILES = "cd / && find etc usr/local var/lib/rancher -xdev -type f | sort | xargs -d '\\n' sha256sum"
-CHANGES_BY_ITSELF = r"etc/(resolv\.conf|\.updated|ld\.so\.cache|mtab)|etc/systemd/timesyncd|etc/machine-id"
+CHANGES_BY_ITSELF = r"etc/(resolv\.conf|\.updated|ld\.so\.cache|mtab|machine-id|systemd/timesyncd)|/90-rehearsal\.conf"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,13 @@ def test_kubelets_tell_of_themselves_before_k3s_tires_of_waiting(lab: Rehearsal)
     for name in SERVERS | AGENTS:
         config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))["kubeletconfig"]
         assert config["nodeStatusReportFrequency"] == "10s", name
+
+
+def test_kubelets_do_not_take_this_computers_disk_for_full(lab: Rehearsal) -> None:
+    for name in SERVERS | AGENTS:
+        config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))["kubeletconfig"]
+        assert config["evictionHard"] == {"imagefs.available": "100Mi", "nodefs.available": "100Mi"}, name
+        assert config["imageGCHighThresholdPercent"] == 100, name
 
 
 def test_platform_is_whole(lab: Rehearsal) -> None:
@@ -124,6 +134,58 @@ def test_app_has_its_certificate_and_its_name_on_the_address_of_the_platform(lab
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == tls["hosts"] == ["shop.lab.example.com"]
     assert lab.app("shop").outputs()["urls"] == ["https://shop.lab.example.com"]
+
+
+@pytest.fixture(scope="module")
+def authority(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lab's certificate authority, as a device is told to trust it."""
+    file = tmp_path_factory.mktemp("authority") / "ca.pem"
+    secret = json.loads(lab.kubectl("get", "secret", "-n", "cert-manager", "ca", "-o", "json"))
+    file.write_bytes(base64.b64decode(secret["data"]["tls.crt"]))
+    return file
+
+
+def browse(lab: Rehearsal, url: str, *options: str | Path) -> str:
+    """What curl prints on a computer of the lan, whose DNS leads every name to the platform's address."""
+    address = lab.session.engine.outputs()["ingressAddress"]
+    leads = ["--connect-to", f"::{address}:"]
+    return run(lab.lab.namespace.command("curl", "-sS", "--max-time", "5", *leads, *options, url))
+
+
+def test_app_is_reached_by_its_name_from_the_lan(lab: Rehearsal, authority: Path) -> None:
+    url = "https://shop.lab.example.com/api/info"
+    answers = {json.loads(browse(lab, url, "-f", "--cacert", authority))["hostname"] for _ in range(30)}
+    assert len(answers) == 3, "all pods answer"
+    with pytest.raises(RehearsalError, match="certificate"):
+        browse(lab, url)  # who was not told of the authority trusts it not
+
+
+def test_app_sees_the_address_of_its_client(lab: Rehearsal, authority: Path) -> None:
+    headers = json.loads(browse(lab, "https://shop.lab.example.com/headers", "-f", "--cacert", authority))
+    assert headers["X-Real-Ip"] == [lab.lab.address]
+    assert headers["X-Forwarded-Proto"] == ["https"]
+
+
+def test_requests_in_clear_are_sent_on_to_https(lab: Rehearsal) -> None:
+    said = browse(lab, "http://shop.lab.example.com/a?b=c", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}")
+    assert said == "301 https://shop.lab.example.com/a?b=c"
+
+
+def test_unknown_names_get_the_wildcard_certificate_and_no_page(lab: Rehearsal, authority: Path) -> None:
+    known: list[str | Path] = ["--cacert", authority, "-o", "/dev/null", "-w", "%{http_code}"]
+    assert browse(lab, "https://nobody.lab.example.com/", *known) == "404"
+    with pytest.raises(RehearsalError, match="certificate"):
+        browse(lab, "https://nobody.example.org/", *known)
+
+
+def test_a_page_opens_in_this_computers_browser(lab: Rehearsal) -> None:
+    page = pages.chosen(pages.found(lab.lab), "shop")
+    with browser.opened(lab.lab, page, 0) as said:
+        assert said.startswith("https://shop.lab.example.com/ answers: 200 OK.")
+        (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
+        assert json.loads(run([*shlex.split(curl), "--silent", "--fail"]))["message"] == "Hello from the lab"
+        if chromium.THERE:
+            assert '<h1 id="message">Hello from the lab</h1>' in chromium.seen(said)
 
 
 def ask(lab: Rehearsal, path: str, *, pod: tuple[str, str], times: int = 1) -> str:
@@ -256,16 +318,25 @@ def test_preview_needs_no_machine(lab: Rehearsal, tmp_path: Path) -> None:
     assert re.search(r"\+ \d+ to create", done.stdout)
 
 
+def serves(lab: Rehearsal) -> bool:
+    """Whether the app answers at the platform's address."""
+    try:
+        return browse(lab, "https://shop.lab.example.com/healthz", "-fk", "--max-time", "1") != ""
+    except RehearsalError:
+        return False
+
+
 @pytest.mark.parametrize("name", sorted(SERVERS | AGENTS))
 def test_any_machine_may_lose_its_power(lab: Rehearsal, name: str) -> None:
-    held = lab.holder()
+    held, gaps = lab.holder(), list[float]()
 
     def cut() -> None:
         lab.lab.power_off(name)
-        wait_until(lab.answers, "the API answers again through the virtual address")
+        wait_until(lambda: lab.answers() and serves(lab), "API and app answer again")
 
-    gap = longest_gap(lab.answers, cut)
+    gap = longest_gap(lab.answers, lambda: gaps.append(longest_gap(lambda: serves(lab), cut)))
     print(f"{name} lost its power while {held} held the virtual address: no answer through it for {gap:.1f} s")
+    print(f"{name} lost its power: no answer of the app for {gaps[0]:.1f} s")
     assert lab.kubectl("get", "nodes", "-o", "name")
     lab.given_power(name)
     wait_until(lambda: lab.ready() == SERVERS | AGENTS and lab.voters() == SERVERS, f"{name} is back")

@@ -158,3 +158,62 @@ spec:
             seccompProfile: {type: RuntimeDefault}
 ---
 {{ end -}}
+
+{{- /* What a program's release has, in the chart's manifests.yaml: JSON by KIND/NAME. */ -}}
+{{- define "released" -}}
+{{- $found := dict -}}
+{{- $text := .Files.Get "manifests.yaml" | required (printf "%s was not built: there are no manifests of it" .Chart.Name) -}}
+{{- range $each := splitList "\n---\n" $text -}}
+{{- $thing := fromYaml $each -}}
+{{- $_ := set $found (printf "%s/%s" $thing.kind $thing.metadata.name) $thing -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
+
+{{- /* A Deployment of a release, with the chart's values. root, name (of its account too), labels, spec. */ -}}
+{{- define "released-deployment" -}}
+{{- $pod := .spec.template.spec -}}
+{{- $container := first $pod.containers -}}
+{{- $_ := set $container "imagePullPolicy" "IfNotPresent" -}}
+{{- $_ := set $container "resources" (.root.Values.resources | default dict) -}}
+{{- $_ := set $pod "serviceAccountName" .name -}}
+{{- $values := .root.Values -}}
+{{- range $key := list "priorityClassName" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" -}}
+{{- with index $values $key }}{{ $_ := set $pod $key . }}{{ end -}}
+{{- end -}}
+{{- $_ := set .spec "replicas" $values.replicaCount -}}
+{{- $_ := set .spec "selector" (dict "matchLabels" .labels) -}}
+{{- $_ := set .spec.template "metadata" (dict "labels" .labels) -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{ toJson .labels }}
+spec: {{ toJson .spec }}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+---
+{{ end -}}
+
+{{- /* A ClusterRole with these rules, for the account of the same name. root, name, rules. */ -}}
+{{- define "released-rights" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ .name }}
+rules: {{ toJson .rules }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ .name }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ .name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ .name }}, namespace: {{ .root.Release.Namespace }}}
+---
+{{ end -}}

@@ -1,0 +1,129 @@
+"""The lab's Git server: repositories in the lab's folder, over HTTP and SSH, by Git and OpenSSH from Debian.
+
+`git/NAME.git` in the lab's folder is `http://ADDRESS:8080/git/NAME.git`, which everybody may read, and
+`ssh://git@ADDRESS:2222/git/NAME.git`, for the keys in `git/authorized_keys`: at first the lab's own.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from components.layer import Chart
+from rehearsal import trees
+from rehearsal.cache import Report, obtain
+from rehearsal.lab import Lab
+from rehearsal.namespace import wait
+from rehearsal.shell import run
+from rehearsal.trees import GIT_SERVER, REPOSITORIES
+
+READER = "argo-cd"
+PREFIX = f"{REPOSITORIES}/"
+SSH_PORT = 2222
+RECORD = "git-server.txt"
+"""In the folder of the lab's server: where the tree is that Git runs in."""
+# The mounts are seen by the command alone, and end with it.
+ENTER = """
+mount --bind "$1" "$2$3"
+mount --rbind /dev "$2/dev"
+cd "$2"
+shift 3
+exec chroot . "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Git answers over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def ensure(lab: Lab, charts: Iterable[Chart], report: Report) -> None:
+    """Serve the lab's repositories where one of `charts` reads any."""
+    if any(chart.name == READER for chart in charts):
+        serve(lab, obtain(trees.recipe(), report))
+
+
+def serve(lab: Lab, built: Path) -> None:
+    """Serve the lab's repositories with what `trees.recipe()` has made."""
+    folder, state = lab.folder / "git", lab.folder / "server"
+    folder.mkdir(exist_ok=True)
+    (state / RECORD).write_text(str(built / GIT_SERVER))
+    key, keys = folder / "ssh_host_ed25519_key", folder / "authorized_keys"
+    if not key.exists():
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "git", "-f", key])
+    if not keys.exists():
+        shutil.copyfile(lab.private_key.with_suffix(".pub"), keys)
+    if _serving(lab):
+        return
+    command = inside(built / GIT_SERVER, folder, "/usr/sbin/sshd", *_sshd(lab.address))
+    with (state / "git.log").open("ab") as log:
+        subprocess.Popen(
+            lab.namespace.command(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's Git server does not start: see {state / 'git.log'}.")
+
+
+def inside(tree: Path, repositories: Path, *command: str) -> list[str]:
+    """`command`, to be run in the tree, with the repositories in it."""
+    enter = ["sh", "-euc", ENTER, "git", str(repositories), str(tree), REPOSITORIES]
+    return ["unshare", "--mount", "--propagation=private", *enter, *command]
+
+
+def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """What Git answers to a request below PREFIX; there is nothing before it is served."""
+    record = state / RECORD
+    if not record.is_file():
+        return Answer(HTTPStatus.NOT_FOUND, {}, b"")
+    asked = urlsplit(url)
+    variables = {
+        "GIT_PROJECT_ROOT": REPOSITORIES,
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_PROTOCOL": headers.get("Git-Protocol", ""),
+        "REQUEST_METHOD": method,
+        "PATH_INFO": asked.path.removeprefix(REPOSITORIES),
+        "QUERY_STRING": asked.query,
+        "CONTENT_TYPE": headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_CONTENT_ENCODING": headers.get("Content-Encoding", ""),
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+    command = inside(Path(record.read_text()), state.parent / "git", "git", "http-backend")
+    done = subprocess.run(command, input=body, env=variables, stdout=subprocess.PIPE, check=False)
+    return _answer(done.stdout)
+
+
+def _answer(printed: bytes) -> Answer:
+    """What a CGI program printed: headers, an empty line, content."""
+    head, _, content = printed.partition(b"\r\n\r\n")
+    if not head:
+        return Answer(HTTPStatus.BAD_GATEWAY, {}, b"")
+    lines = (line.partition(":") for line in head.decode().splitlines())
+    headers = {name: value.strip() for name, _, value in lines}
+    status = headers.pop("Status", "200").split()[0]
+    return Answer(int(status), headers, content)
+
+
+def _sshd(address: str) -> list[str]:
+    options = {
+        "ListenAddress": f"[{address}]" if ":" in address else address,
+        "Port": str(SSH_PORT),
+        "HostKey": f"{REPOSITORIES}/ssh_host_ed25519_key",
+        "AuthorizedKeysFile": f"{REPOSITORIES}/authorized_keys",
+        "AllowUsers": "git",
+        "AuthenticationMethods": "publickey",
+        "PermitRootLogin": "prohibit-password",  # Git's user has root's number, so that it may read all repositories
+        "StrictModes": "no",
+        "PidFile": "none",
+    }
+    return ["-D", "-e", "-f", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())]
+
+
+def _serving(lab: Lab) -> bool:
+    return lab.namespace.answers(lab.address, SSH_PORT, b"SSH-")

@@ -1,0 +1,7 @@
+"""Every program of the platform that is built here."""
+
+from rehearsal.programs import argocd, barman_cloud, cert_manager, cloudnative_pg, metallb, postgres, traefik
+
+PROGRAMS = tuple(
+    module.PROGRAM for module in (argocd, barman_cloud, cert_manager, cloudnative_pg, metallb, postgres, traefik)
+)

@@ -1,0 +1,56 @@
+"""Small root file systems out of Debian's packages: of the images of Argo CD and Redis, and of the lab's Git server."""
+
+import shutil
+from pathlib import Path
+
+from rehearsal import debian
+from rehearsal.cache import Recipe
+from rehearsal.debian import Tree
+
+PACKAGES = ("git", "openssh-client", "openssh-server", "gpg", "gpg-agent", "redis-server", "tini")
+REPOSITORIES = "/git"
+"""Where repositories are in the tree of the Git server."""
+ARGOCD = ("server", "repo-server", "application-controller", "applicationset-controller")
+"""Names under which Argo CD's one program is started, without `argocd-`."""
+GIT_SERVER = "git-server"
+_GIT = (
+    *(f"usr/bin/{name}" for name in ("sh", "git", "git-receive-pack", "git-shell", "git-upload-pack")),
+    *(f"usr/lib/git-core/git-{name}" for name in ("http-backend", "remote-http", "remote-https")),
+)
+_ROOT = "root:x:0:0::/:/bin/sh"
+TREES = {
+    "argocd": Tree(
+        (*_GIT, *(f"usr/bin/{name}" for name in ("cat", "cp", "gpg", "gpg-agent", "gpgconf", "ln", "ssh", "tini"))),
+        (_ROOT, "argocd:x:999:999::/home/argocd:/bin/sh"),
+        folders=("home/argocd", *(f"app/config/{name}" for name in ("ssh", "tls", "gpg/source", "gpg/keys"))),
+        links={
+            "etc/ssh/ssh_known_hosts": "/app/config/ssh/ssh_known_hosts",
+            **{f"usr/local/bin/argocd-{name}": "argocd" for name in ARGOCD},
+        },
+    ),
+    "redis": Tree(("usr/bin/redis-server", "usr/bin/redis-cli"), (_ROOT, "redis:x:999:999::/:/bin/sh")),
+    GIT_SERVER: Tree(
+        (*_GIT, "usr/sbin/sshd", "usr/lib/openssh/sshd-auth", "usr/lib/openssh/sshd-session"),
+        (_ROOT, f"git:x:0:0::{REPOSITORIES}:/usr/bin/git-shell", "sshd:x:998:998::/run/sshd:/bin/false"),
+        folders=(REPOSITORIES.removeprefix("/"), "run/sshd", "dev", "proc"),
+        files={"etc/gitconfig": "[safe]\n\tdirectory = *\n"},
+    ),
+}
+
+
+def recipe() -> Recipe:
+    """All of them: `NAME.tar` for an image, the Git server's as a folder."""
+
+    def make(folder: Path) -> None:
+        work = folder / "work"
+        work.mkdir()
+        system = debian.unpack(PACKAGES, work)
+        for name, tree in TREES.items():
+            target = folder / name if name == GIT_SERVER else work / name
+            debian.plant(tree, system, target)
+            if name != GIT_SERVER:
+                debian.pack(target, folder / f"{name}.tar")
+        shutil.rmtree(work)
+
+    ingredients = (*PACKAGES, repr(TREES), Path(debian.__file__).read_bytes())
+    return Recipe("git-and-redis", debian.RELEASE, ingredients, "from Debian's packages, half a minute", make)

@@ -1,0 +1,208 @@
+"""Registries on the Internet: what an image is there, fetched once for all labs and kept by its digest.
+
+The lab has no way out. Its server asks from a thread that is outside of the lab's network.
+"""
+
+import ctypes
+import hashlib
+import json
+import os
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import TypeVar
+
+from provider import oci
+from provider.errors import TaskError
+from rehearsal.cache import root
+from rehearsal.download import OutOfReachError
+from rehearsal.images import INDEX, MANIFEST
+from rehearsal.namespace import CLONE_NEWNET
+
+HUB, HUB_HOST = "docker.io", "registry-1.docker.io"
+DOCKER = "application/vnd.docker.distribution.manifest"
+ACCEPT = ", ".join((INDEX, MANIFEST, f"{DOCKER}.list.v2+json", f"{DOCKER}.v2+json"))
+SILENCE = 15.0  # seconds without a byte
+BLOCK = 1 << 20
+AT_ONCE = 8
+
+T = TypeVar("T")
+
+
+class There(StrEnum):
+    """What a registry says of an image."""
+
+    YES = "yes"
+    NO = "no"
+    PRIVATE = "private"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Something kept: its file, digest and media type."""
+
+    file: Path
+    digest: str
+    kind: str
+
+
+def kept() -> Path:
+    """Where all labs keep what was fetched; it may be removed while none runs."""
+    return root().parent / "registry"
+
+
+def reachable(registry: str = HUB) -> bool:
+    """Whether this computer reaches the Internet's registries."""
+    try:
+        _open(f"{_base(registry)}/", {}).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+    except (OSError, HTTPException, TaskError):
+        return False
+    return True
+
+
+@dataclass
+class Upstream:
+    """All registries, asked without a login, from where `outside` runs things."""
+
+    kept: Path
+    outside: Callable[[Callable[[], T]], T]
+    _there: dict[str, There] = field(default_factory=dict)
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+
+    def there(self, registry: str, repository: str, reference: str) -> There:
+        """Whether there is such an image; asked once. Raises OutOfReachError."""
+        url = f"{_base(registry)}/{repository}/manifests/{reference}"
+        if url not in self._there:
+            self._there[url] = There.YES if self._tagged(url) else self._asked(url)
+        return self._there[url]
+
+    def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
+        """A manifest or an index; by tag as its registry has it now, or had it last. Raises OutOfReachError."""
+        url = f"{_base(registry)}/{repository}/manifests/{reference}"
+        if reference.startswith("sha256:"):
+            return self._kept(reference) or self._fetched(url, reference)
+        try:
+            found = self._fetched(url, reference)
+        except OutOfReachError:
+            if before := self._tagged(url):
+                return before
+            raise
+        if found:
+            self._tag(url).write_text(found.digest)
+        return found
+
+    def blob(self, registry: str, repository: str, digest: str) -> Blob | None:
+        """A layer or a configuration. Raises OutOfReachError."""
+        with self._locks.setdefault(digest, threading.Lock()):
+            return self._kept(digest) or self._fetched(f"{_base(registry)}/{repository}/blobs/{digest}", digest)
+
+    def _tag(self, url: str) -> Path:
+        return self.kept / f"{hashlib.sha256(url.encode()).hexdigest()}.tag"
+
+    def _tagged(self, url: str) -> Blob | None:
+        """What that tag meant when it was fetched last."""
+        tag = self._tag(url)
+        return self._kept(tag.read_text()) if tag.exists() else None
+
+    def _asked(self, url: str) -> There:
+        try:
+            self.outside(lambda: _open(url, {"Accept": ACCEPT}, "HEAD").close())
+        except urllib.error.HTTPError as error:
+            error.close()
+            answers = {401: There.PRIVATE, 403: There.PRIVATE, 404: There.NO}
+            if error.code not in answers:
+                raise OutOfReachError(f"{url}: {error}") from error
+            return answers[error.code]
+        except (OSError, HTTPException, TaskError) as error:
+            raise OutOfReachError(f"{url}: {error}") from error
+        return There.YES
+
+    def _fetched(self, url: str, reference: str) -> Blob | None:
+        try:
+            return self.outside(lambda: self._fetch(url, reference))
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 404:
+                return None
+            raise OutOfReachError(f"{url}: {error}") from error
+        except (OSError, HTTPException, TaskError) as error:
+            raise OutOfReachError(f"{url}: {error}") from error
+
+    def _fetch(self, url: str, reference: str) -> Blob:
+        """Keep what is at `url` under its digest, which must be the one that was asked for, if one was."""
+        part = self.kept / f".{os.getpid()}-{threading.get_ident()}.part"
+        self.kept.mkdir(parents=True, exist_ok=True)
+        try:
+            with _open(url, {"Accept": ACCEPT}) as response, part.open("wb") as output:
+                kind = response.headers.get("Content-Type", "application/octet-stream")
+                digest = _copy(response, output.write, url)
+            if reference.startswith("sha256:") and digest != reference:
+                raise TaskError(f"it is not what its digest says, but {digest}; it was not kept")
+            _name(self.kept, digest).with_suffix(".json").write_text(json.dumps({"kind": kind}))
+            part.replace(_name(self.kept, digest))
+        finally:
+            part.unlink(missing_ok=True)
+        return Blob(_name(self.kept, digest), digest, kind)
+
+    def _kept(self, digest: str) -> Blob | None:
+        file = _name(self.kept, digest)
+        if not file.exists():
+            return None
+        return Blob(file, digest, json.loads(file.with_suffix(".json").read_text())["kind"])
+
+
+def outside(namespace: int) -> Callable[[Callable[[], T]], T]:
+    """Runs things in threads of their own, which are in the network namespace of that file descriptor."""
+
+    def enter() -> None:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "cannot leave the lab's network namespace")
+
+    threads = ThreadPoolExecutor(AT_ONCE, initializer=enter)
+    return lambda work: threads.submit(work).result()
+
+
+def _base(registry: str) -> str:
+    """Where a registry answers: without TLS on this computer itself, as everywhere."""
+    scheme = "http" if re.match(r"(localhost|127\.[0-9.]+)(:|$)", registry) else "https"
+    return f"{scheme}://{HUB_HOST if registry == HUB else registry}/v2"
+
+
+def _name(kept: Path, digest: str) -> Path:
+    return kept / digest.removeprefix("sha256:")
+
+
+def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) -> str:
+    """Write all of it; returns its digest. Raises TaskError if it breaks off."""
+    digest = hashlib.sha256()
+    while block := response.read(BLOCK):
+        digest.update(block)
+        write(block)
+    if response.length:
+        raise TaskError(f"{url} broke off {response.length} bytes before its end")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _open(url: str, headers: Mapping[str, str], method: str = "GET") -> HTTPResponse:
+    """What answers at `url`; a token that anybody may have is had. Redirects do not see it."""
+    request = urllib.request.Request(url, method=method)  # noqa: S310  # of two schemes only
+    for name, value in headers.items():
+        request.add_unredirected_header(name, value)
+    try:
+        response: HTTPResponse = urllib.request.urlopen(request, timeout=SILENCE)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        challenge = error.headers.get("WWW-Authenticate", "")
+        if error.code != 401 or "Authorization" in headers or not challenge.lower().startswith("bearer"):
+            raise
+        error.close()
+        return _open(url, {**headers, "Authorization": f"Bearer {oci.token(url, challenge)}"}, method)
+    return response

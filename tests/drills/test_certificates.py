@@ -1,0 +1,171 @@
+"""cert-manager itself on a small lab, as the layer sets it up: it signs, renews, refuses. One story, told in order."""
+
+import base64
+import datetime
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from bench.labs import cluster_of
+from rehearsal import acme
+from rehearsal.programs import cert_manager
+from rehearsal.shell import RehearsalError, run
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+
+pytestmark = pytest.mark.drill
+
+HOST = "shop.lab.test"
+PATIENCE = 120  # seconds on a busy computer
+DUE = "59m50s"
+"""So long before its end, of an hour, a certificate is renewed: ten seconds after it was made."""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    document = cluster_of(1, 1)
+    document["config"]["homelab:platform"] = {
+        "metallb": {"addresses": ["10.9.0.200-10.9.0.210"]},
+        "certManager": {"acme": {"email": "me@example.com", "http01": True}, "ca": {}},
+        "traefik": {},
+    }
+    with rehearsal("certificates", document, tmp_path_factory.mktemp("certificates")) as found:
+        yield found
+
+
+def apply(lab: Rehearsal, kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> None:
+    group = {"Ingress": "networking.k8s.io/v1"}.get(kind, "cert-manager.io/v1")
+    thing = {"apiVersion": group, "kind": kind, "metadata": {"name": name, **metadata}, "spec": spec}
+    lab.root("s1", f"k3s kubectl apply -f - <<'END'\n{json.dumps(thing)}\nEND")
+
+
+def secret(lab: Rehearsal, name: str, namespace: str = "default") -> dict[str, x509.Certificate]:
+    """The certificates in a secret, by key; none while it is not there."""
+    found = lab.kubectl("get", "secret", "-n", namespace, name, "--ignore-not-found", "-o", "json")
+    data = json.loads(found)["data"] if found else {}
+    return {
+        key: x509.load_pem_x509_certificate(base64.b64decode(data[key]))
+        for key in ("tls.crt", "ca.crt")
+        if data.get(key)
+    }
+
+
+def signed(lab: Rehearsal, name: str) -> x509.Certificate:
+    """The certificate in a secret as soon as it is there, which the lab's authority must have signed for HOST."""
+    wait_until(lambda: "tls.crt" in secret(lab, name), f"{name} has its certificate", PATIENCE)
+    certificate = secret(lab, name)["tls.crt"]
+    verify([certificate], secret(lab, "ca", "cert-manager")["tls.crt"])
+    return certificate
+
+
+def verify(chain: list[x509.Certificate], authority: x509.Certificate, host: str = HOST) -> None:
+    """As a browser does that trusts the authority."""
+    PolicyBuilder().store(Store([authority])).build_server_verifier(x509.DNSName(host)).verify(chain[0], chain[1:])
+
+
+def asked(**more: Any) -> dict[str, Any]:
+    """What a Certificate says that the lab's own authority shall sign."""
+    return {"secretName": "web", "dnsNames": [HOST], "issuerRef": {"name": "ca", "kind": "ClusterIssuer"}} | more
+
+
+def test_its_programs_run(lab: Rehearsal) -> None:
+    lab.up()
+    pods = json.loads(lab.kubectl("get", "pods", "-n", "cert-manager", "-o", "json"))["items"]
+    images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    made = "quay.io/jetstack/cert-manager-{}:" + cert_manager.VERSION
+    assert images == {made.format(name) for name in ("controller", "webhook", "cainjector")}
+    assert len(pods) == 6
+
+
+def test_second_up_changes_nothing(lab: Rehearsal) -> None:
+    lab.unchanged()
+
+
+def test_authority_is_the_lab_s_own(lab: Rehearsal) -> None:
+    authority = secret(lab, "ca", "cert-manager")["tls.crt"]
+    authority.verify_directly_issued_by(authority)
+    assert authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    life = authority.not_valid_after_utc - authority.not_valid_before_utc
+    assert life == datetime.timedelta(hours=87600)
+
+
+def test_it_signs_what_is_asked_for(lab: Rehearsal) -> None:
+    apply(lab, "Certificate", "web", asked())
+    signed(lab, "web")
+
+
+def ingress(lab: Rehearsal, name: str, host: str, issuer: str) -> None:
+    """An Ingress that asks an issuer for its certificate, of its own name."""
+    backend = {"service": {"name": "none", "port": {"number": 80}}}
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    spec = {"tls": [{"hosts": [host], "secretName": name}], "rules": [{"host": host, "http": {"paths": paths}}]}
+    notes = {"cert-manager.io/cluster-issuer": issuer}
+    apply(lab, "Ingress", name, spec | {"ingressClassName": "traefik"}, annotations=notes)
+
+
+def test_it_signs_what_an_ingress_asks_for(lab: Rehearsal) -> None:
+    ingress(lab, "entry", HOST, "ca")
+    signed(lab, "entry")
+
+
+def signed_by_lets_encrypt(lab: Rehearsal, name: str, issuer: str) -> None:
+    """Ask an issuer for a certificate, which the lab's ACME server must have signed."""
+    host = f"{name}.lab.test"
+    ingress(lab, name, host, issuer)
+    wait_until(lambda: "tls.crt" in secret(lab, name), f"{host} has its certificate", PATIENCE)
+    root = f"https://{lab.lab.address}:{acme.MANAGEMENT_PORT}/roots/0"
+    authority = run(lab.lab.namespace.command("curl", "-fsSk", root))
+    data = json.loads(lab.kubectl("get", "secret", name, "-o", "json"))["data"]
+    chain = x509.load_pem_x509_certificates(base64.b64decode(data["tls.crt"]))
+    verify(chain, x509.load_pem_x509_certificate(authority.encode()), host)
+
+
+@pytest.mark.parametrize("issuer", ["letsencrypt", "letsencrypt-staging"])
+def test_lets_encrypt_signs_for_who_answers_over_http(lab: Rehearsal, issuer: str) -> None:
+    signed_by_lets_encrypt(lab, issuer, issuer)
+    solvers = ["pods,services,ingresses", "-l", "acme.cert-manager.io/http01-solver=true", "-o", "name"]
+    wait_until(lambda: not lab.kubectl("get", *solvers), "what answered is gone")
+
+
+def test_lets_encrypt_signs_after_this_computer_was_restarted(lab: Rehearsal) -> None:
+    """Then its accounts are gone, of which the issuers know nothing."""
+    for pid in lab.lab.namespace.processes():
+        if "pebble" in Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]:
+            os.kill(pid, signal.SIGKILL)
+    lab.open()
+    signed_by_lets_encrypt(lab, "again", "letsencrypt")
+
+
+def test_it_renews_what_is_due(lab: Rehearsal) -> None:
+    apply(lab, "Certificate", "web", asked(secretName="due", duration="1h", renewBefore=DUE))
+    first = signed(lab, "due")
+    wait_until(lambda: signed(lab, "due").serial_number != first.serial_number, "it is renewed", PATIENCE)
+    lab.kubectl("delete", "certificate", "web")
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "words"),
+    [
+        ("ClusterIssuer", {"selfSigned": {}, "ca": {"secretName": "ca"}}, "may not specify more than one issuer type"),
+        ("ClusterIssuer", {}, "at least one issuer must be configured"),
+        ("Certificate", asked(dnsNames=[]), "at least one of commonName"),
+        ("Certificate", asked(duration="1h", renewBefore="2h"), "must be greater than renewBefore"),
+    ],
+    ids=["two-types", "no-type", "nameless", "renewed-before-it-is-made"],
+)
+def test_it_refuses_what_is_wrong(lab: Rehearsal, kind: str, spec: dict[str, Any], words: str) -> None:
+    with pytest.raises(RehearsalError, match=f"denied the request: .*{words}"):
+        apply(lab, kind, "wrong", spec)
+
+
+def test_it_goes_on_when_a_machine_loses_its_power(lab: Rehearsal) -> None:
+    lab.lab.power_off("a1")
+    apply(lab, "Certificate", "web", asked(secretName="later"))
+    signed(lab, "later")
+    lab.given_power("a1")

@@ -1,0 +1,174 @@
+"""The database of an app, a real Postgres: its rows, a lost machine, a backup and what it brings back."""
+
+import datetime
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.labs import cluster_of
+from rehearsal.places import PROJECT
+from rehearsal.shell import RehearsalError
+from tests.drills.queries import PSQL, instance, sql, sql_at
+from tests.rehearsal.bench import Rehearsal, kill_tree, longest_gap, rehearsal, wait_until
+
+pytestmark = pytest.mark.drill
+
+KEYS = {"s3Id": "rehearsal-s3Id", "s3Key": "rehearsal-s3Key"}
+PORT = 9000
+APP: dict[str, Any] = {
+    "platform": "databases",
+    "image": "ghcr.io/stefanprodan/podinfo:6.9.2",
+    "port": 9898,
+    "postgres": {
+        "size": "1Gi",
+        "instances": 2,
+        "memory": "256Mi",
+        "extensions": ["pg_trgm"],
+        "pooler": {},
+        "backup": {},
+    },
+    "discard": True,
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    folder = tmp_path_factory.mktemp("databases")
+    document = cluster_of(1, 2)
+    document["config"]["homelab:platform"] = {"certManager": {}, "longhorn": {}, "cloudnativePg": {}}
+    apps = [folder / "Pulumi.shop.yaml", folder / "Pulumi.second.yaml"]
+    for file in apps:
+        file.write_text(yaml.safe_dump({"config": {"homelab:app": APP}}))
+    with rehearsal("databases", document, folder, apps) as found, object_store(found) as store:
+        document["config"] |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in KEYS}
+        document["config"]["homelab:platform"]["cloudnativePg"] = {"backup": store}
+        found.open()
+        found.up()
+        found.up(engine=found.app("shop"))
+        yield found
+
+
+@contextmanager
+def object_store(lab: Rehearsal) -> Iterator[dict[str, object]]:
+    """An S3 service in the lab's network; its settings."""
+    address = lab.lab.address
+    options = ["--address", address, "--port", str(PORT), "--bucket", "lab", "--keys", ":".join(KEYS.values())]
+    command = lab.lab.namespace.command(sys.executable, "-m", "tests.s3_server", *options)
+    with subprocess.Popen(command, cwd=PROJECT) as process:
+        try:
+            wait_until(lambda: lab.lab.namespace.answers(address, PORT), "the S3 service answers", 30)
+            keys = {"accessKey": {"secret": "s3Id"}, "secretKey": {"secret": "s3Key"}}
+            yield {"endpoint": f"http://{address}:{PORT}", "bucket": "lab", "path": "databases", **keys}
+        finally:
+            kill_tree(process.pid)
+
+
+def cluster(lab: Rehearsal, path: str, app: str = "shop") -> str:
+    return lab.kubectl("get", "clusters.postgresql.cnpg.io", "-n", app, f"{app}-db", "-o", f"jsonpath={path}")
+
+
+def healthy(lab: Rehearsal) -> bool:
+    return cluster(lab, "{.status.phase} {.status.readyInstances}") == "Cluster in healthy state 2"
+
+
+def test_rows_are_written_and_read_with_the_app_s_own_credentials(lab: Rehearsal) -> None:
+    assert healthy(lab)
+    wait_until(lambda: sql(lab, "SELECT 1"), "the pooler serves", 60)
+    sql(lab, "CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), what text)")
+    sql(lab, "INSERT INTO orders (what) SELECT 'before ' || n FROM generate_series(1, 100) n")
+    assert sql(lab, "SELECT count(*) FROM orders") == "100"
+    wait_until(lambda: sql_at(lab, "shop-db-ro", "SELECT count(*) FROM orders") == "100", "the standby has them", 30)
+    with pytest.raises(RehearsalError, match="read-only transaction"):
+        sql_at(lab, "shop-db-ro", "DELETE FROM orders")
+
+
+def test_extension_is_there(lab: Rehearsal) -> None:
+    assert float(sql(lab, "SELECT similarity('longhorn', 'longhorns')")) > 0.5
+
+
+def test_app_reaches_its_database_through_the_pooler_alone(lab: Rehearsal) -> None:
+    assert sql(lab, "SHOW application_name") is not None
+    with pytest.raises(RehearsalError, match=r"Connection refused|timeout expired"):
+        lab.kubectl("exec", "-n", "shop", "client", "--", "env", "PGHOST=shop-db-rw", *PSQL, "SELECT 1")
+
+
+def test_operator_refuses_what_cannot_be(lab: Rehearsal) -> None:
+    less = ["patch", "clusters.postgresql.cnpg.io", "-n", "shop", "shop-db", "--type=merge", "-p"]
+    with pytest.raises(RehearsalError, match="can't shrink existing storage from 1Gi to 500Mi"):
+        lab.kubectl(*less, '{"spec": {"storage": {"size": "500Mi"}}}')
+    with pytest.raises(RehearsalError, match="fixed configuration parameter"):
+        lab.kubectl(*less, '{"spec": {"postgresql": {"parameters": {"port": "5433"}}}}')
+
+
+def test_files_of_a_volume_are_of_the_group_that_the_pod_asks_for(lab: Rehearsal) -> None:
+    said = lab.kubectl(
+        "exec", "-n", "shop", *instance(lab, "shop"), "--", "stat", "-c", "%g", "/var/lib/postgresql/data"
+    )
+    assert said.strip() == "26"
+
+
+def test_no_row_is_lost_with_the_primary_s_machine(lab: Rehearsal) -> None:
+    primary = cluster(lab, "{.status.currentPrimary}")
+    machine = lab.kubectl("get", "pod", "-n", "shop", primary, "-o", "jsonpath={.spec.nodeName}")
+    if machine == "s1":
+        pytest.skip("the only server has the primary")
+    acknowledged: list[str] = []
+
+    def write() -> bool:
+        row = f"row {len(acknowledged)}"
+        try:
+            sql(lab, f"INSERT INTO orders (what) VALUES ('{row}')")
+        except RehearsalError:
+            return False
+        acknowledged.append(row)
+        return True
+
+    def lose() -> None:
+        wait_until(lambda: len(acknowledged) > 2, "rows are written", 60)
+        lab.lab.power_off(machine)
+        wait_until(lambda: cluster(lab, "{.status.currentPrimary}") != primary, "another instance leads", 300)
+        before = len(acknowledged)
+        wait_until(lambda: len(acknowledged) > before, "rows are written again", 120)
+
+    gap = longest_gap(write, lose)
+    print(f"No row could be written for {gap:.0f} s", flush=True)
+    assert set(acknowledged) <= set(sql(lab, "SELECT what FROM orders").splitlines())
+    lab.given_power(machine)
+    wait_until(lambda: healthy(lab), "both instances are well", 300)
+    assert gap < 120
+
+
+def test_database_comes_back_as_it_was_before_a_deletion(lab: Rehearsal) -> None:
+    backup = ["get", "backups.postgresql.cnpg.io", "-n", "shop", "-o", "jsonpath={.items[*].status.phase}"]
+    wait_until(lambda: "completed" in lab.kubectl(*backup), "the first backup is whole", 300)
+    before = sql(lab, "SELECT count(*) FROM orders")
+    moment = sql(lab, "SELECT now()")
+    sql(lab, "SELECT pg_sleep(1)")
+    sql(lab, "DELETE FROM orders")
+    sql(lab, "CREATE TABLE later (id int)")  # the log goes on after the deletion
+    archived = "{.status.conditions[?(@.type=='ContinuousArchiving')].status}"
+    switch = ["exec", "-n", "shop", *primary_of(lab), "--", "psql", "-c", "SELECT pg_switch_wal()"]
+    lab.kubectl(*switch)
+    wait_until(lambda: cluster(lab, archived) == "True", "the log is archived", 60)
+    document = {"config": {"homelab:app": APP | {"postgres": restored(moment)}}}
+    lab.apps[1].write_text(yaml.safe_dump(document))
+    lab.open()
+    lab.up(engine=lab.app("second"))
+    assert sql(lab, "SELECT count(*) FROM orders", app="second") == before
+
+
+def primary_of(lab: Rehearsal) -> tuple[str, ...]:
+    return (cluster(lab, "{.status.currentPrimary}"), "-c", "postgres")
+
+
+def restored(moment: str) -> dict[str, Any]:
+    """The settings of a database that begins as the other was at a moment."""
+    time = datetime.datetime.fromisoformat(re.sub(r"\+00$", "+00:00", moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    own = {key: value for key, value in APP["postgres"].items() if key in ("size", "memory")}
+    return own | {"instances": 1, "restore": {"source": "shop-db", "time": time}}

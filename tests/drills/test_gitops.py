@@ -1,0 +1,202 @@
+"""Argo CD on a small lab, as the layer sets it up: what stands in Git is what runs. One story, told in order."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.labs import cluster_of
+from rehearsal import git, server
+from rehearsal.programs import argocd
+from rehearsal.shell import run
+from rehearsal.webhook import STAND_IN
+from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+
+pytestmark = pytest.mark.drill
+
+PATIENCE = 240  # seconds on a busy computer; Argo CD looks at Git every two to three minutes, unless it is asked to
+ADDRESS = "10.9.0.254"
+"""Of this computer in the lab's network: the last one there."""
+PRIVATE = {"url": f"ssh://git@{ADDRESS}:{git.SSH_PORT}{git.PREFIX}private.git", "sshKey": {"secret": "key"}}
+SECRET = {"secure": "v1:c2FtcGxl:c2FtcGxl"}
+
+
+class Repository:
+    """A repository of the lab, with a copy to change it."""
+
+    def __init__(self, lab: Rehearsal, name: str, folder: Path) -> None:
+        self.lab, self.copy = lab, folder / name
+        bare = lab.lab.folder / f"git/{name}.git"
+        run(["git", "init", "--quiet", "--bare", "--initial-branch=main", bare])
+        run(["git", "clone", "--quiet", bare, self.copy])
+        self.url = f"http://{ADDRESS}:{server.HTTP_PORT}{git.PREFIX}{name}.git"
+
+    def git(self, *arguments: str | Path) -> str:
+        """Run Git in the copy as somebody."""
+        somebody = ["-c", "user.name=somebody", "-c", "user.email=somebody@lab.test"]
+        return run(["git", *somebody, *arguments], cwd=self.copy)
+
+    def push(self, **files: dict[str, Any] | None) -> None:
+        """Commit objects by file, `folder__name`; None removes it."""
+        for name, thing in files.items():
+            path = self.copy / f"{name.replace('__', '/')}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink() if thing is None else path.write_text(yaml.safe_dump(thing))
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "change")
+        self.publish()
+
+    def publish(self) -> None:
+        """Push what is committed."""
+        self.git("push", "--quiet", "origin", "HEAD:main")
+
+    def looked_at(self) -> None:
+        """Have Argo CD look at it now."""
+        for name in self.lab.kubectl("get", "applications", "-n", "argocd", "-o", "name").split():
+            self.lab.kubectl("annotate", "-n", "argocd", name, "--overwrite", "argocd.argoproj.io/refresh=normal")
+
+
+def settings(color: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"color": color}}
+
+
+def sleeper() -> dict[str, Any]:
+    labels = {"app": "web"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": STAND_IN}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+def gitops(url: str, host_key: str) -> dict[str, Any]:
+    """What the layer deploys: two applications and a set of them."""
+    web, hidden = {"repository": url, "path": "web"}, {"repository": "private", "path": "."}
+    folders = {"repository": url, "directories": ["sets/*"]}
+    return {
+        "knownHosts": [host_key],
+        "applications": {"web": web, "hidden": hidden},
+        "applicationSets": {"folders": folders},
+    }
+
+
+def folders() -> dict[str, dict[str, Any]]:
+    """Files of three folders: plain, for Kustomize, and a chart for Helm."""
+    labels = [{"pairs": {"by": "kustomize"}}]
+    return {
+        "sets__plain__settings": settings("green"),
+        "sets__kustomized__settings": settings("green"),
+        "sets__kustomized__kustomization": {"resources": ["settings.yaml"], "labels": labels},
+        "sets__chart__Chart": {"apiVersion": "v2", "name": "chart", "version": "1.0.0"},
+        "sets__chart__values": {"color": "green"},
+        "sets__chart__templates__settings": settings("{{ .Values.color }}"),
+    }
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    document = cluster_of(1, 1)
+    platform = {"argocd": {"repositories": {"private": PRIVATE}}}
+    document["config"] |= {"homelab:platform": platform, "homelab:key": SECRET}
+    with rehearsal("gitops", document, tmp_path_factory.mktemp("gitops")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def apps(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return Repository(lab, "apps", tmp_path_factory.mktemp("copies"))
+
+
+@pytest.fixture(scope="module")
+def private(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return Repository(lab, "private", tmp_path_factory.mktemp("private"))
+
+
+def status(lab: Rehearsal, name: str) -> dict[str, Any]:
+    found = json.loads(lab.kubectl("get", "application", "-n", "argocd", name, "-o", "json"))
+    state: dict[str, Any] = found.get("status", {})
+    return state
+
+
+def in_sync(lab: Rehearsal, name: str, revision: str) -> bool:
+    found = status(lab, name)
+    sync, health = found.get("sync", {}), found.get("health", {})
+    return (sync.get("status"), sync.get("revision"), health.get("status")) == ("Synced", revision.strip(), "Healthy")
+
+
+def deployed(lab: Rehearsal, name: str, repository: Repository) -> None:
+    """Wait until an application is what the repository says."""
+    revision = repository.git("rev-parse", "HEAD")
+    wait_until(lambda: in_sync(lab, name, revision), f"{name} is in sync with {revision}", PATIENCE)
+
+
+def color(lab: Rehearsal, namespace: str) -> str:
+    found = lab.kubectl("get", "configmap", "-n", namespace, "settings", "--ignore-not-found", "-o", "json")
+    return str(json.loads(found)["data"]["color"]) if found else ""
+
+
+def test_application_runs_what_stands_in_git(lab: Rehearsal, apps: Repository, private: Repository) -> None:
+    assert lab.lab.address == ADDRESS
+    host_key = (lab.lab.folder / "git/ssh_host_ed25519_key.pub").read_text().rsplit(maxsplit=1)[0]
+    lab.document["config"]["homelab:platform"]["argocd"] |= gitops(apps.url, f"[{ADDRESS}]:{git.SSH_PORT} {host_key}")
+    lab.open()
+    apps.push(web__settings=settings("green"), web__sleeper=sleeper(), **folders())
+    private.push(settings=settings("blue"))
+    lab.up()
+    deployed(lab, "web", apps)
+    assert color(lab, "web") == "green"
+
+
+def test_its_programs_run(lab: Rehearsal) -> None:
+    pods = json.loads(lab.kubectl("get", "pods", "-n", "argocd", "-o", "json"))["items"]
+    images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    assert images == {argocd.IMAGE, argocd.REDIS_IMAGE}
+
+
+def test_second_up_changes_nothing(lab: Rehearsal) -> None:
+    lab.unchanged()
+
+
+def test_change_by_hand_is_healed(lab: Rehearsal) -> None:
+    lab.kubectl("patch", "configmap", "-n", "web", "settings", "-p", '{"data":{"color":"red"}}')
+    wait_until(lambda: color(lab, "web") == "green", "it is changed back", PATIENCE)
+    lab.kubectl("delete", "deployment", "-n", "web", "web")
+    wait_until(lambda: lab.kubectl("get", "deployment", "-n", "web", "web"), "it is made anew", PATIENCE)
+
+
+def test_what_is_gone_from_git_is_pruned_and_a_revert_brings_it_back(lab: Rehearsal, apps: Repository) -> None:
+    apps.push(web__settings=None)
+    apps.looked_at()
+    wait_until(lambda: color(lab, "web") == "", "it is pruned", PATIENCE)
+    deployed(lab, "web", apps)
+    apps.git("revert", "--no-edit", "HEAD")
+    apps.publish()
+    apps.looked_at()
+    wait_until(lambda: color(lab, "web") == "green", "it is back", PATIENCE)
+    deployed(lab, "web", apps)
+
+
+def test_application_set_makes_one_for_each_folder(lab: Rehearsal, apps: Repository) -> None:
+    for name in ("plain", "kustomized", "chart"):
+        deployed(lab, name, apps)
+        assert color(lab, name) == "green"
+    label = ["get", "configmap", "-n", "kustomized", "settings", "-o", "jsonpath={.metadata.labels.by}"]
+    assert lab.kubectl(*label) == "kustomize"
+
+
+def test_admin_logs_in_to_its_api(lab: Rehearsal) -> None:
+    found = json.loads(lab.kubectl("get", "secret", "-n", "argocd", "argocd-initial-admin-secret", "-o", "json"))
+    password = base64.b64decode(found["data"]["password"]).decode()
+    service = ["get", "service", "-n", "argocd", "argo-cd-argocd-server", "-o", "jsonpath={.spec.clusterIP}"]
+    asked = json.dumps({"username": "admin", "password": password})
+    curl = (
+        f"curl -sk --fail -H 'Content-Type: application/json' --data @- https://{lab.kubectl(*service)}/api/v1/session"
+    )
+    assert "token" in json.loads(lab.root("s1", f"{curl} <<'END'\n{asked}\nEND"))
+
+
+def test_private_repository_is_read_over_ssh(lab: Rehearsal, private: Repository) -> None:
+    deployed(lab, "hidden", private)
+    assert color(lab, "hidden") == "blue"

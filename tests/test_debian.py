@@ -1,0 +1,65 @@
+"""Parts of Debian: what is taken out of an unpacked system, and how it is packed."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from rehearsal import debian, trees
+from rehearsal.debian import Tree
+
+LDD = """/usr/bin/sh:
+\tlinux-vdso.so.1 (0x00007f8be62bf000)
+\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f8be60a0000)
+\t/lib64/ld-linux-x86-64.so.2 (0x00007f8be62c1000)
+"""
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Path:
+    """A system with a shell, which is a link, and the libraries that it loads, which are links too."""
+    root = tmp_path / "system"
+    for path in ("usr/bin", "usr/lib/x86_64-linux-gnu", "usr/lib64"):
+        (root / path).mkdir(parents=True)
+    (root / "usr/bin/dash").write_bytes(b"\x7fELF shell")
+    (root / "usr/bin/sh").symlink_to("dash")
+    (root / "usr/bin/other").write_bytes(b"\x7fELF other")
+    (root / "usr/lib/x86_64-linux-gnu/libc-2.so").write_bytes(b"library")
+    (root / "usr/lib/x86_64-linux-gnu/libc.so.6").symlink_to("libc-2.so")
+    (root / "usr/lib64/ld-linux-x86-64.so.2").symlink_to("../lib/x86_64-linux-gnu/libc-2.so")
+    return root
+
+
+def test_tree_has_programs_and_what_they_load(system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def ldd(command: list[object]) -> str:
+        asked.append(command)
+        return LDD
+
+    monkeypatch.setattr(debian, "run", ldd)
+    tree = Tree(
+        ["usr/bin/sh"], ["git:x:5:6::/git:/bin/sh"], ["git"], {"etc/gitconfig": "[safe]\n"}, {"usr/local/bin/a": "b"}
+    )
+    debian.plant(tree, system, tmp_path / "tree")
+    assert asked == [["chroot", system, "ldd", "/usr/bin/dash"]]
+    debian.pack(tmp_path / "tree", tmp_path / "tree.tar")
+    with tarfile.open(tmp_path / "tree.tar") as tar:
+        members = {member.name: member for member in tar}
+    kept = {name: member.linkname for name, member in members.items() if not member.isdir()}
+    assert kept == {
+        "bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin",
+        "usr/bin/sh": "dash", "usr/bin/dash": "", "usr/local/bin/a": "b",
+        "usr/lib/x86_64-linux-gnu/libc.so.6": "", "usr/lib64/ld-linux-x86-64.so.2": "",
+        "etc/passwd": "", "etc/group": "", "etc/gitconfig": "",
+    }  # fmt: skip
+    assert members["tmp"].mode == 0o1777
+    assert members["git"].isdir()
+    assert (tmp_path / "tree/etc/group").read_text() == "git:x:6:\n"
+
+
+def test_argocd_is_started_by_every_name_that_the_chart_gives() -> None:
+    links = trees.TREES["argocd"].links
+    assert {name for name, aim in links.items() if aim == "argocd"} == {
+        f"usr/local/bin/argocd-{name}" for name in trees.ARGOCD
+    }

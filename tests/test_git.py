@@ -1,0 +1,69 @@
+"""The lab's Git server, without a lab: what it asks Git, what it makes of the answer, whose keys it wants."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rehearsal import git, server
+
+
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The mirror's URL, with `git/apps.git` in the lab's folder."""
+    bare, copy, state = tmp_path / "git/apps.git", tmp_path / "copy", tmp_path / "server"
+    for command in (
+        ["git", "init", "--quiet", "--bare", "--initial-branch=main", str(bare)],
+        ["git", "clone", "--quiet", str(bare), str(copy)],
+        ["git", "-C", str(copy), "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "x", "--allow-empty"],
+        ["git", "-C", str(copy), "push", "--quiet", "origin", "HEAD:main"],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    state.mkdir()
+    (state / git.RECORD).write_text("/")
+
+    def here(_: Path, repositories: Path, *command: str) -> list[str]:
+        return ["env", f"GIT_PROJECT_ROOT={repositories}", *command]
+
+    monkeypatch.setattr(git, "inside", here)
+    service = server.mirror(tmp_path, "127.0.0.1", 0, state)
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{service.server_address[1]}/git"
+    service.shutdown()
+    service.server_close()
+
+
+def test_repository_is_cloned_over_http(address: str, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "--quiet", f"{address}/apps.git", str(tmp_path / "clone")], check=True)
+    said = subprocess.run(["git", "-C", str(tmp_path / "clone"), "log", "--format=%s"], capture_output=True, check=True)
+    assert said.stdout == b"x\n"
+
+
+def test_nothing_is_pushed_over_http(address: str, tmp_path: Path) -> None:
+    push = ["git", "-C", str(tmp_path / "copy"), "push", f"{address}/apps.git", "HEAD:other"]
+    done = subprocess.run(push, capture_output=True, check=False)
+    assert done.returncode
+    assert b"403" in done.stderr
+
+
+def test_repository_that_is_not_there_is_not_found(address: str) -> None:
+    done = subprocess.run(["git", "ls-remote", f"{address}/none.git"], capture_output=True, check=False)
+    assert b"not found" in done.stderr
+
+
+def test_before_git_is_served_nothing_is_there(tmp_path: Path) -> None:
+    assert git.respond(tmp_path, "GET", "/git/apps.git/HEAD", {}, b"").status == 404
+
+
+def test_git_that_breaks_off_is_a_bad_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / git.RECORD).write_text("/")
+    monkeypatch.setattr(git, "inside", lambda *_: ["false"])
+    assert git.respond(tmp_path, "GET", "/git/apps.git/HEAD", {}, b"").status == 502
+
+
+def test_the_tree_is_entered_with_the_repositories_in_it() -> None:
+    command = git.inside(Path("/tree"), Path("/lab/git"), "git", "version")
+    assert command[:3] == ["unshare", "--mount", "--propagation=private"]
+    assert command[-5:] == ["/lab/git", "/tree", "/git", "git", "version"]

@@ -1,0 +1,65 @@
+"""Argo CD: what its chart takes out of the module, and what it runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rehearsal import charts, trees
+from rehearsal.charts import crds
+from rehearsal.programs import argocd
+
+ROLE = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> Path:
+    """A module's manifests, as far as they are read."""
+
+    def write(path: str, *things: dict[str, Any]) -> None:
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump_all(things))
+
+    for name in (*trees.ARGOCD, "redis"):
+        pod = {"affinity": {}, "nodeSelector": {}, "containers": [{"name": name, "env": [{"name": "A", "value": "b"}]}]}
+        spec = {"template": {"spec": pod}}
+        write(f"base/{name}/argocd-{name}-deployment.yaml", {"kind": "Deployment", "spec": spec})
+        write(f"base/{name}/argocd-{name}-role.yaml", {"kind": "Role", "rules": [ROLE]})
+    write("base/application-controller-deployment/argocd-application-controller-deployment.yaml",
+          {"kind": "Deployment", "spec": {"template": {"spec": {"containers": []}}}})  # fmt: skip
+    write("cluster-rbac/server/argocd-server-clusterrole.yaml", {"kind": "ClusterRole", "rules": [ROLE, ROLE]})
+    write("base/config/argocd-cm.yaml", {"metadata": {"name": "argocd-cm"}, "data": {"key": "value"}})
+    write("base/config/argocd-rbac-cm.yaml", {"metadata": {"name": "argocd-rbac-cm"}})
+    described = {"metadata": {"name": "applications.argoproj.io"}, "spec": {"description": "a {{name}} in braces"}}
+    write("crds/application-crd.yaml", described)
+    return tmp_path
+
+
+def test_parts_run_as_the_manifests_of_the_module_say(manifests: Path) -> None:
+    found = argocd.parts(manifests)
+    assert found["configs"] == {"argocd-cm": {"key": "value"}, "argocd-rbac-cm": {}}
+    assert found["parts"].keys() == {*trees.ARGOCD, "redis"}
+    assert found["parts"]["server"] == {
+        "pod": {"containers": [{"name": "server", "env": [{"name": "A", "value": "b"}]}]},
+        "Role": [ROLE],
+        "ClusterRole": [ROLE, ROLE],
+    }
+    assert found["parts"]["application-controller"]["pod"]["containers"], "the other way to run it is not taken"
+
+
+def test_real_crds_are_a_template_that_keeps_them_where_values_say_so(manifests: Path) -> None:
+    text = argocd.definitions(manifests)
+    assert text.startswith("{{- if .Values.crds.install }}\n")
+    assert f'"{crds.KEEP}": "{{{{ .Values.crds.keep | ternary "keep" "" }}}}"' in text
+    assert 'a {{ "{{" }}name}} in braces' in text
+
+
+def test_chart_asks_for_the_images_that_are_built() -> None:
+    values = yaml.safe_load((charts.SOURCES / "argo-cd/values.yaml").read_text())
+    asked = (values["global"]["image"], values["redis"]["image"])
+    assert [f"{each['repository']}:{each['tag']}" for each in asked] == [argocd.IMAGE, argocd.REDIS_IMAGE]
+    names = {values[part]["name"] for part in ("server", "repoServer", "controller", "applicationSet")}
+    assert names == set(trees.ARGOCD)
+    assert [image.name for image in argocd.images(Path("/made"))] == [argocd.IMAGE, argocd.REDIS_IMAGE]
