@@ -175,7 +175,9 @@ def _repositories(derived: Derived, platform: Any, facts: Facts) -> None:
 
 
 def _registries(derived: Derived, cluster: Any, facts: Facts) -> None:
-    """The lab's registry in place of all mirrors, and of the registries that have none."""
-    registries = cluster.setdefault("registries", {})
-    registries["mirrors"] = {name: {"endpoints": [facts.mirror]} for name in (*(registries.get("mirrors") or {}), "*")}
+    """The lab's registry before all mirrors, and as the mirror of all other registries."""
+    mirrors = cluster.setdefault("registries", {}).setdefault("mirrors", {})
+    mirrors.setdefault("*", {})
+    for mirror in mirrors.values():
+        mirror["endpoints"] = [facts.mirror, *(mirror.get("endpoints") or ())]
     derived.replacements.append(Replacement("registries.mirrors", f"{facts.mirror}, which has what is built here"))

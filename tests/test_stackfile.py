@@ -62,13 +62,14 @@ def test_the_users_file_stays_and_none_of_its_ciphertext_is_taken_over(tmp_path:
     assert missing == {"homelab:sshKey": "the lab's key"}
 
 
-def test_mirrors_are_the_labs_registry(tmp_path: Path) -> None:
+def test_the_labs_registry_goes_before_mirrors(tmp_path: Path) -> None:
     mirrors = "    registries: {embedded: true, mirrors: {quay.io: {endpoints: [https://nas.lan:5000]}}}\n"
     content, _ = written(stack(tmp_path, "{user: pi, agent: true}", rest=mirrors), tmp_path)
-    lab = {"endpoints": ["http://192.168.1.254:8080"]}
+    lab = "http://192.168.1.254:8080"
     assert content["config"]["homelab:cluster"]["registries"] == {
-        "embedded": True, "mirrors": {"quay.io": lab, "*": lab},
-    }  # fmt: skip
+        "embedded": True,
+        "mirrors": {"quay.io": {"endpoints": [lab, "https://nas.lan:5000"]}, "*": {"endpoints": [lab]}},
+    }
 
 
 def test_what_is_not_the_hardwares_stays_as_it_is(tmp_path: Path) -> None:

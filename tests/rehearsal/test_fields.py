@@ -17,6 +17,7 @@ from rehearsal import images, recipes, tools
 from rehearsal.artefacts import HOST
 from rehearsal.images import NOBODY, Image
 from rehearsal.registry import offer
+from rehearsal.server import HTTP_PORT
 from rehearsal.shell import RehearsalError
 from tests.files_over_http import served
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
@@ -113,7 +114,11 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
     assert modes.split() == ["600", "600"]
     for machine in ("s1", "a1"):
         registries = yaml.safe_load(lab.root(machine, "cat /etc/rancher/k3s/registries.yaml"))
-        assert registries["mirrors"] == {"registry.test": {"endpoint": ["https://10.9.0.200:5000"]}}
+        ours = f"http://{lab.lab.address}:{HTTP_PORT}"
+        assert registries["mirrors"] == {
+            "registry.test": {"endpoint": [ours, "https://10.9.0.200:5000"]},
+            "*": {"endpoint": [ours]},
+        }
         login = {"username": "lab", "password": "rehearsal-registry"}
         assert registries["configs"] == {"registry.test": {"auth": login}}
     assert "10.9.0.101/24" in lab.root("s1", "cat /etc/keepalived/keepalived.conf")
