@@ -46,7 +46,7 @@ def download(url: str, largest: int, headers: Mapping[str, str] | None = None) -
         request.add_unredirected_header(name, value)
     end = time.monotonic() + TOTAL_SECONDS
     try:
-        with _opener().open(request, timeout=SILENCE_SECONDS) as response:
+        with opener().open(request, timeout=SILENCE_SECONDS) as response:
             return _read(response, url, largest, end)
     except urllib.error.HTTPError as error:
         text = f"{url} answers {error.code} {error.reason}: {_MEND}"
@@ -60,9 +60,9 @@ def download(url: str, largest: int, headers: Mapping[str, str] | None = None) -
 _MEND = "see that this computer reaches it, and that the repository's address is right, then try again."
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def opener() -> urllib.request.OpenerDirector:
     """What speaks http and https, through the proxy of the environment, and no other scheme."""
-    opener = urllib.request.OpenerDirector()
+    found = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
@@ -72,8 +72,8 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPErrorProcessor(),
         _Redirect(),
     ):
-        opener.add_handler(handler)
-    return opener
+        found.add_handler(handler)
+    return found
 
 
 def _read(response: http.client.HTTPResponse, url: str, largest: int, end: float) -> bytes:

@@ -62,7 +62,9 @@ def opened(lab: Lab, page: Page, port: int) -> Iterator[str]:
     authority = pages.authority(lab, page)
 
     def connect() -> socket.socket:
-        return lab.namespace.connect(str(page.address), pages.PORT, PATIENCE)
+        connection = lab.namespace.connect(str(page.address), pages.PORT, PATIENCE)
+        connection.settimeout(None)  # a page may keep one open, and say nothing for long
+        return connection
 
     with forward.forwarded(port, connect) as taken, _public(authority) as file:
         yield guidance(page, taken, look(page, taken, authority), file)

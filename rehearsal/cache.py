@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,13 @@ class Recipe:
             content = ingredient.encode() if isinstance(ingredient, str) else ingredient
             digest.update(hashlib.sha256(content).digest())
         return root() / f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
+
+
+def write_whole(file: Path, content: str | bytes) -> None:
+    """Write a file in one move: who reads it meanwhile gets the old one or the new one."""
+    part = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_ident()}.part")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    part.replace(file)
 
 
 def root() -> Path:

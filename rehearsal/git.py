@@ -120,6 +120,8 @@ def _sshd(address: str) -> list[str]:
         "AuthenticationMethods": "publickey",
         "PermitRootLogin": "prohibit-password",  # Git's user has root's number, so that it may read all repositories
         "StrictModes": "no",
+        "DisableForwarding": "yes",
+        "PermitTTY": "no",
         "PidFile": "none",
     }
     return ["-D", "-e", "-f", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())]

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 
+from rehearsal.cache import write_whole
 from rehearsal.download import OutOfReachError
 from rehearsal.images import full_name
-from rehearsal.registry import ANY_TAG, repository, split
+from rehearsal.registry import ANY_TAG, ask_for, repository, split
 from rehearsal.upstream import There, Upstream
 
 DECIDED = "decided.json"
@@ -35,7 +36,7 @@ def rung(image: str, listed: Collection[str], upstream: Upstream | None) -> Rung
         return Rung.MACHINE
     if "@" not in name and f"{repository(name)}{ANY_TAG}" in listed:
         return Rung.BUILT
-    if upstream and _there(name, upstream):
+    if upstream and not name.partition("/")[0].endswith(".invalid") and _there(name, upstream):
         return Rung.NETWORK
     return Rung.STAND_IN
 
@@ -43,9 +44,11 @@ def rung(image: str, listed: Collection[str], upstream: Upstream | None) -> Rung
 def note(image: str, found: Rung, state: Path) -> None:
     """Note where an image came from."""
     with _writing:
+        if found is Rung.NETWORK:
+            ask_for(full_name(image), state)
         known = decided(state)
         if known.get(full_name(image)) != found:
-            (state / DECIDED).write_text(json.dumps({**known, full_name(image): found}, indent=1))
+            write_whole(state / DECIDED, json.dumps({**known, full_name(image): found}, indent=1))
 
 
 def decided(state: Path) -> dict[str, Rung]:

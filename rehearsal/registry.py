@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from rehearsal.cache import write_whole
 from rehearsal.images import MANIFEST, Layout, full_name
 from rehearsal.upstream import HUB, Blob, Upstream
 
@@ -16,6 +17,9 @@ PREFIX = "/v2/"
 ANY_TAG = ":*"
 LISTED = "layouts.txt"
 """In the folder of the lab's server: where the layouts are, one a line."""
+ASKED_FOR = "repositories.txt"
+"""There, too: the repositories that the lab may ask for at their registries, one a line."""
+_HOST = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?")
 _ASKED = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)$")
 
 
@@ -26,7 +30,7 @@ def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
     """
     layouts = tuple(layouts)
     state.mkdir(parents=True, exist_ok=True)
-    (state / LISTED).write_text("".join(f"{layout.folder}\n" for layout in layouts))
+    write_whole(state / LISTED, "".join(f"{layout.folder}\n" for layout in layouts))
     return tuple(f"{repository(name)}{ANY_TAG}" for layout in layouts for name in layout.images)
 
 
@@ -40,21 +44,33 @@ def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None
     if not _is_reference(reference) or (kind == "blobs" and not reference.startswith("sha256:")):
         return None
     found = _built(f"{registry}/{path}", kind, reference, state)
-    if found or not upstream:
+    if found or not upstream or not _HOST.fullmatch(registry) or f"{registry}/{path}" not in _asked_for(state):
         return found
     return (upstream.manifest if kind == "manifests" else upstream.blob)(registry, path, reference)
 
 
+def ask_for(name: str, state: Path) -> None:
+    """Let the repository of an image be asked for at its registry, because a pod has it."""
+    if repository(name) not in _asked_for(state):
+        write_whole(state / ASKED_FOR, "".join(f"{each}\n" for each in sorted({*_asked_for(state), repository(name)})))
+
+
+def _asked_for(state: Path) -> set[str]:
+    listed = state / ASKED_FOR
+    return set(listed.read_text().split()) if listed.exists() else set()
+
+
 def split(name: str) -> tuple[str, str, str]:
-    """Registry, repository, and tag or digest of a full name."""
+    """Registry, repository, and tag or digest of a full name; of both the digest."""
     registry, _, rest = name.partition("/")
-    path = repository(rest)
-    return registry, path, rest[len(path) + 1 :]
+    tagged, _, digest = rest.partition("@")
+    path = repository(tagged)
+    return registry, path, digest or tagged[len(path) + 1 :]
 
 
 def repository(name: str) -> str:
-    """A full name without its tag or digest."""
-    return re.sub(r"[:@][^/]*$", "", name)
+    """A full name without its tag and digest."""
+    return re.sub(r":[^/]*$", "", name.partition("@")[0])
 
 
 def _built(name: str, kind: str, reference: str, state: Path) -> Blob | None:

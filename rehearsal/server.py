@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from rehearsal import certificates, git, registry, reviews, webhook
+from rehearsal.cache import write_whole
 from rehearsal.charts import Surroundings
 from rehearsal.download import OutOfReachError
 from rehearsal.operators import run
@@ -28,6 +29,7 @@ from rehearsal.upstream import Upstream, kept, outside
 LARGEST_REQUEST = 8 << 20  # bytes
 IDLE = 30  # seconds a client may say nothing
 HTTP_PORT = 8080
+IMAGES = "images.txt"
 WEBHOOK_PORT = 8443
 
 
@@ -101,8 +103,9 @@ class Mirror(Handler):
 
     def do_POST(self) -> None:
         """Let Git answer one who fetches."""
-        size = int(self.headers.get("Content-Length", 0))
-        if not self.path.startswith(git.PREFIX) or size > LARGEST_REQUEST:
+        size = int(self.headers.get("Content-Length", -1))
+        if not self.path.startswith(git.PREFIX) or not 0 <= size <= LARGEST_REQUEST:
+            self.close_connection = True  # what else comes is no request
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
         self._ask_git(self.rfile.read(size))
@@ -128,9 +131,9 @@ class Mirror(Handler):
     def _send_image(self) -> None:
         try:
             found = registry.find(self.path, self.server.state, self.upstream)
-        except OutOfReachError as error:
-            self.server.note(f"{self.path} was not had: {error}")
-            self.send_error(HTTPStatus.BAD_GATEWAY, str(error))
+        except (OutOfReachError, ValueError) as error:
+            self.server.note(f"{self.path} could not be fetched: {error}")
+            self.send_error(HTTPStatus.BAD_GATEWAY, explain=str(error))
             return
         self._send(found.file if found else None, found.kind if found else "", found.digest if found else "")
 
@@ -181,14 +184,15 @@ class Reviews(Handler):
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
     """Write what the daemon needs into `state`; returns the manifest that the servers must apply."""
     state.mkdir(parents=True, exist_ok=True)
-    list_images(state, images)
+    if not (state / IMAGES).exists():  # of a lab that runs, pods must find what they had
+        list_images(state, images)
     lab = surroundings(state, address, port)
     return webhook.configuration(f"{lab.webhooks}{reviews.PODS}", lab.authority)
 
 
 def list_images(state: Path, images: tuple[str, ...]) -> None:
     """Name the images that can be had; pods with others get the stand-in."""
-    (state / "images.txt").write_text("".join(f"{image}\n" for image in images))
+    write_whole(state / IMAGES, "".join(f"{image}\n" for image in images))
 
 
 def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:

@@ -1,5 +1,6 @@
 """One rehearsal: the lab of a stack, the tools, and Pulumi's engine in it."""
 
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from rehearsal import (
     upstream,
 )
 from rehearsal.artefacts import Artefacts
-from rehearsal.cache import Report
+from rehearsal.cache import Report, write_whole
 from rehearsal.lab import Lab
 from rehearsal.places import PROJECT
 from rehearsal.programs import catalog
@@ -80,7 +81,7 @@ def open_session(
     report(f"starting {len(settings.cluster.nodes)} machines")
     wanted = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as beside:
-        online = upstream.reachable()
+        online = _online(lab)
         building = beside.submit(programs.build, () if online else wanted, report, catalog.PROGRAMS)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
@@ -163,6 +164,14 @@ def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> No
     services.furnish_disks(lab, manifest, laid_out.extra)
     services.serve(lab)
     lab.start()
+
+
+def _online(lab: Lab) -> bool:
+    """Whether this computer reached the Internet when the lab was made: its charts and images stay what they were."""
+    record = lab.folder / "online.json"
+    if not record.exists():
+        write_whole(record, json.dumps(upstream.reachable()))
+    return bool(json.loads(record.read_text()))
 
 
 def _facts(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> stackfile.Facts:

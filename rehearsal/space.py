@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal import cache, hardware
+from rehearsal import cache, go, hardware
 from rehearsal.lab import Lab
 from rehearsal.places import states
 from rehearsal.shell import RehearsalError, run
@@ -37,7 +37,8 @@ def refuse_short(lab: Lab, settings: Settings) -> None:
 
 def refuse_building() -> None:
     """Fail, with what to do, where Go's caches have no room for all that is built if nothing can be fetched."""
-    folders = [Path(line) for line in run(["go", "env", "GOCACHE", "GOMODCACHE"]).split()]
+    go.release()
+    folders = [Path(line) for line in run(["go", "env", "GOCACHE", "GOMODCACHE"]).splitlines()]
     missing = max(BUILDING - _held(folders), 0)
     way_out = "let GOCACHE and GOMODCACHE name folders on a larger disk"
     check([Need("what is built here, in Go's caches,", folders[0], missing, way_out, many=False)])

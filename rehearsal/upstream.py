@@ -9,6 +9,7 @@ import json
 import os
 import re
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from provider import oci
+from provider.download import AGENT, opener
 from provider.errors import TaskError
-from rehearsal.cache import root
-from rehearsal.download import OutOfReachError
+from rehearsal.cache import root, write_whole
+from rehearsal.download import REACH, OutOfReachError
 from rehearsal.images import INDEX, MANIFEST
 from rehearsal.namespace import CLONE_NEWNET
 
@@ -32,8 +34,10 @@ ACCEPT = ", ".join((INDEX, MANIFEST, f"{DOCKER}.list.v2+json", f"{DOCKER}.v2+jso
 SILENCE = 15.0  # seconds without a byte
 BLOCK = 1 << 20
 AT_ONCE = 8
+FORGIVEN = 60.0  # seconds until a registry that was out of reach is asked again whether it has an image
 
 T = TypeVar("T")
+_OPENER = opener()
 
 
 class There(StrEnum):
@@ -61,7 +65,7 @@ def kept() -> Path:
 def reachable(registry: str = HUB) -> bool:
     """Whether this computer reaches the Internet's registries."""
     try:
-        _open(f"{_base(registry)}/", {}).close()
+        _open(f"{_base(registry)}/", {}, timeout=REACH).close()
     except urllib.error.HTTPError as error:
         error.close()
     except (OSError, HTTPException, TaskError):
@@ -76,13 +80,22 @@ class Upstream:
     kept: Path
     outside: Callable[[Callable[[], T]], T]
     _there: dict[str, There] = field(default_factory=dict)
+    _silent: dict[str, float] = field(default_factory=dict)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
 
     def there(self, registry: str, repository: str, reference: str) -> There:
         """Whether there is such an image; asked once. Raises OutOfReachError."""
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
+        if url not in self._there and self._tagged(url):
+            self._there[url] = There.YES
         if url not in self._there:
-            self._there[url] = There.YES if self._tagged(url) else self._asked(url)
+            if time.monotonic() - self._silent.get(registry, -FORGIVEN) < FORGIVEN:
+                raise OutOfReachError(f"{registry} was out of reach a moment ago")
+            try:
+                self._there[url] = self._asked(url)
+            except OutOfReachError:
+                self._silent[registry] = time.monotonic()
+                raise
         return self._there[url]
 
     def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
@@ -97,7 +110,7 @@ class Upstream:
                 return before
             raise
         if found:
-            self._tag(url).write_text(found.digest)
+            write_whole(self._tag(url), found.digest)
         return found
 
     def blob(self, registry: str, repository: str, digest: str) -> Blob | None:
@@ -111,11 +124,12 @@ class Upstream:
     def _tagged(self, url: str) -> Blob | None:
         """What that tag meant when it was fetched last."""
         tag = self._tag(url)
-        return self._kept(tag.read_text()) if tag.exists() else None
+        digest = tag.read_text() if tag.exists() else ""
+        return self._kept(digest) if digest else None
 
     def _asked(self, url: str) -> There:
         try:
-            self.outside(lambda: _open(url, {"Accept": ACCEPT}, "HEAD").close())
+            self.outside(lambda: _open(url, {"Accept": ACCEPT}, "HEAD", REACH).close())
         except urllib.error.HTTPError as error:
             error.close()
             answers = {401: There.PRIVATE, 403: There.PRIVATE, 404: There.NO}
@@ -147,7 +161,7 @@ class Upstream:
                 digest = _copy(response, output.write, url)
             if reference.startswith("sha256:") and digest != reference:
                 raise TaskError(f"it is not what its digest says, but {digest}; it was not kept")
-            _name(self.kept, digest).with_suffix(".json").write_text(json.dumps({"kind": kind}))
+            write_whole(_name(self.kept, digest).with_suffix(".json"), json.dumps({"kind": kind}))
             part.replace(_name(self.kept, digest))
         finally:
             part.unlink(missing_ok=True)
@@ -192,17 +206,17 @@ def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) ->
     return f"sha256:{digest.hexdigest()}"
 
 
-def _open(url: str, headers: Mapping[str, str], method: str = "GET") -> HTTPResponse:
+def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = SILENCE) -> HTTPResponse:
     """What answers at `url`; a token that anybody may have is had. Redirects do not see it."""
     request = urllib.request.Request(url, method=method)  # noqa: S310  # of two schemes only
-    for name, value in headers.items():
-        request.add_unredirected_header(name, value)
+    for name, value in {"User-Agent": AGENT, **headers}.items():
+        (request.add_unredirected_header if name == "Authorization" else request.add_header)(name, value)
     try:
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=SILENCE)  # noqa: S310
+        response: HTTPResponse = _OPENER.open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         challenge = error.headers.get("WWW-Authenticate", "")
         if error.code != 401 or "Authorization" in headers or not challenge.lower().startswith("bearer"):
             raise
         error.close()
-        return _open(url, {**headers, "Authorization": f"Bearer {oci.token(url, challenge)}"}, method)
+        return _open(url, {**headers, "Authorization": f"Bearer {oci.token(url, challenge)}"}, method, timeout)
     return response

@@ -143,6 +143,13 @@ def test_the_authority_is_the_one_beside_the_certificate_or_else_the_labs(tell: 
     assert pages.authority(tell({**ours, ("shop", "shop-tls", "tls.crt"): "by ACME"}), SHOP) is None
 
 
+class Quiet(http.server.ThreadingHTTPServer):
+    """A server that prints nothing of clients that leave: what a command prints is looked at."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing."""
+
+
 class Shop(http.server.BaseHTTPRequestHandler):
     """The page of an app, as Traefik serves it: by its name."""
 
@@ -172,7 +179,7 @@ def serving(
     (folder / "tls.pem").write_text(issued.certificate + issued.key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "tls.pem")
-    server = http.server.ThreadingHTTPServer((address, port), type("Own", (Shop,), {"status": status, "asked": asked}))
+    server = Quiet((address, port), type("Own", (Shop,), {"status": status, "asked": asked}))
     server.daemon_threads = True
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

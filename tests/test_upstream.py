@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Never
+from urllib.parse import quote
 
 import pytest
 
@@ -94,8 +95,15 @@ def all_registries(tmp_path: Path) -> Upstream:
     return Upstream(tmp_path / "kept", lambda work: work())
 
 
+def asked_for(internet: Registry, state: Path) -> Path:
+    """The folder of a server whose lab has a pod with that image."""
+    state.mkdir()
+    ladder.note(f"{internet.host}/some/app:1", Rung.NETWORK, state)
+    return state
+
+
 def test_what_was_fetched_is_kept(internet: Registry, all_registries: Upstream, tmp_path: Path) -> None:
-    state = tmp_path / "state"
+    state = asked_for(internet, tmp_path / "state")
     index = registry.find(f"/v2/some/app/manifests/1?ns={internet.host}", state, all_registries)
     assert index
     assert (index.file.read_bytes(), index.kind) == (INDEXED, INDEX)
@@ -107,6 +115,46 @@ def test_what_was_fetched_is_kept(internet: Registry, all_registries: Upstream, 
         assert registry.find(f"/v2/some/app/manifests/{index.digest}?ns={internet.host}", state, all_registries)
     assert internet.asked.count(f"GET /v2/some/app/blobs/{DIGEST}") == 2, "once without a token, once with it"
     assert not [asked for asked in internet.asked if "manifests" in asked]
+
+
+@pytest.mark.parametrize(
+    "namespace", ["{host}", "{host}/v2/some/app/manifests/1?x=", "{host}@elsewhere", "user:{host}", "", "../{host}"]
+)
+def test_nothing_is_asked_that_no_pod_has(
+    internet: Registry, all_registries: Upstream, tmp_path: Path, namespace: str
+) -> None:
+    state = asked_for(internet, tmp_path / "state")
+    where = quote(namespace.format(host=internet.host))
+    assert registry.find(f"/v2/other/app/manifests/1?ns={where}", state, all_registries) is None
+    assert registry.find(f"/v2/other/app/blobs/{DIGEST}?ns={where}", state, all_registries) is None
+    assert internet.asked == []
+
+
+def test_of_a_tag_and_a_digest_the_digest_counts() -> None:
+    assert registry.split(f"quay.io/some/app:1@{DIGEST}") == ("quay.io", "some/app", DIGEST)
+    assert registry.split("quay.io:5000/some/app:1") == ("quay.io:5000", "some/app", "1")
+
+
+def test_a_registry_out_of_reach_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    tries: list[int] = []
+
+    def silent(work: object) -> Never:
+        tries.append(1)
+        raise OSError(f"no way to {work}")
+
+    nowhere = Upstream(tmp_path, silent)
+    for name in ("one", "two", "three"):
+        assert ladder.rung(f"quay.io/some/{name}:1", (), nowhere) is Rung.STAND_IN
+    assert len(tries) == 1
+    assert ladder.rung("stand-in.invalid/some/app:1", (), nowhere) is Rung.STAND_IN
+
+
+def test_an_empty_record_of_a_tag_is_none(internet: Registry, all_registries: Upstream, tmp_path: Path) -> None:
+    state, url = asked_for(internet, tmp_path / "state"), f"/v2/some/app/manifests/1?ns={internet.host}"
+    assert registry.find(url, state, all_registries)
+    for tag in all_registries.kept.glob("*.tag"):
+        tag.write_text("")
+    assert ladder.rung(f"{internet.host}/some/app:1", (), Upstream(all_registries.kept, refuse)) is Rung.STAND_IN
 
 
 def test_a_layer_that_breaks_off_is_fetched_again(internet: Registry, all_registries: Upstream) -> None:
@@ -162,12 +210,12 @@ def test_without_a_network_all_is_as_before(all_registries: Upstream) -> None:
 def test_a_tag_that_was_fetched_is_there_without_its_registry(
     internet: Registry, all_registries: Upstream, tmp_path: Path
 ) -> None:
-    url = f"/v2/some/app/manifests/1?ns={internet.host}"
-    assert registry.find(url, tmp_path, all_registries)
+    url, state = f"/v2/some/app/manifests/1?ns={internet.host}", asked_for(internet, tmp_path / "state")
+    assert registry.find(url, state, all_registries)
     internet.content.clear()
     later = Upstream(all_registries.kept, refuse)
     assert ladder.rung(f"{internet.host}/some/app:1", (), later) is Rung.NETWORK
-    found = registry.find(url, tmp_path, later)
+    found = registry.find(url, state, later)
     assert found
     assert found.file.read_bytes() == INDEXED
 

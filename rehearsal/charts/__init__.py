@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import io
 import json
 import shutil
@@ -18,7 +19,7 @@ from provider.errors import TaskError
 from rehearsal import download, upstream
 from rehearsal.archive import Packer
 from rehearsal.artefacts import Row
-from rehearsal.cache import Report
+from rehearsal.cache import Report, write_whole
 from rehearsal.charts import crds
 from rehearsal.shell import RehearsalError
 from rehearsal.webhook import STAND_IN
@@ -167,7 +168,8 @@ def _texts(folder: Path) -> dict[str, str]:
 
 def _fetched(chart: Chart, report: Report) -> bytes | None:
     """The archive as its repository has it, fetched once."""
-    kept = upstream.kept() / FOLDER / _file(chart)
+    origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
+    kept = upstream.kept() / FOLDER / origin / _file(chart)
     if kept.exists() and chart.sha256 in (None, download.digest(kept)):
         return kept.read_bytes()
     wanted = provider.Chart(
@@ -179,7 +181,7 @@ def _fetched(chart: Chart, report: Report) -> bytes | None:
         report(f"the chart {chart.name} stands in: {error}")
         return None
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(archive)
+    write_whole(kept, archive)
     return archive
 
 
