@@ -32,7 +32,7 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
     ) -> Any:
         """The next request. Raises TaskError if it would leave TLS."""
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
-            raise TaskError(f"{req.full_url} leads to {newurl}, out of TLS; nothing was fetched from there.")
+            raise TaskError(f"{req.full_url} leads to {newurl}, from https to http; nothing was fetched from there.")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -33,8 +33,8 @@ def fetch(chart: Chart) -> tuple[str, bytes]:
         url, digest = _release(chart)
         if scheme == "https" and not url.startswith("https:") and not (chart.sha256 or digest):
             raise TaskError(
-                f"The index of {chart.repository} leads to {url}, out of TLS, and nothing says what {chart.name} "
-                f"{chart.version} must be; it was not fetched. Pin its sha256, or take it from another repository."
+                f"The index of {chart.repository} leads to {url}, from https to http, and no checksum of {chart.name} "
+                f"{chart.version} is known; it was not fetched. Pin its sha256, or take it from another repository."
             )
         archive = download(url, LARGEST_ARCHIVE)
     else:

@@ -128,7 +128,7 @@ def open_(
     port: Annotated[int, typer.Option(help="The port of this computer that leads to it.")] = 8443,
     once: Annotated[bool, typer.Option("--once", help="See whether it answers, and end.")] = False,
 ) -> None:
-    """Open a page of the lab in this computer's browser; without HOST, list them."""
+    """Make a page of the lab reachable from this computer's browser; without HOST, list them."""
     with _guarded():
         browser.show(console, _existing(stack), host, port, once=once)
 

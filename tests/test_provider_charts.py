@@ -308,7 +308,7 @@ def test_index_over_tls_leads_out_of_it_only_where_a_sum_is_known(
     monkeypatch.setattr(of_charts, "download", lambda url, _: index if url.startswith("https") else archive)
     chart = Chart(name="web", version="1.10", repository="https://charts.lan", sha256=known if pin else "")
     if refused:
-        with pytest.raises(TaskError, match=r"leads to http://cdn\.lan/web\.tgz, out of TLS, and nothing says"):
+        with pytest.raises(TaskError, match=r"leads to http://cdn\.lan/web\.tgz, from https to http, and no checksum"):
             of_charts.fetch(chart)
     else:
         assert of_charts.fetch(chart) == ("http://cdn.lan/web.tgz", archive)
