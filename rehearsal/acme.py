@@ -16,7 +16,7 @@ from rehearsal import certificates, recipes, tools
 from rehearsal.artefacts import Row
 from rehearsal.cache import Recipe, Report
 from rehearsal.lab import Lab
-from rehearsal.namespace import wait
+from rehearsal.namespace import url_host, wait
 from rehearsal.operators.lets_encrypt import AUTHORITY, KNOWN
 from rehearsal.places import ACME
 from stacks.settings import Settings
@@ -53,7 +53,7 @@ def serve(lab: Lab, report: Report) -> Row:
 
 def options(folder: Path, address: str) -> list[str]:
     """What Pebble is told."""
-    files, host = certificates.ensure(folder, address, SERVERS), f"[{address}]" if ":" in address else address
+    files, host = certificates.ensure(folder, address, SERVERS), url_host(address)
     return [
         f"-listen={host}:{PORT}",
         f"-manage={host}:{MANAGEMENT_PORT}",

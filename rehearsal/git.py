@@ -16,7 +16,7 @@ from components.layer import Chart
 from rehearsal import trees
 from rehearsal.cache import Report, obtain
 from rehearsal.lab import Lab
-from rehearsal.namespace import wait
+from rehearsal.namespace import url_host, wait
 from rehearsal.shell import run
 from rehearsal.trees import GIT_SERVER, REPOSITORIES
 
@@ -112,7 +112,7 @@ def _answer(printed: bytes) -> Answer:
 
 def _sshd(address: str) -> list[str]:
     options = {
-        "ListenAddress": f"[{address}]" if ":" in address else address,
+        "ListenAddress": url_host(address),
         "Port": str(SSH_PORT),
         "HostKey": f"{REPOSITORIES}/ssh_host_ed25519_key",
         "AuthorizedKeysFile": f"{REPOSITORIES}/authorized_keys",

@@ -13,10 +13,21 @@ from pathlib import Path
 from rehearsal.shell import RehearsalError, run
 
 BRIDGE = "lan"
-CLONE_NEWNET = 0x40000000
+_CLONE_NEWNET = 0x40000000
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
+
+
+def enter(descriptor: int, name: str) -> None:
+    """Move the calling thread into the network namespace of a file descriptor, for good. Raises OSError."""
+    if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {name}")
+
+
+def url_host(address: str) -> str:
+    """An IP address as it stands before a port: that of IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
 
 
 def free_address(lan: Network, taken: Collection[str]) -> str:
@@ -91,8 +102,7 @@ class Namespace:
     def _enter(self) -> None:
         """Move the calling thread into it, for good."""
         with self.path.open() as handle:
-            if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {self.name}")
+            enter(handle.fileno(), self.name)
 
 
 def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], str]) -> None:

@@ -15,6 +15,8 @@ from rehearsal.upstream import Upstream
 
 Json = dict[str, Any]
 PODS, VALIDATE, JOBS = "/pods", "/validate/", "/jobs/"
+IMAGES = "images.txt"
+"""In the folder of the lab's server: the images that can be had, one a line."""
 LATE = 3.0  # seconds a webhook needs after its pod is ready
 DEPLOYMENTS = {
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
@@ -46,8 +48,8 @@ def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream
 
 
 def real_images(state: Path) -> list[str]:
-    """The images that can be had, one a line in `images.txt`."""
-    listed = state / "images.txt"
+    """The images that can be had."""
+    listed = state / IMAGES
     return listed.read_text().split() if listed.exists() else []
 
 

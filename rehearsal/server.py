@@ -22,6 +22,7 @@ from rehearsal import certificates, git, registry, reviews, webhook
 from rehearsal.cache import write_whole
 from rehearsal.charts import Surroundings
 from rehearsal.download import OutOfReachError
+from rehearsal.namespace import url_host
 from rehearsal.operators import run
 from rehearsal.operators.api import ApiError
 from rehearsal.upstream import Upstream, kept, outside
@@ -29,7 +30,6 @@ from rehearsal.upstream import Upstream, kept, outside
 LARGEST_REQUEST = 8 << 20  # bytes
 IDLE = 30  # seconds a client may say nothing
 HTTP_PORT = 8080
-IMAGES = "images.txt"
 WEBHOOK_PORT = 8443
 
 
@@ -184,7 +184,7 @@ class Reviews(Handler):
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
     """Write what the daemon needs into `state`; returns the manifest that the servers must apply."""
     state.mkdir(parents=True, exist_ok=True)
-    if not (state / IMAGES).exists():  # of a lab that runs, pods must find what they had
+    if not (state / reviews.IMAGES).exists():  # of a lab that runs, pods must find what they had
         list_images(state, images)
     lab = surroundings(state, address, port)
     return webhook.configuration(f"{lab.webhooks}{reviews.PODS}", lab.authority)
@@ -192,12 +192,12 @@ def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBH
 
 def list_images(state: Path, images: tuple[str, ...]) -> None:
     """Name the images that can be had; pods with others get the stand-in."""
-    write_whole(state / IMAGES, "".join(f"{image}\n" for image in images))
+    write_whole(state / reviews.IMAGES, "".join(f"{image}\n" for image in images))
 
 
 def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:
     """What charts must know of the server that keeps its files in `state`."""
-    host = f"[{address}]" if ":" in address else address
+    host = url_host(address)
     authority = certificates.ensure(state, address).authority.read_text()
     return Surroundings(f"https://{host}:{port}", authority, f"{host}:{HTTP_PORT}")
 

@@ -29,6 +29,7 @@ from rehearsal import (
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_whole
 from rehearsal.lab import Lab
+from rehearsal.namespace import url_host
 from rehearsal.places import PROJECT
 from rehearsal.programs import catalog
 from rehearsal.pulumi import Engine
@@ -87,7 +88,7 @@ def open_session(
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
             built = building.result()
-            git.ensure(lab, charts_of(settings), report)
+            git.ensure(lab, wanted, report)
     if acme.wanted(settings):
         with timed(seconds, "ACME server"):
             laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
@@ -175,7 +176,7 @@ def _online(lab: Lab) -> bool:
 
 
 def _facts(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> stackfile.Facts:
-    host = f"[{lab.address}]" if ":" in lab.address else lab.address
+    host = url_host(lab.address)
     return stackfile.Facts(
         host_keys={machine.spec.address: machine.host_key for machine in lab.machines.values()},
         private_key=lab.private_key.read_text(),

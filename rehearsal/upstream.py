@@ -3,7 +3,6 @@
 The lab has no way out. Its server asks from a thread that is outside of the lab's network.
 """
 
-import ctypes
 import hashlib
 import json
 import os
@@ -26,7 +25,7 @@ from provider.errors import TaskError
 from rehearsal.cache import root, write_whole
 from rehearsal.download import REACH, OutOfReachError
 from rehearsal.images import INDEX, MANIFEST
-from rehearsal.namespace import CLONE_NEWNET
+from rehearsal.namespace import enter
 
 HUB, HUB_HOST = "docker.io", "registry-1.docker.io"
 DOCKER = "application/vnd.docker.distribution.manifest"
@@ -176,12 +175,7 @@ class Upstream:
 
 def outside(namespace: int) -> Callable[[Callable[[], T]], T]:
     """Runs things in threads of their own, which are in the network namespace of that file descriptor."""
-
-    def enter() -> None:
-        if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "cannot leave the lab's network namespace")
-
-    threads = ThreadPoolExecutor(AT_ONCE, initializer=enter)
+    threads = ThreadPoolExecutor(AT_ONCE, initializer=enter, initargs=(namespace, "outside of the lab"))
     return lambda work: threads.submit(work).result()
 
 
