@@ -28,8 +28,8 @@ PATIENCE = 30  # seconds in which both servers must answer
 
 def wanted(settings: Settings) -> bool:
     """Return whether the stack file requests Let's Encrypt certificates by HTTP-01, which the rehearsal supports."""
-    settings_of_layer = settings.platform.layers().get("certManager")
-    return isinstance(settings_of_layer, CertManagerSettings) and settings_of_layer.acme is not None and settings_of_layer.acme.http01
+    layer = settings.platform.layers().get("certManager")
+    return isinstance(layer, CertManagerSettings) and layer.acme is not None and layer.acme.http01
 
 
 def serve(lab: Lab, report: Report) -> Row:

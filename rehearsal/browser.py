@@ -93,7 +93,10 @@ def look(page: Page, port: int, authority: str | None) -> Answer:
 def guidance(page: Page, port: int, answer: Answer, authority: Path | None) -> str:
     """Return the instructions to open a web UI in a browser, or with curl."""
     endpoint, url = f"{forward.LOOPBACK}:{port}", f"https://{page.host}{page.path}"
-    browser = [f"--host-resolver-rules=MAP {page.host} {endpoint}", f"--ignore-certificate-errors-spki-list={answer.key}"]
+    browser = [
+        f"--host-resolver-rules=MAP {page.host} {endpoint}",
+        f"--ignore-certificate-errors-spki-list={answer.key}",
+    ]
     trust = ["--cacert", str(authority)] if authority else ["--insecure"]
     with_port = f"https://{page.host}:{port}{page.path}" if port != pages.PORT else url
     return "\n".join((
