@@ -29,6 +29,7 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 Stack = Annotated[str, typer.Option(help="Stack to rehearse: NAME of the stack file Pulumi.NAME.yaml.")]
+Node = Annotated[str, typer.Argument(help="Name of the machine: the node's name, or bastion-N.")]
 Bundle = Annotated[
     Path | None,
     typer.Option(
@@ -94,7 +95,7 @@ def pulumi(
     stack: Stack = "homelab",
     app_stack: Annotated[str, typer.Option("--app", help="Use this app stack of the lab instead.")] = "",
 ) -> None:
-    """Run any `pulumi` command on the lab's stack, with the current stack file."""
+    """Run a `pulumi` command on the lab's stack, for example `./homelab rehearse pulumi -- preview`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _quiet, apps=apps_on(stack))
@@ -108,7 +109,7 @@ def pulumi(
 
 @app.command(context_settings=PASS_ON)
 def run(context: typer.Context, stack: Stack = "homelab") -> None:
-    """Run another `./homelab` command on the lab, such as `doctor`."""
+    """Run another `./homelab` command on the lab, for example `./homelab rehearse run doctor`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _quiet)
@@ -117,15 +118,15 @@ def run(context: typer.Context, stack: Stack = "homelab") -> None:
 
 @app.command(context_settings=PASS_ON)
 def kubectl(context: typer.Context, stack: Stack = "homelab") -> None:
-    """Run `kubectl` on the lab's cluster, through its API endpoint."""
+    """Run `kubectl` on the lab's cluster, for example `./homelab rehearse kubectl -- get pods -A`."""
     with _guarded():
         command, environment = _existing(stack).kubectl_command(*context.args)
         raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 @app.command(context_settings=PASS_ON)
-def ssh(context: typer.Context, node: str, stack: Stack = "homelab") -> None:
-    """Open a shell on a machine, or run a command on it."""
+def ssh(context: typer.Context, node: Node, stack: Stack = "homelab") -> None:
+    """Open a shell on a machine, or run a command on it: `./homelab rehearse ssh pi-1 -- uptime`."""
     with _guarded():
         command = _existing(stack).ssh_command(node, *context.args, terminal=sys.stdin.isatty())
         raise typer.Exit(subprocess.run(command, check=False).returncode)
@@ -144,7 +145,7 @@ def open_(
 
 
 @app.command()
-def power(switch: Switch, node: str, stack: Stack = "homelab") -> None:
+def power(switch: Switch, node: Node, stack: Stack = "homelab") -> None:
     """Cut a machine's power, or restore it and wait until the machine accepts SSH logins."""
     with _guarded(), _existing(stack).locked():
         if switch is Switch.ON:
@@ -165,7 +166,7 @@ def status(stack: Stack = "homelab") -> None:
 def down(
     stack: Stack = "homelab",
     every: Annotated[bool, typer.Option("--all", help="Remove the labs of all stacks.")] = False,
-    force: Annotated[bool, typer.Option(help="First kill all processes of the lab, other commands included.")] = False,
+    force: Annotated[bool, typer.Option(help="First kill all processes in the lab's network.")] = False,
 ) -> None:
     """Stop the machines and delete the lab, its Pulumi state included."""
     with _guarded():
