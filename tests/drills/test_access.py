@@ -1,4 +1,4 @@
-"""Who gets in, and what pods are told of names: people with certificates, zones of CoreDNS, on a live lab."""
+"""Access and DNS on a running lab: users with certificates and RBAC, CoreDNS zones, SSH host certificates."""
 
 import json
 from collections.abc import Iterator

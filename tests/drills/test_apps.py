@@ -1,4 +1,4 @@
-"""An app as people run them at home, on one machine: volumes, rights, ports, containers; its image only sleeps."""
+"""A typical home app on one machine: volumes, privileges, ports, containers. Its image is a stand-in that sleeps."""
 
 import json
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ for name in data-home-0 data-home-1; do
 END
 done
 """
-"""The class of K3s makes no volumes here: its program only sleeps."""
+"""K3s' StorageClass creates no volumes here, because its provisioner is a stand-in that sleeps."""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def write(file: Path, app: dict[str, Any]) -> None:
 
 
 def change(lab: Rehearsal, **settings: Any) -> dict[str, Any]:
-    """Put the app's file in force with other values for some keys; None takes one out."""
+    """Write the app's stack file with changed settings; None removes a setting."""
     (file,) = lab.apps
     app = {key: value for key, value in {**APP, **settings}.items() if value is not None}
     write(file, app)

@@ -1,4 +1,4 @@
-"""HAProxy behind the virtual address, on three servers: K3s stops, a machine stops, it is taken out and put in."""
+"""HAProxy behind the API's virtual IP: K3s or a machine fails, the load balancer is removed and added again."""
 
 import time
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 pytestmark = pytest.mark.drill
 
 SERVERS = {"s1", "s2", "s3"}
-GOAL = 5.0  # seconds without an answer at the endpoint
-NOTICED = 15  # seconds until keepalived and every HAProxy have surely noticed
+GOAL = 5.0  # maximum seconds without an answer at the API endpoint
+NOTICED = 15  # seconds in which keepalived and every HAProxy must detect a failure
 MASTER = "journalctl -q -o cat -u keepalived | grep -c 'Entering MASTER STATE' || true"
 
 
@@ -32,12 +32,12 @@ def whole(lab: Rehearsal) -> bool:
 
 
 def runs(lab: Rehearsal) -> dict[str, str]:
-    """The state of HAProxy's unit on every server."""
+    """Return the state of HAProxy's systemd unit on every server."""
     return {name: lab.root(name, "systemctl is-active haproxy || true").strip() for name in sorted(SERVERS)}
 
 
 def meets_endpoint(lab: Rehearsal, endpoint: str) -> None:
-    """The API answers there, and everyone is told so."""
+    """Check that the API answers at the endpoint, which outputs, kubeconfig and K3s' configuration contain."""
     outputs = lab.session.engine.outputs()
     assert outputs["endpoint"] == endpoint
     assert yaml.safe_load(str(outputs["kubeconfig"]))["clusters"][0]["cluster"]["server"] == endpoint
@@ -48,7 +48,7 @@ def meets_endpoint(lab: Rehearsal, endpoint: str) -> None:
 
 
 def moves(lab: Rehearsal) -> int:
-    """How often any server took the virtual address."""
+    """Return how often the servers took over the virtual IP, in total."""
     return sum(int(lab.root(name, MASTER)) for name in SERVERS)
 
 

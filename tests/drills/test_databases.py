@@ -1,4 +1,4 @@
-"""The database of an app, a real Postgres: its rows, a lost machine, a backup and what it brings back."""
+"""An app's database with real Postgres: queries, failover after a machine failure, backup and restore."""
 
 import datetime
 import re
@@ -56,7 +56,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 @contextmanager
 def object_store(lab: Rehearsal) -> Iterator[dict[str, object]]:
-    """An S3 service in the lab's network; its settings."""
+    """Run an S3 service in the lab's network; yield its settings for the stack file."""
     address = lab.lab.address
     options = ["--address", address, "--port", str(PORT), "--bucket", "lab", "--keys", ":".join(KEYS.values())]
     command = lab.lab.namespace.command(sys.executable, "-m", "tests.s3_server", *options)
@@ -151,7 +151,7 @@ def test_database_comes_back_as_it_was_before_a_deletion(lab: Rehearsal) -> None
     moment = sql(lab, "SELECT now()")
     sql(lab, "SELECT pg_sleep(1)")
     sql(lab, "DELETE FROM orders")
-    sql(lab, "CREATE TABLE later (id int)")  # the log goes on after the deletion
+    sql(lab, "CREATE TABLE later (id int)")  # so that the WAL has entries after the deletion
     archived = "{.status.conditions[?(@.type=='ContinuousArchiving')].status}"
     switch = ["exec", "-n", "shop", *primary_of(lab), "--", "psql", "-c", "SELECT pg_switch_wal()"]
     lab.kubectl(*switch)
@@ -168,7 +168,7 @@ def primary_of(lab: Rehearsal) -> tuple[str, ...]:
 
 
 def restored(moment: str) -> dict[str, Any]:
-    """The settings of a database that begins as the other was at a moment."""
+    """Build the settings of a database that is restored from shop's database at a point in time."""
     time = datetime.datetime.fromisoformat(re.sub(r"\+00$", "+00:00", moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
     own = {key: value for key, value in APP["postgres"].items() if key in ("size", "memory")}
     return own | {"instances": 1, "restore": {"source": "shop-db", "time": time}}

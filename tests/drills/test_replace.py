@@ -1,4 +1,4 @@
-"""A lab grows from one server to three; then every machine is emptied in turn, and the first dies and is replaced."""
+"""A lab grows from one server to three; then each machine is wiped in turn, and a failed first server is replaced."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 
 def well(lab: Rehearsal, servers: set[str]) -> None:
-    # K3s takes a server that is slow to answer for none, for as long as it is
+    # K3s reports a slow server as not voting until it answers again
     wait_until(lambda: (lab.ready(), lab.voters()) == (servers | {"a1"}, servers), "all nodes are Ready, and vote")
     assert lab.kubectl("get", "configmap", "canary", "-o", "jsonpath={.data.kept}") == "yes"
     lab.unchanged()

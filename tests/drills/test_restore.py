@@ -1,4 +1,4 @@
-"""A cluster restored again and again: interrupted, from S3, with machines lost, without Pulumi's state."""
+"""A cluster is restored from snapshots: after interruptions, from S3, with lost machines, without Pulumi's state."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ ALL = SERVERS | {"a1"}
 PORT = 9000
 KEYS = {"s3Access": "rehearsal-s3Access", "s3Secret": "rehearsal-s3Secret"}
 
-# where a restore is killed, and each that follows
+# output lines at which the successive restores are killed
 MOMENTS = [
     r"s1: taking a snapshot",
     r"s2: stopping K3s",
@@ -52,7 +52,7 @@ def lab(folder: Path) -> Iterator[Rehearsal]:
 
 
 class s3:  # noqa: N801 - used like a function
-    """An S3 service in the lab's network; its settings."""
+    """An S3 service in the lab's network; entering it yields its settings for the stack file."""
 
     def __init__(self, lab: Rehearsal, folder: Path) -> None:
         address = lab.lab.address
@@ -105,7 +105,7 @@ def song(lab: Rehearsal) -> str:
 
 
 def whole(lab: Rehearsal) -> None:
-    """As it was described: every node Ready, every server a voter, nothing left to do."""
+    """Check that every node is Ready and uncordoned, every server votes, and `pulumi up` changes nothing."""
     wait_until(lambda: lab.ready() == ALL, "all nodes are Ready")
     assert lab.voters() == SERVERS
     lab.unchanged("--refresh")
@@ -186,7 +186,7 @@ def test_two_servers_lost_and_one_restored(lab: Rehearsal, figure: Figure) -> No
 
 
 def test_a_server_that_cannot_be_stopped_keeps_its_cluster(lab: Rehearsal) -> None:
-    """Its network to this computer is cut, not the one to the others."""
+    """The server is unreachable from this computer, but not from the other machines."""
     lab.homelab("snapshot")
     cut = f"iptables -I INPUT -s {lab.lab.address} -j DROP"  # a moment later, or this login would not end
     lab.root("s3", f"systemd-run -q --on-active=1s --timer-property=AccuracySec=100ms {cut}")

@@ -1,4 +1,4 @@
-"""Six machines: each loses its power in turn, all are rolled, some are changed by hand, under steady traffic."""
+"""Six machines under steady traffic: each loses power in turn, all are rolled, and some are changed manually."""
 
 import re
 import time
@@ -16,8 +16,8 @@ from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 pytestmark = pytest.mark.drill
 
 SERVERS, AGENTS = {"s1", "s2", "s3"}, {"a1", "a2", "a3"}
-GOAL = 5.0  # seconds without an answer through the virtual address
-MISSED = 8  # seconds until what a machine leaves behind is surely noticed
+GOAL = 5.0  # maximum seconds without an answer through the virtual IP
+MISSED = 8  # seconds in which the failure of a machine must be detected
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Pulumi's state and the machines differ: a state that is old, lost or another stack's, two runs at once, a target."""
+"""Pulumi's state differs from the machines: outdated, lost or another stack's state, concurrent runs, a target."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def imported(lab: Rehearsal, file: Path) -> None:
 
 
 def empty(state: Path) -> Path:
-    """The same stack, which knows of nothing."""
+    """Write a copy of the stack's state without resources; return its path."""
     document = json.loads(state.read_text())
     document["deployment"].update(resources=[], pending_operations=[])
     file = state.with_name("empty.json")

@@ -1,4 +1,4 @@
-"""K3s goes up a minor version under a steady probe; a drain that a budget forbids names the budget and its pods."""
+"""K3s is upgraded by a minor version under steady requests; a blocked drain names the disruption budget and pods."""
 
 import json
 import re
@@ -104,7 +104,7 @@ def test_tokens_and_certificates_are_rotated(lab: Rehearsal, figure: Figure) -> 
     assert all(set(after[name]).isdisjoint(before[name]) for name in before)
     assert len({lines[0] for lines in after.values()}) == 1
     assert lab.ready() == ALL
-    for name in before:  # K3s compares its passwords with those in etcd whenever it starts
+    for name in before:  # on every start, K3s compares its local passwords with those in etcd
         lab.root(name, "systemctl restart k3s && systemctl restart k3s")
         wait_until(lambda: (lab.ready(), lab.voters()) == (ALL, ALL - {"a1"}), f"{name} is back")
     lab.lab.wipe("a1")
