@@ -113,7 +113,7 @@ def test_a_comment_is_never_too_long_for_github(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(changes, "ROWS", 300)
     said = told(*(task("create", f"machine-{number}", "join") for number in range(99)))
     assert len(said) < 400
-    assert "|\n\n… and more: see the log.\n" in said
+    assert "|\n\n… truncated: see the log.\n" in said
 
 
 def test_a_row_of_many_changes_says_how_many_more_there_are() -> None:

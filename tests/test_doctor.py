@@ -140,7 +140,7 @@ def test_a_machine_that_does_not_end_is_given_up(
 ) -> None:
     monkeypatch.setattr(machines, "PATIENCE", 0.0)
     found = reports(run(two(lab, tmp_path), "--json"))
-    assert "has not ended after 0 s" in found["one"]["findings"][-1]["says"]
+    assert "did not end within 0 s" in found["one"]["findings"][-1]["says"]
 
 
 def test_the_script_comes_to_its_end_wherever_it_runs(tmp_path: Path) -> None:

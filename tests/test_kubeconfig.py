@@ -229,11 +229,11 @@ def test_an_entry_is_replaced_in_its_place() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("clusters: [", "it is no YAML"),
+        ("clusters: [", "it is not YAML"),
         ("kind: Pod", "it is no kubeconfig"),
         ("just text", "it is no kubeconfig"),
-        ("clusters: {a: b}", "its clusters are no list of named entries"),
-        (THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"), "it has 2 users of the name lab"),
+        ("clusters: {a: b}", "its clusters are not a list of named entries"),
+        (THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"), "it has 2 users with the name lab"),
     ],
 )
 def test_what_is_no_kubeconfig_is_left_alone(text: str, said: str) -> None:

@@ -185,12 +185,12 @@ def test_what_pulumi_keeps_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stack, "resources", lambda _: kept)
     assert state.tasks(Stack("lab")) == {"a-roll": roll}
     inputs["novelty"] = 1
-    with pytest.raises(StackError, match="what stack lab keeps of a-roll is of another version"):
+    with pytest.raises(StackError, match="the state of stack lab has a-roll from another version"):
         state.tasks(Stack("lab"))
 
 
 def test_an_empty_state_restores_nothing(seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "tasks", lambda _: {})
     done = run("restore", "--yes")
-    assert (done.exit_code, "does not know a, b, c, d, e" in done.stderr) == (1, True)
+    assert (done.exit_code, "does not have a, b, c, d, e" in done.stderr) == (1, True)
     assert "plan" not in seen
