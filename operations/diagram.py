@@ -41,5 +41,5 @@ def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
     apps = {file: AppStack.read(file).app for file in files}
     for file, app in apps.items():
         if short_name(app.platform) != platform:
-            raise StackError(f"{file.name} is an app on {app.platform}, not on {platform}: remove its --app option.")
+            raise StackError(f"{file.name} is an app on {app.platform}, not on {platform}: leave it out.")
     return list(apps.values())

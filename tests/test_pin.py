@@ -186,7 +186,7 @@ def k3s_url(mirror: str) -> str:
 def test_version_that_does_not_exist(mirror: str, stack: Path) -> None:
     configure(stack, mirror=mirror, version="v1.99.0+k3s1")
     output = refused(run(), stack, stack.read_text())
-    assert f"{mirror}/v1.99.0%2Bk3s1/sha256sum-amd64.txt does not exist. Is k3s.version a release" in output
+    assert f"{mirror}/v1.99.0%2Bk3s1/sha256sum-amd64.txt does not exist: check that k3s.version is a release" in output
 
 
 def test_list_of_another_architecture_is_refused(folder: Path, mirror: str, stack: Path) -> None:
