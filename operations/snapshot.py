@@ -1,4 +1,4 @@
-"""`./homelab snapshot`: takes a snapshot of etcd, or lists those there are."""
+"""`./homelab snapshot`: takes a snapshot of etcd, or lists all snapshots."""
 
 import asyncio
 import json
@@ -22,15 +22,13 @@ FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 def snapshot(
     *,
     stack: StackName = "homelab",
-    listing: Annotated[bool, typer.Option("--list", help="Take none; show those there are.")] = False,
-    name: Annotated[str, typer.Option(help="How its name begins; server and time follow.")] = "on-demand",
-    save: Annotated[
-        Path | None, typer.Option(help="Copy it into this folder of this computer as well.", file_okay=False)
-    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List all snapshots, and take none.")] = False,
+    name: Annotated[str, typer.Option(help="Start of its name; server and time follow.")] = "on-demand",
+    save: Annotated[Path | None, typer.Option(help="Also copy it into this local folder.", file_okay=False)] = None,
     as_json: Json = False,
     config_file: StackFile = None,
 ) -> None:
-    """Take a snapshot of etcd on one server, which copies it to S3 if k3s.snapshots.s3 is set."""
+    """Take a snapshot of etcd on one server, which uploads it to S3 if k3s.snapshots.s3 is set."""
     if not NAME.fullmatch(name):
         raise typer.BadParameter("use letters, digits, dots, dashes and underscores", param_hint="--name")
     with guarded():
@@ -47,7 +45,7 @@ async def _take(site: Site, label: str, folder: Path | None) -> str:
     found = await snapshots.look(site)
     if not found.serving:
         causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in found.servers]
-        raise SnapshotError("\n".join(("No server's API answers, so there is nothing to take a snapshot of:", *causes)))
+        raise SnapshotError("\n".join(("No server has a ready API, so no snapshot can be taken:", *causes)))
     server = found.serving[0]
     name = await snapshots.take(site, server, label, say)
     if folder:
@@ -57,17 +55,17 @@ async def _take(site: Site, label: str, folder: Path | None) -> str:
 
 
 async def _copy(site: Site, server: str, name: str, folder: Path) -> None:
-    """Copy a snapshot from its server: it has its name only once it is here whole. Raises TaskError, SnapshotError."""
+    """Copy a snapshot from its server; it gets its name once verified. Raises `TaskError`, `SnapshotError`."""
     folder.mkdir(parents=True, exist_ok=True)
     connections, machine, source = site.connections(), site.machines[server], f"{FOLDER}/{name}"
     part = folder / f"{name}.part"
     part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it holds every secret of the cluster
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it contains every Secret of the cluster
     try:
         await connections.get(machine, source, part)
-        _, said, _ = await connections.run(machine, stream({"FILE": source}, 'sha256sum <"$FILE"'), quiet)
-        if said.partition(" ")[0] != files.sha256(part):
-            raise SnapshotError(f"{name} did not arrive whole from {server}: it is there; run the command again.")
+        _, output, _ = await connections.run(machine, stream({"FILE": source}, 'sha256sum <"$FILE"'), quiet)
+        if output.partition(" ")[0] != files.sha256(part):
+            raise SnapshotError(f"The local copy of {name} from {server} is corrupt: run the command again.")
         part.replace(folder / name)
     finally:
         part.unlink(missing_ok=True)
@@ -85,7 +83,7 @@ def _show(found: Found, shown: list[Snapshot], *, as_json: bool) -> None:
 
 
 def table(shown: list[Snapshot]) -> Table:
-    """Snapshots, the newest first."""
+    """Return a table of snapshots, in the given order."""
     rows = Table(box=None)
     for column in ("snapshot", "age", "size", "on"):
         rows.add_column(column, no_wrap=column != "on", justify="right" if column == "size" else "left")
@@ -95,7 +93,7 @@ def table(shown: list[Snapshot]) -> Table:
 
 
 def as_data(each: Snapshot) -> dict[str, Any]:
-    """A snapshot for programs."""
+    """Return a snapshot as data for `--json`."""
     servers = [place for place in each.places if place != S3]
     return {
         "name": each.name,

@@ -44,7 +44,7 @@ def change(host: Upstream, **changes: Any) -> str:
 
 def refused(result: Result, file: Path, before: str) -> str:
     assert result.exit_code == 1, result.output
-    assert "Nothing was written." in result.output
+    assert "No changes were made." in result.output
     assert file.read_text() == before
     return result.output
 

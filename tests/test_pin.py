@@ -106,7 +106,7 @@ def run(*options: str, answer: str | None = None) -> Result:
 
 def refused(result: Result, file: Path, before: str) -> str:
     assert result.exit_code == 1, result.output
-    assert "Nothing was written." in result.output
+    assert "No changes were made." in result.output
     assert file.read_text() == before
     return result.output
 
@@ -175,7 +175,7 @@ def test_installer_that_is_not_the_stated_one_is_refused(folder: Path, mirror: s
     configure(stack, mirror=mirror)
     (folder / "install.sh").write_text("#!/bin/sh\necho changed\n")
     output = refused(run(), stack, stack.read_text())
-    assert f"{k3s_url(mirror)}/install.sh is not what" in output
+    assert f"{k3s_url(mirror)}/install.sh does not match" in output
     assert digest(folder / "install.sh") in output
 
 

@@ -204,7 +204,7 @@ def test_the_newest_is_chosen_but_never_what_a_restore_replaced() -> None:
         all_of_them.choose("etcd-snapshot-a-1700000008")
     with pytest.raises(SnapshotError, match=f"There is no snapshot {OLD.name} on S3"):
         all_of_them.choose(OLD.name, from_s3=True)
-    with pytest.raises(SnapshotError, match="There is no snapshot on any server that answers, nor on S3: give"):
+    with pytest.raises(SnapshotError, match="There is no snapshot on a server that answers, or on S3: use"):
         found(stored=(replaced,)).choose(None)
 
 
