@@ -27,7 +27,7 @@ def nomad(
         Path | None, typer.Option(help="Folder to write to. Default: ~/.config/homelab/STACK/nomad.", file_okay=False)
     ] = None,
 ) -> None:
-    """Write the files for the `nomad` command: a certificate valid for a year, its key, and a management token."""
+    """Write the files for the `nomad` command: this year's certificate, its private key, and a management token."""
     folder = (output or Path("~/.config/homelab") / short_name(stack) / "nomad").expanduser().resolve()
     with guarded():
         texts = _texts(Stack(stack, config_file), folder)

@@ -96,7 +96,7 @@ def test_pins_that_are_the_programs_own_are_left_out(
     pin(file)
     monkeypatch.setattr(platform_settings, "PINS", {NAME: published(host)})
     result = pin(file)
-    assert "left out" in result.output
+    assert "pinned by homelab, removed" in result.output
     assert "pins" not in yaml.safe_load(file.read_text())["config"]["homelab:platform"]
 
 

@@ -72,7 +72,7 @@ def test_a_node_in_order_has_nothing_to_mend() -> None:
 
 
 WRONG = [
-    ({"root": "no"}, "root", "does not run as root"),
+    ({"root": "no"}, "root", "do not run as root"),
     ({"systemd": "no"}, "system", "systemd does not run"),
     ({"apt": "no", "os_name": "Alpine"}, "system", "Alpine is not supported"),
     ({"arch": "", "uname": "riscv64, 64-bit"}, "arch", "no release for riscv64"),
@@ -151,7 +151,7 @@ def test_machines_with_one_identity_are_named() -> None:
     ("failure", "cause", "check", "fix"),
     [
         (Failure.REACH, "does not answer", "reachable", "power it on"),
-        (Failure.HOST_KEY, "another key\nmore", "host key", "find out who"),
+        (Failure.HOST_KEY, "another key\nmore", "host key", "find out which machine answers"),
         (Failure.LOGIN, "refuses user pi: add the key", "login", "authorized_keys"),
         (Failure.SCRIPT, "sudo: a password is required", "root", "passwordless sudo"),
     ],

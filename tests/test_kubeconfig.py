@@ -231,8 +231,8 @@ def test_an_entry_is_replaced_in_its_place() -> None:
     ("text", "said"),
     [
         ("clusters: [", "it is not YAML"),
-        ("kind: Pod", "it is no kubeconfig"),
-        ("just text", "it is no kubeconfig"),
+        ("kind: Pod", "it is not a kubeconfig"),
+        ("just text", "it is not a kubeconfig"),
         ("clusters: {a: b}", "its clusters are not a list of named entries"),
         (THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"), "it has 2 users with the name lab"),
     ],

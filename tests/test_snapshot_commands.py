@@ -114,7 +114,7 @@ def test_a_snapshot_of_nothing_is_refused(seen: dict[str, Any]) -> None:
     seen["found"] = found("c")
     done = run("snapshot")
     assert done.exit_code == 1
-    assert "No server's API answers" in done.stderr
+    assert "No server has a ready API" in done.stderr
     assert "b: K3s is inactive" in done.stderr
     assert run("snapshot", "--name", "two words").exit_code == 2
 
