@@ -94,20 +94,20 @@ class Api:
 
     def find(self, version: str, kind: str, namespace: str, name: str) -> Object:
         """Return an object by its apiVersion and kind. Raises `AbsentError` if it does not exist."""
-        found = self._get_if_served(version, kind, namespace, name)
-        if found is None:
+        item = self._get_if_served(version, kind, namespace, name)
+        if item is None:
             raise AbsentError(f"the API at {self.server} has no kind {kind}")
-        return found
+        return item
 
     def find_word(self, word: str, namespace: str) -> Object:
         """Return an object by `kind/name` as for `kubectl get`. Raises `AbsentError` if it does not exist."""
         kind, _, name = word.partition("/")
         kind, _, group = kind.partition(".")
-        versions = [each["preferredVersion"]["groupVersion"] for each in self.get("/apis")["groups"]]
+        versions = [api_group["preferredVersion"]["groupVersion"] for api_group in self.get("/apis")["groups"]]
         for version in ("v1", *versions):
             in_group = not group or version.rpartition("/")[0] == group
-            if in_group and (found := self._get_if_served(version, kind, namespace, name)):
-                return found
+            if in_group and (item := self._get_if_served(version, kind, namespace, name)):
+                return item
         raise AbsentError(f"the API at {self.server} has no kind {kind}")
 
     def _get_if_served(self, version: str, kind: str, namespace: str, name: str) -> Object | None:

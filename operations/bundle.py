@@ -98,11 +98,11 @@ def _check_pin(url: str, content: bytes, pin: str | None) -> None:
         raise FetchError(f"{url} does not match k3s.pins; it was not saved.\nfound  {actual}\npinned {pin}")
 
 
-def _charts(folder: Path, wanted: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
+def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
     """Download charts and write the repository index; return the downloaded charts and the errors."""
     folder.mkdir(parents=True, exist_ok=True)
     downloaded, errors = list[Chart](), list[str]()
-    for chart in wanted:
+    for chart in charts:
         try:
             _, archive = fetch(chart_pins.fetched(chart))
         except TaskError as error:
@@ -112,7 +112,7 @@ def _charts(folder: Path, wanted: Sequence[Chart]) -> tuple[list[Chart], list[st
         source = "its pin" if chart.sha256 else "its repository's checksum; not pinned"
         talk.say(f"{chart.name} {chart.version}: downloaded, verified against {source}")
         downloaded.append(chart)
-    (folder / "index.yaml").write_text(chart_images.index(folder, wanted))
+    (folder / "index.yaml").write_text(chart_images.index(folder, charts))
     return downloaded, errors
 
 

@@ -60,7 +60,7 @@ def _read(file: Path) -> Mapping[str, Any]:
 def markdown(preview: Mapping[str, Any], title: str, *, looked: bool) -> str:
     """Render the preview as Markdown; `looked` is whether the preview checked the machines for drift."""
     steps = preview.get("steps") or []
-    errors = (each for each in preview.get("diagnostics") or [] if each.get("severity") == "error")
+    errors = (diagnostic for diagnostic in preview.get("diagnostics") or [] if diagnostic.get("severity") == "error")
     messages = list(dict.fromkeys(map(_message, errors)))
     planned = [change for step in steps if (change := _change(step))]
     lines = [f"### {title}", ""]

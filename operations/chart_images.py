@@ -39,8 +39,8 @@ def of(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]
 
 def named(objects: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the images of containers and custom resources, and the images in arguments, variables and data."""
-    relevant = (each for each in objects if each.get("kind") != charts.KIND)
-    return {image for each in relevant for image in _in_object(each)}
+    relevant = (item for item in objects if item.get("kind") != charts.KIND)
+    return {image for item in relevant for image in _in_object(item)}
 
 
 def archive_of(chart: Chart) -> str:
@@ -48,10 +48,10 @@ def archive_of(chart: Chart) -> str:
     return f"{chart.name}-{chart.version}.tgz"
 
 
-def index(folder: Path, wanted: Sequence[Chart]) -> str:
+def index(folder: Path, catalog: Sequence[Chart]) -> str:
     """Return a Helm repository index of those charts whose archive is in the folder."""
     entries: dict[str, list[dict[str, Any]]] = {}
-    for chart in wanted:
+    for chart in catalog:
         file = folder / archive_of(chart)
         if file.exists():
             release = {"name": chart.name, "version": chart.version, "urls": [file.name], "digest": digest(file)}
@@ -71,7 +71,7 @@ def _annotated(metadata: Mapping[str, Any]) -> Iterator[str]:
     annotations = metadata.get("annotations")
     text = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
     listed = yaml.load(text, Loader) or []  # noqa: S506 - as above
-    yield from (str(each["image"]) for each in listed if isinstance(each, Mapping) and each.get("image"))
+    yield from (str(entry["image"]) for entry in listed if isinstance(entry, Mapping) and entry.get("image"))
 
 
 def _in_object(tree: Any) -> Iterator[str]:

@@ -38,7 +38,7 @@ def doctor(
         errors.print(f"{error}\nNo checks ran.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(IMPOSSIBLE) from None
     if as_json:
-        typer.echo(json.dumps({"stack": stack, "reports": [each.as_data() for each in reports]}, indent=2))
+        typer.echo(json.dumps({"stack": stack, "reports": [report.as_data() for report in reports]}, indent=2))
     else:
         _show(Console(), reports)
     if any_wrong(reports):
@@ -56,9 +56,9 @@ def _look(stack: Stack) -> list[Report]:
 
 
 def _show(console: Console, reports: Sequence[Report]) -> None:
-    machines = [each for each in reports if each.kind == "machine"]
+    machines = [report for report in reports if report.kind == "machine"]
     console.print(_machines(machines))
-    others = [each for each in reports if each.kind != "machine"]
+    others = [report for report in reports if report.kind != "machine"]
     console.print()
     console.print(_others(others))
     issues = [(report, finding) for report in reports for finding in report.findings if finding.state is not State.FINE]
@@ -75,19 +75,19 @@ def _show(console: Console, reports: Sequence[Report]) -> None:
 
 def _machines(machines: Sequence[Report]) -> Table:
     table = Table("machine", "", "checks", *_COLUMNS, box=None, pad_edge=False)
-    for each in machines:
-        states = {finding.check: finding.state for finding in each.findings}
-        cells = [_cell(each.says(name).partition(" (")[0], states.get(name, State.FINE)) for name in _COLUMNS]
-        table.add_row(each.name, _cell(each.state, each.state), _passed(each), *cells)
+    for report in machines:
+        states = {finding.check: finding.state for finding in report.findings}
+        cells = [_cell(report.says(name).partition(" (")[0], states.get(name, State.FINE)) for name in _COLUMNS]
+        table.add_row(report.name, _cell(report.state, report.state), _passed(report), *cells)
     return table
 
 
 def _others(reports: Sequence[Report]) -> Table:
     table = Table("cluster, layers", "", "checks", "checked", box=None, pad_edge=False)
-    for each in reports:
-        names = [finding.check for finding in each.findings]
+    for report in reports:
+        names = [finding.check for finding in report.findings]
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        table.add_row(f"{each.kind} {each.name}", _cell(each.state, each.state), _passed(each), shown)
+        table.add_row(f"{report.kind} {report.name}", _cell(report.state, report.state), _passed(report), shown)
     return table
 
 

@@ -37,8 +37,8 @@ async def of_machines(settings: Settings, stack: Stack, answered: Callable[[], o
         node.name: Seen(node, lab, Facts.parse(answer.output), answer)
         for node, answer in zip(lab.nodes, answers, strict=True)
     }
-    duplicates = machine.same_identity({name: each.facts for name, each in seen.items()})
-    return [Report("machine", name, tuple(_of_machine(each, duplicates.get(name)))) for name, each in seen.items()]
+    duplicates = machine.same_identity({name: state.facts for name, state in seen.items()})
+    return [Report("machine", name, tuple(_of_machine(state, duplicates.get(name)))) for name, state in seen.items()]
 
 
 def _of_machine(seen: Seen, duplicate: Finding | None) -> Iterator[Finding]:

@@ -52,8 +52,8 @@ def init(
         if _has_lab(before) and not overwrite:
             question = f"{target.file.name} already has a lab. Replace it and keep a copy? (--overwrite skips this)"
             typer.confirm(question, abort=True)
-        given = {"domain": domain, "user": user, "vip": vip, "addresses": addresses}
-        answers = ask(Interview(console), _start_answers(stack, before, lan), given, node or ())
+        options = {"domain": domain, "user": user, "vip": vip, "addresses": addresses}
+        answers = ask(Interview(console), _start_answers(stack, before, lan), options, node or ())
         _write(console, target.file, before, _with_lab(before, answers))
     try:
         trust(stack, config_file, yes)

@@ -39,7 +39,7 @@ def nomad(
 
 def _texts(stack: Stack, folder: Path) -> dict[str, str]:
     """Return the contents of the files by file name. Raises `SettingsError`, `StackError`."""
-    layer = next((each for each in layers_of(Settings.read(stack.file)) if isinstance(each, Nomad)), None)
+    layer = next((entry for entry in layers_of(Settings.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:
         raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")
     salt = state.secret(stack, "nomad-salt")
@@ -50,7 +50,7 @@ def _texts(stack: Stack, folder: Path) -> dict[str, str]:
     access = layer.access
     proofs = {"ca.pem": access.authority, "cert.pem": access.certificate, "key.pem": access.key}
     texts = {name: value_of(proof) for name, proof in proofs.items()}
-    server = next(each for each in layer.lab.cluster.nodes if each.name == layer.settings.servers[0])
+    server = next(node for node in layer.lab.cluster.nodes if node.name == layer.settings.servers[0])
     variables = {
         "NOMAD_ADDR": f"https://{bracketed(server.address)}:{PORT}",
         "NOMAD_TLS_SERVER_NAME": "server.global.nomad",

@@ -17,6 +17,6 @@ def platform(stack: StackName = "homelab", config_file: StackFile = None) -> Non
         outputs = Stack(stack, config_file).outputs()
         if "appKubeconfig" not in outputs:
             raise StackError(f"Stack {stack} has no kubeconfig for app stacks yet: run `pulumi up` first.")
-        names = [camel(each.name) for each in fields(PlatformOutputs)]
+        names = [camel(field.name) for field in fields(PlatformOutputs)]
         platform_outputs = {name: outputs[name] for name in names if name in outputs}
     typer.echo(json.dumps(platform_outputs))

@@ -67,7 +67,7 @@ class Renderer:
         except grpc.RpcError as error:
             raise RenderError(f"{archive.name} cannot be rendered: {error.details()}") from error
         objects = json_format.MessageToDict(getattr(answer, "return")).get("result", [])
-        return [each for each in objects if isinstance(each, dict)]
+        return [item for item in objects if isinstance(item, dict)]
 
 
 @contextmanager
@@ -88,10 +88,10 @@ def renderer(version: str, program: Path | None = None) -> Iterator[Renderer]:
 
 def plugin() -> Path:
     """Return the Kubernetes provider plugin: from PATH, else the newest installed one. Raises `RenderError`."""
-    if found := shutil.which(PLUGIN):
-        return Path(found)
+    if on_path := shutil.which(PLUGIN):
+        return Path(on_path)
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    installed = [each for each in home.glob(f"plugins/resource-kubernetes-v*/{PLUGIN}") if os.access(each, os.X_OK)]
+    installed = [path for path in home.glob(f"plugins/resource-kubernetes-v*/{PLUGIN}") if os.access(path, os.X_OK)]
     if not installed:
         raise RenderError(
             "Pulumi's Kubernetes plugin renders the charts and is not installed: "

@@ -58,9 +58,9 @@ class Restored:
     absent: tuple[str, ...]
 
 
-def plan(found: Found, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False) -> Plan:
+def plan(inventory: Found, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False) -> Plan:
     """Choose the server to restore and the source of the snapshot. Raises `SnapshotError`."""
-    answering = found.answering
+    answering = inventory.answering
     if not answering:
         raise SnapshotError("No server answers over SSH: power on the server to restore, or reinstall its system.")
     holders = [name for name in answering if name in snapshot.places]
@@ -69,13 +69,13 @@ def plan(found: Found, snapshot: Snapshot, file: Path | None = None, *, from_s3:
         raise SnapshotError(f"{snapshot.name} is only on {', '.join(snapshot.places)}, which does not answer.")
     first = answering[0] if fetch or file else holders[0]
     others = tuple(name for name in answering if name != first)
-    lost = tuple(server.name for server in found.servers if server.k3s is None)
-    return Plan(snapshot, file, fetch, first, others, lost, found.serving)
+    lost = tuple(server.name for server in inventory.servers if server.k3s is None)
+    return Plan(snapshot, file, fetch, first, others, lost, inventory.serving)
 
 
-def check(site: Site, given: Mapping[str, Task]) -> None:
+def check(site: Site, tasks: Mapping[str, Task]) -> None:
     """Reject a restore unless Pulumi's state has the tasks of every machine. Raises `SnapshotError`."""
-    missing = [name for name in site.machines if not {f"{name}-prepare", f"{name}-roll"} <= given.keys()]
+    missing = [name for name in site.machines if not {f"{name}-prepare", f"{name}-roll"} <= tasks.keys()]
     if missing:
         raise SnapshotError(
             f"Pulumi's state of stack {site.stack.name} does not have {', '.join(missing)}: "
@@ -86,9 +86,9 @@ def check(site: Site, given: Mapping[str, Task]) -> None:
 class Rescue:
     """Runs one restore."""
 
-    def __init__(self, site: Site, given: Mapping[str, Task], plan: Plan, say: Say) -> None:
+    def __init__(self, site: Site, tasks: Mapping[str, Task], plan: Plan, say: Say) -> None:
         self._site = site
-        self._given = given
+        self._tasks = tasks
         self._plan = plan
         self._say = say
         self._runner = site.runner((plan.first,))
@@ -125,12 +125,12 @@ class Rescue:
 
     async def _grant_rights(self) -> None:
         """Grant rights to the users of the stack's kubeconfigs; revoke those of older users in the snapshot."""
-        given = self._given.get("cluster-kubeconfig")
-        if given and "RIGHTS" in given.variables:  # older versions have no RIGHTS
-            await self._runner.run(self._site.task(self._plan.first, *BIND, given=given), progress(self._say))
+        kubeconfig = self._tasks.get("cluster-kubeconfig")
+        if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions have no RIGHTS
+            await self._runner.run(self._site.task(self._plan.first, *BIND, given=kubeconfig), progress(self._say))
 
     async def _prepare(self, name: str) -> None:
-        prepared = self._site.task(name, *READY, given=self._given[f"{name}-prepare"])
+        prepared = self._site.task(name, *READY, given=self._tasks[f"{name}-prepare"])
         await self._runner.run(prepared, progress(self._say))
         await self._run_steps(name, STAGE)
 
@@ -163,5 +163,5 @@ class Rescue:
     async def _run_steps(
         self, name: str, steps: Sequence[Step], secrets: Mapping[str, str] = NONE, **variables: str
     ) -> None:
-        task = self._site.task(name, *steps, given=self._given[f"{name}-roll"], secrets=secrets, **variables)
+        task = self._site.task(name, *steps, given=self._tasks[f"{name}-roll"], secrets=secrets, **variables)
         await self._runner.run(task, progress(self._say))

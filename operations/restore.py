@@ -40,10 +40,10 @@ def restore(
         site = Site.of(Stack(stack, config_file))
         tasks = state.tasks(site.stack)
         rescue.check(site, tasks)
-        found = asyncio.run(snapshots.look(site))
-        chosen = _from_file(file) if file else found.choose(snapshot, from_s3=from_s3)
-        plan = replace(rescue.plan(found, chosen, file, from_s3=from_s3), token=_token(token_file))
-        _show(site, found, plan)
+        inventory = asyncio.run(snapshots.look(site))
+        chosen = _from_file(file) if file else inventory.choose(snapshot, from_s3=from_s3)
+        plan = replace(rescue.plan(inventory, chosen, file, from_s3=from_s3), token=_token(token_file))
+        _show(site, inventory, plan)
         if not yes:
             typer.confirm("Continue?", abort=True, err=True)
         restored = asyncio.run(Rescue(site, tasks, plan, say).run())
@@ -69,8 +69,8 @@ def _from_file(file: Path) -> Snapshot:
     return Snapshot(file.name, snapshots.taken(file.name, status.st_mtime), status.st_size, ())
 
 
-def _show(site: Site, found: Found, plan: Plan) -> None:
-    for note in found.notes:
+def _show(site: Site, inventory: Found, plan: Plan) -> None:
+    for note in inventory.notes:
         errors.print(note, style="yellow", markup=False, soft_wrap=True)
     source = "this workstation" if plan.file else "S3" if plan.fetch else plan.first
     size = f"{plan.snapshot.size / (1 << 20):.1f} MiB"
@@ -78,7 +78,7 @@ def _show(site: Site, found: Found, plan: Plan) -> None:
     rows = Table(box=None)
     for column in ("server", "K3s", "action"):
         rows.add_column(column)
-    for server in found.servers:
+    for server in inventory.servers:
         rows.add_row(server.name, server.k3s or "does not answer", _action(server, plan))
     errors.print(rows)
     errors.print(

@@ -34,19 +34,19 @@ def snapshot(
     with guarded():
         site = Site.of(Stack(stack, config_file))
         taken = None if listing else asyncio.run(_take(site, name, save))
-        found = asyncio.run(snapshots.look(site))
-        shown = [each for each in found.snapshots if listing or each.name == taken]
-        _show(found, shown, as_json=as_json)
-        if listing and not found.answering and not shown:
+        inventory = asyncio.run(snapshots.look(site))
+        shown = [entry for entry in inventory.snapshots if listing or entry.name == taken]
+        _show(inventory, shown, as_json=as_json)
+        if listing and not inventory.answering and not shown:
             raise typer.Exit(1)
 
 
 async def _take(site: Site, label: str, folder: Path | None) -> str:
-    found = await snapshots.look(site)
-    if not found.serving:
-        causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in found.servers]
+    inventory = await snapshots.look(site)
+    if not inventory.serving:
+        causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in inventory.servers]
         raise SnapshotError("\n".join(("No server has a ready API, so no snapshot can be taken:", *causes)))
-    server = found.serving[0]
+    server = inventory.serving[0]
     name = await snapshots.take(site, server, label, say)
     if folder:
         await _copy(site, server, name, folder)
@@ -71,11 +71,11 @@ async def _copy(site: Site, server: str, name: str, folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _show(found: Found, shown: list[Snapshot], *, as_json: bool) -> None:
-    for note in found.notes:
+def _show(inventory: Found, shown: list[Snapshot], *, as_json: bool) -> None:
+    for note in inventory.notes:
         errors.print(note, style="yellow", markup=False, soft_wrap=True)
     if as_json:
-        console.print_json(json.dumps([as_data(each) for each in shown]))
+        console.print_json(json.dumps([as_data(entry) for entry in shown]))
     elif shown:
         console.print(table(shown))
     else:
@@ -87,18 +87,18 @@ def table(shown: list[Snapshot]) -> Table:
     rows = Table(box=None)
     for column in ("snapshot", "age", "size", "on"):
         rows.add_column(column, no_wrap=column != "on", justify="right" if column == "size" else "left")
-    for each in shown:
-        rows.add_row(each.name, snapshots.age(each), f"{each.size / (1 << 20):.1f} MiB", ", ".join(each.places))
+    for entry in shown:
+        rows.add_row(entry.name, snapshots.age(entry), f"{entry.size / (1 << 20):.1f} MiB", ", ".join(entry.places))
     return rows
 
 
-def as_data(each: Snapshot) -> dict[str, Any]:
+def as_data(entry: Snapshot) -> dict[str, Any]:
     """Return a snapshot as data for `--json`."""
-    servers = [place for place in each.places if place != S3]
+    servers = [place for place in entry.places if place != S3]
     return {
-        "name": each.name,
-        "taken": int(each.taken),
-        "bytes": each.size,
+        "name": entry.name,
+        "taken": int(entry.taken),
+        "bytes": entry.size,
         "servers": servers,
-        "s3": S3 in each.places,
+        "s3": S3 in entry.places,
     }

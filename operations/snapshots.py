@@ -71,16 +71,16 @@ class Found:
 
     def choose(self, name: str | None, *, from_s3: bool = False) -> Snapshot:
         """Return the snapshot of that name, or the newest one. Raises `SnapshotError`."""
-        candidates = [each for each in self.snapshots if not from_s3 or S3 in each.places]
+        candidates = [entry for entry in self.snapshots if not from_s3 or S3 in entry.places]
         where = "on S3" if from_s3 else "on a server that answers, or on S3"
         if name is None:
-            newest = next((each for each in candidates if not each.name.startswith(BEFORE)), None)
+            newest = next((entry for entry in candidates if not entry.name.startswith(BEFORE)), None)
             if newest is None:
                 raise SnapshotError(f"There is no snapshot {where}: use --file for a local snapshot file.")
             return newest
-        match = next((each for each in candidates if each.name == name), None)
+        match = next((entry for entry in candidates if entry.name == name), None)
         if match is None:
-            near = difflib.get_close_matches(name, [each.name for each in candidates], n=3, cutoff=0.4)
+            near = difflib.get_close_matches(name, [entry.name for entry in candidates], n=3, cutoff=0.4)
             hint = f"did you mean {near[0]}?" if near else "run `homelab snapshot --list` to list all snapshots."
             raise SnapshotError(f"There is no snapshot {name} {where}: {hint}")
         return match
@@ -97,8 +97,8 @@ async def look(site: Site) -> Found:
     copies = [snapshot for server in servers for snapshot in server.snapshots]
     if s3 := site.cluster.k3s.snapshots.s3:
         try:
-            stored = {each.key: each for each in _stored(site, s3)}
-            copies += [_from_s3(each) for key, each in stored.items() if NAME.fullmatch(key)]
+            stored = {item.key: item for item in _stored(site, s3)}
+            copies += [_from_s3(item) for key, item in stored.items() if NAME.fullmatch(key)]
             if strange := [key for key in stored if not NAME.fullmatch(key)]:
                 notes.append(_skipped_note(S3, strange))
         except (bucket.BucketError, StackError) as error:
@@ -118,14 +118,14 @@ async def take(site: Site, server: str, label: str, say: Say) -> str:
 
 def merged(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
     """Merge the copies of each snapshot, and sort the snapshots by age, the newest first."""
-    ordered = sorted(snapshots, key=lambda each: each.name)
-    unique = [_merge_same(list(same)) for _, same in groupby(ordered, key=lambda each: each.name)]
-    return tuple(sorted(unique, key=lambda each: (-each.taken, each.name)))
+    ordered = sorted(snapshots, key=lambda entry: entry.name)
+    unique = [_merge_same(list(same)) for _, same in groupby(ordered, key=lambda entry: entry.name)]
+    return tuple(sorted(unique, key=lambda entry: (-entry.taken, entry.name)))
 
 
-def parsed(name: str, said: str) -> Server:
+def parsed(name: str, output: str) -> Server:
     """Parse the output of `snapshots.sh` on a server."""
-    first, *lines = said.splitlines() or [""]
+    first, *lines = output.splitlines() or [""]
     matches = {line: _LINE.fullmatch(line) for line in lines}
     snapshots = [
         Snapshot(match[1], taken(match[1], float(match[3])), int(match[2]), (name,))
@@ -162,7 +162,7 @@ def _server(name: str, answer: Answer) -> Server:
 def _stored(site: Site, s3: S3Settings) -> list[bucket.Object]:
     names = (s3.access_key.secret, s3.secret_key.secret)
     keys = [site.stack.secret(name).strip() for name in names]
-    return [each for each in bucket.objects(s3, keys[0], keys[1]) if each.size]
+    return [item for item in bucket.objects(s3, keys[0], keys[1]) if item.size]
 
 
 def _from_s3(stored: bucket.Object) -> Snapshot:
@@ -180,6 +180,6 @@ def _printable(name: str) -> str:
     return ascii(name if len(name) <= LONGEST else f"{name[:LONGEST]}…")
 
 
-def _merge_same(same: Sequence[Snapshot]) -> Snapshot:
-    places = sorted({place for each in same for place in each.places}, key=lambda place: (place == S3, place))
-    return Snapshot(same[0].name, same[0].taken, max(each.size for each in same), tuple(places))
+def _merge_same(copies: Sequence[Snapshot]) -> Snapshot:
+    places = sorted({place for entry in copies for place in entry.places}, key=lambda place: (place == S3, place))
+    return Snapshot(copies[0].name, copies[0].taken, max(entry.size for entry in copies), tuple(places))

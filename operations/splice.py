@@ -57,7 +57,7 @@ def _end(text: str, node: Node) -> int:
     if isinstance(node, ScalarNode) or getattr(node, "flow_style", False) or not node.value:
         return len(text[: node.end_mark.index].rstrip())
     last = node.value[-1]
-    return max(_end(text, each) for each in (last if isinstance(last, tuple) else (last,)))
+    return max(_end(text, child) for child in (last if isinstance(last, tuple) else (last,)))
 
 
 def _item(entry: Mapping[str, Any], column: int) -> str:

@@ -62,19 +62,19 @@ def _pin_keys(
     shown = asyncio.run(hostkeys.collect(places, machines.keys(hops, stack)))
     console.print(_table(shown))
     shared = _report_shared_keys(console, shown)
-    usable = [each for each in shown if each not in shared]
-    new = [each for each in usable if each.verdict is Verdict.NEW]
-    changed = [each for each in usable if each.verdict is Verdict.DIFFERS]
+    usable = [scan for scan in shown if scan not in shared]
+    new = [scan for scan in usable if scan.verdict is Verdict.NEW]
+    changed = [scan for scan in usable if scan.verdict is Verdict.DIFFERS]
     if new or changed:
-        kinds = {_key_type(each.key) for each in (*new, *changed)}
+        kinds = {_key_type(scan.key) for scan in (*new, *changed)}
         console.print(COMPARE.format(kind=kinds.pop() if len(kinds) == 1 else "*"), markup=False, soft_wrap=True)
     accepted = new if new and (yes or _confirmed(f"Pin {_names(new)} in {stack.file.name}? (--yes skips this)")) else []
-    accepted = accepted + [each for each in changed if _may_replace(console, each, replace)]
+    accepted = accepted + [scan for scan in changed if _may_replace(console, scan, replace)]
     if accepted:
-        keys = {each.place.loc: each.key for each in accepted if each.key}
+        keys = {scan.place.loc: scan.key for scan in accepted if scan.key}
         files.replace(stack.file, edit.with_host_keys(stack.file.read_text(encoding="utf-8"), keys))
         console.print(f"{stack.file.name}: pinned {_names(accepted)}.")
-    unpinned = [each for each in shown if each.verdict is not Verdict.SAME and each not in accepted]
+    unpinned = [scan for scan in shown if scan.verdict is not Verdict.SAME and scan not in accepted]
     if unpinned:
         console.print(f"Not pinned: {_names(unpinned)}.", style="red")
     return not unpinned
@@ -89,12 +89,12 @@ def _read(stack: Stack) -> ClusterSettings:
 
 def _table(shown: Sequence[Shown]) -> Table:
     table = Table("machine", "type", "SHA256 fingerprint", "", box=None, pad_edge=False)
-    for each in shown:
-        style = _STYLES[each.verdict]
-        result = _fingerprint(each.key) if each.key else Text(each.cause)
-        table.add_row(each.place.hop.name, _key_type(each.key), result, Text(each.verdict, style))
-        if each.verdict is Verdict.DIFFERS:
-            table.add_row("", _key_type(each.place.pinned), _fingerprint(each.place.pinned), Text("is pinned", style))
+    for scan in shown:
+        style = _STYLES[scan.verdict]
+        result = _fingerprint(scan.key) if scan.key else Text(scan.cause)
+        table.add_row(scan.place.hop.name, _key_type(scan.key), result, Text(scan.verdict, style))
+        if scan.verdict is Verdict.DIFFERS:
+            table.add_row("", _key_type(scan.place.pinned), _fingerprint(scan.place.pinned), Text("is pinned", style))
     return table
 
 
@@ -110,10 +110,10 @@ def _key_type(key: str | None) -> str:
 
 def _report_shared_keys(console: Console, shown: Sequence[Shown]) -> list[Shown]:
     """Report and return the nodes that present the same key: a stack file rejects duplicate keys."""
-    owners = Counter(each.key for each in shown if each.key and each.place.hop.name != "bastion")
-    shared = [each for each in shown if each.key and owners[each.key] > 1]
-    for key in dict.fromkeys(each.key for each in shared):
-        names = _names([each for each in shared if each.key == key])
+    owners = Counter(scan.key for scan in shown if scan.key and scan.place.hop.name != "bastion")
+    shared = [scan for scan in shown if scan.key and owners[scan.key] > 1]
+    for key in dict.fromkeys(scan.key for scan in shared):
+        names = _names([scan for scan in shared if scan.key == key])
         console.print(f"{names} have the same key: they are one machine, or their disks are clones.", style="bold red")
         console.print("Give each clone its own keys: rm /etc/ssh/ssh_host_*; dpkg-reconfigure openssh-server")
     return shared
@@ -136,4 +136,4 @@ def _confirmed(question: str) -> bool:
 
 
 def _names(shown: Sequence[Shown]) -> str:
-    return ", ".join(each.place.hop.name for each in shown)
+    return ", ".join(scan.place.hop.name for scan in shown)

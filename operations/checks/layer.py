@@ -12,14 +12,14 @@ _HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accept
 """Conditions that report whether an object is healthy."""
 
 
-def releases(wanted: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
+def releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
     """Yield a finding for each expected release, from the labels of Helm's release Secrets."""
     latest: dict[str, tuple[int, str]] = {}
     for record in records:
         labels = record["metadata"].get("labels", {})
         revision_status = (int(labels.get("version", 0)), str(labels.get("status", "unknown")))
         latest[labels.get("name", "")] = max(revision_status, latest.get(labels.get("name", ""), revision_status))
-    for name in wanted:
+    for name in expected:
         revision, status = latest.get(name, (0, "absent"))
         if status == "deployed":
             yield fine(f"release {name}", f"deployed, revision {revision}")
@@ -41,10 +41,10 @@ def pinned(chart: Chart) -> Finding:
     return note(check, says, "run `./homelab pin`, which writes its checksum into the stack file")
 
 
-def pods(namespace: str, found: Iterable[Object]) -> Iterator[Finding]:
+def pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
     """Yield a finding for each pod that is not healthy, or one finding if all pods are."""
     count, healthy = 0, True
-    for pod in found:
+    for pod in items:
         count += 1
         name, status = pod["metadata"]["name"], pod.get("status", {})
         phase = status.get("phase", "Unknown")
