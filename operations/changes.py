@@ -74,7 +74,7 @@ def markdown(preview: Mapping[str, Any], title: str, *, looked: bool) -> str:
 
 
 def _message(diagnostic: Mapping[str, Any]) -> str:
-    """Return an error message without the prefix that Pulumi adds when it repeats the message."""
+    """Return an error message without the prefixes that Pulumi adds, so that repeated messages are equal."""
     text = str(diagnostic.get("message", "")).strip().removeprefix("error: ")
     return text.removeprefix("an unhandled error occurred: ")
 

@@ -64,7 +64,7 @@ class Shown:
 
 
 def placeholder(number: int) -> str:
-    """Return a host key that no machine has: with it in place of a missing `hostKey`, the other settings validate."""
+    """Return a host key that no machine has. It replaces a missing `hostKey` while the settings are validated."""
     return _PLACEHOLDER + base64.b64encode(bytes((0, number >> 8, number & 255))).decode().replace("=", "")[-4:] + "A"
 
 

@@ -35,15 +35,23 @@ def init(
     domain: Annotated[str | None, typer.Option(help="DNS domain of the lab.")] = None,
     user: Annotated[str | None, typer.Option(help="SSH user on the machines, with passwordless sudo.")] = None,
     node: Nodes = None,
-    vip: Annotated[str | None, typer.Option(help="Virtual IP of the API; '' with one server.")] = None,
-    lan: Annotated[str | None, typer.Option(help="CIDR of the machines' network; default: the /24.")] = None,
-    addresses: Annotated[str | None, typer.Option(help="IP range of LoadBalancer services; '' for none.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file's lab without asking.")] = False,
+    vip: Annotated[
+        str | None, typer.Option(help="Virtual IP of the API. '' uses the server's own address: only with one server.")
+    ] = None,
+    lan: Annotated[
+        str | None, typer.Option(help="CIDR of the machines' network. Default: the first server's /24 (IPv6: /64).")
+    ] = None,
+    addresses: Annotated[
+        str | None, typer.Option(help="IP range for LoadBalancer services. '' installs no platform.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the lab in an existing file without asking.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Pin the host keys without asking.")] = False,
 ) -> None:
     """Write a stack file from your answers to a few questions, then pin the machines' SSH host keys.
 
-    Each option answers a question. Exit code: 0 if the file is complete, 1 if host keys are missing or nothing was
+    Each option answers a question; only `--lan` is never prompted. Exit code: 0 if the file is complete, 1 if host keys are missing or nothing was
     written.
     """
     console, target = Console(), Stack(stack, config_file)

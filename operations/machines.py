@@ -46,7 +46,7 @@ def machine(node: NodeSettings, cluster: ClusterSettings) -> Machine:
 
 
 def bastion(settings: BastionSettings) -> Hop:
-    """Return the address of a bastion without a private key: enough to read its host key."""
+    """Return the SSH address and user of a bastion, which suffice to read its host key."""
     target = {"address": settings.address, "port": settings.port, "user": settings.user}
     return Hop(name="bastion", host_key=settings.host_key, key=None, **target)
 

@@ -66,7 +66,7 @@ def plan(inventory: Found, snapshot: Snapshot, file: Path | None = None, *, from
     holders = [name for name in answering if name in snapshot.places]
     fetch = not file and (from_s3 or not holders)
     if fetch and S3 not in snapshot.places:
-        raise SnapshotError(f"{snapshot.name} is only on {', '.join(snapshot.places)}, which does not answer.")
+        raise SnapshotError(f"{snapshot.name} is only on servers that do not answer: {', '.join(snapshot.places)}.")
     first = answering[0] if fetch or file else holders[0]
     others = tuple(name for name in answering if name != first)
     lost = tuple(server.name for server in inventory.servers if server.k3s is None)

@@ -103,7 +103,9 @@ def _report(restored: Restored, *, as_json: bool) -> None:
         data = {"snapshot": as_data(plan.snapshot), "restored": plan.first, "rejoined": list(plan.others)}
         console.print_json(json.dumps(data | {"leftOut": list(skipped)}))
         return
-    console.print(f"The cluster is restored from {plan.snapshot.name}, on {', '.join((plan.first, *plan.others))}.")
+    console.print(
+        f"The cluster is restored from {plan.snapshot.name}. Servers: {', '.join((plan.first, *plan.others))}."
+    )
     if skipped:
         console.print(f"Skipped: {', '.join(skipped)}.")
     console.print("Next: `pulumi up --refresh` deploys again what was deployed after the snapshot.")

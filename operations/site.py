@@ -51,7 +51,7 @@ class Site:
         return Runner(Settings(keys=self.keys, servers=tuple(self.machines[name] for name in servers)))
 
     def connections(self) -> Connections:
-        """Return SSH connections for work that is not a task."""
+        """Return a pool of SSH connections for work outside of tasks."""
         return Connections(self.keys)
 
     def task(

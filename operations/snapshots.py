@@ -53,7 +53,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Found:
-    """The servers and all snapshots found; `notes` are warnings about places that could not be read."""
+    """The servers and all snapshots found; `notes` are warnings about servers and buckets that could not be read."""
 
     servers: tuple[Server, ...]
     snapshots: tuple[Snapshot, ...]

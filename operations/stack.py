@@ -24,7 +24,7 @@ StackFile = Annotated[
 
 
 class StackError(Exception):
-    """The Pulumi CLI failed. The message states the requested value, the cause and the fix."""
+    """A command cannot continue with this stack. The message states the cause and the fix."""
 
 
 @dataclass

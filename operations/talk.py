@@ -57,5 +57,7 @@ def guarded() -> Iterator[None]:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        errors.print("interrupted; scripts that run on machines continue to their end. Run the command again to go on.")
+        errors.print(
+            "interrupted; scripts that run on machines continue to their end. Run the command again to continue."
+        )
         raise typer.Exit(INTERRUPTED) from None

@@ -87,7 +87,7 @@ WRONG = [
     ({"port": "udp/8472 the kernel"}, "ports", "udp/8472 is in use by the kernel"),
     ({**JOINED, "port": "tcp/10250 kubelet"}, "ports", "tcp/10250 is in use by kubelet"),
     ({"half_installed": "curl"}, "packages", "half installed: curl"),
-    ({"owner": "other"}, "owner", "the machine is the node other"),
+    ({"owner": "other"}, "owner", "is already the node other"),
     ({"unit_there": "yes"}, "owner", "that homelab did not install"),
     ({"owner": NODE.name, "other_unit": "yes"}, "owner", "with another role than server"),
     ({**JOINED, "unit": "failed"}, "K3s", "the unit k3s is failed"),

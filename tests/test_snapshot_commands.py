@@ -137,7 +137,7 @@ def test_a_restore_says_what_it_will_do_and_asks(seen: dict[str, Any]) -> None:
 def test_a_restore_says_what_came_of_it(seen: dict[str, Any]) -> None:
     done = run("restore", OLD.name, "--yes")
     assert done.exit_code == 0
-    assert f"The cluster is restored from {OLD.name}, on b, a." in done.stdout
+    assert f"The cluster is restored from {OLD.name}. Servers: b, a." in done.stdout
     assert "Skipped: c, e." in done.stdout
     told = json.loads(run("restore", "--from-s3", "--yes", "--json").stdout)
     assert (told["restored"], told["rejoined"], told["leftOut"]) == ("a", ["b"], ["c", "e"])

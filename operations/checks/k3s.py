@@ -56,7 +56,7 @@ def _owner(seen: Seen) -> Finding:
     owner = seen.facts.text("owner")
     if owner not in ("", seen.node.name):
         fix = f"remove {owner} from `nodes`, run `pulumi up`, add {seen.node.name}, run `pulumi up`"
-        return wrong("owner", f"the machine is the node {owner}", fix)
+        return wrong("owner", f"is already the node {owner}", fix)
     if not owner and (seen.installed or seen.facts.yes("other-unit")):
         fix = "if you do not need it: disable its service, reboot, run k3s-uninstall.sh or k3s-agent-uninstall.sh"
         return wrong("owner", "has a K3s that homelab did not install", fix)

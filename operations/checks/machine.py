@@ -38,7 +38,7 @@ def judge(seen: Seen) -> list[Finding]:
 def same_identity(facts: Mapping[str, Facts]) -> dict[str, Finding]:
     """Return a finding for each machine that shares its machine-id with another machine."""
     ids = {name: machine.text("machine-id") for name, machine in facts.items()}
-    fix = "on the copy: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
+    fix = "on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     return {
         name: wrong("identity", f"has the same machine-id as {', '.join(others)}", fix)
         for name, own in ids.items()

@@ -38,7 +38,7 @@ class Style:
     mono: bool = False
 
     def width(self, text: str, size: float | None = None) -> float:
-        """Estimate the width of a text in pixels, rather too wide; wide scripts are not measured."""
+        """Estimate the width of a text in pixels. Overestimates most text; wide scripts are not measured."""
         em = sum(_width(character, self.mono) for character in text)
         return em * (size or self.size) * (BOLD if self.bold and not self.mono else 1)
 
