@@ -22,7 +22,9 @@ from stacks.settings import Settings
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 IMAGES = "images.txt"
-Arch = Annotated[list[str] | None, typer.Option("--arch", help="CPU architecture; repeatable. Default: the nodes'.")]
+Arch = Annotated[
+    list[str] | None, typer.Option("--arch", help="CPU architecture; repeatable. Default: those of the nodes.")
+]
 
 
 def bundle(

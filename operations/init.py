@@ -51,8 +51,8 @@ def init(
 ) -> None:
     """Write a stack file from your answers to a few questions, then pin the machines' SSH host keys.
 
-    Each option answers a question; only `--lan` is never prompted. Exit code: 0 if the file is complete, 1 if host keys are missing or nothing was
-    written.
+    Each option answers a question; `--lan` is never prompted for.
+    Exit code: 0 if the file is complete, 1 if host keys are missing or nothing was written.
     """
     console, target = Console(), Stack(stack, config_file)
     with talk.guarded():

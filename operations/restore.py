@@ -20,20 +20,26 @@ from operations.talk import Json, console, errors, guarded, say
 
 def restore(
     snapshot: Annotated[
-        str | None, typer.Argument(help="Name, as `snapshot --list` prints it. Default: the newest.")
+        str | None, typer.Argument(help="Snapshot name, as `snapshot --list` prints it. Default: the newest.")
     ] = None,
     *,
     stack: StackName = "homelab",
-    from_s3: Annotated[bool, typer.Option("--from-s3", help="Download it from S3, even if a server has it.")] = False,
+    from_s3: Annotated[
+        bool, typer.Option("--from-s3", help="Download the snapshot from S3, even if a server has it.")
+    ] = False,
     file: Annotated[Path | None, typer.Option(help="Restore a snapshot from a local file.", dir_okay=False)] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="Server token of the snapshot, if it differs.", dir_okay=False)
+        Path | None,
+        typer.Option(help="File with the snapshot's server token, if it differs from the stack's.", dir_okay=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: Json = False,
     config_file: StackFile = None,
 ) -> None:
-    """Restore the cluster from an etcd snapshot, even if all servers are lost. Asks before it replaces data."""
+    """Restore the cluster from an etcd snapshot, even if all servers are lost. Asks before it replaces data.
+
+    Run the command again after an interruption or a failure.
+    """
     if file and (snapshot or from_s3):
         raise typer.BadParameter("cannot be combined with SNAPSHOT or --from-s3", param_hint="--file")
     with guarded():

@@ -22,9 +22,11 @@ FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 def snapshot(
     *,
     stack: StackName = "homelab",
-    listing: Annotated[bool, typer.Option("--list", help="List all snapshots, and take none.")] = False,
-    name: Annotated[str, typer.Option(help="Start of its name; server and time follow.")] = "on-demand",
-    save: Annotated[Path | None, typer.Option(help="Also copy it into this local folder.", file_okay=False)] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List all snapshots instead of taking one.")] = False,
+    name: Annotated[str, typer.Option(help="Prefix of the snapshot's name; server and time follow.")] = "on-demand",
+    save: Annotated[
+        Path | None, typer.Option(help="Also copy the snapshot to this local folder.", file_okay=False)
+    ] = None,
     as_json: Json = False,
     config_file: StackFile = None,
 ) -> None:
