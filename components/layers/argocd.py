@@ -59,7 +59,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     after = ("longhorn",)  # deleting Applications may delete volumes, which needs Longhorn
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; components that answer requests run with up to two replicas."""
+        """Return the Helm values of Argo CD, whose request-serving components have up to two replicas."""
         values: dict[str, Tree] = {
             "crds": {"install": True, "keep": True},
             # K3s enforces NetworkPolicies; the server's policy admits every client, including Traefik
@@ -111,7 +111,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         if not self.settings.redis_copies:
             return {"enabled": False}
         small_resources = {"resources": resources("25m", "128Mi")}
-        # one pod per node: a fourth pod would stay pending, and the rollout would wait for it
+        # at most one HAProxy pod runs on a node: a surge pod would stay pending and block the rollout
         no_surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
         haproxy = {**small_resources, "deploymentStrategy": no_surge}
         return {"enabled": True, "redis": small_resources, "sentinel": small_resources, "haproxy": haproxy}
@@ -144,7 +144,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return {"gitops_namespace": self.namespace}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield errors in the settings, and conflicts between them and with the lab."""
+        """Yield errors in the settings, including references between repositories, projects and applications."""
         yield from self.page.problems()
         if self.settings.redis_copies and len(self.lab.untainted) < REDIS_COPIES:
             reason = f"needs {REDIS_COPIES} untainted nodes, and the cluster has {len(self.lab.untainted)}"

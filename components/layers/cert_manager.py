@@ -56,7 +56,7 @@ class CertManager(Layer[CertManagerSettings]):
     kept = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; controller, webhook and CA injector run with up to two replicas each."""
+        """Return cert-manager's Helm values: controller, webhook and CA injector have up to two replicas each."""
         values: dict[str, Tree] = {
             "crds": {"enabled": True, "keep": True},
             "global": {"priorityClassName": "system-cluster-critical", "leaderElection": {"namespace": self.namespace}},

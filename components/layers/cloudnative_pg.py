@@ -28,7 +28,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     kept = ("clusters.postgresql.cnpg.io -A",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values: up to two replicas of the operator, and one of the plugin, which supports no more."""
+        """Return the Helm values: the operator has up to two replicas, the plugin supports only one replica."""
         operator: dict[str, Tree] = {
             "replicaCount": self.lab.replicas(2),
             "crds": {"create": True},

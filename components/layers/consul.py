@@ -36,7 +36,7 @@ class Consul(Layer[ConsulSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values: three servers if there are three untainted nodes, and up to two injector replicas."""
+        """Return Consul's Helm values: one or three servers, and up to two replicas of the sidecar injector."""
         servers, injectors = self.lab.quorum, self.lab.replicas(2)
         consul: dict[str, Tree] = {
             "global": {
@@ -58,9 +58,9 @@ class Consul(Layer[ConsulSettings]):
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
                 # pods of other namespaces must start even while the webhook is down
                 "namespaceSelector": self._namespace_selector(),
-                "transparentProxy": {"defaultEnabled": False},  # needs capabilities that pods of apps do not have
+                "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
                 "resources": uncapped("50m", "200Mi"),
-                # proxies run in pods of apps, where a policy may require memory limits
+                # sidecars run in pods of apps, where a policy may require memory limits
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped("100m", "100Mi")}},
             },

@@ -1,4 +1,4 @@
-"""CoreDNS: DNS zones for pods, in addition to the names that the nodes' DNS servers resolve."""
+"""CoreDNS: additional DNS zones for pods."""
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ class ZoneSettings(Model):
     """A DNS zone: a name and all names below it."""
 
     hosts: dict[Domain, tuple[Address, ...]] = Field(default_factory=dict)
-    """IP addresses by host name in the zone."""
+    """Host names in the zone, with their IP addresses."""
     wildcard: tuple[Address, ...] = ()
     """IP addresses of all other names in the zone. CoreDNS then queries no other DNS server for the zone."""
     forward: tuple[Address, ...] = ()
@@ -35,7 +35,7 @@ class CorednsSettings(Model):
     """Zones by domain; a single host name can be a zone too."""
 
     def hidden(self, domain: str) -> str | None:
-        """Return a zone that overlaps `domain` and hides public DNS records from pods, or None."""
+        """Return a zone that overlaps `domain` and hides its public DNS records from pods, or None."""
         hiding = (name for name, zone in self.zones.items() if zone.wildcard or zone.forward)
         return next((name for name in hiding if _overlap(name, domain)), None)
 
@@ -61,7 +61,7 @@ class Coredns(Layer[CorednsSettings]):
         return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}] if data else []
 
     def problems(self) -> Iterator[Finding]:
-        """Yield zones that are empty, contradict themselves or shadow the cluster domain."""
+        """Yield zones that are empty, have contradictory settings, or shadow the cluster domain."""
         k3s = self.lab.cluster.k3s
         if "coredns" in k3s.disable:
             yield (), "needs K3s' CoreDNS, which k3s.disable disables", "remove coredns from k3s.disable"

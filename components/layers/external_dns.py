@@ -17,18 +17,18 @@ class ExternalDnsSettings(Model):
     """ExternalDNS: publishes host names in DNS, with exactly one of `route53`, `cloudflare` and `rfc2136`."""
 
     route53: Route53ZoneSettings | None = None
-    """Records in Amazon Route 53."""
+    """DNS records in Amazon Route 53."""
     cloudflare: CloudflareZoneSettings | None = None
-    """Records at Cloudflare."""
+    """DNS records at Cloudflare."""
     rfc2136: Rfc2136Settings | None = None
-    """Records on a DNS server that supports dynamic updates."""
+    """DNS records on a DNS server that supports dynamic updates (RFC 2136)."""
     domains: tuple[Domain, ...] = ()
     """Domains in which ExternalDNS may write records. Default: the lab's domain."""
     sync: Switch = False
     """Whether ExternalDNS deletes records too: the records of deleted Ingresses and Services and, when the layer is
     removed, all records that it created."""
     owner: Text | None = None
-    """Owner id of the records; it must be unique among clusters. Default: `NAME.DOMAIN` of this cluster."""
+    """Owner ID of the DNS records; every cluster needs its own. Default: `NAME.DOMAIN` of the cluster."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
@@ -48,7 +48,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
     bare_crds = (_NAME,)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the controller, which must have a single replica."""
+        """Return the Helm values of ExternalDNS, which must run with a single replica."""
         settings = self.settings
         provider = dns.provider(settings.route53, settings.cloudflare, settings.rfc2136, self.domains)
         values: dict[str, Tree] = {

@@ -33,7 +33,7 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     kept = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; controller and webhook run with up to two replicas each."""
+        """Return the Helm values: controller and webhook of external-secrets have up to two replicas each."""
         values: dict[str, Tree] = {
             "installCRDs": True,
             "leaderElect": self.lab.replicas(2) > 1,

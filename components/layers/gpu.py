@@ -34,7 +34,7 @@ class GPU(Layer[GPUSettings]):
     security = "privileged"  # the plugin accesses the GPUs and the kubelet
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the plugin; its chart selects nodes by the label of `node_labels`."""
+        """Return the Helm values of the device plugin, which its chart runs on nodes with our label."""
         plugin: dict[str, Tree] = {"runtimeClassName": _RUNTIME, "resources": resources("10m", "128Mi")}
         if self.settings.shares > 1:
             shared_gpu = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}

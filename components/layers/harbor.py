@@ -58,7 +58,7 @@ class Harbor(Layer[HarborSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; every component has one replica, because only one node can mount its volume."""
+        """Return Harbor's Helm values: one replica of each component, because volumes allow only one node at a time."""
         values: dict[str, Tree] = {
             "externalURL": f"https://{self.page.host}",
             "expose": self._expose(),
@@ -108,7 +108,7 @@ class Harbor(Layer[HarborSettings]):
         return {"secret": Derived("core", 16), "xsrfKey": Derived("xsrf"), **token}
 
     def _registry(self) -> Tree:
-        """Return the registry's values with a fixed htpasswd hash: the chart would generate a new hash each time."""
+        """Return the registry's Helm values, with a stable htpasswd hash: the chart's own hash would change each time."""
         password = Derived("registry-login")
         return {
             "nodeSelector": self._selector,

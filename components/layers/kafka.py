@@ -15,7 +15,7 @@ _API = "kafka.strimzi.io/v1"
 
 
 class KafkaClusterSettings(Model):
-    """A cluster whose members are both brokers and controllers. Every pod can read and write its topics."""
+    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write its topics."""
 
     members: Literal[1, 3] | None = None
     """Number of members, each on its own node. You cannot change it later. Default: 3, or 1 with fewer than 3 untainted
@@ -124,7 +124,7 @@ class Kafka(Layer[KafkaSettings]):
 
     @property
     def members(self) -> int:
-        """Number of members: one or three, because quorum of two members tolerates no failure."""
+        """Number of members: one or three, because two members lose quorum when one fails."""
         configured = self.settings.cluster.members if self.settings.cluster else None
         return configured or self.lab.quorum
 

@@ -13,7 +13,7 @@ _PRIORITY = "system-cluster-critical"
 
 
 class KyvernoSettings(Model):
-    """Kyverno: policies for pods, such as no privileged containers, memory limits, image tags with a version."""
+    """Kyverno: pod policies, which forbid privileged containers and require memory limits and image versions."""
 
     enforce: Switch = False
     """Whether Kyverno rejects pods that violate a policy. Default: it only reports violations."""
@@ -30,10 +30,10 @@ class Kyverno(Layer[KyvernoSettings]):
     settings_type = KyvernoSettings
     namespace = "kyverno"
     security = "restricted"
-    bare_crds = ("kyverno",)  # keeps your own policies; with the CRDs, the release would barely fit into its Secret
+    bare_crds = ("kyverno",)  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; webhooks skip exempt namespaces, so a failure of Kyverno blocks no layer."""
+        """Return Kyverno's Helm values; its webhooks skip exempt namespaces, so its failure blocks no layer."""
         selector = policies.exempted(self._exempt)
         values: dict[str, Tree] = {
             "crds": {"install": False},

@@ -35,7 +35,7 @@ class Loki(Layer[LokiSettings]):
     kept = ("persistentvolumeclaims -n loki",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of a single replica, without the chart's components for large installations."""
+        """Return Loki's Helm values for a single replica, without the chart's components for large installations."""
         storage, storage_class = self.archive, self.settings.storage_class
         single: dict[str, Tree] = {
             "replicas": 1,
@@ -84,7 +84,7 @@ class Loki(Layer[LokiSettings]):
         return Archive(self.lab, self.key, self.settings)
 
     def before(self) -> Sequence[Manifest]:
-        """Return the Secret with the credentials for the bucket."""
+        """Return the Secret with the credentials for the S3 bucket."""
         return [*self.archive.secret(self.namespace)]
 
     def extend(self) -> Sequence[Manifest]:
@@ -97,5 +97,5 @@ class Loki(Layer[LokiSettings]):
         return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]
 
     def problems(self) -> Iterator[Finding]:
-        """Yield errors in the settings of volume and bucket."""
+        """Yield errors in the settings of Loki's volume and bucket."""
         return self.archive.problems()

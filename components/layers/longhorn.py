@@ -21,7 +21,7 @@ _DISK = {"node.longhorn.io/create-default-disk": "true"}
 
 
 class VolumeBackupSettings(Model):
-    """Backups of all volumes."""
+    """Scheduled backups of all volumes to S3."""
 
     s3: ObjectStoreSettings | None = None
     """Bucket for the backups. Default: folder `longhorn` of the platform's objectStore."""
@@ -59,7 +59,7 @@ class Longhorn(Layer[LonghornSettings]):
     timeout = 1200  # its uninstall job alone may take 900 s
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; volumes have no more replicas than there are storage nodes."""
+        """Return Longhorn's Helm values; by default, volumes have no more replicas than there are storage nodes."""
         controllers = self.lab.replicas(2)
         sidecars = ("attacher", "provisioner", "resizer", "snapshotter")
         values: dict[str, Tree] = {
@@ -106,7 +106,7 @@ class Longhorn(Layer[LonghornSettings]):
         return {"defaultBackupStore": {"backupTarget": target, "backupTargetCredentialSecret": _BACKUP}}
 
     def before(self) -> Sequence[Manifest]:
-        """Return the Secret with the credentials for the bucket."""
+        """Return the Secret with the credentials for the S3 bucket."""
         s3 = self._bucket
         if s3 is None:
             return ()
@@ -126,7 +126,7 @@ class Longhorn(Layer[LonghornSettings]):
         spec = {
             "name": _BACKUP,
             "task": "backup",
-            "groups": ["default"],  # volumes without recurring jobs of their own
+            "groups": ["default"],  # all volumes without recurring jobs of their own
             "cron": backup.schedule,
             "retain": backup.retain,
             "concurrency": 2,
@@ -144,7 +144,7 @@ class Longhorn(Layer[LonghornSettings]):
 
     @property
     def replicas(self) -> int:
-        """Replicas of each volume."""
+        """Number of replicas of each volume."""
         return self.settings.replicas or max(1, min(COPIES, len(self._storage_nodes)))
 
     @property
@@ -153,7 +153,7 @@ class Longhorn(Layer[LonghornSettings]):
         return [node for node in self.lab.untainted if labels <= node.labels.items()]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the StorageClasses, including the default one and the one for databases."""
+        """Return the StorageClasses, the default StorageClass and the StorageClass for databases."""
         return {
             "storage_classes": [CLASS, SINGLE],
             "shared_storage_classes": [CLASS, SINGLE],

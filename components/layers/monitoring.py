@@ -20,7 +20,7 @@ _CRITICAL = "system-cluster-critical"
 
 
 class GrafanaSettings(Model):
-    """Grafana: dashboards. A restart deletes dashboards made in the web UI; provide your own as ConfigMaps."""
+    """Grafana: dashboards. A restart deletes dashboards made in the web UI; add your own dashboards as ConfigMaps."""
 
     host: Domain | None = None
     """Host name of the web UI. Default: `grafana.DOMAIN`."""
@@ -63,7 +63,7 @@ class Monitoring(Layer[MonitoringSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; CRDs have their own chart and remain, because objects of other layers use them."""
+        """Return the Helm values. CRDs have their own chart and are never deleted, because other layers use them."""
         stack: dict[str, Tree] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),
@@ -151,7 +151,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return Page(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
     def _k3s(self) -> dict[str, Tree]:
-        """Return the values for K3s' single process: the API endpoint exports all metrics except etcd's."""
+        """Return the Helm values for K3s, whose API endpoint exports the metrics of all its components except etcd."""
         etcd = self._etcd()
         components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
         disabled = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")

@@ -62,7 +62,7 @@ class Nfs(Layer[NfsSettings]):
     kept = (of_class(CLASS),)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the driver, without its snapshots, which are copies on the same server."""
+        """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
         replicas = 2 if len(self.lab.untainted) > 1 else 1
         values: dict[str, Tree] = {
             "controller": {"replicas": replicas, "affinity": _CONTROLLER_AFFINITY, "enableSnapshotter": False},
@@ -110,7 +110,7 @@ class Nfs(Layer[NfsSettings]):
         return {"storage_classes": [CLASS], "shared_storage_classes": [CLASS]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield errors in the choice of the server."""
+        """Yield errors in the choice of the NFS server."""
         server = self.settings.server
         if (server is None) is (self.settings.external is None):
             yield (), "needs exactly one of external and server", "add one, or keep one of them"

@@ -60,7 +60,7 @@ class NomadSettings(Model):
     releases: Url = "https://releases.hashicorp.com/nomad"
     """URL of the releases, with one folder per version. Change it for an air-gapped lab."""
     checksums: dict[Literal["amd64", "arm64"], Sha256] = Field(default_factory=dict)
-    """SHA-256 of the version's zip files by architecture. Default: from the checksum list of the release."""
+    """SHA-256 of the release's zip file, by architecture. Default: the checksum list of the release."""
 
 
 class Nomad(Layer[NomadSettings]):
@@ -76,7 +76,7 @@ class Nomad(Layer[NomadSettings]):
         return {}
 
     def services(self) -> Sequence[Service]:
-        """Return Nomad on each of its nodes, and the bootstrap of its ACLs, which needs an elected leader."""
+        """Return Nomad's service on each of its nodes, and the ACL bootstrap, which needs an elected leader."""
         names = {*self.settings.servers, *self.settings.clients}
         nodes = [node for node in self.lab.cluster.nodes if node.name in names]
         first = next(node for node in nodes if node.name == self.settings.servers[0])
@@ -109,7 +109,7 @@ class Nomad(Layer[NomadSettings]):
 
     @property
     def access(self) -> Access:
-        """Credentials of the lab's administrator for Nomad."""
+        """Credentials with which the lab's administrator accesses Nomad."""
         tls = self.settings.tls
         if tls:
             return Access(TOKEN, tls.authority, tls.client_certificate, tls.client_key)
@@ -143,7 +143,7 @@ class Nomad(Layer[NomadSettings]):
         return {"server_join": {"retry_join": [f"{bracketed(node.address)}:{port}" for node in servers]}}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield errors in the choice of nodes and in the release."""
+        """Yield errors in the nodes for Nomad and in its release."""
         arm_nodes = [node.name for node in self.lab.cluster.nodes if node.arch == "arm"]
         for key, names in (("servers", self.settings.servers), ("clients", self.settings.clients)):
             yield from self.lab.strangers(names, key)

@@ -26,7 +26,7 @@ def _version(value: str) -> str:
 
 
 class RayWorkersSettings(Model):
-    """Workers of a Ray cluster. Ray scales their number with the demand of its programs."""
+    """Workers of a Ray cluster. Ray scales their number with the demand of Ray programs."""
 
     min: Annotated[int, Field(strict=True, ge=0)] = 0
     """Minimum number of workers."""
@@ -130,7 +130,7 @@ class Ray(Layer[RaySettings]):
         return cluster.arch or ("arm64" if known == {"arm64"} else "amd64")
 
     def problems(self) -> Iterator[Finding]:
-        """Yield errors in the clusters' workers and architecture."""
+        """Yield errors in the workers and the architecture of Ray clusters."""
         known = {node.arch for node in self.lab.untainted}
         for name, cluster in self.settings.clusters.items():
             path = ("clusters", name)

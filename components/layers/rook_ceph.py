@@ -115,7 +115,7 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def services(self) -> Sequence[Service]:
-        """Return the preparation of the disks, which nothing undoes, and the wait until Ceph uses them all."""
+        """Return the preparation of the disks, which is never undone, and the wait until Ceph uses all disks."""
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}
@@ -144,7 +144,7 @@ class RookCeph(Layer[RookCephSettings]):
         return {"storage_classes": [ceph.BLOCK, ceph.FILES], "shared_storage_classes": [ceph.FILES]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield errors in the nodes and their disks, and in the disks to wipe."""
+        """Yield errors in the nodes, their disks and the disks to wipe."""
         by_node = {name: disks.devices for name, disks in self.settings.devices.items()}
         yield from devices.problems(self.lab.cluster, by_node, "devices")
         if not self.lab.untainted:

@@ -51,11 +51,11 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     kept = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; changed keys restart the controller, which reads them only at startup."""
+        """Return the Helm values of the controller; changed keys restart it, because it reads keys only at startup."""
         names = ",".join(key.name for key in self.settings.keys)
         days = 0 if names else self.settings.renewal_days
         values: dict[str, Tree] = {
-            "fullnameOverride": "sealed-secrets-controller",  # kubeseal's default
+            "fullnameOverride": "sealed-secrets-controller",  # the name that kubeseal expects by default
             "keyrenewperiod": f"{days * 24}h",
             "podAnnotations": {"homelab/keys": names},
             "resources": resources("10m", "128Mi"),

@@ -20,7 +20,7 @@ _IDENTITY = (
 
 
 class SeaweedFSSettings(Model):
-    """SeaweedFS: S3 buckets on disks of the lab. Objects without another copy are lost if the lab is lost."""
+    """SeaweedFS: S3 buckets on disks of the lab. If you lose the lab, you lose objects without another copy."""
 
     access_key: SecretRef
     """Secret that contains the access key ID: letters and digits."""
@@ -35,7 +35,7 @@ class SeaweedFSSettings(Model):
     host: Domain | None = None
     """Host name of the S3 service for clients outside the cluster, through Traefik. Default: `s3.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the certificate. Default: the default issuer."""
+    """Issuer of certManager for the host name's certificate. Default: the default issuer."""
 
 
 class SeaweedFS(Layer[SeaweedFSSettings]):
@@ -50,7 +50,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of masters, volume servers and filer; other pods can reach only the S3 port."""
+        """Return the Helm values of masters, volume servers and filer; other clients can reach only the S3 port."""
         data = self._volume(self.settings.size, self._storage_class)
         values: dict[str, Tree] = {
             "global": {
@@ -135,7 +135,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
 
     @property
     def page(self) -> Page:
-        """The Ingress for clients outside the cluster."""
+        """The S3 service's Ingress, for clients outside the cluster."""
         return Page(self.lab, self.key, "s3", self.settings.host, self.settings.issuer)
 
     @property

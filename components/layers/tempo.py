@@ -79,7 +79,7 @@ class Tempo(Layer[TempoSettings]):
         return Archive(self.lab, self.key, self.settings)
 
     def before(self) -> Sequence[Manifest]:
-        """Return the Secret with the credentials for the bucket."""
+        """Return the Secret with the credentials for the S3 bucket."""
         return [*self.archive.secret(self.namespace)]
 
     def extend(self) -> Sequence[Manifest]:
@@ -98,5 +98,5 @@ class Tempo(Layer[TempoSettings]):
         return {"traces_endpoint": f"http://{HOST}:{PORT}"}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield errors in the settings of volume and bucket."""
+        """Yield errors in the settings of Tempo's volume and bucket."""
         return self.archive.problems()

@@ -30,7 +30,7 @@ class TraefikSettings(Model):
     address: Address | None = None
     """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of the default pool."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
-    """`Local` shows the client's IP address to apps; `Cluster` can route through other nodes, and hides it."""
+    """`Local` preserves the client's IP address; `Cluster` can route through other nodes, and hides the address."""
     https_only: Switch = True
     """Whether Traefik redirects HTTP requests to HTTPS."""
     default_class: Switch = True
@@ -54,7 +54,7 @@ class Traefik(Layer[TraefikSettings]):
     bare_crds = ("traefik",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; only routes in the layer's namespace may reference Traefik's own objects."""
+        """Return Traefik's Helm values; only routes in the layer's namespace may reference Traefik's own objects."""
         replicas, metrics = self.lab.replicas(2), {"enabled": self.monitored}
         redirect = {"to": "websecure", "scheme": "https", "permanent": True} if self.settings.https_only else {}
         crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
@@ -80,7 +80,7 @@ class Traefik(Layer[TraefikSettings]):
         return {"annotations": annotations, "spec": spec}
 
     def before(self) -> Sequence[Manifest]:
-        """Return the Secret with the user of the dashboard."""
+        """Return the Secret with the credentials for the dashboard."""
         return [routes.users(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
 
     def extend(self) -> Sequence[Manifest]:

@@ -149,7 +149,7 @@ class Vault(Layer[VaultSettings]):
         ]
         spec = {
             "secretName": TLS,
-            "duration": "26280h",  # three years, because Vault reads it only at startup, and pods may run that long
+            "duration": "26280h",  # three years: Vault reads it only at startup, and its pods may run for years
             "renewBefore": "13140h",
             "dnsNames": [*services, *self._names, "localhost"],
             "ipAddresses": ["127.0.0.1"],

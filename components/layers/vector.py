@@ -35,7 +35,7 @@ class Vector(Layer[VectorSettings]):
     requires = ("loki",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; only the Debian variant of the image contains journalctl."""
+        """Return Vector's Helm values, with the Debian image, because no other variant contains journalctl."""
         values: dict[str, Tree] = {
             "role": "Agent",
             "image": {"base": "debian"},

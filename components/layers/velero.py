@@ -25,7 +25,7 @@ class BackupScheduleSettings(Model):
     namespaces: tuple[HostLabel, ...] = ()
     """Namespaces to back up. Default: all namespaces, except the namespaces in `exclude`."""
     exclude: tuple[HostLabel, ...] = ("kube-system", "monitoring", "loki", "tempo")
-    """Namespaces to skip. The default ones are recreated by `pulumi up`, or are of no use in another cluster."""
+    """Namespaces to skip. Default: namespaces that `pulumi up` recreates, or whose data another cluster cannot use."""
     retention_days: Count = 14
     """Days for which Velero retains each backup."""
 
@@ -55,7 +55,7 @@ class Velero(Layer[VeleroSettings]):
     bare_crds = ("velero",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values, with the AWS plugin; homelab applies the CRDs instead of the chart."""
+        """Return Velero's Helm values, with the AWS plugin; homelab applies the CRDs, not the chart."""
         values: dict[str, Tree] = {
             "upgradeCRDs": False,
             "cleanUpCRDs": False,
