@@ -108,7 +108,7 @@ class Harbor(Layer[HarborSettings]):
         return {"secret": Derived("core", 16), "xsrfKey": Derived("xsrf"), **token}
 
     def _registry(self) -> Tree:
-        """Return the registry's Helm values, with a stable htpasswd hash: the chart's own hash would change each time."""
+        """Return the registry's Helm values, with a stable htpasswd hash: the chart's own would change each time."""
         password = Derived("registry-login")
         return {
             "nodeSelector": self._selector,

@@ -49,7 +49,7 @@ class Zfs(Layer[ZfsSettings]):
     kept = ("zfsvolumes.zfs.openebs.io -A", of_class(CLASS))
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the ZFS driver's Helm values; the node plugin runs only on nodes with a pool, as it needs the host's ZFS."""
+        """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a pool."""
         values: dict[str, Tree] = {
             "zfsController": {"replicas": self.lab.replicas(2)},
             "zfsNode": {
