@@ -68,7 +68,7 @@ def test_layer_has_no_namespace_and_makes_none() -> None:
         (
             {"anna": ["dev"]},
             {"dev": {"cluster": "edit", "namespaces": {"shop": "edit", "web": "admin"}}},
-            "groups.dev.namespaces.shop: has no effect beside cluster: edit; remove it",
+            "groups.dev.namespaces.shop: grants nothing beyond cluster: edit; remove it",
         ),
     ],
 )

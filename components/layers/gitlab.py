@@ -16,7 +16,7 @@ from components.page import Page
 
 ARCH = "amd64"
 """Architecture of the images of GitLab's object store (MinIO)."""
-_NAME, _CHART, _ROOT = "gitlab", "gitlab", "root-password"
+_NAME, _CHART, _ROOT_SECRET = "gitlab", "gitlab", "root-password"
 
 
 class GitLabSettings(Model):
@@ -53,7 +53,7 @@ class GitLab(Layer[GitLabSettings]):
     def before(self) -> Sequence[Manifest]:
         """Return the Secret with the initial password of root."""
         data = {"password": self.settings.root_password}
-        return [secret_of(self.metadata(_ROOT), data)]
+        return [secret_of(self.metadata(_ROOT_SECRET), data)]
 
     def extend(self) -> Sequence[Manifest]:
         """Return the Application; deleting it deletes GitLab too, so homelab's guard checks for data first."""
@@ -98,7 +98,7 @@ class GitLab(Layer[GitLabSettings]):
                 "annotations": self.page.annotations,
                 "tls": {"enabled": True},
             },
-            "initialRootPassword": {"secret": _ROOT, "key": "password"},
+            "initialRootPassword": {"secret": _ROOT_SECRET, "key": "password"},
             "kas": {"enabled": False},
         }
 

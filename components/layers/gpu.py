@@ -13,7 +13,7 @@ from components.model import Model
 _RUNTIME = "nvidia"
 """RuntimeClass of pods that use a GPU; K3s creates it."""
 _LABEL = {"nvidia.com/gpu.present": "true"}
-_SHARED = "shared"
+_SHARED_CONFIG = "shared"
 
 
 class GPUSettings(Model):
@@ -39,7 +39,7 @@ class GPU(Layer[GPUSettings]):
         if self.settings.shares > 1:
             shared_gpu = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}
             config = {"version": "v1", "sharing": {"timeSlicing": {"resources": [shared_gpu]}}}
-            plugin["config"] = {"map": {_SHARED: json.dumps(config)}, "default": _SHARED}
+            plugin["config"] = {"map": {_SHARED_CONFIG: json.dumps(config)}, "default": _SHARED_CONFIG}
         return {"nvidia-device-plugin": plugin}
 
     def services(self) -> Sequence[Service]:

@@ -11,7 +11,7 @@ from components.manifest import Manifest, Tree
 from components.model import Model
 
 CLUSTER = "lab"
-_API = "kafka.strimzi.io/v1"
+_API_VERSION = "kafka.strimzi.io/v1"
 
 
 class KafkaClusterSettings(Model):
@@ -76,12 +76,12 @@ class Kafka(Layer[KafkaSettings]):
             "template": {"pod": {"topologySpreadConstraints": spread(labels | {"strimzi.io/pool-name": "member"})}},
         }
         yield {
-            "apiVersion": _API,
+            "apiVersion": _API_VERSION,
             "kind": "KafkaNodePool",
             "metadata": self.metadata("member", labels=labels),
             "spec": pool,
         }
-        yield {"apiVersion": _API, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
+        yield {"apiVersion": _API_VERSION, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
 
     def _kafka(self) -> Tree:
         in_sync = max(1, self.members - 1)  # members that must confirm a write: one of them may be down

@@ -11,9 +11,9 @@ from components.manifest import Manifest, Tree
 URL = "http://loki.loki.svc:3100"
 """Endpoint for sending and querying logs."""
 _SCHEMA_SINCE = "2024-04-01"  # earlier than any log entry
-_OFF = ("gateway", "lokiCanary", "test", "chunksCache", "resultsCache", "ruler")
-_SCALED = ("read", "write", "backend")
-_TRACE = r"trace_?[iI][dD]\W+(\w+)"
+_DISABLED_COMPONENTS = ("gateway", "lokiCanary", "test", "chunksCache", "resultsCache", "ruler")
+_UNUSED_TARGETS = ("read", "write", "backend")
+_TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"
 
 
 class LokiSettings(ArchiveSettings):
@@ -48,8 +48,8 @@ class Loki(Layer[LokiSettings]):
         values: dict[str, Tree] = {
             "loki": self._configuration(),
             "singleBinary": single,
-            **{part: {"enabled": False} for part in _OFF},
-            **{part: {"replicas": 0} for part in _SCALED},
+            **{component: {"enabled": False} for component in _DISABLED_COMPONENTS},
+            **{target: {"replicas": 0} for target in _UNUSED_TARGETS},
             "sidecar": {"rules": {"enabled": False}},
             "monitoring": {"serviceMonitor": {"enabled": self.monitored}},
         }
@@ -92,7 +92,7 @@ class Loki(Layer[LokiSettings]):
         if not self.monitored:
             return ()
         # Grafana replaces its own variables after a single dollar sign
-        link = {"name": "trace", "matcherRegex": _TRACE, "datasourceUid": "tempo", "url": "$${__value.raw}"}
+        link = {"name": "trace", "matcherRegex": _TRACE_ID, "datasourceUid": "tempo", "url": "$${__value.raw}"}
         links = {"derivedFields": [link]} if self.lab.has("tempo") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]
 

@@ -17,7 +17,7 @@ from components.object_store import NAME_STORE, ObjectStoreSettings
 CLASS, SINGLE = "longhorn", "longhorn-single"
 COPIES = 3
 _BACKUP = "backup"
-_DISK = {"node.longhorn.io/create-default-disk": "true"}
+_DISK_LABEL = {"node.longhorn.io/create-default-disk": "true"}
 
 
 class VolumeBackupSettings(Model):
@@ -75,7 +75,7 @@ class Longhorn(Layer[LonghornSettings]):
             "longhornManager": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}},
             "metrics": {"serviceMonitor": {"enabled": self.monitored}},
         }
-        return {"longhorn": values | self._store()}
+        return {"longhorn": values | self._backup_store()}
 
     def _defaults(self) -> Tree:
         return {  # strings only: Longhorn stores strings, and some releases of its chart reject other types
@@ -97,7 +97,7 @@ class Longhorn(Layer[LonghornSettings]):
             "deletingConfirmationFlag": "true",
         }
 
-    def _store(self) -> dict[str, Tree]:
+    def _backup_store(self) -> dict[str, Tree]:
         s3 = self._bucket
         if s3 is None:
             return {}
@@ -117,9 +117,9 @@ class Longhorn(Layer[LonghornSettings]):
 
     def extend(self) -> Sequence[Manifest]:
         """Return the single-replica StorageClass, and the recurring backup job."""
-        return [_single(), *self._job()]
+        return [_single_replica_class(), *self._backup_job()]
 
-    def _job(self) -> Iterator[Manifest]:
+    def _backup_job(self) -> Iterator[Manifest]:
         backup = self.settings.backup
         if backup is None:
             return
@@ -136,7 +136,7 @@ class Longhorn(Layer[LonghornSettings]):
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
         """Return the label that makes Longhorn use the node's disk, if `storageNodes` selects the node."""
-        return _DISK if self.settings.storage_nodes and node in self._storage_nodes else {}
+        return _DISK_LABEL if self.settings.storage_nodes and node in self._storage_nodes else {}
 
     @property
     def _bucket(self) -> ObjectStoreSettings | None:
@@ -175,7 +175,7 @@ class Longhorn(Layer[LonghornSettings]):
             yield ("replicas",), reason, f"use at most {count}, or add storage nodes"
 
 
-def _single() -> Manifest:
+def _single_replica_class() -> Manifest:
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",

@@ -18,7 +18,7 @@ from components.manifest import Made, Tree
 from components.model import Model, SecretRef
 from components.nomad_secrets import GOSSIP, TOKEN, Access, issued
 
-_DATA, _ETC = "/var/lib/nomad", "/etc/nomad.d"
+_DATA_DIR, _CONFIG_DIR = "/var/lib/nomad", "/etc/nomad.d"
 PORT, _RPC, _GOSSIP = 4646, 4647, 4648
 _TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
@@ -119,7 +119,7 @@ class Nomad(Layer[NomadSettings]):
         settings = self.settings
         config: dict[str, Tree] = {
             "name": node.name,
-            "data_dir": _DATA,
+            "data_dir": _DATA_DIR,
             "bind_addr": node.address,
             "disable_update_check": True,
             "acl": {"enabled": True},
@@ -128,7 +128,7 @@ class Nomad(Layer[NomadSettings]):
                 "rpc": True,
                 "verify_server_hostname": True,
                 "verify_https_client": True,
-                **{f"{name}_file": f"{_ETC}/{name}.pem" for name in ("ca", "cert", "key")},
+                **{f"{name}_file": f"{_CONFIG_DIR}/{name}.pem" for name in ("ca", "cert", "key")},
             },
         }
         if node.name in settings.servers:

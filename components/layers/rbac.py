@@ -89,5 +89,5 @@ def _without_effect(name: str, group: GroupSettings) -> Iterator[Finding]:
         yield ("groups", name), "has no role", "set cluster or namespaces"
     for namespace, role in group.namespaces.items():
         if group.cluster and ROLES.index(role) <= ROLES.index(group.cluster):
-            reason = f"has no effect beside cluster: {group.cluster}"
+            reason = f"grants nothing beyond cluster: {group.cluster}"
             yield ("groups", name, "namespaces", namespace), reason, "remove it"

@@ -65,9 +65,9 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
 
     def before(self) -> Sequence[Manifest]:
         """Return the Secrets with the key pairs; a controller with an existing key pair generates none."""
-        return [self._pair(key) for key in self.settings.keys]
+        return [self._key_secret(key) for key in self.settings.keys]
 
-    def _pair(self, key: SealingKeySettings) -> Manifest:
+    def _key_secret(self, key: SealingKeySettings) -> Manifest:
         data = {"tls.crt": certificates.decoded(key.certificate), "tls.key": key.private_key}
         metadata = self.metadata(key.name, labels={_LABEL: "active", _PROVIDED: "true"})
         return {

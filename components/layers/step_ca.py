@@ -13,8 +13,8 @@ from components.model import Model, SecretRef
 _NAME = "step-certificates"
 _PASSWORD = f"{_NAME}-ca-password"
 _SERVICE = f"{_NAME}.step-ca.svc"
-_HOME = "/home/step"
-_JWK = "@JWK@"
+_HOME_DIR = "/home/step"
+_JWK_PLACEHOLDER = "@JWK@"
 ISSUER = "step"
 
 
@@ -80,21 +80,23 @@ class StepCa(Layer[StepCaSettings]):
     def _config(self) -> Tree:
         claims = {"defaultTLSCertDuration": "24h", "maxTLSCertDuration": "2160h"}  # cert-manager requests 90 days
         return {
-            "root": f"{_HOME}/certs/root_ca.crt",
-            "crt": f"{_HOME}/certs/intermediate_ca.crt",
-            "key": f"{_HOME}/secrets/intermediate_ca_key",
+            "root": f"{_HOME_DIR}/certs/root_ca.crt",
+            "crt": f"{_HOME_DIR}/certs/intermediate_ca.crt",
+            "key": f"{_HOME_DIR}/secrets/intermediate_ca_key",
             "address": ":9000",
             "dnsNames": [_SERVICE, f"{_SERVICE}.cluster.local", self.host_name, "127.0.0.1"],
             "logger": {"format": "json"},
-            "db": {"type": "badgerv2", "dataSource": f"{_HOME}/db"},
-            "authority": {"claims": claims, "provisioners": [{"type": "ACME", "name": "acme"}, _JWK]},
+            "db": {"type": "badgerv2", "dataSource": f"{_HOME_DIR}/db"},
+            "authority": {"claims": claims, "provisioners": [{"type": "ACME", "name": "acme"}, _JWK_PLACEHOLDER]},
             "tls": {"minVersion": 1.2, "maxVersion": 1.3},
         }
 
     def before(self) -> Sequence[Manifest]:
         """Return the certificates, key, password and configuration, which the chart would otherwise generate."""
         settings, definition = self.settings, self.settings.provisioner.definition
-        template = json.dumps(self._config()).replace("{", "{{").replace("}", "}}").replace(json.dumps(_JWK), "{}")
+        template = (
+            json.dumps(self._config()).replace("{", "{{").replace("}", "}}").replace(json.dumps(_JWK_PLACEHOLDER), "{}")
+        )
         return [
             secret_of(self.metadata(f"{_NAME}-config"), {"ca.json": Filled(template, (definition,))}),
             secret_of(

@@ -98,7 +98,7 @@ class Vault(Layer[VaultSettings]):
         }
         members = [
             {"leader_api_addr": f"https://{member}:8200", "leader_ca_cert_file": f"{_TLS_FOLDER}/ca.crt"}
-            for member in self._names
+            for member in self._member_names
         ]
         config: dict[str, Tree] = {"ui": True, "listener": {"tcp": listener}}
         config["storage"] = {"raft": {"path": "/vault/data", "retry_join": members}}
@@ -151,7 +151,7 @@ class Vault(Layer[VaultSettings]):
             "secretName": TLS,
             "duration": "26280h",  # three years: Vault reads it only at startup, and its pods may run for years
             "renewBefore": "13140h",
-            "dnsNames": [*services, *self._names, "localhost"],
+            "dnsNames": [*services, *self._member_names, "localhost"],
             "ipAddresses": ["127.0.0.1"],
             "usages": ["digital signature", "key encipherment", "server auth", "client auth"],
             "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": _CA_ISSUER},
@@ -164,7 +164,7 @@ class Vault(Layer[VaultSettings]):
         }
 
     @property
-    def _names(self) -> list[str]:
+    def _member_names(self) -> list[str]:
         return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum)]
 
     @property

@@ -59,10 +59,10 @@ class Velero(Layer[VeleroSettings]):
         values: dict[str, Tree] = {
             "upgradeCRDs": False,
             "cleanUpCRDs": False,
-            "initContainers": [_plugin()],
+            "initContainers": [_aws_plugin()],
             "credentials": {"useSecret": True, "existingSecret": _KEYS},
             "configuration": {
-                "backupStorageLocation": [self._location()],
+                "backupStorageLocation": [self._backup_location()],
                 "volumeSnapshotLocation": [],
                 "features": "EnableCSI",
                 "defaultSnapshotMoveData": True,
@@ -79,7 +79,7 @@ class Velero(Layer[VeleroSettings]):
         }
         return {"velero": values}
 
-    def _location(self) -> Tree:
+    def _backup_location(self) -> Tree:
         s3 = self._bucket
         if s3 is None:
             return {}
@@ -117,7 +117,7 @@ class Velero(Layer[VeleroSettings]):
                 yield path, f"lists {namespace}, which exclude lists too", "remove it from one of them"
 
 
-def _plugin() -> Tree:
+def _aws_plugin() -> Tree:
     mount = {"name": "plugins", "mountPath": "/target"}
     return {"name": "aws", "image": PLUGIN, "resources": resources("10m", "64Mi"), "volumeMounts": [mount]}
 
