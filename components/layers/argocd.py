@@ -131,7 +131,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return [*manifests, *([applications.root(settings.root, *context)] if settings.root else ())]
 
     def services(self) -> Sequence[Service]:
-        """Return the cleanup on deletion, which removes finalizers that only Argo CD would remove."""
+        """Return the service that removes finalizers on deletion, because only Argo CD would remove them."""
         return [Service("applications", "", (), ("orphan.sh",), variables={"NAMESPACE": self.namespace})]
 
     @property

@@ -13,7 +13,7 @@ CLUSTER, CENTRE = "lab", "dc1"
 
 
 class CassandraClusterSettings(Model):
-    """A Cassandra cluster with one datacenter. The operator stores the superuser in the Secret lab-superuser."""
+    """A Cassandra cluster with one datacenter. The operator creates its superuser in the Secret lab-superuser."""
 
     members: Count | None = None
     """Number of members, each on its own node. Default: 3, or 1 with fewer than 3 untainted nodes."""

@@ -34,7 +34,7 @@ class GPU(Layer[GPUSettings]):
     security = "privileged"  # the plugin accesses the GPUs and the kubelet
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the device plugin, which its chart runs on nodes with our label."""
+        """Return the Helm values of the device plugin, which its chart runs on nodes with the label of a GPU."""
         plugin: dict[str, Tree] = {"runtimeClassName": _RUNTIME, "resources": resources("10m", "128Mi")}
         if self.settings.shares > 1:
             shared_gpu = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}
@@ -43,7 +43,7 @@ class GPU(Layer[GPUSettings]):
         return {"nvidia-device-plugin": plugin}
 
     def services(self) -> Sequence[Service]:
-        """Return the checks that each of the nodes has a working driver and container runtime."""
+        """Return the services that check the driver and the container runtime of each GPU node."""
         chosen = [node for node in self.lab.cluster.nodes if node.name in self.settings.nodes]
         return [
             Service("runtime", node.name, ("gpu.sh",), variables={"NODE": node.name, "ROLE": node.role})

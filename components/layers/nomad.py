@@ -1,4 +1,4 @@
-"""Nomad: runs jobs outside Kubernetes, on selected nodes."""
+"""Nomad: runs jobs outside Kubernetes, on nodes that you select."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

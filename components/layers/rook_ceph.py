@@ -115,7 +115,7 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def services(self) -> Sequence[Service]:
-        """Return the preparation of the disks, which is never undone, and the wait until Ceph uses all disks."""
+        """Return services that prepare the disks, which nothing undoes, and that wait until Ceph uses all disks."""
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}

@@ -64,7 +64,7 @@ class Zfs(Layer[ZfsSettings]):
         return {"zfs-localpv": values}
 
     def services(self) -> Sequence[Service]:
-        """Return the creation of the pools. Removing the layer does not delete them."""
+        """Return the services that create the pools. Removing the layer does not delete the pools."""
         return [self._pool(node, pool) for node, pool in self.settings.pools.items()]
 
     def _pool(self, node: str, pool: ZfsPoolSettings) -> Service:
