@@ -39,7 +39,7 @@ def run(file: Path, *options: str, answers: str = "") -> Result:
 def test_options_answer_everything(lab: list[Computer], file: Path) -> None:
     result = run(file, *ALL, "--yes")
     assert result.exit_code == 0, result.output
-    assert "Go on with `./homelab doctor --stack lab`." in result.output
+    assert "Next: `./homelab doctor --stack lab`." in result.output
     found = Settings.read(file)
     assert [(node.name, node.role, node.address) for node in found.cluster.nodes] == [
         ("one", "server", "10.9.0.11"),
@@ -128,7 +128,7 @@ def test_a_lab_that_is_there_is_not_replaced_without_a_yes(file: Path, answers: 
     file.write_text(SAMPLE.read_text())
     result = run(file, *ALL, "--yes", answers=answers)
     assert result.exit_code == 1
-    assert "describes a lab. Replace it? A copy is kept." in result.output
+    assert "already has a lab. Replace it and keep a copy?" in result.output
     assert [each.read_text() for each in file.parent.iterdir()] == [SAMPLE.read_text()]
 
 
@@ -163,7 +163,7 @@ def test_host_keys_are_taken_after_a_yes_only(lab: list[Computer], file: Path) -
     result = run(file, *ALL, answers="n\n")
     assert result.exit_code == 1
     assert "hostKey" not in file.read_text()
-    assert "complete but for host keys: `./homelab trust --stack lab --config-file" in result.output
+    assert "lacks host keys: run `./homelab trust --stack lab --config-file" in result.output
     result = CliRunner().invoke(cli.app, ["trust", "--stack", "lab", "--config-file", str(file), "--yes"])
     assert result.exit_code == 0, result.output
     assert len(Settings.read(file).cluster.nodes) == 2

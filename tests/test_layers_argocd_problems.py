@@ -186,7 +186,7 @@ def test_sets_that_make_no_applications(given: dict[str, Any], report: str) -> N
         ),
         (
             {"root": {"repository": GIT}, "applications": {"root": {"repository": GIT, "path": "."}}},
-            "applications.root: is the name of the application that root is; give it another name",
+            "applications.root: is reserved for the setting root; choose another name",
         ),
     ],
 )

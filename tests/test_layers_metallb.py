@@ -98,14 +98,14 @@ LAN = "choose addresses of the lan, set cluster.lan, or announce the pool throug
 @pytest.mark.parametrize(
     ("given", "report"),
     [
-        ({"addresses": []}, ["addresses: holds no addresses; add a range or a network"]),
+        ({"addresses": []}, ["addresses: is empty; add a range or a CIDR"]),
         (
             POOL | {"pools": {"a": {"addresses": []}}},
-            ["pools.a.addresses: holds no addresses; add a range or a network"],
+            ["pools.a.addresses: is empty; add a range or a CIDR"],
         ),
         (
             POOL | {"pools": {"default": {"addresses": ["10.0.0.230/32"]}}},
-            ["pools.default: is the name of the pool made of addresses; choose another name"],
+            ["pools.default: is reserved for the pool of the setting addresses; choose another name"],
         ),
         (
             POOL | {"pools": {"a": {"addresses": ["10.0.0.216/29"]}}},

@@ -134,8 +134,8 @@ def test_volumes_are_guarded() -> None:
         (
             {"certManager": {"acme": CLOUDFLARE}},
             {},
-            ": needs the lab's own authority for names inside the cluster, which certManager does not have; "
-            "add ca: {} to certManager, beside acme",
+            ": needs the lab's own CA for host names inside the cluster, and certManager has none; "
+            "add ca: {} to certManager, next to acme",
         ),
         ({}, {"host": "v.lan"}, "host: needs traefik, which is off; add traefik: {} beside vault"),
     ],

@@ -63,7 +63,7 @@ def test_names_of_disks_that_do_not_last_are_refused(device: str) -> None:
         (pools(a={"devices": [ONE, ONE]}), "pools.a: names a device twice; name each device once"),
         (
             pools(a={"devices": [ONE], "raid": "mirror"}),
-            "pools.a.raid: is mirror with a single device; name another device, or use none",
+            "pools.a.raid: is mirror, which needs two devices or more; add a device, or use none",
         ),
     ],
 )
@@ -73,6 +73,4 @@ def test_what_is_wrong_is_reported(given: Any, report: str) -> None:
 
 def test_one_snapshot_controller_is_enough() -> None:
     found = lab(snapshotController={}, zfs=pools(a={"devices": [ONE]}))
-    assert problems("zfs", found) == [
-        ": brings a snapshot controller, and snapshotController is another; keep one of them"
-    ]
+    assert problems("zfs", found) == [": includes a snapshot controller, as does snapshotController; keep one of them"]
