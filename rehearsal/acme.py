@@ -41,12 +41,12 @@ def serve(lab: Lab, report: Report) -> Row:
         (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # a restarted Pebble has no accounts: without the CA file, issuers trust it only after they register again
+        # a restarted Pebble has lost its accounts: with a new CA, the operator makes issuers register again
         (folder / AUTHORITY).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), options(folder, lab.address), report)
     for port in (NAMES_PORT, PORT):
         wait(
-            partial(_answers, lab, port), PATIENCE, lambda: f"The lab's ACME server does not start: see {folder}/*.log."
+            partial(_answers, lab, port), PATIENCE, lambda: f"The lab's ACME server does not start: read {folder}/*.log."
         )
     return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE}, whose CA no browser trusts", real=False)
 

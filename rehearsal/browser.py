@@ -24,7 +24,7 @@ from rehearsal.lab import Lab
 from rehearsal.pages import Page
 from rehearsal.shell import RehearsalError
 
-PATIENCE = 10.0  # seconds for one answer
+PATIENCE = 10.0  # seconds until a request times out
 EXCERPT = 200  # bytes of an error response that a message quotes
 
 
@@ -80,7 +80,7 @@ def look(page: Page, port: int, authority: str | None) -> Answer:
             return _ask(page, connection)
     except ssl.SSLCertVerificationError as error:
         raise RehearsalError(
-            f"The certificate of {page.host} is not signed by the lab's CA ({error.verify_message}): "
+            f"The certificate of {page.host} cannot be verified with the lab's CA ({error.verify_message}): "
             f"check that it is ready with `./homelab rehearse kubectl -- get certificates -n {page.namespace}`."
         ) from None
     except (OSError, http.client.HTTPException) as error:

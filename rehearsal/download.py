@@ -43,7 +43,7 @@ def digest(path: Path) -> str:
 
 
 def stated(listing: str, name: str, where: str) -> str:
-    """Return the SHA-256 of the file `name` from a checksum file, whose lines have a digest and a file name."""
+    """Return the SHA-256 of `name` from the text of a checksum file, whose lines have a digest and a file name."""
     for line in listing.splitlines():
         words = line.split()
         if len(words) == 2 and words[1].removeprefix("*") == name and re.fullmatch("[0-9a-f]{64}", words[0]):
@@ -55,7 +55,7 @@ def _open(url: str) -> HTTPResponse:
     if not url.startswith(("http://", "https://")):
         raise ValueError(url)
     try:
-        response: HTTPResponse = urllib.request.urlopen(url, timeout=REACH)  # noqa: S310  # looked at above
+        response: HTTPResponse = urllib.request.urlopen(url, timeout=REACH)  # noqa: S310  # the scheme is checked above
     except OSError as error:
         raise OutOfReachError(f"{url}: {error}") from error
     return response

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from rehearsal.shell import RehearsalError
 
 LOOPBACK = "127.0.0.1"
-CHUNK = 1 << 16  # bytes
+CHUNK = 1 << 16  # bytes to copy at once
 
 
 @contextmanager

@@ -63,8 +63,8 @@ def answers(lab: Lab, page: Page) -> bool:
 def authority(lab: Lab, page: Page) -> str | None:
     """Return the CA certificate, as PEM, that verifies the web UI's certificate; None if the lab has none."""
     # until a web UI has its own certificate, Traefik serves the default one, which the lab's CA signed
-    found = _certificate(lab, page.secret, r"ca\.crt")
-    return (_certificate(lab, AUTHORITY, r"tls\.crt") if found is None else found) or None
+    issuer = _certificate(lab, page.secret, r"ca\.crt")
+    return (_certificate(lab, AUTHORITY, r"tls\.crt") if issuer is None else issuer) or None
 
 
 def _certificate(lab: Lab, secret: Place, key: str) -> str | None:

@@ -76,9 +76,9 @@ def repository(name: str) -> str:
 def _built(name: str, kind: str, reference: str, state: Path) -> Blob | None:
     if kind == "blobs" or reference.startswith("sha256:"):
         return _blob(reference, kind, state)
-    wanted = repository(full_name(name))
+    repository_name = repository(full_name(name))
     images = (image for layout in _layouts(state) for image in layout.images.items())
-    descriptor = next((descriptor for image, descriptor in images if repository(image) == wanted), None)
+    descriptor = next((descriptor for image, descriptor in images if repository(image) == repository_name), None)
     return _blob(str(descriptor["digest"]), kind, state) if descriptor else None
 
 

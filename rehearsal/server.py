@@ -27,7 +27,7 @@ from rehearsal.operators import run
 from rehearsal.operators.api import ApiError
 from rehearsal.upstream import Upstream, kept, outside
 
-LARGEST_REQUEST = 8 << 20  # bytes
+LARGEST_REQUEST = 8 << 20  # bytes of a request's body
 IDLE = 30  # seconds until an idle client is disconnected
 HTTP_PORT = 8080
 WEBHOOK_PORT = 8443
@@ -130,12 +130,12 @@ class Mirror(Handler):
 
     def _send_image(self) -> None:
         try:
-            found = registry.find(self.path, self.server.state, self.upstream)
+            blob = registry.find(self.path, self.server.state, self.upstream)
         except (OutOfReachError, ValueError) as error:
             self.server.note(f"{self.path} could not be fetched: {error}")
             self.send_error(HTTPStatus.BAD_GATEWAY, explain=str(error))
             return
-        self._send(found.file if found else None, found.kind if found else "", found.digest if found else "")
+        self._send(blob.file if blob else None, blob.kind if blob else "", blob.digest if blob else "")
 
     def _send(self, file: Path | None, kind: str = "application/octet-stream", digest: str = "") -> None:
         """Respond with a file (to HEAD with its headers), or with 404 if there is none."""

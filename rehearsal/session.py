@@ -80,15 +80,15 @@ def open_session(
     with timed(seconds, "machine image"):
         image = machine_image.ensure(report)
     report(f"starting {len(settings.cluster.nodes)} machines")
-    wanted = charts_of(settings)
+    platform_charts = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as executor:
         online = _online(lab)
-        building = executor.submit(programs.build, () if online else wanted, report, catalog.PROGRAMS)
+        building = executor.submit(programs.build, () if online else platform_charts, report, catalog.PROGRAMS)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
             built = building.result()
-            git.ensure(lab, wanted, report)
+            git.ensure(lab, platform_charts, report)
     if acme.wanted(settings):
         with timed(seconds, "ACME server"):
             laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
@@ -96,7 +96,7 @@ def open_session(
         state = lab.folder / "server"
         server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
         sources = charts.Sources(bundle, online, built.charts)
-        packed = charts.lay_out(lab.mirror, wanted, server.surroundings(state, lab.address), sources, report)
+        packed = charts.lay_out(lab.mirror, platform_charts, server.surroundings(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()

@@ -7,7 +7,7 @@ from typing import IO
 
 
 class RehearsalError(Exception):
-    """An expected error; its message, with the cause and the fix, is shown to users."""
+    """An expected error, whose message states the cause and the fix for the user."""
 
 
 def run(

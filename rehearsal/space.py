@@ -21,7 +21,7 @@ SPARE = 1 << 30
 
 @dataclass(frozen=True)
 class Need:
-    """A need of `size` bytes in a folder, and the alternative to freeing space (`way_out`)."""
+    """Disk space that is needed: `size` bytes in a folder, and an alternative to deleting files (`way_out`)."""
 
     what: str
     folder: Path
@@ -45,7 +45,7 @@ def refuse_building() -> None:
 
 
 def check(needs: Sequence[Need]) -> None:
-    """Fail if the needs on one disk, with the space that must stay free, exceed its free space."""
+    """Fail if the needs on any disk, with the space that must stay free, exceed its free space."""
     disks: dict[int, list[Need]] = {}
     for need in needs:
         disks.setdefault(_there(need.folder).stat().st_dev, []).append(need)

@@ -133,7 +133,7 @@ def _bastions(cluster: Any) -> Iterator[tuple[Any, Any]]:
 def _host_keys(derived: Derived, cluster: Any, facts: Facts) -> None:
     for node in cluster["nodes"]:
         node["hostKey"] = facts.host_keys[node["address"]]
-    derived.replacements.append(Replacement("host keys", "those of the simulated machines"))
+    derived.replacements.append(Replacement("host keys", "host keys of the simulated machines"))
     for ssh, bastion in _bastions(cluster):
         if bastion["address"] in facts.host_keys:
             bastion["hostKey"] = facts.host_keys[bastion["address"]]
@@ -154,7 +154,7 @@ def _login(derived: Derived, cluster: Any, facts: Facts) -> None:
     for owner in owners:
         if owner.get("privateKey"):
             derived.secrets[f"{NAMESPACE}:{owner['privateKey']['secret']}"] = facts.private_key
-    derived.replacements.append(Replacement("SSH key or agent", "a key made for this rehearsal"))
+    derived.replacements.append(Replacement("SSH key or agent", "a key generated for this lab"))
 
 
 def _artefacts(derived: Derived, cluster: Any, facts: Facts) -> None:

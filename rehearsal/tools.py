@@ -77,8 +77,8 @@ def _pulumi(report: Report) -> Tool:
 def _language(pulumi: Tool) -> Tool:
     name = "pulumi-language-python"
     assert pulumi.path
-    beside = pulumi.path.with_name(name)
-    path = str(beside) if beside.exists() else _on_path(name)
+    sibling = pulumi.path.with_name(name)
+    path = str(sibling) if sibling.exists() else _on_path(name)
     if path:
         return Tool(name, Path(path), pulumi.origin, official=True)
     return Tool(name, LANGUAGE_HOST, "stand-in over Pulumi's Python SDK", official=False)
@@ -106,6 +106,6 @@ def _on_path(name: str) -> str | None:
     return None if path and any(Path(path).is_relative_to(folder) for folder in own_folders) else path
 
 
-def _at_least(found: str, oldest: str) -> bool:
-    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", found)
+def _at_least(version: str, oldest: str) -> bool:
+    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", version)
     return numbers is not None and [int(n) for n in numbers.groups()] >= [int(n) for n in oldest.split(".")]

@@ -98,7 +98,7 @@ class Upstream:
         return self._there[url]
 
     def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
-        """Return a manifest or index; a tag's current one, or the last if its registry is unreachable.
+        """Return a manifest or index: a tag's current one, or its last one while the registry is unreachable.
 
         Raises OutOfReachError.
         """
@@ -205,7 +205,7 @@ def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) ->
 
 def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = SILENCE) -> HTTPResponse:
     """Open `url`, with an anonymous token if the registry requires one. Redirects do not get the token."""
-    request = urllib.request.Request(url, method=method)  # noqa: S310  # of two schemes only
+    request = urllib.request.Request(url, method=method)  # noqa: S310  # only http and https
     for name, value in {"User-Agent": AGENT, **headers}.items():
         (request.add_unredirected_header if name == "Authorization" else request.add_header)(name, value)
     try:

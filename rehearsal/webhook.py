@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def answer(review: Json, is_real: Callable[[str], bool]) -> Json:
-    """Answer a pod's AdmissionReview with a patch of its images that are not real."""
+    """Answer a pod's AdmissionReview with a patch that replaces images for which `is_real` is false."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
     patch = changes(request["object"], lambda image: image == STAND_IN or is_real(image))

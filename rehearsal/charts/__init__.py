@@ -26,11 +26,11 @@ from rehearsal.webhook import STAND_IN
 
 SOURCES = Path(__file__).parent
 LIBRARY = SOURCES / "library"
-BUNDLE = "the bundle's"
-NETWORK = "their repositories'"
-MODULE = "from its Go module"
-FURNISHED = "templates of ours over the CRDs, rights and webhooks of its Go module"
-STANDS_IN = "stand-ins; webhooks and what sleeping programs would do are the rehearsal's"
+BUNDLE = "the bundle"
+NETWORK = "their repositories"
+MODULE = "its Go module"
+FURNISHED = "stand-in with the CRDs, RBAC and webhooks of its Go module"
+STANDS_IN = "stand-ins; the rehearsal simulates their webhooks and operators"
 OTHER_KERNEL = frozenset(
     [
         "ceph-csi-drivers",
@@ -116,7 +116,7 @@ def rows(packed: Iterable[Packed]) -> list[Row]:
 
 
 def _names(packed: Iterable[Packed]) -> str:
-    return ", ".join(f"{each.chart.name} {each.chart.version}" for each in packed)
+    return ", ".join(f"{item.chart.name} {item.chart.version}" for item in packed)
 
 
 def pack(chart: Chart, lab: Surroundings, more: Path | None = None) -> bytes:
@@ -172,11 +172,11 @@ def _fetched(chart: Chart, report: Report) -> bytes | None:
     cached = upstream.kept() / FOLDER / origin / _file(chart)
     if cached.exists() and chart.sha256 in (None, download.digest(cached)):
         return cached.read_bytes()
-    wanted = provider.Chart(
+    requested = provider.Chart(
         name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""
     )
     try:
-        _, archive = repository.fetch(wanted)
+        _, archive = repository.fetch(requested)
     except TaskError as error:
         report(f"using a stand-in for the chart {chart.name}: {error}")
         return None

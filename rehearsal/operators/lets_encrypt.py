@@ -31,7 +31,7 @@ def reconcile(api: Objects, folder: Path) -> None:
 
 
 def _introduce(api: Objects, path: str, bundle: str) -> None:
-    """Make an issuer trust a new Pebble, and forget its account, which only the previous Pebble had."""
+    """Make an issuer trust a new Pebble, and drop its ACME account, which only the previous Pebble knew."""
     api.patch(f"{path}/status", {"status": {"acme": None}})
     api.patch(path, {"spec": {"acme": {"caBundle": bundle}}})
 

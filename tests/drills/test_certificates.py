@@ -130,7 +130,7 @@ def signed_by_lets_encrypt(lab: Rehearsal, name: str, issuer: str) -> None:
 def test_lets_encrypt_signs_for_who_answers_over_http(lab: Rehearsal, issuer: str) -> None:
     signed_by_lets_encrypt(lab, issuer, issuer)
     solvers = ["pods,services,ingresses", "-l", "acme.cert-manager.io/http01-solver=true", "-o", "name"]
-    wait_until(lambda: not lab.kubectl("get", *solvers), "what answered is gone")
+    wait_until(lambda: not lab.kubectl("get", *solvers), "the solvers are deleted")
 
 
 def test_lets_encrypt_signs_after_this_computer_was_restarted(lab: Rehearsal) -> None:

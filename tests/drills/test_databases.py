@@ -79,7 +79,7 @@ def healthy(lab: Rehearsal) -> bool:
 
 def test_rows_are_written_and_read_with_the_app_s_own_credentials(lab: Rehearsal) -> None:
     assert healthy(lab)
-    wait_until(lambda: sql(lab, "SELECT 1"), "the pooler serves", 60)
+    wait_until(lambda: sql(lab, "SELECT 1"), "the pooler is ready", 60)
     sql(lab, "CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), what text)")
     sql(lab, "INSERT INTO orders (what) SELECT 'before ' || n FROM generate_series(1, 100) n")
     assert sql(lab, "SELECT count(*) FROM orders") == "100"
@@ -132,7 +132,7 @@ def test_no_row_is_lost_with_the_primary_s_machine(lab: Rehearsal) -> None:
     def lose() -> None:
         wait_until(lambda: len(acknowledged) > 2, "rows are written", 60)
         lab.lab.power_off(machine)
-        wait_until(lambda: cluster(lab, "{.status.currentPrimary}") != primary, "another instance leads", 300)
+        wait_until(lambda: cluster(lab, "{.status.currentPrimary}") != primary, "another instance is the primary", 300)
         before = len(acknowledged)
         wait_until(lambda: len(acknowledged) > before, "rows are written again", 120)
 
@@ -140,13 +140,13 @@ def test_no_row_is_lost_with_the_primary_s_machine(lab: Rehearsal) -> None:
     print(f"No row could be written for {gap:.0f} s", flush=True)
     assert set(acknowledged) <= set(sql(lab, "SELECT what FROM orders").splitlines())
     lab.given_power(machine)
-    wait_until(lambda: healthy(lab), "both instances are well", 300)
+    wait_until(lambda: healthy(lab), "both instances are healthy", 300)
     assert gap < 120
 
 
 def test_database_comes_back_as_it_was_before_a_deletion(lab: Rehearsal) -> None:
     backup = ["get", "backups.postgresql.cnpg.io", "-n", "shop", "-o", "jsonpath={.items[*].status.phase}"]
-    wait_until(lambda: "completed" in lab.kubectl(*backup), "the first backup is whole", 300)
+    wait_until(lambda: "completed" in lab.kubectl(*backup), "the first backup is complete", 300)
     before = sql(lab, "SELECT count(*) FROM orders")
     moment = sql(lab, "SELECT now()")
     sql(lab, "SELECT pg_sleep(1)")
@@ -155,7 +155,7 @@ def test_database_comes_back_as_it_was_before_a_deletion(lab: Rehearsal) -> None
     archived = "{.status.conditions[?(@.type=='ContinuousArchiving')].status}"
     switch = ["exec", "-n", "shop", *primary_of(lab), "--", "psql", "-c", "SELECT pg_switch_wal()"]
     lab.kubectl(*switch)
-    wait_until(lambda: cluster(lab, archived) == "True", "the log is archived", 60)
+    wait_until(lambda: cluster(lab, archived) == "True", "the WAL is archived", 60)
     document = {"config": {"homelab:app": APP | {"postgres": restored(moment)}}}
     lab.apps[1].write_text(yaml.safe_dump(document))
     lab.open()

@@ -161,20 +161,20 @@ def test_second_up_changes_nothing(lab: Rehearsal) -> None:
 
 def test_change_by_hand_is_healed(lab: Rehearsal) -> None:
     lab.kubectl("patch", "configmap", "-n", "web", "settings", "-p", '{"data":{"color":"red"}}')
-    wait_until(lambda: color(lab, "web") == "green", "it is changed back", PATIENCE)
+    wait_until(lambda: color(lab, "web") == "green", "the change is reverted", PATIENCE)
     lab.kubectl("delete", "deployment", "-n", "web", "web")
-    wait_until(lambda: lab.kubectl("get", "deployment", "-n", "web", "web"), "it is made anew", PATIENCE)
+    wait_until(lambda: lab.kubectl("get", "deployment", "-n", "web", "web"), "the Deployment is recreated", PATIENCE)
 
 
 def test_what_is_gone_from_git_is_pruned_and_a_revert_brings_it_back(lab: Rehearsal, apps: Repository) -> None:
     apps.push(web__settings=None)
     apps.looked_at()
-    wait_until(lambda: color(lab, "web") == "", "it is pruned", PATIENCE)
+    wait_until(lambda: color(lab, "web") == "", "the ConfigMap is pruned", PATIENCE)
     deployed(lab, "web", apps)
     apps.git("revert", "--no-edit", "HEAD")
     apps.publish()
     apps.looked_at()
-    wait_until(lambda: color(lab, "web") == "green", "it is back", PATIENCE)
+    wait_until(lambda: color(lab, "web") == "green", "the ConfigMap is recreated", PATIENCE)
     deployed(lab, "web", apps)
 
 

@@ -55,7 +55,7 @@ def test_an_emptied_machine_comes_back(name: str, lab: Rehearsal, figure: Figure
 
 def test_a_dead_first_server_is_replaced_in_one_run(lab: Rehearsal, figure: Figure) -> None:
     lab.lab.power_off("s1")
-    wait_until(lambda: "s1" not in lab.ready(), "s1 is missed")
+    wait_until(lambda: "s1" not in lab.ready(), "s1 is not Ready")
     another = cluster_of(4, 0)["config"]["homelab:cluster"]["nodes"][-1]
     lab.cluster["nodes"] = [another, *(node for node in lab.cluster["nodes"] if node["name"] != "s1")]
     lab.open()
@@ -100,7 +100,7 @@ def test_a_removed_machine_is_as_it_was(lab: Rehearsal) -> None:
 
 def test_a_removal_that_would_cost_the_majority_is_refused_before_anything(lab: Rehearsal) -> None:
     lab.lab.power_off("s4")
-    wait_until(lambda: "s4" not in lab.ready(), "s4 is missed")
+    wait_until(lambda: "s4" not in lab.ready(), "s4 is not Ready")
     another = cluster_of(5, 0)["config"]["homelab:cluster"]["nodes"][-1]
     lab.cluster["nodes"] = [another if node["name"] == "s3" else node for node in lab.cluster["nodes"]]
     lab.open()

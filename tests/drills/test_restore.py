@@ -97,7 +97,7 @@ def sing(lab: Rehearsal, song: str) -> None:
         lab.kubectl("delete", "configmap", "canary", "--ignore-not-found")
         return bool(lab.kubectl("create", "configmap", "canary", f"--from-literal=song={song}"))
 
-    wait_until(sung, "the API takes a canary")
+    wait_until(sung, "the API accepts a canary")
 
 
 def song(lab: Rehearsal) -> str:
@@ -190,7 +190,7 @@ def test_a_server_that_cannot_be_stopped_keeps_its_cluster(lab: Rehearsal) -> No
     lab.homelab("snapshot")
     cut = f"iptables -I INPUT -s {lab.lab.address} -j DROP"  # a moment later, or this login would not end
     lab.root("s3", f"systemd-run -q --on-active=1s --timer-property=AccuracySec=100ms {cut}")
-    wait_until(lambda: not lab.lab.machine("s3").answers(), "s3 is out of reach")
+    wait_until(lambda: not lab.lab.machine("s3").answers(), "s3 is unreachable")
     said = lab.homelab("restore", "--yes", code=1)
     assert re.search(r"A K3s server still answers at 10\.9\.0\.(13|100):6443", said)
     for machine in ("s1", "s2"):

@@ -117,11 +117,11 @@ def test_machines_of_another_state_are_refused_before_their_token_is_overwritten
 
 def test_a_destroy_that_was_interrupted_and_is_not_wanted_leaves_every_guard(lab: Rehearsal) -> None:
     process = lab.session.engine.start("destroy", "--yes", "--skip-preview", output=subprocess.DEVNULL)
-    wait_until(lambda: lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"), "the destroy began")
+    wait_until(lambda: lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"), "the destroy has started")
     kill_tree(process.pid)
     process.wait()
     lab.open()
-    wait_until(lambda: not lab.root("s1", "fuser /run/homelab/lock 2>/dev/null; true"), "what was begun has ended")
+    wait_until(lambda: not lab.root("s1", "fuser /run/homelab/lock 2>/dev/null; true"), "the scripts of the killed destroy have ended")
     if lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"):
         assert "a destroy of the whole lab was not finished" in lab.pulumi("preview")[1]
     lab.up()

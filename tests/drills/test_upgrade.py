@@ -110,4 +110,4 @@ def test_tokens_and_certificates_are_rotated(lab: Rehearsal, figure: Figure) -> 
     lab.lab.wipe("a1")
     lab.open()
     lab.up()
-    wait_until(lambda: lab.ready() == ALL, "the emptied agent joined with the new token")
+    wait_until(lambda: lab.ready() == ALL, "the wiped agent has joined with the new token")

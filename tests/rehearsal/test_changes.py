@@ -245,7 +245,7 @@ def test_a_node_with_a_volume_that_no_other_has_is_refused(lab: Rehearsal, tmp_p
 def test_a_dead_agent_is_dropped(lab: Rehearsal) -> None:
     lab.lab.power_off("a1")
     # until its node is NotReady, its volumes are protected like those of a working node
-    wait_until(lambda: "a1" not in lab.ready(), "the servers miss a1")
+    wait_until(lambda: "a1" not in lab.ready(), "a1 is not Ready")
     lab.cluster["nodes"] = [node for node in lab.cluster["nodes"] if node["name"] != "a1"]
     lab.open()
     said = lab.up()

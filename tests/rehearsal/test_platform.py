@@ -97,7 +97,7 @@ def test_unreachable_charts_are_named_and_nothing_is_begun(lab: Rehearsal) -> No
 
 
 def test_run_that_is_killed_among_releases_is_finished_by_the_next(lab: Rehearsal) -> None:
-    lab.killed_when(lambda: len(pending(lab)) > 1, "several releases are on their way")
+    lab.killed_when(lambda: len(pending(lab)) > 1, "several releases are pending")
     lab.open()
     assert pending(lab)
     said = lab.up()

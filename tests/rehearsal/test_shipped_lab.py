@@ -232,12 +232,12 @@ def pods_of_shop(lab: Rehearsal) -> str:
 def test_an_autoscaler_has_the_number_of_pods_until_it_is_taken_out(lab: Rehearsal) -> None:
     four = {"autoscaling": {"min": 4, "max": 5}}
     scale_shop(lab, **four)
-    wait_until(lambda: pods_of_shop(lab) == "4 4", "the autoscaler makes them four")
+    wait_until(lambda: pods_of_shop(lab) == "4 4", "the autoscaler scales the app to 4 pods")
     said = scale_shop(lab, **four, cpu="20m")
     assert re.search(r"~ 1 updated", said), said
     assert pods_of_shop(lab).startswith("4 ")
     scale_shop(lab, cpu="20m")
-    wait_until(lambda: pods_of_shop(lab) == "3 3", "they are three again")
+    wait_until(lambda: pods_of_shop(lab) == "3 3", "the app has 3 pods again")
 
 
 def kept_out(question: Callable[[], str]) -> bool:
@@ -253,11 +253,11 @@ def test_pods_that_have_no_business_there_are_kept_out(lab: Rehearsal) -> None:
     stranger = ("cert-manager", "app.kubernetes.io/name=cert-manager")
     to_api = "curl -sS --max-time 5 -k https://10.43.0.1/"
     # K3s enforces NetworkPolicies some time after pods start
-    wait_until(lambda: kept_out(lambda: ask(lab, "/healthz", pod=stranger)), "a stranger is kept out", 60)
+    wait_until(lambda: kept_out(lambda: ask(lab, "/healthz", pod=stranger)), "pods of other namespaces cannot connect", 60)
     wait_until(
         lambda: kept_out(lambda: lab.in_pod("shop", "app.kubernetes.io/name=shop", to_api)), "the app is kept in", 60
     )
-    assert "10.43.0.1" not in ask(lab, "/healthz", pod=TRAEFIK), "who may still does"
+    assert "10.43.0.1" not in ask(lab, "/healthz", pod=TRAEFIK), "Traefik can still connect"
 
 
 def test_databases_reach_the_api_on_its_servers_and_nothing_else_on_its_port(lab: Rehearsal) -> None:
@@ -265,7 +265,7 @@ def test_databases_reach_the_api_on_its_servers_and_nothing_else_on_its_port(lab
     ask_api = "curl -sS --max-time 5 -k https://{}/version"
     # the virtual IP is on a server, but is not an endpoint of the API's Service
     away = ask_api.format(f"{lab.cluster['api']['vip']}:6443")
-    wait_until(lambda: kept_out(lambda: lab.in_pod(*database, away)), "the rest of the lan is out of reach", 60)
+    wait_until(lambda: kept_out(lambda: lab.in_pod(*database, away)), "the rest of the LAN is unreachable", 60)
     for _ in range(20):  # each connection can get another server
         assert "Unauthorized" in lab.in_pod(*database, ask_api.format("10.43.0.1"))
 
