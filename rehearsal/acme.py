@@ -46,7 +46,9 @@ def serve(lab: Lab, report: Report) -> Row:
         _start(lab, recipes.pebble(), options(folder, lab.address), report)
     for port in (NAMES_PORT, PORT):
         wait(
-            partial(_answers, lab, port), PATIENCE, lambda: f"The lab's ACME server does not start: read {folder}/*.log."
+            partial(_answers, lab, port),
+            PATIENCE,
+            lambda: f"The lab's ACME server does not start: read {folder}/*.log.",
         )
     return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE}, whose CA no browser trusts", real=False)
 

@@ -217,7 +217,9 @@ def test_a_page_answers_through_the_port(tmp_path: Path) -> None:
 def test_a_page_of_another_authority_is_refused(tmp_path: Path) -> None:
     with forwarded(tmp_path, by=FOREIGN) as port, pytest.raises(RehearsalError) as refused:
         browser.look(SHOP, port, OURS.certificate)
-    assert re.match(rf"The certificate of {HOST} cannot be verified with the lab's CA \(.+\): .* -n shop`", str(refused.value))
+    assert re.match(
+        rf"The certificate of {HOST} cannot be verified with the lab's CA \(.+\): .* -n shop`", str(refused.value)
+    )
 
 
 def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:

@@ -121,7 +121,10 @@ def test_a_destroy_that_was_interrupted_and_is_not_wanted_leaves_every_guard(lab
     kill_tree(process.pid)
     process.wait()
     lab.open()
-    wait_until(lambda: not lab.root("s1", "fuser /run/homelab/lock 2>/dev/null; true"), "the scripts of the killed destroy have ended")
+    wait_until(
+        lambda: not lab.root("s1", "fuser /run/homelab/lock 2>/dev/null; true"),
+        "the scripts of the killed destroy have ended",
+    )
     if lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"):
         assert "a destroy of the whole lab was not finished" in lab.pulumi("preview")[1]
     lab.up()

@@ -170,7 +170,9 @@ def test_images_come_from_their_registry(lab: Rehearsal, registry: str, tmp_path
     lab.kubectl("wait", "--for=condition=Ready", "pod/pulled", "--timeout=120s")
     apply(lab, tmp_path, pod("default", "absent", "a1", {}, image=f"{registry}/lab/other:1"))
     said = "jsonpath={.status.containerStatuses[0].state.waiting.message}"
-    wait_until(lambda: "not found" in lab.kubectl("get", "pod", "absent", "-o", said), "the pod reports the missing image")
+    wait_until(
+        lambda: "not found" in lab.kubectl("get", "pod", "absent", "-o", said), "the pod reports the missing image"
+    )
     lab.kubectl("delete", "pod", "pulled", "absent", "--now")
 
 

@@ -253,7 +253,9 @@ def test_pods_that_have_no_business_there_are_kept_out(lab: Rehearsal) -> None:
     stranger = ("cert-manager", "app.kubernetes.io/name=cert-manager")
     to_api = "curl -sS --max-time 5 -k https://10.43.0.1/"
     # K3s enforces NetworkPolicies some time after pods start
-    wait_until(lambda: kept_out(lambda: ask(lab, "/healthz", pod=stranger)), "pods of other namespaces cannot connect", 60)
+    wait_until(
+        lambda: kept_out(lambda: ask(lab, "/healthz", pod=stranger)), "pods of other namespaces cannot connect", 60
+    )
     wait_until(
         lambda: kept_out(lambda: lab.in_pod("shop", "app.kubernetes.io/name=shop", to_api)), "the app is kept in", 60
     )
