@@ -166,7 +166,7 @@ def test_more_rights_than_the_platform_gives_are_refused(lab: Rehearsal) -> None
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
     assert code != 0
     assert "homelab:app.volumes.disk.hostPath: needs the Pod Security level privileged" in said, verdict(said)
-    assert "disk" not in json.dumps(found(lab, "statefulset")["spec"]["template"]), "nothing was touched"
+    assert "disk" not in json.dumps(found(lab, "statefulset")["spec"]["template"]), "no changes were made"
     lab.cluster["apps"] = {"podSecurity": "privileged"}
     lab.open()
     lab.up()

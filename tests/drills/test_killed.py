@@ -75,17 +75,17 @@ def in_the_middle(lab: Rehearsal, line: str) -> None:
 
 
 def test_twenty_runs_killed_one_after_the_other(lab: Rehearsal, figure: Figure) -> None:
-    left = CLUSTER + PLATFORM
-    while left:
-        line = lab.killed_at("|".join(left), lambda line: in_the_middle(lab, line))
-        left = [point for point in left if not re.search(point, line)]
+    points = CLUSTER + PLATFORM
+    while points:
+        line = lab.killed_at("|".join(points), lambda line: in_the_middle(lab, line))
+        points = [point for point in points if not re.search(point, line)]
         print(f"killed at: {line.strip()}", flush=True)
         lab.open()
-    began = time.monotonic()
+    start = time.monotonic()
     lab.up()
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     lab.unchanged()
     assert lab.ready() == {"s1", "s2", "s3", "a1"}
     assert lab.voters() == {"s1", "s2", "s3"}
     assert set(releases(lab).values()) == {"deployed"}
-    figure("`up` killed at 20 points", f"each gone on from by the next run, the last in {seconds:.0f} s")
+    figure("`up` killed at 20 points", f"each run continued by the next, the last one in {seconds:.0f} s")

@@ -47,10 +47,10 @@ def test_an_emptied_machine_comes_back(name: str, lab: Rehearsal, figure: Figure
     said = lab.succeeds("preview")
     for task in ("prepare", "join", "roll"):
         assert re.search(rf"{name}-{task} .*diff: .*\+drift", said), said
-    with timed(figure, f"{name} emptied and built again"):
+    with timed(figure, f"{name} wiped and rebuilt"):
         lab.up()
     well(lab, SERVERS)
-    assert name == "a1" or lab.root(name, AUTHORITY) == authority, "it founded a cluster of its own"
+    assert name == "a1" or lab.root(name, AUTHORITY) == authority, "it bootstrapped a new cluster"
 
 
 def test_a_dead_first_server_is_replaced_in_one_run(lab: Rehearsal, figure: Figure) -> None:
@@ -59,7 +59,7 @@ def test_a_dead_first_server_is_replaced_in_one_run(lab: Rehearsal, figure: Figu
     another = cluster_of(4, 0)["config"]["homelab:cluster"]["nodes"][-1]
     lab.cluster["nodes"] = [another, *(node for node in lab.cluster["nodes"] if node["name"] != "s1")]
     lab.open()
-    with timed(figure, "dead first server replaced"):
+    with timed(figure, "failed first server replaced"):
         said = lab.up()
     assert "s1 (10.9.0.11) does not answer" in said
     well(lab, {"s2", "s3", "s4"})

@@ -139,9 +139,9 @@ def test_a_restore_killed_anywhere_is_finished_by_the_next(lab: Rehearsal, figur
     sing(lab, "lost")
     for moment in MOMENTS:
         killed_at(lab, moment, "restore", name, "--yes")
-    began = time.monotonic()
+    start = time.monotonic()
     lab.homelab("restore", name, "--yes")
-    figure(f"restore killed at {len(MOMENTS)} points", f"finished in {time.monotonic() - began:.0f} s by the next")
+    figure(f"restore killed at {len(MOMENTS)} points", f"completed by the next in {time.monotonic() - start:.0f} s")
     assert song(lab) == "killed"
     whole(lab)
 
@@ -157,7 +157,7 @@ def test_pulumis_state_lost_too(lab: Rehearsal, folder: Path, figure: Figure) ->
     shutil.rmtree(lab.lab.folder / "pulumi/backend")
     lab.open()
     lab.up()
-    with timed(figure, "state lost too: a new cluster takes the snapshot"):
+    with timed(figure, "Pulumi's state lost, too: snapshot restored into a new cluster"):
         lab.homelab("restore", "--file", str(folder / name), "--token-file", str(token), "--yes")
     code, said = lab.pulumi("preview")
     assert code == 0

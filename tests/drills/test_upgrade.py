@@ -55,7 +55,7 @@ def test_a_budget_that_forbids_the_drain_is_named(lab: Rehearsal, figure: Figure
     lab.kubectl("wait", "--for=condition=Ready", "pod/lonely", "--timeout=120s")
     lab.node("a1")["options"] = {"kubelet-arg": ["max-pods=99"]}
     lab.open()
-    with timed(figure, "drain given up"):
+    with timed(figure, "drain that times out"):
         said = lab.refused()
     assert "a1 could not be drained within 300 s; it was not changed and stays cordoned." in said
     assert "disruption budget all-of-it in namespace default keeps: lonely" in said
@@ -78,7 +78,7 @@ def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, tmp_path: Pa
     with timed(figure, "upgrade of four machines"), Traffic(Client(lab, tmp_path).reads) as probe:
         gap = longest_gap(lab.answers, lab.up)
     figure("upgrade, longest gap of the API", f"{gap:.1f} s")
-    figure("upgrade, probe meanwhile", f"{probe} (goal 0)")
+    figure("upgrade, reads", f"{probe} (goal 0)")
     assert probe.unhealed == 0
     assert versions(lab) == {NEW}
     assert (lab.ready(), lab.voters()) == (ALL, ALL - {"a1"})
