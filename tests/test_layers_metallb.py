@@ -131,15 +131,15 @@ LAN = "choose addresses of the lan, set cluster.lan, or announce the pool throug
         (
             POOL | {"bgp": {"asn": 64512, "peers": [], "pools": ["b"]}},
             [
-                "bgp.peers: is empty; add the router that is to be told",
+                "bgp.peers: is empty; add a router",
                 "bgp.pools.0: is not a pool; use one of: default",
             ],
         ),
         (
             POOL | {"bgp": {"asn": 64513, "peers": [PEER | {"ebgpMultiHop": True}, PEER]}},
             [
-                "bgp.peers.0.ebgpMultiHop: has no meaning within one autonomous system, 64513; leave it out",
-                "bgp.peers.1.address: is that of another peer; keep one of them",
+                "bgp.peers.0.ebgpMultiHop: is for eBGP only: this peer has the cluster's own asn, 64513; remove it",
+                "bgp.peers.1.address: is the address of another peer too; keep one of them",
             ],
         ),
     ],
