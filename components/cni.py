@@ -14,7 +14,7 @@ def problems(key: str, lab: Lab) -> Iterator[Finding]:
     """Yield a problem for each other pod network that is enabled with the layer `key`."""
     if lab.cluster.network.cni != "none":
         fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: it cannot change later"
-        yield (), f"needs network.cni: none, not {lab.cluster.network.cni}", fix
+        yield (), f"conflicts with the pod network {lab.cluster.network.cni}", fix
     for other in KEYS[KEYS.index(key) + 1 :]:
         if lab.has(other):
-            yield (), f"is a second pod network next to {other}", "keep one of them"
+            yield (), f"conflicts with the pod network {other}", "keep one of them"

@@ -25,7 +25,7 @@ Options = dict[OptionName, OptionValue]
 
 
 class Pins(Model):
-    """SHA-256 checksums of the K3s release, as written by `./homelab pin`. Unpinned files are verified by HTTPS only."""
+    """SHA-256 checksums of the K3s release, written by `./homelab pin`. Without them, only HTTPS protects downloads."""
 
     amd64: Sha256 | None = None
     """Checksum of `sha256sum-amd64.txt`, which lists the checksums of the binary and the images for amd64."""
@@ -70,14 +70,14 @@ class SnapshotSettings(Model):
 
 
 class RotationSettings(Model):
-    """Credentials that are rotated when you raise their number."""
+    """Rotation numbers: raising a number rotates the credentials it stands for."""
 
     token: Count = 1
-    """Join tokens of servers and agents. Restoring a snapshot needs the token valid when it was taken."""
+    """Number for the join tokens. Restoring a snapshot needs the token that was valid when it was taken."""
     certificates: Count = 1
-    """K3s certificates of the servers."""
+    """Number for the K3s certificates of the servers."""
     kubeconfigs: Count = 1
-    """Kubeconfigs of the administrator and of app stacks. Older kubeconfigs lose their permissions."""
+    """Number for the kubeconfigs of the administrator and of app stacks. Older kubeconfigs lose their permissions."""
 
 
 class K3sSettings(Model):

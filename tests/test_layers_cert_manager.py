@@ -106,5 +106,5 @@ def test_nameservers_have_no_use_with_http() -> None:
 
 
 def test_mail_address_is_one() -> None:
-    with pytest.raises(ValidationError, match="is not a mail address"):
+    with pytest.raises(ValidationError, match="is not an email address"):
         CertManagerSettings.model_validate({"acme": HTTP | {"email": "me"}})
