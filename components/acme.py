@@ -23,7 +23,7 @@ class Route53Settings(Model):
     region: Text
     """AWS region, such as eu-central-1."""
     hosted_zone_id: Text | None = None
-    """ID of the domain's hosted zone. Default: found by the domain, which needs the permission to list zones."""
+    """ID of the domain's hosted zone. Default: looked up by domain, which needs the permission to list zones."""
     access_key: SecretRef | None = None
     """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None

@@ -26,7 +26,7 @@ def machine(value: str) -> str:
     except ValueError:
         raise wrong("is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length") from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
-        raise wrong("is not a plain IPv6 address", "write it without zone, and an IPv4 address as IPv4")
+        raise wrong("has a zone or is IPv4-mapped", "remove the zone, or write the IPv4 address itself")
     _refuse_special(address, "use the address at which other machines reach this machine")
     return str(address)
 

@@ -19,7 +19,7 @@ class EmailSettings(Model):
     sender: MailAddress
     """Email address of the sender."""
     server: HostPort
-    """SMTP server. Default port: 587. On port 465 the connection uses TLS from its start."""
+    """SMTP server. Default port: 587. On port 465 the connection uses TLS from the start."""
     require_tls: Switch = True
     """Refuse to send email through a server without TLS."""
     username: Text | None = None
@@ -67,7 +67,7 @@ def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Ma
 
 
 def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
-    """Return the AlertmanagerConfig of one receiver: every alert of its severities, also if others get it too."""
+    """Return the AlertmanagerConfig of one receiver. Receivers do not exclude each other: each gets all its alerts."""
     route = {
         "receiver": name,
         "matchers": [{"name": "severity", "matchType": "=~", "value": "|".join(settings.severities)}],

@@ -105,7 +105,7 @@ class RootSettings(Model):
 
 
 def url(named: str, repositories: Repositories) -> str:
-    """Return the URL of a repository in `repositories`; return a URL unchanged."""
+    """Resolve the name of a repository to its URL; return a URL unchanged."""
     return repositories[named].url if named in repositories else named
 
 
@@ -114,7 +114,7 @@ def project(name: str, settings: ProjectSettings, repositories: Repositories, na
     allowed = {"group": "*", "kind": "*"} if settings.cluster_wide else {"group": "", "kind": "Namespace"}
     spec: dict[str, Tree] = {
         "sourceRepos": [url(named, repositories) for named in settings.repositories],
-        "destinations": [{"server": SERVER, "namespace": namespace} for namespace in settings.namespaces],
+        "destinations": [{"server": SERVER, "namespace": pattern} for pattern in settings.namespaces],
         "clusterResourceWhitelist": [allowed],
     }
     description = {"description": settings.description} if settings.description else {}
@@ -156,8 +156,8 @@ def application_set(
 
 def root(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
     """Return the Application of the app of apps."""
-    application_settings = ApplicationSettings(repository=settings.repository, revision=settings.revision)
-    spec = _spec(application_settings, repositories, namespace, settings.path)
+    source = ApplicationSettings(repository=settings.repository, revision=settings.revision)
+    spec = _spec(source, repositories, namespace, settings.path)
     return _object("Application", {"name": ROOT, "namespace": namespace}, spec)
 
 

@@ -10,15 +10,15 @@ DRIVERS = {"rbd": BLOCK, "cephfs": FILES}
 _STAGES = ("provisioner", "controller-expand", "controller-publish")
 
 
-def configuration(copies: int) -> str:
-    """Render ceph.conf: Ceph's internal pools get as many replicas as all others; one replica raises no warning."""
-    lines = ["[global]", f"osd_pool_default_size = {copies}"]
-    return "\n".join([*lines, *(["mon_warn_on_pool_no_redundancy = false"] if copies == 1 else [])])
+def configuration(replicas: int) -> str:
+    """Render ceph.conf: internal pools get the same number of replicas, and a single replica raises no warning."""
+    lines = ["[global]", f"osd_pool_default_size = {replicas}"]
+    return "\n".join([*lines, *(["mon_warn_on_pool_no_redundancy = false"] if replicas == 1 else [])])
 
 
-def _pool(copies: int) -> dict[str, Tree]:
+def _pool(replicas: int) -> dict[str, Tree]:
     # Rook rejects a single replica unless requireSafeReplicaSize is false
-    replicated = {"size": copies, "requireSafeReplicaSize": copies > 1}
+    replicated = {"size": replicas, "requireSafeReplicaSize": replicas > 1}
     return {"failureDomain": "host", "replicated": replicated}
 
 
@@ -37,14 +37,14 @@ def _volume_class(name: str, driver: str, **options: Tree) -> dict[str, Tree]:
     return _storage_class(name, **defaults, **options, parameters=parameters)
 
 
-def blocks(copies: int) -> dict[str, Tree]:
+def blocks(replicas: int) -> dict[str, Tree]:
     """Return the block pool, for volumes that one pod at a time mounts."""
     storage_class = _volume_class(BLOCK, "rbd")
     storage_class["parameters"] = {"imageFormat": "2", "imageFeatures": "layering", **storage_class["parameters"]}
-    return {"name": "ceph-blockpool", "spec": _pool(copies), "storageClass": storage_class}
+    return {"name": "ceph-blockpool", "spec": _pool(replicas), "storageClass": storage_class}
 
 
-def files(copies: int, *, standby: bool) -> dict[str, Tree]:
+def files(replicas: int, *, standby: bool) -> dict[str, Tree]:
     """Return the CephFS file system, for volumes that many pods share."""
     server: dict[str, Tree] = {
         "activeCount": 1,
@@ -52,11 +52,12 @@ def files(copies: int, *, standby: bool) -> dict[str, Tree]:
         "priorityClassName": "system-cluster-critical",
         "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
     }
-    spec = {"metadataPool": _pool(copies), "dataPools": [{"name": "data0", **_pool(copies)}], "metadataServer": server}
+    data_pool = {"name": "data0", **_pool(replicas)}
+    spec = {"metadataPool": _pool(replicas), "dataPools": [data_pool], "metadataServer": server}
     return {"name": FILES, "spec": spec, "storageClass": _volume_class(FILES, "cephfs", pool="data0")}
 
 
-def store(copies: int, gateways: int) -> dict[str, Tree]:
+def store(replicas: int, gateways: int) -> dict[str, Tree]:
     """Return the object store. Its pools stay in Ceph when it is disabled."""
     gateway: dict[str, Tree] = {
         "port": 80,
@@ -65,8 +66,8 @@ def store(copies: int, gateways: int) -> dict[str, Tree]:
         "resources": resources("50m", "1Gi"),
     }
     spec = {
-        "metadataPool": _pool(copies),
-        "dataPool": _pool(copies),
+        "metadataPool": _pool(replicas),
+        "dataPool": _pool(replicas),
         "preservePoolsOnDelete": True,
         "gateway": gateway,
     }

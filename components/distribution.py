@@ -92,7 +92,7 @@ class K3sSettings(Model):
     secrets_encryption: Switch = True
     """Encrypt Kubernetes Secrets at rest in etcd."""
     snapshots: SnapshotSettings = SnapshotSettings()
-    """etcd snapshots."""
+    """Schedule, retention and S3 copies of etcd snapshots."""
     rotation: RotationSettings = RotationSettings()
     """Rotation of tokens, certificates and kubeconfigs: raise a number by one, and run `pulumi up` with no other
     change."""

@@ -83,10 +83,10 @@ class Installed(pulumi.ComponentResource):
             f"{layer.key}-{name}",
             name=name,
             namespace=layer.namespace,
-            chart=archive.path,  # Helm would download the chart without verifying its checksum
+            chart=archive.path,  # verified: Helm itself checks no checksum
             version=chart.version,
             values=resolve(self._values[name], self._random_bytes),
-            allow_null_values=has_null(self._values[name]) or None,  # else Pulumi drops nulls
+            allow_null_values=has_null(self._values[name]) or None,  # else Pulumi drops nulls, which unset defaults
             skip_crds=has_bare_crds,
             timeout=layer.timeout,
             max_history=HISTORY,

@@ -24,11 +24,11 @@ DAYS = 365
 """Validity of client certificates in days; they are renewed in its last quarter."""
 KEY_BYTES = 32
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Order of the curve P-256; its private keys are the numbers below."""
+"""Order of the curve P-256. Its private keys are smaller numbers."""
 
 
 def _administrator(user: str, _: ClusterSettings) -> list[Manifest]:
-    # cluster-admin for a user of our own: K3s grants its own administrator permissions that cannot be revoked
+    # cluster-admin for a dedicated user: the permissions of K3s' own administrator cannot be revoked
     return [rights.bound(user, _binding(ADMIN), "cluster-admin")]
 
 
@@ -86,7 +86,7 @@ def _binding(name: str) -> str:
 
 
 def _users(generation: int, keys: Mapping[str, str]) -> dict[str, str]:
-    """Return unpredictable user names: a leaked kubeconfig must not get certificates for the next users signed."""
+    """Return user names that cannot be predicted: a leaked kubeconfig could request certificates for known names."""
     return {name: f"homelab:{name}-{generation}-{_key_digest(keys[name])}" for name in _RIGHTS}
 
 

@@ -173,8 +173,7 @@ def test_sets_that_make_no_applications(given: dict[str, Any], report: str) -> N
     [
         (
             {"projects": {"default": {}}},
-            "projects.default: is the name of Argo CD's built-in project, which allows everything; "
-            "choose another name",
+            "projects.default: is the name of Argo CD's built-in project, which allows everything; choose another name",
         ),
         (
             {"projects": {"shop": {"repositories": ["*", "ours"]}}},
