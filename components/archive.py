@@ -27,7 +27,7 @@ class ArchiveSettings(Model):
     storage_class: HostLabel | None = None
     """StorageClass of the volume. Default: the cluster's default StorageClass."""
     store: Literal["volume", "s3"] = "volume"
-    """Storage of the data. Choose before the first run: data in the volume cannot be read with `s3`, nor vice versa."""
+    """Storage of the data. Choose before the first run: a later change does not move existing data."""
     s3: ObjectStoreSettings | None = None
     """Bucket for `store: s3`. Default: a folder of the platform's objectStore, named after the layer."""
 

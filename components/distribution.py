@@ -73,11 +73,11 @@ class RotationSettings(Model):
     """Rotation numbers: raising a number rotates the credentials it stands for."""
 
     token: Count = 1
-    """Number for the join tokens. Restoring a snapshot needs the token that was valid when it was taken."""
+    """Rotation number of the join tokens. Restoring a snapshot needs the token from the time of the snapshot."""
     certificates: Count = 1
-    """Number for the K3s certificates of the servers."""
+    """Rotation number of the servers' K3s certificates."""
     kubeconfigs: Count = 1
-    """Number for the kubeconfigs of the administrator and of app stacks. Older kubeconfigs lose their permissions."""
+    """Rotation number of the kubeconfigs of administrator and app stacks. Older ones lose their permissions."""
 
 
 class K3sSettings(Model):
@@ -130,4 +130,4 @@ class RegistriesSettings(Model):
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
     """Mirrors by registry. `*` matches all other registries."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)
-    """Logins by registry."""
+    """Logins by registry host."""

@@ -89,7 +89,7 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the files next to config.yaml as name -> content; a file with empty content must not exist."""
+    """Return the files next to config.yaml as name -> content; empty content means that the file must not exist."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
         ADMISSION: _yaml([_admission(cluster.hardening)]) if server else "",

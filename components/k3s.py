@@ -129,7 +129,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
 
 
 def _disabled_components(version: str) -> list[str]:
-    """Return K3s' packaged components to disable, because layers manage these objects themselves."""
+    """Return K3s' packaged components to disable: layers install them, and two owners would overwrite each other."""
     names = ["traefik", "servicelb"]
     return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API else names
 
@@ -157,7 +157,7 @@ def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
 
 
 def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
-    """Render with the values of secrets; JSON carries them because their names may contain any character."""
+    """Call `render` with the resolved secrets, passed as one JSON text: their names may contain any character."""
     values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
     return values.apply(lambda text: str(render(json.loads(text))))
 
