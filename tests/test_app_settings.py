@@ -93,7 +93,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
         ("postgres.name", "database-two", "postgres.name: is not a host label of at most 9 characters; write"),
         ("postgres.name", "db", "postgres.restore.source: is this database itself, whose backups would go on where"),
         ("postgres.backup.schedule", "0 3 * * *", "postgres.backup.schedule: does not have the 6 fields"),
-        ("postgres.backup.schedule", "61 0 3 * * *", "postgres.backup.schedule: has a wrong second; use *, 0 to 59"),
+        ("postgres.backup.schedule", "61 0 3 * * *", "postgres.backup.schedule: has an invalid second; use *, 0 to 59"),
         ("postgres.backup.retention", "1y", "postgres.backup.retention: is not a time to keep backups; write it"),
         ("postgres.restore.time", "yesterday", "postgres.restore.time: is not a date and time; write it in quotes"),
         ("postgres.extensions", ["a", "a"], "postgres.extensions: names a 2 times; keep one of them"),
