@@ -165,8 +165,8 @@ def _discard(app: AppSettings) -> Findings:
 def in_clear(app: AppSettings) -> list[str]:
     """Return the environment variables that are named like secrets and have a literal value."""
     # only whole words count: TOKENIZER is no secret, and neither is the path of a file
-    secret = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
-    named = {name: text for name, text in app.environment.items() if re.fullmatch(secret, name.upper())}
+    pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
+    named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}
     return [name for name, text in named.items() if text and not re.match(r"\$\(|/", text)]
 
 

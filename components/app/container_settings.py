@@ -13,17 +13,17 @@ class AppContainerSettings(Model):
     """A further container. It inherits the app's rights, variables, secrets and files; its keys override the rest."""
 
     image: Image | None = None
-    """Image of the container. Default: the app's."""
+    """Image of the container. Default: the app's image."""
     command: tuple[Text, ...] = ()
     """Command to run. Default: the image's entrypoint."""
     args: tuple[Text, ...] = ()
-    """Arguments of the command. Default: the image's."""
+    """Arguments of the command. Default: the image's arguments."""
     environment: dict[EnvName, Lines] = Field(default_factory=dict)
     """Environment variables that add to the app's `environment` or override it."""
     cpu: Cpu | None = None
-    """CPU request. Default: the app's."""
+    """CPU request of the container. Default: the app's `cpu`."""
     memory: Size | None = None
-    """Memory request and limit. Default: the app's."""
+    """Memory request and limit of the container. Default: the app's `memory`."""
 
     @property
     def mounted(self) -> tuple[str, ...]:
