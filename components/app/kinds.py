@@ -32,7 +32,7 @@ def like(name: str, pattern: str, fix: str) -> Kind:
 
 
 def _article(name: str) -> str:
-    return "an" if name[0] in "aeiou" else "a"
+    return "an" if name[0].lower() in "aeio" else "a"  # a URL path
 
 
 _PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"

@@ -11,7 +11,7 @@ HOSTNAME, ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
 _ROLES = {"server": ("control-plane", "etcd"), "agent": ()}
 """Names in the `node-role.kubernetes.io/NAME` labels that K3s gives to nodes of each role."""
 Lacking = tuple[str, str, str]
-"""A setting that no node fulfils, the reason, and the fix."""
+"""A setting that no node satisfies, the reason, and the fix."""
 
 
 def of(app: AppSettings) -> dict[str, Tree]:
@@ -27,34 +27,34 @@ def labels(app: AppSettings) -> dict[str, str]:
     return {**app.nodes, **({ARCH: app.arch} if app.arch else {}), **hostname}
 
 
-def lacking(app: AppSettings, machines: Sequence[Mapping[str, Any]]) -> Iterator[Lacking]:
-    """Yield each setting that no node of the platform fulfils. Older platforms output no labels and taints to check."""
-    names = [machine["name"] for machine in machines]
+def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Lacking]:
+    """Yield each setting that no node of the platform satisfies. Older platforms do not output labels and taints."""
+    names = [node["name"] for node in nodes]
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node not in names:
             fix = f"use one of: {', '.join(names)}"
             yield f"volumes.{name}.hostPath.node", "is not a node of the platform", fix
             return
-    if not all("labels" in machine for machine in machines):
+    if not all("labels" in node for node in nodes):
         return
-    mismatches = {machine["name"]: _mismatch(app, machine) for machine in machines}
+    mismatches = {node["name"]: _mismatch(app, node) for node in nodes}
     if all(mismatches.values()):
         reasons = ", ".join(f"{name} {reason}" for name, reason in mismatches.items())
         key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
         yield key, f"fits no node of the platform: {reasons}", "make it fit one of these nodes, or change cluster.nodes"
 
 
-def _mismatch(app: AppSettings, machine: Mapping[str, Any]) -> str:
+def _mismatch(app: AppSettings, node: Mapping[str, Any]) -> str:
     """Return why the app cannot run on a node, or an empty string."""
-    node_labels = {HOSTNAME: machine["name"], "kubernetes.io/os": "linux", **machine["labels"]}
-    node_labels |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[machine["role"]]}
+    node_labels = {HOSTNAME: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
+    node_labels |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[node["role"]]}
     for key, value in labels(app).items():
         if key == ARCH:
-            if machine.get("arch") not in (None, value):
-                return f"is {machine['arch']}"
+            if node.get("arch") not in (None, value):
+                return f"is {node['arch']}"
         elif node_labels.get(key) != value:
             return f"lacks the label {key}={value}"
-    for taint in machine["taints"]:
+    for taint in node["taints"]:
         if not taint.endswith(":PreferNoSchedule") and not _tolerated(app, taint):
             return f"has the taint {taint}"
     return ""

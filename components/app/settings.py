@@ -68,7 +68,7 @@ class AppPullSettings(Model):
     username: Text
     """User name."""
     password: SecretRef
-    """Secret that holds the password or token."""
+    """Secret with the password or token."""
 
 
 class AppDestinationSettings(Model):
