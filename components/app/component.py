@@ -96,8 +96,8 @@ class App(pulumi.ComponentResource):
         pods = self._create(manifest, after, ignore_changes=workload.left(self._settings))
         if volumes.TEMPLATES in manifest["spec"]:
             spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
-            both = pulumi.Output.all(manifest["spec"][volumes.TEMPLATES], spec)
-            both.apply(lambda templates_and_spec: _report_volumes(*templates_and_spec, pods))
+            wanted_and_spec = pulumi.Output.all(manifest["spec"][volumes.TEMPLATES], spec)
+            wanted_and_spec.apply(lambda both: _report_volumes(both[0], both[1], pods))
         return pods
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:

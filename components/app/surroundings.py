@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 import pulumi
 
 from components.app import security
+from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
 
@@ -162,12 +163,16 @@ def needs(app: AppSettings) -> Iterator[Need]:
         yield Need("metrics_endpoint", "strategy.analysis")
     if app.traces:
         yield Need("traces_endpoint", "traces")
-    postgres = app.postgres
-    if postgres is None:
-        return
+    if app.postgres:
+        yield from _database_needs(app.postgres)
+
+
+def _database_needs(postgres: PostgresSettings) -> Iterator[Need]:
     yield Need("database_operator", "postgres")
-    name = postgres.storage_class
-    yield Need("storage_classes", "postgres.storageClass", name) if name else Need("database_storage_class", "postgres")
+    if postgres.storage_class:
+        yield Need("storage_classes", "postgres.storageClass", postgres.storage_class)
+    else:
+        yield Need("database_storage_class", "postgres")
     for setting, settings in (("backup", postgres.backup), ("restore", postgres.restore)):
         if settings is not None:
             yield Need("database_backup", f"postgres.{setting}")
