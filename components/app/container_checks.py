@@ -1,4 +1,4 @@
-"""Checks of each further container of an app: sidecars, init containers and jobs."""
+"""Checks of each additional container of an app: sidecars, init containers and jobs."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Settings of an app's further containers: sidecars, init containers and jobs."""
+"""Settings of an app's additional containers: sidecars, init containers and jobs."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from components.model import Model
 
 
 class AppContainerSettings(Model):
-    """A further container. It inherits the app's rights, variables, secrets and files; its keys override the rest."""
+    """An additional container. It inherits the app's rights, variables, secrets and files; its keys override the rest."""
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""

@@ -17,7 +17,7 @@ SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
 """Label of the pods that answer ACME HTTP-01 challenges for cert-manager."""
 SOLVER_PORT = 8089
 POLICIES = ("job", "acme")
-"""Suffixes of the names of the app's further NetworkPolicies: APP-job, APP-acme."""
+"""Suffixes of the names of the app's additional NetworkPolicies: APP-job, APP-acme."""
 MONITORING = "monitoring"
 """Namespace of Prometheus, which reads the metrics of databases if the layer `monitoring` is enabled."""
 

@@ -1,4 +1,4 @@
-"""Settings of an app's further ports and its load balancer."""
+"""Settings of an app's additional ports and its load balancer."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from components.model import Model
 
 
 class AppPortSettings(Model):
-    """A further port of the app, which has the same number in its Service."""
+    """An additional port of the app, which has the same number in its Service."""
 
     port: Port
     """Port number."""

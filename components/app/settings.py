@@ -66,7 +66,7 @@ class AppPullSettings(Model):
     """Login at the registry of the app's image."""
 
     username: Text
-    """User name."""
+    """User name at the registry."""
     password: SecretRef
     """Secret with the password or token."""
 
@@ -115,7 +115,7 @@ class AppSettings(Model):
     before: AppContainerSettings | None = None
     """Job that must succeed before a new version rolls out, such as a database migration."""
     cron: dict[HostLabel, AppCronSettings] = Field(default_factory=dict)
-    """CronJobs, by name."""
+    """CronJobs of the app, by name."""
     replicas: Count | None = None
     """Number of pods, spread over the nodes. Default: 3, or 1 with a volume that only one pod can mount."""
     autoscaling: AppAutoscalingSettings | None = None
@@ -125,7 +125,7 @@ class AppSettings(Model):
     ports: dict[PortName, AppPortSettings] = Field(default_factory=dict)
     """Additional ports of the app's Service, by name. `allow.from` defines which pods may connect."""
     load_balancer: AppLoadBalancerSettings | None = None
-    """Service of type LoadBalancer for these `ports`. Default: none."""
+    """Service of type LoadBalancer for the app's `ports`. Default: none."""
     hosts: tuple[AppHost, ...] = ()
     """Host names of the app's Ingress. The platform's domain is appended to a name without a dot."""
     paths: tuple[IngressPath, ...] = ("/",)

@@ -45,7 +45,7 @@ class AppVolumeSettings(Model):
     per_pod: Switch = False
     """Whether each replica has a separate volume, in a StatefulSet."""
     read_only: Switch = False
-    """Whether containers mount it read-only. With `nfs` and `hostPath`, any number of pods may then mount it."""
+    """Whether containers mount the volume read-only. Any number of pods may mount a read-only share or node folder."""
     nfs: AppNfsSettings | None = None
     """NFS share instead of a StorageClass. Needs `cluster.apps.nfs` in the platform's stack file."""
     claim: ObjectName | None = None
