@@ -10,7 +10,7 @@ from components.model import Model
 
 
 class AppContainerSettings(Model):
-    """An additional container. It inherits the app's rights, variables, secrets and files; its keys override the rest."""
+    """Additional container that inherits the app's rights, variables, secrets and files. Its keys override the rest."""
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""

@@ -25,9 +25,9 @@ _SHARED_MEMORY = "shared-memory"
 def of_app(app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
     """Return the spec of the app's own pods."""
     init = [
-        _additional_container(name, container, app, platform, sources) for name, container in app.init_containers.items()
+        _extra_container(name, container, app, platform, sources) for name, container in app.init_containers.items()
     ]
-    sidecars = [_additional_container(name, container, app, platform, sources) for name, container in app.sidecars.items()]
+    sidecars = [_extra_container(name, container, app, platform, sources) for name, container in app.sidecars.items()]
     return {
         **_pod_settings(app, sources, volumes.of_pods(app, app.volumes)),
         "topologySpreadConstraints": spread(labels(app)),
@@ -38,7 +38,7 @@ def of_app(app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
 
 def of_job(name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
-    container = _additional_container(name, settings, app, platform, sources)
+    container = _extra_container(name, settings, app, platform, sources)
     app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": place.HOSTNAME}
     # a volume for one pod can be mounted only on the node of that pod
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [app_node]}}
@@ -78,7 +78,7 @@ def _app_container(app: AppSettings, platform: Surroundings, sources: Read) -> T
     }
 
 
-def _additional_container(
+def _extra_container(
     name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read
 ) -> Tree:
     """Return an additional container, which inherits every setting of the app that it does not override."""
