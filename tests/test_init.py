@@ -59,7 +59,7 @@ def test_wrong_answers_are_asked_again(lab: list[Computer], file: Path) -> None:
         ("debian", ""),
         ("one", "write it as NAME=ADDRESS ROLE"),
         ("one=10.9.0.11 king", "use one of: server, agent"),
-        ("One=10.9.0.11 server", "is not a host label"),
+        ("One=10.9.0.11 server", "is not a DNS label"),
         ("", "names no machine"),
         ("one=10.9.0.11 server", ""),
         ("two=10.9.0.11 agent", "is also that of one"),
@@ -107,7 +107,7 @@ def test_least_that_is_asked(lab: list[Computer], file: Path) -> None:
         (("--vip", "10.9.0.11"), "--vip 10.9.0.11: is the address of one"),
         (("--addresses", "10.9.0.100/32"), "--addresses 10.9.0.100/32: "),
         (("--lan", "10.9.0.0"), "--lan 10.9.0.0: has no prefix length"),
-        (("--stack", "My_Lab"), "--stack My_Lab: is not a host label"),
+        (("--stack", "My_Lab"), "--stack My_Lab: is not a DNS label"),
     ],
 )
 def test_an_option_that_is_wrong_ends_it(file: Path, change: tuple[str, str], said: str) -> None:

@@ -96,7 +96,7 @@ def test_cilium_leaves_services_to_kube_proxy_unless_told_otherwise() -> None:
     assert not problems("cilium", found)
 
 
-BESIDE = ": is a pod network beside flannel; set network.cni: none under homelab:cluster before the first `pulumi up`"
+BESIDE = ": conflicts with the pod network flannel; set network.cni: none under homelab:cluster before"
 
 
 @pytest.mark.parametrize("key", ["calico", "cilium"])
@@ -105,7 +105,7 @@ def test_one_pod_network_is_enough(key: str) -> None:
     assert report.startswith(BESIDE)
     assert not problems(key, on({key: {}}))
     both = on({"calico": {}, "cilium": {}})
-    assert problems("calico", both) == [": is a pod network beside cilium; keep one of them"]
+    assert problems("calico", both) == [": conflicts with the pod network cilium; keep one of them"]
     assert not problems("cilium", both), "once is enough"
 
 

@@ -106,7 +106,7 @@ def test_it_needs_the_coredns_of_k3s_and_minds_its_domain() -> None:
     ]
 
 
-MISSING = "acme.nameservers: is missing, as coredns tells pods something else of {} than the world is told; name DNS"
+MISSING = "acme.nameservers: is missing: coredns answers pods differently for {} than public DNS; add public DNS"
 
 
 @pytest.mark.parametrize("zone", [DOMAIN, f"in.{DOMAIN}", DOMAIN.partition(".")[2]])

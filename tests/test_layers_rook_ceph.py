@@ -102,8 +102,8 @@ def test_memory_of_ceph_counts_when_a_lab_is_too_small() -> None:
 @pytest.mark.parametrize(
     ("settings", "report"),
     [
-        ({}, "devices: names no machine; name a node and its devices"),
-        (given("x"), "devices.x: is no node of the cluster; use a name that stands in cluster.nodes"),
+        ({}, "devices: is empty; add a node and its devices"),
+        (given("x"), "devices.x: is not a node of the cluster; use a name from cluster.nodes"),
         (given("a", wipe={"b": [ONE]}), "wipe.b.0: is not a disk of this node; add it to devices.b too"),
         (
             given("a", wipe={"a": [ONE, PLACE]}),

@@ -128,8 +128,8 @@ def test_volumes_are_guarded() -> None:
         (
             {},
             {"seal": {"awsKms": KMS | {"accessKey": {"secret": "id"}}}},
-            "seal.awsKms: has one of accessKey and secretKey without the other; "
-            "give both, or neither where the machines have rights of their own",
+            "seal.awsKms: needs both accessKey and secretKey, or neither; "
+            "set both, or remove both to use the machines' instance role",
         ),
         (
             {"certManager": {"acme": CLOUDFLARE}},
