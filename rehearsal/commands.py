@@ -32,12 +32,7 @@ Stack = Annotated[str, typer.Option(help="Stack to rehearse: NAME of the stack f
 Node = Annotated[str, typer.Argument(help="Name of the machine: the node's name, or bastion-N.")]
 Bundle = Annotated[
     Path | None,
-    typer.Option(
-        help="Bundle: a folder with K3s' release files in VERSION/, and charts in charts/.",
-        exists=True,
-        file_okay=False,
-        resolve_path=True,
-    ),
+    typer.Option(help="Bundle: a folder with VERSION/ and charts/.", exists=True, file_okay=False, resolve_path=True),
 ]
 
 
@@ -63,10 +58,7 @@ def up(
             with timed(session.seconds, f"pulumi up {engine.stack}"):
                 code = engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
             if code:
-                errors.print(
-                    f"pulumi up exited with code {code}; the lab still runs: fix the cause, then run `up` again.",
-                    style="red",
-                )
+                errors.print(f"pulumi up exited with code {code}; fix the cause, then run `up` again.", style="red")
                 raise typer.Exit(code)
             session.slowest[engine.stack] = summary.slowest(engine.event_log)
         for engine in (session.engine, *session.apps):
@@ -81,11 +73,7 @@ def _again(session: Session, engine: Engine) -> None:
     with timed(session.seconds, f"pulumi preview {engine.stack}"):
         code = engine.run("preview", "--expect-no-changes", quiet=True) or code
     if code:
-        errors.print(
-            f"A second `pulumi up` or `preview` of {engine.stack} failed or shows changes: "
-            "run `./homelab rehearse pulumi -- preview --diff`.",
-            style="red",
-        )
+        errors.print(f"A second up of {engine.stack} failed or shows changes: inspect its preview.", style="red")
         raise typer.Exit(code)
 
 
