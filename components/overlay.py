@@ -1,4 +1,4 @@
-"""Values of charts from the stack file, laid over those that a layer gives."""
+"""Helm values from the stack file, which override the values of a layer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from components.wrong import wrong
 
 @dataclass(frozen=True)
 class _Values:
-    """Values of a chart: whatever YAML has, with secrets by name."""
+    """Type of a chart's values in the stack file: any YAML mapping, with secrets by name."""
 
     name: str = "values of a chart"
 
@@ -43,14 +43,14 @@ def _tree(value: Any) -> Tree:
 
 
 def laid_over(values: Mapping[str, Tree], given: Mapping[str, Tree]) -> dict[str, Tree]:
-    """Values with others over them as Helm does it: mappings key by key, all else as a whole."""
-    both = {key: laid_over(values[key], given[key]) for key in values.keys() & given.keys()
+    """Merge `given` into `values` as Helm does: mappings key by key, all other values as a whole."""
+    merged = {key: laid_over(values[key], given[key]) for key in values.keys() & given.keys()
             if isinstance(values[key], Mapping) and isinstance(given[key], Mapping)}  # fmt: skip
-    return {**values, **given, **both}
+    return {**values, **given, **merged}
 
 
 def keys(given: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The way to each value, key by key; an empty mapping is a value."""
+    """Yield the path of keys to each value. An empty mapping counts as a value."""
     if isinstance(given, Mapping) and given:
         for key, inner in given.items():
             yield from keys(inner, (*place, key))
@@ -59,6 +59,6 @@ def keys(given: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 def has_null(given: Tree) -> bool:
-    """Whether a null is in it, which takes a value of the chart's own away."""
+    """Whether the values contain a null, which removes a default of the chart."""
     inner = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else ()
     return given is None or any(map(has_null, inner))

@@ -1,4 +1,4 @@
-"""The top-level keys of a configuration: which are known, and whether secrets and their names match."""
+"""Checks of a configuration's top-level keys and of its references to secrets."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -12,8 +12,8 @@ NAME_IT = "give it a key of its own: `pulumi config set --secret NAME`, and writ
 def keys(
     raw: Mapping[str, Any], secrets: Collection[str], known: Collection[str], needed: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Yield what is wrong with the keys themselves, whatever they hold; `needed` says what to do without one."""
-    named = {name for key in known for name in _named(raw.get(key))}
+    """Yield problems of the top-level keys, whatever their values. `needed` has the fix for each missing key."""
+    named = {name for key in known for name in _secret_names(raw.get(key))}
     unknown = sorted(set(raw) - set(known) - named)
     for key in unknown:
         yield Problem(f"{NAMESPACE}:{key}", "is not a known key", meant(key, known))
@@ -22,14 +22,14 @@ def keys(
     for key in sorted(needed.keys() - set(raw)):
         if not any(nearest(word, [key]) for word in unknown):
             yield Problem(f"{NAMESPACE}:{key}", "is missing", needed[key])
-    whole = all(isinstance(raw.get(key), Mapping) for key in needed)
-    for key in sorted(set(secrets) - named) if whole else ():
+    complete = all(isinstance(raw.get(key), Mapping) for key in needed)
+    for key in sorted(set(secrets) - named) if complete else ():
         fix = f"name it where it belongs, or remove it with `pulumi config rm {key}`"
         yield Problem(f"{NAMESPACE}:{key}", "is a secret that nothing uses", fix)
 
 
 def unset(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
-    """Yield the fields of a section that name a secret which the stack lacks. The names are not repeated."""
+    """Yield the fields of a section that name a secret which the stack lacks. Messages do not repeat that name."""
     for loc, name in _references(settings, (key,)):
         if name not in secrets and isinstance(raw.get(name), Mapping):
             fix = "set one with `pulumi config set --secret` under another name"
@@ -40,20 +40,20 @@ def unset(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection
             yield Problem(path((*loc, "secret"), raw), "names a secret that the stack does not have", fix)
 
 
-def _named(value: Any) -> Iterator[str]:
-    """Yield every name in the place of a secret's, however wrong the rest is."""
+def _secret_names(value: Any) -> Iterator[str]:
+    """Yield every name in `{secret: NAME}`, even if the rest of the configuration is invalid."""
     if isinstance(value, Mapping):
         if set(value) == {"secret"} and isinstance(value["secret"], str):
             yield value["secret"]
         for inner in value.values():
-            yield from _named(inner)
+            yield from _secret_names(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _named(inner)
+            yield from _secret_names(inner)
 
 
 def _references(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
-    """Yield the secret references in settings, with their place."""
+    """Yield the path and name of each secret reference in the settings."""
     if value is UNKNOWN:
         return
     if isinstance(value, SecretRef):

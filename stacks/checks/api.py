@@ -1,4 +1,4 @@
-"""Relations of the address through which the API is reached."""
+"""Checks of the API endpoint."""
 
 from ipaddress import ip_address, ip_network
 
@@ -6,10 +6,10 @@ from components.lab import API_PORT, BALANCER_PORT, ClusterSettings
 from stacks.checks.found import Findings, each, label
 
 K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 10260), *range(30000, 32768)}
-"""Where K3s listens on a server: etcd, images' peers, the API, containerd, Kubernetes' parts, and NodePorts."""
+"""Ports of K3s on a server: etcd, image sharing, the API, containerd, Kubernetes' components, and NodePorts."""
 
 
-def _one_way(cluster: ClusterSettings) -> Findings:
+def _single_endpoint(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if api.vip is not None and api.external is not None:
         yield ("api",), "has both vip and external", "keep the one that shall answer for the API"
@@ -18,7 +18,7 @@ def _one_way(cluster: ClusterSettings) -> Findings:
         yield ("api",), reason, "set vip to a free address of the lan, or external to your load balancer"
 
 
-def _companions(cluster: ClusterSettings) -> Findings:
+def _vip_options(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if "by" in api.model_fields_set and api.vip is None:
         yield ("api", "by"), "has no virtual address to keep", "set vip or leave it out"
@@ -34,29 +34,29 @@ def _balancer(cluster: ClusterSettings) -> Findings:
 
 
 def _port(cluster: ClusterSettings) -> Findings:
-    api, where = cluster.api, ("api", "port")
+    api, loc = cluster.api, ("api", "port")
     if api.external is not None:
         return
     if api.balancer is None:
         if api.port != API_PORT:
-            yield where, "is the port of a balancer, and there is none", f"leave it out: without one it is {API_PORT}"
+            yield loc, "is the port of a balancer, and there is none", f"leave it out: without one it is {API_PORT}"
         return
     fix = f"choose another one, or leave it out: it is {BALANCER_PORT} then"
     if api.port in K3S_PORTS:
-        yield where, "is a port of K3s itself", fix
+        yield loc, "is a port of K3s itself", fix
     if api.port in {cluster.ssh_of(server).port for server in cluster.servers}:
-        yield where, "is the port of SSH", fix
+        yield loc, "is the port of SSH", fix
 
 
 def _free_vip(cluster: ClusterSettings) -> Findings:
     if cluster.api.vip is None:
         return
     fix = "choose an address that no machine has"
-    for reads in (lambda node: node.address, lambda node: node.second_address):
-        for index, node, address in each(cluster, reads):
+    for read_address in (lambda node: node.address, lambda node: node.second_address):
+        for index, node, address in each(cluster, read_address):
             if address == cluster.api.vip:
                 yield ("api", "vip"), f"is the address of {label(node, index)}", fix
-    bastions = [cluster.ssh.bastion, *(own for *_, own in each(cluster, lambda node: node.ssh.bastion))]
+    bastions = [cluster.ssh.bastion, *(bastion for *_, bastion in each(cluster, lambda node: node.ssh.bastion))]
     if any(bastion and bastion.address == cluster.api.vip for bastion in bastions):
         yield ("api", "vip"), "is the address of a bastion", fix
 
@@ -92,4 +92,13 @@ def _external_is_no_node(cluster: ClusterSettings) -> Findings:
             yield ("api", "external"), reason, "name a balancer in front of all servers, or set vip"
 
 
-OF_CLUSTER = (_one_way, _companions, _balancer, _port, _free_vip, _vip_in_lan, _servers_in_lan, _external_is_no_node)
+OF_CLUSTER = (
+    _single_endpoint,
+    _vip_options,
+    _balancer,
+    _port,
+    _free_vip,
+    _vip_in_lan,
+    _servers_in_lan,
+    _external_is_no_node,
+)

@@ -1,4 +1,4 @@
-"""Relations between nodes: how many, all different, and how many may be away at once."""
+"""Checks of the nodes: their number, unique names, addresses and host keys, and `maxUnavailable`."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from components.lab import ClusterSettings, NodeSettings
 from stacks.checks.found import Findings, each, label
 
 
-def _servers(cluster: ClusterSettings) -> Findings:
+def _server_count(cluster: ClusterSettings) -> Findings:
     if not cluster.nodes:
         yield ("nodes",), "names no machine", "add at least one node with role server"
         return
@@ -19,7 +19,7 @@ def _servers(cluster: ClusterSettings) -> Findings:
         yield ("nodes",), reason, f"use {count - 1} or {count + 1} servers"
 
 
-def _different(key: str, read: Callable[[NodeSettings], str | None], fix: str) -> Callable[[ClusterSettings], Findings]:
+def _unique(key: str, read: Callable[[NodeSettings], str | None], fix: str) -> Callable[[ClusterSettings], Findings]:
     def check(cluster: ClusterSettings) -> Findings:
         first: dict[str, str] = {}
         for index, node, value in each(cluster, read):
@@ -40,7 +40,7 @@ def _addresses(cluster: ClusterSettings) -> Findings:
             first.setdefault(value, label(node, index))
 
 
-def _lanes(cluster: ClusterSettings) -> Findings:
+def _max_unavailable(cluster: ClusterSettings) -> Findings:
     agents = len(cluster.agents)
     if "max_unavailable" in cluster.model_fields_set and cluster.max_unavailable > max(agents, 1):
         reason = "is more than there are agents" if agents else "has no agents to apply to"
@@ -48,9 +48,9 @@ def _lanes(cluster: ClusterSettings) -> Findings:
 
 
 def _discard(cluster: ClusterSettings) -> Findings:
-    described = {node.name for node in cluster.nodes}
+    names = {node.name for node in cluster.nodes}
     for index, name in enumerate(cluster.discard):
-        if name in described:
+        if name in names:
             yield (
                 ("discard", index),
                 "is among the nodes",
@@ -66,15 +66,15 @@ def _taints(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 
 
 OF_CLUSTER = (
-    _servers,
-    _different("name", lambda node: node.name, "give every node its own name"),
+    _server_count,
+    _unique("name", lambda node: node.name, "give every node its own name"),
     _addresses,
-    _different(
+    _unique(
         "hostKey",
         lambda node: node.host_key,
         "read it from the machine itself; if machines were cloned, make new host keys on them",
     ),
-    _lanes,
+    _max_unavailable,
     _discard,
 )
 OF_NODE = (_taints,)

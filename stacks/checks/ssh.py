@@ -1,4 +1,4 @@
-"""Relations of how machines are reached."""
+"""Checks of the SSH settings."""
 
 from components.lab import BastionSettings, ClusterSettings, NodeSettings
 from stacks.checks.found import Findings, each, label
@@ -6,7 +6,7 @@ from stacks.checks.found import Findings, each, label
 _KEY_FIX = "set privateKey: {secret: NAME}, or agent: true"
 
 
-def _one_login(cluster: ClusterSettings) -> Findings:
+def _login(cluster: ClusterSettings) -> Findings:
     if cluster.ssh.private_key is not None and cluster.ssh.agent:
         yield ("ssh",), "has both privateKey and agent", "keep one of them"
         return
@@ -15,7 +15,7 @@ def _one_login(cluster: ClusterSettings) -> Findings:
         yield ("ssh",), "has neither privateKey nor agent", _KEY_FIX
 
 
-def _root(cluster: ClusterSettings) -> Findings:
+def _sudo_for_root(cluster: ClusterSettings) -> Findings:
     ssh = cluster.ssh
     if "sudo" in ssh.model_fields_set:
         yield from _sudo(ssh.user, ssh.sudo, ("ssh", "sudo"))
@@ -36,7 +36,7 @@ def _own_login(cluster: ClusterSettings, node: NodeSettings) -> Findings:
         yield from _sudo(merged.user, merged.sudo, ("ssh", "sudo"))
 
 
-def _through_itself(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+def _bastion_is_the_node(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     bastion = cluster.ssh_of(node).bastion
     if bastion is not None and bastion.address == node.address:
         fix = "set bastion: null in its ssh" if node.ssh.bastion is None else "leave it out"
@@ -60,5 +60,5 @@ def _bastion_key(cluster: ClusterSettings, bastion: BastionSettings | None) -> F
             yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both places"
 
 
-OF_CLUSTER = (_one_login, _root, _common_bastion)
-OF_NODE = (_own_login, _through_itself, _own_bastion)
+OF_CLUSTER = (_login, _sudo_for_root, _common_bastion)
+OF_NODE = (_own_login, _bastion_is_the_node, _own_bastion)
