@@ -33,22 +33,24 @@ def _is_label_key(value: str) -> bool:
 def label_key(value: str) -> str:
     """Validate the key of a label that users may set on a node."""
     if selector_key(value) in OWNED_LABELS:
-        raise wrong("is set by K3s itself", "take it out or use a label of your own")
+        raise wrong("is set by K3s itself", "remove it or use a label of your own")
     return value
 
 
 def selector_key(value: str) -> str:
     """Validate the key of a label that selects nodes. K3s may have set that label itself."""
     if not _is_label_key(value):
-        raise wrong("is not a label key", "write name or example.com/name, the name at most 63 characters")
+        raise wrong(
+            "is not a valid label key", "write name or example.com/name, with at most 63 characters in the name"
+        )
     return value
 
 
 def label_value(value: str) -> str:
     """Validate the value of a label, which may be empty."""
     if value and not _NAME.fullmatch(value):
-        fix = "use at most 63 letters, digits, dots, dashes and underscores, a letter or digit at both ends"
-        raise wrong("is not a label value", fix)
+        fix = "use at most 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
+        raise wrong("is not a valid label value", fix)
     return value
 
 
@@ -56,7 +58,9 @@ def taint(value: str) -> str:
     """Validate a taint of the form `key=value:Effect` or `key:Effect`."""
     match = re.fullmatch(r"([^=:]+)(?:=([^=:]*))?:([A-Za-z]+)", value)
     if not match or not _is_label_key(match[1]) or (match[2] and not _NAME.fullmatch(match[2])):
-        raise wrong("is not a taint", "write key=value:Effect or key:Effect, such as dedicated=storage:NoSchedule")
+        raise wrong(
+            "is not a valid taint", "write key=value:Effect or key:Effect, such as dedicated=storage:NoSchedule"
+        )
     if match[3] not in EFFECTS:
         raise wrong("has an unknown effect", f"use one of: {', '.join(EFFECTS)}")
     if match[1].startswith(_OWNED_TAINTS):

@@ -73,9 +73,9 @@ class Lab:
         known = [node.name for node in self.cluster.nodes]
         for index, name in enumerate(names):
             if name not in known:
-                yield (*place, index), "is no machine of the cluster", "use a name that stands in cluster.nodes"
+                yield (*place, index), "is not a node of the cluster", "use a name from cluster.nodes"
             elif name in names[:index]:
-                yield (*place, index), "is named twice", "leave it out here"
+                yield (*place, index), "is repeated", "remove one of them"
 
     @property
     def quorum(self) -> int:

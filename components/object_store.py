@@ -7,20 +7,20 @@ from components.fields import Bucket, Kind, Url
 from components.model import Model, SecretRef
 from components.wrong import wrong
 
-NAME_STORE = "name a bucket here, or one for all layers as homelab:platform.objectStore"
+NAME_STORE = "set a bucket here, or one for all layers under homelab:platform.objectStore"
 _FOLDER = "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
 
 
 def _folder(value: str) -> str:
     if not re.fullmatch(_FOLDER, value, re.ASCII):
         fix = "use letters, digits, dots, dashes and underscores between single slashes, none at the ends"
-        raise wrong("is not a folder of a bucket", fix)
+        raise wrong("is not a valid folder of a bucket", fix)
     return value
 
 
 def _region(value: str) -> str:
     if not re.fullmatch("[a-z0-9-]+", value, re.ASCII):
-        raise wrong("is not a region", "write it as eu-central-1; a service of your own has often us-east-1")
+        raise wrong("is not a region", "write it like eu-central-1; self-hosted services often use us-east-1")
     return value
 
 

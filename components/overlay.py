@@ -30,7 +30,7 @@ Values = Annotated[dict[str, Any], _Values()]
 
 def _mapping(value: Any) -> dict[str, Tree]:
     if not isinstance(value, Mapping) or not value:
-        raise wrong("is no mapping of values", "write it as in a values.yaml of the chart, or leave it out")
+        raise wrong("is not a mapping of values", "write it like the chart's values.yaml, or leave it out")
     return {str(key): _tree(inner) for key, inner in value.items()}
 
 

@@ -20,7 +20,7 @@ _VERSIONED = "c.image.matches('(@sha256:[0-9a-f]{64}|:[^/:@]+)$') && !c.image.en
 
 def _source(value: str) -> str:
     if not re.fullmatch(_SOURCE, value, re.ASCII):
-        fix = "write host, host:port or one with a path, such as ghcr.io/owner, without scheme and slash at the end"
+        fix = "write host or host:port, optionally with a path such as ghcr.io/owner, without scheme or trailing slash"
         raise wrong("is not a registry", fix)
     return value
 

@@ -37,7 +37,7 @@ def shared(ranges: Iterable[Range]) -> Iterator[Finding]:
     """Yield a finding for each range that overlaps another range."""
     for (_, one), (place, other) in combinations(ranges, 2):
         if overlap(one, other):
-            yield place, f"shares addresses with {one}", "give every address to one range of one pool"
+            yield place, f"overlaps {one}", "use every address in only one range of one pool"
 
 
 def taken(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
@@ -45,12 +45,12 @@ def taken(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding
     owners = [(address, f"the address of {node.name}") for node in cluster.nodes for address in node.addresses]
     api = cluster.api.vip or cluster.api.external
     owners += [(api, "the address of the API")] if api and is_address(api) else []
-    owners += [(network, "a network of the pods") for network in cluster.network.pods]
-    owners += [(network, "a network of the Services") for network in cluster.network.services]
+    owners += [(network, "a pod CIDR") for network in cluster.network.pods]
+    owners += [(network, "a Service CIDR") for network in cluster.network.services]
     for place, entry in ranges:
         for owned, name in owners:
             if overlap(entry, owned):
-                yield place, f"takes in {owned}, {name}", "choose addresses that nothing has"
+                yield place, f"contains {owned}, {name}", "choose unused addresses"
 
 
 def outside(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
@@ -61,8 +61,8 @@ def outside(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Findi
     for place, entry in ranges:
         low, high = bounds(entry)
         if low.version == network.version and not (low in network and high in network):
-            fix = "choose addresses of the lan, set cluster.lan, or announce the pool through bgp"
+            fix = "choose addresses in the lan, set cluster.lan, or announce the pool over BGP (bgp)"
             yield place, f"is not in the lan {network}", fix
         for edge in edges:
             if overlap(entry, str(edge)) and not is_avoided(edge):
-                yield place, f"takes in {edge}, which belongs to the lan {network} as a whole", "leave it out"
+                yield place, f"contains {edge}, the network or broadcast address of the lan {network}", "leave it out"

@@ -32,7 +32,7 @@ def repository_url(value: str) -> str:
     if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or " " in value:
         raise wrong("is not the URL of a repository", fix)
     if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
-        raise wrong("must not hold credentials", "give them as username and password of an entry of repositories")
+        raise wrong("must not hold credentials", "set username and password in an entry of repositories")
     return value
 
 
@@ -80,7 +80,7 @@ def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[F
     first: dict[str, str] = {}
     for name, settings in repositories.items():
         if settings.url in first:
-            reason = f"is also that of {first[settings.url]}"
+            reason = f"is also the URL of {first[settings.url]}"
             yield ("repositories", name, "url"), reason, "keep one entry for each repository"
         first.setdefault(settings.url, name)
         for key, reason, fix in _credential_problems(settings):
@@ -89,15 +89,19 @@ def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[F
 
 def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, str, str]]:
     if settings.ssh_key and not settings.over_ssh:
-        yield "sshKey", "has no use: the repository is reached over HTTP", "give its ssh URL, or username and password"
+        yield (
+            "sshKey",
+            "has no effect: the repository is read over HTTP",
+            "use its ssh URL, or set username and password",
+        )
     if settings.password and settings.over_ssh:
-        yield "password", "has no use: the repository is reached over SSH", "give its https URL, or sshKey"
+        yield "password", "has no effect: the repository is read over SSH", "use its https URL, or set sshKey"
     if settings.password and settings.url.startswith("http:"):
-        yield "password", "would be sent in clear", "use the repository's https URL"
+        yield "password", "would be sent in clear text", "use the repository's https URL"
     if (settings.username is None) is not (settings.password is None):
         key, other = ("password", "username") if settings.username is None else ("username", "password")
-        yield key, f"is there without {other}", f"add {other}; services that take tokens accept any username"
+        yield key, f"is set without {other}", f"add {other}; services with token login accept any username"
     if settings.over_ssh and not settings.ssh_key:
-        yield "sshKey", "is missing: there is no reading over SSH without a key", "add it, or use the https URL"
+        yield "sshKey", "is missing: reading over SSH needs a key", "add it, or use the https URL"
     if settings.over_ssh and settings.type == "helm":
-        yield "type", "is helm, and charts come over HTTP", "give the https URL"
+        yield "type", "is helm, but Helm charts are read over HTTP", "give the https URL"

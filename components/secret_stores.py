@@ -132,6 +132,6 @@ def _vault_problems(vault: VaultStoreSettings, place: tuple[str, ...], lab: Lab)
     if (vault.token is None) is (vault.kubernetes_role is None):
         yield place, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
     if vault.server is None and not lab.has("vault"):
-        yield (*place, "server"), "is missing, and the lab has no Vault", "name one, or add vault: {}"
+        yield (*place, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
     if vault.server is None and vault.ca:
-        yield (*place, "ca"), "has no server that it is for", "leave it out: the lab's own Vault is known"
+        yield (*place, "ca"), "is set without server", "leave it out: the CA of the lab's own Vault is known"

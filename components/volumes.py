@@ -21,5 +21,5 @@ def class_of(lab: Lab, given: str | None, copies: int) -> str | None:
 def problems(lab: Lab, given: str | None, *place: str) -> Iterator[Finding]:
     """Yield a finding if the cluster has no StorageClass. `place` is the path of the setting below the layer's key."""
     if "local-storage" in lab.cluster.k3s.disable and not (lab.has("longhorn") or given):
-        reason = "finds no class of volumes: local-storage is disabled and longhorn is off"
-        yield place, reason, "add longhorn: {} beside it, or name a class of your own in storageClass"
+        reason = "has no StorageClass: local-storage is disabled and longhorn is off"
+        yield place, reason, "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"

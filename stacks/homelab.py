@@ -34,7 +34,7 @@ def deploy() -> None:
     if unpinned := [chart for chart in charts_of(settings) if chart.sha256 is None]:
         names = ", ".join(f"{chart.name} {chart.version}" for chart in unpinned)
         pulumi.log.warn(
-            f"These charts are not pinned: {names}. Whoever controls their repositories decides what is installed. "
+            f"These charts are not pinned: {names}. Their repositories can replace the archives at any time. "
             "`./homelab pin` writes their checksums into the stack file."
         )
     flags = [f"discard-{key}" for key in settings.platform.discard]

@@ -100,7 +100,7 @@ def _parsed(text: str) -> dict[str, Any]:
         outputs = None
     if not isinstance(outputs, dict):
         where = f"{NAMESPACE}:app.platformOutputs"
-        raise pulumi.RunError(f"{where}: its secret is not what `./homelab platform` prints; set it anew")
+        raise pulumi.RunError(f"{where}: its secret is not the output of `./homelab platform`; set it again")
     return outputs
 
 
@@ -129,15 +129,15 @@ def _checked(values: dict[str, Any], needs: Sequence[Need], places: Places, stac
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
     if lacking:
-        heading = f"the platform of stack {stack} lacks what this app needs; nothing was touched:"
+        heading = f"the platform of stack {stack} does not meet this app's needs; no changes were made:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))
     text = str(values["app_kubeconfig"])
     validity = Validity.of(yaml.safe_load(text)["users"][0]["user"])
-    source = f"the kubeconfig that the platform of stack {stack} gives"
+    source = f"the kubeconfig from the platform of stack {stack}"
     if validity.over:
-        raise pulumi.RunError(f"{source} ended on {validity.end}: {renew}")
+        raise pulumi.RunError(f"{source} expired on {validity.end}: {renew}")
     if validity.due:
-        pulumi.log.warn(f"{source} ends on {validity.end}, in {validity.left.days} days: {renew}")
+        pulumi.log.warn(f"{source} expires on {validity.end}, in {validity.left.days} days: {renew}")
     return text
 
 
@@ -146,12 +146,12 @@ def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
     where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
     if not value:
         key = layer if "." in layer else f"platform.{layer}"
-        reason = f"needs {NAMESPACE}:{key}, which does not give {camel(need.output)}"
-        return [f"{where}: {reason}; switch it on in stack {stack} and run `pulumi up` there"]
+        reason = f"needs {NAMESPACE}:{key}, which does not provide {camel(need.output)}"
+        return [f"{where}: {reason}; enable it in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
     if name is not None and need.within:
         fix = f"use one of {', '.join(value)}"
-        return [] if holds(value, name) else [f"{where}: is in no pool of addresses of the platform; {fix}"]
+        return [] if holds(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
     if name is not None and name not in value and need.lacks:
         reason, fix = need.lacks
         return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]

@@ -40,7 +40,7 @@ class SettingsError(pulumi.RunError):
 
     def of_stack(self, stack: str) -> pulumi.RunError:
         """Return the error that ends the program of that stack, with a heading."""
-        heading = f"the configuration of stack {stack} is wrong; nothing was touched:"
+        heading = f"the configuration of stack {stack} is invalid; no changes were made:"
         return pulumi.RunError("\n  ".join((heading, *map(str, self.problems))))
 
 
@@ -160,13 +160,13 @@ def is_model(kind: Any) -> bool:
 
 def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[str, str]:
     context, kind = detail.get("ctx", {}), detail["type"]
-    words = ("is not usable", f"write {_first_sentence(field.meaning)}")
+    words = ("is not valid", f"write {_first_sentence(field.meaning)}")
     if kind == "homelab":
         words = (context["reason"], context["fix"])
     elif kind == "extra_forbidden":
         words = ("is not a known key", meant(detail["loc"][-1], field.siblings))
     elif kind == "invalid_key":
-        words = ("is not a key", "put it in quotes")
+        words = ("must be text", "put the key in quotes")
     elif kind == "missing":
         words = ("is missing", f"add it: {_first_sentence(field.meaning)}")
     elif kind == "literal_error":
@@ -174,7 +174,7 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
         words = ("is not one of the choices", f"use one of: {choices}")
     elif kind == "model_type" and plain(field.kind) is SecretRef:
         fix = "write {secret: NAME}, and set it with `pulumi config set --secret NAME`"
-        words = ("must name a secret, not hold it", fix)
+        words = ("must name a secret, not contain it", fix)
     elif kind in _BOUNDS:
         reason, bound, beyond = _BOUNDS[kind]
         words = (reason, f"use {context[bound]} or {beyond}")

@@ -6,7 +6,7 @@ from typing import Any
 from components.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel
 from stacks.problems import Loc, Problem, meant, nearest, path
 
-NAME_IT = "give it a key of its own: `pulumi config set --secret NAME`, and write {secret: NAME} instead"
+NAME_IT = "store it under a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
 
 
 def keys(
@@ -18,14 +18,16 @@ def keys(
     for key in unknown:
         yield Problem(f"{NAMESPACE}:{key}", "is not a known key", meant(key, known))
     for key in sorted((set(raw) & named) - set(known)):
-        yield Problem(f"{NAMESPACE}:{key}", "is in clear", f"set it with `pulumi config set --secret {key}`")
+        yield Problem(
+            f"{NAMESPACE}:{key}", "is stored in clear text", f"set it with `pulumi config set --secret {key}`"
+        )
     for key in sorted(needed.keys() - set(raw)):
         if not any(nearest(word, [key]) for word in unknown):
             yield Problem(f"{NAMESPACE}:{key}", "is missing", needed[key])
     complete = all(isinstance(raw.get(key), Mapping) for key in needed)
     for key in sorted(set(secrets) - named) if complete else ():
-        fix = f"name it where it belongs, or remove it with `pulumi config rm {key}`"
-        yield Problem(f"{NAMESPACE}:{key}", "is a secret that nothing uses", fix)
+        fix = f"refer to it from a setting, or remove it with `pulumi config rm {key}`"
+        yield Problem(f"{NAMESPACE}:{key}", "is a secret that no setting uses", fix)
 
 
 def unset(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
@@ -33,7 +35,7 @@ def unset(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection
     for loc, name in _references(settings, (key,)):
         if name not in secrets and isinstance(raw.get(name), Mapping):
             fix = "set one with `pulumi config set --secret` under another name"
-            yield Problem(path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is no secret", fix)
+            yield Problem(path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is not a secret", fix)
         elif name not in secrets and name not in raw:
             near = nearest(name, secrets)
             fix = f"did you mean {near}?" if near else "set it with `pulumi config set --secret` under this name"

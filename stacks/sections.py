@@ -16,7 +16,7 @@ from stacks.secrets import NAME_IT, keys, unset
 Relations = Callable[[Mapping[str, Any]], Iterator[tuple[Loc, str, str]]]
 """Check of the valid settings by section: yields the path (from the section's key down), the reason and the fix."""
 
-_ENCRYPTED = "holds a secret in its place"
+_ENCRYPTED = "contains an encrypted value"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def parse(
     encrypted = sorted(set(known) & set(secrets))
     if encrypted:
         raise SettingsError(
-            [Problem(f"{NAMESPACE}:{key}", "holds a secret somewhere inside", NAME_IT) for key in encrypted]
+            [Problem(f"{NAMESPACE}:{key}", "contains an encrypted value", NAME_IT) for key in encrypted]
         )
     raw = {key: value for key, value in config.items() if key not in secrets}
     needed = {section.key: section.advice for section in sections if section.advice}

@@ -106,8 +106,8 @@ def _explain_default_name(problem: Problem) -> Problem:
     """Add to a problem of the app's name that the name comes from the stack's name."""
     if problem.path != f"{NAMESPACE}:app.name":
         return problem
-    reason = f"{problem.reason}, and comes from the stack's name"
-    return Problem(problem.path, reason, f"write a name here: {problem.fix}")
+    reason = f"{problem.reason}, and is derived from the stack's name"
+    return Problem(problem.path, reason, f"set a name here: {problem.fix}")
 
 
 def _with_defaults(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:

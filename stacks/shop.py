@@ -18,9 +18,11 @@ def deploy() -> None:
     """Read and check the whole configuration and the platform's outputs, then declare the app's resources."""
     settings = AppStack.load().app
     if causes := ", ".join(setting for setting, _ in reasons(settings)):
-        pulumi.log.info(f"namespace {settings.name} has the Pod Security level {level(settings)}, for its {causes}")
+        pulumi.log.info(
+            f"namespace {settings.name} has the Pod Security level {level(settings)} because of its {causes}"
+        )
     for name in in_clear(settings):
-        pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear: it belongs under secrets")
+        pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear text: move it to secrets")
     app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
     pulumi.export("podSecurity", level(settings))
@@ -31,7 +33,7 @@ def _platform(app: AppSettings) -> PlatformOutputs:
     """Read the platform's outputs from the secret `platformOutputs`, or else from the platform's stack."""
     if app.platform_outputs:
         outputs = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
-        renew = "ask for what `./homelab platform` prints now"
+        renew = "store the current output of `./homelab platform` in that secret"
     else:
         outputs = PlatformOutputs.of(pulumi.StackReference(full_name(app.platform)))
         renew = "run `pulumi up` on that stack"

@@ -82,9 +82,7 @@ def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
             if re.fullmatch("[-+]?0[0-9_]+", event.value):
                 yield Problem(place, "is a number with a leading zero, which Pulumi reads as octal", _QUOTE)
             elif re.fullmatch("[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", event.value):
-                yield Problem(
-                    place, "is a date, which Pulumi reads as a moment and writes in another way", "put it in quotes"
-                )
+                yield Problem(place, "is a date, which Pulumi parses and writes in another format", "put it in quotes")
 
 
 def _syntax_problem(file: Path, error: YAMLError) -> Problem:
@@ -93,4 +91,4 @@ def _syntax_problem(file: Path, error: YAMLError) -> Problem:
     place = f"{file.name}:{mark.line + 1}" if mark else file.name
     if isinstance(error, DuplicateKeyError):
         return Problem(place, "repeats a key of the same mapping", "keep one of them")
-    return Problem(place, "is not valid YAML", "mend this line or the one before: indentation, quotes, colons")
+    return Problem(place, "is not valid YAML", "fix this line or the previous one: indentation, quotes, colons")

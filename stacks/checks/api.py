@@ -12,24 +12,24 @@ K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 
 def _single_endpoint(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if api.vip is not None and api.external is not None:
-        yield ("api",), "has both vip and external", "keep the one that shall answer for the API"
+        yield ("api",), "has both vip and external", "keep the one that is the API endpoint"
     elif api.vip is None and api.external is None and len(cluster.servers) > 1:
-        reason = "has neither vip nor external, which more than one server needs"
-        yield ("api",), reason, "set vip to a free address of the lan, or external to your load balancer"
+        reason = "has neither vip nor external, but several servers need one of them"
+        yield ("api",), reason, "set vip to a free address of the lan, or external to your load balancer's address"
 
 
 def _vip_options(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if "by" in api.model_fields_set and api.vip is None:
-        yield ("api", "by"), "has no virtual address to keep", "set vip or leave it out"
+        yield ("api", "by"), "is set without vip", "set vip, or leave it out"
     if len(set(api.tls_sans)) < len(api.tls_sans):
-        yield ("api", "tlsSans"), "names something twice", "keep one of each"
+        yield ("api", "tlsSans"), "contains an entry twice", "keep one of each"
 
 
 def _balancer(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if api.balancer is not None and (api.vip is None or api.by != "keepalived"):
-        reason = "stands behind a virtual address that keepalived keeps, and there is none"
+        reason = "needs a virtual IP of keepalived"
         yield ("api", "balancer"), reason, "set vip without by, or leave it out"
 
 
@@ -39,19 +39,19 @@ def _port(cluster: ClusterSettings) -> Findings:
         return
     if api.balancer is None:
         if api.port != API_PORT:
-            yield loc, "is the port of a balancer, and there is none", f"leave it out: without one it is {API_PORT}"
+            yield loc, "is set without balancer", f"leave it out: without a load balancer the port is {API_PORT}"
         return
-    fix = f"choose another one, or leave it out: it is {BALANCER_PORT} then"
+    fix = f"choose another port, or leave it out: the default is {BALANCER_PORT}"
     if api.port in K3S_PORTS:
         yield loc, "is a port of K3s itself", fix
     if api.port in {cluster.ssh_of(server).port for server in cluster.servers}:
-        yield loc, "is the port of SSH", fix
+        yield loc, "is a server's SSH port", fix
 
 
 def _free_vip(cluster: ClusterSettings) -> Findings:
     if cluster.api.vip is None:
         return
-    fix = "choose an address that no machine has"
+    fix = "choose a free address of the lan"
     for read_address in (lambda node: node.address, lambda node: node.second_address):
         for index, node, address in each(cluster, read_address):
             if address == cluster.api.vip:
@@ -79,7 +79,7 @@ def _servers_in_lan(cluster: ClusterSettings) -> Findings:
     lan = ip_network(cluster.lan)
     for index, _, address in each(cluster, lambda node: node.address if node.role == "server" else None):
         if ip_address(address) not in lan:
-            fix = "a virtual address moves within one network: set lan, or use an external balancer"
+            fix = "a virtual IP works only within one subnet: set lan, or use an external load balancer"
             yield ("nodes", index, "address"), f"is not in the lan {lan}", fix
 
 
@@ -88,8 +88,8 @@ def _external_is_no_node(cluster: ClusterSettings) -> Findings:
         return
     for index, node, address in each(cluster, lambda node: node.address):
         if address == cluster.api.external:
-            reason = f"is the address of {label(node, index)}: the API would be gone with that node"
-            yield ("api", "external"), reason, "name a balancer in front of all servers, or set vip"
+            reason = f"is the address of {label(node, index)}: the API would fail with that node"
+            yield ("api", "external"), reason, "name a load balancer in front of all servers, or set vip"
 
 
 OF_CLUSTER = (

@@ -9,7 +9,7 @@ from components.lab import ClusterSettings, NodeSettings
 from stacks.checks.found import Findings
 
 _SET_BY_CIS = {option: values.keys() - FREE for option, values in arguments("cis", "server", "").items()}
-_FIX = "take it out, or use hardening: default"
+_FIX = "remove it, or use hardening: default"
 
 
 def _options(cluster: ClusterSettings) -> Findings:
@@ -23,7 +23,7 @@ def _options(cluster: ClusterSettings) -> Findings:
         for name, reason in _conflicts(options):
             yield ("k3s", key, name), reason, _FIX
     if not cluster.k3s.secrets_encryption:
-        yield ("k3s", "secretsEncryption"), "is false, and hardening: cis encrypts secrets", _FIX
+        yield ("k3s", "secretsEncryption"), "is false, but hardening: cis requires encryption", _FIX
 
 
 def _own_options(cluster: ClusterSettings, node: NodeSettings) -> Findings:
@@ -34,11 +34,11 @@ def _own_options(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 
 def _conflicts(options: Options) -> Iterator[tuple[str, str]]:
     if options.get("protect-kernel-defaults") is False:
-        yield "protect-kernel-defaults", "is false, and hardening: cis sets it"
+        yield "protect-kernel-defaults", "is false, but hardening: cis requires it"
     for option, set_by_cis in _SET_BY_CIS.items():
         arguments_set = {argument(entry) for entry in listed(options.get(option, ()))}
         for name in sorted(arguments_set & set_by_cis):
-            yield option, f"sets {name}, and hardening: cis decides on that"
+            yield option, f"sets {name}, which hardening: cis sets itself"
 
 
 OF_CLUSTER = (_options,)

@@ -11,7 +11,7 @@ from stacks.problems import meant
 OLDEST = (1, 30)
 _KINDS = {
     "flag": ("true or false", "write true or false"),
-    "value": ("one value", "write text, a number, true or false"),
+    "value": ("a single value", "write text, a number, true or false"),
 }
 _ON_ALL_NODES = {name: kind for name, kind in SERVER.items() if AGENT.get(name) == kind}
 
@@ -23,7 +23,7 @@ def _version(cluster: ClusterSettings) -> Findings:
         name = "v{}.{}".format(*OLDEST)
         yield (
             ("k3s", "version"),
-            f"is older than {name}, which brings ValidatingAdmissionPolicy",
+            f"is older than {name}, the first version with ValidatingAdmissionPolicy",
             f"use {name} or newer",
         )
 
@@ -45,7 +45,7 @@ def _option_problems(
     for name, value in options.items():
         elsewhere = next((key for key, names in others.items() if name in names), None)
         if name in OWNED:
-            problems.append((name, "is not yours to set", OWNED[name]))
+            problems.append((name, "is managed by homelab", OWNED[name]))
         elif name not in known and elsewhere:
             only = "servers" if elsewhere == "serverOptions" else "agents"
             problems.append((name, f"is an option of {only} only", f"move it to k3s.{elsewhere}"))
@@ -53,7 +53,7 @@ def _option_problems(
             problems.append((name, "is not an option of K3s", meant(name, set(known) - set(OWNED))))
         elif not _fits(known[name], value):
             required, fix = _KINDS[known[name]]
-            problems.append((name, f"takes {required}", fix))
+            problems.append((name, f"must be {required}", fix))
     return problems
 
 
@@ -78,23 +78,27 @@ def _pinned_mirror(cluster: ClusterSettings) -> Findings:
     architectures = ("amd64", "arm64", "arm") if "any" in declared else tuple(dict.fromkeys(declared))
     missing = [name for name in (*architectures, "installer") if getattr(cluster.k3s.pins, name) is None]
     if missing:
-        reason = f"is http, and these pins are missing: {', '.join(missing)}"
+        reason = f"is http, but these pins are missing: {', '.join(missing)}"
         fix = "add them with `./homelab pin --official`, or use https"
         if "any" in declared:
-            fix += "; a node without arch can be any"
+            fix += "; a node without arch can have any architecture"
         yield ("k3s", "mirror"), reason, fix
 
 
 def _disabled(cluster: ClusterSettings) -> Findings:
     if len(set(cluster.k3s.disable)) < len(cluster.k3s.disable):
-        yield ("k3s", "disable"), "names a component twice", "keep one of each"
+        yield ("k3s", "disable"), "contains a component twice", "keep one of each"
 
 
 def _mirrors(cluster: ClusterSettings) -> Findings:
     registries = cluster.registries
     if registries.embedded and not registries.mirrors:
-        reason = "is true, and no registry is listed for it"
-        yield ("registries", "embedded"), reason, 'list what nodes share, such as mirrors: {"*": {}}'
+        reason = "is true, but mirrors lists no registry"
+        yield (
+            ("registries", "embedded"),
+            reason,
+            'list the registries whose images nodes share, such as mirrors: {"*": {}}',
+        )
     for name, mirror in registries.mirrors.items():
         if not mirror.endpoints and not registries.embedded:
             yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded"

@@ -23,13 +23,13 @@ def _ip_families(cluster: ClusterSettings) -> Findings:
     for key, entries in (("pods", cluster.network.pods), ("services", cluster.network.services)):
         versions = [network.version for network in _networks(entries)]
         if len(versions) not in (1, 2) or len(set(versions)) < len(versions):
-            fix = "give one network, or one of IPv4 and one of IPv6"
-            yield ("network", key), f"has {_families(entries) or 'no network'}", fix
+            fix = "give one CIDR, or one IPv4 and one IPv6 CIDR"
+            yield ("network", key), f"has {_families(entries) or 'no CIDR'}", fix
             return
     pods, services = _families(cluster.network.pods), _families(cluster.network.services)
     if pods != services:
-        reason = f"is {services} where pods is {pods}"
-        yield ("network", "services"), reason, "give both the same families in the same order"
+        reason = f"is {services}, but pods is {pods}"
+        yield ("network", "services"), reason, "use the same IP families in the same order for both"
 
 
 def _overlaps(cluster: ClusterSettings) -> Findings:
@@ -39,7 +39,7 @@ def _overlaps(cluster: ClusterSettings) -> Findings:
     for (first, one), (second, other) in combinations(cidrs, 2):
         if first != second and one.overlaps(other):
             loc = tuple(second.split("."))
-            yield loc, f"overlaps {first}: {other} and {one}", "choose networks that share no address"
+            yield loc, f"overlaps {first}: {other} and {one}", "choose CIDRs that do not overlap"
 
 
 def _prefix_lengths(cluster: ClusterSettings) -> Findings:
@@ -47,7 +47,7 @@ def _prefix_lengths(cluster: ClusterSettings) -> Findings:
         for index, entry in enumerate(_networks(getattr(cluster.network, key))):
             shortest, longest = allowed[entry.version]
             if not shortest <= entry.prefixlen <= longest:
-                reason = f"has prefix length {entry.prefixlen}, which Kubernetes does not take"
+                reason = f"has prefix length {entry.prefixlen}, which Kubernetes does not support"
                 yield ("network", key, index), reason, f"use /{shortest} to /{longest}"
 
 
@@ -56,35 +56,39 @@ def _pod_cidr_capacity(cluster: ClusterSettings) -> Findings:
         block = _POD_BLOCK[entry.version]
         if entry.prefixlen <= block and 2 ** (block - entry.prefixlen) < len(cluster.nodes):
             reason = f"has room for {2 ** (block - entry.prefixlen)} of {len(cluster.nodes)} nodes"
-            yield ("network", "pods", index), reason, f"choose a larger network: every node takes a /{block}"
+            yield ("network", "pods", index), reason, f"choose a larger CIDR: every node needs a /{block}"
 
 
 def _backend(cluster: ClusterSettings) -> Findings:
     if cluster.network.cni == "none" and "flannel_backend" in cluster.network.model_fields_set:
-        yield ("network", "flannelBackend"), "has no effect with cni none", "leave it out, or set cni: flannel"
+        yield ("network", "flannelBackend"), "has no effect with cni: none", "leave it out, or set cni: flannel"
 
 
 def _address_family(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     version = ip_address(node.address).version
     required = next((network.version for network in _networks(cluster.network.pods)), None)
     if required and version != required:
-        reason = f"is IPv{version} where network.pods begins with IPv{required}"
-        yield ("address",), reason, f"give its IPv{required} address, or networks that begin with IPv{version}"
+        reason = f"is IPv{version}, but network.pods begins with IPv{required}"
+        yield (
+            ("address",),
+            reason,
+            f"use the node's IPv{required} address, or pod and Service CIDRs that begin with IPv{version}",
+        )
 
 
 def _second_address(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     if not cluster.network.dual_stack:
         if node.second_address is not None:
-            fix = "leave it out, or give network.pods and network.services a second network"
-            yield ("secondAddress",), "has no use: the cluster is not dual stack", fix
+            fix = "leave it out, or add a second CIDR to network.pods and network.services"
+            yield ("secondAddress",), "has no effect: the cluster is not dual-stack", fix
         return
     required = _networks(cluster.network.pods)[1].version
     if required == _networks(cluster.network.pods)[0].version:
         return
     if node.second_address is None:
-        yield ("secondAddress",), "is missing: the cluster is dual stack", f"add the node's IPv{required} address"
+        yield ("secondAddress",), "is missing: the cluster is dual-stack", f"add the node's IPv{required} address"
     elif ip_address(node.second_address).version != required:
-        yield ("secondAddress",), "is of the same family as address", f"give its IPv{required} address"
+        yield ("secondAddress",), "has the same IP family as address", f"use the node's IPv{required} address"
 
 
 def _address_outside_cidrs(cluster: ClusterSettings, node: NodeSettings) -> Findings:
@@ -92,7 +96,7 @@ def _address_outside_cidrs(cluster: ClusterSettings, node: NodeSettings) -> Find
     for key in ("pods", "services"):
         for entry in _networks(getattr(cluster.network, key)):
             if address in entry and not entry.overlaps(lan):
-                yield ("address",), f"lies in network.{key} {entry}", "choose networks without any machine in them"
+                yield ("address",), f"is in network.{key} {entry}", "choose CIDRs without any machine's address"
     if cluster.network.flannel_backend == "host-gw" and cluster.network.cni == "flannel" and address not in lan:
         fix = "set lan, or use another network.flannelBackend"
         yield ("address",), f"is not in the lan {lan}, which flannel's host-gw needs", fix

@@ -29,7 +29,7 @@ def _discard(platform: PlatformSettings) -> Findings:
     try:
         for index, key in enumerate(platform.discard):
             if key not in keys:
-                yield ("discard", index), "is no layer that keeps data", meant(key, keys)
+                yield ("discard", index), "is not a layer with user data", meant(key, keys)
     except NotKnownError:
         return
 
@@ -41,9 +41,9 @@ def _charts(platform: PlatformSettings) -> Findings:
         try:
             for name in getattr(platform, key):
                 if name not in known:
-                    yield (key, name), "is no chart of a layer", meant(name, known)
+                    yield (key, name), "is not a chart of any layer", meant(name, known)
                 elif key == "values" and name not in enabled:
-                    yield (key, name), "is a chart of a layer that is off", "leave it out, or add the layer"
+                    yield (key, name), "is a chart of a disabled layer", "leave it out, or add the layer"
         except NotKnownError:
             continue
 
@@ -56,7 +56,7 @@ def _pinned_mirror(lab: Lab, platform: PlatformSettings) -> Findings:
         return
     missing = [name for row in LAYERS if lab.has(row.layer.key) for name in _unpinned(row, lab)]
     if mirror.startswith("http://") and missing:
-        reason = f"is http, and these charts are not pinned: {', '.join(missing)}"
+        reason = f"is http, but these charts are not pinned: {', '.join(missing)}"
         yield ("chartMirror",), reason, "pin them with `./homelab pin --official`, or use https"
 
 
@@ -94,4 +94,4 @@ def _unused_values(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
         return
     for name in with_values:
         if name not in installed:
-            yield ("values", name), "is a chart that Helm does not install here", "leave it out"
+            yield ("values", name), "is a chart that this lab does not install with Helm", "leave it out"

@@ -25,7 +25,7 @@ def _sudo(user: str, sudo: bool, loc: tuple[str, ...]) -> Findings:
     if user == "root" and sudo:
         yield loc, "is true although the user is root", "leave it out"
     if user != "root" and not sudo:
-        yield loc, f"is false although the user is {user}: K3s is installed as root", "leave it out, or log in as root"
+        yield loc, f"is false although the user is {user}: K3s needs root", "leave it out, or log in as root"
 
 
 def _own_login(cluster: ClusterSettings, node: NodeSettings) -> Findings:
@@ -39,7 +39,7 @@ def _own_login(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 def _bastion_is_the_node(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     bastion = cluster.ssh_of(node).bastion
     if bastion is not None and bastion.address == node.address:
-        fix = "set bastion: null in its ssh" if node.ssh.bastion is None else "leave it out"
+        fix = "set bastion: null in this node's ssh" if node.ssh.bastion is None else "leave it out"
         yield ("ssh", "bastion"), "is this machine itself", fix
 
 
@@ -56,8 +56,8 @@ def _bastion_key(cluster: ClusterSettings, bastion: BastionSettings | None) -> F
         return
     for index, node, (address, key) in each(cluster, lambda node: (node.address, node.host_key)):
         if address == bastion.address and key != bastion.host_key:
-            reason = f"differs from that of {label(node, index)}, which has this address"
-            yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both places"
+            reason = f"differs from the host key of {label(node, index)}, which has the same address"
+            yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both settings"
 
 
 OF_CLUSTER = (_login, _sudo_for_root, _common_bastion)
