@@ -72,7 +72,7 @@ def _resolve_secret(secret: SecretRef | Derived | Hashed | Filled | Made, salt: 
     if isinstance(secret, Made):
         return salt().apply(secret.of)
     if isinstance(secret, Hashed):
-        return pulumi.Output.all(_resolve_secret(secret.secret, salt), salt()).apply(lambda both: bcrypt_hash(*both))
+        return pulumi.Output.all(_resolve_secret(secret.secret, salt), salt()).apply(lambda texts: bcrypt_hash(*texts))
     return pulumi.Output.format(secret.template, *(_resolve_secret(part, salt) for part in secret.parts))
 
 

@@ -49,16 +49,16 @@ def laid_over(values: Mapping[str, Tree], given: Mapping[str, Tree]) -> dict[str
     return {**values, **given, **merged}
 
 
-def keys(given: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def keys(values: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield the path of keys to each value. An empty mapping counts as a value."""
-    if isinstance(given, Mapping) and given:
-        for key, inner in given.items():
+    if isinstance(values, Mapping) and values:
+        for key, inner in values.items():
             yield from keys(inner, (*place, key))
     else:
         yield place
 
 
-def has_null(given: Tree) -> bool:
+def has_null(values: Tree) -> bool:
     """Whether the values contain a null, which removes a default of the chart."""
-    inner = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else ()
-    return given is None or any(map(has_null, inner))
+    inner = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
+    return values is None or any(map(has_null, inner))

@@ -33,7 +33,7 @@ def in_steps(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
 
 
 def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
-    """Return the keys of the layers that must be installed before layer layer."""
+    """Return the keys of the layers that must be installed before each layer."""
     first = {layer.key for layer in layers if layer.first}
     return {layer.key: {*layer.requires, *layer.after, *(set() if layer.first else first)} for layer in layers}
 

@@ -65,7 +65,7 @@ def exempted(namespaces: Sequence[str]) -> Tree:
 
 def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enforced: bool) -> Manifest:
     containers, expression, message = rule
-    expression_of_all = f"variables.containers.all(c, {expression})"
+    validation = f"variables.containers.all(c, {expression})"
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
     spec = {
         "validationActions": ["Deny"] if enforced else ["Audit"],
@@ -73,7 +73,7 @@ def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enf
         "evaluation": {"background": {"enabled": True}},
         "matchConstraints": {"resourceRules": [pods], "namespaceSelector": exempted(exempt)},
         "variables": [{"name": "containers", "expression": containers}],
-        "validations": [{"expression": expression_of_all, "message": message}],
+        "validations": [{"expression": validation, "message": message}],
     }
     version = "policies.kyverno.io/v1"
     return {"apiVersion": version, "kind": "ValidatingPolicy", "metadata": {"name": name}, "spec": spec}

@@ -32,7 +32,7 @@ def repository_url(value: str) -> str:
     if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or " " in value:
         raise wrong("is not the URL of a repository", fix)
     if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
-        raise wrong("must not hold credentials", "set username and password in an entry of repositories")
+        raise wrong("must not contain credentials", "set username and password in an entry of repositories")
     return value
 
 
@@ -104,4 +104,4 @@ def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, st
     if settings.over_ssh and not settings.ssh_key:
         yield "sshKey", "is missing: reading over SSH needs a key", "add it, or use the https URL"
     if settings.over_ssh and settings.type == "helm":
-        yield "type", "is helm, but Helm charts are read over HTTP", "give the https URL"
+        yield "type", "is helm, but Helm charts are read over HTTP", "use the https URL"

@@ -61,26 +61,26 @@ def secret(seal: VaultSealSettings, namespace: str) -> Manifest:
 
 
 def _kms(kms: KmsSealSettings) -> Tree:
-    plain = {"region": kms.region, "kms_key_id": kms.key_id}
+    settings = {"region": kms.region, "kms_key_id": kms.key_id}
     if kms.access_key and kms.secret_key:
-        return _stanza("awskms", plain, {"access_key": kms.access_key, "secret_key": kms.secret_key})
-    return _stanza("awskms", plain, {})
+        return _stanza("awskms", settings, {"access_key": kms.access_key, "secret_key": kms.secret_key})
+    return _stanza("awskms", settings, {})
 
 
 def _transit(transit: TransitSealSettings | None) -> Tree:
     assert transit
-    plain = {
+    settings = {
         "address": transit.server,
         "key_name": transit.key,
         "mount_path": f"{transit.path}/",
         # always set: without it, Vault uses the CA from its environment, which is this Vault's own CA
         "tls_ca_cert": f"{FOLDER}/ca.pem" if transit.ca else _PUBLIC,
     }
-    return _stanza("transit", plain, {"token": transit.token})
+    return _stanza("transit", settings, {"token": transit.token})
 
 
-def _stanza(kind: str, plain: dict[str, str], secrets: dict[str, SecretRef]) -> Filled:
-    lines = [f'{key} = "{_escaped(value)}"' for key, value in plain.items()]
+def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) -> Filled:
+    lines = [f'{key} = "{_escaped(value)}"' for key, value in settings.items()]
     lines += [f'{key} = "{{}}"' for key in secrets]
     body = "\n".join(f"  {line}" for line in lines)
     return Filled(f'seal "{kind}" {{{{\n{body}\n}}}}\n', tuple(secrets.values()))

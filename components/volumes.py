@@ -13,13 +13,13 @@ def mebibytes(size: str) -> int:
     return int(int(size[:-2]) * _MEBIBYTES[size[-2:]])
 
 
-def class_of(lab: Lab, given: str | None, copies: int) -> str | None:
+def class_of(lab: Lab, storage_class: str | None, replicas: int) -> str | None:
     """Return the StorageClass, or None for the default. Software with several replicas gets unreplicated volumes."""
-    return given or (SINGLE if copies > 1 and lab.has("longhorn") else None)
+    return storage_class or (SINGLE if replicas > 1 and lab.has("longhorn") else None)
 
 
-def problems(lab: Lab, given: str | None, *place: str) -> Iterator[Finding]:
+def problems(lab: Lab, storage_class: str | None, *place: str) -> Iterator[Finding]:
     """Yield a finding if the cluster has no StorageClass. `place` is the path of the setting below the layer's key."""
-    if "local-storage" in lab.cluster.k3s.disable and not (lab.has("longhorn") or given):
+    if "local-storage" in lab.cluster.k3s.disable and not (lab.has("longhorn") or storage_class):
         reason = "has no StorageClass: local-storage is disabled and longhorn is off"
         yield place, reason, "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"

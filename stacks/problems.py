@@ -184,10 +184,10 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
 
 
 def _wrong_type(kind: str, field: _Field, value: Any) -> tuple[str, str]:
-    wanted, fix = _TYPES[kind]
+    expected, fix = _TYPES[kind]
     if kind == "string_type" and isinstance(value, list | dict | None):
-        fix = f"write one: {_first_sentence(field.meaning)}" if field.meaning else "write one text"
-    return f"must be {wanted}, not {_type_name(value)}", fix
+        fix = f"write one: {_first_sentence(field.meaning)}" if field.meaning else "write a text"
+    return f"must be {expected}, not {_type_name(value)}", fix
 
 
 _BOUNDS = {

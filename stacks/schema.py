@@ -55,10 +55,10 @@ class _WithDescriptions(GenerateJsonSchema):
     """Schema generator that adds the description of each field."""
 
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
-        made = super().model_schema(schema)
+        definition = super().model_schema(schema)
         for name, meaning in meanings(schema["cls"]).items():
-            made["properties"][camel(name)]["description"] = meaning
-        return made
+            definition["properties"][camel(name)]["description"] = meaning
+        return definition
 
 
 def _compact(node: Any) -> Any:

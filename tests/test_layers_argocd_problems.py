@@ -72,7 +72,7 @@ def test_a_page_that_nothing_serves(given: dict[str, Any], beside: dict[str, Any
         ),
         (
             {"url": "git@git.lan:apps", "type": "helm"} | KEY,
-            "type: is helm, but Helm charts are read over HTTP; give the https URL",
+            "type: is helm, but Helm charts are read over HTTP; use the https URL",
         ),
     ],
 )
@@ -91,9 +91,9 @@ def test_a_repository_is_named_once() -> None:
         ("git.lan/apps", "is not the URL of a repository"),
         ("ftp://git.lan/apps", "is not the URL of a repository"),
         ("https://[::1/apps", "is not the URL of a repository"),
-        ("https://me:hunter2@git.lan/apps", "must not hold credentials"),
-        ("https://token@git.lan/apps", "must not hold credentials"),
-        ("ssh://git:hunter2@git.lan/apps", "must not hold credentials"),
+        ("https://me:hunter2@git.lan/apps", "must not contain credentials"),
+        ("https://token@git.lan/apps", "must not contain credentials"),
+        ("ssh://git:hunter2@git.lan/apps", "must not contain credentials"),
     ],
 )
 def test_urls_are_checked(given: str, report: str) -> None:
@@ -103,7 +103,7 @@ def test_urls_are_checked(given: str, report: str) -> None:
 
 
 def test_applications_hold_no_credentials_either() -> None:
-    with pytest.raises(ValidationError, match="must not hold credentials"):
+    with pytest.raises(ValidationError, match="must not contain credentials"):
         ApplicationSettings.model_validate({"repository": "https://me:hunter2@git.lan/apps"})
 
 

@@ -62,7 +62,7 @@ def _taints(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     parts = [(taint.partition("=")[0].partition(":")[0], taint.rpartition(":")[2]) for taint in node.taints]
     for (key, effect), count in Counter(parts).items():
         if count > 1:
-            yield ("taints",), f"gives {key} the effect {effect} {count} times", "keep one of them"
+            yield ("taints",), f"contains {key}:{effect} {count} times", "keep one of them"
 
 
 OF_CLUSTER = (
