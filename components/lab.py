@@ -115,9 +115,9 @@ class NodeSettings(Model):
     ssh: NodeSSHSettings = NodeSSHSettings()
     """SSH settings of this machine, which override the cluster's `ssh`."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
-    """Labels of the node."""
+    """Kubernetes labels of the node."""
     taints: tuple[Taint, ...] = ()
-    """Taints of the node, each `key=value:Effect` or `key:Effect`."""
+    """Kubernetes taints of the node, each in the form `key=value:Effect` or `key:Effect`."""
     options: Options = Field(default_factory=dict)
     """Additional K3s options of this node, which override the options under `k3s`."""
 

@@ -120,7 +120,7 @@ class Layer(ABC, Generic[S]):
     early: ClassVar[tuple[str, ...]] = ()
     """Charts of the layer with CRDs for other layers. They are installed before the charts of all other layers."""
     bare_crds: ClassVar[tuple[str, ...]] = ()
-    """Charts of the layer with a `crds/` folder. homelab applies these CRDs itself, as Helm never upgrades them."""
+    """Charts of the layer with a `crds/` folder. homelab applies these CRDs itself: Helm never upgrades them."""
     crd_charts: ClassVar[tuple[str, ...]] = ()
     """Charts of the layer that contain only CRDs. homelab applies them itself, without a Helm release."""
     appears: ClassVar[tuple[str, ...]] = ()
@@ -141,7 +141,7 @@ class Layer(ABC, Generic[S]):
         """Return the Helm values by chart name. Helm installs the charts in this order."""
 
     def services(self) -> Sequence[Service]:
-        """Return services that scripts set up on machines or in the cluster, before the charts or last."""
+        """Return services that scripts set up on machines or in the cluster, before the charts unless `last` is set."""
         return ()
 
     def before(self) -> Sequence[Manifest]:

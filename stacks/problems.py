@@ -112,7 +112,7 @@ def explain(error: ValidationError, model: type[Model], raw: Any, top: Loc) -> I
 
 
 def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[Loc]:
-    """Yield the paths of the keys that unknown keys are most likely misspellings of."""
+    """Yield the paths of required keys that unknown keys probably misspell."""
     for detail in details:
         *parents, key = detail["loc"] or ("",)
         near = nearest(key, _field(model, detail["loc"]).siblings) if detail["type"] == "extra_forbidden" else None

@@ -42,7 +42,7 @@ class _Stack(ABC):
     @classmethod
     @abstractmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
+        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
 
     @classmethod
     def load(cls) -> Self:
@@ -68,7 +68,7 @@ class Settings(_Stack):
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
+        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
         parsed = sections.parse(_with_lab_defaults(dict(config), stack), secrets, LAB, _lab_relations)
         platform_settings = parsed.get("platform", PlatformSettings())
         return cls(cast(ClusterSettings, parsed["cluster"]), cast(PlatformSettings, platform_settings))
@@ -82,7 +82,7 @@ class AppStack(_Stack):
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
+        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
         with_name = _with_defaults(dict(config), "app", {"name": stack})
         app = config.get("app")
         try:
