@@ -22,7 +22,7 @@ def _docstrings(model: type[Model]) -> Iterator[tuple[str, str]]:
     for field, below in pairwise(_class_bodies(model.__module__).get(model.__name__, ())):
         match field, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                yield name, inspect.cleandoc(text)
+                yield name, " ".join(text.split())
 
 
 @cache
