@@ -31,7 +31,8 @@ def text(page: str) -> str:
     titles: dict[type[Model], str] = {}
     _collect_titles(model, f"{NAMESPACE}:{key}", titles)
     prose, _, _ = (DOCS / page).read_text(encoding="utf-8").partition(MARK)
-    return "\n".join((prose + MARK, *(_section(section_model, title, titles) for section_model, title in titles.items())))
+    sections = [_section(section_model, title, titles) for section_model, title in titles.items()]
+    return "\n".join((prose + MARK, *sections))
 
 
 def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], str]) -> None:
