@@ -155,9 +155,7 @@ def test_one_pod_writes_a_volume_and_the_claims_of_others_stay(lab: Rehearsal) -
     change(lab, volumes=volumes)
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
     assert code != 0
-    assert "homelab:app.replicas: asks for several pods, but one pod alone may mount volumes.data" in said, verdict(
-        said
-    )
+    assert "homelab:app.replicas: requests several pods, but only one pod may mount volumes.data" in said, verdict(said)
 
 
 def test_more_rights_than_the_platform_gives_are_refused(lab: Rehearsal) -> None:
@@ -180,7 +178,7 @@ def test_a_place_that_no_machine_is_is_refused(lab: Rehearsal) -> None:
     change(lab, nodes={"storage": "false"})
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
     assert code != 0
-    reason = "homelab:app.nodes: leaves no node of the platform: s1 is not storage=false"
+    reason = "homelab:app.nodes: fits no node of the platform: s1 lacks the label storage=false"
     assert reason in said, verdict(said)
 
 

@@ -211,7 +211,8 @@ def test_renewal_is_shown_weeks_before_and_touches_no_node(lab: Rehearsal) -> No
 
 
 def test_doctor_and_kubeconfig_say_until_when(lab: Rehearsal, tmp_path: Path) -> None:
-    assert re.search(r"It is good until 20\S+ \S+ UTC", lab.homelab("kubeconfig", "--output", str(tmp_path / "config")))
+    said = lab.homelab("kubeconfig", "--output", str(tmp_path / "config"))
+    assert re.search(r"The certificate is valid until 20\S+ \S+ UTC", said)
     reports = json.loads(lab.homelab("doctor", "--json").partition("\n{")[2].join(("{", "")))["reports"]
     (cluster,) = (each for each in reports if each["kind"] == "cluster")
     (found,) = (each for each in cluster["findings"] if each["check"] == "kubeconfig")

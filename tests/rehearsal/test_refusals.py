@@ -42,7 +42,7 @@ def test_wrong_host_key_is_not_trusted(lab: Rehearsal) -> None:
         found
     )
     code, found = homelab(lab, "trust", "--yes")
-    assert (code, "s1 (10.9.0.11) shows ANOTHER host key" in found) == (1, True), found
+    assert (code, "s1 (10.9.0.11) presents ANOTHER host key" in found) == (1, True), found
     stack_file.write_text(whole)
     assert "s1 (10.9.0.11) shows another host key than the one pinned; nothing was sent" in said
     after = lab.root("s1", LOGINS).splitlines()
@@ -105,7 +105,8 @@ def test_what_is_stopped_by_hand_is_found(lab: Rehearsal) -> None:
     code, said = homelab(lab, "doctor")
     lab.root("a1", "systemctl start k3s-agent")
     assert code == 1
-    assert "a1, K3s: v1.36.3+k3s1; the unit k3s-agent is inactive\n  fix: read `journalctl -u k3s-agent` there" in said
+    fix = "fix: read `journalctl -u k3s-agent` on the machine"
+    assert f"a1, K3s: v1.36.3+k3s1; the unit k3s-agent is inactive\n  {fix}" in said
 
 
 def test_hostile_text_stays_text(lab: Rehearsal) -> None:
