@@ -1,4 +1,4 @@
-"""Run the program of this stack."""
+"""Run the Pulumi program of the selected stack."""
 
 from stacks import main
 

@@ -1,4 +1,4 @@
-"""The cluster as its owner describes it."""
+"""Settings of the cluster: the section `homelab:cluster` of the stack file."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
@@ -56,42 +56,42 @@ API_PORT = 6443
 BALANCER_PORT = 7443
 
 
-def _beside_k3s(given: dict[str, Any]) -> int:
-    return BALANCER_PORT if given["balancer"] else API_PORT
+def _default_port(validated: dict[str, Any]) -> int:
+    return BALANCER_PORT if validated["balancer"] else API_PORT
 
 
 class ApiSettings(Model):
-    """Through which address the Kubernetes API is reached. With one server it may be left out."""
+    """Endpoint of the Kubernetes API. Optional with one server."""
 
     vip: Address | None = None
-    """Virtual address that one of the servers holds at any time: a free address of the lan."""
+    """Virtual IP of the API, which one of the servers holds at any time: a free address of the LAN."""
     by: Literal["keepalived", "kube-vip"] = "keepalived"
-    """What keeps the virtual address."""
+    """Program that moves the virtual IP to a healthy server."""
     balancer: Literal["haproxy"] | None = None
-    """What stands behind a virtual address of keepalived: HAProxy on every server leads to all that are ready."""
+    """Load balancer behind keepalived's virtual IP: HAProxy on every server forwards to all ready API servers."""
     external: Host | None = None
-    """Name or address of a load balancer of your own in front of all servers, instead of `vip`."""
-    port: Port = Field(default_factory=_beside_k3s)
-    """Port of the balancer. Default: 7443 with `balancer`, else 6443, which a virtual address alone always has."""
+    """Name or address of your own load balancer in front of all servers, instead of `vip`."""
+    port: Port = Field(default_factory=_default_port)
+    """Port of the load balancer. Default: 7443 with `balancer`, else 6443. A virtual IP alone always uses 6443."""
     tls_sans: tuple[Host, ...] = ()
-    """Further names and addresses that the API's certificate is valid for."""
+    """Additional host names and addresses (SANs) in the API's certificate."""
 
 
 class NetworkSettings(Model):
-    """The networks inside the cluster. Two networks each, one IPv4 and one IPv6, make it dual stack."""
+    """The CNI, and the pod and Service CIDRs. One IPv4 and one IPv6 CIDR for each make the cluster dual-stack."""
 
     cni: Literal["flannel", "none"] = "flannel"
-    """Pod network: K3s' flannel, or none when you install another."""
+    """Pod network: K3s' flannel, or `none` to install another CNI plugin."""
     flannel_backend: Literal["vxlan", "host-gw", "wireguard-native"] = "vxlan"
-    """How flannel carries packets between nodes."""
+    """Flannel's backend, which carries packets between nodes."""
     pods: tuple[Network, ...] = ("10.42.0.0/16",)
-    """Networks of the pods."""
+    """Pod CIDRs."""
     services: tuple[Network, ...] = ("10.43.0.0/16",)
-    """Networks of the Services, in the same order of families as `pods`."""
+    """Service CIDRs, with the IP families in the same order as in `pods`."""
 
     @property
     def dual_stack(self) -> bool:
-        """Whether pods have an address of both families."""
+        """Whether pods have both an IPv4 and an IPv6 address."""
         return len(self.pods) > 1
 
 
@@ -99,112 +99,113 @@ class NodeSettings(Model):
     """One machine of the cluster."""
 
     name: HostLabel
-    """Name of the node, which becomes the machine's host name."""
+    """Name of the node. It becomes the machine's host name."""
     role: Literal["server", "agent"]
-    """Servers run the control plane and etcd, and workloads too; agents run workloads."""
+    """Role of the node: a server runs the control plane, etcd and workloads, an agent runs workloads only."""
     address: Address
-    """Address by which the machine is reached and by which it joins."""
+    """IP address of the machine, for SSH and for joining the cluster."""
     second_address: Address | None = None
-    """Its address of the other family, needed with dual-stack networks."""
+    """The machine's address of the other IP family. A dual-stack cluster requires it."""
     host_key: HostKey
-    """Its public SSH host key; a machine with another key is refused."""
+    """The machine's public SSH host key. A machine with another key is refused."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
-    """Architecture it is expected to have; a machine that differs is refused. Default: whatever is found."""
+    """Expected architecture. A machine with another architecture is refused. Default: any architecture."""
     interface: Interface | None = None
-    """Interface in the lan. Default: the one that has the address."""
+    """Network interface in the LAN. Default: the interface that has `address`."""
     ssh: NodeSSHSettings = NodeSSHSettings()
-    """How logging in differs from the cluster's `ssh`."""
+    """SSH settings of this machine, which override the cluster's `ssh`."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
-    """Labels of the node."""
+    """Kubernetes labels of the node."""
     taints: tuple[Taint, ...] = ()
-    """Taints of the node, each `key=value:Effect` or `key:Effect`."""
+    """Kubernetes taints of the node, each in the form `key=value:Effect` or `key:Effect`."""
     options: Options = Field(default_factory=dict)
-    """Further K3s options of this node, which win over those under `k3s`."""
+    """Additional K3s options of this node, which override the options under `k3s`."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its one or two addresses, the first family of the cluster first."""
+        """The node's one or two addresses, in the order of the cluster's IP families."""
         return (self.address, self.second_address) if self.second_address else (self.address,)
 
 
 class AppsSettings(Model):
-    """What the apps of the cluster may do beyond the defaults."""
+    """Permissions of the cluster's apps beyond the defaults."""
 
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
-    """The highest Pod Security level that an app may have. `baseline` allows root in containers and shares of a NAS;
+    """Highest Pod Security level that an app may use. `baseline` allows root in containers and NFS shares;
     `privileged` lets apps be root on the nodes."""
     nfs: Switch = False
-    """Whether nodes get an NFS client, so that apps can mount shares of a NAS, as any user."""
+    """Install an NFS client on all nodes, so that apps can mount NFS shares. An app can then act as any user there."""
 
 
-def _around_first_server(given: dict[str, Any]) -> Any:
-    nodes = () if given["nodes"] is UNKNOWN else given["nodes"]
+def _lan_of_first_server(validated: dict[str, Any]) -> Any:
+    nodes = () if validated["nodes"] is UNKNOWN else validated["nodes"]
     try:
         return default_lan(next(node.address for node in nodes if node.role == "server"))
     except (NotKnownError, StopIteration):
-        return UNKNOWN  # why is reported where the servers are
+        return UNKNOWN  # the checks of the nodes report the cause
 
 
 class ClusterSettings(Model):
-    """A K3s cluster on machines of one lab."""
+    """A K3s cluster and its machines."""
 
     name: HostLabel
     """Name of the cluster."""
     domain: Domain
-    """Domain of the lab, under which the cluster's services get their names."""
+    """Domain of the lab. The host names of its services are subdomains of it."""
     ssh: SSHSettings
-    """How to log in on the machines, unless a machine says otherwise under its own `ssh`."""
+    """SSH login on the machines. A node can override it with its own `ssh`."""
     nodes: tuple[NodeSettings, ...]
-    """The machines: one server, or an odd number of them, and any number of agents."""
-    lan: Network = Field(default_factory=_around_first_server)
-    """Network of the machines. Default: the /24 (IPv6: /64) around the first server's address."""
+    """The machines: an odd number of servers, such as one or three, and any number of agents."""
+    lan: Network = Field(default_factory=_lan_of_first_server)
+    """CIDR of the machines' LAN. Default: the /24 (IPv6: /64) of the first server's address."""
     api: ApiSettings = ApiSettings()
-    """Through which address the API is reached."""
+    """Endpoint of the Kubernetes API."""
     network: NetworkSettings = NetworkSettings()
-    """The networks inside the cluster."""
+    """The CNI, and the pod and Service CIDRs."""
     k3s: K3sSettings
-    """K3s itself."""
+    """K3s: its version, options and snapshots."""
     registries: RegistriesSettings = RegistriesSettings()
-    """Image registries."""
+    """Mirrors of image registries, and their credentials."""
     hardening: Literal["default", "cis"] = "default"
-    """`default` is what costs nothing; `cis` is K3s' whole hardening guide, Pod Security `restricted` included."""
+    """Hardening level. `default` applies measures without side effects; `cis` applies K3s' whole hardening guide,
+    including the Pod Security level `restricted`."""
     apps: AppsSettings = AppsSettings()
-    """What apps may do beyond the defaults."""
+    """Permissions of apps beyond the defaults."""
     discard: tuple[HostLabel, ...] = ()
-    """Nodes that are removed although volumes go with them which no other machine has."""
+    """Names of nodes that may be removed although they have the only replica of a volume, which is then lost."""
     max_unavailable: Count = 1
-    """How many agents may be out of service at once while the cluster is changed."""
+    """Number of agents that may be out of service at the same time during a change."""
 
     @property
     def servers(self) -> tuple[NodeSettings, ...]:
-        """The servers, in the order of the file."""
+        """The servers, in the order of the stack file."""
         return tuple(node for node in self.nodes if node.role == "server")
 
     @property
     def agents(self) -> tuple[NodeSettings, ...]:
-        """The agents, in the order of the file."""
+        """The agents, in the order of the stack file."""
         return tuple(node for node in self.nodes if node.role == "agent")
 
     @property
     def endpoint(self) -> str:
-        """Host through which the API is reached: balancer, virtual address, or the only server."""
+        """Host of the API endpoint: the load balancer, the virtual IP, or the address of the only server."""
         return self.api.external or self.api.vip or self.servers[0].address
 
     @property
     def endpoint_port(self) -> int:
-        """Port of the API at `endpoint`."""
+        """Port of the API endpoint."""
         return self.api.port
 
     def without(self, packaged: Iterable[str]) -> "ClusterSettings":
-        """The same, but for components packaged with K3s that are left out as well."""
+        """Return a copy that also disables these components packaged with K3s."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
     def labelled(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
-        """The same, but for labels that nodes have besides their own."""
+        """Return a copy whose nodes also have these labels. A node's own labels win."""
         nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
         return self.model_copy(update={"nodes": nodes})
 
     def ssh_of(self, node: NodeSettings) -> SSHSettings:
-        """How to log in on `node`: the cluster's `ssh` with the node's own on top."""
+        """Return the SSH settings of `node`: the cluster's `ssh`, overridden by the node's own."""
         return merge(self.ssh, node.ssh)

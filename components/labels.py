@@ -1,4 +1,4 @@
-"""Node labels and taints as Kubernetes accepts them."""
+"""Validation of node labels and taints."""
 
 import re
 
@@ -25,40 +25,44 @@ OWNED_LABELS = frozenset(
 _OWNED_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 
 
-def _key(value: str) -> bool:
+def _is_label_key(value: str) -> bool:
     prefix, slash, name = value.rpartition("/")
     return bool(_NAME.fullmatch(name)) and (bool(_PREFIX.fullmatch(prefix)) if slash else True)
 
 
 def label_key(value: str) -> str:
-    """Return the key of a label that is the user's to set."""
+    """Validate the key of a label that users may set on a node."""
     if selector_key(value) in OWNED_LABELS:
-        raise wrong("is set by K3s itself", "take it out or use a label of your own")
+        raise wrong("is set by K3s itself", "remove it or use a label of your own")
     return value
 
 
 def selector_key(value: str) -> str:
-    """Return the key of a label that machines are chosen by, which K3s may have set."""
-    if not _key(value):
-        raise wrong("is not a label key", "write name or example.com/name, the name at most 63 characters")
+    """Validate the key of a label that selects nodes. K3s may have set that label itself."""
+    if not _is_label_key(value):
+        raise wrong(
+            "is not a valid label key", "write name or example.com/name, with at most 63 characters in the name"
+        )
     return value
 
 
 def label_value(value: str) -> str:
-    """Return the value of a label; it may be empty."""
+    """Validate the value of a label, which may be empty."""
     if value and not _NAME.fullmatch(value):
-        fix = "use at most 63 letters, digits, dots, dashes and underscores, a letter or digit at both ends"
-        raise wrong("is not a label value", fix)
+        fix = "use at most 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
+        raise wrong("is not a valid label value", fix)
     return value
 
 
 def taint(value: str) -> str:
-    """Return a taint of the form `key=value:Effect` or `key:Effect`."""
-    found = re.fullmatch(r"([^=:]+)(?:=([^=:]*))?:([A-Za-z]+)", value)
-    if not found or not _key(found[1]) or (found[2] and not _NAME.fullmatch(found[2])):
-        raise wrong("is not a taint", "write key=value:Effect or key:Effect, such as dedicated=storage:NoSchedule")
-    if found[3] not in EFFECTS:
+    """Validate a taint of the form `key=value:Effect` or `key:Effect`."""
+    match = re.fullmatch(r"([^=:]+)(?:=([^=:]*))?:([A-Za-z]+)", value)
+    if not match or not _is_label_key(match[1]) or (match[2] and not _NAME.fullmatch(match[2])):
+        raise wrong(
+            "is not a valid taint", "write key=value:Effect or key:Effect, such as dedicated=storage:NoSchedule"
+        )
+    if match[3] not in EFFECTS:
         raise wrong("has an unknown effect", f"use one of: {', '.join(EFFECTS)}")
-    if found[1].startswith(_OWNED_TAINTS):
+    if match[1].startswith(_OWNED_TAINTS):
         raise wrong("is a taint that Kubernetes sets and removes itself", "use a key of your own")
     return value

@@ -1,4 +1,4 @@
-"""Layer: one system of the platform, described as data. `Platform` makes resources of it."""
+"""Layer: one system of the platform, described as data. `Platform` creates its resources."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,16 +13,16 @@ from components.object_store import ObjectStoreSettings
 
 S = TypeVar("S", bound=Model)
 Finding = tuple[tuple[str | int, ...], str, str]
-"""Where below the layer's key something is wrong, the reason, the fix."""
+"""An invalid setting: its path below the layer's key, the reason, and the fix."""
 
 
 LAYER = "homelab/layer"
-"""Label of layers' namespaces; its value is the layer's key."""
+"""Label on the namespaces of layers. Its value is the layer's key."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A Helm chart, of a Helm repository or, with oci://, a registry's folder; pinned by its archive's sha256."""
+    """A Helm chart in a Helm repository or, with oci://, in an OCI registry. `sha256` pins its archive."""
 
     name: str
     version: str
@@ -32,23 +32,23 @@ class Chart:
 
 @dataclass(frozen=True)
 class Lab:
-    """What a layer may know of the lab: the cluster, and the settings of the layers that are on, by key."""
+    """The lab as layers see it: the cluster's settings, and the settings of all enabled layers by key."""
 
     cluster: ClusterSettings
     layers: Mapping[str, Model] = field(default_factory=dict)
     shared_store: ObjectStoreSettings | None = None
-    """The bucket that all layers share which name none of their own."""
+    """The bucket of all layers that do not set a bucket of their own."""
     charts: Mapping[str, Chart] = field(default_factory=dict)
-    """The catalog's charts by name, for layers that let others install one."""
+    """The catalog's charts by name, for layers whose chart Argo CD installs."""
     namespaces: Collection[str] = ()
-    """Namespaces of the layers that are on."""
+    """Namespaces of the enabled layers."""
     further_namespaces: Collection[str] = ()
-    """Namespaces that programs of these layers make, which have no label of a layer."""
+    """Namespaces that the layers' own software creates. They do not have the layer label."""
     programs: Mapping[str, str] = field(default_factory=dict)
-    """Versions of what layers install on machines that is no chart, by the layer's key."""
+    """Versions of the programs that layers install on machines without a chart, by the layer's key."""
 
     def store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
-        """Where a layer keeps what is to be in S3: `own`, else this folder of the bucket that is shared."""
+        """Return the bucket of a layer: `own` if set, else this folder of the shared bucket."""
         if own is not None or self.shared_store is None:
             return own
         if self.shared_store is UNKNOWN:
@@ -57,80 +57,80 @@ class Lab:
         return self.shared_store.model_copy(update={"path": path})
 
     def has(self, key: str) -> bool:
-        """Whether the layer of that key is on."""
+        """Whether the layer with this key is enabled."""
         return key in self.layers
 
     def of(self, kind: type[S]) -> S | None:
-        """The settings of that type, of a layer that is on."""
-        return next((found for found in self.layers.values() if isinstance(found, kind)), None)
+        """Return the settings of this type, or None if their layer is disabled."""
+        return next((settings for settings in self.layers.values() if isinstance(settings, kind)), None)
 
     def replicas(self, wanted: int) -> int:
-        """`wanted` copies of something, each on a machine of its own, as far as there are machines."""
+        """Limit the `wanted` replicas to the number of nodes, so that each replica has a node of its own."""
         return min(wanted, len(self.cluster.nodes))
 
     def strangers(self, names: Sequence[str], *place: str) -> Iterator[Finding]:
-        """Yield names, which stand at `place`, that are no machine's, or are there a second time."""
+        """Yield a finding for each name in the setting at `place` that is unknown or repeated."""
         known = [node.name for node in self.cluster.nodes]
         for index, name in enumerate(names):
             if name not in known:
-                yield (*place, index), "is no machine of the cluster", "use a name that stands in cluster.nodes"
+                yield (*place, index), "is not a node of the cluster", "use a name from cluster.nodes"
             elif name in names[:index]:
-                yield (*place, index), "is named twice", "leave it out here"
+                yield (*place, index), "is repeated", "remove one of them"
 
     @property
     def quorum(self) -> int:
-        """Members of what needs a majority, each on a machine of its own: three, else one, as two need each other."""
+        """Number of quorum members, one per node: three, or one if fewer than three nodes are untainted."""
         return 3 if len(self.untainted) >= 3 else 1
 
     @property
     def untainted(self) -> tuple[NodeSettings, ...]:
-        """The machines on which any pod may run."""
-        shut = (":NoSchedule", ":NoExecute")
-        return tuple(node for node in self.cluster.nodes if not any(taint.endswith(shut) for taint in node.taints))
+        """The nodes without a NoSchedule or NoExecute taint, on which any pod can run."""
+        blocking = (":NoSchedule", ":NoExecute")
+        return tuple(node for node in self.cluster.nodes if not any(taint.endswith(blocking) for taint in node.taints))
 
 
 class Layer(ABC, Generic[S]):
-    """A system of the platform. Everything it says is data: no resource is made here.
+    """A system of the platform, described as data: a layer creates no resources itself.
 
-    Secrets stand in it as `SecretRef`, or as what `components.manifest` makes of them.
+    Its values and manifests contain secrets as `SecretRef`, or as one of the secret types in `components.manifest`.
     """
 
     key: ClassVar[str]
-    """Its key under `homelab:platform`; without it the layer is off."""
+    """Key of the layer under `homelab:platform`. Without this key in the stack file the layer is disabled."""
     settings_type: ClassVar[type[Model]]
-    """The model of what stands under that key."""
+    """Model of the settings under that key."""
     namespace: ClassVar[str]
-    """Namespace that it is in."""
+    """Namespace of the layer."""
     own_namespace: ClassVar[bool] = True
-    """Whether that namespace is its own: made with it, and gone with it."""
+    """Whether the namespace belongs to the layer alone, and is created and deleted with the layer."""
     further_namespaces: ClassVar[tuple[str, ...]] = ()
-    """Namespaces that its programs make for pods of theirs."""
+    """Namespaces that the layer's software creates for its pods."""
     security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
-    """Pod Security level of that namespace."""
+    """Pod Security level of the layer's namespace."""
     requires: ClassVar[tuple[str, ...]] = ()
-    """Layers that must be on; it comes after them."""
+    """Layers that must be enabled. They are installed before this layer."""
     after: ClassVar[tuple[str, ...]] = ()
-    """Layers that it comes after when they are on."""
+    """Layers that are installed before this layer if they are enabled."""
     first: ClassVar[bool] = False
-    """Whether all other layers come after it: without it their pods do not start."""
+    """Whether this layer is installed before all others, because no pod starts without it (a CNI plugin)."""
     host: ClassVar[Host] = NOTHING
-    """What it needs on every machine."""
+    """Packages and kernel modules that the layer needs on every machine."""
     replaces: ClassVar[tuple[str, ...]] = ()
-    """Components packaged with K3s that must not run beside it."""
+    """Components packaged with K3s that this layer replaces, so K3s must not run them."""
     early: ClassVar[tuple[str, ...]] = ()
-    """Those of its charts that hold CRDs for other layers: installed before any other layer's chart."""
+    """Charts of the layer with CRDs for other layers. They are installed before the charts of all other layers."""
     bare_crds: ClassVar[tuple[str, ...]] = ()
-    """Those of its charts with a `crds/` folder, which Helm would never upgrade: applied by ourselves."""
+    """Charts of the layer with a `crds/` folder. homelab applies these CRDs itself: Helm never upgrades them."""
     crd_charts: ClassVar[tuple[str, ...]] = ()
-    """Those of its charts that hold CRDs and nothing else: applied by ourselves too, and no release of Helm's."""
+    """Charts of the layer that contain only CRDs. homelab applies them itself, without a Helm release."""
     appears: ClassVar[tuple[str, ...]] = ()
-    """Objects (`kind/name`) that its software makes some time after it is ready, and that others need."""
+    """Objects (`kind/name`) that the layer's software creates after it is ready, and that other layers need."""
     keeps: ClassVar[str] = ""
-    """What users would lose with it, such as `volumes`: it is not switched off while `kept` finds any."""
+    """User data in the layer, such as `volumes`. The layer cannot be disabled while `kept` finds such data."""
     kept: ClassVar[tuple[str, ...]] = ()
-    """What to ask `kubectl get` for, a line each: names of what users would lose."""
+    """Arguments of `kubectl get`, one entry for each query, that print the names of user data."""
     timeout: ClassVar[int] = 600
-    """Seconds that a chart may take to be ready, or to be gone."""
+    """Seconds that a chart may take to become ready, or to be deleted."""
 
     def __init__(self, settings: S, lab: Lab) -> None:
         self.settings = settings
@@ -138,45 +138,45 @@ class Layer(ABC, Generic[S]):
 
     @abstractmethod
     def values(self) -> Mapping[str, Tree]:
-        """Values by the name of the chart: what is installed, in this order."""
+        """Return the Helm values by chart name. Helm installs the charts in this order."""
 
     def services(self) -> Sequence[Service]:
-        """What it sets up by scripts, on machines or in the cluster: before its charts, or last."""
+        """Return services that scripts set up on machines or in the cluster, before the charts unless `last` is set."""
         return ()
 
     def before(self) -> Sequence[Manifest]:
-        """Objects that its charts read: secrets, configuration."""
+        """Return the objects that the charts read, such as Secrets and ConfigMaps."""
         return ()
 
     def extend(self) -> Sequence[Manifest]:
-        """Objects that come after its charts serve: its custom resources."""
+        """Return the objects to create once the charts are ready, such as custom resources."""
         return ()
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Labels that a machine gets for it, besides its own."""
+        """Return the labels that the layer adds to a node."""
         return {}
 
     def outputs(self) -> Mapping[str, object]:
-        """What app stacks learn: values of fields of `PlatformOutputs`."""
+        """Return the layer's outputs for app stacks, by the field names of `PlatformOutputs`."""
         return {}
 
     def problems(self) -> Iterator[Finding]:
-        """What is wrong between its settings and the lab."""
+        """Yield conflicts between the layer's settings and the lab."""
         return iter(())
 
     @property
     def monitored(self) -> bool:
-        """Whether there is something that reads ServiceMonitors."""
+        """Whether Prometheus collects from ServiceMonitors, that is, the monitoring layer is enabled."""
         return self.lab.has("monitoring")
 
     def metadata(self, name: str, **more: Any) -> dict[str, Any]:
-        """Metadata of an object in its namespace."""
+        """Build the metadata of an object in the layer's namespace."""
         return {"name": name, "namespace": self.namespace, **more}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A layer of the catalog, with the charts it may install."""
+    """A layer of the catalog, with the charts that it may install."""
 
     layer: type[Layer[Any]]
     charts: tuple[Chart, ...]
@@ -187,7 +187,7 @@ class Row:
 
 
 def spread(labels: Mapping[str, str]) -> list[Tree]:
-    """Topology spread: pods with these labels on as many machines as can be."""
+    """Return topology spread constraints that place pods with these labels on as many nodes as possible."""
     return [
         {
             "maxSkew": 1,
@@ -199,10 +199,10 @@ def spread(labels: Mapping[str, str]) -> list[Tree]:
 
 
 def resources(cpu: str, memory: str) -> Tree:
-    """What a container is promised; of memory it gets no more, of the processor what others leave."""
+    """Return a container's requests, with a memory limit equal to the request and no CPU limit."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
 
 
 def uncapped(cpu: str, memory: str) -> Tree:
-    """The same for a chart that limits the processor by default: null removes what its own values say."""
+    """Return the same for a chart with a default CPU limit: null removes that limit."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": None, "memory": memory}}

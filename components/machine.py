@@ -1,4 +1,4 @@
-"""The plugin's resources as the program sees them: tasks on machines, generated secrets, charts."""
+"""Resources of homelab's provider plugin: tasks on machines, generated secrets, chart archives."""
 
 import hashlib
 import json
@@ -18,15 +18,15 @@ Machine = Mapping[str, object]
 
 
 def step(script: str, **where_and_when: object) -> Step:
-    """One script of a task; see `provider/model.py` for `on`, `when`, `unless`, `turn` and `reboots`."""
+    """Return one step of a task. `provider/model.py` describes `on`, `when`, `unless`, `turn` and `reboots`."""
     return {"script": script, **where_and_when}
 
 
 class Machines(pulumi.ProviderResource):
-    """The way to the machines: the private keys, and the servers that speak for the cluster.
+    """Settings of homelab's provider: the private SSH keys, and the servers on which cluster-wide steps run.
 
-    It holds what every task shares, so that a new key or another server changes no task. `probes` are scripts by
-    which every machine is looked at when a run begins. `flags` are raised for every task from its start.
+    All tasks share these settings, so a new key or another server changes no task. `probes` are scripts that check
+    every machine for drift at the start of a run. `flags` are set for every task from its start.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Machines(pulumi.ProviderResource):
 
 
 class Task(pulumi.CustomResource):
-    """Scripts that run on a machine, again whenever what they are given changes, and their undoing.
+    """Steps that run on a machine, again whenever their inputs change, and the steps that undo them.
 
-    `cluster` is the cluster's identity: on a machine of another one the scripts do nothing.
-    `chart` (its name, version, repository and sha256) gives them the CRDs of a Helm chart as variable CRDS.
+    `cluster` is the cluster's identity: on a machine of another cluster the scripts do nothing.
+    `chart` (name, version, repository and sha256) passes the CRDs of a Helm chart to the scripts as variable CRDS.
     """
 
     output: pulumi.Output[str]
@@ -87,7 +87,7 @@ class Task(pulumi.CustomResource):
 
 
 class Secret(pulumi.CustomResource):
-    """A secret made once, and once more for another generation: hexadecimal digits of so many random bytes."""
+    """A random secret of `size` bytes as hexadecimal digits, generated once for each `generation`."""
 
     value: pulumi.Output[str]
 
@@ -99,10 +99,10 @@ class Secret(pulumi.CustomResource):
 
 
 class Archive(pulumi.CustomResource):
-    """The archive of a Helm chart: fetched once, verified, and kept where Helm finds it at `path`.
+    """The archive of a Helm chart: downloaded once, verified, and stored at `path` for Helm.
 
-    Without a `sha256` it is what the repository has now. `keys` are of values that somebody gave the chart, which must
-    know them. All of it is looked up in the preview already.
+    Without a `sha256` any archive that the repository returns is accepted. `keys` are the keys of values in the stack
+    file, which the chart must define. Previews already check all of this.
     """
 
     path: pulumi.Output[str]

@@ -1,4 +1,4 @@
-"""Kubernetes objects as data, and how they become resources."""
+"""Kubernetes objects as data, and their conversion to Pulumi resources."""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -11,14 +11,14 @@ import pulumi
 from components.model import SecretRef
 
 Tree = Any
-"""What JSON can say, with secrets in it as `SecretRef`, `Derived`, `Hashed`, `Filled`, `Made`, or as an Output."""
+"""JSON data that may contain secrets, each as `SecretRef`, `Derived`, `Hashed`, `Filled`, `Made` or an Output."""
 Manifest = dict[str, Tree]
 """A Kubernetes object."""
 
 
 @dataclass(frozen=True)
 class Derived:
-    """A password that nobody has to know, made once for each layer and name: hexadecimal digits, at most 64."""
+    """A password for programs only, derived once for each layer and name: at most 64 hexadecimal digits."""
 
     name: str
     length: int = 32
@@ -26,14 +26,14 @@ class Derived:
 
 @dataclass(frozen=True)
 class Hashed:
-    """The bcrypt hash of a secret. Its salt is kept, so that the hash changes with the secret only."""
+    """The bcrypt hash of a secret. Pulumi stores its salt, so the hash changes only when the secret does."""
 
     secret: SecretRef | Derived
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A text with secrets in the places of its `{}`."""
+    """A text template whose `{}` placeholders are replaced by secrets."""
 
     template: str
     parts: tuple[SecretRef | Derived | Hashed, ...]
@@ -41,7 +41,7 @@ class Filled:
 
 @dataclass(frozen=True)
 class Made:
-    """A text that a function makes out of the layer's random bytes, which it is given in hexadecimal digits."""
+    """A text that a function computes from the layer's random bytes, passed as hexadecimal digits."""
 
     of: Callable[[str], str]
 
@@ -50,13 +50,13 @@ Salt = Callable[[], pulumi.Output[str]]
 
 
 def _no_salt() -> pulumi.Output[str]:
-    raise ValueError("there is no salt for a hash here")
+    raise ValueError("this object needs a salt for its secrets, and has none")
 
 
 def resolve(tree: Tree, salt: Salt = _no_salt) -> Tree:
-    """Put the secrets in, as secret Outputs; `salt` gives 16 random bytes in hexadecimal digits."""
+    """Replace the secrets in `tree` by secret Outputs. `salt` returns 16 random bytes as hexadecimal digits."""
     if isinstance(tree, SecretRef | Derived | Hashed | Filled | Made):
-        return _secret(tree, salt)
+        return _resolve_secret(tree, salt)
     if isinstance(tree, Mapping):
         return {key: resolve(value, salt) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
@@ -64,55 +64,55 @@ def resolve(tree: Tree, salt: Salt = _no_salt) -> Tree:
     return tree
 
 
-def _secret(given: SecretRef | Derived | Hashed | Filled | Made, salt: Salt) -> pulumi.Output[str]:
-    if isinstance(given, SecretRef):
-        return given.resolve()
-    if isinstance(given, Derived):
-        return salt().apply(lambda random: derive(random, given))
-    if isinstance(given, Made):
-        return salt().apply(given.of)
-    if isinstance(given, Hashed):
-        return pulumi.Output.all(_secret(given.secret, salt), salt()).apply(lambda both: bcrypt_hash(*both))
-    return pulumi.Output.format(given.template, *(_secret(part, salt) for part in given.parts))
+def _resolve_secret(secret: SecretRef | Derived | Hashed | Filled | Made, salt: Salt) -> pulumi.Output[str]:
+    if isinstance(secret, SecretRef):
+        return secret.resolve()
+    if isinstance(secret, Derived):
+        return salt().apply(lambda random: derive(random, secret))
+    if isinstance(secret, Made):
+        return salt().apply(secret.of)
+    if isinstance(secret, Hashed):
+        return pulumi.Output.all(_resolve_secret(secret.secret, salt), salt()).apply(lambda texts: bcrypt_hash(*texts))
+    return pulumi.Output.format(secret.template, *(_resolve_secret(part, salt) for part in secret.parts))
 
 
 def derive(salt: str, wanted: Derived) -> str:
-    """Make a password out of `salt`, which is 16 secret bytes in hexadecimal digits."""
+    """Derive a password from `salt`: 16 secret bytes as hexadecimal digits."""
     return hmac.new(bytes.fromhex(salt), wanted.name.encode(), "sha256").hexdigest()[: wanted.length]
 
 
 def bcrypt_hash(password: str, salt: str) -> str:
-    """Hash a password. bcrypt reads 72 bytes of it; `salt` is 16 bytes in hexadecimal digits."""
+    """Hash the first 72 bytes of a password with bcrypt. `salt` is 16 bytes as hexadecimal digits."""
     prefix = b"$2b$12$" + bcrypt_base64(bytes.fromhex(salt))
     return bcrypt.hashpw(password.encode()[:72], prefix).decode()
 
 
 def bcrypt_base64(raw: bytes) -> bytes:
-    """Encode as bcrypt does, whose alphabet is another than that of RFC 4648."""
-    ours = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    """Encode bytes in bcrypt's Base64, whose alphabet differs from RFC 4648."""
+    alphabet = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     bits = "".join(f"{byte:08b}" for byte in raw)
     bits += "0" * (-len(bits) % 6)
-    return bytes(ours[int(bits[at : at + 6], 2)] for at in range(0, len(bits), 6))
+    return bytes(alphabet[int(bits[start : start + 6], 2)] for start in range(0, len(bits), 6))
 
 
 def secret_of(metadata: Mapping[str, Tree], data: Mapping[str, Tree]) -> Manifest:
-    """Return a Secret with texts."""
+    """Build a Kubernetes Secret from plain texts (`stringData`)."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": dict(metadata), "stringData": dict(data)}
 
 
 def is_custom(manifest: Manifest) -> bool:
-    """Whether its kind comes from a CRD: its group has a dot and is none of Kubernetes' own."""
+    """Whether a CRD defines the object's kind: its API group has a dot and is not built into Kubernetes."""
     group = manifest["apiVersion"].rpartition("/")[0]
     return "." in group and group not in _OWN_GROUPS
 
 
 def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    """Make a resource of an object that has no secret references left."""
+    """Create the Pulumi resource of an object whose secrets are all resolved."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{kind}"
-    secret = ["data", "stringData"] if kind == "Secret" else []
-    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=secret))
-    # the SDK's own classes take a second to import, and know no field but metadata and spec of custom kinds
+    secret_fields = ["data", "stringData"] if kind == "Secret" else []
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=secret_fields))
+    # the SDK's typed classes take a second to import, and accept only metadata and spec for custom kinds
     return pulumi.CustomResource(token, name, manifest, opts)
 
 
@@ -124,4 +124,4 @@ _OWN_GROUPS = frozenset(
         "storage",
     )
 )  # fmt: skip
-"""Groups with a dot that every Kubernetes serves."""
+"""API groups with a dot that are built into Kubernetes."""

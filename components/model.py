@@ -1,4 +1,4 @@
-"""The base of every settings model: frozen, unknown keys refused, values never echoed in errors."""
+"""Base class of the settings models: frozen, rejects unknown keys, and shows no values in errors."""
 
 import re
 from collections.abc import Mapping
@@ -18,32 +18,32 @@ from pydantic import (
 from components.fields import SecretName
 
 NAMESPACE = "homelab"
-"""Namespace of our configuration keys, which is the name of the project."""
+"""Namespace of homelab's configuration keys, which is the name of the Pulumi project."""
 LENIENT = {"lenient": True}
-"""Validation context in which what is wrong becomes `UNKNOWN` instead of an error."""
+"""Validation context that replaces invalid values by `UNKNOWN` instead of raising an error."""
 
 
 class NotKnownError(Exception):
-    """A field was read that the configuration does not say correctly."""
+    """The program read a field whose value is missing or invalid in the configuration."""
 
 
 UNKNOWN: Any = object()
-"""Stands where a value is wrong: whoever reads such a field learns so by `NotKnownError`."""
+"""Placeholder for an invalid value. Reading a field with this value raises `NotKnownError`."""
 
 
 def camel(name: str) -> str:
-    """Return a field's name as the stack file writes it: `host_key` is `hostKey`."""
+    """Convert a Python field name to its key in the stack file: `host_key` becomes `hostKey`."""
     first, *rest = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
 def snake(key: str) -> str:
-    """Return a key of the stack file as Python writes it: `hostKey` is `host_key`."""
-    return re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key)
+    """Convert a key of the stack file to its Python field name: `hostKey` becomes `host_key`."""
+    return re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", key)
 
 
 class Model(BaseModel):
-    """Settings: snake_case in Python, camelCase in the stack file."""
+    """Base class of settings. Fields are snake_case in Python and camelCase in the stack file."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -53,7 +53,7 @@ class Model(BaseModel):
         defer_build=True,
     )
 
-    if not TYPE_CHECKING:  # a type checker would take any attribute for granted
+    if not TYPE_CHECKING:  # with this method visible, a type checker would accept any attribute
 
         def __getattribute__(self, name: str) -> Any:
             value = super().__getattribute__(name)
@@ -63,17 +63,17 @@ class Model(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in(cls, raw: Any, info: ValidationInfo) -> Any:
+    def _mark_missing_fields(cls, raw: Any, info: ValidationInfo) -> Any:
         if not info.context:
             return raw
-        given = raw if isinstance(raw, Mapping) else {}
+        mapping = raw if isinstance(raw, Mapping) else {}
         fields = {camel(name): field for name, field in cls.model_fields.items()}
-        missing = {key: UNKNOWN for key, field in fields.items() if field.is_required() or given is not raw}
-        return missing | {key: value for key, value in given.items() if key in fields}
+        missing = {key: UNKNOWN for key, field in fields.items() if field.is_required() or mapping is not raw}
+        return missing | {key: value for key, value in mapping.items() if key in fields}
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _let_pass(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _mark_invalid_field(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         if value is UNKNOWN:
             return value
         try:
@@ -85,11 +85,11 @@ class Model(BaseModel):
 
 
 class SecretRef(Model):
-    """A secret of the stack by its name; its value never stands among the settings."""
+    """A reference to a secret of the stack by its name. Settings never contain the secret's value."""
 
     secret: SecretName
-    """Name of the stack's secret, set with `pulumi config set --secret NAME`."""
+    """Name of a secret in the stack's configuration, set with `pulumi config set --secret NAME`."""
 
     def resolve(self) -> pulumi.Output[str]:
-        """Return the secret's value, marked as secret. Raises `pulumi.ConfigMissingError` without one."""
+        """Return the value as a secret Output. Raises `pulumi.ConfigMissingError` if the stack has no such secret."""
         return pulumi.Config(NAMESPACE).require_secret(self.secret)

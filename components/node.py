@@ -1,4 +1,4 @@
-"""Node: one machine, from bare to a member of the cluster, and back."""
+"""Node: one machine of the cluster, from preparing the bare machine to removing it from the cluster."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from components.reach import machine
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
 JOINING = 8
-"""Servers, and agents, that join at once: more would keep each other from being done in time."""
+"""Number of servers, and of agents, that join at the same time. Joining more at once makes nodes time out."""
 SYSCTL = {
-    # forwarding is what a node does; the inotify limits keep kubelets and their shims from running dry
+    # nodes forward packets; kubelet and the containerd shims need more inotify instances and watches than the default
     "net.ipv4.ip_forward": 1,
     "fs.inotify.max_user_instances": 8192,
     "fs.inotify.max_user_watches": 524288,
-    # what kubelet and K3s' hardening guide ask for
+    # required by kubelet and by K3s' hardening guide
     "vm.overcommit_memory": 1,
     "vm.panic_on_oom": 0,
     "kernel.panic": 10,
@@ -31,7 +31,7 @@ SYSCTL = {
     "kernel.keys.root_maxbytes": 25000000,
 }
 SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
-"""Only where the cluster has IPv6: the kernel may have none, and takes no router's advertisements from then on."""
+"""Set only if the cluster has IPv6: a kernel may lack IPv6, and forwarding makes it ignore router advertisements."""
 
 PROBES = ("prepared.sh", "joined.sh", "applied.sh")
 
@@ -69,7 +69,7 @@ ROLL = (
 
 
 class TaskInputs(TypedDict, total=False):
-    """What a task of a node may be given beside what they all are."""
+    """Optional inputs of a node's task."""
 
     variables: Mapping[str, str]
     undo: Sequence[Step]
@@ -79,7 +79,7 @@ class TaskInputs(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Shared:
-    """What all nodes of a cluster have in common."""
+    """Inputs that all nodes of a cluster share."""
 
     cluster: ClusterSettings
     kube_vip: str
@@ -92,8 +92,8 @@ class Shared:
 class Node(pulumi.ComponentResource):
     """A machine of the cluster.
 
-    It is prepared at once. `found` or `join` brings it into the cluster, once. `roll` changes it from then
-    on, one machine after the other. Deleting it takes it out of the cluster and puts the machine back.
+    The constructor prepares the machine. `found` or `join` adds it to the cluster, once. `roll` applies all later
+    changes, one machine at a time. Deleting the node removes it from the cluster and undoes all changes to the machine.
     """
 
     def __init__(self, settings: NodeSettings, shared: Shared, opts: pulumi.ResourceOptions) -> None:
@@ -110,20 +110,20 @@ class Node(pulumi.ComponentResource):
         self.register_outputs({})
 
     def found(self) -> Task:
-        """Found the cluster on this machine. Remembered: it never happens again."""
+        """Bootstrap the cluster on this machine. Pulumi's state records this task, so it never runs again."""
         return self._task(
             "cluster-found", FOUND, [self.prepared], once=True, variables={**self._variables, "FOUND": "yes"}
         )
 
     def join(self, founded: Task) -> Task:
-        """Bring the machine into the cluster: once, and again when it lost what made it a member."""
+        """Join the machine to the cluster: once, and again if the machine lost its membership data."""
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, founded],
             probe="joined.sh", once=True, variables=self._variables,
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
-        """Keep the machine as it is described, whatever changes; when it must be disturbed, in its turn."""
+        """Apply every later change to the machine. Disruptive steps wait for the node's turn."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
         return self._task(f"{self.settings.name}-roll", ROLL, after, probe="applied.sh", variables=variables)
@@ -160,17 +160,17 @@ class Node(pulumi.ComponentResource):
 
     def _install_variables(self) -> dict[str, str]:
         cluster, node = self._shared.cluster, self.settings
-        beside = hardening.files(cluster, node)
-        deployed = (endpoint.manifests(cluster, node, self._shared.kube_vip), hardening.manifests(cluster, node))
+        hardening_files = hardening.files(cluster, node)
+        manifests = (endpoint.manifests(cluster, node, self._shared.kube_vip), hardening.manifests(cluster, node))
         return {
             **self._identity(),
             **k3s.release(cluster),
             "ADDRESS": node.address,
             "INTERFACE": node.interface or "",
             "CONFIG": k3s.config(cluster, node),
-            "MANIFESTS": "---\n".join(filter(None, deployed)),
-            "ADMISSION": beside[hardening.ADMISSION],
-            "AUDIT": beside[hardening.AUDIT],
+            "MANIFESTS": "---\n".join(filter(None, manifests)),
+            "ADMISSION": hardening_files[hardening.ADMISSION],
+            "AUDIT": hardening_files[hardening.AUDIT],
             "ENDPOINT": k3s.endpoint(cluster),
             "PEERS": k3s.server_addresses(cluster, node),
             "TAINTS": "\n".join(node.taints),
@@ -190,7 +190,7 @@ class Node(pulumi.ComponentResource):
 
 
 def _turn(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
-    """Several join at once. Then servers are disturbed one by one, agents as many at once as the settings allow."""
+    """Return the concurrency limit: several nodes join at once; later, one server or `max_unavailable` agents roll."""
     if run is JOIN:
         return {"group": f"{node.role}s that join", "width": JOINING}
     if node.role == "server":
@@ -199,11 +199,11 @@ def _turn(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> 
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings, host: Host) -> list[str]:
-    """Return the distribution's packages that the machine must have."""
+    """Return the operating system packages that the machine needs."""
     return sorted({*PACKAGES, *host.packages, *endpoint.packages(cluster, node)})
 
 
 def sysctl(cluster: ClusterSettings, node: NodeSettings) -> dict[str, int]:
-    """Return the kernel settings that the machine must have."""
-    inside = (*cluster.network.pods, *cluster.network.services, *node.addresses)
-    return SYSCTL | (SYSCTL_IPV6 if any(is_ipv6(each) for each in inside) else {})
+    """Return the kernel parameters (sysctl) that the machine needs."""
+    addresses = (*cluster.network.pods, *cluster.network.services, *node.addresses)
+    return SYSCTL | (SYSCTL_IPV6 if any(is_ipv6(address) for address in addresses) else {})

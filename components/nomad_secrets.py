@@ -1,4 +1,4 @@
-"""What Nomad's parts, and the keeper of the lab, prove themselves with: all made out of the layer's random bytes."""
+"""Credentials of Nomad and its administrator, all derived from the layer's random bytes."""
 
 import base64
 import hmac
@@ -16,7 +16,7 @@ Proof = SecretRef | Made
 
 @dataclass(frozen=True)
 class Access:
-    """What gets a person into Nomad: the token that may do everything, and the way through TLS."""
+    """An administrator's access to Nomad: the management token, and the TLS client certificate with its CA."""
 
     token: Proof
     authority: Proof
@@ -25,25 +25,25 @@ class Access:
 
 
 def issued(subject: Subject) -> tuple[Made, Made, Made]:
-    """The authority's certificate, this year's certificate of `subject`, and its key."""
+    """Return the CA's certificate, this year's certificate of `subject`, and its private key."""
     year = datetime.now(UTC).year
 
-    def made(part: Callable[[Issued], str]) -> Made:
-        return Made(lambda salt: part(_authority(salt).issue(subject, year)))
+    def derived(read: Callable[[Issued], str]) -> Made:
+        return Made(lambda salt: read(_authority(salt).issue(subject, year)))
 
-    own = Made(lambda salt: _authority(salt).certificate)
-    return own, made(lambda found: found.certificate), made(lambda found: found.key)
+    ca = Made(lambda salt: _authority(salt).certificate)
+    return ca, derived(lambda leaf: leaf.certificate), derived(lambda leaf: leaf.key)
 
 
 def _authority(salt: str) -> Authority:
     return Authority(salt, "Nomad of the lab")
 
 
-def _digest(salt: str, what: bytes) -> bytes:
-    return hmac.digest(bytes.fromhex(salt), what, "sha256")
+def _digest(salt: str, purpose: bytes) -> bytes:
+    return hmac.digest(bytes.fromhex(salt), purpose, "sha256")
 
 
 GOSSIP = Made(lambda salt: base64.b64encode(_digest(salt, b"gossip")).decode())
-"""The key that servers encrypt gossip with: 32 bytes."""
+"""Key with which the servers encrypt gossip: 32 bytes in Base64."""
 TOKEN = Made(lambda salt: str(uuid.UUID(bytes=_digest(salt, b"token")[:16], version=4)))
-"""The first token of Nomad's ACLs, which must be a UUID."""
+"""Bootstrap token of Nomad's ACL system, which must be a UUID."""

@@ -1,4 +1,4 @@
-"""Values of charts from the stack file, laid over those that a layer gives."""
+"""Helm values from the stack file, which override the values of a layer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from components.wrong import wrong
 
 @dataclass(frozen=True)
 class _Values:
-    """Values of a chart: whatever YAML has, with secrets by name."""
+    """Type of a chart's values in the stack file: any YAML mapping, with secrets by name."""
 
     name: str = "values of a chart"
 
@@ -30,7 +30,7 @@ Values = Annotated[dict[str, Any], _Values()]
 
 def _mapping(value: Any) -> dict[str, Tree]:
     if not isinstance(value, Mapping) or not value:
-        raise wrong("is no mapping of values", "write it as in a values.yaml of the chart, or leave it out")
+        raise wrong("is not a mapping of values", "write it like the chart's values.yaml, or leave it out")
     return {str(key): _tree(inner) for key, inner in value.items()}
 
 
@@ -43,22 +43,22 @@ def _tree(value: Any) -> Tree:
 
 
 def laid_over(values: Mapping[str, Tree], given: Mapping[str, Tree]) -> dict[str, Tree]:
-    """Values with others over them as Helm does it: mappings key by key, all else as a whole."""
-    both = {key: laid_over(values[key], given[key]) for key in values.keys() & given.keys()
+    """Merge `given` into `values` as Helm does: mappings key by key, all other values as a whole."""
+    merged = {key: laid_over(values[key], given[key]) for key in values.keys() & given.keys()
             if isinstance(values[key], Mapping) and isinstance(given[key], Mapping)}  # fmt: skip
-    return {**values, **given, **both}
+    return {**values, **given, **merged}
 
 
-def keys(given: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The way to each value, key by key; an empty mapping is a value."""
-    if isinstance(given, Mapping) and given:
-        for key, inner in given.items():
+def keys(values: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of keys to each value. An empty mapping counts as a value."""
+    if isinstance(values, Mapping) and values:
+        for key, inner in values.items():
             yield from keys(inner, (*place, key))
     else:
         yield place
 
 
-def has_null(given: Tree) -> bool:
-    """Whether a null is in it, which takes a value of the chart's own away."""
-    inner = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else ()
-    return given is None or any(map(has_null, inner))
+def has_null(values: Tree) -> bool:
+    """Whether the values contain a null, which removes a default of the chart."""
+    inner = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
+    return values is None or any(map(has_null, inner))

@@ -1,7 +1,7 @@
-"""Persistent volumes, as a layer's guard asks for them."""
+"""PersistentVolumes as user data of a layer, which then cannot be disabled."""
 
 
 def of_class(name: str) -> str:
-    """What `kubectl get` is asked to name the volumes of a class: of two `-o` it takes the last."""
-    found = f'{{range.items[?(@.spec.storageClassName=="{name}")]}}'
-    return f'persistentvolumes -o=jsonpath={found}persistentvolume/{{.metadata.name}}{{"\\n"}}{{end}}'
+    """Return `kubectl get` arguments that list the volumes of a StorageClass. kubectl uses the last `-o` option."""
+    volumes = f'{{range.items[?(@.spec.storageClassName=="{name}")]}}'
+    return f'persistentvolumes -o=jsonpath={volumes}persistentvolume/{{.metadata.name}}{{"\\n"}}{{end}}'

@@ -1,4 +1,4 @@
-"""Platform: the layers that are on, in their order."""
+"""Platform: the enabled layers, installed in the order of their dependencies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,31 +15,31 @@ from components.requests import Requests, least
 
 
 def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each comes after those it names, and after those that are first; else as given."""
-    return [layer for step in in_steps(layers) for layer in step]
+    """Sort the layers so that each follows its dependencies and the `first` layers. Otherwise the order is stable."""
+    return [layer for stage in in_steps(layers) for layer in stage]
 
 
 def in_steps(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
-    """Sort the layers into steps, so that each comes in a later one than those it comes after."""
-    named, left = _named(layers), {layer.key: layer for layer in layers}
-    steps: list[list[AnyLayer]] = []
-    while left:
-        ready = [layer for key, layer in left.items() if not named[key] & left.keys()]
+    """Group the layers into stages, so that the dependencies of each layer are in earlier stages."""
+    dependencies, remaining = _dependencies(layers), {layer.key: layer for layer in layers}
+    stages: list[list[AnyLayer]] = []
+    while remaining:
+        ready = [layer for key, layer in remaining.items() if not dependencies[key] & remaining.keys()]
         if not ready:
-            raise ValueError(f"layers wait for each other: {', '.join(left)}")
-        steps.append(ready)
-        left = {key: layer for key, layer in left.items() if layer not in ready}
-    return steps
+            raise ValueError(f"layers depend on each other: {', '.join(remaining)}")
+        stages.append(ready)
+        remaining = {key: layer for key, layer in remaining.items() if layer not in ready}
+    return stages
 
 
-def _named(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
-    """Keys of the layers that each comes after."""
+def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
+    """Return the keys of the layers that must be installed before each layer."""
     first = {layer.key for layer in layers if layer.first}
-    return {each.key: {*each.requires, *each.after, *(set() if each.first else first)} for each in layers}
+    return {layer.key: {*layer.requires, *layer.after, *(set() if layer.first else first)} for layer in layers}
 
 
 class Platform(pulumi.ComponentResource):
-    """All layers that are on. Those that do not name each other are installed at the same time."""
+    """All enabled layers. Layers that do not depend on each other are installed at the same time."""
 
     def __init__(
         self,
@@ -49,39 +49,43 @@ class Platform(pulumi.ComponentResource):
         values: Mapping[str, Mapping[str, Tree]] | None = None,
     ) -> None:
         super().__init__("homelab:components:Platform", "platform")
-        ordered, given = in_order(layers), values or {}
-        laid = {
-            layer.key: {name: laid_over(own, given.get(name, {})) for name, own in layer.values().items()}
+        ordered, overrides = in_order(layers), values or {}
+        chart_values = {
+            layer.key: {name: laid_over(defaults, overrides.get(name, {})) for name, defaults in layer.values().items()}
             for layer in ordered
         }
         if ordered:
-            releases = [f"{layer.namespace}/{name}" for layer in ordered for name in laid[layer.key]]
-            first = (self._mended(releases, access), self._fits(list(laid.values()), access))
-            access = replace(access, ready=(*access.ready, *first))
-        made = {
-            layer.key: Installed(layer, charts, laid[layer.key], access, given=given, parent=self) for layer in ordered
+            releases = [f"{layer.namespace}/{name}" for layer in ordered for name in chart_values[layer.key]]
+            checks = (
+                self._clear_pending_releases(releases, access),
+                self._check_capacity(list(chart_values.values()), access),
+            )
+            access = replace(access, ready=(*access.ready, *checks))
+        installed = {
+            layer.key: Installed(layer, charts, chart_values[layer.key], access, given=overrides, parent=self)
+            for layer in ordered
         }
-        early = [release for layer in made.values() for release in layer.early]
-        named = _named(ordered)
-        for key, layer in made.items():
-            layer.install([*early, *(other for name, other in made.items() if name in named[key])])
+        early = [release for layer in installed.values() for release in layer.early]
+        dependencies = _dependencies(ordered)
+        for key, layer in installed.items():
+            layer.install([*early, *(other for name, other in installed.items() if name in dependencies[key])])
         self.register_outputs({})
 
-    def _mended(self, releases: Sequence[str], access: Access) -> Task:
-        """Takes back what a killed run left in Helm's records: the next `up` finds it and runs this."""
+    def _clear_pending_releases(self, releases: Sequence[str], access: Access) -> Task:
+        """Clear the pending Helm releases of a killed run. The next `up` detects them and runs this task."""
         return Task(
             "platform-releases", access.machine, [step("releases.sh", on="server")], cluster=access.identity,
-            probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._own(access),
+            probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._options(access),
         )  # fmt: skip
 
-    def _fits(self, values: Sequence[Tree], access: Access) -> Task:
-        """Refuses what the machines cannot hold, before anything of it is there; the preview says so of a lab."""
-        asked = sum(map(least, values), Requests())
+    def _check_capacity(self, values: Sequence[Tree], access: Access) -> Task:
+        """Stop before the installation if the nodes lack CPU or memory. On a running lab the preview checks it too."""
+        total = sum(map(least, values), Requests())
         return Task(
             "platform-fits", access.machine, [step("fits.sh", on="server")],
             cluster=access.identity, probe="fitting.sh",
-            variables={"CPU": str(asked.cpu), "MEMORY": str(asked.memory)}, opts=self._own(access),
+            variables={"CPU": str(total.cpu), "MEMORY": str(total.memory)}, opts=self._options(access),
         )  # fmt: skip
 
-    def _own(self, access: Access) -> pulumi.ResourceOptions:
+    def _options(self, access: Access) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, provider=access.machines, depends_on=list(access.ready))

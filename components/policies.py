@@ -1,4 +1,4 @@
-"""The baseline of policies for pods, as Kyverno's objects."""
+"""The baseline of pod policies, as Kyverno objects."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _VERSIONED = "c.image.matches('(@sha256:[0-9a-f]{64}|:[^/:@]+)$') && !c.image.en
 
 def _source(value: str) -> str:
     if not re.fullmatch(_SOURCE, value, re.ASCII):
-        fix = "write host, host:port or one with a path, such as ghcr.io/owner, without scheme and slash at the end"
+        fix = "write host or host:port, optionally with a path such as ghcr.io/owner, without scheme or trailing slash"
         raise wrong("is not a registry", fix)
     return value
 
@@ -29,7 +29,7 @@ ImageSource = Annotated[str, Kind("registry, or a path in one", _source, _SOURCE
 
 
 def baseline(sources: Sequence[str], exempt: Sequence[str], *, enforced: bool) -> Iterator[Manifest]:
-    """Yield the policies; with no `sources`, images may come from everywhere."""
+    """Yield the policies. Without `sources`, images may come from any registry."""
     rules = {
         "no-privileged": (
             _RUNNING,
@@ -44,28 +44,28 @@ def baseline(sources: Sequence[str], exempt: Sequence[str], *, enforced: bool) -
         "image-versions": (_RUNNING, _VERSIONED, "every image needs a tag other than latest, or a digest"),
     }
     if sources:
-        said = f"images may come from {', '.join(sources)} only"
-        rules["image-sources"] = (_RUNNING, _from(sources), said)
+        message = f"images may come from {', '.join(sources)} only"
+        rules["image-sources"] = (_RUNNING, _from_sources(sources), message)
     for name, rule in rules.items():
         yield _policy(name, rule, exempt, enforced=enforced)
 
 
-def _from(sources: Sequence[str]) -> str:
+def _from_sources(sources: Sequence[str]) -> str:
     prefixes = json.dumps([f"{source}/" for source in sources])
-    named = f"{prefixes}.exists(source, c.image.startsWith(source))"
-    # an image without a host is Docker Hub's
-    return f"{named} || !c.image.matches('^[^/]*[.:][^/]*/')" if _HUB in sources else named
+    listed = f"{prefixes}.exists(source, c.image.startsWith(source))"
+    # an image name without a registry host means Docker Hub
+    return f"{listed} || !c.image.matches('^[^/]*[.:][^/]*/')" if _HUB in sources else listed
 
 
 def exempted(namespaces: Sequence[str]) -> Tree:
-    """The selector of namespaces that policies are for: none of the system's, of layers', or of these."""
+    """Return the policies' namespace selector. It excludes system namespaces, layers' namespaces and `namespaces`."""
     name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM, *namespaces]}
     return {"matchExpressions": [name, {"key": LAYER, "operator": "DoesNotExist"}]}
 
 
 def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enforced: bool) -> Manifest:
     containers, expression, message = rule
-    every = f"variables.containers.all(c, {expression})"
+    validation = f"variables.containers.all(c, {expression})"
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
     spec = {
         "validationActions": ["Deny"] if enforced else ["Audit"],
@@ -73,7 +73,7 @@ def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enf
         "evaluation": {"background": {"enabled": True}},
         "matchConstraints": {"resourceRules": [pods], "namespaceSelector": exempted(exempt)},
         "variables": [{"name": "containers", "expression": containers}],
-        "validations": [{"expression": every, "message": message}],
+        "validations": [{"expression": validation, "message": message}],
     }
     version = "policies.kyverno.io/v1"
     return {"apiVersion": version, "kind": "ValidatingPolicy", "metadata": {"name": name}, "spec": spec}

@@ -1,21 +1,21 @@
-"""How the plugin reaches a machine."""
+"""SSH connection settings of a machine, in the form that homelab's provider reads."""
 
 from components.lab import NodeSettings, SSHSettings
 from components.machine import Machine
 
 
 def machine(node: NodeSettings, ssh: SSHSettings) -> Machine:
-    """How the plugin reaches the machine; keys are named, not held."""
+    """Return the connection settings of a machine. They name the private keys and do not contain them."""
     key = None if ssh.private_key is None else ssh.private_key.secret
-    reach: dict[str, object] = {
+    connection: dict[str, object] = {
         "name": node.name, "address": node.address, "port": ssh.port, "user": ssh.user, "hostKey": node.host_key,
         "key": key, "sudo": ssh.sudo,
     }  # fmt: skip
     authority = {"hostAuthority": ssh.host_authority} if ssh.host_authority else {}
     if bastion := ssh.bastion:
-        own = bastion.private_key.secret if bastion.private_key else key
-        reach["bastion"] = {
+        bastion_key = bastion.private_key.secret if bastion.private_key else key
+        connection["bastion"] = {
             "name": "bastion", "address": bastion.address, "port": bastion.port, "user": bastion.user,
-            "hostKey": bastion.host_key, "key": own, **authority,
+            "hostKey": bastion.host_key, "key": bastion_key, **authority,
         }  # fmt: skip
-    return reach | authority
+    return connection | authority

@@ -1,4 +1,4 @@
-"""What layers ask for at least: the requests that stand in the values of their charts."""
+"""Resource requests of the layers, summed from the values of their charts."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from components.volumes import mebibytes
 
 @dataclass(frozen=True)
 class Requests:
-    """Thousandths of a processor, and MiB of memory."""
+    """Resource requests: CPU in millicores, and memory in MiB."""
 
     cpu: int = 0
     memory: int = 0
@@ -20,33 +20,33 @@ class Requests:
 
 
 def least(values: Tree) -> Requests:
-    """Add the requests in values up. Copies count where they stand beside the requests; what runs everywhere, once."""
-    return sum(_found(values), Requests())
+    """Sum the requests in Helm values, multiplied by the replicas set beside them. A DaemonSet counts once."""
+    return sum(_requests_in(values), Requests())
 
 
-def _found(values: Tree) -> Iterator[Requests]:
+def _requests_in(values: Tree) -> Iterator[Requests]:
     if not isinstance(values, Mapping):
         return
     for key, inner in values.items():
         if key == "resources" and isinstance(inner, Mapping):
-            yield from [sum(map(_asked, _several(inner)), Requests())] * _copies(values)
+            yield from [sum(map(_requests_of, _per_program(inner)), Requests())] * _replicas(values)
         else:
-            yield from _found(inner)
+            yield from _requests_in(inner)
 
 
-def _several(found: Mapping[str, Tree]) -> list[Tree]:
-    """Some charts have the resources of several programs there, by name."""
-    return [found] if "requests" in found else list(found.values())
+def _per_program(resources: Mapping[str, Tree]) -> list[Tree]:
+    """Return the resources of each program: some charts set them for several programs, by name."""
+    return [resources] if "requests" in resources else list(resources.values())
 
 
-def _asked(found: Tree) -> Requests:
-    asked = (found.get("requests") if isinstance(found, Mapping) else None) or {}
-    return Requests(_cpu(str(asked.get("cpu", "0"))), _memory(str(asked.get("memory", "0Mi"))))
+def _requests_of(resources: Tree) -> Requests:
+    requests = (resources.get("requests") if isinstance(resources, Mapping) else None) or {}
+    return Requests(_cpu(str(requests.get("cpu", "0"))), _memory(str(requests.get("memory", "0Mi"))))
 
 
-def _copies(values: Mapping[str, Tree]) -> int:
-    given = values.get("replicas", values.get("replicaCount", 1))
-    return given if isinstance(given, int) else 1
+def _replicas(values: Mapping[str, Tree]) -> int:
+    replicas = values.get("replicas", values.get("replicaCount", 1))
+    return replicas if isinstance(replicas, int) else 1
 
 
 def _cpu(text: str) -> int:

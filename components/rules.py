@@ -1,4 +1,4 @@
-"""Alerts beside those of the chart, which knows machines, disks, pods, etcd and K3s; and what they need to be seen."""
+"""Alerts for layers and etcd snapshots, and their metrics. The chart itself covers machines, disks, pods and K3s."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +7,7 @@ from components.layer import Lab
 from components.manifest import Manifest, Tree
 
 Alert = tuple[str, str, str, int, str]
-"""Its name, severity, condition, the minutes for which that holds, and what is said."""
+"""Name, severity, PromQL condition, minutes for which the condition must hold, and text of an alert."""
 _GROUP = "monitoring.coreos.com/v1"
 
 _CERTIFICATE = "Certificate {{ $labels.exported_namespace }}/{{ $labels.name }}"
@@ -22,7 +22,7 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
     "certManager": ("certificates", (
         ("CertificateNotReady", "warning", f"{_READY} == 0", 30,
          f"{_CERTIFICATE} has not been ready for half an hour."),
-        # without a certificate yet, the metric is 0
+        # the metric is 0 until the first certificate is issued
         ("CertificateExpiresSoon", "critical", f"{_EXPIRES} > 0 and {_EXPIRES} - time() < 7 * 24 * 3600", 60,
          f"{_CERTIFICATE} expires within a week and was not renewed."),
     )),
@@ -58,12 +58,12 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
         ("LogsLost", "warning", f"{_LOST} > 0", 15, "Vector throws logs away ({{ $labels.component_id }})."),
     )),
 }  # fmt: skip
-"""By layer: the name of its group, and its alerts."""
+"""By layer key: the name of the rule group, and its alerts."""
 
 
 def rules(lab: Lab, namespace: str) -> Iterator[Manifest]:
-    """Yield the alerts on what the layers that are on bring, and on K3s' snapshots."""
-    groups = [("snapshots", _snapshots(lab)), *(group for key, group in _ALERTS.items() if lab.has(key))]
+    """Yield the PrometheusRules of the enabled layers and of K3s' etcd snapshots."""
+    groups = [("snapshots", _snapshot_alerts(lab)), *(group for key, group in _ALERTS.items() if lab.has(key))]
     for name, alerts in groups:
         spec = {"groups": [{"name": name, "rules": [_rule(*alert) for alert in alerts]}]}
         metadata = {"name": name, "namespace": namespace}
@@ -71,7 +71,7 @@ def rules(lab: Lab, namespace: str) -> Iterator[Manifest]:
 
 
 def databases(namespace: str) -> Manifest:
-    """Where the metrics of all databases are, in the namespaces of apps."""
+    """Build the PodMonitor that collects the metrics of all databases in the namespaces of apps."""
     spec = {
         "selector": {"matchLabels": {"cnpg.io/podRole": "instance"}},
         "namespaceSelector": {"any": True},
@@ -82,7 +82,7 @@ def databases(namespace: str) -> Manifest:
 
 
 def snapshot_metrics() -> dict[str, Tree]:
-    """Values by which kube-state-metrics counts K3s' snapshots of etcd, each of which K3s describes by an object."""
+    """Build the Helm values with which kube-state-metrics reports K3s' ETCDSnapshotFiles, one for each snapshot."""
     kind = {"group": "k3s.cattle.io", "version": "v1", "kind": "ETCDSnapshotFile"}
     created = {"type": "Gauge", "gauge": {"path": ["status", "creationTime"]}}
     resource = {
@@ -92,19 +92,19 @@ def snapshot_metrics() -> dict[str, Tree]:
         "metrics": [{"name": "created", "help": "When it was taken.", "each": created}],
     }
     config = {"kind": "CustomResourceStateMetrics", "spec": {"resources": [resource]}}
-    reads = {"apiGroups": [kind["group"]], "resources": ["etcdsnapshotfiles"], "verbs": ["list", "watch"]}
-    return {"customResourceState": {"enabled": True, "config": config}, "rbac": {"extraRules": [reads]}}
+    read_rule = {"apiGroups": [kind["group"]], "resources": ["etcdsnapshotfiles"], "verbs": ["list", "watch"]}
+    return {"customResourceState": {"enabled": True, "config": config}, "rbac": {"extraRules": [read_rule]}}
 
 
-def _snapshots(lab: Lab) -> Iterator[Alert]:
-    given = lab.cluster.k3s.snapshots
-    days = cron.days(given.schedule) + 1
-    places = [("", "!=", "on a server")] + ([("Copy", "=", "in S3")] if given.s3 else [])
-    for name, sign, where in places:
-        found = f'k3s_etcd_snapshot_created{{node{sign}"s3"}}'
-        said = f"There is no snapshot of etcd {where} that is younger than {days} days."
-        old = f"absent({found}) or time() - max({found}) > {days * 86400}"
-        yield f"EtcdSnapshot{name}Missing", "warning", old, 60, said
+def _snapshot_alerts(lab: Lab) -> Iterator[Alert]:
+    snapshots = lab.cluster.k3s.snapshots
+    days = cron.days(snapshots.schedule) + 1
+    locations = [("", "!=", "on a server")] + ([("Copy", "=", "in S3")] if snapshots.s3 else [])
+    for name, sign, where in locations:
+        metric = f'k3s_etcd_snapshot_created{{node{sign}"s3"}}'
+        summary = f"There is no snapshot of etcd {where} that is younger than {days} days."
+        expression = f"absent({metric}) or time() - max({metric}) > {days * 86400}"
+        yield f"EtcdSnapshot{name}Missing", "warning", expression, 60, summary
 
 
 def _rule(alert: str, severity: str, expression: str, minutes: int, summary: str) -> Tree:

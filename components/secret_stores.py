@@ -1,4 +1,4 @@
-"""Stores of secrets elsewhere: their settings, as external-secrets' objects, and what is wrong with them."""
+"""External secret stores: their settings, their external-secrets objects, and their validation."""
 
 from collections.abc import Iterator
 
@@ -11,37 +11,37 @@ from components.model import Model, SecretRef
 from components.object_store import Region
 
 KINDS = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
-"""Services of AWS, by the setting that names one."""
+"""AWS service by the setting's name."""
 
 
 class AwsStoreSettings(Model):
-    """A service of AWS that keeps secrets."""
+    """An AWS service that stores secrets."""
 
     region: Region
     """Region, such as eu-central-1."""
     access_key: SecretRef | None = None
-    """Secret that holds the access key's id. Default: what the machines are given by their surroundings."""
+    """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None
-    """Secret that holds the secret access key."""
+    """Secret that contains the secret access key."""
 
 
 class VaultStoreSettings(Model):
-    """A key-value engine (version 2) of Vault; exactly one of `token` and `kubernetesRole` opens it."""
+    """A key-value engine (version 2) of Vault. It needs exactly one of `token` and `kubernetesRole`."""
 
     server: Url | None = None
-    """URL of Vault. Default: the layer `vault` of this lab."""
+    """URL of Vault. Default: the lab's own Vault, installed by the layer `vault`."""
     path: Text = "secret"
-    """Path at which the engine is."""
+    """Mount path of the engine in Vault."""
     token: SecretRef | None = None
-    """Secret that holds a token which may read it."""
+    """Secret that contains a token with read access."""
     kubernetes_role: Text | None = None
-    """Role of Vault's Kubernetes authentication, at `kubernetes`, for external-secrets' service account."""
+    """Role for external-secrets' service account in Vault's Kubernetes authentication, mounted at `kubernetes`."""
     ca: Certificate | None = None
-    """Certificate authority of `server`, as `base64 -w0 ca.pem` prints it. Default: those publicly trusted."""
+    """CA certificate for `server`, as `base64 -w0 ca.pem` prints it. Default: the publicly trusted CAs."""
 
 
 class SecretStoreSettings(Model):
-    """A store, by exactly one of `secretsManager`, `parameterStore` and `vault`."""
+    """A secret store. It needs exactly one of `secretsManager`, `parameterStore` and `vault`."""
 
     secrets_manager: AwsStoreSettings | None = None
     """AWS Secrets Manager."""
@@ -52,25 +52,25 @@ class SecretStoreSettings(Model):
 
     @property
     def aws(self) -> tuple[str, AwsStoreSettings] | None:
-        """The setting that names a service of AWS, and what it says."""
-        found = {"secrets_manager": self.secrets_manager, "parameter_store": self.parameter_store}
-        return next(((name, given) for name, given in found.items() if given), None)
+        """Name and value of the AWS setting, None for a store in Vault."""
+        services = {"secrets_manager": self.secrets_manager, "parameter_store": self.parameter_store}
+        return next(((name, settings) for name, settings in services.items() if settings), None)
 
 
 def keys(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield the secret that opens a store, if one is given."""
+    """Yield the Secret with the store's credentials, if it has any."""
     data: dict[str, Tree] = {}
     if store.aws and store.aws[1].access_key:
         data = {"accessKey": store.aws[1].access_key, "secretKey": store.aws[1].secret_key}
     elif store.vault and store.vault.token:
         data = {"token": store.vault.token}
     if data:
-        metadata = {"name": _secret(name), "namespace": namespace}
+        metadata = {"name": _secret_name(name), "namespace": namespace}
         yield secret_of(metadata, data)
 
 
 def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
-    """The store, for all namespaces; `account` is external-secrets' service account."""
+    """Build the ClusterSecretStore. `account` is external-secrets' service account."""
     if store.aws:
         provider = {"aws": _aws(name, *store.aws, namespace)}
     else:
@@ -86,42 +86,44 @@ def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str
 
 def _aws(name: str, setting: str, store: AwsStoreSettings, namespace: str) -> Tree:
     keys = (("accessKeyIDSecretRef", "accessKey"), ("secretAccessKeySecretRef", "secretKey"))
-    auth = {"secretRef": {field: _key(name, namespace, key) for field, key in keys}}
+    auth = {"secretRef": {field: _key_ref(name, namespace, key) for field, key in keys}}
     return {"service": KINDS[setting], "region": store.region} | ({"auth": auth} if store.access_key else {})
 
 
 def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -> Tree:
-    auth: Tree = {"tokenSecretRef": _key(name, namespace, "token")}
+    auth: Tree = {"tokenSecretRef": _key_ref(name, namespace, "token")}
     if vault.kubernetes_role:
-        who = {"name": account, "namespace": namespace}
-        auth = {"kubernetes": {"mountPath": "kubernetes", "role": vault.kubernetes_role, "serviceAccountRef": who}}
-    return {"server": vault.server or ADDRESS, "path": vault.path, "version": "v2", "auth": auth} | _authority(vault)
+        account_ref = {"name": account, "namespace": namespace}
+        auth = {
+            "kubernetes": {"mountPath": "kubernetes", "role": vault.kubernetes_role, "serviceAccountRef": account_ref}
+        }
+    return {"server": vault.server or ADDRESS, "path": vault.path, "version": "v2", "auth": auth} | _ca_fields(vault)
 
 
-def _authority(vault: VaultStoreSettings) -> Tree:
+def _ca_fields(vault: VaultStoreSettings) -> Tree:
     if vault.server is None:
         return {"caProvider": {"type": "Secret", "name": TLS, "namespace": NAME, "key": "ca.crt"}}
     return {"caBundle": vault.ca} if vault.ca else {}
 
 
-def _secret(name: str) -> str:
+def _secret_name(name: str) -> str:
     return f"store-{name}"
 
 
-def _key(name: str, namespace: str, key: str) -> Tree:
-    return {"name": _secret(name), "namespace": namespace, "key": key}
+def _key_ref(name: str, namespace: str, key: str) -> Tree:
+    return {"name": _secret_name(name), "namespace": namespace, "key": key}
 
 
 def problems(stores: dict[HostLabel, SecretStoreSettings], lab: Lab) -> Iterator[Finding]:
-    """Yield what is wrong with the stores."""
+    """Yield findings for the stores."""
     for name, store in stores.items():
         place = ("stores", name)
         if [store.secrets_manager, store.parameter_store, store.vault].count(None) != 2:
             reason = "needs exactly one of secretsManager, parameterStore and vault"
             yield place, reason, "add one, or keep one of them"
-        for key, given in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
-            if given:
-                yield from aws.problems(given.access_key, given.secret_key, *place, key)
+        for key, settings in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
+            if settings:
+                yield from aws.problems(settings.access_key, settings.secret_key, *place, key)
         if store.vault:
             yield from _vault_problems(store.vault, (*place, "vault"), lab)
 
@@ -130,6 +132,6 @@ def _vault_problems(vault: VaultStoreSettings, place: tuple[str, ...], lab: Lab)
     if (vault.token is None) is (vault.kubernetes_role is None):
         yield place, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
     if vault.server is None and not lab.has("vault"):
-        yield (*place, "server"), "is missing, and the lab has no Vault", "name one, or add vault: {}"
+        yield (*place, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
     if vault.server is None and vault.ca:
-        yield (*place, "ca"), "has no server that it is for", "leave it out: the lab's own Vault is known"
+        yield (*place, "ca"), "is set without server", "leave it out: the CA of the lab's own Vault is known"

@@ -1,4 +1,4 @@
-"""How long a certificate is good for."""
+"""Validity period of a certificate."""
 
 import base64
 from collections.abc import Mapping
@@ -10,33 +10,33 @@ from cryptography import x509
 
 @dataclass(frozen=True)
 class Validity:
-    """When it begins and ends."""
+    """Start and end of a certificate's validity."""
 
     begins: datetime
     ends: datetime
 
     @classmethod
     def of(cls, user: Mapping[str, str]) -> "Validity":
-        """Read that of a user's entry in a kubeconfig."""
-        found = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
-        return cls(found.not_valid_before_utc, found.not_valid_after_utc)
+        """Read the validity of the client certificate in a kubeconfig's user entry."""
+        certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
+        return cls(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
     @property
     def left(self) -> timedelta:
-        """How long it is still good for; negative after its end."""
+        """Remaining validity, negative after the end."""
         return self.ends - datetime.now(UTC)
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
+        """Whether the certificate has expired."""
         return self.left <= timedelta()
 
     @property
     def due(self) -> bool:
-        """Whether `pulumi up` renews it: in the last quarter of its time."""
+        """Whether `pulumi up` renews the certificate, which it does in the last quarter of its validity."""
         return self.left <= (self.ends - self.begins) / 4
 
     @property
     def end(self) -> str:
-        """When it ends, as people are told it."""
+        """End of the validity as text for messages, in UTC."""
         return f"{self.ends:%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""What opens Vault when it starts: settings, and the part of its configuration that holds them."""
+"""Auto-unseal of Vault: its settings, and the `seal` stanza of Vault's configuration."""
 
 from collections.abc import Iterator
 
@@ -15,44 +15,44 @@ _PUBLIC = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class KmsSealSettings(Model):
-    """A key of AWS KMS."""
+    """A key in AWS KMS."""
 
     region: Region
     """Region of the key, such as eu-central-1."""
     key_id: Text
-    """Id or ARN of the key."""
+    """ID or ARN of the key."""
     access_key: SecretRef | None = None
-    """Secret that holds the access key's id. Default: what the machines are given by their surroundings."""
+    """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None
-    """Secret that holds the secret access key."""
+    """Secret that contains the secret access key."""
 
 
 class TransitSealSettings(Model):
-    """A key of another Vault's transit engine."""
+    """A key in the transit engine of another Vault."""
 
     server: Url
-    """URL of that Vault."""
+    """URL of the other Vault."""
     key: Text
-    """Name of the key."""
+    """Name of the key in the transit engine."""
     path: Text = "transit"
-    """Path at which the engine is."""
+    """Mount path of the transit engine."""
     token: SecretRef
-    """Secret that holds a token which may encrypt and decrypt with the key; a periodic one, for it is renewed."""
+    """Secret that contains a token which may encrypt and decrypt with the key. It must be periodic: Vault renews it."""
     ca: Certificate | None = None
-    """Certificate authority of that Vault, as `base64 -w0 ca.pem` prints it. Default: those publicly trusted."""
+    """CA certificate of the other Vault, as `base64 -w0 ca.pem` prints it. Default: the publicly trusted CAs."""
 
 
 class VaultSealSettings(Model):
-    """What opens Vault when it starts: exactly one of `awsKms` and `transit`."""
+    """Auto-unseal of Vault at its start. It needs exactly one of `awsKms` and `transit`."""
 
     aws_kms: KmsSealSettings | None = None
-    """AWS KMS."""
+    """Unseal with a key in AWS KMS."""
     transit: TransitSealSettings | None = None
-    """Another Vault."""
+    """Unseal with a key in the transit engine of another Vault."""
 
 
 def secret(seal: VaultSealSettings, namespace: str) -> Manifest:
-    """The seal's part of Vault's configuration, and the authority that it trusts."""
+    """Build the Secret with Vault's seal stanza and, if set, the CA certificate of the other Vault."""
     data: dict[str, Tree] = {"seal.hcl": _kms(seal.aws_kms) if seal.aws_kms else _transit(seal.transit)}
     if seal.transit and seal.transit.ca:
         data["ca.pem"] = certificates.decoded(seal.transit.ca)
@@ -61,38 +61,38 @@ def secret(seal: VaultSealSettings, namespace: str) -> Manifest:
 
 
 def _kms(kms: KmsSealSettings) -> Tree:
-    plain = {"region": kms.region, "kms_key_id": kms.key_id}
+    settings = {"region": kms.region, "kms_key_id": kms.key_id}
     if kms.access_key and kms.secret_key:
-        return _stanza("awskms", plain, {"access_key": kms.access_key, "secret_key": kms.secret_key})
-    return _stanza("awskms", plain, {})
+        return _stanza("awskms", settings, {"access_key": kms.access_key, "secret_key": kms.secret_key})
+    return _stanza("awskms", settings, {})
 
 
 def _transit(transit: TransitSealSettings | None) -> Tree:
     assert transit
-    plain = {
+    settings = {
         "address": transit.server,
         "key_name": transit.key,
         "mount_path": f"{transit.path}/",
-        # said in any case: the environment names the authority of this Vault itself
+        # always set: without it, Vault uses the CA from its environment, which is this Vault's own CA
         "tls_ca_cert": f"{FOLDER}/ca.pem" if transit.ca else _PUBLIC,
     }
-    return _stanza("transit", plain, {"token": transit.token})
+    return _stanza("transit", settings, {"token": transit.token})
 
 
-def _stanza(kind: str, plain: dict[str, str], secrets: dict[str, SecretRef]) -> Filled:
-    lines = [f'{key} = "{_escaped(value)}"' for key, value in plain.items()]
+def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) -> Filled:
+    lines = [f'{key} = "{_escaped(value)}"' for key, value in settings.items()]
     lines += [f'{key} = "{{}}"' for key in secrets]
     body = "\n".join(f"  {line}" for line in lines)
     return Filled(f'seal "{kind}" {{{{\n{body}\n}}}}\n', tuple(secrets.values()))
 
 
 def _escaped(value: str) -> str:
-    """A text between quotes of HCL, in a template."""
+    """Escape a text for a quoted HCL string in a format template."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
 
 def problems(seal: VaultSealSettings) -> Iterator[Finding]:
-    """Yield what is wrong with the seal."""
+    """Yield findings for the seal's settings."""
     if (seal.aws_kms is None) is (seal.transit is None):
         yield ("seal",), "needs exactly one of awsKms and transit", "add one, or keep one of them"
     kms = seal.aws_kms

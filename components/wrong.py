@@ -1,8 +1,8 @@
-"""How a check says what is wrong with a value."""
+"""Validation errors of single settings."""
 
 from pydantic_core import PydanticCustomError
 
 
 def wrong(reason: str, fix: str) -> PydanticCustomError:
-    """Make a value's error: `reason` follows the field's path, `fix` is what to do. No secrets in either."""
+    """Create a validation error. `reason` follows the field's path, `fix` says what to do. Neither shows secrets."""
     return PydanticCustomError("homelab", "{reason}; {fix}", {"reason": reason, "fix": fix})

@@ -1,1 +1,1 @@
-"""Which things there are: configuration, pins, outputs and the program of a stack."""
+"""The stacks: their configuration, version pins, outputs and Pulumi programs."""

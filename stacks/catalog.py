@@ -1,4 +1,4 @@
-"""Every version that the program brings, and every layer, one row each; Renovate reads both."""
+"""The default versions of all software, and the catalog of layers, one row each. Renovate updates the versions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +50,7 @@ KUBE_VIP = "ghcr.io/kube-vip/kube-vip:v1.0.4"
 NOMAD = "v1.10.5"
 
 PROGRAMS: Mapping[str, str] = {"nomad": NOMAD}
-"""Versions of what layers install on machines that is no chart, by the layer's key."""
+"""Versions of the programs that layers install on machines without a chart, by the layer's key."""
 
 LAYERS: tuple[Row, ...] = (
     Row(MetalLB, Chart("metallb", "0.16.1", "https://metallb.github.io/metallb")),
@@ -110,10 +110,10 @@ LAYERS: tuple[Row, ...] = (
         Chart("step-issuer", "1.11.0", "https://smallstep.github.io/helm-charts"),
     ),
 )
-"""The layers that there are, with their charts: name, version, Helm repository."""
+"""All layers with their charts: name, version, Helm repository."""
 
 SUMS: Path = Path(__file__).with_name("charts.sha256")
-"""What `sha256sum` prints for the charts' archives; `python -m operations.catalog_pins` writes it."""
+"""Checksums of the charts' archives, in the format of `sha256sum`. `python -m operations.catalog_pins` writes them."""
 
 PINS: Mapping[str, str] = {name: sha256 for sha256, name in map(str.split, SUMS.read_text().splitlines())}
-"""The SHA-256 of charts' archives, by NAME-VERSION.tgz: another version is another name, and has no pin of this one."""
+"""SHA-256 of the charts' archives by NAME-VERSION.tgz. A chart version that is not listed has no pin."""

@@ -1,4 +1,4 @@
-"""The homelab stack: the cluster, the platform on it, and what app stacks need to know of both."""
+"""The homelab stack: the cluster, the platform on it, and the outputs for app stacks."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -22,30 +22,30 @@ from stacks.settings import Settings
 from stacks.version import VERSION
 
 NFS_CLIENT = Host(packages=("nfs-common",), modules=("nfs",))
-"""What machines need to mount what other servers share."""
+"""Packages and kernel modules that machines need to mount NFS shares."""
 LOCAL = "local-path"
-"""K3s' own storage class."""
+"""StorageClass that K3s provides."""
 
 
 def deploy() -> None:
-    """Read the configuration whole, then describe the lab."""
+    """Read and check the whole configuration, then declare the lab's resources."""
     settings = Settings.load()
     layers = layers_of(settings)
     if unpinned := [chart for chart in charts_of(settings) if chart.sha256 is None]:
         names = ", ".join(f"{chart.name} {chart.version}" for chart in unpinned)
         pulumi.log.warn(
-            f"These charts are not pinned: {names}. Whoever controls their repositories decides what is installed. "
+            f"These charts are not pinned: {names}. Their repositories can replace the archives at any time. "
             "`./homelab pin` writes their checksums into the stack file."
         )
     flags = [f"discard-{key}" for key in settings.platform.discard]
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
-    replaced = [packaged for layer in layers for packaged in layer.replaces]
-    described = settings.cluster.without(replaced).labelled(lambda node: _labels(layers, node))
-    cluster = Cluster(described, catalog.KUBE_VIP, host_of(layers, settings.cluster), flags)
+    packaged = [component for layer in layers for component in layer.replaces]
+    cluster_settings = settings.cluster.without(packaged).labelled(lambda node: _labels(layers, node))
+    cluster = Cluster(cluster_settings, catalog.KUBE_VIP, host_of(layers, settings.cluster), flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.leave_first([platform])
-    _outputs(described, cluster.app_kubeconfig, layers).export()
-    pulumi.export("kubeconfig", cluster.kubeconfig)  # the administrator's, which no app stack reads
+    _outputs(cluster_settings, cluster.app_kubeconfig, layers).export()
+    pulumi.export("kubeconfig", cluster.kubeconfig)  # administrator credentials, which no app stack reads
 
 
 def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
@@ -53,33 +53,33 @@ def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
 
 
 def layers_of(settings: Settings) -> list[AnyLayer]:
-    """Return the layers that are on."""
+    """Return the enabled layers."""
     lab = settings.platform.lab(settings.cluster)
     return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.has(row.layer.key)]
 
 
 def charts_of(settings: Settings) -> list[Chart]:
-    """Return the charts that Helm installs."""
+    """Return the charts that Helm installs for the enabled layers."""
     charts = settings.platform.charts()
     return [charts[name] for layer in layers_of(settings) for name in layer.values()]
 
 
 def values_of(settings: Settings) -> dict[str, Mapping[str, Tree]]:
-    """Return the values of these charts by name: those that the layers give, under those of the settings."""
-    given = settings.platform.values
+    """Return the values of these charts by name: the layers' values, overridden by the stack file's values."""
+    overrides = settings.platform.values
     layers = (layer.values().items() for layer in layers_of(settings))
-    return {name: laid_over(own, given.get(name, {})) for each in layers for name, own in each}
+    return {name: laid_over(defaults, overrides.get(name, {})) for values in layers for name, defaults in values}
 
 
 def host_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> Host:
-    """Return what these layers, and apps, need on every machine."""
+    """Return the packages and kernel modules that these layers, and apps, need on every machine."""
     return reduce(lambda all_, layer: all_ | layer.host, layers, NFS_CLIENT if cluster.apps.nfs else NOTHING)
 
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
-    """What app stacks learn of the cluster and, by the fields' names, of its layers."""
+    """Build the outputs for app stacks: facts about the cluster, and the layers' outputs by field name."""
     nodes = [_node(node) for node in cluster.nodes]
-    given: dict[str, Tree] = {
+    outputs: dict[str, Tree] = {
         "name": cluster.name,
         "domain": cluster.domain,
         "endpoint": f"https://{k3s.endpoint(cluster)}",
@@ -93,19 +93,19 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
         "monitoring": any(layer.key == "monitoring" for layer in layers),
         **_packaged_storage(cluster),
     }
-    for name, value in (each for layer in layers for each in layer.outputs().items()):
-        given[name] = [*given.get(name, ()), *value] if isinstance(value, list) else value
-    return PlatformOutputs(**{name: pulumi.Output.from_input(resolve(value)) for name, value in given.items()})
+    for name, value in (output for layer in layers for output in layer.outputs().items()):
+        outputs[name] = [*outputs.get(name, ()), *value] if isinstance(value, list) else value
+    return PlatformOutputs(**{name: pulumi.Output.from_input(resolve(value)) for name, value in outputs.items()})
 
 
 def _node(node: NodeSettings) -> dict[str, Tree]:
-    told = {"name": node.name, "role": node.role, "address": node.address}
-    known = {"arch": node.arch} if node.arch else {}  # Pulumi keeps nothing that is None
-    return {**told, **known, "labels": dict(node.labels), "taints": list(node.taints)}
+    required = {"name": node.name, "role": node.role, "address": node.address}
+    optional = {"arch": node.arch} if node.arch else {}  # Pulumi drops None from outputs
+    return {**required, **optional, "labels": dict(node.labels), "taints": list(node.taints)}
 
 
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Tree]:
-    """What K3s brings itself, where no layer brings something better."""
+    """Return the storage outputs of K3s' own local-storage. The outputs of storage layers override them."""
     if "local-storage" in cluster.k3s.disable:
         return {}
     return {"storage_classes": [LOCAL], "storage_class": LOCAL, "database_storage_class": LOCAL}

@@ -1,4 +1,4 @@
-"""Which program a stack runs: its configuration tells."""
+"""Selection of the Pulumi program by the stack's configuration."""
 
 import asyncio
 
@@ -9,22 +9,22 @@ from stacks import homelab, sections, shop
 
 
 def deploy() -> None:
-    """Describe an app where the stack has `homelab:app`, else a lab."""
-    # four calls of the engine for each resource, each waited for, also when nobody asked for them with --debug
-    pulumi.log.debug = _unsaid
+    """Deploy an app if the stack has `homelab:app`, else a lab."""
+    # the SDK's debug messages cost four blocking engine calls for each resource, even without --debug
+    pulumi.log.debug = _ignore_debug
     config, secrets = sections.given()
     program = shop if "app" in {*config, *secrets} and "cluster" not in config else homelab
     program.deploy()
-    pulumi.run(_begun)
+    pulumi.run(_start_registrations)
 
 
-def _unsaid(*_: object, **__: object) -> None: ...
+def _ignore_debug(*_: object, **__: object) -> None: ...
 
 
-async def _begun() -> None:
-    """Let all registrations begin.
+async def _start_registrations() -> None:
+    """Let all resource registrations start.
 
-    The SDK awaits those that have begun one by one. For others it watches every output anew whenever one comes, which
-    takes the square of their number.
+    The SDK awaits started registrations one by one. With registrations that have not started, it watches all
+    outputs again whenever one resolves, so the time grows with the square of their number.
     """
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What the settings mean: the strings that stand below the fields in the source, read when someone asks."""
+"""Descriptions of the settings: the docstrings below the fields, read from the source code on demand."""
 
 import ast
 import inspect
@@ -11,22 +11,22 @@ from components.model import Model
 
 
 def meanings(model: type[Model]) -> dict[str, str]:
-    """Return the meaning of each field of `model` by its name."""
-    kinds = [kind for kind in reversed(model.__mro__) if issubclass(kind, Model)]
-    written = {name: text for kind in kinds for name, text in _below_fields(kind)}
-    return {name: field.description or written[name] for name, field in model.model_fields.items()}
+    """Return the description of each field of `model` by the field's name."""
+    models = [base for base in reversed(model.__mro__) if issubclass(base, Model)]
+    docstrings = {name: text for base in models for name, text in _docstrings(base)}
+    return {name: field.description or docstrings[name] for name, field in model.model_fields.items()}
 
 
-def _below_fields(kind: type[Model]) -> Iterator[tuple[str, str]]:
-    # a model that is put together at run time says itself what its fields mean
-    for field, below in pairwise(_bodies(kind.__module__).get(kind.__name__, ())):
+def _docstrings(model: type[Model]) -> Iterator[tuple[str, str]]:
+    # a model that is created at run time has no class body; its fields have explicit descriptions
+    for field, below in pairwise(_class_bodies(model.__module__).get(model.__name__, ())):
         match field, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                yield name, inspect.cleandoc(text)
+                yield name, " ".join(text.split())
 
 
 @cache
-def _bodies(module: str) -> dict[str, list[ast.stmt]]:
-    """What stands in each class of a module."""
-    whole = ast.walk(ast.parse(inspect.getsource(sys.modules[module])))
-    return {each.name: each.body for each in whole if isinstance(each, ast.ClassDef)}
+def _class_bodies(module: str) -> dict[str, list[ast.stmt]]:
+    """Return the statements in the body of each class of a module."""
+    nodes = ast.walk(ast.parse(inspect.getsource(sys.modules[module])))
+    return {node.name: node.body for node in nodes if isinstance(node, ast.ClassDef)}

@@ -1,4 +1,4 @@
-"""What the homelab stack gives to app stacks: one typed contract, for both sides."""
+"""Outputs of the homelab stack: the typed contract between the platform and app stacks."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ from components.validity import Validity
 from stacks.problems import meant
 
 Places = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
-"""From the nodes of the platform: settings that none of them meets, the reason, the fix."""
+"""Check of the platform's nodes: yields each setting that no node satisfies, with the reason and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformOutputs(Surroundings):
-    """The cluster and the platform on it, as another stack sees them.
+    """The cluster and its platform, as app stacks see them.
 
-    The outputs of the stack have the fields' names in camelCase. A field of a layer that is off is no output.
+    The stack outputs have the names of the fields in camelCase. A disabled layer has no outputs.
     """
 
     name: pulumi.Output[str] = field(metadata=since("0.1.0"))
@@ -30,110 +30,114 @@ class PlatformOutputs(Surroundings):
     endpoint: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """URL of the Kubernetes API."""
     version: pulumi.Output[str] = field(metadata=since("0.2.0"))
-    """Version of the program that wrote the outputs."""
+    """Version of homelab that wrote the outputs."""
     ingress_address: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
-    """Address on which the ingress controller answers."""
+    """Address of the ingress controller."""
     gitops_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argocd"))
-    """Namespace of ArgoCD."""
+    """Namespace of Argo CD."""
     kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "kafka"))
-    """Where clients of the Kafka cluster begin."""
+    """Bootstrap address of the Kafka cluster."""
     cassandra_contact: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "cassandra"))
-    """Where clients of the Cassandra cluster begin."""
+    """Contact point of the Cassandra cluster."""
     sealing_certificate: pulumi.Output[str | None] = field(
         default_factory=nothing, metadata=since("0.2.0", "sealedSecrets")
     )
-    """Certificate that secrets are sealed with, as PEM, where it was given; public."""
+    """Public certificate for sealing secrets, as PEM, if the stack file sets one."""
     object_store_endpoint: pulumi.Output[str | None] = field(
         default_factory=nothing, metadata=since("0.2.0", "seaweedfs")
     )
-    """URL under which pods reach the lab's own S3 service."""
+    """URL at which pods reach the lab's own S3 service."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
-    """Whether something reads ServiceMonitors."""
+    """Whether Prometheus collects from ServiceMonitors."""
 
     def export(self) -> None:
-        """Make every field an output of this stack."""
-        for each in fields(self):
-            pulumi.export(camel(each.name), getattr(self, each.name))
+        """Export every field as an output of this stack."""
+        for output_field in fields(self):
+            pulumi.export(camel(output_field.name), getattr(self, output_field.name))
 
     @classmethod
     def of(cls, stack: pulumi.StackReference) -> Self:
         """Read the outputs of another stack.
 
-        One that its platform is too old for ends the program with the version that brings it, when it is read.
+        Reading an output that the platform is too old for ends the program. The error names the version to update to.
         """
-        return cls(**{each.name: _read(each, stack.get_output, stack.name) for each in fields(cls)})
+        return cls(
+            **{output_field.name: _read(output_field, stack.get_output, stack.name) for output_field in fields(cls)}
+        )
 
     @classmethod
     def of_text(cls, text: pulumi.Output[str], stack: str) -> Self:
-        """Read the outputs that `./homelab platform` printed, of a stack of this name; the text is a secret."""
-        given = text.apply(_parsed)
+        """Read the outputs of stack `stack` from a secret text that `./homelab platform` printed."""
+        parsed = text.apply(_parsed)
 
         def output(name: str) -> pulumi.Output[Any]:
-            return given.apply(lambda found: found.get(name))
+            return parsed.apply(lambda values: values.get(name))
 
         name = pulumi.Output.from_input(stack)
-        found = {each: _read(each, output, name) for each in fields(cls)}
+        values = {output_field: _read(output_field, output, name) for output_field in fields(cls)}
         return cls(**{
-            each.name: value if each.metadata["secret"] else pulumi.Output.unsecret(value)
-            for each, value in found.items()
+            output_field.name: value if output_field.metadata["secret"] else pulumi.Output.unsecret(value)
+            for output_field, value in values.items()
         })  # fmt: skip
 
     def needing(self, needs: Sequence[Need], places: Places, stack: str, renew: str) -> Self:
-        """The same, with a kubeconfig that nobody gets before all of `needs` are there.
+        """Return a copy whose kubeconfig is available only if the platform meets all `needs`.
 
-        `places` yields what keeps the app from each of the nodes. `stack` is the platform's name, and `renew` says what
-        to do when the certificate of the kubeconfig has ended.
+        `places` yields the app's settings that no node satisfies. `stack` is the platform's name, and `renew` says what
+        to do when the certificate of the kubeconfig has expired.
         """
         names = {name for need in needs for name in (need.output, need.default) if name}
-        given = {name: getattr(self, name) for name in names}
-        # what an app lacks is no secret, and to look for it must not make one of what is none
-        values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **given)
+        needed = {name: getattr(self, name) for name in names}
+        # only the kubeconfig, a secret already, depends on this check: the other outputs must not become secrets
+        values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **needed)
         return replace(self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, places, stack, renew)))
 
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        outputs = json.loads(text)
     except json.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict):
+        outputs = None
+    if not isinstance(outputs, dict):
         where = f"{NAMESPACE}:app.platformOutputs"
-        raise pulumi.RunError(f"{where}: its secret is not what `./homelab platform` prints; set it anew")
-    return found
+        raise pulumi.RunError(f"{where}: its secret is not the output of `./homelab platform`; set it again")
+    return outputs
 
 
 def _read(
-    each: "Field[Any]", output: Callable[[str], pulumi.Output[Any]], stack: pulumi.Output[str]
+    output_field: "Field[Any]", output: Callable[[str], pulumi.Output[Any]], stack: pulumi.Output[str]
 ) -> pulumi.Output[Any]:
-    both = pulumi.Output.all(output(camel(each.name)), output("version"), stack)
-    return both.apply(lambda found: _present(each, *found))
+    arguments = pulumi.Output.all(output(camel(output_field.name)), output("version"), stack)
+    return arguments.apply(lambda values: _require_present(output_field, *values))
 
 
-def _present(each: "Field[Any]", value: Any, version: str | None, stack: str) -> Any:
-    """Return an output's value; raises `pulumi.RunError` if the platform is older than the output."""
-    brings = each.metadata["since"]
-    # Pulumi keeps no output that is None
-    if value is None and (not each.metadata["layer"] or _number(version or "0") < _number(brings)):
+def _require_present(output_field: "Field[Any]", value: Any, version: str | None, stack: str) -> Any:
+    """Return an output's value. Raises `pulumi.RunError` if the platform is older than the output."""
+    introduced = output_field.metadata["since"]
+    # Pulumi drops outputs that are None
+    optional = bool(output_field.metadata["layer"])
+    if value is None and (not optional or _version_tuple(version or "0") < _version_tuple(introduced)):
         has = f"version {version}" if version else "a version older than 0.2.0"
-        message = f"the platform of stack {stack} has no output {camel(each.name)}, which version {brings} brings"
-        raise pulumi.RunError(f"{message}; it has {has}: run `pulumi up` on that stack with a newer one")
+        reason = f"has no output {camel(output_field.name)}, which needs version {introduced} or newer"
+        fix = "run `pulumi up` on that stack with a newer version of homelab"
+        raise pulumi.RunError(f"the platform of stack {stack} {reason}; it has {has}: {fix}")
     return value
 
 
 def _checked(values: dict[str, Any], needs: Sequence[Need], places: Places, stack: str, renew: str) -> str:
-    """Return the kubeconfig; raises `pulumi.RunError` with everything that the platform lacks."""
+    """Return the kubeconfig. Raises `pulumi.RunError` with all needs that the platform does not meet."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
     if lacking:
-        heading = f"the platform of stack {stack} lacks what this app needs; nothing was touched:"
+        heading = f"the platform of stack {stack} does not meet this app's needs; no changes were made:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))
     text = str(values["app_kubeconfig"])
     validity = Validity.of(yaml.safe_load(text)["users"][0]["user"])
-    given = f"the kubeconfig that the platform of stack {stack} gives"
+    source = f"the kubeconfig from the platform of stack {stack}"
     if validity.over:
-        raise pulumi.RunError(f"{given} ended on {validity.end}: {renew}")
+        raise pulumi.RunError(f"{source} expired on {validity.end}: {renew}")
     if validity.due:
-        pulumi.log.warn(f"{given} ends on {validity.end}, in {validity.left.days} days: {renew}")
+        pulumi.log.warn(f"{source} expires on {validity.end}, in {validity.left.days} days: {renew}")
     return text
 
 
@@ -142,24 +146,24 @@ def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
     where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
     if not value:
         key = layer if "." in layer else f"platform.{layer}"
-        reason = f"needs {NAMESPACE}:{key}, which does not give {camel(need.output)}"
-        return [f"{where}: {reason}; switch it on in stack {stack} and run `pulumi up` there"]
+        reason = f"needs {NAMESPACE}:{key}, which does not provide {camel(need.output)}"
+        return [f"{where}: {reason}; enable it in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
     if name is not None and need.within:
         fix = f"use one of {', '.join(value)}"
-        return [] if holds(value, name) else [f"{where}: is in no pool of addresses of the platform; {fix}"]
+        return [] if holds(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
     if name is not None and name not in value and need.lacks:
         reason, fix = need.lacks
         return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]
     if name is not None and name not in value:
         known: Collection[str] = value
-        given = f"is {name} by default" if need.default else f"names {name}"
-        return [f"{where}: {given}, which is not among {camel(need.output)}; {meant(name, known)}"]
+        reference = f"is {name} by default" if need.default else f"names {name}"
+        return [f"{where}: {reference}, which is not among {camel(need.output)}; {meant(name, known)}"]
     return []
 
 
-def _number(version: str) -> tuple[int, ...]:
+def _version_tuple(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.partition("-")[0].split("."))
 
 
-_LAYERS = {each.name: str(each.metadata["layer"]) for each in fields(PlatformOutputs)}
+_LAYERS = {output_field.name: str(output_field.metadata["layer"]) for output_field in fields(PlatformOutputs)}

@@ -1,4 +1,4 @@
-"""The settings of the platform: one key for each layer of the catalog."""
+"""Settings of the platform, with one key for each layer of the catalog."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,46 +15,46 @@ from stacks.catalog import LAYERS, PINS, PROGRAMS
 
 
 class _Common(Model):
-    """The platform. A layer is on when its key is there; `{}` takes all its defaults."""
+    """The platform. The key of a layer enables it; `{}` enables it with its defaults."""
 
     chart_mirror: ChartsUrl | None = None
-    """Helm repository, or folder of a registry, that has the charts of all layers and is asked for them instead."""
+    """Helm repository, or folder of an OCI registry, from which all layers' charts are downloaded instead."""
     versions: dict[Text, Text] = Field(default_factory=dict)
-    """Versions of charts, by the chart's name, instead of those that this program brings."""
+    """Versions of charts by the chart's name, which override homelab's default versions."""
     pins: dict[Text, Sha256] = Field(default_factory=dict)
-    """SHA-256 of charts' archives, by the chart's name, where they are not those that this program brings."""
+    """SHA-256 of charts' archives by the chart's name, for charts that homelab does not pin itself."""
     values: dict[Text, Values] = Field(default_factory=dict)
-    """Values of charts, by the chart's name, over those that this program gives; the chart must know them."""
+    """Helm values by the chart's name, which override homelab's values. The chart must define their keys."""
     object_store: ObjectStoreSettings | None = None
-    """Bucket for what layers keep in S3, each in a folder of its own, where they name no bucket themselves."""
+    """Bucket for all layers that set no bucket of their own. Each layer uses a folder of its own."""
     discard: tuple[Text, ...] = ()
-    """Layers that may be switched off although they keep data, which is lost then."""
+    """Layers that may be disabled although they contain user data, which is then lost."""
 
     def layers(self) -> Mapping[str, Model]:
-        """Settings of the layers that are on, by key."""
-        found = {row.layer.key: self.__dict__[snake(row.layer.key)] for row in LAYERS}
-        return {key: settings for key, settings in found.items() if isinstance(settings, Model)}
+        """Return the settings of the enabled layers by key."""
+        settings_by_key = {row.layer.key: self.__dict__[snake(row.layer.key)] for row in LAYERS}
+        return {key: settings for key, settings in settings_by_key.items() if isinstance(settings, Model)}
 
     def lab(self, cluster: ClusterSettings) -> Lab:
-        """What layers may know: the cluster, what is on, the bucket that is shared, and the charts."""
-        wrong = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
-        on, charts = self.layers(), {} if wrong else self.charts()
-        layers = [row.layer for row in LAYERS if row.layer.key in on]
+        """Return the lab as layers see it: the cluster, the enabled layers, the shared bucket, and the charts."""
+        invalid = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
+        enabled, charts = self.layers(), {} if invalid else self.charts()
+        layers = [row.layer for row in LAYERS if row.layer.key in enabled]
         namespaces = {layer.namespace for layer in layers}
         further = {name for layer in layers for name in layer.further_namespaces}
-        return Lab(cluster, on, self.__dict__["object_store"], charts, namespaces, further, PROGRAMS)
+        return Lab(cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAMS)
 
     def charts(self) -> dict[str, Chart]:
-        """All charts of the catalog by name: of the version, from the repository and as pinned by the settings."""
-        return {chart.name: self._chosen(chart) for row in LAYERS for chart in row.charts}
+        """Return all charts of the catalog by name, with the version, repository and pin from the settings."""
+        return {chart.name: self._configured(chart) for row in LAYERS for chart in row.charts}
 
-    def _chosen(self, chart: Chart) -> Chart:
+    def _configured(self, chart: Chart) -> Chart:
         version = self.versions.get(chart.name, chart.version)
         sha256 = self.pins.get(chart.name) or PINS.get(f"{chart.name}-{version}.tgz")
         return Chart(chart.name, version, self.chart_mirror or chart.repository, sha256)
 
     def wrong(self) -> frozenset[str]:
-        """Keys of layers whose settings are not even a mapping."""
+        """Return the keys of layers whose settings are not a mapping."""
         return frozenset(row.layer.key for row in LAYERS if self.__dict__[snake(row.layer.key)] is UNKNOWN)
 
 
@@ -65,8 +65,8 @@ def _fields() -> dict[str, Any]:
     }
 
 
-def _title(kind: type[object]) -> str:
-    return str(kind.__doc__).partition("\n")[0]
+def _title(layer: type[object]) -> str:
+    return str(layer.__doc__).partition("\n")[0]
 
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in our own words: where, why, and what to do."""
+"""Errors in a configuration as messages for users: the path, the reason, and the fix."""
 
 import difflib
 import json
@@ -16,12 +16,12 @@ from components.model import NAMESPACE, Model, SecretRef
 from stacks.meanings import meanings
 
 Loc = tuple[str | int, ...]
-"""Where something is, from the top-level key down: `("cluster", "nodes", 1, "hostKey")`."""
+"""Path of a setting from the top-level key down: `("cluster", "nodes", 1, "hostKey")`."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: its path in the stack file, the reason, and the fix."""
+    """One error in the configuration: its path in the stack file, the reason, and the fix."""
 
     path: str
     reason: str
@@ -32,31 +32,31 @@ class Problem:
 
 
 class SettingsError(pulumi.RunError):
-    """The configuration is not usable; `problems` are all of its mistakes, and the text is their list."""
+    """The configuration is invalid. `problems` are all its errors, and the message lists them."""
 
     def __init__(self, problems: Collection[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
     def of_stack(self, stack: str) -> pulumi.RunError:
-        """The same, as the message that ends the program of that stack."""
-        heading = f"the configuration of stack {stack} is wrong; nothing was touched:"
+        """Return the error that ends the program of that stack, with a heading."""
+        heading = f"the configuration of stack {stack} is invalid; no changes were made:"
         return pulumi.RunError("\n  ".join((heading, *map(str, self.problems))))
 
 
 def path(loc: Loc, raw: Any) -> str:
-    """Return the path as it is written in the file, with the name of the node it leads to."""
+    """Return a path as users write it in the stack file, followed by the name of the node in it."""
     text, name = f"{NAMESPACE}:{loc[0]}", ""
     for step, key in enumerate(loc[1:], start=1):
         plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)
         text += f".{key}" if plain else f"[{json.dumps(key, default=str)}]"
         if loc[step - 1] == "nodes" and isinstance(key, int):
-            name = _name(raw, loc[: step + 1])
+            name = _valid_name(raw, loc[: step + 1])
     return f"{text} ({name})" if name else text
 
 
 def at(raw: Any, loc: Loc) -> Any:
-    """Return what the file says at `loc`, None where it says nothing."""
+    """Return the value at path `loc` in the stack file, or None if there is none."""
     for key in loc:
         try:
             raw = raw[key]
@@ -65,19 +65,19 @@ def at(raw: Any, loc: Loc) -> Any:
     return raw
 
 
-def _name(raw: Any, loc: Loc) -> str:
+def _valid_name(raw: Any, loc: Loc) -> str:
     name = at(raw, (*loc, "name"))
     return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) else ""
 
 
 def nearest(word: Any, known: Collection[str]) -> str | None:
-    """Return the known word that was most likely meant."""
-    lower = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(str(word).lower().replace("_", ""), lower, n=1, cutoff=0.7)
-    return lower[found[0]] if found else None
+    """Return the known word closest to `word`, or None."""
+    by_lower_case = {name.lower(): name for name in known}
+    matches = difflib.get_close_matches(str(word).lower().replace("_", ""), by_lower_case, n=1, cutoff=0.7)
+    return by_lower_case[matches[0]] if matches else None
 
 
-_OTHERS: dict[str, tuple[str, ...]] = {
+_SYNONYMS: dict[str, tuple[str, ...]] = {
     "env": ("environment",), "envs": ("environment",), "variables": ("environment",), "cmd": ("command",),
     "entrypoint": ("command",), "domain": ("hosts",), "domains": ("hosts",), "ingress": ("hosts",),
     "expose": ("ports", "port"), "mounts": ("volumes",), "persistence": ("volumes",), "storage": ("volumes",),
@@ -87,31 +87,32 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     "database": ("postgres",), "postgresql": ("postgres",), "nodeselector": ("nodes",), "cronjobs": ("cron",),
     "readonly_rootfs": ("writableRoot",), "terminationgraceperiodseconds": ("gracePeriod",),
 }  # fmt: skip
-"""Words for the same from elsewhere: Docker, Compose, Kubernetes, Helm."""
+"""Setting names of Docker, Compose, Kubernetes and Helm, and the matching settings here."""
 
 
 def meant(word: Any, known: Collection[str]) -> str:
-    """Return the fix for a word that is not known: the nearest one, or all there are."""
-    near = nearest(word, known) or next((each for each in _OTHERS.get(str(word).lower(), ()) if each in known), None)
+    """Return the fix for an unknown word: the closest known word, or all of them."""
+    synonyms = _SYNONYMS.get(str(word).lower(), ())
+    near = nearest(word, known) or next((synonym for synonym in synonyms if synonym in known), None)
     if near:
         return f"did you mean {near}?"
     return f"use one of: {', '.join(sorted(known))}" if known else "take it out"
 
 
 def explain(error: ValidationError, model: type[Model], raw: Any, top: Loc) -> Iterator[Problem]:
-    """Translate everything that pydantic found in `raw`, the value at `top`, for `model`."""
+    """Convert pydantic's errors for `model` to messages. The invalid value is at path `top` in `raw`."""
     details = error.errors(include_url=False, include_input=False)
     misspelt = set(_misspelt(details, model))
     for detail in details:
         loc = tuple(key for key in detail["loc"] if key != "[key]")
-        silent = detail["type"] == "default_factory_not_called" or (detail["type"] == "missing" and loc in misspelt)
-        if not silent:
-            reason, fix = _words(detail, _field(model, loc), at(raw, (*top, *loc)))
+        redundant = detail["type"] == "default_factory_not_called" or (detail["type"] == "missing" and loc in misspelt)
+        if not redundant:
+            reason, fix = _reason_and_fix(detail, _field(model, loc), at(raw, (*top, *loc)))
             yield Problem(path((*top, *loc), raw), reason, fix)
 
 
 def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[Loc]:
-    """Yield the places that unknown keys were meant for, which are not missing besides."""
+    """Yield the paths of required keys that unknown keys probably misspell."""
     for detail in details:
         *parents, key = detail["loc"] or ("",)
         near = nearest(key, _field(model, detail["loc"]).siblings) if detail["type"] == "extra_forbidden" else None
@@ -121,7 +122,7 @@ def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[L
 
 @dataclass(frozen=True)
 class _Field:
-    """What the models say about a place: its meaning, its type, and the keys around it."""
+    """The models' information about a path: its description, its type, and the keys beside it."""
 
     meaning: str
     kind: Any
@@ -129,7 +130,7 @@ class _Field:
 
 
 def _field(model: Any, loc: Loc) -> _Field:
-    """Follow `loc` through the models."""
+    """Find the field at path `loc` in the models."""
     meaning, siblings, kind = "", (), model
     for key in loc:
         kind = plain(kind)
@@ -153,40 +154,40 @@ def plain(kind: Any) -> Any:
 
 
 def is_model(kind: Any) -> bool:
-    """Whether a type is one of our models."""
+    """Whether a type is a settings model."""
     return isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, Model)
 
 
-def _words(detail: ErrorDetails, field: _Field, given: Any) -> tuple[str, str]:
+def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[str, str]:
     context, kind = detail.get("ctx", {}), detail["type"]
-    words = ("is not usable", f"write {_lower(field.meaning)}")
+    words = ("is not valid", f"write {_first_sentence(field.meaning)}")
     if kind == "homelab":
         words = (context["reason"], context["fix"])
     elif kind == "extra_forbidden":
         words = ("is not a known key", meant(detail["loc"][-1], field.siblings))
     elif kind == "invalid_key":
-        words = ("is not a key", "put it in quotes")
+        words = ("must be text", "put the key in quotes")
     elif kind == "missing":
-        words = ("is missing", f"add it: {_lower(field.meaning)}")
+        words = ("is missing", f"add it: {_first_sentence(field.meaning)}")
     elif kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         words = ("is not one of the choices", f"use one of: {choices}")
     elif kind == "model_type" and plain(field.kind) is SecretRef:
         fix = "write {secret: NAME}, and set it with `pulumi config set --secret NAME`"
-        words = ("must name a secret, not hold it", fix)
+        words = ("must name a secret, not contain it", fix)
     elif kind in _BOUNDS:
         reason, bound, beyond = _BOUNDS[kind]
         words = (reason, f"use {context[bound]} or {beyond}")
     elif kind in _TYPES:
-        words = _wrong_type(kind, field, given)
+        words = _wrong_type(kind, field, value)
     return words
 
 
-def _wrong_type(kind: str, field: _Field, given: Any) -> tuple[str, str]:
-    wanted, fix = _TYPES[kind]
-    if kind == "string_type" and isinstance(given, list | dict | None):
-        fix = f"write one: {_lower(field.meaning)}" if field.meaning else "write one text"
-    return f"must be {wanted}, not {_found(given)}", fix
+def _wrong_type(kind: str, field: _Field, value: Any) -> tuple[str, str]:
+    expected, fix = _TYPES[kind]
+    if kind == "string_type" and isinstance(value, list | dict | None):
+        fix = f"write one: {_first_sentence(field.meaning)}" if field.meaning else "write a text"
+    return f"must be {expected}, not {_type_name(value)}", fix
 
 
 _BOUNDS = {
@@ -203,13 +204,13 @@ _TYPES = {
 }
 
 
-def _found(given: Any) -> str:
-    if isinstance(given, bool):
+def _type_name(value: Any) -> str:
+    if isinstance(value, bool):
         return "true or false"
     names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
-    return names.get(type(given), "empty" if given is None else "this")
+    return names.get(type(value), "empty" if value is None else "this")
 
 
-def _lower(text: str) -> str:
+def _first_sentence(text: str) -> str:
     first = text.split(". ", maxsplit=1)[0].rstrip(".")
     return first if first[:2].isupper() else first[:1].lower() + first[1:]

@@ -1,4 +1,4 @@
-"""The reference of the configuration, in pages of `docs/`: `python -m stacks.reference` writes it."""
+"""The configuration reference in pages of `docs/`, which `python -m stacks.reference` writes."""
 
 import re
 from pathlib import Path
@@ -22,32 +22,33 @@ PAGES: dict[str, tuple[str, type[Model]]] = {
     "platform.md": ("platform", PlatformSettings),
     "apps.md": ("app", AppSettings),
 }
-"""The pages that end with a reference: the section of the configuration, and its model."""
+"""The pages that end with a reference: by file name, the configuration's section and its model."""
 
 
 def text(page: str) -> str:
-    """Return a page: what stands before the mark, as it is, and the reference."""
+    """Return a page: the unchanged text before the mark, followed by the reference."""
     key, model = PAGES[page]
-    places: dict[type[Model], str] = {}
-    _place(model, f"{NAMESPACE}:{key}", places)
-    written, _, _ = (DOCS / page).read_text(encoding="utf-8").partition(MARK)
-    return "\n".join((written + MARK, *(_section(each, title, places) for each, title in places.items())))
+    titles: dict[type[Model], str] = {}
+    _collect_titles(model, f"{NAMESPACE}:{key}", titles)
+    prose, _, _ = (DOCS / page).read_text(encoding="utf-8").partition(MARK)
+    sections = [_section(section_model, title, titles) for section_model, title in titles.items()]
+    return "\n".join((prose + MARK, *sections))
 
 
-def _place(model: type[Model], title: str, places: dict[type[Model], str]) -> None:
-    """Note the first place of a model, and of those inside it."""
-    if model in places:
+def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], str]) -> None:
+    """Store the title of a model, and of the models inside it, at their first use."""
+    if model in titles:
         return
-    places[model] = title
+    titles[model] = title
     top = "" if title.startswith(NAMESPACE) else f"{title}."
     for field in model.model_fields.values():
         inner, suffix = _inside(field.annotation)
         if inner is not None:
-            _place(inner, "{secret: NAME}" if inner is SecretRef else f"{top}{field.alias}{suffix}", places)
+            _collect_titles(inner, "{secret: NAME}" if inner is SecretRef else f"{top}{field.alias}{suffix}", titles)
 
 
 def _inside(kind: Any) -> tuple[type[Model] | None, str]:
-    """Return the model that a field holds, and how its places are written."""
+    """Return the model inside a field's type, and the path suffix of its values."""
     kind = plain(kind)
     origin, args = get_origin(kind), get_args(kind)
     if origin is tuple:
@@ -57,43 +58,46 @@ def _inside(kind: Any) -> tuple[type[Model] | None, str]:
     return (kind, "") if is_model(kind) else (None, "")
 
 
-def _section(model: type[Model], title: str, places: dict[type[Model], str]) -> str:
-    told = meanings(model)
+def _section(model: type[Model], title: str, titles: dict[type[Model], str]) -> str:
+    descriptions = meanings(model)
     rows = [
-        f"| `{field.alias}` | {_type(field.annotation, field.metadata, places)} | {_default(model, field)} "
-        f"| {told[name]} |"
+        f"| `{field.alias}` | {_type(field.annotation, field.metadata, titles)} | {_default(model, field)} "
+        f"| {descriptions[name]} |"
         for name, field in model.model_fields.items()
     ]
     head = ("| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")
     return "\n".join((f"## `{title}`", "", str(model.__doc__), "", *head, *rows, ""))
 
 
-def _type(kind: Any, notes: list[Any], places: dict[type[Model], str]) -> str:
-    """Say what a field takes, in words."""
+def _type(kind: Any, notes: list[Any], titles: dict[type[Model], str]) -> str:
+    """Describe the type of a field in words."""
     kind = plain(kind)
     if get_origin(kind) is Annotated:
         kind, *more = get_args(kind)
         notes = [*notes, *more]
-    named = next((str(note.name) for note in notes if hasattr(note, "name")), None)
-    return named or _compound(kind, notes, places)
+    name = next((str(note.name) for note in notes if hasattr(note, "name")), None)
+    return name or _compound(kind, notes, titles)
 
 
-def _compound(kind: Any, notes: list[Any], places: dict[type[Model], str]) -> str:
+def _compound(kind: Any, notes: list[Any], titles: dict[type[Model], str]) -> str:
     origin, args = get_origin(kind), get_args(kind)
     if origin is tuple:
-        return f"list of: {_type(args[0], [], places)}"
+        return f"list of: {_type(args[0], [], titles)}"
     if origin is dict:
-        return f"{_type(args[0], [], places)} → {_type(args[1], [], places)}"
+        return f"{_type(args[0], [], titles)} → {_type(args[1], [], titles)}"
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in args)
     if is_model(kind):
-        return f"[{places[kind]}](#{_anchor(places[kind])})"
+        return f"[{titles[kind]}](#{_anchor(titles[kind])})"
     return "true or false" if kind is bool else _number(notes)
 
 
 def _number(notes: list[Any]) -> str:
-    flat = [each for note in notes for each in getattr(note, "metadata", [note])]
-    low, high = (next((getattr(each, at) for each in flat if hasattr(each, at)), None) for at in ("ge", "le"))
+    constraints = [constraint for note in notes for constraint in getattr(note, "metadata", [note])]
+    low, high = (
+        next((getattr(constraint, bound) for constraint in constraints if hasattr(constraint, bound)), None)
+        for bound in ("ge", "le")
+    )
     return f"number, {low} to {high}" if high is not None else f"number, {low} or more"
 
 
@@ -102,18 +106,18 @@ def _anchor(title: str) -> str:
 
 
 def _default(model: type[Model], field: FieldInfo) -> str:
-    """Say what holds without the key; what is computed is said by the meaning."""
+    """Describe the default of a field. The field's description explains computed defaults."""
     if (model, field.alias or "") in FILLED_IN:
         return FILLED_IN[model, field.alias or ""]
     if field.is_required():
         return "required"
     if field.default is PydanticUndefined:
         return "" if field.default_factory_takes_validated_data else "none"
-    return _written(field.default)
+    return _formatted(field.default)
 
 
-def _written(value: Any) -> str:
-    """Write a default as the file would."""
+def _formatted(value: Any) -> str:
+    """Format a default as in the stack file."""
     if value is None or isinstance(value, Model):
         return ""
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""The JSON Schema of a stack file, for editors: `python -m stacks.schema` writes `homelab.schema.json`."""
+"""The JSON Schema of stack files for editors, which `python -m stacks.schema` writes to `homelab.schema.json`."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ SECTIONS = {section.key: section.model for section in (*LAB, *APP)}
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema of a whole `Pulumi.<stack>.yaml`."""
-    kinds: dict[str, Any] = {}
+    """Build the JSON Schema of a whole `Pulumi.<stack>.yaml`."""
+    definitions: dict[str, Any] = {}
     for model in SECTIONS.values():
-        made = model.model_json_schema(schema_generator=_Explained)
-        kinds |= made.pop("$defs", {}) | {model.__name__: made}
-    for model, optional in FILLED_IN:
-        kind = kinds[model.__name__]
-        kind["required"] = [key for key in kind.get("required", []) if key != optional]
+        model_schema = model.model_json_schema(schema_generator=_WithDescriptions)
+        definitions |= model_schema.pop("$defs", {}) | {model.__name__: model_schema}
+    for model, filled_in in FILLED_IN:
+        definition = definitions[model.__name__]
+        definition["required"] = [key for key in definition.get("required", []) if key != filled_in]
     secret = {
         "description": "A secret of the stack, set with `pulumi config set --secret NAME`.",
         "type": "object",
@@ -47,28 +47,28 @@ def schema() -> dict[str, Any]:
             }
         },
         "required": ["config"],
-        "$defs": {name: _brief(kind) for name, kind in sorted(kinds.items())},
+        "$defs": {name: _compact(definition) for name, definition in sorted(definitions.items())},
     }
 
 
-class _Explained(GenerateJsonSchema):
-    """Says of each field what it means."""
+class _WithDescriptions(GenerateJsonSchema):
+    """Schema generator that adds the description of each field."""
 
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
-        made = super().model_schema(schema)
+        definition = super().model_schema(schema)
         for name, meaning in meanings(schema["cls"]).items():
-            made["properties"][camel(name)]["description"] = meaning
-        return made
+            definition["properties"][camel(name)]["description"] = meaning
+        return definition
 
 
-def _brief(node: Any) -> Any:
-    """Drop what says nothing to an editor: titles made of names, and defaults that are empty or whole models."""
+def _compact(node: Any) -> Any:
+    """Remove titles that repeat names, and defaults that are empty or whole models: editors do not need them."""
     if isinstance(node, list):
-        return [_brief(each) for each in node]
+        return [_compact(item) for item in node]
     if not isinstance(node, dict):
         return node
     return {
-        key: _brief(value)
+        key: _compact(value)
         for key, value in node.items()
         if not (key == "title" and isinstance(value, str))
         and not (key == "default" and (value in (None, []) or isinstance(value, dict)))
@@ -76,7 +76,7 @@ def _brief(node: Any) -> Any:
 
 
 def text() -> str:
-    """Return what the file holds."""
+    """Return the content of the schema file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 

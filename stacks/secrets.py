@@ -1,4 +1,4 @@
-"""The top-level keys of a configuration: which are known, and whether secrets and their names match."""
+"""Checks of a configuration's top-level keys and of its references to secrets."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -6,54 +6,56 @@ from typing import Any
 from components.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel
 from stacks.problems import Loc, Problem, meant, nearest, path
 
-NAME_IT = "give it a key of its own: `pulumi config set --secret NAME`, and write {secret: NAME} instead"
+NAME_IT = "store it under a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
 
 
 def keys(
     raw: Mapping[str, Any], secrets: Collection[str], known: Collection[str], needed: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Yield what is wrong with the keys themselves, whatever they hold; `needed` says what to do without one."""
-    named = {name for key in known for name in _named(raw.get(key))}
+    """Yield problems of the top-level keys, whatever their values. `needed` has the fix for each missing key."""
+    named = {name for key in known for name in _secret_names(raw.get(key))}
     unknown = sorted(set(raw) - set(known) - named)
     for key in unknown:
         yield Problem(f"{NAMESPACE}:{key}", "is not a known key", meant(key, known))
     for key in sorted((set(raw) & named) - set(known)):
-        yield Problem(f"{NAMESPACE}:{key}", "is in clear", f"set it with `pulumi config set --secret {key}`")
+        yield Problem(
+            f"{NAMESPACE}:{key}", "is stored in clear text", f"set it with `pulumi config set --secret {key}`"
+        )
     for key in sorted(needed.keys() - set(raw)):
         if not any(nearest(word, [key]) for word in unknown):
             yield Problem(f"{NAMESPACE}:{key}", "is missing", needed[key])
-    whole = all(isinstance(raw.get(key), Mapping) for key in needed)
-    for key in sorted(set(secrets) - named) if whole else ():
-        fix = f"name it where it belongs, or remove it with `pulumi config rm {key}`"
-        yield Problem(f"{NAMESPACE}:{key}", "is a secret that nothing uses", fix)
+    complete = all(isinstance(raw.get(key), Mapping) for key in needed)
+    for key in sorted(set(secrets) - named) if complete else ():
+        fix = f"refer to it from a setting, or remove it with `pulumi config rm {key}`"
+        yield Problem(f"{NAMESPACE}:{key}", "is a secret that no setting uses", fix)
 
 
 def unset(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
-    """Yield the fields of a section that name a secret which the stack lacks. The names are not repeated."""
+    """Yield the fields of a section that name a secret which the stack lacks. Messages do not repeat that name."""
     for loc, name in _references(settings, (key,)):
         if name not in secrets and isinstance(raw.get(name), Mapping):
             fix = "set one with `pulumi config set --secret` under another name"
-            yield Problem(path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is no secret", fix)
+            yield Problem(path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is not a secret", fix)
         elif name not in secrets and name not in raw:
             near = nearest(name, secrets)
             fix = f"did you mean {near}?" if near else "set it with `pulumi config set --secret` under this name"
             yield Problem(path((*loc, "secret"), raw), "names a secret that the stack does not have", fix)
 
 
-def _named(value: Any) -> Iterator[str]:
-    """Yield every name in the place of a secret's, however wrong the rest is."""
+def _secret_names(value: Any) -> Iterator[str]:
+    """Yield every name in `{secret: NAME}`, even if the rest of the configuration is invalid."""
     if isinstance(value, Mapping):
         if set(value) == {"secret"} and isinstance(value["secret"], str):
             yield value["secret"]
         for inner in value.values():
-            yield from _named(inner)
+            yield from _secret_names(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _named(inner)
+            yield from _secret_names(inner)
 
 
 def _references(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
-    """Yield the secret references in settings, with their place."""
+    """Yield the path and name of each secret reference in the settings."""
     if value is UNKNOWN:
         return
     if isinstance(value, SecretRef):

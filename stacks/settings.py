@@ -1,4 +1,4 @@
-"""The configuration of a stack: read once, checked whole, every mistake reported at once."""
+"""The configuration of a stack: read once and checked as a whole, with all errors reported together."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
@@ -33,20 +33,20 @@ FILLED_IN: Mapping[tuple[type[Model], str], str] = {
     (ClusterSettings, "k3s"): "",
     (K3sSettings, "version"): f"`{K3S}`",
 }
-"""Required keys that a file need not have, and what is filled in for them below, as the reference says it."""
+"""Required keys that a stack file may omit, and their defaults as the reference describes them."""
 
 
 class _Stack(ABC):
-    """A kind of stack, by what its file says."""
+    """The settings of one kind of stack."""
 
     @classmethod
     @abstractmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
+        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
 
     @classmethod
     def load(cls) -> Self:
-        """Read the configuration of the running program. A wrong one ends it with one message."""
+        """Read the running program's configuration. An invalid configuration ends the program with one message."""
         try:
             return cls.parse(*sections.given(), pulumi.get_stack())
         except SettingsError as error:
@@ -61,59 +61,60 @@ class _Stack(ABC):
 
 @dataclass(frozen=True)
 class Settings(_Stack):
-    """Everything that the stack file of a lab says, valid."""
+    """The valid settings of a lab's stack."""
 
     cluster: ClusterSettings
     platform: PlatformSettings
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
-        found = sections.parse(_of_lab(dict(config), stack), secrets, LAB, _lab_relations)
-        on = found.get("platform", PlatformSettings())
-        return cls(cast(ClusterSettings, found["cluster"]), cast(PlatformSettings, on))
+        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
+        parsed = sections.parse(_with_lab_defaults(dict(config), stack), secrets, LAB, _lab_relations)
+        platform_settings = parsed.get("platform", PlatformSettings())
+        return cls(cast(ClusterSettings, parsed["cluster"]), cast(PlatformSettings, platform_settings))
 
 
 @dataclass(frozen=True)
 class AppStack(_Stack):
-    """Everything that the stack file of an app says, valid."""
+    """The valid settings of an app's stack."""
 
     app: AppSettings
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Check our namespace's keys, given without prefix, and return them. Raises `SettingsError`."""
-        named = _with(dict(config), "app", {"name": stack})
-        given = config.get("app")
+        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
+        with_name = _with_defaults(dict(config), "app", {"name": stack})
+        app = config.get("app")
         try:
-            found = sections.parse(named, secrets, APP, _app_relations)
+            parsed = sections.parse(with_name, secrets, APP, _app_relations)
         except SettingsError as error:
-            own = isinstance(given, Mapping) and "name" in given
-            raise error if own else SettingsError([_of_stack(each) for each in error.problems]) from None
-        return cls(cast(AppSettings, found["app"]))
+            if isinstance(app, Mapping) and "name" in app:
+                raise
+            raise SettingsError([_explain_default_name(problem) for problem in error.problems]) from None
+        return cls(cast(AppSettings, parsed["app"]))
 
 
-def _of_lab(config: dict[str, Any], stack: str) -> dict[str, Any]:
-    """Fill in what the models cannot know: the stack's name, and the release that the catalog pins."""
-    config = _with(config, "cluster", {"name": stack, "k3s": {}})
+def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
+    """Add defaults that the models do not know: the stack's name, and the catalog's K3s release."""
+    config = _with_defaults(config, "cluster", {"name": stack, "k3s": {}})
     if isinstance(config.get("cluster"), Mapping) and "k3s" in config["cluster"]:
-        config["cluster"] = _with(config["cluster"], "k3s", {"version": K3S})
+        config["cluster"] = _with_defaults(config["cluster"], "k3s", {"version": K3S})
     return config
 
 
-def _of_stack(problem: Problem) -> Problem:
-    """The same, of a name that the file does not say."""
+def _explain_default_name(problem: Problem) -> Problem:
+    """Add to a problem of the app's name that the name comes from the stack's name."""
     if problem.path != f"{NAMESPACE}:app.name":
         return problem
-    reason = f"{problem.reason}, and comes from the stack's name"
-    return Problem(problem.path, reason, f"write a name here: {problem.fix}")
+    reason = f"{problem.reason}, and is derived from the stack's name"
+    return Problem(problem.path, reason, f"set a name here: {problem.fix}")
 
 
-def _with(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:
-    """The same with defaults under `key`, where a mapping stands there that is no secret."""
-    given = tree.get(key)
-    usable = isinstance(given, Mapping) and set(given) != {"secure"}
-    return tree | {key: defaults | dict(given)} if given is not None and usable else tree
+def _with_defaults(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with defaults under `key`, if its value is a mapping and not an encrypted secret."""
+    value = tree.get(key)
+    usable = isinstance(value, Mapping) and set(value) != {"secure"}
+    return tree | {key: defaults | dict(value)} if value is not None and usable else tree
 
 
 def _lab_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
@@ -128,13 +129,13 @@ def _lab_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
 
 def _app_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
     for app in known.values():
-        yield from _namespace_of_a_layer(app)
+        yield from _layer_namespaces(app)
         for loc, reason, fix in problems(app):
             yield ("app", *loc), reason, fix
 
 
-def _namespace_of_a_layer(app: AppSettings) -> Iterator[tuple[Loc, str, str]]:
-    """An app of that name would have its pods, secrets and rights there, or the layer would not come any more."""
+def _layer_namespaces(app: AppSettings) -> Iterator[tuple[Loc, str, str]]:
+    """Yield a problem if an app has a layer's namespace, where its pods would get the layer's Secrets and rights."""
     for row in LAYERS:
         try:
             if app.name in (row.layer.namespace, *row.layer.further_namespaces):

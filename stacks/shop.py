@@ -1,4 +1,4 @@
-"""The stack of an app: the app on the platform of another stack."""
+"""The program of an app's stack, which deploys the app on the platform of another stack."""
 
 from functools import partial
 
@@ -15,12 +15,14 @@ from stacks.settings import AppStack
 
 
 def deploy() -> None:
-    """Read the configuration whole and what the platform gives, then describe the app."""
+    """Read and check the whole configuration and the platform's outputs, then declare the app's resources."""
     settings = AppStack.load().app
-    if more := ", ".join(setting for setting, _ in reasons(settings)):
-        pulumi.log.info(f"namespace {settings.name} has the Pod Security level {level(settings)}, for its {more}")
+    if causes := ", ".join(setting for setting, _ in reasons(settings)):
+        pulumi.log.info(
+            f"namespace {settings.name} has the Pod Security level {level(settings)} because of its {causes}"
+        )
     for name in in_clear(settings):
-        pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear: it belongs under secrets")
+        pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear text: move it to secrets")
     app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
     pulumi.export("podSecurity", level(settings))
@@ -28,16 +30,16 @@ def deploy() -> None:
 
 
 def _platform(app: AppSettings) -> PlatformOutputs:
-    """What the app may know of its platform: out of a secret of its own, or of the platform's stack."""
+    """Read the platform's outputs from the secret `platformOutputs`, or else from the platform's stack."""
     if app.platform_outputs:
-        given = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
-        renew = "ask for what `./homelab platform` prints now"
+        outputs = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
+        renew = "store the current output of `./homelab platform` in that secret"
     else:
-        given = PlatformOutputs.of(pulumi.StackReference(full_name(app.platform)))
+        outputs = PlatformOutputs.of(pulumi.StackReference(full_name(app.platform)))
         renew = "run `pulumi up` on that stack"
-    return given.needing(list(needs(app)), partial(place.lacking, app), app.platform, renew)
+    return outputs.needing(list(needs(app)), partial(place.lacking, app), app.platform, renew)
 
 
 def full_name(stack: str) -> str:
-    """Return the name of a stack with organization and project; those of the running one where it has none."""
+    """Return a stack's full name; organization and project default to those of the running stack."""
     return stack if "/" in stack else f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"

@@ -1,4 +1,4 @@
-"""A `Pulumi.<stack>.yaml`, read without Pulumi."""
+"""Reading a `Pulumi.<stack>.yaml` without Pulumi."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,33 +17,33 @@ _QUOTE = "put it in quotes if it is text, or write it without the zero if it is 
 
 
 def read(file: Path) -> tuple[dict[str, Any], set[str]]:
-    """Return our namespace's keys without prefix, and the names of the stack's secrets. Raises `SettingsError`."""
+    """Return the configuration by key without namespace, and the names of its secrets. Raises `SettingsError`."""
     config = _document(file).get("config") or {}
     if not isinstance(config, Mapping):
         raise SettingsError([Problem("config", "must be a mapping", f"write {NAMESPACE}:cluster: under it")])
-    ours = {}
+    settings = {}
     for key, value in config.items():
         namespace, colon, name = str(key).partition(":")
         if not colon:
             raise SettingsError([Problem(str(key), "has no namespace", f"write {NAMESPACE}:{key}")])
         if namespace == NAMESPACE:
-            ours[name] = value
-    secrets = {name for name, value in ours.items() if _is_ciphertext(value)}
-    return {name: value for name, value in ours.items() if name not in secrets}, secrets
+            settings[name] = value
+    secrets = {name for name, value in settings.items() if _is_ciphertext(value)}
+    return {name: value for name, value in settings.items() if name not in secrets}, secrets
 
 
 def stack_of(file: Path) -> str:
-    """Return the stack's name, which is in the name of its file."""
+    """Return the stack's name, which is part of its file's name."""
     return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
 
 def short_name(stack: str) -> str:
-    """Return the name of a stack without organization and project."""
+    """Return a stack's name without organization and project."""
     return stack.rpartition("/")[2]
 
 
 def ciphertexts(value: Any, loc: Loc) -> Iterator[Loc]:
-    """Yield where a secret stands inside a value."""
+    """Yield the path of each encrypted secret inside a value."""
     if _is_ciphertext(value):
         yield loc
     elif isinstance(value, Mapping):
@@ -62,11 +62,11 @@ def _document(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
         document = YAML(typ="safe", pure=True).load(text)
-        misread = list(_misread(file, text))
+        misread = list(_misread_scalars(file, text))
     except (OSError, UnicodeDecodeError):
         raise SettingsError([Problem(str(file), "cannot be read", "give the path of a Pulumi.<stack>.yaml")]) from None
     except YAMLError as error:
-        raise SettingsError([_broken(file, error)]) from None
+        raise SettingsError([_syntax_problem(file, error)]) from None
     if misread:
         raise SettingsError(misread)
     if not isinstance(document, dict):
@@ -74,23 +74,21 @@ def _document(file: Path) -> dict[str, Any]:
     return document
 
 
-def _misread(file: Path, text: str) -> Iterator[Problem]:
-    """Yield what Pulumi reads as something else than what it looks like, and than this program would read."""
+def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
+    """Yield a problem for each unquoted scalar that Pulumi reads differently from YAML 1.2 and from homelab."""
     for event in YAML(typ="safe", pure=True).parse(text):
         if isinstance(event, ScalarEvent) and event.style is None:
             place = f"{file.name}:{event.start_mark.line + 1}"
             if re.fullmatch("[-+]?0[0-9_]+", event.value):
                 yield Problem(place, "is a number with a leading zero, which Pulumi reads as octal", _QUOTE)
             elif re.fullmatch("[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", event.value):
-                yield Problem(
-                    place, "is a date, which Pulumi reads as a moment and writes in another way", "put it in quotes"
-                )
+                yield Problem(place, "is a date, which Pulumi parses and writes in another format", "put it in quotes")
 
 
-def _broken(file: Path, error: YAMLError) -> Problem:
-    """Say where the YAML breaks, without the text that stands there."""
+def _syntax_problem(file: Path, error: YAMLError) -> Problem:
+    """Return the problem of invalid YAML with its line number, without the text of that line."""
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     place = f"{file.name}:{mark.line + 1}" if mark else file.name
     if isinstance(error, DuplicateKeyError):
         return Problem(place, "repeats a key of the same mapping", "keep one of them")
-    return Problem(place, "is not valid YAML", "mend this line or the one before: indentation, quotes, colons")
+    return Problem(place, "is not valid YAML", "fix this line or the previous one: indentation, quotes, colons")

@@ -1,4 +1,4 @@
-"""The version of this program, which is the platform's."""
+"""The version of homelab, which the platform's outputs contain."""
 
 import tomllib
 from pathlib import Path

@@ -176,27 +176,28 @@ def whole(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("lacking", "lines"),
     [
-        (("ingressClass",), ["hosts: needs homelab:platform.traefik, which does not give ingressClass"]),
+        (("ingressClass",), ["hosts: needs homelab:platform.traefik, which does not provide ingressClass"]),
         (
             ("databaseOperator",),
-            ["postgres: needs homelab:platform.cloudnativePg, which does not give databaseOperator"],
+            ["postgres: needs homelab:platform.cloudnativePg, which does not provide databaseOperator"],
         ),
         (
             ("databaseBackup",),
             [
-                "postgres.backup: needs homelab:platform.cloudnativePg, which does not give databaseBackup",
-                "postgres.restore: needs homelab:platform.cloudnativePg, which does not give databaseBackup",
+                "postgres.backup: needs homelab:platform.cloudnativePg, which does not provide databaseBackup",
+                "postgres.restore: needs homelab:platform.cloudnativePg, which does not provide databaseBackup",
             ],
         ),
         (
             ("secretStores",),
             [
-                f"remoteSecrets.{name}.store: needs homelab:platform.externalSecrets, which does not give secretStores"
+                f"remoteSecrets.{name}.store: needs homelab:platform.externalSecrets, "
+                "which does not provide secretStores"
                 for name in ("PAYMENTS_KEY", "SIGNING_KEY")
             ],
         ),
-        (("tracesEndpoint",), ["traces: needs homelab:platform.tempo, which does not give tracesEndpoint"]),
-        (("storageClass",), ["volumes.data: needs homelab:platform.longhorn, which does not give storageClass"]),
+        (("tracesEndpoint",), ["traces: needs homelab:platform.tempo, which does not provide tracesEndpoint"]),
+        (("storageClass",), ["volumes.data: needs homelab:platform.longhorn, which does not provide storageClass"]),
     ],
     ids=lambda value: value[0],
 )
@@ -204,8 +205,11 @@ def test_what_the_platform_lacks_is_named_before_anything_is_made(lacking: tuple
     with pytest.raises(pulumi.RunError) as caught:
         app("shop-prod", outputs=without(*lacking))
     heading, *found = str(caught.value).splitlines()
-    assert heading == "the platform of stack organization/homelab/lab lacks what this app needs; nothing was touched:"
-    fix = "; switch it on in stack organization/homelab/lab and run `pulumi up` there"
+    assert (
+        heading
+        == "the platform of stack organization/homelab/lab does not meet this app's needs; no changes were made:"
+    )
+    fix = "; enable it in stack organization/homelab/lab and run `pulumi up` there"
     assert found == [f"  homelab:app.{line}{fix}" for line in lines]
     gc.collect()
 
@@ -221,7 +225,7 @@ def test_an_issuer_that_the_platform_does_not_have_is_named() -> None:
 @pytest.mark.parametrize(
     ("classes", "line"),
     [
-        ([], "needs homelab:platform.longhorn, which does not give sharedStorageClasses; switch it on"),
+        ([], "needs homelab:platform.longhorn, which does not provide sharedStorageClasses; enable it"),
         (["nfs"], "is longhorn by default, which is not among sharedStorageClasses; use one of: nfs"),
     ],
 )
@@ -246,10 +250,10 @@ def test_a_store_that_the_platform_does_not_have_is_named() -> None:
 @pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
 def test_a_kubeconfig_that_has_ended_is_told_with_what_renews_it() -> None:
     ended = OUTPUTS | {"appKubeconfig": sealed(kubeconfig(left=-1))}
-    text = r"the kubeconfig that the platform of stack lab gives ended on 20\S+ \S+ UTC: "
+    text = r"the kubeconfig from the platform of stack lab expired on 20\S+ \S+ UTC: "
     with pytest.raises(pulumi.RunError, match=text + "run `pulumi up` on that stack"):
         app("shop-dev", outputs=ended)
-    with pytest.raises(pulumi.RunError, match=text + r"ask for what `\./homelab platform` prints now"):
+    with pytest.raises(pulumi.RunError, match=text + r"store the current output of `\./homelab platform` in"):
         run_apart(DEV, ended)
     gc.collect()
 
@@ -259,7 +263,7 @@ def test_one_that_ends_soon_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
     app("shop-dev", outputs=OUTPUTS | {"appKubeconfig": sealed(kubeconfig(left=40.5))})
     (text,) = said
-    assert re.search(r"gives ends on 20\S+ \S+ UTC, in 40 days: run `pulumi up` on that stack", text)
+    assert re.search(r"stack lab expires on 20\S+ \S+ UTC, in 40 days: run `pulumi up` on that stack", text)
     app("shop-dev")
     assert len(said) == 1
 
@@ -280,7 +284,7 @@ def test_what_the_platform_gives_may_be_a_secret_of_the_apps_own(file: Path) -> 
         (without("ingressClass"), "hosts: needs homelab:platform.traefik"),
         (
             without("appUser") | {"version": "0.2.0"},
-            "no output appUser, which version 0.3.0 brings; it has version 0.2.0",
+            "no output appUser, which needs version 0.3.0 or newer; it has version 0.2.0",
         ),
     ],
 )
@@ -295,7 +299,7 @@ def test_what_such_a_secret_lacks_is_named_too(outputs: dict[str, Any], said: st
 def test_a_secret_that_is_something_else_is_not_repeated(text: str) -> None:
     config = config_of(DEV)
     config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
-    said = r"^homelab:app\.platformOutputs: its secret is not what `\./homelab platform` prints; set it anew$"
+    said = r"^homelab:app\.platformOutputs: its secret is not the output of `\./homelab platform`; set it again$"
     with pytest.raises(pulumi.RunError, match=said):
         record(config | {"platform": text}, "shop-dev", shop.deploy, secret=["platform"])
     gc.collect()

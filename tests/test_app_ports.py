@@ -71,12 +71,12 @@ def test_paths() -> None:
         (
             {},
             without("loadBalancerAddresses"),
-            "loadBalancer: needs homelab:platform.metallb, which does not give load",
+            "loadBalancer: needs homelab:platform.metallb, which does not provide load",
         ),
         (
             {"address": "10.0.0.9"},
             OUTPUTS,
-            r"loadBalancer\.address: is in no pool of addresses of the platform; use one of 10\.0\.0\.200-",
+            r"loadBalancer\.address: is in no address pool of the platform; use one of 10\.0\.0\.200-",
         ),
     ],
 )

@@ -77,8 +77,11 @@ def test_blue_and_green_fit_the_crd() -> None:
 @pytest.mark.parametrize(
     ("lacking", "line"),
     [
-        ("rollouts", "strategy: needs homelab:platform.argoRollouts, which does not give rollouts"),
-        ("metricsEndpoint", r"strategy\.analysis: needs homelab:platform.monitoring, which does not give metricsEnd"),
+        ("rollouts", "strategy: needs homelab:platform.argoRollouts, which does not provide rollouts"),
+        (
+            "metricsEndpoint",
+            r"strategy\.analysis: needs homelab:platform.monitoring, which does not provide metricsEnd",
+        ),
     ],
 )
 def test_what_the_platform_lacks_is_named(lacking: str, line: str) -> None:

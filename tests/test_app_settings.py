@@ -77,7 +77,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
         ("environment.OTEL_SERVICE_NAME", "x", "environment.OTEL_SERVICE_NAME: is already set by traces; remove it"),
         ("environment.A", 5, "environment.A: must be text, not a number; put it in quotes"),
         ("environment.A-B", "x", 'environment.A-B: is not an environment variable name; use letters'),
-        ("secrets.API_KEY", "x", "secrets.API_KEY: must name a secret, not hold it; write {secret: NAME}"),
+        ("secrets.API_KEY", "x", "secrets.API_KEY: must name a secret, not contain it; write {secret: NAME}"),
         ("secrets.OTHER", {"secret": "other"}, "secrets.OTHER.secret: names a secret that the stack does not have"),
         ("files./etc/shop/more", "x", 'files["/etc/shop/more/app.yaml"]: is below the file /etc/shop/more;'),
         ("files.etc", "x", "files.etc: is not an absolute path; start it with /"),
@@ -168,12 +168,12 @@ def test_a_variable_that_looks_like_a_secret_is_known(name: str, text: str, said
 
 def test_a_name_that_the_stack_gave_is_said_to_be_its() -> None:
     assert report_of_stack("shop.dev") == [
-        "homelab:app.name: is not a valid app name, and comes from the stack's name; write a name here: use at most "
-        "40 lower-case letters, digits and dashes, a letter first and no dash last"
+        "homelab:app.name: is not a valid app name, and is derived from the stack's name; set a name here: "
+        "use at most 40 lower-case letters, digits and dashes, a letter first and no dash last"
     ]
     assert report_of_stack("monitoring") == [
-        "homelab:app.name: is the namespace of the layer monitoring, and comes from the stack's name; write a name "
-        "here: use another name"
+        "homelab:app.name: is the namespace of the layer monitoring, and is derived from the stack's name; "
+        "set a name here: use another name"
     ]
 
 

@@ -81,11 +81,11 @@ def test_what_goes_with_the_namespace_is_protected(volumes: Any, protected: bool
 @pytest.mark.parametrize(
     ("volumes", "outputs", "line"),
     [
-        (SHARE, without("nfsClient"), r"volumes\.media\.nfs: needs homelab:cluster\.apps\.nfs, which does not give"),
+        (SHARE, without("nfsClient"), r"volumes\.media\.nfs: needs homelab:cluster\.apps\.nfs, which does not provide"),
         (
             {"data": DATA["data"] | {"accessMode": "ReadWriteMany"}},
             OUTPUTS | {"sharedStorageClasses": []},
-            r"volumes\.data\.storageClass: needs homelab:platform\.longhorn, which does not give sharedStorageClasses",
+            r"volumes\.data\.storageClass: needs homelab:platform\.longhorn, which does not provide sharedStorage",
         ),
     ],
 )

@@ -135,4 +135,4 @@ def test_wrong_pins_do_not_stand_in_the_way_and_other_mistakes_do(host: Upstream
     assert pin(file, "--yes").exit_code == 0
     assert pins(file) == {"metallb": published(host)}
     write(file.parent, POOL | {"pins": {"mettalb": "b" * 64}})
-    assert "homelab:platform.pins.mettalb: is no chart of a layer" in refused(pin(file), file, file.read_text())
+    assert "homelab:platform.pins.mettalb: is not a chart of any layer" in refused(pin(file), file, file.read_text())

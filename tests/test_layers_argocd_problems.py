@@ -48,28 +48,31 @@ def test_a_page_that_nothing_serves(given: dict[str, Any], beside: dict[str, Any
     [
         (
             {"url": GIT} | KEY,
-            "sshKey: has no use: the repository is reached over HTTP; give its ssh URL, or username and password",
+            "sshKey: has no effect: the repository is read over HTTP; use its ssh URL, or set username and password",
         ),
         (
             {"url": "git@git.lan:apps"},
-            "sshKey: is missing: there is no reading over SSH without a key; add it, or use the https URL",
+            "sshKey: is missing: reading over SSH needs a key; add it, or use the https URL",
         ),
         (
             {"url": "ssh://git@git.lan/apps"} | KEY | LOGIN,
-            "password: has no use: the repository is reached over SSH; give its https URL, or sshKey",
+            "password: has no effect: the repository is read over SSH; use its https URL, or set sshKey",
         ),
-        ({"url": "http://git.lan/apps"} | LOGIN, "password: would be sent in clear; use the repository's https URL"),
+        (
+            {"url": "http://git.lan/apps"} | LOGIN,
+            "password: would be sent in clear text; use the repository's https URL",
+        ),
         (
             {"url": GIT, "username": "me"},
-            "username: is there without password; add password; services that take tokens accept any username",
+            "username: is set without password; add password; services with token login accept any username",
         ),
         (
             {"url": GIT, "password": {"secret": "token"}},
-            "password: is there without username; add username; services that take tokens accept any username",
+            "password: is set without username; add username; services with token login accept any username",
         ),
         (
             {"url": "git@git.lan:apps", "type": "helm"} | KEY,
-            "type: is helm, and charts come over HTTP; give the https URL",
+            "type: is helm, but Helm charts are read over HTTP; use the https URL",
         ),
     ],
 )
@@ -78,7 +81,7 @@ def test_keys_that_do_not_fit_their_repository(given: dict[str, Any], report: st
 
 
 def test_a_repository_is_named_once() -> None:
-    report = "repositories.b.url: is also that of a; keep one entry for each repository"
+    report = "repositories.b.url: is also the URL of a; keep one entry for each repository"
     assert reports({"repositories": {"a": {"url": GIT}, "b": {"url": GIT}}}) == [report]
 
 
@@ -88,9 +91,9 @@ def test_a_repository_is_named_once() -> None:
         ("git.lan/apps", "is not the URL of a repository"),
         ("ftp://git.lan/apps", "is not the URL of a repository"),
         ("https://[::1/apps", "is not the URL of a repository"),
-        ("https://me:hunter2@git.lan/apps", "must not hold credentials"),
-        ("https://token@git.lan/apps", "must not hold credentials"),
-        ("ssh://git:hunter2@git.lan/apps", "must not hold credentials"),
+        ("https://me:hunter2@git.lan/apps", "must not contain credentials"),
+        ("https://token@git.lan/apps", "must not contain credentials"),
+        ("ssh://git:hunter2@git.lan/apps", "must not contain credentials"),
     ],
 )
 def test_urls_are_checked(given: str, report: str) -> None:
@@ -100,7 +103,7 @@ def test_urls_are_checked(given: str, report: str) -> None:
 
 
 def test_applications_hold_no_credentials_either() -> None:
-    with pytest.raises(ValidationError, match="must not hold credentials"):
+    with pytest.raises(ValidationError, match="must not contain credentials"):
         ApplicationSettings.model_validate({"repository": "https://me:hunter2@git.lan/apps"})
 
 

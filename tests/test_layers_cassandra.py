@@ -75,8 +75,8 @@ def test_metrics_are_read_where_there_is_a_reader() -> None:
         (
             {"disable": ["local-storage"]},
             {},
-            "cluster: finds no class of volumes: local-storage is disabled and longhorn is off; "
-            "add longhorn: {} beside it, or name a class of your own in storageClass",
+            "cluster: has no StorageClass: local-storage is disabled and longhorn is off; "
+            "add longhorn: {} beside it, or set storageClass to a StorageClass of your own",
         ),
     ],
 )

@@ -133,7 +133,7 @@ def test_one_pod_network_is_enough(key: str) -> None:
         (
             balancing(addresses=["10.0.0.240-10.0.0.241"]),
             {"k3s": NO_PROXY},
-            ["addresses.0: takes in 10.0.0.240, the address of the API; choose addresses that nothing has"],
+            ["addresses.0: contains 10.0.0.240, the address of the API; choose unused addresses"],
         ),
         (
             {"replaceKubeProxy": True},

@@ -105,7 +105,7 @@ def test_secrets_that_would_go_with_it_are_guarded() -> None:
         ),
         (
             {"vault": {"kubernetesRole": "apps"}},
-            ".vault.server: is missing, and the lab has no Vault; name one, or add vault: {}",
+            ".vault.server: is missing, and the lab has no Vault; set it, or add vault: {} to the platform",
         ),
     ],
 )

@@ -65,8 +65,8 @@ def test_what_a_machine_lacks_is_said_and_nothing_is_installed(
     ("nodes", "report"),
     [
         ([], "nodes: is empty; list the nodes that have a GPU"),
-        (["x"], "nodes.0: is no machine of the cluster; use a name that stands in cluster.nodes"),
-        (["a", "a"], "nodes.1: is named twice; leave it out here"),
+        (["x"], "nodes.0: is not a node of the cluster; use a name from cluster.nodes"),
+        (["a", "a"], "nodes.1: is repeated; remove one of them"),
     ],
 )
 def test_what_is_wrong_is_reported(nodes: list[str], report: str) -> None:

@@ -101,6 +101,6 @@ def test_lab_without_a_machine_for_it_is_refused(arches: Any, taints: Any, repor
 def test_lab_without_volumes_is_refused() -> None:
     report = problems("harbor", lab("options", **BESIDE, harbor=ADMIN))
     assert report == [
-        ": finds no class of volumes: local-storage is disabled and longhorn is off; "
-        "add longhorn: {} beside it, or name a class of your own in storageClass"
+        ": has no StorageClass: local-storage is disabled and longhorn is off; "
+        "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"
     ]

@@ -70,7 +70,7 @@ def test_grafana_finds_the_logs_and_from_them_the_traces() -> None:
         (
             {"store": "s3"},
             "s3: is missing, and there is no objectStore to share; "
-            "name a bucket here, or one for all layers as homelab:platform.objectStore",
+            "set a bucket here, or one for all layers under homelab:platform.objectStore",
         ),
     ],
 )
@@ -83,4 +83,4 @@ def test_its_volume_needs_a_class() -> None:
     found = lab(loki={})
     k3s = found.cluster.k3s.model_copy(update={"disable": ("local-storage",)})
     (report,) = problems("loki", Lab(found.cluster.model_copy(update={"k3s": k3s}), found.layers))
-    assert report.startswith(": finds no class of volumes")
+    assert report.startswith(": has no StorageClass: local-storage is disabled")

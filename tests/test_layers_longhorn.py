@@ -130,8 +130,8 @@ def test_backups_to_amazon() -> None:
     ("change", "reason"),
     [
         ({"region": "eu central"}, "is not a region"),
-        ({"path": "/lab"}, "is not a folder of a bucket"),
-        ({"path": "lab//x"}, "is not a folder of a bucket"),
+        ({"path": "/lab"}, "is not a valid folder of a bucket"),
+        ({"path": "lab//x"}, "is not a valid folder of a bucket"),
         ({"endpoint": "nas.lan:9000"}, "is not an http or https URL"),
     ],
 )
@@ -162,7 +162,7 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
             {},
             {"backup": {}},
             "backup.s3: is missing, and there is no objectStore to share; "
-            "name a bucket here, or one for all layers as homelab:platform.objectStore",
+            "set a bucket here, or one for all layers under homelab:platform.objectStore",
         ),
     ],
 )

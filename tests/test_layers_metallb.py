@@ -91,8 +91,8 @@ def test_all_pools_go_to_routers_where_none_is_named() -> None:
     assert not problems("metallb", found)
 
 
-FREE = "choose addresses that nothing has"
-LAN = "choose addresses of the lan, set cluster.lan, or announce the pool through bgp"
+FREE = "choose unused addresses"
+LAN = "choose addresses in the lan, set cluster.lan, or announce the pool over BGP (bgp)"
 
 
 @pytest.mark.parametrize(
@@ -109,23 +109,20 @@ LAN = "choose addresses of the lan, set cluster.lan, or announce the pool throug
         ),
         (
             POOL | {"pools": {"a": {"addresses": ["10.0.0.216/29"]}}},
-            [
-                "pools.a.addresses.0: shares addresses with 10.0.0.200-10.0.0.220; "
-                "give every address to one range of one pool"
-            ],
+            ["pools.a.addresses.0: overlaps 10.0.0.200-10.0.0.220; use every address in only one range of one pool"],
         ),
-        ({"addresses": ["10.0.0.15-10.0.0.20"]}, [f"addresses.0: takes in 10.0.0.15, the address of e; {FREE}"]),
-        ({"addresses": ["10.0.0.240/29"]}, [f"addresses.0: takes in 10.0.0.240, the address of the API; {FREE}"]),
+        ({"addresses": ["10.0.0.15-10.0.0.20"]}, [f"addresses.0: contains 10.0.0.15, the address of e; {FREE}"]),
+        ({"addresses": ["10.0.0.240/29"]}, [f"addresses.0: contains 10.0.0.240, the address of the API; {FREE}"]),
         (
             {"addresses": ["10.42.9.0/30"]},
             [
-                f"addresses.0: takes in 10.42.0.0/16, a network of the pods; {FREE}",
+                f"addresses.0: contains 10.42.0.0/16, a pod CIDR; {FREE}",
                 f"addresses.0: is not in the lan 10.0.0.0/24; {LAN}",
             ],
         ),
         (
             {"addresses": ["10.43.9.0/30"], "bgp": {"asn": 64512, "peers": [PEER]}},
-            [f"addresses.0: takes in 10.43.0.0/16, a network of the Services; {FREE}"],
+            [f"addresses.0: contains 10.43.0.0/16, a Service CIDR; {FREE}"],
         ),
         ({"addresses": ["10.0.0.250-10.0.1.9"]}, [f"addresses.0: is not in the lan 10.0.0.0/24; {LAN}"]),
         (
@@ -152,12 +149,16 @@ def test_edge_of_a_small_lan_is_not_given_away() -> None:
     small = cluster("three-servers", lan="10.0.0.0/25", api={"vip": "10.0.0.100"})
     report = list(MetalLB(MetalLBSettings(addresses=("10.0.0.120/29",)), Lab(small)).problems())
     assert report == [
-        (("addresses", 0), "takes in 10.0.0.127, which belongs to the lan 10.0.0.0/25 as a whole", "leave it out")
+        (
+            ("addresses", 0),
+            "contains 10.0.0.127, the network or broadcast address of the lan 10.0.0.0/25",
+            "leave it out",
+        )
     ]
 
 
 @pytest.mark.parametrize(
-    ("balancer", "report"), [("10.0.0.210", ["takes in 10.0.0.210, the address of the API"]), ("api.lan", [])]
+    ("balancer", "report"), [("10.0.0.210", ["contains 10.0.0.210, the address of the API"]), ("api.lan", [])]
 )
 def test_balancer_of_the_api_keeps_its_address(balancer: str, report: list[str]) -> None:
     found = Lab(cluster("three-servers", api={"external": balancer}))

@@ -160,8 +160,8 @@ def test_it_is_set_up_on_its_machines_and_makes_nothing_in_the_cluster() -> None
     [
         (["a", "b"], [], "servers: must be one, three or five nodes for a quorum; add or remove servers"),
         ([], ["a"], "servers: must be one, three or five nodes for a quorum; add or remove servers"),
-        (["a"], ["x"], "clients.0: is no machine of the cluster; use a name that stands in cluster.nodes"),
-        (["a"], ["b", "b"], "clients.1: is named twice; leave it out here"),
+        (["a"], ["x"], "clients.0: is not a node of the cluster; use a name from cluster.nodes"),
+        (["a"], ["b", "b"], "clients.1: is repeated; remove one of them"),
     ],
 )
 def test_what_is_wrong_is_reported(servers: list[str], clients: list[str], report: str) -> None:

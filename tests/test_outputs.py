@@ -113,7 +113,8 @@ def test_a_layer_gives_the_outputs_that_are_its_own_and_adds_to_lists(case: Case
 @pytest.mark.parametrize("name", sorted(FIELDS))
 def test_output_that_an_older_platform_lacks_is_named_with_the_version_that_brings_it(name: str) -> None:
     outputs = without(name) | ({} if name == "version" else {"version": "0.0.9"})
-    text = f"has no output {name}, which version {FIELDS[name]['since']} brings; it has .*run `pulumi up` on that stack"
+    since = FIELDS[name]["since"]
+    text = f"has no output {name}, which needs version {since} or newer; it has .*run `pulumi up` on that stack"
     with pytest.raises(pulumi.RunError, match=f"^the platform of stack organization/homelab/lab {text}"):
         read_all(outputs)
     gc.collect()

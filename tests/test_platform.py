@@ -117,7 +117,7 @@ def test_layers_that_wait_for_each_other_are_refused() -> None:
         after: ClassVar[tuple[str, ...]] = ("named",)
 
     lab = Lab(Settings.read(FILE).cluster, {})
-    with pytest.raises(ValueError, match="layers wait for each other: base, named"):
+    with pytest.raises(ValueError, match="layers depend on each other: base, named"):
         in_order([Circular(Nothing(), lab), Named(Nothing(), lab)])
 
 

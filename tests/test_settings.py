@@ -129,7 +129,7 @@ def test_no_message_holds_a_secret(place: dict[str, object]) -> None:
 def test_secret_inside_the_cluster_is_refused_without_a_word_of_it() -> None:
     lines = problems({"cluster": {"name": SECRET.upper(), "ssh": {"privateKey": SECRET}}}, {"cluster"})
     assert len(lines) == 1
-    assert "homelab:cluster: holds a secret" in lines[0]
+    assert "homelab:cluster: contains an encrypted value" in lines[0]
     assert SECRET not in lines[0].lower()
 
 

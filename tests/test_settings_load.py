@@ -44,7 +44,7 @@ def test_load_reads_what_the_engine_gives(monkeypatch: pytest.MonkeyPatch) -> No
     pulumi.runtime.set_config("homelab:sshkey", "x")
     with pytest.raises(pulumi.RunError, match="homelab:sshkey: is not a known key") as caught:
         Settings.load()
-    assert str(caught.value).startswith("the configuration of stack lab is wrong; nothing was touched:\n  homelab:")
+    assert str(caught.value).startswith("the configuration of stack lab is invalid; no changes were made:\n  homelab:")
 
 
 def test_load_reads_the_environment_of_the_engine() -> None:
@@ -55,6 +55,6 @@ def test_load_reads_the_environment_of_the_engine() -> None:
         "PYTHONPATH": str(ROOT),
     }
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert "homelab:other: is a secret that nothing uses" in done.stderr
+    assert "homelab:other: is a secret that no setting uses" in done.stderr
     assert "homelab:cluster.ssh: must be a mapping, not text" in done.stderr
     assert SECRET not in done.stderr

@@ -1,4 +1,4 @@
-"""What must hold between the fields of a configuration, checked as far as its parts are known."""
+"""Checks of relations between the settings of a configuration. A check with an invalid setting is skipped."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,17 +19,17 @@ _OF_NODE = (*nodes.OF_NODE, *ssh.OF_NODE, *network.OF_NODE, *k3s.OF_NODE, *harde
 
 
 def relations(cluster: ClusterSettings) -> Iterator[Found]:
-    """Yield every broken relation; one that needs a wrong field is passed over."""
+    """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
     for check in _OF_CLUSTER:
-        yield from _known(check(cluster))
-    for index, node, _ in _known(each(cluster, lambda _: True)):
+        yield from _until_unknown(check(cluster))
+    for index, node, _ in _until_unknown(each(cluster, lambda _: True)):
         for check_node in _OF_NODE:
-            for loc, reason, fix in _known(check_node(cluster, node)):
+            for loc, reason, fix in _until_unknown(check_node(cluster, node)):
                 yield ("nodes", index, *loc), reason, fix
 
 
-def _known(found: Iterable[T]) -> Iterator[T]:
+def _until_unknown(findings: Iterable[T]) -> Iterator[T]:
     try:
-        yield from found
+        yield from findings
     except NotKnownError:
         return

@@ -1,4 +1,4 @@
-"""Relations of the address through which the API is reached."""
+"""Checks of the API endpoint."""
 
 from ipaddress import ip_address, ip_network
 
@@ -6,57 +6,57 @@ from components.lab import API_PORT, BALANCER_PORT, ClusterSettings
 from stacks.checks.found import Findings, each, label
 
 K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 10260), *range(30000, 32768)}
-"""Where K3s listens on a server: etcd, images' peers, the API, containerd, Kubernetes' parts, and NodePorts."""
+"""Ports of K3s on a server: etcd, image sharing, the API, containerd, Kubernetes' components, and NodePorts."""
 
 
-def _one_way(cluster: ClusterSettings) -> Findings:
+def _single_endpoint(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if api.vip is not None and api.external is not None:
-        yield ("api",), "has both vip and external", "keep the one that shall answer for the API"
+        yield ("api",), "has both vip and external", "keep the one that is the API endpoint"
     elif api.vip is None and api.external is None and len(cluster.servers) > 1:
-        reason = "has neither vip nor external, which more than one server needs"
-        yield ("api",), reason, "set vip to a free address of the lan, or external to your load balancer"
+        reason = "has neither vip nor external, but several servers need one of them"
+        yield ("api",), reason, "set vip to a free address of the lan, or external to your load balancer's address"
 
 
-def _companions(cluster: ClusterSettings) -> Findings:
+def _vip_options(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if "by" in api.model_fields_set and api.vip is None:
-        yield ("api", "by"), "has no virtual address to keep", "set vip or leave it out"
+        yield ("api", "by"), "is set without vip", "set vip, or leave it out"
     if len(set(api.tls_sans)) < len(api.tls_sans):
-        yield ("api", "tlsSans"), "names something twice", "keep one of each"
+        yield ("api", "tlsSans"), "contains an entry twice", "keep one of each"
 
 
 def _balancer(cluster: ClusterSettings) -> Findings:
     api = cluster.api
     if api.balancer is not None and (api.vip is None or api.by != "keepalived"):
-        reason = "stands behind a virtual address that keepalived keeps, and there is none"
+        reason = "needs a virtual IP of keepalived"
         yield ("api", "balancer"), reason, "set vip without by, or leave it out"
 
 
 def _port(cluster: ClusterSettings) -> Findings:
-    api, where = cluster.api, ("api", "port")
+    api, loc = cluster.api, ("api", "port")
     if api.external is not None:
         return
     if api.balancer is None:
         if api.port != API_PORT:
-            yield where, "is the port of a balancer, and there is none", f"leave it out: without one it is {API_PORT}"
+            yield loc, "is set without balancer", f"leave it out: without a load balancer the port is {API_PORT}"
         return
-    fix = f"choose another one, or leave it out: it is {BALANCER_PORT} then"
+    fix = f"choose another port, or leave it out: the default is {BALANCER_PORT}"
     if api.port in K3S_PORTS:
-        yield where, "is a port of K3s itself", fix
+        yield loc, "is a port of K3s itself", fix
     if api.port in {cluster.ssh_of(server).port for server in cluster.servers}:
-        yield where, "is the port of SSH", fix
+        yield loc, "is a server's SSH port", fix
 
 
 def _free_vip(cluster: ClusterSettings) -> Findings:
     if cluster.api.vip is None:
         return
-    fix = "choose an address that no machine has"
-    for reads in (lambda node: node.address, lambda node: node.second_address):
-        for index, node, address in each(cluster, reads):
+    fix = "choose a free address of the lan"
+    for read_address in (lambda node: node.address, lambda node: node.second_address):
+        for index, node, address in each(cluster, read_address):
             if address == cluster.api.vip:
                 yield ("api", "vip"), f"is the address of {label(node, index)}", fix
-    bastions = [cluster.ssh.bastion, *(own for *_, own in each(cluster, lambda node: node.ssh.bastion))]
+    bastions = [cluster.ssh.bastion, *(bastion for *_, bastion in each(cluster, lambda node: node.ssh.bastion))]
     if any(bastion and bastion.address == cluster.api.vip for bastion in bastions):
         yield ("api", "vip"), "is the address of a bastion", fix
 
@@ -79,7 +79,7 @@ def _servers_in_lan(cluster: ClusterSettings) -> Findings:
     lan = ip_network(cluster.lan)
     for index, _, address in each(cluster, lambda node: node.address if node.role == "server" else None):
         if ip_address(address) not in lan:
-            fix = "a virtual address moves within one network: set lan, or use an external balancer"
+            fix = "a virtual IP works only within one subnet: set lan, or use an external load balancer"
             yield ("nodes", index, "address"), f"is not in the lan {lan}", fix
 
 
@@ -88,8 +88,17 @@ def _external_is_no_node(cluster: ClusterSettings) -> Findings:
         return
     for index, node, address in each(cluster, lambda node: node.address):
         if address == cluster.api.external:
-            reason = f"is the address of {label(node, index)}: the API would be gone with that node"
-            yield ("api", "external"), reason, "name a balancer in front of all servers, or set vip"
+            reason = f"is the address of {label(node, index)}: the API would fail with that node"
+            yield ("api", "external"), reason, "name a load balancer in front of all servers, or set vip"
 
 
-OF_CLUSTER = (_one_way, _companions, _balancer, _port, _free_vip, _vip_in_lan, _servers_in_lan, _external_is_no_node)
+OF_CLUSTER = (
+    _single_endpoint,
+    _vip_options,
+    _balancer,
+    _port,
+    _free_vip,
+    _vip_in_lan,
+    _servers_in_lan,
+    _external_is_no_node,
+)

@@ -1,4 +1,4 @@
-"""What a check yields, and how it looks at several nodes."""
+"""The findings of a check, and helpers for checks of several nodes."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -7,13 +7,13 @@ from components.lab import ClusterSettings, NodeSettings
 from components.model import NotKnownError
 
 Found = tuple[tuple[str | int, ...], str, str]
-"""Where (from the cluster or the node down), the reason, the fix."""
+"""A finding: its path (from the cluster or the node down), the reason, and the fix."""
 Findings = Iterator[Found]
 T = TypeVar("T")
 
 
 def each(cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]) -> Iterator[tuple[int, NodeSettings, T]]:
-    """Yield the nodes of which `read` gives something, with their place in the file."""
+    """Yield the nodes for which `read` returns a value: their index in the stack file, the node, and the value."""
     for index, node in enumerate(cluster.nodes):
         try:
             value = read(node)
@@ -24,7 +24,7 @@ def each(cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]) -> 
 
 
 def label(node: NodeSettings, index: int) -> str:
-    """Return the node's name, or its place where it has no valid one."""
+    """Return the node's name, or its index if the name is invalid."""
     try:
         return str(node.name)
     except NotKnownError:

@@ -1,4 +1,4 @@
-"""Relations of hardening: nothing else may say what `cis` is to decide."""
+"""Checks of hardening: no other setting may override the options that `cis` sets."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ from components.k3s_options import listed
 from components.lab import ClusterSettings, NodeSettings
 from stacks.checks.found import Findings
 
-_DECIDED = {option: values.keys() - FREE for option, values in arguments("cis", "server", "").items()}
-_OUT = "take it out, or use hardening: default"
+_SET_BY_CIS = {option: values.keys() - FREE for option, values in arguments("cis", "server", "").items()}
+_FIX = "remove it, or use hardening: default"
 
 
 def _options(cluster: ClusterSettings) -> Findings:
@@ -20,25 +20,25 @@ def _options(cluster: ClusterSettings) -> Findings:
         ("serverOptions", cluster.k3s.server_options),
         ("agentOptions", cluster.k3s.agent_options),
     ):
-        for name, reason in _against(options):
-            yield ("k3s", key, name), reason, _OUT
+        for name, reason in _conflicts(options):
+            yield ("k3s", key, name), reason, _FIX
     if not cluster.k3s.secrets_encryption:
-        yield ("k3s", "secretsEncryption"), "is false, and hardening: cis encrypts secrets", _OUT
+        yield ("k3s", "secretsEncryption"), "is false, but hardening: cis requires encryption", _FIX
 
 
 def _own_options(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     if cluster.hardening == "cis":
-        for name, reason in _against(node.options):
-            yield ("options", name), reason, _OUT
+        for name, reason in _conflicts(node.options):
+            yield ("options", name), reason, _FIX
 
 
-def _against(options: Options) -> Iterator[tuple[str, str]]:
+def _conflicts(options: Options) -> Iterator[tuple[str, str]]:
     if options.get("protect-kernel-defaults") is False:
-        yield "protect-kernel-defaults", "is false, and hardening: cis sets it"
-    for option, decided in _DECIDED.items():
-        named = {argument(each) for each in listed(options.get(option, ()))}
-        for name in sorted(named & decided):
-            yield option, f"sets {name}, and hardening: cis decides on that"
+        yield "protect-kernel-defaults", "is false, but hardening: cis requires it"
+    for option, set_by_cis in _SET_BY_CIS.items():
+        arguments_set = {argument(entry) for entry in listed(options.get(option, ()))}
+        for name in sorted(arguments_set & set_by_cis):
+            yield option, f"sets {name}, which hardening: cis sets itself"
 
 
 OF_CLUSTER = (_options,)

@@ -1,4 +1,4 @@
-"""Relations of K3s: options, checksums, registries."""
+"""Checks of K3s: its version, options, checksums and registries."""
 
 from collections.abc import Mapping
 
@@ -11,50 +11,50 @@ from stacks.problems import meant
 OLDEST = (1, 30)
 _KINDS = {
     "flag": ("true or false", "write true or false"),
-    "value": ("one value", "write text, a number, true or false"),
+    "value": ("a single value", "write text, a number, true or false"),
 }
-_COMMON = {name: kind for name, kind in SERVER.items() if AGENT.get(name) == kind}
+_ON_ALL_NODES = {name: kind for name, kind in SERVER.items() if AGENT.get(name) == kind}
 
 
 def _version(cluster: ClusterSettings) -> Findings:
-    """What app stacks may do is restricted by such a policy."""
+    """A ValidatingAdmissionPolicy restricts the permissions of app stacks."""
     major, minor, *_ = cluster.k3s.version.removeprefix("v").split(".")
     if (int(major), int(minor)) < OLDEST:
         name = "v{}.{}".format(*OLDEST)
         yield (
             ("k3s", "version"),
-            f"is older than {name}, which brings ValidatingAdmissionPolicy",
+            f"is older than {name}, the first version with ValidatingAdmissionPolicy",
             f"use {name} or newer",
         )
 
 
 def _options(cluster: ClusterSettings) -> Findings:
     for key, options, known, other in (
-        ("options", cluster.k3s.options, _COMMON, {"serverOptions": SERVER, "agentOptions": AGENT}),
+        ("options", cluster.k3s.options, _ON_ALL_NODES, {"serverOptions": SERVER, "agentOptions": AGENT}),
         ("serverOptions", cluster.k3s.server_options, SERVER, {"agentOptions": AGENT}),
         ("agentOptions", cluster.k3s.agent_options, AGENT, {"serverOptions": SERVER}),
     ):
-        for name, reason, fix in _wrong(options, known, other):
+        for name, reason, fix in _option_problems(options, known, other):
             yield ("k3s", key, name), reason, fix
 
 
-def _wrong(
+def _option_problems(
     options: Options, known: Mapping[str, str], others: Mapping[str, Mapping[str, str]]
 ) -> list[tuple[str, str, str]]:
-    found = []
+    problems = []
     for name, value in options.items():
         elsewhere = next((key for key, names in others.items() if name in names), None)
         if name in OWNED:
-            found.append((name, "is not yours to set", OWNED[name]))
+            problems.append((name, "is managed by homelab", OWNED[name]))
         elif name not in known and elsewhere:
             only = "servers" if elsewhere == "serverOptions" else "agents"
-            found.append((name, f"is an option of {only} only", f"move it to k3s.{elsewhere}"))
+            problems.append((name, f"is an option of {only} only", f"move it to k3s.{elsewhere}"))
         elif name not in known:
-            found.append((name, "is not an option of K3s", meant(name, set(known) - set(OWNED))))
+            problems.append((name, "is not an option of K3s", meant(name, set(known) - set(OWNED))))
         elif not _fits(known[name], value):
-            wanted, fix = _KINDS[known[name]]
-            found.append((name, f"takes {wanted}", fix))
-    return found
+            required, fix = _KINDS[known[name]]
+            problems.append((name, f"must be {required}", fix))
+    return problems
 
 
 def _fits(kind: str, value: object) -> bool:
@@ -63,7 +63,7 @@ def _fits(kind: str, value: object) -> bool:
 
 def _own_options(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     known, others = (SERVER, {"agentOptions": AGENT}) if node.role == "server" else (AGENT, {"serverOptions": SERVER})
-    for name, reason, fix in _wrong(node.options, known, others):
+    for name, reason, fix in _option_problems(node.options, known, others):
         yield ("options", name), reason, fix
     for name in sorted(SAME_ON_SERVERS & set(node.options)):
         if node.role == "server":
@@ -75,26 +75,30 @@ def _pinned_mirror(cluster: ClusterSettings) -> Findings:
     if mirror is None or not mirror.startswith("http://"):
         return
     declared = [arch for *_, arch in each(cluster, lambda node: node.arch or "any")]
-    wanted = ("amd64", "arm64", "arm") if "any" in declared else tuple(dict.fromkeys(declared))
-    missing = [name for name in (*wanted, "installer") if getattr(cluster.k3s.pins, name) is None]
+    architectures = ("amd64", "arm64", "arm") if "any" in declared else tuple(dict.fromkeys(declared))
+    missing = [name for name in (*architectures, "installer") if getattr(cluster.k3s.pins, name) is None]
     if missing:
-        reason = f"is http, and these pins are missing: {', '.join(missing)}"
+        reason = f"is http, but these pins are missing: {', '.join(missing)}"
         fix = "add them with `./homelab pin --official`, or use https"
         if "any" in declared:
-            fix += "; a node without arch can be any"
+            fix += "; a node without arch can have any architecture"
         yield ("k3s", "mirror"), reason, fix
 
 
 def _disabled(cluster: ClusterSettings) -> Findings:
     if len(set(cluster.k3s.disable)) < len(cluster.k3s.disable):
-        yield ("k3s", "disable"), "names a component twice", "keep one of each"
+        yield ("k3s", "disable"), "contains a component twice", "keep one of each"
 
 
 def _mirrors(cluster: ClusterSettings) -> Findings:
     registries = cluster.registries
     if registries.embedded and not registries.mirrors:
-        reason = "is true, and no registry is listed for it"
-        yield ("registries", "embedded"), reason, 'list what nodes share, such as mirrors: {"*": {}}'
+        reason = "is true, but mirrors lists no registry"
+        yield (
+            ("registries", "embedded"),
+            reason,
+            'list the registries whose images nodes share, such as mirrors: {"*": {}}',
+        )
     for name, mirror in registries.mirrors.items():
         if not mirror.endpoints and not registries.embedded:
             yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded"

@@ -1,4 +1,4 @@
-"""Relations between the networks inside the cluster, the lan, and the nodes' addresses."""
+"""Checks of pod and Service CIDRs against each other, the LAN, and the nodes' addresses."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
@@ -11,91 +11,96 @@ _POD_PREFIX = {4: (8, 24), 6: (48, 64)}
 _SERVICE_PREFIX = {4: (12, 27), 6: (108, 122)}
 
 
-def _of(entries: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
+def _networks(entries: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
     return [ip_network(entry) for entry in entries]
 
 
 def _families(entries: tuple[str, ...]) -> str:
-    return " and ".join(f"IPv{network.version}" for network in _of(entries))
+    return " and ".join(f"IPv{network.version}" for network in _networks(entries))
 
 
-def _stack(cluster: ClusterSettings) -> Findings:
+def _ip_families(cluster: ClusterSettings) -> Findings:
     for key, entries in (("pods", cluster.network.pods), ("services", cluster.network.services)):
-        versions = [network.version for network in _of(entries)]
+        versions = [network.version for network in _networks(entries)]
         if len(versions) not in (1, 2) or len(set(versions)) < len(versions):
-            fix = "give one network, or one of IPv4 and one of IPv6"
-            yield ("network", key), f"has {_families(entries) or 'no network'}", fix
+            fix = "give one CIDR, or one IPv4 and one IPv6 CIDR"
+            yield ("network", key), f"has {_families(entries) or 'no CIDR'}", fix
             return
     pods, services = _families(cluster.network.pods), _families(cluster.network.services)
     if pods != services:
-        reason = f"is {services} where pods is {pods}"
-        yield ("network", "services"), reason, "give both the same families in the same order"
+        reason = f"is {services}, but pods is {pods}"
+        yield ("network", "services"), reason, "use the same IP families in the same order for both"
 
 
-def _apart(cluster: ClusterSettings) -> Findings:
-    named = [("lan", entry) for entry in _of((cluster.lan,))]
-    named += [("network.pods", entry) for entry in _of(cluster.network.pods)]
-    named += [("network.services", entry) for entry in _of(cluster.network.services)]
-    for (first, one), (second, other) in combinations(named, 2):
+def _overlaps(cluster: ClusterSettings) -> Findings:
+    cidrs = [("lan", entry) for entry in _networks((cluster.lan,))]
+    cidrs += [("network.pods", entry) for entry in _networks(cluster.network.pods)]
+    cidrs += [("network.services", entry) for entry in _networks(cluster.network.services)]
+    for (first, one), (second, other) in combinations(cidrs, 2):
         if first != second and one.overlaps(other):
             loc = tuple(second.split("."))
-            yield loc, f"overlaps {first}: {other} and {one}", "choose networks that share no address"
+            yield loc, f"overlaps {first}: {other} and {one}", "choose CIDRs that do not overlap"
 
 
-def _sizes(cluster: ClusterSettings) -> Findings:
+def _prefix_lengths(cluster: ClusterSettings) -> Findings:
     for key, allowed in (("pods", _POD_PREFIX), ("services", _SERVICE_PREFIX)):
-        for index, entry in enumerate(_of(getattr(cluster.network, key))):
-            low, high = allowed[entry.version]
-            if not low <= entry.prefixlen <= high:
-                reason = f"has prefix length {entry.prefixlen}, which Kubernetes does not take"
-                yield ("network", key, index), reason, f"use /{low} to /{high}"
+        for index, entry in enumerate(_networks(getattr(cluster.network, key))):
+            shortest, longest = allowed[entry.version]
+            if not shortest <= entry.prefixlen <= longest:
+                reason = f"has prefix length {entry.prefixlen}, which Kubernetes does not support"
+                yield ("network", key, index), reason, f"use /{shortest} to /{longest}"
 
 
-def _room(cluster: ClusterSettings) -> Findings:
-    for index, entry in enumerate(_of(cluster.network.pods)):
+def _pod_cidr_capacity(cluster: ClusterSettings) -> Findings:
+    for index, entry in enumerate(_networks(cluster.network.pods)):
         block = _POD_BLOCK[entry.version]
         if entry.prefixlen <= block and 2 ** (block - entry.prefixlen) < len(cluster.nodes):
             reason = f"has room for {2 ** (block - entry.prefixlen)} of {len(cluster.nodes)} nodes"
-            yield ("network", "pods", index), reason, f"choose a larger network: every node takes a /{block}"
+            yield ("network", "pods", index), reason, f"choose a larger CIDR: every node needs a /{block}"
 
 
 def _backend(cluster: ClusterSettings) -> Findings:
     if cluster.network.cni == "none" and "flannel_backend" in cluster.network.model_fields_set:
-        yield ("network", "flannelBackend"), "has no effect with cni none", "leave it out, or set cni: flannel"
+        yield ("network", "flannelBackend"), "has no effect with cni: none", "leave it out, or set cni: flannel"
 
 
-def _family(cluster: ClusterSettings, node: NodeSettings) -> Findings:
-    version, wanted = ip_address(node.address).version, next((each.version for each in _of(cluster.network.pods)), None)
-    if wanted and version != wanted:
-        reason = f"is IPv{version} where network.pods begins with IPv{wanted}"
-        yield ("address",), reason, f"give its IPv{wanted} address, or networks that begin with IPv{version}"
+def _address_family(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    version = ip_address(node.address).version
+    required = next((network.version for network in _networks(cluster.network.pods)), None)
+    if required and version != required:
+        reason = f"is IPv{version}, but network.pods begins with IPv{required}"
+        yield (
+            ("address",),
+            reason,
+            f"use the node's IPv{required} address, or pod and Service CIDRs that begin with IPv{version}",
+        )
 
 
-def _second(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+def _second_address(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     if not cluster.network.dual_stack:
         if node.second_address is not None:
-            fix = "leave it out, or give network.pods and network.services a second network"
-            yield ("secondAddress",), "has no use: the cluster is not dual stack", fix
+            fix = "leave it out, or add a second CIDR to network.pods and network.services"
+            yield ("secondAddress",), "has no effect: the cluster is not dual-stack", fix
         return
-    wanted = _of(cluster.network.pods)[1].version
-    if wanted == _of(cluster.network.pods)[0].version:
+    required = _networks(cluster.network.pods)[1].version
+    if required == _networks(cluster.network.pods)[0].version:
         return
     if node.second_address is None:
-        yield ("secondAddress",), "is missing: the cluster is dual stack", f"add the node's IPv{wanted} address"
-    elif ip_address(node.second_address).version != wanted:
-        yield ("secondAddress",), "is of the same family as address", f"give its IPv{wanted} address"
+        yield ("secondAddress",), "is missing: the cluster is dual-stack", f"add the node's IPv{required} address"
+    elif ip_address(node.second_address).version != required:
+        yield ("secondAddress",), "has the same IP family as address", f"use the node's IPv{required} address"
 
 
-def _outside(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+def _address_outside_cidrs(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     address, lan = ip_address(node.address), ip_network(cluster.lan)
     for key in ("pods", "services"):
-        for entry in _of(getattr(cluster.network, key)):
+        for entry in _networks(getattr(cluster.network, key)):
             if address in entry and not entry.overlaps(lan):
-                yield ("address",), f"lies in network.{key} {entry}", "choose networks without any machine in them"
+                yield ("address",), f"is in network.{key} {entry}", "choose CIDRs without any machine's address"
     if cluster.network.flannel_backend == "host-gw" and cluster.network.cni == "flannel" and address not in lan:
         fix = "set lan, or use another network.flannelBackend"
         yield ("address",), f"is not in the lan {lan}, which flannel's host-gw needs", fix
 
 
-OF_CLUSTER = (_stack, _apart, _sizes, _room, _backend)
-OF_NODE = (_family, _second, _outside)
+OF_CLUSTER = (_ip_families, _overlaps, _prefix_lengths, _pod_cidr_capacity, _backend)
+OF_NODE = (_address_family, _second_address, _address_outside_cidrs)

@@ -1,4 +1,4 @@
-"""Relations between nodes: how many, all different, and how many may be away at once."""
+"""Checks of the nodes: their number, unique names, addresses and host keys, and `maxUnavailable`."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,24 +7,24 @@ from components.lab import ClusterSettings, NodeSettings
 from stacks.checks.found import Findings, each, label
 
 
-def _servers(cluster: ClusterSettings) -> Findings:
+def _server_count(cluster: ClusterSettings) -> Findings:
     if not cluster.nodes:
-        yield ("nodes",), "names no machine", "add at least one node with role server"
+        yield ("nodes",), "is empty", "add at least one node with role server"
         return
     count = len(cluster.servers)
     if not count:
-        yield ("nodes",), "has no server", "give one node, or three, the role server"
+        yield ("nodes",), "has no server", "set role: server on one node, or on three"
     elif count % 2 == 0:
-        reason = f"has {count} servers, which survive no more failures than {count - 1}"
+        reason = f"has {count} servers, which tolerate only as many failures as {count - 1}"
         yield ("nodes",), reason, f"use {count - 1} or {count + 1} servers"
 
 
-def _different(key: str, read: Callable[[NodeSettings], str | None], fix: str) -> Callable[[ClusterSettings], Findings]:
+def _unique(key: str, read: Callable[[NodeSettings], str | None], fix: str) -> Callable[[ClusterSettings], Findings]:
     def check(cluster: ClusterSettings) -> Findings:
         first: dict[str, str] = {}
         for index, node, value in each(cluster, read):
             if value in first:
-                yield ("nodes", index, key), f"is also that of {first[value]}", fix
+                yield ("nodes", index, key), f"is already used by {first[value]}", fix
             else:
                 first[value] = f"nodes[{index}]" if key == "name" else label(node, index)
 
@@ -36,25 +36,25 @@ def _addresses(cluster: ClusterSettings) -> Findings:
     for key, read in (("address", lambda node: node.address), ("secondAddress", lambda node: node.second_address)):
         for index, node, value in each(cluster, read):
             if value in first:
-                yield ("nodes", index, key), f"is also that of {first[value]}", "give every node its own address"
+                yield ("nodes", index, key), f"is already used by {first[value]}", "give every node its own address"
             first.setdefault(value, label(node, index))
 
 
-def _lanes(cluster: ClusterSettings) -> Findings:
+def _max_unavailable(cluster: ClusterSettings) -> Findings:
     agents = len(cluster.agents)
     if "max_unavailable" in cluster.model_fields_set and cluster.max_unavailable > max(agents, 1):
-        reason = "is more than there are agents" if agents else "has no agents to apply to"
+        reason = "is more than the number of agents" if agents else "has no effect: the cluster has no agents"
         yield ("maxUnavailable",), reason, f"use at most {agents}" if agents else "leave it out"
 
 
 def _discard(cluster: ClusterSettings) -> Findings:
-    described = {node.name for node in cluster.nodes}
+    names = {node.name for node in cluster.nodes}
     for index, name in enumerate(cluster.discard):
-        if name in described:
+        if name in names:
             yield (
                 ("discard", index),
-                "is among the nodes",
-                "take it out of nodes to remove it, or out of discard to keep it",
+                "is still in nodes",
+                "delete it from nodes to remove the node, or from discard to keep the node",
             )
 
 
@@ -62,19 +62,19 @@ def _taints(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     parts = [(taint.partition("=")[0].partition(":")[0], taint.rpartition(":")[2]) for taint in node.taints]
     for (key, effect), count in Counter(parts).items():
         if count > 1:
-            yield ("taints",), f"gives {key} the effect {effect} {count} times", "keep one of them"
+            yield ("taints",), f"contains {key}:{effect} {count} times", "keep one of them"
 
 
 OF_CLUSTER = (
-    _servers,
-    _different("name", lambda node: node.name, "give every node its own name"),
+    _server_count,
+    _unique("name", lambda node: node.name, "give every node its own name"),
     _addresses,
-    _different(
+    _unique(
         "hostKey",
         lambda node: node.host_key,
-        "read it from the machine itself; if machines were cloned, make new host keys on them",
+        "read it from the machine itself; if machines were cloned, create new host keys on them",
     ),
-    _lanes,
+    _max_unavailable,
     _discard,
 )
 OF_NODE = (_taints,)

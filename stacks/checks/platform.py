@@ -1,4 +1,4 @@
-"""Relations between the layers, and between them and the cluster."""
+"""Checks of relations between the layers, and between the layers and the cluster."""
 
 from collections.abc import Collection, Iterator
 
@@ -12,7 +12,7 @@ from stacks.problems import meant
 
 
 def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Found]:
-    """Yield every broken relation; one that needs a wrong field is passed over."""
+    """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
@@ -20,8 +20,8 @@ def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[
     for row in LAYERS:
         if lab.has(row.layer.key):
             yield from _requires(row, lab, platform)
-            yield from _unused(row, lab, platform)
-            yield from _own(row, lab)
+            yield from _unused_values(row, lab, platform)
+            yield from _layer_problems(row, lab)
 
 
 def _discard(platform: PlatformSettings) -> Findings:
@@ -29,34 +29,34 @@ def _discard(platform: PlatformSettings) -> Findings:
     try:
         for index, key in enumerate(platform.discard):
             if key not in keys:
-                yield ("discard", index), "is no layer that keeps data", meant(key, keys)
+                yield ("discard", index), "is not a layer with user data", meant(key, keys)
     except NotKnownError:
         return
 
 
 def _charts(platform: PlatformSettings) -> Findings:
     known = [chart.name for row in LAYERS for chart in row.charts]
-    on = [chart.name for row in LAYERS if row.layer.key in platform.layers() for chart in row.charts]
+    enabled = [chart.name for row in LAYERS if row.layer.key in platform.layers() for chart in row.charts]
     for key in ("versions", "pins", "values"):
         try:
             for name in getattr(platform, key):
                 if name not in known:
-                    yield (key, name), "is no chart of a layer", meant(name, known)
-                elif key == "values" and name not in on:
-                    yield (key, name), "is a chart of a layer that is off", "leave it out, or add the layer"
+                    yield (key, name), "is not a chart of any layer", meant(name, known)
+                elif key == "values" and name not in enabled:
+                    yield (key, name), "is a chart of a disabled layer", "leave it out, or add the layer"
         except NotKnownError:
             continue
 
 
 def _pinned_mirror(lab: Lab, platform: PlatformSettings) -> Findings:
-    """Whoever is on the way to an http:// mirror could write charts, and these have all rights in the cluster."""
+    """Require pins with an http:// mirror: attackers on the network could replace charts, which get all permissions."""
     try:
         mirror = platform.chart_mirror or ""
     except NotKnownError:
         return
     missing = [name for row in LAYERS if lab.has(row.layer.key) for name in _unpinned(row, lab)]
     if mirror.startswith("http://") and missing:
-        reason = f"is http, and these charts are not pinned: {', '.join(missing)}"
+        reason = f"is http, but these charts are not pinned: {', '.join(missing)}"
         yield ("chartMirror",), reason, "pin them with `./homelab pin --official`, or use https"
 
 
@@ -68,7 +68,7 @@ def _unpinned(row: Row, lab: Lab) -> list[str]:
 
 
 def _installed(row: Row, lab: Lab) -> Collection[str]:
-    """Names of the charts that Helm installs of a layer that is on."""
+    """Return the names of the charts that Helm installs for an enabled layer."""
     return row.layer(lab.layers[row.layer.key], lab).values().keys()
 
 
@@ -78,7 +78,7 @@ def _requires(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
             yield (row.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
 
 
-def _own(row: Row, lab: Lab) -> Findings:
+def _layer_problems(row: Row, lab: Lab) -> Findings:
     try:
         for loc, reason, fix in row.layer(lab.layers[row.layer.key], lab).problems():
             yield (row.layer.key, *loc), reason, fix
@@ -86,12 +86,12 @@ def _own(row: Row, lab: Lab) -> Findings:
         return
 
 
-def _unused(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
+def _unused_values(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
     try:
         installed = _installed(row, lab)
-        given = [chart.name for chart in row.charts if chart.name in platform.values]
+        with_values = [chart.name for chart in row.charts if chart.name in platform.values]
     except NotKnownError:
         return
-    for name in given:
+    for name in with_values:
         if name not in installed:
-            yield ("values", name), "is a chart that Helm does not install here", "leave it out"
+            yield ("values", name), "is a chart that this lab does not install with Helm", "leave it out"

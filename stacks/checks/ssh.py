@@ -1,4 +1,4 @@
-"""Relations of how machines are reached."""
+"""Checks of the SSH settings."""
 
 from components.lab import BastionSettings, ClusterSettings, NodeSettings
 from stacks.checks.found import Findings, each, label
@@ -6,7 +6,7 @@ from stacks.checks.found import Findings, each, label
 _KEY_FIX = "set privateKey: {secret: NAME}, or agent: true"
 
 
-def _one_login(cluster: ClusterSettings) -> Findings:
+def _login(cluster: ClusterSettings) -> Findings:
     if cluster.ssh.private_key is not None and cluster.ssh.agent:
         yield ("ssh",), "has both privateKey and agent", "keep one of them"
         return
@@ -15,7 +15,7 @@ def _one_login(cluster: ClusterSettings) -> Findings:
         yield ("ssh",), "has neither privateKey nor agent", _KEY_FIX
 
 
-def _root(cluster: ClusterSettings) -> Findings:
+def _sudo_for_root(cluster: ClusterSettings) -> Findings:
     ssh = cluster.ssh
     if "sudo" in ssh.model_fields_set:
         yield from _sudo(ssh.user, ssh.sudo, ("ssh", "sudo"))
@@ -25,7 +25,7 @@ def _sudo(user: str, sudo: bool, loc: tuple[str, ...]) -> Findings:
     if user == "root" and sudo:
         yield loc, "is true although the user is root", "leave it out"
     if user != "root" and not sudo:
-        yield loc, f"is false although the user is {user}: K3s is installed as root", "leave it out, or log in as root"
+        yield loc, f"is false although the user is {user}: K3s needs root", "leave it out, or log in as root"
 
 
 def _own_login(cluster: ClusterSettings, node: NodeSettings) -> Findings:
@@ -36,10 +36,10 @@ def _own_login(cluster: ClusterSettings, node: NodeSettings) -> Findings:
         yield from _sudo(merged.user, merged.sudo, ("ssh", "sudo"))
 
 
-def _through_itself(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+def _bastion_is_the_node(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     bastion = cluster.ssh_of(node).bastion
     if bastion is not None and bastion.address == node.address:
-        fix = "set bastion: null in its ssh" if node.ssh.bastion is None else "leave it out"
+        fix = "set bastion: null in this node's ssh" if node.ssh.bastion is None else "leave it out"
         yield ("ssh", "bastion"), "is this machine itself", fix
 
 
@@ -56,9 +56,9 @@ def _bastion_key(cluster: ClusterSettings, bastion: BastionSettings | None) -> F
         return
     for index, node, (address, key) in each(cluster, lambda node: (node.address, node.host_key)):
         if address == bastion.address and key != bastion.host_key:
-            reason = f"differs from that of {label(node, index)}, which has this address"
-            yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both places"
+            reason = f"differs from the host key of {label(node, index)}, which has the same address"
+            yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both settings"
 
 
-OF_CLUSTER = (_one_login, _root, _common_bastion)
-OF_NODE = (_own_login, _through_itself, _own_bastion)
+OF_CLUSTER = (_login, _sudo_for_root, _common_bastion)
+OF_NODE = (_own_login, _bastion_is_the_node, _own_bastion)
