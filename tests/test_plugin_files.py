@@ -35,7 +35,7 @@ def test_a_file_that_cannot_be_copied_is_an_error_with_its_cause(tmp_path: Path)
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):
             connections = Connections(KEYS)
-            with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): a file could not be copied: .*No such file"):
+            with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): the file could not be copied: .*No such file"):
                 await connections.get(a.machine(), "absent", tmp_path / "back")
 
     asyncio.run(asyncio.wait_for(scenario(), 60))

@@ -124,7 +124,7 @@ def test_machine_with_a_certificate_is_trusted_although_its_key_is_not_the_pinne
     cluster = whole["config"]["homelab:cluster"]
     cluster["nodes"][0].setdefault("ssh", {})["port"] = 2222
     file.write_text(yaml.safe_dump(whole))
-    assert "s1 (10.9.0.11) shows another host key than the one pinned; nothing was sent." in lab.refused()
+    assert "s1 (10.9.0.11) shows another host key than the pinned one; nothing was sent." in lab.refused()
     cluster["ssh"]["hostAuthority"] = authority
     file.write_text(yaml.safe_dump(whole))
     assert "==> " not in lab.up()

@@ -154,7 +154,7 @@ def test_a_lab_whose_servers_are_all_dead_leaves_the_state(lab: Rehearsal, monke
     monkeypatch.setenv("HOMELAB_DELETE_UNREACHABLE", "true")
     monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
     said = lab.succeeds("destroy", "--yes", "--skip-preview")
-    assert "It is left as it is" in said
+    assert "The machine was not cleaned up" in said
     assert re.search(r"Wipe s1 before you use it again", said)
     left = json.loads(lab.session.engine.output("stack", "export"))["deployment"].get("resources", [])
     assert [each["urn"] for each in left if "homelab:index:Task" in each["urn"]] == []

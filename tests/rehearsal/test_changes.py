@@ -138,7 +138,7 @@ def test_a_change_that_breaks_stops_at_the_first_server(lab: Rehearsal) -> None:
     lab.open()
     said = lab.refused()
     assert "no-such-flag" in said
-    assert said.count("was not touched, because") == 2
+    assert said.count("was not changed, because") == 2
     assert lab.answers()
     # where its controllers led, the next ones count 50 s anew until it is NotReady
     wait_until(lambda: len(lab.ready() & {"s1", "s2", "s3"}) == 2, "the server that was changed is not Ready")
@@ -187,7 +187,7 @@ def test_a_preview_needs_no_machine(lab: Rehearsal) -> None:
     for name in ("s3", "a1"):
         lab.lab.power_off(name)
     said = lab.succeeds("preview")
-    assert {name for name in ("s1", "s2", "s3", "a1") if f"not looked at: {name} (" in said} == {"s3", "a1"}
+    assert {name for name in ("s1", "s2", "s3", "a1") if f"not checked for drift: {name} (" in said} == {"s3", "a1"}
     assert re.search(r"Resources:\n +\d+ unchanged\n", said)
     for name in ("s3", "a1"):
         lab.lab.power_on(name)
