@@ -96,7 +96,9 @@ def test_nobody_is_advised_to_wipe_a_machine_that_lost_a_layer_only(scripts: Pat
             await a.vanish()
             warned = Told()
             await Runner(settings(b)).undo(serving(scripts, a), Told(), warned)
-            assert [text.splitlines()[-1] for text in warned] == ["The machine was not cleaned up: away.sh did not run."]
+            assert [text.splitlines()[-1] for text in warned] == [
+                "The machine was not cleaned up: away.sh did not run."
+            ]
             assert seen(b) == [["guarded"]]
             given = Settings(keys=KEYS, servers=(a.machine(), b.machine()))
             await Runner(given, deletes_unreachable=True).undo(serving(scripts, a), Told(), warned)
@@ -114,7 +116,9 @@ def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scr
             assert (seen(a, b), warned) == ([["left"], ["dropped", "marked"]], [])
             stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
             await Runner(settings(b)).undo(stranger, Told(), warned)
-            assert warned[0].startswith("a (127.0.0.1): its SSH key gone is no longer in the configuration.\nThe machine was not cleaned up")
+            assert warned[0].startswith(
+                "a (127.0.0.1): its SSH key gone is no longer in the configuration.\nThe machine was not cleaned up"
+            )
 
     play(scenario())
 
@@ -125,7 +129,9 @@ def test_undo_without_any_server_that_answers_is_an_error(scripts: Path, tmp_pat
             await b.vanish()
             await c.vanish()
             error = await failure(Runner(settings(b, c)).undo(undoing(scripts, a), Told(), Told()))
-            assert str(error).startswith("no server of the cluster answers on SSH:\nb (127.0.0.1) does not answer on SSH port")
+            assert str(error).startswith(
+                "no server of the cluster answers on SSH:\nb (127.0.0.1) does not answer on SSH port"
+            )
             assert "c (127.0.0.1)" in str(error)
 
     play(scenario())

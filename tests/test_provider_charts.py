@@ -135,7 +135,10 @@ def test_index_need_not_have_digests(repository: Repository) -> None:
 
 def test_wrong_digest(repository: Repository) -> None:
     repository.publish(packed(FILES), digest="0" * 64)
-    assert f"{repository.url}/web-1.10.tgz does not have the checksum in the repository's index; it was not used." in repository.failure()
+    assert (
+        f"{repository.url}/web-1.10.tgz does not have the checksum in the repository's index; it was not used."
+        in repository.failure()
+    )
 
 
 def test_missing_version_names_the_nearest(repository: Repository) -> None:
