@@ -81,9 +81,7 @@ def _read(response: http.client.HTTPResponse, url: str, largest: int, end: float
     while block := response.read1(BLOCK):
         content += block
         if len(content) > largest:
-            raise TaskError(
-                f"{url} is larger than {largest >> 20} MiB, the limit; it was not used. Is it the right file?"
-            )
+            raise TaskError(f"{url} is larger than {largest >> 20} MiB; it was not used. Is it the right file?")
         if time.monotonic() > end:
             raise TaskError(f"{url} was not completely downloaded within {TOTAL_SECONDS} s: {_FIX}")
     if response.length:  # bytes of Content-Length that are still missing

@@ -72,7 +72,7 @@ def test_delete_undoes_and_warns_of_what_is_gone(scripts: Path, tmp_path: Path) 
             await a.vanish()
             await plug.delete(given)
             (warning,) = plug.engine.texts(engine_pb2.WARNING)
-            assert "It is left as it is: leave.sh did not run." in warning
+            assert "The machine was not cleaned up: leave.sh did not run." in warning
 
     play(scenario())
 

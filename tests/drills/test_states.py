@@ -123,7 +123,7 @@ def test_a_destroy_that_was_interrupted_and_is_not_wanted_leaves_every_guard(lab
     lab.open()
     wait_until(lambda: not lab.root("s1", "fuser /run/homelab/lock 2>/dev/null; true"), "what was begun has ended")
     if lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"):
-        assert "a destroy of the whole lab was not finished" in lab.pulumi("preview")[1]
+        assert "a destroy of the whole lab is unfinished" in lab.pulumi("preview")[1]
     lab.up()
     assert lab.root("s1", f"ls {RETIRED} 2>/dev/null; true") == ""
     wait_until(lambda: lab.ready() == MEMBERS, "both nodes are Ready")

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.rehearsal
 
 # where the first run is killed, and each that follows; every moment but the last comes before the cluster is whole
 MOMENTS = [
-    r"s1-prepare .*naming the machine",
+    r"s1-prepare .*setting the host name",
     r"cluster-found .*fetching k3s",
-    r"cluster-found .*waiting for k3s to serve",
-    r"(s2|s3)-join .*waiting for k3s to serve",
+    r"cluster-found .*waiting for k3s to be ready",
+    r"(s2|s3)-join .*waiting for k3s to be ready",
     r"a1-roll .*waiting for a1",
 ]
 SECRETS = ("sshKey", "registry", "s3Access", "s3Secret")
@@ -57,7 +57,7 @@ def test_a_stranger_with_the_virtual_address_is_named(lab: Rehearsal) -> None:
         said = lab.refused()
     finally:
         run([word.format("del") for word in address])
-    assert "The virtual address 10.9.0.100 is taken: a machine with the hardware address" in said
+    assert "The virtual IP 10.9.0.100 is in use by a machine with the MAC address" in said
     assert lab.root("s1", "systemctl is-active keepalived || true").strip() != "active"
 
 
@@ -230,7 +230,7 @@ def test_a_node_with_a_volume_that_no_other_has_is_refused(lab: Rehearsal, tmp_p
     lab.open()
     for code, said in (lab.pulumi("preview"), lab.pulumi("up", "--yes", "--skip-preview")):
         assert code != 0, said
-        assert "a1 holds volumes that no other machine has (1); it was not removed:" in said
+        assert "a1 has volumes that are on no other node (1); it was not removed:" in said
         assert "volume films of claim default/films" in said
     assert lab.kubectl("get", "node", "a1", "-o", "jsonpath={.spec.unschedulable}") == ""
     lab.cluster["discard"] = ["a1"]
@@ -250,5 +250,5 @@ def test_a_dead_agent_is_dropped(lab: Rehearsal) -> None:
     lab.open()
     said = lab.up()
     assert "a1 (10.9.0.21) does not answer" in said
-    assert re.search(r"a1 was removed without these volumes.*\n.*volume films of claim default/films", said), said
+    assert re.search(r"a1 was removed, and these volumes are lost.*\n.*volume films of claim default/films", said), said
     assert set(lab.nodes()) == {"s1", "s2", "s3"}

@@ -66,7 +66,7 @@ def test_changed_artefact_is_not_run(lab: Rehearsal) -> None:
         changed.write(b"#")
     said = lab.refused()
     kept.rename(program)
-    assert "is not what it should be; it was not run" in said
+    assert "does not have the expected checksum; it was not used" in said
     assert lab.root("s1", "ls /usr/local/bin/k3s 2>/dev/null; true") == ""
 
 
