@@ -91,8 +91,8 @@ def test_data_stay_where_k3s_does_not_stop(machine: Fake) -> None:
     done = stuck.run("uninstall")
     assert done.status == 1
     assert (
-        "K3s did not stop within 30 s; nothing was removed. Stop it, then run `pulumi up` again:\nk3s\nlevel=fatal it hangs"
-        in done.errors
+        "K3s did not stop within 30 s; nothing was removed. Stop it, then run `pulumi up` again:\nk3s\n"
+        "level=fatal it hangs" in done.errors
     )
     assert machine.file(f"{DATA}/server/db/etcd/member").read_text() == "etcd"
     assert "k3s-uninstaller" not in done.calls
@@ -125,8 +125,8 @@ def test_volumes_that_stay_mounted_keep_all_they_hold(machine: Fake) -> None:
     done = machine.impatient.run("uninstall")
     assert done.status == 1
     assert (
-        f"in use after 60 s; nothing was removed, because their data would be deleted, too:\n{machine.root}{VOLUME}\text4"
-        in done.errors
+        "in use after 60 s; nothing was removed, because their data would be deleted, too:\n"
+        f"{machine.root}{VOLUME}\text4" in done.errors
     )
     assert f"{machine.root}/run/k3s" not in done.errors.partition("would be deleted")[2], (
         "what could be unmounted is not named"
@@ -168,8 +168,8 @@ def test_data_that_cannot_be_removed_are_named(machine: Fake) -> None:
     done = stuck.run("uninstall")
     assert done.status == 1
     assert (
-        f"These files could not be deleted; delete them, then run `pulumi up` again:\n{machine.root}{DATA}/server/db/etcd/member"
-        in done.errors
+        "These files could not be deleted; delete them, then run `pulumi up` again:\n"
+        f"{machine.root}{DATA}/server/db/etcd/member" in done.errors
     )
 
 
