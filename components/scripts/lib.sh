@@ -383,12 +383,12 @@ unsafe_without() {
 # blockers: print the PodDisruptionBudgets that allow no disruption now, and their pods on NODE.
 # shellcheck disable=SC2153 # the task sets NODE
 blockers() {
-  local namespace budget selector pods
+  local budget_namespace budget selector pods
   # shellcheck disable=SC2016 # a Go template
   kube get poddisruptionbudgets -A -o go-template='{{range .items}}{{if not .status.disruptionsAllowed}}{{.metadata.namespace}} {{.metadata.name}} {{range $key, $value := .spec.selector.matchLabels}}{{$key}}={{$value}},{{end}}{{"\n"}}{{end}}{{end}}' |
-    while read -r namespace budget selector; do
-      pods=$(kube get pods -n "$namespace" -l "${selector%,}" --field-selector "spec.nodeName=$NODE" -o jsonpath='{.items[*].metadata.name}')
-      [ -z "$pods" ] || echo "PodDisruptionBudget $budget in namespace $namespace does not allow the eviction of: $pods"
+    while read -r budget_namespace budget selector; do
+      pods=$(kube get pods -n "$budget_namespace" -l "${selector%,}" --field-selector "spec.nodeName=$NODE" -o jsonpath='{.items[*].metadata.name}')
+      [ -z "$pods" ] || echo "PodDisruptionBudget $budget in namespace $budget_namespace does not allow the eviction of: $pods"
     done
 }
 

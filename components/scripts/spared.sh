@@ -7,7 +7,7 @@
 spared() { [ -z "$(unsafe_without "$NODE")" ]; }
 
 # older_servers: print the servers' versions that are older than the version for NODE.
-older_servers() { versions | while read -r version; do if newer "$version" "$VERSION"; then echo "$version"; fi; done; }
+older_servers() { versions | while read -r running; do if newer "$running" "$VERSION"; then echo "$running"; fi; done; }
 
 # Kubernetes does not support a kubelet that is newer than the API server, so servers are upgraded before agents.
 check_order() {

@@ -102,9 +102,9 @@ empty() {
 run_uninstallers() {
   local service log; log=$(mktemp)
   for service in k3s k3s-agent; do
-    [ -x "/usr/local/bin/$each-uninstall.sh" ] || continue
+    [ -x "/usr/local/bin/$service-uninstall.sh" ] || continue
     say "uninstalling $service"
-    "/usr/local/bin/$each-uninstall.sh" >"$log" 2>&1 || die "K3s's uninstaller failed on $(hostname):" "$(tail -n 15 "$log")"
+    "/usr/local/bin/$service-uninstall.sh" >"$log" 2>&1 || die "K3s's uninstaller failed on $(hostname):" "$(tail -n 15 "$log")"
   done
   rm -f "$log"
 }
