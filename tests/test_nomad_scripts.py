@@ -142,7 +142,7 @@ def test_archive_that_cannot_be_unpacked_leaves_the_program_that_is_there(machin
 def test_list_without_the_program_is_named(machine: Fake) -> None:
     (machine.root / "served" / LIST).write_text(f"{'0' * 64}  nomad_1.10.5_linux_arm64.zip\n")
     done = machine.run("nomad", **GIVEN)
-    assert f"The release's checksum list does not contain {ZIP}; is 1.10.5 a release?" in done.errors
+    assert f"The release's checksum list does not contain {ZIP}; does the release 1.10.5 exist?" in done.errors
 
 
 def test_pinned_sum_goes_before_the_list_which_need_not_be_there(machine: Fake) -> None:

@@ -26,7 +26,7 @@ given() { { grep -o "\"homelab/$1s\":\"[^\"]*\"" || true; } | cut -d'"' -f4 | tr
 marks() {
   local object kind current mark
   object=$(node) || return 0
-  ! grep -qF '"homelab/cordoned":"true"' <<<"$object" || echo "it is cordoned, by a run that did not end"
+  ! grep -qF '"homelab/cordoned":"true"' <<<"$object" || echo "the node is still cordoned by an interrupted run"
   for kind in label taint; do
     current=$(has $kind <<<"$object" || true)
     while IFS= read -r mark; do

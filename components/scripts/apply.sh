@@ -50,7 +50,7 @@ nodeStatusReportFrequency: 10s
 END
 }
 
-# K3s deletes objects of a manifest only when the file loses their text: deleting the file would leave them in the cluster.
+# K3s deletes the objects of a manifest only if the file still exists without them, so the file is emptied, not deleted.
 install_server_files() {
   mkdir -p $data/server/manifests $data/server/logs && chmod 700 $data/server $data/server/manifests $data/server/logs
   local manifests=$data/server/manifests/homelab.yaml
@@ -106,7 +106,8 @@ await_entrance() {
   [ -n "$(cluster_ca)" ] || die "No server of the cluster reported its CA over SSH, so $NODE did not join." \
     "Check K3s on the servers with \`systemctl status k3s\`, then run \`pulumi up\` again."
   say "waiting for the API endpoint $ENDPOINT"
-  wait_for 120 entered || die "No K3s server answered at $ENDPOINT within 120 s." "$(reachability)"
+  wait_for 120 entered || die "No K3s server answered at $ENDPOINT within 120 s." "$(reachability)" \
+    "Check that K3s runs on a server, and that no firewall blocks the endpoint; then run \`pulumi up\` again."
 }
 
 reachability() {
@@ -159,7 +160,7 @@ start() {
   timeout 420 systemctl restart "$service" 2>/dev/null || true
   tick
   if ! wait_for $(((end - now) / 100)) healthy_or_failed_often || ! healthy >/dev/null 2>&1; then
-    die "$service is not ready on $NODE after 420 s. Its journal ends:" "$(journal "$service")" "Free space in /var/lib: $(df -h --output=avail /var/lib | tail -n 1 | xargs)" \
+    die "$service did not become ready on $NODE. Its journal ends:" "$(journal "$service")" "Free space in /var/lib: $(df -h --output=avail /var/lib | tail -n 1 | xargs)" \
       "Fix the cause, then run \`pulumi up\` again."
   fi
 }

@@ -2,7 +2,7 @@
 # On a server: delete the Ceph cluster before Rook's operator, which has to remove it. The disks are not wiped.
 # NAMESPACE RETIRED (yes: the whole lab is destroyed)
 
-# in the order in which Rook deletes them: each kind blocks the deletion of those behind it
+# Rook deletes an object only after all objects that depend on it, so all kinds are deleted together
 kinds=cephfilesystemsubvolumegroups,cephblockpoolradosnamespaces,cephobjectstores,cephfilesystems,cephblockpools,cephclusters
 
 remaining() { found $kinds -n "$NAMESPACE" || true; }

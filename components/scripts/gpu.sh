@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Validate that this machine has NVIDIA's driver and container runtime, which come from NVIDIA's own repository.
+# Validate that pods can use this machine's NVIDIA GPU. Nothing is installed, because NVIDIA has its own repository.
 # NODE ROLE
 
 main() {

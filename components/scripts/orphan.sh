@@ -9,7 +9,7 @@ main() {
   command -v k3s >/dev/null || return 0
   wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s, so the finalizers of Argo CD's Applications were not removed." "$(journal k3s)"
   local objects object output
-  objects=$(found $kinds -n "$NAMESPACE") || die "Argo CD's Applications could not be listed; run \`pulumi up\` again:" "$objects"
+  objects=$(found $kinds -n "$NAMESPACE") || die "The API on $(hostname) did not answer which Applications exist; run \`pulumi up\` again:" "$objects"
   for object in $objects; do
     output=$(unbind "$NAMESPACE" "$object") || grep -q NotFound <<<"$output" || die "The finalizers of $object were not removed:" "$output"
   done

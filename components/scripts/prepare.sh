@@ -37,7 +37,7 @@ claim() {
 
 check_machine() {
   [ "$(id -u)" = 0 ] || die "The script does not run as root: set \`ssh.sudo: true\`, or log in as root."
-  [ -d /run/systemd/system ] || die "systemd does not run here; K3s is installed as a systemd service."
+  [ -d /run/systemd/system ] || die "systemd does not run on this machine, but K3s is installed as a systemd service: use a system that boots with systemd."
   command -v apt-get >/dev/null || die "$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release) is not supported: install Debian, Ubuntu or Raspberry Pi OS."
   local actual; actual=$(architecture)
   [ -z "$ARCH" ] || [ "$ARCH" = "$actual" ] || die "This machine is $actual, but its \`arch\` in the stack file is $ARCH."

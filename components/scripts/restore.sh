@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Undo the preparation of the machine, except for packages. Changes that others made since then stay.
 
-# restore_hostname: restore the original host name, unless somebody has changed it since.
+# restore_hostname: restore the original host name, unless it was changed since then.
 restore_hostname() {
   [ -e $original/etc/hostname ] && [ "$(cat /etc/hostname 2>/dev/null)" = "$(owner)" ] || return 0
   hostname "$(cat $original/etc/hostname)"

@@ -12,7 +12,7 @@ older_servers() { versions | while read -r running; do if newer "$running" "$VER
 # Kubernetes does not support a kubelet that is newer than the API server, so servers are upgraded before agents.
 check_order() {
   local older; older=$(older_servers)
-  [ -z "$older" ] || die "$NODE is not upgraded to $VERSION before the servers, which run:" "$older" "Run \`pulumi up\` without --target."
+  [ -z "$older" ] || die "$NODE cannot be upgraded to $VERSION before the servers, which run:" "$older" "Run \`pulumi up\` without --target."
 }
 
 main() {

@@ -11,7 +11,7 @@ sums() {
   if [ -n "$pinned" ]; then fetch_verified "$2" "$3" "$pinned"; else fetch "$2" "$3"; fi
 }
 
-# held: succeed if all files of the release are here and verified, so that a node can be changed without the Internet.
+# held: succeed if all files of the release are on this machine and verified, so that no download is needed.
 held() {
   local sum name
   [ "$(head -n 1 "$release/held" 2>/dev/null)" = "# $source" ] || return 1

@@ -17,7 +17,7 @@ await_member() {
   wait_for 300 in_order || die "$NODE is not Ready after 300 s; fix the cause, then run \`pulumi up\` again:" "$(facts '{range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}' 2>&1)"
   [ "$ROLE" = server ] || return 0
   say "waiting for $NODE to vote in etcd"
-  wait_for 300 voter || die "$NODE is not a voting member of etcd after 300 s:" "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].message}')" "$(journal k3s)"
+  wait_for 300 voter || die "$NODE is not a voting member of etcd after 300 s; fix the cause, then run \`pulumi up\` again:" "$(facts '{.status.conditions[?(@.type=="EtcdIsVoter")].message}')" "$(journal k3s)"
 }
 
 main() {

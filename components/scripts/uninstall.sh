@@ -26,7 +26,7 @@ stop_k3s() {
     systemctl disable -q "$service" 2>/dev/null || true
     timeout 180 systemctl stop "$service" || systemctl kill -s KILL "$service" || true
   done
-  wait_for 30 inactive || die "K3s did not stop within 30 s; nothing was removed. Stop it, then run \`pulumi up\` again:" "$(active)" "$(journal "$(active | head -n 1)")"
+  wait_for 30 inactive || die "K3s did not stop; nothing was removed. Stop it, then run \`pulumi up\` again:" "$(active)" "$(journal "$(active | head -n 1)")"
 }
 
 # containers: print the process IDs of K3s's containers and their shims.

@@ -153,7 +153,7 @@ BY_HAND = {
     "s3-prepare": (
         "s3",
         "systemctl stop keepalived; hostname other",
-        "its host name is other\n +keepalived is inactive",
+        "the host name is other, not s3\n +keepalived is inactive",
     ),
     "a1-prepare": ("a1", "sysctl -qw net.ipv4.ip_forward=0", "net.ipv4.ip_forward is 0, not 1"),
     "a1-roll": ("a1", "echo '# mine' >>/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/config.yaml was changed"),
