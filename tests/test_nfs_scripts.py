@@ -37,8 +37,8 @@ def test_missing_server_is_installed(machine: Fake) -> None:
     assert "installing nfs-kernel-server" in done.progress
     refused = Fake(machine.root, TOOLS | {"dpkg-query": "exit 1", "apt-get": "echo no such package; exit 100"})
     assert (
-        "apt-get could not install nfs-kernel-server; fix the cause on the machine, then run `pulumi up` again:\nno such package"
-        in refused.run("export", **given(bare)).errors
+        "apt-get could not install nfs-kernel-server; fix the cause on the machine, then run `pulumi up` again:\n"
+        "no such package" in refused.run("export", **given(bare)).errors
     )
 
 
