@@ -1,4 +1,4 @@
-# What there is to do here: `make help`.
+# Run `make help` for the list of targets.
 
 PYTHON ?= python3
 STACK ?= homelab
@@ -12,44 +12,44 @@ locked := uv pip compile pyproject.toml --group dev --universal --python-version
 
 .PHONY: help setup rehearse test unit drills bench check lock clean
 
-help: ## say what there is to do
+help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
-setup: .venv/locked ## make .venv with what requirements.txt locks; needs Python 3.11 or newer
+setup: .venv/locked ## install the locked Python packages of requirements.txt into .venv; needs Python 3.11 or newer
 	@:
 
 .venv/locked: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "homelab needs Python 3.11 or newer, and $(PYTHON) is not: make setup PYTHON=python3.12" >&2; exit 1; }
+		echo "homelab needs Python 3.11 or newer, but $(PYTHON) is older: run make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-		echo "$(PYTHON) comes without venv: install it (Debian, Ubuntu: sudo apt-get install python3-venv)" >&2; exit 1; }
-	@echo "installing what requirements.txt locks into .venv"
+		echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: sudo apt-get install python3-venv)" >&2; exit 1; }
+	@echo "installing the packages of requirements.txt into .venv"
 	@$(PYTHON) -m venv --clear .venv
 	@$(bin)/pip --disable-pip-version-check install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
 
-rehearse: setup ## run STACK (homelab) on machines simulated here; needs Linux and root
+rehearse: setup ## rehearse the lab of STACK (default: homelab) on simulated machines; needs Linux and root
 	@./homelab rehearse up --stack $(STACK) $(ARGS)
 
-test: unit ## run every check there is; what cannot run here is said at the end
+test: unit ## run all tests; lists the skipped tests at the end
 	@$(bin)/python -m pytest tests/rehearsal $(ARGS)
 
-unit: setup ## run those that simulate no machine, WORKERS (2) at once
+unit: setup ## run the tests without simulated machines, in WORKERS (default: 2) processes
 	@$(bin)/python -m pytest --ignore=tests/rehearsal --numprocesses $(WORKERS) $(ARGS)
 
-drills: setup ## run the drills: machines lost, cut off, restored; a table with a figure of each
+drills: setup ## run the drills: failures and restores of machines; prints a table of the results
 	@$(bin)/python -m pytest -m drill tests/drills $(ARGS)
 
-bench: setup ## measure, beside a script by hand and an empty Pulumi program; needs Linux and root
+bench: setup ## run the benchmarks; needs Linux and root
 	@$(bin)/python -m bench $(ARGS)
 
-check: setup ## run the static checks only: ruff, mypy, shellcheck
+check: setup ## run only the static checks: ruff, mypy, shellcheck
 	@$(bin)/python -m pytest tests/test_static.py $(ARGS)
 
-lock: ## lock what pyproject.toml asks for in requirements.txt; ARGS=--upgrade takes what is newer
+lock: ## lock the dependencies of pyproject.toml in requirements.txt; ARGS=--upgrade updates them
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(PYTHON) -m venv "$$tools" && \
 		"$$tools/bin/pip" --disable-pip-version-check install --quiet uv && "$$tools/bin/"$(locked) $(ARGS)
 
-clean: ## remove what was made here; what rehearsals keep is in ~/.cache/homelab
+clean: ## delete the generated files of this folder; files of rehearsals stay in ~/.cache/homelab
 	@rm -rf .venv .charts .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

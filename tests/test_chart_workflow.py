@@ -75,7 +75,7 @@ def test_checksums_are_committed_and_the_checks_started(branch: Branch) -> None:
     branch.sums.write_text("new\n")
     (branch.clone / "other").write_text("no part of it")
     assert branch.step().returncode == 0
-    assert branch.pushed() == ["The catalog's charts have the checksums of their versions", "raised"]
+    assert branch.pushed() == ["Update the checksums of the catalog's charts", "raised"]
     assert branch.git("show", "--name-only", "--format=", "renovate/x", at=branch.origin).split() == [
         "stacks/charts.sha256"
     ]
