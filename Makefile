@@ -4,6 +4,7 @@ PYTHON ?= python3
 STACK ?= homelab
 ARGS ?=
 WORKERS ?= 2
+DRILLS ?= tests/drills
 
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
@@ -38,7 +39,7 @@ unit: setup ## run the tests without simulated machines, in WORKERS (default: 2)
 	@$(bin)/python -m pytest --ignore=tests/rehearsal --numprocesses $(WORKERS) $(ARGS)
 
 drills: setup ## run the drills: failures and restores of machines; prints a table of the results
-	@$(bin)/python -m pytest -m drill tests/drills $(ARGS)
+	@$(bin)/python -m pytest -m drill $(DRILLS) $(ARGS)
 
 bench: setup ## run the benchmarks; needs Linux and root
 	@$(bin)/python -m bench $(ARGS)

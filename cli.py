@@ -1,4 +1,4 @@
-"""The `homelab` command."""
+"""The `homelab` command line."""
 
 import typer
 
@@ -17,8 +17,8 @@ from operations.snapshot import snapshot
 from operations.trust import trust
 from rehearsal import commands
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A homelab cluster, described by one stack file.")
-for verb in (
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build and operate a K3s lab from one stack file.")
+for command in (
     init,
     trust,
     pin,
@@ -33,7 +33,7 @@ for verb in (
     recovery_token,
     nomad,
 ):
-    app.command()(verb)
+    app.command()(command)
 app.add_typer(commands.app, name="rehearse")
 
 if __name__ == "__main__":

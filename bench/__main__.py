@@ -16,15 +16,13 @@ from rehearsal.shell import RehearsalError
 
 errors = Console(stderr=True, highlight=False)
 
-Parts = Annotated[list[Part] | None, typer.Option("--only", help="Part; may be repeated.")]
-Runs = Annotated[int, typer.Option(min=1, help="How often each is measured.")]
-Json = Annotated[
-    Path | None, typer.Option("--json", dir_okay=False, help="File for the figures; others in it stay as they are.")
-]
+Parts = Annotated[list[Part] | None, typer.Option("--only", help="Measure only this part; can be repeated.")]
+Runs = Annotated[int, typer.Option(min=1, help="Number of runs of each measurement.")]
+Json = Annotated[Path | None, typer.Option("--json", dir_okay=False, help="File to update with the measured figures.")]
 
 
 def main(only: Parts = None, runs: Runs = 3, file: Json = None) -> None:
-    """Measure on machines simulated here; needs Linux and root."""
+    """Measure on simulated machines, and print a Markdown table. Needs Linux and root."""
     figures = read(file) if file else []
     try:
         refuse_unfit_computer()
@@ -43,8 +41,8 @@ def main(only: Parts = None, runs: Runs = 3, file: Json = None) -> None:
 def _keep(figures: list[Figure], file: Path | None) -> None:
     if file:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
-        measured = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "processors": os.cpu_count(), "memoryGiB": memory}
-        write(file, figures, measured | {"architecture": platform.machine()})
+        machine = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "processors": os.cpu_count(), "memoryGiB": memory}
+        write(file, figures, machine | {"architecture": platform.machine()})
 
 
 if __name__ == "__main__":

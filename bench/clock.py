@@ -1,4 +1,4 @@
-"""What is timed: Pulumi on a stack of a lab, Pulumi on an empty program, the script by hand."""
+"""Timed runs: Pulumi on a lab's stack, Pulumi on an empty program, and the shell script `floor.sh`."""
 
 import os
 import secrets
@@ -21,18 +21,18 @@ OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
 
 
 def pulumi(engine: Engine, verb: str) -> float:
-    """Seconds of `pulumi up` or `pulumi preview`, which must succeed."""
-    began = time.monotonic()
+    """Run `pulumi up` or `pulumi preview`, which must succeed; return its duration in seconds."""
+    start = time.monotonic()
     process = engine.start(verb, *OPTIONS[verb], output=subprocess.PIPE)
-    said, _ = process.communicate()
-    seconds = time.monotonic() - began
+    output, _ = process.communicate()
+    seconds = time.monotonic() - start
     if process.returncode:
-        raise RehearsalError(f"pulumi {verb} {engine.stack} ended with {process.returncode}:\n{said}")
+        raise RehearsalError(f"pulumi {verb} {engine.stack} exited with code {process.returncode}:\n{output}")
     return seconds
 
 
 class Empty:
-    """A Pulumi program that does nothing, with the same Pulumi, Python and backend as a lab's."""
+    """An empty Pulumi program, with the Pulumi, Python and backend of a lab."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
@@ -45,10 +45,10 @@ class Empty:
         self.timed("up")
 
     def timed(self, verb: str) -> float:
-        """Seconds of `pulumi up` or `pulumi preview`, of which nothing comes."""
-        began = time.monotonic()
+        """Run `pulumi up` or `pulumi preview` on the empty program; return its duration in seconds."""
+        start = time.monotonic()
         self._pulumi(verb, *OPTIONS[verb], "--stack", "empty", "--parallel", "64")
-        return time.monotonic() - began
+        return time.monotonic() - start
 
     def _pulumi(self, *arguments: str) -> None:
         command = self._engine.lab.namespace.command(self._engine.program, *arguments, "--non-interactive")
@@ -56,18 +56,18 @@ class Empty:
 
 
 def by_hand(session: Session) -> float:
-    """Seconds of the script that makes the same cluster of the same machines."""
+    """Run the shell script that builds the same cluster on the same machines; return its duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
-    rehearsed = Settings.read(session.engine.stack_file).cluster
+    cluster_in_lab = Settings.read(session.engine.stack_file).cluster
     environment = os.environ | {
         "KEY": str(lab.private_key),
         "KNOWN_HOSTS": str(lab.folder / "known_hosts"),
         "LOGIN": cluster.ssh.user,
-        "MIRROR": k3s.release(rehearsed)["RELEASES"],
+        "MIRROR": k3s.release(cluster_in_lab)["RELEASES"],
         "VIP": VIP,
         "TOKEN": secrets.token_hex(16),
     }
     nodes = "".join(f"{node.name} {node.role} {node.address}\n" for node in cluster.nodes)
-    began = time.monotonic()
+    start = time.monotonic()
     run(lab.namespace.command(FLOOR), stdin=nodes, env=environment)
-    return time.monotonic() - began
+    return time.monotonic() - start

@@ -1,4 +1,4 @@
-"""Figures: several runs of the same, told by their median and spread, beside what they are compared with."""
+"""Figures of the benchmark: median and spread of several runs, and the ratio to a figure to compare with."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,17 +11,17 @@ HEAD = ["| What | Median | Spread | Runs | Ratio | Goal |", "| --- | --- | --- |
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table; `beside` names the line that it is a multiple of."""
+    """One row of the table; `beside` names the row to compare with."""
 
     what: str
     seconds: tuple[float, ...]
     beside: str = ""
     goal: float | None = None
-    """Multiple, or without `beside` seconds, that it should not exceed."""
+    """Maximum ratio to `beside`; without `beside`, the maximum in seconds."""
 
     @property
     def median(self) -> float:
-        """The run in the middle."""
+        """Median duration in seconds."""
         return median(self.seconds)
 
     @property
@@ -30,19 +30,19 @@ class Figure:
         return max(self.seconds) - min(self.seconds)
 
     def ratio(self, all_: Sequence["Figure"]) -> float | None:
-        """How many times the line that it stands beside; None without one."""
-        other = next((each for each in all_ if each.what == self.beside), None)
+        """Return the ratio to the row `beside`; None without that row."""
+        other = next((figure for figure in all_ if figure.what == self.beside), None)
         return self.median / other.median if other else None
 
     def met(self, all_: Sequence["Figure"]) -> bool | None:
-        """Whether the goal is met; None without one, or where there is nothing to compare with."""
-        found = self.ratio(all_) if self.beside else self.median
-        return None if self.goal is None or found is None else found <= self.goal
+        """Return whether the goal is met; None without a goal, or without the row `beside`."""
+        value = self.ratio(all_) if self.beside else self.median
+        return None if self.goal is None or value is None else value <= self.goal
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures as a Markdown table."""
-    return "\n".join([*HEAD, *(_row(each, figures) for each in figures)])
+    """Render the figures as a Markdown table."""
+    return "\n".join([*HEAD, *(_row(figure, figures) for figure in figures)])
 
 
 def _row(figure: Figure, all_: Sequence[Figure]) -> str:
@@ -55,18 +55,18 @@ def _row(figure: Figure, all_: Sequence[Figure]) -> str:
 
 
 def read(file: Path) -> list[Figure]:
-    """The figures of a file; none if there is no file."""
-    found = json.loads(file.read_text())["figures"] if file.exists() else []
-    return [Figure(**(each | {"seconds": tuple(each["seconds"])})) for each in found]
+    """Read the figures of a file; an empty list if the file does not exist."""
+    rows = json.loads(file.read_text())["figures"] if file.exists() else []
+    return [Figure(**(row | {"seconds": tuple(row["seconds"])})) for row in rows]
 
 
 def write(file: Path, figures: Iterable[Figure], machine: Mapping[str, object]) -> None:
-    """Write figures, and the machine that they were measured on."""
-    described = {"machine": dict(machine), "figures": [asdict(each) for each in figures]}
+    """Write the figures and a description of the computer that measured them."""
+    described = {"machine": dict(machine), "figures": [asdict(figure) for figure in figures]}
     file.write_text(json.dumps(described, indent=2) + "\n")
 
 
 def renewed(old: Sequence[Figure], new: Sequence[Figure]) -> list[Figure]:
-    """The old figures with the new ones in their places, and at the end those that were not there."""
-    by_name = {each.what: each for each in (*old, *new)}
+    """Merge figures: new ones replace old ones of the same name, or are appended."""
+    by_name = {figure.what: figure for figure in (*old, *new)}
     return list(by_name.values())

@@ -1,4 +1,4 @@
-"""Labs to measure and to test on: of any size, with keys that nobody has."""
+"""Labs of any size for benchmarks and tests."""
 
 import base64
 import hashlib
@@ -16,11 +16,11 @@ from rehearsal.session import Session, open_session
 STACK = "bench"
 VIP = "10.9.0.250"
 Document = Mapping[str, Any]
-"""What a stack file says."""
+"""The content of a stack file."""
 
 
 def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """A stack's document: machines s1, s2, … and a1, a2, …"""
+    """Build a stack file with servers s1, s2, …, agents a1, a2, …, and further cluster settings."""
     nodes = [{"name": f"s{i}", "role": "server", "address": f"10.9.0.{10 + i}"} for i in range(1, servers + 1)]
     nodes += [{"name": f"a{i}", "role": "agent", "address": f"10.9.0.{20 + i}"} for i in range(1, agents + 1)]
     for node in nodes:
@@ -35,12 +35,12 @@ def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
 
 
 def document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """The same, with an address that leaves room for 200 agents."""
+    """Build the same stack file with a VIP that leaves addresses for 200 agents."""
     return cluster_of(servers, agents, api={"vip": VIP}, **settings)
 
 
 def _host_key(name: str) -> str:
-    """A public key that belongs to nobody; the rehearsal puts in the machine's own."""
+    """Generate a valid public key without a private key; the rehearsal replaces it by the machine's host key."""
     parts = [b"ssh-ed25519", hashlib.sha256(name.encode()).digest()]
     wire = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return f"ssh-ed25519 {base64.b64encode(wire).decode()}"
@@ -48,9 +48,9 @@ def _host_key(name: str) -> str:
 
 @contextmanager
 def bare(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
-    """Machines with fresh disks that have just booted, and Pulumi that knows nothing of them; gone afterwards.
+    """Yield a session with newly booted machines, unused disks and an empty Pulumi state; remove the lab afterwards.
 
-    All is kept in `folder`, and has a name of its own, apart from the user's labs.
+    All files are in `folder`, apart from the user's labs.
     """
     os.environ["XDG_STATE_HOME"] = str(folder)
     lab = Lab(STACK)
@@ -62,8 +62,8 @@ def bare(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
 
 
 def opened(lab: Lab, stack: Document, folder: Path, **apps: Document) -> Session:
-    """The lab with that stack file in force, and those of apps on it by their names."""
-    file, *others = (_written(folder, *each) for each in {STACK: stack, **apps}.items())
+    """Open a session on the lab with a stack file, and the stack files of apps by their stacks' names."""
+    file, *others = (_written(folder, *item) for item in {STACK: stack, **apps}.items())
     return open_session(lab, lambda _: None, file=file, apps=others)
 
 

@@ -1,4 +1,4 @@
-"""What is measured, part by part. What is compared takes turns, so that what disturbs this computer disturbs all."""
+"""The benchmark's parts. Runs to compare alternate, so that other load on this computer affects them equally."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,38 +38,40 @@ def _own(session: Session) -> float:
 
 
 TOOLS: Mapping[str, Callable[[Session], float]] = {HAND: clock.by_hand, "": _own}
-"""What makes a cluster of bare machines and returns its seconds, by what its lines' names end with."""
+"""Functions that build a cluster on bare machines and return the seconds, by the suffix of their rows' names."""
 
 
 def cluster(runs: int) -> list[Figure]:
-    """Bare machines to a cluster, beside the script by hand."""
-    taken = _grown(runs, 3)
+    """Measure building a small cluster, compared with the shell script."""
+    seconds = _grown(runs, 3)
     goals = {"": 1.3}
-    return [Figure(SMALL + tool, taken[tool], "" if tool == HAND else SMALL + HAND, goals.get(tool)) for tool in TOOLS]
+    return [
+        Figure(SMALL + tool, seconds[tool], "" if tool == HAND else SMALL + HAND, goals.get(tool)) for tool in TOOLS
+    ]
 
 
 def agents(runs: int) -> Iterator[Figure]:
-    """The same with more agents, each tool beside itself with three of them."""
+    """Measure clusters with more agents, each compared with the same tool's small cluster."""
     for count in (10, 25, 50):
-        what = f"3 servers and {count} agents"
-        taken = _grown(runs, count)
+        name = f"3 servers and {count} agents"
+        seconds = _grown(runs, count)
         goals = {"": 2.0} if count == 50 else {}
-        yield from (Figure(what + tool, taken[tool], SMALL + tool, goals.get(tool)) for tool in TOOLS)
+        yield from (Figure(name + tool, seconds[tool], SMALL + tool, goals.get(tool)) for tool in TOOLS)
 
 
 def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
-    """Seconds of each tool for three servers and so many agents."""
-    rounds = [{tool: _timed(take, count) for tool, take in TOOLS.items()} for _ in range(runs)]
-    return {tool: tuple(each[tool] for each in rounds) for tool in TOOLS}
+    """Return the seconds that each tool needs for three servers and `count` agents."""
+    rounds = [{tool: _timed(build, count) for tool, build in TOOLS.items()} for _ in range(runs)]
+    return {tool: tuple(measured[tool] for measured in rounds) for tool in TOOLS}
 
 
-def _timed(take: Callable[[Session], float], count: int) -> float:
+def _timed(build: Callable[[Session], float], count: int) -> float:
     with _lab(document(3, count)) as (session, _folder):
-        return take(session)
+        return build(session)
 
 
 def unchanged(runs: int) -> list[Figure]:
-    """`up` and preview of six machines that are as described, beside an empty program."""
+    """Measure `up` and `preview` of an unchanged small cluster, compared with an empty program."""
     with _lab(document(3, 3)) as (session, folder):
         clock.pulumi(session.engine, "up")
         empty = clock.Empty(session.engine, folder)
@@ -78,15 +80,15 @@ def unchanged(runs: int) -> list[Figure]:
             timers[verb + EMPTY] = partial(empty.timed, verb)
             timers[verb + UNCHANGED] = partial(clock.pulumi, session.engine, verb)
         seconds = _in_turns(runs, timers)
-    found = []
+    figures = []
     for verb in ("up", "preview"):
-        nothing, ours = verb + EMPTY, verb + UNCHANGED
-        found += [Figure(nothing, seconds[nothing]), Figure(ours, seconds[ours], nothing, 2.0)]
-    return found
+        of_empty, of_unchanged = verb + EMPTY, verb + UNCHANGED
+        figures += [Figure(of_empty, seconds[of_empty]), Figure(of_unchanged, seconds[of_unchanged], of_empty, 2.0)]
+    return figures
 
 
 def preview(runs: int) -> list[Figure]:
-    """Previews of labs that are all new, whose machines are not there."""
+    """Measure previews of new labs, whose machines do not exist."""
     with _lab(document(1, 0)) as (session, folder):
         engines = {count: _engine_of(count, session) for count in (10, 100)}
         empty = clock.Empty(session.engine, folder)
@@ -94,8 +96,8 @@ def preview(runs: int) -> list[Figure]:
         for count, engine in engines.items():
             timers[f"preview of {count} new machines"] = partial(clock.pulumi, engine, "preview")
         seconds = _in_turns(runs, timers)
-    nothing, ten, hundred = (Figure(what, taken) for what, taken in seconds.items())
-    return [nothing, replace(ten, beside=nothing.what), replace(hundred, goal=6.0)]
+    empty_figure, ten, hundred = (Figure(name, measured) for name, measured in seconds.items())
+    return [empty_figure, replace(ten, beside=empty_figure.what), replace(hundred, goal=6.0)]
 
 
 def _engine_of(count: int, session: Session) -> Engine:
@@ -105,13 +107,13 @@ def _engine_of(count: int, session: Session) -> Engine:
 
 
 def _in_turns(runs: int, timers: Mapping[str, Timer]) -> dict[str, tuple[float, ...]]:
-    """Seconds by name; the first round only warms up."""
-    rounds = [{what: take() for what, take in timers.items()} for _ in range(runs + 1)]
-    return {what: tuple(each[what] for each in rounds[1:]) for what in timers}
+    """Run all timers in each round; return their seconds by name, without the first round, which is a warm-up."""
+    rounds = [{name: timer() for name, timer in timers.items()} for _ in range(runs + 1)]
+    return {name: tuple(measured[name] for measured in rounds[1:]) for name in timers}
 
 
 def platform(runs: int) -> list[Figure]:
-    """The project's own sample: cluster, platform and app."""
+    """Measure the sample stack files of the project: cluster, platform and app."""
     return [Figure("the sample: cluster, platform and app", tuple(_sample() for _ in range(runs)), SMALL)]
 
 
@@ -123,7 +125,7 @@ def _sample() -> float:
 
 
 def upgrade(runs: int) -> list[Figure]:
-    """K3s a minor version up on six machines, one server after the other."""
+    """Measure a K3s upgrade by one minor version on a small cluster, node by node."""
     return [Figure(f"{SMALL} upgraded", tuple(_upgrade() for _ in range(runs)), SMALL)]
 
 
@@ -135,7 +137,7 @@ def _upgrade() -> float:
 
 
 class Part(StrEnum):
-    """What `--only` takes."""
+    """Values of `--only`."""
 
     CLUSTER = "cluster"
     UNCHANGED = "unchanged"

@@ -1,4 +1,4 @@
-"""How machines are reached: SSH, sudo, bastion."""
+"""SSH settings: how homelab connects to machines, directly or through a bastion, and becomes root."""
 
 from pydantic import Field
 
@@ -7,65 +7,65 @@ from components.model import Model, SecretRef
 
 
 class BastionSettings(Model):
-    """A machine that SSH connections go through."""
+    """A bastion (SSH jump host) for connections to machines."""
 
     address: Host
     """Name or IP address of the bastion."""
     user: User
     """User to log in as."""
     port: Port = 22
-    """Port of its SSH server."""
+    """SSH port of the bastion."""
     host_key: HostKey
-    """Its public host key; a machine with another key is refused."""
+    """Public host key of the bastion. homelab refuses a bastion that shows another key."""
     private_key: SecretRef | None = None
-    """Secret that holds the private key for it. Default: what the machine behind it takes."""
+    """Secret that contains the private key for the bastion. Default: the key of the machine behind the bastion."""
 
 
 class SSHSettings(Model):
-    """How to log in on the machines."""
+    """SSH login for the machines."""
 
     user: User
-    """User to log in as: root, or one who may use sudo without a password."""
+    """User to log in as: root, or a user with passwordless sudo."""
     port: Port = 22
-    """Port of the SSH servers."""
+    """SSH port of the machines."""
     private_key: SecretRef | None = None
-    """Secret that holds the private key (OpenSSH format, no passphrase). Either this or `agent`."""
+    """Secret that contains the private key (OpenSSH format, no passphrase). Either this or `agent`."""
     agent: Switch = False
-    """Use the keys of the SSH agent on this computer. Either this or `privateKey`."""
-    sudo: Switch = Field(default_factory=lambda given: given.get("user") != "root")
+    """Use the keys of the SSH agent on your workstation. Either this or `privateKey`."""
+    sudo: Switch = Field(default_factory=lambda fields: fields.get("user") != "root")
     """Become root through sudo. Default: true unless the user is root."""
     bastion: BastionSettings | None = None
-    """Machine to go through. Default: none."""
+    """Bastion to connect through. Default: none."""
     host_authority: AuthorityKey | None = None
-    """Public key of an SSH authority. A machine, or a bastion, that shows another key than its `hostKey` is trusted if
-    it has a host certificate of that authority for its address."""
+    """Public key of an SSH CA. A machine or bastion whose host key differs from its `hostKey` is trusted if it shows a
+    host certificate that this CA signed for its address."""
 
 
 class NodeSSHSettings(Model):
-    """What differs from the cluster's `ssh` on one machine; what is not given here is taken from there."""
+    """Overrides of the cluster's `ssh` for one machine. Settings left out here come from the cluster's `ssh`."""
 
     user: User | None = None
     """User to log in as."""
     port: Port | None = None
-    """Port of the SSH server."""
+    """SSH port of the machine."""
     private_key: SecretRef | None = None
-    """Secret that holds the private key for this machine."""
+    """Secret that contains the private key for this machine."""
     agent: Switch | None = None
-    """Use the keys of the SSH agent on this computer."""
+    """Use the keys of the SSH agent on your workstation."""
     sudo: Switch | None = None
-    """Become root through sudo. Default: as the cluster's, or true unless the user is root."""
+    """Become root through sudo. Default: the cluster's `ssh.sudo` if it is set, else true unless the user is root."""
     bastion: BastionSettings | None = None
-    """Machine to go through. `null` goes straight to this machine although the cluster has a bastion."""
+    """Bastion to connect through. `null` connects directly to this machine although the cluster has a bastion."""
 
 
 def merge(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
-    """Return `common` with what `own` gives; a key of its own replaces the agent, and vice versa."""
-    given = {name: getattr(own, name) for name in own.model_fields_set}
-    given = {name: value for name, value in given.items() if value is not None or name == "bastion"}
-    if "private_key" in given:
-        given.setdefault("agent", False)
-    elif given.get("agent"):
-        given["private_key"] = None
-    if "user" in given and "sudo" not in common.model_fields_set:
-        given.setdefault("sudo", given["user"] != "root")
-    return common.model_copy(update=given)
+    """Return `common` overridden by the settings of `own`; a private key replaces the agent, and vice versa."""
+    overrides = {name: getattr(own, name) for name in own.model_fields_set}
+    overrides = {name: value for name, value in overrides.items() if value is not None or name == "bastion"}
+    if "private_key" in overrides:
+        overrides.setdefault("agent", False)
+    elif overrides.get("agent"):
+        overrides["private_key"] = None
+    if "user" in overrides and "sudo" not in common.model_fields_set:
+        overrides.setdefault("sudo", overrides["user"] != "root")
+    return common.model_copy(update=overrides)

@@ -1,4 +1,4 @@
-"""Let's Encrypt: settings, its accounts and proofs as cert-manager's issuers, and what is wrong with them."""
+"""Let's Encrypt: its settings, cert-manager's ACME issuers, and the validation of the settings."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -14,48 +14,49 @@ SERVERS = {
     "production": ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
     "staging": ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
 }
-"""The issuer of each of Let's Encrypt's servers: its name, and the server's URL."""
+"""Let's Encrypt's servers: for each, the name of its issuer and its URL."""
 
 
 class Route53Settings(Model):
-    """Proof by a record in Amazon Route 53."""
+    """DNS-01 challenges in Amazon Route 53."""
 
     region: Text
-    """Region of AWS that is asked, such as eu-central-1."""
+    """AWS region, such as eu-central-1."""
     hosted_zone_id: Text | None = None
-    """Zone of the domain. Default: found by its name, which needs the right to list zones."""
+    """ID of the domain's hosted zone. Default: looked up by domain, which needs the permission to list zones."""
     access_key: SecretRef | None = None
-    """Secret that holds the access key's id. Default: what the machines are given by their surroundings."""
+    """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None
-    """Secret that holds the secret access key."""
+    """Secret that contains the secret access key."""
 
 
 class CloudflareSettings(Model):
-    """Proof by a record at Cloudflare."""
+    """DNS-01 challenges at Cloudflare."""
 
     api_token: SecretRef
-    """Secret that holds an API token with the rights Zone.DNS.Edit and Zone.Zone.Read."""
+    """Secret that contains an API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
 
 
 class AcmeSettings(Model):
-    """Certificates of Let's Encrypt, by exactly one of `route53`, `cloudflare` and `http01`."""
+    """Certificates from Let's Encrypt, with challenges by exactly one of `route53`, `cloudflare` and `http01`."""
 
     email: MailAddress
-    """Where Let's Encrypt writes to about the account."""
+    """Contact address of the Let's Encrypt account."""
     server: Literal["production", "staging"] = "production"
-    """Which of the issuers `letsencrypt` and `letsencrypt-staging`, which are both there, is the default one."""
+    """Default issuer: `letsencrypt` (production) or `letsencrypt-staging` (staging). Both issuers always exist."""
     route53: Route53Settings | None = None
-    """Prove the ownership of names by records in Amazon Route 53."""
+    """Solve DNS-01 challenges in Amazon Route 53."""
     cloudflare: CloudflareSettings | None = None
-    """Prove it by records at Cloudflare."""
+    """Solve DNS-01 challenges at Cloudflare."""
     http01: Switch = False
-    """Prove it by answers of Traefik, which the Internet must reach on ports 80 and 443; not for wildcard names."""
+    """Solve HTTP-01 challenges through Traefik. The Internet must reach Traefik on ports 80 and 443. HTTP-01 cannot
+    issue wildcard certificates."""
     nameservers: tuple[HostPort, ...] = ()
-    """DNS servers asked whether a record is there already. Default: those of the machines."""
+    """DNS servers that cert-manager queries for records of DNS-01 challenges. Default: the machines' DNS servers."""
 
 
 def nameservers(acme: AcmeSettings) -> dict[str, Tree]:
-    """Return the values of cert-manager that say which DNS servers are asked."""
+    """Return cert-manager's Helm values for the DNS servers that it queries."""
     if not acme.nameservers:
         return {}
     servers = ",".join(map(_with_port, acme.nameservers))
@@ -67,7 +68,7 @@ def _with_port(server: str) -> str:
 
 
 def credentials(acme: AcmeSettings, namespace: str) -> list[Manifest]:
-    """Return the secrets that the proofs need."""
+    """Return the Secrets with the credentials of the DNS-01 solver."""
     data: dict[str, Tree] = {}
     if acme.route53 and acme.route53.access_key:
         data["route53"] = {"accessKey": acme.route53.access_key, "secretKey": acme.route53.secret_key}
@@ -77,7 +78,7 @@ def credentials(acme: AcmeSettings, namespace: str) -> list[Manifest]:
 
 
 def issuers(acme: AcmeSettings) -> Iterator[tuple[str, Tree]]:
-    """Yield the name and the specification of each issuer."""
+    """Yield the name and the spec of each ACME issuer."""
     for name, url in SERVERS.values():
         account = {"email": acme.email, "server": url, "privateKeySecretRef": {"name": f"{name}-account"}}
         yield name, {"acme": account | {"solvers": [_solver(acme)]}}
@@ -88,11 +89,11 @@ def _solver(acme: AcmeSettings) -> Tree:
         return {"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "cloudflare", "key": "apiToken"}}}}
     if acme.route53:
         zone = {"hostedZoneID": acme.route53.hosted_zone_id} if acme.route53.hosted_zone_id else {}
-        return {"dns01": {"route53": {"region": acme.route53.region} | zone | _keys(acme.route53)}}
+        return {"dns01": {"route53": {"region": acme.route53.region} | zone | _key_references(acme.route53)}}
     return {"http01": {"ingress": {"ingressClassName": "traefik", "serviceType": "ClusterIP"}}}
 
 
-def _keys(route53: Route53Settings) -> dict[str, Tree]:
+def _key_references(route53: Route53Settings) -> dict[str, Tree]:
     if route53.access_key is None:
         return {}
     return {
@@ -102,22 +103,22 @@ def _keys(route53: Route53Settings) -> dict[str, Tree]:
 
 
 def problems(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
-    """Yield what is wrong with the way in which names are proved."""
+    """Yield the problems of the ACME settings in this lab."""
     if [acme.route53 is not None, acme.cloudflare is not None, acme.http01].count(True) != 1:
         yield ("acme",), "needs exactly one of route53, cloudflare and http01", "add one, or keep one of them"
     if acme.http01 and not lab.has("traefik"):
-        yield ("acme", "http01"), "needs traefik, which is off", "add traefik: {} beside certManager"
+        yield ("acme", "http01"), "needs traefik, which is disabled", "add traefik: {} next to certManager"
     if acme.http01 and acme.nameservers:
-        yield ("acme", "nameservers"), "has no use with http01, which looks at no records", "leave it out"
-    yield from _hidden(acme, lab)
+        yield ("acme", "nameservers"), "has no effect with http01, which checks no DNS records", "remove it"
+    yield from _split_horizon(acme, lab)
     if acme.route53:
         yield from aws.problems(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
 
 
-def _hidden(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
-    """Whether pods would look for the records of proofs in vain: where CoreDNS tells them something else."""
+def _split_horizon(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
+    """Yield a problem if CoreDNS hides the records of DNS-01 challenges from cert-manager's checks."""
     coredns = lab.of(CorednsSettings)
     zone = coredns.hidden(lab.cluster.domain) if coredns else None
     if zone and not acme.http01 and not acme.nameservers:
-        reason = f"is missing, as coredns tells pods something else of {zone} than the world is told"
-        yield ("acme", "nameservers"), reason, "name DNS servers that the world asks, such as [1.1.1.1, 9.9.9.9]"
+        reason = f"is missing: coredns answers pods differently for {zone} than public DNS"
+        yield ("acme", "nameservers"), reason, "add public DNS servers, such as [1.1.1.1, 9.9.9.9]"

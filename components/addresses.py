@@ -1,4 +1,4 @@
-"""Addresses, networks, hosts and URLs in the form that the cluster's files take."""
+"""Validation of addresses, CIDRs, address ranges, hosts and URLs, and their canonical forms."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
@@ -26,8 +26,8 @@ def machine(value: str) -> str:
     except ValueError:
         raise wrong("is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length") from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
-        raise wrong("is not a plain IPv6 address", "write it without zone, and IPv4 addresses as such")
-    _refuse_special(address, "use the address by which the other machines reach it")
+        raise wrong("has a zone or is IPv4-mapped", "remove the zone, or write the IPv4 address itself")
+    _refuse_special(address, "use the address at which other machines reach this machine")
     return str(address)
 
 
@@ -38,24 +38,24 @@ def _refuse_special(address: IP, fix: str) -> None:
 
 
 def network(value: str) -> str:
-    """Return the canonical form of a network; host bits are refused."""
+    """Return the canonical form of a CIDR; reject host bits."""
     try:
-        found = ip_interface(value).network
+        subnet = ip_interface(value).network
     except ValueError:
-        raise wrong("is not a network", "write it as 10.42.0.0/16 or fd42::/56") from None
+        raise wrong("is not a CIDR", "write it as 10.42.0.0/16 or fd42::/56") from None
     if "/" not in value:
         raise wrong("has no prefix length", "write it as 10.42.0.0/16 or fd42::/56")
     try:
         return str(ip_network(value))
     except ValueError:
-        raise wrong("is an address in a network, not a network", f"write {found}") from None
+        raise wrong("has host bits set", f"write {subnet}") from None
 
 
 _RANGE_FIX = "write it as 192.168.1.240-192.168.1.250 or 192.168.1.240/28"
 
 
 def address_range(value: str) -> str:
-    """Return the canonical form of a range of addresses: a network (CIDR), or `FIRST-LAST` with both in it."""
+    """Return the canonical form of an address range: a CIDR, or `FIRST-LAST`, both inclusive."""
     if "/" in value:
         canonical = network(value)
         first, last = bounds(canonical)
@@ -63,33 +63,33 @@ def address_range(value: str) -> str:
         try:
             first, last = (ip_address(part.strip()) for part in value.split("-"))
         except ValueError:
-            raise wrong("is not a range of addresses", _RANGE_FIX) from None
+            raise wrong("is not an address range", _RANGE_FIX) from None
         canonical = f"{first}-{last}"
     if first.version != last.version or any(isinstance(end, IPv6Address) and end.scope_id for end in (first, last)):
-        raise wrong("is not a range of one family", _RANGE_FIX)
+        raise wrong("must have both ends in one address family, without zone", _RANGE_FIX)
     if int(first) > int(last):
-        raise wrong("is backwards", f"write {last}-{first}")
+        raise wrong("ends before it starts", f"write {last}-{first}")
     for end in (first, last):
         _refuse_special(end, "use addresses that other machines can reach")
     return canonical
 
 
 def bounds(canonical: str) -> tuple[IP, IP]:
-    """Return the first and the last address of a network or range in canonical form."""
+    """Return the first and the last address of a CIDR, range or address in canonical form."""
     if "/" in canonical:
-        found = ip_network(canonical)
-        return found.network_address, found.broadcast_address
+        subnet = ip_network(canonical)
+        return subnet.network_address, subnet.broadcast_address
     first, _, last = canonical.partition("-")
     return ip_address(first), ip_address(last or first)
 
 
 def is_ipv6(canonical: str) -> bool:
-    """Whether an address, a network or a range in canonical form is of IPv6."""
+    """Whether an address, CIDR or range in canonical form is IPv6."""
     return bounds(canonical)[0].version == 6
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two of these share an address: addresses, networks and ranges, in canonical form."""
+    """Whether two addresses, CIDRs or ranges in canonical form share an address."""
     (first, last), (begin, end) = bounds(one), bounds(other)
     return first.version == begin.version and int(first) <= int(end) and int(begin) <= int(last)
 
@@ -109,10 +109,10 @@ def host(value: str) -> str:
 
 def host_port(value: str) -> str:
     """Return a host with an optional port, as in `s3.lan:9000` or `[fd00::1]:9000`."""
-    found = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
-    if not found or not 1 <= int(found["port"] or 1) <= 65535:
+    parts = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
+    if not parts or not 1 <= int(parts["port"] or 1) <= 65535:
         raise wrong("is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000")
-    host(found["v6"] or found["name"])
+    host(parts["v6"] or parts["name"])
     return value
 
 
@@ -126,21 +126,21 @@ def url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise wrong("is not an http or https URL", "write it as https://mirror.lan/k3s")
     if parts.username is not None or parts.password is not None:
-        raise wrong("must not hold credentials", "write it without the part before @")
+        raise wrong("must not contain credentials", "write it without the part before @")
     if parts.query or parts.fragment or " " in value:
-        raise wrong("must not hold a query, fragment or space", "end it with the path")
+        raise wrong("must not contain a query, fragment or space", "end it with the path")
     host(parts.hostname)
     return value.rstrip("/")
 
 
 def charts(value: str) -> str:
-    """Return the URL of a Helm repository, or with oci:// of a registry's folder."""
+    """Return the URL of a Helm repository: http(s)://, or oci:// for a path in a registry."""
     scheme, _, rest = value.partition("://")
     return f"oci{url(f'https://{rest}').removeprefix('https')}" if scheme == "oci" else url(value)
 
 
 def is_address(value: str) -> bool:
-    """Whether a host is given by its address rather than by a name."""
+    """Whether a host is an IP address rather than a name."""
     try:
         ip_address(value)
     except ValueError:
@@ -149,13 +149,13 @@ def is_address(value: str) -> bool:
 
 
 def default_lan(address: str) -> str:
-    """Return the /24 (IPv6: /64) around an address."""
+    """Return the /24 (IPv6: /64) subnet of an address."""
     prefix = 24 if ip_address(address).version == 4 else 64
     return str(ip_interface(f"{address}/{prefix}").network)
 
 
 def bracketed(host: str) -> str:
-    """Return a host as it stands before a port."""
+    """Return a host as written before a port in a URL: IPv6 addresses get brackets."""
     try:
         return f"[{host}]" if ip_address(host).version == 6 else host
     except ValueError:

@@ -1,4 +1,4 @@
-"""Who is told of which alerts, as objects of the Prometheus operator."""
+"""Receivers of alerts, as AlertmanagerConfig objects of the Prometheus Operator."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -8,86 +8,86 @@ from components.layer import Finding
 from components.manifest import Manifest, Tree, secret_of
 from components.model import Model, SecretRef
 
-_WAYS = ("email", "slack", "webhook")
+_INTEGRATIONS = ("email", "slack", "webhook")
 
 
 class EmailSettings(Model):
-    """Mail through a server of yours."""
+    """Alerts by email through your own SMTP server."""
 
     to: tuple[MailAddress, ...]
-    """Who gets it."""
+    """Email addresses of the recipients."""
     sender: MailAddress
-    """Whom it comes from."""
+    """Email address of the sender."""
     server: HostPort
-    """Mail server. Its port is 587 when it names none; on 465 the connection is encrypted from its start."""
+    """SMTP server. Default port: 587. On port 465 the connection uses TLS from the start."""
     require_tls: Switch = True
-    """Whether mail is kept back from a server that does not encrypt."""
+    """Refuse to send email through a server without TLS."""
     username: Text | None = None
-    """Name to log in with. Default: the server asks for none."""
+    """User name for the SMTP login. Default: no login."""
     password: SecretRef | None = None
-    """Secret that holds the password."""
+    """Secret that contains the password for the SMTP login."""
 
 
 class SlackSettings(Model):
-    """A message in Slack, or in what speaks like it."""
+    """Alerts in Slack, or in a service with Slack-compatible webhooks."""
 
     url: SecretRef
-    """Secret that holds the URL of the incoming webhook."""
+    """Secret that contains the URL of the incoming webhook."""
     channel: Text | None = None
-    """Channel or user. Default: the one that the webhook was made for."""
+    """Channel or user. Default: the channel of the webhook."""
 
 
 class WebhookSettings(Model):
-    """A request to a program of yours, with the alerts as JSON."""
+    """Alerts as JSON in HTTP requests to your own webhook."""
 
     url: SecretRef
-    """Secret that holds its URL."""
+    """Secret that contains the URL of the webhook."""
 
 
 class ReceiverSettings(Model):
-    """Someone who is told of alerts, by exactly one of `email`, `slack` and `webhook`."""
+    """A receiver of alerts, with exactly one of `email`, `slack` and `webhook`."""
 
     severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
-    """Of which alerts, by how severe they are."""
+    """Severities of the alerts that the receiver gets."""
     email: EmailSettings | None = None
-    """By mail."""
+    """Send alerts by email."""
     slack: SlackSettings | None = None
-    """In Slack."""
+    """Send alerts to Slack."""
     webhook: WebhookSettings | None = None
-    """By a request."""
+    """Send alerts to a webhook."""
 
 
 def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield what is not to be read in the receiver's own object, where there is any."""
-    email, called = receiver.email, receiver.slack or receiver.webhook
-    data = {"url": called.url} if called else {"password": email.password} if email and email.password else {}
+    """Yield the Secret with the receiver's URL or password, if it has one."""
+    email, http = receiver.email, receiver.slack or receiver.webhook
+    data = {"url": http.url} if http else {"password": email.password} if email and email.password else {}
     if data:
-        metadata = {"name": _secret(name), "namespace": namespace}
+        metadata = {"name": _secret_name(name), "namespace": namespace}
         yield secret_of(metadata, data)
 
 
-def receiver(name: str, given: ReceiverSettings, namespace: str) -> Manifest:
-    """One receiver and the way to it; each gets every alert of its severities, whoever else gets it too."""
+def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
+    """Return the AlertmanagerConfig of one receiver. Receivers do not exclude each other: each gets all its alerts."""
     route = {
         "receiver": name,
-        "matchers": [{"name": "severity", "matchType": "=~", "value": "|".join(given.severities)}],
+        "matchers": [{"name": "severity", "matchType": "=~", "value": "|".join(settings.severities)}],
         "groupBy": ["alertname", "namespace"],
         "groupWait": "30s",
         "groupInterval": "5m",
         "repeatInterval": "12h",
     }
-    spec = {"route": route, "receivers": [{"name": name, **_way(name, given)}]}
+    spec = {"route": route, "receivers": [{"name": name, **_integration(name, settings)}]}
     metadata = {"name": name, "namespace": namespace}
     kind = {"apiVersion": "monitoring.coreos.com/v1alpha1", "kind": "AlertmanagerConfig"}
     return {**kind, "metadata": metadata, "spec": spec}
 
 
-def _way(name: str, given: ReceiverSettings) -> dict[str, Tree]:
-    url = {"name": _secret(name), "key": "url"}
-    if given.email:
-        return {"emailConfigs": [_email(name, given.email)]}
-    if given.slack:
-        channel = {"channel": given.slack.channel} if given.slack.channel else {}
+def _integration(name: str, settings: ReceiverSettings) -> dict[str, Tree]:
+    url = {"name": _secret_name(name), "key": "url"}
+    if settings.email:
+        return {"emailConfigs": [_email(name, settings.email)]}
+    if settings.slack:
+        channel = {"channel": settings.slack.channel} if settings.slack.channel else {}
         return {"slackConfigs": [{"apiURL": url, "sendResolved": True, **channel}]}
     return {"webhookConfigs": [{"urlSecret": url, "sendResolved": True}]}
 
@@ -96,7 +96,7 @@ def _email(name: str, email: EmailSettings) -> dict[str, Tree]:
     with_port = ":" in email.server.rpartition("]")[2]
     login: dict[str, Tree] = {}
     if email.username:
-        login = {"authUsername": email.username, "authPassword": {"name": _secret(name), "key": "password"}}
+        login = {"authUsername": email.username, "authPassword": {"name": _secret_name(name), "key": "password"}}
     return {
         "to": ", ".join(email.to),
         "from": email.sender,
@@ -107,24 +107,24 @@ def _email(name: str, email: EmailSettings) -> dict[str, Tree]:
     }
 
 
-def _secret(name: str) -> str:
+def _secret_name(name: str) -> str:
     return f"receiver-{name}"
 
 
-def problems(given: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
-    """Yield what is wrong with receivers."""
-    for name, each in given.items():
-        if [getattr(each, way) is not None for way in _WAYS].count(True) != 1:
+def problems(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
+    """Yield the problems of the receivers' settings."""
+    for name, settings in receivers.items():
+        if [getattr(settings, key) is not None for key in _INTEGRATIONS].count(True) != 1:
             yield ("receivers", name), "needs exactly one of email, slack and webhook", "add one, or keep one of them"
-        if not each.severities:
-            yield ("receivers", name, "severities"), "names none, so no alert is sent", "name one, or leave it out"
-        if each.email:
-            yield from _email_problems(name, each.email)
+        if not settings.severities:
+            yield ("receivers", name, "severities"), "is empty, so no alert is sent", "add one, or remove the key"
+        if settings.email:
+            yield from _email_problems(name, settings.email)
 
 
 def _email_problems(name: str, email: EmailSettings) -> Iterator[Finding]:
-    place = ("receivers", name, "email")
+    path = ("receivers", name, "email")
     if not email.to:
-        yield (*place, "to"), "names nobody", "add a mail address"
+        yield (*path, "to"), "is empty", "add an email address"
     if (email.username is None) is not (email.password is None):
-        yield place, "has one of username and password without the other", "give both, or neither"
+        yield path, "needs both username and password, or neither", "set both, or remove both"

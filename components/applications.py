@@ -1,4 +1,4 @@
-"""What ArgoCD deploys: projects, applications and sets of them, as their owner describes them and as its objects."""
+"""Argo CD's AppProjects, Applications and ApplicationSets: their settings and manifests."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from components.repositories import Named, Repositories
 
 SERVER = "https://kubernetes.default.svc"
 DEFAULT, ROOT = "default", "root"
-"""The project that ArgoCD makes itself, and the application of applications."""
+"""Names of the project that Argo CD creates itself, and of the app of apps."""
 _FINALIZERS = {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}
 _DIRECTORY = "{{.path.basenameNormalized}}"
 _FOLDER = "{{.path.path}}"
@@ -23,7 +23,7 @@ _RETRIES = {"limit": 5, "backoff": {"duration": "10s", "factor": 2, "maxDuration
 
 @dataclass(frozen=True)
 class _Values(Free):
-    """Values of a chart."""
+    """The type of a chart's Helm values: any mapping."""
 
     name: str = "mapping"
 
@@ -35,93 +35,94 @@ class _Values(Free):
 
 
 class ProjectSettings(Model):
-    """A project: what its applications may do."""
+    """An AppProject: the repositories, namespaces and resources that its applications may use."""
 
     description: Text | None = None
-    """What it is for."""
+    """Description of the project."""
     repositories: tuple[Named, ...] = ("*",)
-    """Where they may come from: names of `repositories`, URLs, or patterns of URLs."""
+    """Repositories that applications may use: names of `repositories`, URLs, or URL patterns."""
     namespaces: tuple[Text, ...] = ("*",)
-    """Namespaces in which they may be, or patterns such as `shop-*`."""
+    """Namespaces that applications may deploy to, or patterns such as `shop-*`."""
     cluster_wide: Switch = False
-    """Whether they may bring what is in no namespace, such as CRDs and cluster roles."""
+    """Allow applications to deploy cluster-scoped resources, such as CRDs and ClusterRoles."""
 
 
 class Source(Model):
-    """What is deployed, and how."""
+    """Source and sync options of an application."""
 
     project: HostLabel = DEFAULT
-    """Project: `default`, or one of `projects`."""
+    """Project of the application: `default`, or one of `projects`."""
     repository: Named
-    """Where it comes from: an entry of `repositories`, or the URL of a public repository."""
+    """Repository: an entry of `repositories`, or the URL of a public repository."""
     path: Text | None = None
-    """Folder in a Git repository. Give this or `chart`."""
+    """Folder in a Git repository. Either this or `chart`."""
     chart: Text | None = None
-    """Chart in a Helm repository."""
+    """Chart in a Helm repository. Either this or `path`."""
     revision: Text | None = None
-    """Branch, tag or commit, default HEAD; of a chart its version, which must be given."""
+    """Branch, tag or commit of a Git repository (default: HEAD), or version of a chart (required)."""
     values: Annotated[dict[str, Any], _Values()] = Field(default_factory=dict)
-    """Helm values, without secrets."""
+    """Helm values of the chart. They must not contain secrets."""
     prune: Switch = True
-    """Whether what is gone from Git is deleted."""
+    """Delete resources from the cluster that were removed from Git."""
     self_heal: Switch = True
-    """Whether what was changed by hand is changed back."""
+    """Revert manual changes to the application's resources."""
     create_namespace: Switch = True
-    """Whether its namespace is made if it is missing."""
+    """Create the application's namespace if it is missing."""
     server_side_apply: Switch = False
-    """Whether the API server merges changes, which very large objects need."""
+    """Use server-side apply, which very large objects need."""
     cascade: Switch = False
-    """Whether what it deployed is deleted with it, data too; also when argocd is switched off."""
+    """Delete an application's resources, data included, when the application is deleted or argocd is disabled."""
 
 
 class ApplicationSettings(Source):
-    """An application: a folder of a Git repository or a chart, kept deployed."""
+    """An application: a Git folder or a Helm chart that Argo CD keeps deployed."""
 
     namespace: HostLabel | None = None
-    """Namespace into which it is deployed. Default: its own name."""
+    """Namespace to deploy to. Default: the application's name."""
 
 
 class ApplicationSetSettings(Source):
-    """One application for each folder of a Git repository that fits, or for each element of a list."""
+    """One application for each matching folder of a Git repository, or for each element of a list."""
 
     namespace: Text | None = None
-    """Namespace into which each is deployed, `{{.key}}` as below. Default: its name."""
+    """Namespace to deploy to; may use keys of `elements` as `{{.key}}`. Default: the application's name."""
     directories: tuple[Text, ...] = ()
-    """Patterns of folders, such as `apps/*`; each application has the name of its folder."""
+    """Folder patterns, such as `apps/*`. Each application is named after its folder."""
     elements: tuple[dict[Text, Text], ...] = ()
-    """A list instead; each has a `name`, and keys that `path`, `revision` and `namespace` use as `{{.key}}`."""
+    """List of applications instead of `directories`. Each element needs a `name`; `path`, `revision` and `namespace`
+    can use an element's keys as `{{.key}}`."""
 
 
 class RootSettings(Model):
-    """An application of applications: a folder whose files describe further applications."""
+    """The app of apps: a folder whose files describe further applications."""
 
     repository: Named
-    """Where it is: an entry of `repositories`, or the URL of a public repository."""
+    """Git repository: an entry of `repositories`, or the URL of a public repository."""
     path: Text = "."
-    """Folder with the files."""
+    """Folder with the files that describe applications."""
     revision: Text = "HEAD"
     """Branch, tag or commit."""
 
 
 def url(named: str, repositories: Repositories) -> str:
-    """Return the URL of a repository given by its name, and others as they are."""
+    """Resolve the name of a repository to its URL; return a URL unchanged."""
     return repositories[named].url if named in repositories else named
 
 
 def project(name: str, settings: ProjectSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return a project."""
-    kinds = {"group": "*", "kind": "*"} if settings.cluster_wide else {"group": "", "kind": "Namespace"}
+    """Return the AppProject of a project."""
+    allowed = {"group": "*", "kind": "*"} if settings.cluster_wide else {"group": "", "kind": "Namespace"}
     spec: dict[str, Tree] = {
         "sourceRepos": [url(named, repositories) for named in settings.repositories],
-        "destinations": [{"server": SERVER, "namespace": each} for each in settings.namespaces],
-        "clusterResourceWhitelist": [kinds],
+        "destinations": [{"server": SERVER, "namespace": pattern} for pattern in settings.namespaces],
+        "clusterResourceWhitelist": [allowed],
     }
-    described = {"description": settings.description} if settings.description else {}
-    return _object("AppProject", {"name": name, "namespace": namespace}, described | spec)
+    description = {"description": settings.description} if settings.description else {}
+    return _object("AppProject", {"name": name, "namespace": namespace}, description | spec)
 
 
 def application(name: str, settings: ApplicationSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return an application."""
+    """Return the Application of an application."""
     metadata = {"name": name, "namespace": namespace, **(_FINALIZERS if settings.cascade else {})}
     return _object(
         "Application", metadata, _spec(settings, repositories, settings.namespace or name, settings.path or "")
@@ -131,17 +132,18 @@ def application(name: str, settings: ApplicationSettings, repositories: Reposito
 def application_set(
     name: str, settings: ApplicationSetSettings, repositories: Repositories, namespace: str
 ) -> Manifest:
-    """Return a set of applications."""
+    """Return the ApplicationSet of a set of applications."""
     if settings.directories:
         folders = [{"path": pattern} for pattern in settings.directories]
         revision = settings.revision or "HEAD"
         git = {"repoURL": url(settings.repository, repositories), "revision": revision, "directories": folders}
         generator: Tree = {"git": git}
-        each, path = _DIRECTORY, _FOLDER
+        name_template, path = _DIRECTORY, _FOLDER
     else:
         generator = {"list": {"elements": list(settings.elements)}}
-        each, path = _ELEMENT, settings.path or ""
-    template = {"metadata": {"name": each}, "spec": _spec(settings, repositories, settings.namespace or each, path)}
+        name_template, path = _ELEMENT, settings.path or ""
+    application_spec = _spec(settings, repositories, settings.namespace or name_template, path)
+    template = {"metadata": {"name": name_template}, "spec": application_spec}
     spec = {
         "goTemplate": True,
         "goTemplateOptions": ["missingkey=error"],
@@ -153,20 +155,20 @@ def application_set(
 
 
 def root(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return the application of applications."""
-    given = ApplicationSettings(repository=settings.repository, revision=settings.revision)
-    spec = _spec(given, repositories, namespace, settings.path)
+    """Return the Application of the app of apps."""
+    source = ApplicationSettings(repository=settings.repository, revision=settings.revision)
+    spec = _spec(source, repositories, namespace, settings.path)
     return _object("Application", {"name": ROOT, "namespace": namespace}, spec)
 
 
 def _spec(settings: Source, repositories: Repositories, namespace: str, path: str) -> Tree:
     source = {"repoURL": url(settings.repository, repositories), "targetRevision": settings.revision or "HEAD"}
-    what = {"chart": settings.chart} if settings.chart else {"path": path}
+    location = {"chart": settings.chart} if settings.chart else {"path": path}
     helm = {"helm": {"valuesObject": settings.values}} if settings.values else {}
     options = {"CreateNamespace": settings.create_namespace, "ServerSideApply": settings.server_side_apply}
     return {
         "project": settings.project,
-        "source": {**source, **what, **helm},
+        "source": {**source, **location, **helm},
         "destination": {"server": SERVER, "namespace": namespace},
         "syncPolicy": {
             "automated": {"prune": settings.prune, "selfHeal": settings.self_heal},

@@ -1,4 +1,4 @@
-"""Archive: where logs and traces are kept, and how long. In S3 too, the newest part and the index have a volume."""
+"""Archive: storage and retention of logs and traces. With S3 too, the newest data and the index need a volume."""
 
 import re
 from collections.abc import Iterator
@@ -14,27 +14,27 @@ from components.manifest import Hashed, Manifest, Tree, secret_of
 from components.model import Model
 from components.object_store import NAME_STORE, ObjectStoreSettings
 
-_SECRET = "s3"  # noqa: S105 - the name of an object
+_SECRET = "s3"  # noqa: S105 - the name of a Kubernetes Secret
 
 
 class ArchiveSettings(Model):
-    """Where it is kept, and for how long."""
+    """Storage and retention of the data."""
 
     retention_days: Count = 30
-    """Days after which it is deleted."""
+    """Retention in days. Older data are deleted."""
     size: Size = "10Gi"
-    """Size of its volume. It does not grow with this number once it is there."""
+    """Size of the volume. A later change does not resize an existing volume."""
     storage_class: HostLabel | None = None
-    """Class of the volume. Default: the cluster's default one."""
+    """StorageClass of the volume. Default: the cluster's default StorageClass."""
     store: Literal["volume", "s3"] = "volume"
-    """Where it is kept. Choose at the beginning: what is in one of them is not seen from the other."""
+    """Storage of the data. Choose before the first run: a later change does not move existing data."""
     s3: ObjectStoreSettings | None = None
-    """Bucket for `store: s3`. Default: a folder of the platform's objectStore, by the layer's name."""
+    """Bucket for `store: s3`. Default: a folder of the platform's objectStore, named after the layer."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """The archive of the layer with key `layer`."""
+    """The archive of one layer; `layer` is the layer's key."""
 
     lab: Lab
     layer: str
@@ -42,21 +42,21 @@ class Archive:
 
     @property
     def bucket(self) -> ObjectStoreSettings | None:
-        """The bucket, None where a volume holds everything."""
+        """The S3 bucket; None with `store: volume`."""
         return self.lab.store(self.settings.s3, self.layer) if self.settings.store == "s3" else None
 
     @property
     def hours(self) -> str:
-        """How long it is kept, as Grafana's programs write it."""
+        """Retention in hours, in the format of Loki and Tempo."""
         return f"{self.settings.retention_days * 24}h"
 
     @property
     def volume(self) -> dict[str, Tree]:
-        """Size of the volume."""
+        """Helm values of the volume."""
         return {"enabled": True, "size": self.settings.size}
 
     def secret(self, namespace: str) -> Iterator[Manifest]:
-        """Yield the keys to the bucket, as variables that S3 clients read, where there is one."""
+        """Yield the Secret with the bucket's keys as AWS environment variables, if the archive uses a bucket."""
         if s3 := self.bucket:
             data = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
             metadata = {"name": _SECRET, "namespace": namespace}
@@ -64,30 +64,30 @@ class Archive:
 
     @property
     def keys(self) -> dict[str, Tree]:
-        """Values by which a container reads the keys."""
+        """Helm values that pass the bucket's keys to the container's environment."""
         return {"extraEnvFrom": [{"secretRef": {"name": _SECRET}}]} if self.bucket else {}
 
     @property
     def annotations(self) -> dict[str, Tree]:
-        """Annotations of the pod, which starts anew with a new key: it reads them at its start only."""
+        """Helm values of a pod annotation that restarts the pod when the key changes: pods read keys only at start."""
         return {"podAnnotations": {"homelab/s3-key": Hashed(s3.secret_key)}} if (s3 := self.bucket) else {}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with bucket and volume."""
-        given = self.settings
-        if given.s3 and given.store == "volume":
-            yield ("s3",), "has no effect: store is volume", "use store: s3, or take it out"
-        elif given.store == "s3" and self.bucket is None:
+        """Yield the problems of the bucket's and the volume's settings."""
+        settings = self.settings
+        if settings.s3 and settings.store == "volume":
+            yield ("s3",), "has no effect with store: volume", "use store: s3, or remove s3"
+        elif settings.store == "s3" and self.bucket is None:
             yield ("s3",), "is missing, and there is no objectStore to share", NAME_STORE
-        yield from volumes.problems(self.lab, given.storage_class)
+        yield from volumes.problems(self.lab, settings.storage_class)
 
 
 def endpoint(s3: ObjectStoreSettings) -> dict[str, Tree]:
-    """The service without its scheme, and whether it speaks in clear."""
+    """Return the Helm values of the S3 endpoint: host and port, and whether it uses plain HTTP."""
     parts = urlsplit(s3.url)
     return {"endpoint": parts.netloc, "insecure": parts.scheme == "http"}
 
 
 def flat(s3: ObjectStoreSettings) -> dict[str, Tree]:
-    """The folder, for programs that take no folder in a folder."""
+    """Return the Helm values of the bucket's folder, for programs that support no nested folders."""
     return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}

@@ -1,7 +1,7 @@
-"""A certificate authority of a layer's own, made out of the layer's random bytes.
+"""A CA for one layer, derived from the layer's random bytes.
 
-Everything is a function of these bytes, of names and of a year, so that a run without changes makes no change. Pulumi
-keeps the bytes, encrypted; the authority's key is kept nowhere.
+Keys and certificates depend only on these bytes, on names and on a year, so a run without changes renews nothing.
+Pulumi's state stores the bytes encrypted; the CA's key is not stored anywhere.
 """
 
 import hmac
@@ -16,15 +16,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SALT_BYTES = 16
 YEARS = 3
-"""For so many years, that of its issue among them, a certificate is good; the first run of each year renews it."""
+"""Validity of a certificate in calendar years, year of issue included; the first run of each year renews it."""
 _BEGIN, _END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2125, 1, 1, tzinfo=UTC)
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Of the curve P-256."""
+"""Order of the curve P-256."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a certificate is for: its first name, and further names and addresses."""
+    """The subject of a certificate: its common name, further DNS names, and IP addresses."""
 
     name: str
     names: tuple[str, ...] = ()
@@ -33,14 +33,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate and its key, as PEM."""
+    """A certificate and its private key, both as PEM."""
 
     certificate: str
     key: str = field(repr=False)
 
 
 class Authority:
-    """The authority that these random bytes make; `salt` is 16 bytes or more in hexadecimal digits."""
+    """A CA derived from `salt`: at least 16 random bytes in hexadecimal digits."""
 
     def __init__(self, salt: str, name: str) -> None:
         try:
@@ -48,21 +48,21 @@ class Authority:
         except ValueError:
             self._salt = b""
         if len(self._salt) < SALT_BYTES:
-            raise ValueError(f"an authority is made out of {SALT_BYTES} bytes at least")
+            raise ValueError(f"a CA needs at least {SALT_BYTES} random bytes")
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._key = self._private("authority")
-        self.certificate = self._own()
+        self._key = self._private_key("authority")
+        self.certificate = self._self_signed()
 
     def issue(self, subject: Subject, year: int) -> Issued:
-        """Issue the certificate of a year, for servers and clients of TLS."""
+        """Issue the certificate of one year, for TLS servers and clients."""
         label = "\n".join((subject.name, *subject.names, *subject.addresses, str(year)))
-        key = self._private(label)
+        key = self._private_key(label)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.name)])
-        names: list[x509.GeneralName] = [x509.DNSName(each) for each in (subject.name, *subject.names)]
-        names += [x509.IPAddress(ip_address(each)) for each in subject.addresses]
+        names: list[x509.GeneralName] = [x509.DNSName(host) for host in (subject.name, *subject.names)]
+        names += [x509.IPAddress(ip_address(address)) for address in subject.addresses]
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        built = (
+        builder = (
             self._builder(name, key.public_key(), label, datetime(year + YEARS, 1, 1, tzinfo=UTC))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
@@ -70,15 +70,15 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(issuer, critical=False)
         )
-        return Issued(self._signed(built), _pem(key))
+        return Issued(self._signed(builder), _pem(key))
 
-    def _own(self) -> str:
-        built = (
+    def _self_signed(self) -> str:
+        builder = (
             self._builder(self._name, self._key.public_key(), "authority", _END)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(key_cert_sign=True), critical=True)
         )
-        return self._signed(built)
+        return self._signed(builder)
 
     def _builder(
         self, name: x509.Name, key: ec.EllipticCurvePublicKey, label: str, end: datetime
@@ -92,23 +92,23 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
 
-    def _signed(self, built: x509.CertificateBuilder) -> str:
-        signed = built.sign(self._key, hashes.SHA256(), ecdsa_deterministic=True)
+    def _signed(self, builder: x509.CertificateBuilder) -> str:
+        signed = builder.sign(self._key, hashes.SHA256(), ecdsa_deterministic=True)
         return signed.public_bytes(serialization.Encoding.PEM).decode()
 
-    def _private(self, label: str) -> ec.EllipticCurvePrivateKey:
+    def _private_key(self, label: str) -> ec.EllipticCurvePrivateKey:
         return ec.derive_private_key(int.from_bytes(self._digest("key", label)) % (_ORDER - 1) + 1, ec.SECP256R1())
 
-    def _digest(self, what: str, label: str) -> bytes:
-        return hmac.digest(self._salt, f"{what} {label}".encode(), "sha512")
+    def _digest(self, purpose: str, label: str) -> bytes:
+        return hmac.digest(self._salt, f"{purpose} {label}".encode(), "sha512")
 
 
-def _usage(**given: bool) -> x509.KeyUsage:
+def _usage(**allowed: bool) -> x509.KeyUsage:
     names = (
         "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
         "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
     )  # fmt: skip
-    return x509.KeyUsage(**{name: given.get(name, False) for name in names})
+    return x509.KeyUsage(**{name: allowed.get(name, False) for name in names})
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> str:

@@ -1,4 +1,4 @@
-"""Access to Amazon's services."""
+"""Validation of AWS access keys."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,8 @@ from components.layer import Finding
 from components.model import SecretRef
 
 
-def problems(access_key: SecretRef | None, secret_key: SecretRef | None, *place: str) -> Iterator[Finding]:
-    """Yield that one half of a key is given without the other; `place` is that of both."""
+def problems(access_key: SecretRef | None, secret_key: SecretRef | None, *path: str) -> Iterator[Finding]:
+    """Yield a problem at `path` if only one half of an access key is set there."""
     if (access_key is None) is not (secret_key is None):
-        reason = "has one of accessKey and secretKey without the other"
-        yield place, reason, "give both, or neither where the machines have rights of their own"
+        reason = "needs both accessKey and secretKey, or neither"
+        yield path, reason, "set both, or remove both to use the machines' instance role"

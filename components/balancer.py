@@ -1,4 +1,4 @@
-"""HAProxy on the servers: from wherever the virtual address is, a way to every server that is ready."""
+"""HAProxy on the servers: it balances API requests from the virtual IP to every ready server."""
 
 from components.addresses import bracketed
 from components.lab import API_PORT, ClusterSettings, NodeSettings
@@ -41,11 +41,15 @@ exec curl -fksS -o /dev/null --max-time 5 https://127.0.0.1:{port}/ping"""
 
 
 def haproxy(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Configuration of HAProxy on `node`; empty where it does not run."""
+    """Render the HAProxy configuration of one server; empty where HAProxy does not run."""
     if node.role == "agent" or cluster.api.balancer is None:
         return ""
-    both = any(":" in address for address in node.addresses)
+    has_ipv6 = any(":" in address for address in node.addresses)
     return HAPROXY.format(
-        bind=f"[::]:{cluster.api.port} v4v6" if both else f"*:{cluster.api.port}",
-        servers="\n".join(f"  server {each.name} {bracketed(each.address)}:{API_PORT}" for each in cluster.servers),
+        bind=f"[::]:{cluster.api.port} v4v6" if has_ipv6 else f"*:{cluster.api.port}",
+        servers="\n".join(_backend(server) for server in cluster.servers),
     )
+
+
+def _backend(server: NodeSettings) -> str:
+    return f"  server {server.name} {bracketed(server.address)}:{API_PORT}"

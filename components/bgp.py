@@ -1,4 +1,4 @@
-"""BGP of the load balancer: its settings, its routers as MetalLB's objects, and what is wrong with them."""
+"""MetalLB's BGP mode: its settings, its BGPPeer objects, and the validation of the settings."""
 
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
@@ -16,43 +16,44 @@ PeerPort = Annotated[int, Field(strict=True, ge=1, le=16384)]
 
 
 class PeerSettings(Model):
-    """A router that every node speaks BGP with."""
+    """A router with which every node has a BGP session."""
 
     address: Address
-    """Address of the router."""
+    """IP address of the router."""
     asn: Asn
-    """Number of the router's autonomous system."""
+    """Autonomous system number (ASN) of the router."""
     port: PeerPort = 179
-    """Port of the router; MetalLB takes none above 16384."""
+    """BGP port of the router. MetalLB accepts ports up to 16384."""
     password: SecretRef | None = None
-    """Secret that holds the password of the session (TCP MD5)."""
+    """Secret that contains the password of the BGP session (TCP MD5)."""
     ebgp_multi_hop: Switch = False
-    """Whether the router is further away than the next hop."""
+    """Set to true if the router is more than one hop away (eBGP multi-hop)."""
 
 
 class BgpSettings(Model):
-    """Announcement of pools to routers."""
+    """Announcement of address pools to routers through BGP."""
 
     asn: Asn
-    """Number of the cluster's autonomous system."""
+    """Autonomous system number (ASN) of the cluster."""
     peers: tuple[PeerSettings, ...]
-    """The routers."""
+    """Routers that the pools are announced to."""
     pools: tuple[HostLabel, ...] | None = None
-    """Pools announced to them instead of in the lan; `default` is the one of `addresses`. Default: all."""
+    """Pools announced through BGP; other pools are announced in layer 2. `default` is the pool of `addresses`.
+    Default: all pools."""
 
 
 def custom(kind: str, metadata: Tree, spec: Tree, version: str = "v1beta1") -> Manifest:
-    """Return an object of MetalLB's."""
+    """Return a custom resource of MetalLB."""
     return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def passwords(bgp: BgpSettings, namespace: str) -> list[Manifest]:
-    """Return the secrets of the sessions that have a password."""
+    """Return the Secrets with the passwords of BGP sessions."""
     return [
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": _name(peer), "namespace": namespace},
+            "metadata": {"name": _object_name(peer), "namespace": namespace},
             "type": "kubernetes.io/basic-auth",
             "stringData": {"password": peer.password},
         }
@@ -62,7 +63,7 @@ def passwords(bgp: BgpSettings, namespace: str) -> list[Manifest]:
 
 
 def peers(bgp: BgpSettings, namespace: str) -> list[Manifest]:
-    """Return the routers."""
+    """Return a BGPPeer for each router."""
     return [_peer(bgp.asn, peer, namespace) for peer in bgp.peers]
 
 
@@ -75,24 +76,24 @@ def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
         "ebgpMultiHop": peer.ebgp_multi_hop,
     }
     if peer.password:
-        spec["passwordSecret"] = {"name": _name(peer), "namespace": namespace}
-    return custom("BGPPeer", {"name": _name(peer), "namespace": namespace}, spec, "v1beta2")
+        spec["passwordSecret"] = {"name": _object_name(peer), "namespace": namespace}
+    return custom("BGPPeer", {"name": _object_name(peer), "namespace": namespace}, spec, "v1beta2")
 
 
-def _name(peer: PeerSettings) -> str:
+def _object_name(peer: PeerSettings) -> str:
     return "peer-" + ip_address(peer.address).exploded.replace(".", "-").replace(":", "-")
 
 
 def problems(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
-    """Yield what MetalLB would refuse, and what would announce nothing."""
+    """Yield settings that MetalLB would reject, or that would announce nothing."""
     if not bgp.peers:
-        yield ("bgp", "peers"), "is empty", "add the router that is to be told"
+        yield ("bgp", "peers"), "is empty", "add a router"
     for index, peer in enumerate(bgp.peers):
         if peer.address in [other.address for other in bgp.peers[:index]]:
-            yield ("bgp", "peers", index, "address"), "is that of another peer", "keep one of them"
+            yield ("bgp", "peers", index, "address"), "is the address of another peer too", "keep one of them"
         if peer.ebgp_multi_hop and peer.asn == bgp.asn:
-            reason = f"has no meaning within one autonomous system, {bgp.asn}"
-            yield ("bgp", "peers", index, "ebgpMultiHop"), reason, "leave it out"
+            reason = f"is for eBGP only: this peer has the cluster's own asn, {bgp.asn}"
+            yield ("bgp", "peers", index, "ebgpMultiHop"), reason, "remove it"
     for index, name in enumerate(bgp.pools or ()):
         if name not in pools:
             yield ("bgp", "pools", index), "is not a pool", f"use one of: {', '.join(pools)}"

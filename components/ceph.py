@@ -1,4 +1,4 @@
-"""Ceph's pools, as Rook's chart takes them, with a class for each use."""
+"""Helm values of Ceph's pools for Rook's chart, with a StorageClass for each pool."""
 
 from components.layer import resources
 from components.manifest import Manifest, Tree
@@ -6,58 +6,59 @@ from components.manifest import Manifest, Tree
 NAMESPACE = "rook-ceph"
 BLOCK, FILES, BUCKETS = "ceph-block", "ceph-filesystem", "ceph-bucket"
 DRIVERS = {"rbd": BLOCK, "cephfs": FILES}
-"""Kinds of drivers, and the class that each is for."""
+"""CSI drivers, and the StorageClass of each."""
 _STAGES = ("provisioner", "controller-expand", "controller-publish")
 
 
-def configuration(copies: int) -> str:
-    """Ceph's own configuration: its own pools are kept as often as all others, which a single copy must be told."""
-    lines = ["[global]", f"osd_pool_default_size = {copies}"]
-    return "\n".join([*lines, *(["mon_warn_on_pool_no_redundancy = false"] if copies == 1 else [])])
+def configuration(replicas: int) -> str:
+    """Render ceph.conf: internal pools get the same number of replicas, and a single replica raises no warning."""
+    lines = ["[global]", f"osd_pool_default_size = {replicas}"]
+    return "\n".join([*lines, *(["mon_warn_on_pool_no_redundancy = false"] if replicas == 1 else [])])
 
 
-def _pool(copies: int) -> dict[str, Tree]:
-    # without the second, Rook refuses a single copy
-    replicated = {"size": copies, "requireSafeReplicaSize": copies > 1}
+def _pool(replicas: int) -> dict[str, Tree]:
+    # Rook rejects a single replica unless requireSafeReplicaSize is false
+    replicated = {"size": replicas, "requireSafeReplicaSize": replicas > 1}
     return {"failureDomain": "host", "replicated": replicated}
 
 
-def _class(name: str, **more: Tree) -> dict[str, Tree]:
-    return {"enabled": True, "name": name, "reclaimPolicy": "Delete", **more}
+def _storage_class(name: str, **options: Tree) -> dict[str, Tree]:
+    return {"enabled": True, "name": name, "reclaimPolicy": "Delete", **options}
 
 
-def _volumes(name: str, driver: str, **more: Tree) -> dict[str, Tree]:
-    """A class of volumes; nothing is default: K3s and Longhorn have one."""
-    access: dict[str, Tree] = {"csi.storage.k8s.io/fstype": "ext4"}
+def _volume_class(name: str, driver: str, **options: Tree) -> dict[str, Tree]:
+    """Build a StorageClass of volumes. It is never the default StorageClass: K3s or Longhorn provides that."""
+    parameters: dict[str, Tree] = {"csi.storage.k8s.io/fstype": "ext4"}
     for stage in (*_STAGES, "node-stage"):
-        who = "node" if stage == "node-stage" else "provisioner"
-        access[f"csi.storage.k8s.io/{stage}-secret-name"] = f"rook-csi-{driver}-{who}"
-        access[f"csi.storage.k8s.io/{stage}-secret-namespace"] = NAMESPACE
-    bound = {"isDefault": False, "allowVolumeExpansion": True, "volumeBindingMode": "Immediate"}
-    return _class(name, **bound, **more, parameters=access)
+        client = "node" if stage == "node-stage" else "provisioner"
+        parameters[f"csi.storage.k8s.io/{stage}-secret-name"] = f"rook-csi-{driver}-{client}"
+        parameters[f"csi.storage.k8s.io/{stage}-secret-namespace"] = NAMESPACE
+    defaults = {"isDefault": False, "allowVolumeExpansion": True, "volumeBindingMode": "Immediate"}
+    return _storage_class(name, **defaults, **options, parameters=parameters)
 
 
-def blocks(copies: int) -> dict[str, Tree]:
-    """The pool of volumes that one pod writes."""
-    made = _volumes(BLOCK, "rbd")
-    made["parameters"] = {"imageFormat": "2", "imageFeatures": "layering", **made["parameters"]}
-    return {"name": "ceph-blockpool", "spec": _pool(copies), "storageClass": made}
+def blocks(replicas: int) -> dict[str, Tree]:
+    """Return the block pool, for volumes that one pod at a time mounts."""
+    storage_class = _volume_class(BLOCK, "rbd")
+    storage_class["parameters"] = {"imageFormat": "2", "imageFeatures": "layering", **storage_class["parameters"]}
+    return {"name": "ceph-blockpool", "spec": _pool(replicas), "storageClass": storage_class}
 
 
-def files(copies: int, *, standby: bool) -> dict[str, Tree]:
-    """The file system of volumes that many pods write."""
+def files(replicas: int, *, standby: bool) -> dict[str, Tree]:
+    """Return the CephFS file system, for volumes that many pods share."""
     server: dict[str, Tree] = {
         "activeCount": 1,
         "activeStandby": standby,
         "priorityClassName": "system-cluster-critical",
         "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
     }
-    spec = {"metadataPool": _pool(copies), "dataPools": [{"name": "data0", **_pool(copies)}], "metadataServer": server}
-    return {"name": FILES, "spec": spec, "storageClass": _volumes(FILES, "cephfs", pool="data0")}
+    data_pool = {"name": "data0", **_pool(replicas)}
+    spec = {"metadataPool": _pool(replicas), "dataPools": [data_pool], "metadataServer": server}
+    return {"name": FILES, "spec": spec, "storageClass": _volume_class(FILES, "cephfs", pool="data0")}
 
 
-def store(copies: int, gateways: int) -> dict[str, Tree]:
-    """The object store, whose pools stay in Ceph when it goes."""
+def store(replicas: int, gateways: int) -> dict[str, Tree]:
+    """Return the object store. Its pools stay in Ceph when it is disabled."""
     gateway: dict[str, Tree] = {
         "port": 80,
         "instances": gateways,
@@ -65,19 +66,19 @@ def store(copies: int, gateways: int) -> dict[str, Tree]:
         "resources": resources("50m", "1Gi"),
     }
     spec = {
-        "metadataPool": _pool(copies),
-        "dataPool": _pool(copies),
+        "metadataPool": _pool(replicas),
+        "dataPool": _pool(replicas),
         "preservePoolsOnDelete": True,
         "gateway": gateway,
     }
-    made = _class(BUCKETS, volumeBindingMode="Immediate", parameters={"region": "us-east-1"})
-    return {"name": "ceph-objectstore", "spec": spec, "storageClass": made, "ingress": {"enabled": False}}
+    bucket_class = _storage_class(BUCKETS, volumeBindingMode="Immediate", parameters={"region": "us-east-1"})
+    return {"name": "ceph-objectstore", "spec": spec, "storageClass": bucket_class, "ingress": {"enabled": False}}
 
 
 def snapshots(driver: str) -> Manifest:
-    """The class of snapshots of a driver's volumes; the chart's own template fails on labels."""
+    """Return the VolumeSnapshotClass of a CSI driver: the chart's own template fails with labels."""
     labels = {"velero.io/csi-volumesnapshot-class": "true"}
-    keys = "csi.storage.k8s.io/snapshotter"
+    prefix = "csi.storage.k8s.io/snapshotter"
     return {
         "apiVersion": "snapshot.storage.k8s.io/v1",
         "kind": "VolumeSnapshotClass",
@@ -86,7 +87,7 @@ def snapshots(driver: str) -> Manifest:
         "deletionPolicy": "Delete",
         "parameters": {
             "clusterID": NAMESPACE,
-            f"{keys}-secret-name": f"rook-csi-{driver}-provisioner",
-            f"{keys}-secret-namespace": NAMESPACE,
+            f"{prefix}-secret-name": f"rook-csi-{driver}-provisioner",
+            f"{prefix}-secret-namespace": NAMESPACE,
         },
     }

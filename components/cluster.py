@@ -1,4 +1,4 @@
-"""Cluster: the order in which machines become one, and the way to its API."""
+"""Cluster: machines joined into a K3s cluster in a fixed order, and access to the cluster's API."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ IDENTITY_BYTES = 8
 
 @dataclass(frozen=True)
 class Access:
-    """How others reach the cluster: its API, and a machine in whose name tasks run on its servers."""
+    """Access to the cluster: its API, and the machine that cluster-wide tasks belong to."""
 
     kubernetes: kubernetes.Provider
     machines: Machines
     identity: pulumi.Output[str]
-    """What tells this cluster from any other, on every machine of it."""
+    """Random identity of the cluster, stored on each of its machines."""
     machine: Mapping[str, object]
     reach: Mapping[str, Mapping[str, object]]
-    """Every machine by its node's name."""
+    """Machines by node name."""
     ready: tuple[pulumi.Resource, ...]
-    """What must be done before anything is put into the cluster: every machine is as described."""
+    """Tasks that must finish before anything is installed in the cluster: the rolls of all nodes."""
 
 
 class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
-    All machines are prepared at once. The first server founds the cluster; then all others join, several at once.
-    Later changes go through the servers one by one, and after them through the agents. No resource has
-    the cluster's name or a node's but the nodes' own: to rename the cluster must not make another one.
+    All machines are prepared in parallel. The first server bootstraps the cluster; then all others join, several at
+    once. Later changes roll through the servers one by one, then through the agents. Only a node's own resources have
+    names from the stack file, so renaming the cluster recreates nothing.
     """
 
     def __init__(
@@ -55,30 +55,30 @@ class Cluster(pulumi.ComponentResource):
             flags=flags,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        own = pulumi.ResourceOptions(parent=self, provider=machines)
-        self.identity = Secret("cluster-identity", IDENTITY_BYTES, _keep(own)).value
+        opts = pulumi.ResourceOptions(parent=self, provider=machines)
+        self.identity = Secret("cluster-identity", IDENTITY_BYTES, _immutable(opts)).value
         generation = settings.k3s.rotation.token
-        self.token = Secret("cluster-token", TOKEN_BYTES, _keep(own), generation=generation).value
+        self.token = Secret("cluster-token", TOKEN_BYTES, _immutable(opts), generation=generation).value
         shared = Shared(
             settings,
             kube_vip,
             host,
             identity=self.identity,
             token=self.token,
-            agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _keep(own), generation=generation).value,
+            agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _immutable(opts), generation=generation).value,
         )
         nodes = [
             Node(node, shared, pulumi.ResourceOptions(parent=self, providers=[machines])) for node in settings.nodes
         ]
         first = reach[settings.servers[0].name]
-        settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, own))
-        made = kubeconfigs(settings, first, shared.identity, own, settled[: len(settings.servers)])
-        self.kubeconfig, self.app_kubeconfig = made[ADMIN].text, made[APPS]
+        settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, opts))
+        rendered = kubeconfigs(settings, first, shared.identity, opts, settled[: len(settings.servers)])
+        self.kubeconfig, self.app_kubeconfig = rendered[ADMIN].text, rendered[APPS]
         provider = kubernetes.Provider(
             "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier="cluster",
-            upsert_existing_objects=True,  # what a run that was interrupted made, and its state does not know
+            upsert_existing_objects=True,  # adopts objects of an interrupted run, missing in its state
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.access = Access(provider, machines, self.identity, first, reach, tuple(settled))
@@ -86,11 +86,11 @@ class Cluster(pulumi.ComponentResource):
 
     @staticmethod
     def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:
-        """Found, join, rotate and roll. Returns the rolls, the servers' first."""
+        """Bootstrap, join, rotate tokens and roll; return the tasks of the rolls, servers first."""
         servers = [node for node in nodes if node.settings.role == "server"]
         agents = [node for node in nodes if node.settings.role == "agent"]
-        founded = servers[0].found()
-        joined = {node.settings.name: node.join(founded) for node in nodes}
+        bootstrapped = servers[0].found()
+        joined = {node.settings.name: node.join(bootstrapped) for node in nodes}
         all_servers = [joined[server.settings.name] for server in servers]
         settled = [*all_servers, rotate(all_servers)]
         rolled = [server.roll(settled) for server in servers]
@@ -98,9 +98,9 @@ class Cluster(pulumi.ComponentResource):
 
     @staticmethod
     def _rotate_tokens(
-        first: Mapping[str, object], shared: Shared, own: pulumi.ResourceOptions, joined: list[Task]
+        first: Mapping[str, object], shared: Shared, parent: pulumi.ResourceOptions, joined: list[Task]
     ) -> Task:
-        opts = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=joined))
+        opts = pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(depends_on=joined))
         secrets = {"TOKEN": shared.token, "AGENT_TOKEN": shared.agent_token}
         return Task(
             "cluster-tokens", first, [step("tokens.sh", on="server")], cluster=shared.identity,
@@ -108,11 +108,11 @@ class Cluster(pulumi.ComponentResource):
         )  # fmt: skip
 
     def leave_first(self, everything: Sequence[pulumi.Resource]) -> None:
-        """Deleted before everything else when the whole lab goes: then nothing need be moved or kept."""
+        """Create the task that `pulumi destroy` undoes first: it marks servers, so that nodes leave without drains."""
         after = [*self.access.ready, *everything]
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.machines, depends_on=after)
-        keep, retire = step("keep.sh", on="servers"), step("retire.sh", on="servers")
-        Task("cluster-retire", self.access.machine, [keep], cluster=self.identity, undo=[retire], opts=opts)
+        clear_mark, set_mark = step("keep.sh", on="servers"), step("retire.sh", on="servers")
+        Task("cluster-retire", self.access.machine, [clear_mark], cluster=self.identity, undo=[set_mark], opts=opts)
 
 
 def _private_keys(settings: ClusterSettings) -> dict[str, pulumi.Input[str]]:
@@ -122,6 +122,6 @@ def _private_keys(settings: ClusterSettings) -> dict[str, pulumi.Input[str]]:
     return {ref.secret: ref.resolve() for ref in refs if ref}
 
 
-def _keep(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-    # a cluster whose token is lost cannot be joined, and its snapshots cannot be restored
+def _immutable(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    # without its token nothing can join the cluster, and its snapshots cannot be restored
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))

@@ -1,4 +1,4 @@
-"""What layers that bring the pod network have in common."""
+"""Common parts of the layers that provide the pod network."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ from components.layer import Finding, Lab
 KEYS = ("calico", "cilium")
 KEEPS = "the network of all pods"
 KEPT = ("nodes",)
-"""As long as there are nodes, their pods need it."""
+"""Query for protected objects: pods need the network as long as nodes exist."""
 
 
 def problems(key: str, lab: Lab) -> Iterator[Finding]:
-    """Yield other pod networks beside the layer of that key."""
+    """Yield a problem for each other pod network that is enabled with the layer `key`."""
     if lab.cluster.network.cni != "none":
-        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: on a live lab it stays"
-        yield (), f"is a pod network beside {lab.cluster.network.cni}", fix
+        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: it cannot change later"
+        yield (), f"conflicts with the pod network {lab.cluster.network.cni}", fix
     for other in KEYS[KEYS.index(key) + 1 :]:
         if lab.has(other):
-            yield (), f"is a pod network beside {other}", "keep one of them"
+            yield (), f"conflicts with the pod network {other}", "keep one of them"

@@ -1,4 +1,4 @@
-"""Dashboards of layers, for Grafana; the chart brings those of machines and Kubernetes. Small ones, made of a list."""
+"""Grafana dashboards of the layers. Dashboards of machines and Kubernetes come with the chart."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,12 +7,12 @@ from components.layer import Lab
 from components.manifest import Manifest, Tree
 
 Panel = tuple[str, str, str, str]
-"""Its title, the unit, what is shown, and by what its lines are named."""
+"""A panel: title, unit, PromQL expression, and legend format."""
 _WIDE, _HIGH = 12, 8
 _RATE = "[$__rate_interval]"
 
 
-def _slow(metric: str, by: str) -> str:
+def _percentile_95(metric: str, by: str) -> str:
     return f"histogram_quantile(0.95, sum by (le, {by}) (rate({metric}_bucket{_RATE})))"
 
 
@@ -30,7 +30,7 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
     "traefik": ("Traefik", (
         ("Requests", "reqps", f"sum by (entrypoint, code) (rate(traefik_entrypoint_requests_total{_RATE}))",
          "{{entrypoint}} {{code}}"),
-        ("Slow requests (95 %)", "s", _slow("traefik_entrypoint_request_duration_seconds", "entrypoint"),
+        ("Slow requests (95 %)", "s", _percentile_95("traefik_entrypoint_request_duration_seconds", "entrypoint"),
          "{{entrypoint}}"),
         ("Requests by app", "reqps", f"sum by (exported_service) (rate(traefik_service_requests_total{_RATE}))",
          "{{exported_service}}"),
@@ -60,7 +60,7 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
         ("Logs taken", "Bps", f"sum(rate(loki_distributor_bytes_received_total{_RATE}))", "bytes"),
         ("Lines taken", "ops", f"sum(rate(loki_distributor_lines_received_total{_RATE}))", "lines"),
         ("Logs refused", "ops", f"sum by (reason) (rate(loki_discarded_samples_total{_RATE}))", "{{reason}}"),
-        ("Slow requests (95 %)", "s", _slow("loki_request_duration_seconds", "route"), "{{route}}"),
+        ("Slow requests (95 %)", "s", _percentile_95("loki_request_duration_seconds", "route"), "{{route}}"),
     )),
     "tempo": ("Tempo", (
         ("Spans taken", "ops", f"sum(rate(tempo_distributor_spans_received_total{_RATE}))", "spans"),
@@ -84,11 +84,11 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
         ("Errors", "ops", f"sum by (component_id) (rate(vector_component_errors_total{_RATE}))", "{{component_id}}"),
     )),
 }  # fmt: skip
-"""By layer: the title of its dashboard, and its panels."""
+"""Dashboards by layer key: title and panels."""
 
 
 def dashboards(lab: Lab, namespace: str) -> Iterator[Manifest]:
-    """Yield the dashboards of the layers that are on."""
+    """Yield a ConfigMap with the dashboard of each enabled layer that has one."""
     for key, (title, panels) in _BOARDS.items():
         if lab.has(key):
             name = title.lower()
@@ -110,13 +110,13 @@ def _board(title: str, name: str, panels: tuple[Panel, ...]) -> Tree:
 
 
 def _panel(index: int, title: str, unit: str, expression: str, legend: str) -> Tree:
-    place = {"x": index % 2 * _WIDE, "y": index // 2 * _HIGH, "w": _WIDE, "h": _HIGH}
+    position = {"x": index % 2 * _WIDE, "y": index // 2 * _HIGH, "w": _WIDE, "h": _HIGH}
     return {
         "id": index + 1,
         "type": "timeseries",
         "title": title,
         "datasource": {"type": "prometheus", "uid": "prometheus"},
-        "gridPos": place,
+        "gridPos": position,
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
         "targets": [{"refId": "A", "expr": expression, "legendFormat": legend}],
     }

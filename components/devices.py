@@ -1,4 +1,4 @@
-"""Disks of machines, by names that stay theirs."""
+"""Disks of machines, by persistent device names."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,25 +14,23 @@ _DEVICE = "/dev/disk/by-(id|path)/[A-Za-z0-9._:+@-]+"
 
 def _device(value: str) -> str:
     if not re.fullmatch(_DEVICE, value, re.ASCII):
-        fix = (
-            "use a name below /dev/disk/by-id, as `ls -l /dev/disk/by-id` shows them: /dev/sda may be another tomorrow"
-        )
-        raise wrong("is not a lasting name of a disk", fix)
+        fix = "use a name listed by `ls /dev/disk/by-id/*`: names such as /dev/sda can change at a reboot"
+        raise wrong("is not a persistent name of a disk", fix)
     return value
 
 
 Device = Annotated[str, Kind("device", _device, _DEVICE)]
 
 
-def problems(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *place: str) -> Iterator[Finding]:
-    """Yield what is wrong with devices by node, which stand at `place` below the layer's key."""
+def problems(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *path: str) -> Iterator[Finding]:
+    """Yield the problems of `devices` (by node name), which are at `path` below the layer's key."""
     names = [node.name for node in cluster.nodes]
     if not devices:
-        yield place, "names no machine", "name a node and its devices"
-    for name, given in devices.items():
+        yield path, "is empty", "add a node and its devices"
+    for name, node_devices in devices.items():
         if name not in names:
-            yield (*place, name), "is no node of the cluster", "use a name that stands in cluster.nodes"
-        if not given:
-            yield (*place, name), "names no device", "name at least one, or leave the machine out"
-        if len(set(given)) < len(given):
-            yield (*place, name), "names a device twice", "name each device once"
+            yield (*path, name), "is not a node of the cluster", "use a name from cluster.nodes"
+        if not node_devices:
+            yield (*path, name), "is empty", "add a device, or remove the node"
+        if len(set(node_devices)) < len(node_devices):
+            yield (*path, name), "lists a device twice", "list each device once"

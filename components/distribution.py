@@ -1,4 +1,4 @@
-"""K3s itself: version, artefacts, snapshots, options, registries."""
+"""Settings of K3s: version, downloads, snapshots, rotation, options, registries."""
 
 from typing import Literal
 
@@ -25,108 +25,109 @@ Options = dict[OptionName, OptionValue]
 
 
 class Pins(Model):
-    """SHA-256 checksums of the release, as `./homelab pin` writes them; without a pin, HTTPS alone vouches for it."""
+    """SHA-256 checksums of the K3s release, written by `./homelab pin`. Without them, only HTTPS protects downloads."""
 
     amd64: Sha256 | None = None
-    """Checksum of `sha256sum-amd64.txt`, which has those of the binary and the images for amd64."""
+    """Checksum of `sha256sum-amd64.txt`, which lists the checksums of the binary and the images for amd64."""
     arm64: Sha256 | None = None
-    """Checksum of `sha256sum-arm64.txt`, the same for arm64."""
+    """Checksum of `sha256sum-arm64.txt`, the list for arm64."""
     arm: Sha256 | None = None
-    """Checksum of `sha256sum-arm.txt`, the same for 32-bit arm."""
+    """Checksum of `sha256sum-arm.txt`, the list for 32-bit arm."""
     installer: Sha256 | None = None
     """Checksum of K3s' `install.sh`."""
 
 
 class S3Settings(Model):
-    """Where snapshots of etcd are copied to."""
+    """S3 bucket that etcd snapshots are copied to."""
 
     endpoint: HostPort = "s3.amazonaws.com"
-    """Host of the S3 service, spoken to over HTTPS."""
+    """Host of the S3 service, optionally with its port. Connections use HTTPS."""
     bucket: Bucket
-    """Bucket, which must exist."""
+    """Bucket. It must exist."""
     region: Text = "us-east-1"
     """Region of the bucket."""
     folder: Text | None = None
-    """Folder in the bucket. Default: its top."""
+    """Folder in the bucket. Default: the root of the bucket."""
     access_key: SecretRef
-    """Secret that holds the access key."""
+    """Secret that contains the access key ID."""
     secret_key: SecretRef
-    """Secret that holds the secret key."""
+    """Secret that contains the secret access key."""
     endpoint_ca: Certificate | None = None
-    """Authority of its certificate, where it is none that all computers trust, as `base64 -w0 ca.pem` prints it."""
+    """CA certificate of the S3 service, as printed by `base64 -w0 ca.pem`. Default: the CAs that machines trust."""
     retention: Count = 15
-    """How many scheduled snapshots are kept there, those of all servers together."""
+    """Number of scheduled snapshots to retain in the bucket, all servers together."""
 
 
 class SnapshotSettings(Model):
-    """Snapshots of etcd, taken on every server."""
+    """etcd snapshots, taken on every server."""
 
     schedule: Schedule = "0 */12 * * *"
-    """When, as a cron schedule: minute, hour, day of the month, month, day of the week."""
+    """Cron schedule of the snapshots: minute, hour, day of the month, month, day of the week."""
     retention: Count = 5
-    """How many snapshots each server keeps."""
+    """Number of scheduled snapshots that each server retains on its disk."""
     s3: S3Settings | None = None
-    """Where copies go. Default: they stay on the servers."""
+    """Bucket for copies of the snapshots. Default: snapshots stay on the servers only."""
 
 
 class RotationSettings(Model):
-    """What is made anew when its number is raised."""
+    """Rotation numbers: raising a number rotates the credentials it stands for."""
 
     token: Count = 1
-    """Tokens with which machines join; a snapshot needs the token of its time."""
+    """Rotation number of the join tokens. Restoring a snapshot needs the token from the time of the snapshot."""
     certificates: Count = 1
-    """Certificates of the servers."""
+    """Rotation number of the servers' K3s certificates."""
     kubeconfigs: Count = 1
-    """Kubeconfigs of the administrator and of app stacks; those made before lose their rights."""
+    """Rotation number of the kubeconfigs of administrator and app stacks. Older ones lose their permissions."""
 
 
 class K3sSettings(Model):
-    """K3s: which, from where, with which options."""
+    """K3s: version, download source, and options."""
 
     version: K3sVersion
-    """Release of K3s."""
+    """K3s release to install."""
     mirror: Url | None = None
-    """Where the release's files are fetched instead of GitHub, those of a version under `MIRROR/VERSION/`."""
+    """URL to download K3s releases from, with each version under `MIRROR/VERSION/`. Default: GitHub."""
     pins: Pins = Pins()
-    """Checksums that the release must have, whoever hands it over."""
+    """Checksums that the downloaded release must match, from GitHub or a mirror."""
     secrets_encryption: Switch = True
-    """Encrypt Kubernetes secrets at rest in etcd."""
+    """Encrypt Kubernetes Secrets at rest in etcd."""
     snapshots: SnapshotSettings = SnapshotSettings()
-    """Snapshots of etcd."""
+    """Schedule, retention and S3 copies of etcd snapshots."""
     rotation: RotationSettings = RotationSettings()
-    """Tokens, certificates, kubeconfigs: raise a number by one, in an `up` of its own, to have them made anew."""
+    """Rotation of tokens, certificates and kubeconfigs: raise a number by one, and run `pulumi up` with no other
+    change."""
     disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
-    """Packaged components to leave out, besides traefik, servicelb and gateway-api-crd."""
+    """Packaged K3s components to disable, in addition to traefik, servicelb and gateway-api-crd."""
     options: Options = Field(default_factory=dict)
-    """Further K3s options of every node, as in K3s' config.yaml."""
+    """Additional K3s options for all nodes, as in K3s' config.yaml."""
     server_options: Options = Field(default_factory=dict)
-    """Further K3s options of the servers."""
+    """Additional K3s options for servers."""
     agent_options: Options = Field(default_factory=dict)
-    """Further K3s options of the agents."""
+    """Additional K3s options for agents."""
 
 
 class MirrorSettings(Model):
-    """Where images of one registry come from."""
+    """Mirrors of one image registry."""
 
     endpoints: tuple[Url, ...] = ()
-    """Mirrors, tried in this order before the registry itself."""
+    """URLs of mirrors, tried in this order before the registry itself."""
 
 
 class RegistryAuthSettings(Model):
-    """Login at one registry."""
+    """Login at one image registry."""
 
     username: Text
     """User name."""
     password: SecretRef
-    """Secret that holds the password or token."""
+    """Secret that contains the password or token."""
 
 
 class RegistriesSettings(Model):
-    """Image registries, as containerd uses them on every node."""
+    """Image registries in the containerd configuration of every node."""
 
     embedded: Switch = False
-    """Nodes share the images of the registries under `mirrors` with each other (K3s' embedded registry)."""
+    """Enable K3s' embedded registry mirror: nodes share images of the registries under `mirrors` with each other."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
-    """Mirrors by registry; `*` stands for all others."""
+    """Mirrors by registry. `*` matches all other registries."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)
-    """Logins by registry."""
+    """Logins by registry host."""

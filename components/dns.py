@@ -1,4 +1,4 @@
-"""Providers of DNS: settings, what ExternalDNS is told of them, and what is wrong."""
+"""DNS providers of ExternalDNS: their settings, Helm values, and validation."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -15,17 +15,17 @@ class Route53ZoneSettings(Model):
     """Zones in Amazon Route 53."""
 
     hosted_zone_id: Text | None = None
-    """The only zone in which it writes. Default: all that hold the domains."""
+    """ID of the only hosted zone to write records in. Default: all zones that contain the domains."""
     region: Region = "us-east-1"
-    """Region of AWS that is asked. Route 53 is the same in all of them, but in China."""
+    """AWS region of the API. Route 53 has the same data in all regions, except in China."""
     access_key: SecretRef | None = None
-    """Secret that holds the access key's id. Default: what the machines are given by their surroundings."""
+    """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None
-    """Secret that holds the secret access key."""
+    """Secret that contains the secret access key."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by variable of the environment."""
+        """Secrets by name of the environment variable."""
         if self.access_key is None or self.secret_key is None:
             return {}
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
@@ -35,31 +35,31 @@ class CloudflareZoneSettings(Model):
     """Zones at Cloudflare."""
 
     api_token: SecretRef
-    """Secret that holds an API token with the rights Zone.DNS.Edit and Zone.Zone.Read."""
+    """Secret that contains an API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by variable of the environment."""
+        """Secrets by name of the environment variable."""
         return {"CF_API_TOKEN": self.api_token}
 
 
 class Rfc2136Settings(Model):
-    """Zones of a DNS server that takes dynamic updates and lets zones be transferred, both with one key (TSIG)."""
+    """Zones of a DNS server that accepts dynamic updates and zone transfers, both with one TSIG key."""
 
     server: Host
-    """Name or address of the server."""
+    """Name or IP address of the DNS server."""
     port: Port = 53
-    """Port of the server."""
+    """Port of the DNS server."""
     key_name: Domain
-    """Name of the key."""
+    """Name of the TSIG key."""
     key: SecretRef
-    """Secret that holds the key, in base64."""
+    """Secret that contains the TSIG key, in base64."""
     algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
-    """Kind of the key."""
+    """Algorithm of the TSIG key."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by variable of the environment."""
+        """Secrets by name of the environment variable."""
         return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
 
 
@@ -69,7 +69,7 @@ def provider(
     rfc2136: Rfc2136Settings | None,
     domains: tuple[str, ...],
 ) -> dict[str, Tree]:
-    """Return the values of ExternalDNS for the provider; with RFC 2136 each domain is a zone."""
+    """Return ExternalDNS' Helm values for the provider. With RFC 2136, each domain is a zone."""
     if rfc2136:
         arguments = [
             f"--rfc2136-host={rfc2136.server}",
@@ -84,7 +84,7 @@ def provider(
         return {"provider": {"name": "cloudflare"}}
     values: dict[str, Tree] = {"provider": {"name": "aws"}}
     if route53:
-        values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # without one the SDK makes no request
+        values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # the AWS SDK needs a region
         values |= {"extraArgs": [f"--zone-id-filter={zone}"]} if (zone := route53.hosted_zone_id) else {}
     return values
 
@@ -92,7 +92,7 @@ def provider(
 def problems(
     route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
 ) -> Iterator[Finding]:
-    """Yield what is wrong with the choice of the provider."""
+    """Yield the problems of the provider's settings."""
     if [route53, cloudflare, rfc2136].count(None) != 2:
         yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
     if route53:

@@ -1,4 +1,4 @@
-"""What keeps the virtual address of the API: keepalived on the servers, with a balancer or not, or kube-vip."""
+"""The API's virtual IP: keepalived on the servers, with or without HAProxy behind it, or kube-vip."""
 
 from ipaddress import ip_address, ip_network
 
@@ -45,7 +45,7 @@ vrrp_instance api {{
 }}
 """
 
-# Not to be ready for a moment, as when etcd takes in a member, is no failure yet; to refuse is.
+# retries while the API is briefly unready, as when etcd adds a member; a refused connection fails at once
 READY = """\
 #!/bin/sh
 cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\
@@ -53,30 +53,35 @@ cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 -
 
 
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """What `prepare.sh` sets up on `node`, as it takes it; empty what does not run there."""
+    """Return the variables of `prepare.sh` for keepalived and HAProxy; empty strings where they do not run."""
     check = balancer.WAY.format(port=cluster.endpoint_port) if cluster.api.balancer else READY
-    kept = keepalived(cluster, node)
-    around = {
-        "VIP": f"{bracketed(cluster.api.vip)}:{API_PORT}" if kept and cluster.api.vip else "",
-        "PEERS": k3s.server_addresses(cluster, node) if kept else "",
+    keepalived_config = keepalived(cluster, node)
+    addresses = {
+        "VIP": f"{bracketed(cluster.api.vip)}:{API_PORT}" if keepalived_config and cluster.api.vip else "",
+        "PEERS": k3s.server_addresses(cluster, node) if keepalived_config else "",
     }
-    return {**around, "KEEPALIVED": kept, "CHECK": check if kept else "", "HAPROXY": balancer.haproxy(cluster, node)}
+    return {
+        **addresses,
+        "KEEPALIVED": keepalived_config,
+        "CHECK": check if keepalived_config else "",
+        "HAPROXY": balancer.haproxy(cluster, node),
+    }
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
-    """Packages of what runs on `node`."""
-    found = variables(cluster, node)
-    return [name for name in ("keepalived", "haproxy") if found[name.upper()]]
+    """Return the packages of the programs behind the virtual IP that run on `node`."""
+    configs = variables(cluster, node)
+    return [name for name in ("keepalived", "haproxy") if configs[name.upper()]]
 
 
 def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Configuration of keepalived on `node`; empty where it does not run.
+    """Render the keepalived configuration of one server; empty where keepalived does not run.
 
-    `@DEVICE@` stands for the interface, which is found on the machine. The router id comes from the
-    address, so that two labs in one network do not meet. Serving adds to the priority: the address goes
-    where the API is, or a balancer that reaches one, and, as all are equal otherwise, does not come back by
-    itself. When no API is ready for a moment, it stays where it is. Two may take it at once; who keeps it
-    tells the neighbours again every second, so that none stays with the other.
+    `prepare.sh` replaces `@DEVICE@` with the machine's interface. The router ID is derived from the VIP, so that two
+    labs on one network do not collide. A passing health check raises a server's priority: the VIP moves to a server
+    whose API is ready, or whose HAProxy reaches a ready API. Base priorities are equal, so the VIP does not fail back.
+    While no API is ready, the VIP stays. Two servers may hold the VIP for a moment; the remaining one repeats
+    gratuitous ARP every second to correct its neighbours.
     """
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
@@ -91,13 +96,13 @@ def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def manifests(cluster: ClusterSettings, node: NodeSettings, image: str) -> str:
-    """What K3s deploys by itself on a server: kube-vip, if it keeps the address; else nothing."""
+    """Render the manifests of kube-vip that K3s deploys on a server; empty without kube-vip."""
     if node.role == "agent" or cluster.api.vip is None or cluster.api.by != "kube-vip":
         return ""
-    return yaml.safe_dump_all([*_kube_vip_rights(), _kube_vip(cluster.api.vip, image)], sort_keys=False)
+    return yaml.safe_dump_all([*_kube_vip_rbac(), _kube_vip_daemonset(cluster.api.vip, image)], sort_keys=False)
 
 
-def _kube_vip_rights() -> list[dict[str, object]]:
+def _kube_vip_rbac() -> list[dict[str, object]]:
     name, namespace = "kube-vip", "kube-system"
     rules = [
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "get", "watch"]},
@@ -107,23 +112,23 @@ def _kube_vip_rights() -> list[dict[str, object]]:
             "verbs": ["list", "get", "watch", "update", "create"],
         },
     ]
-    rbac = "rbac.authorization.k8s.io"
+    group = "rbac.authorization.k8s.io"
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
-        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
         {
-            "apiVersion": f"{rbac}/v1",
+            "apiVersion": f"{group}/v1",
             "kind": "ClusterRoleBinding",
             "metadata": {"name": name},
-            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
         },
     ]
 
 
-def _kube_vip(vip: str, image: str) -> dict[str, object]:
+def _kube_vip_daemonset(vip: str, image: str) -> dict[str, object]:
     labels = {"app.kubernetes.io/name": "kube-vip"}
-    # the controller of Services is MetalLB; kube-vip keeps the API's address and nothing else
+    # kube-vip manages only the API's VIP; MetalLB manages the addresses of Services
     environment = {
         "vip_arp": "true", "port": "6443", "address": vip, "cp_enable": "true", "cp_namespace": "kube-system",
         "svc_enable": "false", "vip_leaderelection": "true", "vip_leaseduration": "5", "vip_renewdeadline": "3",

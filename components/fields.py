@@ -1,4 +1,4 @@
-"""The kinds of text that settings are made of, each with its form, what is wrong and how to mend it."""
+"""Types of the settings' fields: validation, canonical form, and the error message with its fix."""
 
 import re
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from components.wrong import wrong
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of text: its name, the check that returns its canonical form, and a pattern for editors."""
+    """A type of text: its name, a check that returns its canonical form, and a regular expression for editors."""
 
     name: str
     check: Callable[[str], str]
     pattern: str | None = None
 
     def __call__(self, value: str) -> str:
-        """Return the canonical form of `value`, or raise what is wrong with it."""
+        """Validate `value` and return its canonical form."""
         if not value.isprintable():
-            raise wrong("must not hold line breaks or control characters", "write it on one line")
+            raise wrong("must not contain line breaks or control characters", "write it on one line")
         return self.check(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -44,7 +44,7 @@ def _matching(name: str, pattern: str, reason: str, fix: str) -> Kind:
 
 def _one_line(value: str) -> str:
     if not value.strip():
-        raise wrong("must not be empty", "write a value or leave the key out")
+        raise wrong("must not be empty", "write a value or remove the key")
     return value
 
 
@@ -59,16 +59,16 @@ DOMAIN = _matching(
 HostLabel = Annotated[
     str,
     _matching(
-        "host label",
+        "DNS label",
         _LABEL,
-        "is not a host label",
+        "is not a DNS label",
         "use at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends",
     ),
 ]
 Domain = Annotated[str, DOMAIN]
 MailAddress = Annotated[
     str,
-    _matching("mail address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not a mail address", "write it as me@example.com"),
+    _matching("email address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not an email address", "write it as me@example.com"),
 ]
 User = Annotated[
     str,
@@ -76,7 +76,7 @@ User = Annotated[
         "user name",
         "[a-z_][a-z0-9_.-]{0,31}",
         "is not a user name",
-        "use at most 32 lower-case letters, digits, dots, dashes and underscores, a letter first",
+        "use at most 32 lower-case letters, digits, dots, dashes and underscores, and start with a letter",
     ),
 ]
 Interface = Annotated[
@@ -85,7 +85,7 @@ Interface = Annotated[
         "interface name",
         "[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}",
         "is not the name of a network interface",
-        "use at most 15 characters, as `ip link` shows it, such as eth0",
+        "use a name of at most 15 characters that `ip link` shows, such as eth0",
     ),
 ]
 SecretName = Annotated[
@@ -94,7 +94,7 @@ SecretName = Annotated[
         "name of a secret",
         "[A-Za-z][A-Za-z0-9_-]{0,62}",
         "is not the name of a configuration key",
-        "use letters, digits, dashes and underscores, a letter first, such as sshKey",
+        "use letters, digits, dashes and underscores, and start with a letter, such as sshKey",
     ),
 ]
 K3sVersion = Annotated[
@@ -103,7 +103,7 @@ K3sVersion = Annotated[
         "K3s version",
         r"v[0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?\+k3s[0-9]+",
         "is not a K3s version",
-        "write it as K3s releases are named, such as v1.36.3+k3s1",
+        "use the name of a K3s release, such as v1.36.3+k3s1",
     ),
 ]
 Sha256 = Annotated[
@@ -145,7 +145,7 @@ OptionName = Annotated[
 Text = Annotated[str, Kind("text", _one_line)]
 Certificate = Annotated[str, Kind("certificate", certificates.encoded)]
 Address = Annotated[str, Kind("IP address", addresses.machine)]
-Network = Annotated[str, Kind("network (CIDR)", addresses.network)]
+Network = Annotated[str, Kind("CIDR", addresses.network)]
 AddressRange = Annotated[str, Kind("address range", addresses.address_range)]
 Host = Annotated[str, Kind("host name or IP address", addresses.host)]
 HostPort = Annotated[str, Kind("host or host:port", addresses.host_port)]
@@ -165,22 +165,22 @@ Switch = Annotated[bool, Field(strict=True)]
 
 
 def _option(value: Any) -> Any:
-    """Accept what K3s' configuration file takes for one option."""
+    """Validate the value of one option in K3s' config.yaml."""
     entries = tuple(value) if isinstance(value, list | tuple) else (value,)
     for entry in entries:
         if not isinstance(entry, str | int | float):
-            raise wrong("must be text, a number, true, false or a list of these", "write it as in K3s' config.yaml")
+            raise wrong("must be text, a number, true, false, or a list of these", "write it as in K3s' config.yaml")
         if isinstance(entry, str) and not entry.isprintable():
-            raise wrong("must not hold line breaks or control characters", "write it on one line")
+            raise wrong("must not contain line breaks or control characters", "write it on one line")
     return entries if isinstance(value, list | tuple) else value
 
 
-_SCALAR = [{"type": kind} for kind in ("string", "number", "boolean")]
+_SCALAR = [{"type": json_type} for json_type in ("string", "number", "boolean")]
 
 
 @dataclass(frozen=True)
 class Free:
-    """The value of a K3s option."""
+    """The type of a K3s option's value: a scalar or a list of scalars."""
 
     name: str = "text, number, true, false or a list"
 

@@ -1,4 +1,4 @@
-"""What is wrong between the projects, applications and repositories of ArgoCD."""
+"""Validation of references between Argo CD's projects, applications and repositories."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -10,73 +10,75 @@ from components.repositories import Repositories, is_url
 Place = tuple[str | int, ...]
 
 
-def projects(given: Mapping[str, ProjectSettings], repositories: Repositories) -> Iterator[Finding]:
-    """Yield what is wrong with projects."""
-    if DEFAULT in given:
-        reason = "is the name of a project that ArgoCD makes itself, in which everything is allowed"
-        yield ("projects", DEFAULT), reason, "give yours another name"
-    for name, settings in given.items():
-        for index, named in enumerate(settings.repositories):
-            if "*" not in named:
-                yield from repository(named, repositories, ("projects", name, "repositories", index))
+def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repositories) -> Iterator[Finding]:
+    """Yield the problems of projects."""
+    if DEFAULT in settings_by_name:
+        reason = "is the name of Argo CD's built-in project, which allows everything"
+        yield ("projects", DEFAULT), reason, "choose another name"
+    for name, settings in settings_by_name.items():
+        for index, reference in enumerate(settings.repositories):
+            if "*" not in reference:
+                yield from repository(reference, repositories, ("projects", name, "repositories", index))
 
 
 def application(
-    settings: ApplicationSettings, known: Collection[str], repositories: Repositories, place: Place
+    settings: ApplicationSettings, known_projects: Collection[str], repositories: Repositories, path: Place
 ) -> Iterator[Finding]:
-    """Yield what is wrong with an application; `known` are the names of projects."""
-    yield from _source(settings, known, repositories, place)
-    yield from _what(settings, place)
+    """Yield the problems of an application."""
+    yield from _source(settings, known_projects, repositories, path)
+    yield from _location(settings, path)
 
 
 def application_set(
-    settings: ApplicationSetSettings, known: Collection[str], repositories: Repositories, place: Place
+    settings: ApplicationSetSettings, known_projects: Collection[str], repositories: Repositories, path: Place
 ) -> Iterator[Finding]:
-    """Yield what is wrong with a set of applications."""
-    yield from _source(settings, known, repositories, place)
+    """Yield the problems of a set of applications."""
+    yield from _source(settings, known_projects, repositories, path)
     if bool(settings.directories) is bool(settings.elements):
-        yield place, "needs exactly one of directories and elements", "add one, or keep one of them"
+        yield path, "needs exactly one of directories and elements", "add one, or keep one of them"
     elif settings.elements:
-        yield from _what(settings, place)
-        yield from _elements(settings.elements, place)
+        yield from _location(settings, path)
+        yield from _elements(settings.elements, path)
     else:
         for key in ("chart", "path"):
             if getattr(settings, key):
-                yield (*place, key), "has no use with directories", "leave it out, or use elements"
+                yield (*path, key), "has no effect with directories", "remove it, or use elements"
 
 
-def repository(named: str, repositories: Repositories, place: Place) -> Iterator[Finding]:
-    """Yield that a repository is neither known by its name nor a URL."""
-    if named not in repositories and not is_url(named):
+def repository(reference: str, repositories: Repositories, path: Place) -> Iterator[Finding]:
+    """Yield a problem if `reference` is neither the name of a repository nor a URL."""
+    if reference not in repositories and not is_url(reference):
         choice = f"use one of: {', '.join(repositories)}; or " if repositories else ""
-        yield place, "is neither an entry of repositories nor a URL", f"{choice}write its URL"
+        yield path, "is neither an entry of repositories nor a URL", f"{choice}write its URL"
 
 
-def _source(settings: Source, known: Collection[str], repositories: Repositories, place: Place) -> Iterator[Finding]:
-    if settings.project not in (DEFAULT, *known):
-        fix = f"use one of: {', '.join((DEFAULT, *known))}; or add it to projects"
-        yield (*place, "project"), "is not a project", fix
-    yield from repository(settings.repository, repositories, (*place, "repository"))
-    chosen = repositories.get(settings.repository)
-    if chosen and chosen.type == "helm" and not settings.chart:
-        yield (*place, "repository"), "holds charts", "give chart and revision, or name a Git repository"
-    if chosen and chosen.type == "git" and settings.chart:
-        yield (*place, "repository"), "holds files, not charts", "give path, or name a Helm repository"
+def _source(
+    settings: Source, known_projects: Collection[str], repositories: Repositories, path: Place
+) -> Iterator[Finding]:
+    if settings.project not in (DEFAULT, *known_projects):
+        fix = f"use one of: {', '.join((DEFAULT, *known_projects))}; or add it to projects"
+        yield (*path, "project"), "is not a project", fix
+    yield from repository(settings.repository, repositories, (*path, "repository"))
+    entry = repositories.get(settings.repository)
+    if entry and entry.type == "helm" and not settings.chart:
+        yield (*path, "repository"), "is a Helm repository", "set chart and revision, or use a Git repository"
+    if entry and entry.type == "git" and settings.chart:
+        yield (*path, "repository"), "is a Git repository", "set path instead of chart, or use a Helm repository"
 
 
-def _what(settings: Source, place: Place) -> Iterator[Finding]:
+def _location(settings: Source, path: Place) -> Iterator[Finding]:
     if bool(settings.chart) is bool(settings.path):
-        yield place, "needs exactly one of path and chart", "add one, or keep one of them"
+        yield path, "needs exactly one of path and chart", "add one, or keep one of them"
     if settings.chart and not settings.revision:
-        yield (*place, "revision"), "is missing: a chart has no newest version", "add the version of the chart"
+        yield (*path, "revision"), "is missing: a chart needs a fixed version", "add the version of the chart"
 
 
-def _elements(elements: Collection[Mapping[str, Any]], place: Place) -> Iterator[Finding]:
+def _elements(elements: Collection[Mapping[str, Any]], path: Place) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, element in enumerate(elements):
-        here = (*place, "elements", index)
+        element_path = (*path, "elements", index)
         if "name" not in element:
-            yield here, "has no name", "add name: it is that of the application"
+            yield element_path, "has no name", "add name: the application gets this name"
         elif element["name"] in seen:
-            yield (*here, "name"), "is there twice", "give every element its own name"
+            yield (*element_path, "name"), "is the name of another element too", "give every element its own name"
         seen.add(element.get("name", ""))

@@ -1,4 +1,4 @@
-"""Hardening: what K3s is told beyond its own defaults, by the level that `hardening` names."""
+"""Hardening: K3s options and files beyond K3s' defaults, for the level set by `hardening`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
 )
-"""What K3s' own API server takes below TLS 1.3."""
+"""Cipher suites that K3s allows its API server below TLS 1.3."""
 _TLS = {"tls-min-version": "VersionTLS12", "tls-cipher-suites": ",".join(CIPHERS)}
 _PLUGINS = "enable-admission-plugins"
 
@@ -49,7 +49,7 @@ FREE = frozenset(
         *("pod-max-pids", "streaming-connection-idle-timeout", "terminated-pod-gc-threshold", _PLUGINS),
     }
 )
-"""Arguments that only say how much, or that add: the owner's count at any level."""
+"""Arguments that users may override at any level: limits, and the plugin list, which users extend."""
 
 _POD_SECURITY = {
     "default": {"enforce": "privileged", "warn": "baseline"},
@@ -59,37 +59,37 @@ _SYSTEM = ("kube-system", "kube-public", "kube-node-lease", "default")
 _INGRESS = "traefik"
 
 
-def options(cluster: ClusterSettings, node: NodeSettings, folder: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of K3s on `node`, where `given` are the owner's; `folder` holds what `files` says."""
-    decided = arguments(cluster.hardening, node.role, folder)
-    merged: dict[str, Any] = {name: _merged(ours, listed(given.get(name, ()))) for name, ours in decided.items()}
+def options(cluster: ClusterSettings, node: NodeSettings, folder: str, theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hardened K3s options of `node`, merged with the user's (`theirs`); `folder` contains `files`."""
+    hardened = arguments(cluster.hardening, node.role, folder)
+    merged: dict[str, Any] = {name: _merged(ours, listed(theirs.get(name, ()))) for name, ours in hardened.items()}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
 
 
 def arguments(level: str, role: str, folder: str) -> dict[str, dict[str, str]]:
-    """Return option of K3s -> argument of the program behind it -> value."""
+    """Return the hardened arguments as K3s option -> argument of the component -> value."""
     cis, server = level == "cis", role == "server"
-    found = {"kubelet-arg": _TLS | (_KUBELET if cis else {})}
+    by_option = {"kubelet-arg": _TLS | (_KUBELET if cis else {})}
     if server:
-        found["kube-apiserver-arg"] = _TLS | {"admission-control-config-file": f"{folder}/{ADMISSION}"}
+        by_option["kube-apiserver-arg"] = _TLS | {"admission-control-config-file": f"{folder}/{ADMISSION}"}
     if server and cis:
-        found["kube-apiserver-arg"] |= _API | {"audit-policy-file": f"{folder}/{AUDIT}"}
-        found |= {"kube-controller-manager-arg": dict(_MANAGER), "kube-scheduler-arg": dict(_SCHEDULER)}
-    return found
+        by_option["kube-apiserver-arg"] |= _API | {"audit-policy-file": f"{folder}/{AUDIT}"}
+        by_option |= {"kube-controller-manager-arg": dict(_MANAGER), "kube-scheduler-arg": dict(_SCHEDULER)}
+    return by_option
 
 
 def argument(text: object) -> str:
-    """Return the name in `name=value`, as K3s reads it: `--name+=value` adds to what is there."""
+    """Return the argument's name in `name=value`; K3s also accepts `--name+=value`, which appends."""
     return str(text).strip().removeprefix("--").partition("=")[0].rstrip("+-")
 
 
 def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]:
-    named = {argument(each) for each in theirs} - {_PLUGINS}
-    return [*(f"{name}={value}" for name, value in ours.items() if name not in named), *theirs]
+    overridden = {argument(text) for text in theirs} - {_PLUGINS}
+    return [*(f"{name}={value}" for name, value in ours.items() if name not in overridden), *theirs]
 
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return what lies beside config.yaml, name -> content; an empty one is not there."""
+    """Return the files next to config.yaml as name -> content; empty content means that the file must not exist."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
         ADMISSION: _yaml([_admission(cluster.hardening)]) if server else "",
@@ -98,7 +98,7 @@ def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
 
 
 def _admission(level: str) -> dict[str, Any]:
-    """Pod Security of namespaces without labels of their own, and how many events a namespace may have."""
+    """Return the admission configuration: default Pod Security levels, and with `cis` the event rate limits."""
     modes = _POD_SECURITY[level]
     pods = {
         "apiVersion": "pod-security.admission.config.k8s.io/v1",
@@ -118,16 +118,16 @@ def _admission(level: str) -> dict[str, Any]:
     return {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "AdmissionConfiguration",
-        "plugins": [{"name": name, "configuration": each} for name, each in plugins.items()],
+        "plugins": [{"name": name, "configuration": configuration} for name, configuration in plugins.items()],
     }
 
 
 def _audit() -> dict[str, Any]:
-    """Who did what to what, without contents; not what the cluster's own parts read all day."""
+    """Return the audit policy: metadata of all requests, except noise and reads by the cluster's own components."""
     secret = {"group": "", "resources": ["secrets", "serviceaccounts/token"]}
     noise = [{"group": "coordination.k8s.io", "resources": ["leases"]}, {"group": "", "resources": ["events"]}]
-    parts = ["system:nodes", "system:serviceaccounts:kube-system"]
-    programs = (
+    component_groups = ["system:nodes", "system:serviceaccounts:kube-system"]
+    components = (
         "apiserver",
         "kube-controller-manager",
         "kube-scheduler",
@@ -135,7 +135,7 @@ def _audit() -> dict[str, Any]:
         "k3s-controller",
         "k3s-supervisor",
     )
-    own = [f"system:{name}" for name in programs]
+    component_users = [f"system:{name}" for name in components]
     reads = {"level": "None", "verbs": ["get", "list", "watch"]}
     return {
         "apiVersion": "audit.k8s.io/v1",
@@ -145,33 +145,33 @@ def _audit() -> dict[str, Any]:
             {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*", "/version"]},
             {"level": "None", "resources": noise},
             {"level": "Metadata", "resources": [secret]},
-            reads | {"userGroups": parts},
-            reads | {"users": own},
+            reads | {"userGroups": component_groups},
+            reads | {"users": component_users},
             {"level": "Metadata"},
         ],
     }
 
 
 def manifests(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """What K3s deploys: who may connect to pods of its own namespaces, and no tokens for pods that ask for none."""
+    """Render manifests that K3s deploys: NetworkPolicies of its namespaces, and ServiceAccounts without tokens."""
     if cluster.hardening != "cis" or node.role == "agent":
         return ""
-    return _yaml([*(_own_namespace(name) for name in _SYSTEM), *_open(), *map(_account, _SYSTEM[1:])])
+    return _yaml([*(_allow_own_namespace(name) for name in _SYSTEM), *_allow_services(), *map(_account, _SYSTEM[1:])])
 
 
-def _own_namespace(namespace: str) -> dict[str, Any]:
-    """Only pods of the namespace itself; apps in `default` may be asked by the ingress controller too."""
+def _allow_own_namespace(namespace: str) -> dict[str, Any]:
+    """Return a NetworkPolicy that allows traffic from the same namespace, and into `default` from Traefik."""
     ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": _INGRESS}}}
     sources = [{"podSelector": {}}, *([ingress] if namespace == "default" else [])]
     return _policy("own-namespace", namespace, {}, {"from": sources})
 
 
-def _open() -> Iterator[dict[str, Any]]:
-    """DNS with its metrics, and the metrics API: asked from pods anywhere, and by the API servers on their machines."""
+def _allow_services() -> Iterator[dict[str, Any]]:
+    """Yield NetworkPolicies that open CoreDNS and metrics-server to all pods and to the API servers."""
     ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}, {"protocol": "TCP", "port": 9153}]
     yield _policy("dns", "kube-system", {"k8s-app": "kube-dns"}, {"ports": ports})
-    served = {"ports": [{"protocol": "TCP", "port": 10250}]}
-    yield _policy("metrics-server", "kube-system", {"k8s-app": "metrics-server"}, served)
+    metrics_api = {"ports": [{"protocol": "TCP", "port": 10250}]}
+    yield _policy("metrics-server", "kube-system", {"k8s-app": "metrics-server"}, metrics_api)
 
 
 def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[st
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # without this label K3s would delete the account when hardening is taken back, and with it running pods' tokens
+    # without this label K3s deletes the account, and running pods' tokens with it, when hardening is disabled
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}

@@ -1,4 +1,4 @@
-"""Host: what the platform needs on machines themselves."""
+"""Host: requirements of the platform on the machines themselves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from components.model import SecretRef
 
 @dataclass(frozen=True)
 class Host:
-    """Packages of the distribution, and kernel modules: on every machine."""
+    """Distribution packages and kernel modules that every machine needs."""
 
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -23,11 +23,11 @@ NOTHING = Host()
 
 @dataclass(frozen=True)
 class Service:
-    """What a layer sets up on one machine, beside K3s, by scripts of `components/scripts`.
+    """A part of a layer that scripts of `components/scripts` set up outside Helm, on one machine or in the cluster.
 
-    Without a `node` it is in the cluster, and set up from a server that serves. `undo` takes it away. `probe` prints
-    what differs from what was set up; no other service of the machine has it. What is `last` is set up after
-    everything else of its layer, and undone before anything else of it.
+    Without a `node`, the scripts run on any ready server. `undo` lists the scripts that remove the service. `probe` is
+    the drift check: it prints differences from the state set up. Services of one machine must not share a `probe`.
+    A service with `last` is set up after everything else in its layer, and removed before everything else.
     """
 
     name: str

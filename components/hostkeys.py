@@ -1,40 +1,40 @@
-"""SSH host keys in the one-line form of public key files."""
+"""Validation of SSH public keys in the one-line format of .pub files."""
 
 import base64
 import binascii
 
 from components.wrong import wrong
 
-_FIX = "copy the line of /etc/ssh/ssh_host_ed25519_key.pub on that machine"
-_POINT = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
-KEY_TYPES = ("ssh-ed25519", *(f"ecdsa-sha2-{curve}" for curve in _POINT), "ssh-rsa")
+_FIX = "copy the line in /etc/ssh/ssh_host_ed25519_key.pub on that machine"
+_POINT_BYTES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
+KEY_TYPES = ("ssh-ed25519", *(f"ecdsa-sha2-{curve}" for curve in _POINT_BYTES), "ssh-rsa")
 
 
 def host_key(value: str, fix: str = _FIX) -> str:
-    """Return `type base64` of a public host key; a comment behind it is dropped."""
+    """Validate a public host key, and return it as `type base64` without its comment."""
     words = value.split()
     if not words or words[0] not in KEY_TYPES:
-        raise wrong(f"does not begin with a key type ({', '.join(KEY_TYPES)})", fix)
+        raise wrong(f"does not start with a key type ({', '.join(KEY_TYPES)})", fix)
     if len(words) < 2:
-        raise wrong("has no key behind its type", fix)
+        raise wrong("has no key after its type", fix)
     try:
         parts = _parts(base64.b64decode(words[1], validate=True))
     except (binascii.Error, ValueError):
-        raise wrong("is cut off or not base64", fix) from None
+        raise wrong("is truncated or not base64", fix) from None
     if not parts or parts[0] != words[0].encode():
-        raise wrong("holds a key of another type than it says", fix)
-    if not _whole(words[0], parts[1:]):
+        raise wrong("contains a key of another type than its first word says", fix)
+    if not _is_complete(words[0], parts[1:]):
         raise wrong(f"is not a usable {words[0]} key", fix)
     return f"{words[0]} {words[1]}"
 
 
 def authority_key(value: str) -> str:
-    """Return `type base64` of the public key of an authority."""
-    return host_key(value, "copy the authority's public key for host certificates, one line")
+    """Validate the public key of an SSH CA, and return it as `type base64` without its comment."""
+    return host_key(value, "copy the one-line public key that your SSH CA signs host certificates with")
 
 
 def _parts(data: bytes) -> list[bytes]:
-    """Split SSH's wire format: each part is its length in four bytes, then its bytes."""
+    """Split SSH's wire format: each part is a four-byte length, then the data."""
     parts = []
     while data:
         size = int.from_bytes(data[:4], "big")
@@ -45,10 +45,10 @@ def _parts(data: bytes) -> list[bytes]:
     return parts
 
 
-def _whole(kind: str, parts: list[bytes]) -> bool:
+def _is_complete(kind: str, parts: list[bytes]) -> bool:
     if kind == "ssh-ed25519":
         return [len(part) for part in parts] == [32]
     if kind == "ssh-rsa":
         return len(parts) == 2 and int.from_bytes(parts[1], "big").bit_length() >= 2048
     curve = kind.removeprefix("ecdsa-sha2-")
-    return len(parts) == 2 and parts[0] == curve.encode() and len(parts[1]) == _POINT[curve] and parts[1][0] == 4
+    return len(parts) == 2 and parts[0] == curve.encode() and len(parts[1]) == _POINT_BYTES[curve] and parts[1][0] == 4

@@ -1,4 +1,4 @@
-"""Installed: one layer in the cluster, from its namespace to its custom resources."""
+"""Installed: one layer's resources, from its namespace to its custom resources."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from components.overlay import has_null, keys
 
 SALT_BYTES = 16
 HISTORY = 5
-"""Revisions that Helm keeps of a release, each a Secret."""
+"""Revisions of a release that Helm retains, each in a Secret."""
 CRD_SECONDS = 300
 GATE_SECONDS = 300
 
@@ -24,7 +24,7 @@ AnyLayer = Layer[Any]
 
 
 class Installed(pulumi.ComponentResource):
-    """One layer in the cluster: its charts with these values, some of which were given from outside of it."""
+    """One layer in the cluster: its charts, objects and scripts; `given` are the user's own chart values."""
 
     def __init__(
         self,
@@ -45,18 +45,18 @@ class Installed(pulumi.ComponentResource):
         self.early = [self._release(name, self._base) for name in self._values if name in layer.early]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
-        """Make what is left of the layer, after what it comes after."""
-        made = [*self._base, *self.early]
+        """Create the rest of the layer after the resources in `after`."""
+        created = [*self._base, *self.early]
         for name in self._values:
             if name not in self._layer.early:
-                made.append(self._release(name, [*made, *after]))
+                created.append(self._release(name, [*created, *after]))
         extension = list(self._layer.extend())
         if extension or self._layer.appears:
-            made.append(self._gate(extension, [*made, *after]))
-            made += self._create(extension, made)
-        made += self._services([*made, *after], last=True)
+            created.append(self._gate(extension, [*created, *after]))
+            created += self._create(extension, created)
+        created += self._services([*created, *after], last=True)
         if self._layer.keeps:
-            self._guard(made)
+            self._guard(created)
         self.register_outputs({})
 
     def _namespace(self) -> pulumi.Resource:
@@ -68,26 +68,26 @@ class Installed(pulumi.ComponentResource):
 
     def _release(self, name: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         chart, layer = self._charts[name], self._layer
-        bare = name in layer.bare_crds
+        has_bare_crds = name in layer.bare_crds
         opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after[:1]))
-        given = self._given.get(name, {})
-        archive = Archive(f"{layer.key}-chart-{name}", chart, keys(given) if given else (), opts)
-        # Helm installs what is in a chart's `crds/` once and never again
+        user_values = self._given.get(name, {})
+        archive = Archive(f"{layer.key}-chart-{name}", chart, keys(user_values) if user_values else (), opts)
+        # Helm installs the CRDs of a chart's `crds/` folder once and never upgrades them
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
-        applied = bare or name in layer.crd_charts
-        of = _of(chart, archive)
-        crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=of)] if applied else []
-        if applied and not bare:
+        applies_crds = has_bare_crds or name in layer.crd_charts
+        source = _source(chart, archive)
+        crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=source)] if applies_crds else []
+        if applies_crds and not has_bare_crds:
             return crds[0]
         return kubernetes.helm.v3.Release(
             f"{layer.key}-{name}",
             name=name,
             namespace=layer.namespace,
-            chart=archive.path,  # Helm fetches nothing: what it would fetch, it would not verify
+            chart=archive.path,  # verified: Helm itself checks no checksum
             version=chart.version,
-            values=resolve(self._values[name], self._salted),
-            allow_null_values=has_null(self._values[name]) or None,  # else they are dropped, and remove nothing
-            skip_crds=bare,
+            values=resolve(self._values[name], self._random_bytes),
+            allow_null_values=has_null(self._values[name]) or None,  # else Pulumi drops nulls, which unset defaults
+            skip_crds=has_bare_crds,
             timeout=layer.timeout,
             max_history=HISTORY,
             opts=pulumi.ResourceOptions.merge(
@@ -96,11 +96,11 @@ class Installed(pulumi.ComponentResource):
         )
 
     def _gate(self, extension: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> Task:
-        """Passes when the API takes the custom resources: a webhook may answer later than its pod is ready."""
-        kinds = {(each["apiVersion"], each["kind"]): each for each in reversed(extension) if is_custom(each)}
-        asked = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(kinds.values())}) if kinds else ""
+        """Create the task that waits until the API accepts the custom resources: webhooks may start after their pod."""
+        by_kind = {(item["apiVersion"], item["kind"]): item for item in reversed(extension) if is_custom(item)}
+        samples = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(by_kind.values())}) if by_kind else ""
         variables = {
-            "MANIFESTS": asked,
+            "MANIFESTS": samples,
             "APPEARS": "\n".join(self._layer.appears),
             "NAMESPACE": self._layer.namespace,
             "GATE_SECONDS": str(GATE_SECONDS),
@@ -109,21 +109,21 @@ class Installed(pulumi.ComponentResource):
         return self._task("gate", ["gate.sh"], variables, after)
 
     def _guard(self, after: Sequence[pulumi.Resource]) -> None:
-        """Undone before anything else of the layer, and then refuses as long as there is something to lose."""
+        """Create the task that is undone first when the layer is removed: it refuses while protected objects exist."""
         key = self._layer.key
-        leave = [step("guard.sh", on="server", unless=["retired", f"discard-{key}"])]
+        check = [step("guard.sh", on="server", unless=["retired", f"discard-{key}"])]
         query = "\n".join(self._layer.kept)
         variables = {"KEY": key, "KEEPS": self._layer.keeps, "QUERY": query}
-        self._task("guard", [], variables, after, undo=leave)
+        self._task("guard", [], variables, after, undo=check)
 
     def _services(self, after: Sequence[pulumi.Resource], *, last: bool) -> list[pulumi.Resource]:
-        return [self._service(each, after) for each in self._layer.services() if each.last is last]
+        return [self._service(service, after) for service in self._layer.services() if service.last is last]
 
     def _service(self, service: Service, after: Sequence[pulumi.Resource]) -> Task:
         role, on = "-".join(filter(None, (service.name, service.node))), "machine" if service.node else "server"
         return self._task(
             role, service.run, service.variables, after, on=on, node=service.node, probe=service.probe,
-            undo=[step(script, on=on) for script in service.undo], secrets=resolve(service.secrets, self._salted),
+            undo=[step(script, on=on) for script in service.undo], secrets=resolve(service.secrets, self._random_bytes),
         )  # fmt: skip
 
     def _task(
@@ -138,22 +138,22 @@ class Installed(pulumi.ComponentResource):
 
     def _create(self, manifests: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         opts = self._kubernetes(after)
-        return [create(resolve(each, self._salted), name, opts) for name, each in self._titled(manifests)]
+        return [create(resolve(manifest, self._random_bytes), name, opts) for name, manifest in self._named(manifests)]
 
-    def _titled(self, manifests: Sequence[Manifest]) -> Iterator[tuple[str, Tree]]:
-        for each in manifests:
-            yield f"{self._layer.key}-{each['kind'].lower()}-{each['metadata']['name']}", each
+    def _named(self, manifests: Sequence[Manifest]) -> Iterator[tuple[str, Tree]]:
+        for manifest in manifests:
+            yield f"{self._layer.key}-{manifest['kind'].lower()}-{manifest['metadata']['name']}", manifest
 
     def _kubernetes(self, after: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, provider=self._access.kubernetes, depends_on=list(after))
 
-    def _salted(self) -> pulumi.Output[str]:
-        """Random bytes of the layer's own, made when they are first wanted."""
+    def _random_bytes(self) -> pulumi.Output[str]:
+        """Return the layer's random bytes, generated at their first use."""
         if self._salt is None:
             opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, ignore_changes=["bytes"])
             self._salt = Secret(f"{self._layer.key}-salt", SALT_BYTES, opts).value
         return self._salt
 
 
-def _of(chart: Chart, archive: Archive) -> dict[str, object]:
+def _source(chart: Chart, archive: Archive) -> dict[str, object]:
     return {"name": chart.name, "version": chart.version, "repository": chart.repository, "sha256": archive.sha256}

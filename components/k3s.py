@@ -1,4 +1,4 @@
-"""What K3s is told: its configuration files, rendered from the settings."""
+"""K3s' configuration files and installation variables, rendered from the settings."""
 
 import json
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 SOURCES = "https://raw.githubusercontent.com/k3s-io/k3s"
 IMAGES = "k3s-airgap-images"
 GATEWAY_API = 37
-"""The minor version of Kubernetes from which on K3s packages the CRDs of the Gateway API."""
+"""First minor version of Kubernetes whose K3s packages the Gateway API CRDs."""
 
 
 def config(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """The node's config.yaml; it holds no secret."""
+    """Render the node's config.yaml, which contains no secrets."""
     options = _common(cluster, node)
     if node.role == "server":
         options |= _server(cluster, node)
     extra = cluster.k3s.server_options if node.role == "server" else cluster.k3s.agent_options
-    given = {**cluster.k3s.options, **extra, **node.options}
-    return _yaml({**given, **hardening.options(cluster, node, ETC, given), **options})
+    user_options = {**cluster.k3s.options, **extra, **node.options}
+    return _yaml({**user_options, **hardening.options(cluster, node, ETC, user_options), **options})
 
 
 def secret_config(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:
-    """The part of the configuration that is secret: the keys for snapshots on S3."""
+    """Render the secret part of the configuration: the S3 keys for etcd snapshots."""
     s3 = cluster.k3s.snapshots.s3
     if s3 is None or node.role == "agent":
         return pulumi.Output.from_input("")
@@ -39,21 +39,23 @@ def secret_config(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output
 
 
 def registries(cluster: ClusterSettings) -> pulumi.Output[str]:
-    """The registries.yaml, with passwords."""
-    mirrors = {name: {"endpoint": list(m.endpoints)} for name, m in cluster.registries.mirrors.items()}
+    """Render registries.yaml, passwords included."""
+    mirrors = {name: {"endpoint": list(mirror.endpoints)} for name, mirror in cluster.registries.mirrors.items()}
     auth = cluster.registries.auth
     if not mirrors and not auth:
         return pulumi.Output.from_input("")
 
     def render(passwords: Mapping[str, str]) -> str:
-        logins = {n: {"auth": {"username": a.username, "password": passwords[n]}} for n, a in auth.items()}
+        logins = {
+            name: {"auth": {"username": login.username, "password": passwords[name]}} for name, login in auth.items()
+        }
         return _yaml({"mirrors": mirrors, "configs": logins})
 
     return _with_secrets({name: login.password for name, login in auth.items()}, render)
 
 
 def release(cluster: ClusterSettings) -> dict[str, str]:
-    """Where the release is fetched from and which checksums are pinned, as `stage.sh` takes them."""
+    """Return the variables of `stage.sh` for the release: version, download URLs, and pinned checksums."""
     version, mirror = cluster.k3s.version.replace("+", "%2B"), cluster.k3s.mirror
     releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES}/{version}"
     installer = f"{releases if mirror else f'{SOURCES}/{version}'}/install.sh"
@@ -68,7 +70,7 @@ def release(cluster: ClusterSettings) -> dict[str, str]:
 
 
 def fixed(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """What stays as it was when the node joined, a line each: K3s cannot change it, or not without loss."""
+    """List settings that are fixed once the node has joined, one per line: K3s cannot change them safely."""
     network = cluster.network
     values = {
         f"nodes[{node.name}].role": node.role,
@@ -83,18 +85,19 @@ def fixed(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def certificates(cluster: ClusterSettings) -> str:
-    """Which certificates the servers have: another number, other ones."""
+    """Return the rotation number of the servers' certificates."""
     return str(cluster.k3s.rotation.certificates)
 
 
 def endpoint(cluster: ClusterSettings) -> str:
-    """Host and port of the API, as they stand in a URL."""
+    """Return host and port of the API, in URL form."""
     return f"{bracketed(cluster.endpoint)}:{cluster.endpoint_port}"
 
 
 def server_addresses(cluster: ClusterSettings, besides: NodeSettings) -> str:
-    """Host and port of every other server, separated by spaces."""
-    return " ".join(f"{bracketed(s.address)}:6443" for s in cluster.servers if s.name != besides.name)
+    """Return host and port of every server except `besides`, separated by spaces."""
+    others = (server for server in cluster.servers if server.name != besides.name)
+    return " ".join(f"{bracketed(server.address)}:6443" for server in others)
 
 
 def _common(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
         "service-cidr": ",".join(network.services),
         "flannel-backend": network.flannel_backend if flannel else "none",
         "disable-network-policy": not flannel,
-        "disable": list(dict.fromkeys([*_replaced(cluster.k3s.version), *cluster.k3s.disable])),
+        "disable": list(dict.fromkeys([*_disabled_components(cluster.k3s.version), *cluster.k3s.disable])),
         "embedded-registry": cluster.registries.embedded,
         "secrets-encryption": cluster.k3s.secrets_encryption,
         "write-kubeconfig-mode": "0600",
@@ -125,8 +128,8 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
     }
 
 
-def _replaced(version: str) -> list[str]:
-    """What K3s packages that layers bring themselves, or leave to others: two owners would take it from each other."""
+def _disabled_components(version: str) -> list[str]:
+    """Return K3s' packaged components to disable: layers install them, and two owners would overwrite each other."""
     names = ["traefik", "servicelb"]
     return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API else names
 
@@ -154,7 +157,7 @@ def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
 
 
 def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
-    """Render with the secrets' values; they travel as one JSON text, as their names may be anything."""
+    """Call `render` with the resolved secrets, passed as one JSON text: their names may contain any character."""
     values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
     return values.apply(lambda text: str(render(json.loads(text))))
 

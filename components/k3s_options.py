@@ -1,4 +1,4 @@
-"""The options of `k3s server` and `k3s agent`, by what they take, and who sets those that are not free."""
+"""Options of `k3s server` and `k3s agent`: the kind of each, and the options that users cannot set."""
 
 _SHARED = {
     "flag": """
@@ -56,18 +56,18 @@ SERVER = _kinds(_SHARED, _SERVER_ONLY)
 AGENT = _kinds(_SHARED, _AGENT_ONLY)
 """Option of `k3s agent` -> flag, value or list."""
 
-_OWNERS = {
-    "leave it out: the program makes the tokens and decides who joins whom": """
+_FIXES = {
+    "leave it out: homelab generates the tokens and decides which server a node joins": """
         token token-file agent-token agent-token-file server cluster-init cluster-reset
         cluster-reset-restore-path
     """,
-    "leave it out: the program keeps K3s' files where it finds them again": """
+    "leave it out: homelab needs K3s' files at their default paths": """
         config data-dir private-registry write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
     """,
     "leave it out: K3s listens on the node's address and port 6443": """
         bind-address https-listen-port advertise-address advertise-port
     """,
-    "leave it out: the cluster keeps its state in etcd": """
+    "leave it out: the cluster stores its state in etcd": """
         datastore-endpoint datastore-cafile datastore-certfile datastore-keyfile
     """,
     "leave it out: every server runs the whole control plane and workloads": """
@@ -88,26 +88,26 @@ _OWNERS = {
     "set k3s.secretsEncryption instead": "secrets-encryption",
     "set k3s.snapshots instead": "etcd-disable-snapshots",
     "set registries.embedded instead": "embedded-registry",
-    "set vpn-auth-file instead, which holds no secret in clear": "vpn-auth",
+    "set vpn-auth-file instead, which keeps the secret out of the configuration": "vpn-auth",
 }
 
 
 def listed(value: object) -> tuple[object, ...]:
-    """Return what an option of kind list holds: K3s takes one value without brackets too."""
+    """Return the values of a list option as a tuple; K3s also accepts a single value without a list."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 OWNED = (
-    {name: fix for fix, names in _OWNERS.items() for name in names.split()}
+    {name: fix for fix, names in _FIXES.items() for name in names.split()}
     | {name: "set k3s.snapshots instead" for name in SERVER if name.startswith("etcd-snapshot-")}
     | {name: "set k3s.snapshots.s3 instead" for name in SERVER if name.startswith("etcd-s3")}
 )
-"""Option that is not free -> what to do instead."""
+"""Options that users cannot set -> the fix for the error message."""
 
-_SAME = """
+_IDENTICAL = """
     cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy
     egress-selector-mode flannel-external-ip flannel-ipv6-masq secrets-encryption-provider
     service-node-port-range servicelb-namespace
 """
-SAME_ON_SERVERS = frozenset(_SAME.split())
-"""Options that K3s wants to be the same on all servers."""
+SAME_ON_SERVERS = frozenset(_IDENTICAL.split())
+"""Options that K3s requires to be identical on all servers."""

@@ -1,4 +1,4 @@
-"""The stack's kubeconfigs: keys that never leave it, and certificates that the cluster signs for them."""
+"""The stack's kubeconfigs: private keys that never leave the stack, and certificates signed by the cluster."""
 
 import base64
 import hashlib
@@ -21,14 +21,14 @@ from components.manifest import Manifest
 
 ADMIN, APPS = "admin", "apps"
 DAYS = 365
-"""How long certificates last; they are renewed in the last quarter."""
+"""Validity of client certificates in days; they are renewed in its last quarter."""
 KEY_BYTES = 32
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""How many private keys the curve P-256 has, and one."""
+"""Order of the curve P-256. Its private keys are smaller numbers."""
 
 
 def _administrator(user: str, _: ClusterSettings) -> list[Manifest]:
-    # cluster-admin by a name of our own: what K3s gives its own administrator cannot be taken back
+    # cluster-admin for a dedicated user: the permissions of K3s' own administrator cannot be revoked
     return [rights.bound(user, _binding(ADMIN), "cluster-admin")]
 
 
@@ -41,7 +41,7 @@ _RIGHTS: Mapping[str, Callable[[str, ClusterSettings], list[Manifest]]] = {ADMIN
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """A kubeconfig of the stack, and the user as whom the API knows who has it."""
+    """A kubeconfig of the stack, and the Kubernetes user that it authenticates as."""
 
     user: pulumi.Output[str]
     text: pulumi.Output[str]
@@ -54,13 +54,14 @@ def kubeconfigs(
     opts: pulumi.ResourceOptions,
     after: Sequence[pulumi.Resource],
 ) -> dict[str, Kubeconfig]:
-    """Make the kubeconfigs: the administrator's, and that of app stacks.
+    """Create the kubeconfigs of the administrator and of app stacks.
 
-    The key is made here. A server is given the request for a certificate, which is public, and has the cluster sign it.
+    Pulumi generates the private keys. A server receives only the certificate requests, which are public, and has the
+    cluster sign them.
     """
     generation = settings.k3s.rotation.kubeconfigs
-    kept = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))
-    keys = {name: Secret(f"cluster-{name}-key", KEY_BYTES, kept, generation=generation).value for name in _RIGHTS}
+    immutable = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))
+    keys = {name: Secret(f"cluster-{name}-key", KEY_BYTES, immutable, generation=generation).value for name in _RIGHTS}
     users = pulumi.Output.unsecret(pulumi.Output.all(**keys).apply(partial(_users, generation)))
     variables: dict[str, pulumi.Input[str]] = {
         "USERS": users.apply(lambda names: "\n".join(f"{_binding(name)} {user}" for name, user in names.items())),
@@ -73,11 +74,11 @@ def kubeconfigs(
         cluster=identity, probe="signed.sh", variables=variables,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=after)),
     ).output  # fmt: skip
-    found = {}
-    for at, name in enumerate(_RIGHTS):
-        text = pulumi.Output.all(signed, keys[name]).apply(partial(_text, settings, at))
-        found[name] = Kubeconfig(users[name], text)
-    return found
+    results = {}
+    for index, name in enumerate(_RIGHTS):
+        text = pulumi.Output.all(signed, keys[name]).apply(partial(_text, settings, index))
+        results[name] = Kubeconfig(users[name], text)
+    return results
 
 
 def _binding(name: str) -> str:
@@ -85,13 +86,13 @@ def _binding(name: str) -> str:
 
 
 def _users(generation: int, keys: Mapping[str, str]) -> dict[str, str]:
-    """Names that nobody knows before: a kubeconfig that leaked could have certificates signed for the next ones."""
-    return {name: f"homelab:{name}-{generation}-{_digest(keys[name])}" for name in _RIGHTS}
+    """Return user names that cannot be predicted: a leaked kubeconfig could request certificates for known names."""
+    return {name: f"homelab:{name}-{generation}-{_key_digest(keys[name])}" for name in _RIGHTS}
 
 
-def _digest(key: str) -> str:
+def _key_digest(key: str) -> str:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
-    public = _private(key).public_key().public_bytes(serialization.Encoding.DER, form)
+    public = _derived_key(key).public_key().public_bytes(serialization.Encoding.DER, form)
     return hashlib.sha256(public).hexdigest()[:8]
 
 
@@ -100,37 +101,37 @@ def _rights(settings: ClusterSettings, users: Mapping[str, str]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
-def _requests(given: Sequence[Mapping[str, str]]) -> str:
-    users, keys = given
+def _requests(users_and_keys: Sequence[Mapping[str, str]]) -> str:
+    users, keys = users_and_keys
     return "\n".join(request(keys[name], user) for name, user in users.items())
 
 
 def request(key: str, user: str) -> str:
-    """Return a request for the certificate of a user, in base64; the same for the same key."""
+    """Return a certificate signing request of a user, in base64. The same key gives the same request."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
     unsigned = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    signed = unsigned.sign(_private(key), hashes.SHA256(), ecdsa_deterministic=True)
+    signed = unsigned.sign(_derived_key(key), hashes.SHA256(), ecdsa_deterministic=True)
     return base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
 
 
-def _private(key: str) -> ec.EllipticCurvePrivateKey:
-    """The private key that random hexadecimal digits stand for."""
+def _derived_key(key: str) -> ec.EllipticCurvePrivateKey:
+    """Derive a private key from random hexadecimal digits."""
     return ec.derive_private_key(int(key, 16) % (_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def private_key(key: str) -> str:
-    """Return the same as PEM, in base64."""
+    """Return the private key derived from random hexadecimal digits, as PEM in base64."""
     form, clear = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return base64.b64encode(_private(key).private_bytes(serialization.Encoding.PEM, form, clear)).decode()
+    return base64.b64encode(_derived_key(key).private_bytes(serialization.Encoding.PEM, form, clear)).decode()
 
 
-def _text(settings: ClusterSettings, at: int, given: Sequence[str]) -> str:
-    """Put a kubeconfig together, of what the cluster answered and of the key of the user at this place."""
-    signed, key = given
-    authority, *certificates = signed.split()
+def _text(settings: ClusterSettings, index: int, signed_and_key: Sequence[str]) -> str:
+    """Render a kubeconfig from the output of `sign.sh` and the key of the user at `index`."""
+    signed, key = signed_and_key
+    ca, *certificates = signed.split()
     if len(certificates) != len(_RIGHTS):
-        reason = "cluster-kubeconfig was made by an older version of this program"
-        raise pulumi.RunError(f"{reason}: run `pulumi up` without --target, which makes it anew")
+        reason = "cluster-kubeconfig was created by an older version of homelab"
+        raise pulumi.RunError(f"{reason}: run `pulumi up` without --target to create it again")
     name = json.dumps(settings.name)
     return f"""\
 apiVersion: v1
@@ -139,11 +140,11 @@ clusters:
 - name: {name}
   cluster:
     server: https://{k3s.endpoint(settings)}
-    certificate-authority-data: {authority}
+    certificate-authority-data: {ca}
 users:
 - name: {name}
   user:
-    client-certificate-data: {certificates[at]}
+    client-certificate-data: {certificates[index]}
     client-key-data: {private_key(key)}
 contexts:
 - name: {name}

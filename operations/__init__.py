@@ -1,1 +1,1 @@
-"""What is done now and then by hand, each with a command of `./homelab`."""
+"""One-off operations that do not fit a declarative program; each is a `./homelab` command."""

@@ -1,4 +1,4 @@
-"""A large file over HTTPS: gone on with where it broke off, and in its place only when it is what it should be."""
+"""Resumable downloads of large files over HTTPS, saved only after their checksum is verified."""
 
 import hashlib
 import time
@@ -12,50 +12,51 @@ from operations.https import SILENCE, FetchError, OnlyToHttps, OutOfReachError, 
 
 BLOCK = 1 << 20
 PATIENCE = 3600
-"""Seconds for one file."""
+"""Timeout of one download, in seconds."""
 
 
 def obtain(url: str, target: Path, sha256: str) -> bool:
-    """Have the file at `url` in `target`; returns whether it had to be fetched. Raises `FetchError`.
+    """Download `url` to `target`, unless `target` has the checksum already. Return whether it was downloaded.
 
-    A half is kept as NAME.part, and the next run goes on with it.
+    A partial file stays as NAME.part, and the next run resumes it. Raises `FetchError`.
     """
     if target.exists() and digest(target) == sha256:
         return False
     part = target.with_name(f"{target.name}.part")
     _fetch(url, part)
-    found = digest(part)
-    if found != sha256:
+    actual = digest(part)
+    if actual != sha256:
         part.unlink()
-        raise FetchError(f"{url} is not what its release states; it was not kept.\nfound  {found}\nstated {sha256}")
+        raise FetchError(f"{url} does not match its checksum; it was not saved.\nfound  {actual}\nstated {sha256}")
     part.replace(target)
     return True
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 checksum of a file, in hexadecimal."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _fetch(url: str, part: Path) -> None:
     refuse_plain(url)
-    have = part.stat().st_size if part.exists() else 0
-    asked = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - https
+    size = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})  # noqa: S310 - https
     try:
-        with urllib.request.build_opener(OnlyToHttps).open(asked, timeout=SILENCE) as response:
+        with urllib.request.build_opener(OnlyToHttps).open(request, timeout=SILENCE) as response:
             with part.open("ab" if response.status == 206 else "wb") as output:
                 output.writelines(_blocks(response, url))
             if response.length:
-                raise OutOfReachError(f"{url} broke off {response.length} bytes before its end: run this again.")
+                missing = f"{response.length} bytes before its end"
+                raise OutOfReachError(f"The download of {url} broke off {missing}: run the command again.")
     except HTTPError as error:
         with error:
-            if error.code == 416 and have:  # nothing is left to fetch: what is there is whole, or another file's
+            if error.code == 416 and size:  # the partial file is complete, or is another file; the checksum decides
                 return
             raise FetchError(refused(url, error.code)) from None
     except (OSError, HTTPException) as error:
         cause = getattr(error, "reason", error)
-        raise OutOfReachError(f"{url} cannot be had: {cause}. What is there is kept; run this again.") from None
+        raise OutOfReachError(f"{url} cannot be downloaded: {cause}. Run the command again to resume.") from None
 
 
 def _blocks(response: HTTPResponse, url: str) -> Iterator[bytes]:
@@ -63,4 +64,4 @@ def _blocks(response: HTTPResponse, url: str) -> Iterator[bytes]:
     while block := response.read1(BLOCK):
         yield block
         if time.monotonic() > end:
-            raise OutOfReachError(f"{url} did not arrive within {PATIENCE} s. What is there is kept; run this again.")
+            raise OutOfReachError(f"{url} was not downloaded within {PATIENCE} s: run the command again to resume.")

@@ -1,4 +1,4 @@
-"""What is in a bucket of an S3 service, asked for from this computer; requests are signed (version 4)."""
+"""Lists the objects in a bucket of an S3 service, with requests signed by AWS Signature Version 4."""
 
 import base64
 import hashlib
@@ -18,20 +18,20 @@ from urllib.parse import quote
 from components.distribution import S3Settings
 
 SILENCE = 15.0
-"""Seconds without an answer until the service counts as out of reach."""
+"""Seconds without an answer after which the service counts as unreachable."""
 LARGEST = 8 << 20
-"""Bytes that no page of a listing has."""
+"""Maximum size of one page of a listing, in bytes."""
 AWS = "s3.amazonaws.com"
 EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 class BucketError(Exception):
-    """The bucket was not read. The text says which, why, and what to do."""
+    """A bucket cannot be listed. The message states the bucket and the cause."""
 
 
 @dataclass(frozen=True)
 class Object:
-    """One object: its key without the folder, its size, and when it was written, in seconds since 1970."""
+    """One object: its key without the folder, its size in bytes, and its modification time as Unix time."""
 
     key: str
     size: int
@@ -39,21 +39,21 @@ class Object:
 
 
 def objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[Object]:
-    """Yield what is in the folder, below it excepted. Raises `BucketError`."""
+    """Yield the objects of the configured folder, without subfolders. Raises `BucketError`."""
     folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
     after, more = "", True
     while more:
         query = {"list-type": "2", "prefix": folder} | ({"start-after": after} if after else {})
         page = _get(settings, query, access_key, secret_key)
         listed = re.findall(r"<Contents>(.*?)</Contents>", page, re.DOTALL)
-        for each in listed:
-            key = _field(each, "Key").removeprefix(folder)
+        for entry in listed:
+            key = _field(entry, "Key").removeprefix(folder)
             if key and "/" not in key:
-                yield _object(settings, key, each)
+                yield _object(settings, key, entry)
         more, before = "<IsTruncated>true</IsTruncated>" in page and bool(listed), after
         after = _field(listed[-1], "Key") if listed else ""
         if more and after <= before:
-            raise BucketError(f"https://{settings.endpoint} lists bucket {settings.bucket} without end.")
+            raise BucketError(f"https://{settings.endpoint} returns an endless listing of bucket {settings.bucket}.")
 
 
 def _object(settings: S3Settings, key: str, listed: str) -> Object:
@@ -61,14 +61,14 @@ def _object(settings: S3Settings, key: str, listed: str) -> Object:
         written = datetime.fromisoformat(_field(listed, "LastModified"))
         return Object(key, int(_field(listed, "Size")), written.timestamp())
     except ValueError:
-        of = f"{key[:80]!r} of bucket {settings.bucket}"
-        raise BucketError(f"https://{settings.endpoint} lists {of} without a time and a size.") from None
+        entry = f"{key[:80]!r} of bucket {settings.bucket}"
+        raise BucketError(f"https://{settings.endpoint} lists {entry} without a valid time and size.") from None
 
 
 def signed(
     host: str, path: str, query: Mapping[str, str], *, region: str, keys: tuple[str, str], now: float
 ) -> dict[str, str]:
-    """The headers of a GET, signed as S3 wants it with access key and secret key."""
+    """Return the signed headers of a GET request; `keys` are access key and secret key."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp}
@@ -80,24 +80,24 @@ def signed(
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, text.encode(), "sha256").hex()
-    proof = f"AWS4-HMAC-SHA256 Credential={keys[0]}/{scope}, SignedHeaders={names}, Signature={signature}"
-    return headers | {"authorization": proof}
+    authorization = f"AWS4-HMAC-SHA256 Credential={keys[0]}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return headers | {"authorization": authorization}
 
 
 def encoded(query: Mapping[str, str]) -> str:
-    """A query as it is signed and sent."""
+    """Encode a query in the canonical form that is signed and sent."""
     return "&".join(f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query))
 
 
 def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret_key: str) -> str:
     host, path = settings.endpoint, f"/{settings.bucket}"
-    if host == AWS:  # a bucket there is found by its own name only
+    if host == AWS:  # AWS addresses a bucket by its own host name
         host, path = f"{settings.bucket}.s3.{settings.region}.amazonaws.com", "/"
     keys = (access_key, secret_key)
     headers = signed(host, path, query, region=settings.region, keys=keys, now=time.time())
     request = urllib.request.Request(f"https://{host}{path}?{encoded(query)}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=SILENCE, context=_trust(settings)) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=SILENCE, context=_tls_context(settings)) as response:  # noqa: S310
             content: bytes = response.read(LARGEST)
     except HTTPError as error:
         with error:
@@ -105,16 +105,16 @@ def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret
         raise BucketError(f"https://{host} refuses to list bucket {settings.bucket}: {code} ({error.code}).") from None
     except (OSError, HTTPException) as error:
         cause = getattr(error, "reason", error)
-        raise BucketError(f"https://{host} cannot be asked for bucket {settings.bucket}: {cause}.") from None
+        raise BucketError(f"https://{host} cannot be reached to list bucket {settings.bucket}: {cause}.") from None
     return content.decode(errors="replace")
 
 
-def _trust(settings: S3Settings) -> ssl.SSLContext:
+def _tls_context(settings: S3Settings) -> ssl.SSLContext:
     if not settings.endpoint_ca:
         return ssl.create_default_context()
     return ssl.create_default_context(cadata=base64.b64decode(settings.endpoint_ca).decode())
 
 
 def _field(text: str, name: str) -> str:
-    found = re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL)
-    return html.unescape(found[1]) if found else ""
+    match = re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL)
+    return html.unescape(match[1]) if match else ""

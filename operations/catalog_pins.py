@@ -1,6 +1,6 @@
-"""`python -m operations.catalog_pins`: has a checksum of every chart of the catalog in stacks/charts.sha256.
+"""`python -m operations.catalog_pins`: updates stacks/charts.sha256 with a checksum for every chart in the catalog.
 
-A version that has one keeps it; one that is new is fetched from its repository; one that is gone is forgotten.
+Known versions keep their checksum. New versions are fetched from their repository. Old versions are removed.
 """
 
 import sys
@@ -13,7 +13,7 @@ from stacks.catalog import LAYERS, PINS, SUMS
 
 
 def main() -> int:
-    """Write what could be had; 1 if something could not."""
+    """Write all available checksums; return 1 if a checksum is missing."""
     sums, missing = complete([chart for row in LAYERS for chart in row.charts], PINS)
     files.replace(SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
     for cause in missing:
@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def complete(charts: Iterable[Chart], known: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Checksums of these charts by NAME-VERSION.tgz, and why there is none of some."""
+    """Return the checksums by archive name (NAME-VERSION.tgz), and the errors of charts without one."""
     sums, missing = dict[str, str](), list[str]()
     for chart in charts:
         name = f"{chart.name}-{chart.version}.tgz"

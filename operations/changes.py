@@ -1,4 +1,4 @@
-"""`./homelab changes`: what a preview says, by machine, layer and app, as Markdown for a pull request."""
+"""`./homelab changes`: summarizes a preview by machine, layer and app as Markdown for a pull request."""
 
 import json
 import os
@@ -14,23 +14,23 @@ from operations.markdown import block, code, fitting
 from operations.stack import StackError
 
 ROWS, DRIFT = 40_000, 15_000
-"""Characters of the table, and of what was changed by hand; a comment on GitHub may have 65,536 in all."""
+"""Maximum size of the table and of the drift list, in characters; a GitHub comment has at most 65,536."""
 CELL = 40
-"""Changes that one row tells."""
+"""Maximum number of changes in one table row."""
 _OWNERS = {"Node": "machine", "Layer": "layer", "App": "app"}
 _ORDER = ("cluster", *_OWNERS.values())
-_WORDS = {"create": "new", "delete": "gone", "update": "changed", "replace": "replaced"}
-_PARTS = {"create-replacement": "replace", "delete-replaced": "replace"}
+_WORDS = {"create": "new", "delete": "deleted", "update": "changed", "replace": "replaced"}
+_STEP_OPERATIONS = {"create-replacement": "replace", "delete-replaced": "replace"}
 _UNKNOWN = ("04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[secret]")
-"""What Pulumi prints where a value is not known yet, or not to be seen."""
-_ARCHIVE = "homelab:index:Chart"
-"""What is new in it, its release tells."""
+"""Texts that Pulumi prints in place of an unknown value and of a secret."""
+_CHART_ARCHIVE = "homelab:index:Chart"
+"""Skipped, because the Helm release shows the same change."""
 Step = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One resource that would not stay as it is."""
+    """The planned change of one resource."""
 
     owner: str
     what: str
@@ -39,69 +39,69 @@ class Change:
 
 
 def changes(
-    preview: Annotated[Path, typer.Argument(help="What `pulumi preview --json` printed.", exists=True)],
-    title: Annotated[str, typer.Option(help="Heading.")] = "What this would change",
+    preview: Annotated[Path, typer.Argument(help="Output file of `pulumi preview --json`.", exists=True)],
+    title: Annotated[str, typer.Option(help="Heading of the summary.")] = "Planned changes",
 ) -> None:
-    """Say in Markdown what a preview would change on which machine, layer and app; drift; what is refused."""
+    """Summarize a preview as Markdown: planned changes by machine, layer and app, drift, and errors."""
     with talk.guarded():
         typer.echo(markdown(_read(preview), title, looked=os.environ.get("HOMELAB_DRIFT") != "off"))
 
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        preview = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise StackError(f"{file} is not what `pulumi preview --json` prints: see what Pulumi said besides.")
-    return found
+        preview = None
+    if not isinstance(preview, dict):
+        raise StackError(f"{file} is not the output of `pulumi preview --json`: see Pulumi's error output.")
+    return preview
 
 
 def markdown(preview: Mapping[str, Any], title: str, *, looked: bool) -> str:
-    """The preview as Markdown; `looked` says whether machines were compared with what was done to them."""
+    """Render the preview as Markdown; `looked` is whether the preview checked the machines for drift."""
     steps = preview.get("steps") or []
-    errors = (each for each in preview.get("diagnostics") or [] if each.get("severity") == "error")
-    refused = list(dict.fromkeys(map(_message, errors)))
-    found = [change for step in steps if (change := _change(step))]
+    errors = (diagnostic for diagnostic in preview.get("diagnostics") or [] if diagnostic.get("severity") == "error")
+    messages = list(dict.fromkeys(map(_message, errors)))
+    planned = [change for step in steps if (change := _change(step))]
     lines = [f"### {title}", ""]
-    if refused:
-        lines += ["**Refused: as it is, nothing would be done.**", "", block("\n".join(refused))]
-    elif not found:
-        lines.append("Nothing: everything is as it is described.")
+    if messages:
+        lines += ["**Errors: `pulumi up` would make no changes.**", "", block("\n".join(messages))]
+    elif not planned:
+        lines.append("No changes: the lab matches its stack files.")
     else:
-        lines += fitting(_table(found), ROWS)
+        lines += fitting(_table(planned), ROWS)
     return "\n".join([*lines, "", *fitting(_drift(steps, looked), DRIFT)])
 
 
 def _message(diagnostic: Mapping[str, Any]) -> str:
-    """Without what Pulumi puts before it when it says the same a second time."""
-    said = str(diagnostic.get("message", "")).strip().removeprefix("error: ")
-    return said.removeprefix("an unhandled error occurred: ")
+    """Return an error message without the prefixes that Pulumi adds, so that repeated messages are equal."""
+    text = str(diagnostic.get("message", "")).strip().removeprefix("error: ")
+    return text.removeprefix("an unhandled error occurred: ")
 
 
 def _change(step: Step) -> Change | None:
-    operation = _PARTS.get(step["op"], step["op"])
-    kind, name = _named(step["urn"])
-    if operation not in _WORDS or "homelab:components" in kind or kind.startswith("pulumi:") or kind == _ARCHIVE:
+    operation = _STEP_OPERATIONS.get(step["op"], step["op"])
+    kind, name = _type_and_name(step["urn"])
+    if operation not in _WORDS or "homelab:components" in kind or kind.startswith("pulumi:") or kind == _CHART_ARCHIVE:
         return None
     state = step.get("newState") or step.get("oldState") or {}
-    owner_kind, owner = _named(state.get("parent", "")) if state.get("parent") else ("", "")
-    place = _OWNERS.get(owner_kind.rpartition(":")[2])
-    role = name.removeprefix(f"{owner}-") if place else name
+    owner_kind, owner = _type_and_name(state.get("parent", "")) if state.get("parent") else ("", "")
+    owner_word = _OWNERS.get(owner_kind.rpartition(":")[2])
+    role = name.removeprefix(f"{owner}-") if owner_word else name
     object_kind = kind.rpartition(":")[2].lower() if kind.startswith("kubernetes:") else ""
     label = role if role.startswith(object_kind) else f"{object_kind} {role}"
     detail = _detail(step) if operation in ("update", "replace") else ""
-    return Change(f"{place} {owner}" if place else "cluster", label, _WORDS[operation], detail)
+    return Change(f"{owner_word} {owner}" if owner_word else "cluster", label, _WORDS[operation], detail)
 
 
-def _named(urn: str) -> tuple[str, str]:
-    """Own type and name of a resource."""
+def _type_and_name(urn: str) -> tuple[str, str]:
+    """Return the type and the name of a resource."""
     _, _, types, name = urn.split("::", 3)
     return types.rpartition("$")[2], name
 
 
 def _detail(step: Step) -> str:
-    """What differs: by name, and a version by its value."""
+    """List the changed properties by name; versions also with their values."""
     old, new = ((step.get(state) or {}).get("inputs") or {} for state in ("oldState", "newState"))
     differing = [key for key in step.get("diffReasons") or _differing(old, new) if key not in ("digest", "drift")]
     return ", ".join(dict.fromkeys(part for key in differing for part in _parts(key, old.get(key), new.get(key))))
@@ -126,24 +126,24 @@ def _shown(value: Any) -> str:
     return "?" if value is None or isinstance(value, Mapping) or value in _UNKNOWN else str(value)
 
 
-def _table(found: Iterable[Change]) -> Iterator[str]:
-    """A row for each machine, layer and app; what is wholly new or gone is told in one word."""
+def _table(planned: Iterable[Change]) -> Iterator[str]:
+    """Yield a table row for each machine, layer and app; one word suffices if all its changes are of one kind."""
     owners: dict[str, list[Change]] = {}
-    for change in found:
+    for change in planned:
         owners.setdefault(change.owner, []).append(change)
-    yield from ("| Of | | What |", "| --- | --- | --- |")
+    yield from ("| Resource | Change | Details |", "| --- | --- | --- |")
     for owner in sorted(owners, key=lambda name: (_ORDER.index(name.partition(" ")[0]), name)):
         words = dict.fromkeys(change.word for change in owners[owner])
         word = next(iter(words)) if len(words) == 1 else "changed"
-        told = list(dict.fromkeys(_told(change, word) for change in owners[owner]))
-        more = [f"and {len(told) - CELL} more"] if len(told) > CELL else []
-        bold = f"**{word}**" if word in ("gone", "replaced") else word
-        sort, _, name = owner.partition(" ")
-        of = f"{sort} {code(name)}" if name else sort
-        yield f"| {of} | {bold} | {'; '.join([*told[:CELL], *more])} |"
+        details = list(dict.fromkeys(_cell(change, word) for change in owners[owner]))
+        more = [f"and {len(details) - CELL} more"] if len(details) > CELL else []
+        bold = f"**{word}**" if word in ("deleted", "replaced") else word
+        kind, _, name = owner.partition(" ")
+        resource = f"{kind} {code(name)}" if name else kind
+        yield f"| {resource} | {bold} | {'; '.join([*details[:CELL], *more])} |"
 
 
-def _told(change: Change, word: str) -> str:
+def _cell(change: Change, word: str) -> str:
     own = f"{change.word} " if change.word != word else ""
     detail = f" ({change.detail})" if change.detail else ""
     return own + code(change.what + detail)
@@ -151,13 +151,13 @@ def _told(change: Change, word: str) -> str:
 
 def _drift(steps: Iterable[Step], looked: bool) -> Iterator[str]:
     if not looked:
-        yield "Machines were not looked at: what was changed by hand on them is not known here."
+        yield "The machines were not checked for drift: manual changes on them are unknown."
         return
     states = (step.get("newState") or {} for step in steps)
-    inputs = [(state["urn"], state["inputs"]) for state in states if (state.get("inputs") or {}).get("drift")]
-    if inputs:
-        yield "**Changed by hand on the machines**, and mended by the next `pulumi up`:"
+    drifted = [(state["urn"], state["inputs"]) for state in states if (state.get("inputs") or {}).get("drift")]
+    if drifted:
+        yield "**Drift: manual changes on the machines**, which the next `pulumi up` reverts:"
         yield ""
-    for urn, given in inputs:
-        name = (given.get("machine") or {}).get("name") or _named(urn)[1]
-        yield f"- {code(name)}: {code(given['drift'])}"
+    for urn, inputs in drifted:
+        name = (inputs.get("machine") or {}).get("name") or _type_and_name(urn)[1]
+        yield f"- {code(name)}: {code(inputs['drift'])}"

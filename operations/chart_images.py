@@ -1,4 +1,4 @@
-"""The images that a chart runs, and its entry in an index."""
+"""Finds the images that a chart runs, and writes the index of a Helm repository."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,38 +20,38 @@ _DIGEST = "@sha256:[0-9a-f]{64}"
 _VERSION = rf"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}(?:{_DIGEST})?|{_DIGEST})"
 _IMAGE = re.compile(rf"(?:(?:{_HOST})/)?{_NAME}(?:/{_NAME})*(?:{_VERSION})?")
 _WITH_HOST = re.compile(rf"(?<![\w./:@-])(?:{_HOST})/{_NAME}(?:/{_NAME})*{_VERSION}(?![\w/-])")
-"""An image that is known for one wherever it stands: it has a registry, and a version."""
+"""An image with registry and version: unambiguous in any text."""
 _TEXTS = ("args", "command", "env", "data")
-"""Where programs are told of images that they will run."""
+"""Fields in which a program receives the names of images that it runs."""
 
 
 def of(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The images that a chart's objects run or name, and those that its metadata lists. Raises TaskError.
+    """Return the images that a chart's objects run or name and that its metadata lists. Raises `TaskError`.
 
-    Images that only the programs themselves know are not among them.
+    Images that are only in the code of the chart's programs are missing.
     """
     texts = dict(charts.files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
         raise TaskError(f"{url} has no {name}/Chart.yaml: it is not the chart {name}.")
-    listed = (image for text in texts.values() for image in _annotated(_loaded(url, text)))
+    listed = (image for text in texts.values() for image in _annotated(_load_yaml(url, text)))
     return sorted({*listed, *named(objects)})
 
 
 def named(objects: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The images in objects: of containers, of custom resources, and in what programs are told."""
-    kept = (each for each in objects if each.get("kind") != charts.KIND)
-    return {image for each in kept for image in _found(each)}
+    """Return the images of containers and custom resources, and the images in arguments, variables and data."""
+    relevant = (item for item in objects if item.get("kind") != charts.KIND)
+    return {image for item in relevant for image in _in_object(item)}
 
 
 def archive_of(chart: Chart) -> str:
-    """The name of its archive."""
+    """Return the file name of the chart's archive."""
     return f"{chart.name}-{chart.version}.tgz"
 
 
-def index(folder: Path, wanted: Sequence[Chart]) -> str:
-    """An index of those charts that are in the folder, as Helm reads it."""
+def index(folder: Path, catalog: Sequence[Chart]) -> str:
+    """Return a Helm repository index of those charts whose archive is in the folder."""
     entries: dict[str, list[dict[str, Any]]] = {}
-    for chart in wanted:
+    for chart in catalog:
         file = folder / archive_of(chart)
         if file.exists():
             release = {"name": chart.name, "version": chart.version, "urls": [file.name], "digest": digest(file)}
@@ -59,61 +59,61 @@ def index(folder: Path, wanted: Sequence[Chart]) -> str:
     return yaml.safe_dump({"apiVersion": "v1", "entries": entries}, sort_keys=False)
 
 
-def _loaded(url: str, text: str) -> dict[str, Any]:
+def _load_yaml(url: str, text: str) -> dict[str, Any]:
     try:
-        found = yaml.load(text, Loader)  # noqa: S506 - it makes nothing but texts, lists and mappings
+        content = yaml.load(text, Loader)  # noqa: S506 - it builds only texts, lists and mappings
     except yaml.YAMLError as error:
-        raise TaskError(f"{url} holds a file that is not YAML: {' '.join(str(error).split())[:200]}") from error
-    return dict(found) if isinstance(found, Mapping) else {}
+        raise TaskError(f"{url} contains a file that is not YAML: {' '.join(str(error).split())[:200]}") from error
+    return dict(content) if isinstance(content, Mapping) else {}
 
 
 def _annotated(metadata: Mapping[str, Any]) -> Iterator[str]:
     annotations = metadata.get("annotations")
     text = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
     listed = yaml.load(text, Loader) or []  # noqa: S506 - as above
-    yield from (str(each["image"]) for each in listed if isinstance(each, Mapping) and each.get("image"))
+    yield from (str(entry["image"]) for entry in listed if isinstance(entry, Mapping) and entry.get("image"))
 
 
-def _found(tree: Any) -> Iterator[str]:
+def _in_object(tree: Any) -> Iterator[str]:
     if isinstance(tree, Mapping):
         for key, inner in tree.items():
             if isinstance(inner, str) and key.lower().endswith("image") and _IMAGE.fullmatch(inner):
                 yield inner
             elif key in _TEXTS:
-                yield from _told(inner)
+                yield from _in_text(inner)
             else:
-                yield from _found(inner)
-        yield from _in_parts(tree)
+                yield from _in_object(inner)
+        yield from _from_parts(tree)
     elif isinstance(tree, list):
         for inner in tree:
-            yield from _found(inner)
+            yield from _in_object(inner)
 
 
-def _told(tree: Any) -> Iterator[str]:
-    """Images in arguments, variables and configuration: with a registry, or after a name that ends with `image`."""
+def _in_text(tree: Any) -> Iterator[str]:
+    """Yield images in arguments, variables and data: those with a registry, or after a name that ends with `image`."""
     if isinstance(tree, str):
         yield from _WITH_HOST.findall(tree)
-        yield from (image for image in re.findall(r"(?i)image[=:]\s*[\"']?([^\s\"',]+)", tree) if _sure(image))
+        yield from (image for image in re.findall(r"(?i)image[=:]\s*[\"']?([^\s\"',]+)", tree) if _is_image(image))
     elif isinstance(tree, list):
         for before, inner in zip(("", *tree), tree, strict=False):
             flag = isinstance(before, str) and re.fullmatch(r"-.*image", before)
-            yield from (inner,) if flag and isinstance(inner, str) and _sure(inner) else _told(inner)
+            yield from (inner,) if flag and isinstance(inner, str) and _is_image(inner) else _in_text(inner)
     elif isinstance(tree, Mapping):
         name, value = str(tree.get("name", "")), tree.get("value")
         if "IMAGE" in name.upper() and isinstance(value, str):
-            yield from (part for part in re.split(r"[\s,=]+", value) if _sure(part))
+            yield from (part for part in re.split(r"[\s,=]+", value) if _is_image(part))
         for key, inner in tree.items():
-            is_image = key.lower().endswith("image") and isinstance(inner, str) and _sure(inner)
-            yield from (inner,) if is_image else _told(inner)
+            is_image = key.lower().endswith("image") and isinstance(inner, str) and _is_image(inner)
+            yield from (inner,) if is_image else _in_text(inner)
 
 
-def _sure(text: str) -> bool:
-    """Whether a text can only be an image: with a version."""
+def _is_image(text: str) -> bool:
+    """Whether a text is an image with a version."""
     return bool(_IMAGE.fullmatch(text)) and (":" in text.rpartition("/")[2] or "@" in text)
 
 
-def _in_parts(tree: Mapping[str, Any]) -> Iterator[str]:
-    """Custom resources may have registry, repository and tag beside each other."""
+def _from_parts(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the image of a custom resource that has `registry`, `repository` and `tag` as separate fields."""
     repository, tag = tree.get("repository"), tree.get("tag")
     if isinstance(repository, str) and isinstance(tag, str) and repository and tag:
         image = "/".join(filter(None, (str(tree.get("registry") or ""), repository))) + f":{tag}"

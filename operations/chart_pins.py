@@ -1,4 +1,4 @@
-"""The checksums of a stack's charts, as their repositories have them now."""
+"""Fetches the current checksums of a stack's charts from their repositories."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,32 +14,32 @@ from stacks.settings import Settings
 
 
 def pins(settings: Settings, old: Mapping[str, str], official: bool) -> dict[str, str]:
-    """Fetch what `platform.pins` is to hold: `old` is what it holds. Raises `FetchError`.
+    """Return the new `platform.pins`; `old` are the current pins. Raises `FetchError`.
 
-    Charts that the program pins itself are not in it, unless the file has another sum of them.
+    Charts that homelab pins itself are left out, unless the stack file pins another checksum.
     """
-    own = settings.platform.model_copy(update={"pins": {}} | ({"chart_mirror": None} if official else {}))
+    unpinned = settings.platform.model_copy(update={"pins": {}} | ({"chart_mirror": None} if official else {}))
     new = dict(old)
-    for chart in charts_of(replace(settings, platform=own)):
-        known = chart.sha256
-        if known and chart.name not in old:
+    for chart in charts_of(replace(settings, platform=unpinned)):
+        built_in = chart.sha256
+        if built_in and chart.name not in old:
             continue
         if chart.repository.startswith("http://"):
             if chart.name in old:
                 continue
             raise FetchError(
-                f"{chart.name} comes from {chart.repository}, which is not https: anyone on the way could have "
-                "written it.\nTake its checksum from its own repository with --official, or write "
-                "platform.pins by hand from a source that you trust."
+                f"{chart.name} comes from {chart.repository}, which is not https: anyone on the network "
+                "path could have changed it.\nUse --official to read its checksum from its own repository, or write "
+                "platform.pins manually from a trusted source."
             )
-        new[chart.name] = found = sha256(chart)
-        if found == known:
+        new[chart.name] = checksum = sha256(chart)
+        if checksum == built_in:
             del new[chart.name]
     return new
 
 
 def sha256(chart: Chart) -> str:
-    """Fetch the chart whatever it is pinned to, and return its checksum. Raises `FetchError`."""
+    """Fetch the chart, ignoring its pin, and return its checksum. Raises `FetchError`."""
     try:
         _, archive = fetch(fetched(replace(chart, sha256=None)))
     except TaskError as error:
@@ -48,5 +48,5 @@ def sha256(chart: Chart) -> str:
 
 
 def fetched(chart: Chart) -> Fetched:
-    """The chart as it is asked for."""
+    """Return the chart as the input of homelab's provider plugin."""
     return Fetched(name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or "")

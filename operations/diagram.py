@@ -1,4 +1,4 @@
-"""`./homelab diagram`: draws the lab from its configuration."""
+"""`./homelab diagram`: draws the lab as SVG from its stack files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from stacks.settings import AppStack, Settings
 from stacks.stackfile import short_name
 
 Apps = Annotated[
-    list[Path] | None, typer.Option("--app", metavar="FILE", help="Stack file of an app on it; may be repeated.")
+    list[Path] | None, typer.Option("--app", metavar="FILE", help="Stack file of an app to draw; repeatable.")
 ]
 
 
@@ -22,24 +22,24 @@ def diagram(
     stack: StackName = "homelab",
     config_file: StackFile = None,
     app: Apps = None,
-    output: Annotated[Path | None, typer.Option(help="File to write. Default: the SVG is printed.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
 ) -> None:
-    """Draw the lab as SVG: apps, layers in their order, the API, machines. No machine is asked."""
+    """Draw the lab as SVG: apps, platform layers, API endpoint and machines. Connects to no machine."""
     with talk.guarded():
         source = Stack(stack, config_file).file
         settings = Settings.read(source)
-        picture = draw(settings, _on(settings.cluster.name, app or ()))
+        picture = draw(settings, _apps_on(settings.cluster.name, app or ()))
     if output is None:
         typer.echo(picture, nl=False)
         return
     output.write_text(picture, encoding="utf-8")
-    talk.errors.print(f"{output} shows {source.name}.", markup=False, soft_wrap=True)
+    talk.errors.print(f"{output}: drawn from {source.name}.", markup=False, soft_wrap=True)
 
 
-def _on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
-    """The apps of these files, all of which must be on that platform. Raises `StackError`."""
-    found = {file: AppStack.read(file).app for file in files}
-    for file, app in found.items():
+def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
+    """Read the apps of these files. Raises `StackError` if an app is on another platform."""
+    apps = {file: AppStack.read(file).app for file in files}
+    for file, app in apps.items():
         if short_name(app.platform) != platform:
             raise StackError(f"{file.name} is an app on {app.platform}, not on {platform}: leave it out.")
-    return list(found.values())
+    return list(apps.values())

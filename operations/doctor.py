@@ -1,4 +1,4 @@
-"""`./homelab doctor`: looks at every machine, the cluster and its layers, and says what to mend."""
+"""`./homelab doctor`: checks every machine, the cluster and its layers, and prints problems with their fixes."""
 
 import asyncio
 import json
@@ -27,18 +27,18 @@ def doctor(
     config_file: StackFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
-    """Look at every machine, the cluster and its layers; nothing is changed.
+    """Check all machines, the cluster and its layers, and print the fix of each problem. Changes nothing.
 
-    Ends with 0 if nothing is to mend, with 1 if something is, and with 2 if it could not look.
+    Exit code: 0 without problems, 1 with problems, 2 if the checks could not run.
     """
     try:
         reports = _look(Stack(stack, config_file))
     except (SettingsError, StackError, TaskError) as error:
         errors = Console(stderr=True)
-        errors.print(f"{error}\nNothing was looked at.", style="red", markup=False, soft_wrap=True)
+        errors.print(f"{error}\nNo checks ran.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(IMPOSSIBLE) from None
     if as_json:
-        typer.echo(json.dumps({"stack": stack, "reports": [each.as_data() for each in reports]}, indent=2))
+        typer.echo(json.dumps({"stack": stack, "reports": [report.as_data() for report in reports]}, indent=2))
     else:
         _show(Console(), reports)
     if any_wrong(reports):
@@ -49,50 +49,50 @@ def _look(stack: Stack) -> list[Report]:
     settings = Settings.read(stack.file)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        asking = progress.add_task("machines", total=len(settings.cluster.nodes))
-        found = asyncio.run(health.of_machines(settings, stack, lambda: progress.advance(asking)))
+        bar = progress.add_task("machines", total=len(settings.cluster.nodes))
+        machines = asyncio.run(health.of_machines(settings, stack, lambda: progress.advance(bar)))
         progress.add_task("the cluster and its layers", total=None)
-        return [*found, *health.of_charts(settings), *health.of_cluster(settings, stack)]
+        return [*machines, *health.of_charts(settings), *health.of_cluster(settings, stack)]
 
 
 def _show(console: Console, reports: Sequence[Report]) -> None:
-    machines = [each for each in reports if each.kind == "machine"]
+    machines = [report for report in reports if report.kind == "machine"]
     console.print(_machines(machines))
-    others = [each for each in reports if each.kind != "machine"]
+    others = [report for report in reports if report.kind != "machine"]
     console.print()
     console.print(_others(others))
-    to_say = [(each, finding) for each in reports for finding in each.findings if finding.state is not State.FINE]
-    for each, finding in to_say:
+    issues = [(report, finding) for report in reports for finding in report.findings if finding.state is not State.FINE]
+    for report, finding in issues:
         style = _STYLES[finding.state]
         console.print()
-        console.print(f"{each.name}, {finding.check}: {finding.says}", style=style, markup=False, soft_wrap=True)
+        console.print(f"{report.name}, {finding.check}: {finding.says}", style=style, markup=False, soft_wrap=True)
         if finding.fix:
             console.print(f"  fix: {finding.fix}", markup=False, soft_wrap=True)
-    count = sum(finding.state is State.WRONG for _, finding in to_say)
+    count = sum(finding.state is State.WRONG for _, finding in issues)
     console.print()
-    console.print(f"{count} to mend." if count else "Nothing is to mend.")
+    console.print(f"{count} to fix." if count else "Nothing to fix.")
 
 
 def _machines(machines: Sequence[Report]) -> Table:
     table = Table("machine", "", "checks", *_COLUMNS, box=None, pad_edge=False)
-    for each in machines:
-        states = {finding.check: finding.state for finding in each.findings}
-        cells = [_cell(each.says(name).partition(" (")[0], states.get(name, State.FINE)) for name in _COLUMNS]
-        table.add_row(each.name, _cell(each.state, each.state), _fine(each), *cells)
+    for report in machines:
+        states = {finding.check: finding.state for finding in report.findings}
+        cells = [_cell(report.says(name).partition(" (")[0], states.get(name, State.FINE)) for name in _COLUMNS]
+        table.add_row(report.name, _cell(report.state, report.state), _passed(report), *cells)
     return table
 
 
 def _others(reports: Sequence[Report]) -> Table:
-    table = Table("cluster, layers", "", "checks", "looked at", box=None, pad_edge=False)
-    for each in reports:
-        names = [finding.check for finding in each.findings]
+    table = Table("cluster, layers", "", "checks", "checked", box=None, pad_edge=False)
+    for report in reports:
+        names = [finding.check for finding in report.findings]
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        table.add_row(f"{each.kind} {each.name}", _cell(each.state, each.state), _fine(each), shown)
+        table.add_row(f"{report.kind} {report.name}", _cell(report.state, report.state), _passed(report), shown)
     return table
 
 
-def _fine(report: Report) -> str:
-    """How many of the checks found nothing."""
+def _passed(report: Report) -> str:
+    """Return the number of passed checks out of all checks, such as `11/12`."""
     return f"{sum(finding.state is State.FINE for finding in report.findings)}/{len(report.findings)}"
 
 

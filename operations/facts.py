@@ -1,4 +1,4 @@
-"""What `components/scripts/doctor.sh` prints, as values."""
+"""Parses the output of `components/scripts/doctor.sh`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,20 +9,20 @@ class Disk(NamedTuple):
 
     path: str
     free: int
-    """In MiB."""
+    """Free space in MiB."""
     used: int
-    """Percent."""
+    """Used space in percent."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """One machine as it said it is."""
+    """The collected facts of one machine."""
 
     lines: dict[str, tuple[str, ...]]
 
     @classmethod
     def parse(cls, output: str) -> "Facts":
-        """Read lines `name=value`; a name may come more than once."""
+        """Parse lines `name=value`; a name may occur more than once."""
         lines: dict[str, tuple[str, ...]] = {}
         for line in output.splitlines():
             name, equals, value = line.partition("=")
@@ -31,29 +31,29 @@ class Facts:
         return cls(lines)
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Every value of a name."""
+        """Return all values of a fact."""
         return self.lines.get(name, ())
 
     def text(self, name: str) -> str:
-        """The value of a name, empty if there is none."""
+        """Return the first value of a fact, or an empty string."""
         return next(iter(self.all(name)), "")
 
     def yes(self, name: str) -> bool:
-        """Whether the machine said yes."""
+        """Whether the value of a fact is `yes`."""
         return self.text(name) == "yes"
 
     @property
     def whole(self) -> bool:
-        """Whether the script came to its end."""
+        """Whether the script ran to its end."""
         return self.yes("end")
 
     @property
     def ports(self) -> dict[str, str]:
-        """Who listens at the ports that were asked about, `tcp/6443` -> the program."""
-        return {port: who for port, _, who in (line.partition(" ") for line in self.all("port"))}
+        """The programs that listen on the checked ports, such as `tcp/6443` -> `k3s-server`."""
+        return {port: program for port, _, program in (line.partition(" ") for line in self.all("port"))}
 
     @property
     def disks(self) -> tuple[Disk, ...]:
-        """The file systems."""
+        """The checked file systems."""
         rows = (line.rsplit(" ", 2) for line in self.all("disk"))
         return tuple(Disk(row[0], int(row[1]), int(row[2])) for row in rows if len(row) == 3)

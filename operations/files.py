@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, and what they sum up to."""
+"""Atomic file replacement and file checksums."""
 
 import hashlib
 import os
@@ -7,14 +7,14 @@ from tempfile import NamedTemporaryFile
 
 
 def replace(file: Path, text: str, mode: int | None = None) -> None:
-    """Write `text` in one move, with `mode` or with that of the file which was there; a link stays a link."""
+    """Replace a file atomically, with `mode` or with its current mode. Symbolic links are followed."""
     target = file.resolve()
-    wanted = target.stat().st_mode & 0o7777 if mode is None else mode
+    permissions = target.stat().st_mode & 0o7777 if mode is None else mode
     with NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", encoding="utf-8", delete=False) as new:
         try:
             new.write(text)
             new.flush()
-            os.fchmod(new.fileno(), wanted)
+            os.fchmod(new.fileno(), permissions)
             os.fsync(new.fileno())
             Path(new.name).replace(target)
         except BaseException:
@@ -23,6 +23,6 @@ def replace(file: Path, text: str, mode: int | None = None) -> None:
 
 
 def sha256(file: Path) -> str:
-    """The checksum of what is in it."""
+    """Return the SHA-256 checksum of a file, in hexadecimal."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What `./homelab doctor` found: of one machine, of the cluster, of one layer."""
+"""Findings of `./homelab doctor` about machines, the cluster and layers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -7,17 +7,17 @@ from typing import Any
 
 
 class State(StrEnum):
-    """How bad it is."""
+    """Severity of a finding."""
 
     FINE = "fine"
     NOTE = "note"
-    """Nothing that must be done: `pulumi up` sees to it, it could not be looked at yet, or it is yours to decide."""
+    """Needs no fix: `pulumi up` handles it, it cannot be checked yet, or the decision is yours."""
     WRONG = "wrong"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check, what it saw, and what to do about it."""
+    """The result of one check, and the fix."""
 
     check: str
     state: State
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings about one thing: `kind` is machine, cluster, layer or platform."""
+    """All findings about one subject: `kind` is machine, cluster, layer or platform."""
 
     kind: str
     name: str
@@ -35,35 +35,35 @@ class Report:
 
     @property
     def state(self) -> State:
-        """The worst of its findings."""
+        """The most severe state of the findings."""
         states = {finding.state for finding in self.findings}
         return next((state for state in (State.WRONG, State.NOTE) if state in states), State.FINE)
 
     def says(self, check: str) -> str:
-        """What a check saw; nothing if it was not made."""
+        """Return the result text of a check, or an empty string if the check did not run."""
         return next((finding.says for finding in self.findings if finding.check == check), "")
 
     def as_data(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the report as data for `--json`."""
         findings = [asdict(finding) for finding in self.findings]
         return {"kind": self.kind, "name": self.name, "state": self.state, "findings": findings}
 
 
 def fine(check: str, says: str) -> Finding:
-    """Nothing is wrong."""
+    """Build a finding of a check that passed."""
     return Finding(check, State.FINE, says)
 
 
 def note(check: str, says: str, fix: str = "") -> Finding:
-    """Worth knowing."""
+    """Build a finding that needs no fix but is worth knowing."""
     return Finding(check, State.NOTE, says, fix)
 
 
 def wrong(check: str, says: str, fix: str) -> Finding:
-    """Something to mend, and how."""
+    """Build a finding of a problem, with its fix."""
     return Finding(check, State.WRONG, says, fix)
 
 
 def any_wrong(reports: Iterable[Report]) -> bool:
-    """Whether there is something to mend."""
+    """Whether a report has a problem to fix."""
     return any(report.state is State.WRONG for report in reports)

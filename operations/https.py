@@ -1,4 +1,4 @@
-"""Small files over HTTPS: whoever hands them over has a certificate that this computer trusts."""
+"""Downloads small files over HTTPS, only from servers whose certificate the workstation trusts."""
 
 import urllib.request
 from http.client import HTTPException, HTTPMessage
@@ -6,21 +6,21 @@ from typing import IO
 from urllib.error import HTTPError
 
 SILENCE = 10.0
-"""Seconds without an answer until a host counts as out of reach."""
+"""Seconds without an answer after which a host counts as unreachable."""
 LARGEST = 1 << 20
-"""Bytes that no such file has."""
+"""Maximum size of a file, in bytes."""
 
 
 class FetchError(Exception):
-    """A file was not had. Its text says which, why, and what to do."""
+    """A download failed. The message states the URL, the cause and the fix."""
 
 
 class OutOfReachError(FetchError):
-    """Its host was not reached, or is not trusted. Its text says which and why."""
+    """The host is unreachable or its certificate is not trusted. The message states the URL and the cause."""
 
 
 def fetch(url: str) -> bytes:
-    """Return what is at `url`, never over plain HTTP. Raises `FetchError`."""
+    """Download the file at `url`, never over plain HTTP. Raises `FetchError`."""
     refuse_plain(url)
     opener = urllib.request.build_opener(OnlyToHttps)
     try:
@@ -30,31 +30,31 @@ def fetch(url: str) -> bytes:
         with error:
             raise FetchError(refused(url, error.code)) from None
     except (OSError, HTTPException) as error:
-        raise OutOfReachError(f"{url} cannot be had: {getattr(error, 'reason', error)}.") from None
+        raise OutOfReachError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}.") from None
     if len(content) > LARGEST:
-        raise FetchError(f"{url} is larger than {LARGEST >> 20} MiB: it is not what its name says.")
+        raise FetchError(f"{url} is larger than {LARGEST >> 20} MiB: it is not the expected file.")
     return content
 
 
 class OnlyToHttps(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to https only."""
+    """Follows redirects only to https URLs."""
 
-    def redirect_request(  # noqa: PLR0917  # as urllib calls it
+    def redirect_request(  # noqa: PLR0917  # signature of urllib
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        """The next request. Raises `FetchError` if it would leave TLS."""
+        """Return the redirected request. Raises `FetchError` if the new URL is not https."""
         refuse_plain(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def refuse_plain(url: str) -> None:
-    """Raise `FetchError` for what is not https."""
+    """Reject a URL that is not https with `FetchError`."""
     if not url.startswith("https://"):
-        raise FetchError(f"{url} is not https: anyone on the way could have written what it holds.")
+        raise FetchError(f"{url} is not https: anyone on the network path could have changed its content.")
 
 
 def refused(url: str, code: int) -> str:
-    """What to say of a status that is none of success."""
+    """Return the message for an HTTP error status."""
     if code == 404:
-        return f"{url} does not exist. Is k3s.version a release of K3s, and has the mirror, if there is one, this file?"
-    return f"{url} was refused with HTTP status {code}: try again later, or ask another source."
+        return f"{url} does not exist: check that k3s.version is a release of K3s, and that your mirror has the file."
+    return f"{url} was refused with HTTP status {code}: try again later, or use another source."

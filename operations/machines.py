@@ -1,4 +1,4 @@
-"""The machines of a stack file, asked all at once over the SSH connections that `pulumi up` uses."""
+"""Runs a script on all machines of a stack concurrently, over SSH connections like those of `pulumi up`."""
 
 import asyncio
 import time
@@ -17,11 +17,11 @@ from provider.model import Hop, Machine
 from provider.ssh import Connections, stream
 
 PATIENCE = 60.0
-"""Seconds after which a script that only looks is given up."""
+"""Timeout of a read-only script, in seconds."""
 
 
 class Failure(Enum):
-    """Why there is no answer."""
+    """The reason why a machine gave no output."""
 
     REACH = auto()
     HOST_KEY = auto()
@@ -31,7 +31,7 @@ class Failure(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a machine printed, or why it printed nothing; and when it was asked and had answered."""
+    """The output of a script, or its failure and cause; `asked` and `answered` are Unix times of start and end."""
 
     output: str = ""
     failure: Failure | None = None
@@ -41,19 +41,19 @@ class Answer:
 
 
 def machine(node: NodeSettings, cluster: ClusterSettings) -> Machine:
-    """How a node is reached."""
+    """Return the SSH connection settings of a node."""
     return Machine.model_validate(described.machine(node, cluster.ssh_of(node)))
 
 
 def bastion(settings: BastionSettings) -> Hop:
-    """How a bastion is reached before anyone logs in there."""
-    known = {"address": settings.address, "port": settings.port, "user": settings.user}
-    return Hop(name="bastion", host_key=settings.host_key, key=None, **known)
+    """Return the SSH address and user of a bastion, which suffice to read its host key."""
+    target = {"address": settings.address, "port": settings.port, "user": settings.user}
+    return Hop(name="bastion", host_key=settings.host_key, key=None, **target)
 
 
 def keys(machines: Sequence[Machine], stack: Stack) -> dict[str, str]:
-    """Return the private keys that these machines name. Raises `StackError`."""
-    hops = [*machines, *(each.bastion for each in machines if each.bastion)]
+    """Read the private keys of these machines and their bastions from the stack's secrets. Raises `StackError`."""
+    hops = [*machines, *(machine.bastion for machine in machines if machine.bastion)]
     return {name: stack.secret(name) for name in sorted({hop.key for hop in hops if hop.key})}
 
 
@@ -64,37 +64,37 @@ async def ask(
     variables: Sequence[Mapping[str, str]],
     answered: Callable[[], object],
 ) -> list[Answer]:
-    """Run a script on every machine, each with variables of its own. Raises `TaskError` for an unusable key."""
+    """Run a script on every machine with that machine's variables. Raises `TaskError` for an unusable private key."""
     connections = Connections(private_keys)
     library, text = ((SCRIPTS / name).read_text() for name in ("lib.sh", script))
 
-    async def one(each: Machine, given: Mapping[str, str]) -> Answer:
+    async def run_on(target: Machine, values: Mapping[str, str]) -> Answer:
         asked = time.time()
         try:
-            found = await asyncio.wait_for(_run(connections, each, stream(given, library, text)), PATIENCE)
+            result = await asyncio.wait_for(_run(connections, target, stream(values, library, text)), PATIENCE)
         except TaskError as error:
-            found = Answer(failure=_failure(error), cause=str(error))
+            result = Answer(failure=_failure(error), cause=str(error))
         except TimeoutError:
-            found = Answer(failure=Failure.SCRIPT, cause=f"{script} has not ended after {PATIENCE:.0f} s")
+            result = Answer(failure=Failure.SCRIPT, cause=f"{script} did not end within {PATIENCE:.0f} s")
         answered()
-        return Answer(found.output, found.failure, found.cause, asked, time.time())
+        return Answer(result.output, result.failure, result.cause, asked, time.time())
 
     try:
-        return await asyncio.gather(*map(one, machines, variables))
+        return await asyncio.gather(*map(run_on, machines, variables))
     finally:
-        for each in machines:
-            connections.forget(each)
+        for target in machines:
+            connections.forget(target)
 
 
-async def _run(connections: Connections, each: Machine, script: str) -> Answer:
-    status, output, details = await connections.run(each, script, _ignore)
+async def _run(connections: Connections, target: Machine, script: str) -> Answer:
+    status, output, details = await connections.run(target, script, _ignore)
     if status:
         return Answer(failure=Failure.SCRIPT, cause="\n".join(details[-5:]).strip() or f"exit status {status}")
     return Answer(output)
 
 
 async def _ignore(_: str) -> None:
-    """What only looks has no progress of its own."""
+    """Drop progress messages: read-only scripts have none worth showing."""
 
 
 def _failure(error: TaskError) -> Failure:

@@ -1,6 +1,6 @@
-"""Text that others wrote, in Markdown on GitHub: code is the one place where it is only shown.
+"""Renders untrusted text for Markdown on GitHub as code, because GitHub interprets nothing inside code.
 
-Elsewhere `@name` calls people, `#1` and URLs become links, and HTML is HTML, whatever is escaped.
+Elsewhere, even in escaped text, GitHub notifies `@name`, links `#1` and URLs, and renders HTML.
 """
 
 import re
@@ -9,38 +9,38 @@ from collections.abc import Iterable, Iterator
 from provider.printable import printable
 
 SPAN = 300
-"""Characters of a text within a line."""
-MORE = "… and more: see the log."
+"""Maximum length of inline code, in characters."""
+MORE = "… truncated: see the log."
 
 
 def code(text: str) -> str:
-    """Show a text within a line; it fits into a table's cell as well."""
+    """Render a text as inline code that is safe in a table cell."""
     line = " ".join(printable(text[: SPAN * 10]).split()) or "?"
     shown = line if len(line) <= SPAN else f"{line[:SPAN]}…"
-    fence = "`" * (_longest(shown) + 1)
+    fence = "`" * (_longest_fence(shown) + 1)
     space = " " if "`" in (shown[0], shown[-1]) else ""
     return f"{fence}{space}{shown}{space}{fence}".replace("|", "\\|")
 
 
 def block(text: str, most: int = 20_000) -> str:
-    """Show a text of several lines, in so many characters."""
+    """Render a text as a code block of at most `most` characters."""
     shown = printable(text[: most * 2])
     shown = shown if len(shown) <= most else f"{shown[:most]}\n{MORE}"
-    fence = "`" * max(3, _longest(shown) + 1)
+    fence = "`" * max(3, _longest_fence(shown) + 1)
     return f"{fence}\n{shown}\n{fence}"
 
 
 def fitting(lines: Iterable[str], most: int) -> Iterator[str]:
-    """Yield lines as long as they have so many characters together, and say if there are more."""
-    left = most
+    """Yield lines up to `most` characters in total, then a note if lines were cut."""
+    remaining = most
     for line in lines:
-        left -= len(line) + 1
-        if left < 0:
+        remaining -= len(line) + 1
+        if remaining < 0:
             yield from ("", MORE)
             return
         yield line
 
 
-def _longest(text: str) -> int:
-    """How many backticks stand side by side at most."""
+def _longest_fence(text: str) -> int:
+    """Return the length of the longest run of backticks."""
     return max(map(len, re.findall("`+", text)), default=0)

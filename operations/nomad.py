@@ -1,4 +1,4 @@
-"""`./homelab nomad`: what the `nomad` command needs to get into the lab's Nomad."""
+"""`./homelab nomad`: writes the credentials with which the `nomad` command accesses the lab's Nomad cluster."""
 
 import shlex
 from pathlib import Path
@@ -24,10 +24,10 @@ def nomad(
     stack: StackName = "homelab",
     config_file: StackFile = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write into. Default: ~/.config/homelab/STACK/nomad.", file_okay=False)
+        Path | None, typer.Option(help="Folder to write to. Default: ~/.config/homelab/STACK/nomad.", file_okay=False)
     ] = None,
 ) -> None:
-    """Write what the `nomad` command needs: a certificate of this year, its key, and the token with all rights."""
+    """Write the files for the `nomad` command: this year's certificate, its private key, and a management token."""
     folder = (output or Path("~/.config/homelab") / short_name(stack) / "nomad").expanduser().resolve()
     with guarded():
         texts = _texts(Stack(stack, config_file), folder)
@@ -38,26 +38,26 @@ def nomad(
 
 
 def _texts(stack: Stack, folder: Path) -> dict[str, str]:
-    """What is written, by the file's name. Raises `SettingsError`, `StackError`."""
-    layer = next((each for each in layers_of(Settings.read(stack.file)) if isinstance(each, Nomad)), None)
+    """Return the contents of the files by file name. Raises `SettingsError`, `StackError`."""
+    layer = next((entry for entry in layers_of(Settings.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:
         raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")
     salt = state.secret(stack, "nomad-salt")
 
-    def told(proof: Proof) -> str:
+    def value_of(proof: Proof) -> str:
         return proof.of(salt) if isinstance(proof, Made) else stack.secret(proof.secret)
 
     access = layer.access
     proofs = {"ca.pem": access.authority, "cert.pem": access.certificate, "key.pem": access.key}
-    texts = {name: told(proof) for name, proof in proofs.items()}
-    first = next(each for each in layer.lab.cluster.nodes if each.name == layer.settings.servers[0])
+    texts = {name: value_of(proof) for name, proof in proofs.items()}
+    server = next(node for node in layer.lab.cluster.nodes if node.name == layer.settings.servers[0])
     variables = {
-        "NOMAD_ADDR": f"https://{bracketed(first.address)}:{PORT}",
+        "NOMAD_ADDR": f"https://{bracketed(server.address)}:{PORT}",
         "NOMAD_TLS_SERVER_NAME": "server.global.nomad",
         "NOMAD_CACERT": str(folder / "ca.pem"),
         "NOMAD_CLIENT_CERT": str(folder / "cert.pem"),
         "NOMAD_CLIENT_KEY": str(folder / "key.pem"),
-        "NOMAD_TOKEN": told(access.token),
+        "NOMAD_TOKEN": value_of(access.token),
     }
     lines = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
     return texts | {"environment": "".join(lines)}

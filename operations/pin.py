@@ -1,4 +1,4 @@
-"""`./homelab pin`: writes the checksums of the stack's K3s and of its charts into its stack file."""
+"""`./homelab pin`: writes the checksums of the K3s release and of charts into the stack file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,79 +17,79 @@ from stacks import stackfile
 from stacks.catalog import LAYERS
 from stacks.settings import Settings, SettingsError
 
-AIR_GAP = """Run this where that host can be reached and is trusted, and copy k3s.pins from there;
-or write them by hand: what `sha256sum` prints for the release's sha256sum-amd64.txt, sha256sum-arm64.txt,
-sha256sum-arm.txt and install.sh, had from a source that you trust."""
+AIR_GAP = """Run this command where the host is reachable and trusted, and copy k3s.pins from there. Or set k3s.pins
+manually to the output of `sha256sum` for the release's sha256sum-amd64.txt, sha256sum-arm64.txt, sha256sum-arm.txt
+and install.sh from a trusted source."""
 _SUM = "0" * 64
-_ANY = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), _SUM)
-_ANY_CHART = {chart.name: _SUM for row in LAYERS for chart in row.charts}
+_PLACEHOLDERS = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), _SUM)
+_CHART_PLACEHOLDERS = {chart.name: _SUM for row in LAYERS for chart in row.charts}
 Pins = Mapping[str, str]
 
 
 def pin(
     stack: StackName = "homelab",
     official: Annotated[
-        bool, typer.Option("--official", help="Ask K3s' own release and the charts' own repositories, no mirror.")
+        bool, typer.Option("--official", help="Use the K3s release and the charts' own repositories, not mirrors.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Replace other pins without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Replace different pins without asking.")] = False,
     config_file: StackFile = None,
 ) -> None:
-    """Write the checksums of the stack's K3s release, and of charts that the program does not pin, into its file."""
+    """Pin the checksums of the K3s release, and of charts that homelab does not pin itself, in the stack file."""
     console, file = Console(), Stack(stack, config_file).file
     try:
         settings, old, old_charts = _read(file)
-        cluster = _source(settings.cluster, official)
+        cluster = _with_source(settings.cluster, official)
         new, new_charts = release.pins(cluster), chart_pins.pins(settings, old_charts, official)
     except (FetchError, SettingsError) as error:
         advice = f"{AIR_GAP}\n" if isinstance(error, OutOfReachError) else ""
-        console.print(f"{error}\n{advice}Nothing was written.", style="red", markup=False, soft_wrap=True)
+        console.print(f"{error}\n{advice}No changes were made.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    console.print(_table(f"K3s {cluster.k3s.version}, from {cluster.k3s.mirror or 'its own release'}", old, new))
+    console.print(_table(f"K3s {cluster.k3s.version}, from {cluster.k3s.mirror or 'its release'}", old, new))
     if old_charts or new_charts:
         console.print(_table("Charts", old_charts, new_charts))
     if (old, old_charts) == (new, new_charts):
-        console.print(f"{file.name} has these pins.")
+        console.print(f"{file.name} already has these pins.")
         return
     if (_replaced(old, new) or _replaced(old_charts, new_charts)) and not yes:
-        console.print("Pins change with versions; if these are as they were, someone changed what was released.")
-        typer.confirm(f"Replace the pins in {file.name}? (--yes answers this)", abort=True)
+        console.print("Pins change with versions. If no version changed, the released files were modified.")
+        typer.confirm(f"Replace the pins in {file.name}? (--yes skips this)", abort=True)
     text = edit.with_pins(file.read_text(encoding="utf-8"), new)
     files.replace(file, edit.with_chart_pins(text, new_charts) if old_charts != new_charts else text)
     console.print(f"{file.name} now has these pins.")
 
 
 def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
-    """Return the settings as they will be with pins, and those that the file has: all else must be right."""
+    """Return the settings with placeholder pins, and the current pins; all other settings must be valid."""
     config, secrets = stackfile.read(file)
     old = old_charts = dict[str, Any]()
     if isinstance(cluster := config.get("cluster"), Mapping) and isinstance(k3s := cluster.get("k3s", {}), Mapping):
-        old, wanted = _with(k3s, _ANY)
-        config["cluster"] = dict(cluster) | {"k3s": wanted}
+        old, pinned = _with_pins(k3s, _PLACEHOLDERS)
+        config["cluster"] = dict(cluster) | {"k3s": pinned}
     if isinstance(platform := config.get("platform"), Mapping):
-        old_charts, config["platform"] = _with(platform, _ANY_CHART)
+        old_charts, config["platform"] = _with_pins(platform, _CHART_PLACEHOLDERS)
     settings = Settings.parse(config, secrets, stackfile.stack_of(file))
-    return settings, _text(old), _text(old_charts)
+    return settings, _as_text(old), _as_text(old_charts)
 
 
-def _with(section: Mapping[str, Any], pins: Pins) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The pins that a section has, and the section with these over them."""
-    found = dict(section["pins"]) if isinstance(section.get("pins"), Mapping) else {}
-    return found, dict(section) | {"pins": {**found, **pins}}
+def _with_pins(section: Mapping[str, Any], pins: Pins) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the current pins of a section, and the section with `pins` added or replaced."""
+    current = dict(section["pins"]) if isinstance(section.get("pins"), Mapping) else {}
+    return current, dict(section) | {"pins": {**current, **pins}}
 
 
-def _text(pins: Mapping[str, Any]) -> dict[str, str]:
+def _as_text(pins: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in pins.items()}
 
 
-def _source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
-    """Return the settings with the source that is to be asked. Raises `FetchError`."""
+def _with_source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
+    """Return the settings with the chosen source of K3s. Raises `FetchError`."""
     mirror = cluster.k3s.mirror
     if official or not mirror:
         return cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})
     if not mirror.startswith("https://"):
         raise FetchError(
-            f"The mirror {mirror} is not https: anyone on the way could have written its checksums.\n"
-            "Take those of K3s' own release with --official, or write k3s.pins by hand from a source that you trust."
+            f"The mirror {mirror} is not https: anyone on the network path could have changed its checksums.\n"
+            "Use --official to read those of the K3s release, or write k3s.pins manually from a trusted source."
         )
     return cluster
 
@@ -109,5 +109,5 @@ def _table(title: str, old: Pins, new: Pins) -> Table:
         if before not in (None, value):
             table.add_row("", before, "was")
     for name in old.keys() - new.keys():
-        table.add_row(name, old[name], "the program's own, left out")
+        table.add_row(name, old[name], "pinned by homelab, removed")
     return table

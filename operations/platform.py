@@ -1,4 +1,4 @@
-"""`./homelab platform`: prints what an app stack needs of the platform, for one that must not read its stack."""
+"""`./homelab platform`: prints the outputs for app stacks that cannot read the lab's stack."""
 
 import json
 from dataclasses import fields
@@ -12,11 +12,11 @@ from stacks.outputs import PlatformOutputs
 
 
 def platform(stack: StackName = "homelab", config_file: StackFile = None) -> None:
-    """Print what an app stack needs of the platform, its kubeconfig among it, as JSON. Keep it as a secret."""
+    """Print the platform outputs that an app stack needs as JSON. Contains a kubeconfig: store it as a secret."""
     with guarded():
         outputs = Stack(stack, config_file).outputs()
         if "appKubeconfig" not in outputs:
             raise StackError(f"Stack {stack} has no kubeconfig for app stacks yet: run `pulumi up` first.")
-        names = [camel(each.name) for each in fields(PlatformOutputs)]
-        found = {name: outputs[name] for name in names if name in outputs}
-    typer.echo(json.dumps(found))
+        names = [camel(field.name) for field in fields(PlatformOutputs)]
+        platform_outputs = {name: outputs[name] for name in names if name in outputs}
+    typer.echo(json.dumps(platform_outputs))

@@ -1,4 +1,4 @@
-"""`./homelab recovery-token`: prints the server token, with which snapshots are restored."""
+"""`./homelab recovery-token`: prints the server token, which every restore of a snapshot needs."""
 
 import typer
 
@@ -8,7 +8,7 @@ from operations.talk import guarded
 
 
 def recovery_token(stack: StackName = "homelab", config_file: StackFile = None) -> None:
-    """Print the server token. Without it no snapshot can be restored: keep it outside of the lab."""
+    """Print the K3s server token, which restoring a snapshot requires. Store it outside of the lab."""
     with guarded():
         token = state.secret(Stack(stack, config_file), "cluster-token")
     typer.echo(token)

@@ -1,4 +1,4 @@
-"""The checksums of a release of K3s, as its source states them."""
+"""Fetches the checksums of a K3s release from its source."""
 
 import hashlib
 import re
@@ -13,35 +13,35 @@ _LINE = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>\S+)")
 
 
 def pins(cluster: ClusterSettings) -> dict[str, str]:
-    """Fetch what `k3s.pins` pins, from the stack's mirror or K3s' own release. Raises `FetchError`."""
+    """Fetch the checksums for `k3s.pins` from the stack's mirror or from the K3s release. Raises `FetchError`."""
     source = k3s.release(cluster)
-    found = {arch: hashlib.sha256(listing(source["RELEASES"], arch)).hexdigest() for arch in ARCHITECTURES}
-    return found | {INSTALLER: hashlib.sha256(installer(source["INSTALLER"])).hexdigest()}
+    sums = {arch: hashlib.sha256(listing(source["RELEASES"], arch)).hexdigest() for arch in ARCHITECTURES}
+    return sums | {INSTALLER: hashlib.sha256(installer(source["INSTALLER"])).hexdigest()}
 
 
 def listing(release: str, arch: str) -> bytes:
-    """The release's list of checksums for an architecture. Raises `FetchError`."""
+    """Fetch the release's checksum list for an architecture. Raises `FetchError`."""
     url = f"{release}/sha256sum-{arch}.txt"
     content = fetch(url)
     if not any(name.startswith(f"{k3s.IMAGES}-{arch}.") for name in stated(content)):
-        raise FetchError(f"{url} does not list the checksums of K3s for {arch}: it is not a file of a release.")
+        raise FetchError(f"{url} does not list the checksums of K3s for {arch}: it is not a checksum list of K3s.")
     return content
 
 
 def installer(url: str) -> bytes:
-    """The installer, which is what its checksum beside it states. Raises `FetchError`."""
-    wanted, content = stated(fetch(f"{url}.sha256sum")).get("install.sh"), fetch(url)
-    found = hashlib.sha256(content).hexdigest()
-    if found != wanted:
+    """Fetch the installer and verify it against the checksum file next to it. Raises `FetchError`."""
+    expected, content = stated(fetch(f"{url}.sha256sum")).get("install.sh"), fetch(url)
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
         raise FetchError(
-            f"{url} is not what {url}.sha256sum states:\n"
-            f"found  {found}\nstated {wanted or 'nothing'}\n"
-            "Someone changed one of them, or the mirror has files of two versions: pin neither before you know which."
+            f"{url} does not match {url}.sha256sum:\n"
+            f"found  {actual}\nstated {expected or 'nothing'}\n"
+            "One of them was modified, or the mirror mixes two versions: find the cause before you pin either."
         )
     return content
 
 
 def stated(listing: bytes) -> dict[str, str]:
-    """File names and their checksums; what is no such line does not count."""
+    """Parse the output of `sha256sum` into checksums by file name; other lines are ignored."""
     lines = (_LINE.fullmatch(line.strip()) for line in listing.decode(errors="replace").splitlines())
     return {line["name"]: line["sum"] for line in lines if line}

@@ -1,4 +1,4 @@
-"""What a chart installs with the values of a layer: rendered by the Helm in Pulumi's Kubernetes plugin, as in `up`."""
+"""Renders charts with the Helm of Pulumi's Kubernetes provider plugin, the same Helm that `pulumi up` runs."""
 
 import json
 import os
@@ -25,7 +25,7 @@ APIS = (
     "monitoring.coreos.com/v1/ServiceMonitor", "monitoring.coreos.com/v1/PodMonitor",
     "monitoring.coreos.com/v1/PrometheusRule",
 )  # fmt: skip
-"""What charts ask a cluster for, besides what they know that every one serves."""
+"""APIs that charts require in addition to Helm's built-in list."""
 
 
 NO_CLUSTER = """\
@@ -33,15 +33,15 @@ NO_CLUSTER = """\
  clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}],
  contexts: [{name: none, context: {cluster: none, user: none}}]}
 """
-"""A kubeconfig that leads nowhere: without any, the plugin would take the user's own."""
+"""A kubeconfig without a cluster: with no kubeconfig at all, the plugin would use the user's own."""
 
 
 class RenderError(Exception):
-    """A chart cannot be rendered. The text says why and what to do."""
+    """A chart cannot be rendered. The message states the cause and the fix."""
 
 
 class Renderer:
-    """The plugin, which runs. It renders without a cluster."""
+    """A running Kubernetes provider plugin that renders charts without a cluster."""
 
     def __init__(self, channel: grpc.Channel, version: str) -> None:
         self._stub, self._version = provider_pb2_grpc.ResourceProviderStub(channel), version
@@ -53,27 +53,27 @@ class Renderer:
             raise RenderError(f"{PLUGIN} does not start: {error.details()}") from error
 
     def objects(self, archive: Path, name: str, namespace: str, values: Mapping[str, Tree]) -> list[dict[str, Any]]:
-        """All objects of a chart's archive, hooks and CRDs among them. Raises RenderError."""
-        asked = {
+        """Render all objects of a chart archive, including hooks and CRDs. Raises `RenderError`."""
+        options = {
             "path": str(archive.parent.absolute()), "chart": archive.name, "release_name": name,
             "namespace": namespace,
             "kube_version": self._version, "api_versions": APIS, "values": _plain(values),
         }  # fmt: skip
         arguments = struct_pb2.Struct()
-        arguments.update({"jsonOpts": json.dumps(asked)})
+        arguments.update({"jsonOpts": json.dumps(options)})
         request = provider_pb2.InvokeRequest(tok="kubernetes:helm:template", args=arguments)
         try:
             answer = self._stub.Invoke(request, timeout=SECONDS)
         except grpc.RpcError as error:
             raise RenderError(f"{archive.name} cannot be rendered: {error.details()}") from error
-        found = json_format.MessageToDict(getattr(answer, "return")).get("result", [])
-        return [each for each in found if isinstance(each, dict)]
+        objects = json_format.MessageToDict(getattr(answer, "return")).get("result", [])
+        return [item for item in objects if isinstance(item, dict)]
 
 
 @contextmanager
 def renderer(version: str, program: Path | None = None) -> Iterator[Renderer]:
-    """Run the plugin, for charts on a Kubernetes of that version. Raises RenderError."""
-    command = [str(program or plugin()), "127.0.0.1:0"]  # the engine, which it tells nothing
+    """Run the plugin to render charts for this Kubernetes version. Raises `RenderError`."""
+    command = [str(program or plugin()), "127.0.0.1:0"]  # the engine's address, which the plugin does not contact
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
         try:
             port = running.stdout.readline().strip() if running.stdout else ""
@@ -87,14 +87,14 @@ def renderer(version: str, program: Path | None = None) -> Iterator[Renderer]:
 
 
 def plugin() -> Path:
-    """Pulumi's Kubernetes plugin: on PATH, or the newest that Pulumi has installed. Raises RenderError."""
-    if found := shutil.which(PLUGIN):
-        return Path(found)
+    """Return the Kubernetes provider plugin: from PATH, else the newest installed one. Raises `RenderError`."""
+    if on_path := shutil.which(PLUGIN):
+        return Path(on_path)
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    installed = [each for each in home.glob(f"plugins/resource-kubernetes-v*/{PLUGIN}") if os.access(each, os.X_OK)]
+    installed = [path for path in home.glob(f"plugins/resource-kubernetes-v*/{PLUGIN}") if os.access(path, os.X_OK)]
     if not installed:
         raise RenderError(
-            "Charts are rendered by Pulumi's Kubernetes plugin, which is not here: "
+            "Pulumi's Kubernetes plugin renders the charts and is not installed: "
             f"pulumi plugin install resource kubernetes {metadata.version('pulumi-kubernetes')}"
         )
     return max(installed, key=_number)
@@ -105,7 +105,7 @@ def _number(program: Path) -> list[int]:
 
 
 def _plain(tree: Tree) -> Tree:
-    """The values with a text in place of each secret."""
+    """Replace each secret in the values with a placeholder text."""
     if isinstance(tree, SecretRef | Derived | Hashed | Filled | Made):
         return "secret"
     if isinstance(tree, Mapping):

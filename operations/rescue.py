@@ -1,6 +1,6 @@
-"""Bringing a cluster back from a snapshot: the machines are made fit, one server is restored, the others join it.
+"""Restores a cluster from a snapshot: prepares the machines, restores one server, and rejoins the other machines.
 
-It may be killed anywhere and run again: every step can run twice, and it begins at its beginning.
+An interrupted restore can run again from its start, because every step is idempotent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ INBOX = "/var/lib/homelab/inbox/snapshot"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done: the snapshot, the server that is restored, those that join it, and what is left out.
+    """A restore: the snapshot, the server that is restored, the servers that rejoin, and the lost servers.
 
-    `token` is the snapshot's own, where it is another than the stack's.
+    `token` is the server token of the snapshot, if the token differs from the stack's.
     """
 
     snapshot: Snapshot
@@ -52,114 +52,116 @@ class Plan:
 
 @dataclass(frozen=True)
 class Restored:
-    """What came of it. `absent` are agents that do not answer."""
+    """The result of a restore. `absent` are the agents that did not answer."""
 
     plan: Plan
     absent: tuple[str, ...]
 
 
-def plan(found: Found, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False) -> Plan:
-    """Decide where to restore. Raises `SnapshotError`."""
-    answering = found.answering
+def plan(inventory: Found, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False) -> Plan:
+    """Choose the server to restore and the source of the snapshot. Raises `SnapshotError`."""
+    answering = inventory.answering
     if not answering:
-        raise SnapshotError("No server answers, so there is none to restore: give one power, or a new disk.")
-    here = [name for name in answering if name in snapshot.places]
-    fetch = not file and (from_s3 or not here)
+        raise SnapshotError("No server answers over SSH: power on the server to restore, or reinstall its system.")
+    holders = [name for name in answering if name in snapshot.places]
+    fetch = not file and (from_s3 or not holders)
     if fetch and S3 not in snapshot.places:
-        raise SnapshotError(f"{snapshot.name} is on {', '.join(snapshot.places)} only, which does not answer.")
-    first = answering[0] if fetch or file else here[0]
+        raise SnapshotError(f"{snapshot.name} is only on servers that do not answer: {', '.join(snapshot.places)}.")
+    first = answering[0] if fetch or file else holders[0]
     others = tuple(name for name in answering if name != first)
-    lost = tuple(server.name for server in found.servers if server.k3s is None)
-    return Plan(snapshot, file, fetch, first, others, lost, found.serving)
+    lost = tuple(server.name for server in inventory.servers if server.k3s is None)
+    return Plan(snapshot, file, fetch, first, others, lost, inventory.serving)
 
 
-def check(site: Site, given: Mapping[str, Task]) -> None:
-    """Refuse to begin without what the machines are given. Raises `SnapshotError`."""
-    missing = [name for name in site.machines if not {f"{name}-prepare", f"{name}-roll"} <= given.keys()]
+def check(site: Site, tasks: Mapping[str, Task]) -> None:
+    """Reject a restore unless Pulumi's state has the tasks of every machine. Raises `SnapshotError`."""
+    missing = [name for name in site.machines if not {f"{name}-prepare", f"{name}-roll"} <= tasks.keys()]
     if missing:
         raise SnapshotError(
-            f"Pulumi's state of stack {site.stack.name} does not know {', '.join(missing)}: "
-            "it is empty, another stack's, or no `pulumi up` has seen them yet. Nothing was touched."
+            f"Pulumi's state of stack {site.stack.name} does not have {', '.join(missing)}: "
+            "the state is empty, belongs to another stack, or predates these nodes. No changes were made."
         )
 
 
 class Rescue:
-    """One restore."""
+    """Runs one restore."""
 
-    def __init__(self, site: Site, given: Mapping[str, Task], plan: Plan, say: Say) -> None:
+    def __init__(self, site: Site, tasks: Mapping[str, Task], plan: Plan, say: Say) -> None:
         self._site = site
-        self._given = given
+        self._tasks = tasks
         self._plan = plan
         self._say = say
         self._runner = site.runner((plan.first,))
 
     async def run(self) -> Restored:
-        """Do it all. Raises `TaskError`."""
+        """Run all steps of the restore. Raises `TaskError`."""
         plan = self._plan
         servers = (plan.first, *plan.others)
         agents = self._site.agents
-        await all_of({name: self._make_fit(name) for name in servers})
+        await all_of({name: self._prepare(name) for name in servers})
         absent = tuple(
-            name for name, there in (await all_of({n: self._agent_fit(n) for n in agents})).items() if not there
+            name for name, answers in (await all_of({n: self._prepare_agent(n) for n in agents})).items() if not answers
         )
-        await self._keep_what_is()
+        await self._snapshot_current_state()
         if plan.file:
             await self._send(plan.file)
-        await all_of({name: self._do(name, HALT) for name in servers})
+        await all_of({name: self._run_steps(name, HALT) for name in servers})
         await self._restore()
-        back = [name for name in agents if name not in absent]
-        await self._do(plan.first, ADMIT, NODES=" ".join((*plan.others, *plan.lost, *agents)))
-        await self._bind()
-        joining = {name: self._do(name, REJOIN) for name in plan.others}
-        await all_of(joining | {name: self._do(name, RETURN) for name in back})
-        await all_of({name: self._do(name, SETTLE) for name in (*servers, *back)})
+        rejoining = [name for name in agents if name not in absent]
+        await self._run_steps(plan.first, ADMIT, NODES=" ".join((*plan.others, *plan.lost, *agents)))
+        await self._grant_rights()
+        joining = {name: self._run_steps(name, REJOIN) for name in plan.others}
+        await all_of(joining | {name: self._run_steps(name, RETURN) for name in rejoining})
+        await all_of({name: self._run_steps(name, SETTLE) for name in (*servers, *rejoining)})
         return Restored(plan, absent)
 
     async def _restore(self) -> None:
         plan = self._plan
         fetch = "yes" if plan.fetch else "no"
         token = {"TOKEN": plan.token} if plan.token else NONE
-        await self._do(plan.first, RESTORE, token, SNAPSHOT=plan.snapshot.name, FETCH=fetch)
+        await self._run_steps(plan.first, RESTORE, token, SNAPSHOT=plan.snapshot.name, FETCH=fetch)
         if plan.token:
-            await self._do(plan.first, ROTATE, {"OLD_TOKEN": plan.token})
+            await self._run_steps(plan.first, ROTATE, {"OLD_TOKEN": plan.token})
 
-    async def _bind(self) -> None:
-        """Give rights to the users of the stack's kubeconfigs, and to none that the snapshot may know beside them."""
-        given = self._given.get("cluster-kubeconfig")
-        if given and "RIGHTS" in given.variables:  # not of a version before it
-            await self._runner.run(self._site.task(self._plan.first, *BIND, given=given), progress(self._say))
+    async def _grant_rights(self) -> None:
+        """Grant rights to the users of the stack's kubeconfigs; revoke those of older users in the snapshot."""
+        kubeconfig = self._tasks.get("cluster-kubeconfig")
+        if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions have no RIGHTS
+            await self._runner.run(self._site.task(self._plan.first, *BIND, given=kubeconfig), progress(self._say))
 
-    async def _make_fit(self, name: str) -> None:
-        prepared = self._site.task(name, *READY, given=self._given[f"{name}-prepare"])
+    async def _prepare(self, name: str) -> None:
+        prepared = self._site.task(name, *READY, given=self._tasks[f"{name}-prepare"])
         await self._runner.run(prepared, progress(self._say))
-        await self._do(name, STAGE)
+        await self._run_steps(name, STAGE)
 
-    async def _agent_fit(self, name: str) -> bool:
-        """The same for an agent, which may be absent."""
+    async def _prepare_agent(self, name: str) -> bool:
+        """Prepare an agent. Return whether it answers over SSH."""
         try:
             await self._site.connections().connect(self._site.machines[name])
         except Unreachable as cause:
-            self._say(f"{cause}; it is left out")
+            self._say(f"{cause}; the restore skips it")
             return False
-        await self._make_fit(name)
+        await self._prepare(name)
         return True
 
-    async def _keep_what_is(self) -> None:
-        """A way back, where there still is something: a snapshot of what is about to be replaced."""
+    async def _snapshot_current_state(self) -> None:
+        """Take a snapshot of the current cluster before the restore replaces it, if an API server is ready."""
         for name in self._plan.serving[:1]:
             try:
-                kept = await snapshots.take(self._site, name, BEFORE, self._say)
+                saved = await snapshots.take(self._site, name, BEFORE, self._say)
             except TaskError as error:
-                self._say(f"no snapshot of what there is now: {error}")
+                self._say(f"no snapshot of the current state: {error}")
             else:
-                self._say(f"what there is now is kept in {kept} on {name}")
+                self._say(f"the current state is saved as snapshot {saved} on {name}")
 
     async def _send(self, file: Path) -> None:
         first = self._plan.first
         self._say(f"{first}: sending {file.name}")
         await self._site.connections().put(self._site.machines[first], file, INBOX)
-        await self._do(first, PLACE, SNAPSHOT=self._plan.snapshot.name, SENT=INBOX, CHECKSUM=files.sha256(file))
+        await self._run_steps(first, PLACE, SNAPSHOT=self._plan.snapshot.name, SENT=INBOX, CHECKSUM=files.sha256(file))
 
-    async def _do(self, name: str, steps: Sequence[Step], secrets: Mapping[str, str] = NONE, **variables: str) -> None:
-        task = self._site.task(name, *steps, given=self._given[f"{name}-roll"], secrets=secrets, **variables)
+    async def _run_steps(
+        self, name: str, steps: Sequence[Step], secrets: Mapping[str, str] = NONE, **variables: str
+    ) -> None:
+        task = self._site.task(name, *steps, given=self._tasks[f"{name}-roll"], secrets=secrets, **variables)
         await self._runner.run(task, progress(self._say))

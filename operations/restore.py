@@ -1,4 +1,4 @@
-"""`./homelab restore`: brings the cluster back from a snapshot."""
+"""`./homelab restore`: restores the cluster from a snapshot of etcd."""
 
 import asyncio
 import json
@@ -20,90 +20,98 @@ from operations.talk import Json, console, errors, guarded, say
 
 def restore(
     snapshot: Annotated[
-        str | None, typer.Argument(help="Its name, as `snapshot --list` shows it. Default: the newest.")
+        str | None, typer.Argument(help="Snapshot name, as `snapshot --list` prints it. Default: the newest.")
     ] = None,
     *,
     stack: StackName = "homelab",
-    from_s3: Annotated[bool, typer.Option("--from-s3", help="Take the copy on S3, whatever servers have.")] = False,
-    file: Annotated[Path | None, typer.Option(help="Take a snapshot on this computer.", dir_okay=False)] = None,
+    from_s3: Annotated[
+        bool, typer.Option("--from-s3", help="Download the snapshot from S3, even if a server has it.")
+    ] = False,
+    file: Annotated[Path | None, typer.Option(help="Restore a snapshot from a local file.", dir_okay=False)] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="Its server token, if that was another then.", dir_okay=False)
+        Path | None,
+        typer.Option(help="File with the snapshot's server token, if it differs from the stack's.", dir_okay=False),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: Json = False,
     config_file: StackFile = None,
 ) -> None:
-    """Bring the cluster back from a snapshot, whatever is left of it. Asks before it destroys; can be repeated."""
+    """Restore the cluster from an etcd snapshot, even if all servers are lost. Asks before it replaces data.
+
+    Run the command again after an interruption or a failure.
+    """
     if file and (snapshot or from_s3):
-        raise typer.BadParameter("it stands for SNAPSHOT and --from-s3", param_hint="--file")
+        raise typer.BadParameter("cannot be combined with SNAPSHOT or --from-s3", param_hint="--file")
     with guarded():
         site = Site.of(Stack(stack, config_file))
-        given = state.tasks(site.stack)
-        rescue.check(site, given)
-        found = asyncio.run(snapshots.look(site))
-        chosen = _of(file) if file else found.choose(snapshot, from_s3=from_s3)
-        plan = replace(rescue.plan(found, chosen, file, from_s3=from_s3), token=_token(token_file))
-        _show(site, found, plan)
+        tasks = state.tasks(site.stack)
+        rescue.check(site, tasks)
+        inventory = asyncio.run(snapshots.look(site))
+        chosen = _from_file(file) if file else inventory.choose(snapshot, from_s3=from_s3)
+        plan = replace(rescue.plan(inventory, chosen, file, from_s3=from_s3), token=_token(token_file))
+        _show(site, inventory, plan)
         if not yes:
-            typer.confirm("Go on?", abort=True, err=True)
-        restored = asyncio.run(Rescue(site, given, plan, say).run())
-        _end(restored, as_json=as_json)
+            typer.confirm("Continue?", abort=True, err=True)
+        restored = asyncio.run(Rescue(site, tasks, plan, say).run())
+        _report(restored, as_json=as_json)
 
 
 def _token(file: Path | None) -> str:
-    """The token itself: K3s' own file has the hash of an authority before it."""
-    return _there(file).read_text().strip().rpartition("::")[2].removeprefix("server:") if file else ""
+    """Read the token without the CA hash and the user that K3s' own token file puts before it."""
+    return _existing(file).read_text().strip().rpartition("::")[2].removeprefix("server:") if file else ""
 
 
-def _there(file: Path) -> Path:
+def _existing(file: Path) -> Path:
     if not file.is_file():
-        raise SnapshotError(f"There is no file {file} on this computer.")
+        raise SnapshotError(f"There is no file {file} on this workstation.")
     return file
 
 
-def _of(file: Path) -> Snapshot:
-    """A snapshot on this computer."""
+def _from_file(file: Path) -> Snapshot:
+    """Describe a snapshot file of the workstation."""
     if not NAME.fullmatch(file.name):
-        raise SnapshotError(f"{file.name} is no name for a snapshot: use letters, digits, dots, dashes, underscores.")
-    facts = _there(file).stat()
-    return Snapshot(file.name, snapshots.taken(file.name, facts.st_mtime), facts.st_size, ())
+        raise SnapshotError(f"{file.name} is not a snapshot name: use letters, digits, dots, dashes, underscores.")
+    status = _existing(file).stat()
+    return Snapshot(file.name, snapshots.taken(file.name, status.st_mtime), status.st_size, ())
 
 
-def _show(site: Site, found: Found, plan: Plan) -> None:
-    for note in found.notes:
+def _show(site: Site, inventory: Found, plan: Plan) -> None:
+    for note in inventory.notes:
         errors.print(note, style="yellow", markup=False, soft_wrap=True)
-    source = "this computer" if plan.file else "S3" if plan.fetch else plan.first
+    source = "this workstation" if plan.file else "S3" if plan.fetch else plan.first
     size = f"{plan.snapshot.size / (1 << 20):.1f} MiB"
     errors.print(f"{plan.snapshot.name}, {snapshots.age(plan.snapshot)} old, {size}, from {source}")
     rows = Table(box=None)
-    for column in ("server", "K3s", "what happens"):
+    for column in ("server", "K3s", "action"):
         rows.add_column(column)
-    for server in found.servers:
-        rows.add_row(server.name, server.k3s or "does not answer", _fate(server, plan))
+    for server in inventory.servers:
+        rows.add_row(server.name, server.k3s or "does not answer", _action(server, plan))
     errors.print(rows)
     errors.print(
-        f"K3s stops on all of them. What {site.cluster.name} holds now, and the snapshot does not, will be gone; "
-        "volumes are not touched.",
+        f"K3s stops on all servers. Objects of {site.cluster.name} that are not in the snapshot are lost; "
+        "volumes are not changed.",
         soft_wrap=True,
     )
 
 
-def _fate(server: Server, plan: Plan) -> str:
+def _action(server: Server, plan: Plan) -> str:
     if server.name in plan.lost:
-        return "left out: wipe it before it comes back"
+        return "skipped: wipe it before it starts again"
     if server.name == plan.first:
         return "restored from the snapshot"
-    return "installed anew; it joins" if server.k3s == "absent" else "its etcd is emptied; it joins"
+    return "K3s is installed; joins" if server.k3s == "absent" else "etcd data is deleted; joins"
 
 
-def _end(restored: Restored, *, as_json: bool) -> None:
+def _report(restored: Restored, *, as_json: bool) -> None:
     plan = restored.plan
-    out = (*plan.lost, *restored.absent)
+    skipped = (*plan.lost, *restored.absent)
     if as_json:
         data = {"snapshot": as_data(plan.snapshot), "restored": plan.first, "rejoined": list(plan.others)}
-        console.print_json(json.dumps(data | {"leftOut": list(out)}))
+        console.print_json(json.dumps(data | {"leftOut": list(skipped)}))
         return
-    console.print(f"The cluster is what {plan.snapshot.name} holds, on {', '.join((plan.first, *plan.others))}.")
-    if out:
-        console.print(f"Left out: {', '.join(out)}.")
-    console.print("Next: `pulumi up --refresh`, for what was deployed since the snapshot was taken.")
+    console.print(
+        f"The cluster is restored from {plan.snapshot.name}. Servers: {', '.join((plan.first, *plan.others))}."
+    )
+    if skipped:
+        console.print(f"Skipped: {', '.join(skipped)}.")
+    console.print("Next: `pulumi up --refresh` deploys again what was deployed after the snapshot.")

@@ -1,4 +1,4 @@
-"""The machines of a stack, and tasks on them as Pulumi's plugin runs them."""
+"""The machines of a stack, and the runner of homelab's provider plugin for tasks on them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ NONE: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Site:
-    """A stack's cluster as its file describes it, with the keys that open the machines."""
+    """A stack's cluster settings, its machines, and the private keys for their SSH connections."""
 
     stack: Stack
     cluster: ClusterSettings
@@ -31,33 +31,33 @@ class Site:
 
     @classmethod
     def of(cls, stack: Stack) -> "Site":
-        """Read the stack file and the keys it names. Raises `SettingsError`, `StackError`."""
+        """Read the stack file and the private keys that it names. Raises `SettingsError`, `StackError`."""
         cluster = settings.Settings.read(stack.file).cluster
-        found = {node.name: machines.machine(node, cluster) for node in cluster.nodes}
-        return cls(stack, cluster, found, machines.keys(list(found.values()), stack))
+        targets = {node.name: machines.machine(node, cluster) for node in cluster.nodes}
+        return cls(stack, cluster, targets, machines.keys(list(targets.values()), stack))
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """Names of the servers, in the file's order."""
+        """Names of the servers, in the stack file's order."""
         return tuple(node.name for node in self.cluster.servers)
 
     @property
     def agents(self) -> tuple[str, ...]:
-        """Names of the agents, in the file's order."""
+        """Names of the agents, in the stack file's order."""
         return tuple(name for name in self.machines if name not in self.servers)
 
     def runner(self, servers: Iterable[str] = ()) -> Runner:
-        """What runs tasks; `servers` speak for the cluster."""
+        """Return a task runner. It runs steps with `on="server"` on one of `servers`."""
         return Runner(Settings(keys=self.keys, servers=tuple(self.machines[name] for name in servers)))
 
     def connections(self) -> Connections:
-        """What opens connections outside of tasks."""
+        """Return a pool of SSH connections for work outside of tasks."""
         return Connections(self.keys)
 
     def task(
         self, name: str, *steps: Step, given: Task | None = None, secrets: Mapping[str, str] = NONE, **variables: str
     ) -> Task:
-        """A task on a machine, with what another one was `given`, and more or other values."""
+        """Build a task for a machine; `variables` and `secrets` override those of the task `given`."""
         inputs: dict[str, object] = {"machine": self.machines[name], "run": steps, "digest": ""}
         inputs["variables"] = {**(given.variables if given else NONE), **variables}
         inputs["secrets"] = {**(given.secrets if given else NONE), **secrets}
@@ -65,7 +65,7 @@ class Site:
 
 
 async def all_of(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
-    """Do the work of all machines at once, each to its end. Raises `TaskError` with every failure."""
+    """Run the work of all machines concurrently, each to its end. Raises one `TaskError` with every failure."""
     results: Sequence[T | BaseException] = await asyncio.gather(*work.values(), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:
@@ -77,7 +77,7 @@ async def all_of(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
 
 
 def progress(say: Say) -> Callable[[str], Awaitable[None]]:
-    """What tasks report to; what a machine repeats is said once."""
+    """Return a progress callback for tasks; it drops consecutive duplicates."""
     last = ""
 
     async def report(message: str) -> None:

@@ -1,4 +1,4 @@
-"""Entries put into a kubeconfig's text itself: no other byte of it changes."""
+"""Inserts entries into the text of a kubeconfig without changing any other byte."""
 
 import io
 import textwrap
@@ -10,11 +10,11 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 
 class StyleError(Exception):
-    """The text is in a style that cannot be spliced, such as JSON."""
+    """The text has a style in which entries cannot be inserted, such as JSON."""
 
 
 def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
-    """Return the text with an entry in the list `section`, in the place of one of the same name, else at its end."""
+    """Return the text with the entry in the list `section`; it replaces the entry of the same name or is appended."""
     items = _value(text, section)
     if items is None:
         return f"{text}\n"[: len(text) + (not text.endswith("\n"))] + f"{section}:\n{_item(entry, 0)}"
@@ -33,18 +33,18 @@ def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
 
 
 def with_current(text: str, name: str) -> str:
-    """Return the text with another `current-context`."""
-    found = _value(text, "current-context")
-    if found is None:
+    """Return the text with this `current-context`."""
+    value = _value(text, "current-context")
+    if value is None:
         return f"{text}\n"[: len(text) + (not text.endswith("\n"))] + f"current-context: {name}\n"
-    return f"{text[: found.start_mark.index].rstrip(' ')} {name}{text[found.end_mark.index :]}"
+    return f"{text[: value.start_mark.index].rstrip(' ')} {name}{text[value.end_mark.index :]}"
 
 
 def _value(text: str, key: str) -> Node | None:
     root = YAML(typ="safe", pure=True).compose(text)
     if not isinstance(root, MappingNode) or root.flow_style:
         raise StyleError
-    return next((value for found, value in root.value if found.value == key), None)
+    return next((value for node, value in root.value if node.value == key), None)
 
 
 def _name(item: Node) -> str | None:
@@ -53,11 +53,11 @@ def _name(item: Node) -> str | None:
 
 
 def _end(text: str, node: Node) -> int:
-    """Where what a node says ends; what the parser takes for its end is the begin of what follows."""
+    """Return the end of a node's content: the parser's end mark is already the start of the next node."""
     if isinstance(node, ScalarNode) or getattr(node, "flow_style", False) or not node.value:
         return len(text[: node.end_mark.index].rstrip())
     last = node.value[-1]
-    return max(_end(text, each) for each in (last if isinstance(last, tuple) else (last,)))
+    return max(_end(text, child) for child in (last if isinstance(last, tuple) else (last,)))
 
 
 def _item(entry: Mapping[str, Any], column: int) -> str:

@@ -1,4 +1,4 @@
-"""Changes to a `Pulumi.<stack>.yaml` that keep its comments, its order and its style."""
+"""Edits of `Pulumi.<stack>.yaml` that preserve its comments, key order and style."""
 
 import io
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from components.model import NAMESPACE
 
 Loc = tuple[str | int, ...]
 _STYLES = ((2, 4, 2), (2, 2, 0), (4, 2, 0), (4, 4, 2), (4, 6, 4))
-"""Indentation of mappings, of sequences, and of the dash in these."""
+"""Indentation of mappings and of sequences, and the offset of a sequence's dash."""
 
 
 def with_pins(text: str, pins: Mapping[str, str]) -> str:
-    """Return the stack file `text` with these `k3s.pins`."""
+    """Return the stack file `text` with these `k3s.pins` added or replaced."""
     yaml = in_style_of(text)
     document = yaml.load(text)
     k3s = document["config"][f"{NAMESPACE}:cluster"].setdefault("k3s", CommentedMap())
@@ -26,40 +26,40 @@ def with_pins(text: str, pins: Mapping[str, str]) -> str:
 
 
 def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
-    """Return the stack file `text` with these `platform.pins` and no others."""
+    """Return the stack file `text` with exactly these `platform.pins`."""
     yaml = in_style_of(text)
     document = yaml.load(text)
     platform = document["config"][f"{NAMESPACE}:platform"]
     if platform.get("pins") is None:
         platform["pins"] = CommentedMap()
-    known = platform["pins"]
-    for name in known.keys() - pins.keys():
-        del known[name]
-    known.update(pins)
-    if not known:
+    current = platform["pins"]
+    for name in current.keys() - pins.keys():
+        del current[name]
+    current.update(pins)
+    if not current:
         del platform["pins"]
     return dumped(yaml, document)
 
 
 def with_host_keys(text: str, keys: Mapping[Loc, str]) -> str:
-    """Return the stack file `text` with a `hostKey` in each of these mappings below `homelab:cluster`."""
+    """Return the stack file `text` with these host keys; each path leads to a mapping below `homelab:cluster`."""
     yaml = in_style_of(text)
     document = yaml.load(text)
     for loc, key in keys.items():
-        place = document["config"][f"{NAMESPACE}:cluster"]
-        for step in loc:
-            place = place[step]
-        if "hostKey" in place:
-            place["hostKey"] = key
+        entry = document["config"][f"{NAMESPACE}:cluster"]
+        for key_or_index in loc:
+            entry = entry[key_or_index]
+        if "hostKey" in entry:
+            entry["hostKey"] = key
         else:
-            after = list(place).index("address")
-            # what follows the last key, a blank line or a comment, belongs to what comes next
-            place.insert(after if after == len(place) - 1 else after + 1, "hostKey", key)
+            address = list(entry).index("address")
+            # ruamel stores the blank lines and comments after an entry with its last key, so the last key stays last
+            entry.insert(address if address == len(entry) - 1 else address + 1, "hostKey", key)
     return dumped(yaml, document)
 
 
 def in_style_of(text: str) -> YAML:
-    """Return what writes the text as it is, or in the usual style where nothing does."""
+    """Return a YAML round-tripper in the style of the text, or in the usual style if no known style reproduces it."""
     styles = [_yaml(*style) for style in _STYLES]
     return next((yaml for yaml in styles if dumped(yaml, yaml.load(text)) == text), styles[0])
 
@@ -73,7 +73,7 @@ def _yaml(mapping: int, sequence: int, offset: int) -> YAML:
 
 
 def dumped(yaml: YAML, document: Any) -> str:
-    """Return a document as text."""
+    """Return a document as YAML text."""
     text = io.StringIO()
     yaml.dump(document, text)
     return text.getvalue()

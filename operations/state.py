@@ -1,4 +1,4 @@
-"""What Pulumi keeps of the stack: what tasks were given, enough to do their work again without it, and secrets."""
+"""Reads Pulumi's state of a stack: the inputs of tasks, so that a restore can rerun them, and generated secrets."""
 
 import json
 from typing import Any
@@ -11,24 +11,24 @@ from provider.model import Task
 
 _TASK, _SECRET = "homelab:index:Task", "homelab:index:Secret"
 _MARK = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
-"""How Pulumi marks a secret."""
+"""Key and value with which Pulumi marks a secret in its state."""
 
 
 def tasks(stack: Stack) -> dict[str, Task]:
-    """Every task of the stack by name, as it was last given. Raises `StackError`."""
+    """Return every task of the stack by name, with its last inputs. Raises `StackError`."""
     return {
-        _name(each): _task(stack, each)
-        for each in stack.resources()
-        if each["type"] == _TASK and not each.get("delete")
+        _name(resource): _task(stack, resource)
+        for resource in stack.resources()
+        if resource["type"] == _TASK and not resource.get("delete")
     }
 
 
 def secret(stack: Stack, name: str) -> str:
-    """A generated secret of the stack. Raises `StackError`."""
-    for each in stack.resources():
-        if each["type"] == _SECRET and _name(each) == name and not each.get("delete"):
-            return str(plain(each["outputs"])["value"])
-    raise StackError(f"Stack {stack.name} keeps no {name}: run `pulumi up` first.")
+    """Return a generated secret of the stack. Raises `StackError`."""
+    for resource in stack.resources():
+        if resource["type"] == _SECRET and _name(resource) == name and not resource.get("delete"):
+            return str(plain(resource["outputs"])["value"])
+    raise StackError(f"Stack {stack.name} has no secret {name} in its state: run `pulumi up` first.")
 
 
 def _task(stack: Stack, resource: Any) -> Task:
@@ -36,13 +36,13 @@ def _task(stack: Stack, resource: Any) -> Task:
         return given.task(plain(resource["inputs"]))
     except ValidationError:
         raise StackError(
-            f"what stack {stack.name} keeps of {_name(resource)} is of another version of this program: use that one, "
+            f"the state of stack {stack.name} has {_name(resource)} from another version of homelab: use that version, "
             "or run `pulumi up` first."
         ) from None
 
 
 def plain(value: Any) -> Any:
-    """The same with secrets in clear."""
+    """Return the value with its secrets decrypted to plaintext."""
     if isinstance(value, dict):
         if value.get(_MARK[0]) == _MARK[1]:
             return plain(json.loads(value["plaintext"]))

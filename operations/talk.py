@@ -1,4 +1,4 @@
-"""How commands talk: where they print, what they share, and how they end when something is wrong."""
+"""Console output, shared options and error handling of the commands."""
 
 import time
 from collections.abc import Iterator
@@ -21,41 +21,43 @@ INTERRUPTED = 130
 
 
 class Console(rich.Console):
-    """What commands print by. Much of it is text of machines: nothing in it is markup, or obeyed by the terminal."""
+    """Prints untrusted text, such as output of machines, without markup and without terminal control codes."""
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**{"highlight": False, "markup": False, "emoji": False} | how)
 
     def render_str(self, text: str, **how: Any) -> Text:
-        """Make a text of a string."""
+        """Convert a string to a printable rich text."""
         return super().render_str(printable(text), **how)
 
     def render(self, renderable: rich.RenderableType, options: rich.ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Yield what is printed, of tables and texts as well."""
-        for each in super().render(renderable, options):
-            yield each if each.control else each._replace(text=printable(each.text))
+        """Yield the segments of a renderable with printable text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
 console = Console()
 errors = Console(stderr=True)
-_began = time.monotonic()
+_STARTED = time.monotonic()
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def say(message: str) -> None:
-    """Report what is being done."""
-    errors.print(f"{time.monotonic() - _began:6.1f} s  {message}", markup=False, soft_wrap=True)
+    """Print a progress message with the elapsed seconds to standard error."""
+    errors.print(f"{time.monotonic() - _STARTED:6.1f} s  {message}", markup=False, soft_wrap=True)
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turn what is wrong into a message and an exit code."""
+    """Turn an error of a command into a message and an exit code."""
     try:
         yield
     except (FetchError, SettingsError, SnapshotError, StackError, TaskError) as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        errors.print("interrupted; what runs on a machine goes on to its end. Run the command again to go on.")
+        errors.print(
+            "interrupted; scripts that run on machines continue to their end. Run the command again to continue."
+        )
         raise typer.Exit(INTERRUPTED) from None

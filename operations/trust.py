@@ -1,4 +1,4 @@
-"""`./homelab trust`: shows the machines' SSH host keys, and pins them in the stack file after a yes."""
+"""`./homelab trust`: prints the machines' SSH host keys, and pins them in the stack file after confirmation."""
 
 import asyncio
 from collections import Counter
@@ -19,68 +19,69 @@ from provider.errors import TaskError
 from stacks import stackfile
 from stacks.settings import Settings, SettingsError
 
-COMPARE = """Anyone on the way could have answered that. Compare with what each machine says itself, at its own screen:
+COMPARE = """An attacker on the network can forge these keys. Compare them with the output on each machine's console:
   ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub"""
 _STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold red", Verdict.SILENT: "red"}
 
 Replace = Annotated[
     list[str] | None,
-    typer.Option("--replace", metavar="NODE", help="Replace the pinned key of this node; may be repeated."),
+    typer.Option("--replace", metavar="NODE", help="Replace the pinned key of this node; repeatable."),
 ]
 
 
 def trust(
     stack: StackName = "homelab",
     config_file: StackFile = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Write new keys without asking; replaces none.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Pin new keys without asking; replaces no pinned key.")] = False,
     replace: Replace = None,
 ) -> None:
-    """Pin the machines' SSH host keys in the stack file, after their fingerprints were compared.
+    """Pin the machines' SSH host keys in the stack file, after you have compared their fingerprints.
 
-    Ends with 0 if every machine shows the key that is pinned now, else with 1.
+    Exit code: 0 if every machine presents its pinned key, else 1.
     """
-    console, where = Console(), Stack(stack, config_file)
+    console, target = Console(), Stack(stack, config_file)
     try:
-        settled = [_round(console, where, pick, yes, replace or []) for pick in (hostkeys.bastions, hostkeys.nodes)]
+        groups = (hostkeys.bastions, hostkeys.nodes)
+        complete = [_pin_keys(console, target, group, yes, replace or []) for group in groups]
     except (SettingsError, StackError, TaskError) as error:
-        console.print(f"{error}\nNothing was written.", style="red", markup=False, soft_wrap=True)
+        console.print(f"{error}\nNo changes were made.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    if not all(settled):
+    if not all(complete):
         raise typer.Exit(1)
-    console.print(f"{where.file.name} has the key that each machine shows.")
+    console.print(f"{target.file.name} pins the key that each machine presents.")
 
 
-def _round(
+def _pin_keys(
     console: Console, stack: Stack, pick: Callable[[ClusterSettings], list[Place]], yes: bool, replace: Sequence[str]
 ) -> bool:
-    """Collect some of the keys and pin those that may be. Returns whether all are pinned now."""
+    """Read the host keys of the picked machines and pin the accepted keys. Return whether all keys are pinned."""
     places = pick(_read(stack))
     if not places:
         return True
-    behind = [place.through for place in places if place.through]
-    shown = asyncio.run(hostkeys.collect(places, machines.keys(behind, stack)))
+    hops = [place.through for place in places if place.through]
+    shown = asyncio.run(hostkeys.collect(places, machines.keys(hops, stack)))
     console.print(_table(shown))
-    copies = _copies(console, shown)
-    usable = [each for each in shown if each not in copies]
-    new = [each for each in usable if each.verdict is Verdict.NEW]
-    changed = [each for each in usable if each.verdict is Verdict.DIFFERS]
+    shared = _report_shared_keys(console, shown)
+    usable = [scan for scan in shown if scan not in shared]
+    new = [scan for scan in usable if scan.verdict is Verdict.NEW]
+    changed = [scan for scan in usable if scan.verdict is Verdict.DIFFERS]
     if new or changed:
-        kinds = {_kind(each.key) for each in (*new, *changed)}
+        kinds = {_key_type(scan.key) for scan in (*new, *changed)}
         console.print(COMPARE.format(kind=kinds.pop() if len(kinds) == 1 else "*"), markup=False, soft_wrap=True)
-    taken = new if new and (yes or _asked(f"Pin {_names(new)} in {stack.file.name}? (--yes answers this)")) else []
-    taken = taken + [each for each in changed if _may_replace(console, each, replace)]
-    if taken:
-        keys = {each.place.loc: each.key for each in taken if each.key}
+    accepted = new if new and (yes or _confirmed(f"Pin {_names(new)} in {stack.file.name}? (--yes skips this)")) else []
+    accepted = accepted + [scan for scan in changed if _may_replace(console, scan, replace)]
+    if accepted:
+        keys = {scan.place.loc: scan.key for scan in accepted if scan.key}
         files.replace(stack.file, edit.with_host_keys(stack.file.read_text(encoding="utf-8"), keys))
-        console.print(f"{stack.file.name}: pinned {_names(taken)}.")
-    left = [each for each in shown if each.verdict is not Verdict.SAME and each not in taken]
-    if left:
-        console.print(f"Not pinned: {_names(left)}.", style="red")
-    return not left
+        console.print(f"{stack.file.name}: pinned {_names(accepted)}.")
+    unpinned = [scan for scan in shown if scan.verdict is not Verdict.SAME and scan not in accepted]
+    if unpinned:
+        console.print(f"Not pinned: {_names(unpinned)}.", style="red")
+    return not unpinned
 
 
 def _read(stack: Stack) -> ClusterSettings:
-    """The settings as they will be with all keys: everything else must be right."""
+    """Read the cluster settings with placeholders for missing host keys; all other settings must be valid."""
     config, secrets = stackfile.read(stack.file)
     config["cluster"] = hostkeys.filled(config.get("cluster"))
     return Settings.parse(config, secrets, stackfile.stack_of(stack.file)).cluster
@@ -88,51 +89,51 @@ def _read(stack: Stack) -> ClusterSettings:
 
 def _table(shown: Sequence[Shown]) -> Table:
     table = Table("machine", "type", "SHA256 fingerprint", "", box=None, pad_edge=False)
-    for each in shown:
-        style = _STYLES[each.verdict]
-        found = _digest(each.key) if each.key else Text(each.cause)
-        table.add_row(each.place.hop.name, _kind(each.key), found, Text(each.verdict, style))
-        if each.verdict is Verdict.DIFFERS:
-            table.add_row("", _kind(each.place.pinned), _digest(each.place.pinned), Text("is pinned", style))
+    for scan in shown:
+        style = _STYLES[scan.verdict]
+        result = _fingerprint(scan.key) if scan.key else Text(scan.cause)
+        table.add_row(scan.place.hop.name, _key_type(scan.key), result, Text(scan.verdict, style))
+        if scan.verdict is Verdict.DIFFERS:
+            table.add_row("", _key_type(scan.place.pinned), _fingerprint(scan.place.pinned), Text("is pinned", style))
     return table
 
 
-def _digest(key: str | None) -> Text:
-    """The fingerprint, never broken: it is to be compared."""
+def _fingerprint(key: str | None) -> Text:
+    """Return the fingerprint as text without line breaks, so that it is easy to compare."""
     return Text(fingerprint(key).removeprefix("SHA256:") if key else "", no_wrap=True, overflow="fold")
 
 
-def _kind(key: str | None) -> str:
-    """The type as the file of the key on the machine has it in its name."""
+def _key_type(key: str | None) -> str:
+    """Return the key type as in the file name `ssh_host_TYPE_key.pub`."""
     return key.split()[0].removeprefix("ssh-").partition("-")[0] if key else ""
 
 
-def _copies(console: Console, shown: Sequence[Shown]) -> list[Shown]:
-    """Say which nodes show the same key, which a stack file may not have twice, and return them."""
-    owners = Counter(each.key for each in shown if each.key and each.place.hop.name != "bastion")
-    found = [each for each in shown if each.key and owners[each.key] > 1]
-    for key in dict.fromkeys(each.key for each in found):
-        names = _names([each for each in found if each.key == key])
-        console.print(f"{names} show the same key: they are one machine, or copies of one disk.", style="bold red")
-        console.print("Copies need keys of their own: rm /etc/ssh/ssh_host_*; dpkg-reconfigure openssh-server")
-    return found
+def _report_shared_keys(console: Console, shown: Sequence[Shown]) -> list[Shown]:
+    """Report and return the nodes that present the same key: a stack file rejects duplicate keys."""
+    owners = Counter(scan.key for scan in shown if scan.key and scan.place.hop.name != "bastion")
+    shared = [scan for scan in shown if scan.key and owners[scan.key] > 1]
+    for key in dict.fromkeys(scan.key for scan in shared):
+        names = _names([scan for scan in shared if scan.key == key])
+        console.print(f"{names} have the same key: they are one machine, or their disks are clones.", style="bold red")
+        console.print("Give each clone its own keys: rm /etc/ssh/ssh_host_*; dpkg-reconfigure openssh-server")
+    return shared
 
 
 def _may_replace(console: Console, shown: Shown, replace: Sequence[str]) -> bool:
     hop = shown.place.hop
-    text = f"{hop.name} ({hop.address}) shows ANOTHER host key than the one pinned."
+    text = f"{hop.name} ({hop.address}) presents ANOTHER host key than the pinned one."
     console.print(text, style="bold red", markup=False, soft_wrap=True)
-    console.print("It was set up anew, or another machine answers there. Do not go on before you know which.")
-    return hop.name in replace or _asked(f"Replace the pinned key of {hop.name}? (--replace {hop.name} answers this)")
+    console.print("It was reinstalled, or another machine answers at its address. Find out which before you continue.")
+    return hop.name in replace or _confirmed(f"Replace the pinned key of {hop.name}? (--replace {hop.name} skips this)")
 
 
-def _asked(question: str) -> bool:
+def _confirmed(question: str) -> bool:
     try:
         return typer.confirm(question)
-    except typer.Abort:  # nobody is there to answer
+    except typer.Abort:  # standard input is closed
         typer.echo()
         return False
 
 
 def _names(shown: Sequence[Shown]) -> str:
-    return ", ".join(each.place.hop.name for each in shown)
+    return ", ".join(scan.place.hop.name for scan in shown)

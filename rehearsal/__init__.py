@@ -1,1 +1,1 @@
-"""The lab on one computer: machines, networks and services that a stack is rehearsed on."""
+"""The rehearsal: a stack's lab on one computer, with simulated machines, network and services."""

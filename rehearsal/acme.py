@@ -1,7 +1,7 @@
-"""Let's Encrypt, as far as a lab has use for it: Pebble under its names, and a name server that knows them.
+"""The stand-in for Let's Encrypt: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble.
 
-The name server is the one that machines have, so it is their pods', too. Hosts of Ingresses get their addresses there,
-as the names of a lab have them on the Internet: see `rehearsal.operators.lets_encrypt`.
+The machines, and so their pods, use this DNS server. It also resolves the hosts of Ingresses, as public DNS would on
+real hardware: see `rehearsal.operators.lets_encrypt`.
 """
 
 import os
@@ -23,17 +23,17 @@ from stacks.settings import Settings
 
 SERVERS = tuple(str(urlsplit(url).hostname) for _, url in acme.SERVERS.values())
 PORT, MANAGEMENT_PORT, NAMES_PORT = 443, 8444, 53
-PATIENCE = 30  # seconds until both answer
+PATIENCE = 30  # seconds in which both servers must answer
 
 
 def wanted(settings: Settings) -> bool:
-    """Whether the stack file asks for certificates of Let's Encrypt in a way that works in a lab."""
-    found = settings.platform.layers().get("certManager")
-    return isinstance(found, CertManagerSettings) and found.acme is not None and found.acme.http01
+    """Return whether the stack file requests Let's Encrypt certificates by HTTP-01, which the rehearsal supports."""
+    layer = settings.platform.layers().get("certManager")
+    return isinstance(layer, CertManagerSettings) and layer.acme is not None and layer.acme.http01
 
 
 def serve(lab: Lab, report: Report) -> Row:
-    """Start what of the two does not run; the row for the table that says what is real."""
+    """Start the DNS server and Pebble unless they run; return the row of the table `Real and simulated`."""
     folder = lab.folder / ACME
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not _answers(lab, NAMES_PORT):
@@ -41,18 +41,20 @@ def serve(lab: Lab, report: Report) -> Row:
         (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # it remembers nothing: issuers register anew with one that they do not trust yet
+        # a restarted Pebble has lost its accounts: with a new CA, the operator makes issuers register again
         (folder / AUTHORITY).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), options(folder, lab.address), report)
     for port in (NAMES_PORT, PORT):
         wait(
-            partial(_answers, lab, port), PATIENCE, lambda: f"The lab's ACME server does not start: see {folder}/*.log."
+            partial(_answers, lab, port),
+            PATIENCE,
+            lambda: f"The lab's ACME server does not start: read {folder}/*.log.",
         )
-    return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE}, whose certificates nobody trusts", real=False)
+    return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE}, whose CA no browser trusts", real=False)
 
 
 def options(folder: Path, address: str) -> list[str]:
-    """What Pebble is told."""
+    """Build Pebble's command-line options."""
     files, host = certificates.ensure(folder, address, SERVERS), url_host(address)
     return [
         f"-listen={host}:{PORT}",
@@ -64,7 +66,7 @@ def options(folder: Path, address: str) -> list[str]:
 
 
 def corefile(folder: Path, address: str) -> str:
-    """What the name server knows: Let's Encrypt's names, and the hosts in its file."""
+    """Render CoreDNS' configuration: Let's Encrypt's names, and the names in the lab's hosts file."""
     own = "\n".join(f"        {address} {name}" for name in SERVERS)
     return (
         f".:{NAMES_PORT} {{\n    bind {address}\n    errors\n"
@@ -72,11 +74,11 @@ def corefile(folder: Path, address: str) -> str:
     )
 
 
-def _start(lab: Lab, recipe: Recipe, told: list[str], report: Report) -> None:
+def _start(lab: Lab, recipe: Recipe, arguments: list[str], report: Report) -> None:
     program = tools.program(recipe, report)
     with (lab.folder / ACME / f"{recipe.name}.log").open("ab") as log:
         subprocess.Popen(
-            lab.namespace.command(program, *told),
+            lab.namespace.command(program, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,4 +1,4 @@
-"""Tar archives with the same bytes whenever they are made, packed with zstd."""
+"""Reproducible tar archives: the same content always gives the same bytes. Compressed with zstd."""
 
 import io
 import shutil
@@ -11,11 +11,11 @@ from typing import IO
 
 from rehearsal.shell import RehearsalError
 
-LEVEL = 3  # fast: what is packed here is unpacked on this same computer
+LEVEL = 3  # fast: archives are unpacked on the computer that packs them
 
 
 class Packer:
-    """Adds to a tar archive what is given, with owner and time left out."""
+    """A writer of tar archives whose members have no owner and no modification time."""
 
     def __init__(self, output: IO[bytes], *, stream: bool = False) -> None:
         self._tar = tarfile.open(fileobj=output, mode="w|" if stream else "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
@@ -25,7 +25,7 @@ class Packer:
         self._tar.addfile(_member(name, tarfile.REGTYPE, mode, len(content)), io.BytesIO(content))
 
     def file(self, name: str, source: Path, mode: int = 0o755) -> None:
-        """Add a file as it is on disk."""
+        """Add a file from disk."""
         with source.open("rb") as opened:
             self._tar.addfile(_member(name, tarfile.REGTYPE, mode, source.stat().st_size), opened)
 
@@ -40,7 +40,7 @@ class Packer:
         self._tar.addfile(member)
 
     def same(self, name: str, target: str) -> None:
-        """Add another name of a file that was added as `target`."""
+        """Add a hard link to a file that is in the archive as `target`."""
         member = _member(name, tarfile.LNKTYPE, 0o755, 0)
         member.linkname = target
         self._tar.addfile(member)
@@ -52,7 +52,7 @@ class Packer:
 
 @contextmanager
 def packed(target: Path) -> Iterator[Packer]:
-    """Pack what the block adds into `target`, a .tar.zst."""
+    """Write the members that the block adds into the archive `target` (.tar.zst)."""
     command = [_zstd(), f"-{LEVEL}", "-T0", "-q", "-f", "-o", str(target)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as zstd:
         assert zstd.stdin
@@ -61,12 +61,12 @@ def packed(target: Path) -> Iterator[Packer]:
         packer.close()
         zstd.stdin.close()
     if zstd.returncode:
-        raise RehearsalError(f"zstd could not write {target}: it ended with {zstd.returncode}.")
+        raise RehearsalError(f"zstd could not write {target}: it exited with code {zstd.returncode}.")
 
 
 @contextmanager
 def unpacked(source: Path) -> Iterator[tarfile.TarFile]:
-    """The archive in `source`, a .tar.zst, to be read from its beginning to its end."""
+    """Open the archive `source` (.tar.zst) for sequential reading."""
     with subprocess.Popen([_zstd(), "-dcq", str(source)], stdout=subprocess.PIPE) as zstd:
         assert zstd.stdout
         try:
@@ -77,10 +77,10 @@ def unpacked(source: Path) -> Iterator[tarfile.TarFile]:
 
 
 def _zstd() -> str:
-    found = shutil.which("zstd")
-    if not found:
-        raise RehearsalError("The program zstd is not there: install the package zstd.")
-    return found
+    program = shutil.which("zstd")
+    if not program:
+        raise RehearsalError("The program zstd is not installed: install the package zstd.")
+    return program
 
 
 def _member(name: str, kind: bytes, mode: int, size: int) -> tarfile.TarInfo:

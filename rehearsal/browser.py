@@ -1,4 +1,4 @@
-"""A page of the lab in this computer's own browser: a way to it, whether it answers, and what to click."""
+"""`./homelab rehearse open`: forward a port to a web UI of the lab, check it, and print how to open it."""
 
 import base64
 import hashlib
@@ -24,13 +24,13 @@ from rehearsal.lab import Lab
 from rehearsal.pages import Page
 from rehearsal.shell import RehearsalError
 
-PATIENCE = 10.0  # seconds for one answer
-EXCERPT = 200  # bytes of an answer that is none
+PATIENCE = 10.0  # seconds until a request times out
+EXCERPT = 200  # bytes of an error response that a message quotes
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a page says, and the digest of its key by which a browser can know it."""
+    """A web UI's HTTP status, and the SHA-256 of its public key in base64, with which a browser can pin it."""
 
     status: int
     reason: str
@@ -38,40 +38,40 @@ class Answer:
 
 
 def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> None:
-    """Make a way to the page, see that it answers, and say how to open it, until Ctrl-C; or list all pages."""
-    there = pages.found(lab)
+    """Forward a port to a web UI until Ctrl-C and print how to open it; with `wanted` empty, list all web UIs."""
+    all_pages = pages.found(lab)
     if not wanted:
-        _list(console, lab, there)
+        _list(console, lab, all_pages)
         return
-    with opened(lab, pages.chosen(there, wanted), port) as said:
-        console.print(said, soft_wrap=True, markup=False)
+    with opened(lab, pages.chosen(all_pages, wanted), port) as instructions:
+        console.print(instructions, soft_wrap=True, markup=False)
         if not once:
             _wait(console, lab)
 
 
 @contextmanager
 def opened(lab: Lab, page: Page, port: int) -> Iterator[str]:
-    """A way to a page that answers, for as long as the block runs; yields how to open it."""
+    """Forward a port to a web UI while the block runs; yield the instructions to open it."""
     if page.address is None:
-        raise RehearsalError(f"{page.of} has no address yet: see `./homelab rehearse kubectl -- get services -A`.")
+        raise RehearsalError(f"{page.of} has no address yet: check `./homelab rehearse kubectl -- get services -A`.")
     if not pages.answers(lab, page):
         raise RehearsalError(
-            f"Nothing takes connections at {page.address}, port {pages.PORT}, where {page.host} is served: "
-            "see whether Traefik runs, `./homelab rehearse kubectl -- get pods -n traefik`."
+            f"{page.address}, which serves {page.host}, accepts no connection on port {pages.PORT}: "
+            "check that Traefik runs with `./homelab rehearse kubectl -- get pods -n traefik`."
         )
     authority = pages.authority(lab, page)
 
     def connect() -> socket.socket:
         connection = lab.namespace.connect(str(page.address), pages.PORT, PATIENCE)
-        connection.settimeout(None)  # a page may keep one open, and say nothing for long
+        connection.settimeout(None)  # a web UI may keep an idle connection open
         return connection
 
-    with forward.forwarded(port, connect) as taken, _public(authority) as file:
-        yield guidance(page, taken, look(page, taken, authority), file)
+    with forward.forwarded(port, connect) as local_port, _public(authority) as ca_file:
+        yield guidance(page, local_port, look(page, local_port, authority), ca_file)
 
 
 def look(page: Page, port: int, authority: str | None) -> Answer:
-    """Ask for the page at a port of this computer, as a browser would; fails where it is not there, and says why."""
+    """Request a web UI through the forwarded port, as a browser would; fail with the cause if it does not answer."""
     try:
         with (
             socket.create_connection((forward.LOOPBACK, port), PATIENCE) as plain,
@@ -80,46 +80,49 @@ def look(page: Page, port: int, authority: str | None) -> Answer:
             return _ask(page, connection)
     except ssl.SSLCertVerificationError as error:
         raise RehearsalError(
-            f"The lab's authority does not vouch for the certificate of {page.host} ({error.verify_message}): "
-            f"see whether it is ready, `./homelab rehearse kubectl -- get certificates -n {page.namespace}`."
+            f"The certificate of {page.host} cannot be verified with the lab's CA ({error.verify_message}): "
+            f"check that it is ready with `./homelab rehearse kubectl -- get certificates -n {page.namespace}`."
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise RehearsalError(
-            f"{page.host} does not answer as a page does ({error or type(error).__name__}): "
-            "see what Traefik says, `./homelab rehearse kubectl -- logs -n traefik deployment/traefik`."
+            f"{page.host} gives no valid HTTP response ({error or type(error).__name__}): "
+            "read Traefik's log with `./homelab rehearse kubectl -- logs -n traefik deployment/traefik`."
         ) from None
 
 
 def guidance(page: Page, port: int, answer: Answer, authority: Path | None) -> str:
-    """How to open a page, in plain words."""
-    here, url = f"{forward.LOOPBACK}:{port}", f"https://{page.host}{page.path}"
-    browser = [f"--host-resolver-rules=MAP {page.host} {here}", f"--ignore-certificate-errors-spki-list={answer.key}"]
+    """Return the instructions to open a web UI in a browser, or with curl."""
+    endpoint, url = f"{forward.LOOPBACK}:{port}", f"https://{page.host}{page.path}"
+    browser = [
+        f"--host-resolver-rules=MAP {page.host} {endpoint}",
+        f"--ignore-certificate-errors-spki-list={answer.key}",
+    ]
     trust = ["--cacert", str(authority)] if authority else ["--insecure"]
     with_port = f"https://{page.host}:{port}{page.path}" if port != pages.PORT else url
     return "\n".join((
-        f"{url} answers: {answer.status} {answer.reason}.",
+        f"{url} answers with {answer.status} {answer.reason}.",
         "",
-        "To see it in Chromium, Chrome, Edge or Brave, run this as yourself, not as root. Its window knows the name",
-        "and the certificate, and nothing of it stays in your own browser:",
+        "To open it in Chromium, Chrome, Edge or Brave, run this command as your own user, not as root. It opens a",
+        "window that resolves the name and accepts the certificate, in a temporary profile apart from your own:",
         "",
         f'  chromium --user-data-dir="$(mktemp -d)" --no-first-run {shlex.join([*browser, url])}',
         "",
-        f"Any other browser opens {with_port} once",
-        f"  - /etc/hosts has the line: {forward.LOOPBACK} {page.host}",
+        f"To open {with_port} in any other browser:",
+        f"  - add this line to /etc/hosts: {forward.LOOPBACK} {page.host}",
         f"  - {_trusted(authority)}",
         "",
         "Without a browser:",
         "",
-        f"  {shlex.join(['curl', *trust, '--connect-to', f'{page.host}:{pages.PORT}:{here}', url])}",
+        f"  {shlex.join(['curl', *trust, '--connect-to', f'{page.host}:{pages.PORT}:{endpoint}', url])}",
         "",
-        "The port is open to programs of this computer alone.",
+        "Only programs on this computer can connect to the port.",
     ))  # fmt: skip
 
 
 def _trusted(authority: Path | None) -> str:
     if authority is None:
-        return "you go on past its warning: the lab has no authority that vouches for the page"
-    return f"it trusts the lab's authority, {authority}; import it, and delete it there afterwards"
+        return "accept the browser's warning: the lab has no CA certificate for this web UI"
+    return f"import the lab's CA certificate, {authority}; remove it from the browser afterwards"
 
 
 def _context(authority: str | None) -> ssl.SSLContext:
@@ -132,22 +135,22 @@ def _context(authority: str | None) -> ssl.SSLContext:
 def _ask(page: Page, connection: ssl.SSLSocket) -> Answer:
     certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    asked = http.client.HTTPConnection(page.host, timeout=PATIENCE)
-    asked.sock = connection
-    asked.request("GET", page.path, headers={"User-Agent": "Mozilla/5.0 (rehearsal)", "Accept": "text/html"})
-    answer = asked.getresponse()
+    request = http.client.HTTPConnection(page.host, timeout=PATIENCE)
+    request.sock = connection
+    request.request("GET", page.path, headers={"User-Agent": "Mozilla/5.0 (rehearsal)", "Accept": "text/html"})
+    answer = request.getresponse()
     if answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         lines = answer.read(EXCERPT).decode(errors="replace").splitlines()
         raise RehearsalError(
-            f"{page.host} answers with {answer.status} {answer.reason} ({lines[0] if lines else 'and no word'}): "
-            f"see whether its pods are ready, `./homelab rehearse kubectl -- get pods -n {page.namespace}`."
+            f"{page.host} answers with {answer.status} {answer.reason} ({lines[0] if lines else 'empty body'}): "
+            f"check that its pods are ready with `./homelab rehearse kubectl -- get pods -n {page.namespace}`."
         )
     return Answer(answer.status, answer.reason, base64.b64encode(hashlib.sha256(key).digest()).decode())
 
 
 @contextmanager
 def _public(authority: str | None) -> Iterator[Path | None]:
-    """A file with a certificate that every user of this computer may read, unlike the lab's folder; or None."""
+    """Write the certificate to a file outside the lab's folder that every local user can read; or yield None."""
     if authority is None:
         yield None
         return
@@ -160,25 +163,25 @@ def _public(authority: str | None) -> Iterator[Path | None]:
 
 
 def _wait(console: Console, lab: Lab) -> None:
-    console.print("It stays open until Ctrl-C.")
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console.print("The port stays open until Ctrl-C.")
+    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while lab.namespace.exists:
             time.sleep(1)
-        console.print("The lab is gone.")
+        console.print("The lab was removed.")
     except KeyboardInterrupt:
         console.print("closed")
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
 
 
-def _list(console: Console, lab: Lab, there: Sequence[Page]) -> None:
-    if not there:
-        raise RehearsalError("The lab serves no page: no Ingress in it names a host.")
-    table = Table(title="Pages", title_justify="left", box=None, pad_edge=False)
-    for column in ("host", "of", "address"):
+def _list(console: Console, lab: Lab, all_pages: Sequence[Page]) -> None:
+    if not all_pages:
+        raise RehearsalError("The lab has no web UI: no Ingress or Traefik route in it has a host.")
+    table = Table(title="Web UIs", title_justify="left", box=None, pad_edge=False)
+    for column in ("host", "served by", "address"):
         table.add_column(column, overflow="fold")
-    for page in there:
+    for page in all_pages:
         table.add_row(page.host, page.of, page.address or "none yet")
     console.print(table)
-    console.print(f"Open one:  ./homelab rehearse open --stack {lab.stack} {there[0].host}", soft_wrap=True)
+    console.print(f"Open one:  ./homelab rehearse open --stack {lab.stack} {all_pages[0].host}", soft_wrap=True)

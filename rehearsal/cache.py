@@ -1,4 +1,4 @@
-"""What the rehearsal makes once and keeps: each thing in a folder named after its recipe."""
+"""The cache of downloads and builds: each result is in a folder named by the hash of its recipe."""
 
 import fcntl
 import hashlib
@@ -17,13 +17,13 @@ from rehearsal.shell import RehearsalError
 
 Report = Callable[[str], None]
 
-PATIENCE = 3600.0  # seconds another run may take to make what this one waits for
-STEP = 0.2  # seconds between two looks at a lock
+PATIENCE = 3600.0  # seconds to wait for another run that builds the same recipe
+STEP = 0.2  # seconds between two attempts to take a lock
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make a thing: `make` fills an empty folder, `ingredients` are all that it depends on."""
+    """A cached build: `make` fills an empty folder from `ingredients`; `takes` tells users how long that takes."""
 
     name: str
     version: str
@@ -33,7 +33,7 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept: another recipe gives another folder."""
+        """The result's folder in the cache, which changes with name, version, ingredients and architecture."""
         digest = hashlib.sha256(f"{platform.machine()}\0{self.name}\0{self.version}".encode())
         for ingredient in self.ingredients:
             content = ingredient.encode() if isinstance(ingredient, str) else ingredient
@@ -42,20 +42,20 @@ class Recipe:
 
 
 def write_whole(file: Path, content: str | bytes) -> None:
-    """Write a file in one move: who reads it meanwhile gets the old one or the new one."""
+    """Write a file atomically: concurrent readers get the old content or the new."""
     part = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_ident()}.part")
     part.write_bytes(content.encode() if isinstance(content, str) else content)
     part.replace(file)
 
 
 def root() -> Path:
-    """The folder of all that is kept; it may be removed at any time, between two runs."""
+    """Return the cache's folder, which users may delete while no rehearsal runs."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "homelab" / "tools"
 
 
 def obtain(recipe: Recipe, report: Report) -> Path:
-    """The folder of what `recipe` makes; made now if it is not there. Two runs never make it twice."""
+    """Return the folder with the result of `recipe`; build it if it is missing. A lock prevents concurrent builds."""
     folder = recipe.folder
     if folder.is_dir():
         return folder
@@ -68,7 +68,7 @@ def obtain(recipe: Recipe, report: Report) -> Path:
 
 
 def _make(recipe: Recipe, folder: Path) -> None:
-    """Beside the cache first, so that a folder that is there is always whole."""
+    """Build in a temporary folder and rename it, so that an existing folder is always complete."""
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -84,7 +84,7 @@ def _make(recipe: Recipe, folder: Path) -> None:
 def _only_maker(folder: Path, report: Report) -> Iterator[None]:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         if not _locked(lock):
-            report(f"another run is making {folder.name}: waiting for it")
+            report(f"another run is building {folder.name}: waiting for it")
             _wait(lock, folder)
         yield
 
@@ -94,8 +94,8 @@ def _wait(lock: IO[str], folder: Path) -> None:
     while not _locked(lock):
         if time.monotonic() > deadline:
             raise RehearsalError(
-                f"Another run has been making {folder.name} for {PATIENCE / 60:.0f} minutes: "
-                f"end it (`fuser {lock.name}` names it), then start again."
+                f"Another run has been building {folder.name} for {PATIENCE / 60:.0f} minutes: "
+                f"end it (`fuser {lock.name}` shows its process ID), then start again."
             )
         time.sleep(STEP)
 

@@ -1,4 +1,4 @@
-"""The webhook's certificate and the authority that signs it, made once for a rehearsal."""
+"""The rehearsal's own CA and server certificates, for the webhooks and for Pebble."""
 
 import datetime
 import ipaddress
@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 LIFE = datetime.timedelta(days=3650)
-SKEW = datetime.timedelta(days=1)  # the machines' clocks need not agree
+SKEW = datetime.timedelta(days=1)  # tolerates clocks that differ
 
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: the authority's certificate, the server's, and the server's key (0600)."""
+    """PEM files: the CA's certificate, the server's certificate, and the server's key (mode 0600)."""
 
     authority: Path
     server: Path
@@ -25,7 +25,7 @@ class Certificates:
 
 
 def ensure(state: Path, address: str, names: Collection[str] = ()) -> Certificates:
-    """Those in `state` when they are for `address` and `names`, else new ones."""
+    """Return the certificates in `state`; issue new ones unless they are valid for `address` and `names`."""
     files = Certificates(state / "ca.pem", state / "server.pem", state / "server.key")
     if not _are_for(files, address, names):
         _make(files, address, names)
@@ -36,33 +36,33 @@ def _are_for(files: Certificates, address: str, names: Collection[str]) -> bool:
     if not (files.authority.exists() and files.key.exists() and files.server.exists()):
         return False
     certificate = x509.load_pem_x509_certificate(files.server.read_bytes())
-    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    addresses, named = (found.get_values_for_type(kind) for kind in (x509.IPAddress, x509.DNSName))
+    alternative_names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses, named = (alternative_names.get_values_for_type(kind) for kind in (x509.IPAddress, x509.DNSName))
     return ipaddress.ip_address(address) in addresses and set(names) <= set(named)
 
 
 def _make(files: Certificates, address: str, names: Collection[str]) -> None:
     files.key.parent.mkdir(parents=True, exist_ok=True)
-    signer, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = _name("rehearsal authority")
     subjects = [x509.IPAddress(ipaddress.ip_address(address)), *map(x509.DNSName, names)]
-    authority = (
-        _builder(issuer, issuer, signer.public_key())
+    ca = (
+        _builder(issuer, issuer, ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(signer, hashes.SHA256())
+        .sign(ca_key, hashes.SHA256())
     )
     server = (
         _builder(_name("rehearsal"), issuer, key.public_key())
         .add_extension(x509.SubjectAlternativeName(subjects), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(signer, hashes.SHA256())
+        .sign(ca_key, hashes.SHA256())
     )
     files.key.unlink(missing_ok=True)
     files.key.touch(mode=0o600)
     files.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    files.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    files.authority.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     files.server.write_bytes(server.public_bytes(serialization.Encoding.PEM))
 
 

@@ -1,4 +1,4 @@
-"""Control groups of simulated machines: what a machine runs is what its groups hold."""
+"""Control groups of simulated machines: all processes of a machine are in its groups."""
 
 import os
 from collections.abc import Sequence
@@ -10,44 +10,46 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def unified() -> bool:
-    """Whether this computer has cgroup v2."""
+    """Return whether this computer uses cgroup v2."""
     return (ROOT / "cgroup.controllers").exists()
 
 
 def create(name: str) -> list[Path]:
-    """One group called `name` in every hierarchy of this computer (only one with cgroup v2)."""
+    """Create the group `name` in every cgroup hierarchy of this computer (cgroup v2 has only one)."""
     groups = [parent / name for parent in _parents()]
     for group in groups:
         group.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
             inherited = group.parent / setting
-            # version 1 gives a new group no processor at all
+            # with cgroup v1, a new cpuset is empty
             if inherited.exists() and (group / setting).exists():
                 (group / setting).write_text(inherited.read_text())
     return groups
 
 
 def processes(groups: Sequence[Path]) -> list[int]:
-    """Ids of all processes in `groups`, which hold the same ones."""
+    """Return the IDs of a machine's processes, from the first of its `groups` that exists."""
     for group in groups:
         if group.exists():
-            # unlike a glob, a walk passes over folders that go away meanwhile
+            # os.walk, unlike glob, tolerates folders that are removed meanwhile
             return [pid for folder, *_ in os.walk(group) for pid in _pids(Path(folder, "cgroup.procs"))]
     return []
 
 
 def remove(groups: Sequence[Path]) -> None:
-    """Remove empty groups with all below them."""
+    """Remove empty groups and their subgroups; wait up to 10 seconds for them to become empty."""
     for group in groups:
         wait(
             lambda group=group: _removed(group),  # type: ignore[misc]
             10,
-            lambda group=group: f"The control group {group} does not empty: see `cat {group}/cgroup.procs`.",  # type: ignore[misc]
+            lambda group=group: (  # type: ignore[misc]
+                f"The control group {group} still has processes: list their IDs with `cat {group}/cgroup.procs`."
+            ),
         )
 
 
 def memory(groups: Sequence[Path]) -> int:
-    """Bytes of memory that programs in `groups` hold, file cache not counted."""
+    """Return the memory that processes in `groups` use, in bytes, without the file cache."""
     for group in groups:
         statistics = group / "memory.stat"
         if statistics.exists():
@@ -76,7 +78,7 @@ def _pids(file: Path) -> list[int]:
 
 
 def _removed(group: Path) -> bool:
-    """One attempt, from the leaves up."""
+    """Try once to remove a group, deepest subgroups first; return whether it is removed."""
     if not group.exists():
         return True
     try:

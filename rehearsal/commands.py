@@ -24,21 +24,20 @@ from stacks.settings import SettingsError
 INTERRUPTED = 130
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-app = typer.Typer(no_args_is_help=True, help="The stack on machines simulated on this computer.")
+app = typer.Typer(no_args_is_help=True, help="Run the stack's lab on machines simulated on this computer.")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
-Stack = Annotated[str, typer.Option(help="Stack to rehearse: the NAME in Pulumi.NAME.yaml.")]
+Stack = Annotated[str, typer.Option(help="Stack to rehearse: NAME of the stack file Pulumi.NAME.yaml.")]
+Node = Annotated[str, typer.Argument(help="Name of the machine: the node's name, or bastion-N.")]
 Bundle = Annotated[
     Path | None,
-    typer.Option(
-        help="Folder with K3s' release files, under VERSION/.", exists=True, file_okay=False, resolve_path=True
-    ),
+    typer.Option(help="Bundle: a folder with VERSION/ and charts/.", exists=True, file_okay=False, resolve_path=True),
 ]
 
 
 class Switch(StrEnum):
-    """Positions of a power switch."""
+    """Positions of a machine's power switch."""
 
     ON = "on"
     OFF = "off"
@@ -48,9 +47,9 @@ class Switch(StrEnum):
 def up(
     stack: Stack = "homelab",
     bundle: Bundle = None,
-    keep_going: Annotated[bool, typer.Option(help="Go on with other resources when one fails.")] = False,
+    keep_going: Annotated[bool, typer.Option(help="Continue with other resources after one fails.")] = False,
 ) -> None:
-    """Make the machines and run `pulumi up` on them; on a lab that runs, do what is new."""
+    """Create the lab: start the machines and run `pulumi up`. On a running lab, apply changes of the stack file."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _report(), bundle=bundle, apps=apps_on(stack))
@@ -59,7 +58,7 @@ def up(
             with timed(session.seconds, f"pulumi up {engine.stack}"):
                 code = engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
             if code:
-                errors.print(f"pulumi up ended with {code}; the lab goes on: mend, then `up` again.", style="red")
+                errors.print(f"pulumi up exited with code {code}; fix the cause, then run `up` again.", style="red")
                 raise typer.Exit(code)
             session.slowest[engine.stack] = summary.slowest(engine.event_log)
         for engine in (session.engine, *session.apps):
@@ -68,13 +67,13 @@ def up(
 
 
 def _again(session: Session, engine: Engine) -> None:
-    """Run the same twice more, which must change nothing, and note how long that takes."""
+    """Run `pulumi up` and `pulumi preview` again, record their durations, and fail if they show changes."""
     with timed(session.seconds, f"second pulumi up {engine.stack}"):
         code = engine.run("up", "--yes", "--skip-preview", "--expect-no-changes", quiet=True)
     with timed(session.seconds, f"pulumi preview {engine.stack}"):
         code = engine.run("preview", "--expect-no-changes", quiet=True) or code
     if code:
-        errors.print(f"A second run of {engine.stack} is not without changes: see its preview.", style="red")
+        errors.print(f"A second up of {engine.stack} failed or shows changes: inspect its preview.", style="red")
         raise typer.Exit(code)
 
 
@@ -82,23 +81,23 @@ def _again(session: Session, engine: Engine) -> None:
 def pulumi(
     context: typer.Context,
     stack: Stack = "homelab",
-    app_stack: Annotated[str, typer.Option("--app", help="Stack of an app on it, instead.")] = "",
+    app_stack: Annotated[str, typer.Option("--app", help="Use this app stack of the lab instead.")] = "",
 ) -> None:
-    """Run any `pulumi` command on the rehearsal's stack, with the stack file as it is now."""
+    """Run a `pulumi` command on the lab's stack, for example `./homelab rehearse pulumi -- preview`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _quiet, apps=apps_on(stack))
         engines = {engine.stack: engine for engine in (session.engine, *session.apps)}
         if (wanted := app_stack or stack) not in engines:
             raise RehearsalError(
-                f"No app {wanted} is on {stack} (there are: {', '.join(list(engines)[1:]) or 'none'})."
+                f"The lab of {stack} has no app stack {wanted} (it has: {', '.join(list(engines)[1:]) or 'none'})."
             )
         raise typer.Exit(engines[wanted].run(*context.args))
 
 
 @app.command(context_settings=PASS_ON)
 def run(context: typer.Context, stack: Stack = "homelab") -> None:
-    """Run another command of `./homelab` on the lab, such as `doctor`."""
+    """Run another `./homelab` command on the lab, for example `./homelab rehearse run doctor`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _quiet)
@@ -107,15 +106,15 @@ def run(context: typer.Context, stack: Stack = "homelab") -> None:
 
 @app.command(context_settings=PASS_ON)
 def kubectl(context: typer.Context, stack: Stack = "homelab") -> None:
-    """Run `kubectl` through the cluster's own endpoint."""
+    """Run `kubectl` on the lab's cluster, for example `./homelab rehearse kubectl -- get pods -A`."""
     with _guarded():
         command, environment = _existing(stack).kubectl_command(*context.args)
         raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 @app.command(context_settings=PASS_ON)
-def ssh(context: typer.Context, node: str, stack: Stack = "homelab") -> None:
-    """Open a shell on a machine, or run a command there."""
+def ssh(context: typer.Context, node: Node, stack: Stack = "homelab") -> None:
+    """Open a shell on a machine, or run a command on it: `./homelab rehearse ssh pi-1 -- uptime`."""
     with _guarded():
         command = _existing(stack).ssh_command(node, *context.args, terminal=sys.stdin.isatty())
         raise typer.Exit(subprocess.run(command, check=False).returncode)
@@ -123,19 +122,19 @@ def ssh(context: typer.Context, node: str, stack: Stack = "homelab") -> None:
 
 @app.command("open")
 def open_(
-    host: Annotated[str, typer.Argument(help="Its name, or the first part of it.")] = "",
+    host: Annotated[str, typer.Argument(help="Host of the web UI, or its first label.")] = "",
     stack: Stack = "homelab",
-    port: Annotated[int, typer.Option(help="The port of this computer that leads to it.")] = 8443,
-    once: Annotated[bool, typer.Option("--once", help="See whether it answers, and end.")] = False,
+    port: Annotated[int, typer.Option(help="Local port to forward to the web UI.")] = 8443,
+    once: Annotated[bool, typer.Option("--once", help="Check the web UI, print the instructions, and exit.")] = False,
 ) -> None:
-    """Make a page of the lab reachable from this computer's browser; without HOST, list them."""
+    """Forward a local port to a web UI of the lab until Ctrl-C; without HOST, list the web UIs."""
     with _guarded():
         browser.show(console, _existing(stack), host, port, once=once)
 
 
 @app.command()
-def power(switch: Switch, node: str, stack: Stack = "homelab") -> None:
-    """Cut a machine's power, or give it back."""
+def power(switch: Switch, node: Node, stack: Stack = "homelab") -> None:
+    """Cut a machine's power, or restore it and wait until the machine accepts SSH logins."""
     with _guarded(), _existing(stack).locked():
         if switch is Switch.ON:
             Lab(stack).power_on(node)
@@ -146,7 +145,7 @@ def power(switch: Switch, node: str, stack: Stack = "homelab") -> None:
 
 @app.command()
 def status(stack: Stack = "homelab") -> None:
-    """Show the machines."""
+    """List the machines with their power state, SSH login and memory use."""
     with _guarded():
         summary.status(console, _existing(stack))
 
@@ -154,10 +153,10 @@ def status(stack: Stack = "homelab") -> None:
 @app.command()
 def down(
     stack: Stack = "homelab",
-    every: Annotated[bool, typer.Option("--all", help="The labs of all stacks.")] = False,
-    force: Annotated[bool, typer.Option(help="End what another command, or its remains, still does.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Remove the labs of all stacks.")] = False,
+    force: Annotated[bool, typer.Option(help="First kill all processes in the lab's network.")] = False,
 ) -> None:
-    """End the machines and remove everything of the lab, its Pulumi state included."""
+    """Stop the machines and delete the lab, its Pulumi state included."""
     with _guarded():
         for name in stacks() if every else [stack]:
             lab = Lab(name)
@@ -165,28 +164,28 @@ def down(
                 lab.namespace.delete()
             with lab.locked():
                 lab.stop()
-            console.print(f"the lab of {name} is gone")
+            console.print(f"the lab of {name} was removed")
 
 
 def _existing(stack: str) -> Lab:
     lab = Lab(stack)
     if not lab.exists:
-        raise RehearsalError(f"There is no lab of {stack}: make one with `./homelab rehearse up --stack {stack}`.")
+        raise RehearsalError(f"There is no lab of {stack}: create it with `./homelab rehearse up --stack {stack}`.")
     return lab
 
 
 def _report() -> Report:
-    began = time.monotonic()
-    return lambda message: errors.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {message}")
+    start = time.monotonic()
+    return lambda message: errors.print(f"[dim]{time.monotonic() - start:6.1f} s[/dim]  {message}")
 
 
 def _quiet(_: str) -> None:
-    """Say nothing: what is asked for is another program's output."""
+    """Report no progress: the command's output is that of another program."""
 
 
 @contextmanager
 def _guarded() -> Iterator[None]:
-    """Turn what stops a rehearsal into a message and an exit code."""
+    """Turn expected errors and Ctrl-C into a message and an exit code."""
     try:
         refuse_unfit_computer()
         yield
@@ -194,5 +193,5 @@ def _guarded() -> Iterator[None]:
         errors.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        errors.print("interrupted; the lab is as it was left: `up` goes on, `down` removes it")
+        errors.print("interrupted; the lab keeps its current state: `up` continues, `down` removes it")
         raise typer.Exit(INTERRUPTED) from None

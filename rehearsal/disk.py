@@ -1,4 +1,4 @@
-"""Disks of simulated machines: what is on them before the first boot."""
+"""Disks of simulated machines: their content before the first boot."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from rehearsal.shell import run
 
 UNAME = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
 DEBIAN = {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"}
-# as a Raspberry Pi comes: without the parameters that K3s needs
+# the default of Raspberry Pi OS, without the cgroup parameters that K3s needs
 BOOT_COMMAND_LINE = "console=tty1 root=PARTUUID=0badcafe-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
 
 PARTS = ("upper", "work", "root", "data")
@@ -17,7 +17,7 @@ PARTS = ("upper", "work", "root", "data")
 
 @dataclass(frozen=True)
 class Specification:
-    """What a machine is: `arch` is amd64, arm64 or arm, `prefix` the length of the LAN's."""
+    """A machine's settings: `arch` is amd64, arm64 or arm; `prefix` is the LAN's prefix length in bits."""
 
     name: str
     role: str
@@ -33,25 +33,25 @@ class Specification:
 
 
 def new_host_key(folder: Path) -> None:
-    """Make the SSH host key of the machine in `folder`."""
+    """Generate the SSH host key of the machine in `folder`, in place of an old one."""
     for old in folder.glob("host_key*"):
         old.unlink()
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "host_key"])
 
 
 def fresh(folder: Path, spec: Specification) -> None:
-    """Put the parts of an unused disk into `folder`, as before the very first boot."""
+    """Create the parts of an unused disk in `folder`, in their state before the first boot."""
     for part in PARTS:
         (folder / part).mkdir()
     image = Path((folder / "image").read_text())
-    # the top of the overlay is the machine's root: its mode is the one that counts
+    # the overlay's upper folder becomes the machine's root folder, with its mode
     (folder / "upper").chmod(0o755)
     (folder / "data").chmod(0o755)
 
     def put(path: str, text: str, mode: int = 0o644) -> None:
         _put(folder / "upper", path, text, mode)
 
-    # deliberately not the node's name: naming it is the program's work
+    # not the node's name, because homelab must set the host name
     put("etc/hostname", "debian\n")
     put("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n")
     put("etc/resolv.conf", f"nameserver {spec.gateway}\n")
@@ -86,7 +86,7 @@ def _network(spec: Specification) -> str:
 
 
 def _architecture(spec: Specification, put: Put) -> None:
-    """What tells the program which processor it is on; an ARM machine passes for a Raspberry Pi."""
+    """Write the files that simulate the processor architecture; an ARM machine looks like a Raspberry Pi."""
     put("etc/simulated-machine", f"{UNAME[spec.arch]}\n")
     put("etc/simulated-architecture", f"{DEBIAN[spec.arch]}\n")
     if spec.arch != "amd64":
@@ -95,7 +95,7 @@ def _architecture(spec: Specification, put: Put) -> None:
 
 
 def _account(spec: Specification, put: Put, image: Path, root: Path) -> None:
-    """The account the stack logs in with: its only way in is the rehearsal's key."""
+    """Create the account that homelab logs in to, which accepts the rehearsal's SSH key alone."""
     home = Path("root")
     if spec.user != "root":
         home = Path("home") / spec.user

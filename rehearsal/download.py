@@ -1,4 +1,4 @@
-"""Official downloads: verified by the checksum their release states, or refused."""
+"""Official downloads, verified against the checksums that their release publishes."""
 
 import hashlib
 import re
@@ -9,53 +9,53 @@ from pathlib import Path
 
 from rehearsal.shell import RehearsalError
 
-REACH = 5.0  # seconds until a host that says nothing counts as out of reach
+REACH = 5.0  # seconds until a silent host counts as unreachable
 
 
 class OutOfReachError(Exception):
-    """The official host cannot be reached, or has no such file: another source is tried."""
+    """The official host is unreachable, or does not have the file; the caller tries another source."""
 
 
 def text(url: str) -> str:
-    """A small file as text; raises OutOfReachError when it cannot be had."""
+    """Download a small text file. Raises OutOfReachError."""
     with _open(url) as response:
         content: bytes = response.read()
     return content.decode()
 
 
 def file(url: str, target: Path, sha256: str) -> None:
-    """Write the file at `url` to `target` if its SHA-256 is the stated one, else fail and leave nothing."""
+    """Download `url` to `target`; fail and delete the file if its SHA-256 differs from `sha256`."""
     with _open(url) as response, target.open("wb") as output:
         shutil.copyfileobj(response, output, 1 << 20)
-    found = digest(target)
-    if found != sha256:
+    actual = digest(target)
+    if actual != sha256:
         target.unlink()
         raise RehearsalError(
-            f"{url} was refused: its SHA-256 is {found}, its release states {sha256}. "
-            "Something between here and there changed it, or the release is broken."
+            f"{url} was rejected: its SHA-256 is {actual}, but its release states {sha256}. "
+            "The file was changed on the way, or the release is broken."
         )
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def stated(listing: str, name: str, where: str) -> str:
-    """The SHA-256 that a checksum file (lines of digest and name) states for `name`."""
+    """Return the SHA-256 of `name` from the text of a checksum file, whose lines have a digest and a file name."""
     for line in listing.splitlines():
         words = line.split()
         if len(words) == 2 and words[1].removeprefix("*") == name and re.fullmatch("[0-9a-f]{64}", words[0]):
             return words[0]
-    raise RehearsalError(f"{where} states no SHA-256 for {name}, so it cannot be verified.")
+    raise RehearsalError(f"{where} has no SHA-256 for {name}, so the file cannot be verified.")
 
 
 def _open(url: str) -> HTTPResponse:
     if not url.startswith(("http://", "https://")):
         raise ValueError(url)
     try:
-        response: HTTPResponse = urllib.request.urlopen(url, timeout=REACH)  # noqa: S310  # looked at above
+        response: HTTPResponse = urllib.request.urlopen(url, timeout=REACH)  # noqa: S310  # the scheme is checked above
     except OSError as error:
         raise OutOfReachError(f"{url}: {error}") from error
     return response

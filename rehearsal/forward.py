@@ -1,4 +1,4 @@
-"""A port of this computer alone that leads into a lab's network."""
+"""Forwarding of a loopback port of this computer into a lab's network."""
 
 import socket
 import socketserver
@@ -9,18 +9,18 @@ from contextlib import contextmanager, suppress
 from rehearsal.shell import RehearsalError
 
 LOOPBACK = "127.0.0.1"
-CHUNK = 1 << 16  # bytes
+CHUNK = 1 << 16  # bytes to copy at once
 
 
 @contextmanager
 def forwarded(port: int, connect: Callable[[], socket.socket]) -> Iterator[int]:
-    """Join each connection to a port of loopback (0: a free one) with one that `connect` makes; yields the port."""
+    """Forward a loopback port (0: any free one) to the connections that `connect` opens; yield the port."""
     try:
         server = _Server(port, connect)
     except OSError as error:
         reason = error.strerror or error
         raise RehearsalError(
-            f"Port {port} of {LOOPBACK} cannot be had ({reason}): give another one by --port."
+            f"Port {port} of {LOOPBACK} is not available ({reason}): use --port to choose another one."
         ) from None
     with server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
@@ -33,7 +33,7 @@ def forwarded(port: int, connect: Callable[[], socket.socket]) -> Iterator[int]:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = 64  # a browser asks for much at once
+    request_queue_size = 64  # browsers open many connections at once
 
     def __init__(self, port: int, connect: Callable[[], socket.socket]) -> None:
         self.connect = connect
@@ -45,25 +45,25 @@ class _Connection(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        """Pass on both directions until both have ended; where nothing takes the other end, end at once."""
+        """Copy both directions until both end; close at once if the destination refuses the connection."""
         try:
-            beyond = self.server.connect()
+            upstream = self.server.connect()
         except OSError:
             return
-        with beyond:
-            back = threading.Thread(target=_pass_on, args=(beyond, self.request), daemon=True)
-            back.start()
-            _pass_on(self.request, beyond)
-            back.join()
+        with upstream:
+            responses = threading.Thread(target=_pass_on, args=(upstream, self.request), daemon=True)
+            responses.start()
+            _pass_on(self.request, upstream)
+            responses.join()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Copy until `source` ends; `target` is told of that end, and both of a failure."""
+    """Copy until `source` ends, then half-close `target`; on an error, close both."""
     try:
         while content := source.recv(CHUNK):
             target.sendall(content)
         target.shutdown(socket.SHUT_WR)
     except OSError:
-        for each in (source, target):
+        for connection in (source, target):
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)

@@ -1,7 +1,7 @@
 """The lab's Git server: repositories in the lab's folder, over HTTP and SSH, by Git and OpenSSH from Debian.
 
-`git/NAME.git` in the lab's folder is `http://ADDRESS:8080/git/NAME.git`, which everybody may read, and
-`ssh://git@ADDRESS:2222/git/NAME.git`, for the keys in `git/authorized_keys`: at first the lab's own.
+`git/NAME.git` in the lab's folder is readable without login at `http://ADDRESS:8080/git/NAME.git`, and at
+`ssh://git@ADDRESS:2222/git/NAME.git` with a key in `git/authorized_keys`: initially the lab's own.
 """
 
 import shutil
@@ -24,8 +24,8 @@ READER = "argo-cd"
 PREFIX = f"{REPOSITORIES}/"
 SSH_PORT = 2222
 RECORD = "git-server.txt"
-"""In the folder of the lab's server: where the tree is that Git runs in."""
-# The mounts are seen by the command alone, and end with it.
+"""File in the folder of the lab's server: the path of the root file system in which Git runs."""
+# the mounts are in a mount namespace of the command, and end with it
 ENTER = """
 mount --bind "$1" "$2$3"
 mount --rbind /dev "$2/dev"
@@ -37,7 +37,7 @@ exec chroot . "$@"
 
 @dataclass(frozen=True)
 class Answer:
-    """What Git answers over HTTP."""
+    """Git's response to an HTTP request."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,13 +45,13 @@ class Answer:
 
 
 def ensure(lab: Lab, charts: Iterable[Chart], report: Report) -> None:
-    """Serve the lab's repositories where one of `charts` reads any."""
+    """Serve the lab's repositories if `charts` contains Argo CD, which reads them."""
     if any(chart.name == READER for chart in charts):
         serve(lab, obtain(trees.recipe(), report))
 
 
 def serve(lab: Lab, built: Path) -> None:
-    """Serve the lab's repositories with what `trees.recipe()` has made."""
+    """Start the Git server; `built` is the result of `trees.recipe()`."""
     folder, state = lab.folder / "git", lab.folder / "server"
     folder.mkdir(exist_ok=True)
     (state / RECORD).write_text(str(built / GIT_SERVER))
@@ -67,40 +67,40 @@ def serve(lab: Lab, built: Path) -> None:
         subprocess.Popen(
             lab.namespace.command(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's Git server does not start: see {state / 'git.log'}.")
+    wait(lambda: _serving(lab), 20, lambda: f"The lab's Git server does not start: read {state / 'git.log'}.")
 
 
 def inside(tree: Path, repositories: Path, *command: str) -> list[str]:
-    """`command`, to be run in the tree, with the repositories in it."""
+    """Return the command line that runs `command` in the root file system `tree`, with the repositories mounted."""
     enter = ["sh", "-euc", ENTER, "git", str(repositories), str(tree), REPOSITORIES]
     return ["unshare", "--mount", "--propagation=private", *enter, *command]
 
 
 def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-    """What Git answers to a request below PREFIX; there is nothing before it is served."""
+    """Pass an HTTP request below PREFIX to Git; respond with 404 until the Git server is started."""
     record = state / RECORD
     if not record.is_file():
         return Answer(HTTPStatus.NOT_FOUND, {}, b"")
-    asked = urlsplit(url)
+    parts = urlsplit(url)
     variables = {
         "GIT_PROJECT_ROOT": REPOSITORIES,
         "GIT_HTTP_EXPORT_ALL": "1",
         "GIT_PROTOCOL": headers.get("Git-Protocol", ""),
         "REQUEST_METHOD": method,
-        "PATH_INFO": asked.path.removeprefix(REPOSITORIES),
-        "QUERY_STRING": asked.query,
+        "PATH_INFO": parts.path.removeprefix(REPOSITORIES),
+        "QUERY_STRING": parts.query,
         "CONTENT_TYPE": headers.get("Content-Type", ""),
         "CONTENT_LENGTH": str(len(body)),
         "HTTP_CONTENT_ENCODING": headers.get("Content-Encoding", ""),
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     }
     command = inside(Path(record.read_text()), state.parent / "git", "git", "http-backend")
-    done = subprocess.run(command, input=body, env=variables, stdout=subprocess.PIPE, check=False)
-    return _answer(done.stdout)
+    process = subprocess.run(command, input=body, env=variables, stdout=subprocess.PIPE, check=False)
+    return _answer(process.stdout)
 
 
 def _answer(printed: bytes) -> Answer:
-    """What a CGI program printed: headers, an empty line, content."""
+    """Parse the output of a CGI program: headers, an empty line, content."""
     head, _, content = printed.partition(b"\r\n\r\n")
     if not head:
         return Answer(HTTPStatus.BAD_GATEWAY, {}, b"")
@@ -118,7 +118,7 @@ def _sshd(address: str) -> list[str]:
         "AuthorizedKeysFile": f"{REPOSITORIES}/authorized_keys",
         "AllowUsers": "git",
         "AuthenticationMethods": "publickey",
-        "PermitRootLogin": "prohibit-password",  # Git's user has root's number, so that it may read all repositories
+        "PermitRootLogin": "prohibit-password",  # Git's user has UID 0, so that it can read all repositories
         "StrictModes": "no",
         "DisableForwarding": "yes",
         "PermitTTY": "no",

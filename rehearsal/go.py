@@ -1,4 +1,4 @@
-"""Go programs that are built here from their modules, each exactly as its go.sum pins it."""
+"""Builds of Go programs from their modules, pinned by go.sum."""
 
 import json
 import os
@@ -10,38 +10,38 @@ from pathlib import Path
 from rehearsal.shell import RehearsalError, run
 
 OLDEST = (1, 26)
-# The checksum database lacks these; a go.sum or a constant here has their digests.
+# modules that are not in Go's checksum database: their digests are pinned in a go.sum or in a constant
 UNLISTED = "github.com/k3s-io/*,github.com/rancher/*,github.com/pulumi/pulumi-kubernetes/*"
 
 
 def release() -> str:
-    """The Go in use, such as go1.26.1; says what to install when there is none that will do."""
+    """Return the version of the installed Go, such as go1.26.1; fail if Go is missing or too old."""
     if not shutil.which("go"):
         raise RehearsalError(_install("is not installed"))
-    found = run(["go", "env", "GOVERSION"], env=_environment()).strip()
-    numbers = re.match(r"go(\d+)\.(\d+)", found)
+    installed = run(["go", "env", "GOVERSION"], env=_environment()).strip()
+    numbers = re.match(r"go(\d+)\.(\d+)", installed)
     if not numbers or (int(numbers[1]), int(numbers[2])) < OLDEST:
-        raise RehearsalError(_install(f"is {found}"))
-    return found
+        raise RehearsalError(_install(f"is {installed}"))
+    return installed
 
 
 def compiler() -> None:
-    """Fail with what to install when there is no C compiler, which K3s' SQLite needs."""
+    """Fail if there is no C compiler, which K3s' SQLite needs."""
     if not shutil.which(os.environ.get("CC") or "gcc"):
-        raise RehearsalError("K3s is built here, and its SQLite needs a C compiler: install gcc and libc6-dev.")
+        raise RehearsalError("Building K3s needs a C compiler for SQLite: install gcc and libc6-dev.")
 
 
 def module(path: str, version: str, pinned: str) -> Path:
-    """The source of a module, read-only, out of the module cache; `pinned` is its h1: digest."""
+    """Download a module and return its read-only source folder; `pinned` is the `h1:` digest that it must have."""
     printed = run(["go", "mod", "download", "-json", f"{path}@{version}"], env=_environment(), cwd=Path("/"))
     answer = json.loads(printed)
     if answer["Sum"] != pinned:
-        raise RehearsalError(f"{path}@{version} was refused: its digest is {answer['Sum']}, pinned is {pinned}.")
+        raise RehearsalError(f"{path}@{version} was rejected: its digest is {answer['Sum']}, not the pinned {pinned}.")
     return Path(answer["Dir"])
 
 
 def required(path: str, folder: Path) -> Path:
-    """The source of a module that the go.mod in `folder` requires."""
+    """Return the source folder of a module that the go.mod in `folder` requires."""
     answer = json.loads(run(["go", "mod", "download", "-json", path], env=_environment(), cwd=folder))
     return Path(answer["Dir"])
 
@@ -56,10 +56,10 @@ def build(
     overlay: Mapping[Path, Path] | None = None,
     cgo: bool | None = None,
 ) -> None:
-    """Build `package` as the module in `folder` requires it.
+    """Build `package` at the version that the go.mod in `folder` requires.
 
-    `variables` are set at link time; `overlay` puts files into source folders, which stay as they are;
-    without `cgo` the program is static, with None it is as this computer can.
+    `variables` are set at link time (-X). `overlay` adds files to the build without changing source folders.
+    `cgo` enables (True) or disables (False: a static program) cgo; None leaves Go's default.
     """
     command: list[str | Path] = [
         "go",
@@ -93,6 +93,6 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _install(why: str) -> str:
+def _install(problem: str) -> str:
     least = ".".join(map(str, OLDEST))
-    return f"Go {why}, and what cannot be downloaded is built here: install Go {least} or newer (go.dev/dl)."
+    return f"Go {problem}; what cannot be downloaded is built here: install Go {least} or newer (go.dev/dl)."

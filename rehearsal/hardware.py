@@ -1,4 +1,4 @@
-"""Which machines a stack's cluster stands on."""
+"""The simulated machines of a stack: one for each node and bastion."""
 
 import platform
 from collections.abc import Iterator
@@ -11,36 +11,36 @@ from rehearsal.namespace import Network, free_address
 
 HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), "amd64")
 MEMORY = {"server": 600 << 20, "agent": 350 << 20, "bastion": 30 << 20}
-"""Bytes that a machine of a role needs, by measurement."""
+"""Memory that a machine of each role needs, in bytes, as measured."""
 DISK = {"server": 2500 << 20, "agent": 2000 << 20, "bastion": 50 << 20}
-"""Bytes that one puts on its disk, beside the system that all share; by measurement."""
+"""Disk space that a machine of each role needs, in bytes, as measured, without the shared machine image."""
 
 
 def lan(cluster: ClusterSettings) -> Network:
-    """The network of the machines."""
+    """Return the LAN's CIDR."""
     return ip_network(cluster.lan)
 
 
 def taken(cluster: ClusterSettings) -> set[str]:
-    """Every address that the stack gives to something."""
+    """Return all addresses that the stack file assigns: nodes, bastions and the API endpoint."""
     addresses = {address for node in cluster.nodes for address in node.addresses}
     addresses |= {host for host in (cluster.api.vip, cluster.api.external) if host}
     return addresses | {bastion.address for bastion in bastions(cluster)}
 
 
 def free_in_lan(cluster: ClusterSettings) -> str:
-    """An address for the rehearsal itself, which is the machines' gateway to nowhere."""
+    """Choose this computer's address in the lab's LAN: the machines' default gateway, which routes nowhere."""
     return free_address(lan(cluster), taken(cluster))
 
 
 def bastions(cluster: ClusterSettings) -> list[BastionSettings]:
-    """Every bastion that connections go through, once."""
-    found = [cluster.ssh.bastion, *(cluster.ssh_of(node).bastion for node in cluster.nodes)]
-    return list({bastion.address: bastion for bastion in found if bastion}.values())
+    """Return the bastions of the cluster and of its nodes, without duplicates."""
+    configured = [cluster.ssh.bastion, *(cluster.ssh_of(node).bastion for node in cluster.nodes)]
+    return list({bastion.address: bastion for bastion in configured if bastion}.values())
 
 
 def in_lan(cluster: ClusterSettings, host: str) -> bool:
-    """Whether `host` is an address of the LAN, so that a machine of the rehearsal can have it."""
+    """Return whether `host` is an address in the LAN, which a simulated machine can have."""
     try:
         return ip_address(host) in lan(cluster)
     except ValueError:
@@ -48,7 +48,7 @@ def in_lan(cluster: ClusterSettings, host: str) -> bool:
 
 
 def specifications(cluster: ClusterSettings, gateway: str, authorized_key: str) -> Iterator[Specification]:
-    """One machine per node, and one per bastion that is in the LAN and no node itself."""
+    """Yield one machine per node, and one per bastion that is in the LAN and is not a node."""
     prefix = lan(cluster).prefixlen
     for node in cluster.nodes:
         ssh = cluster.ssh_of(node)

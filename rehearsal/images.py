@@ -1,4 +1,4 @@
-"""Container images made here: in archives that containerd imports, and in OCI layouts that a registry serves."""
+"""Container images that are built here: as archives that containerd imports, or OCI layouts for the registry."""
 
 import hashlib
 import io
@@ -18,18 +18,18 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 NAME = "io.containerd.image.name"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"
 REVISION = "2"
-"""Of how images are packed; what was packed before is packed anew when it changes."""
-NOBODY = "65535:65535"  # a number, so that a pod that must not run as root may run
+"""Version of the packing code; a new one makes cached images outdated."""
+NOBODY = "65535:65535"  # numeric, because `runAsNonRoot` cannot verify user names
 
 Keep = Callable[[bytes | Path], tuple[str, int]]
-"""Keeps a blob; returns its digest and size."""
+"""Stores a blob; returns its digest and size."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image with its full name; `files` are by their path in it, with a slash first, over those of `root`.
+    """An image: `files` by absolute path, in a layer above `root`, a tar of a root file system.
 
-    `root` is a tar with a root file system. `env` comes after a PATH of the usual folders.
+    `name` is the full name. `env` can override the default PATH.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Image:
 
     @classmethod
     def of(cls, name: str, program: Path, user: str = "") -> "Image":
-        """An image of one static program, at `/<program's name>`."""
+        """Describe an image of one static program, at the path `/PROGRAM`."""
         path = f"/{program.name}"
         return cls(name, {path: program}, (path,), user)
 
@@ -54,17 +54,17 @@ class Layout:
 
     @property
     def images(self) -> dict[str, dict[str, object]]:
-        """The descriptors of the manifests, by full name."""
+        """The manifests' descriptors, by full image name."""
         listed = json.loads((self.folder / "index.json").read_text())["manifests"]
         return {entry["annotations"][NAME]: entry for entry in listed}
 
     def blob(self, digest: str) -> Path:
-        """Where the content with that digest is, `sha256:…`, if it is there."""
+        """Return the path of the blob with a digest (`sha256:…`), whether it exists or not."""
         return self.folder / "blobs" / digest.replace(":", "/")
 
 
 def lay_out(images: tuple[Image, ...], folder: Path, architecture: str) -> Layout:
-    """Fill the empty `folder` with an OCI layout of `images`."""
+    """Write an OCI image layout of `images` into the empty `folder`."""
     layout = Layout(folder)
     layout.blob("sha256:").mkdir(parents=True)
 
@@ -83,7 +83,7 @@ def lay_out(images: tuple[Image, ...], folder: Path, architecture: str) -> Layou
 
 
 def write(images: tuple[Image, ...], target: Path, architecture: str) -> None:
-    """Pack `images` into one OCI archive (.tar.zst); the same programs always give the same bytes."""
+    """Pack `images` into one OCI archive (.tar.zst), reproducibly."""
     blobs: dict[str, bytes] = {}
 
     def keep(content: bytes | Path) -> tuple[str, int]:
@@ -101,7 +101,7 @@ def write(images: tuple[Image, ...], target: Path, architecture: str) -> None:
 
 
 def names(archive: Path) -> tuple[str, ...]:
-    """The full names of the images in an OCI or Docker archive (.tar.zst)."""
+    """Return the full names of the images in an OCI or Docker archive (.tar.zst)."""
     with unpacked(archive) as tar:
         for member in tar:
             content = tar.extractfile(member) if member.name in ("index.json", "manifest.json") else None
@@ -111,7 +111,7 @@ def names(archive: Path) -> tuple[str, ...]:
 
 
 def full_name(name: str) -> str:
-    """The name containerd knows an image by: with its registry and its tag or digest."""
+    """Normalize an image name as containerd does: with its registry, and its tag or digest."""
     first, slash, rest = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"
@@ -171,8 +171,8 @@ def _described(content: bytes | Path, kind: str, keep: Keep) -> dict[str, object
 
 def _listed(content: object) -> list[str]:
     if isinstance(content, dict):  # index.json of an OCI archive
-        found = (entry.get("annotations", {}).get(NAME) for entry in content["manifests"])
-        return [name for name in found if name]
+        annotated = (entry.get("annotations", {}).get(NAME) for entry in content["manifests"])
+        return [name for name in annotated if name]
     assert isinstance(content, list)  # manifest.json of a Docker archive
     return [name for entry in content for name in entry["RepoTags"] or ()]
 

@@ -1,4 +1,4 @@
-"""The whole lab of one stack on this computer: its folder, network and machines."""
+"""The lab of one stack on this computer: its folder, network and machines."""
 
 import fcntl
 import json
@@ -17,56 +17,56 @@ from rehearsal.shell import RehearsalError, run
 
 
 class Lab:
-    """A lab by its stack's name; everything of it is in `folder` and in `namespace`."""
+    """A lab, named by its stack: all its files are in `folder`, all its processes in `namespace`."""
 
     def __init__(self, stack: str) -> None:
         self.stack = stack
         self.folder = states() / stack
         self.namespace = Namespace(f"homelab-{stack}")
         self.lock: int | None = None
-        """File descriptor of the lock while this process holds it; a child that has it holds it too."""
+        """File descriptor of the lock while this process holds it; children that inherit it hold the lock, too."""
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything of it."""
+        """Whether the lab's folder exists."""
         return self.folder.exists()
 
     @property
     def machines(self) -> dict[str, Machine]:
-        """Its machines by name."""
-        found = sorted((self.folder / "machines").glob("*/machine.json"))
-        return {file.parent.name: Machine(file.parent, self.namespace) for file in found}
+        """The lab's machines by name."""
+        records = sorted((self.folder / "machines").glob("*/machine.json"))
+        return {file.parent.name: Machine(file.parent, self.namespace) for file in records}
 
     @property
     def private_key(self) -> Path:
-        """The SSH key that opens every machine."""
+        """The private SSH key that every machine accepts."""
         return self.folder / "keys/ssh"
 
     @property
     def address(self) -> str:
-        """The address of this computer in the LAN."""
+        """This computer's address in the lab's LAN."""
         return str(json.loads((self.folder / "network.json").read_text())["address"])
 
     @property
     def kubeconfig(self) -> Path:
-        """The kubeconfig that the last whole `up` put out."""
+        """The kubeconfig from the outputs of the last successful `up`."""
         return self.folder / "kubeconfig"
 
     @property
     def mirror(self) -> Path:
-        """What is served to the machines."""
+        """The folder that the lab's HTTP mirror serves to the machines."""
         return self.folder / "mirror"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from changing this lab meanwhile; fails when one is at it."""
+        """Hold the lab's lock; fail at once if another command holds it."""
         with (states() / f"{self.stack}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RehearsalError(
-                    f"Another command is changing the lab of {self.stack}: wait for it, or end it "
-                    f"with all of the lab by `./homelab rehearse down --force --stack {self.stack}`."
+                    f"Another command is changing the lab of {self.stack}: wait for it, or kill it and remove the "
+                    f"lab with `./homelab rehearse down --force --stack {self.stack}`."
                 ) from None
             self.lock = lock.fileno()
             try:
@@ -75,15 +75,15 @@ class Lab:
                 self.lock = None
 
     def machine(self, name: str) -> Machine:
-        """The machine of that name."""
+        """Return the machine with that name; fail with the list of machines if there is none."""
         machines = self.machines
         if name not in machines:
-            there = ", ".join(machines) or "none; `./homelab rehearse up` makes them"
-            raise RehearsalError(f"{self.stack} has no machine {name} (there: {there}).")
+            existing = ", ".join(machines) or "none; `./homelab rehearse up` creates them"
+            raise RehearsalError(f"The lab of {self.stack} has no machine {name} (it has: {existing}).")
         return machines[name]
 
     def furnish(self, cluster: ClusterSettings, image: Path) -> None:
-        """Make the network, and the machines that are not there yet; nothing is started."""
+        """Create the network and the missing machines, without starting them."""
         for folder in ("machines", "keys", "project", VOLUMES):
             (self.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
@@ -100,16 +100,16 @@ class Lab:
                 Machine.create(self.folder / "machines" / spec.name, self.namespace, spec, image)
 
     def start(self) -> None:
-        """Boot every machine that was not switched off and wait until one can log in on all of them."""
-        machines = [machine for machine in self.machines.values() if not machine.switched_off]
-        for machine in machines:
+        """Boot every machine that is not switched off; wait until all of them accept SSH logins."""
+        to_boot = [machine for machine in self.machines.values() if not machine.switched_off]
+        for machine in to_boot:
             self._power_on(machine)
-        for machine in machines:
+        for machine in to_boot:
             machine.wait_until_up()
         self.write_known_hosts()
 
     def stop(self) -> None:
-        """End everything of this lab and remove it, whatever state it is in."""
+        """Kill all processes of the lab and delete it, whatever its state."""
         for machine in self.machines.values():
             machine.power_off()
         self.namespace.delete()
@@ -117,25 +117,25 @@ class Lab:
             shutil.rmtree(self.folder)
 
     def power_on(self, name: str) -> None:
-        """Give a machine power and wait until one can log in."""
+        """Switch a machine on and wait until it accepts SSH logins."""
         machine = self.machine(name)
         machine.switched_off = False
         self._power_on(machine)
         machine.wait_until_up()
 
     def power_off(self, name: str) -> None:
-        """Cut a machine's power; it stays off until `power_on`."""
+        """Cut a machine's power; the machine stays off until `power_on`."""
         self.machine(name).switched_off = True
         self.machine(name).power_off()
 
     def wipe(self, name: str, *, new_host_key: bool = False) -> None:
-        """Give a machine a fresh disk and boot it."""
+        """Replace a machine's disk by an unused one and boot the machine."""
         self.machine(name).wipe(new_host_key=new_host_key)
         self.write_known_hosts()
         self.power_on(name)
 
     def ssh_command(self, name: str, *command: str, terminal: bool = False) -> list[str]:
-        """The command line that runs `command` on a machine, or a shell there."""
+        """Build the SSH command line that runs `command`, or a shell, on a machine."""
         spec = self.machine(name).spec
         options = {
             "UserKnownHostsFile": self.folder / "known_hosts",
@@ -151,27 +151,27 @@ class Lab:
         return self.namespace.command("ssh", "-F", "none", "-i", self.private_key, *flag, *words, *target)
 
     def ssh(self, name: str, *command: str) -> str:
-        """What `command` prints on a machine; fails as it fails."""
+        """Run `command` on a machine and return its output; fail if the command fails."""
         return run(self.ssh_command(name, *command))
 
     def kubectl_command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        """The command line of `kubectl` through the cluster's own endpoint, and its environment."""
+        """Build the command line and the environment of `kubectl`, which uses the cluster's API endpoint."""
         if not self.kubeconfig.exists():
-            raise RehearsalError("There is no kubeconfig yet: run `./homelab rehearse up` to its end.")
+            raise RehearsalError("There is no kubeconfig yet: `./homelab rehearse up` must succeed first.")
         programs = sorted(self.mirror.glob("*/k3s"), key=lambda program: program.stat().st_mtime)
-        found = shutil.which("kubectl")
-        program = [found] if found else [str(programs[-1]), "kubectl"]
-        # it unpacks itself into its data folder, which must not be this computer's own
-        own = {"KUBECONFIG": str(self.kubeconfig), "K3S_DATA_DIR": str(self.folder / "k3s")}
-        return self.namespace.command(*program, *arguments), os.environ | own
+        on_path = shutil.which("kubectl")
+        program = [on_path] if on_path else [str(programs[-1]), "kubectl"]
+        # k3s unpacks itself into its data folder, which must not be this computer's own
+        variables = {"KUBECONFIG": str(self.kubeconfig), "K3S_DATA_DIR": str(self.folder / "k3s")}
+        return self.namespace.command(*program, *arguments), os.environ | variables
 
     def kubectl(self, *arguments: str) -> str:
-        """What `kubectl` prints; fails as it fails."""
+        """Run `kubectl` and return its output; fail if it fails."""
         command, environment = self.kubectl_command(*arguments)
         return run(command, env=environment)
 
     def write_known_hosts(self) -> None:
-        """Note every machine's host key for `ssh`."""
+        """Write the known_hosts file with every machine's host key."""
         lines = [
             f"{f'[{m.spec.address}]:{m.spec.port}' if m.spec.port != 22 else m.spec.address} {m.host_key}\n"
             for m in self.machines.values()
@@ -185,7 +185,10 @@ class Lab:
             record.write_text(json.dumps(network))
         network = json.loads(record.read_text())
         if network["lan"] != cluster.lan or network["address"] in hardware.taken(cluster):
-            raise RehearsalError("The lan's addresses have changed: run `./homelab rehearse down`, then `up`.")
+            raise RehearsalError(
+                "The lab's network no longer fits the stack file, whose `lan` or addresses changed: "
+                "run `./homelab rehearse down`, then `up`."
+            )
         if not self.namespace.exists:
             self.namespace.create(hardware.lan(cluster), self.address)
 

@@ -1,4 +1,4 @@
-"""Where the image of a pod comes from, best first; what was decided is noted for the table at the end of `up`."""
+"""The source of each pod's image, best first; decisions are recorded for the table at the end of `up`."""
 
 import json
 import threading
@@ -13,12 +13,12 @@ from rehearsal.registry import ANY_TAG, ask_for, repository, split
 from rehearsal.upstream import There, Upstream
 
 DECIDED = "decided.json"
-"""In the folder of the lab's server: the rung of each image that a pod asked for."""
+"""File in the folder of the lab's server: the source of each image that a pod requested."""
 _writing = threading.Lock()
 
 
 class Rung(StrEnum):
-    """Where an image comes from."""
+    """Sources of an image; the lab's records contain these values."""
 
     MACHINE = "on the machines"
     BUILT = "built here"
@@ -27,9 +27,9 @@ class Rung(StrEnum):
 
 
 def rung(image: str, listed: Collection[str], upstream: Upstream | None) -> Rung:
-    """Where an image is had; `listed` are full names, `NAME:*` with any tag.
+    """Decide the source of an image. `listed` are the full names of available images; `NAME:*` means any tag.
 
-    An image that its registry does not have stays as it is: its pods fail as they would on hardware.
+    An image that its registry does not have is not replaced: its pods fail, as they would on real hardware.
     """
     name = full_name(image)
     if name in listed:
@@ -41,21 +41,21 @@ def rung(image: str, listed: Collection[str], upstream: Upstream | None) -> Rung
     return Rung.STAND_IN
 
 
-def note(image: str, found: Rung, state: Path) -> None:
-    """Note where an image came from."""
+def note(image: str, source: Rung, state: Path) -> None:
+    """Record the source of an image."""
     with _writing:
-        if found is Rung.NETWORK:
+        if source is Rung.NETWORK:
             ask_for(full_name(image), state)
-        known = decided(state)
-        if known.get(full_name(image)) != found:
-            write_whole(state / DECIDED, json.dumps({**known, full_name(image): found}, indent=1))
+        recorded = decided(state)
+        if recorded.get(full_name(image)) != source:
+            write_whole(state / DECIDED, json.dumps({**recorded, full_name(image): source}, indent=1))
 
 
 def decided(state: Path) -> dict[str, Rung]:
-    """Where each image came from, by full name."""
+    """Read the recorded sources of images, by full name."""
     file = state / DECIDED
-    found = json.loads(file.read_text()) if file.exists() else {}
-    return {name: Rung(each) for name, each in found.items()}
+    recorded = json.loads(file.read_text()) if file.exists() else {}
+    return {name: Rung(source) for name, source in recorded.items()}
 
 
 def _there(name: str, upstream: Upstream) -> bool:

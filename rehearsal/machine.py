@@ -17,7 +17,7 @@ BOOT_SECONDS = 90
 
 
 class Machine:
-    """A machine by its folder; `create` gives it a disk, after that it remembers what it is."""
+    """A machine, stored in its folder; `create` makes a new one."""
 
     def __init__(self, folder: Path, namespace: Namespace) -> None:
         self.folder = folder
@@ -27,28 +27,28 @@ class Machine:
 
     @classmethod
     def create(cls, folder: Path, namespace: Namespace, spec: Specification, image: Path) -> "Machine":
-        """A new machine with a fresh disk and a host key of its own, switched off."""
+        """Create a machine with an unused disk and a new host key; it is switched off."""
         folder.mkdir(parents=True)
         (folder / "image").write_text(str(image))
         disk.new_host_key(folder)
         disk.fresh(folder, spec)
-        # last: a folder with this file is a whole machine
+        # written last: a folder with this file is a complete machine
         (folder / "machine.json").write_text(json.dumps(asdict(spec), indent=2))
         return cls(folder, namespace)
 
     @property
     def host_key(self) -> str:
-        """Its public SSH host key: type and key."""
+        """The machine's public SSH host key: type and key."""
         return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
 
     @property
     def running(self) -> bool:
-        """Whether it has power."""
+        """Whether the machine has running processes."""
         return bool(self.processes())
 
     @property
     def switched_off(self) -> bool:
-        """Whether it is off because someone wanted it so, from inside or from outside."""
+        """Whether the machine was switched off, by `power off` or by a shutdown in the machine itself."""
         return (self.folder / "off").exists()
 
     @switched_off.setter
@@ -60,23 +60,23 @@ class Machine:
 
     @property
     def memory(self) -> int:
-        """Bytes its programs hold."""
+        """Memory that the machine's processes use, in bytes."""
         return cgroups.memory(self._groups())
 
     def processes(self) -> list[int]:
-        """Ids of all its processes, as this computer sees them."""
+        """Return the IDs of the machine's processes on this computer."""
         return cgroups.processes(self._groups())
 
     def furnish(self, furnishing: Path) -> None:
-        """Put what a folder holds below /var/lib/rancher, where it is not; an uninstallation of K3s takes it along."""
-        for file in (each for each in furnishing.rglob("*") if each.is_file()):
+        """Copy missing or changed files of a folder to /var/lib/rancher, from which uninstalling K3s deletes them."""
+        for file in (path for path in furnishing.rglob("*") if path.is_file()):
             target = self.on_data_disk(str(file.relative_to(furnishing)))
             if not target.exists() or not filecmp.cmp(file, target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(file, target)
 
     def power_on(self) -> None:
-        """Begin to boot; does nothing to a running machine."""
+        """Start to boot; do nothing if the machine runs."""
         if self.running:
             return
         groups = cgroups.create(self._label)
@@ -93,20 +93,20 @@ class Machine:
             )
 
     def wait_until_up(self) -> None:
-        """Return when one can log in."""
+        """Wait until the machine accepts SSH logins."""
         wait(lambda: self.answers() and not self._booting(), BOOT_SECONDS, self._no_answer)
 
     def answers(self) -> bool:
-        """Whether its SSH server answers."""
+        """Return whether the machine's SSH server answers."""
         return self.namespace.answers(self.spec.address, self.spec.port, b"SSH-")
 
     def power_off(self) -> None:
-        """Cut its power: nothing in it gets to say goodbye, its disk stays as it is."""
+        """Kill all processes of the machine at once, as a power cut does; keep its disk."""
         end(self.processes, f"machine {self.name}")
         cgroups.remove(self._groups())
 
     def wipe(self, *, new_host_key: bool = False) -> None:
-        """Put in a fresh disk, as before the very first boot; leaves it switched off."""
+        """Replace the disk by an unused one; leave the machine without power."""
         self.power_off()
         for part in disk.PARTS:
             shutil.rmtree(self.folder / part)
@@ -115,26 +115,26 @@ class Machine:
         disk.fresh(self.folder, self.spec)
 
     def remove(self) -> None:
-        """Cut its power and throw it away."""
+        """Cut the machine's power and delete the machine."""
         self.power_off()
         shutil.rmtree(self.folder)
 
     def on_data_disk(self, path: str) -> Path:
-        """Where this computer finds the machine's /var/lib/rancher/`path`."""
+        """Return the path on this computer of the machine's /var/lib/rancher/`path`."""
         return self.folder / "data" / path
 
     def _booting(self) -> bool:
-        """Whether it still turns away everyone but root, as systemd does while it boots."""
+        """Return whether systemd still blocks non-root logins (/run/nologin), as it does while booting."""
         return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in self.processes())
 
     @property
     def _id(self) -> str:
-        """What its network card is named after: with `vb-` before it, it is as long as such a name may be."""
+        """Suffix of the network interface's name: after `vb-`, it makes 15 characters, the kernel's limit."""
         return hashlib.blake2s(self.name.encode(), digest_size=6).hexdigest()
 
     @property
     def _label(self) -> str:
-        """Its name among the machines of all labs on this computer."""
+        """The machine's name, unique among all labs on this computer."""
         return f"{self.namespace.name}-{self.name}"
 
     def _groups(self) -> list[Path]:
@@ -143,6 +143,6 @@ class Machine:
 
     def _no_answer(self) -> str:
         return (
-            f"Machine {self.name} does not answer SSH at {self.spec.address}:{self.spec.port} "
-            f"after {BOOT_SECONDS} s: see {self.folder / 'console.log'}."
+            f"Machine {self.name} does not accept SSH logins at {self.spec.address}:{self.spec.port} "
+            f"after {BOOT_SECONDS} s: read {self.folder / 'console.log'}."
         )

@@ -1,4 +1,4 @@
-"""The network of a rehearsal: a namespace with one bridge and no way out."""
+"""The lab's network: a network namespace with one bridge and no route out."""
 
 import ctypes
 import os
@@ -20,28 +20,28 @@ Address = IPv4Address | IPv6Address
 
 
 def enter(descriptor: int, name: str) -> None:
-    """Move the calling thread into the network namespace of a file descriptor, for good. Raises OSError."""
+    """Move the calling thread permanently into the network namespace of a file descriptor. Raises OSError."""
     if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {name}")
 
 
 def url_host(address: str) -> str:
-    """An IP address as it stands before a port: that of IPv6 in brackets."""
+    """Format an IP address as the host of a URL: IPv6 addresses in brackets."""
     return f"[{address}]" if ":" in address else address
 
 
 def free_address(lan: Network, taken: Collection[str]) -> str:
-    """The highest host address of `lan` that nothing in `taken` has: the bridge's own."""
+    """Return the highest host address of `lan` that is not in `taken`, for the lab's bridge."""
     last = int(lan.broadcast_address) - (1 if lan.version == 4 else 0)
     for number in range(last, int(lan.network_address), -1):
         address = str(lan.network_address + (number - int(lan.network_address)))
         if address not in taken:
             return address
-    raise RehearsalError(f"{lan} has no free address for the rehearsal's bridge: make `lan` wider.")
+    raise RehearsalError(f"{lan} has no free address for the lab's bridge: set `lan` to a larger CIDR.")
 
 
 class Namespace:
-    """A network namespace by its name; whatever runs in it belongs to the rehearsal."""
+    """A network namespace; all processes in it belong to the rehearsal."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -49,18 +49,18 @@ class Namespace:
 
     @property
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Whether the namespace exists."""
         return self.path.exists()
 
     def create(self, lan: Network, address: str) -> None:
-        """Make it, with a bridge that has `address`; the machines use it as their gateway to nowhere."""
+        """Create the namespace, and a bridge with `address`: the machines' default gateway, which routes nowhere."""
         run(["ip", "netns", "add", self.name])
         for words in (
             ["link", "set", "lo", "up"],
             ["link", "add", BRIDGE, "type", "bridge"],
             ["addr", "add", f"{address}/{lan.prefixlen}", "dev", BRIDGE],
             ["link", "set", BRIDGE, "up"],
-            # the gateway answers "unreachable" at once, so that nothing in a machine waits for the Internet
+            # the gateway answers "unreachable" at once, so that connections to the Internet fail without a timeout
             ["route", "add", "unreachable", "default"],
             ["-6", "route", "add", "unreachable", "default", "metric", "1"],
         ):
@@ -68,22 +68,22 @@ class Namespace:
         run(self.command("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"))
 
     def delete(self) -> None:
-        """End what still runs in it and remove it."""
+        """Kill all processes in the namespace and delete it."""
         if not self.exists:
             return
         end(self.processes, f"the network namespace {self.name}")
         run(["ip", "netns", "del", self.name])
 
     def processes(self) -> list[int]:
-        """Ids of the processes in it."""
+        """Return the IDs of the processes in the namespace."""
         return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
 
     def command(self, *command: str | Path) -> list[str]:
-        """`command`, to be run in it. (`ip netns exec` would hide the cgroups.)"""
+        """Build the command line that runs `command` in the namespace. (`ip netns exec` would hide the cgroups.)"""
         return ["nsenter", f"--net={self.path}", *(str(word) for word in command)]
 
     def answers(self, address: str, port: int, greeting: bytes = b"") -> bool:
-        """Whether `address` takes a connection on `port` and begins with `greeting`."""
+        """Return whether `address` accepts a connection on `port` and sends `greeting` first."""
         try:
             with self.connect(address, port) as connection:
                 return not greeting or connection.recv(len(greeting)) == greeting
@@ -91,7 +91,7 @@ class Namespace:
             return False
 
     def connect(self, address: str, port: int, timeout: float = 1) -> socket.socket:
-        """A connection made in it, which any thread may use from then on; `timeout` is for every step of it."""
+        """Open a TCP connection from the namespace, usable in any thread; `timeout` in seconds is per operation."""
         with ThreadPoolExecutor(max_workers=1) as thread:
             return thread.submit(self._connect, address, port, timeout).result()
 
@@ -100,13 +100,13 @@ class Namespace:
         return socket.create_connection((address, port), timeout)
 
     def _enter(self) -> None:
-        """Move the calling thread into it, for good."""
+        """Move the calling thread permanently into the namespace."""
         with self.path.open() as handle:
             enter(handle.fileno(), self.name)
 
 
 def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], str]) -> None:
-    """Poll until `condition` holds; after `seconds` fail with what `failure` says."""
+    """Poll until `condition` holds; after `seconds`, raise RehearsalError with the message from `failure`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -115,15 +115,15 @@ def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], st
 
 
 def end(processes: Callable[[], Sequence[int]], where: str) -> None:
-    """Kill `processes` until none is left, as a power cut would."""
+    """Kill `processes` until none is left; wait up to 20 seconds."""
 
     def none_left() -> bool:
-        left = processes()
-        for pid in left:
+        remaining = processes()
+        for pid in remaining:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        return not left
+        return not remaining
 
-    wait(none_left, 20, lambda: f"Processes {processes()} of {where} do not end: look at them with `ps`.")
+    wait(none_left, 20, lambda: f"Processes {processes()} of {where} do not end: inspect them with `ps`.")

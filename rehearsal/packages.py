@@ -1,4 +1,4 @@
-"""Debian packages whose programs the rehearsal runs on this computer."""
+"""Debian packages that the rehearsal needs on this computer."""
 
 import os
 import shutil
@@ -18,17 +18,17 @@ NEEDED = {
 
 
 def missing() -> list[str]:
-    """Packages of the programs this computer lacks."""
+    """Return the packages whose programs are not installed."""
     return sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
 
 
 def ensure(report: Report) -> None:
-    """Install what is missing where that can be done, else say what to install."""
+    """Install missing packages; without root or apt-get, fail with their names."""
     lacking = missing()
     if not lacking:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise RehearsalError(f"The rehearsal needs {', '.join(lacking)}: install them, then start again.")
+        raise RehearsalError(f"The rehearsal needs packages {', '.join(lacking)}: install them, then start again.")
     report(f"installing {', '.join(lacking)}")
     environment = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *lacking]

@@ -1,4 +1,4 @@
-"""The pages that a lab serves: their names, the address behind these, and the authority that vouches for them."""
+"""The web UIs of a lab: their hosts, addresses, and the CA of their certificates."""
 
 import base64
 import json
@@ -17,14 +17,14 @@ Place = tuple[str, str]
 """Namespace and name."""
 AUTHORITY: Place = (CertManager.namespace, "ca")
 WILDCARD: Place = (Traefik.namespace, "wildcard")
-"""Secrets of the lab's own authority, and of the certificate for names without one of their own."""
+"""Secrets of the lab's own CA, and of the default certificate, for hosts without their own."""
 _ROUTES = "ingressroutes.traefik.io"
 _HOST = re.compile(r"(?<!!)Host\(`([^`]+)`\)")
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the lab serves under a name: `of` is the object that says so, `secret` is to have its certificate."""
+    """A web UI: `of` names the Ingress or route that serves it, `secret` the Secret of its certificate."""
 
     host: str
     path: str
@@ -35,47 +35,47 @@ class Page:
 
 
 def found(lab: Lab) -> list[Page]:
-    """Every page of the lab, once, by its name."""
+    """List the lab's web UIs, one for each host, sorted by host."""
     ingresses = objects(lab, "ingresses", "--all-namespaces")
     routes = objects(lab, _ROUTES, "--all-namespaces") if _knows_routes(lab) else []
     services = objects(lab, "services", "--all-namespaces", "--selector=app.kubernetes.io/name=traefik")
-    address = next((found for each in services if (found := _address(each))), None)
+    address = next((ip for service in services if (ip := _address(service))), None)
     pages = [*_of_ingresses(ingresses, address), *_of_routes(routes, address)]
     return sorted({page.host: page for page in reversed(pages)}.values(), key=lambda page: page.host)
 
 
 def chosen(pages: Sequence[Page], wanted: str) -> Page:
-    """The page with that name, of which the first part will do where no other page has it."""
-    fitting = [page for page in pages if page.host == wanted]
-    fitting = fitting or [page for page in pages if page.host.partition(".")[0] == wanted]
-    if len(fitting) != 1:
-        there = ", ".join(page.host for page in fitting or pages) or "none"
-        says = f"More than one page begins with {wanted}" if fitting else f"The lab serves no page {wanted}"
-        raise RehearsalError(f"{says} (there: {there}).")
-    return fitting[0]
+    """Return the web UI whose host, or whose host's first label, is `wanted`; fail unless exactly one matches."""
+    matching = [page for page in pages if page.host == wanted]
+    matching = matching or [page for page in pages if page.host.partition(".")[0] == wanted]
+    if len(matching) != 1:
+        hosts = ", ".join(page.host for page in matching or pages) or "none"
+        problem = f"More than one web UI begins with {wanted}" if matching else f"The lab has no web UI {wanted}"
+        raise RehearsalError(f"{problem} (it has: {hosts}).")
+    return matching[0]
 
 
 def answers(lab: Lab, page: Page) -> bool:
-    """Whether something takes connections where the page is."""
+    """Return whether the web UI's address accepts connections."""
     return page.address is not None and lab.namespace.answers(page.address, PORT)
 
 
 def authority(lab: Lab, page: Page) -> str | None:
-    """The certificate of who vouches for the page's, as PEM; None where the lab does not have it."""
-    # until a page has its own, Traefik shows one that the lab's own authority has signed
-    found = _certificate(lab, page.secret, r"ca\.crt")
-    return (_certificate(lab, AUTHORITY, r"tls\.crt") if found is None else found) or None
+    """Return the CA certificate, as PEM, that verifies the web UI's certificate; None if the lab has none."""
+    # until a web UI has its own certificate, Traefik serves the default one, which the lab's CA signed
+    issuer = _certificate(lab, page.secret, r"ca\.crt")
+    return (_certificate(lab, AUTHORITY, r"tls\.crt") if issuer is None else issuer) or None
 
 
-def _certificate(lab: Lab, place: Place, key: str) -> str | None:
-    """A certificate in a Secret, empty where there is none in it, as with ACME; None without the Secret."""
-    path = f"--output=jsonpath=there{{.data.{key}}}"  # the private key stays where it is
-    found = lab.kubectl("get", "secret", "-n", *place, "--ignore-not-found", path)
-    return base64.b64decode(found.removeprefix("there")).decode() if found else None
+def _certificate(lab: Lab, secret: Place, key: str) -> str | None:
+    """Read a certificate from a Secret: an empty string if the key is missing, as with ACME; None without Secret."""
+    path = f"--output=jsonpath=there{{.data.{key}}}"  # without the private key
+    encoded = lab.kubectl("get", "secret", "-n", *secret, "--ignore-not-found", path)
+    return base64.b64decode(encoded.removeprefix("there")).decode() if encoded else None
 
 
 def objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
-    """The objects of a kind that the cluster has."""
+    """Return the cluster's objects of a kind."""
     items = json.loads(lab.kubectl("get", kind, *where, "--output=json"))["items"]
     assert isinstance(items, list)
     return items
@@ -86,41 +86,41 @@ def _knows_routes(lab: Lab) -> bool:
 
 
 def _of_ingresses(ingresses: Sequence[dict[str, Any]], address: str | None) -> Iterator[Page]:
-    for each in ingresses:
+    for ingress in ingresses:
         secrets = {
-            name: tls.get("secretName") for tls in each["spec"].get("tls") or () for name in tls.get("hosts", ())
+            name: tls.get("secretName") for tls in ingress["spec"].get("tls") or () for name in tls.get("hosts", ())
         }
-        for rule in each["spec"].get("rules") or ():
+        for rule in ingress["spec"].get("rules") or ():
             paths = [path.get("path", "/") for path in (rule.get("http") or {}).get("paths", ())]
             if host := rule.get("host"):
-                at = _address(each) or address
+                ingress_address = _address(ingress) or address
                 yield Page(
                     host,
                     min(paths, key=len, default="/"),
-                    *_named("Ingress", each),
-                    at,
-                    _secret(each, secrets.get(host)),
+                    *_named("Ingress", ingress),
+                    ingress_address,
+                    _secret(ingress, secrets.get(host)),
                 )
 
 
 def _of_routes(routes: Sequence[dict[str, Any]], address: str | None) -> Iterator[Page]:
-    for each in routes:
-        secret = (each["spec"].get("tls") or {}).get("secretName")
-        for route in each["spec"]["routes"]:
+    for route_object in routes:
+        secret = (route_object["spec"].get("tls") or {}).get("secretName")
+        for route in route_object["spec"]["routes"]:
             for host in _HOST.findall(route["match"]):
-                yield Page(host, "/", *_named("IngressRoute", each), address, _secret(each, secret))
+                yield Page(host, "/", *_named("IngressRoute", route_object), address, _secret(route_object, secret))
 
 
-def _named(kind: str, each: dict[str, Any]) -> tuple[str, str]:
-    metadata = each["metadata"]
+def _named(kind: str, thing: dict[str, Any]) -> tuple[str, str]:
+    metadata = thing["metadata"]
     return metadata["namespace"], f"{kind} {metadata['namespace']}/{metadata['name']}"
 
 
-def _secret(each: dict[str, Any], name: str | None) -> Place:
-    return (each["metadata"]["namespace"], name) if name else WILDCARD
+def _secret(thing: dict[str, Any], name: str | None) -> Place:
+    return (thing["metadata"]["namespace"], name) if name else WILDCARD
 
 
-def _address(each: dict[str, Any]) -> str | None:
-    """The first address of a balancer in the status of a Service or an Ingress."""
-    points = ((each.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+def _address(thing: dict[str, Any]) -> str | None:
+    """Return the first load balancer IP in the status of a Service or an Ingress."""
+    points = ((thing.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     return next((point["ip"] for point in points if "ip" in point), None)

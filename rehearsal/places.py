@@ -1,17 +1,17 @@
-"""Where a rehearsal finds the project and keeps its labs."""
+"""Paths of the project and of the labs' folders."""
 
 import os
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 ACME = "server/acme"
-"""The folder of a lab with what its ACME server needs and knows."""
+"""Subfolder of a lab: files of its ACME server and DNS server."""
 VOLUMES = "volumes"
-"""The folder of a lab with the volumes of its storage, which every machine has."""
+"""Subfolder of a lab: its Longhorn volumes, mounted in every machine."""
 
 
 def states() -> Path:
-    """The folder that holds every lab's state."""
+    """Return the folder that contains all labs; create it if it is missing."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     folder = Path(base) / "homelab"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -19,5 +19,5 @@ def states() -> Path:
 
 
 def stacks() -> list[str]:
-    """The stacks that have a lab on this computer."""
+    """List the stacks that have a lab on this computer."""
     return sorted(path.name for path in states().iterdir() if path.is_dir())

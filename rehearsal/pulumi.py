@@ -1,4 +1,4 @@
-"""Pulumi's engine, run inside the lab's network, with a backend of the lab's own."""
+"""Pulumi's engine, run in the lab's network, with a backend in the lab's folder."""
 
 import json
 import os
@@ -16,16 +16,16 @@ from rehearsal.shell import run
 from rehearsal.stackfile import Derived
 from rehearsal.tools import Toolchain
 
-# These read the stack's configuration, so they must be told that it is the rehearsal's.
+# commands that read the stack's configuration: they get the rehearsal's stack file by --config-file
 CONFIGURED = {"up", "update", "preview", "pre", "refresh", "destroy", "config", "import", "watch"}
 CHANGING = {"up", "update", "destroy"}
 PARALLEL = {"up", "update", "preview", "pre", "refresh", "destroy"}
 
 
 class Engine:
-    """Pulumi on a stack in a lab; the user's own Pulumi, its login and its stack stay untouched.
+    """Pulumi on one stack of a lab: the lab's own, or that of an app on it.
 
-    The stack is the lab's own, or that of an app on it.
+    It does not use or change the user's Pulumi login and stacks.
     """
 
     def __init__(self, lab: Lab, tools: Toolchain, stack: str) -> None:
@@ -36,10 +36,10 @@ class Engine:
         self.stack_file = self.folder / f"Pulumi.{stack}.yaml"
 
     def prepare(self, derived: Derived) -> None:
-        """Write the stack file of the rehearsal and make its stack."""
+        """Write the rehearsal's stack file and create the stack in the lab's backend."""
         for folder in (self.folder, self._backend, self._home):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # `stack init` writes a stack file beside the project's: in a project of its own it is not the user's
+        # `stack init` writes a stack file into the project's folder: a separate project protects the user's file
         name = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": name, "runtime": "python"}))
         if not list(self._backend.glob(f".pulumi/stacks/*/{self.stack}.json")):
@@ -51,25 +51,25 @@ class Engine:
             self._in_own_project("config", "set", "--secret", key, stdin=value)
 
     def start(self, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
-        """Start `pulumi` with the user's own terminal, or with all it says going to `output`."""
+        """Start `pulumi` on the user's terminal, or with its output redirected to `output`."""
         return subprocess.Popen(
             self._command(*arguments),
             cwd=PROJECT,
             env=self.environment,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
-            # should this process be killed, the lab stays locked until the engine has ended
+            # the engine inherits the lab's lock: if this process is killed, the lab stays locked until the engine ends
             pass_fds=() if self.lab.lock is None else (self.lab.lock,),
             text=True,
         )
 
     def run(self, *arguments: str, quiet: bool = False) -> int:
-        """Run `pulumi` with the user's own terminal (or none); returns its exit code."""
+        """Run `pulumi` on the user's terminal, or without output if `quiet`; return its exit code."""
         process = self.start(*arguments, output=subprocess.DEVNULL if quiet else None)
         try:
             code = process.wait()
         except KeyboardInterrupt:
-            # it has got the signal as well, and ends what it is doing
+            # Pulumi gets the signal, too, and shuts down cleanly
             process.wait()
             raise
         if code == 0 and CHANGING.intersection(arguments):
@@ -77,7 +77,7 @@ class Engine:
         return code
 
     def homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
-        """Start a command of `./homelab` as a user in the lab's network would, on the rehearsal's stack file."""
+        """Start a `./homelab` command in the lab's network, on the rehearsal's stack file."""
         words = [verb, "--stack", self.lab.stack, "--config-file", str(self.stack_file), *arguments]
         return subprocess.Popen(
             self.lab.namespace.command(sys.executable, "-m", "cli", *words),
@@ -89,18 +89,18 @@ class Engine:
         )
 
     def output(self, *arguments: str) -> str:
-        """What `pulumi` prints; fails as it fails."""
+        """Run `pulumi` and return its output; fail if it fails."""
         return run(self._command(*arguments), cwd=PROJECT, env=self.environment)
 
     def outputs(self) -> Mapping[str, object]:
-        """The stack's outputs, secret ones in clear."""
-        found = json.loads(self.output("stack", "output", "--json", "--show-secrets"))
-        assert isinstance(found, dict)
-        return found
+        """Return the stack's outputs, with secrets in plain text."""
+        outputs = json.loads(self.output("stack", "output", "--json", "--show-secrets"))
+        assert isinstance(outputs, dict)
+        return outputs
 
     @property
     def event_log(self) -> Path:
-        """Where the last `up` noted what it did."""
+        """The engine's event log of the last `up`."""
         return self.lab.folder / f"events-{self.stack}.jsonl"
 
     @property
@@ -125,12 +125,12 @@ class Engine:
 
     @property
     def program(self) -> Path:
-        """Pulumi's CLI."""
+        """The path of Pulumi's CLI."""
         assert self.tools.pulumi.path
         return self.tools.pulumi.path
 
     def save_kubeconfig(self) -> None:
-        """Keep the lab's kubeconfig, as it is now, for kubectl."""
+        """Save the kubeconfig from the lab stack's outputs for kubectl; delete an outdated one."""
         if self.stack != self.lab.stack:
             return
         content = self.outputs().get("kubeconfig")
@@ -147,24 +147,24 @@ class Engine:
         self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
 
     def _unlock(self) -> None:
-        """Take away the lock of an engine that was killed; a living one would hold the lab's own lock."""
+        """Remove the stack lock of a killed engine; a running one would hold the lab's lock, too."""
         if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment the engine runs in."""
+        """The engine's environment variables."""
         private = ("PULUMI_ACCESS_TOKEN", "PULUMI_BACKEND_URL", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "KUBECONFIG")
         environment = {key: value for key, value in os.environ.items() if key not in private}
         environment |= {
             "PATH": self.tools.path_env,
             "PULUMI_HOME": str(self._home),
-            # a run that is killed leaves no half-written `.attrs` file then, which no later run could read
+            # without metadata files: a killed run could leave an incomplete `.attrs` file that blocks later runs
             "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
-            "PULUMI_CONFIG_PASSPHRASE": "rehearsal",  # protects nothing that is worth it
+            "PULUMI_CONFIG_PASSPHRASE": "rehearsal",  # public, because the lab's secrets are placeholders
             "PULUMI_STACK": self.stack,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DEBUG_COMMANDS": "true",  # for the event log
+            "PULUMI_DEBUG_COMMANDS": "true",  # enables --event-log
         }
         if not self.tools.kubernetes.official:
             environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"

@@ -1,4 +1,4 @@
-"""How the programs the rehearsal needs are downloaded or built."""
+"""Recipes that download or build the programs that the rehearsal needs."""
 
 import json
 import platform
@@ -11,11 +11,11 @@ from rehearsal.cache import Recipe
 SOURCES = Path(__file__).with_name("toolchain")
 PULUMI = "3.245.0"
 PROVIDER = "4.25.0"
-METRICS_SERVER = "0.8.0"  # likewise
-COREDNS = "1.13.1"  # of the manifest in the K3s that is built here
+METRICS_SERVER = "0.8.0"  # as in the manifests of the K3s that is built here
+COREDNS = "1.13.1"  # as in the manifests of the K3s that is built here
 PEBBLE = "2.10.3"
-PODINFO = "6.9.2"  # of the sample app
-OWN = "1"  # version of our own small programs
+PODINFO = "6.9.2"  # as in the sample app
+OWN = "1"  # version of the project's own small programs
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 RELEASES = "https://github.com/pulumi/pulumi/releases/download"
 CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
@@ -24,7 +24,7 @@ KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 
 
 def released_pulumi(version: str, archives: str = ARCHIVES, releases: str = RELEASES) -> Recipe:
-    """The official archive: the CLI and its language hosts."""
+    """Recipe of Pulumi's official archive: the CLI and its language hosts."""
     machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     name = f"pulumi-v{version}-linux-{machine}.tar.gz"
 
@@ -39,7 +39,7 @@ def released_pulumi(version: str, archives: str = ARCHIVES, releases: str = RELE
 
 
 def built_pulumi() -> Recipe:
-    """The CLI alone, from its Go module."""
+    """Recipe of Pulumi's CLI without language hosts, built from its Go module."""
     source = SOURCES / "pulumi"
 
     def make(folder: Path) -> None:
@@ -51,7 +51,7 @@ def built_pulumi() -> Recipe:
 
 
 def built_provider() -> Recipe:
-    """Pulumi's Kubernetes provider, from its Go module and the schema in it."""
+    """Recipe of Pulumi's Kubernetes provider, built from its Go module and the schema in it."""
     source = SOURCES / "kubernetes"
 
     def make(folder: Path) -> None:
@@ -75,36 +75,36 @@ def built_provider() -> Recipe:
 
 
 def coredns() -> Recipe:
-    """CoreDNS, a static program."""
+    """Recipe of CoreDNS, as a static program."""
     return _static("coredns", COREDNS, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores")
 
 
 def pause() -> Recipe:
-    """The program that sleeps, or with `exit` ends at once: static."""
+    """Recipe of the program that sleeps, or exits at once when called with `exit`: static."""
     return _static("pause", OWN, SOURCES / "pause", "building, seconds")
 
 
 def podinfo() -> Recipe:
-    """The sample app's program: static."""
+    """Recipe of the sample app's program, podinfo: static."""
     source = SOURCES / "podinfo"
     takes = "building from its Go module: 1 minute on two cores"
     return _static("podinfo", PODINFO, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
 
 
 def pebble() -> Recipe:
-    """An ACME server, which a lab has in place of Let's Encrypt: static."""
+    """Recipe of Pebble, the ACME server that replaces Let's Encrypt in a lab: static."""
     return _static("pebble", PEBBLE, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
 
 
 def metrics_server() -> Recipe:
-    """K3s' metrics server: static. Without one that answers, no namespace can be deleted."""
+    """Recipe of K3s' metrics server: static. While its API does not answer, no namespace can be deleted."""
     source = SOURCES / "metrics-server"
     takes = "building from its Go module: 4 minutes on two cores"
     return _static("metrics-server", METRICS_SERVER, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server")
 
 
 def sources(folder: Path) -> tuple[bytes, ...]:
-    """What a module's folder holds, for the ingredients of a recipe."""
+    """Return the content of a module folder's files, as ingredients of a recipe."""
     return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
 
 
@@ -117,7 +117,7 @@ def _static(name: str, version: str, source: Path, takes: str, package: str = ".
 
 
 def _programs(archive: Path, folder: Path) -> None:
-    """Unpack the programs in the archive's one folder."""
+    """Unpack the programs of the archive into `folder`, without subfolders."""
     with tarfile.open(archive) as tar:
         for member in tar:
             content = tar.extractfile(member)

@@ -1,7 +1,7 @@
-"""An OCI registry, read only: machines pull from it what is built here, and what it gets from registries itself.
+"""A read-only OCI registry: the machines' mirror for images that are built here, and pull-through cache for others.
 
-It answers as https://github.com/opencontainers/distribution-spec asks, to a client that names the registry it stands
-for in the query (`?ns=quay.io`), as containerd does at a mirror.
+It implements https://github.com/opencontainers/distribution-spec for clients that name the mirrored registry in the
+query (`?ns=quay.io`), as containerd does.
 """
 
 import re
@@ -16,17 +16,17 @@ from rehearsal.upstream import HUB, Blob, Upstream
 PREFIX = "/v2/"
 ANY_TAG = ":*"
 LISTED = "layouts.txt"
-"""In the folder of the lab's server: where the layouts are, one a line."""
+"""File in the folder of the lab's server: the paths of image layouts, one per line."""
 ASKED_FOR = "repositories.txt"
-"""There, too: the repositories that the lab may ask for at their registries, one a line."""
+"""File in the same folder: the repositories that may be pulled from their registries, one per line."""
 _HOST = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?")
 _ASKED = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)$")
 
 
 def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
-    """Have the server that keeps its files in `state` offer `layouts`; returns the names of their images.
+    """Offer the images of `layouts` in the registry of the server with the folder `state`; return their names.
 
-    An image is offered under every tag: what is built here has one version.
+    The registry offers each image under every tag, because only one version is built here.
     """
     layouts = tuple(layouts)
     state.mkdir(parents=True, exist_ok=True)
@@ -35,24 +35,24 @@ def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
 
 
 def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None:
-    """What a client gets that asks for `url`, a path with its query. Raises OutOfReachError."""
-    asked = _ASKED.match(urlsplit(url).path)
-    if not asked:
+    """Return the manifest or blob at `url` (path and query), or None (not found). Raises OutOfReachError."""
+    request = _ASKED.match(urlsplit(url).path)
+    if not request:
         return None
     registry = parse_qs(urlsplit(url).query).get("ns", [HUB])[0]
-    path, kind, reference = asked["repository"], asked["kind"], asked["reference"]
+    path, kind, reference = request["repository"], request["kind"], request["reference"]
     if not _is_reference(reference) or (kind == "blobs" and not reference.startswith("sha256:")):
         return None
-    found = _built(f"{registry}/{path}", kind, reference, state)
-    if found or not upstream or not _HOST.fullmatch(registry) or f"{registry}/{path}" not in _asked_for(state):
-        return found
+    built = _built(f"{registry}/{path}", kind, reference, state)
+    if built or not upstream or not _HOST.fullmatch(registry) or f"{registry}/{path}" not in _asked_for(state):
+        return built
     return (upstream.manifest if kind == "manifests" else upstream.blob)(registry, path, reference)
 
 
 def ask_for(name: str, state: Path) -> None:
-    """Let the repository of an image be asked for at its registry, because a pod has it."""
+    """Allow pulls of an image's repository from its registry, because a pod uses the image."""
     if repository(name) not in _asked_for(state):
-        write_whole(state / ASKED_FOR, "".join(f"{each}\n" for each in sorted({*_asked_for(state), repository(name)})))
+        write_whole(state / ASKED_FOR, "".join(f"{line}\n" for line in sorted({*_asked_for(state), repository(name)})))
 
 
 def _asked_for(state: Path) -> set[str]:
@@ -61,7 +61,7 @@ def _asked_for(state: Path) -> set[str]:
 
 
 def split(name: str) -> tuple[str, str, str]:
-    """Registry, repository, and tag or digest of a full name; of both the digest."""
+    """Split a full image name into registry, repository, and digest or else tag."""
     registry, _, rest = name.partition("/")
     tagged, _, digest = rest.partition("@")
     path = repository(tagged)
@@ -69,17 +69,17 @@ def split(name: str) -> tuple[str, str, str]:
 
 
 def repository(name: str) -> str:
-    """A full name without its tag and digest."""
+    """Return a full image name without its tag and digest."""
     return re.sub(r":[^/]*$", "", name.partition("@")[0])
 
 
 def _built(name: str, kind: str, reference: str, state: Path) -> Blob | None:
     if kind == "blobs" or reference.startswith("sha256:"):
         return _blob(reference, kind, state)
-    wanted = repository(full_name(name))
-    found = (entry for layout in _layouts(state) for each, entry in layout.images.items() if repository(each) == wanted)
-    entry = next(found, None)
-    return _blob(str(entry["digest"]), kind, state) if entry else None
+    repository_name = repository(full_name(name))
+    images = (image for layout in _layouts(state) for image in layout.images.items())
+    descriptor = next((descriptor for image, descriptor in images if repository(image) == repository_name), None)
+    return _blob(str(descriptor["digest"]), kind, state) if descriptor else None
 
 
 def _is_reference(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A release of K3s as it is published: from a folder with the same layout, or from the network."""
+"""Official releases of K3s: downloaded, or from a bundle with the same files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
 @dataclass(frozen=True)
 class Release:
-    """Files of one release for this computer: binary, installer, archive of images (None: it has none)."""
+    """A K3s release for this computer's architecture: binary, installer, image archive (None if it has none)."""
 
     program: Path
     installer: Path
@@ -25,18 +25,18 @@ class Release:
 
 
 def bundled(bundle: Path, version: str, arch: str) -> Release:
-    """The release in `BUNDLE/VERSION`; every file must be there and be what its checksum file states."""
+    """Return the release in `BUNDLE/VERSION`; verify its files against their checksum files."""
     folder = bundle / version
     if not folder.is_dir():
-        there = ", ".join(sorted(found.name for found in bundle.glob("v*"))) or "none"
-        raise RehearsalError(f"{bundle} has no folder {version} (there: {there}). Add it, or leave --bundle out.")
+        existing = ", ".join(sorted(entry.name for entry in bundle.glob("v*"))) or "none"
+        raise RehearsalError(f"{bundle} has no folder {version} (it has: {existing}): add it, or omit --bundle.")
     for name, listing in _files(arch).items():
         _verify(folder / name, folder / listing)
     return _release(folder, arch, f"bundle {bundle}")
 
 
 def released(version: str, arch: str, report: Report, files: str = FILES, source: str = SOURCE) -> Release:
-    """The official release, fetched once; raises OutOfReachError."""
+    """Return the official release, downloaded into the cache. Raises OutOfReachError."""
     tag = quote(version, safe="")
 
     def make(folder: Path) -> None:
@@ -51,7 +51,7 @@ def released(version: str, arch: str, report: Report, files: str = FILES, source
 
 
 def _files(arch: str) -> dict[str, str]:
-    """What is fetched, and the checksum file that states what it must be."""
+    """Return the release's files, each with the checksum file that lists it."""
     sums = f"sha256sum-{arch}.txt"
     return {
         BINARIES[arch]: sums,
@@ -68,7 +68,7 @@ def _release(folder: Path, arch: str, origin: str) -> Release:
 def _verify(file: Path, listing: Path) -> None:
     for needed in (file, listing):
         if not needed.is_file():
-            raise RehearsalError(f"{needed} is not there, and the bundle needs it.")
-    stated, found = download.stated(listing.read_text(), file.name, str(listing)), download.digest(file)
-    if stated != found:
-        raise RehearsalError(f"{file} was refused: its SHA-256 is {found}, {listing.name} states {stated}.")
+            raise RehearsalError(f"{needed} is missing in the bundle: add it.")
+    stated, actual = download.stated(listing.read_text(), file.name, str(listing)), download.digest(file)
+    if stated != actual:
+        raise RehearsalError(f"{file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}.")

@@ -1,6 +1,6 @@
-"""The rehearsal's own services: a mirror of artefacts, webhooks, and what stands in for missing programs.
+"""The rehearsal's server: the mirror with its image registry and Git, the webhooks, and the stand-in operators.
 
-Run as `python -m rehearsal.server --root MIRROR --address IP --state FOLDER`; it ends well on SIGTERM.
+Run as `python -m rehearsal.server --root MIRROR --address IP --state FOLDER`; SIGTERM stops it with exit code 0.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from rehearsal.operators import run
 from rehearsal.operators.api import ApiError
 from rehearsal.upstream import Upstream, kept, outside
 
-LARGEST_REQUEST = 8 << 20  # bytes
-IDLE = 30  # seconds a client may say nothing
+LARGEST_REQUEST = 8 << 20  # bytes of a request's body
+IDLE = 30  # seconds until an idle client is disconnected
 HTTP_PORT = 8080
 WEBHOOK_PORT = 8443
 
 
 class Service(ThreadingHTTPServer):
-    """An HTTP server on one address, IPv4 or IPv6, that notes each request in a file."""
+    """An HTTP server on one IPv4 or IPv6 address, with an access log."""
 
     daemon_threads = True
 
@@ -45,7 +45,7 @@ class Service(ThreadingHTTPServer):
         super().__init__((address, port), handler)
 
     def note(self, line: str) -> None:
-        """Write one line, with the time, to the access log."""
+        """Write one line with a timestamp to the access log."""
         self._log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
 
     def server_close(self) -> None:
@@ -55,18 +55,18 @@ class Service(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """What both services have in common."""
+    """Base class of both services' request handlers."""
 
     server: Service
     protocol_version = "HTTP/1.1"
     timeout = IDLE
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as the base class names it
-        """Note it in the service's log, with the client's address."""
+        """Write a message to the access log, with the client's address."""
         self.server.note(f"{self.client_address[0]} {format % args}")
 
     def reply(self, kind: str, content: bytes) -> None:
-        """Answer with `content`."""
+        """Respond with 200 and `content`."""
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
@@ -75,14 +75,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Mirror(Handler):
-    """Serves the files below a folder, and the images of the registry."""
+    """Serves the files of a folder, the images of the registry, and Git repositories."""
 
     def __init__(self, *args: object, root: Path, upstream: Upstream | None = None) -> None:
         self.root, self.upstream = root.resolve(), upstream
         super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
 
     def do_GET(self) -> None:
-        """Send a file, the answer to the job of a chart, or what Git says."""
+        """Respond with a file, an image's blob, Git's response, or the status that a chart's job polls."""
         if self.path.startswith(git.PREFIX):
             self._ask_git(b"")
             return
@@ -98,14 +98,14 @@ class Mirror(Handler):
         self.end_headers()
 
     def do_HEAD(self) -> None:
-        """Say whether a file is there, and its size."""
+        """Respond with the headers of a file or an image's blob."""
         self._answer()
 
     def do_POST(self) -> None:
-        """Let Git answer one who fetches."""
+        """Pass the request of a Git client to Git."""
         size = int(self.headers.get("Content-Length", -1))
         if not self.path.startswith(git.PREFIX) or not 0 <= size <= LARGEST_REQUEST:
-            self.close_connection = True  # what else comes is no request
+            self.close_connection = True  # the unread body must not be parsed as the next request
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
         self._ask_git(self.rfile.read(size))
@@ -130,15 +130,15 @@ class Mirror(Handler):
 
     def _send_image(self) -> None:
         try:
-            found = registry.find(self.path, self.server.state, self.upstream)
+            blob = registry.find(self.path, self.server.state, self.upstream)
         except (OutOfReachError, ValueError) as error:
             self.server.note(f"{self.path} could not be fetched: {error}")
             self.send_error(HTTPStatus.BAD_GATEWAY, explain=str(error))
             return
-        self._send(found.file if found else None, found.kind if found else "", found.digest if found else "")
+        self._send(blob.file if blob else None, blob.kind if blob else "", blob.digest if blob else "")
 
     def _send(self, file: Path | None, kind: str = "application/octet-stream", digest: str = "") -> None:
-        """Send a file, or only its size where that is asked; None or no file is not found."""
+        """Respond with a file (to HEAD with its headers), or with 404 if there is none."""
         if not file or not file.is_file():
             self.send_error(HTTPStatus.NOT_FOUND)
             return
@@ -154,7 +154,7 @@ class Mirror(Handler):
 
 
 class Reviews(Handler):
-    """Answers AdmissionReviews; one for a system whose webhook does not serve yet stays without an answer."""
+    """Answers AdmissionReviews; closes the connection while the simulated webhook is not ready."""
 
     def __init__(self, *args: object, upstream: Upstream | None = None) -> None:
         self.upstream = upstream
@@ -173,7 +173,7 @@ class Reviews(Handler):
             self.server.note(f"{self.path} has no answer: {error}")
             answer = None
         except (KeyError, TypeError, ValueError) as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, f"not an AdmissionReview that is known here: {error!r}")
+            self.send_error(HTTPStatus.BAD_REQUEST, f"not an AdmissionReview for a known webhook: {error!r}")
             return
         if answer is None:
             self.close_connection = True
@@ -182,40 +182,40 @@ class Reviews(Handler):
 
 
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
-    """Write what the daemon needs into `state`; returns the manifest that the servers must apply."""
+    """Write the server's files into `state`; return the webhook configuration that K3s must apply."""
     state.mkdir(parents=True, exist_ok=True)
-    if not (state / reviews.IMAGES).exists():  # of a lab that runs, pods must find what they had
+    if not (state / reviews.IMAGES).exists():  # pods of a running lab need the images of the last list
         list_images(state, images)
     lab = surroundings(state, address, port)
     return webhook.configuration(f"{lab.webhooks}{reviews.PODS}", lab.authority)
 
 
 def list_images(state: Path, images: tuple[str, ...]) -> None:
-    """Name the images that can be had; pods with others get the stand-in."""
+    """Write the list of available images; the webhook replaces images that have no source."""
     write_whole(state / reviews.IMAGES, "".join(f"{image}\n" for image in images))
 
 
 def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:
-    """What charts must know of the server that keeps its files in `state`."""
+    """Return the stand-in charts' settings for the server with the folder `state`."""
     host = url_host(address)
     authority = certificates.ensure(state, address).authority.read_text()
     return Surroundings(f"https://{host}:{port}", authority, f"{host}:{HTTP_PORT}")
 
 
 def mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> Service:
-    """The mirror of artefacts, listening; `port` 0 takes a free one. `upstream` has the images that it has not."""
+    """Create the mirror on `port` (0: any free one); `upstream` provides images that are not built here."""
     handler = partial(Mirror, root=root, upstream=upstream)
     return Service(address, port, handler, state, "access.log")  # type: ignore[arg-type]
 
 
 def images(address: str, port: int, state: Path, upstream: Upstream | None = None) -> Service:
-    """The webhooks, listening."""
+    """Create the HTTPS server of the webhooks."""
     files = certificates.ensure(state, address)
     handler = partial(Reviews, upstream=upstream)
     service = Service(address, port, handler, state, "webhook.log")  # type: ignore[arg-type]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server, files.key)
-    # the handshake happens in each client's own thread, so that a silent one holds up nobody
+    # each client's handshake is in its own thread, so that an idle client does not block others
     service.socket = context.wrap_socket(service.socket, server_side=True, do_handshake_on_connect=False)
     return service
 
@@ -229,24 +229,24 @@ def main() -> None:
         mirror(options.root, options.address, options.http_port, options.state, upstream),
         images(options.address, options.webhook_port, options.state, upstream),
     )
-    ended = threading.Event()
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda *_: ended.set())
+    stopped = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stopped.set())
     for service in services:
         threading.Thread(target=service.serve_forever, daemon=True).start()
     run.start(options.state.parent)
-    ended.wait()
+    stopped.wait()
     for service in services:
         service.shutdown()
         service.server_close()
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Serves artefacts and stand-ins for images to a rehearsal.")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the mirror")
+    parser = argparse.ArgumentParser(description="Serve a lab's mirror, registry, webhooks and stand-in operators.")
+    parser.add_argument("--root", type=Path, required=True, help="folder that the mirror serves")
     parser.add_argument("--address", required=True, help="IP address to listen on")
-    parser.add_argument("--state", type=Path, required=True, help="folder of certificates, images.txt, logs")
-    parser.add_argument("--outside", type=int, help="file descriptor of a network namespace that has the Internet")
+    parser.add_argument("--state", type=Path, required=True, help="folder for certificates, image lists and logs")
+    parser.add_argument("--outside", type=int, help="file descriptor of a network namespace with Internet access")
     parser.add_argument("--http-port", type=int, default=HTTP_PORT)
     parser.add_argument("--webhook-port", type=int, default=WEBHOOK_PORT)
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the rehearsal itself gives its machines: the mirror, the webhook for images, images."""
+"""Services and files that the rehearsal provides to its machines: mirror, webhook, images, kubelet settings."""
 
 import shutil
 import subprocess
@@ -21,31 +21,33 @@ evictionMinimumReclaim: {nodefs.available: "0", imagefs.available: "0"}
 imageGCHighThresholdPercent: 100
 """
 KUBELET = "k3s/agent/etc/kubelet.conf.d/90-rehearsal.conf"
-"""Below /var/lib/rancher; by its name it is read after what K3s and the program have there."""
+"""Path below /var/lib/rancher; the kubelet reads it after the files of K3s and homelab, whose names sort before."""
 
 
 def serve(lab: Lab) -> None:
-    """Start the services of the rehearsal itself: the mirror and the webhook."""
+    """Start the rehearsal's server, `rehearsal.server`, unless it runs."""
     if _serving(lab):
         return
     state = lab.folder / "server"
     state.mkdir(exist_ok=True, mode=0o700)
     options: list[str | Path] = ["--root", lab.mirror, "--address", lab.address, "--state", state]
-    with (state / "server.log").open("ab") as log, Path("/proc/self/ns/net").open() as ours:
+    with (state / "server.log").open("ab") as log, Path("/proc/self/ns/net").open() as own_network:
         subprocess.Popen(
-            lab.namespace.command(sys.executable, "-m", "rehearsal.server", *options, "--outside", str(ours.fileno())),
+            lab.namespace.command(
+                sys.executable, "-m", "rehearsal.server", *options, "--outside", str(own_network.fileno())
+            ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
             cwd=PROJECT,
-            pass_fds=(ours.fileno(),),
+            pass_fds=(own_network.fileno(),),
         )
-    wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's mirror does not start: see {state / 'server.log'}.")
+    wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's server does not start: read {state / 'server.log'}.")
 
 
 def furnish_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
-    """Note what machines find on their disks: the webhook, images, thresholds that suit this computer's disk."""
+    """Collect files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds."""
     furnishing = lab.folder / "furnishing"
     manifests = furnishing / "server/k3s/server/manifests"
     manifests.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One rehearsal: the lab of a stack, the tools, and Pulumi's engine in it."""
+"""A session: a stack's lab, its tools, and Pulumi's engines, ready for Pulumi commands."""
 
 import json
 import os
@@ -42,9 +42,9 @@ from stacks.stackfile import short_name, stack_of
 
 @dataclass
 class Session:
-    """What `open_session` made ready.
+    """The result of `open_session`.
 
-    `seconds` says where the time went, `slowest` which resources of a stack took most.
+    `seconds` are the durations by step; `slowest` the resources of each stack that took longest.
     """
 
     lab: Lab
@@ -60,14 +60,14 @@ class Session:
 def open_session(
     lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None, apps: Sequence[Path] = ()
 ) -> Session:
-    """Make everything ready for Pulumi: tools, artefacts, machines, stack files. Does what is still to do.
+    """Prepare tools, artefacts, machines and stack files for Pulumi, as far as they are not ready yet.
 
-    The caller has the lab locked. `file` is the stack file, by default the project's; `apps` are those of app stacks.
+    The caller must hold the lab's lock. `file` is the stack file (default: the project's), `apps` those of app stacks.
     """
     refuse_unfit_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
     if not source.exists():
-        raise RehearsalError(f"There is no {source.name} in {source.parent}: give the stack with --stack NAME.")
+        raise RehearsalError(f"{source.parent} has no {source.name}: name another stack with --stack NAME.")
     settings = Settings.read(source)
     _refuse_what_cannot_be(settings, lab)
     space.refuse_short(lab, settings)
@@ -80,15 +80,15 @@ def open_session(
     with timed(seconds, "machine image"):
         image = machine_image.ensure(report)
     report(f"starting {len(settings.cluster.nodes)} machines")
-    wanted = charts_of(settings)
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    platform_charts = charts_of(settings)
+    with ThreadPoolExecutor(max_workers=1) as executor:
         online = _online(lab)
-        building = beside.submit(programs.build, () if online else wanted, report, catalog.PROGRAMS)
+        building = executor.submit(programs.build, () if online else platform_charts, report, catalog.PROGRAMS)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
             built = building.result()
-            git.ensure(lab, wanted, report)
+            git.ensure(lab, platform_charts, report)
     if acme.wanted(settings):
         with timed(seconds, "ACME server"):
             laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
@@ -96,24 +96,24 @@ def open_session(
         state = lab.folder / "server"
         server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
         sources = charts.Sources(bundle, online, built.charts)
-        packed = charts.lay_out(lab.mirror, wanted, server.surroundings(state, lab.address), sources, report)
+        packed = charts.lay_out(lab.mirror, platform_charts, server.surroundings(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()
-        engine, *others = (_engine(each, lab, toolchain, facts, replacements) for each in (source, *apps))
+        engine, *others = (_engine(stack_file, lab, toolchain, facts, replacements) for stack_file in (source, *apps))
     return Session(lab, settings, engine, laid_out, list(dict.fromkeys(replacements)), others, seconds)
 
 
 def apps_on(stack: str) -> list[Path]:
-    """The project's stack files of apps whose platform is that stack."""
-    found = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if stackfile.is_app(file)]
-    return [file for file in found if short_name(AppStack.read(file).app.platform) == stack]
+    """Return the project's stack files of apps whose `platform` is that stack."""
+    app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if stackfile.is_app(file)]
+    return [file for file in app_files if short_name(AppStack.read(file).app.platform) == stack]
 
 
 def _engine(
     source: Path, lab: Lab, toolchain: Toolchain, facts: stackfile.Facts, replacements: list[stackfile.Replacement]
 ) -> Engine:
-    """The engine of one stack, with the stack file of the rehearsal."""
+    """Create the engine of one stack, with its stack file adapted to the rehearsal."""
     engine = Engine(lab, toolchain, stack_of(source))
     derived = stackfile.derive(source, facts)
     engine.prepare(derived)
@@ -122,33 +122,34 @@ def _engine(
 
 
 def refuse_unfit_computer() -> None:
-    """Fail at once, with what to do, where machines cannot be simulated."""
+    """Fail if this computer cannot simulate machines: without Linux or root."""
     if os.uname().sysname != "Linux":
         raise RehearsalError(
-            "The rehearsal simulates machines with systemd-nspawn: it needs Linux, or a virtual machine with it."
+            "The rehearsal simulates machines with systemd-nspawn: run it on Linux, or in a Linux virtual machine."
         )
     if os.geteuid() != 0:
-        raise RehearsalError("The rehearsal makes networks and mounts: run it as root, for example with `sudo`.")
+        raise RehearsalError("The rehearsal creates networks and mounts: run it as root, for example with `sudo`.")
 
 
 def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
     api = settings.cluster.api
     if api.external:
         raise RehearsalError(
-            f"api.external ({api.external}) is a balancer of your own, which the rehearsal does not have: "
-            "rehearse with `api: {vip: ADDRESS}`."
+            f"api.external ({api.external}) is your own load balancer, which the rehearsal cannot simulate: "
+            "use `api: {vip: ADDRESS}` for the rehearsal."
         )
     if api.vip and api.by == "kube-vip":
         raise RehearsalError(
-            "api.by: kube-vip needs an image that is not there in a rehearsal: rehearse with `by: keepalived`."
+            "api.by: kube-vip needs kube-vip's image, which is not available in a rehearsal: "
+            "use `by: keepalived` for the rehearsal."
         )
     running = sum(machine.running for machine in lab.machines.values())
-    wanted = sum(hardware.MEMORY[node.role] for node in settings.cluster.nodes[running:])
-    free = _available_memory()
-    if wanted > free:
+    needed = sum(hardware.MEMORY[node.role] for node in settings.cluster.nodes[running:])
+    available = _available_memory()
+    if needed > available:
         raise RehearsalError(
-            f"{len(settings.cluster.nodes)} machines take about {wanted >> 20} MiB, and {free >> 20} MiB of memory "
-            "are free: end other programs, or rehearse a stack file with fewer nodes."
+            f"{len(settings.cluster.nodes)} machines need about {needed >> 20} MiB of memory, "
+            f"but {available >> 20} MiB are available: end other programs, or rehearse fewer nodes."
         )
 
 
@@ -156,7 +157,7 @@ def _available_memory() -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) << 10
-    raise RehearsalError("/proc/meminfo does not say how much memory is available.")
+    raise RehearsalError("/proc/meminfo has no line MemAvailable: use a kernel that provides it (3.14 or newer).")
 
 
 def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> None:
@@ -168,7 +169,7 @@ def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> No
 
 
 def _online(lab: Lab) -> bool:
-    """Whether this computer reached the Internet when the lab was made: its charts and images stay what they were."""
+    """Return whether the Internet was reachable when the lab was created, so that later runs use the same sources."""
     record = lab.folder / "online.json"
     if not record.exists():
         write_whole(record, json.dumps(upstream.reachable()))
@@ -188,7 +189,7 @@ def _facts(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> stac
 
 @contextmanager
 def timed(seconds: dict[str, float], what: str) -> Iterator[None]:
-    """Note under `what` how long the block took."""
-    began = time.monotonic()
+    """Record the duration of the block in seconds under the key `what`."""
+    start = time.monotonic()
     yield
-    seconds[what] = time.monotonic() - began
+    seconds[what] = time.monotonic() - start

@@ -1,4 +1,4 @@
-"""Programs this computer runs for the rehearsal."""
+"""Commands that the rehearsal runs on this computer."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import IO
 
 
 class RehearsalError(Exception):
-    """What stopped the rehearsal, and what to do next: shown to the user as it is."""
+    """An expected error, whose message states the cause and the fix for the user."""
 
 
 def run(
@@ -18,11 +18,11 @@ def run(
     cwd: Path | None = None,
     log: IO[str] | None = None,
 ) -> str:
-    """Run `command` to its end and return what it printed; fails with its last lines.
+    """Run `command` and return its standard output; if it fails, raise RehearsalError with its last lines.
 
-    With `log` its output goes there instead and nothing is returned.
+    With `log`, the output is written there, and an empty string is returned.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [str(word) for word in command],
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
@@ -33,16 +33,16 @@ def run(
         cwd=cwd,
         check=False,
     )
-    if done.returncode:
-        where = f"see {log.name}" if log else _last_lines(done.stderr or done.stdout)
-        raise RehearsalError(f"`{_shown(command)}` ended with {done.returncode}: {where}")
-    return done.stdout or ""
+    if process.returncode:
+        details = f"read {log.name}" if log else _last_lines(process.stderr or process.stdout)
+        raise RehearsalError(f"`{_shown(command)}` exited with code {process.returncode}: {details}")
+    return process.stdout or ""
 
 
 def _shown(command: Sequence[str | Path]) -> str:
-    words = " ".join(str(word) for word in command)
-    return words if len(words) < 200 else f"{words[:200]}…"
+    text = " ".join(str(word) for word in command)
+    return text if len(text) < 200 else f"{text[:200]}…"
 
 
 def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-8:]) or "it said nothing"
+    return "\n".join(text.strip().splitlines()[-8:]) or "no output"

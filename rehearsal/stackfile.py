@@ -1,4 +1,4 @@
-"""The stack file of a rehearsal: the user's own, but for what belongs to the hardware."""
+"""The stack file of a rehearsal: a copy of the user's, with the settings of the real hardware replaced."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _PROVIDER_KEYS = (_SALT, "encryptedkey", "secretsprovider")
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rehearsal has instead. `host_keys` and `kept` bastions are by address."""
+    """The rehearsal's values for settings that it replaces. `host_keys` are by address."""
 
     host_keys: Mapping[str, str]
     private_key: str
@@ -29,7 +29,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Replacement:
-    """One line of the table: what the user's file says there, and what the rehearsal's copy says."""
+    """A row of the table `Real and simulated`: a setting of the user's file, and its value in the rehearsal's copy."""
 
     what: str
     instead: str
@@ -37,16 +37,16 @@ class Replacement:
 
 @dataclass
 class Derived:
-    """A stack file: `document` still lacks `secrets`, by full configuration key."""
+    """A derived stack file: `document` without its secrets, and `secrets` in plain text, by full configuration key."""
 
     document: Any
     secrets: dict[str, str] = field(default_factory=dict)
     replacements: list[Replacement] = field(default_factory=list)
 
     def write(self, target: Path) -> dict[str, str]:
-        """Write it; returns the secrets that Pulumi must still encrypt into it.
+        """Write the file; return the secrets that Pulumi must still encrypt into it.
 
-        What it encrypted into an earlier `target` stays, because another ciphertext would say nothing new.
+        Ciphertexts of an earlier `target` are reused, because the secrets' values never change.
         """
         old = _yaml().load(target) if target.exists() else {}
         config, missing = self.document["config"], {}
@@ -64,7 +64,7 @@ class Derived:
 
 
 def derive(source: Path, facts: Facts) -> Derived:
-    """Read the user's file, which must be valid, and put in what the rehearsal has instead."""
+    """Derive the rehearsal's stack file from the user's, which must be valid."""
     derived = Derived(_yaml().load(source))
     for key in _PROVIDER_KEYS:
         derived.document.pop(key, None)
@@ -79,15 +79,15 @@ def derive(source: Path, facts: Facts) -> Derived:
         _repositories(derived, platform, facts)
         platform["chartMirror"] = f"{facts.mirror}/charts"
         platform["pins"] = {**(platform.get("pins") or {}), **facts.chart_pins}
-        derived.replacements.append(Replacement("platform.pins", "checksums of the charts that stand in"))
+        derived.replacements.append(Replacement("platform.pins", "checksums of the rehearsal's charts"))
         derived.replacements.append(Replacement("platform.chartMirror", platform["chartMirror"]))
     if app := config.get(f"{NAMESPACE}:app"):
-        app["platform"] = short_name(app["platform"])  # the lab knows no organization of yours
+        app["platform"] = short_name(app["platform"])  # the lab's backend has no organizations
     return derived
 
 
 def is_app(source: Path) -> bool:
-    """Whether a stack file describes an app."""
+    """Return whether the stack file is that of an app."""
     return f"{NAMESPACE}:app" in (_yaml().load(source).get("config") or {})
 
 
@@ -110,11 +110,11 @@ def _secrets(derived: Derived) -> None:
     _blank_nested(config)
     if derived.secrets:
         names = ", ".join(key.removeprefix(f"{NAMESPACE}:") for key in derived.secrets)
-        derived.replacements.append(Replacement(f"secrets {names}", "placeholders; yours are never read"))
+        derived.replacements.append(Replacement(f"secrets {names}", "placeholders; your secrets are not read"))
 
 
 def _blank_nested(value: Any) -> None:
-    """Replace ciphertexts inside other namespaces' values, in place."""
+    """Replace nested ciphertexts by a placeholder, in place."""
     for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         if _is_ciphertext(value[key]):
             value[key] = "rehearsal"
@@ -123,9 +123,9 @@ def _blank_nested(value: Any) -> None:
 
 
 def _bastions(cluster: Any) -> Iterator[tuple[Any, Any]]:
-    """Every mapping that has a bastion, and the bastion."""
-    for place in (cluster, *cluster["nodes"]):
-        ssh = place.get("ssh") or {}
+    """Yield each `ssh` mapping with a bastion, and the bastion."""
+    for scope in (cluster, *cluster["nodes"]):
+        ssh = scope.get("ssh") or {}
         if ssh.get("bastion"):
             yield ssh, ssh["bastion"]
 
@@ -133,28 +133,28 @@ def _bastions(cluster: Any) -> Iterator[tuple[Any, Any]]:
 def _host_keys(derived: Derived, cluster: Any, facts: Facts) -> None:
     for node in cluster["nodes"]:
         node["hostKey"] = facts.host_keys[node["address"]]
-    derived.replacements.append(Replacement("host keys", "those of the simulated machines"))
+    derived.replacements.append(Replacement("host keys", "host keys of the simulated machines"))
     for ssh, bastion in _bastions(cluster):
         if bastion["address"] in facts.host_keys:
             bastion["hostKey"] = facts.host_keys[bastion["address"]]
             continue
-        # `null` on a node means none at all, a missing key the cluster's
+        # on a node, `null` means no bastion; a missing key means the cluster's bastion
         ssh["bastion"] = None
-        derived.replacements.append(Replacement(f"bastion {bastion['address']}", "left out: it is outside the lan"))
+        derived.replacements.append(Replacement(f"bastion {bastion['address']}", "omitted: it is outside the LAN"))
 
 
 def _login(derived: Derived, cluster: Any, facts: Facts) -> None:
-    """The lab's key wherever the user's file names one, or the agent."""
-    places = [cluster["ssh"], *(node["ssh"] for node in cluster["nodes"] if node.get("ssh"))]
-    for ssh in places:
+    """Replace every SSH key, and the SSH agent, by the lab's key."""
+    owners = [cluster["ssh"], *(node["ssh"] for node in cluster["nodes"] if node.get("ssh"))]
+    for ssh in owners:
         if ssh.get("agent"):
             ssh["agent"] = False
             ssh["privateKey"] = {"secret": SSH_SECRET}
-    places += [bastion for _, bastion in _bastions(cluster)]
-    for place in places:
-        if place.get("privateKey"):
-            derived.secrets[f"{NAMESPACE}:{place['privateKey']['secret']}"] = facts.private_key
-    derived.replacements.append(Replacement("SSH key or agent", "a key made for this rehearsal"))
+    owners += [bastion for _, bastion in _bastions(cluster)]
+    for owner in owners:
+        if owner.get("privateKey"):
+            derived.secrets[f"{NAMESPACE}:{owner['privateKey']['secret']}"] = facts.private_key
+    derived.replacements.append(Replacement("SSH key or agent", "a key generated for this lab"))
 
 
 def _artefacts(derived: Derived, cluster: Any, facts: Facts) -> None:
@@ -165,19 +165,19 @@ def _artefacts(derived: Derived, cluster: Any, facts: Facts) -> None:
 
 
 def _repositories(derived: Derived, platform: Any, facts: Facts) -> None:
-    """The lab's key to repositories over SSH: it opens those of the lab's Git server."""
+    """Replace SSH keys of Argo CD's repositories by the lab's key, which the lab's Git server accepts."""
     repositories = ((platform.get("argocd") or {}).get("repositories") or {}).values()
-    keys = [each["sshKey"]["secret"] for each in repositories if each.get("sshKey")]
+    keys = [repository["sshKey"]["secret"] for repository in repositories if repository.get("sshKey")]
     for key in keys:
         derived.secrets[f"{NAMESPACE}:{key}"] = facts.private_key
     if keys:
-        derived.replacements.append(Replacement(f"secrets {', '.join(keys)}", "the lab's key, for its repositories"))
+        derived.replacements.append(Replacement(f"secrets {', '.join(keys)}", "the lab's key, for its Git server"))
 
 
 def _registries(derived: Derived, cluster: Any, facts: Facts) -> None:
-    """The lab's registry before all mirrors, and as the mirror of all other registries."""
+    """Put the lab's registry first among each registry's mirrors, and make it the mirror of all other registries."""
     mirrors = cluster.setdefault("registries", {}).setdefault("mirrors", {})
     mirrors.setdefault("*", {})
     for mirror in mirrors.values():
         mirror["endpoints"] = [facts.mirror, *(mirror.get("endpoints") or ())]
-    derived.replacements.append(Replacement("registries.mirrors", f"{facts.mirror}, which has what is built here"))
+    derived.replacements.append(Replacement("registries.mirrors", f"{facts.mirror}, the lab's registry, first"))

@@ -1,4 +1,4 @@
-"""Programs the rehearsal needs: found on PATH, kept from before, downloaded, or built."""
+"""Pulumi, its language host and its Kubernetes provider: found on PATH or in the cache, downloaded, or built."""
 
 import os
 import re
@@ -18,7 +18,7 @@ LANGUAGE_HOST = Path(__file__).parent / "toolchain/language/pulumi-language-pyth
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, where it is (None: Pulumi has it in its own plugin folder) and where it came from."""
+    """A program, its path (None: in Pulumi's own plugin folder) and its origin."""
 
     name: str
     path: Path | None
@@ -28,7 +28,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """What is needed to run Pulumi on this computer."""
+    """The programs that Pulumi needs on this computer."""
 
     pulumi: Tool
     language: Tool
@@ -36,25 +36,25 @@ class Toolchain:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """All of them, for a table of what is real."""
+        """All tools, for the table `Real and simulated`."""
         return (self.pulumi, self.language, self.kubernetes)
 
     @property
     def path_env(self) -> str:
-        """PATH with these tools, and the Python that runs this, first."""
+        """PATH with the running Python and these tools first."""
         folders = [str(tool.path.parent) for tool in self.tools if tool.path]
         own = [str(Path(sys.executable).parent)]
         return os.pathsep.join(dict.fromkeys([*own, *folders, *os.get_exec_path()]))
 
 
 def ensure(report: Report) -> Toolchain:
-    """Find, fetch or build what Pulumi needs; says on `report` what takes long."""
+    """Find, download or build the tools that Pulumi needs; `report` gets the progress."""
     pulumi = _pulumi(report)
     return Toolchain(pulumi, _language(pulumi), _kubernetes(pulumi, report))
 
 
 def program(recipe: Recipe, report: Report) -> Path:
-    """The program a recipe of one program makes."""
+    """Return the program of a recipe that makes one program."""
     return obtain(recipe, report) / recipe.name
 
 
@@ -69,7 +69,7 @@ def _pulumi(report: Report) -> Tool:
             return Tool("pulumi", folder / "pulumi", f"release {released.version}", official=True)
         except OutOfReachError as error:
             report(f"no download ({error}): building it")
-            space.refuse_building()  # where nothing can be fetched, the rest is built as well
+            space.refuse_building()  # without downloads, all other programs are built, too
     folder = obtain(built, report)
     return Tool("pulumi", folder / "pulumi", f"built here from its Go module {built.version}", official=False)
 
@@ -77,18 +77,18 @@ def _pulumi(report: Report) -> Tool:
 def _language(pulumi: Tool) -> Tool:
     name = "pulumi-language-python"
     assert pulumi.path
-    beside = pulumi.path.with_name(name)
-    found = str(beside) if beside.exists() else _on_path(name)
-    if found:
-        return Tool(name, Path(found), pulumi.origin, official=True)
+    sibling = pulumi.path.with_name(name)
+    path = str(sibling) if sibling.exists() else _on_path(name)
+    if path:
+        return Tool(name, Path(path), pulumi.origin, official=True)
     return Tool(name, LANGUAGE_HOST, "stand-in over Pulumi's Python SDK", official=False)
 
 
 def _kubernetes(pulumi: Tool, report: Report) -> Tool:
     name, version = "pulumi-resource-kubernetes", metadata.version("pulumi-kubernetes")
     built = recipes.built_provider()
-    if found := _on_path(name):
-        return Tool(name, Path(found), "on PATH", official=True)
+    if on_path := _on_path(name):
+        return Tool(name, Path(on_path), "on PATH", official=True)
     if pulumi.official and pulumi.path and not built.folder.is_dir():
         try:
             run([pulumi.path, "plugin", "install", "resource", "kubernetes", version])
@@ -100,12 +100,12 @@ def _kubernetes(pulumi: Tool, report: Report) -> Tool:
 
 
 def _on_path(name: str) -> str | None:
-    """A program of this computer's own; ours are not, even where a rehearsal has put them on PATH."""
-    found = shutil.which(name)
-    ours = (root(), LANGUAGE_HOST.parent)
-    return None if found and any(Path(found).is_relative_to(folder) for folder in ours) else found
+    """Find a program on PATH, but ignore the rehearsal's own, which a rehearsal puts on PATH."""
+    path = shutil.which(name)
+    own_folders = (root(), LANGUAGE_HOST.parent)
+    return None if path and any(Path(path).is_relative_to(folder) for folder in own_folders) else path
 
 
-def _at_least(found: str, oldest: str) -> bool:
-    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", found)
+def _at_least(version: str, oldest: str) -> bool:
+    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", version)
     return numbers is not None and [int(n) for n in numbers.groups()] >= [int(n) for n in oldest.split(".")]

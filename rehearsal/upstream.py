@@ -1,6 +1,6 @@
-"""Registries on the Internet: what an image is there, fetched once for all labs and kept by its digest.
+"""Pull-through cache of image registries: manifests and blobs are stored by digest, for all labs.
 
-The lab has no way out. Its server asks from a thread that is outside of the lab's network.
+The lab's network has no route out. Threads of the lab's server send the requests from this computer's own network.
 """
 
 import hashlib
@@ -30,17 +30,17 @@ from rehearsal.namespace import enter
 HUB, HUB_HOST = "docker.io", "registry-1.docker.io"
 DOCKER = "application/vnd.docker.distribution.manifest"
 ACCEPT = ", ".join((INDEX, MANIFEST, f"{DOCKER}.list.v2+json", f"{DOCKER}.v2+json"))
-SILENCE = 15.0  # seconds without a byte
+SILENCE = 15.0  # seconds without data until a request times out
 BLOCK = 1 << 20
 AT_ONCE = 8
-FORGIVEN = 60.0  # seconds until a registry that was out of reach is asked again whether it has an image
+FORGIVEN = 60.0  # seconds until an unreachable registry is queried for an image again
 
 T = TypeVar("T")
 _OPENER = opener()
 
 
 class There(StrEnum):
-    """What a registry says of an image."""
+    """A registry's answer about an image's existence."""
 
     YES = "yes"
     NO = "no"
@@ -49,7 +49,7 @@ class There(StrEnum):
 
 @dataclass(frozen=True)
 class Blob:
-    """Something kept: its file, digest and media type."""
+    """A stored manifest or blob: its file, digest and media type."""
 
     file: Path
     digest: str
@@ -57,12 +57,12 @@ class Blob:
 
 
 def kept() -> Path:
-    """Where all labs keep what was fetched; it may be removed while none runs."""
+    """Return the folder of the cache for all labs, which users may delete while no lab runs."""
     return root().parent / "registry"
 
 
 def reachable(registry: str = HUB) -> bool:
-    """Whether this computer reaches the Internet's registries."""
+    """Return whether this computer reaches the registry."""
     try:
         _open(f"{_base(registry)}/", {}, timeout=REACH).close()
     except urllib.error.HTTPError as error:
@@ -74,7 +74,7 @@ def reachable(registry: str = HUB) -> bool:
 
 @dataclass
 class Upstream:
-    """All registries, asked without a login, from where `outside` runs things."""
+    """All registries, queried anonymously; `outside` runs the requests outside the lab's network."""
 
     kept: Path
     outside: Callable[[Callable[[], T]], T]
@@ -83,13 +83,13 @@ class Upstream:
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
 
     def there(self, registry: str, repository: str, reference: str) -> There:
-        """Whether there is such an image; asked once. Raises OutOfReachError."""
+        """Return whether the registry has the image; the answer is cached. Raises OutOfReachError."""
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if url not in self._there and self._tagged(url):
             self._there[url] = There.YES
         if url not in self._there:
             if time.monotonic() - self._silent.get(registry, -FORGIVEN) < FORGIVEN:
-                raise OutOfReachError(f"{registry} was out of reach a moment ago")
+                raise OutOfReachError(f"{registry} was unreachable less than {FORGIVEN:.0f} s ago")
             try:
                 self._there[url] = self._asked(url)
             except OutOfReachError:
@@ -98,22 +98,25 @@ class Upstream:
         return self._there[url]
 
     def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
-        """A manifest or an index; by tag as its registry has it now, or had it last. Raises OutOfReachError."""
+        """Return a manifest or index: a tag's current one, or its last one while the registry is unreachable.
+
+        Raises OutOfReachError.
+        """
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if reference.startswith("sha256:"):
             return self._kept(reference) or self._fetched(url, reference)
         try:
-            found = self._fetched(url, reference)
+            fetched = self._fetched(url, reference)
         except OutOfReachError:
-            if before := self._tagged(url):
-                return before
+            if stored := self._tagged(url):
+                return stored
             raise
-        if found:
-            write_whole(self._tag(url), found.digest)
-        return found
+        if fetched:
+            write_whole(self._tag(url), fetched.digest)
+        return fetched
 
     def blob(self, registry: str, repository: str, digest: str) -> Blob | None:
-        """A layer or a configuration. Raises OutOfReachError."""
+        """Return a layer or an image configuration. Raises OutOfReachError."""
         with self._locks.setdefault(digest, threading.Lock()):
             return self._kept(digest) or self._fetched(f"{_base(registry)}/{repository}/blobs/{digest}", digest)
 
@@ -121,7 +124,7 @@ class Upstream:
         return self.kept / f"{hashlib.sha256(url.encode()).hexdigest()}.tag"
 
     def _tagged(self, url: str) -> Blob | None:
-        """What that tag meant when it was fetched last."""
+        """Return the manifest that the tag had when it was last fetched; None if it is not stored."""
         tag = self._tag(url)
         digest = tag.read_text() if tag.exists() else ""
         return self._kept(digest) if digest else None
@@ -151,7 +154,7 @@ class Upstream:
             raise OutOfReachError(f"{url}: {error}") from error
 
     def _fetch(self, url: str, reference: str) -> Blob:
-        """Keep what is at `url` under its digest, which must be the one that was asked for, if one was."""
+        """Download `url` and store it by its digest, which must equal `reference` if that is a digest."""
         part = self.kept / f".{os.getpid()}-{threading.get_ident()}.part"
         self.kept.mkdir(parents=True, exist_ok=True)
         try:
@@ -159,7 +162,7 @@ class Upstream:
                 kind = response.headers.get("Content-Type", "application/octet-stream")
                 digest = _copy(response, output.write, url)
             if reference.startswith("sha256:") and digest != reference:
-                raise TaskError(f"it is not what its digest says, but {digest}; it was not kept")
+                raise TaskError(f"its content has the digest {digest}, not the requested one; it was discarded")
             write_whole(_name(self.kept, digest).with_suffix(".json"), json.dumps({"kind": kind}))
             part.replace(_name(self.kept, digest))
         finally:
@@ -174,13 +177,13 @@ class Upstream:
 
 
 def outside(namespace: int) -> Callable[[Callable[[], T]], T]:
-    """Runs things in threads of their own, which are in the network namespace of that file descriptor."""
+    """Return a function that runs work in threads in the network namespace of a file descriptor."""
     threads = ThreadPoolExecutor(AT_ONCE, initializer=enter, initargs=(namespace, "outside of the lab"))
     return lambda work: threads.submit(work).result()
 
 
 def _base(registry: str) -> str:
-    """Where a registry answers: without TLS on this computer itself, as everywhere."""
+    """Return the base URL of a registry's API: HTTP for registries on loopback, as containerd does, else HTTPS."""
     scheme = "http" if re.match(r"(localhost|127\.[0-9.]+)(:|$)", registry) else "https"
     return f"{scheme}://{HUB_HOST if registry == HUB else registry}/v2"
 
@@ -190,19 +193,19 @@ def _name(kept: Path, digest: str) -> Path:
 
 
 def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) -> str:
-    """Write all of it; returns its digest. Raises TaskError if it breaks off."""
+    """Write the response's body; return its digest. Raises TaskError if the connection ends early."""
     digest = hashlib.sha256()
     while block := response.read(BLOCK):
         digest.update(block)
         write(block)
     if response.length:
-        raise TaskError(f"{url} broke off {response.length} bytes before its end")
+        raise TaskError(f"{url} ended {response.length} bytes early")
     return f"sha256:{digest.hexdigest()}"
 
 
 def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = SILENCE) -> HTTPResponse:
-    """What answers at `url`; a token that anybody may have is had. Redirects do not see it."""
-    request = urllib.request.Request(url, method=method)  # noqa: S310  # of two schemes only
+    """Open `url`, with an anonymous token if the registry requires one. Redirects do not get the token."""
+    request = urllib.request.Request(url, method=method)  # noqa: S310  # only http and https
     for name, value in {"User-Agent": AGENT, **headers}.items():
         (request.add_unredirected_header if name == "Authorization" else request.add_header)(name, value)
     try:

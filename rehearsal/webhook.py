@@ -1,4 +1,4 @@
-"""Admission of pods: where an image cannot be had, the pod runs a stand-in, and all around it stays real."""
+"""The pods' admission webhook: it replaces images that are not available by a stand-in that sleeps."""
 
 import base64
 import json
@@ -9,14 +9,14 @@ import yaml
 
 STAND_IN = "homelab.local/pause:1"
 ANNOTATION = "rehearsal.homelab/"
-# What speaks to the program itself, which is not there.
+# fields for the real program, which the stand-in does not implement
 ABOUT_PROGRAM = ("command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 Json = dict[str, Any]
 
 
 def answer(review: Json, is_real: Callable[[str], bool]) -> Json:
-    """The AdmissionReview that answers one for a pod; images that are real stay."""
+    """Answer a pod's AdmissionReview with a patch that replaces images for which `is_real` is false."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
     patch = changes(request["object"], lambda image: image == STAND_IN or is_real(image))
@@ -27,7 +27,7 @@ def answer(review: Json, is_real: Callable[[str], bool]) -> Json:
 
 
 def changes(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
-    """JSON patch that puts the stand-in into `pod`, and notes the images it takes out as annotations."""
+    """Build the JSON patch that puts the stand-in into `pod` and records the replaced images as annotations."""
     metadata, spec = pod.get("metadata", {}), pod["spec"]
     job = any(owner["kind"] == "Job" for owner in metadata.get("ownerReferences", ()))
     patch: list[Json] = []
@@ -50,16 +50,16 @@ def changes(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
 
 
 def configuration(url: str, authority: str) -> str:
-    """Manifest that has the API server ask `url`, whose certificate the PEM `authority` signed."""
+    """Render the MutatingWebhookConfiguration for the webhook at `url`; `authority` is its CA in PEM."""
     bundle = base64.b64encode(authority.encode()).decode()
     webhook = {
         "name": "images.rehearsal.homelab",
         "clientConfig": {"url": url, "caBundle": bundle},
         "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
         "failurePolicy": "Fail",
-        "timeoutSeconds": 30,  # a registry on the Internet may have to be asked
+        "timeoutSeconds": 30,  # the webhook may have to query a registry on the Internet
         "sideEffects": "None",
-        # an image that a later webhook adds is looked at too
+        # also checks images that later webhooks add
         "reinvocationPolicy": "IfNeeded",
         "admissionReviewVersions": ["v1"],
     }
@@ -73,11 +73,11 @@ def configuration(url: str, authority: str) -> str:
 
 
 def _prepares(field: str, container: Mapping[str, Any]) -> bool:
-    """Whether it must end before the pod's own containers start; a sidecar need not."""
+    """Return whether the container must end before others start: init containers must, sidecars need not."""
     return field == "initContainers" and container.get("restartPolicy") != "Always"
 
 
 def _stand_in(container: Json, *, ends: bool) -> Json:
-    kept = {key: value for key, value in container.items() if key not in ABOUT_PROGRAM}
-    kept |= {"image": STAND_IN, "imagePullPolicy": "IfNotPresent"}
-    return kept | {"command": ["/pause", "exit"]} if ends else kept
+    stand_in = {key: value for key, value in container.items() if key not in ABOUT_PROGRAM}
+    stand_in |= {"image": STAND_IN, "imagePullPolicy": "IfNotPresent"}
+    return stand_in | {"command": ["/pause", "exit"]} if ends else stand_in

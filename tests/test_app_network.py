@@ -106,7 +106,7 @@ def test_without_backups_no_store_is_reached() -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_platform_without_servers_opens_nothing() -> None:
     """An empty list of destinations would be all of them."""
-    with pytest.raises(pulumi.RunError, match="the platform names no server"):
+    with pytest.raises(pulumi.RunError, match="the platform's outputs list no server"):
         run(SAMPLE_APP, OUTPUTS | {"nodes": []})
     gc.collect()
 

@@ -47,7 +47,7 @@ def test_a_machine_that_fits_is_found(changes: dict[str, Any]) -> None:
     assert lacking(**changes) == []
 
 
-A, B = "a is not", "b is not"
+A, B = "a lacks the label", "b lacks the label"
 TAINT = "d has the taint dedicated=storage:NoSchedule"
 
 
@@ -59,12 +59,12 @@ TAINT = "d has the taint dedicated=storage:NoSchedule"
         (
             {"nodes": {"disk": "ssd"}, "arch": "arm"},
             "arch",
-            f"{A} disk=ssd, b is arm64, d is not disk=ssd",
+            f"{A} disk=ssd, b is arm64, d lacks the label disk=ssd",
         ),
     ],
 )
 def test_none_that_fits_is_said_machine_by_machine(changes: dict[str, Any], key: str, reason: str) -> None:
-    assert lacking(**changes) == [(key, f"leaves no node of the platform: {reason}")]
+    assert lacking(**changes) == [(key, f"fits no node of the platform: {reason}")]
 
 
 @pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
@@ -73,9 +73,9 @@ def test_none_that_fits_is_said_machine_by_machine(changes: dict[str, Any], key:
     [
         (
             {"volumes": {"disk": {"path": "/disk", "hostPath": {"node": "nas", "path": "/srv"}}}},
-            r"volumes\.disk\.hostPath\.node: is no node of the platform; use one of: a, b, d",
+            r"volumes\.disk\.hostPath\.node: is not a node of the platform; use one of: a, b, d",
         ),
-        ({"arch": "arm"}, r"arch: leaves no node of the platform: a is arm64, .* has, or change cluster\.nodes"),
+        ({"arch": "arm"}, r"arch: fits no node of the platform: a is arm64, .* nodes, or change cluster\.nodes"),
     ],
 )
 def test_nothing_is_touched_where_no_machine_fits(changes: dict[str, Any], line: str) -> None:

@@ -90,18 +90,18 @@ def test_what_the_platform_lacks_is_named(lacking: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"strategy": {}}, "strategy: has neither of canary and blueGreen; give one of them"),
+        ({"strategy": {}}, "strategy: needs exactly one of canary and blueGreen; add one, or keep one of them"),
         (
             {"strategy": {"canary": CANARY, "blueGreen": {}}},
-            "strategy: has both of canary and blueGreen; give one of them",
+            "strategy: needs exactly one of canary and blueGreen; add one, or keep one of them",
         ),
         (
             {"strategy": {"canary": CANARY}, "volumes": {"data": {"path": "/data", "size": "1Gi"}}},
-            "strategy: has no effect: a volume is for one pod, and the app is a StatefulSet; share",
+            "strategy: has no effect on a StatefulSet, which the app needs for volumes that are not shared; share",
         ),
         (
             {"strategy": {"canary": {"steps": [{"weight": 50}, {"weight": 20}]}}},
-            "strategy.canary.steps: do not grow; give each more weight than the one before it",
+            "strategy.canary.steps: must have increasing weights; give each step more weight than the step before it",
         ),
     ],
 )

@@ -59,44 +59,44 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
     [
         ("platform", "a/b", 'platform: is not a stack name; write the name of a stack of this project'),
         ("platform", None, "platform: is missing; add it: stack of the platform"),
-        ("name", "kube-system", "name: is a namespace of Kubernetes itself; use another name"),
+        ("name", "kube-system", "name: is reserved for namespaces of Kubernetes; use another name"),
         ("name", "default-deny", "name: is the name of a NetworkPolicy that every app has; use another name"),
-        ("name", "1shop", "name: is not the name of an app; use at most 40"),
-        ("image", "Shop:1", "image: is not the name of an image; write it as ghcr.io/owner/name:1.2.3"),
-        ("image", "shop", "image: names no version of the image; end it with a tag such as :1.2.3"),
-        ("image", "localhost:5000/shop:latest", "image: names no version of the image"),
-        ("replicas", 2, "replicas: has no effect with autoscaling; take it out, or take autoscaling out"),
-        ("autoscaling.max", 2, "autoscaling.max: is less than min, which is 3; give it min or more"),
+        ("name", "1shop", "name: is not a valid app name; use at most 40"),
+        ("image", "Shop:1", "image: is not an image name; write it as ghcr.io/owner/name:1.2.3"),
+        ("image", "shop", "image: needs a digest, or a tag other than latest; end it with a tag such as :1.2.3"),
+        ("image", "localhost:5000/shop:latest", "image: needs a digest, or a tag other than latest"),
+        ("replicas", 2, "replicas: has no effect with autoscaling; remove it, or remove autoscaling"),
+        ("autoscaling.max", 2, "autoscaling.max: is less than min, which is 3; use 3 or more"),
         ("autoscaling.cpu", 101, "autoscaling.cpu: is too large; use 100 or less"),
-        ("hosts", ["shop", "shop"], "hosts: names shop 2 times; keep one of them"),
-        ("tls", {"certificate": False, "issuer": "x"}, "tls.issuer: has no effect: certificate is false; keep"),
-        ("environment.API_KEY", "x", "environment.API_KEY: is also among the secrets; keep one of them"),
-        ("environment.SIGNING_KEY", "x", "remoteSecrets.SIGNING_KEY: is also in environment or among the secrets"),
-        ("remoteSecrets.PGHOST", {"store": "a", "key": "b"}, "remoteSecrets.PGHOST: is set for the app's database;"),
-        ("environment.PGHOST", "x", "environment.PGHOST: is set for the app's database; take it out, or use"),
-        ("environment.OTEL_SERVICE_NAME", "x", "environment.OTEL_SERVICE_NAME: is set for the app's traces; take it"),
+        ("hosts", ["shop", "shop"], "hosts: lists shop 2 times; keep one of them"),
+        ("tls", {"certificate": False, "issuer": "x"}, "tls.issuer: has no effect while certificate is false; remove"),
+        ("environment.API_KEY", "x", "environment.API_KEY: is also set in secrets; keep one of them"),
+        ("environment.SIGNING_KEY", "x", "remoteSecrets.SIGNING_KEY: is also set in environment or secrets"),
+        ("remoteSecrets.PGHOST", {"store": "a", "key": "b"}, "remoteSecrets.PGHOST: is already set by postgres;"),
+        ("environment.PGHOST", "x", "environment.PGHOST: is already set by postgres; remove it, or use"),
+        ("environment.OTEL_SERVICE_NAME", "x", "environment.OTEL_SERVICE_NAME: is already set by traces; remove it"),
         ("environment.A", 5, "environment.A: must be text, not a number; put it in quotes"),
-        ("environment.A-B", "x", 'environment.A-B: is not an environment variable; use letters'),
+        ("environment.A-B", "x", 'environment.A-B: is not an environment variable name; use letters'),
         ("secrets.API_KEY", "x", "secrets.API_KEY: must name a secret, not hold it; write {secret: NAME}"),
         ("secrets.OTHER", {"secret": "other"}, "secrets.OTHER.secret: names a secret that the stack does not have"),
         ("files./etc/shop/more", "x", 'files["/etc/shop/more/app.yaml"]: is below the file /etc/shop/more;'),
-        ("files.etc", "x", "files.etc: is not an absolute path; begin it with /"),
+        ("files.etc", "x", "files.etc: is not an absolute path; start it with /"),
         ("files./a b", "x", 'files["/a b"]: is not an absolute path'),
-        ("files./data", "x", "volumes.data.path: is a path that is already taken: /data; give everything its own path"),
-        ("scratch", ["/tmp", "/tmp"], "scratch[1]: is a path that is already taken: /tmp"),
-        ("volumes.data.size", "5G", "volumes.data.size: is not an amount of bytes; write it as 512Mi or 10Gi"),
-        ("probes", {"liveness": {"period": 1}}, "probes.liveness: ends a pod 3 s after it began to fail; make period"),
-        ("cpu", "half", "cpu: is not an amount of processors; write it as 250m"),
+        ("files./data", "x", "volumes.data.path: uses a path that is already taken: /data; choose another path"),
+        ("scratch", ["/tmp", "/tmp"], "scratch[1]: uses a path that is already taken: /tmp"),
+        ("volumes.data.size", "5G", "volumes.data.size: is not a size in Mi, Gi or Ti; write it as 512Mi or 10Gi"),
+        ("probes", {"liveness": {"period": 1}}, "probes.liveness: restarts a container that fails for 3 s; make"),
+        ("cpu", "half", "cpu: is not a CPU quantity; write it as 250m"),
         ("user", -1, "user: is too small; use 0 or more"),
-        ("allow.to", [{}], "allow.to[0]: has neither of namespace and network; give one of them"),
-        ("allow.to", [{"namespace": "a", "network": "10.0.0.0/8"}], "allow.to[0]: has both of namespace and network"),
+        ("allow.to", [{}], "allow.to[0]: needs exactly one of namespace and network; add one, or keep one of them"),
+        ("allow.to", [{"namespace": "a", "network": "10.0.0.0/8"}], "allow.to[0]: needs exactly one of namespace and"),
         ("postgres.name", "database-two", "postgres.name: is not a host label of at most 9 characters; write"),
-        ("postgres.name", "db", "postgres.restore.source: is this database itself, whose backups would go on where"),
+        ("postgres.name", "db", "postgres.restore.source: is this database itself, which would write new backups into"),
         ("postgres.backup.schedule", "0 3 * * *", "postgres.backup.schedule: does not have the 6 fields"),
-        ("postgres.backup.schedule", "61 0 3 * * *", "postgres.backup.schedule: has a wrong second; use *, 0 to 59"),
-        ("postgres.backup.retention", "1y", "postgres.backup.retention: is not a time to keep backups; write it"),
+        ("postgres.backup.schedule", "61 0 3 * * *", "postgres.backup.schedule: has an invalid second; use *, 0 to 59"),
+        ("postgres.backup.retention", "1y", "postgres.backup.retention: is not a retention period; write it"),
         ("postgres.restore.time", "yesterday", "postgres.restore.time: is not a date and time; write it in quotes"),
-        ("postgres.extensions", ["a", "a"], "postgres.extensions: names a 2 times; keep one of them"),
+        ("postgres.extensions", ["a", "a"], "postgres.extensions: lists a 2 times; keep one of them"),
         ("postgres.pooler.mode", "statement", "postgres.pooler.mode: is not one of the choices; use one of: session"),
         ("postgres.password", "x", "postgres.password: is not a known key"),
         ("imge", "x", "imge: is not a known key; did you mean image?"),
@@ -112,8 +112,8 @@ def test_what_is_wrong_is_said(place: str, value: Any, line: str) -> None:
 def test_without_data_there_is_nothing_to_discard() -> None:
     app = {"platform": "lab", "image": "shop:1", "discard": True, "tls": {"issuer": "x"}}
     assert report({"app": app}, set()) == [
-        "homelab:app.tls: has no hosts to apply to; add hosts or take it out",
-        "homelab:app.discard: has nothing to apply to: the app keeps no data; take it out",
+        "homelab:app.tls: has no effect without hosts; add hosts, or remove tls",
+        "homelab:app.discard: has no effect: the app stores no data; remove it",
     ]
 
 
@@ -143,7 +143,8 @@ def test_names_of_models_are_the_apps_own() -> None:
 def test_files_are_no_larger_than_the_api_takes() -> None:
     assert report({"app": {"platform": "lab", "image": "shop:1", "files": {"/a": "x" * 1000 * 1024}}}, set()) == []
     assert report({"app": {"platform": "lab", "image": "shop:1", "files": {"/a": "ä" * 600 * 1024}}}, set()) == [
-        "homelab:app.files: hold 1200 KiB together, and the API takes 1000; put large files into the image or a volume"
+        "homelab:app.files: have 1200 KiB in total, but at most 1000 KiB fit into a ConfigMap; put large files into "
+        "the image or a volume"
     ]
 
 
@@ -167,7 +168,7 @@ def test_a_variable_that_looks_like_a_secret_is_known(name: str, text: str, said
 
 def test_a_name_that_the_stack_gave_is_said_to_be_its() -> None:
     assert report_of_stack("shop.dev") == [
-        "homelab:app.name: is not the name of an app, and comes from the stack's name; write a name here: use at most "
+        "homelab:app.name: is not a valid app name, and comes from the stack's name; write a name here: use at most "
         "40 lower-case letters, digits and dashes, a letter first and no dash last"
     ]
     assert report_of_stack("monitoring") == [

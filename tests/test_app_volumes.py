@@ -101,7 +101,9 @@ def test_a_volume_that_a_statefulset_cannot_get_is_refused(monkeypatch: pytest.M
     """Its pods would end for the new version and not come again: they mount what no template makes."""
     made_up = lambda _, request: {"spec": spec} if request.type.endswith(":StatefulSet") else {}  # noqa: E731
     monkeypatch.setattr(Recording, "_made", made_up)
-    with pytest.raises(pulumi.RunError, match=r"homelab:app\.volumes\.data: a StatefulSet takes no further volume; "):
+    with pytest.raises(
+        pulumi.RunError, match=r"homelab:app\.volumes\.data: cannot be added to an existing StatefulSet; "
+    ):
         app("shop-dev", volumes=SHARE | DATA)
     gc.collect()
 

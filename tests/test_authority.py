@@ -73,5 +73,5 @@ def test_openssl_agrees(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("salt", ["", "zz", "00" * 15])
 def test_too_few_random_bytes_are_refused(salt: str) -> None:
-    with pytest.raises(ValueError, match="16 bytes"):
+    with pytest.raises(ValueError, match="at least 16 random bytes"):
         Authority(salt, "lab")

@@ -162,13 +162,13 @@ def test_architectures_are_those_of_the_machines_or_those_asked_for(
 
 def test_an_unknown_architecture_is_refused(file: Path) -> None:
     result = run(file, "--arch", "riscv64")
-    assert (result.exit_code, "--arch riscv64: K3s is there for amd64, arm64, arm." in result.output) == (1, True)
+    assert (result.exit_code, "--arch riscv64: K3s supports only amd64, arm64, arm." in result.output) == (1, True)
 
 
 def test_what_is_there_and_right_is_not_fetched_again(host: Upstream, file: Path) -> None:
     result = run(file)
     assert result.exit_code == 0
-    assert "metallb 0.16.1: fetched, as its repository states; it is not pinned" in result.output
+    assert "metallb 0.16.1: downloaded, verified against its repository's checksum; not pinned" in result.output
     before = host.ranges("k3s-airgap-images-amd64.tar.zst")
     archive = file.parent / "bundle" / K3S / "k3s"
     archive.write_bytes(b"changed here")
@@ -184,7 +184,7 @@ def test_a_half_is_not_taken_for_the_whole_and_gone_on_with(host: Upstream, file
     result = run(file)
     assert result.exit_code == 1
     assert f"{name} broke off " in result.output
-    assert "is not complete: mend that, and run this again." in result.output
+    assert "is incomplete: fix these errors, and run the command again." in result.output
     there = names(file)
     assert f"{K3S}/{name}.part" in there
     assert not {f"{K3S}/{name}", f"{K3S}/sha256sum-amd64.txt"} & there
@@ -200,7 +200,7 @@ def test_a_half_of_something_else_is_thrown_away(host: Upstream, file: Path, lef
     folder = file.parent / "bundle" / K3S
     folder.mkdir(parents=True)
     (folder / "k3s-airgap-images-amd64.tar.zst.part").write_bytes(left)
-    assert "k3s-airgap-images-amd64.tar.zst is not what its release states" in run(file).output
+    assert "k3s-airgap-images-amd64.tar.zst does not match its checksum" in run(file).output
     result = run(file)
     assert result.exit_code == 0, result.output
     assert names(file) == k3s_files("amd64") | CHARTS
@@ -210,7 +210,7 @@ def test_a_wrong_sum_is_refused_and_not_kept(host: Upstream, file: Path) -> None
     (host.root / K3S / "k3s").write_bytes(b"changed on the way")
     result = run(file)
     assert result.exit_code == 1
-    assert f"/k3s is not what its release states; it was not kept.\nfound  {digest(b'changed on the way')}" in (
+    assert f"/k3s does not match its checksum; it was not saved.\nfound  {digest(b'changed on the way')}" in (
         result.output
     )
     assert names(file) == {f"{K3S}/install.sh", f"{K3S}/install.sh.sha256sum"} | CHARTS
@@ -218,7 +218,7 @@ def test_a_wrong_sum_is_refused_and_not_kept(host: Upstream, file: Path) -> None
 
 def test_a_list_without_the_file_is_refused(host: Upstream, file: Path) -> None:
     (host.root / K3S / "sha256sum-amd64.txt").write_text(f"{'1' * 64}  k3s-airgap-images-amd64.tar.zst\n")
-    assert "states no checksum of k3s, so that it cannot be verified." in run(file).output
+    assert "has no checksum of k3s, so the file cannot be verified." in run(file).output
 
 
 @pytest.mark.parametrize("pin", ["amd64", "installer"])
@@ -226,7 +226,7 @@ def test_pins_are_enforced(host: Upstream, file: Path, pin: str) -> None:
     write(file.parent, {}, k3s={"pins": {pin: "0" * 64}})
     result = run(file)
     assert result.exit_code == 1
-    assert "is not what k3s.pins pins; it was not kept." in result.output
+    assert "does not match k3s.pins; it was not saved." in result.output
     assert not [name for name in names(file) if name.endswith("install.sh" if pin == "installer" else "/k3s")]
 
 
@@ -258,7 +258,7 @@ def test_a_pinned_chart_is_verified_by_its_pin(
         monkeypatch.setattr(platform_settings, "PINS", {"metallb-0.16.1.tgz": pin})
     result = run(file)
     assert result.exit_code == 0, result.output
-    assert "metallb 0.16.1: fetched, as it is pinned" in result.output
+    assert "metallb 0.16.1: downloaded, verified against its pin" in result.output
     (file.parent / "bundle/charts/metallb-0.16.1.tgz").unlink()
     (host.root / "charts/metallb.tgz").write_bytes(packed({"metallb/Chart.yaml": "name: metallb"}))
     index(host.root)

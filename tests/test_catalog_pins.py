@@ -100,7 +100,7 @@ def test_doctor_names_it_too() -> None:
     (report,) = health.of_charts(read(pins={"traefik": "b" * 64}, versions={"cert-manager": "v1.99.0"}))
     first, second = report.findings
     assert (first.check, first.state) == ("chart cert-manager", State.NOTE)
-    assert "v1.99.0 is not pinned: whoever controls https://charts.jetstack.io decides" in first.says
+    assert "v1.99.0 is not pinned: whoever controls https://charts.jetstack.io can change" in first.says
     assert "./homelab pin" in first.fix
     assert (second.check, second.state) == ("chart traefik", State.FINE)
     assert health.of_charts(Settings.read(LAB)) == [], "there are no charts"

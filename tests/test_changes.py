@@ -75,26 +75,26 @@ def test_everything_has_its_row_in_order() -> None:
         "| cluster | new | `cluster-token` |",
         "| machine `a` | new | `prepare`; `join` |",
         "| machine `b` | new | `join` |",
-        "| layer `longhorn` | **gone** | `guard` |",
+        "| layer `longhorn` | **deleted** | `guard` |",
         "| app `shop` | new | `deployment web` |",
     ]
 
 
 def test_components_are_no_change_of_their_own() -> None:
     node = {"op": "create", "urn": f"{URN}{OWNERS['machine']}::a", "newState": {"parent": f"{URN}{CLUSTER}::cluster"}}
-    assert "Nothing: everything is as it is described." in told(node)
+    assert "No changes: the lab matches its stack files." in told(node)
 
 
 def test_drift_is_told_by_machine() -> None:
     given = {"machine": {"name": "pi-2"}, "drift": "config.yaml\ndiffers", "variables": {}}
     said = told(task("update", "pi-2", "roll", new=given, diffReasons=["drift"]))
-    assert "**Changed by hand on the machines**" in said
+    assert "**Drift: manual changes on the machines**" in said
     assert "- `pi-2`: `config.yaml differs`" in said
-    assert "not looked at" not in said
+    assert "not checked" not in said
 
 
 def test_machines_that_were_not_looked_at_are_not_called_unchanged() -> None:
-    assert "Machines were not looked at" in told(looked=False)
+    assert "The machines were not checked for drift" in told(looked=False)
 
 
 def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:
@@ -102,7 +102,7 @@ def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:
     warning = {"severity": "warning", "message": "a plugin is old"}
     again = problem | {"message": problem["message"].replace("error: ", "error: an unhandled error occurred: ")}
     said = told(task("create", "a", "join"), diagnostics=[warning, problem, again])
-    assert said.splitlines()[2] == "**Refused: as it is, nothing would be done.**"
+    assert said.splitlines()[2] == "**Errors: `pulumi up` would make no changes.**"
     assert said.count("homelab:cluster.nodes: has 2 servers") == 1, "Pulumi says it twice"
     assert "machine `a`" not in said
     assert "plugin" not in said
@@ -113,7 +113,7 @@ def test_a_comment_is_never_too_long_for_github(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(changes, "ROWS", 300)
     said = told(*(task("create", f"machine-{number}", "join") for number in range(99)))
     assert len(said) < 400
-    assert "|\n\n… and more: see the log.\n" in said
+    assert "|\n\n… truncated: see the log.\n" in said
 
 
 def test_a_row_of_many_changes_says_how_many_more_there_are() -> None:
@@ -130,9 +130,9 @@ def test_the_command_reads_a_file(tmp_path: Path) -> None:
     file.write_text(json.dumps({"steps": [task("create", "a", "join")]}))
     result = run(file, HOMELAB_DRIFT="off")
     assert result.exit_code == 0, result.output
-    assert result.output.startswith("### Here\n\n| Of | | What |")
-    assert "Machines were not looked at" in result.output
-    assert "not looked at" not in run(file, HOMELAB_DRIFT="on").output
+    assert result.output.startswith("### Here\n\n| Resource | Change | Details |")
+    assert "The machines were not checked for drift" in result.output
+    assert "not checked" not in run(file, HOMELAB_DRIFT="on").output
 
 
 @pytest.mark.parametrize("text", ["", "error: no stack", "[]"])
@@ -141,4 +141,4 @@ def test_what_is_no_preview_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     result = run(file)
     assert result.exit_code == 1
-    assert "is not what `pulumi preview --json` prints" in result.output
+    assert "is not the output of `pulumi preview --json`" in result.output

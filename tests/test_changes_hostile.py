@@ -80,7 +80,7 @@ def test_however_long_it_is_a_comment_fits_and_says_so(length: int) -> None:
     refused = [{"severity": "error", "message": f"{n} {long}\n{long}"} for n in range(300)]
     for said in (told(*drifted, *keys), told(*drifted, diagnostics=refused)):
         assert len(said) < 65_000
-        assert "… and more: see the log." in said
+        assert "… truncated: see the log." in said
         assert "`" not in outside(said), "spans and blocks are whole"
 
 

@@ -44,7 +44,7 @@ def change(host: Upstream, **changes: Any) -> str:
 
 def refused(result: Result, file: Path, before: str) -> str:
     assert result.exit_code == 1, result.output
-    assert "Nothing was written." in result.output
+    assert "No changes were made." in result.output
     assert file.read_text() == before
     return result.output
 
@@ -96,7 +96,7 @@ def test_pins_that_are_the_programs_own_are_left_out(
     pin(file)
     monkeypatch.setattr(platform_settings, "PINS", {NAME: published(host)})
     result = pin(file)
-    assert "left out" in result.output
+    assert "pinned by homelab, removed" in result.output
     assert "pins" not in yaml.safe_load(file.read_text())["config"]["homelab:platform"]
 
 

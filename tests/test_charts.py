@@ -147,7 +147,7 @@ def test_chart_that_is_not_to_be_had_stands_in_and_says_why(repository: Chart, t
         said: list[str] = []
         (packed,) = charts.lay_out(tmp_path, [broken], LAB, Sources(online=True), said.append)
         assert packed.origin == charts.STANDS_IN
-        assert "the chart traefik stands in: " in said[0]
+        assert "using a stand-in for the chart traefik: " in said[0]
         assert reason in said[0]
 
 

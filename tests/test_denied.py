@@ -45,27 +45,27 @@ def asked(api: FakeApi, status: int) -> str:
 def test_one_that_has_ended_is_told_with_what_renews_it(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     lasting(monkeypatch, 365, -1)
     said = asked(api, 401)
-    assert re.search(
-        r"does not take the kubeconfig \(401 Unauthorized\): its certificate ended on 20\S+ \S+ UTC; ", said
-    )
-    assert said.endswith("; `pulumi up` renews it")
+    assert re.search(r"rejects the kubeconfig \(401 Unauthorized\): its certificate expired on 20\S+ \S+ UTC; ", said)
+    assert said.endswith("; run `pulumi up` to renew it")
 
 
 def test_one_that_is_good_is_of_another_cluster(api: FakeApi) -> None:
     said = asked(api, 401)
-    assert said.endswith("another authority signed it, as after a restore; `pulumi up` renews it")
+    assert said.endswith("another CA signed its certificate, as after a restore; run `pulumi up` to renew it")
 
 
 def test_who_has_no_rights_is_told_how_he_gets_them(api: FakeApi) -> None:
     said = asked(api, 403)
-    assert said.endswith("refuses /x to the kubeconfig's user (403 Forbidden); `pulumi up` gives him his rights again")
+    assert said.endswith(
+        "denies the kubeconfig's user access to /x (403 Forbidden); run `pulumi up` to restore the user's rights"
+    )
 
 
 def test_an_api_of_another_authority_is_no_silence(api: FakeApi, tmp_path: Path) -> None:
     other = certificates.ensure(tmp_path / "other", fake_api.ADDRESS).authority.read_text()
-    mine = Api(api.kubeconfig)._authority
+    mine = Api(api.kubeconfig)._ca
     content = api.kubeconfig.replace(fake_api.encoded(mine), fake_api.encoded(other))
-    with pytest.raises(ApiError, match="shows a certificate of another authority than the kubeconfig's: "):
+    with pytest.raises(ApiError, match="has a certificate that the kubeconfig's CA did not sign: "):
         Api(content).get("/x")
 
 
@@ -88,9 +88,9 @@ def test_doctor_says_how_long_it_is_good(
     lasting(monkeypatch, 365, left)
     (found,) = (each for each in of_cluster(pulumi, api).findings if each.check == "kubeconfig")
     assert found.state is state
-    assert "ends on 20" in found.says
+    assert "expires on 20" in found.says
     assert (f", in {left} days" in found.says) == (state is not State.FINE)
-    assert ("`pulumi up` renews it" in found.fix) == (state is not State.FINE)
+    assert ("run `pulumi up` to renew it" in found.fix) == (state is not State.FINE)
 
 
 def test_doctor_has_the_fix_for_one_that_the_api_does_not_take(
@@ -99,8 +99,8 @@ def test_doctor_has_the_fix_for_one_that_the_api_does_not_take(
     lasting(monkeypatch, 365, -1)
     api.answers["/api/v1/nodes"] = 401
     (found,) = of_cluster(pulumi, api).findings
-    assert (found.check, found.state, found.fix) == ("kubeconfig", State.WRONG, "`pulumi up` renews it")
-    assert "its certificate ended on" in found.says
+    assert (found.check, found.state, found.fix) == ("kubeconfig", State.WRONG, "run `pulumi up` to renew it")
+    assert "its certificate expired on" in found.says
 
 
 def test_it_reads_the_certificate_of_a_kubeconfig(api: FakeApi) -> None:

@@ -97,10 +97,10 @@ def test_findings_are_shown_with_their_fixes_and_counted(tmp_path: Path, monkeyp
     assert result.exit_code == 1
     assert "one, disk: [full]\n  fix: make room\n" in result.output
     assert "traefik, API: later\n" in result.output
-    assert "1 to mend." in result.output
+    assert "1 to fix." in result.output
     found.pop(0)
     result = run(tmp_path)
-    assert (result.exit_code, "Nothing is to mend." in result.output) == (0, True)
+    assert (result.exit_code, "Nothing to fix." in result.output) == (0, True)
 
 
 def test_a_wrong_host_key_and_a_machine_that_is_off_do_not_hide_the_others(
@@ -124,7 +124,7 @@ def test_without_a_key_or_a_right_file_it_is_not_possible(tmp_path: Path, monkey
     assert result.exit_code == 2
     assert "the secret key of stack lab" in result.output
     result = run(stack_file(tmp_path, {"role": "king", "hostKey": key}))
-    assert (result.exit_code, "Nothing was looked at." in result.output) == (2, True)
+    assert (result.exit_code, "No checks ran." in result.output) == (2, True)
 
 
 def test_a_key_that_is_none_is_not_shown(lab: list[Computer], tmp_path: Path, pulumi: FakePulumi) -> None:
@@ -140,7 +140,7 @@ def test_a_machine_that_does_not_end_is_given_up(
 ) -> None:
     monkeypatch.setattr(machines, "PATIENCE", 0.0)
     found = reports(run(two(lab, tmp_path), "--json"))
-    assert "has not ended after 0 s" in found["one"]["findings"][-1]["says"]
+    assert "did not end within 0 s" in found["one"]["findings"][-1]["says"]
 
 
 def test_the_script_comes_to_its_end_wherever_it_runs(tmp_path: Path) -> None:

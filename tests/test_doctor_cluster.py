@@ -29,11 +29,11 @@ def whole() -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("changed", "check", "says"),
     [
-        (None, NODE.name, "is no node of the cluster"),
+        (None, NODE.name, "is not a node of the cluster"),
         (node(NODE.name, condition("Ready", "Unknown", "stopped posting")), NODE.name, "is not Ready: stopped posting"),
         (node(NODE.name, condition("Ready", "True"), unschedulable=True), NODE.name, "cordoned"),
         (node(NODE.name, condition("Ready", "True"), condition("DiskPressure", "True")), NODE.name, "DiskPressure"),
-        (node(NODE.name, condition("Ready", "True")), "etcd", f"without a vote: {NODE.name}"),
+        (node(NODE.name, condition("Ready", "True")), "etcd", f"not voting members: {NODE.name}"),
         (node("stranger", condition("Ready", "True")), "stranger", "not in the stack file"),
     ],
 )
@@ -71,9 +71,9 @@ def pod(phase: str, *conditions: dict[str, str], **status: Any) -> dict[str, Any
 @pytest.mark.parametrize(
     ("given", "state", "says"),
     [
-        (pod("Running", condition("Ready", "True")), State.FINE, "1 in order"),
-        (pod("Succeeded"), State.FINE, "1 in order"),
-        (pod("Failed", reason="Evicted"), State.NOTE, "ended: Evicted"),
+        (pod("Running", condition("Ready", "True")), State.FINE, "1 healthy"),
+        (pod("Succeeded"), State.FINE, "1 healthy"),
+        (pod("Failed", reason="Evicted"), State.NOTE, "failed: Evicted"),
         (pod("Pending", condition("PodScheduled", "False", "0/3 nodes")), State.WRONG, "0/3 nodes"),
         (
             pod("Running", containerStatuses=[{"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]),
@@ -90,6 +90,6 @@ def test_pods(given: dict[str, Any], state: State, says: str) -> None:
 
 def test_an_object_that_says_it_is_not_in_order() -> None:
     ready = {"status": {"conditions": [condition("Ready", "False", "no account")]}}
-    assert layer.thing("ClusterIssuer", "ca", None).says == "is not there"
+    assert layer.thing("ClusterIssuer", "ca", None).says == "does not exist"
     assert layer.thing("ClusterIssuer", "ca", ready).says == "is not Ready: no account"
     assert layer.thing("ClusterIssuer", "ca", {"spec": {}}).state is State.FINE

@@ -72,27 +72,27 @@ def test_a_node_in_order_has_nothing_to_mend() -> None:
 
 
 WRONG = [
-    ({"root": "no"}, "root", "does not run as root"),
+    ({"root": "no"}, "root", "do not run as root"),
     ({"systemd": "no"}, "system", "systemd does not run"),
     ({"apt": "no", "os_name": "Alpine"}, "system", "Alpine is not supported"),
     ({"arch": "", "uname": "riscv64, 64-bit"}, "arch", "no release for riscv64"),
-    ({"memory_cgroup": "no"}, "cgroup", "memory is off"),
+    ({"memory_cgroup": "no"}, "cgroup", "memory cgroup is disabled"),
     ({"disk": "/ 900 50"}, "disk", "900 MiB free"),
     ({"disk": ["/ 20000 50", "/var/lib/rancher 9000 96"]}, "disk", "96 % used"),
     ({"clock": str(NOW - 600)}, "clock", "is 599 s behind"),
     ({"clock": str(NOW + 600)}, "clock", "is 599 s ahead of"),
-    ({"device": ""}, "address", f"no interface has {NODE.address}; there are 10.0.0.1/24"),
-    ({"device": "eth7", "device_there": "no"}, "address", "there is no interface eth7"),
-    ({"port": "tcp/6443 haproxy"}, "ports", "tcp/6443 is held by haproxy"),
-    ({"port": "udp/8472 the kernel"}, "ports", "udp/8472 is held by the kernel"),
-    ({**JOINED, "port": "tcp/10250 kubelet"}, "ports", "tcp/10250 is held by kubelet"),
+    ({"device": ""}, "address", f"no interface has {NODE.address}; the machine has 10.0.0.1/24"),
+    ({"device": "eth7", "device_there": "no"}, "address", "interface eth7 does not exist"),
+    ({"port": "tcp/6443 haproxy"}, "ports", "tcp/6443 is in use by haproxy"),
+    ({"port": "udp/8472 the kernel"}, "ports", "udp/8472 is in use by the kernel"),
+    ({**JOINED, "port": "tcp/10250 kubelet"}, "ports", "tcp/10250 is in use by kubelet"),
     ({"half_installed": "curl"}, "packages", "half installed: curl"),
-    ({"owner": "other"}, "owner", "it is the node other"),
-    ({"unit_there": "yes"}, "owner", "was not put there by this program"),
-    ({"owner": NODE.name, "other_unit": "yes"}, "owner", "of the cluster, and no server"),
+    ({"owner": "other"}, "owner", "is already the node other"),
+    ({"unit_there": "yes"}, "owner", "that homelab did not install"),
+    ({"owner": NODE.name, "other_unit": "yes"}, "owner", "with another role than server"),
     ({**JOINED, "unit": "failed"}, "K3s", "the unit k3s is failed"),
-    ({**JOINED, "version": "v1.30.0+k3s1"}, "K3s", "v1.30.0+k3s1, and the stack file says"),
-    ({**JOINED, "differs": ["a was changed", "b too"]}, "K3s", "changed by hand: a was changed; b too"),
+    ({**JOINED, "version": "v1.30.0+k3s1"}, "K3s", "v1.30.0+k3s1, but the stack file says"),
+    ({**JOINED, "differs": ["a was changed", "b too"]}, "K3s", "changed manually: a was changed; b too"),
 ]
 
 
@@ -105,11 +105,11 @@ def test_what_is_wrong_is_said_with_a_fix(facts: dict[str, Any], check: str, say
 
 
 NOTED = [
-    ({"os": "mint", "os_like": "other", "os_name": "Mint"}, "system", "never tried"),
+    ({"os": "mint", "os_like": "other", "os_name": "Mint"}, "system", "is untested"),
     ({"memory_cgroup": "no", "command_line": "/boot/firmware/cmdline.txt"}, "cgroup", "/boot/firmware/cmdline.txt"),
     ({"disk": "/ 9000 90"}, "disk", "90 % used"),
-    ({"disk": None}, "disk", "does not say"),
-    ({"clock": ""}, "clock", "does not say"),
+    ({"disk": None}, "disk", "reports no free space"),
+    ({"clock": ""}, "clock", "reports no time"),
     ({"ports_known": "no"}, "ports", "iproute2"),
     ({"missing": "curl", "apt_would": "yes"}, "packages", "`pulumi up` installs curl"),
     ({"missing": "curl", "apt_says": "Unable to locate package curl"}, "packages", "Unable to locate package curl"),
@@ -128,12 +128,12 @@ def test_another_architecture_than_the_files_is_wrong() -> None:
     given = seen()
     given = replace(given, node=given.node.model_copy(update={"arch": "amd64"}))
     assert [each.fix for each in not_fine(given) if each.check == "arch"] == [
-        "write `arch: arm64`, or install a system for amd64"
+        "set `arch: arm64`, or install a system for amd64"
     ]
 
 
 def test_an_answer_that_was_cut_off_is_no_answer() -> None:
-    assert [each.says for each in machine.judge(seen(end=None))] == ["its answer was cut off"]
+    assert [each.says for each in machine.judge(seen(end=None))] == ["its output was cut off"]
 
 
 def test_machines_with_one_identity_are_named() -> None:
@@ -150,10 +150,10 @@ def test_machines_with_one_identity_are_named() -> None:
 @pytest.mark.parametrize(
     ("failure", "cause", "check", "fix"),
     [
-        (Failure.REACH, "does not answer", "reachable", "switch it on"),
-        (Failure.HOST_KEY, "another key\nmore", "host key", "find out who"),
+        (Failure.REACH, "does not answer", "reachable", "power it on"),
+        (Failure.HOST_KEY, "another key\nmore", "host key", "find out which machine answers"),
         (Failure.LOGIN, "refuses user pi: add the key", "login", "authorized_keys"),
-        (Failure.SCRIPT, "sudo: a password is required", "root", "sudo without a password"),
+        (Failure.SCRIPT, "sudo: a password is required", "root", "passwordless sudo"),
     ],
 )
 def test_why_a_machine_could_not_be_asked(failure: Failure, cause: str, check: str, fix: str) -> None:
@@ -180,4 +180,4 @@ def test_port_of_the_balancer_is_haproxys_where_it_was_set_up(facts: dict[str, s
     assert "tcp/7443" not in k3s.ports(lab.agents[0], lab)
     who = facts.pop("who", "haproxy")
     found = not_fine(replace(seen(**facts, port=f"tcp/7443 {who}"), cluster=lab))
-    assert [each.says for each in found if each.check == "ports"] == [f"tcp/7443 is held by {who}"] * theirs
+    assert [each.says for each in found if each.check == "ports"] == [f"tcp/7443 is in use by {who}"] * theirs

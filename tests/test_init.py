@@ -39,7 +39,7 @@ def run(file: Path, *options: str, answers: str = "") -> Result:
 def test_options_answer_everything(lab: list[Computer], file: Path) -> None:
     result = run(file, *ALL, "--yes")
     assert result.exit_code == 0, result.output
-    assert "Go on with `./homelab doctor --stack lab`." in result.output
+    assert "Next: `./homelab doctor --stack lab`." in result.output
     found = Settings.read(file)
     assert [(node.name, node.role, node.address) for node in found.cluster.nodes] == [
         ("one", "server", "10.9.0.11"),
@@ -59,7 +59,7 @@ def test_wrong_answers_are_asked_again(lab: list[Computer], file: Path) -> None:
         ("debian", ""),
         ("one", "write it as NAME=ADDRESS ROLE"),
         ("one=10.9.0.11 king", "use one of: server, agent"),
-        ("One=10.9.0.11 server", "is not a host label"),
+        ("One=10.9.0.11 server", "is not a DNS label"),
         ("", "names no machine"),
         ("one=10.9.0.11 server", ""),
         ("two=10.9.0.11 agent", "is also that of one"),
@@ -107,7 +107,7 @@ def test_least_that_is_asked(lab: list[Computer], file: Path) -> None:
         (("--vip", "10.9.0.11"), "--vip 10.9.0.11: is the address of one"),
         (("--addresses", "10.9.0.100/32"), "--addresses 10.9.0.100/32: "),
         (("--lan", "10.9.0.0"), "--lan 10.9.0.0: has no prefix length"),
-        (("--stack", "My_Lab"), "--stack My_Lab: is not a host label"),
+        (("--stack", "My_Lab"), "--stack My_Lab: is not a DNS label"),
     ],
 )
 def test_an_option_that_is_wrong_ends_it(file: Path, change: tuple[str, str], said: str) -> None:
@@ -128,7 +128,7 @@ def test_a_lab_that_is_there_is_not_replaced_without_a_yes(file: Path, answers: 
     file.write_text(SAMPLE.read_text())
     result = run(file, *ALL, "--yes", answers=answers)
     assert result.exit_code == 1
-    assert "describes a lab. Replace it? A copy is kept." in result.output
+    assert "already has a lab. Replace it and keep a copy?" in result.output
     assert [each.read_text() for each in file.parent.iterdir()] == [SAMPLE.read_text()]
 
 
@@ -163,7 +163,7 @@ def test_host_keys_are_taken_after_a_yes_only(lab: list[Computer], file: Path) -
     result = run(file, *ALL, answers="n\n")
     assert result.exit_code == 1
     assert "hostKey" not in file.read_text()
-    assert "complete but for host keys: `./homelab trust --stack lab --config-file" in result.output
+    assert "lacks host keys: run `./homelab trust --stack lab --config-file" in result.output
     result = CliRunner().invoke(cli.app, ["trust", "--stack", "lab", "--config-file", str(file), "--yes"])
     assert result.exit_code == 0, result.output
     assert len(Settings.read(file).cluster.nodes) == 2

@@ -126,7 +126,7 @@ def test_a_second_run_changes_nothing(home: Path) -> None:
     run("--output", str(file))
     before = file.stat()
     result = run("--output", str(file))
-    assert "has it already" in result.output
+    assert "already has the cluster" in result.output
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
@@ -146,7 +146,8 @@ def test_other_content_under_our_name_is_replaced_after_a_yes_and_kept_in_a_copy
     result = run("--output", str(file), *options, answer=answer)
     assert result.exit_code == 0, result.output
     assert (
-        "It is another cluster's: https://elsewhere:6443 was there, https://10.9.0.100:6443 is ours." in result.output
+        "The existing entry is another cluster: its API is https://elsewhere:6443, not https://10.9.0.100:6443."
+        in result.output
     )
     (copy,) = home.glob("mine.*")
     assert (copy.read_text(), mode(copy)) == (before, 0o600)
@@ -176,7 +177,7 @@ def test_kubectl_is_not_disturbed_while_it_writes(home: Path) -> None:
     (home / "mine.lock").touch()
     result = run("--output", str(file))
     assert result.exit_code == 1
-    assert f"if it is not, remove {file}.lock" in result.output.replace("\n", "")
+    assert f"if no kubectl is running, remove {file}.lock" in result.output.replace("\n", "")
     assert file.read_text() == THEIRS
 
 
@@ -187,22 +188,22 @@ def with_certificate(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> 
 
 
 def test_it_says_until_when_it_is_good(home: Path) -> None:
-    assert re.search(r"It is good until 20\d\d-\d\d-\d\d \d\d:\d\d UTC\.\n", run().output)
+    assert re.search(r"The certificate is valid until 20\d\d-\d\d-\d\d \d\d:\d\d UTC\.\n", run().output)
 
 
 def test_it_says_what_renews_one_that_ends_soon(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_certificate(home, monkeypatch, certificate(365, left=40.5))
     result = run()
     assert result.exit_code == 0
-    assert "in 40 days: `pulumi up` renews it, and then run this again." in result.output
+    assert "in 40 days: run `pulumi up` to renew it, then run this command again." in result.output
 
 
 def test_one_that_has_ended_is_not_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_certificate(home, monkeypatch, certificate(365, left=-1))
     result = run()
     assert result.exit_code == 1
-    assert "The certificate of the kubeconfig ended on 20" in result.output
-    assert "`pulumi up` renews it." in result.output
+    assert "The certificate of the kubeconfig expired on 20" in result.output
+    assert "run `pulumi up` to renew it." in result.output
     assert not (home / ".kube").exists()
 
 
@@ -229,11 +230,11 @@ def test_an_entry_is_replaced_in_its_place() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("clusters: [", "it is no YAML"),
-        ("kind: Pod", "it is no kubeconfig"),
-        ("just text", "it is no kubeconfig"),
-        ("clusters: {a: b}", "its clusters are no list of named entries"),
-        (THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"), "it has 2 users of the name lab"),
+        ("clusters: [", "it is not YAML"),
+        ("kind: Pod", "it is not a kubeconfig"),
+        ("just text", "it is not a kubeconfig"),
+        ("clusters: {a: b}", "its clusters are not a list of named entries"),
+        (THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"), "it has 2 users with the name lab"),
     ],
 )
 def test_what_is_no_kubeconfig_is_left_alone(text: str, said: str) -> None:

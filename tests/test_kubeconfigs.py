@@ -134,5 +134,5 @@ def test_an_answer_of_an_older_version_is_told(monkeypatch: pytest.MonkeyPatch) 
 
     real = recorder.made_by
     monkeypatch.setattr(recorder, "made_by", lambda name: "apiVersion: v1" if name == "authority" else real(name))
-    with pytest.raises(pulumi.RunError, match="older version of this program: run `pulumi up` without --target"):
+    with pytest.raises(pulumi.RunError, match="older version of homelab: run `pulumi up` without --target"):
         record(config_of(THREE))

@@ -122,15 +122,15 @@ def test_applications_hold_no_credentials_either() -> None:
         ),
         (
             {"repository": "charts", "chart": "a"},
-            ".revision: is missing: a chart has no newest version; add the version of the chart",
+            ".revision: is missing: a chart needs a fixed version; add the version of the chart",
         ),
         (
             {"repository": "charts", "path": "a"},
-            ".repository: holds charts; give chart and revision, or name a Git repository",
+            ".repository: is a Helm repository; set chart and revision, or use a Git repository",
         ),
         (
             {"repository": "ours", "chart": "a", "revision": "1"},
-            ".repository: holds files, not charts; give path, or name a Helm repository",
+            ".repository: is a Git repository; set path instead of chart, or use a Helm repository",
         ),
     ],
 )
@@ -151,15 +151,15 @@ def test_applications_that_cannot_be_deployed(given: dict[str, Any], report: str
         ({"elements": [{"name": "a"}]}, ": needs exactly one of path and chart; add one, or keep one of them"),
         (
             {"directories": ["*"], "path": "a"},
-            ".path: has no use with directories; leave it out, or use elements",
+            ".path: has no effect with directories; remove it, or use elements",
         ),
         (
             {"path": ".", "elements": [{"stage": "a"}]},
-            ".elements.0: has no name; add name: it is that of the application",
+            ".elements.0: has no name; add name: the application gets this name",
         ),
         (
             {"path": ".", "elements": [{"name": "a"}, {"name": "a"}]},
-            ".elements.1.name: is there twice; give every element its own name",
+            ".elements.1.name: is the name of another element too; give every element its own name",
         ),
     ],
 )
@@ -173,8 +173,7 @@ def test_sets_that_make_no_applications(given: dict[str, Any], report: str) -> N
     [
         (
             {"projects": {"default": {}}},
-            "projects.default: is the name of a project that ArgoCD makes itself, in which everything is allowed; "
-            "give yours another name",
+            "projects.default: is the name of Argo CD's built-in project, which allows everything; choose another name",
         ),
         (
             {"projects": {"shop": {"repositories": ["*", "ours"]}}},
@@ -186,7 +185,7 @@ def test_sets_that_make_no_applications(given: dict[str, Any], report: str) -> N
         ),
         (
             {"root": {"repository": GIT}, "applications": {"root": {"repository": GIT, "path": "."}}},
-            "applications.root: is the name of the application that root is; give it another name",
+            "applications.root: is reserved for the setting root; choose another name",
         ),
     ],
 )

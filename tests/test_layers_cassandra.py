@@ -69,9 +69,9 @@ def test_metrics_are_read_where_there_is_a_reader() -> None:
         (
             {},
             {"members": 6},
-            "cluster.members: is more than the machines that take any pod, which are 5; use at most 5, or add machines",
+            "cluster.members: exceeds the number of untainted nodes (5); use at most 5, or add nodes",
         ),
-        ({}, {"memory": "512Mi"}, "cluster.memory: is less than Cassandra can start with; use 1Gi or more"),
+        ({}, {"memory": "512Mi"}, "cluster.memory: is too little for Cassandra to start; use 1Gi or more"),
         (
             {"disable": ["local-storage"]},
             {},

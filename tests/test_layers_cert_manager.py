@@ -81,12 +81,12 @@ ONE = "acme: needs exactly one of route53, cloudflare and http01; add one, or ke
     [
         ({"acme": {"email": "me@lab.org"}}, [ONE]),
         ({"acme": CLOUDFLARE | {"route53": {"region": "a"}}}, [ONE]),
-        ({"acme": HTTP}, ["acme.http01: needs traefik, which is off; add traefik: {} beside certManager"]),
+        ({"acme": HTTP}, ["acme.http01: needs traefik, which is disabled; add traefik: {} next to certManager"]),
         (
             {"acme": CLOUDFLARE | {"cloudflare": None, "route53": {"region": "a", "accessKey": {"secret": "id"}}}},
             [
-                "acme.route53: has one of accessKey and secretKey without the other; "
-                "give both, or neither where the machines have rights of their own"
+                "acme.route53: needs both accessKey and secretKey, or neither; "
+                "set both, or remove both to use the machines' instance role"
             ],
         ),
         (
@@ -101,10 +101,10 @@ def test_proofs_that_do_not_work_are_reported(given: dict[str, Any], report: lis
 
 def test_nameservers_have_no_use_with_http() -> None:
     found = lab(certManager={"acme": HTTP | {"nameservers": ["1.1.1.1"]}}, traefik={})
-    report = "acme.nameservers: has no use with http01, which looks at no records; leave it out"
+    report = "acme.nameservers: has no effect with http01, which checks no DNS records; remove it"
     assert problems("certManager", found) == [report]
 
 
 def test_mail_address_is_one() -> None:
-    with pytest.raises(ValidationError, match="is not a mail address"):
+    with pytest.raises(ValidationError, match="is not an email address"):
         CertManagerSettings.model_validate({"acme": HTTP | {"email": "me"}})

@@ -96,7 +96,7 @@ def test_cilium_leaves_services_to_kube_proxy_unless_told_otherwise() -> None:
     assert not problems("cilium", found)
 
 
-BESIDE = ": is a pod network beside flannel; set network.cni: none under homelab:cluster before the first `pulumi up`"
+BESIDE = ": conflicts with the pod network flannel; set network.cni: none under homelab:cluster before"
 
 
 @pytest.mark.parametrize("key", ["calico", "cilium"])
@@ -105,7 +105,7 @@ def test_one_pod_network_is_enough(key: str) -> None:
     assert report.startswith(BESIDE)
     assert not problems(key, on({key: {}}))
     both = on({"calico": {}, "cilium": {}})
-    assert problems("calico", both) == [": is a pod network beside cilium; keep one of them"]
+    assert problems("calico", both) == [": conflicts with the pod network cilium; keep one of them"]
     assert not problems("cilium", both), "once is enough"
 
 
@@ -115,17 +115,20 @@ def test_one_pod_network_is_enough(key: str) -> None:
         (
             {"replaceKubeProxy": True},
             {},
-            ["replaceKubeProxy: is true, and K3s' kube-proxy runs; set k3s.serverOptions: {disable-kube-proxy: true}"],
+            [
+                "replaceKubeProxy: is true, but K3s still runs kube-proxy; "
+                "set k3s.serverOptions: {disable-kube-proxy: true}"
+            ],
         ),
         (
             {},
             {"k3s": NO_PROXY},
-            [": leaves Services to kube-proxy, which disable-kube-proxy takes away; set replaceKubeProxy: true"],
+            [": needs kube-proxy for Services, and disable-kube-proxy disables it; set replaceKubeProxy: true"],
         ),
         (
             {"addresses": ADDRESSES},
             {},
-            ["addresses: need replaceKubeProxy; set replaceKubeProxy: true, or use metallb"],
+            ["addresses: require replaceKubeProxy; set replaceKubeProxy: true, or use metallb"],
         ),
         (
             balancing(addresses=["10.0.0.240-10.0.0.241"]),
@@ -136,8 +139,8 @@ def test_one_pod_network_is_enough(key: str) -> None:
             {"replaceKubeProxy": True},
             {"k3s": NO_PROXY, "api": {"vip": "10.0.0.240", "by": "kube-vip"}},
             [
-                "replaceKubeProxy: cannot be with api.by: kube-vip, which finds the API through a Service; "
-                "use keepalived"
+                "replaceKubeProxy: conflicts with api.by: kube-vip, which reaches the API through a Service; "
+                "set api.by: keepalived"
             ],
         ),
     ],
@@ -148,7 +151,9 @@ def test_services_are_somebodys_work(given: Any, changes: Any, reports: list[str
 
 def test_addresses_are_given_out_once() -> None:
     found = on({"cilium": balancing(), "metallb": POOL}, k3s=NO_PROXY)
-    assert problems("cilium", found) == ["addresses: are given out by metallb too; leave them out, or take metallb out"]
+    assert problems("cilium", found) == [
+        "addresses: conflict with metallb, which assigns load-balancer IPs too; remove addresses, or remove metallb"
+    ]
 
 
 def test_wrong_fields_are_not_guessed_at() -> None:

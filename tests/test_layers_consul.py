@@ -65,7 +65,7 @@ def test_guard_asks_for_the_volumes() -> None:
 @pytest.mark.parametrize("name", ["kube-system", "default", "consul", "argocd"])
 def test_namespaces_of_the_system_and_of_layers_do_not_take_part(name: str) -> None:
     (report,) = problems("consul", lab(argocd={}, consul={"namespaces": ["shop", name]}))
-    assert report.startswith("namespaces.1: is a namespace of the system")
+    assert report.startswith("namespaces.1: is a system namespace")
     assert not problems("consul", lab(consul={"namespaces": ["shop"]}))
 
 

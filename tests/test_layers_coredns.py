@@ -72,17 +72,18 @@ def test_namespace_of_k3s_is_neither_made_nor_deleted() -> None:
 @pytest.mark.parametrize(
     ("zones", "report"),
     [
-        ({"lan": {}}, "zones.lan: says nothing; add hosts, wildcard or forward"),
+        ({"lan": {}}, "zones.lan: is empty; add hosts, wildcard or forward"),
         (
             {"lan": {"wildcard": ["10.0.0.1"], "forward": ["10.0.0.2"]}},
-            "zones.lan.forward: is never asked, as wildcard answers all other names; keep one of them",
+            "zones.lan.forward: is never used, because wildcard answers all other names; "
+            "keep either wildcard or forward",
         ),
-        ({"wan": HOSTS}, "zones.wan.hosts.nas.lan: is not in wan; write a name that ends in wan"),
-        ({"lan": {"hosts": {"nas.lan": []}}}, "zones.lan.hosts.nas.lan: has no address; add one"),
+        ({"wan": HOSTS}, "zones.wan.hosts.nas.lan: is not in the zone wan; use a name that ends in wan"),
+        ({"lan": {"hosts": {"nas.lan": []}}}, "zones.lan.hosts.nas.lan: has no IP address; add at least one"),
         *(
             (
                 {name: {"forward": ["10.0.0.2"]}},
-                f"zones.{name}: would hide names of the cluster's own domain cluster.local; choose another zone",
+                f"zones.{name}: would shadow names of the cluster domain cluster.local; choose another zone",
             )
             for name in ("local", "cluster.local", "svc.cluster.local")
         ),
@@ -100,12 +101,12 @@ def test_it_needs_the_coredns_of_k3s_and_minds_its_domain() -> None:
     options = {"disable": ["coredns"], "serverOptions": {"cluster-domain": "k8s.lan"}}
     found = Lab(cluster("three-servers", k3s=options), lab(coredns={"zones": {"lan": HOSTS}}).layers)
     assert problems("coredns", found) == [
-        ": needs the CoreDNS of K3s, which k3s.disable leaves out; take coredns out of k3s.disable",
-        "zones.lan: would hide names of the cluster's own domain k8s.lan; choose another zone",
+        ": needs K3s' CoreDNS, which k3s.disable disables; remove coredns from k3s.disable",
+        "zones.lan: would shadow names of the cluster domain k8s.lan; choose another zone",
     ]
 
 
-MISSING = "acme.nameservers: is missing, as coredns tells pods something else of {} than the world is told; name DNS"
+MISSING = "acme.nameservers: is missing: coredns answers pods differently for {} than public DNS; add public DNS"
 
 
 @pytest.mark.parametrize("zone", [DOMAIN, f"in.{DOMAIN}", DOMAIN.partition(".")[2]])

@@ -71,8 +71,8 @@ ONE = ": needs exactly one of route53, cloudflare and rfc2136; add one, or keep 
         (TOKEN | {"route53": {}}, ONE),
         (
             {"route53": {"accessKey": {"secret": "id"}}},
-            "route53: has one of accessKey and secretKey without the other; "
-            "give both, or neither where the machines have rights of their own",
+            "route53: needs both accessKey and secretKey, or neither; "
+            "set both, or remove both to use the machines' instance role",
         ),
     ],
 )

@@ -95,8 +95,8 @@ def test_secrets_that_would_go_with_it_are_guarded() -> None:
         ),
         (
             {"parameterStore": {"region": "eu-west-1", "accessKey": {"secret": "id"}}},
-            ".parameterStore: has one of accessKey and secretKey without the other; "
-            "give both, or neither where the machines have rights of their own",
+            ".parameterStore: needs both accessKey and secretKey, or neither; "
+            "set both, or remove both to use the machines' instance role",
         ),
         ({"vault": VAULT}, ".vault: needs exactly one of token and kubernetesRole; add one, or keep one of them"),
         (

@@ -47,7 +47,9 @@ def test_registry_as_mirror_of_charts_is_refused_for_it() -> None:
     config, secrets = stackfile.read(FILE)
     argocd = {"argocd": {"adminPassword": {"secret": "sshKey"}}}
     platform = {**BESIDE, **argocd, "gitlab": {"rootPassword": {"secret": "sshKey"}}, "chartMirror": "oci://charts.lan"}
-    with pytest.raises(SettingsError, match="gitlab: is installed by ArgoCD, which is not set up for the registry"):
+    with pytest.raises(
+        SettingsError, match="gitlab: is installed by Argo CD, which has no configuration for the registry"
+    ):
         Settings.parse({**config, "platform": platform}, secrets, "lab")
 
 
@@ -80,7 +82,7 @@ def test_its_store_runs_where_its_images_do() -> None:
     arm = replace(found, cluster=found.cluster.model_copy(update={"nodes": nodes}))
     assert problems("gitlab", found) == []
     (report,) = problems("gitlab", arm)
-    assert "the images of its store are for no other" in report
+    assert "the images of its object store exist only for amd64" in report
 
 
 def test_a_layer_without_a_chart_is_made() -> None:
@@ -98,10 +100,10 @@ def test_a_layer_without_a_chart_is_made() -> None:
 @pytest.mark.parametrize(
     ("given", "argocd", "report"),
     [
-        ({"host": "gitlab"}, {}, "host: has no domain, in which its registry would be; "
+        ({"host": "gitlab"}, {}, "host: has no domain for the host name of the registry; "
          "write it as gitlab.lab.example.com"),
         ({}, {"applications": {"gitlab": {"repository": "https://git.lan/x", "path": "x"}}},
-         ": is what argocd.applications.gitlab is called as well; give that application another name"),
+         ": has the same Application name as argocd.applications.gitlab; give that application another name"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_reported(given: Any, argocd: Any, report: str) -> None:

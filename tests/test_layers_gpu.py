@@ -64,7 +64,7 @@ def test_what_a_machine_lacks_is_said_and_nothing_is_installed(
 @pytest.mark.parametrize(
     ("nodes", "report"),
     [
-        ([], "nodes: names no machine; name those that have a card"),
+        ([], "nodes: is empty; list the nodes that have a GPU"),
         (["x"], "nodes.0: is no machine of the cluster; use a name that stands in cluster.nodes"),
         (["a", "a"], "nodes.1: is named twice; leave it out here"),
     ],

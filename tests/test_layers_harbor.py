@@ -82,10 +82,7 @@ def test_page_is_the_registry_with_the_certificate_of_an_issuer() -> None:
     assert given["expose"]["ingress"]["annotations"] == {"cert-manager.io/cluster-issuer": "ca"}
 
 
-NONE = (
-    ": finds no amd64 machine that takes any pod, and its images are for no other; "
-    "add such a machine without taints, or leave harbor out"
-)
+NONE = ": needs an untainted amd64 node: its images exist only for amd64; add such a node, or remove harbor"
 
 
 @pytest.mark.parametrize(

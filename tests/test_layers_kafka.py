@@ -74,7 +74,7 @@ def test_guard_asks_for_clusters_and_for_volumes_of_clusters_that_are_gone() -> 
             "one-server",
             {},
             {"members": 3},
-            "cluster.members: is more than the machines that take any pod, which are 1; use 1, or add machines",
+            "cluster.members: exceeds the number of untainted nodes (1); use 1, or add nodes",
         ),
         (
             "three-servers",

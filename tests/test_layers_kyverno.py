@@ -102,13 +102,13 @@ def test_namespaces_that_the_pod_network_makes_are_exempt() -> None:
         (name, _) = spec["matchConstraints"]["namespaceSelector"]["matchExpressions"]
         assert {"calico-system", "calico-apiserver"} <= set(name["values"])
     assert problems("kyverno", lab(kyverno={"exempt": ["calico-system"]}, calico={})) == [
-        "exempt.0: is exempt in any case; take it out"
+        "exempt.0: is always exempt; remove it"
     ]
 
 
 @pytest.mark.parametrize("name", ["kube-system", "kyverno"])
 def test_what_is_exempt_in_any_case_is_not_listed(name: str) -> None:
-    assert problems("kyverno", lab(kyverno={"exempt": [name]})) == ["exempt.0: is exempt in any case; take it out"]
+    assert problems("kyverno", lab(kyverno={"exempt": [name]})) == ["exempt.0: is always exempt; remove it"]
 
 
 @pytest.mark.parametrize("source", ["https://ghcr.io", "ghcr.io/", "GHCR.io", "a'b"])

@@ -66,7 +66,7 @@ def test_grafana_finds_the_logs_and_from_them_the_traces() -> None:
 @pytest.mark.parametrize(
     ("given", "report"),
     [
-        ({"s3": STORE}, "s3: has no effect: store is volume; use store: s3, or take it out"),
+        ({"s3": STORE}, "s3: has no effect with store: volume; use store: s3, or remove s3"),
         (
             {"store": "s3"},
             "s3: is missing, and there is no objectStore to share; "

@@ -146,18 +146,17 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
         (
             {},
             {"replicas": 6},
-            "replicas: is more than the machines for volumes, which are 5; "
-            "use at most 5, or give volumes more machines",
+            "replicas: exceeds the number of storage nodes (5); use at most 5, or add storage nodes",
         ),
         (
             {},
             {"storageNodes": {"disk": "ssd"}},
-            "storageNodes: fits no machine that takes any pod; give machines these labels under cluster.nodes",
+            "storageNodes: matches no untainted node; set these labels on nodes under cluster.nodes",
         ),
         (
             {name: ["a:NoSchedule"] for name in "abcde"},
             {},
-            ": finds no machine that takes any pod; leave some without taints, or use PreferNoSchedule",
+            ": needs an untainted node; remove the taints of a node, or use the effect PreferNoSchedule",
         ),
         (
             {},

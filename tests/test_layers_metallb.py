@@ -28,12 +28,12 @@ def test_range_has_one_form(given: str, canonical: str) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ("10.0.0.9-10.0.0.1", "is backwards; write 10.0.0.1-10.0.0.9"),
-        ("10.0.0.1", "is not a range of addresses"),
-        ("10.0.0.1-9", "is not a range of addresses"),
-        ("10.0.0.1-10.0.0.2-10.0.0.3", "is not a range of addresses"),
-        ("10.0.0.1-fd00::1", "is not a range of one family"),
-        ("10.0.0.9/29", "is an address in a network, not a network; write 10.0.0.8/29"),
+        ("10.0.0.9-10.0.0.1", "ends before it starts; write 10.0.0.1-10.0.0.9"),
+        ("10.0.0.1", "is not an address range"),
+        ("10.0.0.1-9", "is not an address range"),
+        ("10.0.0.1-10.0.0.2-10.0.0.3", "is not an address range"),
+        ("10.0.0.1-fd00::1", "must have both ends in one address family, without zone"),
+        ("10.0.0.9/29", "has host bits set; write 10.0.0.8/29"),
         ("127.0.0.0/8", "is a loopback address"),
         ("10.0.0.1-224.0.0.1", "is a multicast address"),
     ],
@@ -98,14 +98,14 @@ LAN = "choose addresses of the lan, set cluster.lan, or announce the pool throug
 @pytest.mark.parametrize(
     ("given", "report"),
     [
-        ({"addresses": []}, ["addresses: holds no addresses; add a range or a network"]),
+        ({"addresses": []}, ["addresses: is empty; add a range or a CIDR"]),
         (
             POOL | {"pools": {"a": {"addresses": []}}},
-            ["pools.a.addresses: holds no addresses; add a range or a network"],
+            ["pools.a.addresses: is empty; add a range or a CIDR"],
         ),
         (
             POOL | {"pools": {"default": {"addresses": ["10.0.0.230/32"]}}},
-            ["pools.default: is the name of the pool made of addresses; choose another name"],
+            ["pools.default: is reserved for the pool of the setting addresses; choose another name"],
         ),
         (
             POOL | {"pools": {"a": {"addresses": ["10.0.0.216/29"]}}},
@@ -131,15 +131,15 @@ LAN = "choose addresses of the lan, set cluster.lan, or announce the pool throug
         (
             POOL | {"bgp": {"asn": 64512, "peers": [], "pools": ["b"]}},
             [
-                "bgp.peers: is empty; add the router that is to be told",
+                "bgp.peers: is empty; add a router",
                 "bgp.pools.0: is not a pool; use one of: default",
             ],
         ),
         (
             POOL | {"bgp": {"asn": 64513, "peers": [PEER | {"ebgpMultiHop": True}, PEER]}},
             [
-                "bgp.peers.0.ebgpMultiHop: has no meaning within one autonomous system, 64513; leave it out",
-                "bgp.peers.1.address: is that of another peer; keep one of them",
+                "bgp.peers.0.ebgpMultiHop: is for eBGP only: this peer has the cluster's own asn, 64513; remove it",
+                "bgp.peers.1.address: is the address of another peer too; keep one of them",
             ],
         ),
     ],

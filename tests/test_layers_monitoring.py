@@ -174,15 +174,15 @@ def test_crds_come_before_any_other_chart() -> None:
         ),
         (
             {"monitoring": {"receivers": {"me": HOOK | {"severities": []}}}},
-            "receivers.me.severities: names none, so no alert is sent; name one, or leave it out",
+            "receivers.me.severities: is empty, so no alert is sent; add one, or remove the key",
         ),
         (
             {"monitoring": {"receivers": {"me": {"email": EMAIL | {"to": []}}}}},
-            "receivers.me.email.to: names nobody; add a mail address",
+            "receivers.me.email.to: is empty; add an email address",
         ),
         (
             {"monitoring": {"receivers": {"me": {"email": EMAIL | {"username": "lab"}}}}},
-            "receivers.me.email: has one of username and password without the other; give both, or neither",
+            "receivers.me.email: needs both username and password, or neither; set both, or remove both",
         ),
     ],
 )

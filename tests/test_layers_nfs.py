@@ -63,7 +63,7 @@ ONE = ": needs exactly one of external and server; add one, or keep one of them"
         (NAS | {"server": {"node": "e"}}, [ONE]),
         (
             {"server": {"node": "x"}},
-            ["server.node: is no node of the cluster; use a name that stands in cluster.nodes"],
+            ["server.node: is not a node of the cluster; use a name from cluster.nodes"],
         ),
     ],
 )

@@ -158,8 +158,8 @@ def test_it_is_set_up_on_its_machines_and_makes_nothing_in_the_cluster() -> None
 @pytest.mark.parametrize(
     ("servers", "clients", "report"),
     [
-        (["a", "b"], [], "servers: must be one, three or five, or they have no majority; name so many machines"),
-        ([], ["a"], "servers: must be one, three or five, or they have no majority; name so many machines"),
+        (["a", "b"], [], "servers: must be one, three or five nodes for a quorum; add or remove servers"),
+        ([], ["a"], "servers: must be one, three or five nodes for a quorum; add or remove servers"),
         (["a"], ["x"], "clients.0: is no machine of the cluster; use a name that stands in cluster.nodes"),
         (["a"], ["b", "b"], "clients.1: is named twice; leave it out here"),
     ],
@@ -172,12 +172,12 @@ def test_machine_of_32_bits_is_reported() -> None:
     found = lab(nomad={"servers": ["a"], "clients": ["d"], **GOSSIP})
     nodes = [each.model_copy(update={"arch": "arm"} if each.name == "d" else {}) for each in found.cluster.nodes]
     narrow = Lab(found.cluster.model_copy(update={"nodes": tuple(nodes)}), found.layers)
-    report = "clients.0: is a 32-bit machine, for which there is no Nomad; use another machine"
+    report = "clients.0: is a 32-bit node, which Nomad does not support; use another node"
     assert problems("nomad", narrow) == [report]
 
 
 def test_a_mirror_in_clear_is_taken_with_checksums_only() -> None:
     given = {"servers": ["a"], "releases": "http://10.0.0.9/nomad", **GOSSIP}
-    reason = "releases: is http, and these checksums are missing: amd64, arm64; add them under checksums, or use https"
+    reason = "releases: uses http, and checksums are missing for: amd64, arm64; add them under checksums, or use https"
     assert problems("nomad", lab(nomad=given)) == [reason]
     assert problems("nomad", lab(nomad=given | {"checksums": {"amd64": "1f" * 32, "arm64": "0f" * 32}})) == []

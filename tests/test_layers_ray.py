@@ -62,18 +62,18 @@ def test_workers_come_and_go_between_min_and_max_and_the_head_works_not() -> Non
 @pytest.mark.parametrize(
     ("archs", "given", "report"),
     [
-        ((None,), {"workers": {"min": 4}}, "clusters.work.workers.min: is more than max; raise max, or lower min"),
+        ((None,), {"workers": {"min": 4}}, "clusters.work.workers.min: exceeds max; raise max, or lower min"),
         (
             ("amd64",),
             {"arch": "arm64"},
-            "clusters.work.arch: finds no machine that is arm64 and takes any pod; "
-            "name another one, or see the arch of cluster.nodes",
+            "clusters.work.arch: is arm64, and no untainted node has this architecture; "
+            "set another arch, or correct arch under cluster.nodes",
         ),
         (
             ("arm64", "arm"),
             {},
-            "clusters.work.arch: finds no machine that is amd64 and takes any pod; "
-            "name another one, or see the arch of cluster.nodes",
+            "clusters.work.arch: is amd64, and no untainted node has this architecture; "
+            "set another arch, or correct arch under cluster.nodes",
         ),
     ],
 )
@@ -81,7 +81,9 @@ def test_what_is_wrong_is_reported(archs: tuple[str | None, ...], given: Any, re
     assert problems("ray", on(archs, given)) == [report]
 
 
-@pytest.mark.parametrize(("version", "reason"), [("2.51.9", "lets everybody in"), ("latest", "is no version of Ray")])
+@pytest.mark.parametrize(
+    ("version", "reason"), [("2.51.9", "has no authentication"), ("latest", "is not a version of Ray")]
+)
 def test_versions_without_tokens_are_refused(version: str, reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         RaySettings.model_validate({"clusters": {"work": {"version": version}}})

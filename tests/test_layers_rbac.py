@@ -56,18 +56,19 @@ def test_layer_has_no_namespace_and_makes_none() -> None:
 @pytest.mark.parametrize(
     ("people", "groups", "report"),
     [
-        ({"anna": []}, {}, "people.anna: is in no group; name one, or leave the person out"),
-        ({"anna": ["dve"]}, {}, "people.anna.0: is not a group; use one of: none yet"),
+        ({"anna": []}, {}, "people.anna: is in no group; add a group, or remove the person"),
+        ({"anna": ["dve"]}, {}, "people.anna.0: is not a group; define it under groups"),
+        ({"anna": ["dve", "dev"]}, {"dev": {"cluster": "view"}}, "people.anna.0: is not a group; use one of: dev"),
         (
             {},
             {"dev": {"cluster": "view"}},
-            "groups.dev: has no people; put someone into it under people, or leave it out",
+            "groups.dev: has no members; add it to a person under people, or remove it",
         ),
-        ({"anna": ["dev"]}, {"dev": {}}, "groups.dev: gives no role; set cluster, or namespaces"),
+        ({"anna": ["dev"]}, {"dev": {}}, "groups.dev: has no role; set cluster or namespaces"),
         (
             {"anna": ["dev"]},
             {"dev": {"cluster": "edit", "namespaces": {"shop": "edit", "web": "admin"}}},
-            "groups.dev.namespaces.shop: gives nothing beyond cluster: edit; leave it out",
+            "groups.dev.namespaces.shop: grants nothing beyond cluster: edit; remove it",
         ),
     ],
 )

@@ -75,10 +75,10 @@ def test_keys_that_were_not_given_are_guarded() -> None:
     [
         (
             {"keys": [NEW], "renewalDays": 30},
-            "renewalDays: has no effect beside keys: one that the controller made would be lost with the cluster; "
-            "leave it out, and put a newer pair before the others instead",
+            "renewalDays: has no effect with keys, because generated keys would be lost with the cluster; "
+            "remove it, and add new key pairs at the start of keys instead",
         ),
-        ({"keys": [NEW, OLD, NEW]}, "keys.2: is a pair that stands there already; keep one of them"),
+        ({"keys": [NEW, OLD, NEW]}, "keys.2: repeats the certificate of an earlier entry; remove one of them"),
     ],
 )
 def test_what_is_wrong_is_reported(given: Any, report: str) -> None:
@@ -89,9 +89,9 @@ def test_keys_other_than_rsa_are_refused(tmp_path: Path) -> None:
     curve = certificates.ensure(tmp_path, "10.0.0.1").authority.read_bytes()
     key = {"certificate": base64.b64encode(curve).decode(), "privateKey": {"secret": "new"}}
     (report,) = problems("sealedSecrets", lab(sealedSecrets={"keys": [key]}))
-    assert report.startswith("keys.0.certificate: has no RSA key, and kubeseal takes no other; make one with `openssl")
+    assert report.startswith("keys.0.certificate: has no RSA key, which kubeseal requires; generate one with `openssl")
 
 
 def test_what_is_no_certificate_is_refused() -> None:
-    with pytest.raises(ValidationError, match="is not a certificate in one line"):
+    with pytest.raises(ValidationError, match="is not a base64-encoded PEM certificate"):
         SealedSecretsSettings.model_validate({"keys": [NEW | {"certificate": "bm8="}]})

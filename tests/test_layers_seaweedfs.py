@@ -72,7 +72,7 @@ def test_apps_learn_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "given", "report"),
     [
-        ("three-servers", {"buckets": ["one", "two", "one"]}, "buckets: names a bucket twice; name each bucket once"),
+        ("three-servers", {"buckets": ["one", "two", "one"]}, "buckets: lists a bucket twice; list each bucket once"),
         (
             "three-servers",
             {"host": "s3.example.com"},
@@ -81,8 +81,8 @@ def test_apps_learn_where_it_is() -> None:
         (
             "options",
             {},
-            ": finds no default class of volumes: local-storage is disabled and longhorn is off; "
-            "add longhorn: {} beside it",
+            ": needs a default StorageClass: local-storage and longhorn are disabled; "
+            "add longhorn: {} next to seaweedfs",
         ),
     ],
 )

@@ -80,12 +80,12 @@ def test_the_lan_reaches_it_when_it_shall(lan: bool, kind: str) -> None:
     [
         (
             lab(certManager={}, stepCa=GIVEN | {"lan": True}),
-            "lan: needs metallb, which is off; add metallb beside stepCa",
+            "lan: needs metallb, which is disabled; add metallb next to stepCa",
         ),
-        (on(host="ca.lan"), "host: has no effect without lan; add lan: true, or take it out"),
+        (on(host="ca.lan"), "host: has no effect without lan; add lan: true, or remove host"),
         (
             on(intermediate=CASE.root),
-            "intermediate: is the root; write what `base64 -w0 intermediate_ca.crt` prints",
+            "intermediate: is the root certificate; use the output of `base64 -w0 intermediate_ca.crt`",
         ),
     ],
 )

@@ -95,28 +95,28 @@ def test_issuer_of_the_wildcard_is_the_first_that_can(manager: dict[str, Any], i
         (
             {"address": "10.0.0.230"},
             {"metallb": POOL},
-            "address: is given out by no pool of metallb; choose an address of a pool, or add it to one",
+            "address: is available in no pool of metallb; choose an address of a pool, or add it to one",
         ),
         (
             {"address": "fd00::1"},
             {"metallb": POOL},
-            "address: is not IPv4 as network.services is; choose an IPv4 address",
+            "address: is not IPv4, the IP family of network.services; choose an IPv4 address",
         ),
         (
             {"address": "10.0.0.230"},
             {},
-            "address: needs metallb, which is off; add metallb with a pool that holds the address",
+            "address: needs metallb, which is disabled; add metallb with a pool that contains it",
         ),
         (
             {},
             {"metallb": {"addresses": ["fd00::/120"]}},
-            "address: is missing: the default pool of metallb gives out no IPv4 address; "
+            "address: is missing: the default pool of metallb has no IPv4 address; "
             "add addresses to metallb, or choose an address of another pool",
         ),
         (
             {"certificate": {"issuer": "ca"}},
             {},
-            "certificate.issuer: needs certManager, which is off; add certManager: {} beside traefik",
+            "certificate.issuer: needs certManager, which is disabled; add certManager: {} next to traefik",
         ),
         (
             {"certificate": {"issuer": "cb"}},
@@ -126,7 +126,7 @@ def test_issuer_of_the_wildcard_is_the_first_that_can(manager: dict[str, Any], i
         (
             {"certificate": {"issuer": "letsencrypt"}},
             {"certManager": {"acme": HTTP}},
-            "certificate.issuer: gives no wildcard certificates: acme.http01 cannot prove them; "
+            "certificate.issuer: cannot issue wildcard certificates, which acme.http01 does not support; "
             "use acme.route53 or acme.cloudflare, or the issuer ca",
         ),
     ],

@@ -128,14 +128,14 @@ def test_volumes_are_guarded() -> None:
         (
             {},
             {"seal": {"awsKms": KMS | {"accessKey": {"secret": "id"}}}},
-            "seal.awsKms: has one of accessKey and secretKey without the other; "
-            "give both, or neither where the machines have rights of their own",
+            "seal.awsKms: needs both accessKey and secretKey, or neither; "
+            "set both, or remove both to use the machines' instance role",
         ),
         (
             {"certManager": {"acme": CLOUDFLARE}},
             {},
-            ": needs the lab's own authority for names inside the cluster, which certManager does not have; "
-            "add ca: {} to certManager, beside acme",
+            ": needs the lab's own CA for host names inside the cluster, and certManager has none; "
+            "add ca: {} to certManager, next to acme",
         ),
         ({}, {"host": "v.lan"}, "host: needs traefik, which is off; add traefik: {} beside vault"),
     ],

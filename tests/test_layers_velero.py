@@ -74,5 +74,5 @@ def test_what_is_wrong_is_reported() -> None:
     ]
     both = {"a": {"namespaces": ["shop", "loki"]}}
     assert problems("velero", on(schedules=both)) == [
-        "schedules.a.namespaces: names loki, which exclude takes out; take it out of one of them"
+        "schedules.a.namespaces: lists loki, which exclude lists too; remove it from one of them"
     ]

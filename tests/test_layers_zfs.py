@@ -50,20 +50,20 @@ def test_nothing_is_promised_that_no_template_of_the_chart_reads() -> None:
 
 @pytest.mark.parametrize("device", ["/dev/sda", "ata-one", "/dev/disk/by-id/../../sda", "/dev/disk/by-id/a b"])
 def test_names_of_disks_that_do_not_last_are_refused(device: str) -> None:
-    with pytest.raises(ValidationError, match="is not a lasting name of a disk"):
+    with pytest.raises(ValidationError, match="is not a persistent name of a disk"):
         ZfsSettings.model_validate(pools(a={"devices": [device]}))
 
 
 @pytest.mark.parametrize(
     ("given", "report"),
     [
-        ({}, "pools: names no machine; name a node and its devices"),
-        (pools(x={"devices": [ONE]}), "pools.x: is no node of the cluster; use a name that stands in cluster.nodes"),
-        (pools(a={"devices": []}), "pools.a: names no device; name at least one, or leave the machine out"),
-        (pools(a={"devices": [ONE, ONE]}), "pools.a: names a device twice; name each device once"),
+        ({}, "pools: is empty; add a node and its devices"),
+        (pools(x={"devices": [ONE]}), "pools.x: is not a node of the cluster; use a name from cluster.nodes"),
+        (pools(a={"devices": []}), "pools.a: is empty; add a device, or remove the node"),
+        (pools(a={"devices": [ONE, ONE]}), "pools.a: lists a device twice; list each device once"),
         (
             pools(a={"devices": [ONE], "raid": "mirror"}),
-            "pools.a.raid: is mirror with a single device; name another device, or use none",
+            "pools.a.raid: is mirror, which needs two devices or more; add a device, or use none",
         ),
     ],
 )
@@ -73,6 +73,4 @@ def test_what_is_wrong_is_reported(given: Any, report: str) -> None:
 
 def test_one_snapshot_controller_is_enough() -> None:
     found = lab(snapshotController={}, zfs=pools(a={"devices": [ONE]}))
-    assert problems("zfs", found) == [
-        ": brings a snapshot controller, and snapshotController is another; keep one of them"
-    ]
+    assert problems("zfs", found) == [": includes a snapshot controller, as does snapshotController; keep one of them"]

@@ -78,5 +78,6 @@ def test_what_is_not_there_is_said_and_nothing_is_written(kept: list[Any], tmp_p
     )
     kept.clear()
     early = run(tmp_path, lab())
-    assert (early.exit_code, "Stack lab keeps no nomad-salt: run `pulumi up` first." in early.output) == (1, True)
+    said = "Stack lab has no secret nomad-salt in its state: run `pulumi up` first."
+    assert (early.exit_code, said in early.output) == (1, True)
     assert not (tmp_path / "out").exists()

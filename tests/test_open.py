@@ -125,12 +125,12 @@ def test_a_page_is_chosen_by_its_name_or_the_first_part_of_it(tell: Tell) -> Non
     assert pages.chosen(there, HOST).host == HOST
     assert pages.chosen(there, "c").host == "c.org"
     with pytest.raises(
-        RehearsalError, match=rf"More than one page begins with shop \(there: shop.example.org, {HOST}\)"
+        RehearsalError, match=rf"More than one web UI begins with shop \(it has: shop.example.org, {HOST}\)"
     ):
         pages.chosen(there, "shop")
-    with pytest.raises(RehearsalError, match=rf"serves no page sho \(there: c.org, shop.example.org, {HOST}\)"):
+    with pytest.raises(RehearsalError, match=rf"has no web UI sho \(it has: c.org, shop.example.org, {HOST}\)"):
         pages.chosen(there, "sho")
-    with pytest.raises(RehearsalError, match=r"\(there: none\)"):
+    with pytest.raises(RehearsalError, match=r"\(it has: none\)"):
         pages.chosen([], "shop")
 
 
@@ -218,13 +218,13 @@ def test_a_page_of_another_authority_is_refused(tmp_path: Path) -> None:
     with forwarded(tmp_path, by=FOREIGN) as port, pytest.raises(RehearsalError) as refused:
         browser.look(SHOP, port, OURS.certificate)
     assert re.match(
-        rf"The lab's authority does not vouch for the certificate of {HOST} \(.+\): .* -n shop`", str(refused.value)
+        rf"The certificate of {HOST} cannot be verified with the lab's CA \(.+\): .* -n shop`", str(refused.value)
     )
 
 
 def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
     other = Page("other.example.org", "/", "shop", "Ingress shop/shop", ADDRESS, pages.WILDCARD)
-    with forwarded(tmp_path) as port, pytest.raises(RehearsalError, match=r"does not vouch .*other.example.org"):
+    with forwarded(tmp_path) as port, pytest.raises(RehearsalError, match=r"other.example.org cannot be verified"):
         browser.look(other, port, OURS.certificate)
 
 
@@ -244,7 +244,7 @@ def test_what_does_not_speak_tls_is_told(tmp_path: Path) -> None:
 
     with (
         forward.forwarded(0, closed) as port,
-        pytest.raises(RehearsalError, match=rf"{HOST} does not answer as a page"),
+        pytest.raises(RehearsalError, match=rf"{HOST} gives no valid HTTP response"),
     ):
         browser.look(SHOP, port, OURS.certificate)
 
@@ -253,7 +253,7 @@ def test_the_port_is_on_loopback_alone_and_free_again_afterwards() -> None:
     with forward.forwarded(0, socket.socket) as port:
         listening = run(["ss", "-Hltn", f"sport = :{port}"]).split()
         assert [word for word in listening if word.endswith(f":{port}")] == [f"127.0.0.1:{port}"]
-        with pytest.raises(RehearsalError, match=rf"Port {port} of 127.0.0.1 cannot be had \(Address already .*--port"):  # noqa: SIM117
+        with pytest.raises(RehearsalError, match=rf"Port {port} of 127.0.0.1 is not available \(Address .*--port"):  # noqa: SIM117
             with forward.forwarded(port, socket.socket):
                 pass
     with forward.forwarded(port, socket.socket):
@@ -283,10 +283,10 @@ def test_many_connections_at_once(tmp_path: Path) -> None:
 def test_what_is_said_can_be_done(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port, browser._public(OURS.certificate) as file:
         said = browser.guidance(SHOP, port, browser.look(SHOP, port, OURS.certificate), file)
-        assert said.startswith(f"https://{HOST}/ answers: 200 OK.\n")
+        assert said.startswith(f"https://{HOST}/ answers with 200 OK.\n")
         assert (
-            f"Any other browser opens https://{HOST}:{port}/ once\n  - /etc/hosts has the line: 127.0.0.1 {HOST}\n"
-            in said
+            f"To open https://{HOST}:{port}/ in any other browser:\n"
+            f"  - add this line to /etc/hosts: 127.0.0.1 {HOST}\n" in said
         )
         assert file
         assert str(file) in said
@@ -300,7 +300,7 @@ def test_what_is_said_can_be_done(tmp_path: Path) -> None:
 def test_without_an_authority_it_is_said_that_nobody_vouches(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port:
         said = browser.guidance(SHOP, port, browser.look(SHOP, port, None), None)
-        assert "you go on past its warning: the lab has no authority that vouches for the page" in said
+        assert "accept the browser's warning: the lab has no CA certificate for this web UI" in said
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert run([*shlex.split(curl), "--silent", "--fail"]).startswith("hello\n")
 
@@ -368,7 +368,7 @@ def said_by(*words: str, code: int = 0) -> str:
 def test_the_command_opens_a_page_in_the_labs_network(lab: Told, tmp_path: Path) -> None:
     with entered(lab.namespace, tmp_path) as asked:
         said = said_by("shop", "--port", "0", "--once")
-    assert f"https://{HOST}/ answers: 200 OK." in said
+    assert f"https://{HOST}/ answers with 200 OK." in said
     assert asked == [HOST]
     with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
         socket.create_connection((ADDRESS, pages.PORT), 1)
@@ -388,14 +388,14 @@ def test_the_command_stays_until_it_is_told_to_end(
     monkeypatch.setattr("rehearsal.browser.time.sleep", wait)
     with entered(lab.namespace, tmp_path):
         said = said_by(HOST, "--port", "0")
-    assert said.endswith("It stays open until Ctrl-C.\nclosed\n")
+    assert said.endswith("The port stays open until Ctrl-C.\nclosed\n")
 
 
 def test_the_command_ends_with_the_lab(lab: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = Namespace("homelab-gone")
     monkeypatch.setattr("rehearsal.browser.time.sleep", lambda _: setattr(lab, "namespace", gone))
     with entered(lab.namespace, tmp_path):
-        assert said_by(HOST, "--port", "0").endswith("The lab is gone.\n")
+        assert said_by(HOST, "--port", "0").endswith("The lab was removed.\n")
 
 
 def test_the_command_lists_what_there_is(lab: Told) -> None:
@@ -403,7 +403,7 @@ def test_the_command_lists_what_there_is(lab: Told) -> None:
     assert re.search(rf"^{HOST} +Ingress shop/shop +{ADDRESS} *$", said, re.MULTILINE)
     assert f"./homelab rehearse open --stack told {HOST}" in said
     lab.said = {}
-    assert "The lab serves no page" in said_by(code=1)
+    assert "The lab has no web UI" in said_by(code=1)
 
 
 def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path) -> None:
@@ -418,6 +418,6 @@ def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path) ->
 
 
 def test_the_command_says_what_is_missing(lab: Told) -> None:
-    assert re.search(rf"Nothing takes connections at {ADDRESS},\s+port 443", said_by("shop", code=1))
+    assert re.search(rf"{ADDRESS}, which serves {HOST},\s+accepts\s+no connection", said_by("shop", code=1))
     lab.said = {"ingresses": [ingress("shop", HOST, ip=None)]}
     assert "Ingress shop/shop has no address yet" in said_by("shop", code=1)

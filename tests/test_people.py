@@ -81,7 +81,7 @@ def run(folder: Path, *options: str, file: Path = FILE) -> Result:
 def test_someone_gets_a_certificate_with_name_groups_and_end(tmp_path: Path, signer: Signer) -> None:
     result = run(tmp_path, "--user", "ben", "--days", "7")
     assert result.exit_code == 0, result.output
-    assert "ben gets in until 2030-01-08 00:00 UTC." in result.output
+    assert "The certificate of ben is valid until 2030-01-08 00:00 UTC." in result.output
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
     made = yaml.safe_load((tmp_path / "out").read_text())
     assert made["current-context"] == "ben@lab"
@@ -113,8 +113,8 @@ def test_cluster_is_asked_for_a_client_certificate_and_nothing_stays_there(tmp_p
 @pytest.mark.parametrize(
     ("says", "report"),
     [
-        ({"conditions": [{"type": "Failed", "message": "too long"}]}, "The cluster signs no certificate: too long"),
-        ({}, "The cluster has not signed the certificate within 0 s"),
+        ({"conditions": [{"type": "Failed", "message": "too long"}]}, "does not sign the certificate: too long"),
+        ({}, "The cluster did not sign the certificate within 0 s"),
     ],
 )
 def test_what_is_not_signed_is_taken_back(
@@ -131,9 +131,9 @@ def test_what_is_not_signed_is_taken_back(
 def test_strangers_are_refused_by_name(tmp_path: Path, signer: Signer) -> None:
     result = run(tmp_path, "--user", "bennn")
     assert result.exit_code == 1
-    assert "bennn is not among homelab:platform.rbac.people: did you mean ben?\nNothing was written." in result.output
+    assert "bennn is not in homelab:platform.rbac.people: did you mean ben?\nNo changes were made." in result.output
     result = run(tmp_path, "--user", "ben", file=ROOT / "tests/settings/valid/one-server.yaml")
-    assert "The layer rbac is off, so nobody but the administrator has rights" in result.output
+    assert "The layer rbac is disabled, so only the administrator has rights" in result.output
     assert not signer.asked
 
 

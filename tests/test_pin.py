@@ -106,7 +106,7 @@ def run(*options: str, answer: str | None = None) -> Result:
 
 def refused(result: Result, file: Path, before: str) -> str:
     assert result.exit_code == 1, result.output
-    assert "Nothing was written." in result.output
+    assert "No changes were made." in result.output
     assert file.read_text() == before
     return result.output
 
@@ -175,7 +175,7 @@ def test_installer_that_is_not_the_stated_one_is_refused(folder: Path, mirror: s
     configure(stack, mirror=mirror)
     (folder / "install.sh").write_text("#!/bin/sh\necho changed\n")
     output = refused(run(), stack, stack.read_text())
-    assert f"{k3s_url(mirror)}/install.sh is not what" in output
+    assert f"{k3s_url(mirror)}/install.sh does not match" in output
     assert digest(folder / "install.sh") in output
 
 
@@ -186,7 +186,7 @@ def k3s_url(mirror: str) -> str:
 def test_version_that_does_not_exist(mirror: str, stack: Path) -> None:
     configure(stack, mirror=mirror, version="v1.99.0+k3s1")
     output = refused(run(), stack, stack.read_text())
-    assert f"{mirror}/v1.99.0%2Bk3s1/sha256sum-amd64.txt does not exist. Is k3s.version a release" in output
+    assert f"{mirror}/v1.99.0%2Bk3s1/sha256sum-amd64.txt does not exist: check that k3s.version is a release" in output
 
 
 def test_list_of_another_architecture_is_refused(folder: Path, mirror: str, stack: Path) -> None:

@@ -11,7 +11,7 @@ __all__ = ["seen"]
 
 
 @pytest.mark.parametrize(
-    ("broken", "cause"), [({"arrives": b"etc"}, "did not arrive whole from a"), ({"lost": "a was lost"}, "a was lost")]
+    ("broken", "cause"), [({"arrives": b"etc"}, "from a is corrupt"), ({"lost": "a was lost"}, "a was lost")]
 )
 def test_what_did_not_arrive_whole_is_not_kept(
     seen: dict[str, Any], tmp_path: Path, broken: dict[str, Any], cause: str

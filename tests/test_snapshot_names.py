@@ -67,7 +67,7 @@ def test_an_object_of_another_name_is_named_and_left_out(stored: list[Object], n
     found = asyncio.run(snapshots.look(LAB))
     assert found.snapshots == (Snapshot(GOOD, 1700000000, 5, (*SERVERS, S3)),)
     (note,) = found.notes
-    assert note.startswith("S3 holds what is no snapshot of K3s by its name, and was left out: ")
+    assert note.startswith("S3 has files whose names are not K3s snapshot names; they were skipped: ")
     assert len(note) < 250
     assert note.isprintable()
 
@@ -102,7 +102,7 @@ def test_what_is_strange_on_a_server_is_noted(stored: list[Object], monkeypatch:
     found = asyncio.run(snapshots.look(LAB))
     assert [each.name for each in found.snapshots] == [GOOD]
     assert len(found.notes) == len(SERVERS)
-    assert found.notes[0].startswith("a holds what is no snapshot of K3s by its name, and was left out: '../xxx")
+    assert found.notes[0].startswith("a has files whose names are not K3s snapshot names; they were skipped: '../xxx")
     assert max(map(len, found.notes)) < 250
 
 
@@ -112,7 +112,7 @@ def test_a_server_that_names_its_new_snapshot_strangely_is_refused(monkeypatch: 
         return f"{name}\n"
 
     monkeypatch.setattr("provider.runner.Runner.run", run)
-    with pytest.raises(TaskError, match=r"^a says that it took a snapshot of a name that K3s does not make: "):
+    with pytest.raises(TaskError, match=r"^a reports a snapshot with a name that K3s does not use: "):
         asyncio.run(snapshots.take(site(), "a", "mine", lambda _: None))
 
 
@@ -146,13 +146,13 @@ def keys() -> Iterator[str]:
 )
 def test_a_service_that_lists_no_objects_of_s3_is_said_so(pages: list[str], wrong: str) -> None:
     pages.append(listing(wrong, entry("good")))
-    with pytest.raises(BucketError, match="lists 'odd' of bucket lab without a time and a size"):
+    with pytest.raises(BucketError, match="lists 'odd' of bucket lab without a valid time and size"):
         list(keys())
 
 
 def test_a_service_that_lists_the_same_page_for_ever_is_left(pages: list[str]) -> None:
     pages.append(listing(entry("a"), entry("b"), cut=True))
-    with pytest.raises(BucketError, match="lists bucket lab without end"):
+    with pytest.raises(BucketError, match="returns an endless listing of bucket lab"):
         list(keys())
 
 

@@ -62,15 +62,16 @@ def test_a_lab_that_does_not_fit_is_refused_with_the_reason_and_ways_out(lab: La
     with pytest.raises(RehearsalError) as refused:
         space.refuse_short(lab, SHIPPED)
     said = str(refused.value)
-    assert said.startswith(f"6 machines need {(SIX + space.SPARE) / 2**30:.1f} GiB of disk in {tmp_path}/state/homelab")
-    for part in ("make room there", "rehearse down --stack NAME", "XDG_STATE_HOME", "fewer nodes"):
+    needed = f"{(SIX + space.SPARE) / 2**30:.1f} GiB"
+    assert said.startswith(f"6 machines need {needed} of disk space in {tmp_path}/state/homelab")
+    for part in ("delete files there", "rehearse down --stack NAME", "XDG_STATE_HOME", "fewer nodes"):
         assert part in said
 
 
 def test_what_is_not_there_yet_is_counted_with_it_where_it_shares_the_disk(lab: Lab, free: Free) -> None:
     shutil.rmtree(cache.root())
     free(SIX + space.TOOLS + space.SPARE - 1)
-    with pytest.raises(RehearsalError, match=r"6 machines and tools and the machines' system need .*XDG_CACHE_HOME"):
+    with pytest.raises(RehearsalError, match=r"6 machines and tools and the machine image need .*XDG_CACHE_HOME"):
         space.refuse_short(lab, SHIPPED)
     free(SIX + space.TOOLS + space.SPARE)
     space.refuse_short(lab, SHIPPED)
@@ -104,7 +105,7 @@ def test_building_counts_what_go_has_already(free: Free, tmp_path: Path, monkeyp
     free(space.BUILDING + space.SPARE - (3 << 20))
     space.refuse_building()
     free(space.BUILDING + space.SPARE - (4 << 20))
-    with pytest.raises(RehearsalError, match=r"^What is built here, in Go's caches, needs .* GOCACHE and GOMODCACHE"):
+    with pytest.raises(RehearsalError, match=r"^Go's caches need .* GOCACHE and GOMODCACHE"):
         space.refuse_building()
 
 

@@ -95,7 +95,7 @@ def test_two_runs_make_it_once(said: list[str]) -> None:
     for run in runs:
         run.join(10)
     assert len(made) == 1
-    assert said[-1] == f"another run is making {slow.folder.name}: waiting for it"
+    assert said[-1] == f"another run is building {slow.folder.name}: waiting for it"
 
 
 def test_waiting_for_another_run_is_bounded(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
@@ -105,7 +105,7 @@ def test_waiting_for_another_run_is_bounded(monkeypatch: pytest.MonkeyPatch, sai
         obtain(again, said.append)
 
     again = Recipe("bread", "1", (), "baking", make)
-    with pytest.raises(RehearsalError, match="Another run has been making bread"):
+    with pytest.raises(RehearsalError, match="Another run has been building bread"):
         obtain(again, said.append)
 
 
@@ -137,7 +137,7 @@ def test_wrong_checksum_is_refused(tmp_path: Path, own_cache: Path, said: list[s
     name = release(tmp_path / "host")
     with (tmp_path / "host" / name).open("ab") as archive:
         archive.write(b"changed on the way")
-    refused = pytest.raises(RehearsalError, match="was refused: its SHA-256 is")
+    refused = pytest.raises(RehearsalError, match="was rejected: its SHA-256 is")
     with served(tmp_path / "host", tmp_path / "state") as url, refused:
         obtain(recipes.released_pulumi("9.9.9", url, url), said.append)
     assert not [found for found in own_cache.iterdir() if found.is_dir()]
@@ -150,7 +150,7 @@ def test_out_of_reach(tmp_path: Path, url: str) -> None:
 
 
 def test_checksum_that_is_not_stated() -> None:
-    with pytest.raises(RehearsalError, match=r"sums\.txt states no SHA-256 for k3s"):
+    with pytest.raises(RehearsalError, match=r"sums\.txt has no SHA-256 for k3s"):
         download.stated("abc  k3s\n" + "0" * 64 + "  k3s-arm64\n", "k3s", "sums.txt")
 
 
@@ -177,9 +177,9 @@ def test_k3s_release_is_fetched_under_its_encoded_name(tmp_path: Path, said: lis
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("k3s", b"other", "k3s was refused"),
-        ("install.sh", b"other", r"install\.sh was refused"),
-        ("sha256sum-amd64.txt", None, "is not there, and the bundle needs it"),
+        ("k3s", b"other", "k3s was rejected"),
+        ("install.sh", b"other", r"install\.sh was rejected"),
+        ("sha256sum-amd64.txt", None, "is missing in the bundle: add it"),
     ],
 )
 def test_bundle_is_verified(tmp_path: Path, file: str, content: bytes | None, message: str) -> None:
@@ -193,7 +193,7 @@ def test_bundle_is_verified(tmp_path: Path, file: str, content: bytes | None, me
 
 def test_bundle_without_the_version(tmp_path: Path) -> None:
     (tmp_path / "v1.2.3+k3s1").mkdir()
-    with pytest.raises(RehearsalError, match=r"no folder v9\.9\.9 \(there: v1\.2\.3\+k3s1\)"):
+    with pytest.raises(RehearsalError, match=r"no folder v9\.9\.9 \(it has: v1\.2\.3\+k3s1\)"):
         releases.bundled(tmp_path, "v9.9.9", "amd64")
 
 
@@ -252,7 +252,7 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in packages.NEEDED.keys() - {"zstd", "ssh", "ssh-keygen"}:
         program(tmp_path / "bin", name, "")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # no apt-get there either
-    with pytest.raises(RehearsalError, match="needs openssh-client, zstd: install them"):
+    with pytest.raises(RehearsalError, match="needs packages openssh-client, zstd: install them"):
         packages.ensure(said.append)
 
 

@@ -78,7 +78,7 @@ def test_another_key_than_the_pinned_one_is_asked_about_by_its_own_name(lab: lis
     file = stack_file(tmp_path, {**TWO[0], "hostKey": OTHER}, TWO[1])
     result = run(file, "--yes")
     assert result.exit_code == 1
-    assert "one (127.0.0.1) shows ANOTHER host key than the one pinned." in result.output
+    assert "one (127.0.0.1) presents ANOTHER host key than the pinned one." in result.output
     assert short(OTHER) in result.output
     assert "Not pinned: one." in result.output
     assert pinned(file) == [OTHER, public(lab[1])], "--yes takes new keys only"
@@ -106,7 +106,7 @@ def test_copies_of_one_disk_are_noticed(lab: list[Computer], tmp_path: Path, mon
     file = stack_file(tmp_path, *TWO)
     result = run(file, "--yes")
     assert result.exit_code == 1
-    assert "one, two show the same key" in result.output
+    assert "one, two have the same key" in result.output
     assert "hostKey" not in file.read_text()
 
 
@@ -114,7 +114,7 @@ def test_other_mistakes_in_the_file_come_first(tmp_path: Path) -> None:
     result = run(stack_file(tmp_path, {"role": "king"}))
     assert result.exit_code == 1
     assert "role (one): is not one of the choices" in result.output
-    assert "Nothing was written." in result.output
+    assert "No changes were made." in result.output
 
 
 def test_machines_behind_a_bastion_wait_for_its_key(

@@ -1,1 +1,1 @@
-"""An app on the platform: its settings, and the Kubernetes objects that they become."""
+"""Apps on the platform: their settings, and the Kubernetes objects made from these settings."""

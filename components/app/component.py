@@ -1,4 +1,4 @@
-"""App: the order in which an app comes into a cluster."""
+"""App: the Pulumi component that creates an app's objects in the cluster, in their order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,17 +16,17 @@ from components.app.surroundings import Surroundings
 from components.manifest import Manifest, Tree, create, resolve
 
 DATABASE_TIMEOUT = "20m"
-"""How long the instances of a database may take to be ready, restoring included."""
+"""Longest wait until all instances of a database are ready, including a restore."""
 BEFORE_TIMEOUT = f"{jobs.SECONDS + 60}s"
-"""How long the Job before a new version is awaited: until the cluster itself has ended it."""
+"""Longest wait for the Job before a new version: one minute more than Kubernetes lets the Job run."""
 
 
 class App(pulumi.ComponentResource):
     """An app in a namespace of its own.
 
-    First come the rights of its stack there and the policies of the network, then the database; when it is ready,
-    the pods; then who scales them and the way to them from outside. What would lose data is protected, until
-    `discard` was deployed.
+    It creates the RoleBinding of the app's stack and the NetworkPolicies first, then the database. When the database
+    is ready, it creates the pods, and then their autoscaling and Ingress. Objects whose deletion loses data are
+    protected until an `up` with `discard: true`.
     """
 
     def __init__(self, settings: AppSettings, platform: Surroundings) -> None:
@@ -36,104 +36,107 @@ class App(pulumi.ComponentResource):
             "platform",
             kubeconfig=platform.app_kubeconfig,
             cluster_identifier="platform",
-            upsert_existing_objects=True,  # what a run that was interrupted made, and its state does not know
+            upsert_existing_objects=True,  # adopts objects that an interrupted run created but did not record
             opts=pulumi.ResourceOptions(parent=self),
         )
-        namespace = self._one(objects.namespace(settings), [], protect=objects.keeps(settings))
-        binding = self._one(rights.in_namespace(settings, platform.app_user), [namespace], deleted_with=namespace)
-        base = [binding, *self._all(network.policies(settings, platform), [binding])]
-        claims = self._all(volumes.claims(settings, platform), base, protect=objects.keeps(settings))
-        made = [*base, *claims]
+        namespace = self._create(objects.namespace(settings), [], protect=objects.keeps(settings))
+        binding = self._create(rights.in_namespace(settings, platform.app_user), [namespace], deleted_with=namespace)
+        base = [binding, *self._create_all(network.policies(settings, platform), [binding])]
+        claims = self._create_all(volumes.claims(settings, platform), base, protect=objects.keeps(settings))
+        ready = [*base, *claims]
         if settings.remote_secrets:
-            made.append(self._one(remote.external_secret(settings), [binding], f"{settings.name}-remote"))
+            ready.append(self._create(remote.external_secret(settings), [binding], f"{settings.name}-remote"))
         if settings.postgres is not None:
-            made += self._database(settings.postgres, base)
-        read = Read(self._files(binding), self._secrets(binding), self._pull(binding))
-        service = self._one(entrance.service(settings), base)
-        made += self._all(rollout.analysis(settings, platform), base)
-        made += [service] if settings.strategy else []  # which Argo Rollouts switches
+            ready += self._database(settings.postgres, base)
+        sources = Read(self._files(binding), self._secrets(binding), self._pull(binding))
+        service = self._create(entrance.service(settings), base)
+        ready += self._create_all(rollout.analysis(settings, platform), base)
+        ready += [service] if settings.strategy else []  # Argo Rollouts switches it to the pods of a new version
         if settings.before is not None:
-            made.append(self._before(settings.before, read, made))
-        made.append(self._pods(read, made))
-        self._all(jobs.cron(settings, platform, read), made)
-        self._all(workload.scale(settings), made)
-        self._all(entrance.load_balancer(settings), made)
-        self._all(entrance.ingress(settings, platform), [*made, service])
+            ready.append(self._before(settings.before, sources, ready))
+        ready.append(self._pods(sources, ready))
+        self._create_all(jobs.cron(settings, platform, sources), ready)
+        self._create_all(workload.scale(settings), ready)
+        self._create_all(entrance.load_balancer(settings), ready)
+        self._create_all(entrance.ingress(settings, platform), [*ready, service])
         self.urls = [pulumi.Output.format("https://{}", host) for host in entrance.hosts(settings, platform)]
         self.register_outputs({"urls": self.urls})
 
     def _database(self, postgres: PostgresSettings, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         settings, platform = self._settings, self._platform
-        made = list(after)
+        needed = list(after)
         if postgres.backup or postgres.restore:
             name = f"{database.archive(settings, postgres)}-store"
-            keys = self._one(database.access(settings, platform), after[:1], name)
+            keys = self._create(database.access(settings, platform), after[:1], name)
             store = database.object_store(settings, postgres, platform, _name(keys))
-            made.append(self._one(store, after))
-        cluster = self._one(
+            needed.append(self._create(store, after))
+        cluster = self._create(
             database.cluster(settings, postgres, platform),
-            made,
+            needed,
             protect=objects.keeps(settings),
-            ignore_changes=["spec.bootstrap"],  # it happened when the database was made
+            ignore_changes=["spec.bootstrap"],  # CloudNativePG uses it only to create a database
             custom_timeouts=pulumi.CustomTimeouts(create=DATABASE_TIMEOUT, update=DATABASE_TIMEOUT),
         )
-        return [cluster, *self._all(database.around(settings, postgres), [cluster])]
+        return [cluster, *self._create_all(database.around(settings, postgres), [cluster])]
 
-    def _before(self, given: AppContainerSettings, read: Read, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
-        job = jobs.before(self._settings, given, self._platform, read)
-        return self._one(
+    def _before(
+        self, container: AppContainerSettings, sources: Read, after: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        job = jobs.before(self._settings, container, self._platform, sources)
+        return self._create(
             job,
             after,
             f"{self._settings.name}-{jobs.BEFORE}",
-            delete_before_replace=True,  # one that an interrupted `up` left running would go on beside the new one
+            delete_before_replace=True,  # a Job that an interrupted `up` left running must not run beside the new Job
             custom_timeouts=pulumi.CustomTimeouts(create=BEFORE_TIMEOUT),
         )
 
-    def _pods(self, read: Read, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
-        wanted = workload.workload(self._settings, self._platform, read)
-        pods = self._one(wanted, after, ignore_changes=workload.left(self._settings))
-        if volumes.TEMPLATES in wanted["spec"]:
+    def _pods(self, sources: Read, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
+        manifest = workload.workload(self._settings, self._platform, sources)
+        pods = self._create(manifest, after, ignore_changes=workload.left(self._settings))
+        if volumes.TEMPLATES in manifest["spec"]:
             spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
-            pulumi.Output.all(wanted["spec"][volumes.TEMPLATES], spec).apply(lambda both: _tell(both[0], both[1], pods))
+            wanted_and_spec = pulumi.Output.all(manifest["spec"][volumes.TEMPLATES], spec)
+            wanted_and_spec.apply(lambda both: _report_volumes(both[0], both[1], pods))
         return pods
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return _name(self._one(reading.files(app), [binding], f"{app.name}-files")) if app.files else None
+        return _name(self._create(reading.files(app), [binding], f"{app.name}-files")) if app.files else None
 
     def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
         if not (app.secrets or app.secret_files):
             return None
-        return _name(self._one(reading.secrets(app), [binding], f"{app.name}-secrets"))
+        return _name(self._create(reading.secrets(app), [binding], f"{app.name}-secrets"))
 
     def _pull(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
-        app, given = self._settings, self._settings.image_pull_secret
-        return _name(self._one(reading.pull(app, given), [binding], f"{app.name}-pull")) if given else None
+        app, login = self._settings, self._settings.image_pull_secret
+        return _name(self._create(reading.pull(app, login), [binding], f"{app.name}-pull")) if login else None
 
-    def _all(
+    def _create_all(
         self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any
     ) -> list[pulumi.Resource]:
-        return [self._one(manifest, after, **opts) for manifest in manifests]
+        return [self._create(manifest, after, **opts) for manifest in manifests]
 
-    def _one(
+    def _create(
         self, manifest: Manifest, after: Sequence[pulumi.Resource], name: str = "", **opts: Any
     ) -> pulumi.CustomResource:
-        own = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
-        return create(resolve(manifest), name or manifest["metadata"]["name"], own)
+        options = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
+        return create(resolve(manifest), name or manifest["metadata"]["name"], options)
 
 
-def _tell(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
-    """Say which volumes do not follow the settings; a preview may not know those that are there."""
-    there = wanted if spec is None else spec.get(volumes.TEMPLATES, ())
-    if lacking := volumes.further(wanted, there):
-        raise pulumi.RunError("\n".join(lacking))
-    for text in volumes.unlike(wanted, there):
-        pulumi.log.warn(text, pods)
+def _report_volumes(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
+    """Report volumes that cannot follow the settings. In a preview, the spec in the cluster may be unknown."""
+    current = wanted if spec is None else spec.get(volumes.TEMPLATES, ())
+    if errors := volumes.further(wanted, current):
+        raise pulumi.RunError("\n".join(errors))
+    for warning in volumes.unlike(wanted, current):
+        pulumi.log.warn(warning, pods)
 
 
-def _name(made: pulumi.CustomResource) -> pulumi.Output[str]:
-    """Return the name that the engine gave to an object."""
-    metadata: pulumi.Output[Any] = made.metadata  # type: ignore[attr-defined]
+def _name(resource: pulumi.CustomResource) -> pulumi.Output[str]:
+    """Return the name that Pulumi generated for an object."""
+    metadata: pulumi.Output[Any] = resource.metadata  # type: ignore[attr-defined]
     name: pulumi.Output[str] = metadata["name"]
     return name

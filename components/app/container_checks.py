@@ -1,4 +1,4 @@
-"""What must hold of the containers of an app beside its own, each by itself."""
+"""Checks of each additional container of an app: sidecars, init containers and jobs."""
 
 from collections.abc import Iterator
 
@@ -12,12 +12,12 @@ Findings = Iterator[Finding]
 
 
 def container_problems(app: AppSettings) -> Findings:
-    """Yield every broken relation; one that needs a wrong field is passed over."""
-    for place, container in _containers(app):
-        for check in (_same, _variables, _references):
+    """Yield every problem of these containers, and skip checks that read an invalid field."""
+    for path, container in _containers(app):
+        for check in (_identical, _variables, _references):
             try:
                 for loc, reason, fix in check(app, container):
-                    yield (*place, *loc), reason, fix
+                    yield (*path, *loc), reason, fix
             except NotKnownError:
                 continue
 
@@ -25,7 +25,7 @@ def container_problems(app: AppSettings) -> Findings:
 def _containers(app: AppSettings) -> Iterator[tuple[tuple[str, ...], AppContainerSettings]]:
     for section in ("sidecars", "init_containers", "cron"):
         try:
-            yield from (((camel(section), name), each) for name, each in getattr(app, section).items())
+            yield from (((camel(section), name), container) for name, container in getattr(app, section).items())
         except NotKnownError:
             continue
     try:
@@ -35,16 +35,16 @@ def _containers(app: AppSettings) -> Iterator[tuple[tuple[str, ...], AppContaine
         return
 
 
-def _same(_: AppSettings, container: AppContainerSettings) -> Findings:
+def _identical(_: AppSettings, container: AppContainerSettings) -> Findings:
     if not (container.image or container.command or container.args or container.environment):
-        yield (), "runs what the app itself runs", "give it an image, a command, args or an environment of its own"
+        yield (), "runs the same as the app's own container", "set its image, command, args or environment"
 
 
 def _variables(app: AppSettings, container: AppContainerSettings) -> Findings:
-    taken = references.given(app)
+    origins = references.given(app)
     for name in container.environment:
-        if name in taken:
-            yield ("environment", name), f"already comes from {taken[name]}", "take it out, or use another name"
+        if name in origins:
+            yield ("environment", name), f"is already set by {origins[name]}", "remove it, or use another name"
 
 
 def _references(app: AppSettings, container: AppContainerSettings) -> Findings:

@@ -1,4 +1,4 @@
-"""Containers of an app beside its own, as its owner describes them."""
+"""Settings of an app's additional containers: sidecars, init containers and jobs."""
 
 from typing import Literal
 
@@ -10,24 +10,24 @@ from components.model import Model
 
 
 class AppContainerSettings(Model):
-    """A container with the rights, variables, secrets and files of the app; its keys say what differs."""
+    """Additional container that inherits the app's rights, variables, secrets and files. Its keys override the rest."""
 
     image: Image | None = None
-    """Its image. Default: the app's."""
+    """Image of the container. Default: the app's image."""
     command: tuple[Text, ...] = ()
-    """Program to run. Default: that of the image."""
+    """Command to run. Default: the image's entrypoint."""
     args: tuple[Text, ...] = ()
-    """Its arguments. Default: those of the image."""
+    """Arguments of the command. Default: the image's arguments."""
     environment: dict[EnvName, Lines] = Field(default_factory=dict)
-    """Environment variables beside those of the app's `environment`, or instead of them."""
+    """Environment variables that add to the app's `environment` or override it."""
     cpu: Cpu | None = None
-    """CPU request. Default: the app's."""
+    """CPU request of the container. Default: the app's `cpu`."""
     memory: Size | None = None
-    """Memory request and limit. Default: the app's."""
+    """Memory request and limit of the container. Default: the app's `memory`."""
 
     @property
     def mounted(self) -> tuple[str, ...]:
-        """Volumes of the app that it has in a pod of its own."""
+        """Names of the app's volumes that a Job of this container mounts."""
         return ()
 
 
@@ -35,17 +35,17 @@ class AppCronSettings(AppContainerSettings):
     """A CronJob of the app."""
 
     schedule: Schedule
-    """When it starts: cron with five fields."""
+    """When a job starts: a cron schedule with five fields."""
     time_zone: TimeZone | None = None
-    """Time zone of the schedule. Default: that of the servers, most often UTC."""
+    """Time zone of the schedule. Default: the servers' time zone, usually UTC."""
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Forbid"
-    """If the last job still runs: `Allow` runs both, `Forbid` skips the new one, `Replace` ends the old one."""
+    """If the last job still runs: `Allow` runs both, `Forbid` skips the new job, `Replace` stops the old job."""
     deadline: Count | None = None
-    """Seconds after which Kubernetes ends a job. Default: never."""
+    """Seconds after which Kubernetes stops a job (activeDeadlineSeconds). Default: never."""
     volumes: tuple[HostLabel, ...] = ()
-    """Volumes of the app that it mounts. Default: none."""
+    """Names of the app's volumes that the job mounts. Default: none."""
 
     @property
     def mounted(self) -> tuple[str, ...]:
-        """Volumes of the app that it has in a pod of its own."""
+        """Names of the app's volumes that a Job of this container mounts."""
         return self.volumes

@@ -1,4 +1,4 @@
-"""The database of an app, as objects of CloudNativePG and its Barman Cloud plugin."""
+"""The PostgreSQL database of an app: objects of CloudNativePG and its Barman Cloud plugin."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,36 +16,36 @@ PLUGIN = "barman-cloud.cloudnative-pg.io"
 PORT = 5432
 STATUS_PORT = 8000
 METRICS_PORT = 9187
-_ORIGIN = "origin"
+_RESTORE_SOURCE = "origin"
 
 
 def archive(app: AppSettings, postgres: PostgresSettings) -> str:
-    """Name of the database in the cluster, and of its backups in the object store."""
+    """Return the name of the database's Cluster, which is also the name of its backups in the object store."""
     return f"{app.name}-{postgres.name}"
 
 
 def pooler_name(app: AppSettings, postgres: PostgresSettings) -> str:
-    """Name of the connection pool."""
+    """Return the name of the database's Pooler."""
     return f"{archive(app, postgres)}-pooler"
 
 
 def access(app: AppSettings, platform: Surroundings) -> Manifest:
-    """The keys to the object store; a secret."""
+    """Return the Secret with the access keys of the object store."""
     store = platform.database_backup
-    data = {key: _of(store, key) for key in ("accessKey", "secretKey", "region")}
+    data = {key: _store_setting(store, key) for key in ("accessKey", "secretKey", "region")}
     return unnamed(app, "Secret", stringData=data)
 
 
 def object_store(
     app: AppSettings, postgres: PostgresSettings, platform: Surroundings, keys: pulumi.Input[str]
 ) -> Manifest:
-    """Where the database is backed up to and restored from; `keys` is the name of the secret."""
+    """Return the ObjectStore for backups and restores; `keys` is the name of the Secret with its access keys."""
     store = platform.database_backup
     compressed = {"compression": "gzip"}
     spec: dict[str, Tree] = {
         "configuration": {
             "destinationPath": pulumi.Output.unsecret(_destination(store)),
-            "endpointURL": pulumi.Output.unsecret(_of(store, "endpoint")),
+            "endpointURL": pulumi.Output.unsecret(_store_setting(store, "endpoint")),
             "s3Credentials": {
                 "accessKeyId": {"name": keys, "key": "accessKey"},
                 "secretAccessKey": {"name": keys, "key": "secretKey"},
@@ -62,12 +62,12 @@ def object_store(
 
 
 def cluster(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    """The instances of Postgres. It is there when all of them are ready."""
-    several = postgres.instances > 1
+    """Return the Cluster of PostgreSQL instances. Pulumi waits until all of them are ready."""
+    replicated = postgres.instances > 1
     spec: dict[str, Tree] = {
         "instances": postgres.instances,
-        "enablePDB": several,  # with one instance it would block every drain
-        "primaryUpdateMethod": "switchover" if several else "restart",
+        "enablePDB": replicated,  # with one instance, a PodDisruptionBudget would block every drain
+        "primaryUpdateMethod": "switchover" if replicated else "restart",
         "storage": {
             "size": postgres.size,
             "storageClass": postgres.storage_class or platform.database_storage_class,
@@ -78,7 +78,7 @@ def cluster(app: AppSettings, postgres: PostgresSettings, platform: Surroundings
             "topologyKey": "kubernetes.io/hostname",
         },
         "resources": resources(postgres.cpu, postgres.memory),
-        "postgresql": _server(postgres),
+        "postgresql": _postgresql(postgres),
         "bootstrap": _bootstrap(postgres),
     }
     if postgres.image is not None:
@@ -86,36 +86,40 @@ def cluster(app: AppSettings, postgres: PostgresSettings, platform: Surroundings
     if postgres.backup is not None:
         spec["plugins"] = [{"isWALArchiver": True, **_plugin(app, postgres, archive(app, postgres))}]
     if postgres.restore is not None:
-        origin = _plugin(app, postgres, postgres.restore.source)
-        spec["externalClusters"] = [{"name": _ORIGIN, "plugin": origin}]
+        source = _plugin(app, postgres, postgres.restore.source)
+        spec["externalClusters"] = [{"name": _RESTORE_SOURCE, "plugin": source}]
     name = archive(app, postgres)
-    return _object(app, "postgresql.cnpg.io/v1", "Cluster", name, spec, until="condition=Ready")
+    return _object(app, "postgresql.cnpg.io/v1", "Cluster", name, spec, wait_for="condition=Ready")
 
 
 def around(app: AppSettings, postgres: PostgresSettings) -> Iterator[Manifest]:
-    """Yield what comes when the instances are ready: extensions, scheduled backups, connection pool."""
-    name, of = archive(app, postgres), {"cluster": {"name": archive(app, postgres)}}
+    """Yield the objects that need ready instances: extensions, scheduled backups, connection pool."""
+    name, cluster_ref = archive(app, postgres), {"cluster": {"name": archive(app, postgres)}}
     group = "postgresql.cnpg.io/v1"
     if postgres.extensions:
-        wanted = [{"name": extension} for extension in postgres.extensions]
-        spec: dict[str, Tree] = {**of, "name": postgres.database, "owner": postgres.database, "extensions": wanted}
-        yield _object(app, group, "Database", name, spec, until="jsonpath={.status.applied}=true")
+        spec: dict[str, Tree] = {
+            **cluster_ref,
+            "name": postgres.database,
+            "owner": postgres.database,
+            "extensions": [{"name": extension} for extension in postgres.extensions],
+        }
+        yield _object(app, group, "Database", name, spec, wait_for="jsonpath={.status.applied}=true")
     if postgres.backup is not None:
         plugin = {"method": "plugin", "pluginConfiguration": {"name": PLUGIN}, "immediate": True}
-        spec = {**of, "schedule": postgres.backup.schedule, "backupOwnerReference": "self", **plugin}
+        spec = {**cluster_ref, "schedule": postgres.backup.schedule, "backupOwnerReference": "self", **plugin}
         yield _object(app, group, "ScheduledBackup", name, spec)
     if postgres.pooler is not None:
-        pool = {"poolMode": postgres.pooler.mode}
-        spec = {**of, "instances": postgres.pooler.instances, "type": "rw", "pgbouncer": pool}
+        pgbouncer = {"poolMode": postgres.pooler.mode}
+        spec = {**cluster_ref, "instances": postgres.pooler.instances, "type": "rw", "pgbouncer": pgbouncer}
         yield _object(app, group, "Pooler", pooler_name(app, postgres), spec)
 
 
 def environment(app: AppSettings) -> Iterator[dict[str, Tree]]:
-    """Yield the variables by which the app finds its database."""
+    """Yield the environment variables with the address and credentials of the app's database."""
     postgres = app.postgres
     if postgres is None:
         return
-    secret = f"{archive(app, postgres)}-app"  # CloudNativePG makes it
+    secret = f"{archive(app, postgres)}-app"  # CloudNativePG creates it
     host = pooler_name(app, postgres) if postgres.pooler else f"{archive(app, postgres)}-rw"
     yield {"name": "PGHOST", "value": host}
     yield {"name": "PGPORT", "value": str(PORT)}
@@ -126,12 +130,12 @@ def environment(app: AppSettings) -> Iterator[dict[str, Tree]]:
     yield {"name": "DATABASE_URL", "value": url}
 
 
-def _server(postgres: PostgresSettings) -> dict[str, Tree]:
-    server: dict[str, Tree] = {"parameters": dict(postgres.parameters)}
+def _postgresql(postgres: PostgresSettings) -> dict[str, Tree]:
+    spec: dict[str, Tree] = {"parameters": dict(postgres.parameters)}
     if postgres.instances > 1:
-        # a commit is on two machines, unless there is only one left
-        server["synchronous"] = {"method": "any", "number": 1, "dataDurability": "preferred"}
-    return server
+        # a commit waits until a second instance has it, unless only one instance is left
+        spec["synchronous"] = {"method": "any", "number": 1, "dataDurability": "preferred"}
+    return spec
 
 
 def _bootstrap(postgres: PostgresSettings) -> dict[str, Tree]:
@@ -139,24 +143,24 @@ def _bootstrap(postgres: PostgresSettings) -> dict[str, Tree]:
     if postgres.restore is None:
         return {"initdb": names}
     target = {"recoveryTarget": {"targetTime": postgres.restore.time}} if postgres.restore.time else {}
-    return {"recovery": {"source": _ORIGIN, **names, **target}}
+    return {"recovery": {"source": _RESTORE_SOURCE, **names, **target}}
 
 
 def _plugin(app: AppSettings, postgres: PostgresSettings, server: str) -> dict[str, Tree]:
     return {"name": PLUGIN, "parameters": {"barmanObjectName": archive(app, postgres), "serverName": server}}
 
 
-def _of(store: pulumi.Output[Any], key: str) -> pulumi.Output[str]:
-    return store.apply(lambda given: str(given[key]) if given else "")
+def _store_setting(store: pulumi.Output[Any], key: str) -> pulumi.Output[str]:
+    return store.apply(lambda settings: str(settings[key]) if settings else "")
 
 
 def _destination(store: pulumi.Output[Any]) -> pulumi.Output[str]:
-    text = pulumi.Output.format("s3://{}/{}", _of(store, "bucket"), _of(store, "path"))
-    return text.apply(lambda destination: destination.rstrip("/"))
+    url = pulumi.Output.format("s3://{}/{}", _store_setting(store, "bucket"), _store_setting(store, "path"))
+    return url.apply(lambda destination: destination.rstrip("/"))
 
 
 def _object(
-    app: AppSettings, version: str, kind: str, name: str, spec: dict[str, Tree], *, until: str | None = None
+    app: AppSettings, version: str, kind: str, name: str, spec: dict[str, Tree], *, wait_for: str | None = None
 ) -> Manifest:
-    wait = {"annotations": {"pulumi.com/waitFor": until}} if until else {}
-    return {"apiVersion": version, "kind": kind, "metadata": metadata(app, name, **wait), "spec": spec}
+    annotations = {"annotations": {"pulumi.com/waitFor": wait_for}} if wait_for else {}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata(app, name, **annotations), "spec": spec}

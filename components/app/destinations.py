@@ -1,6 +1,6 @@
-"""Where databases of apps connect to, as far as a NetworkPolicy can say it: addresses, and namespaces.
+"""NetworkPolicy peers for the destinations of databases: CIDRs and namespaces.
 
-Policies are kept behind the translation of Services, so the API is where its servers are.
+NetworkPolicies see addresses after Service translation, so they must allow the API at the addresses of its servers.
 """
 
 import re
@@ -20,25 +20,26 @@ PUBLIC: list[Tree] = [
     {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE}},
     {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7", "fe80::/10"]}},
 ]
-"""The Internet."""
-_OWN = ("127.0.0.0/8", "169.254.0.0/16", "fe80::/10")
-"""Networks of a machine itself."""
+"""Peers that match all public addresses."""
+_NODE_LOCAL = ("127.0.0.0/8", "169.254.0.0/16", "fe80::/10")
+"""Loopback and link-local CIDRs."""
 
 
 def api(nodes: Sequence[Mapping[str, Any]]) -> Tree:
-    """A rule for the API, on each server."""
+    """Return an egress rule for the Kubernetes API on each server."""
     servers = [block(node["address"]) for node in nodes if node["role"] == "server"]
     if not servers:
         raise pulumi.RunError(
-            "the platform names no server, whose API its databases need: run `pulumi up` on its stack"
+            "the platform's outputs list no server, but databases need the Kubernetes API: "
+            "run `pulumi up` on the platform's stack"
         )
     return {"to": servers, "ports": _tcp(API_PORT)}
 
 
 def store(url: str, inside: Sequence[str]) -> Tree:
-    """A rule for an object store; `inside` are the networks in the cluster.
+    """Return an egress rule for an object store; `inside` lists the pod and Service CIDRs.
 
-    The address of a name is known to DNS alone, so it may be any but those in the cluster.
+    A NetworkPolicy cannot match host names, so a host name allows every address outside the cluster.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
@@ -53,22 +54,24 @@ def _peers(host: str, inside: Sequence[str]) -> list[Tree]:
     try:
         return [block(host)]
     except ValueError:
-        return outside([*inside, *_OWN])
+        return outside([*inside, *_NODE_LOCAL])
 
 
 def outside(inside: Sequence[str]) -> list[Tree]:
-    """Peers: all addresses but those of these networks."""
-    return [_all_but(cidr, inside) for cidr in ("0.0.0.0/0", "::/0")]
+    """Return peers that match every address outside these CIDRs."""
+    return [_all_except(cidr, inside) for cidr in ("0.0.0.0/0", "::/0")]
 
 
 def block(address: str) -> Tree:
-    """A peer: one address. Raises `ValueError` if it is none."""
+    """Return a peer that matches one address. Raises `ValueError` if `address` is not an IP address."""
     return {"ipBlock": {"cidr": str(ip_network(ip_address(address)))}}
 
 
-def _all_but(cidr: str, networks: Sequence[str]) -> Tree:
+def _all_except(cidr: str, networks: Sequence[str]) -> Tree:
     version = ip_network(cidr).version
-    return {"ipBlock": {"cidr": cidr, "except": [each for each in networks if ip_network(each).version == version]}}
+    return {
+        "ipBlock": {"cidr": cidr, "except": [network for network in networks if ip_network(network).version == version]}
+    }
 
 
 def _tcp(port: int) -> list[Tree]:

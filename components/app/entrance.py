@@ -1,4 +1,4 @@
-"""How an app is reached: its Service, and its Ingress with a certificate."""
+"""The Services of an app, and its Ingress with a certificate."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -11,47 +11,48 @@ from components.app.surroundings import Surroundings
 from components.manifest import Manifest, Tree
 
 PORT = 80
-"""Port of the Service, for HTTP."""
-_ASK = ("metallb.io/loadBalancerIPs", "lbipam.cilium.io/ips")
-"""Annotations by which a Service asks MetalLB or Cilium for an address."""
+"""HTTP port of the Service."""
+_ADDRESS_ANNOTATIONS = ("metallb.io/loadBalancerIPs", "lbipam.cilium.io/ips")
+"""Annotations with which a Service requests an address from MetalLB or Cilium."""
 
 
 def service(app: AppSettings) -> Manifest:
-    """The Service in front of the pods."""
-    further = [each for each in _ports(app) if (each["port"], each["protocol"]) != (PORT, "TCP")]
-    ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}, *further]
+    """Return the Service of type ClusterIP in front of the app's pods."""
+    extra_ports = [port for port in _ports(app) if (port["port"], port["protocol"]) != (PORT, "TCP")]
+    ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}, *extra_ports]
     spec = {"selector": labels(app), "ports": ports}
-    meta = metadata(app, app.name, annotations=UNAWAITED)  # its pods are awaited, and that is what it waits for
+    meta = metadata(app, app.name, annotations=UNAWAITED)  # Pulumi waits for the app's pods instead
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
 def load_balancer(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the Service with an address outside of the cluster, if the app has one."""
-    given = app.load_balancer
-    if given is None:
+    """Yield the Service of type LoadBalancer, if the app has one."""
+    settings = app.load_balancer
+    if settings is None:
         return
-    six = given.address is not None and ip_address(given.address).version == 6
+    ipv6 = settings.address is not None and ip_address(settings.address).version == 6
     spec: dict[str, Tree] = {
         "type": "LoadBalancer",
-        "externalTrafficPolicy": "Local",  # or NetworkPolicies saw the address of a machine instead of the client's
+        "externalTrafficPolicy": "Local",  # otherwise NetworkPolicies see the address of a node, not the client's
         "selector": labels(app),
         "ports": _ports(app),
-        **({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]} if six else {}),  # or IPv4 where it has both
+        # without these fields, a dual-stack cluster uses IPv4
+        **({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]} if ipv6 else {}),
     }
-    asked = dict.fromkeys(_ASK, given.address) if given.address else {}
-    meta = metadata(app, f"{app.name}-lb", annotations=asked)
+    annotations = dict.fromkeys(_ADDRESS_ANNOTATIONS, settings.address) if settings.address else {}
+    meta = metadata(app, f"{app.name}-lb", annotations=annotations)
     yield {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
 def _ports(app: AppSettings) -> list[Tree]:
     return [
-        {"name": name, "port": each.port, "targetPort": each.port, "protocol": each.protocol}
-        for name, each in app.ports.items()
+        {"name": name, "port": port.port, "targetPort": port.port, "protocol": port.protocol}
+        for name, port in app.ports.items()
     ]
 
 
 def hosts(app: AppSettings, platform: Surroundings) -> list[pulumi.Input[str]]:
-    """Return the full names of the app's hosts."""
+    """Return the fully qualified host names of the app."""
     return [host if "." in host else pulumi.Output.format("{}.{}", host, platform.domain) for host in app.hosts]
 
 

@@ -1,4 +1,4 @@
-"""What an app runs once and by a schedule: a Job before each new version, and CronJobs."""
+"""The Jobs of an app: one before each new version, and CronJobs."""
 
 from collections.abc import Iterator
 
@@ -12,35 +12,35 @@ from components.manifest import Manifest, Tree
 
 BEFORE = "before"
 SECONDS = 30 * 60
-"""How long it may take, its retries included."""
+"""Seconds that the Job before a new version may run, including its retries."""
 _RETRIES = 2
 
 
-def before(app: AppSettings, given: AppContainerSettings, platform: Surroundings, read: Read) -> Manifest:
-    """What must succeed before new pods come. It is made anew, under a new name, with everything that changes in it."""
-    spec = _job(BEFORE, given, app, platform, read) | {"activeDeadlineSeconds": SECONDS}
+def before(app: AppSettings, container: AppContainerSettings, platform: Surroundings, sources: Read) -> Manifest:
+    """Return the Job that must succeed before a rollout. Every change replaces it with a Job of a new name."""
+    spec = _job(BEFORE, container, app, platform, sources) | {"activeDeadlineSeconds": SECONDS}
     meta = {"namespace": app.name, "labels": job_labels(app), "annotations": {"pulumi.com/replaceUnready": "true"}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def cron(app: AppSettings, platform: Surroundings, read: Read) -> Iterator[Manifest]:
-    """Yield what runs by a schedule."""
-    for name, given in app.cron.items():
-        job = _job(name, given, app, platform, read)
+def cron(app: AppSettings, platform: Surroundings, sources: Read) -> Iterator[Manifest]:
+    """Yield the CronJobs of the app."""
+    for name, settings in app.cron.items():
+        job = _job(name, settings, app, platform, sources)
         spec: dict[str, Tree] = {
-            "schedule": given.schedule,
-            **({"timeZone": given.time_zone} if given.time_zone else {}),
-            "concurrencyPolicy": given.concurrency_policy,
+            "schedule": settings.schedule,
+            **({"timeZone": settings.time_zone} if settings.time_zone else {}),
+            "concurrencyPolicy": settings.concurrency_policy,
             "jobTemplate": {"metadata": {"labels": job_labels(app)}, "spec": job},
         }
-        if given.deadline:
-            job["activeDeadlineSeconds"] = given.deadline
+        if settings.deadline:
+            job["activeDeadlineSeconds"] = settings.deadline
         meta = metadata(app, f"{app.name}-{name}")
         yield {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": spec}
 
 
 def _job(
-    name: str, given: AppContainerSettings, app: AppSettings, platform: Surroundings, read: Read
+    name: str, container: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read
 ) -> dict[str, Tree]:
-    pod = pods.of_job(name, given, app, platform, read)
+    pod = pods.of_job(name, container, app, platform, sources)
     return {"backoffLimit": _RETRIES, "template": {"metadata": {"labels": job_labels(app)}, "spec": pod}}

@@ -1,4 +1,4 @@
-"""The kinds of text that only the settings of apps are made of."""
+"""Types of the values in app settings, such as images, paths, sizes and names."""
 
 import re
 from ipaddress import ip_address
@@ -11,17 +11,17 @@ from components.wrong import wrong
 
 
 class _Lines(Kind):
-    """Text of any number of lines; it may be empty."""
+    """Text that may have several lines or be empty."""
 
     def __call__(self, value: str) -> str:
-        """Return the text as it is; a file and a variable hold no zero bytes."""
+        """Return the text unchanged. Reject null bytes, which files and variables cannot contain."""
         if "\0" in value:
-            raise wrong("must not hold zero bytes", "write text")
+            raise wrong("must not contain null bytes", "write plain text")
         return value
 
 
 def like(name: str, pattern: str, fix: str) -> Kind:
-    """Return the kind of texts that look like this."""
+    """Return a kind of text that must match `pattern`; `fix` tells users how to write it."""
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
@@ -32,7 +32,7 @@ def like(name: str, pattern: str, fix: str) -> Kind:
 
 
 def _article(name: str) -> str:
-    return "an" if name[0] in "aeiou" else "a"
+    return "an" if name[0].lower() in "aeio" else "a"  # a URL path
 
 
 _PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
@@ -44,43 +44,44 @@ _IMAGE = (
 
 def _image(value: str) -> str:
     if "://" in value:
-        raise wrong("begins with a scheme, which no image has", "take out all up to ://")
+        raise wrong("must not have a URL scheme", "remove everything up to and including ://")
     name = value.rpartition("/")[2].partition("@")[0]
     if name.count(":") > 1:
         raise wrong("has two tags", "keep one of them, such as :1.2.3")
     if not re.fullmatch(_IMAGE, value, re.ASCII):
-        raise wrong("is not the name of an image", "write it as ghcr.io/owner/name:1.2.3")
+        raise wrong("is not an image name", "write it as ghcr.io/owner/name:1.2.3")
     if "@" not in value and name.partition(":")[2] in ("", "latest"):
-        raise wrong("names no version of the image", "end it with a tag such as :1.2.3, or with @sha256:…")
+        raise wrong("needs a digest, or a tag other than latest", "end it with a tag such as :1.2.3, or with @sha256:…")
     return value
 
 
-_FOLDER = "(/[A-Za-z0-9._-]+)+"
+_ABSOLUTE_PATH = "(/[A-Za-z0-9._-]+)+"
 
 
-def _folder(value: str) -> str:
-    if value.endswith("/") and re.fullmatch(_FOLDER, value.rstrip("/"), re.ASCII):
-        raise wrong("ends with a slash", "take it out")
+def _absolute_path(value: str) -> str:
+    if value.endswith("/") and re.fullmatch(_ABSOLUTE_PATH, value.rstrip("/"), re.ASCII):
+        raise wrong("must not end with a slash", "remove it")
     if value != value.strip():
-        raise wrong("has a space at its end or its beginning", "take it out")
-    if not re.fullmatch(_FOLDER, value, re.ASCII) or {".", ".."} & set(value.split("/")):
-        fix = "begin it with /, and use letters, digits, dots, dashes and underscores, such as /etc/app/app.yaml"
+        raise wrong("must not begin or end with a space", "remove it")
+    if not re.fullmatch(_ABSOLUTE_PATH, value, re.ASCII) or {".", ".."} & set(value.split("/")):
+        fix = "start it with /, and use letters, digits, dots, dashes and underscores, such as /etc/app/app.yaml"
         raise wrong("is not an absolute path", fix)
     return value
 
 
-_MOST_PROCESSORS = 128
+_MAX_CPUS = 128
 _CPU = "[1-9][0-9]*m?"
 
 
 def _cpu(value: str) -> str:
-    if found := re.fullmatch(r"0*([0-9]*)\.([0-9]{1,3})0*", value, re.ASCII):
-        thousandths = int(found[1] or 0) * 1000 + int(found[2].ljust(3, "0"))
-        raise wrong("is written with a point", f"write {thousandths}m" if thousandths else "write 250m for a quarter")
+    if decimal := re.fullmatch(r"0*([0-9]*)\.([0-9]{1,3})0*", value, re.ASCII):
+        millicores = int(decimal[1] or 0) * 1000 + int(decimal[2].ljust(3, "0"))
+        fix = f"write {millicores}m" if millicores else "write 250m for a quarter of a CPU"
+        raise wrong("must not have a decimal point", fix)
     if not re.fullmatch(_CPU, value, re.ASCII):
-        raise wrong("is not an amount of processors", "write it as 250m for a quarter of one, or as 2")
-    if not value.endswith("m") and int(value) > _MOST_PROCESSORS:
-        raise wrong(f"is {value} whole processors", f"write {value}m for thousandths of one")
+        raise wrong("is not a CPU quantity", "write it as 250m for a quarter of a CPU, or as 2 for two CPUs")
+    if not value.endswith("m") and int(value) > _MAX_CPUS:
+        raise wrong(f"is {value} whole CPUs", f"write {value}m for {value} millicores")
     return value
 
 
@@ -89,36 +90,36 @@ def _host(value: str) -> str:
         ip_address(value)
     except ValueError:
         return DOMAIN.check(value)
-    raise wrong("is an address, which no Ingress is for", "write a name, or use ports and loadBalancer for an address")
+    raise wrong("must be a name, not an IP address", "write a name, or use ports and loadBalancer for an address")
 
 
 def _app_name(value: str) -> str:
     if not re.fullmatch("[a-z]([-a-z0-9]{0,38}[a-z0-9])?", value, re.ASCII):
         fix = "use at most 40 lower-case letters, digits and dashes, a letter first and no dash last"
-        raise wrong("is not the name of an app", fix)
+        raise wrong("is not a valid app name", fix)
     if value == "default-deny":
         raise wrong("is the name of a NetworkPolicy that every app has", "use another name")
     if value == "default" or value.startswith("kube-"):
-        raise wrong("is a namespace of Kubernetes itself", "use another name")
+        raise wrong("is reserved for namespaces of Kubernetes", "use another name")
     return value
 
 
-AppName = Annotated[str, Kind("name of an app", _app_name, "[a-z]([-a-z0-9]{0,38}[a-z0-9])?")]
-Image = Annotated[str, Kind("image with its version", _image, _IMAGE)]
+AppName = Annotated[str, Kind("app name", _app_name, "[a-z]([-a-z0-9]{0,38}[a-z0-9])?")]
+Image = Annotated[str, Kind("image with tag or digest", _image, _IMAGE)]
 Lines = Annotated[str, _Lines("text", str)]
 AppHost = Annotated[str, Kind(DOMAIN.name, _host, DOMAIN.pattern)]
-Path = Annotated[str, Kind("absolute path", _folder, _FOLDER)]
+Path = Annotated[str, Kind("absolute path", _absolute_path, _ABSOLUTE_PATH)]
 ObjectName = Annotated[
     str,
     like(
-        "name of an object",
+        "Kubernetes object name",
         r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
         "write it as kubectl shows it, such as data-shop-0",
     ),
 ]
 EnvName = Annotated[
     str,
-    like("environment variable", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"),
+    like("environment variable name", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"),
 ]
 StackName = Annotated[
     str,
@@ -129,18 +130,18 @@ StackName = Annotated[
     ),
 ]
 UrlPath = Annotated[
-    str, like("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "begin it with /, such as /healthz, without host and spaces")
+    str, like("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "start it with /, such as /healthz, without host or spaces")
 ]
 IngressPath = Annotated[
     str,
     like(
-        "path of an Ingress",
+        "Ingress path",
         r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~=&+-]+)+/?",
-        "begin it with /, such as /api, without //, ?, % and parts that are . or ..",
+        "start it with /, such as /api, and leave out //, ?, % and the segments . and ..",
     ),
 ]
-Size = Annotated[str, like("amount of bytes", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
-Cpu = Annotated[str, Kind("amount of processors", _cpu, _CPU)]
+Size = Annotated[str, like("size in Mi, Gi or Ti", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
+Cpu = Annotated[str, Kind("CPU quantity", _cpu, _CPU)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
 UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
@@ -150,9 +151,9 @@ TimeZone = Annotated[
 PortName = Annotated[
     str,
     like(
-        "name of a port",
+        "port name",
         "(?=[a-z0-9-]{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*",
-        "use at most 15 lower-case letters, digits and single dashes, a letter among them",
+        "use at most 15 lower-case letters, digits and single dashes, with at least one letter",
     ),
 ]
 ANY_CAPABILITY = "ALL"
@@ -166,8 +167,8 @@ _CAPABILITIES = (
 
 def _capability(value: str) -> str:
     if value not in {*_CAPABILITIES.split(), ANY_CAPABILITY}:
-        raise wrong("is not a capability of Linux", "write it in capitals and without CAP_, such as NET_ADMIN")
+        raise wrong("is not a Linux capability", "write it in capitals and without CAP_, such as NET_ADMIN")
     return value
 
 
-Capability = Annotated[str, Kind("capability of Linux", _capability, "[A-Z_]+")]
+Capability = Annotated[str, Kind("Linux capability", _capability, "[A-Z_]+")]

@@ -1,4 +1,4 @@
-"""NetworkPolicies of an app: nothing may connect to anything, but what is listed here."""
+"""NetworkPolicies of an app: they deny all connections that are not allowed here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,12 +14,12 @@ from components.app.surroundings import ObjectStoreOutput, Surroundings
 from components.manifest import Manifest, Tree
 
 SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
-"""Label of the pods with which cert-manager proves that a host is ours."""
+"""Label of the pods that answer ACME HTTP-01 challenges for cert-manager."""
 SOLVER_PORT = 8089
 POLICIES = ("job", "acme")
-"""What names of the app's further NetworkPolicies end with."""
+"""Suffixes of the names of the app's additional NetworkPolicies: APP-job, APP-acme."""
 MONITORING = "monitoring"
-"""Namespace of what reads the metrics of databases, where there is such a thing."""
+"""Namespace of Prometheus, which reads the metrics of databases if the layer `monitoring` is enabled."""
 
 
 def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
@@ -39,46 +39,46 @@ def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
 
 def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     sources = [_namespace(platform.ingress_namespace)] if app.hosts else []
-    inside = [_namespace(name) for name in app.allow.from_]
-    rules = [_rule("from", sources + inside, [app.port])] if sources + inside else []
-    further = [{"protocol": each.protocol, "port": each.port} for each in app.ports.values()]
-    if inside and further:
-        rules.append({"from": inside, "ports": further})
+    allowed = [_namespace(name) for name in app.allow.from_]
+    rules = [_rule("from", sources + allowed, [app.port])] if sources + allowed else []
+    extra_ports = [{"protocol": port.protocol, "port": port.port} for port in app.ports.values()]
+    if allowed and extra_ports:
+        rules.append({"from": allowed, "ports": extra_ports})
     if app.load_balancer:
-        rules.append({"from": _callers(app.load_balancer, platform), "ports": further})
+        rules.append({"from": _load_balancer_clients(app.load_balancer, platform), "ports": extra_ports})
     return rules
 
 
-def _callers(given: AppLoadBalancerSettings, platform: Surroundings) -> Tree:
-    """Who may connect to the load balancer: no pod, unless it is named."""
-    if given.from_:
-        return [{"ipBlock": {"cidr": network}} for network in given.from_]
+def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: Surroundings) -> Tree:
+    """Return the peers that may connect to the load balancer: by default, every address outside the cluster."""
+    if settings.from_:
+        return [{"ipBlock": {"cidr": network}} for network in settings.from_]
     return platform.cluster_networks.apply(destinations.outside)
 
 
 def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:
-    rules = [_rule("to", [_place(place)], place.ports) for place in app.allow.to]
+    rules = [_rule("to", [_destination(destination)], destination.ports) for destination in app.allow.to]
     if app.allow.internet:
         rules.append({"to": destinations.PUBLIC})
     if app.traces:
         rules.append(_rule("to", [_namespace(traces.namespace(platform))], [traces.port(platform)]))
     if app.postgres is not None:
-        pods = _pool(app, app.postgres) if app.postgres.pooler else _instances(app, app.postgres)
+        pods = _pooler_labels(app, app.postgres) if app.postgres.pooler else _instance_labels(app, app.postgres)
         rules.append(_rule("to", [_pods(pods)], [database.PORT]))
     return rules
 
 
 def _dns() -> list[Tree]:
     resolver = {**_namespace("kube-system"), "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
-    return [{"to": [resolver], "ports": [{"protocol": each, "port": 53} for each in ("UDP", "TCP")]}]
+    return [{"to": [resolver], "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}]
 
 
 def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    """The instances among themselves, the operator, the app; the Kubernetes API and the object store."""
-    pods = _instances(app, postgres)
-    clients = [pods, _pool(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
+    """Return the policy of the database: clients, operator and Prometheus in; Kubernetes API and object store out."""
+    pods = _instance_labels(app, postgres)
+    clients = [pods, _pooler_labels(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
     inward = [
-        _rule("from", [_pods(each) for each in clients], [database.PORT]),
+        _rule("from", [_pods(client) for client in clients], [database.PORT]),
         _rule("from", [_pods(pods), _namespace(platform.database_operator)], [database.PORT, database.STATUS_PORT]),
         _rule("from", [_namespace(MONITORING)], [database.METRICS_PORT]),
     ]
@@ -88,48 +88,48 @@ def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundin
     ]
     if postgres.backup or postgres.restore:
         both = pulumi.Output.all(platform.database_backup, platform.cluster_networks)
-        outward.append(pulumi.Output.unsecret(both.apply(lambda found: _store(*found))))
+        outward.append(pulumi.Output.unsecret(both.apply(lambda store_and_cidrs: _object_store(*store_and_cidrs))))
     return _policy(app, database.archive(app, postgres), pods, inward, outward)
 
 
 def _pooler(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    inward = [_rule("from", [_pods(each) for each in _clients_of_database(app)], [database.PORT])]
-    instances = _rule("to", [_pods(_instances(app, postgres))], [database.PORT])
+    inward = [_rule("from", [_pods(client) for client in _clients_of_database(app)], [database.PORT])]
+    instances = _rule("to", [_pods(_instance_labels(app, postgres))], [database.PORT])
     outward = [instances, platform.nodes.apply(destinations.api)]
-    return _policy(app, database.pooler_name(app, postgres), _pool(app, postgres), inward, outward)
+    return _policy(app, database.pooler_name(app, postgres), _pooler_labels(app, postgres), inward, outward)
 
 
 def _clients_of_database(app: AppSettings) -> list[dict[str, str]]:
     return [labels(app), *([job_labels(app)] if has_jobs(app) else [])]
 
 
-def _instances(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
+def _instance_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
     return {"cnpg.io/cluster": database.archive(app, postgres)}
 
 
-def _pool(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
+def _pooler_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
     return {"cnpg.io/poolerName": database.pooler_name(app, postgres)}
 
 
-def _store(given: ObjectStoreOutput | None, inside: Sequence[str]) -> Tree:
-    """The rule; without a store nothing is deployed at all, and the app is told why."""
-    return destinations.store(given["endpoint"], inside) if given else {"to": [destinations.block("127.0.0.1")]}
+def _object_store(store: ObjectStoreOutput | None, inside: Sequence[str]) -> Tree:
+    """Return the egress rule for the object store. Without a store, another check stops the deployment."""
+    return destinations.store(store["endpoint"], inside) if store else {"to": [destinations.block("127.0.0.1")]}
 
 
-def _place(place: AppDestinationSettings) -> Tree:
-    return {"ipBlock": {"cidr": place.network}} if place.network else _namespace(place.namespace)
+def _destination(settings: AppDestinationSettings) -> Tree:
+    return {"ipBlock": {"cidr": settings.network}} if settings.network else _namespace(settings.namespace)
 
 
 def _namespace(name: pulumi.Input[str | None] | None) -> dict[str, Tree]:
     return {"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: name}}}
 
 
-def _pods(chosen: Mapping[str, str]) -> Tree:
-    return {"podSelector": {"matchLabels": dict(chosen)}}
+def _pods(pod_labels: Mapping[str, str]) -> Tree:
+    return {"podSelector": {"matchLabels": dict(pod_labels)}}
 
 
 def _rule(direction: str, peers: Sequence[Tree], ports: Sequence[Any]) -> Tree:
-    """A rule; without peers it is for every address, without ports for every port."""
+    """Return a rule. Without peers it applies to every address, without ports to every port."""
     tcp = [{"protocol": "TCP", "port": port} for port in ports]
     return ({direction: list(peers)} if peers else {}) | ({"ports": tcp} if tcp else {})
 

@@ -1,4 +1,4 @@
-"""On which machines an app runs."""
+"""Placement of an app: the nodes on which it can run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,52 +9,52 @@ from components.manifest import Tree
 
 HOSTNAME, ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
 _ROLES = {"server": ("control-plane", "etcd"), "agent": ()}
-"""What K3s labels machines with, after `node-role.kubernetes.io/`."""
+"""Names in the `node-role.kubernetes.io/NAME` labels that K3s gives to nodes of each role."""
 Lacking = tuple[str, str, str]
-"""A setting that the machines cannot meet, the reason, the fix."""
+"""A setting that no node satisfies, the reason, and the fix."""
 
 
 def of(app: AppSettings) -> dict[str, Tree]:
-    """Return what of a pod says where it runs."""
-    selector, tolerated = labels(app), [_toleration(taint) for taint in app.tolerations]
-    return ({"nodeSelector": selector} if selector else {}) | ({"tolerations": tolerated} if tolerated else {})
+    """Return the fields of a pod spec that control its placement."""
+    selector, tolerations = labels(app), [_toleration(taint) for taint in app.tolerations]
+    return ({"nodeSelector": selector} if selector else {}) | ({"tolerations": tolerations} if tolerations else {})
 
 
 def labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels of the machines on which it runs, which are all without any."""
-    machine = volumes.node(app)
-    own = {HOSTNAME: machine} if machine else {}
-    return {**app.nodes, **({ARCH: app.arch} if app.arch else {}), **own}
+    """Return the labels that a node needs to run the app; no labels mean any node."""
+    name = volumes.node(app)
+    hostname = {HOSTNAME: name} if name else {}
+    return {**app.nodes, **({ARCH: app.arch} if app.arch else {}), **hostname}
 
 
-def lacking(app: AppSettings, machines: Sequence[Mapping[str, Any]]) -> Iterator[Lacking]:
-    """Yield what keeps the app from every machine of the platform; of an older one too little is known."""
-    names = [each["name"] for each in machines]
+def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Lacking]:
+    """Yield each setting that no node of the platform satisfies. Older platforms do not output labels and taints."""
+    names = [node["name"] for node in nodes]
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node not in names:
             fix = f"use one of: {', '.join(names)}"
-            yield f"volumes.{name}.hostPath.node", "is no node of the platform", fix
+            yield f"volumes.{name}.hostPath.node", "is not a node of the platform", fix
             return
-    if not all("labels" in each for each in machines):
+    if not all("labels" in node for node in nodes):
         return
-    against = {each["name"]: _against(app, each) for each in machines}
-    if all(against.values()):
-        found = ", ".join(f"{name} {reason}" for name, reason in against.items())
+    mismatches = {node["name"]: _mismatch(app, node) for node in nodes}
+    if all(mismatches.values()):
+        reasons = ", ".join(f"{name} {reason}" for name, reason in mismatches.items())
         key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
-        yield key, f"leaves no node of the platform: {found}", "name what one of them has, or change cluster.nodes"
+        yield key, f"fits no node of the platform: {reasons}", "make it fit one of these nodes, or change cluster.nodes"
 
 
-def _against(app: AppSettings, machine: Mapping[str, Any]) -> str:
-    """Return what keeps the app from a machine, or nothing."""
-    has = {HOSTNAME: machine["name"], "kubernetes.io/os": "linux", **machine["labels"]}
-    has |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[machine["role"]]}
+def _mismatch(app: AppSettings, node: Mapping[str, Any]) -> str:
+    """Return why the app cannot run on a node, or an empty string."""
+    node_labels = {HOSTNAME: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
+    node_labels |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[node["role"]]}
     for key, value in labels(app).items():
         if key == ARCH:
-            if machine.get("arch") not in (None, value):
-                return f"is {machine['arch']}"
-        elif has.get(key) != value:
-            return f"is not {key}={value}"
-    for taint in machine["taints"]:
+            if node.get("arch") not in (None, value):
+                return f"is {node['arch']}"
+        elif node_labels.get(key) != value:
+            return f"lacks the label {key}={value}"
+    for taint in node["taints"]:
         if not taint.endswith(":PreferNoSchedule") and not _tolerated(app, taint):
             return f"has the taint {taint}"
     return ""
@@ -68,5 +68,5 @@ def _tolerated(app: AppSettings, taint: str) -> bool:
 def _toleration(taint: str) -> Tree:
     name, _, effect = taint.partition(":")
     key, equals, value = name.partition("=")
-    same = {"operator": "Equal", "value": value} if equals else {"operator": "Exists"}
-    return {"key": key, **same, "effect": effect}
+    match = {"operator": "Equal", "value": value} if equals else {"operator": "Exists"}
+    return {"key": key, **match, "effect": effect}

@@ -1,4 +1,4 @@
-"""Ports of an app beside the one for HTTP, as its owner describes them."""
+"""Settings of an app's additional ports and its load balancer."""
 
 from typing import Literal
 
@@ -7,18 +7,18 @@ from components.model import Model
 
 
 class AppPortSettings(Model):
-    """A port of the app beside the one for HTTP. Its Service has the same port number."""
+    """An additional port of the app, which has the same number in its Service."""
 
     port: Port
-    """Its number."""
+    """Port number."""
     protocol: Literal["TCP", "UDP"] = "TCP"
-    """Its protocol."""
+    """Transport protocol."""
 
 
 class AppLoadBalancerSettings(Model):
     """A Service of type LoadBalancer for all of the app's `ports`."""
 
     address: Address | None = None
-    """Its address, from a pool of metallb or cilium. Default: the next free one."""
+    """IP address of the Service, from an address pool of metallb or cilium. Default: the next free address."""
     from_: tuple[Network, ...] = ()
-    """Networks that may connect to it. Default: all addresses outside of the cluster."""
+    """CIDRs that may connect to it. Default: all addresses outside the cluster."""

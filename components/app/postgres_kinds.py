@@ -1,4 +1,4 @@
-"""The kinds of text that only the settings of apps' databases are made of."""
+"""Types of the values in database settings, such as names, parameters and dates."""
 
 import re
 from datetime import datetime
@@ -12,9 +12,9 @@ from components.wrong import wrong
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 _DATABASE = "[a-z_][a-z0-9_]{0,62}"
 _PARAMETER = r"[a-z][a-z0-9_.]*"
-_OF_POSTGRES = ("postgres", "template0", "template1", "streaming_replica")
-"""Databases and roles that are there without us, beside those that begin with pg_."""
-_FIXED = re.compile(
+_BUILT_IN = ("postgres", "template0", "template1", "streaming_replica")
+"""Built-in databases and roles, in addition to names that begin with pg_."""
+_CONTROLLED = re.compile(
     "allow_alter_system|allow_system_table_mods|archive_(cleanup_)?command|archive_mode|bonjour(_name)?|cluster_name|"
     "config_file|data_directory|data_sync_retry|event_source|external_pid_file|(hba|ident)_file|hot_standby|"
     "jit_provider|listen_addresses|log_(destination|directory|file_mode|filename|rotation_age|rotation_size|"
@@ -26,7 +26,7 @@ _FIXED = re.compile(
     "syslog_(facility|ident|sequence_numbers|split_messages)|temp_tablespaces|"
     "unix_socket_(directories|group|permissions)"
 )
-"""Parameters that CloudNativePG sets itself, or lets nobody set."""
+"""Parameters that CloudNativePG sets itself or does not allow."""
 
 
 def _moment(value: str) -> str:
@@ -35,23 +35,23 @@ def _moment(value: str) -> str:
     try:
         datetime.fromisoformat(value)
     except ValueError:
-        raise wrong("is a time that no calendar or clock has", "look at its month, day and hour") from None
+        raise wrong("is a date or time that does not exist", "check its month, day and hour") from None
     return value
 
 
 def _database(value: str) -> str:
     if not re.fullmatch(_DATABASE, value, re.ASCII):
-        raise wrong("is not a name of a database", "use lower-case letters, digits and underscores, no digit first")
-    if value in _OF_POSTGRES or value.startswith("pg_"):
-        raise wrong("is a database or a role of Postgres itself", "use another name, such as app")
+        raise wrong("is not a database name", "use lower-case letters, digits and underscores, no digit first")
+    if value in _BUILT_IN or value.startswith("pg_"):
+        raise wrong("is a built-in database or role", "use another name, such as app")
     return value
 
 
 def _parameter(value: str) -> str:
     if not re.fullmatch(_PARAMETER, value, re.ASCII):
-        raise wrong("is not a parameter of Postgres", "write its name as in postgresql.conf, such as work_mem")
-    if _FIXED.fullmatch(value):
-        raise wrong("is a parameter that CloudNativePG keeps to itself", "take it out")
+        raise wrong("is not a PostgreSQL parameter", "write its name as in postgresql.conf, such as work_mem")
+    if _CONTROLLED.fullmatch(value):
+        raise wrong("cannot be set, because CloudNativePG controls it", "remove it")
     return value
 
 
@@ -59,11 +59,11 @@ DatabaseLabel = Annotated[
     str, like("host label of at most 9 characters", "[a-z0-9]([-a-z0-9]{0,7}[a-z0-9])?", "write it like db or db-2")
 ]
 Schedule = Annotated[str, Kind("cron schedule with seconds", cron.with_seconds)]
-Retention = Annotated[str, like("time to keep backups", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
+Retention = Annotated[str, like("retention period", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
 Extension = Annotated[
     str,
-    like("extension of Postgres", "[a-z][a-z0-9_-]{0,62}", "write it as in CREATE EXTENSION, such as pg_trgm"),
+    like("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write it as in CREATE EXTENSION, such as pg_trgm"),
 ]
 Moment = Annotated[str, Kind("date and time", _moment, _MOMENT)]
-DatabaseName = Annotated[str, Kind("name of a database", _database, _DATABASE)]
-Parameter = Annotated[str, Kind("parameter of Postgres", _parameter, _PARAMETER)]
+DatabaseName = Annotated[str, Kind("database name", _database, _DATABASE)]
+Parameter = Annotated[str, Kind("PostgreSQL parameter", _parameter, _PARAMETER)]

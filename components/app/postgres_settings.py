@@ -1,4 +1,4 @@
-"""The database of an app as its owner describes it."""
+"""Settings of an app's PostgreSQL database."""
 
 from typing import Literal
 
@@ -19,61 +19,59 @@ from components.model import Model
 
 
 class PostgresBackupSettings(Model):
-    """Backups of the database, in the object store of the platform: base backups, and every change since."""
+    """Backups of the database in the platform's object store: base backups, and the WAL of every change."""
 
     schedule: Schedule = "0 0 2 * * *"
-    """When a base backup begins: cron with six fields, seconds first."""
+    """When a base backup starts: a cron schedule with six fields, seconds first."""
     retention: Retention = "30d"
-    """How far back the database can be restored."""
+    """How long backups are retained, which is how far back a restore can go."""
 
 
 class PostgresRestoreSettings(Model):
-    """Where a new database gets its content from. A database that exists is not touched by it."""
+    """Source of the data of a new database. It does not change an existing database."""
 
     source: HostLabel
-    """Database whose backups are read: APP-NAME, such as shop-db, also of another app of the platform."""
+    """Database whose backup is restored: APP-NAME, such as shop-db. It can belong to another app of the platform."""
     time: Moment | None = None
-    """Moment to restore. Default: the last that is in the backups."""
+    """Point in time to restore. Default: the latest in the backups."""
 
 
 class PoolerSettings(Model):
-    """PgBouncer between the app and its database."""
+    """A PgBouncer connection pool between the app and its database."""
 
     instances: Count = 2
-    """How many of it."""
+    """Number of PgBouncer pods."""
     mode: Literal["session", "transaction"] = "session"
-    """When a connection goes back to the pool."""
+    """Whether a connection returns to the pool after a session or after each transaction."""
 
 
 class PostgresSettings(Model):
-    """A PostgreSQL database of the app's own, run by CloudNativePG.
-
-    The app finds it in PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD and DATABASE_URL.
-    """
+    """A PostgreSQL database of the app, run by CloudNativePG. The app connects with the environment variables
+    PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD and DATABASE_URL."""
 
     name: DatabaseLabel = "db"
-    """Part of its name after the app's. Another name is another database, empty or restored."""
+    """Second part of the Cluster's name, APP-NAME. Another name creates another database, empty or restored."""
     instances: Count = 3
-    """One primary, and the others standbys that take over."""
+    """Number of instances: one primary, and standbys that take over if it fails."""
     size: Size
-    """Size of the volume of each instance; it can grow later, not shrink."""
+    """Size of each instance's volume. It can grow later, but not shrink."""
     storage_class: HostLabel | None = None
-    """Storage class of the volumes. Default: the platform's for databases."""
+    """StorageClass of the volumes. Default: the platform's StorageClass for databases."""
     image: Image | None = None
-    """Image of PostgreSQL, in its major version of choice. Default: that of the operator."""
+    """Image of PostgreSQL, which determines its major version. Default: the operator's default image."""
     database: DatabaseName = "app"
-    """Name of the database, and of its owner."""
+    """Name of the database and of its owner role."""
     extensions: tuple[Extension, ...] = ()
-    """Extensions to create in the database; its image must have them."""
+    """Extensions to create in the database. The image must contain them."""
     parameters: dict[Parameter, Text] = Field(default_factory=dict)
-    """Settings of postgresql.conf."""
+    """Parameters of postgresql.conf."""
     cpu: Cpu = "250m"
-    """Processor time that each instance is promised."""
+    """CPU request of each instance."""
     memory: Size = "512Mi"
-    """Memory of each instance."""
+    """Memory request and limit of each instance."""
     backup: PostgresBackupSettings | None = None
-    """Backups. Default: none."""
+    """Backups to the platform's object store. Default: none."""
     restore: PostgresRestoreSettings | None = None
-    """What a new database begins with. Default: nothing."""
+    """Backup from which a new database is restored. Default: none, so it is empty."""
     pooler: PoolerSettings | None = None
-    """A connection pool in front of it. Default: none."""
+    """Connection pool in front of the database. Default: none."""

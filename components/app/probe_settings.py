@@ -1,4 +1,4 @@
-"""The probes of an app's pods, as its owner describes them."""
+"""Settings of the probes of an app's pods."""
 
 from components.app.kinds import Seconds, UrlPath
 from components.fields import Count, Port, Switch, Text
@@ -6,14 +6,14 @@ from components.model import Model
 
 
 class AppProbeSettings(Model):
-    """A probe by one of `path`, `command` and `grpc`. Without them it opens a TCP connection."""
+    """A probe by one of `path`, `command` and `grpc`. Without them, the probe opens a TCP connection."""
 
     path: UrlPath | None = None
-    """Path that must answer HTTP GET with a status from 200 to 399."""
+    """Path that must answer an HTTP GET request with a status from 200 to 399."""
     command: tuple[Text, ...] = ()
-    """Program and arguments that must exit with 0 in the container."""
+    """Command with arguments that must exit with status 0 in the container."""
     grpc: Switch = False
-    """Whether gRPC's health service must answer."""
+    """Whether to probe the gRPC health service."""
     port: Port | None = None
     """Port to probe. Default: the app's port."""
     delay: Seconds | None = None
@@ -23,15 +23,15 @@ class AppProbeSettings(Model):
     timeout: Seconds = 1
     """Seconds after which a probe fails (timeoutSeconds)."""
     failures: Count = 3
-    """Failures in a row after which the pod counts as failed (failureThreshold)."""
+    """Consecutive failures after which the pod counts as failed (failureThreshold)."""
 
 
 class AppProbesSettings(Model):
     """Probes of the app's pods."""
 
     readiness: AppProbeSettings = AppProbeSettings()
-    """Until it passes, Services send the pod no requests, and a rollout does not go on."""
+    """Until it passes, Services send no requests to the pod, and a rollout does not continue."""
     liveness: AppProbeSettings | None = None
-    """When it fails, Kubernetes restarts the container. Default: none; only the end of its program restarts it."""
+    """When it fails, Kubernetes restarts the container. Default: none, so only an exit of the process restarts it."""
     startup: AppProbeSettings | None = None
-    """The other probes begin when it has passed, for apps that start slowly. Default: none."""
+    """For apps that start slowly: the other probes start after it has passed. Default: none."""

@@ -1,4 +1,4 @@
-"""What the pods of an app read: its files and secrets, under a new name with every new content."""
+"""ConfigMap and Secrets of an app's pods: files, secrets and the registry login. New content means a new name."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from components.manifest import Manifest
 
 @dataclass(frozen=True)
 class Read:
-    """Names of the ConfigMap and the Secrets that the pods read, or that their images are pulled with."""
+    """Names of the ConfigMap and Secrets that the pods mount, use as variables, or pull images with."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
@@ -21,25 +21,25 @@ class Read:
 
 
 def files(app: AppSettings) -> Manifest:
-    """The configuration files."""
+    """Return the ConfigMap of the configuration files."""
     return unnamed(app, "ConfigMap", data={key(path): text for path, text in app.files.items()})
 
 
 def secrets(app: AppSettings) -> Manifest:
-    """The variables and the files that are secrets."""
+    """Return the Secret of the secret variables and files."""
     files = {key(path): secret for path, secret in app.secret_files.items()}
     return unnamed(app, "Secret", stringData={**app.secrets, **files})
 
 
-def pull(app: AppSettings, given: AppPullSettings) -> Manifest:
-    """What the image is pulled with."""
+def pull(app: AppSettings, login: AppPullSettings) -> Manifest:
+    """Return the image pull Secret for the registry of the app's image."""
     host, slash, _ = app.image.partition("/")
     registry = host if slash and re.search(r"[.:]|^localhost$", host) else "https://index.docker.io/v1/"
-    who = {"username": given.username, "password": given.password.resolve()}
-    text = pulumi.Output.json_dumps({"auths": {registry: who}})
-    return unnamed(app, "Secret", type="kubernetes.io/dockerconfigjson", stringData={".dockerconfigjson": text})
+    credentials = {"username": login.username, "password": login.password.resolve()}
+    config = pulumi.Output.json_dumps({"auths": {registry: credentials}})
+    return unnamed(app, "Secret", type="kubernetes.io/dockerconfigjson", stringData={".dockerconfigjson": config})
 
 
 def key(path: str) -> str:
-    """Return the key of a file: its name, and what sets it apart from others of that name."""
+    """Return the key of a file in its ConfigMap or Secret: the file name, and a hash of the whole path."""
     return f"{path.rpartition('/')[2]}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"

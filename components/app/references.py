@@ -1,4 +1,4 @@
-"""Variables of an app's containers that name others, as `$(NAME)`."""
+"""Environment variables that reference other variables, written as `$(NAME)`."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -7,25 +7,26 @@ from components.app import traces
 from components.app.settings import AppSettings
 
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
-"""What an app with a database finds in its environment."""
+"""Environment variables of an app with a database."""
 
 
 def given(app: AppSettings) -> dict[str, str]:
-    """Return the variables that do not come from `environment`, and where each comes from."""
-    own = dict.fromkeys(DATABASE_VARIABLES, "the app's database") if app.postgres else {}
-    own |= dict.fromkeys(traces.VARIABLES, "the app's traces") if app.traces else {}
-    return own | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")
+    """Return the variables that other settings than `environment` define: name → setting."""
+    origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
+    origins |= dict.fromkeys(traces.VARIABLES, "traces") if app.traces else {}
+    return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")
 
 
 def wrong(environment: Mapping[str, str], before: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield each variable that names one which is not there, or not before it; the reason; the fix."""
+    """Yield each variable that references an unknown or later variable, with the reason and the fix."""
     known = set(before)
     for name, text in environment.items():
-        for named in re.findall(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)", text.replace("$$", "")):
-            if named in environment and named not in known:
-                reason = f"names $({named}), which comes after it" if named != name else f"names itself, $({name})"
-                yield name, reason, "write the variable that is named first"
-            elif named not in known:
-                fix = f"add it to secrets or environment, or write $$({named}) for these very characters"
-                yield name, f"names $({named}), which is no variable of the app", fix
+        for other in re.findall(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)", text.replace("$$", "")):
+            if other == name and name not in known:
+                yield name, f"references itself, $({name})", "reference another variable, or write the value"
+            elif other in environment and other not in known:
+                yield name, f"references $({other}), which is defined after it", f"define {other} first"
+            elif other not in known:
+                fix = f"add it to secrets or environment, or write $$({other}) for the literal text $({other})"
+                yield name, f"references $({other}), which is not a variable of the app", fix
         known.add(name)

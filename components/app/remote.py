@@ -1,4 +1,4 @@
-"""Secrets of an app that are kept elsewhere, as external-secrets brings them."""
+"""Secrets of an app from external stores, which external-secrets copies into the cluster."""
 
 import hashlib
 import json
@@ -9,21 +9,22 @@ from components.app.settings import AppRemoteSecretSettings, AppSettings
 from components.manifest import Manifest, Tree
 
 REFRESH = "1h"
-"""How often they are looked at again; pods read them when they start."""
+"""How often external-secrets reads the store again. Pods read the Secret only when they start."""
 
 
 def name(app: AppSettings) -> str:
-    """Name of the secret: with other keys it is another one, so that pods begin anew with what they name."""
-    said = json.dumps({variable: each.model_dump() for variable, each in app.remote_secrets.items()}, sort_keys=True)
-    return f"{app.name}-remote-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+    """Return the name of the Secret. Changed references result in a new name, which restarts the pods."""
+    references = {variable: remote.model_dump() for variable, remote in app.remote_secrets.items()}
+    text = json.dumps(references, sort_keys=True)
+    return f"{app.name}-remote-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def external_secret(app: AppSettings) -> Manifest:
-    """What is to be brought. It is there when all of it was found."""
-    each = metadata(app, name(app), annotations={"pulumi.com/waitFor": "condition=Ready"})
+    """Return the ExternalSecret. Pulumi waits until external-secrets has found all secrets."""
+    meta = metadata(app, name(app), annotations={"pulumi.com/waitFor": "condition=Ready"})
     data = [_entry(variable, remote) for variable, remote in app.remote_secrets.items()]
     spec = {"refreshInterval": REFRESH, "target": {"name": name(app), "creationPolicy": "Owner"}, "data": data}
-    return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": each, "spec": spec}
+    return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": meta, "spec": spec}
 
 
 def _entry(variable: str, remote: AppRemoteSecretSettings) -> Tree:
@@ -33,6 +34,6 @@ def _entry(variable: str, remote: AppRemoteSecretSettings) -> Tree:
 
 
 def environment(app: AppSettings) -> Iterator[Tree]:
-    """Yield the variables that hold them."""
+    """Yield the environment variables with these secrets."""
     for variable in app.remote_secrets:
         yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": name(app), "key": variable}}}

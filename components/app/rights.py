@@ -1,4 +1,4 @@
-"""What app stacks may do in the cluster: make what apps are made of, in namespaces of apps, and nothing else."""
+"""RBAC rules and admission policy of app stacks, which restrict them to the objects and namespaces of apps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +8,12 @@ from components.app.settings import AppSettings
 from components.manifest import Manifest, Tree
 
 ROLE = "homelab:app"
-"""ClusterRole of an app stack in the app's own namespace, and name of the RoleBinding there."""
+"""Name of the ClusterRole of an app stack in the app's namespace, and of the RoleBinding there."""
 EVERYWHERE = "homelab:apps"
-"""ClusterRole of app stacks in the whole cluster, and name of its ClusterRoleBinding."""
+"""Name of the ClusterRole of app stacks in the whole cluster, and of its ClusterRoleBinding."""
 POLICY = "homelab-apps"
 USERS = "homelab:apps-"
-"""What the names of their users begin with, those of earlier rotations too."""
+"""Prefix of the user names of app stacks, in all rotations of their kubeconfig."""
 RBAC = "rbac.authorization.k8s.io"
 KINDS: Mapping[str, Sequence[str]] = {
     "": ("configmaps", "persistentvolumeclaims", "secrets", "services"),
@@ -27,19 +27,19 @@ KINDS: Mapping[str, Sequence[str]] = {
     "policy": ("poddisruptionbudgets",),
     "postgresql.cnpg.io": ("clusters", "databases", "poolers", "scheduledbackups"),
 }
-"""What apps are made of, by group, beside their namespace and the RoleBinding in it."""
+"""Resources of apps by API group, except their namespace and its RoleBinding."""
 _WATCHED: Mapping[str, Sequence[str]] = {"": ("endpoints", "events", "pods"), "apps": ("replicasets",)}
-"""What Pulumi looks at while it waits for them."""
+"""Resources that Pulumi reads while it waits for the resources of apps."""
 _READ = ("get", "list", "watch")
 _APPLY = ("create", "patch")
 
 
 def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
-    """Return the rights of the user whose kubeconfig app stacks have; `most` is the highest Pod Security level.
+    """Return the rights of the user of the app stacks' kubeconfig; `most` is the most permissive Pod Security level.
 
-    RBAC gives rights in single namespaces or in all. To make an object it takes a right in all of them, which the
-    policy restricts to namespaces of apps: an API server may learn of a new RoleBinding a moment after it was made.
-    To read or delete an object it takes the RoleBinding of its namespace.
+    App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay.
+    The admission policy restricts these rights to namespaces of apps. To read or delete objects, an app stack needs
+    the RoleBinding of the namespace.
     """
     return [
         _role(EVERYWHERE, [
@@ -59,15 +59,15 @@ def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
 
 
 def bound(user: str, name: str, role: str) -> Manifest:
-    """Return a ClusterRoleBinding of a role to one user."""
+    """Return a ClusterRoleBinding that gives a ClusterRole to one user."""
     return {**_binding("ClusterRoleBinding", user, role), "metadata": {"name": name}}
 
 
 def in_namespace(app: AppSettings, user: Tree) -> Manifest:
-    """Return the RoleBinding by which the app's stack reads and deletes what is in the app's namespace."""
-    # the lab writes another user into it when the kubeconfigs are rotated
-    notes = {"pulumi.com/patchForce": "true"}
-    return {**_binding("RoleBinding", user, ROLE), "metadata": metadata(app, ROLE, annotations=notes)}
+    """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
+    # when the kubeconfigs are rotated, the platform's stack changes the user of this RoleBinding
+    annotations = {"pulumi.com/patchForce": "true"}
+    return {**_binding("RoleBinding", user, ROLE), "metadata": metadata(app, ROLE, annotations=annotations)}
 
 
 def _binding(kind: str, user: Tree, role: str) -> Manifest:
@@ -89,12 +89,12 @@ def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -
 
 
 def _policy(levels: Sequence[str]) -> list[Manifest]:
-    """Refuse app stacks every namespace but those of apps, which take no pods that none of these levels allows."""
-    written = {**KINDS, "": (*KINDS[""], "namespaces"), RBAC: ("rolebindings",)}
+    """Return the policy that restricts app stacks to namespaces of apps with one of these Pod Security levels."""
+    resources = {**KINDS, "": (*KINDS[""], "namespaces"), RBAC: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
     rules = [
         {"apiGroups": [group], "apiVersions": ["*"], "operations": operations, "resources": list(kinds)}
-        for group, kinds in written.items()
+        for group, kinds in resources.items()
     ]
     namespaces = "request.resource.resource == 'namespaces'"
     validations = [
@@ -105,8 +105,8 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
         "app stacks may write to namespaces of apps only: the label app.kubernetes.io/name is the namespace's name, "
         f"pod-security.kubernetes.io/enforce is {' or '.join(levels)}, and its version is the latest"
     )
-    # to such an address the whole cluster would send, whoever has it
-    claims = "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
+    # a Service with externalIPs could intercept the cluster's traffic to any address
+    no_external_ips = "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
     group = "admissionregistration.k8s.io/v1"
     spec = {
         "failurePolicy": "Fail",
@@ -114,19 +114,19 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
         "matchConditions": [{"name": "app-stacks", "expression": f"request.userInfo.username.startsWith('{USERS}')"}],
         "validations": [
             *({"expression": expression, "message": message} for expression in validations),
-            {"expression": claims, "message": "app stacks may not give a Service externalIPs"},
+            {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
         ],
     }
-    named = {"metadata": {"name": POLICY}}
+    name = {"metadata": {"name": POLICY}}
     binding = {"policyName": POLICY, "validationActions": ["Deny"]}
     return [
-        {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", **named, "spec": spec},
-        {"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", **named, "spec": binding},
+        {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", **name, "spec": spec},
+        {"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", **name, "spec": binding},
     ]
 
 
 def _is_app(namespace: str, levels: Sequence[str]) -> str:
-    labels = f"{namespace}.metadata.labels"  # older versions of a level allow more than it does today
+    labels = f"{namespace}.metadata.labels"  # an older version of a level allows more
     return (
         f"has({labels}) && {labels}[?'app.kubernetes.io/name'].orValue('') == {namespace}.metadata.name"
         f" && {labels}[?'pod-security.kubernetes.io/enforce'].orValue('') in {list(levels)}"

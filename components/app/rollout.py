@@ -1,4 +1,4 @@
-"""How a new version of an app takes over, as Argo Rollouts is told it."""
+"""Update strategy of an app: the Rollout's strategy and the AnalysisTemplate for Argo Rollouts."""
 
 from collections.abc import Iterator
 
@@ -11,40 +11,40 @@ from components.manifest import Manifest, Tree
 API = "argoproj.io/v1alpha1"
 KIND = "Rollout"
 AWAITED = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
-"""Annotation by which its first pods are awaited. Later versions take longer than an `up` waits."""
+"""Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for later versions, which take longer."""
 
 
-def strategy(app: AppSettings, given: AppStrategySettings) -> Tree:
+def strategy(app: AppSettings, settings: AppStrategySettings) -> Tree:
     """Return the strategy of a Rollout."""
-    asked = {"templates": [{"templateName": app.name}]} if given.analysis else {}
-    if given.canary:
+    template = {"templates": [{"templateName": app.name}]} if settings.analysis else {}
+    if settings.canary:
         steps: list[Tree] = []
-        for step in given.canary.steps:
+        for step in settings.canary.steps:
             steps += [{"setWeight": step.weight}, {"pause": {"duration": f"{step.seconds}s"}}]
-        beside = {"analysis": asked} if asked else {}
-        return {"canary": {"steps": steps, "maxUnavailable": 0, "maxSurge": "25%", **beside}}
-    keep = given.blue_green.keep if given.blue_green else 0
-    before = {"prePromotionAnalysis": asked} if asked else {}
-    # without a second Service, nothing reaches the new version before it takes over
-    return {"blueGreen": {"activeService": app.name, "scaleDownDelaySeconds": keep, **before}}
+        background = {"analysis": template} if template else {}
+        return {"canary": {"steps": steps, "maxUnavailable": 0, "maxSurge": "25%", **background}}
+    keep = settings.blue_green.keep if settings.blue_green else 0
+    pre_promotion = {"prePromotionAnalysis": template} if template else {}
+    # without a preview Service, the new version gets no requests before the switch
+    return {"blueGreen": {"activeService": app.name, "scaleDownDelaySeconds": keep, **pre_promotion}}
 
 
 def analysis(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
-    """Yield what is asked meanwhile, if something is."""
+    """Yield the AnalysisTemplate of the app, if its strategy has an analysis."""
     if app.strategy is None or app.strategy.analysis is None:
         return
-    metrics = [_metric(app.strategy, app.strategy.analysis, platform)]
+    metrics = [_metric(app.strategy.analysis, platform, blue_green=app.strategy.blue_green is not None)]
     meta = metadata(app, app.name)
     yield {"apiVersion": API, "kind": "AnalysisTemplate", "metadata": meta, "spec": {"metrics": metrics}}
 
 
-def _metric(given: AppStrategySettings, asked: AppAnalysisSettings, platform: Surroundings) -> Tree:
+def _metric(settings: AppAnalysisSettings, platform: Surroundings, *, blue_green: bool) -> Tree:
     return {
         "name": "answer",
-        "interval": f"{asked.interval}s",
-        "initialDelay": f"{asked.interval}s",
-        **({"count": asked.count} if given.blue_green else {}),
-        "successCondition": asked.success,
-        "failureLimit": asked.failures,
-        "provider": {"prometheus": {"address": platform.metrics_endpoint, "query": asked.query}},
+        "interval": f"{settings.interval}s",
+        "initialDelay": f"{settings.interval}s",
+        **({"count": settings.count} if blue_green else {}),
+        "successCondition": settings.success,
+        "failureLimit": settings.failures,
+        "provider": {"prometheus": {"address": platform.metrics_endpoint, "query": settings.query}},
     }

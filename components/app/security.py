@@ -1,4 +1,4 @@
-"""What an app's pods may do, and the Pod Security level of its namespace that follows from it."""
+"""Security contexts of an app's pods, and the Pod Security level that its namespace needs for them."""
 
 from collections.abc import Iterator
 
@@ -7,31 +7,31 @@ from components.app.settings import AppSettings
 from components.manifest import Tree
 
 LEVELS = ("restricted", "baseline", "privileged")
-"""Pod Security levels, each of which allows more than the one before it."""
-_OF_BASELINE = {
+"""Pod Security levels, from the strictest to the most permissive."""
+_BASELINE_CAPABILITIES = {
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP",
     "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 }  # fmt: skip
-"""Capabilities that the level `baseline` allows."""
+"""Capabilities that the Pod Security level `baseline` allows."""
 
 
 def up_to(most: str) -> list[str]:
-    """Return the levels that allow no more than `most` does."""
+    """Return the levels that are at most as permissive as `most`."""
     return list(LEVELS[: LEVELS.index(most) + 1])
 
 
 def level(app: AppSettings) -> str:
-    """Return the level that allows what the app needs, and no more."""
-    return max((given for _, given in reasons(app)), key=LEVELS.index, default=LEVELS[0])
+    """Return the strictest level that allows the app's pods."""
+    return max((needed for _, needed in reasons(app)), key=LEVELS.index, default=LEVELS[0])
 
 
 def reasons(app: AppSettings) -> Iterator[tuple[str, str]]:
-    """Yield the settings that need more than `restricted`, and the level that allows each."""
+    """Yield each setting that needs a more permissive level than `restricted`, and that level."""
     if app.privileged:
         yield "privileged", "privileged"
     if app.user == 0:
         yield "user", "baseline"
-    if not _OF_BASELINE.issuperset(app.capabilities):
+    if not _BASELINE_CAPABILITIES.issuperset(app.capabilities):
         yield "capabilities", "privileged"
     elif _escalates(app) or set(app.capabilities) - {"NET_BIND_SERVICE"}:
         yield "capabilities", "baseline"
@@ -43,12 +43,12 @@ def reasons(app: AppSettings) -> Iterator[tuple[str, str]]:
 
 
 def group(app: AppSettings) -> int:
-    """Return the ID of the group that its containers run as."""
+    """Return the ID of the group that the app's containers run as."""
     return app.user if app.group is None else app.group
 
 
 def of_pod(app: AppSettings) -> Tree:
-    """Return what a pod says of all its containers."""
+    """Return the security context of a pod."""
     return {
         "runAsNonRoot": app.user != 0,
         "runAsUser": app.user,
@@ -61,20 +61,21 @@ def of_pod(app: AppSettings) -> Tree:
 
 
 def of_container(app: AppSettings) -> Tree:
-    """Return what a container says of itself."""
-    files = {"readOnlyRootFilesystem": not app.writable_root}
+    """Return the security context of a container."""
+    root = {"readOnlyRootFilesystem": not app.writable_root}
     if app.privileged:
-        return {"privileged": True, **files}
-    return {"allowPrivilegeEscalation": _escalates(app), **files, "capabilities": _capabilities(app)}
+        return {"privileged": True, **root}
+    return {"allowPrivilegeEscalation": _escalates(app), **root, "capabilities": _capabilities(app)}
 
 
 def _capabilities(app: AppSettings) -> Tree:
     if ANY_CAPABILITY in app.capabilities:
-        return {"add": [ANY_CAPABILITY]}  # containerd adds all first, then drops all: beside each other they are none
+        # containerd applies `add` before `drop`, so drop ALL would undo add ALL
+        return {"add": [ANY_CAPABILITY]}
     return {"drop": [ANY_CAPABILITY], **({"add": list(app.capabilities)} if app.capabilities else {})}
 
 
 def _escalates(app: AppSettings) -> bool:
-    """Whether a program may get more rights than the one that starts it."""
-    # who is not root gets a capability by a file that has it, which is such a program; and the API wants it for these
+    """Whether a process may gain more privileges than its parent (allowPrivilegeEscalation)."""
+    # users other than root gain capabilities from files, and the API requires escalation for SYS_ADMIN and ALL
     return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ANY_CAPABILITY} & set(app.capabilities)))

@@ -1,4 +1,4 @@
-"""An app as its owner describes it."""
+"""Settings of an app: the model of `homelab:app` in its stack file."""
 
 from typing import Literal
 
@@ -32,159 +32,159 @@ from components.model import Model, SecretRef
 
 
 class AppTlsSettings(Model):
-    """Which certificate the app's hosts have."""
+    """TLS certificates of the app's hosts."""
 
     certificate: Switch = True
-    """Whether the hosts get a certificate of their own; without, they have the ingress controller's."""
+    """Whether the hosts get their own certificate from cert-manager instead of the ingress controller's default."""
     issuer: HostLabel | None = None
-    """Issuer of that certificate. Default: the platform's."""
+    """ClusterIssuer of that certificate. Default: the platform's default issuer."""
 
 
 class AppAutoscalingSettings(Model):
-    """How many pods there are, by what they do."""
+    """Scaling of the app's pods by their CPU usage (HorizontalPodAutoscaler)."""
 
     min: Count = 3
-    """At least so many pods."""
+    """Minimum number of pods."""
     max: Count
-    """At most so many pods."""
+    """Maximum number of pods."""
     cpu: Percent = 80
-    """Percentage of the promised processor time that the pods shall use on average."""
+    """Target for the average CPU usage of the pods, in percent of their CPU request."""
 
 
 class AppRemoteSecretSettings(Model):
-    """A secret that the platform's externalSecrets brings from where it is kept."""
+    """A secret in an external store, which the platform's layer externalSecrets copies into the cluster."""
 
     store: HostLabel
-    """Store of the platform."""
+    """Name of a secret store of the platform."""
     key: Text
-    """Name of the secret there, such as shop/payments."""
+    """Name of the secret in that store, such as shop/payments."""
     property: Text | None = None
-    """Key within it, where it holds several. Default: all of it."""
+    """Key within a secret that contains several values. Default: the whole secret."""
 
 
 class AppPullSettings(Model):
     """Login at the registry of the app's image."""
 
     username: Text
-    """User name."""
+    """User name at the registry."""
     password: SecretRef
-    """Secret that holds the password or token."""
+    """Secret with the password or token."""
 
 
 class AppDestinationSettings(Model):
-    """A place that the app connects to: one namespace of the cluster, or one network."""
+    """A destination of the app's connections: one namespace of the cluster, or one CIDR."""
 
     namespace: HostLabel | None = None
-    """Namespace; all of its pods."""
+    """Namespace, with all of its pods."""
     network: Network | None = None
-    """Network outside the cluster; one address is a network with /32."""
+    """CIDR outside the cluster. Write a single address with /32."""
     ports: tuple[Port, ...] = ()
-    """TCP ports there. Default: all ports and protocols."""
+    """TCP ports of the destination. Default: all ports and protocols."""
 
 
 class AppAllowSettings(Model):
-    """Connections beside those that the app always has: from the ingress controller, to DNS, to its database."""
+    """Additional connections. The ingress controller, DNS and the app's database are always allowed."""
 
     from_: tuple[HostLabel, ...] = ()
-    """Namespaces whose pods may connect to the app's port, and to its `ports`."""
+    """Namespaces whose pods may connect to the app's `port` and `ports`."""
     to: tuple[AppDestinationSettings, ...] = ()
-    """Places that the app may connect to."""
+    """Destinations that the app may connect to."""
     internet: Switch = False
-    """Whether it may connect to all public addresses."""
+    """Whether the app may connect to all public addresses."""
 
 
 class AppSettings(Model):
-    """An app: what runs, how it is reached, and what it keeps."""
+    """An app: its containers, ports, hosts, volumes and database."""
 
     platform: StackName
-    """Stack of the platform: its name in this project, or organization/project/stack."""
+    """Stack of the platform: a stack name in this project, or organization/project/stack."""
     platform_outputs: SecretRef | None = None
-    """Secret that holds what `./homelab platform` prints. Default: the stack of the platform is read for it."""
+    """Secret with the output of `./homelab platform`. Default: none, so homelab reads the platform's stack."""
     name: AppName
-    """Name of the app, and of its namespace."""
+    """Name of the app and of its namespace."""
     image: Image
-    """Image of its container, with a tag or digest."""
+    """Image of the app's container, with a tag or digest."""
     command: tuple[Text, ...] = ()
-    """Program to run. Default: that of the image."""
+    """Command to run. Default: the image's entrypoint."""
     args: tuple[Text, ...] = ()
-    """Its arguments. Default: those of the image."""
+    """Arguments of the command. Default: the image's arguments."""
     sidecars: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
-    """Further containers of each pod, by name."""
+    """Additional containers of each pod, by name."""
     init_containers: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
-    """Init containers of each pod, by name, in this order."""
+    """Init containers of each pod, by name. They run in this order."""
     before: AppContainerSettings | None = None
-    """Job that must succeed before the rollout of a new version, such as a migration of the database."""
+    """Job that must succeed before a new version rolls out, such as a database migration."""
     cron: dict[HostLabel, AppCronSettings] = Field(default_factory=dict)
-    """CronJobs, by name."""
+    """CronJobs of the app, by name."""
     replicas: Count | None = None
-    """Number of pods, spread over the nodes. Default: 3, or 1 with a volume that is for one pod."""
+    """Number of pods, spread over the nodes. Default: 3, or 1 with a volume that only one pod can mount."""
     autoscaling: AppAutoscalingSettings | None = None
-    """A changing number of pods instead of `replicas`."""
+    """Autoscaling of the pods instead of a fixed number of `replicas`."""
     port: Port = 8080
-    """Port on which it answers HTTP."""
+    """Port on which the app answers HTTP."""
     ports: dict[PortName, AppPortSettings] = Field(default_factory=dict)
-    """Further ports of its Service, by name. `allow.from` says which pods may connect."""
+    """Additional ports of the app's Service, by name. `allow.from` defines which pods may connect."""
     load_balancer: AppLoadBalancerSettings | None = None
-    """Service of type LoadBalancer for these `ports`. Default: none."""
+    """Service of type LoadBalancer for the app's `ports`. Default: none."""
     hosts: tuple[AppHost, ...] = ()
-    """Names under which it is reached; one without a dot gets the platform's domain."""
+    """Host names of the app's Ingress. The platform's domain is appended to a name without a dot."""
     paths: tuple[IngressPath, ...] = ("/",)
-    """Paths of these hosts that the Ingress sends to it, with all below them."""
+    """Path prefixes of these hosts that the Ingress routes to the app."""
     tls: AppTlsSettings = AppTlsSettings()
-    """Certificates of the hosts."""
+    """TLS certificates of the hosts."""
     environment: dict[EnvName, Lines] = Field(default_factory=dict)
-    """Environment variables. `$(NAME)` stands for one of a secret or of the database."""
+    """Environment variables. `$(NAME)` inserts a variable of a secret or of the database."""
     secrets: dict[EnvName, SecretRef] = Field(default_factory=dict)
-    """Environment variables that are secrets of the stack."""
+    """Environment variables from secrets of the stack."""
     remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
-    """Environment variables that are secrets kept elsewhere. Pods read them when they start."""
+    """Environment variables from secrets in an external store. Pods read them only when they start."""
     secret_files: dict[Path, SecretRef] = Field(default_factory=dict)
-    """Files that are secrets of the stack: path → secret."""
+    """Files from secrets of the stack: path → secret."""
     files: dict[Path, Lines] = Field(default_factory=dict)
     """Configuration files: path → content."""
     volumes: dict[HostLabel, AppVolumeSettings] = Field(default_factory=dict)
-    """Volumes, by name."""
+    """Volumes of the app, by name."""
     scratch: tuple[Path, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
-    """Folders that it may write to and that begin empty; all others of its image are read-only."""
+    """Writable folders, which are empty when a pod starts. All other folders of the image are read-only."""
     probes: AppProbesSettings = AppProbesSettings()
-    """Probes of its container."""
+    """Probes of the app's container."""
     cpu: Cpu = "100m"
-    """CPU request of its container."""
+    """CPU request of the app's container."""
     memory: Size = "128Mi"
-    """Memory request and limit of its container."""
+    """Memory request and limit of the app's container."""
     user: UserId = 65532
-    """User ID that its containers run as; 0 is root."""
+    """User ID of the app's containers; 0 is root."""
     group: UserId | None = None
-    """Group ID that its containers run as, and that owns its volumes (fsGroup). Default: as `user`."""
+    """Group ID of the app's containers, which also owns its volumes (fsGroup). Default: the value of `user`."""
     supplemental_groups: tuple[UserId, ...] = ()
-    """IDs of further groups of its user."""
+    """Additional group IDs of the app's containers (supplementalGroups)."""
     writable_root: Switch = False
-    """Whether it may write to the root file system of its containers, which a restart empties."""
+    """Whether the containers may write to their root file system. A restart discards these writes."""
     capabilities: tuple[Capability, ...] = ()
-    """Linux capabilities of its containers. Default: none, for root too."""
+    """Linux capabilities of the app's containers. Default: none, even for root."""
     privileged: Switch = False
-    """Whether its containers are privileged, which makes them root on their node."""
+    """Whether the app's containers are privileged, which gives them root rights on their node."""
     image_pull_secret: AppPullSettings | None = None
-    """Login at the registry of its image. Default: that of `cluster.registries`, or none."""
+    """Login at the registry of the app's image. Default: the login in `cluster.registries`, or none."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
-    """Architecture of the nodes that it runs on, for an image that does not support all of them."""
+    """Architecture of the app's nodes, for an image that does not support the architectures of all nodes."""
     nodes: dict[NodeLabel, LabelValue] = Field(default_factory=dict)
-    """Labels of the nodes that it runs on (nodeSelector). Default: none, so any node."""
+    """Labels that a node must have to run the app (nodeSelector). Default: none, so the app runs on any node."""
     tolerations: tuple[Taint, ...] = ()
-    """Taints of nodes that it tolerates, as `cluster.nodes` writes them."""
+    """Node taints that the app tolerates, written as in `cluster.nodes`."""
     grace_period: Seconds = 30
-    """Seconds that a pod has for its termination (terminationGracePeriodSeconds)."""
+    """Seconds for a pod to terminate before Kubernetes kills it (terminationGracePeriodSeconds)."""
     stop: tuple[Text, ...] = ()
-    """Command of the preStop hook, before SIGTERM. Default: wait five seconds and still answer."""
+    """Command of the preStop hook, which runs before SIGTERM. Default: wait five seconds and still answer."""
     shared_memory: Size | None = None
-    """Size of /dev/shm, as part of the memory of the pod. Default: 64 MiB, beside that memory."""
+    """Size of /dev/shm, which is part of the pod's memory. Default: 64 MiB in addition to that memory."""
     allow: AppAllowSettings = AppAllowSettings()
-    """Connections that are allowed; all others are refused."""
+    """Connections that NetworkPolicies allow. All other connections are denied."""
     strategy: AppStrategySettings | None = None
-    """How a new version takes over, by Argo Rollouts. Default: a rolling update."""
+    """Canary or blue-green rollout of new versions by Argo Rollouts. Default: a rolling update."""
     traces: Switch = False
-    """Whether it sends traces (OTLP over HTTP): it is told where to, by OpenTelemetry's variables, and may go there."""
+    """Whether the app may send traces by OTLP over HTTP. It gets the endpoint in OpenTelemetry variables."""
     postgres: PostgresSettings | None = None
-    """A database of its own. Default: none."""
+    """PostgreSQL database of the app. Default: none."""
     discard: Switch = False
-    """Whether its database and volumes may be deleted; takes effect with the next `pulumi up`."""
+    """Whether homelab may delete the app's database and volumes. It takes effect with the next `pulumi up`."""

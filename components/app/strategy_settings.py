@@ -1,4 +1,4 @@
-"""How a new version of an app takes over, as its owner describes it."""
+"""Settings of an app's update strategy with Argo Rollouts."""
 
 from components.app.kinds import Percent, Seconds
 from components.fields import Count, Text
@@ -6,49 +6,49 @@ from components.model import Model
 
 
 class AppStepSettings(Model):
-    """A step of a new version on its way."""
+    """A step of a canary rollout."""
 
     weight: Percent
-    """Percentage of the pods that have the new version."""
+    """Percentage of the pods that run the new version."""
     seconds: Count = 120
-    """For how long it stays so."""
+    """Seconds before the next step."""
 
 
 class AppCanarySettings(Model):
-    """A canary: the new version takes over step by step."""
+    """A canary rollout: the new version replaces the pods step by step."""
 
     steps: tuple[AppStepSettings, ...]
-    """Its steps; after the last one all pods have it."""
+    """Steps of the rollout. After the last step, all pods run the new version."""
 
 
 class AppBlueGreenSettings(Model):
-    """Blue and green: all pods of the new version are there, then it takes over at once."""
+    """A blue-green rollout: when all pods of the new version are ready, the Service switches to them at once."""
 
     keep: Count = 60
-    """Seconds for which the old pods stay, to go back to."""
+    """Seconds for which the old pods are retained after the switch, for a fast rollback."""
 
 
 class AppAnalysisSettings(Model):
-    """A question to Prometheus. When the answer is bad, the old version comes back."""
+    """A Prometheus query during a rollout. If it fails, Argo Rollouts returns to the old version."""
 
     query: Text
-    """The question (PromQL)."""
+    """Query in PromQL."""
     success: Text = "len(result) == 0 || isNaN(result[0]) || result[0] < 0.05"
-    """What is a good answer; `result` is the list of values. Default: none, or less than 0.05."""
+    """Condition for success; `result` is the list of values. Default: no value, or a value below 0.05."""
     interval: Seconds = 30
-    """Seconds between two questions."""
+    """Seconds between two queries."""
     failures: Count = 1
-    """How many bad answers are borne."""
+    """Number of failed queries that are tolerated."""
     count: Count = 5
-    """How often it is asked before blue and green change; beside a canary it is asked as long as that lasts."""
+    """Number of queries before a blue-green switch. During a canary rollout, the query repeats until its end."""
 
 
 class AppStrategySettings(Model):
-    """How a new version takes over, by exactly one of `canary` and `blueGreen`."""
+    """Update strategy: exactly one of `canary` and `blueGreen`, with an optional analysis."""
 
     canary: AppCanarySettings | None = None
-    """Step by step."""
+    """Replaces the pods step by step."""
     blue_green: AppBlueGreenSettings | None = None
-    """At once, when it is there as a whole."""
+    """Starts all new pods, and then switches to them at once."""
     analysis: AppAnalysisSettings | None = None
-    """What must hold meanwhile. Default: only that its pods are ready."""
+    """Query that must succeed during the rollout. Default: none, so the new pods must only become ready."""

@@ -1,4 +1,4 @@
-"""The volumes of an app, as its owner describes them."""
+"""Settings of the volumes of an app."""
 
 from typing import Literal
 
@@ -6,18 +6,18 @@ from components.app.kinds import ObjectName, Path, Size
 from components.fields import Host, HostLabel, Switch
 from components.model import Model, camel
 
-Elsewhere = Literal["nfs", "claim", "host_path", "memory"]
-KINDS: tuple[Elsewhere, ...] = ("nfs", "claim", "host_path", "memory")
-"""What a volume may be instead of one of a StorageClass."""
+WithoutStorageClass = Literal["nfs", "claim", "host_path", "memory"]
+KINDS: tuple[WithoutStorageClass, ...] = ("nfs", "claim", "host_path", "memory")
+"""Fields that define a volume without a StorageClass."""
 
 
 class AppNfsSettings(Model):
-    """A folder that a server, such as a NAS, exports by NFS."""
+    """A folder that a server, such as a NAS, exports over NFS."""
 
     server: Host
-    """Name or address of the server."""
+    """Host name or IP address of the server."""
     path: Path
-    """The exported folder."""
+    """Path of the exported folder."""
 
 
 class AppHostPathSettings(Model):
@@ -26,53 +26,52 @@ class AppHostPathSettings(Model):
     node: HostLabel
     """Name of the node."""
     path: Path
-    """The folder on the node. It must exist; its files keep their owner."""
+    """Path of the folder on the node. It must exist. Its files keep their owner."""
 
 
 class AppVolumeSettings(Model):
-    """A volume of the app. It is for one pod, unless it is `shared`, `perPod` or in `memory`."""
+    """A volume of the app. Only one pod can mount it, unless it is `shared`, `perPod` or in `memory`."""
 
     path: Path
-    """Where containers mount it."""
+    """Mount path in the containers."""
     size: Size | None = None
-    """Its size, required for a volume of a StorageClass and for one in memory. A later change does not resize an
-    existing volume."""
+    """Size of the volume, required with a StorageClass or `memory`. A later change does not resize a volume."""
     storage_class: HostLabel | None = None
-    """Its StorageClass. Default: the platform's."""
+    """StorageClass of the volume. Default: the platform's default StorageClass."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"] | None = None
-    """Access mode of its claim. Default: ReadWriteOnce, or ReadWriteMany if it is `shared`."""
+    """Access mode of its PersistentVolumeClaim. Default: ReadWriteOnce, or ReadWriteMany if it is `shared`."""
     shared: Switch = False
-    """Whether all pods mount the same volume. Its StorageClass must allow ReadWriteMany: longhorn, nfs, rookCeph."""
+    """Whether all pods mount the same volume. Needs a StorageClass with ReadWriteMany: of longhorn, nfs or rookCeph."""
     per_pod: Switch = False
-    """Whether each replica has a volume of its own, by a StatefulSet."""
+    """Whether each replica has a separate volume, in a StatefulSet."""
     read_only: Switch = False
-    """Whether containers mount it read-only. With `nfs` and `hostPath`, any number of pods may then mount it."""
+    """Whether containers mount the volume read-only. Any number of pods may mount a read-only share or node folder."""
     nfs: AppNfsSettings | None = None
-    """A share of a NAS instead of a StorageClass. The platform needs `cluster.apps.nfs`."""
+    """NFS share instead of a StorageClass. Needs `cluster.apps.nfs` in the platform's stack file."""
     claim: ObjectName | None = None
-    """An existing PersistentVolumeClaim of the app's namespace, instead of a new one."""
+    """Existing PersistentVolumeClaim in the app's namespace, instead of a new one."""
     host_path: AppHostPathSettings | None = None
-    """A folder of one node instead of a StorageClass."""
+    """Folder of one node instead of a StorageClass."""
     memory: Switch = False
-    """Whether it is in memory (tmpfs): empty at the start of a pod, and part of the pod's memory."""
+    """Whether the volume is in memory (tmpfs). It is empty when a pod starts, and counts as memory of the pod."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What it is instead of one of a storage class, by its keys; more than one is a mistake."""
+        """Keys that define this volume without a StorageClass. More than one is an error."""
         return tuple(camel(kind) for kind in KINDS if getattr(self, kind))
 
     @property
     def of_class(self) -> bool:
-        """Whether it is made, of a storage class."""
+        """Whether a StorageClass provisions the volume."""
         return not self.kinds
 
     @property
     def kept(self) -> bool:
-        """Whether its content goes with the namespace of the app."""
+        """Whether deleting the app's namespace deletes its data."""
         return self.of_class or self.claim is not None
 
     @property
     def single(self) -> bool:
-        """Whether no more than one pod may have it."""
+        """Whether at most one pod may mount it."""
         elsewhere = self.nfs is not None or self.host_path is not None
         return not (self.shared or self.per_pod or self.memory or (elsewhere and self.read_only))

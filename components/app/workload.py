@@ -1,4 +1,4 @@
-"""What runs the pods of an app, and how many there are."""
+"""The workload of an app (Deployment, StatefulSet or Rollout), and the number of its pods."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,13 @@ from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
 from components.manifest import Manifest, Tree
 
-_OURS = {"pulumi.com/patchForce": "true"}
-"""Annotation of what is as it is described here, although an autoscaler that is gone, or a hand, has set it."""
+_PATCH_FORCE = {"pulumi.com/patchForce": "true"}
+"""Annotation that overrides fields last set by an autoscaler or by hand."""
 
 
-def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
-    """The pods: a Deployment, a StatefulSet where a volume is for one pod, or a Rollout."""
-    template = {"metadata": {"labels": labels(app)}, "spec": pods.of_app(app, platform, read)}
+def workload(app: AppSettings, platform: Surroundings, sources: Read) -> Manifest:
+    """Return the workload of the app: a Deployment, a StatefulSet for volumes of single pods, or a Rollout."""
+    template = {"metadata": {"labels": labels(app)}, "spec": pods.of_app(app, platform, sources)}
     spec: dict[str, Tree] = {
         "selector": {"matchLabels": labels(app)},
         "revisionHistoryLimit": 3,
@@ -24,43 +24,43 @@ def workload(app: AppSettings, platform: Surroundings, read: Read) -> Manifest:
     }
     if kind(app)["kind"] == "StatefulSet":
         spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
-    if own := list(volumes.templates(app, platform)):
-        spec[volumes.TEMPLATES] = own
-    notes = dict(_OURS)
+    if templates := list(volumes.templates(app, platform)):
+        spec[volumes.TEMPLATES] = templates
+    annotations = dict(_PATCH_FORCE)
     if app.autoscaling:
-        notes["homelab/scaled"] = "true"  # that it goes tells the API that the number counts again
+        annotations["homelab/scaled"] = "true"  # when it is removed, Pulumi applies the replicas again
     if app.strategy:
         spec["strategy"] = rollout.strategy(app, app.strategy)
-        notes |= rollout.AWAITED
-    return {**kind(app), "metadata": metadata(app, app.name, annotations=notes), "spec": spec}
+        annotations |= rollout.AWAITED
+    return {**kind(app), "metadata": metadata(app, app.name, annotations=annotations), "spec": spec}
 
 
 def least(app: AppSettings) -> int:
-    """Return how many pods there are at least."""
+    """Return the minimum number of pods."""
     return app.autoscaling.min if app.autoscaling else app.replicas or (1 if volumes.single(app) else 3)
 
 
 def left(app: AppSettings) -> list[str]:
-    """Return what of the object that runs the pods stays as it is, whatever stands here, once it is there."""
-    # Without a number in what is applied, a number applied before would go, and the API put 1 in its place. So it
-    # stands there, as the first one: what Pulumi ignores it sends as it is in the cluster, and leaves it out once
-    # the autoscaler has changed it and owns it. So no `up` takes away pods that the autoscaler wants.
+    """Return the fields of an existing workload that Pulumi must not change."""
+    # If the manifest had no replicas, the API would replace the applied number by 1. So the manifest has the first
+    # number, and Pulumi ignores the field: it sends the number in the cluster, and leaves the field out once the
+    # autoscaler has changed and owns it. So no `up` removes pods of the autoscaler.
     scaled = ["spec.replicas"] if app.autoscaling else []
     return [*scaled, f"spec.{volumes.TEMPLATES}"] if kind(app)["kind"] == "StatefulSet" else scaled
 
 
 def kind(app: AppSettings) -> dict[str, Tree]:
-    """Return version and kind of the object that runs the pods."""
+    """Return apiVersion and kind of the workload."""
     if app.strategy:
         return {"apiVersion": rollout.API, "kind": rollout.KIND}
-    # it alone lets go of a pod before it makes the next one, and never has two of the same name
-    own = any(volume.single or volume.per_pod for volume in app.volumes.values())
-    return {"apiVersion": "apps/v1", "kind": "StatefulSet" if own else "Deployment"}
+    # only a StatefulSet ends a pod before it creates the replacement, and never runs two pods of the same name
+    stateful = any(volume.single or volume.per_pod for volume in app.volumes.values())
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet" if stateful else "Deployment"}
 
 
 def scale(app: AppSettings) -> Iterator[Manifest]:
-    """Yield what says how many pods there are, and how many of them may be away."""
-    if least(app) > 1:  # with one pod it would block every drain
+    """Yield the PodDisruptionBudget and the HorizontalPodAutoscaler, if the app has several pods or autoscaling."""
+    if least(app) > 1:  # with one pod, the budget would block every drain
         spec: dict[str, Tree] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)
         yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec}

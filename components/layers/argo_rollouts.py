@@ -1,4 +1,4 @@
-"""Argo Rollouts: new versions of apps take over step by step, or not at all."""
+"""Argo Rollouts: canary and blue-green rollouts of apps."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from components.model import Model
 
 
 class ArgoRolloutsSettings(Model):
-    """Argo Rollouts: canaries, and blue and green, for apps with a `strategy`. There is nothing to set."""
+    """Argo Rollouts: canary and blue-green rollouts for apps that set `strategy`. This layer has no settings."""
 
 
 class ArgoRollouts(Layer[ArgoRolloutsSettings]):
-    """Argo Rollouts, which apps with a `strategy` need."""
+    """Argo Rollouts, which apps that set `strategy` require."""
 
     key = "argoRollouts"
     settings_type = ArgoRolloutsSettings
@@ -22,7 +22,7 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
     kept = ("rollouts.argoproj.io -A",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the controller, twice where there are two machines; one of them leads."""
+        """Return the Helm values of the controller, which runs with up to two replicas and leader election."""
         replicas = self.lab.replicas(2)
         metrics = {"enabled": True, "serviceMonitor": {"enabled": self.monitored}}
         controller: dict[str, Tree] = {
@@ -33,10 +33,10 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
             "topologySpreadConstraints": spread({"app.kubernetes.io/component": "rollouts-controller"}),
             "metrics": metrics,
         }
-        # its page has no login
+        # the dashboard has no login
         values = {"installCRDs": True, "keepCRDs": True, "controller": controller, "dashboard": {"enabled": False}}
         return {"argo-rollouts": values}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return that apps may have a strategy."""
+        """Return the controller's namespace, which tells app stacks that `strategy` is supported."""
         return {"rollouts": self.namespace}

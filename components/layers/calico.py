@@ -1,4 +1,4 @@
-"""Calico: the pod network, and the NetworkPolicies in it."""
+"""Calico: the pod network, with NetworkPolicies."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -9,18 +9,18 @@ from components.manifest import Tree
 from components.model import Model
 
 CRDS = "crd.projectcalico.org.v1"
-"""The chart of the CRDs, those of the operator among them."""
+"""The chart of Calico's CRDs, including the CRDs of its operator."""
 
 
 class CalicoSettings(Model):
-    """Calico: the pod network and its policies."""
+    """Calico: the pod network, with NetworkPolicies."""
 
     encapsulation: Literal["VXLAN", "VXLANCrossSubnet"] = "VXLAN"
-    """How packets travel between nodes; `VXLANCrossSubnet` sends them as they are where nodes share a network."""
+    """Encapsulation of pod traffic between nodes; `VXLANCrossSubnet` encapsulates only traffic between subnets."""
 
 
 class Calico(Layer[CalicoSettings]):
-    """Calico as the pod network, with `network.cni: none`; its policies are in force from the start."""
+    """Calico as the pod network, with `network.cni: none`; it enforces NetworkPolicies from the start."""
 
     key = "calico"
     settings_type = CalicoSettings
@@ -34,13 +34,13 @@ class Calico(Layer[CalicoSettings]):
     kept = cni.KEPT
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the operator, which runs without a pod network, and what it is to install."""
+        """Return the Helm values of the operator, which runs without a pod network, and of the Calico installation."""
         encapsulation = self.settings.encapsulation
         pools = [
-            {"cidr": network, "encapsulation": encapsulation, "natOutgoing": "Enabled"}
-            for network in self.lab.cluster.network.pods
+            {"cidr": cidr, "encapsulation": encapsulation, "natOutgoing": "Enabled"}
+            for cidr in self.lab.cluster.network.pods
         ]
-        network = {
+        calico_network = {
             "bgp": "Disabled",
             "linuxDataplane": "Iptables",
             "containerIPForwarding": "Enabled",
@@ -49,7 +49,7 @@ class Calico(Layer[CalicoSettings]):
         values: dict[str, Tree] = {
             "installation": {
                 "cni": {"type": "Calico", "ipam": {"type": "Calico"}},
-                "calicoNetwork": network,
+                "calicoNetwork": calico_network,
                 "controlPlaneReplicas": self.lab.replicas(2),
             },
             "goldmane": {"enabled": False},
@@ -60,5 +60,5 @@ class Calico(Layer[CalicoSettings]):
         return {CRDS: {}, "tigera-operator": values}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield another pod network."""
+        """Yield conflicts with another pod network."""
         yield from cni.problems(self.key, self.lab)

@@ -1,4 +1,4 @@
-"""cert-manager: certificates from an ACME service such as Let's Encrypt, or from a certificate authority of the lab."""
+"""cert-manager: certificates from an ACME service such as Let's Encrypt, or from the lab's own CA."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,28 +13,28 @@ _CA, _BOOTSTRAP = "ca", "ca-bootstrap"
 
 
 class CaSettings(Model):
-    """A certificate authority of the lab, which devices have to be told to trust."""
+    """The lab's own CA. Install its certificate on your devices, so that they trust the lab."""
 
     common_name: Text | None = None
-    """Name in its certificate. Default: the name of the cluster and CA."""
+    """Common name of the CA certificate. Default: the name of the cluster, followed by `CA`."""
 
 
 class CertManagerSettings(Model):
-    """cert-manager: certificates for host names, renewed in time."""
+    """cert-manager: issues and renews certificates for host names."""
 
     acme: AcmeSettings | None = None
-    """Certificates of Let's Encrypt, for labs with a public domain."""
+    """Certificates from Let's Encrypt, for labs with a public domain."""
     ca: CaSettings | None = None
-    """Own certificate authority, the issuer `ca`. Default: there is one where there is no `acme`."""
+    """The lab's own CA, with the ClusterIssuer `ca`. Default: created if `acme` is not set."""
 
     @property
     def has_ca(self) -> bool:
-        """Whether there is a certificate authority of the lab's own."""
+        """Whether the lab has its own CA."""
         return self.acme is None or self.ca is not None
 
     @property
     def issuers(self) -> tuple[str, ...]:
-        """Names of the ClusterIssuers, the default one first."""
+        """Names of the ClusterIssuers, the default issuer first."""
         names = [name for name, _ in acme.SERVERS.values()] if self.acme else []
         if self.acme and self.acme.server == "staging":
             names.reverse()
@@ -42,7 +42,7 @@ class CertManagerSettings(Model):
 
     @property
     def wildcard_issuers(self) -> tuple[str, ...]:
-        """Those of them that give certificates for `*.DOMAIN`: an answer over HTTP proves a single name only."""
+        """Issuers that can issue certificates for `*.DOMAIN`, which ACME's HTTP-01 challenge does not allow."""
         return tuple(name for name in self.issuers if name == _CA or not (self.acme and self.acme.http01))
 
 
@@ -56,19 +56,19 @@ class CertManager(Layer[CertManagerSettings]):
     kept = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return cert-manager, its webhook and its injector, each twice where there are two machines."""
+        """Return cert-manager's Helm values: controller, webhook and CA injector have up to two replicas each."""
         values: dict[str, Tree] = {
             "crds": {"enabled": True, "keep": True},
             "global": {"priorityClassName": "system-cluster-critical", "leaderElection": {"namespace": self.namespace}},
-            **self._copies("cert-manager", "controller", "128Mi"),
-            "webhook": self._copies("webhook", "webhook", "64Mi"),
-            "cainjector": self._copies("cainjector", "cainjector", "192Mi"),
+            **self._replicated("cert-manager", "controller", "128Mi"),
+            "webhook": self._replicated("webhook", "webhook", "64Mi"),
+            "cainjector": self._replicated("cainjector", "cainjector", "192Mi"),
             "startupapicheck": {"timeout": "5m", "resources": resources("10m", "64Mi")},
             "prometheus": {"servicemonitor": {"enabled": self.monitored}},
         }
         return {"cert-manager": values | (acme.nameservers(self.settings.acme) if self.settings.acme else {})}
 
-    def _copies(self, name: str, component: str, memory: str) -> dict[str, Tree]:
+    def _replicated(self, name: str, component: str, memory: str) -> dict[str, Tree]:
         replicas = self.lab.replicas(2)
         labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": component}
         return {
@@ -79,15 +79,16 @@ class CertManager(Layer[CertManagerSettings]):
         }
 
     def before(self) -> Sequence[Manifest]:
-        """Return the credentials of the DNS service."""
+        """Return the Secrets with the credentials of the DNS provider."""
         return acme.credentials(self.settings.acme, self.namespace) if self.settings.acme else ()
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the issuers."""
-        made = [_issuer(name, spec) for name, spec in acme.issuers(self.settings.acme)] if self.settings.acme else []
-        return [*made, *(self._authority() if self.settings.has_ca else ())]
+        """Return the ClusterIssuers, and the certificate of the CA."""
+        specs = acme.issuers(self.settings.acme) if self.settings.acme else ()
+        issuers = [_issuer(name, spec) for name, spec in specs]
+        return [*issuers, *(self._ca_manifests() if self.settings.has_ca else ())]
 
-    def _authority(self) -> list[Manifest]:
+    def _ca_manifests(self) -> list[Manifest]:
         ca = self.settings.ca
         certificate = {
             "isCA": True,
@@ -110,11 +111,11 @@ class CertManager(Layer[CertManagerSettings]):
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the names of the issuers that apps may use, and of the default one."""
+        """Return the names of the issuers that apps can use, and of the default issuer."""
         return {"issuers": list(self.settings.issuers), "issuer": self.settings.issuers[0]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the name of the authority, and with the way in which names are proved."""
+        """Yield errors in the CA's common name and in the ACME settings."""
         ca = self.settings.ca
         if ca and ca.common_name and len(ca.common_name) > 64:
             yield ("ca", "commonName"), "is longer than the 64 characters that certificates allow", "shorten it"

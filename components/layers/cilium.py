@@ -1,4 +1,4 @@
-"""Cilium: the pod network and the NetworkPolicies in it; by choice Services, and their addresses in the lan."""
+"""Cilium: the pod network, with NetworkPolicies; optionally a kube-proxy replacement and load-balancer IPs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
@@ -13,17 +13,17 @@ _OPTION = "disable-kube-proxy"
 
 
 class CiliumSettings(Model):
-    """Cilium: the pod network and its policies."""
+    """Cilium: the pod network, with NetworkPolicies."""
 
     replace_kube_proxy: Switch = False
-    """Whether Services are Cilium's work too, instead of kube-proxy's: with `k3s.serverOptions.disable-kube-proxy`."""
+    """Whether Cilium replaces kube-proxy. Requires `disable-kube-proxy: true` in `k3s.serverOptions`."""
     addresses: tuple[AddressRange, ...] = ()
-    """Addresses for Services of type LoadBalancer, each entry a range or a network, announced in the lan. Without
-    metallb, and with `replaceKubeProxy`."""
+    """IP addresses for Services of type LoadBalancer, announced in layer 2; each entry is a range (`FIRST-LAST`) or a
+    CIDR. Requires `replaceKubeProxy`, and cannot be combined with metallb."""
 
 
 class Cilium(Layer[CiliumSettings]):
-    """Cilium as the pod network, with `network.cni: none`, and by choice instead of kube-proxy and metallb."""
+    """Cilium as the pod network, with `network.cni: none`; it can replace kube-proxy and metallb too."""
 
     key = "cilium"
     settings_type = CiliumSettings
@@ -34,14 +34,14 @@ class Cilium(Layer[CiliumSettings]):
     kept = cni.KEPT
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the agents, one a node, and the operator; nodes' shares of the network are those of K3s."""
-        versions = {ip_network(network).version for network in self.lab.cluster.network.pods}
+        """Return the Helm values of agents and operator; Cilium uses the pod CIDR that K3s assigns to each node."""
+        versions = {ip_network(cidr).version for cidr in self.lab.cluster.network.pods}
         metrics = {"enabled": self.monitored, "serviceMonitor": {"enabled": self.monitored}}
         values: dict[str, Tree] = {
             "ipam": {"mode": "kubernetes"},
             "ipv4": {"enabled": 4 in versions},
             "ipv6": {"enabled": 6 in versions},
-            "policyCIDRMatchMode": ["nodes"],  # policies name the API by its servers' addresses
+            "policyCIDRMatchMode": ["nodes"],  # NetworkPolicies allow the API by the servers' IP addresses
             "kubeProxyReplacement": self.settings.replace_kube_proxy,
             "l2announcements": {"enabled": bool(self.settings.addresses)},
             "rollOutCiliumPods": True,
@@ -57,56 +57,58 @@ class Cilium(Layer[CiliumSettings]):
                 "prometheus": metrics,
             },
         }
-        return {"cilium": values | (self._api() if self.settings.replace_kube_proxy else {})}
+        return {"cilium": values | (self._api_endpoint() if self.settings.replace_kube_proxy else {})}
 
-    def _api(self) -> dict[str, Tree]:
-        """Where agents find the API before there are Services, which they are to make."""
+    def _api_endpoint(self) -> dict[str, Tree]:
+        """Return the API endpoint for the agents: Services do not work before the agents run."""
         cluster = self.lab.cluster
         return {"k8sServiceHost": cluster.endpoint, "k8sServicePort": cluster.endpoint_port}
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the pool of addresses, and who answers for them."""
+        """Return the pool of load-balancer IPs and the policy that announces them."""
         if not self.settings.addresses:
             return ()
-        told = {"loadBalancerIPs": True, "externalIPs": False}
+        announced = {"loadBalancerIPs": True, "externalIPs": False}
         return [
             _custom("v2", "CiliumLoadBalancerIPPool", {"blocks": [*map(_block, self.settings.addresses)]}),
-            _custom("v2alpha1", "CiliumL2AnnouncementPolicy", told),
+            _custom("v2alpha1", "CiliumL2AnnouncementPolicy", announced),
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the addresses."""
+        """Return the load-balancer IPs."""
         return {"load_balancer_addresses": list(self.settings.addresses)}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield another pod network, nobody or two for Services, and what is wrong with the addresses."""
+        """Yield conflicts with other pod networks, kube-proxy and metallb, and errors in the load-balancer IPs."""
         yield from cni.problems(self.key, self.lab)
-        yield from self._services()
+        yield from self._kube_proxy_problems()
         if not self.settings.addresses:
             return
         if self.lab.has("metallb"):
-            yield ("addresses",), "are given out by metallb too", "leave them out, or take metallb out"
+            reason = "conflict with metallb, which assigns load-balancer IPs too"
+            yield ("addresses",), reason, "remove addresses, or remove metallb"
         if not self.settings.replace_kube_proxy:
-            yield ("addresses",), "need replaceKubeProxy", "set replaceKubeProxy: true, or use metallb"
-        ranges: list[pools.Range] = [(("addresses", at), each) for at, each in enumerate(self.settings.addresses)]
+            yield ("addresses",), "require replaceKubeProxy", "set replaceKubeProxy: true, or use metallb"
+        addresses = enumerate(self.settings.addresses)
+        ranges: list[pools.Range] = [(("addresses", index), entry) for index, entry in addresses]
         yield from pools.shared(ranges)
         yield from pools.taken(ranges, self.lab.cluster)
         yield from pools.outside(ranges, self.lab.cluster)
 
-    def _services(self) -> Iterator[Finding]:
+    def _kube_proxy_problems(self) -> Iterator[Finding]:
         cluster, replaces = self.lab.cluster, self.settings.replace_kube_proxy
-        off = {**cluster.k3s.options, **cluster.k3s.server_options}.get(_OPTION) is True
-        if replaces and not off:
+        disabled = {**cluster.k3s.options, **cluster.k3s.server_options}.get(_OPTION) is True
+        if replaces and not disabled:
             yield (
                 ("replaceKubeProxy",),
-                "is true, and K3s' kube-proxy runs",
+                "is true, but K3s still runs kube-proxy",
                 f"set k3s.serverOptions: {{{_OPTION}: true}}",
             )
-        if off and not replaces:
-            yield (), f"leaves Services to kube-proxy, which {_OPTION} takes away", "set replaceKubeProxy: true"
+        if disabled and not replaces:
+            yield (), f"needs kube-proxy for Services, and {_OPTION} disables it", "set replaceKubeProxy: true"
         if replaces and cluster.api.vip and cluster.api.by == "kube-vip":
-            reason = "cannot be with api.by: kube-vip, which finds the API through a Service"
-            yield ("replaceKubeProxy",), reason, "use keepalived"
+            reason = "conflicts with api.by: kube-vip, which reaches the API through a Service"
+            yield ("replaceKubeProxy",), reason, "set api.by: keepalived"
 
 
 def _block(addresses: str) -> Tree:

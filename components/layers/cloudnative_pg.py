@@ -1,4 +1,4 @@
-"""CloudNativePG: Postgres for apps, with copies on several machines, and its backups."""
+"""CloudNativePG: PostgreSQL for apps, replicated across nodes and backed up to S3."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ _PRIORITY = "system-cluster-critical"
 
 
 class CloudNativePGSettings(Model):
-    """CloudNativePG: Postgres for apps."""
+    """CloudNativePG: PostgreSQL for apps."""
 
     backup: ObjectStoreSettings | None = None
-    """Where databases of apps are backed up to. Default: folder `databases` of the platform's objectStore, if any."""
+    """Bucket for the backups of apps' databases. Default: folder `databases` of the platform's objectStore, if any."""
 
 
 class CloudNativePG(Layer[CloudNativePGSettings]):
-    """CloudNativePG with its Barman Cloud plugin, which backs databases up to S3."""
+    """CloudNativePG with its Barman Cloud plugin, which backs up databases to S3."""
 
     key = "cloudnativePg"
     settings_type = CloudNativePGSettings
@@ -28,7 +28,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     kept = ("clusters.postgresql.cnpg.io -A",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the operator, twice where there are two machines, and the plugin, which can run but once."""
+        """Return the Helm values: the operator has up to two replicas, the plugin supports only one replica."""
         operator: dict[str, Tree] = {
             "replicaCount": self.lab.replicas(2),
             "crds": {"create": True},
@@ -47,7 +47,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
         return {"cloudnative-pg": operator, "plugin-barman-cloud": plugin}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return where the operator is, and where databases are backed up to."""
+        """Return the namespace of the operator, and the bucket for database backups."""
         return {"database_operator": self.namespace, "database_backup": self._store()}
 
     def _store(self) -> Tree:

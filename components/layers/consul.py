@@ -1,4 +1,4 @@
-"""Consul: a mesh in which services know each other by certificates."""
+"""Consul: a service mesh with mutual TLS."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,18 +14,18 @@ _SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 class ConsulSettings(Model):
-    """Consul: a mesh of services, between which connections are encrypted and both ends have a certificate."""
+    """Consul: a service mesh that encrypts connections and authenticates both ends by certificates (mutual TLS)."""
 
     namespaces: tuple[HostLabel, ...] = ()
-    """Namespaces that take part: pods there with `consul.hashicorp.com/connect-inject: "true"` get a proxy."""
+    """Namespaces of the mesh: pods there annotated `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
     size: Size = "10Gi"
-    """Size of the volume of each server."""
+    """Volume size of each server."""
     storage_class: HostLabel | None = None
-    """Class of the volumes. Default: longhorn-single with longhorn and three servers; else the default one."""
+    """StorageClass of the volumes. Default: longhorn-single with longhorn and three servers, else the default."""
 
 
 class Consul(Layer[ConsulSettings]):
-    """Consul's servers and its injector of proxies, which is asked about pods of the namespaces that take part only."""
+    """Consul's servers and its sidecar injector, whose webhook covers only the namespaces of the mesh."""
 
     key = "consul"
     settings_type = ConsulSettings
@@ -36,7 +36,7 @@ class Consul(Layer[ConsulSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the servers, three where there are three machines, and the injector, twice where there are two."""
+        """Return Consul's Helm values: one or three servers, and up to two replicas of the sidecar injector."""
         servers, injectors = self.lab.quorum, self.lab.replicas(2)
         consul: dict[str, Tree] = {
             "global": {
@@ -50,17 +50,17 @@ class Consul(Layer[ConsulSettings]):
                 "storage": self.settings.size,
                 "storageClass": volumes.class_of(self.lab, self.settings.storage_class, servers),
                 "resources": uncapped("100m", "256Mi"),
-                "disruptionBudget": {"enabled": servers > 1},  # a single one may go, or its machine is never drained
+                "disruptionBudget": {"enabled": servers > 1},  # a budget for a single server would block every drain
             },
             "ui": {"service": {"type": "ClusterIP"}},
             "connectInject": {
                 "replicas": injectors,
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
-                # no pod of any other namespace waits for it, or could not start without it
-                "namespaceSelector": self._taking_part(),
-                "transparentProxy": {"defaultEnabled": False},  # it would need more rights than pods of apps have
+                # pods of other namespaces must start even while the webhook is down
+                "namespaceSelector": self._namespace_selector(),
+                "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
                 "resources": uncapped("50m", "200Mi"),
-                # proxies stand in pods of apps, for which a policy may ask for limits of memory
+                # sidecars run in pods of apps, where a policy may require memory limits
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped("100m", "100Mi")}},
             },
@@ -68,17 +68,17 @@ class Consul(Layer[ConsulSettings]):
         }
         return {"consul": consul}
 
-    def _taking_part(self) -> str:
+    def _namespace_selector(self) -> str:
         names = list(self.settings.namespaces)
-        some: dict[str, Tree] = {"operator": "In", "values": names}
-        none: dict[str, Tree] = {"operator": "DoesNotExist"}  # In takes no empty list, and every namespace has it
-        chosen = {"key": "kubernetes.io/metadata.name", **(some if names else none)}
-        return json.dumps({"matchExpressions": [chosen]})
+        listed: dict[str, Tree] = {"operator": "In", "values": names}
+        nothing: dict[str, Tree] = {"operator": "DoesNotExist"}  # In rejects an empty list; all namespaces have the key
+        expression = {"key": "kubernetes.io/metadata.name", **(listed if names else nothing)}
+        return json.dumps({"matchExpressions": [expression]})
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the namespaces and the volumes."""
+        """Yield errors in the StorageClass and in the list of namespaces."""
         yield from volumes.problems(self.lab, self.settings.storage_class)
         for index, name in enumerate(self.settings.namespaces):
             if name in _SYSTEM or name in self.lab.namespaces:
-                reason = "is a namespace of the system: its pods could not start while consul does not answer"
-                yield ("namespaces", index), reason, "name namespaces of apps"
+                reason = "is a system namespace: its pods could not start while Consul's webhook is down"
+                yield ("namespaces", index), reason, "list only namespaces of apps"

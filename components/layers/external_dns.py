@@ -1,4 +1,4 @@
-"""ExternalDNS: names of apps and pages in the DNS of a provider, or of a server of your own."""
+"""ExternalDNS: publishes the host names of apps and web UIs in DNS."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,24 +14,25 @@ _NAME = "external-dns"
 
 
 class ExternalDnsSettings(Model):
-    """ExternalDNS: names in DNS by exactly one of `route53`, `cloudflare` and `rfc2136`."""
+    """ExternalDNS: publishes host names in DNS, with exactly one of `route53`, `cloudflare` and `rfc2136`."""
 
     route53: Route53ZoneSettings | None = None
-    """Records in Amazon Route 53."""
+    """DNS records in Amazon Route 53."""
     cloudflare: CloudflareZoneSettings | None = None
-    """Records at Cloudflare."""
+    """DNS records at Cloudflare."""
     rfc2136: Rfc2136Settings | None = None
-    """Records in a DNS server that takes dynamic updates."""
+    """DNS records on a DNS server that supports dynamic updates (RFC 2136)."""
     domains: tuple[Domain, ...] = ()
-    """Domains in which it may write. Default: the lab's."""
+    """Domains in which ExternalDNS may write records. Default: the lab's domain."""
     sync: Switch = False
-    """Whether it removes records too: those whose Ingress or Service is gone, and all of its own when it goes."""
+    """Whether ExternalDNS deletes records too: the records of deleted Ingresses and Services and, when the layer is
+    removed, all records that it created."""
     owner: Text | None = None
-    """Mark by which it knows its records, unlike that of any other cluster. Default: `NAME.DOMAIN` of this one."""
+    """Owner ID of the DNS records; every cluster needs its own. Default: `NAME.DOMAIN` of the cluster."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """What the provider's access needs, by the environment's variable that takes it."""
+        """Secrets with the provider's credentials, by environment variable."""
         chosen = self.route53 or self.cloudflare or self.rfc2136
         return chosen.secrets if chosen else {}
 
@@ -47,20 +48,20 @@ class ExternalDns(Layer[ExternalDnsSettings]):
     bare_crds = (_NAME,)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the controller, of which there must be one only."""
-        given = self.settings
-        provider = dns.provider(given.route53, given.cloudflare, given.rfc2136, self.domains)
+        """Return the Helm values of ExternalDNS, which must run with a single replica."""
+        settings = self.settings
+        provider = dns.provider(settings.route53, settings.cloudflare, settings.rfc2136, self.domains)
         values: dict[str, Tree] = {
             **provider,
             "sources": ["service", "ingress", "crd"],
-            "policy": "sync" if given.sync else "upsert-only",
+            "policy": "sync" if settings.sync else "upsert-only",
             "registry": "txt",
-            "txtOwnerId": given.owner or f"{self.lab.cluster.name}.{self.lab.cluster.domain}",
+            "txtOwnerId": settings.owner or f"{self.lab.cluster.name}.{self.lab.cluster.domain}",
             "domainFilters": list(self.domains),
             "triggerLoopOnEvent": True,
-            "env": [*provider.get("env", ()), *map(_variable, given.secrets)],
-            # it reads them when it starts: with another secret it starts anew
-            "podAnnotations": {f"homelab/{name}": Hashed(secret) for name, secret in given.secrets.items()},
+            "env": [*provider.get("env", ()), *map(_env_from_secret, settings.secrets)],
+            # ExternalDNS reads credentials only at startup: a changed secret restarts the pod
+            "podAnnotations": {f"homelab/{name}": Hashed(secret) for name, secret in settings.secrets.items()},
             "priorityClassName": "system-cluster-critical",
             "resources": resources("10m", "128Mi"),
             "serviceMonitor": {"enabled": self.monitored},
@@ -68,25 +69,25 @@ class ExternalDns(Layer[ExternalDnsSettings]):
         return {_NAME: values}
 
     def services(self) -> Sequence[Service]:
-        """Return how its records are taken out of DNS before it goes."""
+        """Return the service that deletes DNS records before the layer is removed, if `sync` is set."""
         variables = {"NAMESPACE": self.namespace, "SYNC": "yes" if self.settings.sync else "no"}
         return [Service("records", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
 
     def before(self) -> Sequence[Manifest]:
-        """Return the credentials."""
+        """Return the Secret with the provider's credentials."""
         data = dict(self.settings.secrets)
         metadata = self.metadata(_NAME)
         return [secret_of(metadata, data)] if data else ()
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """Domains in which it may write."""
+        """Domains in which ExternalDNS may write records."""
         return self.settings.domains or (self.lab.cluster.domain,)
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the provider."""
+        """Yield errors in the settings of the DNS provider."""
         return dns.problems(self.settings.route53, self.settings.cloudflare, self.settings.rfc2136)
 
 
-def _variable(name: str) -> Tree:
+def _env_from_secret(name: str) -> Tree:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": _NAME, "key": name}}}

@@ -1,4 +1,4 @@
-"""external-secrets: brings secrets that AWS or Vault keeps into the cluster, and keeps them fresh."""
+"""external-secrets: syncs secrets from AWS or Vault into the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,36 +15,36 @@ _NAME = "external-secrets"
 
 
 class ExternalSecretsSettings(Model):
-    """external-secrets: brings secrets that AWS or Vault keeps into the cluster, and keeps them fresh."""
+    """external-secrets: syncs secrets from AWS or Vault into the cluster."""
 
     stores: dict[HostLabel, SecretStoreSettings] = Field(default_factory=dict)
-    """Stores by a name of your choice. Whoever may create ExternalSecrets reads what a store's key may read."""
+    """Secret stores by a name of your choice. Users who can create ExternalSecrets can read everything in a store."""
 
 
 class ExternalSecrets(Layer[ExternalSecretsSettings]):
-    """external-secrets with its stores, which apps name in `remoteSecrets`."""
+    """external-secrets with its secret stores, which apps reference in `remoteSecrets`."""
 
     key = "externalSecrets"
     settings_type = ExternalSecretsSettings
     namespace = _NAME
     security = "restricted"
     after = ("vault",)
-    keeps = "secrets that come from elsewhere"  # its CRDs go with it, and with them the secrets
+    keeps = "secrets that come from elsewhere"  # removing the layer deletes its CRDs, and with them the synced secrets
     kept = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the controller and its webhook, each twice where there are two machines."""
+        """Return the Helm values: controller and webhook of external-secrets have up to two replicas each."""
         values: dict[str, Tree] = {
             "installCRDs": True,
             "leaderElect": self.lab.replicas(2) > 1,
-            **self._copies(_NAME, "192Mi"),
-            "webhook": self._copies(f"{_NAME}-webhook", "96Mi"),
+            **self._replicated(_NAME, "192Mi"),
+            "webhook": self._replicated(f"{_NAME}-webhook", "96Mi"),
             "certController": {"resources": resources("10m", "128Mi")},
             "serviceMonitor": {"enabled": self.monitored},
         }
         return {_NAME: values}
 
-    def _copies(self, name: str, memory: str) -> dict[str, Tree]:
+    def _replicated(self, name: str, memory: str) -> dict[str, Tree]:
         replicas = self.lab.replicas(2)
         return {
             "replicaCount": replicas,
@@ -54,19 +54,19 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
         }
 
     def before(self) -> Sequence[Manifest]:
-        """Return the keys to the stores."""
+        """Return the Secrets with the credentials for the stores."""
         stores = self.settings.stores.items()
-        return [each for name, store in stores for each in secret_stores.keys(name, store, self.namespace)]
+        return [secret for name, store in stores for secret in secret_stores.keys(name, store, self.namespace)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the stores."""
+        """Return the secret stores."""
         stores = self.settings.stores.items()
         return [secret_stores.store_of(name, store, _NAME, self.namespace) for name, store in stores]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the names of the stores."""
+        """Return the names of the secret stores."""
         return {"secret_stores": list(self.settings.stores)}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the stores."""
+        """Yield errors in the secret stores."""
         return secret_stores.problems(self.settings.stores, self.lab)

@@ -1,4 +1,4 @@
-"""GitLab: repositories, merge requests and registry, deployed by ArgoCD."""
+"""GitLab: Git repositories, merge requests and a container registry, deployed by Argo CD."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -15,27 +15,28 @@ from components.model import Model, SecretRef
 from components.page import Page
 
 ARCH = "amd64"
-"""What the images of its store are for."""
-_NAME, _CHART, _ROOT = "gitlab", "gitlab", "root-password"
+"""Architecture of the images of GitLab's object store (MinIO)."""
+_NAME, _CHART, _ROOT_SECRET = "gitlab", "gitlab", "root-password"
 
 
 class GitLabSettings(Model):
-    """GitLab's community edition. It wants 8 GiB of memory and takes ten minutes to begin."""
+    """GitLab Community Edition. It needs 8 GiB of memory and ten minutes to start."""
 
     host: Domain | None = None
-    """Host name of its page; its registry and store are `registry` and `minio` beside it. Default: `gitlab.DOMAIN`."""
+    """Host name of the web UI; registry and object store use `registry` and `minio` in the same domain. Default:
+    `gitlab.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the certificates. Default: the default one."""
+    """Issuer of certManager for the certificates. Default: the default issuer."""
     root_password: SecretRef
-    """Secret that holds the first password of `root`, at least 8 characters; later ones are set in the page."""
+    """Secret that contains the initial password of `root`, at least 8 characters; change it later in the web UI."""
     size: Size = "50Gi"
-    """Size of the volume for repositories."""
+    """Volume size for Git repositories."""
     store_size: Size = "20Gi"
-    """Size of the volume for uploads, artifacts and images."""
+    """Volume size for uploads, artifacts and container images."""
 
 
 class GitLab(Layer[GitLabSettings]):
-    """GitLab as an Application of ArgoCD, behind Traefik."""
+    """GitLab as an Application of Argo CD, behind Traefik."""
 
     key = "gitlab"
     settings_type = GitLabSettings
@@ -46,39 +47,39 @@ class GitLab(Layer[GitLabSettings]):
     kept = ("persistentvolumeclaims -n gitlab",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return nothing: ArgoCD installs the chart."""
+        """Return no Helm values: Argo CD installs the chart."""
         return {}
 
     def before(self) -> Sequence[Manifest]:
-        """Return the first password of root."""
+        """Return the Secret with the initial password of root."""
         data = {"password": self.settings.root_password}
-        return [secret_of(self.metadata(_ROOT), data)]
+        return [secret_of(self.metadata(_ROOT_SECRET), data)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the Application; what it deployed goes with it, which our guard asks about first."""
+        """Return the Application; deleting it deletes GitLab too, so homelab's guard checks for data first."""
         chart = self.lab.charts[_CHART]
         source = {"repository": chart.repository, "chart": chart.name, "revision": chart.version}
-        given = {"namespace": self.namespace, "createNamespace": False, "cascade": True, "values": self._values()}
-        settings = ApplicationSettings.model_validate(source | given)
+        options = {"namespace": self.namespace, "createNamespace": False, "cascade": True, "values": self._values()}
+        settings = ApplicationSettings.model_validate(source | options)
         return [applications.application(_NAME, settings, {}, ArgoCD.namespace)]
 
     def _values(self) -> Tree:
-        alone = {"minReplicas": 1, "maxReplicas": 1}
-        off = {"install": False}
+        one_replica = {"minReplicas": 1, "maxReplicas": 1}
+        not_installed = {"install": False}
         return {
             "global": self._global(),
             "installCertmanager": False,
             "nginx-ingress": {"enabled": False},
-            "prometheus": off,
-            "gitlab-runner": off,
-            "upgradeCheck": {"enabled": False},  # a hook of Helm's that ArgoCD would run at the first sync
+            "prometheus": not_installed,
+            "gitlab-runner": not_installed,
+            "upgradeCheck": {"enabled": False},  # a Helm hook that Argo CD would run at the first sync
             "gitlab": {
-                "webservice": {**alone, **_tls("gitlab"), "resources": resources("300m", "3Gi")},
-                "sidekiq": {**alone, "resources": resources("200m", "2Gi")},
-                "gitlab-shell": alone,
+                "webservice": {**one_replica, **_tls("gitlab"), "resources": resources("300m", "3Gi")},
+                "sidekiq": {**one_replica, "resources": resources("200m", "2Gi")},
+                "gitlab-shell": one_replica,
                 "gitaly": {"persistence": {"size": self.settings.size}, "resources": resources("100m", "1Gi")},
             },
-            "registry": {"hpa": alone, **_tls("registry")},
+            "registry": {"hpa": one_replica, **_tls("registry")},
             "minio": {
                 "persistence": {"size": self.settings.store_size},
                 "nodeSelector": {"kubernetes.io/arch": ARCH},
@@ -97,40 +98,40 @@ class GitLab(Layer[GitLabSettings]):
                 "annotations": self.page.annotations,
                 "tls": {"enabled": True},
             },
-            "initialRootPassword": {"secret": _ROOT, "key": "password"},
+            "initialRootPassword": {"secret": _ROOT_SECRET, "key": "password"},
             "kas": {"enabled": False},
         }
 
     @property
     def page(self) -> Page:
-        """Its page."""
+        """The web UI of GitLab."""
         return Page(self.lab, self.key, _NAME, self.settings.host, self.settings.issuer)
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the page and the name of the Application."""
-        own = (self._host_problems(), self._name_problems(), self._chart_problems(), self._store_problems())
-        return chain(self.page.problems(), *own)
+        """Yield errors in the host name, the Application's name, the chart's source and the nodes."""
+        further = (self._host_problems(), self._name_problems(), self._chart_problems(), self._store_problems())
+        return chain(self.page.problems(), *further)
 
     def _host_problems(self) -> Iterator[Finding]:
         if "." not in self.page.host:
-            yield ("host",), "has no domain, in which its registry would be", "write it as gitlab.lab.example.com"
+            yield ("host",), "has no domain for the host name of the registry", "write it as gitlab.lab.example.com"
 
     def _store_problems(self) -> Iterator[Finding]:
         if not any(node.arch in (None, ARCH) for node in self.lab.untainted):
-            reason = f"finds no {ARCH} machine that takes any pod, and the images of its store are for no other"
-            yield (), reason, "add such a machine without taints, or leave gitlab out"
+            reason = f"needs an untainted {ARCH} node: the images of its object store exist only for {ARCH}"
+            yield (), reason, "add such a node, or remove gitlab"
 
     def _name_problems(self) -> Iterator[Finding]:
         argocd = self.lab.of(ArgoCDSettings)
         if argocd and _NAME in argocd.applications:
-            reason = f"is what argocd.applications.{_NAME} is called as well"
+            reason = f"has the same Application name as argocd.applications.{_NAME}"
             yield (), reason, "give that application another name"
 
     def _chart_problems(self) -> Iterator[Finding]:
         chart = self.lab.charts.get(_CHART)
         if chart and chart.repository.startswith("oci://"):
-            reason = f"is installed by ArgoCD, which is not set up for the registry {chart.repository}"
-            yield (), reason, "use a chartMirror over https"
+            reason = f"is installed by Argo CD, which has no configuration for the registry {chart.repository}"
+            yield (), reason, "set chartMirror to an https:// URL"
 
 
 def _tls(name: str) -> Tree:

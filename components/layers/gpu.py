@@ -1,4 +1,4 @@
-"""GPU: NVIDIA's cards for pods that ask for them."""
+"""GPU: NVIDIA graphics cards for pods."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,39 +11,39 @@ from components.manifest import Tree
 from components.model import Model
 
 _RUNTIME = "nvidia"
-"""Class of pods that see the cards; K3s makes it itself."""
+"""RuntimeClass of pods that use a GPU; K3s creates it."""
 _LABEL = {"nvidia.com/gpu.present": "true"}
-_SHARED = "shared"
+_SHARED_CONFIG = "shared"
 
 
 class GPUSettings(Model):
-    """NVIDIA's cards for pods with `runtimeClassName: nvidia` and the limit `nvidia.com/gpu: 1`."""
+    """NVIDIA GPUs for pods with `runtimeClassName: nvidia` and the resource limit `nvidia.com/gpu: 1`."""
 
     nodes: tuple[HostLabel, ...]
-    """Machines that have a card, with NVIDIA's driver and container toolkit installed."""
+    """Nodes that have a GPU, with NVIDIA's driver and container toolkit installed."""
     shares: Count = 1
-    """Pods that take turns on one card. Its memory is not divided among them."""
+    """Number of pods that share one GPU by time-slicing. The GPU's memory is not partitioned among them."""
 
 
 class GPU(Layer[GPUSettings]):
-    """NVIDIA's device plugin on the machines that have a card."""
+    """NVIDIA's device plugin on the nodes that have a GPU."""
 
     key = "gpu"
     settings_type = GPUSettings
     namespace = "gpu"
-    security = "privileged"  # the plugin reaches for the cards and the kubelet
+    security = "privileged"  # the plugin accesses the GPUs and the kubelet
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the plugin; its chart itself looks for our label."""
+        """Return the Helm values of the device plugin, which its chart runs on nodes with the label of a GPU."""
         plugin: dict[str, Tree] = {"runtimeClassName": _RUNTIME, "resources": resources("10m", "128Mi")}
         if self.settings.shares > 1:
-            card = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}
-            config = {"version": "v1", "sharing": {"timeSlicing": {"resources": [card]}}}
-            plugin["config"] = {"map": {_SHARED: json.dumps(config)}, "default": _SHARED}
+            shared_gpu = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}
+            config = {"version": "v1", "sharing": {"timeSlicing": {"resources": [shared_gpu]}}}
+            plugin["config"] = {"map": {_SHARED_CONFIG: json.dumps(config)}, "default": _SHARED_CONFIG}
         return {"nvidia-device-plugin": plugin}
 
     def services(self) -> Sequence[Service]:
-        """Return what looks whether each of the machines is fit."""
+        """Return the services that check the driver and the container runtime of each GPU node."""
         chosen = [node for node in self.lab.cluster.nodes if node.name in self.settings.nodes]
         return [
             Service("runtime", node.name, ("gpu.sh",), variables={"NODE": node.name, "ROLE": node.role})
@@ -51,11 +51,11 @@ class GPU(Layer[GPUSettings]):
         ]
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label of machines with a card."""
+        """Return the label of nodes with a GPU."""
         return _LABEL if node.name in self.settings.nodes else {}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong between the machines and the lab."""
+        """Yield errors in the list of nodes."""
         if not self.settings.nodes:
-            yield ("nodes",), "names no machine", "name those that have a card"
+            yield ("nodes",), "is empty", "list the nodes that have a GPU"
         yield from self.lab.strangers(self.settings.nodes, "nodes")

@@ -1,4 +1,4 @@
-"""Harbor: a registry of images, and a cache of others."""
+"""Harbor: a container registry and a pull-through cache for other registries."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,35 +18,35 @@ _USER = "harbor_registry_user"
 
 
 class TokenSettings(Model):
-    """The key pair with which Harbor signs what it gives to clients that log in."""
+    """The key pair with which Harbor signs the access tokens of clients."""
 
     key: SecretRef
-    """Secret that holds the private key (RSA, PEM)."""
+    """Secret that contains the private key (RSA, PEM)."""
     certificate: SecretRef
-    """Secret that holds its certificate (PEM)."""
+    """Secret that contains the certificate of the key (PEM)."""
 
 
 class HarborSettings(Model):
-    """Harbor: images of your own, and copies of those of other registries. It runs on amd64 machines only."""
+    """Harbor: a container registry and a pull-through cache for other registries. It runs on amd64 nodes only."""
 
     admin_password: SecretRef
-    """Secret that holds the first password of `admin`; later it is changed in the page."""
+    """Secret that contains the initial password of `admin`; change it later in the web UI."""
     host: Domain | None = None
-    """Host name of its page and of the registry. Default: `harbor.DOMAIN`."""
+    """Host name of the web UI and of the registry. Default: `harbor.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for that name's certificate. Default: the default one."""
+    """Issuer of certManager for the certificate. Default: the default issuer."""
     size: Size = "50Gi"
-    """Size of the volume that holds the images."""
+    """Volume size for container images."""
     storage_class: HostLabel | None = None
-    """Class of the volumes, which have no other copies. Default: the default class."""
+    """StorageClass of the volumes, which Harbor itself does not replicate. Default: the default class."""
     scanner: Switch = False
-    """Whether images are searched for known vulnerabilities (Trivy, with a database from the Internet)."""
+    """Whether Trivy scans images for known vulnerabilities, with a database from the Internet."""
     token: TokenSettings | None = None
-    """Key pair of its own for tokens. Default: the chart makes one, and may make another when it is upgraded."""
+    """Your own key pair for access tokens. Default: the chart generates one, and may replace it in an upgrade."""
 
 
 class Harbor(Layer[HarborSettings]):
-    """Harbor, a registry and pull-through cache, on amd64 machines."""
+    """Harbor, a container registry and pull-through cache, on amd64 nodes."""
 
     key = "harbor"
     settings_type = HarborSettings
@@ -58,7 +58,7 @@ class Harbor(Layer[HarborSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Harbor with one of each part: its volumes are mounted by one machine at a time."""
+        """Return Harbor's Helm values: one replica of each component, because volumes allow only one node at a time."""
         values: dict[str, Tree] = {
             "externalURL": f"https://{self.page.host}",
             "expose": self._expose(),
@@ -67,20 +67,20 @@ class Harbor(Layer[HarborSettings]):
             "existingSecretAdminPassword": _KEYS,
             "existingSecretSecretKey": _KEYS,
             "metrics": {"enabled": self.monitored, "serviceMonitor": {"enabled": self.monitored}},
-            "portal": self._part("10m", "64Mi"),
-            "core": {**self._part("50m", "384Mi"), **self._core()},
-            "jobservice": {**self._part("25m", "256Mi"), "secret": Derived("jobservice", 16)},
+            "portal": self._component("10m", "64Mi"),
+            "core": {**self._component("50m", "384Mi"), **self._core()},
+            "jobservice": {**self._component("25m", "256Mi"), "secret": Derived("jobservice", 16)},
             "registry": self._registry(),
             "trivy": self._scanner(),
-            "database": {"internal": {**self._part("50m", "512Mi"), "password": Derived("database")}},
-            "redis": {"internal": self._part("25m", "128Mi")},
-            "exporter": self._part("10m", "64Mi"),
+            "database": {"internal": {**self._component("50m", "512Mi"), "password": Derived("database")}},
+            "redis": {"internal": self._component("25m", "128Mi")},
+            "exporter": self._component("10m", "64Mi"),
         }
         return {"harbor": values}
 
     def _scanner(self) -> Tree:
-        part = {"nodeSelector": self._selector, "resources": uncapped("50m", "1Gi")}
-        return {"enabled": self.settings.scanner, **part}
+        component = {"nodeSelector": self._selector, "resources": uncapped("50m", "1Gi")}
+        return {"enabled": self.settings.scanner, **component}
 
     def _expose(self) -> Tree:
         return {
@@ -94,13 +94,13 @@ class Harbor(Layer[HarborSettings]):
         }
 
     def _volumes(self) -> Tree:
-        chosen = {"storageClass": self.settings.storage_class or ""}
+        storage_class = {"storageClass": self.settings.storage_class or ""}
         return {
-            "registry": {**chosen, "size": self.settings.size},
-            "jobservice": {"jobLog": chosen},
-            "database": {**chosen, "size": "5Gi"},
-            "redis": chosen,
-            "trivy": chosen,
+            "registry": {**storage_class, "size": self.settings.size},
+            "jobservice": {"jobLog": storage_class},
+            "database": {**storage_class, "size": "5Gi"},
+            "redis": storage_class,
+            "trivy": storage_class,
         }
 
     def _core(self) -> dict[str, Tree]:
@@ -108,7 +108,7 @@ class Harbor(Layer[HarborSettings]):
         return {"secret": Derived("core", 16), "xsrfKey": Derived("xsrf"), **token}
 
     def _registry(self) -> Tree:
-        """The registry, which the core logs in at; the hash is given, or the chart makes another each time."""
+        """Return the registry's Helm values, with a stable htpasswd hash: the chart's own would change each time."""
         password = Derived("registry-login")
         return {
             "nodeSelector": self._selector,
@@ -122,7 +122,7 @@ class Harbor(Layer[HarborSettings]):
             },
         }
 
-    def _part(self, cpu: str, memory: str) -> dict[str, Tree]:
+    def _component(self, cpu: str, memory: str) -> dict[str, Tree]:
         return {"nodeSelector": self._selector, "resources": resources(cpu, memory)}
 
     @property
@@ -130,23 +130,23 @@ class Harbor(Layer[HarborSettings]):
         return {"kubernetes.io/arch": ARCH}
 
     def before(self) -> Sequence[Manifest]:
-        """Return the password, the key by which Harbor encrypts what it stores, and the key pair of tokens."""
+        """Return the Secrets with the admin password, Harbor's encryption key and the key pair for tokens."""
         data = {"HARBOR_ADMIN_PASSWORD": self.settings.admin_password, "secretKey": Derived("encryption", 16)}
-        made = [secret_of(self.metadata(_KEYS), data)]
+        secrets = [secret_of(self.metadata(_KEYS), data)]
         if token := self.settings.token:
             pair = {"tls.key": token.key, "tls.crt": token.certificate}
-            made.append(secret_of(self.metadata(_TOKEN), pair))
-        return made
+            secrets.append(secret_of(self.metadata(_TOKEN), pair))
+        return secrets
 
     @property
     def page(self) -> Page:
-        """Its page, which is the registry's name too."""
+        """The web UI, whose host name is the registry's too."""
         return Page(self.lab, self.key, "harbor", self.settings.host, self.settings.issuer)
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the page, the machines and the volumes."""
+        """Yield errors in the host name, the nodes and the StorageClass."""
         yield from self.page.problems()
         if not any(node.arch in (None, ARCH) for node in self.lab.untainted):
-            reason = f"finds no {ARCH} machine that takes any pod, and its images are for no other"
-            yield (), reason, "add such a machine without taints, or leave harbor out"
+            reason = f"needs an untainted {ARCH} node: its images exist only for {ARCH}"
+            yield (), reason, "add such a node, or remove harbor"
         yield from volumes.problems(self.lab, self.settings.storage_class)

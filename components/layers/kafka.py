@@ -1,4 +1,4 @@
-"""Kafka: streams of events, run by the Strimzi operator."""
+"""Kafka: event streaming, run by the Strimzi operator."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -11,31 +11,32 @@ from components.manifest import Manifest, Tree
 from components.model import Model
 
 CLUSTER = "lab"
-_API = "kafka.strimzi.io/v1"
+_API_VERSION = "kafka.strimzi.io/v1"
 
 
 class KafkaClusterSettings(Model):
-    """A cluster whose members are brokers and controllers at once. Every pod may read and write in it."""
+    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write its topics."""
 
     members: Literal[1, 3] | None = None
-    """Members, each on a machine of its own. It cannot be changed later. Default: 3, with less than 3 machines 1."""
+    """Number of members, each on its own node. You cannot change it later. Default: 3, or 1 with fewer than 3 untainted
+    nodes."""
     size: Size = "10Gi"
-    """Size of the volume of each member."""
+    """Volume size of each member."""
     storage_class: HostLabel | None = None
-    """Class of the volumes. Default: longhorn-single with longhorn and three members; else the default one."""
+    """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
     memory: Size = "1Gi"
-    """Memory of each member; Kafka's heap is half of it."""
+    """Memory of each member; Kafka's heap uses half of it."""
 
 
 class KafkaSettings(Model):
-    """Kafka, run by the Strimzi operator, which takes care of `Kafka` resources in every namespace."""
+    """Kafka, run by the Strimzi operator, which manages `Kafka` resources in every namespace."""
 
     cluster: KafkaClusterSettings | None = None
-    """Cluster `lab` in namespace `kafka`. Default: there is the operator only."""
+    """Cluster `lab` in namespace `kafka`. Default: none, only the operator runs."""
 
 
 class Kafka(Layer[KafkaSettings]):
-    """The Strimzi operator, and a Kafka cluster if one is asked for."""
+    """The Strimzi operator, and optionally a Kafka cluster."""
 
     key = "kafka"
     settings_type = KafkaSettings
@@ -46,7 +47,7 @@ class Kafka(Layer[KafkaSettings]):
     kept = ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the operator, which waits beside its other copy where there are two machines."""
+        """Return the Helm values of the operator, with a standby replica if there are two nodes."""
         operator: dict[str, Tree] = {
             "replicas": self.lab.replicas(2),
             "watchAnyNamespace": True,
@@ -56,7 +57,7 @@ class Kafka(Layer[KafkaSettings]):
         return {"strimzi-kafka-operator": operator}
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the cluster, and what reads the metrics."""
+        """Return the Kafka cluster, and the PodMonitors for its metrics."""
         return [*self._cluster(), *(self._monitors() if self.monitored else ())]
 
     def _cluster(self) -> Iterator[Manifest]:
@@ -65,8 +66,8 @@ class Kafka(Layer[KafkaSettings]):
             return
         labels = {"strimzi.io/cluster": CLUSTER}
         volume: dict[str, Tree] = {"id": 0, "type": "persistent-claim", "size": cluster.size, "kraftMetadata": "shared"}
-        if chosen := volumes.class_of(self.lab, cluster.storage_class, self.members):
-            volume["class"] = chosen
+        if storage_class := volumes.class_of(self.lab, cluster.storage_class, self.members):
+            volume["class"] = storage_class
         pool = {
             "replicas": self.members,
             "roles": ["controller", "broker"],
@@ -75,28 +76,28 @@ class Kafka(Layer[KafkaSettings]):
             "template": {"pod": {"topologySpreadConstraints": spread(labels | {"strimzi.io/pool-name": "member"})}},
         }
         yield {
-            "apiVersion": _API,
+            "apiVersion": _API_VERSION,
             "kind": "KafkaNodePool",
             "metadata": self.metadata("member", labels=labels),
             "spec": pool,
         }
-        yield {"apiVersion": _API, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
+        yield {"apiVersion": _API_VERSION, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
 
     def _kafka(self) -> Tree:
-        written = max(1, self.members - 1)  # by so many members before it counts: one may be away
+        in_sync = max(1, self.members - 1)  # members that must confirm a write: one of them may be down
         config = {
             "default.replication.factor": self.members,
-            "min.insync.replicas": written,
+            "min.insync.replicas": in_sync,
             "offsets.topic.replication.factor": self.members,
             "transaction.state.log.replication.factor": self.members,
-            "transaction.state.log.min.isr": written,
+            "transaction.state.log.min.isr": in_sync,
         }
         listeners = [
             {"name": "plain", "port": 9092, "type": "internal", "tls": False},
             {"name": "tls", "port": 9093, "type": "internal", "tls": True},
         ]
         metrics = {"metricsConfig": {"type": "strimziMetricsReporter"}} if self.monitored else {}
-        # topics with finalizers would keep the namespace for ever once their operator is gone
+        # topics with finalizers would block the deletion of the namespace, once the operator is deleted
         environment = [{"name": "STRIMZI_USE_FINALIZERS", "value": "false"}]
         return {
             "kafka": {"listeners": listeners, "config": config, **metrics},
@@ -123,22 +124,22 @@ class Kafka(Layer[KafkaSettings]):
 
     @property
     def members(self) -> int:
-        """Members of the cluster: without two that agree nothing goes on, so two are no better than one."""
-        given = self.settings.cluster.members if self.settings.cluster else None
-        return given or self.lab.quorum
+        """Number of members: one or three, because two members lose quorum when one fails."""
+        configured = self.settings.cluster.members if self.settings.cluster else None
+        return configured or self.lab.quorum
 
     def outputs(self) -> Mapping[str, object]:
-        """Return where clients begin."""
+        """Return the bootstrap address for clients."""
         address = f"{CLUSTER}-kafka-bootstrap.{self.namespace}.svc:9092"
         return {"kafka_bootstrap": address} if self.settings.cluster else {}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong between the cluster and the lab."""
+        """Yield errors in the cluster's StorageClass and number of members."""
         cluster = self.settings.cluster
         if cluster is None:
             return
         yield from volumes.problems(self.lab, cluster.storage_class, "cluster")
         count = len(self.lab.untainted)
         if cluster.members and cluster.members > count:
-            reason = f"is more than the machines that take any pod, which are {count}"
-            yield ("cluster", "members"), reason, "use 1, or add machines"
+            reason = f"exceeds the number of untainted nodes ({count})"
+            yield ("cluster", "members"), reason, "use 1, or add nodes"

@@ -1,4 +1,4 @@
-"""Kyverno: policies that say which pods there may be."""
+"""Kyverno: admission policies for pods."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,27 +13,27 @@ _PRIORITY = "system-cluster-critical"
 
 
 class KyvernoSettings(Model):
-    """Kyverno: policies for pods. No privileged containers, limits of memory, images with a version."""
+    """Kyverno: pod policies, which forbid privileged containers and require memory limits and image versions."""
 
     enforce: Switch = False
-    """Whether pods that break a policy are refused. Default: they are reported."""
+    """Whether Kyverno rejects pods that violate a policy. Default: it only reports violations."""
     registries: tuple[ImageSource, ...] = ()
-    """Registries, or paths in them, that images may come from. Default: all."""
+    """Registries, or paths in registries, that images may come from. Default: all registries."""
     exempt: tuple[HostLabel, ...] = ()
-    """Namespaces that no policy is for, besides those of Kubernetes and of layers."""
+    """Namespaces exempt from all policies, in addition to the namespaces of Kubernetes and of layers."""
 
 
 class Kyverno(Layer[KyvernoSettings]):
-    """Kyverno with a baseline of policies, which report or refuse."""
+    """Kyverno with a baseline of policies, which report or reject pods."""
 
     key = "kyverno"
     settings_type = KyvernoSettings
     namespace = "kyverno"
     security = "restricted"
-    bare_crds = ("kyverno",)  # policies of your own stay; and with them a release would hardly fit into its Secret
+    bare_crds = ("kyverno",)  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
 
     def values(self) -> Mapping[str, Tree]:
-        """Return its controllers. They look into no namespace that is exempt, so a failure locks no layer out."""
+        """Return Kyverno's Helm values; its webhooks skip exempt namespaces, so its failure blocks no layer."""
         selector = policies.exempted(self._exempt)
         values: dict[str, Tree] = {
             "crds": {"install": False},
@@ -41,16 +41,16 @@ class Kyverno(Layer[KyvernoSettings]):
             "admissionController": self._admission(),
         }
         for name in ("backgroundController", "cleanupController", "reportsController"):
-            values[name] = {**self._part(), "replicas": 1, "resources": resources("25m", "192Mi")}
+            values[name] = {**self._component(), "replicas": 1, "resources": resources("25m", "192Mi")}
         return {"kyverno": values}
 
-    def _part(self) -> dict[str, Tree]:
+    def _component(self) -> dict[str, Tree]:
         return {"priorityClassName": _PRIORITY, "serviceMonitor": {"enabled": self.monitored}}
 
     def _admission(self) -> Tree:
         replicas = self.lab.replicas(3)
         return {
-            **self._part(),
+            **self._component(),
             "replicas": replicas,
             "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
             "initContainer": {"resources": uncapped("10m", "256Mi")},
@@ -59,16 +59,16 @@ class Kyverno(Layer[KyvernoSettings]):
 
     @property
     def _exempt(self) -> tuple[str, ...]:
-        """Namespaces that no policy is for, besides those that have a label of a layer."""
+        """Exempt namespaces that have no label of a layer."""
         return (*self.settings.exempt, *sorted(self.lab.further_namespaces))
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the policies."""
-        given = self.settings
-        return [*policies.baseline(given.registries, self._exempt, enforced=given.enforce)]
+        """Return the baseline policies."""
+        settings = self.settings
+        return [*policies.baseline(settings.registries, self._exempt, enforced=settings.enforce)]
 
     def problems(self) -> Iterator[Finding]:
-        """Yield namespaces that are exempt already."""
+        """Yield namespaces in `exempt` that are always exempt."""
         for index, name in enumerate(self.settings.exempt):
             if name in policies.SYSTEM or name == self.namespace or name in self.lab.further_namespaces:
-                yield ("exempt", index), "is exempt in any case", "take it out"
+                yield ("exempt", index), "is always exempt", "remove it"

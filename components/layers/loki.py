@@ -1,4 +1,4 @@
-"""Loki: logs, kept and searched."""
+"""Loki: log storage and search."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,22 +9,22 @@ from components.layer import Finding, Layer, resources
 from components.manifest import Manifest, Tree
 
 URL = "http://loki.loki.svc:3100"
-"""Where logs are sent to, and asked for."""
-_SCHEMA_SINCE = "2024-04-01"  # older than any log
-_OFF = ("gateway", "lokiCanary", "test", "chunksCache", "resultsCache", "ruler")
-_SCALED = ("read", "write", "backend")
-_TRACE = r"trace_?[iI][dD]\W+(\w+)"
+"""Endpoint for sending and querying logs."""
+_SCHEMA_SINCE = "2024-04-01"  # earlier than any log entry
+_DISABLED_COMPONENTS = ("gateway", "lokiCanary", "test", "chunksCache", "resultsCache", "ruler")
+_UNUSED_TARGETS = ("read", "write", "backend")
+_TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"
 
 
 class LokiSettings(ArchiveSettings):
-    """Loki: logs, kept and searched. It runs once, and logs wait where they are written while it is away."""
+    """Loki: log storage and search. It has one replica; logs wait on their nodes while Loki is unavailable."""
 
     memory: Size = "1Gi"
-    """Its memory."""
+    """Memory of Loki."""
 
 
 class Loki(Layer[LokiSettings]):
-    """Loki in one process, and Grafana's way to it."""
+    """Loki in single-binary mode, with a Grafana data source."""
 
     key = "loki"
     settings_type = LokiSettings
@@ -35,21 +35,21 @@ class Loki(Layer[LokiSettings]):
     kept = ("persistentvolumeclaims -n loki",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Loki alone, without what its chart has for large ones."""
-        kept, chosen = self.archive, self.settings.storage_class
+        """Return Loki's Helm values for a single replica, without the chart's components for large installations."""
+        storage, storage_class = self.archive, self.settings.storage_class
         single: dict[str, Tree] = {
             "replicas": 1,
-            "podDisruptionBudget": {"enabled": False},  # it would block every drain
+            "podDisruptionBudget": {"enabled": False},  # a budget for a single replica would block every drain
             "resources": resources("100m", self.settings.memory),
-            "persistence": kept.volume | ({"storageClass": chosen} if chosen else {}),
-            **kept.keys,
-            **kept.annotations,
+            "persistence": storage.volume | ({"storageClass": storage_class} if storage_class else {}),
+            **storage.keys,
+            **storage.annotations,
         }
         values: dict[str, Tree] = {
             "loki": self._configuration(),
             "singleBinary": single,
-            **{part: {"enabled": False} for part in _OFF},
-            **{part: {"replicas": 0} for part in _SCALED},
+            **{component: {"enabled": False} for component in _DISABLED_COMPONENTS},
+            **{target: {"replicas": 0} for target in _UNUSED_TARGETS},
             "sidecar": {"rules": {"enabled": False}},
             "monitoring": {"serviceMonitor": {"enabled": self.monitored}},
         }
@@ -66,7 +66,7 @@ class Loki(Layer[LokiSettings]):
             "schemaConfig": {"configs": [schema]},
             "storage": self._storage(),
             "compactor": {"retention_enabled": True, "delete_request_store": store},
-            # journals reach back: what is to be kept is taken
+            # journals contain older entries: accept everything within the retention period
             "limits_config": {"retention_period": hours, "reject_old_samples_max_age": hours},
             "analytics": {"reporting_enabled": False},
         }
@@ -75,27 +75,27 @@ class Loki(Layer[LokiSettings]):
         s3 = self.archive.bucket
         if s3 is None:
             return {"type": "filesystem"}
-        place = {"type": "s3", **archive.flat(s3), "s3": {**archive.endpoint(s3), "region": s3.region}}
-        return {"type": "s3", "bucketNames": {"chunks": s3.bucket}, "use_thanos_objstore": True, "object_store": place}
+        store = {"type": "s3", **archive.flat(s3), "s3": {**archive.endpoint(s3), "region": s3.region}}
+        return {"type": "s3", "bucketNames": {"chunks": s3.bucket}, "use_thanos_objstore": True, "object_store": store}
 
     @property
     def archive(self) -> Archive:
-        """Where the logs are."""
+        """The storage of the logs."""
         return Archive(self.lab, self.key, self.settings)
 
     def before(self) -> Sequence[Manifest]:
-        """Return the keys to the bucket."""
+        """Return the Secret with the credentials for the S3 bucket."""
         return [*self.archive.secret(self.namespace)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return Grafana's way to the logs, from them to traces where these are kept."""
+        """Return the Grafana data source, which links logs to traces if tempo is enabled."""
         if not self.monitored:
             return ()
-        # Grafana puts variables of its own in place of a single dollar sign
-        link = {"name": "trace", "matcherRegex": _TRACE, "datasourceUid": "tempo", "url": "$${__value.raw}"}
-        more = {"derivedFields": [link]} if self.lab.has("tempo") else {}
-        return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **more)]
+        # Grafana replaces its own variables after a single dollar sign
+        link = {"name": "trace", "matcherRegex": _TRACE_ID, "datasourceUid": "tempo", "url": "$${__value.raw}"}
+        links = {"derivedFields": [link]} if self.lab.has("tempo") else {}
+        return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with its volume and its bucket."""
+        """Yield errors in the settings of Loki's volume and bucket."""
         return self.archive.problems()

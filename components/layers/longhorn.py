@@ -1,4 +1,4 @@
-"""Longhorn: volumes with copies on several machines, and their backups."""
+"""Longhorn: volumes replicated across nodes, with backups to S3."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
@@ -17,35 +17,35 @@ from components.object_store import NAME_STORE, ObjectStoreSettings
 CLASS, SINGLE = "longhorn", "longhorn-single"
 COPIES = 3
 _BACKUP = "backup"
-_DISK = {"node.longhorn.io/create-default-disk": "true"}
+_DISK_LABEL = {"node.longhorn.io/create-default-disk": "true"}
 
 
 class VolumeBackupSettings(Model):
-    """Backups of all volumes."""
+    """Scheduled backups of all volumes to S3."""
 
     s3: ObjectStoreSettings | None = None
-    """Where they go. Default: folder `longhorn` of the platform's objectStore."""
+    """Bucket for the backups. Default: folder `longhorn` of the platform's objectStore."""
     schedule: Schedule = "0 3 * * *"
-    """When, as a cron schedule in UTC: minute, hour, day of the month, month, day of the week."""
+    """Cron schedule of the backups, in UTC: minute, hour, day of the month, month, day of the week."""
     retain: Annotated[int, Field(strict=True, ge=1, le=100)] = 7
-    """How many of each volume are kept."""
+    """Number of backups that Longhorn retains per volume."""
 
 
 class LonghornSettings(Model):
-    """Longhorn: volumes with copies on several machines. Its classes are `longhorn` and `longhorn-single`."""
+    """Longhorn: replicated volumes. Its StorageClasses are `longhorn` and, with one replica, `longhorn-single`."""
 
     replicas: Count | None = None
-    """Copies of each volume, each on a machine of its own. Default: 3, or as many as there are machines for them."""
+    """Replicas of each volume, each on its own node. Default: 3, or the number of storage nodes if it is lower."""
     storage_nodes: dict[LabelKey, LabelValue] = Field(default_factory=dict)
-    """Labels of the machines whose disks hold volumes. Default: all machines."""
+    """Labels of the storage nodes, whose disks contain the volumes. Default: all nodes are storage nodes."""
     path: Path = "/var/lib/longhorn"
-    """Folder on those machines that holds the volumes; a disk of their own may be mounted there."""
+    """Directory for the volumes on the storage nodes; you can mount a separate disk there."""
     backup: VolumeBackupSettings | None = None
-    """Backups to S3. Default: there are none."""
+    """Backups to S3. Default: none."""
 
 
 class Longhorn(Layer[LonghornSettings]):
-    """Longhorn with a class for every app, and one without copies for databases, which keep copies themselves."""
+    """Longhorn with a replicated StorageClass, and a single-replica one for databases, which replicate themselves."""
 
     key = "longhorn"
     settings_type = LonghornSettings
@@ -56,12 +56,12 @@ class Longhorn(Layer[LonghornSettings]):
     appears = (f"storageclass/{CLASS}",)
     keeps = "volumes"
     kept = ("volumes.longhorn.io -A",)
-    timeout = 1200  # its uninstallation alone may take 900
+    timeout = 1200  # its uninstall job alone may take 900 s
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Longhorn; with fewer machines for volumes than copies, the copies are fewer."""
+        """Return Longhorn's Helm values; by default, volumes have no more replicas than there are storage nodes."""
         controllers = self.lab.replicas(2)
-        names = ("attacher", "provisioner", "resizer", "snapshotter")
+        sidecars = ("attacher", "provisioner", "resizer", "snapshotter")
         values: dict[str, Tree] = {
             "persistence": {
                 "defaultClass": True,
@@ -70,15 +70,15 @@ class Longhorn(Layer[LonghornSettings]):
                 "volumeBindingMode": "WaitForFirstConsumer",
             },
             "defaultSettings": self._defaults(),
-            "csi": {f"{name}ReplicaCount": controllers for name in names},
+            "csi": {f"{name}ReplicaCount": controllers for name in sidecars},
             "longhornUI": {"replicas": 1},
             "longhornManager": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}},
             "metrics": {"serviceMonitor": {"enabled": self.monitored}},
         }
-        return {"longhorn": values | self._store()}
+        return {"longhorn": values | self._backup_store()}
 
     def _defaults(self) -> Tree:
-        return {  # texts, all of them: what Longhorn stores, and all that some releases of its chart take
+        return {  # strings only: Longhorn stores strings, and some releases of its chart reject other types
             "createDefaultDiskLabeledNodes": "true" if self.settings.storage_nodes else "false",
             "defaultDataPath": self.settings.path,
             "defaultReplicaCount": str(self.replicas),
@@ -87,17 +87,17 @@ class Longhorn(Layer[LonghornSettings]):
             "storageOverProvisioningPercentage": "100",
             "storageMinimalAvailablePercentage": "15",
             "nodeDownPodDeletionPolicy": "delete-both-statefulset-and-deployment-pod",
-            # a machine that holds the only copy of an idle volume may be drained: it comes back with it
+            # draining a node with the only replica of a detached volume is allowed: the replica returns with the node
             "nodeDrainPolicy": "allow-if-replica-is-stopped",
             "orphanResourceAutoDeletion": "replica-data",
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # without it nothing could ever be uninstalled; our own guard asks first
+            # Longhorn cannot be uninstalled without this flag; homelab's guard checks for volumes first
             "deletingConfirmationFlag": "true",
         }
 
-    def _store(self) -> dict[str, Tree]:
+    def _backup_store(self) -> dict[str, Tree]:
         s3 = self._bucket
         if s3 is None:
             return {}
@@ -106,7 +106,7 @@ class Longhorn(Layer[LonghornSettings]):
         return {"defaultBackupStore": {"backupTarget": target, "backupTargetCredentialSecret": _BACKUP}}
 
     def before(self) -> Sequence[Manifest]:
-        """Return the keys to the bucket."""
+        """Return the Secret with the credentials for the S3 bucket."""
         s3 = self._bucket
         if s3 is None:
             return ()
@@ -116,17 +116,17 @@ class Longhorn(Layer[LonghornSettings]):
         return [secret_of(self.metadata(_BACKUP), data)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the class for databases, and the job that backs up."""
-        return [_single(), *self._job()]
+        """Return the single-replica StorageClass, and the recurring backup job."""
+        return [_single_replica_class(), *self._backup_job()]
 
-    def _job(self) -> Iterator[Manifest]:
+    def _backup_job(self) -> Iterator[Manifest]:
         backup = self.settings.backup
         if backup is None:
             return
         spec = {
             "name": _BACKUP,
             "task": "backup",
-            "groups": ["default"],  # volumes without jobs of their own
+            "groups": ["default"],  # all volumes without recurring jobs of their own
             "cron": backup.schedule,
             "retain": backup.retain,
             "concurrency": 2,
@@ -135,8 +135,8 @@ class Longhorn(Layer[LonghornSettings]):
         yield {"apiVersion": "longhorn.io/v1beta2", "kind": "RecurringJob", "metadata": metadata, "spec": spec}
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label that makes Longhorn use a machine's disk, where it is to be asked for."""
-        return _DISK if self.settings.storage_nodes and node in self._storage else {}
+        """Return the label that makes Longhorn use the node's disk, if `storageNodes` selects the node."""
+        return _DISK_LABEL if self.settings.storage_nodes and node in self._storage_nodes else {}
 
     @property
     def _bucket(self) -> ObjectStoreSettings | None:
@@ -144,16 +144,16 @@ class Longhorn(Layer[LonghornSettings]):
 
     @property
     def replicas(self) -> int:
-        """Copies of each volume."""
-        return self.settings.replicas or max(1, min(COPIES, len(self._storage)))
+        """Number of replicas of each volume."""
+        return self.settings.replicas or max(1, min(COPIES, len(self._storage_nodes)))
 
     @property
-    def _storage(self) -> list[NodeSettings]:
-        wanted = self.settings.storage_nodes.items()
-        return [node for node in self.lab.untainted if wanted <= node.labels.items()]
+    def _storage_nodes(self) -> list[NodeSettings]:
+        labels = self.settings.storage_nodes.items()
+        return [node for node in self.lab.untainted if labels <= node.labels.items()]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the classes, the default one and the one for databases."""
+        """Return the StorageClasses, the default StorageClass and the StorageClass for databases."""
         return {
             "storage_classes": [CLASS, SINGLE],
             "shared_storage_classes": [CLASS, SINGLE],
@@ -162,21 +162,20 @@ class Longhorn(Layer[LonghornSettings]):
         }
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the backups, and between the copies and the machines."""
+        """Yield errors in the backups, the storage nodes and the number of replicas."""
         if self.settings.backup and self._bucket is None:
             yield ("backup", "s3"), "is missing, and there is no objectStore to share", NAME_STORE
-        count = len(self._storage)
+        count = len(self._storage_nodes)
         if not self.lab.untainted:
-            yield (), "finds no machine that takes any pod", "leave some without taints, or use PreferNoSchedule"
+            yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         elif not count:
-            reason = "fits no machine that takes any pod"
-            yield ("storageNodes",), reason, "give machines these labels under cluster.nodes"
+            yield ("storageNodes",), "matches no untainted node", "set these labels on nodes under cluster.nodes"
         elif self.settings.replicas and self.settings.replicas > count:
-            reason = f"is more than the machines for volumes, which are {count}"
-            yield ("replicas",), reason, f"use at most {count}, or give volumes more machines"
+            reason = f"exceeds the number of storage nodes ({count})"
+            yield ("replicas",), reason, f"use at most {count}, or add storage nodes"
 
 
-def _single() -> Manifest:
+def _single_replica_class() -> Manifest:
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
@@ -185,7 +184,7 @@ def _single() -> Manifest:
         "allowVolumeExpansion": True,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "WaitForFirstConsumer",
-        # strict-local would leave a pod that came to another machine without its volume for good
+        # strict-local would leave a pod that moves to another node without its volume forever
         "parameters": {
             "numberOfReplicas": "1",
             "dataLocality": "best-effort",

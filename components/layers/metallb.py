@@ -1,4 +1,4 @@
-"""MetalLB: addresses for load-balancer Services, announced in the lan (layer 2) or to routers (BGP)."""
+"""MetalLB: load-balancer IPs for Services, announced in layer 2 or to routers (BGP)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -13,40 +13,40 @@ from components.manifest import Manifest, Tree
 from components.model import Model
 
 DEFAULT = "default"
-"""Name of the pool that Services get their address from when they name none."""
+"""Name of the pool for Services that request no specific pool."""
 
 
 class PoolSettings(Model):
-    """A further pool, which a Service asks for by the annotation `metallb.io/address-pool`."""
+    """A further pool, which a Service requests with the annotation `metallb.io/address-pool`."""
 
     addresses: tuple[AddressRange, ...]
-    """Its addresses, each entry a range (`FIRST-LAST`) or a network."""
+    """IP addresses of the pool, each entry a range (`FIRST-LAST`) or a CIDR."""
     auto_assign: Switch = False
-    """Whether Services that name no pool get addresses of it too."""
+    """Whether Services that request no specific pool can get addresses from this pool too."""
 
 
 class MetalLBSettings(Model):
-    """MetalLB: addresses for Services of type LoadBalancer."""
+    """MetalLB: IP addresses for Services of type LoadBalancer."""
 
     addresses: tuple[AddressRange, ...]
-    """Addresses of the default pool, each entry a range (`FIRST-LAST`) or a network. Keep them out of DHCP."""
+    """IP addresses of the default pool, each entry a range (`FIRST-LAST`) or a CIDR. Exclude them from DHCP."""
     pools: dict[HostLabel, PoolSettings] = Field(default_factory=dict)
     """Further pools by name."""
     bgp: BgpSettings | None = None
-    """Announcement through BGP. Default: all pools are announced in the lan."""
+    """Announcement of pools to routers through BGP. Default: all pools are announced in layer 2."""
 
     def all_pools(self) -> dict[str, PoolSettings]:
-        """Return all pools by name, the default one first."""
+        """Return all pools by name, the default pool first."""
         further = {name: pool for name, pool in self.pools.items() if name != DEFAULT}
         return {DEFAULT: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
 
     def by_bgp(self, pool: str) -> bool:
-        """Whether a pool is announced to routers rather than in the lan."""
+        """Whether the pool is announced through BGP instead of layer 2."""
         return self.bgp is not None and (self.bgp.pools is None or pool in self.bgp.pools)
 
 
 class MetalLB(Layer[MetalLBSettings]):
-    """MetalLB with its pools and their announcement."""
+    """MetalLB with its address pools and their announcements."""
 
     key = "metallb"
     settings_type = MetalLBSettings
@@ -55,7 +55,7 @@ class MetalLB(Layer[MetalLBSettings]):
     replaces = ("servicelb",)
 
     def values(self) -> Mapping[str, Tree]:
-        """FRR, one more DaemonSet, runs for BGP alone, and always then: BGP without it would lack IPv6."""
+        """Return the Helm values; BGP always uses FRR, a further DaemonSet, because BGP without FRR lacks IPv6."""
         values = {
             "controller": {"priorityClassName": "system-cluster-critical", "resources": resources("25m", "128Mi")},
             "speaker": {
@@ -83,51 +83,51 @@ class MetalLB(Layer[MetalLBSettings]):
         }
 
     def before(self) -> Sequence[Manifest]:
-        """Return the passwords of the sessions with routers."""
+        """Return the Secrets with the passwords of the BGP sessions."""
         return bgp.passwords(self.settings.bgp, self.namespace) if self.settings.bgp else ()
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the pools, the routers, and who is told of which pool; one that names none would tell of all."""
-        made = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
-        made += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
+        """Return pools, BGP peers and announcements; an announcement that lists no pool would announce all pools."""
+        manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
+        manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
         for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):
-            told = [pool for pool in self.settings.all_pools() if self.settings.by_bgp(pool) is routed]
-            made += [bgp.custom(kind, self.metadata(name), {"ipAddressPools": told})] if told else []
-        return made
+            announced = [pool for pool in self.settings.all_pools() if self.settings.by_bgp(pool) is routed]
+            manifests += [bgp.custom(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
+        return manifests
 
     def _pool(self, name: str, pool: PoolSettings) -> Manifest:
         spec = {"addresses": list(pool.addresses), "autoAssign": pool.auto_assign, "avoidBuggyIPs": True}
         return bgp.custom("IPAddressPool", self.metadata(name), spec)
 
     def outputs(self) -> Mapping[str, object]:
-        """Return all addresses."""
-        pools_ = self.settings.all_pools().values()
-        return {"load_balancer_addresses": [each for pool in pools_ for each in pool.addresses]}
+        """Return all load-balancer IPs."""
+        all_pools = self.settings.all_pools().values()
+        return {"load_balancer_addresses": [entry for pool in all_pools for entry in pool.addresses]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the pools, with their announcement, and between them and the cluster."""
+        """Yield errors in the pools and their announcements, and conflicts with addresses of the cluster."""
         cluster, ranges = self.lab.cluster, list(self._ranges())
-        every = [(place, entry) for _, place, entry in ranges]
+        every_range = [(path, entry) for _, path, entry in ranges]
         return chain(
-            self._unusable(),
+            self._pool_problems(),
             bgp.problems(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
-            pools.shared(every),
-            pools.taken(every, cluster),
-            pools.outside([(place, entry) for name, place, entry in ranges if not self.settings.by_bgp(name)], cluster),
+            pools.shared(every_range),
+            pools.taken(every_range, cluster),
+            pools.outside([(path, entry) for name, path, entry in ranges if not self.settings.by_bgp(name)], cluster),
         )
 
-    def _unusable(self) -> Iterator[Finding]:
+    def _pool_problems(self) -> Iterator[Finding]:
         if DEFAULT in self.settings.pools:
-            yield ("pools", DEFAULT), "is the name of the pool made of addresses", "choose another name"
+            yield ("pools", DEFAULT), "is reserved for the pool of the setting addresses", "choose another name"
         for name, pool in self.settings.all_pools().items():
             if not pool.addresses:
-                yield (*_place(name), "addresses"), "holds no addresses", "add a range or a network"
+                yield (*_path(name), "addresses"), "is empty", "add a range or a CIDR"
 
     def _ranges(self) -> Iterator[tuple[str, pools.Place, str]]:
         for name, pool in self.settings.all_pools().items():
             for index, entry in enumerate(pool.addresses):
-                yield name, (*_place(name), "addresses", index), entry
+                yield name, (*_path(name), "addresses", index), entry
 
 
-def _place(pool: str) -> pools.Place:
+def _path(pool: str) -> pools.Place:
     return () if pool == DEFAULT else ("pools", pool)

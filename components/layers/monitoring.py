@@ -1,4 +1,4 @@
-"""Monitoring: metrics of the lab and of what runs on it, alerts, dashboards."""
+"""Monitoring: metrics of machines, cluster and apps, with alerts and dashboards."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -20,40 +20,42 @@ _CRITICAL = "system-cluster-critical"
 
 
 class GrafanaSettings(Model):
-    """Grafana: the dashboards. Those made in its page are gone when it restarts; bring yours as ConfigMaps."""
+    """Grafana: dashboards. A restart deletes dashboards made in the web UI; add your own dashboards as ConfigMaps."""
 
     host: Domain | None = None
-    """Host name of its page. Default: `grafana.DOMAIN`."""
+    """Host name of the web UI. Default: `grafana.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the page's certificate. Default: the default one."""
+    """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
     admin_password: SecretRef | None = None
-    """Secret that holds the password of `admin`. Default: the chart makes one, in kube-prometheus-stack-grafana."""
+    """Secret that contains the password of `admin`. Default: the chart generates one in Secret
+    kube-prometheus-stack-grafana."""
 
 
 class MonitoringSettings(Model):
-    """Prometheus, Alertmanager and Grafana. Prometheus and Alertmanager run twice where there are two machines."""
+    """Prometheus, Alertmanager and Grafana. Prometheus and Alertmanager have two replicas if there are two nodes."""
 
     retention_days: Count = 15
-    """Days for which metrics are kept, unless their volume is full before."""
+    """Days for which Prometheus retains metrics, unless their volume is full earlier."""
     size: Size = "20Gi"
-    """Size of the volume of each Prometheus. It does not grow with this number once it is there."""
+    """Volume size of each Prometheus. A later change does not resize an existing volume."""
     storage_class: HostLabel | None = None
-    """Class of the volumes. Default: longhorn-single with longhorn, as there are two Prometheus; else the default."""
+    """StorageClass of the volumes. Default: longhorn-single with longhorn, because Prometheus has its own replicas;
+    else the default class."""
     memory: Size = "2Gi"
     """Memory of each Prometheus."""
     grafana: GrafanaSettings = GrafanaSettings()
-    """The dashboards."""
+    """Settings of Grafana."""
     receivers: dict[HostLabel, ReceiverSettings] = Field(default_factory=dict)
-    """Who is told of alerts, by a name of your choice. Default: nobody; they are seen in Grafana."""
+    """Receivers of alerts, by a name of your choice. Default: none; Grafana shows the alerts."""
 
 
 class Monitoring(Layer[MonitoringSettings]):
-    """Prometheus, Alertmanager and Grafana; the metrics of etcd too where K3s has etcd-expose-metrics."""
+    """Prometheus, Alertmanager and Grafana; it collects etcd's metrics if K3s has the option etcd-expose-metrics."""
 
     key = "monitoring"
     settings_type = MonitoringSettings
     namespace = "monitoring"
-    security = "privileged"  # node exporters share network, processes and files of their machine
+    security = "privileged"  # node exporters use the network, processes and files of their host
     after = ("certManager", "traefik", "longhorn")
     early = ("prometheus-operator-crds",)
     keeps = "recorded metrics"
@@ -61,7 +63,7 @@ class Monitoring(Layer[MonitoringSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the CRDs, which outlive the chart as other layers' objects need them, and what reads them."""
+        """Return the Helm values. CRDs have their own chart and are never deleted, because other layers use them."""
         stack: dict[str, Tree] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),
@@ -85,23 +87,23 @@ class Monitoring(Layer[MonitoringSettings]):
             "resources": resources("25m", "192Mi"),
             "prometheusConfigReloader": {"resources": resources("10m", "64Mi")},
             "admissionWebhooks": {
-                "failurePolicy": "Ignore",  # the chart brings rules before its own webhook answers
+                "failurePolicy": "Ignore",  # the chart creates rules before its own webhook answers
                 "certManager": {"enabled": certificates},
                 "patch": {"enabled": not certificates, "resources": resources("10m", "64Mi")},
             },
         }
 
     def _prometheus(self) -> Tree:
-        amount = volumes.mebibytes(self.settings.size)
-        everything = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
+        mebibytes = volumes.mebibytes(self.settings.size)
+        kinds = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
         return {
             "replicas": self.replicas,
             "retention": f"{self.settings.retention_days}d",
-            "retentionSize": f"{amount * 4 // 5}MiB",  # a volume that is full stops it
+            "retentionSize": f"{mebibytes * 4 // 5}MiB",  # a full volume would stop Prometheus
             "storageSpec": self._volume(self.settings.size),
             "resources": resources("200m", self.settings.memory),
             "priorityClassName": _CRITICAL,
-            **{f"{kind}SelectorNilUsesHelmValues": False for kind in everything},
+            **{f"{kind}SelectorNilUsesHelmValues": False for kind in kinds},
         }
 
     def _alertmanager(self) -> Tree:
@@ -110,14 +112,14 @@ class Monitoring(Layer[MonitoringSettings]):
             "storage": self._volume("1Gi"),
             "resources": resources("10m", "128Mi"),
             "priorityClassName": _CRITICAL,
-            # our receivers get the alerts of all namespaces, those of an app the alerts of its own
+            # receivers of this layer get the alerts of all namespaces; an app's receivers get those of its namespace
             "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
         }
 
     def _volume(self, size: str) -> Tree:
-        chosen = self.settings.storage_class or (SINGLE if self.lab.has("longhorn") else None)
+        storage_class = self.settings.storage_class or (SINGLE if self.lab.has("longhorn") else None)
         spec: dict[str, Tree] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
-        return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": chosen} if chosen else {})}}
+        return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": storage_class} if storage_class else {})}}
 
     def _budget(self) -> Tree:
         return {"enabled": True, "minAvailable": 1} if self.replicas > 1 else {"enabled": False}
@@ -128,7 +130,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
             "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
-            # in values, not in a secret of ours: so the chart restarts Grafana, which reads it at its start only
+            # a value instead of a Secret: a change then restarts Grafana, which reads the password only at startup
             **({"adminPassword": password} if password else {}),
         }
 
@@ -145,44 +147,46 @@ class Monitoring(Layer[MonitoringSettings]):
 
     @property
     def page(self) -> Page:
-        """Grafana's page."""
+        """The web UI of Grafana."""
         return Page(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
     def _k3s(self) -> dict[str, Tree]:
-        """What K3s runs in one process, whose metrics come with those of the API; etcd's have their own port."""
+        """Return the Helm values for K3s, whose API endpoint exports the metrics of all its components except etcd."""
         etcd = self._etcd()
-        parts = {part: {"enabled": False} for part in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
-        off = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")
-        rules = {**dict.fromkeys(off, False), "etcd": bool(etcd)}
-        return {**parts, "kubeEtcd": {"enabled": bool(etcd), "endpoints": etcd}, "defaultRules": {"rules": rules}}
+        components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
+        disabled = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")
+        groups = {**dict.fromkeys(disabled, False), "etcd": bool(etcd)}
+        etcd_values = {"enabled": bool(etcd), "endpoints": etcd}
+        return {**components, "kubeEtcd": etcd_values, "defaultRules": {"rules": groups}}
 
     def _etcd(self) -> list[str]:
         k3s = self.lab.cluster.k3s
-        given = ((node, {**k3s.options, **k3s.server_options, **node.options}) for node in self.lab.cluster.servers)
-        return [node.address for node, options in given if options.get("etcd-expose-metrics") is True]
+        servers = ((node, {**k3s.options, **k3s.server_options, **node.options}) for node in self.lab.cluster.servers)
+        return [node.address for node, options in servers if options.get("etcd-expose-metrics") is True]
 
     def before(self) -> Sequence[Manifest]:
-        """Return the passwords and URLs of receivers."""
-        given = self.settings.receivers.items()
-        return [*chain.from_iterable(alerts.secret(name, each, self.namespace) for name, each in given)]
+        """Return the Secrets with passwords and URLs of receivers."""
+        receivers = self.settings.receivers.items()
+        return [*chain.from_iterable(alerts.secret(name, receiver, self.namespace) for name, receiver in receivers)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the receivers, the alerts on what other layers bring, and their dashboards."""
-        told = [alerts.receiver(name, each, self.namespace) for name, each in self.settings.receivers.items()]
-        seen = [rules.databases(self.namespace)] if self.lab.has("cloudnativePg") else []
-        shown = dashboards.dashboards(self.lab, self.namespace)
-        return [*told, *rules.rules(self.lab, self.namespace), *seen, *shown]
+        """Return the receivers, and the alert rules and dashboards for the enabled layers."""
+        settings = self.settings.receivers.items()
+        receivers = [alerts.receiver(name, receiver, self.namespace) for name, receiver in settings]
+        monitors = [rules.databases(self.namespace)] if self.lab.has("cloudnativePg") else []
+        boards = dashboards.dashboards(self.lab, self.namespace)
+        return [*receivers, *rules.rules(self.lab, self.namespace), *monitors, *boards]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return where Prometheus answers."""
+        """Return the URL of Prometheus."""
         return {"metrics_endpoint": f"http://kube-prometheus-stack-prometheus.{self.namespace}.svc:9090"}
 
     @property
     def replicas(self) -> int:
-        """Prometheus, and Alertmanagers: two, as one of them may be on the machine that fails."""
+        """Replicas of Prometheus and Alertmanager: with two, one remains when a node fails."""
         return self.lab.replicas(2)
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the page, the volumes and the receivers."""
-        found = volumes.problems(self.lab, self.settings.storage_class)
-        return chain(self.page.problems("grafana"), found, alerts.problems(self.settings.receivers))
+        """Yield errors in the web UI, the StorageClass and the receivers."""
+        volume_problems = volumes.problems(self.lab, self.settings.storage_class)
+        return chain(self.page.problems("grafana"), volume_problems, alerts.problems(self.settings.receivers))

@@ -1,4 +1,4 @@
-"""NFS: volumes that many pods share, on a server of your own or on a machine of the lab."""
+"""NFS: volumes that many pods share, on your own NFS server or on a node of the lab."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,63 +15,63 @@ CLASS = "nfs"
 _DRIVER = "nfs.csi.k8s.io"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
-_ALIKE = {"labelSelector": {"matchLabels": {"app": "csi-nfs-controller"}}, "topologyKey": "kubernetes.io/hostname"}
-_APART = {
-    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without it the chart reads no affinity at all
-    "podAntiAffinity": {_REQUIRED: [_ALIKE]},
+_SAME_NODE = {"labelSelector": {"matchLabels": {"app": "csi-nfs-controller"}}, "topologyKey": "kubernetes.io/hostname"}
+_CONTROLLER_AFFINITY = {
+    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without it the chart ignores affinity
+    "podAntiAffinity": {_REQUIRED: [_SAME_NODE]},
 }
-"""Controllers listen on a port of their machine: two of them need two machines."""
+"""Places controllers on different nodes, because they listen on a host port."""
 
 
 class ExternalServerSettings(Model):
-    """A server of your own, which lets all machines write, as root too (`no_root_squash`)."""
+    """Your own NFS server. All nodes must have write access as root (`no_root_squash`)."""
 
     address: fields.Host
-    """Its name or address."""
+    """Host name or IP address of the server."""
     path: Path
-    """Folder that it exports; each volume is a folder in it."""
+    """Directory that the server exports; each volume is a subdirectory."""
 
 
 class NodeServerSettings(Model):
-    """A machine of the lab as the server. It is a single one: while it is away, pods with these volumes wait."""
+    """A node as the NFS server. It is a single point of failure: while it is down, pods with its volumes wait."""
 
     node: HostLabel
-    """Name of the node. Its volumes do not move with this name."""
+    """Name of the node. A change of this setting does not move existing volumes."""
     path: Path = "/srv/nfs"
-    """Folder that it exports; a disk of its own may be mounted there."""
+    """Directory that the node exports; you can mount a separate disk there."""
 
 
 class NfsSettings(Model):
-    """NFS: the class `nfs`, for volumes that many pods share; by exactly one of `external` and `server`."""
+    """NFS: the StorageClass `nfs` for volumes that many pods share, with exactly one of `external` and `server`."""
 
     external: ExternalServerSettings | None = None
-    """A server of your own."""
+    """Your own NFS server."""
     server: NodeServerSettings | None = None
-    """A server that is set up on a machine of the lab."""
+    """An NFS server that homelab sets up on a node."""
 
 
 class Nfs(Layer[NfsSettings]):
-    """NFS for volumes that many pods share, with or without a server of your own."""
+    """NFS for volumes that many pods share, with your own server or a node as the server."""
 
     key = "nfs"
     settings_type = NfsSettings
     namespace = "csi-driver-nfs"
-    security = "privileged"  # the driver mounts on its machine
+    security = "privileged"  # the driver mounts file systems on its host
     host = Host(modules=("nfs",))
     keeps = "volumes"
     kept = (of_class(CLASS),)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the driver, without snapshots: its own are copies on the same server."""
-        copies = 2 if len(self.lab.untainted) > 1 else 1
+        """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
+        replicas = 2 if len(self.lab.untainted) > 1 else 1
         values: dict[str, Tree] = {
-            "controller": {"replicas": copies, "affinity": _APART, "enableSnapshotter": False},
+            "controller": {"replicas": replicas, "affinity": _CONTROLLER_AFFINITY, "enableSnapshotter": False},
             "externalSnapshotter": {"enabled": False},
         }
         return {"csi-driver-nfs": values}
 
     def services(self) -> Sequence[Service]:
-        """Return the server on a machine, open to the machines of the lab and to nobody else."""
+        """Return the NFS server on a node, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()
@@ -80,7 +80,7 @@ class Nfs(Layer[NfsSettings]):
         return [Service("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the class."""
+        """Return the StorageClass."""
         address, path = self._share()
         return [
             {
@@ -97,22 +97,22 @@ class Nfs(Layer[NfsSettings]):
         ]
 
     def _share(self) -> tuple[str, str]:
-        """Where the server is, and what it exports."""
+        """Return the address of the server and its exported directory."""
         if self.settings.external:
             return self.settings.external.address, self.settings.external.path
         server = self.settings.server
-        assert server is not None, "problems() refuses it"
+        assert server is not None, "problems() rejects settings without a server"
         node = next(node for node in self.lab.cluster.nodes if node.name == server.node)
         return node.address, server.path
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the class."""
+        """Return the StorageClass."""
         return {"storage_classes": [CLASS], "shared_storage_classes": [CLASS]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the server."""
+        """Yield errors in the choice of the NFS server."""
         server = self.settings.server
         if (server is None) is (self.settings.external is None):
             yield (), "needs exactly one of external and server", "add one, or keep one of them"
         if server and server.node not in [node.name for node in self.lab.cluster.nodes]:
-            yield ("server", "node"), "is no node of the cluster", "use a name that stands in cluster.nodes"
+            yield ("server", "node"), "is not a node of the cluster", "use a name from cluster.nodes"

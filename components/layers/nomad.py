@@ -1,4 +1,4 @@
-"""Nomad: jobs beside K3s, on machines that are chosen for it."""
+"""Nomad: runs jobs outside Kubernetes, on nodes that you select."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,51 +18,53 @@ from components.manifest import Made, Tree
 from components.model import Model, SecretRef
 from components.nomad_secrets import GOSSIP, TOKEN, Access, issued
 
-_DATA, _ETC = "/var/lib/nomad", "/etc/nomad.d"
+_DATA_DIR, _CONFIG_DIR = "/var/lib/nomad", "/etc/nomad.d"
 PORT, _RPC, _GOSSIP = 4646, 4647, 4648
 _TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
-"""Above it are the node ports of Services."""
+"""Last dynamic port of jobs, below the range of NodePort Services."""
 
 
 class NomadTLSSettings(Model):
-    """Certificates of your own, as `nomad tls ca create` and `nomad tls cert create` make them. You renew them."""
+    """Your own certificates, created by `nomad tls ca create` and `nomad tls cert create`. You must renew them."""
 
     authority: SecretRef
-    """Secret that holds the authority's certificate."""
+    """Secret that contains the CA certificate."""
     server_certificate: SecretRef
-    """Secret that holds the servers' certificate, of `-server`."""
+    """Secret that contains the certificate of the servers, created with `-server`."""
     server_key: SecretRef
-    """Secret that holds its key."""
+    """Secret that contains the private key of the servers' certificate."""
     client_certificate: SecretRef
-    """Secret that holds the clients' certificate, of `-client`."""
+    """Secret that contains the certificate of the clients, created with `-client`."""
     client_key: SecretRef
-    """Secret that holds its key."""
+    """Secret that contains the private key of the clients' certificate."""
 
 
 class NomadSettings(Model):
-    """Nomad beside K3s. ACLs and mutual TLS are always on; `./homelab nomad` gives you the token and a certificate."""
+    """Nomad, outside K3s. ACLs and mutual TLS are always enabled. `./homelab nomad` gives you the token and a client
+    certificate."""
 
     servers: tuple[HostLabel, ...]
-    """Machines that are its servers: one, three or five."""
+    """Nodes that run a Nomad server: one, three or five."""
     clients: tuple[HostLabel, ...] = ()
-    """Machines that run its jobs, by the drivers `exec` and `java`: K3s leaves no Docker there."""
+    """Nodes that run Nomad jobs, with the drivers `exec` and `java`. Docker is not available on K3s nodes."""
     gossip_key: SecretRef | None = None
-    """Secret that holds the key of `nomad operator gossip keyring generate`. Default: one that is made for the lab."""
+    """Secret that contains the gossip key, created by `nomad operator gossip keyring generate`. Default: homelab
+    generates a key."""
     tls: NomadTLSSettings | None = None
-    """Certificates of your own. Default: those of an authority that is made for the lab, renewed every year."""
+    """Your own certificates. Default: homelab creates a CA, and renews the certificates every year."""
     memory: Size = "2Gi"
-    """Memory that jobs may use on each client; K3s knows nothing of them."""
+    """Memory for jobs on each client. K3s does not account for it."""
     version: Text | None = None
-    """Version of Nomad. Default: the one that this program brings."""
+    """Version of Nomad. Default: the version pinned by homelab."""
     releases: Url = "https://releases.hashicorp.com/nomad"
-    """Where releases are, each in a folder of its version (air gap)."""
+    """URL of the releases, with one folder per version. Change it for an air-gapped lab."""
     checksums: dict[Literal["amd64", "arm64"], Sha256] = Field(default_factory=dict)
-    """SHA-256 of the version's zip files by architecture. Default: as the release's own list says."""
+    """SHA-256 of the release's zip file, by architecture. Default: the checksum list of the release."""
 
 
 class Nomad(Layer[NomadSettings]):
-    """Nomad's servers and clients, as services of machines."""
+    """Nomad's servers and clients, as systemd services on their nodes."""
 
     key = "nomad"
     settings_type = NomadSettings
@@ -70,24 +72,24 @@ class Nomad(Layer[NomadSettings]):
     own_namespace = False
 
     def values(self) -> Mapping[str, Tree]:
-        """Return nothing: it does not run in the cluster."""
+        """Return no Helm values: Nomad does not run in the cluster."""
         return {}
 
     def services(self) -> Sequence[Service]:
-        """Return Nomad on each of its machines and, once it has a leader, the lab's token in it."""
-        chosen = {*self.settings.servers, *self.settings.clients}
-        nodes = [node for node in self.lab.cluster.nodes if node.name in chosen]
+        """Return Nomad's service on each of its nodes, and the ACL bootstrap, which needs an elected leader."""
+        names = {*self.settings.servers, *self.settings.clients}
+        nodes = [node for node in self.lab.cluster.nodes if node.name in names]
         first = next(node for node in nodes if node.name == self.settings.servers[0])
         secrets = {"TOKEN": self.access.token}
         acl = Service("acl", first.name, ("nomad-acl.sh",), (), "", {"ADDRESS": first.address}, secrets, last=True)
         return [*map(self._service, nodes), acl]
 
     def _service(self, node: NodeSettings) -> Service:
-        given = self.settings
-        version = (given.version or self.lab.programs[self.key]).removeprefix("v")
-        pins = "\n".join(f"{arch} {checksum}" for arch, checksum in given.checksums.items())
+        settings = self.settings
+        version = (settings.version or self.lab.programs[self.key]).removeprefix("v")
+        pins = "\n".join(f"{arch} {checksum}" for arch, checksum in settings.checksums.items())
         config = json.dumps(self._config(node), indent=2)
-        variables = {"VERSION": version, "RELEASES": given.releases, "PINS": pins, "CONFIG": config}
+        variables = {"VERSION": version, "RELEASES": settings.releases, "PINS": pins, "CONFIG": config}
         secrets = self._secrets(node)
         if "GOSSIP" not in secrets:
             variables["GOSSIP"] = ""
@@ -101,23 +103,23 @@ class Nomad(Layer[NomadSettings]):
         subject = Subject(f"{'server' if server else 'client'}.global.nomad", names, ("127.0.0.1", *node.addresses))
         tls = self.settings.tls
         if tls:
-            own = (tls.server_certificate, tls.server_key) if server else (tls.client_certificate, tls.client_key)
-            return gossip | dict(zip(_TLS, (tls.authority, *own), strict=True))
+            key_pair = (tls.server_certificate, tls.server_key) if server else (tls.client_certificate, tls.client_key)
+            return gossip | dict(zip(_TLS, (tls.authority, *key_pair), strict=True))
         return gossip | dict(zip(_TLS, issued(subject), strict=True))
 
     @property
     def access(self) -> Access:
-        """What gets the keeper of the lab into Nomad."""
+        """Credentials with which the lab's administrator accesses Nomad."""
         tls = self.settings.tls
         if tls:
             return Access(TOKEN, tls.authority, tls.client_certificate, tls.client_key)
         return Access(TOKEN, *issued(Subject("cli.global.nomad")))
 
     def _config(self, node: NodeSettings) -> Tree:
-        given = self.settings
+        settings = self.settings
         config: dict[str, Tree] = {
             "name": node.name,
-            "data_dir": _DATA,
+            "data_dir": _DATA_DIR,
             "bind_addr": node.address,
             "disable_update_check": True,
             "acl": {"enabled": True},
@@ -126,37 +128,37 @@ class Nomad(Layer[NomadSettings]):
                 "rpc": True,
                 "verify_server_hostname": True,
                 "verify_https_client": True,
-                **{f"{name}_file": f"{_ETC}/{name}.pem" for name in ("ca", "cert", "key")},
+                **{f"{name}_file": f"{_CONFIG_DIR}/{name}.pem" for name in ("ca", "cert", "key")},
             },
         }
-        if node.name in given.servers:
-            config["server"] = {"enabled": True, "bootstrap_expect": len(given.servers), **self._join(_GOSSIP)}
-        if node.name in given.clients:
-            limits = {"memory_total_mb": volumes.mebibytes(given.memory), "max_dynamic_port": _LAST_PORT}
+        if node.name in settings.servers:
+            config["server"] = {"enabled": True, "bootstrap_expect": len(settings.servers), **self._join(_GOSSIP)}
+        if node.name in settings.clients:
+            limits = {"memory_total_mb": volumes.mebibytes(settings.memory), "max_dynamic_port": _LAST_PORT}
             config["client"] = {"enabled": True, **limits, **self._join(_RPC)}
         return config
 
     def _join(self, port: int) -> dict[str, Tree]:
         servers = (node for node in self.lab.cluster.nodes if node.name in self.settings.servers)
-        return {"server_join": {"retry_join": [f"{bracketed(each.address)}:{port}" for each in servers]}}
+        return {"server_join": {"retry_join": [f"{bracketed(node.address)}:{port}" for node in servers]}}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong between Nomad's machines and the lab."""
-        narrow = [node.name for node in self.lab.cluster.nodes if node.arch == "arm"]
+        """Yield errors in the nodes for Nomad and in its release."""
+        arm_nodes = [node.name for node in self.lab.cluster.nodes if node.arch == "arm"]
         for key, names in (("servers", self.settings.servers), ("clients", self.settings.clients)):
             yield from self.lab.strangers(names, key)
             for index, name in enumerate(names):
-                if name in narrow and name not in names[:index]:
-                    yield (key, index), "is a 32-bit machine, for which there is no Nomad", "use another machine"
+                if name in arm_nodes and name not in names[:index]:
+                    yield (key, index), "is a 32-bit node, which Nomad does not support", "use another node"
         yield from self._release_problems()
         if len(self.settings.servers) not in (1, 3, 5):
-            yield ("servers",), "must be one, three or five, or they have no majority", "name so many machines"
+            yield ("servers",), "must be one, three or five nodes for a quorum", "add or remove servers"
 
     def _release_problems(self) -> Iterator[Finding]:
-        chosen = {*self.settings.servers, *self.settings.clients}
-        declared = {node.arch or "any" for node in self.lab.cluster.nodes if node.name in chosen} - {"arm"}
-        wanted = {"amd64", "arm64"} if "any" in declared else declared
-        missing = sorted(wanted - self.settings.checksums.keys())
+        names = {*self.settings.servers, *self.settings.clients}
+        declared = {node.arch or "any" for node in self.lab.cluster.nodes if node.name in names} - {"arm"}
+        needed = {"amd64", "arm64"} if "any" in declared else declared
+        missing = sorted(needed - self.settings.checksums.keys())
         if self.settings.releases.startswith("http://") and missing:
-            reason = f"is http, and these checksums are missing: {', '.join(missing)}"
+            reason = f"uses http, and checksums are missing for: {', '.join(missing)}"
             yield ("releases",), reason, "add them under checksums, or use https"

@@ -1,4 +1,4 @@
-"""Ray: Python programs on many machines."""
+"""Ray: distributed Python programs."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,52 +14,53 @@ from components.model import Model
 from components.wrong import wrong
 
 _VERSION = r"[0-9]+\.[0-9]+\.[0-9]+"
-_TOKENS = (2, 52)
+_FIRST_WITH_TOKENS = (2, 52)
 
 
 def _version(value: str) -> str:
     if not re.fullmatch(_VERSION, value, re.ASCII):
-        raise wrong("is no version of Ray", "write it as 2.53.0")
-    if tuple(map(int, value.split(".")))[:2] < _TOKENS:
-        raise wrong("lets everybody in: tokens came with Ray 2.52", "use 2.52.0 or newer")
+        raise wrong("is not a version of Ray", "write it as 2.53.0")
+    if tuple(map(int, value.split(".")))[:2] < _FIRST_WITH_TOKENS:
+        raise wrong("has no authentication: Ray has tokens since 2.52", "use 2.52.0 or newer")
     return value
 
 
 class RayWorkersSettings(Model):
-    """Workers of a Ray cluster: as many as its programs ask for."""
+    """Workers of a Ray cluster. Ray scales their number with the demand of Ray programs."""
 
     min: Annotated[int, Field(strict=True, ge=0)] = 0
-    """How many there are always."""
+    """Minimum number of workers."""
     max: Annotated[int, Field(strict=True, ge=1)] = 3
-    """How many there are at most."""
+    """Maximum number of workers."""
     cpu: Cpu = "1"
-    """Processors of each."""
+    """CPUs of each worker."""
     memory: Size = "2Gi"
-    """Memory of each."""
+    """Memory of each worker."""
 
 
 class RayClusterSettings(Model):
-    """A Ray cluster. Who has the token in the secret of its name may run anything in it."""
+    """A Ray cluster. Users with the token, from the Secret named after the cluster, can run any code in it."""
 
     version: Annotated[str, Kind("Ray version", _version, _VERSION)] = "2.53.0"
     """Version of Ray in the image."""
     image: Image | None = None
-    """Image of head and workers. Default: `rayproject/ray` of the version and the architecture."""
+    """Image of head and workers. Default: `rayproject/ray` for the version and the architecture."""
     arch: Literal["amd64", "arm64"] | None = None
-    """Machines it runs on: Ray's images are for one architecture. Default: arm64 if all nodes say so, else amd64."""
+    """Architecture of the nodes it runs on, as Ray's images support one architecture each. Default: arm64 if all nodes
+    have `arch: arm64`, else amd64."""
     cpu: Cpu = "500m"
-    """Processors of the head, which runs no work itself."""
+    """CPUs of the head, which runs no tasks itself."""
     memory: Size = "2Gi"
     """Memory of the head."""
     workers: RayWorkersSettings = RayWorkersSettings()
-    """The workers."""
+    """Settings of the workers."""
 
 
 class RaySettings(Model):
-    """Ray, run by the KubeRay operator, which takes care of `RayCluster` resources in every namespace."""
+    """Ray, run by the KubeRay operator, which manages `RayCluster` resources in every namespace."""
 
     clusters: dict[AppName, RayClusterSettings] = Field(default_factory=dict)
-    """Clusters in namespace `ray` by name; programs reach one at `ray://NAME-head-svc.ray.svc:10001`."""
+    """Ray clusters in namespace `ray`, by name. Programs connect to `ray://NAME-head-svc.ray.svc:10001`."""
 
 
 class Ray(Layer[RaySettings]):
@@ -71,7 +72,7 @@ class Ray(Layer[RaySettings]):
     bare_crds = ("kuberay-operator",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the operator, which waits beside its other copy where there are two machines."""
+        """Return the Helm values of the operator, with a standby replica if there are two nodes."""
         operator: dict[str, Tree] = {
             "replicas": self.lab.replicas(2),
             "resources": uncapped("50m", "256Mi"),
@@ -80,10 +81,16 @@ class Ray(Layer[RaySettings]):
         return {"kuberay-operator": operator}
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the clusters."""
-        kind = {"apiVersion": "ray.io/v1", "kind": "RayCluster"}
-        given = self.settings.clusters.items()
-        return [{**kind, "metadata": self.metadata(name), "spec": self._cluster(name, each)} for name, each in given]
+        """Return the RayClusters."""
+        return [
+            {
+                "apiVersion": "ray.io/v1",
+                "kind": "RayCluster",
+                "metadata": self.metadata(name),
+                "spec": self._cluster(name, cluster),
+            }
+            for name, cluster in self.settings.clusters.items()
+        ]
 
     def _cluster(self, name: str, cluster: RayClusterSettings) -> Tree:
         workers = cluster.workers
@@ -123,13 +130,13 @@ class Ray(Layer[RaySettings]):
         return cluster.arch or ("arm64" if known == {"arm64"} else "amd64")
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong between the clusters and the machines."""
+        """Yield errors in the workers and the architecture of Ray clusters."""
         known = {node.arch for node in self.lab.untainted}
         for name, cluster in self.settings.clusters.items():
-            place = ("clusters", name)
+            path = ("clusters", name)
             if cluster.workers.min > cluster.workers.max:
-                yield (*place, "workers", "min"), "is more than max", "raise max, or lower min"
+                yield (*path, "workers", "min"), "exceeds max", "raise max, or lower min"
             arch = self._arch(cluster)
             if None not in known and arch not in known:
-                reason = f"finds no machine that is {arch} and takes any pod"
-                yield (*place, "arch"), reason, "name another one, or see the arch of cluster.nodes"
+                reason = f"is {arch}, and no untainted node has this architecture"
+                yield (*path, "arch"), reason, "set another arch, or correct arch under cluster.nodes"

@@ -1,4 +1,4 @@
-"""RBAC: what people may do in the cluster, by their groups."""
+"""RBAC: permissions of people in the cluster, by their groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -12,34 +12,34 @@ from components.manifest import Tree
 from components.model import Model
 
 ROLES = ("view", "edit", "admin", "cluster-admin")
-"""Kubernetes' own roles for people; each may do what those before it may."""
+"""Kubernetes' user-facing roles; each role includes the permissions of the roles before it."""
 _EVERYWHERE = "*"
 
 
 class GroupSettings(Model):
-    """What the people of a group may do, by Kubernetes' own roles."""
+    """Permissions of a group, as Kubernetes' user-facing roles."""
 
     cluster: Literal["view", "edit", "admin", "cluster-admin"] | None = None
-    """Their role in the whole cluster; `cluster-admin` may do anything."""
+    """Role of the group in the whole cluster; `cluster-admin` has all permissions."""
     namespaces: dict[HostLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
-    """Their role in single namespaces. In one that is not there yet they have it after the next `pulumi up`."""
+    """Role of the group by namespace. If a namespace is created later, run `pulumi up` again to grant the role."""
 
 
 class RbacSettings(Model):
-    """What people may do in the cluster. `./homelab kubeconfig --user NAME` lets one of them in."""
+    """Permissions of people in the cluster. `./homelab kubeconfig --user NAME` creates a person's kubeconfig."""
 
     people: dict[HostLabel, tuple[HostLabel, ...]] = Field(default_factory=dict)
-    """People by name, each with their groups."""
+    """People by name, each with a list of groups."""
     groups: dict[HostLabel, GroupSettings] = Field(default_factory=dict)
     """Groups by name, each with its roles."""
 
     def rights(self) -> list[tuple[str, str, str]]:
-        """Return every right that someone has: namespace, `*` for all, role and person."""
+        """Return all permissions as namespace, role and person; the namespace `*` stands for the whole cluster."""
         return sorted({
-            (where, role, person)
+            (namespace, role, person)
             for person, groups in self.people.items()
             for group in groups
-            for where, role in _roles(self.groups[group]).items()
+            for namespace, role in _roles(self.groups[group]).items()
         })  # fmt: skip
 
 
@@ -50,8 +50,8 @@ def _roles(group: GroupSettings) -> dict[str, str]:
 class Rbac(Layer[RbacSettings]):
     """People and their groups, with roles in namespaces or in the whole cluster.
 
-    Rights are bound to people, not to the groups in their certificates: who is taken out loses them at once.
-    They are given by a script, since it is not for the lab to make the namespaces of apps.
+    Role bindings name people, not the groups in their certificates: removing a person revokes permissions at once.
+    A script creates the bindings, because the namespaces of apps belong to app stacks.
     """
 
     key = "rbac"
@@ -60,33 +60,34 @@ class Rbac(Layer[RbacSettings]):
     own_namespace = False
 
     def values(self) -> Mapping[str, Tree]:
-        """Return nothing: Kubernetes has it all."""
+        """Return no Helm values: Kubernetes includes RBAC."""
         return {}
 
     def services(self) -> Sequence[Service]:
-        """Return the bindings, which are looked at on every run."""
-        lines = (f"{where} homelab-{role}-{person} {role} {person}" for where, role, person in self.settings.rights())
+        """Return the role bindings, which every run checks for drift."""
+        lines = (f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.rights())
         return [Service("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
 
     def problems(self) -> Iterator[Finding]:
-        """Yield people without rights, groups without people, and roles that give nothing."""
+        """Yield people without groups, unknown groups, groups without people, and roles without effect."""
         groups, people = self.settings.groups, self.settings.people
-        for person, theirs in people.items():
-            if not theirs:
-                yield ("people", person), "is in no group", "name one, or leave the person out"
-            for index, name in enumerate(theirs):
+        for person, memberships in people.items():
+            if not memberships:
+                yield ("people", person), "is in no group", "add a group, or remove the person"
+            fix = f"use one of: {', '.join(groups)}" if groups else "define it under groups"
+            for index, name in enumerate(memberships):
                 if name not in groups:
-                    yield ("people", person, index), "is not a group", f"use one of: {', '.join(groups) or 'none yet'}"
+                    yield ("people", person, index), "is not a group", fix
         for name, group in groups.items():
-            if not any(name in theirs for theirs in people.values()):
-                yield ("groups", name), "has no people", "put someone into it under people, or leave it out"
+            if not any(name in memberships for memberships in people.values()):
+                yield ("groups", name), "has no members", "add it to a person under people, or remove it"
             yield from _without_effect(name, group)
 
 
 def _without_effect(name: str, group: GroupSettings) -> Iterator[Finding]:
     if not _roles(group):
-        yield ("groups", name), "gives no role", "set cluster, or namespaces"
+        yield ("groups", name), "has no role", "set cluster or namespaces"
     for namespace, role in group.namespaces.items():
         if group.cluster and ROLES.index(role) <= ROLES.index(group.cluster):
-            reason = f"gives nothing beyond cluster: {group.cluster}"
-            yield ("groups", name, "namespaces", namespace), reason, "leave it out"
+            reason = f"grants nothing beyond cluster: {group.cluster}"
+            yield ("groups", name, "namespaces", namespace), reason, "remove it"

@@ -1,4 +1,4 @@
-"""Rook: Ceph on disks of several machines, with volumes, shared folders and buckets."""
+"""Rook: Ceph on disks of several nodes, with block volumes, shared file systems and buckets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,29 +13,30 @@ from components.manifest import Manifest, Tree
 from components.model import Model
 from components.persistent import of_class
 
-_WIPED = "/dev/disk/by-id/"
+_BY_ID = "/dev/disk/by-id/"
 
 
 class CephDevicesSettings(Model):
-    """What a machine gives to Ceph."""
+    """The disks of one node for Ceph."""
 
     devices: tuple[Device, ...]
-    """Its disks, by names that last. What holds anything is refused, unless `wipe` names it."""
+    """Disks by persistent device names. homelab rejects disks that contain data, unless `wipe` lists them."""
 
 
 class RookCephSettings(Model):
-    """Ceph: the classes `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
+    """Ceph: the StorageClasses `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
 
     devices: dict[HostLabel, CephDevicesSettings] = Field(default_factory=dict)
-    """Disks by node. From three machines on everything is kept three times, below once for each machine."""
+    """Disks by node. Ceph stores three replicas of all data on three or more nodes, else one replica per node."""
     wipe: dict[HostLabel, tuple[Device, ...]] = Field(default_factory=dict)
-    """Those of the disks, by node, whose content is to be lost: below /dev/disk/by-id only. Empty it afterwards."""
+    """Disks to wipe, by node. All their data are lost. Only names below /dev/disk/by-id are allowed. Clear this setting
+    afterwards."""
     object: Switch = False
-    """Whether there is an object store, for buckets."""
+    """Whether Ceph provides an object store for buckets."""
 
 
 class RookCeph(Layer[RookCephSettings]):
-    """Ceph by Rook, on named disks that hold nothing."""
+    """Ceph, run by Rook, on empty disks that the settings list."""
 
     key = "rookCeph"
     settings_type = RookCephSettings
@@ -53,7 +54,7 @@ class RookCeph(Layer[RookCephSettings]):
     timeout = 1200
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Rook's operator, the drivers of volumes, and the cluster."""
+        """Return the Helm values of Rook's operator, the CSI drivers and the Ceph cluster."""
         operator: dict[str, Tree] = {
             "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
             "monitoring": {"enabled": self.monitored},
@@ -76,37 +77,37 @@ class RookCeph(Layer[RookCephSettings]):
             kind: driver | {"enabled": True, "name": f"{ceph.NAMESPACE}.{kind}.csi.ceph.com"} for kind in ceph.DRIVERS
         }
         return {
-            "cephConnections": [],  # both are made by Rook
+            "cephConnections": [],  # Rook creates connections and profiles
             "clientProfiles": [],
             "operatorConfig": {"namespace": ceph.NAMESPACE, "driverSpecDefaults": driver},
             "drivers": named | {"nfs": {"enabled": False}, "nvmeof": {"enabled": False}},
         }
 
     def _cluster(self) -> dict[str, Tree]:
-        copies = self.copies
-        stores = [ceph.store(copies, self.lab.replicas(2))] if self.settings.object else []
+        replicas = self.copies
+        stores = [ceph.store(replicas, self.lab.replicas(2))] if self.settings.object else []
         return {
             "toolbox": {"enabled": True},
             "monitoring": {"enabled": self.monitored, "createPrometheusRules": self.monitored},
-            "configOverride": ceph.configuration(copies),
+            "configOverride": ceph.configuration(replicas),
             "cephClusterSpec": self._spec(),
-            "cephBlockPools": [ceph.blocks(copies)],
-            "cephFileSystems": [ceph.files(copies, standby=len(self.lab.untainted) > 1)],
+            "cephBlockPools": [ceph.blocks(replicas)],
+            "cephFileSystems": [ceph.files(replicas, standby=len(self.lab.untainted) > 1)],
             "cephObjectStores": stores,
         }
 
     def _spec(self) -> dict[str, Tree]:
-        places = self.settings.devices.items()
-        nodes = [{"name": node, "devices": [{"name": each} for each in given.devices]} for node, given in places]
+        by_node = self.settings.devices.items()
+        nodes = [{"name": node, "devices": [{"name": disk} for disk in disks.devices]} for node, disks in by_node]
         count = len(self.lab.untainted)
         tolerant = {"tolerations": [{"operator": "Exists"}]}
         return {
             "mon": {"count": 3 if count >= 3 else 1},
             "mgr": {"count": 2 if count > 1 else 1},
-            # every disk of every machine is the chart's own default
+            # the chart's default is every disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
-            "resources": {  # beside the chart's own limits; Ceph's caches on a disk follow what is promised there
+            "resources": {  # in addition to the chart's limits; OSDs size their caches by the memory request
                 "mon": {"requests": {"cpu": "100m", "memory": "512Mi"}},
                 "mgr": {"requests": {"cpu": "100m", "memory": "512Mi"}},
                 "osd": {"requests": {"cpu": "200m", "memory": "2Gi"}},
@@ -114,19 +115,19 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def services(self) -> Sequence[Service]:
-        """Return the disks, which nothing takes back or wipes later, and the wait until Ceph works on them."""
-        given = self.settings.devices
-        disks = str(sum(len(each.devices) for each in given.values()))
-        variables = {"NAMESPACE": self.namespace, "DISKS": disks}
+        """Return services that prepare the disks, which nothing undoes, and that wait until Ceph uses all disks."""
+        by_node = self.settings.devices
+        count = str(sum(len(disks.devices) for disks in by_node.values()))
+        variables = {"NAMESPACE": self.namespace, "DISKS": count}
         cluster = Service("cluster", "", ("gather.sh",), ("dissolve.sh",), variables=variables, last=True)
-        return [*(self._given(node, each.devices) for node, each in given.items()), cluster]
+        return [*(self._preparation(node, disks.devices) for node, disks in by_node.items()), cluster]
 
-    def _given(self, node: str, disks: Sequence[str]) -> Service:
+    def _preparation(self, node: str, disks: Sequence[str]) -> Service:
         variables = {"DEVICES": " ".join(disks), "WIPE": " ".join(self.settings.wipe.get(node, ()))}
         return Service("disks", node, ("give.sh",), probe="given.sh", variables=variables)
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the classes of snapshots, where something takes them."""
+        """Return the VolumeSnapshotClasses, if the lab has a snapshot controller."""
         return [ceph.snapshots(kind) for kind in ceph.DRIVERS] if self._snapshots else ()
 
     @property
@@ -135,23 +136,23 @@ class RookCeph(Layer[RookCephSettings]):
 
     @property
     def copies(self) -> int:
-        """How often everything is kept, each time on a machine of its own."""
+        """Replicas of all data, each on its own node."""
         return min(3, len(self.settings.devices))
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the classes of volumes."""
+        """Return the StorageClasses."""
         return {"storage_classes": [ceph.BLOCK, ceph.FILES], "shared_storage_classes": [ceph.FILES]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the machines and their disks, and with what is to be wiped."""
-        given = {name: each.devices for name, each in self.settings.devices.items()}
-        yield from devices.problems(self.lab.cluster, given, "devices")
+        """Yield errors in the nodes, their disks and the disks to wipe."""
+        by_node = {name: disks.devices for name, disks in self.settings.devices.items()}
+        yield from devices.problems(self.lab.cluster, by_node, "devices")
         if not self.lab.untainted:
-            yield (), "finds no machine that takes any pod", "leave some without taints, or use PreferNoSchedule"
-        for name, wiped in self.settings.wipe.items():
-            for index, each in enumerate(wiped):
-                if each not in given.get(name, ()):
-                    yield ("wipe", name, index), "is no disk of that machine", f"name it under devices.{name} too"
-                elif not each.startswith(_WIPED):
-                    reason = "names a place, in which another disk may be tomorrow"
-                    yield ("wipe", name, index), reason, f"use its name below {_WIPED} here and under devices"
+            yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
+        for name, disks in self.settings.wipe.items():
+            for index, disk in enumerate(disks):
+                if disk not in by_node.get(name, ()):
+                    yield ("wipe", name, index), "is not a disk of this node", f"add it to devices.{name} too"
+                elif not disk.startswith(_BY_ID):
+                    reason = "names a slot, which can contain another disk later"
+                    yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} here and under devices"

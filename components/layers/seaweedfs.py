@@ -20,26 +20,26 @@ _IDENTITY = (
 
 
 class SeaweedFSSettings(Model):
-    """SeaweedFS: buckets on disks of the lab. What is only there is lost with the lab."""
+    """SeaweedFS: S3 buckets on disks of the lab. If you lose the lab, you lose objects without another copy."""
 
     access_key: SecretRef
-    """Secret that holds the access key's id: letters and digits."""
+    """Secret that contains the access key ID: letters and digits."""
     secret_key: SecretRef
-    """Secret that holds the secret access key: letters and digits."""
+    """Secret that contains the secret access key: letters and digits."""
     buckets: tuple[Bucket, ...] = ()
-    """Buckets that are made. One that is taken out of the list stays."""
+    """Buckets to create. Removing a bucket from the list does not delete it."""
     size: Size = "50Gi"
-    """Size of the volume on each of the two machines that keep a copy. It may grow, not shrink."""
+    """Volume size on each of the two nodes that store a replica. You can increase it, but not decrease it."""
     storage_class: HostLabel | None = None
-    """Class of those volumes. Default: longhorn-single with longhorn and two machines, else the default class."""
+    """StorageClass of these volumes. Default: longhorn-single with longhorn and two replicas, else the default."""
     host: Domain | None = None
-    """Host name under which Traefik lets machines outside of the cluster in. Default: `s3.DOMAIN`."""
+    """Host name of the S3 service for clients outside the cluster, through Traefik. Default: `s3.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for that name's certificate. Default: the default one."""
+    """Issuer of certManager for the host name's certificate. Default: the default issuer."""
 
 
 class SeaweedFS(Layer[SeaweedFSSettings]):
-    """SeaweedFS with two copies of everything where there are two machines, and one key to all buckets."""
+    """SeaweedFS with two replicas of all data if there are two untainted nodes, and one key for all buckets."""
 
     key = "seaweedfs"
     settings_type = SeaweedFSSettings
@@ -50,25 +50,26 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return masters, volume servers and the filer, which speaks S3. Nobody else reaches more than S3."""
+        """Return the Helm values of masters, volume servers and filer; other clients can reach only the S3 port."""
+        data = self._volume(self.settings.size, self._storage_class)
         values: dict[str, Tree] = {
             "global": {
                 "seaweedfs": {
                     "enableReplication": self.copies > 1,
-                    "replicationPlacement": "001",  # one more copy, on another server
+                    "replicationPlacement": "001",  # one further replica, on another server
                     "monitoring": {"enabled": self.monitored},
                 }
             },
             "master": self._master(),
             "volume": {
                 "replicas": self.copies,
-                "dataDirs": [{"name": "data", "maxVolumes": 0, **self._volume(self.settings.size, self._class)}],
+                "dataDirs": [{"name": "data", "maxVolumes": 0, **data}],
                 "resources": resources("50m", "512Mi"),
             },
             "filer": self._filer(),
             "s3": {"ingress": self._ingress()},
-            # its parts ask no one for keys: only S3 does
-            "networkPolicy": {"enabled": True, "extraIngress": self._open()},
+            # internal ports have no authentication, only S3 has
+            "networkPolicy": {"enabled": True, "extraIngress": self._extra_ingress()},
         }
         return {"seaweedfs": values}
 
@@ -78,25 +79,25 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
-            # each bucket takes so many volumes of 1 GB when it is first written
-            "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{copies}": "2" for copies in (1, 2)},
+            # number of 1 GB volumes that the first write to a bucket allocates
+            "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{replicas}": "2" for replicas in (1, 2)},
         }
 
     def _filer(self) -> Tree:
-        given = self.settings
+        settings = self.settings
         return {
-            "replicas": 1,  # several keep their own lists of what there is
+            "replicas": 1,  # filers do not share their metadata
             "data": self._volume("10Gi", None),
             "logs": {"type": ""},
             "resources": resources("50m", "512Mi"),
-            # it reads the keys when it starts: with others it starts anew
+            # the filer reads the keys only at startup: changed keys restart the pod
             "podAnnotations": {f"homelab/{key}": Hashed(ref) for key, ref in self._secrets().items()},
             "s3": {
                 "enabled": True,
                 "port": _PORT,
                 "enableAuth": True,
                 "existingConfigSecret": _KEYS,
-                "createBuckets": [{"name": name} for name in given.buckets],
+                "createBuckets": [{"name": name} for name in settings.buckets],
                 "createBucketsHook": {"resources": resources("10m", "128Mi")},
             },
         }
@@ -108,13 +109,13 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     def _volume(size: str, storage_class: str | None) -> dict[str, Tree]:
         return {"type": "persistentVolumeClaim", "size": size, "storageClass": storage_class or ""}
 
-    def _open(self) -> list[Tree]:
-        """Who may reach it besides its own parts: everybody S3, and Prometheus the metrics."""
-        everybody: Tree = {"ports": [{"protocol": "TCP", "port": _PORT}]}
+    def _extra_ingress(self) -> list[Tree]:
+        """Return the NetworkPolicy rules for S3, open to all clients, and for metrics, open to Prometheus."""
+        s3_rule: Tree = {"ports": [{"protocol": "TCP", "port": _PORT}]}
         if not self.monitored:
-            return [everybody]
+            return [s3_rule]
         namespace = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
-        return [everybody, {"from": [namespace], "ports": [{"protocol": "TCP", "port": _METRICS}]}]
+        return [s3_rule, {"from": [namespace], "ports": [{"protocol": "TCP", "port": _METRICS}]}]
 
     def _ingress(self) -> Tree:
         if not self.page.served:
@@ -128,35 +129,35 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         }
 
     def before(self) -> Sequence[Manifest]:
-        """Return the key to all buckets, as SeaweedFS reads it."""
+        """Return the Secret with the key for all buckets, in SeaweedFS' format."""
         data = {"seaweedfs_s3_config": Filled(_IDENTITY, (self.settings.access_key, self.settings.secret_key))}
         return [secret_of(self.metadata(_KEYS), data)]
 
     @property
     def page(self) -> Page:
-        """The way in from outside of the cluster."""
+        """The S3 service's Ingress, for clients outside the cluster."""
         return Page(self.lab, self.key, "s3", self.settings.host, self.settings.issuer)
 
     @property
     def copies(self) -> int:
-        """Copies of everything, each on a machine of its own."""
+        """Replicas of all data, each on its own node."""
         return max(1, min(2, len(self.lab.untainted)))
 
     @property
-    def _class(self) -> str | None:
+    def _storage_class(self) -> str | None:
         return volumes.class_of(self.lab, self.settings.storage_class, self.copies)
 
     def outputs(self) -> Mapping[str, object]:
-        """Return where pods reach it."""
+        """Return the S3 endpoint for pods."""
         return {"object_store_endpoint": f"http://seaweedfs-s3.{self.namespace}.svc:{_PORT}"}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the buckets, the volumes and the way in."""
+        """Yield errors in the buckets, the volumes and the Ingress."""
         yield from self.page.problems()
         if len(set(self.settings.buckets)) < len(self.settings.buckets):
-            yield ("buckets",), "names a bucket twice", "name each bucket once"
+            yield ("buckets",), "lists a bucket twice", "list each bucket once"
         if not self.lab.untainted:
-            yield (), "finds no machine that takes any pod", "leave some without taints, or use PreferNoSchedule"
+            yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         if "local-storage" in self.lab.cluster.k3s.disable and not self.lab.has("longhorn"):
-            reason = "finds no default class of volumes: local-storage is disabled and longhorn is off"
-            yield (), reason, "add longhorn: {} beside it"
+            reason = "needs a default StorageClass: local-storage and longhorn are disabled"
+            yield (), reason, "add longhorn: {} next to seaweedfs"

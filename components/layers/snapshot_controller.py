@@ -1,4 +1,4 @@
-"""The snapshot controller: snapshots of volumes, asked for in Kubernetes' own way."""
+"""The snapshot controller: volume snapshots through the Kubernetes API."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -9,14 +9,14 @@ from components.model import Model
 
 
 class SnapshotControllerSettings(Model):
-    """The snapshot controller, which K3s comes without."""
+    """The snapshot controller, which K3s does not include."""
 
     deletion: Literal["Delete", "Retain"] = "Delete"
-    """What becomes of a snapshot when the VolumeSnapshot that asked for it is deleted."""
+    """Whether a snapshot is deleted or retained when its VolumeSnapshot is deleted."""
 
 
 class SnapshotController(Layer[SnapshotControllerSettings]):
-    """The snapshot controller with its CRDs, and a class of snapshots for Longhorn's volumes."""
+    """The snapshot controller with its CRDs, and a VolumeSnapshotClass for Longhorn's volumes."""
 
     key = "snapshotController"
     settings_type = SnapshotControllerSettings
@@ -26,7 +26,7 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
     kept = ("volumesnapshots.snapshot.storage.k8s.io -A",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the controller, twice where there are two machines; one of them leads."""
+        """Return the Helm values of the controller, which runs with up to two replicas and leader election."""
         replicas = self.lab.replicas(2)
         controller: dict[str, Tree] = {
             "replicaCount": replicas,
@@ -39,7 +39,7 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
         return {"snapshot-controller": {"controller": controller}}
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the class; the chart, which has one as well, could not bring it together with its CRD."""
+        """Return the VolumeSnapshotClass, which the chart cannot create in the same release as its CRD."""
         if not self.lab.has("longhorn"):
             return ()
         metadata = {
@@ -47,7 +47,13 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
             "annotations": {"snapshot.storage.kubernetes.io/is-default-class": "true"},
             "labels": {"velero.io/csi-volumesnapshot-class": "true"},
         }
-        made: Manifest = {"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass"}
-        made |= {"metadata": metadata, "driver": "driver.longhorn.io", "deletionPolicy": self.settings.deletion}
-        # on the disks of the volume itself; `bak` would be one of Longhorn's own backups
-        return [made | {"parameters": {"type": "snap"}}]
+        snapshot_class: Manifest = {
+            "apiVersion": "snapshot.storage.k8s.io/v1",
+            "kind": "VolumeSnapshotClass",
+            "metadata": metadata,
+            "driver": "driver.longhorn.io",
+            "deletionPolicy": self.settings.deletion,
+            # type `snap` stores snapshots on the volume's own disks; type `bak` would create Longhorn backups
+            "parameters": {"type": "snap"},
+        }
+        return [snapshot_class]

@@ -1,4 +1,4 @@
-"""step-ca: a certificate authority for short certificates, by ACME and as an issuer of cert-manager."""
+"""step-ca: a CA for short-lived certificates, through ACME and as an issuer of cert-manager."""
 
 import hashlib
 import json
@@ -13,43 +13,43 @@ from components.model import Model, SecretRef
 _NAME = "step-certificates"
 _PASSWORD = f"{_NAME}-ca-password"
 _SERVICE = f"{_NAME}.step-ca.svc"
-_HOME = "/home/step"
-_JWK = "@JWK@"
+_HOME_DIR = "/home/step"
+_JWK_PLACEHOLDER = "@JWK@"
 ISSUER = "step"
 
 
 class StepProvisionerSettings(Model):
-    """The provisioner that `step ca init` made, by which cert-manager asks for certificates."""
+    """The provisioner from `step ca init`, with which cert-manager requests certificates."""
 
     name: Text = "admin"
-    """Its name, as given to `step ca init`."""
+    """Name of the provisioner, as passed to `step ca init`."""
     key_id: Text
-    """Id of its key: `.key.kid`."""
+    """Key ID of the provisioner: `.key.kid` in its definition."""
     definition: SecretRef
-    """Secret that holds all of it as JSON: the first of `.authority.provisioners` in ca.json."""
+    """Secret that contains the provisioner's definition: the first of `.authority.provisioners` in ca.json."""
 
 
 class StepCaSettings(Model):
-    """step-ca: an authority of your own, made by `step ca init` and kept by you."""
+    """step-ca: your own CA, created by `step ca init`. You keep its files."""
 
     root: Certificate
-    """Certificate of its root, which devices have to trust: what `base64 -w0 root_ca.crt` prints."""
+    """Root certificate, which your devices must trust: the output of `base64 -w0 root_ca.crt`."""
     intermediate: Certificate
-    """Certificate that it signs with: what `base64 -w0 intermediate_ca.crt` prints."""
+    """Intermediate certificate, which signs all others: the output of `base64 -w0 intermediate_ca.crt`."""
     intermediate_key: SecretRef
-    """Secret that holds the key of that certificate, encrypted as `step ca init` leaves it."""
+    """Secret that contains the key of the intermediate certificate, as `step ca init` encrypted it."""
     password: SecretRef
-    """Secret that holds the password of that key and of the provisioner."""
+    """Secret that contains the password of the intermediate key and of the provisioner."""
     provisioner: StepProvisionerSettings
-    """By whom cert-manager asks."""
+    """Provisioner with which cert-manager requests certificates."""
     lan: Switch = False
-    """Whether ACME clients of the lan reach it, by an address of metallb."""
+    """Whether ACME clients in the LAN can reach step-ca, at a load-balancer IP of metallb."""
     host: Domain | None = None
-    """Host name by which they do. Default: `ca.DOMAIN`."""
+    """Host name of step-ca for ACME clients in the LAN. Default: `ca.DOMAIN`."""
 
 
 class StepCa(Layer[StepCaSettings]):
-    """step-ca with the provisioner `acme` and cert-manager's issuer `step`."""
+    """step-ca with the ACME provisioner `acme`, and the cert-manager issuer `step`."""
 
     key = "stepCa"
     settings_type = StepCaSettings
@@ -59,56 +59,59 @@ class StepCa(Layer[StepCaSettings]):
     bare_crds = ("step-issuer",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the authority, which makes up nothing at its start, and what cert-manager asks it by."""
-        given = dict.fromkeys(("enabled", "ca", "certsAsSecret", "configAsSecret"), True)
-        authority: dict[str, Tree] = {
-            "existingSecrets": given,
+        """Return the Helm values of step-ca, which uses only existing keys, and of its issuer for cert-manager."""
+        existing = dict.fromkeys(("enabled", "ca", "certsAsSecret", "configAsSecret"), True)
+        step_ca: dict[str, Tree] = {
+            "existingSecrets": existing,
             "bootstrap": {"enabled": False, "configmaps": False, "secrets": False},
             "ca": {"db": {"size": "1Gi"}},
-            "podExtraLabels": {"homelab/keys": self._digest},  # it reads them when it starts
+            # changed keys restart the pod, which reads keys only at startup
+            "podExtraLabels": {"homelab/keys": self._digest},
             "resources": resources("25m", "128Mi"),
             "service": {"type": "LoadBalancer" if self.settings.lan else "ClusterIP"},
         }
-        return {_NAME: authority, "step-issuer": {"resources": uncapped("10m", "96Mi")}}
+        return {_NAME: step_ca, "step-issuer": {"resources": uncapped("10m", "96Mi")}}
 
     @property
     def _digest(self) -> str:
-        said = f"{self.settings.root}{self.settings.intermediate}{json.dumps(self._config())}"
-        return hashlib.sha256(said.encode()).hexdigest()[:12]
+        content = f"{self.settings.root}{self.settings.intermediate}{json.dumps(self._config())}"
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def _config(self) -> Tree:
-        claims = {"defaultTLSCertDuration": "24h", "maxTLSCertDuration": "2160h"}  # cert-manager asks for 90 days
+        claims = {"defaultTLSCertDuration": "24h", "maxTLSCertDuration": "2160h"}  # cert-manager requests 90 days
         return {
-            "root": f"{_HOME}/certs/root_ca.crt",
-            "crt": f"{_HOME}/certs/intermediate_ca.crt",
-            "key": f"{_HOME}/secrets/intermediate_ca_key",
+            "root": f"{_HOME_DIR}/certs/root_ca.crt",
+            "crt": f"{_HOME_DIR}/certs/intermediate_ca.crt",
+            "key": f"{_HOME_DIR}/secrets/intermediate_ca_key",
             "address": ":9000",
             "dnsNames": [_SERVICE, f"{_SERVICE}.cluster.local", self.host_name, "127.0.0.1"],
             "logger": {"format": "json"},
-            "db": {"type": "badgerv2", "dataSource": f"{_HOME}/db"},
-            "authority": {"claims": claims, "provisioners": [{"type": "ACME", "name": "acme"}, _JWK]},
+            "db": {"type": "badgerv2", "dataSource": f"{_HOME_DIR}/db"},
+            "authority": {"claims": claims, "provisioners": [{"type": "ACME", "name": "acme"}, _JWK_PLACEHOLDER]},
             "tls": {"minVersion": 1.2, "maxVersion": 1.3},
         }
 
     def before(self) -> Sequence[Manifest]:
-        """Return what it would make up else: certificates, keys, password, configuration."""
-        given = self.settings
-        text = json.dumps(self._config()).replace("{", "{{").replace("}", "}}").replace(json.dumps(_JWK), "{}")
+        """Return the certificates, key, password and configuration, which the chart would otherwise generate."""
+        settings, definition = self.settings, self.settings.provisioner.definition
+        template = (
+            json.dumps(self._config()).replace("{", "{{").replace("}", "}}").replace(json.dumps(_JWK_PLACEHOLDER), "{}")
+        )
         return [
-            secret_of(self.metadata(f"{_NAME}-config"), {"ca.json": Filled(text, (given.provisioner.definition,))}),
+            secret_of(self.metadata(f"{_NAME}-config"), {"ca.json": Filled(template, (definition,))}),
             secret_of(
                 self.metadata(f"{_NAME}-certs"),
                 {
-                    "root_ca.crt": certificates.decoded(given.root),
-                    "intermediate_ca.crt": certificates.decoded(given.intermediate),
+                    "root_ca.crt": certificates.decoded(settings.root),
+                    "intermediate_ca.crt": certificates.decoded(settings.intermediate),
                 },
             ),
-            secret_of(self.metadata(f"{_NAME}-secrets"), {"intermediate_ca_key": given.intermediate_key}),
-            secret_of(self.metadata(_PASSWORD), {"password": given.password}),
+            secret_of(self.metadata(f"{_NAME}-secrets"), {"intermediate_ca_key": settings.intermediate_key}),
+            secret_of(self.metadata(_PASSWORD), {"password": settings.password}),
         ]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the issuer."""
+        """Return the StepClusterIssuer."""
         provisioner = self.settings.provisioner
         password = {"name": _PASSWORD, "namespace": self.namespace, "key": "password"}
         spec = {
@@ -121,14 +124,14 @@ class StepCa(Layer[StepCaSettings]):
 
     @property
     def host_name(self) -> str:
-        """Its host name in the lan."""
+        """Host name of step-ca in the LAN."""
         return self.settings.host or f"ca.{self.lab.cluster.domain}"
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the way from the lan, and between the certificates."""
+        """Yield errors in the access from the LAN and in the certificates."""
         if self.settings.lan and not self.lab.has("metallb"):
-            yield ("lan",), "needs metallb, which is off", "add metallb beside stepCa"
+            yield ("lan",), "needs metallb, which is disabled", "add metallb next to stepCa"
         if self.settings.host and not self.settings.lan:
-            yield ("host",), "has no effect without lan", "add lan: true, or take it out"
+            yield ("host",), "has no effect without lan", "add lan: true, or remove host"
         if self.settings.root == self.settings.intermediate:
-            yield ("intermediate",), "is the root", "write what `base64 -w0 intermediate_ca.crt` prints"
+            yield ("intermediate",), "is the root certificate", "use the output of `base64 -w0 intermediate_ca.crt`"

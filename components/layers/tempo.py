@@ -1,4 +1,4 @@
-"""Tempo: traces, kept and searched."""
+"""Tempo: trace storage and search."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,21 +11,21 @@ from components.manifest import Manifest, Tree
 
 HOST = "tempo.tempo.svc"
 PORT = 4318
-"""Where it takes traces, by OTLP over HTTP."""
-_WORKS = "/var/tempo"
+"""Port for sending traces, with OTLP over HTTP."""
+_DATA = "/var/tempo"
 
 
 class TempoSettings(ArchiveSettings):
-    """Tempo: traces, kept and searched. It runs once."""
+    """Tempo: trace storage and search. It has one replica."""
 
     retention_days: Count = 14
-    """Days after which it is deleted."""
+    """Days after which Tempo deletes traces."""
     memory: Size = "1Gi"
-    """Its memory."""
+    """Memory of Tempo."""
 
 
 class Tempo(Layer[TempoSettings]):
-    """Tempo in one process, which takes traces by OTLP, and Grafana's way to it."""
+    """Tempo in single-binary mode, with an OTLP receiver and a Grafana data source."""
 
     key = "tempo"
     settings_type = TempoSettings
@@ -36,8 +36,8 @@ class Tempo(Layer[TempoSettings]):
     kept = ("persistentvolumeclaims -n tempo",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Tempo, which takes OTLP as its chart has it."""
-        chosen = self.settings.storage_class
+        """Return the Helm values of Tempo; its chart enables OTLP by default."""
+        storage_class = self.settings.storage_class
         tempo: dict[str, Tree] = {
             "retention": self.archive.hours,
             "reportingEnabled": False,
@@ -55,7 +55,7 @@ class Tempo(Layer[TempoSettings]):
             "tempo": tempo,
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
             "serviceAccount": {"automountServiceAccountToken": False},
-            "persistence": self.archive.volume | ({"storageClassName": chosen} if chosen else {}),
+            "persistence": self.archive.volume | ({"storageClassName": storage_class} if storage_class else {}),
             "serviceMonitor": {"enabled": self.monitored},
             **self.archive.annotations,
         }
@@ -63,40 +63,40 @@ class Tempo(Layer[TempoSettings]):
 
     def _storage(self) -> Tree:
         s3 = self.archive.bucket
-        here = {"local": {"path": f"{_WORKS}/traces"}, "wal": {"path": f"{_WORKS}/wal"}}
+        local_paths = {"local": {"path": f"{_DATA}/traces"}, "wal": {"path": f"{_DATA}/wal"}}
         if s3 is None:
-            return {"backend": "local", **here}
+            return {"backend": "local", **local_paths}
         folder = {"prefix": s3.path} if s3.path else {}
         return {
             "backend": "s3",
-            **here,
+            **local_paths,
             "s3": {"bucket": s3.bucket, "region": s3.region, **archive.endpoint(s3), **folder},
         }
 
     @property
     def archive(self) -> Archive:
-        """Where the traces are."""
+        """The storage of the traces."""
         return Archive(self.lab, self.key, self.settings)
 
     def before(self) -> Sequence[Manifest]:
-        """Return the keys to the bucket."""
+        """Return the Secret with the credentials for the S3 bucket."""
         return [*self.archive.secret(self.namespace)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return Grafana's way to the traces, from them to logs where these are kept."""
+        """Return the Grafana data source, which links traces to logs if loki is enabled."""
         if not self.monitored:
             return ()
-        # Grafana puts variables of its own in place of a single dollar sign
+        # Grafana replaces its own variables after a single dollar sign
         query = '{source="pods"} |= "$${__trace.traceId}"'
-        around = {"spanStartTimeShift": "-5m", "spanEndTimeShift": "5m"}
-        logs = {"tracesToLogsV2": {"datasourceUid": "loki", "customQuery": True, "query": query, **around}}
-        more = logs if self.lab.has("loki") else {}
-        return [grafana.data_source(self.metadata("grafana-data-source"), "tempo", f"http://{HOST}:3200", **more)]
+        time_range = {"spanStartTimeShift": "-5m", "spanEndTimeShift": "5m"}
+        logs = {"tracesToLogsV2": {"datasourceUid": "loki", "customQuery": True, "query": query, **time_range}}
+        links = logs if self.lab.has("loki") else {}
+        return [grafana.data_source(self.metadata("grafana-data-source"), "tempo", f"http://{HOST}:3200", **links)]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return where apps send traces to."""
+        """Return the endpoint to which apps send traces."""
         return {"traces_endpoint": f"http://{HOST}:{PORT}"}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with its volume and its bucket."""
+        """Yield errors in the settings of Tempo's volume and bucket."""
         return self.archive.problems()

@@ -1,4 +1,4 @@
-"""Traefik: the ingress controller, behind one load-balancer address."""
+"""Traefik: the ingress controller, behind one load-balancer IP."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
@@ -18,29 +18,29 @@ _CERTIFICATE = "wildcard"
 
 
 class CertificateSettings(Model):
-    """The certificate that is shown for names without one of their own: for the domain and all names right below."""
+    """The default certificate, for `DOMAIN` and `*.DOMAIN`. Traefik uses it for hosts without their own certificate."""
 
     issuer: HostLabel | None = None
-    """Issuer of certManager. Default: its first one that gives certificates for `*.DOMAIN`, if there is one."""
+    """Issuer of certManager. Default: the first issuer that can issue certificates for `*.DOMAIN`, if any."""
 
 
 class TraefikSettings(Model):
-    """Traefik: the way from outside to the apps, by host name."""
+    """Traefik: the ingress controller, which routes requests to apps by host name."""
 
     address: Address | None = None
-    """Its load-balancer address, of a pool of metallb. Default: the first one of the default pool."""
+    """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of the default pool."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
-    """`Local` shows apps the address of the client; `Cluster` takes a way over other nodes, and hides it."""
+    """`Local` preserves the client's IP address; `Cluster` can route through other nodes, and hides the address."""
     https_only: Switch = True
-    """Whether requests in clear (HTTP) are sent on to HTTPS."""
+    """Whether Traefik redirects HTTP requests to HTTPS."""
     default_class: Switch = True
-    """Whether Ingresses that name no class are served too."""
+    """Whether Traefik also serves Ingresses that name no IngressClass."""
     certificate: CertificateSettings | None = CertificateSettings()
-    """The default certificate, of certManager. `null`: Traefik makes one up that nobody trusts."""
+    """The default certificate, from certManager. `null`: Traefik generates a certificate that no client trusts."""
     default_route: Url | None = None
-    """Where HTTPS requests are sent on to whose host name nothing serves. Default: they are answered with 404."""
+    """URL to which Traefik redirects HTTPS requests for unknown hosts. Default: Traefik answers them with 404."""
     dashboard: DashboardSettings | None = None
-    """The dashboard. Default: there is none."""
+    """The dashboard. Default: none."""
 
 
 class Traefik(Layer[TraefikSettings]):
@@ -54,10 +54,10 @@ class Traefik(Layer[TraefikSettings]):
     bare_crds = ("traefik",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Traefik, twice where there are two machines, whose own objects only this namespace may name."""
+        """Return Traefik's Helm values; only routes in the layer's namespace may reference Traefik's own objects."""
         replicas, metrics = self.lab.replicas(2), {"enabled": self.monitored}
         redirect = {"to": "websecure", "scheme": "https", "permanent": True} if self.settings.https_only else {}
-        ours = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
+        crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
         values: dict[str, Tree] = {
             "deployment": {"replicas": replicas},
             "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
@@ -67,7 +67,7 @@ class Traefik(Layer[TraefikSettings]):
             "ingressClass": {"enabled": True, "isDefaultClass": self.settings.default_class, "name": CLASS},
             "ports": {"web": {"http": {"redirections": {"entryPoint": redirect}}}},
             "service": self._service(),
-            "providers": {"kubernetesCRD": ours},
+            "providers": {"kubernetesCRD": crd_provider},
             "api": {"dashboard": self.settings.dashboard is not None},
             "global": {"checkNewVersion": False},
             "metrics": {"prometheus": {"service": metrics, "serviceMonitor": metrics, "disableAPICheck": True}},
@@ -80,17 +80,17 @@ class Traefik(Layer[TraefikSettings]):
         return {"annotations": annotations, "spec": spec}
 
     def before(self) -> Sequence[Manifest]:
-        """Return who may see the dashboard."""
+        """Return the Secret with the credentials for the dashboard."""
         return [routes.users(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
 
     def extend(self) -> Sequence[Manifest]:
         """Return the default certificate, the dashboard and the default route."""
-        made = list(self._certificate())
+        manifests = list(self._certificate())
         if self.settings.dashboard:
-            made += routes.dashboard(self.settings.dashboard, self.lab.cluster.domain, self.namespace)
+            manifests += routes.dashboard(self.settings.dashboard, self.lab.cluster.domain, self.namespace)
         if self.settings.default_route:
-            made += routes.elsewhere(self.settings.default_route, self.namespace)
-        return made
+            manifests += routes.elsewhere(self.settings.default_route, self.namespace)
+        return manifests
 
     def _certificate(self) -> Iterator[Manifest]:
         if self.issuer is None:
@@ -109,7 +109,7 @@ class Traefik(Layer[TraefikSettings]):
 
     @property
     def address(self) -> str | None:
-        """The load-balancer address; None where metallb is off, and whatever gives addresses then chooses."""
+        """The load-balancer IP; None without metallb, where another load balancer chooses the address."""
         metallb = self.lab.of(MetalLBSettings)
         if self.settings.address or metallb is None:
             return self.settings.address
@@ -117,7 +117,7 @@ class Traefik(Layer[TraefikSettings]):
 
     @property
     def issuer(self) -> str | None:
-        """The issuer of the default certificate, None without one."""
+        """Issuer of the default certificate; None without a default certificate."""
         issuers, certificate = self.lab.of(CertManagerSettings), self.settings.certificate
         if issuers is None or certificate is None:
             return None
@@ -128,11 +128,11 @@ class Traefik(Layer[TraefikSettings]):
         return ip_network(self.lab.cluster.network.services[0]).version
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the ingress class and the address behind which it is."""
+        """Return the IngressClass, the namespace and the load-balancer IP of Traefik."""
         return {"ingress_class": CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong between Traefik, the pools of addresses and the issuers."""
+        """Yield conflicts with the pools of metallb and the issuers of certManager."""
         yield from self._address_problems()
         yield from self._issuer_problems()
 
@@ -140,32 +140,29 @@ class Traefik(Layer[TraefikSettings]):
         metallb, address = self.lab.of(MetalLBSettings), self.settings.address
         if metallb is None:
             if address:
-                yield ("address",), "needs metallb, which is off", "add metallb with a pool that holds the address"
+                yield ("address",), "needs metallb, which is disabled", "add metallb with a pool that contains it"
         elif address is None:
             if self.address is None:
-                reason = f"is missing: the default pool of metallb gives out no IPv{self._family} address"
+                reason = f"is missing: the default pool of metallb has no IPv{self._family} address"
                 yield ("address",), reason, "add addresses to metallb, or choose an address of another pool"
         elif ip_address(address).version != self._family:
-            yield (
-                ("address",),
-                f"is not IPv{self._family} as network.services is",
-                f"choose an IPv{self._family} address",
-            )
+            reason = f"is not IPv{self._family}, the IP family of network.services"
+            yield ("address",), reason, f"choose an IPv{self._family} address"
         elif not any(pools.holds(pool.addresses, address) for pool in metallb.all_pools().values()):
-            yield ("address",), "is given out by no pool of metallb", "choose an address of a pool, or add it to one"
+            yield ("address",), "is available in no pool of metallb", "choose an address of a pool, or add it to one"
 
     def _issuer_problems(self) -> Iterator[Finding]:
         issuers, issuer = (
             self.lab.of(CertManagerSettings),
             self.settings.certificate and self.settings.certificate.issuer,
         )
-        place = ("certificate", "issuer")
+        path = ("certificate", "issuer")
         if issuer is None:
             return
         if issuers is None:
-            yield place, "needs certManager, which is off", "add certManager: {} beside traefik"
+            yield path, "needs certManager, which is disabled", "add certManager: {} next to traefik"
         elif issuer not in issuers.issuers:
-            yield place, "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
+            yield path, "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
         elif issuer not in issuers.wildcard_issuers:
-            reason = "gives no wildcard certificates: acme.http01 cannot prove them"
-            yield place, reason, "use acme.route53 or acme.cloudflare, or the issuer ca"
+            reason = "cannot issue wildcard certificates, which acme.http01 does not support"
+            yield path, reason, "use acme.route53 or acme.cloudflare, or the issuer ca"

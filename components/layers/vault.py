@@ -1,4 +1,4 @@
-"""Vault: keeps secrets, and gives them to who may have them."""
+"""Vault: stores secrets, and controls access to them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,29 +16,29 @@ from components.vault_seal import VaultSealSettings
 
 NAME = "vault"
 TLS = "vault-tls"
-"""Secret with its certificate, and in `ca.crt` that of the authority."""
+"""Name of the Secret with Vault's certificate, and with the CA certificate in `ca.crt`."""
 ADDRESS = f"https://{NAME}-active.{NAME}.svc:8200"
 _TLS_FOLDER = f"/vault/userconfig/{TLS}"
-_AUTHORITY = "ca"
+_CA_ISSUER = "ca"
 
 
 class VaultSettings(Model):
-    """Vault: keeps secrets. It is to be initialised by hand once, see docs/vault.md."""
+    """Vault: stores secrets. You must initialize it manually once, see docs/vault.md."""
 
     seal: VaultSealSettings | None = None
-    """What opens it when it starts. Default: people, with the keys of its initialisation."""
+    """Auto-unseal. Default: people unseal Vault with the unseal keys from its initialization."""
     size: Size = "10Gi"
-    """Size of the volume of each member. It does not grow with this number once it is there."""
+    """Volume size of each member. A later change does not resize an existing volume."""
     storage_class: HostLabel | None = None
-    """Class of the volumes. Default: longhorn-single with longhorn where there are three; else the default one."""
+    """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
     host: Domain | None = None
-    """Host name of its page. Default: `vault.DOMAIN`."""
+    """Host name of the web UI. Default: `vault.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the page's certificate. Default: the default one."""
+    """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
 
 
 class Vault(Layer[VaultSettings]):
-    """Vault, three members on three machines, or one where there are fewer."""
+    """Vault, with three members on three nodes, or one member with fewer than three untainted nodes."""
 
     key = "vault"
     settings_type = VaultSettings
@@ -49,7 +49,7 @@ class Vault(Layer[VaultSettings]):
     kept = (f"persistentvolumeclaims -n {NAME}",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Vault. Its pods are ready when it is open, so nothing waits for them."""
+        """Return the Helm values. Vault's pods are ready only after unsealing, so homelab does not wait for them."""
         return {
             "vault": {
                 "global": {"tlsDisable": False},
@@ -62,30 +62,31 @@ class Vault(Layer[VaultSettings]):
 
     def _server(self) -> Tree:
         config = json.dumps(self._config(), indent=2)
-        several = self.lab.quorum > 1
-        chosen = volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum)
+        replicated = self.lab.quorum > 1
+        storage_class = volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum)
         return {
-            "updateStrategyType": "OnDelete",  # or Helm would wait for pods that only its initialisation makes ready
+            "updateStrategyType": "OnDelete",  # Helm would wait for pods, which are ready only after initialization
             "resources": resources("100m", "512Mi"),
             "ha": {
                 "enabled": True,
                 "replicas": self.lab.quorum,
                 "raft": {"enabled": True, "setNodeId": True, "config": config},
-                "disruptionBudget": {"enabled": several},
+                "disruptionBudget": {"enabled": replicated},
             },
-            "dataStorage": {"size": self.settings.size, **({"storageClass": chosen} if chosen else {})},
+            "dataStorage": {"size": self.settings.size, **({"storageClass": storage_class} if storage_class else {})},
             "extraArgs": f"-config={vault_seal.FOLDER}/seal.hcl" if self.settings.seal else "",
             "extraEnvironmentVars": {"VAULT_CACERT": f"{_TLS_FOLDER}/ca.crt"},
-            "volumes": [{"name": each, "secret": {"secretName": each}} for each in self._folders],
+            "volumes": [{"name": secret, "secret": {"secretName": secret}} for secret in self._mounted_secrets],
             "volumeMounts": [
-                {"name": each, "mountPath": f"/vault/userconfig/{each}", "readOnly": True} for each in self._folders
+                {"name": secret, "mountPath": f"/vault/userconfig/{secret}", "readOnly": True}
+                for secret in self._mounted_secrets
             ],
-            "service": {"active": {"annotations": self._backend()}},
+            "service": {"active": {"annotations": self._backend_annotations()}},
             "ingress": self._ingress(),
         }
 
     @property
-    def _folders(self) -> list[str]:
+    def _mounted_secrets(self) -> list[str]:
         return [TLS, *([vault_seal.NAME] if self.settings.seal else [])]
 
     def _config(self) -> Tree:
@@ -95,12 +96,12 @@ class Vault(Layer[VaultSettings]):
             "tls_cert_file": f"{_TLS_FOLDER}/tls.crt",
             "tls_key_file": f"{_TLS_FOLDER}/tls.key",
         }
-        others = [
+        members = [
             {"leader_api_addr": f"https://{member}:8200", "leader_ca_cert_file": f"{_TLS_FOLDER}/ca.crt"}
-            for member in self._names
+            for member in self._member_names
         ]
         config: dict[str, Tree] = {"ui": True, "listener": {"tcp": listener}}
-        config["storage"] = {"raft": {"path": "/vault/data", "retry_join": others}}
+        config["storage"] = {"raft": {"path": "/vault/data", "retry_join": members}}
         config["service_registration"] = {"kubernetes": {}}
         if self.monitored:
             listener["telemetry"] = {"unauthenticated_metrics_access": True}
@@ -110,10 +111,10 @@ class Vault(Layer[VaultSettings]):
     def _monitor(self) -> Tree:
         if not self.monitored:
             return {"enabled": False}
-        authority = {"ca": {"secret": {"name": TLS, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
-        return {"enabled": True, "tlsConfig": authority}
+        tls_config = {"ca": {"secret": {"name": TLS, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
+        return {"enabled": True, "tlsConfig": tls_config}
 
-    def _backend(self) -> dict[str, str]:
+    def _backend_annotations(self) -> dict[str, str]:
         prefix = "traefik.ingress.kubernetes.io/service"
         transport = f"{NAME}-{NAME}@kubernetescrd"
         return {f"{prefix}.serversscheme": "https", f"{prefix}.serverstransport": transport} if self.page.served else {}
@@ -130,11 +131,11 @@ class Vault(Layer[VaultSettings]):
         }
 
     def before(self) -> Sequence[Manifest]:
-        """Return what opens it."""
+        """Return the Secret with the configuration of the seal."""
         return [vault_seal.secret(self.settings.seal, self.namespace)] if self.settings.seal else ()
 
     def extend(self) -> Sequence[Manifest]:
-        """Return its certificate, which the pods wait for, and how Traefik comes to trust it."""
+        """Return Vault's certificate, which the pods wait for, and the ServersTransport that makes Traefik trust it."""
         spec: Tree = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS}]}
         version = "traefik.io/v1alpha1"
         transport = {"apiVersion": version, "kind": "ServersTransport", "metadata": self.metadata(NAME), "spec": spec}
@@ -142,16 +143,18 @@ class Vault(Layer[VaultSettings]):
 
     def _certificate(self) -> Manifest:
         services = [
-            name for each in (NAME, f"{NAME}-active") for name in (each, f"{each}.{NAME}", f"{each}.{NAME}.svc")
+            name
+            for service in (NAME, f"{NAME}-active")
+            for name in (service, f"{service}.{NAME}", f"{service}.{NAME}.svc")
         ]
         spec = {
             "secretName": TLS,
-            "duration": "26280h",  # Vault reads it when it starts: three years, for pods that are never started anew
+            "duration": "26280h",  # three years: Vault reads it only at startup, and its pods may run for years
             "renewBefore": "13140h",
-            "dnsNames": [*services, *self._names, "localhost"],
+            "dnsNames": [*services, *self._member_names, "localhost"],
             "ipAddresses": ["127.0.0.1"],
             "usages": ["digital signature", "key encipherment", "server auth", "client auth"],
-            "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": _AUTHORITY},
+            "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": _CA_ISSUER},
         }
         return {
             "apiVersion": "cert-manager.io/v1",
@@ -161,20 +164,20 @@ class Vault(Layer[VaultSettings]):
         }
 
     @property
-    def _names(self) -> list[str]:
+    def _member_names(self) -> list[str]:
         return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum)]
 
     @property
     def page(self) -> Page:
-        """Its page."""
+        """The web UI of Vault."""
         return Page(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
 
     def problems(self) -> Iterator[Finding]:
-        """Yield what is wrong with the page, the seal and the certificate."""
+        """Yield errors in the web UI, the seal and the certificate's issuer."""
         yield from self.page.problems()
         if self.settings.seal:
             yield from vault_seal.problems(self.settings.seal)
         issuers = self.lab.of(CertManagerSettings)
         if issuers and not issuers.has_ca:
-            reason = "needs the lab's own authority for names inside the cluster, which certManager does not have"
-            yield (), reason, "add ca: {} to certManager, beside acme"
+            reason = "needs the lab's own CA for host names inside the cluster, and certManager has none"
+            yield (), reason, "add ca: {} to certManager, next to acme"

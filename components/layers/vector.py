@@ -1,4 +1,4 @@
-"""Vector: brings the logs of pods and of the machines' journals to Loki."""
+"""Vector: sends the logs of pods and the journals of nodes to Loki."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,8 @@ from components.layers import loki
 from components.manifest import Tree
 from components.model import Model
 
-_WAITING = 512 * 1024**2
-"""Bytes of each kind that wait on a machine while Loki is away."""
+_BUFFER = 512 * 1024**2
+"""Bytes of pod logs, and of journals, that each node buffers while Loki is unavailable."""
 _JOURNAL = """\
 .program = .SYSLOG_IDENTIFIER || "unknown"
 .message = .message || ""
@@ -17,25 +17,25 @@ _JOURNAL = """\
 
 
 class VectorSettings(Model):
-    """Vector: brings logs to Loki."""
+    """Vector: sends logs to Loki."""
 
     journals: Switch = True
-    """Whether the journals of the machines are brought too."""
+    """Whether Vector sends the journals of the nodes too."""
     exclude: tuple[HostLabel, ...] = ()
-    """Namespaces whose pods' logs are not brought."""
+    """Namespaces whose pod logs Vector does not send."""
 
 
 class Vector(Layer[VectorSettings]):
-    """Vector on every machine. What it read it remembers there, so that nothing comes twice."""
+    """Vector on every node. It stores its read positions on the node, so that it sends no log entry twice."""
 
     key = "vector"
     settings_type = VectorSettings
     namespace = "vector"
-    security = "privileged"  # it reads files of its machine
+    security = "privileged"  # it reads files of its host
     requires = ("loki",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Vector; its variant for Debian alone has journalctl."""
+        """Return Vector's Helm values, with the Debian image, because no other variant contains journalctl."""
         values: dict[str, Tree] = {
             "role": "Agent",
             "image": {"base": "debian"},
@@ -63,27 +63,27 @@ class Vector(Layer[VectorSettings]):
             "loki_pods": _loki("pods", namespace="kubernetes.pod_namespace", pod="kubernetes.pod_name",
                                container="kubernetes.container_name", node="kubernetes.pod_node_name"),
         }  # fmt: skip
-        made = {
+        config = {
             "data_dir": "/vector-data-dir",
             "api": {"enabled": True, "address": "0.0.0.0:8686"},
             "sources": sources,
             "sinks": sinks,
         }
         if self.settings.journals:
-            # boots before this one too: why a machine went down stands there
+            # earlier boots too: their last entries show why a machine went down
             sources["journal"] = {"type": "journald", "current_boot_only": False}
             sinks["loki_journals"] = _loki("journals", program="program", node="host")
-            made["transforms"] = {"journals": {"type": "remap", "inputs": ["journal"], "source": _JOURNAL}}
-        return made
+            config["transforms"] = {"journals": {"type": "remap", "inputs": ["journal"], "source": _JOURNAL}}
+        return config
 
     def _pods(self) -> Tree:
-        names = [f"metadata.namespace!={name}" for name in self.settings.exclude]
-        others = {"extra_field_selector": ",".join(names)} if names else {}
-        return {"type": "kubernetes_logs", "glob_minimum_cooldown_ms": 5000, **others}
+        selectors = [f"metadata.namespace!={name}" for name in self.settings.exclude]
+        field_selector = {"extra_field_selector": ",".join(selectors)} if selectors else {}
+        return {"type": "kubernetes_logs", "glob_minimum_cooldown_ms": 5000, **field_selector}
 
 
 def _loki(source: str, **labels: str) -> Tree:
-    """Send what comes from `source`, by labels that stand for fields."""
+    """Return a Loki sink for `source`; `labels` maps labels to fields of the log entries."""
     return {
         "type": "loki",
         "inputs": [source],
@@ -91,19 +91,19 @@ def _loki(source: str, **labels: str) -> Tree:
         "encoding": {"codec": "text"},
         "labels": {"source": source, **{name: _field(path) for name, path in labels.items()}},
         "out_of_order_action": "accept",
-        "buffer": {"type": "disk", "max_size": _WAITING, "when_full": "block"},
+        "buffer": {"type": "disk", "max_size": _BUFFER, "when_full": "block"},
     }
 
 
 def _field(path: str) -> str:
-    """Return Vector's template for a field; the chart is itself a template, and must leave it alone."""
+    """Return Vector's template for a field, escaped so that the chart's templates do not expand it."""
     return "{{ `{{ " + path + " }}` }}"
 
 
 def _files() -> dict[str, Tree]:
-    """The machine's logs, and its id, without which journalctl does not know which journal is its own."""
-    places = {"logs": "/var/log", "journal": "/run/log/journal", "machine-id": "/etc/machine-id"}
-    kinds = {"logs": "Directory", "journal": "DirectoryOrCreate", "machine-id": "File"}
-    volumes = [{"name": name, "hostPath": {"path": path, "type": kinds[name]}} for name, path in places.items()]
-    mounts = [{"name": name, "mountPath": path, "readOnly": True} for name, path in places.items()]
+    """Return the mounts of the host's logs and machine ID, by which journalctl finds the host's own journal."""
+    paths = {"logs": "/var/log", "journal": "/run/log/journal", "machine-id": "/etc/machine-id"}
+    types = {"logs": "Directory", "journal": "DirectoryOrCreate", "machine-id": "File"}
+    volumes = [{"name": name, "hostPath": {"path": path, "type": types[name]}} for name, path in paths.items()]
+    mounts = [{"name": name, "mountPath": path, "readOnly": True} for name, path in paths.items()]
     return {"defaultVolumes": volumes, "defaultVolumeMounts": mounts}

@@ -1,4 +1,4 @@
-"""ZFS: volumes on pools of disks that machines have, each on one machine only."""
+"""ZFS: unreplicated volumes on ZFS pools of nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -21,35 +21,35 @@ _LABEL = {"homelab/zfs": "true"}
 
 
 class ZfsPoolSettings(Model):
-    """The pool of a machine, made of disks that hold nothing, or the one of that name that they hold."""
+    """The ZFS pool of a node: homelab creates it on empty disks, or imports it if the disks already contain it."""
 
     devices: tuple[Device, ...]
-    """Its disks, by names that last. What holds anything is refused."""
+    """Disks by persistent device names. homelab rejects disks that contain other data."""
     raid: Literal["none", "mirror"] = "none"
-    """`mirror` keeps everything on each of the disks; `none` spreads over them, and one that fails takes all along."""
+    """`mirror` stores all data on each disk; `none` stripes data over the disks, and one failed disk loses all data."""
 
 
 class ZfsSettings(Model):
-    """ZFS: the class `zfs`, for volumes that stay on one machine, with checksums, compression and snapshots."""
+    """ZFS: the StorageClass `zfs` for volumes on one node each, with checksums, compression and snapshots."""
 
     pool: HostLabel = "lab"
-    """Name of the pool, the same on all machines."""
+    """Name of the ZFS pool, the same on all nodes."""
     pools: dict[HostLabel, ZfsPoolSettings] = Field(default_factory=dict)
-    """Pools by node."""
+    """ZFS pools by node."""
 
 
 class Zfs(Layer[ZfsSettings]):
-    """ZFS with a pool on named disks of machines, and snapshots of its volumes."""
+    """ZFS with pools on the listed disks of nodes, and with volume snapshots."""
 
     key = "zfs"
     settings_type = ZfsSettings
     namespace = "openebs-zfs"
-    security = "privileged"  # the driver runs the machine's own zfs
+    security = "privileged"  # the driver runs the host's zfs commands
     keeps = "volumes"
     kept = ("zfsvolumes.zfs.openebs.io -A", of_class(CLASS))
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the driver; its nodes' part only where there is a pool, as it needs the machine's zfs."""
+        """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a pool."""
         values: dict[str, Tree] = {
             "zfsController": {"replicas": self.lab.replicas(2)},
             "zfsNode": {
@@ -58,13 +58,13 @@ class Zfs(Layer[ZfsSettings]):
                 "encrKeysDir": "/var/lib/openebs/keys",
             },
             "analytics": {"enabled": False},
-            # its controller holds the snapshot controller, which does not start without them
+            # the driver's controller includes the snapshot controller, which needs these CRDs to start
             "crds": {"csi": {"volumeSnapshots": {"enabled": True}}},
         }
         return {"zfs-localpv": values}
 
     def services(self) -> Sequence[Service]:
-        """Return the pools. Nothing undoes them: they stay as they are when the layer goes."""
+        """Return the services that create the pools. Removing the layer does not delete the pools."""
         return [self._pool(node, pool) for node, pool in self.settings.pools.items()]
 
     def _pool(self, node: str, pool: ZfsPoolSettings) -> Service:
@@ -72,11 +72,11 @@ class Zfs(Layer[ZfsSettings]):
         return Service("pool", node, ("pool.sh",), probe="pooled.sh", variables=variables)
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label of machines with a pool."""
+        """Return the label of nodes with a pool."""
         return _LABEL if node.name in self.settings.pools else {}
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the class, and that of its snapshots."""
+        """Return the StorageClass and the VolumeSnapshotClass."""
         return [
             {
                 "apiVersion": "storage.k8s.io/v1",
@@ -98,15 +98,15 @@ class Zfs(Layer[ZfsSettings]):
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the class."""
+        """Return the StorageClass."""
         return {"storage_classes": [CLASS]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield another snapshot controller, and what is wrong with the machines and their disks."""
+        """Yield a conflict with another snapshot controller, and errors in the nodes and their disks."""
         if self.lab.has("snapshotController"):
-            yield (), "brings a snapshot controller, and snapshotController is another", "keep one of them"
+            yield (), "includes a snapshot controller, as does snapshotController", "keep one of them"
         pools = self.settings.pools
         yield from devices.problems(self.lab.cluster, {name: pool.devices for name, pool in pools.items()}, "pools")
         for name, pool in pools.items():
             if pool.raid == "mirror" and len(pool.devices) < 2:
-                yield ("pools", name, "raid"), "is mirror with a single device", "name another device, or use none"
+                yield ("pools", name, "raid"), "is mirror, which needs two devices or more", "add a device, or use none"

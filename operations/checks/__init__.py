@@ -1,1 +1,1 @@
-"""What `./homelab doctor` judges: values in, findings out."""
+"""Checks of `./homelab doctor`: pure functions from observed values to findings."""

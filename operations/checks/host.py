@@ -1,4 +1,4 @@
-"""Whether a machine is fit for K3s."""
+"""Checks whether a machine meets the requirements of K3s."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,82 +7,82 @@ from operations.findings import Finding, fine, note, wrong
 
 DISTRIBUTIONS = {"debian", "ubuntu", "raspbian"}
 ROOM = 1024
-"""MiB that K3s needs for itself."""
+"""Free disk space that K3s needs, in MiB."""
 FULL, FILLING = 95, 85
-"""Percent of a disk from which kubelet evicts pods, and throws images away."""
+"""Disk usage in percent at which kubelet evicts pods, and at which it deletes unused images."""
 APART = 30
-"""Seconds that clocks may differ by."""
+"""Tolerated clock difference, in seconds."""
 
 
 def _root(seen: Seen) -> Finding:
     if seen.facts.yes("root"):
         return fine("root", "yes")
-    return wrong("root", "the script does not run as root", "set `ssh.sudo: true`, or log in as root")
+    return wrong("root", "scripts do not run as root", "set `ssh.sudo: true`, or log in as root")
 
 
 def _system(seen: Seen) -> Finding:
     facts = seen.facts
     name = facts.text("os-name") or "unknown"
     if not facts.yes("systemd"):
-        return wrong("system", "systemd does not run there", "use a system that boots with systemd")
+        return wrong("system", "systemd does not run on it", "use a system that boots with systemd")
     if not facts.yes("apt"):
         return wrong("system", f"{name} is not supported", "install Debian, Ubuntu or Raspberry Pi OS")
     if not DISTRIBUTIONS & {facts.text("os"), *facts.text("os-like").split()}:
-        return note("system", f"{name} has apt, but was never tried", "Debian, Ubuntu and Raspberry Pi OS were meant")
+        return note("system", f"{name} has apt but is untested", "if it fails, use Debian, Ubuntu or Raspberry Pi OS")
     return fine("system", name)
 
 
 def _architecture(seen: Seen) -> Finding:
-    found, wanted = seen.facts.text("arch"), seen.node.arch
-    if not found:
+    actual, expected = seen.facts.text("arch"), seen.node.arch
+    if not actual:
         return wrong("arch", f"K3s has no release for {seen.facts.text('uname')}", "use another machine")
-    if wanted and wanted != found:
-        fix = f"write `arch: {found}`, or install a system for {wanted}"
-        return wrong("arch", f"it is {found}, and the stack file says {wanted}", fix)
-    return fine("arch", found)
+    if expected and expected != actual:
+        fix = f"set `arch: {actual}`, or install a system for {expected}"
+        return wrong("arch", f"is {actual}, but the stack file says {expected}", fix)
+    return fine("arch", actual)
 
 
 def _memory_cgroup(seen: Seen) -> Finding:
     if seen.facts.yes("memory-cgroup"):
-        return fine("cgroup", "memory is on")
+        return fine("cgroup", "memory cgroup is enabled")
     if file := seen.facts.text("command-line"):
-        return note("cgroup", f"memory is off; `pulumi up` adds it to {file} and reboots the machine")
-    return wrong("cgroup", "memory is off", "boot the kernel with cgroup_enable=memory")
+        return note("cgroup", f"memory cgroup is disabled; `pulumi up` enables it in {file} and reboots the machine")
+    return wrong("cgroup", "memory cgroup is disabled", "boot the kernel with cgroup_enable=memory")
 
 
 def _disk(seen: Seen) -> Finding:
     disks = seen.facts.disks
     if not disks:
-        return note("disk", "df does not say how much is free")
+        return note("disk", "df reports no free space")
     for disk in disks:
         says = f"{disk.free} MiB free ({disk.used} % used) at {disk.path}"
         if disk.free < ROOM or disk.used >= FULL:
-            return wrong("disk", says, f"make room: K3s needs {ROOM} MiB, and evicts pods at {FULL} %")
+            return wrong("disk", says, f"free disk space: K3s needs {ROOM} MiB; kubelet evicts pods at {FULL} %")
         if disk.used >= FILLING:
-            return note("disk", says, f"kubelet throws unused images away from {FILLING} % on")
+            return note("disk", says, f"kubelet deletes unused images above {FILLING} % usage")
     return fine("disk", f"{min(disk.free for disk in disks) / 1024:.1f} GiB free")
 
 
 def _clock(seen: Seen) -> Finding:
-    there = seen.facts.text("clock")
-    if not there.isdigit():
-        return note("clock", "date does not say what time it is")
-    # it was read somewhere between question and answer
-    behind, before = seen.answer.asked - int(there) - 1, int(there) - seen.answer.answered
-    off = max(behind, before, 0.0)
-    if off > APART:
-        says = f"is {off:.0f} s {'behind' if behind > 0 else 'ahead of'} this computer's"
-        return wrong("clock", says, "give it a time server: timedatectl set-ntp true; timedatectl timesync-status")
-    return fine("clock", "agrees")
+    clock = seen.facts.text("clock")
+    if not clock.isdigit():
+        return note("clock", "date reports no time")
+    # the machine read its clock at an unknown moment between `asked` and `answered`
+    behind, ahead = seen.answer.asked - int(clock) - 1, int(clock) - seen.answer.answered
+    difference = max(behind, ahead, 0.0)
+    if difference > APART:
+        says = f"is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
+        return wrong("clock", says, "synchronize it: timedatectl set-ntp true; timedatectl timesync-status")
+    return fine("clock", "is synchronized")
 
 
 def _address(seen: Seen) -> Finding:
     facts, device = seen.facts, seen.facts.text("device")
     if not device:
-        says = f"no interface has {seen.node.address}; there are {facts.text('addresses') or 'none'}"
-        return wrong("address", says, "correct `address`, or the machine's reservation in the router")
+        says = f"no interface has {seen.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
+        return wrong("address", says, "correct `address`, or the machine's DHCP reservation in your router")
     if not facts.yes("device-there"):
-        return wrong("address", f"there is no interface {device}", "correct `interface`, or leave it out")
+        return wrong("address", f"interface {device} does not exist", "correct or remove `interface`")
     return fine("address", f"on {device}")
 
 

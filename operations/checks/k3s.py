@@ -1,4 +1,4 @@
-"""Whether K3s can be put on a machine, and whether it is as it was put there."""
+"""Checks whether a machine can run K3s, and whether an installed K3s matches the stack file."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,79 +6,79 @@ from components.lab import ClusterSettings, NodeSettings
 from operations.checks.seen import Seen
 from operations.findings import Finding, fine, note, wrong
 
-_OUTSIDE = {"vxlan": ("udp/8472",), "wireguard-native": ("udp/51820", "udp/51821")}
+_FLANNEL_PORTS = {"vxlan": ("udp/8472",), "wireguard-native": ("udp/51820", "udp/51821")}
 
 
 def ports(node: NodeSettings, cluster: ClusterSettings) -> tuple[str, ...]:
-    """Return what K3s, and the balancer before it, listen at on that machine."""
-    server = ("tcp/6443", "tcp/2379", "tcp/2380", *_balanced(cluster)) if node.role == "server" else ()
-    backend = _OUTSIDE.get(cluster.network.flannel_backend, ()) if cluster.network.cni == "flannel" else ()
+    """Return the ports that K3s and the API load balancer listen on at this machine."""
+    server = ("tcp/6443", "tcp/2379", "tcp/2380", *_load_balancer_ports(cluster)) if node.role == "server" else ()
+    backend = _FLANNEL_PORTS.get(cluster.network.flannel_backend, ()) if cluster.network.cni == "flannel" else ()
     return (*server, "tcp/10250", *backend)
 
 
-def _balanced(cluster: ClusterSettings) -> tuple[str, ...]:
+def _load_balancer_ports(cluster: ClusterSettings) -> tuple[str, ...]:
     return (f"tcp/{cluster.endpoint_port}",) if cluster.api.balancer else ()
 
 
 def _ports(seen: Seen) -> Finding:
     if not seen.facts.yes("ports-known"):
-        return note("ports", "not known before iproute2 is installed, which `pulumi up` does")
-    theirs = {port: who for port, who in seen.facts.ports.items() if not _is_ours(seen, port, who)}
-    if theirs:
-        says = ", ".join(f"{port} is held by {who}" for port, who in sorted(theirs.items()))
-        return wrong("ports", says, "stop what listens there, or give the machine to K3s alone")
-    return fine("ports", "held by K3s" if seen.facts.ports else "free")
+        return note("ports", "unknown until `pulumi up` installs iproute2")
+    taken = {port: program for port, program in seen.facts.ports.items() if not _is_own(seen, port, program)}
+    if taken:
+        says = ", ".join(f"{port} is in use by {program}" for port, program in sorted(taken.items()))
+        return wrong("ports", says, "stop the programs that listen on these ports, or dedicate the machine to K3s")
+    return fine("ports", "in use by K3s" if seen.facts.ports else "free")
 
 
-def _is_ours(seen: Seen, port: str, program: str) -> bool:
-    if port in _balanced(seen.cluster):
+def _is_own(seen: Seen, port: str, program: str) -> bool:
+    if port in _load_balancer_ports(seen.cluster):
         return program == "haproxy" and bool(seen.facts.text("owner"))
-    # flannel's tunnel has no process: the kernel itself listens
+    # the kernel itself listens on flannel's tunnel port, so no process owns it
     return seen.installed and (program.startswith("k3s") or program == "the kernel")
 
 
 def _packages(seen: Seen) -> Finding:
     facts = seen.facts
     if not facts.yes("apt"):
-        return note("packages", "not known without apt")
+        return note("packages", "unknown without apt")
     if half := facts.text("half-installed"):
         return wrong("packages", f"half installed: {half}", "dpkg --configure -a; apt-get -f install")
     missing = facts.text("missing")
     if not missing:
-        return fine("packages", "all there")
+        return fine("packages", "all installed")
     if facts.yes("apt-would"):
         return note("packages", f"`pulumi up` installs {missing}")
     says = f"missing: {missing}; apt says: {facts.text('apt-says') or 'nothing'}"
-    return note("packages", says, "`pulumi up` refreshes apt's lists first; if it still fails: apt-get update")
+    return note("packages", says, "`pulumi up` refreshes apt's package lists first; if it fails, run `apt-get update`")
 
 
 def _owner(seen: Seen) -> Finding:
     owner = seen.facts.text("owner")
     if owner not in ("", seen.node.name):
-        fix = f"take {owner} out of `nodes`, `pulumi up`, put {seen.node.name} in, `pulumi up`"
-        return wrong("owner", f"it is the node {owner}", fix)
+        fix = f"remove {owner} from `nodes`, run `pulumi up`, add {seen.node.name}, run `pulumi up`"
+        return wrong("owner", f"is already the node {owner}", fix)
     if not owner and (seen.installed or seen.facts.yes("other-unit")):
-        fix = "if nothing in it is needed: disable its service, reboot, then k3s-uninstall.sh or k3s-agent-uninstall.sh"
-        return wrong("owner", "a K3s is there that was not put there by this program", fix)
+        fix = "if you do not need it: disable its service, reboot, run k3s-uninstall.sh or k3s-agent-uninstall.sh"
+        return wrong("owner", "has a K3s that homelab did not install", fix)
     if owner and seen.facts.yes("other-unit") and not seen.installed:
-        fix = "a role stays: take it out of `nodes`, `pulumi up`, put it in anew, `pulumi up`"
-        return wrong("owner", f"it is of the cluster, and no {seen.node.role}", fix)
-    return fine("owner", "this stack" if owner else "nobody yet")
+        fix = "remove it from `nodes`, run `pulumi up`, add it again, run `pulumi up`: a role cannot be changed"
+        return wrong("owner", f"is a node of the cluster, but with another role than {seen.node.role}", fix)
+    return fine("owner", "this stack" if owner else "none yet")
 
 
 def _k3s(seen: Seen) -> Finding:
-    facts, wanted = seen.facts, seen.cluster.k3s.version
+    facts, expected = seen.facts, seen.cluster.k3s.version
     if not seen.installed or not facts.text("owner"):
         return note("K3s", "not installed yet")
     name = "k3s" if seen.node.role == "server" else "k3s-agent"
     state, version = facts.text("unit"), facts.text("version")
     if state != "active":
-        fix = f"read `journalctl -u {name}` there, then `pulumi up`"
+        fix = f"read `journalctl -u {name}` on the machine, then run `pulumi up`"
         return wrong("K3s", f"{version}; the unit {name} is {state or 'unknown'}", fix)
-    if version != wanted:
-        return wrong("K3s", f"{version}, and the stack file says {wanted}", "`pulumi up`")
-    if differs := facts.all("differs"):
-        return wrong("K3s", f"{version}; changed by hand: {'; '.join(differs)}", "`pulumi up`")
+    if version != expected:
+        return wrong("K3s", f"{version}, but the stack file says {expected}", "run `pulumi up`")
+    if differences := facts.all("differs"):
+        return wrong("K3s", f"{version}; changed manually: {'; '.join(differences)}", "run `pulumi up`")
     return fine("K3s", version)
 
 

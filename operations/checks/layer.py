@@ -1,4 +1,4 @@
-"""Whether a layer is healthy: its Helm releases, its pods, and the objects that others need of it."""
+"""Checks whether a layer is healthy: its Helm releases, its pods, and its other objects."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -8,78 +8,80 @@ from operations.checks.cluster import conditions
 from operations.findings import Finding, fine, note, wrong
 
 Object = Mapping[str, Any]
-_SAYS_SO = ("Ready", "Available", "Established", "Programmed", "Accepted")
-"""Conditions that say whether an object is in order."""
+_HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accepted")
+"""Conditions that report whether an object is healthy."""
 
 
-def releases(wanted: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
-    """Yield a finding for each release, by the metadata of Helm's own secrets."""
+def releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
+    """Yield a finding for each expected release, from the labels of Helm's release Secrets."""
     latest: dict[str, tuple[int, str]] = {}
-    for each in records:
-        labels = each["metadata"].get("labels", {})
-        seen = (int(labels.get("version", 0)), str(labels.get("status", "unknown")))
-        latest[labels.get("name", "")] = max(seen, latest.get(labels.get("name", ""), seen))
-    for name in wanted:
+    for record in records:
+        labels = record["metadata"].get("labels", {})
+        revision_status = (int(labels.get("version", 0)), str(labels.get("status", "unknown")))
+        latest[labels.get("name", "")] = max(revision_status, latest.get(labels.get("name", ""), revision_status))
+    for name in expected:
         revision, status = latest.get(name, (0, "absent"))
         if status == "deployed":
             yield fine(f"release {name}", f"deployed, revision {revision}")
         elif status == "absent":
-            yield wrong(f"release {name}", "is not installed", "`pulumi up`; if it says nothing is to do: --refresh")
+            yield wrong(
+                f"release {name}", "is not installed", "`pulumi up`; if it changes nothing, `pulumi up --refresh`"
+            )
         else:
-            says = f"is {status} since revision {revision}: Helm was interrupted, or failed"
-            yield wrong(f"release {name}", says, "`pulumi up`")
+            says = f"is {status} since revision {revision}: Helm was interrupted or failed"
+            yield wrong(f"release {name}", says, "run `pulumi up`")
 
 
 def pinned(chart: Chart) -> Finding:
-    """Return the finding about who vouches for a chart."""
+    """Return the finding about a chart's pinned checksum."""
     check = f"chart {chart.name}"
     if chart.sha256:
         return fine(check, f"{chart.version}, pinned")
-    says = f"{chart.version} is not pinned: whoever controls {chart.repository} decides what is installed"
-    return note(check, says, "`./homelab pin` writes its checksum into the stack file")
+    says = f"{chart.version} is not pinned: whoever controls {chart.repository} can change what is installed"
+    return note(check, says, "run `./homelab pin`, which writes its checksum into the stack file")
 
 
-def pods(namespace: str, found: Iterable[Object]) -> Iterator[Finding]:
-    """Yield a finding for each pod that does not run, or one that says that all do."""
-    count, bad = 0, False
-    for pod in found:
+def pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
+    """Yield a finding for each pod that is not healthy, or one finding if all pods are."""
+    count, healthy = 0, True
+    for pod in items:
         count += 1
         name, status = pod["metadata"]["name"], pod.get("status", {})
         phase = status.get("phase", "Unknown")
         ready = conditions(pod).get("Ready", {}).get("status") == "True"
         if phase == "Succeeded" or (phase == "Running" and ready):
             continue
-        bad = True
-        says = f"{phase}, not ready: {_why(pod)}"
+        healthy = False
+        says = f"{phase}, not ready: {_cause(pod)}"
         if phase == "Failed":
-            yield note(f"pod {name}", f"ended: {_why(pod)}", f"kubectl -n {namespace} delete pod {name}")
+            yield note(f"pod {name}", f"failed: {_cause(pod)}", f"run `kubectl -n {namespace} delete pod {name}`")
         else:
-            yield wrong(f"pod {name}", says, f"kubectl -n {namespace} describe pod {name}")
-    if not bad:
-        yield fine("pods", f"{count} in order")
+            yield wrong(f"pod {name}", says, f"run `kubectl -n {namespace} describe pod {name}`")
+    if healthy:
+        yield fine("pods", f"{count} healthy")
 
 
-def _why(pod: Object) -> str:
+def _cause(pod: Object) -> str:
     status = pod.get("status", {})
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         state = container.get("state", {})
-        held = state.get("waiting") or state.get("terminated")
-        if held and held.get("reason") not in (None, "Completed", "PodInitializing"):
-            return f"{container['name']}: {held['reason']} {held.get('message') or ''}".strip()
+        stopped = state.get("waiting") or state.get("terminated")
+        if stopped and stopped.get("reason") not in (None, "Completed", "PodInitializing"):
+            return f"{container['name']}: {stopped['reason']} {stopped.get('message') or ''}".strip()
     scheduled = conditions(pod).get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return str(scheduled.get("message") or "no machine takes it")
-    return str(status.get("message") or status.get("reason") or "it says nothing")
+        return str(scheduled.get("message") or "no node accepts it")
+    return str(status.get("message") or status.get("reason") or "no reason given")
 
 
 def thing(kind: str, name: str, found: Object | None) -> Finding:
-    """Return the finding about an object that the layer makes, which was looked up."""
+    """Return the finding about an object of the layer; `found` is `None` if the object does not exist."""
     check = f"{kind} {name}"
     if found is None:
-        return wrong(check, "is not there", "`pulumi up --refresh`")
-    for each in _SAYS_SO:
-        condition = conditions(found).get(each, {})
+        return wrong(check, "does not exist", "run `pulumi up --refresh`")
+    for status_type in _HEALTH_CONDITIONS:
+        condition = conditions(found).get(status_type, {})
         if condition.get("status") == "False":
-            says = f"is not {each}: {condition.get('message') or condition.get('reason') or 'it says nothing'}"
-            return wrong(check, says, f"kubectl describe {kind.lower()} {name}")
-    return fine(check, "in order")
+            says = f"is not {status_type}: {condition.get('message') or condition.get('reason') or 'no reason given'}"
+            return wrong(check, says, f"run `kubectl describe {kind.lower()} {name}`")
+    return fine(check, "healthy")

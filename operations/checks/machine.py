@@ -1,4 +1,4 @@
-"""What is wrong with a machine: it did not answer, or by what it said of itself."""
+"""Findings about a machine: from its failed connection, or from its collected facts."""
 
 from collections.abc import Mapping
 
@@ -11,36 +11,36 @@ from operations.machines import Answer, Failure
 
 
 def unreachable(node: NodeSettings, answer: Answer) -> list[Finding]:
-    """Return the findings about a machine that could not be asked."""
+    """Return the findings about a machine on which the script did not run."""
     cause = answer.cause.removeprefix(f"{node.name} ({node.address})").lstrip(": ")
     if answer.failure is Failure.HOST_KEY:
-        fix = "find out who answers there; if it was set up anew: `./homelab trust`"
+        fix = "find out which machine answers; if the machine was reinstalled, run `./homelab trust`"
         return [wrong("host key", cause.partition("\n")[0], fix)]
     reached = fine("host key", "as pinned")
     if answer.failure is Failure.LOGIN:
-        fix = "add the public key to its authorized_keys, or mend `ssh` in the stack file"
+        fix = "add the public key to its authorized_keys, or correct `ssh` in the stack file"
         return [reached, wrong("login", cause.partition(": add")[0], fix)]
     if answer.failure is Failure.SCRIPT:
-        fix = "let the user use sudo without a password there" if "sudo" in cause else "try it with `ssh`"
+        fix = "allow passwordless sudo for the user" if "sudo" in cause else "test the login with `ssh`"
         return [reached, wrong("root", cause, fix)]
-    fix = f"switch it on; compare `address` ({node.address}) and `ssh.port` with what the machine has"
+    fix = f"power it on, and check that `address` ({node.address}) and `ssh.port` are the machine's"
     return [wrong("reachable", cause, fix)]
 
 
 def judge(seen: Seen) -> list[Finding]:
-    """Return a finding of every check."""
+    """Return the findings of all checks on a machine."""
     if not seen.facts.whole:
-        return [wrong("script", "its answer was cut off", "run this again")]
+        return [wrong("script", "its output was cut off", "run the command again")]
     known = "as pinned, or certified" if seen.cluster.ssh.host_authority else "as pinned"
     return [fine("host key", known), *(check(seen) for check in (*host.CHECKS, *k3s.CHECKS))]
 
 
 def same_identity(facts: Mapping[str, Facts]) -> dict[str, Finding]:
-    """Return a finding for each machine whose machine-id another one has as well."""
-    ids = {name: found.text("machine-id") for name, found in facts.items()}
-    fix = "on the copy: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
+    """Return a finding for each machine that shares its machine-id with another machine."""
+    ids = {name: machine.text("machine-id") for name, machine in facts.items()}
+    fix = "on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     return {
         name: wrong("identity", f"has the same machine-id as {', '.join(others)}", fix)
         for name, own in ids.items()
-        if own and (others := [other for other, its in ids.items() if its == own and other != name])
+        if own and (others := [other for other, other_id in ids.items() if other_id == own and other != name])
     }

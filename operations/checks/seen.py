@@ -1,4 +1,4 @@
-"""A machine as it should be, and as it says it is."""
+"""The expected and the observed state of a machine."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from operations.machines import Answer
 
 @dataclass(frozen=True)
 class Seen:
-    """A machine: what it should be, and what it says it is."""
+    """A machine's settings and its collected facts."""
 
     node: NodeSettings
     cluster: ClusterSettings
@@ -18,5 +18,5 @@ class Seen:
 
     @property
     def installed(self) -> bool:
-        """Whether K3s was put there."""
+        """Whether the K3s unit of the node's role is installed."""
         return self.facts.yes("unit-there")

@@ -1,1 +1,1 @@
-"""The picture of a lab."""
+"""Draws the diagram of a lab as SVG."""

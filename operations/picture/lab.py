@@ -1,4 +1,4 @@
-"""What a lab looks like, from those who visit it down to its machines."""
+"""Lays out the diagram of a lab: apps at the top, then the platform, the API endpoint and the machines."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -18,13 +18,13 @@ GAP = 12
 PAD = 14
 LINE = 18
 NODE = 90
-"""Height of a machine."""
+"""Height of a machine's box, in pixels."""
 HEAD = 30
-"""From the line of a section's title to what is under it."""
+"""Distance from the baseline of a section's title to its content, in pixels."""
 
 
 def draw(settings: Settings, apps: Sequence[AppSettings]) -> str:
-    """The picture as SVG; the same settings give the same bytes."""
+    """Draw the diagram as SVG; equal settings give equal bytes."""
     canvas, cluster = Canvas(WIDTH), settings.cluster
     y = _header(canvas, cluster)
     if apps:
@@ -39,13 +39,13 @@ def _header(canvas: Canvas, cluster: ClusterSettings) -> float:
     canvas.text((EDGE, 70), cluster.domain, VALUE, INNER * 0.6, ink="dim")
     right = WIDTH - EDGE
     canvas.text((right, 46), f"K3s {cluster.k3s.version}", NAME, INNER * 0.35, anchor="end")
-    count = ", ".join(_counted(len(nodes), what) for nodes, what in _roles(cluster) if nodes)
+    count = ", ".join(_count_of(len(nodes), role) for nodes, role in _roles(cluster) if nodes)
     canvas.text((right, 70), f"{count} in {cluster.lan}", SMALL, INNER * 0.38, ink="dim", anchor="end")
     return 104
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count > 1 else ''}"
+def _count_of(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count > 1 else ''}"
 
 
 def _roles(cluster: ClusterSettings) -> tuple[tuple[Sequence[NodeSettings], str], ...]:
@@ -59,7 +59,7 @@ def _section(canvas: Canvas, y: float, title: str, about: str) -> float:
 
 
 def _apps(canvas: Canvas, y: float, cluster: ClusterSettings, apps: Sequence[AppSettings]) -> float:
-    y = _section(canvas, y, "Apps", "reached by these names")
+    y = _section(canvas, y, "Apps", "by their host names")
     cards = [(app.name, [f"https://{name}" for name in _hosts(app, cluster)] or ["no host name"]) for app in apps]
     return _cards(canvas, y, cards, min(2, len(cards)), "app") + HEAD
 
@@ -72,7 +72,7 @@ def _platform(canvas: Canvas, y: float, settings: Settings) -> float:
     layers = layers_of(settings)
     if not layers:
         return y
-    y = _section(canvas, y, "Platform", "built from 1 upwards: a layer waits for those it names in lower steps")
+    y = _section(canvas, y, "Platform", "installed step by step from 1: each layer waits for its dependencies")
     charts = settings.platform.charts()
     for number, step in reversed(list(enumerate(in_steps(layers), start=1))):
         cards = [(layer.key, [f"{name} {charts[name].version}" for name in layer.values()]) for layer in step]
@@ -85,10 +85,10 @@ def _platform(canvas: Canvas, y: float, settings: Settings) -> float:
 def _cards(
     canvas: Canvas, y: float, cards: Sequence[tuple[str, list[str]]], columns: int, look: str, *, left: float = EDGE
 ) -> float:
-    """Draw cards with a name and lines under it, row by row; returns where they end."""
+    """Draw cards of a title and text lines, row by row; return the y coordinate of their end."""
     width = (WIDTH - EDGE - left - (columns - 1) * GAP) / columns
-    rest = iter(cards)
-    while row := list(islice(rest, columns)):
+    remaining = iter(cards)
+    while row := list(islice(remaining, columns)):
         height = 2 * PAD + LINE * max(len(lines) for _, lines in row) + 14
         for index, (name, lines) in enumerate(row):
             x = left + index * (width + GAP)
@@ -107,7 +107,7 @@ def _card(canvas: Canvas, area: Area, look: str) -> None:
 
 def _machines(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
     columns = max(3, min(5, len(cluster.servers)))
-    y = _section(canvas, y, "Kubernetes API", _kept(cluster))
+    y = _section(canvas, y, "Kubernetes API", _endpoint_kind(cluster))
     bottom = _endpoint(canvas, y, cluster)
     y = bottom + 2 * HEAD
     tops = _nodes(canvas, y, cluster.servers, columns)
@@ -124,13 +124,13 @@ def _machines(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
     return y - 6
 
 
-def _kept(cluster: ClusterSettings) -> str:
+def _endpoint_kind(cluster: ClusterSettings) -> str:
     if cluster.api.external:
-        return "a balancer in front of the servers"
+        return "a load balancer in front of the servers"
     if not cluster.api.vip:
         return "one server"
-    behind = ", with HAProxy to all" if cluster.api.balancer else ""
-    return f"a virtual address, held by one server at a time ({cluster.api.by}{behind})"
+    behind = ", with HAProxy to all servers" if cluster.api.balancer else ""
+    return f"a virtual IP, held by one server at a time ({cluster.api.by}{behind})"
 
 
 def _endpoint(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
@@ -143,7 +143,7 @@ def _endpoint(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
 
 
 def _nodes(canvas: Canvas, y: float, nodes: Sequence[NodeSettings], columns: int) -> list[float]:
-    """Draw machines in rows, one that is the only row in the middle; returns the middles of the first row's."""
+    """Draw machines in rows, a single row centred; return the x coordinates of the first row's centres."""
     width = (INNER - (columns - 1) * GAP) / columns
     first = min(columns, len(nodes))
     left = EDGE + (0 if len(nodes) > columns else (columns - first) * (width + GAP) / 2)

@@ -1,4 +1,4 @@
-"""Type and colours of the picture."""
+"""Text styles and colours of the diagram."""
 
 from operations.picture.svg import Palette, Style
 

@@ -1,4 +1,4 @@
-"""SVG as far as a picture of boxes needs it: text whose width is known beforehand, light and dark."""
+"""Minimal SVG for box diagrams: estimates text widths, and has a light and a dark colour scheme."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 MONO_WIDTH = 0.61
 BOLD = 1.13
 LEAST = 0.8
-"""Text shrinks to this part of its size before it is cut."""
+"""Text shrinks to this fraction of its size before it is truncated."""
 _WIDTHS = {"ijlI|!.,:;'/ ": 0.37, "frt()[]-": 0.42, "mwMW@%…+=<>": 1.0, "ABCDEFGHKLNOPQRSTUVXYZ": 0.79}
-"""Of single characters in DejaVu Sans, the widest of the usual fonts; all others have 0.65."""
-_OF = {character: width for characters, width in _WIDTHS.items() for character in characters}
+"""Character widths in em of DejaVu Sans, the widest of the usual fonts; all other characters have 0.65."""
+_CHARACTER_WIDTHS = {character: width for characters, width in _WIDTHS.items() for character in characters}
 
 Palette = Mapping[str, str]
 Point = tuple[float, float]
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle by its upper left corner."""
+    """A rectangle: its upper left corner and its size, in pixels."""
 
     x: float
     y: float
@@ -30,7 +30,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Style:
-    """How a text looks: its class in the style sheet, and what its width follows from."""
+    """A text style: its CSS class, font size, weight and family."""
 
     name: str
     size: float
@@ -38,12 +38,12 @@ class Style:
     mono: bool = False
 
     def width(self, text: str, size: float | None = None) -> float:
-        """Width in pixels, rather too much than too little; the width of wide scripts is not known here."""
+        """Estimate the width of a text in pixels. Overestimates most text; wide scripts are not measured."""
         em = sum(_width(character, self.mono) for character in text)
         return em * (size or self.size) * (BOLD if self.bold and not self.mono else 1)
 
     def rule(self) -> str:
-        """Its line of the style sheet."""
+        """Return the CSS rule of the style."""
         weight = "600" if self.bold else "400"
         return f".{self.name}{{font:{weight} {self.size:g}px {MONO if self.mono else SANS}}}"
 
@@ -51,11 +51,11 @@ class Style:
 def _width(character: str, mono: bool) -> float:
     if not character.isascii() and character != "…":
         return 1.2
-    return MONO_WIDTH if mono else _OF.get(character, 0.65)
+    return MONO_WIDTH if mono else _CHARACTER_WIDTHS.get(character, 0.65)
 
 
 def fitted(text: str, style: Style, room: float) -> tuple[str, float]:
-    """The text and its size, so that it is no wider than `room`: as it is, else smaller, else cut in its middle."""
+    """Fit a text into `room` pixels: unchanged, else smaller, else cut in the middle. Return the text and its size."""
     size = max(style.size * LEAST, min(style.size, room / max(style.width(text, 1), 0.01)))
     left, right = text[: (len(text) + 1) // 2], text[(len(text) + 1) // 2 :]
     while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > room:
@@ -65,32 +65,32 @@ def fitted(text: str, style: Style, room: float) -> tuple[str, float]:
 
 @dataclass
 class Canvas:
-    """A picture that grows; y goes down."""
+    """An SVG drawing; the y axis points down."""
 
     width: float
     parts: list[str] = field(default_factory=list)
 
     def box(self, area: Area, look: str, radius: float = 8) -> None:
-        """Draw a rectangle; `look` is its class."""
-        place = f'x="{area.x:g}" y="{area.y:g}" width="{area.width:g}" height="{area.height:g}"'
-        self.parts.append(f'<rect class="{look}" {place} rx="{radius:g}"/>')
+        """Draw a rectangle; `look` is its CSS class."""
+        attributes = f'x="{area.x:g}" y="{area.y:g}" width="{area.width:g}" height="{area.height:g}"'
+        self.parts.append(f'<rect class="{look}" {attributes} rx="{radius:g}"/>')
 
     def line(self, *points: Point) -> None:
-        """Draw a line from point to point."""
+        """Draw a line through the points."""
         joined = " ".join(f"{x:g},{y:g}" for x, y in points)
         self.parts.append(f'<polyline class="line" points="{joined}"/>')
 
     def text(self, at: Point, text: str, style: Style, room: float, *, ink: str = "ink", anchor: str = "start") -> None:
-        """Write text at a point of its base line, no wider than `room`; what was cut is told when pointed at."""
+        """Write text at a baseline point, no wider than `room`; a tooltip shows the whole text if it is cut."""
         shown, size = fitted(text, style, room)
-        more = f' style="font-size:{size:.2f}px"' if size < style.size else ""
+        shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""
-        whole = f"<title>{escape(text)}</title>" if shown != text else ""
-        place = f'x="{at[0]:g}" y="{at[1]:g}"'
-        self.parts.append(f'<text class="{style.name} {ink}" {place}{end}{more}>{whole}{escape(shown)}</text>')
+        tip = f"<title>{escape(text)}</title>" if shown != text else ""
+        position = f'x="{at[0]:g}" y="{at[1]:g}"'
+        self.parts.append(f'<text class="{style.name} {ink}" {position}{end}{shrunk}>{tip}{escape(shown)}</text>')
 
     def svg(self, height: float, title: str, sheet: str) -> str:
-        """The whole picture on a ground of its own, so that it can be read on any page."""
+        """Return the SVG document; its own background makes it readable on any page."""
         size = f'width="{self.width:g}" height="{height:g}" viewBox="0 0 {self.width:g} {height:g}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(title)}" {size}>'
         ground = f'<rect class="ground" x="0.5" y="0.5" width="{self.width - 1:g}" height="{height - 1:g}" rx="12"/>'
@@ -99,8 +99,8 @@ class Canvas:
 
 
 def sheet(styles: Iterator[Style], light: Palette, dark: Palette) -> str:
-    """The style sheet; a palette says how each class is painted."""
+    """Return the CSS style sheet; a palette maps CSS classes to colours."""
     rules = [style.rule() for style in styles]
     rules += [f".{name}{{{paint}}}" for name, paint in light.items()]
-    night = "\n".join(f".{name}{{{paint}}}" for name, paint in dark.items())
-    return "\n".join((*rules, f"@media (prefers-color-scheme: dark){{\n{night}\n}}"))
+    dark_rules = "\n".join(f".{name}{{{paint}}}" for name, paint in dark.items())
+    return "\n".join((*rules, f"@media (prefers-color-scheme: dark){{\n{dark_rules}\n}}"))

@@ -1,4 +1,4 @@
-"""What the webhooks of the platform's systems refuse, as far as the real ones are known to."""
+"""Validation rules that stand in for the webhooks of the platform's systems, as far as the real rules are known."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from rehearsal.operators.api import Objects
 
 Json = dict[str, Any]
 Rule = Callable[[Json, Json | None, Objects], Iterator[str]]
-"""What is wrong with an object; asked with the object it replaces, and with the API."""
+"""Yields an object's errors, given the object, its old version (None on creation), and the API."""
 
 RULES: dict[str, Mapping[str, Rule]] = {
     "longhorn": longhorn.RULES,
@@ -17,18 +17,18 @@ RULES: dict[str, Mapping[str, Rule]] = {
 
 
 def answer(system: str, review: Json, api: Objects) -> Json:
-    """The AdmissionReview that answers one for an object of a system."""
+    """Answer an AdmissionReview by the rules of a system; a rejection has all errors in its message."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
     rule = RULES[system].get(request["kind"]["kind"])
     thing = request.get("object")
-    looked_at = rule and thing and not request.get("subResource") and not _leaves(thing)
-    found = list(rule(thing, request.get("oldObject"), api)) if rule and looked_at else []
-    if found:
-        response |= {"allowed": False, "status": {"code": 422, "message": "; ".join(found)}}
+    validated = rule and thing and not request.get("subResource") and not _leaves(thing)
+    errors = list(rule(thing, request.get("oldObject"), api)) if rule and validated else []
+    if errors:
+        response |= {"allowed": False, "status": {"code": 422, "message": "; ".join(errors)}}
     return {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response}
 
 
 def _leaves(thing: Json) -> bool:
-    """Whether it is being deleted: then only its finalizers change."""
+    """Return whether the object is being deleted: then only its finalizers change, and no rule applies."""
     return bool(thing["metadata"].get("deletionTimestamp"))

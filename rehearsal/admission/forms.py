@@ -1,15 +1,15 @@
-"""Forms of text that several systems take."""
+"""Text formats that several systems accept."""
 
 import calendar
 import re
 
 CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-"""Least and greatest number of each field: minute, hour, day, month, weekday."""
-_NAMES = [each.lower() for each in (*calendar.month_abbr[1:], *calendar.day_abbr)]
+"""Minimum and maximum of each field: minute, hour, day, month, weekday."""
+_NAMES = [name.lower() for name in (*calendar.month_abbr[1:], *calendar.day_abbr)]
 
 
 def is_cron(text: str) -> bool:
-    """Whether it is a cron schedule of five fields; @daily and the like are."""
+    """Return whether the text is a cron schedule: five fields, or a macro such as @daily."""
     if re.fullmatch(r"@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every \d+[hms]", text):
         return True
     fields = text.split()
@@ -21,11 +21,11 @@ def _is_field(text: str, bounds: tuple[int, int]) -> bool:
 
 
 def _is_part(text: str, bounds: tuple[int, int]) -> bool:
-    found = re.fullmatch(r"(\*|\?|(\w+)(-(\w+))?)(/(\d+))?", text)
-    if not found or found[6] == "0":
+    match = re.fullmatch(r"(\*|\?|(\w+)(-(\w+))?)(/(\d+))?", text)
+    if not match or match[6] == "0":
         return False
-    numbers = [each for each in (found[2], found[4]) if each is not None]
-    if not all(each.isdigit() or each in _NAMES for each in numbers):
+    limits = [limit for limit in (match[2], match[4]) if limit is not None]
+    if not all(limit.isdigit() or limit in _NAMES for limit in limits):
         return False
-    values = [int(each) for each in numbers if each.isdigit()]
-    return all(bounds[0] <= each <= bounds[1] for each in values) and values == sorted(values)
+    numbers = [int(limit) for limit in limits if limit.isdigit()]
+    return all(bounds[0] <= number <= bounds[1] for number in numbers) and numbers == sorted(numbers)

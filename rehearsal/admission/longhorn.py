@@ -1,4 +1,4 @@
-"""Longhorn: jobs at times that exist, and places for backups that it can reach."""
+"""Longhorn's validation: settings of recurring jobs, and URLs of backup targets."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from rehearsal.operators.api import Objects
 Json = dict[str, Any]
 TASKS = ("snapshot", "snapshot-force-create", "snapshot-cleanup", "snapshot-delete", "filesystem-trim")
 BACKUPS = ("backup", "backup-force-create", "system-backup")
-MOST = 250  # snapshots of a volume
+MOST = 250  # maximum number of snapshots of a volume
 LONGEST_NAME = 40
 
 
 def job(thing: Json, _: Json | None, api: Objects) -> Iterator[str]:
-    """A RecurringJob."""
+    """Yield the errors of a RecurringJob."""
     spec, name = thing["spec"], thing["metadata"]["name"]
     if len(name) > LONGEST_NAME:
         yield f"job name {name} must be {LONGEST_NAME} characters or less"
@@ -30,7 +30,7 @@ def job(thing: Json, _: Json | None, api: Objects) -> Iterator[str]:
 
 
 def target(thing: Json, _: Json | None, api: Objects) -> Iterator[str]:
-    """A BackupTarget."""
+    """Yield the errors of a BackupTarget."""
     url = (thing.get("spec") or {}).get("backupTargetURL", "")
     if url and not re.fullmatch(r"s3://[^@/]+@[^/]+/.*|(nfs|cifs|azblob)://.+", url):
         yield f"invalid backup target URL {url!r}"

@@ -1,4 +1,4 @@
-"""Stand-ins for the platform's charts, packed as a Helm repository: names, versions and kinds are the real ones'."""
+"""The lab's Helm repository: real charts where they are available, else stand-ins with their names and versions."""
 
 import base64
 import gzip
@@ -26,11 +26,11 @@ from rehearsal.webhook import STAND_IN
 
 SOURCES = Path(__file__).parent
 LIBRARY = SOURCES / "library"
-BUNDLE = "the bundle's"
-NETWORK = "their repositories'"
-MODULE = "from its Go module"
-FURNISHED = "templates of ours over the CRDs, rights and webhooks of its Go module"
-STANDS_IN = "stand-ins; webhooks and what sleeping programs would do are the rehearsal's"
+BUNDLE = "the bundle"
+NETWORK = "their repositories"
+MODULE = "its Go module"
+FURNISHED = "stand-in with the CRDs, RBAC and webhooks of its Go module"
+STANDS_IN = "stand-ins; the rehearsal simulates their webhooks and operators"
 OTHER_KERNEL = frozenset(
     [
         "ceph-csi-drivers",
@@ -45,16 +45,16 @@ OTHER_KERNEL = frozenset(
         "zfs-localpv",
     ]
 )
-"""Charts whose programs want devices, or a kernel, of their own: they stand in although they could be fetched."""
+"""Charts whose programs need devices or kernel features that machines here lack: always replaced by stand-ins."""
 FOLDER = "charts"
-"""Where the repository is below the mirror."""
+"""The repository's folder below the mirror's."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the charts must know of the lab: where webhooks answer (https://…), and questions of jobs (host:port).
+    """Settings of the lab for stand-in charts: the webhooks' URL (https://…), and the jobs' endpoint (host:port).
 
-    `authority` is the PEM certificate that signed the webhooks' one.
+    `authority` is the webhooks' CA certificate in PEM.
     """
 
     webhooks: str
@@ -64,7 +64,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where real charts may come from: a bundle's folder, their repositories, folders of modules by name."""
+    """Sources of real charts: a bundle's folder, the charts' repositories (`online`), Go modules' folders by name."""
 
     bundle: Path | None = None
     online: bool = False
@@ -73,7 +73,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Packed:
-    """A chart in the repository, its archive's checksum, and where it came from."""
+    """A chart in the lab's repository, its origin, and its archive's SHA-256."""
 
     chart: Chart
     origin: str
@@ -81,16 +81,16 @@ class Packed:
 
     @property
     def real(self) -> bool:
-        """Whether it is what the chart's authors wrote."""
+        """Whether it is the original chart, not a stand-in."""
         return self.origin in (BUNDLE, NETWORK, MODULE)
 
 
 def lay_out(
     mirror: Path, charts: Iterable[Chart], lab: Surroundings, sources: Sources = Sources(), report: Report = print
 ) -> list[Packed]:
-    """Fill `MIRROR/charts` anew, each from its best source; a chart that has none gets the stand-in.
+    """Recreate `MIRROR/charts`: each chart from its best source, or else its stand-in.
 
-    A module's folder without a `Chart.yaml` is no chart: what is in it goes into the stand-in.
+    A module's folder without a `Chart.yaml` has only parts of a chart, which are added to the stand-in.
     """
     folder = mirror / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
@@ -101,30 +101,30 @@ def lay_out(
 
 
 def pins(packed: Iterable[Packed]) -> dict[str, str]:
-    """Checksums by name, but for real archives that are pinned: these have to be what they are elsewhere."""
+    """Return the SHA-256 of charts by name, except of original archives whose checksum homelab itself pins."""
     return {
-        each.chart.name: each.sha256 for each in packed if not (each.origin in (BUNDLE, NETWORK) and each.chart.sha256)
+        item.chart.name: item.sha256 for item in packed if not (item.origin in (BUNDLE, NETWORK) and item.chart.sha256)
     }
 
 
 def rows(packed: Iterable[Packed]) -> list[Row]:
-    """Lines of the table that says what is real."""
+    """Return the rows of the table `Real and simulated`."""
     by_origin: dict[str, list[Packed]] = {}
-    for each in packed:
-        by_origin.setdefault(each.origin, []).append(each)
-    return [Row(f"charts {_names(found)}", origin, real=found[0].real) for origin, found in by_origin.items()]
+    for item in packed:
+        by_origin.setdefault(item.origin, []).append(item)
+    return [Row(f"charts {_names(group)}", origin, real=group[0].real) for origin, group in by_origin.items()]
 
 
 def _names(packed: Iterable[Packed]) -> str:
-    return ", ".join(f"{each.chart.name} {each.chart.version}" for each in packed)
+    return ", ".join(f"{item.chart.name} {item.chart.version}" for item in packed)
 
 
 def pack(chart: Chart, lab: Surroundings, more: Path | None = None) -> bytes:
-    """The stand-in for a chart as a .tgz, with what is in `more`; the same chart always gives the same bytes."""
+    """Pack a stand-in chart, with the files of the folder `more`, as a reproducible .tgz."""
     source = SOURCES / chart.name
     if not (source / "values.yaml").is_file():
         raise RehearsalError(
-            f"There is no stand-in for the chart {chart.name}: write {source}, or rehearse with a bundle that has "
+            f"There is no stand-in for the chart {chart.name}: write {source}, or use --bundle with a bundle that has "
             f"charts/{_file(chart)}."
         )
     return _packed(chart, _files(chart, source, lab) | (_texts(more) if more else {}))
@@ -140,7 +140,7 @@ def _packed(chart: Chart, files: Mapping[str, str]) -> bytes:
 
 
 def pack_module(chart: Chart, folder: Path) -> bytes:
-    """The real chart in `folder` as a .tgz, under the version that the stack file wants."""
+    """Pack the original chart in `folder` as a .tgz, labelled with the version that homelab installs."""
     files = _texts(folder)
     metadata = yaml.safe_load(files["Chart.yaml"]) | {"version": chart.version}
     return _packed(chart, files | {"Chart.yaml": yaml.safe_dump(metadata, sort_keys=False)})
@@ -156,9 +156,9 @@ def _lay_out(chart: Chart, target: Path, lab: Surroundings, sources: Sources, re
         target.write_bytes(archive)
         origin = NETWORK
     else:
-        whole = module is not None and (module / "Chart.yaml").is_file()
-        target.write_bytes(pack_module(chart, module) if module and whole else pack(chart, lab, module))
-        origin = MODULE if whole else FURNISHED if module else STANDS_IN
+        complete = module is not None and (module / "Chart.yaml").is_file()
+        target.write_bytes(pack_module(chart, module) if module and complete else pack(chart, lab, module))
+        origin = MODULE if complete else FURNISHED if module else STANDS_IN
     return Packed(chart, origin, download.digest(target))
 
 
@@ -167,21 +167,21 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _fetched(chart: Chart, report: Report) -> bytes | None:
-    """The archive as its repository has it, fetched once."""
+    """Return the original archive from its repository, or from the cache; None if it cannot be downloaded."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
-    kept = upstream.kept() / FOLDER / origin / _file(chart)
-    if kept.exists() and chart.sha256 in (None, download.digest(kept)):
-        return kept.read_bytes()
-    wanted = provider.Chart(
+    cached = upstream.kept() / FOLDER / origin / _file(chart)
+    if cached.exists() and chart.sha256 in (None, download.digest(cached)):
+        return cached.read_bytes()
+    requested = provider.Chart(
         name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""
     )
     try:
-        _, archive = repository.fetch(wanted)
+        _, archive = repository.fetch(requested)
     except TaskError as error:
-        report(f"the chart {chart.name} stands in: {error}")
+        report(f"using a stand-in for the chart {chart.name}: {error}")
         return None
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(kept, archive)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(cached, archive)
     return archive
 
 
@@ -194,7 +194,7 @@ def _files(chart: Chart, source: Path, lab: Surroundings) -> dict[str, str]:
     files = {
         "Chart.yaml": yaml.safe_dump(_metadata(chart), sort_keys=False),
         "values.yaml": (source / "values.yaml").read_text() + yaml.safe_dump(values),
-        "values.schema.json": json.dumps({"additionalProperties": True}),  # it knows but those that it reads
+        "values.schema.json": json.dumps({"additionalProperties": True}),  # the stand-in ignores most values
     }
     templates = [*LIBRARY.iterdir(), *(source / "templates").glob("*")]
     files |= {f"templates/{file.name}": file.read_text() for file in templates}
@@ -222,8 +222,8 @@ def _values(lab: Surroundings) -> Mapping[str, str]:
 
 def _index(packed: Iterable[Packed]) -> str:
     entries: dict[str, list[dict[str, object]]] = {}
-    for each in packed:
-        release: dict[str, object] = {"urls": [_file(each.chart)], "digest": each.sha256}
-        release |= _metadata(each.chart)
-        entries.setdefault(each.chart.name, []).append(release)
+    for item in packed:
+        release: dict[str, object] = {"urls": [_file(item.chart)], "digest": item.sha256}
+        release |= _metadata(item.chart)
+        entries.setdefault(item.chart.name, []).append(release)
     return yaml.safe_dump({"apiVersion": "v1", "entries": entries}, sort_keys=False)

@@ -1,4 +1,4 @@
-"""CRDs out of a short list: group, kind, plural, versions, and the fields that the real ones require."""
+"""CRDs of stand-in charts, built from short lists: group, kind, plural, versions, and the required fields."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,38 +10,38 @@ Json = dict[str, Any]
 OPEN = "x-kubernetes-preserve-unknown-fields"
 KEEP = "helm.sh/resource-policy"
 APPROVED = {"api-approved.kubernetes.io": "unapproved, it stands in for another"}
-"""Without it the API server takes no CRD of a group that belongs to Kubernetes."""
+"""The API server accepts a CRD of a group below k8s.io only with this annotation."""
 
 
 def files(listed: Mapping[str, Any]) -> dict[str, str]:
-    """Files of a chart that hold the CRDs of a list.
+    """Build the chart files with the CRDs of a list.
 
-    `folder` puts them into `crds/`; else they are a template: `when` is the value that switches them on, and `keep`
-    the value that lets them survive the chart (`always`: they do).
+    With `folder`, the CRDs are in `crds/`; else they are a template: `when` names the value that enables them, `keep`
+    the value that retains them when the chart is uninstalled (`always`: unconditionally).
     """
     definitions = list(_definitions(listed["groups"]))
     if listed.get("folder"):
-        return {f"crds/{each['metadata']['name']}.yaml": _text(each) for each in definitions}
+        return {f"crds/{item['metadata']['name']}.yaml": _text(item) for item in definitions}
     keep = listed.get("keep")
-    text = "---\n".join(_kept(_text(each), keep) for each in definitions)
+    text = "---\n".join(_kept(_text(item), keep) for item in definitions)
     if when := listed.get("when"):
         text = f"{{{{- if .Values.{when} }}}}\n{text}{{{{- end }}}}\n"
     return {"templates/crds.yaml": text}
 
 
 def template(definitions: Iterable[Json], *, when: str, keep: str) -> str:
-    """A template with CRDs that were written elsewhere; `when` and `keep` are values as in a list."""
+    """Render a template with complete CRDs; `when` and `keep` name values as in `files`."""
     mark = "@keep@"
     texts = []
-    for each in definitions:
-        annotations = {**each["metadata"].get("annotations", {}), KEEP: mark}
-        text = json.dumps(each | {"metadata": each["metadata"] | {"annotations": annotations}})
+    for item in definitions:
+        annotations = {**item["metadata"].get("annotations", {}), KEEP: mark}
+        text = json.dumps(item | {"metadata": item["metadata"] | {"annotations": annotations}})
         texts.append(text.replace("{{", '{{ "{{" }}').replace(mark, f'{{{{ .Values.{keep} | ternary "keep" "" }}}}'))
     return f"{{{{- if .Values.{when} }}}}\n" + "\n---\n".join(texts) + "\n{{- end }}\n"
 
 
 def definition(group: str, kind: str, about: Mapping[str, Any]) -> Json:
-    """One CRD; the last of its versions is the stored one."""
+    """Build a CRD; its last version is the storage version."""
     versions = about.get("versions", ["v1"])
     names = {"kind": kind, "listKind": f"{kind}List", "plural": about["plural"], "singular": kind.lower()}
     structure = schema(about.get("requires", ()))
@@ -71,31 +71,31 @@ def definition(group: str, kind: str, about: Mapping[str, Any]) -> Json:
 
 
 def schema(required: Iterable[str]) -> Json:
-    """A structural schema that takes everything but objects without the required fields.
+    """Build a structural schema that accepts all objects with the required fields.
 
-    `spec.a.b` requires `b` in every `spec.a` there is; `spec.a[].b` in every element of a list.
+    `spec.a.b` requires `b` in `spec.a` if that exists; `spec.a[].b` requires `b` in each element of the list `spec.a`.
     """
     root: Json = {"type": "object", OPEN: True}
     for path in required:
         *parents, field = path.split(".")
-        place = root
+        node = root
         for parent in parents:
-            place = _below(place, parent)
-        place.setdefault("required", []).append(field)
-        place.setdefault("properties", {}).setdefault(field, {OPEN: True})
+            node = _below(node, parent)
+        node.setdefault("required", []).append(field)
+        node.setdefault("properties", {}).setdefault(field, {OPEN: True})
     return root
 
 
-def _below(place: Json, step: str) -> Json:
-    """The schema of a field, made an object's, or that of a list's elements."""
+def _below(node: Json, step: str) -> Json:
+    """Return the schema of an object field, or of a list field's elements; add it if it is missing."""
     name, is_list = step.removesuffix("[]"), step.endswith("[]")
-    found: Json = place.setdefault("properties", {}).setdefault(name, {OPEN: True})
+    child: Json = node.setdefault("properties", {}).setdefault(name, {OPEN: True})
     if is_list:
-        found.pop(OPEN, None)
-        found["type"] = "array"
-        found = found.setdefault("items", {})
-    found |= {"type": "object", OPEN: True}
-    return found
+        child.pop(OPEN, None)
+        child["type"] = "array"
+        child = child.setdefault("items", {})
+    child |= {"type": "object", OPEN: True}
+    return child
 
 
 def _definitions(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[Json]:

@@ -1,27 +1,29 @@
-"""Manifests of a program's release, for a stand-in chart that does with them what the real chart does."""
+"""Manifests of a program's release, split into files of the stand-in chart that deploys them."""
 
 from pathlib import Path
 
 MANIFESTS = "manifests.yaml"
-"""What templates read by `include "released" .`."""
+"""Chart file that templates read by `include "released" .`."""
 _BETWEEN = "\n---\n"
 _CRD = "\nkind: CustomResourceDefinition\n"
 _ANNOTATIONS = "\nmetadata:\n  annotations:\n"
 
 
 def put(released: str, folder: Path) -> None:
-    """Write what the chart needs of a release into `folder`."""
+    """Write the chart files of a release's manifests into `folder`."""
     for name, text in parts(released).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
 
 def parts(released: str) -> dict[str, str]:
-    """The manifests of a release as files of a chart: CRDs, which survive it, as a template; all else to be read."""
-    things = f"\n{released}".split(_BETWEEN)
-    definitions = [each for each in things if _CRD in f"\n{each}"]
-    kept = (each.replace(_ANNOTATIONS, f"{_ANNOTATIONS}    helm.sh/resource-policy: keep\n", 1) for each in definitions)
+    """Split manifests into chart files: a template of CRDs, which Helm retains on uninstall, and all other objects."""
+    documents = f"\n{released}".split(_BETWEEN)
+    crds = [document for document in documents if _CRD in f"\n{document}"]
+    retained = (
+        document.replace(_ANNOTATIONS, f"{_ANNOTATIONS}    helm.sh/resource-policy: keep\n", 1) for document in crds
+    )
     return {
-        "templates/crds.yaml": f"{{{{- if .Values.crds.create }}}}\n{_BETWEEN.join(kept)}\n{{{{- end }}}}\n",
-        MANIFESTS: _BETWEEN.join(each for each in things if each not in definitions),
+        "templates/crds.yaml": f"{{{{- if .Values.crds.create }}}}\n{_BETWEEN.join(retained)}\n{{{{- end }}}}\n",
+        MANIFESTS: _BETWEEN.join(document for document in documents if document not in crds),
     }

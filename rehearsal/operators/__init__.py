@@ -1,1 +1,1 @@
-"""What the missing programs of the platform would do, done by the rehearsal: one file for each of them."""
+"""Stand-in operators: each does the work of a program of the platform that does not run in the rehearsal."""

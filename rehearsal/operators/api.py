@@ -1,4 +1,4 @@
-"""The Kubernetes API as operators need it: objects as JSON, as the cluster's administrator."""
+"""A client of the Kubernetes API for stand-in operators: objects as JSON, with cluster-admin rights."""
 
 import http.client
 import json
@@ -8,65 +8,65 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Json = dict[str, Any]
-PATIENCE = 5  # seconds for one answer
+PATIENCE = 5  # seconds until a request times out
 PORT = 6443
 MERGE = "application/merge-patch+json"
 
 
 class ApiError(Exception):
-    """The API did not do what it was asked; the text says what it answered."""
+    """A request to the API failed; the message quotes the response."""
 
 
 class Objects(Protocol):
-    """What operators ask of the API. Paths begin with /api or /apis."""
+    """Operations of the Kubernetes API that operators use. Paths begin with /api or /apis."""
 
     def read(self, path: str) -> Json | None:
-        """The object, None if there is none."""
+        """Return the object, or None if it does not exist."""
 
     def items(self, path: str) -> list[Json]:
-        """The objects of a list; none where the kind itself is not there."""
+        """Return the objects of a list; an empty list if the kind does not exist."""
 
     def create(self, path: str, body: Json) -> None:
-        """Make an object in a list; nothing happens to one that is there."""
+        """Create an object in a list unless it exists."""
 
     def patch(self, path: str, body: Json) -> None:
-        """Merge into an object; nothing happens where there is none."""
+        """Apply a JSON merge patch to an object if it exists."""
 
     def delete(self, path: str) -> None:
-        """Delete an object, if it is there."""
+        """Delete an object if it exists."""
 
 
 class Api:
-    """The API of the first server that answers."""
+    """The API of the first server that is ready."""
 
     def __init__(self, servers: Sequence[tuple[str, Path]]) -> None:
-        """Take servers by address, with the folder in which K3s keeps its certificates there."""
+        """Use `servers`: their addresses, each with the folder of K3s' certificates on the server's disk."""
         self._servers = servers
         self._connection: http.client.HTTPSConnection | None = None
 
     def read(self, path: str) -> Json | None:
-        """The object, None if there is none."""
-        return self._ask("GET", path, absent_ok=True)
+        """Return the object, or None if it does not exist."""
+        return self._request("GET", path, absent_ok=True)
 
     def items(self, path: str) -> list[Json]:
-        """The objects of a list; none where the kind itself is not there."""
-        found = self._ask("GET", path, absent_ok=True)
-        return whole(found) if found else []
+        """Return the objects of a list; an empty list if the kind does not exist."""
+        listed = self._request("GET", path, absent_ok=True)
+        return whole(listed) if listed else []
 
     def create(self, path: str, body: Json) -> None:
-        """Make an object in a list; nothing happens to one that is there."""
-        self._ask("POST", path, body, there_ok=True)
+        """Create an object in a list unless it exists."""
+        self._request("POST", path, body, present_ok=True)
 
     def patch(self, path: str, body: Json) -> None:
-        """Merge into an object; nothing happens where there is none."""
-        self._ask("PATCH", path, body, absent_ok=True)
+        """Apply a JSON merge patch to an object if it exists."""
+        self._request("PATCH", path, body, absent_ok=True)
 
     def delete(self, path: str) -> None:
-        """Delete an object, if it is there."""
-        self._ask("DELETE", path, absent_ok=True)
+        """Delete an object if it exists."""
+        self._request("DELETE", path, absent_ok=True)
 
-    def _ask(
-        self, method: str, path: str, body: Json | None = None, *, absent_ok: bool = False, there_ok: bool = False
+    def _request(
+        self, method: str, path: str, body: Json | None = None, *, absent_ok: bool = False, present_ok: bool = False
     ) -> Json | None:
         kind = MERGE if method == "PATCH" else "application/json"
         text = None if body is None else json.dumps(body)
@@ -78,13 +78,13 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             self._connection = None
             raise ApiError(f"{method} {path}: {error!r}") from error
-        if (response.status == 404 and absent_ok) or (response.status == 409 and there_ok):
+        if (response.status == 404 and absent_ok) or (response.status == 409 and present_ok):
             return None
         if response.status >= 300:
             raise ApiError(f"{method} {path}: {response.status} {content[:300]!r}")
-        found = json.loads(content)
-        assert isinstance(found, dict)
-        return found
+        answer = json.loads(content)
+        assert isinstance(answer, dict)
+        return answer
 
     def _connected(self) -> http.client.HTTPSConnection:
         if self._connection is None:
@@ -104,37 +104,42 @@ class Api:
                     return connection
             except (OSError, http.client.HTTPException):
                 continue
-        raise ConnectionError("no server answers")
+        raise ConnectionError("no server's API is ready")
 
 
 def whole(listed: Json) -> list[Json]:
-    """The objects of a list, each with the kind and version that Kubernetes leaves out of its own."""
+    """Return the objects of a list, with the `apiVersion` and `kind` that lists of built-in kinds omit."""
     kind = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
-    return [kind | each for each in listed["items"]]
+    return [kind | item for item in listed["items"]]
 
 
 def named(path: str, thing: Json) -> str:
-    """Path of an object in a list of a namespace, or of the cluster."""
+    """Return the path of an object below the path of its list."""
     return f"{path}/{thing['metadata']['name']}"
 
 
 def ready(api: Objects, namespace: str, name: str) -> bool:
-    """Whether a workload of that namespace, with `name` in its own, has a pod that is ready."""
+    """Return whether a Deployment or StatefulSet whose name contains `name` has a ready pod in the namespace."""
     for plural in ("deployments", "statefulsets"):
-        for each in api.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}"):
-            if name in each["metadata"]["name"] and each.get("status", {}).get("readyReplicas", 0) > 0:
+        for workload in api.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}"):
+            if name in workload["metadata"]["name"] and workload.get("status", {}).get("readyReplicas", 0) > 0:
                 return True
     return False
 
 
 def owner(thing: Json) -> list[Json]:
-    """Owner references that let an object go with `thing`."""
+    """Build the owner references of an object that Kubernetes deletes together with `thing`."""
     metadata = thing["metadata"]
-    own = {"apiVersion": thing["apiVersion"], "kind": thing["kind"], "name": metadata["name"], "uid": metadata["uid"]}
-    return [own | {"controller": True, "blockOwnerDeletion": True}]
+    reference = {
+        "apiVersion": thing["apiVersion"],
+        "kind": thing["kind"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+    }
+    return [reference | {"controller": True, "blockOwnerDeletion": True}]
 
 
 def condition(kind: str, reason: str, *, true: bool = True, message: str = "") -> Json:
-    """One condition of a status."""
+    """Build a status condition of the type `kind`."""
     status = "True" if true else "False"
     return {"type": kind, "status": status, "reason": reason, "message": message or reason}

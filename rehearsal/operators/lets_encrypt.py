@@ -1,4 +1,4 @@
-"""Let's Encrypt in a lab: its issuers trust the ACME server of the rehearsal, which finds the hosts of Ingresses."""
+"""Let's Encrypt in a lab: make its issuers trust Pebble, and publish the hosts of Ingresses in the lab's DNS."""
 
 import base64
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ AUTHORITY, KNOWN = "ca.pem", "hosts"
 
 
 def reconcile(api: Objects, folder: Path) -> None:
-    """Have issuers trust the authority in `folder`, and note there where the hosts of Ingresses are."""
+    """Set Pebble's CA in Let's Encrypt issuers, and write the addresses of Ingress hosts to the DNS server's file."""
     known = folder / KNOWN
     if not known.exists():
         return
@@ -31,14 +31,14 @@ def reconcile(api: Objects, folder: Path) -> None:
 
 
 def _introduce(api: Objects, path: str, bundle: str) -> None:
-    """Have an issuer trust a server that it has not met: what it knows of an account there is of the one before."""
+    """Make an issuer trust a new Pebble, and drop its ACME account, which only the previous Pebble knew."""
     api.patch(f"{path}/status", {"status": {"acme": None}})
     api.patch(path, {"spec": {"acme": {"caBundle": bundle}}})
 
 
 def _path(plural: str, metadata: Json) -> str:
-    place = f"namespaces/{metadata['namespace']}/" if "namespace" in metadata else ""
-    return f"/{GROUP}/{place}{plural}/{metadata['name']}"
+    scope = f"namespaces/{metadata['namespace']}/" if "namespace" in metadata else ""
+    return f"/{GROUP}/{scope}{plural}/{metadata['name']}"
 
 
 def _asks(issuer: Json) -> bool:
@@ -47,10 +47,10 @@ def _asks(issuer: Json) -> bool:
 
 
 def _lines(api: Objects) -> Iterator[str]:
-    """A line for each host of an Ingress that has an address."""
+    """Yield a line of the hosts file for each host of an Ingress with an IP address."""
     for ingress in api.items(INGRESSES):
-        balancer = (ingress.get("status") or {}).get("loadBalancer") or {}
-        for place in balancer.get("ingress") or ():
+        load_balancer = (ingress.get("status") or {}).get("loadBalancer") or {}
+        for point in load_balancer.get("ingress") or ():
             for rule in ingress["spec"].get("rules") or ():
-                if place.get("ip") and rule.get("host"):
-                    yield f"{place['ip']} {rule['host']}"
+                if point.get("ip") and rule.get("host"):
+                    yield f"{point['ip']} {rule['host']}"

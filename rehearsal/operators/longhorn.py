@@ -1,4 +1,4 @@
-"""Longhorn: its storage class, and volumes for claims. A volume is a folder of this computer that every node has."""
+"""Longhorn's stand-in: its StorageClass, and volumes for claims, as folders of this computer mounted on all nodes."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from rehearsal.operators.api import Json, Objects, ready
 NAMESPACE = "longhorn-system"
 DRIVER = "driver.longhorn.io"
 FOLDER = "/srv/volumes"
-"""Where a node has the lab's volumes."""
+"""Mount point of the lab's volumes on the nodes."""
 VOLUMES = f"/apis/longhorn.io/v1beta2/namespaces/{NAMESPACE}/volumes"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 EVERYWHERE = [{"key": "kubernetes.io/os", "operator": "Exists"}]
@@ -19,45 +19,45 @@ SELECTED = "volume.kubernetes.io/selected-node"
 
 
 def reconcile(api: Objects, folder: Path) -> None:
-    """Make the class the chart describes, volumes for claims in `folder`, and remove volumes whose claim is gone."""
+    """Create the chart's StorageClass, and volumes in `folder` for pending claims; delete released volumes."""
     if not ready(api, NAMESPACE, "longhorn-driver-deployer"):
         return
-    described = api.read(f"/api/v1/namespaces/{NAMESPACE}/configmaps/longhorn-storageclass")
-    if described:
-        for text in described["data"].values():
-            wanted = yaml.safe_load(text)
-            if api.read(f"{CLASSES}/{wanted['metadata']['name']}") is None:
-                api.create(CLASSES, wanted)
-    classes = {each["metadata"]["name"]: each for each in api.items(CLASSES) if each["provisioner"] == DRIVER}
-    volumes = {each["metadata"]["name"]: each for each in api.items("/api/v1/persistentvolumes")}
+    manifests = api.read(f"/api/v1/namespaces/{NAMESPACE}/configmaps/longhorn-storageclass")
+    if manifests:
+        for text in manifests["data"].values():
+            manifest = yaml.safe_load(text)
+            if api.read(f"{CLASSES}/{manifest['metadata']['name']}") is None:
+                api.create(CLASSES, manifest)
+    classes = {item["metadata"]["name"]: item for item in api.items(CLASSES) if item["provisioner"] == DRIVER}
+    volumes = {item["metadata"]["name"]: item for item in api.items("/api/v1/persistentvolumes")}
     for claim in api.items("/api/v1/persistentvolumeclaims"):
-        wanted = classes.get(claim["spec"].get("storageClassName", ""))
-        if wanted and waits(claim, wanted) and name(claim) not in volumes:
+        storage_class = classes.get(claim["spec"].get("storageClassName", ""))
+        if storage_class and waits(claim, storage_class) and name(claim) not in volumes:
             (folder / name(claim)).mkdir(parents=True, exist_ok=True)
             api.create(VOLUMES, record(claim))
-            api.create("/api/v1/persistentvolumes", volume(claim, wanted))
-    for each in volumes.values():
-        if released(each):
-            api.delete(f"/api/v1/persistentvolumes/{each['metadata']['name']}")
-            api.delete(f"{VOLUMES}/{each['metadata']['name']}")
-            shutil.rmtree(folder / each["metadata"]["name"], ignore_errors=True)
+            api.create("/api/v1/persistentvolumes", volume(claim, storage_class))
+    for volume_name, existing in volumes.items():
+        if released(existing):
+            api.delete(f"/api/v1/persistentvolumes/{volume_name}")
+            api.delete(f"{VOLUMES}/{volume_name}")
+            shutil.rmtree(folder / volume_name, ignore_errors=True)
 
 
-def waits(claim: Json, kind: Json) -> bool:
-    """Whether a claim is to get its volume now."""
+def waits(claim: Json, storage_class: Json) -> bool:
+    """Return whether a pending claim needs its volume now, by the volume binding mode of its StorageClass."""
     if claim["status"].get("phase") != "Pending" or claim["spec"].get("volumeName"):
         return False
     annotations = claim["metadata"].get("annotations") or {}
-    return kind.get("volumeBindingMode") != "WaitForFirstConsumer" or SELECTED in annotations
+    return storage_class.get("volumeBindingMode") != "WaitForFirstConsumer" or SELECTED in annotations
 
 
 def name(claim: Json) -> str:
-    """Name of the volume for a claim."""
+    """Return the name of a claim's volume."""
     return f"pvc-{claim['metadata']['uid']}"
 
 
-def volume(claim: Json, kind: Json) -> Json:
-    """The PersistentVolume for a claim: a `local` one, whose files get the group that a pod asks for by `fsGroup`."""
+def volume(claim: Json, storage_class: Json) -> Json:
+    """Build a claim's PersistentVolume, of type `local`, which supports `fsGroup`."""
     metadata, spec = claim["metadata"], claim["spec"]
     bound: Json = {key: metadata[key] for key in ("name", "namespace", "uid")}
     return {
@@ -67,8 +67,8 @@ def volume(claim: Json, kind: Json) -> Json:
         "spec": {
             "capacity": {"storage": spec["resources"]["requests"]["storage"]},
             "accessModes": spec["accessModes"],
-            "persistentVolumeReclaimPolicy": kind.get("reclaimPolicy", "Delete"),
-            "storageClassName": kind["metadata"]["name"],
+            "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy", "Delete"),
+            "storageClassName": storage_class["metadata"]["name"],
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **bound},
             "local": {"path": f"{FOLDER}/{name(claim)}"},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": EVERYWHERE}]}},
@@ -77,14 +77,14 @@ def volume(claim: Json, kind: Json) -> Json:
 
 
 def record(claim: Json) -> Json:
-    """What Longhorn itself notes of a volume."""
+    """Build Longhorn's own Volume object for a claim."""
     size: Any = claim["spec"]["resources"]["requests"]["storage"]
     metadata = {"name": name(claim), "namespace": NAMESPACE}
     return {"apiVersion": "longhorn.io/v1beta2", "kind": "Volume", "metadata": metadata, "spec": {"size": size}}
 
 
 def released(volume: Json) -> bool:
-    """Whether a volume of ours lost its claim and is to go."""
-    ours = (volume["metadata"].get("annotations") or {}).get("pv.kubernetes.io/provisioned-by") == DRIVER
-    gone = volume["status"].get("phase") == "Released"
-    return ours and gone and volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+    """Return whether a volume of this driver is released and has the reclaim policy Delete."""
+    own = (volume["metadata"].get("annotations") or {}).get("pv.kubernetes.io/provisioned-by") == DRIVER
+    unclaimed = volume["status"].get("phase") == "Released"
+    return own and unclaimed and volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete"

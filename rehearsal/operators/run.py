@@ -1,4 +1,4 @@
-"""Runs all operators, each in a thread of its own."""
+"""Runs all stand-in operators, each in its own thread."""
 
 import json
 import threading
@@ -11,21 +11,21 @@ from rehearsal.operators import lets_encrypt, longhorn
 from rehearsal.operators.api import Api, ApiError, Objects
 from rehearsal.places import ACME, VOLUMES
 
-PAUSE = 0.3  # seconds between two looks
+PAUSE = 0.3  # seconds between two reconciliations
 
 
 def servers(lab: Path) -> list[tuple[str, Path]]:
-    """The servers of a lab by address, with the folder of K3s' certificates on their disks."""
-    found = []
+    """Return the addresses of a lab's servers, each with the folder of K3s' certificates on the server's disk."""
+    addresses = []
     for file in sorted((lab / "machines").glob("*/machine.json")):
         machine = json.loads(file.read_text())
         if machine["role"] == "server":
-            found.append((str(machine["address"]), file.parent / "data/k3s/server/tls"))
-    return found
+            addresses.append((str(machine["address"]), file.parent / "data/k3s/server/tls"))
+    return addresses
 
 
 def operators(lab: Path) -> dict[str, Callable[[Objects], None]]:
-    """What is done over and over, by the name of the system whose program would do it."""
+    """Return the reconcile functions by the name of the system that they stand in for."""
     return {
         "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME),
         "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES),
@@ -33,8 +33,8 @@ def operators(lab: Path) -> dict[str, Callable[[Objects], None]]:
 
 
 def operate(name: str, reconcile: Callable[[Objects], None], lab: Path) -> None:
-    """Run one operator for ever; what fails is tried again."""
-    said = ""
+    """Run one operator forever; log its errors and try again."""
+    last_error = ""
     while True:
         api = Api(servers(lab))
         try:
@@ -42,13 +42,13 @@ def operate(name: str, reconcile: Callable[[Objects], None], lab: Path) -> None:
                 reconcile(api)
                 time.sleep(PAUSE)
         except (ApiError, LookupError, TypeError, ValueError, OSError) as error:
-            if said != str(error):
-                said = str(error)
+            if last_error != str(error):
+                last_error = str(error)
                 print(f"{time.strftime('%H:%M:%S')} {name}: {error!r}", flush=True)
             time.sleep(1)
 
 
 def start(lab: Path) -> None:
-    """Start them; they end with the process."""
+    """Start all operators in daemon threads."""
     for name, reconcile in operators(lab).items():
         threading.Thread(target=operate, args=(name, reconcile, lab), daemon=True).start()

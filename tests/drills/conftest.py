@@ -1,4 +1,4 @@
-"""Drills: labs in a state folder of their own, and one table of what was measured at the end."""
+"""Fixtures for all drills, and the table of their measurements at the end of a run."""
 
 import pytest
 
@@ -9,13 +9,13 @@ FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the labs of the drills apart from the user's."""
+    """Store the drills' labs in a temporary folder, apart from the user's labs."""
     pytest.MonkeyPatch().setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
 
 @pytest.fixture(scope="session")
 def figure(pytestconfig: pytest.Config) -> Figure:
-    """Note what a drill measured, for the table at the end."""
+    """Return a function that records a drill's measurement for the table at the end."""
     figures = pytestconfig.stash.setdefault(FIGURES, [])
     return lambda drill, value: figures.append((drill, value))
 

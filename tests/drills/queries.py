@@ -1,4 +1,4 @@
-"""Questions to the databases of apps on a lab."""
+"""SQL queries to the databases of apps on a lab."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ PSQL = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command")
 
 
 def sql(lab: Rehearsal, statement: str, app: str = "shop") -> str:
-    """What Postgres answers to the app: in a pod as its own are, which connects with what they are given."""
+    """Run SQL as the app does, in a pod with the app's labels and credentials; return the result."""
     if not lab.kubectl("get", "pod", "-n", app, "client", "--ignore-not-found"):
         lab.kubectl("apply", "-f", str(client(lab, app)))
         lab.kubectl("wait", "-n", app, "pod/client", "--for=condition=Ready", "--timeout=120s")
@@ -20,7 +20,7 @@ def sql(lab: Rehearsal, statement: str, app: str = "shop") -> str:
 
 
 def client(lab: Rehearsal, app: str) -> Path:
-    """The manifest of a pod with the labels, rights and variables of the app's own, and Postgres' client in it."""
+    """Write the manifest of a pod with psql and the app's labels, security settings and environment variables."""
     spec = json.loads(lab.kubectl("get", "deployment", "-n", app, app, "-o", "json"))["spec"]["template"]
     (own,) = spec["spec"]["containers"]
     variables = [*own["env"], {"name": "PGCONNECT_TIMEOUT", "value": "3"}]
@@ -34,7 +34,7 @@ def client(lab: Rehearsal, app: str) -> Path:
 
 
 def sql_at(lab: Rehearsal, service: str, statement: str) -> str:
-    """What Postgres answers at a Service of shop's database, to the app's user but from one of the instances."""
+    """Run SQL at a Service of shop's database, as the app's user, from a database instance; return the result."""
     secret = json.loads(lab.kubectl("get", "secret", "-n", "shop", "shop-db-app", "-o", "json"))["data"]
     user, password, name = (base64.b64decode(secret[key]).decode() for key in ("username", "password", "dbname"))
     url = f"postgresql://{user}:{password}@{service}:5432/{name}?connect_timeout=3"
@@ -42,7 +42,7 @@ def sql_at(lab: Rehearsal, service: str, statement: str) -> str:
 
 
 def instance(lab: Rehearsal, app: str) -> tuple[str, ...]:
-    """An instance that is ready, to run a program in."""
+    """Return kubectl's arguments for the container of a ready database instance."""
     pods = json.loads(lab.kubectl("get", "pods", "-n", app, "-l", f"cnpg.io/cluster={app}-db", "-o", "json"))["items"]
     fit = [each["metadata"]["name"] for each in pods if is_ready(each)]
     assert fit

@@ -1,4 +1,4 @@
-"""Who gets in, and what pods are told of names: people with certificates, zones of CoreDNS, on a live lab."""
+"""Access and DNS on a running lab: users with certificates and RBAC, CoreDNS zones, SSH host certificates."""
 
 import json
 from collections.abc import Iterator
@@ -90,14 +90,14 @@ def test_names_of_zones_are_answered(lab: Rehearsal) -> None:
 
 
 def test_a_change_is_noticed_by_itself(lab: Rehearsal, figure: Figure) -> None:
-    with timed(figure, "another zone of CoreDNS, from `up` to its answer"):
+    with timed(figure, "new CoreDNS zone, from `up` until it is served"):
         lab.document["config"]["homelab:platform"]["coredns"] = {"zones": ZONE}
         del lab.document["config"]["homelab:platform"]["rbac"]["people"]["anna"]
         lab.open()
         lab.up()
         wait_until(lambda: told(lab, "any.lab.test") == "0a0900ca", "CoreDNS reads the new zone")
     assert told(lab, "nas.lab.test") == "0a0900cb"
-    assert told(lab, "any.lab.test", 28) != "0a0900ca", "no IPv6 address is made up"
+    assert told(lab, "any.lab.test", 28) != "0a0900ca", "the wildcard has no IPv6 address"
     lab.document["config"]["homelab:platform"]["coredns"]["zones"]["lab.test"]["wildcard"] = ["10.9.0.204"]
     lab.open()
     lab.up()

@@ -1,4 +1,4 @@
-"""An app as people run them at home, on one machine: volumes, rights, ports, containers; its image only sleeps."""
+"""A typical home app on one machine: volumes, privileges, ports, containers. Its image is a stand-in that sleeps."""
 
 import json
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ for name in data-home-0 data-home-1; do
 END
 done
 """
-"""The class of K3s makes no volumes here: its program only sleeps."""
+"""K3s' StorageClass creates no volumes here, because its provisioner is a stand-in that sleeps."""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def write(file: Path, app: dict[str, Any]) -> None:
 
 
 def change(lab: Rehearsal, **settings: Any) -> dict[str, Any]:
-    """Put the app's file in force with other values for some keys; None takes one out."""
+    """Write the app's stack file with changed settings; None removes a setting."""
     (file,) = lab.apps
     app = {key: value for key, value in {**APP, **settings}.items() if value is not None}
     write(file, app)
@@ -155,9 +155,7 @@ def test_one_pod_writes_a_volume_and_the_claims_of_others_stay(lab: Rehearsal) -
     change(lab, volumes=volumes)
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
     assert code != 0
-    assert "homelab:app.replicas: asks for several pods, but one pod alone may mount volumes.data" in said, verdict(
-        said
-    )
+    assert "homelab:app.replicas: requests several pods, but only one pod may mount volumes.data" in said, verdict(said)
 
 
 def test_more_rights_than_the_platform_gives_are_refused(lab: Rehearsal) -> None:
@@ -166,7 +164,7 @@ def test_more_rights_than_the_platform_gives_are_refused(lab: Rehearsal) -> None
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
     assert code != 0
     assert "homelab:app.volumes.disk.hostPath: needs the Pod Security level privileged" in said, verdict(said)
-    assert "disk" not in json.dumps(found(lab, "statefulset")["spec"]["template"]), "nothing was touched"
+    assert "disk" not in json.dumps(found(lab, "statefulset")["spec"]["template"]), "no changes were made"
     lab.cluster["apps"] = {"podSecurity": "privileged"}
     lab.open()
     lab.up()
@@ -180,7 +178,7 @@ def test_a_place_that_no_machine_is_is_refused(lab: Rehearsal) -> None:
     change(lab, nodes={"storage": "false"})
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
     assert code != 0
-    reason = "homelab:app.nodes: leaves no node of the platform: s1 is not storage=false"
+    reason = "homelab:app.nodes: fits no node of the platform: s1 lacks the label storage=false"
     assert reason in said, verdict(said)
 
 

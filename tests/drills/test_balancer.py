@@ -1,4 +1,4 @@
-"""HAProxy behind the virtual address, on three servers: K3s stops, a machine stops, it is taken out and put in."""
+"""HAProxy behind the API's virtual IP: K3s or a machine fails, the load balancer is removed and added again."""
 
 import time
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 pytestmark = pytest.mark.drill
 
 SERVERS = {"s1", "s2", "s3"}
-GOAL = 5.0  # seconds without an answer at the endpoint
-NOTICED = 15  # seconds until keepalived and every HAProxy have surely noticed
+GOAL = 5.0  # maximum seconds without an answer at the API endpoint
+NOTICED = 15  # seconds in which keepalived and every HAProxy must detect a failure
 MASTER = "journalctl -q -o cat -u keepalived | grep -c 'Entering MASTER STATE' || true"
 
 
@@ -32,12 +32,12 @@ def whole(lab: Rehearsal) -> bool:
 
 
 def runs(lab: Rehearsal) -> dict[str, str]:
-    """The state of HAProxy's unit on every server."""
+    """Return the state of HAProxy's systemd unit on every server."""
     return {name: lab.root(name, "systemctl is-active haproxy || true").strip() for name in sorted(SERVERS)}
 
 
 def meets_endpoint(lab: Rehearsal, endpoint: str) -> None:
-    """The API answers there, and everyone is told so."""
+    """Check that the API answers at the endpoint, which outputs, kubeconfig and K3s' configuration contain."""
     outputs = lab.session.engine.outputs()
     assert outputs["endpoint"] == endpoint
     assert yaml.safe_load(str(outputs["kubeconfig"]))["clusters"][0]["cluster"]["server"] == endpoint
@@ -48,7 +48,7 @@ def meets_endpoint(lab: Rehearsal, endpoint: str) -> None:
 
 
 def moves(lab: Rehearsal) -> int:
-    """How often any server took the virtual address."""
+    """Return how often the servers took over the virtual IP, in total."""
     return sum(int(lab.root(name, MASTER)) for name in SERVERS)
 
 
@@ -68,11 +68,11 @@ def test_k3s_stops_where_the_address_is_and_the_address_stays(lab: Rehearsal, fi
         wait_until(lab.answers, "the API answers at the endpoint")
 
     gap = longest_gap(lab.answers, stop)
-    began = time.monotonic()
+    start = time.monotonic()
     gap = max(gap, longest_gap(lab.answers, partial(lab.root, held, "systemctl start k3s")))
     wait_until(partial(whole, lab), f"{held} is back")
-    figure("K3s stopped behind the balancer, longest gap of the API", f"{gap:.1f} s (goal 5 s)")
-    figure("K3s started again, until it is Ready and votes", f"{time.monotonic() - began:.0f} s")
+    figure("K3s stopped behind the load balancer, longest gap of the API", f"{gap:.1f} s (goal 5 s)")
+    figure("K3s started again, until the server is Ready and votes", f"{time.monotonic() - start:.0f} s")
     assert (lab.holder(), moves(lab)) == (held, before)
     assert gap <= GOAL
 
@@ -82,7 +82,7 @@ def test_a_configuration_rolls_and_the_address_stays(lab: Rehearsal, figure: Fig
     lab.cluster["k3s"] = {"options": {"kubelet-arg": ["max-pods=120"]}}
     lab.open()
     gap = longest_gap(lab.answers, lab.up)
-    figure("three servers rolled behind the balancer, longest gap of the API", f"{gap:.1f} s (goal 5 s)")
+    figure("three servers rolled behind the load balancer, longest gap of the API", f"{gap:.1f} s (goal 5 s)")
     assert (lab.holder(), moves(lab)) == (held, before)
     assert gap <= GOAL
 
@@ -96,7 +96,7 @@ def test_the_machine_loses_its_power_and_the_address_moves(lab: Rehearsal, figur
         wait_until(lab.answers, "the API answers at the endpoint")
 
     gap = longest_gap(lab.answers, lose)
-    figure("a machine with the address and the balancer off, longest gap of the API", f"{gap:.1f} s (goal 5 s)")
+    figure("the server with the VIP powered off, longest gap of the API", f"{gap:.1f} s (goal 5 s)")
     assert lab.holder() != held
     lab.given_power(held)
     wait_until(partial(whole, lab), f"{held} is back")
@@ -113,7 +113,7 @@ def test_a_balancer_that_stops_gives_the_address_away_and_is_mended(lab: Rehears
 
     gap = longest_gap(lab.answers, stop)
     assert lab.holder() != held
-    figure("the balancer stopped where the address is, longest gap of the API", f"{gap:.1f} s")
+    figure("HAProxy stopped on the server with the VIP, longest gap of the API", f"{gap:.1f} s")
     said = lab.succeeds("preview")
     assert "/etc/haproxy/haproxy.cfg was changed" in said
     assert "haproxy is inactive" in said
@@ -130,7 +130,9 @@ def test_it_is_taken_out_and_nothing_is_left(lab: Rehearsal) -> None:
     assert set(runs(lab).values()) == {"inactive"}
     for name in SERVERS:
         assert lab.root(name, "systemctl is-enabled haproxy || true").strip() == "disabled"
-        assert lab.root(name, "dpkg --verify haproxy | grep /etc/ || true") == "", "its file is the package's again"
+        assert lab.root(name, "dpkg --verify haproxy | grep /etc/ || true") == "", (
+            "the package's configuration is restored"
+        )
         assert lab.root(name, "find /var/lib/homelab -path '*haproxy*' -type f") == ""
         assert lab.root(name, "ss -Hltn sport = :7443") == ""
     lab.unchanged()

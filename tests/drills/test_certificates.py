@@ -1,4 +1,4 @@
-"""cert-manager itself on a small lab, as the layer sets it up: it signs, renews, refuses. One story, told in order."""
+"""The real cert-manager on a small lab: it signs, renews and rejects. The tests depend on their order."""
 
 import base64
 import datetime
@@ -22,9 +22,9 @@ from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 pytestmark = pytest.mark.drill
 
 HOST = "shop.lab.test"
-PATIENCE = 120  # seconds on a busy computer
+PATIENCE = 120  # seconds until a wait fails, on a busy computer
 DUE = "59m50s"
-"""So long before its end, of an hour, a certificate is renewed: ten seconds after it was made."""
+"""`renewBefore` of a certificate that is valid for an hour: renewal starts ten seconds after it is issued."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def apply(lab: Rehearsal, kind: str, name: str, spec: dict[str, Any], **metadata
 
 
 def secret(lab: Rehearsal, name: str, namespace: str = "default") -> dict[str, x509.Certificate]:
-    """The certificates in a secret, by key; none while it is not there."""
+    """Return the certificates in a Secret, by key; none if the Secret does not exist."""
     found = lab.kubectl("get", "secret", "-n", namespace, name, "--ignore-not-found", "-o", "json")
     data = json.loads(found)["data"] if found else {}
     return {
@@ -57,7 +57,7 @@ def secret(lab: Rehearsal, name: str, namespace: str = "default") -> dict[str, x
 
 
 def signed(lab: Rehearsal, name: str) -> x509.Certificate:
-    """The certificate in a secret as soon as it is there, which the lab's authority must have signed for HOST."""
+    """Wait for the certificate in a Secret, verify that the lab's CA signed it for HOST, and return it."""
     wait_until(lambda: "tls.crt" in secret(lab, name), f"{name} has its certificate", PATIENCE)
     certificate = secret(lab, name)["tls.crt"]
     verify([certificate], secret(lab, "ca", "cert-manager")["tls.crt"])
@@ -65,12 +65,12 @@ def signed(lab: Rehearsal, name: str) -> x509.Certificate:
 
 
 def verify(chain: list[x509.Certificate], authority: x509.Certificate, host: str = HOST) -> None:
-    """As a browser does that trusts the authority."""
+    """Verify a certificate chain as a browser does that trusts only this CA."""
     PolicyBuilder().store(Store([authority])).build_server_verifier(x509.DNSName(host)).verify(chain[0], chain[1:])
 
 
 def asked(**more: Any) -> dict[str, Any]:
-    """What a Certificate says that the lab's own authority shall sign."""
+    """Build the spec of a Certificate that the lab's CA must sign."""
     return {"secretName": "web", "dnsNames": [HOST], "issuerRef": {"name": "ca", "kind": "ClusterIssuer"}} | more
 
 
@@ -101,7 +101,7 @@ def test_it_signs_what_is_asked_for(lab: Rehearsal) -> None:
 
 
 def ingress(lab: Rehearsal, name: str, host: str, issuer: str) -> None:
-    """An Ingress that asks an issuer for its certificate, of its own name."""
+    """Create an Ingress that requests a certificate from an issuer; its Secret has the Ingress' name."""
     backend = {"service": {"name": "none", "port": {"number": 80}}}
     paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
     spec = {"tls": [{"hosts": [host], "secretName": name}], "rules": [{"host": host, "http": {"paths": paths}}]}
@@ -115,7 +115,7 @@ def test_it_signs_what_an_ingress_asks_for(lab: Rehearsal) -> None:
 
 
 def signed_by_lets_encrypt(lab: Rehearsal, name: str, issuer: str) -> None:
-    """Ask an issuer for a certificate, which the lab's ACME server must have signed."""
+    """Request a certificate from an issuer; verify that the lab's ACME server signed it."""
     host = f"{name}.lab.test"
     ingress(lab, name, host, issuer)
     wait_until(lambda: "tls.crt" in secret(lab, name), f"{host} has its certificate", PATIENCE)
@@ -130,11 +130,11 @@ def signed_by_lets_encrypt(lab: Rehearsal, name: str, issuer: str) -> None:
 def test_lets_encrypt_signs_for_who_answers_over_http(lab: Rehearsal, issuer: str) -> None:
     signed_by_lets_encrypt(lab, issuer, issuer)
     solvers = ["pods,services,ingresses", "-l", "acme.cert-manager.io/http01-solver=true", "-o", "name"]
-    wait_until(lambda: not lab.kubectl("get", *solvers), "what answered is gone")
+    wait_until(lambda: not lab.kubectl("get", *solvers), "the solvers are deleted")
 
 
 def test_lets_encrypt_signs_after_this_computer_was_restarted(lab: Rehearsal) -> None:
-    """Then its accounts are gone, of which the issuers know nothing."""
+    """A restarted Pebble has no accounts, but the issuers still refer to theirs."""
     for pid in lab.lab.namespace.processes():
         if "pebble" in Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]:
             os.kill(pid, signal.SIGKILL)

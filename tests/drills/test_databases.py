@@ -1,4 +1,4 @@
-"""The database of an app, a real Postgres: its rows, a lost machine, a backup and what it brings back."""
+"""An app's database with real Postgres: queries, failover after a machine failure, backup and restore."""
 
 import datetime
 import re
@@ -56,7 +56,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 @contextmanager
 def object_store(lab: Rehearsal) -> Iterator[dict[str, object]]:
-    """An S3 service in the lab's network; its settings."""
+    """Run an S3 service in the lab's network; yield its settings for the stack file."""
     address = lab.lab.address
     options = ["--address", address, "--port", str(PORT), "--bucket", "lab", "--keys", ":".join(KEYS.values())]
     command = lab.lab.namespace.command(sys.executable, "-m", "tests.s3_server", *options)
@@ -79,7 +79,7 @@ def healthy(lab: Rehearsal) -> bool:
 
 def test_rows_are_written_and_read_with_the_app_s_own_credentials(lab: Rehearsal) -> None:
     assert healthy(lab)
-    wait_until(lambda: sql(lab, "SELECT 1"), "the pooler serves", 60)
+    wait_until(lambda: sql(lab, "SELECT 1"), "the pooler is ready", 60)
     sql(lab, "CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), what text)")
     sql(lab, "INSERT INTO orders (what) SELECT 'before ' || n FROM generate_series(1, 100) n")
     assert sql(lab, "SELECT count(*) FROM orders") == "100"
@@ -132,7 +132,7 @@ def test_no_row_is_lost_with_the_primary_s_machine(lab: Rehearsal) -> None:
     def lose() -> None:
         wait_until(lambda: len(acknowledged) > 2, "rows are written", 60)
         lab.lab.power_off(machine)
-        wait_until(lambda: cluster(lab, "{.status.currentPrimary}") != primary, "another instance leads", 300)
+        wait_until(lambda: cluster(lab, "{.status.currentPrimary}") != primary, "another instance is the primary", 300)
         before = len(acknowledged)
         wait_until(lambda: len(acknowledged) > before, "rows are written again", 120)
 
@@ -140,22 +140,22 @@ def test_no_row_is_lost_with_the_primary_s_machine(lab: Rehearsal) -> None:
     print(f"No row could be written for {gap:.0f} s", flush=True)
     assert set(acknowledged) <= set(sql(lab, "SELECT what FROM orders").splitlines())
     lab.given_power(machine)
-    wait_until(lambda: healthy(lab), "both instances are well", 300)
+    wait_until(lambda: healthy(lab), "both instances are healthy", 300)
     assert gap < 120
 
 
 def test_database_comes_back_as_it_was_before_a_deletion(lab: Rehearsal) -> None:
     backup = ["get", "backups.postgresql.cnpg.io", "-n", "shop", "-o", "jsonpath={.items[*].status.phase}"]
-    wait_until(lambda: "completed" in lab.kubectl(*backup), "the first backup is whole", 300)
+    wait_until(lambda: "completed" in lab.kubectl(*backup), "the first backup is complete", 300)
     before = sql(lab, "SELECT count(*) FROM orders")
     moment = sql(lab, "SELECT now()")
     sql(lab, "SELECT pg_sleep(1)")
     sql(lab, "DELETE FROM orders")
-    sql(lab, "CREATE TABLE later (id int)")  # the log goes on after the deletion
+    sql(lab, "CREATE TABLE later (id int)")  # so that the WAL has entries after the deletion
     archived = "{.status.conditions[?(@.type=='ContinuousArchiving')].status}"
     switch = ["exec", "-n", "shop", *primary_of(lab), "--", "psql", "-c", "SELECT pg_switch_wal()"]
     lab.kubectl(*switch)
-    wait_until(lambda: cluster(lab, archived) == "True", "the log is archived", 60)
+    wait_until(lambda: cluster(lab, archived) == "True", "the WAL is archived", 60)
     document = {"config": {"homelab:app": APP | {"postgres": restored(moment)}}}
     lab.apps[1].write_text(yaml.safe_dump(document))
     lab.open()
@@ -168,7 +168,7 @@ def primary_of(lab: Rehearsal) -> tuple[str, ...]:
 
 
 def restored(moment: str) -> dict[str, Any]:
-    """The settings of a database that begins as the other was at a moment."""
+    """Build the settings of a database that is restored from shop's database at a point in time."""
     time = datetime.datetime.fromisoformat(re.sub(r"\+00$", "+00:00", moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
     own = {key: value for key, value in APP["postgres"].items() if key in ("size", "memory")}
     return own | {"instances": 1, "restore": {"source": "shop-db", "time": time}}

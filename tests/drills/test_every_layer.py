@@ -1,4 +1,4 @@
-"""Every layer of the catalog at once, as its default case in `tests/contracts` has it: all come, stay, and go."""
+"""All layers of the catalog at once, with their default settings of `tests/contracts`: install, keep, remove."""
 
 import re
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from tests.rehearsal.bench import Rehearsal, rehearsal
 pytestmark = pytest.mark.drill
 
 LEFT_OUT = {
-    "calico": "takes the place of K3s' own pod network, which the rehearsal's pods need",
-    "cilium": "takes the place of K3s' own pod network, which the rehearsal's pods need",
-    "gpu": "wants a graphics card",
-    "zfs": "wants a kernel with ZFS, and brings a snapshot controller beside that of snapshotController",
-    "rookCeph": "wants disks, which it is refused without",
-    "nomad": "wants a program from the internet, which the rehearsal's machines cannot reach",
+    "calico": "replaces K3s' own pod network, which the rehearsal's pods need",
+    "cilium": "replaces K3s' own pod network, which the rehearsal's pods need",
+    "gpu": "needs a GPU",
+    "zfs": "needs a kernel with ZFS, and installs a second snapshot controller besides snapshotController",
+    "rookCeph": "requires disks, which simulated machines do not have",
+    "nomad": "downloads Nomad from the Internet, which the rehearsal's machines cannot reach",
 }
-"""Layers that cannot be beside the others on simulated machines, and why."""
+"""Layers that cannot be installed with the others on simulated machines, and the reasons."""
 ROWS = [row for row in LAYERS if row.layer.key not in LEFT_OUT]
 
 
@@ -39,7 +39,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 
 def platform() -> dict[str, Any]:
-    """The settings of all default cases, each with what it needs beside it."""
+    """Return the settings of all default cases, and of the other layers that the cases need."""
     cases = [case for case in CASES if case.name.endswith("-default") and case.key not in LEFT_OUT]
     given = [yaml.safe_load(case.file.read_text()) for case in cases]
     beside = {key: settings for each in given for key, settings in each.get("beside", {}).items()}
@@ -76,7 +76,7 @@ def test_all_layers_go(lab: Rehearsal, figure: Figure) -> None:
         config.pop(f"homelab:{name}", None)
     config["homelab:platform"] = {"discard": ["certManager"]}
     lab.open()
-    with timed(figure, "all of them gone"):
+    with timed(figure, f"{len(ROWS)} layers removed"):
         lab.up()
     own = {row.layer.namespace for row in ROWS if row.layer.own_namespace}
     assert namespaces(lab) & own == set()

@@ -1,4 +1,4 @@
-"""Argo CD on a small lab, as the layer sets it up: what stands in Git is what runs. One story, told in order."""
+"""Argo CD on a small lab: it deploys applications from Git and keeps them in sync. The tests depend on their order."""
 
 import base64
 import json
@@ -18,15 +18,15 @@ from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 
-PATIENCE = 240  # seconds on a busy computer; Argo CD looks at Git every two to three minutes, unless it is asked to
+PATIENCE = 240  # seconds on a busy computer: Argo CD polls Git every two to three minutes, unless it is refreshed
 ADDRESS = "10.9.0.254"
-"""Of this computer in the lab's network: the last one there."""
+"""This computer's address in the lab's LAN: the last one of the CIDR."""
 PRIVATE = {"url": f"ssh://git@{ADDRESS}:{git.SSH_PORT}{git.PREFIX}private.git", "sshKey": {"secret": "key"}}
 SECRET = {"secure": "v1:c2FtcGxl:c2FtcGxl"}
 
 
 class Repository:
-    """A repository of the lab, with a copy to change it."""
+    """A Git repository of the lab, and a clone for changes."""
 
     def __init__(self, lab: Rehearsal, name: str, folder: Path) -> None:
         self.lab, self.copy = lab, folder / name
@@ -36,12 +36,12 @@ class Repository:
         self.url = f"http://{ADDRESS}:{server.HTTP_PORT}{git.PREFIX}{name}.git"
 
     def git(self, *arguments: str | Path) -> str:
-        """Run Git in the copy as somebody."""
+        """Run Git in the clone, with a committer's name."""
         somebody = ["-c", "user.name=somebody", "-c", "user.email=somebody@lab.test"]
         return run(["git", *somebody, *arguments], cwd=self.copy)
 
     def push(self, **files: dict[str, Any] | None) -> None:
-        """Commit objects by file, `folder__name`; None removes it."""
+        """Write objects to the files `folder__name`, commit and push them; None removes a file."""
         for name, thing in files.items():
             path = self.copy / f"{name.replace('__', '/')}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +51,11 @@ class Repository:
         self.publish()
 
     def publish(self) -> None:
-        """Push what is committed."""
+        """Push the clone's commits."""
         self.git("push", "--quiet", "origin", "HEAD:main")
 
     def looked_at(self) -> None:
-        """Have Argo CD look at it now."""
+        """Make Argo CD refresh all applications now."""
         for name in self.lab.kubectl("get", "applications", "-n", "argocd", "-o", "name").split():
             self.lab.kubectl("annotate", "-n", "argocd", name, "--overwrite", "argocd.argoproj.io/refresh=normal")
 
@@ -72,7 +72,7 @@ def sleeper() -> dict[str, Any]:
 
 
 def gitops(url: str, host_key: str) -> dict[str, Any]:
-    """What the layer deploys: two applications and a set of them."""
+    """Build settings of the layer: two applications and an application set."""
     web, hidden = {"repository": url, "path": "web"}, {"repository": "private", "path": "."}
     folders = {"repository": url, "directories": ["sets/*"]}
     return {
@@ -83,7 +83,7 @@ def gitops(url: str, host_key: str) -> dict[str, Any]:
 
 
 def folders() -> dict[str, dict[str, Any]]:
-    """Files of three folders: plain, for Kustomize, and a chart for Helm."""
+    """Build the files of three folders: plain manifests, a kustomization, and a Helm chart."""
     labels = [{"pairs": {"by": "kustomize"}}]
     return {
         "sets__plain__settings": settings("green"),
@@ -127,7 +127,7 @@ def in_sync(lab: Rehearsal, name: str, revision: str) -> bool:
 
 
 def deployed(lab: Rehearsal, name: str, repository: Repository) -> None:
-    """Wait until an application is what the repository says."""
+    """Wait until an application is healthy and in sync with the repository's latest commit."""
     revision = repository.git("rev-parse", "HEAD")
     wait_until(lambda: in_sync(lab, name, revision), f"{name} is in sync with {revision}", PATIENCE)
 
@@ -161,20 +161,20 @@ def test_second_up_changes_nothing(lab: Rehearsal) -> None:
 
 def test_change_by_hand_is_healed(lab: Rehearsal) -> None:
     lab.kubectl("patch", "configmap", "-n", "web", "settings", "-p", '{"data":{"color":"red"}}')
-    wait_until(lambda: color(lab, "web") == "green", "it is changed back", PATIENCE)
+    wait_until(lambda: color(lab, "web") == "green", "the change is reverted", PATIENCE)
     lab.kubectl("delete", "deployment", "-n", "web", "web")
-    wait_until(lambda: lab.kubectl("get", "deployment", "-n", "web", "web"), "it is made anew", PATIENCE)
+    wait_until(lambda: lab.kubectl("get", "deployment", "-n", "web", "web"), "the Deployment is recreated", PATIENCE)
 
 
 def test_what_is_gone_from_git_is_pruned_and_a_revert_brings_it_back(lab: Rehearsal, apps: Repository) -> None:
     apps.push(web__settings=None)
     apps.looked_at()
-    wait_until(lambda: color(lab, "web") == "", "it is pruned", PATIENCE)
+    wait_until(lambda: color(lab, "web") == "", "the ConfigMap is pruned", PATIENCE)
     deployed(lab, "web", apps)
     apps.git("revert", "--no-edit", "HEAD")
     apps.publish()
     apps.looked_at()
-    wait_until(lambda: color(lab, "web") == "green", "it is back", PATIENCE)
+    wait_until(lambda: color(lab, "web") == "green", "the ConfigMap is recreated", PATIENCE)
     deployed(lab, "web", apps)
 
 

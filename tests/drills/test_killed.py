@@ -1,4 +1,4 @@
-"""`pulumi up` killed at twenty points, from bare machines to a platform; each run goes on where the last was killed."""
+"""`pulumi up` is killed at twenty points, from bare machines to a platform; each run continues the previous one."""
 
 import contextlib
 import re
@@ -15,7 +15,7 @@ from tests.rehearsal.bench import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
 
-# a run is killed at the first of these that comes and that none was killed at yet
+# each run is killed at the first of these output lines at which no earlier run was killed
 CLUSTER = [
     r"s1-prepare .*checking the machine",
     r"a1-prepare .*checking the machine",
@@ -40,7 +40,7 @@ PLATFORM = [
     r"certManager-certificate-ca creating",
     r"cluster-retire creating",
 ]
-HELM_SECONDS = 8  # until Helm has surely begun
+HELM_SECONDS = 8  # seconds to wait until Helm starts a release
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +57,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 
 def releases(lab: Rehearsal) -> dict[str, str]:
-    """Helm's own word for each release; of its last revision."""
+    """Return the status of each Helm release's last revision, by name."""
     items = yaml.safe_load(lab.root("s1", "k3s kubectl get secrets -A -l owner=helm -o yaml"))["items"]
     labels = sorted((item["metadata"]["labels"] for item in items), key=lambda found: int(found["version"]))
     return {found["name"]: found["status"] for found in labels}
 
 
 def in_the_middle(lab: Rehearsal, line: str) -> None:
-    """Let Helm begin with the release that the line names."""
+    """Wait until Helm has started the release that the line names."""
     found = re.search(r"Release \w+?-([\w-]+) creating", line)
     end = time.monotonic() + HELM_SECONDS
     while found and time.monotonic() < end:
@@ -75,17 +75,17 @@ def in_the_middle(lab: Rehearsal, line: str) -> None:
 
 
 def test_twenty_runs_killed_one_after_the_other(lab: Rehearsal, figure: Figure) -> None:
-    left = CLUSTER + PLATFORM
-    while left:
-        line = lab.killed_at("|".join(left), lambda line: in_the_middle(lab, line))
-        left = [point for point in left if not re.search(point, line)]
+    points = CLUSTER + PLATFORM
+    while points:
+        line = lab.killed_at("|".join(points), lambda line: in_the_middle(lab, line))
+        points = [point for point in points if not re.search(point, line)]
         print(f"killed at: {line.strip()}", flush=True)
         lab.open()
-    began = time.monotonic()
+    start = time.monotonic()
     lab.up()
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     lab.unchanged()
     assert lab.ready() == {"s1", "s2", "s3", "a1"}
     assert lab.voters() == {"s1", "s2", "s3"}
     assert set(releases(lab).values()) == {"deployed"}
-    figure("`up` killed at 20 points", f"each gone on from by the next run, the last in {seconds:.0f} s")
+    figure("`up` killed at 20 points", f"each run continued by the next, the last one in {seconds:.0f} s")

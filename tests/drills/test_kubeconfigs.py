@@ -1,4 +1,4 @@
-"""The stack's kubeconfigs on a live lab: what they open and what not, their renewal, and how a leaked one is ended."""
+"""The stack's kubeconfigs on a running lab: their rights, their renewal, and the revocation of a leaked one."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 
 def kept(lab: Rehearsal, output: str) -> Path:
-    """A file with a kubeconfig of the stack, as it is now."""
+    """Save the stack's current kubeconfig to a new file; return its path."""
     file = lab.lab.folder / f"kept-{output}-{len(list(lab.lab.folder.glob('kept-*')))}"
     file.touch(mode=0o600)
     file.write_text(str(lab.session.engine.outputs()[output]))
@@ -127,7 +127,7 @@ def test_app_stacks_cannot_get_more(lab: Rehearsal) -> None:
 
 
 class Apart:
-    """Somebody's own Pulumi, with a backend and a passphrase of its own: it can read nothing of the lab's."""
+    """An app developer's own Pulumi, whose separate backend and passphrase give no access to the lab's state."""
 
     def __init__(self, lab: Rehearsal, folder: Path) -> None:
         own = {"PULUMI_BACKEND_URL": f"file://{folder}", "PULUMI_CONFIG_PASSPHRASE": "another", "PULUMI_STACK": "blog"}
@@ -213,7 +213,8 @@ def test_renewal_is_shown_weeks_before_and_touches_no_node(lab: Rehearsal) -> No
 
 
 def test_doctor_and_kubeconfig_say_until_when(lab: Rehearsal, tmp_path: Path) -> None:
-    assert re.search(r"It is good until 20\S+ \S+ UTC", lab.homelab("kubeconfig", "--output", str(tmp_path / "config")))
+    said = lab.homelab("kubeconfig", "--output", str(tmp_path / "config"))
+    assert re.search(r"The certificate is valid until 20\S+ \S+ UTC", said)
     reports = json.loads(lab.homelab("doctor", "--json").partition("\n{")[2].join(("{", "")))["reports"]
     (cluster,) = (each for each in reports if each["kind"] == "cluster")
     (found,) = (each for each in cluster["findings"] if each["check"] == "kubeconfig")

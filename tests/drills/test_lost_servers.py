@@ -1,4 +1,4 @@
-"""All servers lost, and the cluster back from a snapshot: one story, told in order."""
+"""All servers lose their disks, and the cluster is restored from a snapshot. The tests depend on their order."""
 
 import json
 import re

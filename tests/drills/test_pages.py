@@ -1,4 +1,4 @@
-"""Pages of a lab, looked at in Chromium as `rehearse open` says: that of the sample app, and Argo CD's login."""
+"""Web UIs of a lab, opened in Chromium by the instructions of `rehearse open`: the sample app and Argo CD's login."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ PLATFORM: dict[str, Any] = {
     "traefik": {},
     "argocd": {},
 }
-BLANK = 6000  # bytes that a screenshot of nothing has at most
+BLANK = 6000  # maximum size of an empty page's screenshot in bytes
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A lab grows from one server to three; then every machine is emptied in turn, and the first dies and is replaced."""
+"""A lab grows from one server to three; then each machine is wiped in turn, and a failed first server is replaced."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 
 def well(lab: Rehearsal, servers: set[str]) -> None:
-    # K3s takes a server that is slow to answer for none, for as long as it is
+    # K3s reports a slow server as not voting until it answers again
     wait_until(lambda: (lab.ready(), lab.voters()) == (servers | {"a1"}, servers), "all nodes are Ready, and vote")
     assert lab.kubectl("get", "configmap", "canary", "-o", "jsonpath={.data.kept}") == "yes"
     lab.unchanged()
@@ -47,19 +47,19 @@ def test_an_emptied_machine_comes_back(name: str, lab: Rehearsal, figure: Figure
     said = lab.succeeds("preview")
     for task in ("prepare", "join", "roll"):
         assert re.search(rf"{name}-{task} .*diff: .*\+drift", said), said
-    with timed(figure, f"{name} emptied and built again"):
+    with timed(figure, f"{name} wiped and rebuilt"):
         lab.up()
     well(lab, SERVERS)
-    assert name == "a1" or lab.root(name, AUTHORITY) == authority, "it founded a cluster of its own"
+    assert name == "a1" or lab.root(name, AUTHORITY) == authority, "it bootstrapped a new cluster"
 
 
 def test_a_dead_first_server_is_replaced_in_one_run(lab: Rehearsal, figure: Figure) -> None:
     lab.lab.power_off("s1")
-    wait_until(lambda: "s1" not in lab.ready(), "s1 is missed")
+    wait_until(lambda: "s1" not in lab.ready(), "s1 is not Ready")
     another = cluster_of(4, 0)["config"]["homelab:cluster"]["nodes"][-1]
     lab.cluster["nodes"] = [another, *(node for node in lab.cluster["nodes"] if node["name"] != "s1")]
     lab.open()
-    with timed(figure, "dead first server replaced"):
+    with timed(figure, "failed first server replaced"):
         said = lab.up()
     assert "s1 (10.9.0.11) does not answer" in said
     well(lab, {"s2", "s3", "s4"})
@@ -103,7 +103,7 @@ def test_a_removed_machine_is_as_it_was(lab: Rehearsal) -> None:
 
 def test_a_removal_that_would_cost_the_majority_is_refused_before_anything(lab: Rehearsal) -> None:
     lab.lab.power_off("s4")
-    wait_until(lambda: "s4" not in lab.ready(), "s4 is missed")
+    wait_until(lambda: "s4" not in lab.ready(), "s4 is not Ready")
     another = cluster_of(5, 0)["config"]["homelab:cluster"]["nodes"][-1]
     lab.cluster["nodes"] = [another if node["name"] == "s3" else node for node in lab.cluster["nodes"]]
     lab.open()

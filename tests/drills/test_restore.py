@@ -1,4 +1,4 @@
-"""A cluster restored again and again: interrupted, from S3, with machines lost, without Pulumi's state."""
+"""A cluster is restored from snapshots: after interruptions, from S3, with lost machines, without Pulumi's state."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ ALL = SERVERS | {"a1"}
 PORT = 9000
 KEYS = {"s3Access": "rehearsal-s3Access", "s3Secret": "rehearsal-s3Secret"}
 
-# where a restore is killed, and each that follows
+# output lines at which the successive restores are killed
 MOMENTS = [
     r"s1: taking a snapshot",
     r"s2: stopping K3s",
@@ -52,7 +52,7 @@ def lab(folder: Path) -> Iterator[Rehearsal]:
 
 
 class s3:  # noqa: N801 - used like a function
-    """An S3 service in the lab's network; its settings."""
+    """An S3 service in the lab's network; entering it yields its settings for the stack file."""
 
     def __init__(self, lab: Rehearsal, folder: Path) -> None:
         address = lab.lab.address
@@ -97,7 +97,7 @@ def sing(lab: Rehearsal, song: str) -> None:
         lab.kubectl("delete", "configmap", "canary", "--ignore-not-found")
         return bool(lab.kubectl("create", "configmap", "canary", f"--from-literal=song={song}"))
 
-    wait_until(sung, "the API takes a canary")
+    wait_until(sung, "the API accepts a canary")
 
 
 def song(lab: Rehearsal) -> str:
@@ -105,7 +105,7 @@ def song(lab: Rehearsal) -> str:
 
 
 def whole(lab: Rehearsal) -> None:
-    """As it was described: every node Ready, every server a voter, nothing left to do."""
+    """Check that every node is Ready and uncordoned, every server votes, and `pulumi up` changes nothing."""
     wait_until(lambda: lab.ready() == ALL, "all nodes are Ready")
     assert lab.voters() == SERVERS
     lab.unchanged("--refresh")
@@ -139,9 +139,9 @@ def test_a_restore_killed_anywhere_is_finished_by_the_next(lab: Rehearsal, figur
     sing(lab, "lost")
     for moment in MOMENTS:
         killed_at(lab, moment, "restore", name, "--yes")
-    began = time.monotonic()
+    start = time.monotonic()
     lab.homelab("restore", name, "--yes")
-    figure(f"restore killed at {len(MOMENTS)} points", f"finished in {time.monotonic() - began:.0f} s by the next")
+    figure(f"restore killed at {len(MOMENTS)} points", f"completed by the next in {time.monotonic() - start:.0f} s")
     assert song(lab) == "killed"
     whole(lab)
 
@@ -157,7 +157,7 @@ def test_pulumis_state_lost_too(lab: Rehearsal, folder: Path, figure: Figure) ->
     shutil.rmtree(lab.lab.folder / "pulumi/backend")
     lab.open()
     lab.up()
-    with timed(figure, "state lost too: a new cluster takes the snapshot"):
+    with timed(figure, "Pulumi's state lost, too: snapshot restored into a new cluster"):
         lab.homelab("restore", "--file", str(folder / name), "--token-file", str(token), "--yes")
     code, said = lab.pulumi("preview")
     assert code == 0
@@ -175,7 +175,7 @@ def test_two_servers_lost_and_one_restored(lab: Rehearsal, figure: Figure) -> No
     assert "no server" in lab.homelab("snapshot", code=1).lower()
     with timed(figure, "two of three servers lost, restored on the third"):
         said = lab.homelab("restore", name, "--yes")
-    assert "Left out: s2, s3." in said
+    assert "Skipped: s2, s3." in said
     assert song(lab) == "alone"
     for machine in ("s2", "s3"):
         lab.lab.wipe(machine)
@@ -186,11 +186,11 @@ def test_two_servers_lost_and_one_restored(lab: Rehearsal, figure: Figure) -> No
 
 
 def test_a_server_that_cannot_be_stopped_keeps_its_cluster(lab: Rehearsal) -> None:
-    """Its network to this computer is cut, not the one to the others."""
+    """The server is unreachable from this computer, but not from the other machines."""
     lab.homelab("snapshot")
     cut = f"iptables -I INPUT -s {lab.lab.address} -j DROP"  # a moment later, or this login would not end
     lab.root("s3", f"systemd-run -q --on-active=1s --timer-property=AccuracySec=100ms {cut}")
-    wait_until(lambda: not lab.lab.machine("s3").answers(), "s3 is out of reach")
+    wait_until(lambda: not lab.lab.machine("s3").answers(), "s3 is unreachable")
     said = lab.homelab("restore", "--yes", code=1)
     assert re.search(r"A K3s server still answers at 10\.9\.0\.(13|100):6443", said)
     for machine in ("s1", "s2"):

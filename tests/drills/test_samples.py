@@ -1,4 +1,4 @@
-"""Every sample but the README's, which `tests/rehearsal` has: from bare machines to its platform and away again."""
+"""Each sample is deployed to bare machines and destroyed; `tests/rehearsal` covers the README's sample."""
 
 from pathlib import Path
 
@@ -35,12 +35,12 @@ def test_sample_becomes_a_lab(file: Path, tmp_path: Path, figure: Figure) -> Non
 
 
 def charts(settings: Settings) -> list[str]:
-    """Names of the releases that the platform installs."""
+    """Return the names of the platform's Helm releases."""
     return [name for layer in layers_of(settings) for name in layer.values()]
 
 
 def helm(lab: Rehearsal) -> list[dict[str, object]]:
-    """Helm's own records."""
+    """Return the Secrets in which Helm stores its releases."""
     items = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     assert isinstance(items, list)
     return items

@@ -1,4 +1,4 @@
-"""Six machines: each loses its power in turn, all are rolled, some are changed by hand, under steady traffic."""
+"""Six machines under steady traffic: each loses power in turn, all are rolled, and some are changed manually."""
 
 import re
 import time
@@ -16,8 +16,8 @@ from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 pytestmark = pytest.mark.drill
 
 SERVERS, AGENTS = {"s1", "s2", "s3"}, {"a1", "a2", "a3"}
-GOAL = 5.0  # seconds without an answer through the virtual address
-MISSED = 8  # seconds until what a machine leaves behind is surely noticed
+GOAL = 5.0  # maximum seconds without an answer through the virtual IP
+MISSED = 8  # seconds in which the failure of a machine must be detected
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def test_each_machine_loses_its_power(lab: Rehearsal, client: Client, figure: Fi
             wait_until(partial(whole, lab), f"{name} is back")
     lost = client.lost(canary.answered)
     worst = max(gaps, key=lambda name: gaps[name])
-    figure("each of six machines off in turn, longest gap of the API", f"{gaps[worst]:.1f} s ({worst}; goal 5 s)")
-    figure("canary's writes meanwhile", f"{canary}; {len(lost)} lost")
+    figure("six machines powered off in turn, longest gap of the API", f"{gaps[worst]:.1f} s ({worst}; goal 5 s)")
+    figure("six machines powered off in turn, writes", f"{canary}; {len(lost)} lost")
     assert lost == set()
     assert gaps[worst] <= GOAL
 
@@ -67,9 +67,9 @@ def test_each_machine_loses_its_power(lab: Rehearsal, client: Client, figure: Fi
 def test_another_configuration_rolls_under_a_steady_probe(lab: Rehearsal, client: Client, figure: Figure) -> None:
     lab.cluster["k3s"] = {"options": {"kubelet-arg": ["max-pods=120"]}}
     lab.open()
-    with timed(figure, "another configuration on six machines"), Traffic(client.reads) as probe:
+    with timed(figure, "K3s configuration rolled out to six machines"), Traffic(client.reads) as probe:
         lab.up()
-    figure("probe meanwhile", f"{probe} (goal 0)")
+    figure("K3s configuration rolled out to six machines, reads", f"{probe} (goal 0)")
     capacity = lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.capacity.pods}")
     assert capacity.split() == ["120"] * 6
     assert whole(lab)
@@ -86,15 +86,15 @@ BY_HAND = {
 def test_what_was_changed_by_hand_is_found_and_mended(lab: Rehearsal, figure: Figure) -> None:
     for task, (change, _) in BY_HAND.items():
         lab.root(task.partition("-")[0], change)
-    began = time.monotonic()
+    start = time.monotonic()
     said = lab.succeeds("preview")
-    looked = time.monotonic() - began
+    detection = time.monotonic() - start
     for task, (_, reason) in BY_HAND.items():
         assert re.search(rf"{task}\):\n +warning: \w+: {reason}", said), said
     assert "~ 3 to update" in said
-    began = time.monotonic()
+    start = time.monotonic()
     lab.up()
-    mended = time.monotonic() - began
+    correction = time.monotonic() - start
     wait_until(lambda: whole(lab), "all nodes are Ready")
     lab.unchanged()
-    figure("three kinds of drift on six machines", f"shown in {looked:.0f} s, mended in {mended:.0f} s")
+    figure("three kinds of drift on six machines", f"detected in {detection:.0f} s, corrected in {correction:.0f} s")

@@ -1,4 +1,4 @@
-"""Pulumi's state and the machines differ: a state that is old, lost or another stack's, two runs at once, a target."""
+"""Pulumi's state differs from the machines: outdated, lost or another stack's state, concurrent runs, a target."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def imported(lab: Rehearsal, file: Path) -> None:
 
 
 def empty(state: Path) -> Path:
-    """The same stack, which knows of nothing."""
+    """Write a copy of the stack's state without resources; return its path."""
     document = json.loads(state.read_text())
     document["deployment"].update(resources=[], pending_operations=[])
     file = state.with_name("empty.json")
@@ -117,11 +117,14 @@ def test_machines_of_another_state_are_refused_before_their_token_is_overwritten
 
 def test_a_destroy_that_was_interrupted_and_is_not_wanted_leaves_every_guard(lab: Rehearsal) -> None:
     process = lab.session.engine.start("destroy", "--yes", "--skip-preview", output=subprocess.DEVNULL)
-    wait_until(lambda: lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"), "the destroy began")
+    wait_until(lambda: lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"), "the destroy has started")
     kill_tree(process.pid)
     process.wait()
     lab.open()
-    wait_until(lambda: not lab.root("s1", "fuser /run/homelab/lock 2>/dev/null; true"), "what was begun has ended")
+    wait_until(
+        lambda: not lab.root("s1", "fuser /run/homelab/lock 2>/dev/null; true"),
+        "the scripts of the killed destroy have ended",
+    )
     if lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"):
         assert "a destroy of the whole lab is unfinished" in lab.pulumi("preview")[1]
     lab.up()

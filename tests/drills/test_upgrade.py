@@ -1,4 +1,4 @@
-"""K3s goes up a minor version under a steady probe; a drain that a budget forbids names the budget and its pods."""
+"""K3s is upgraded by a minor version under steady requests; a blocked drain names the disruption budget and pods."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_a_budget_that_forbids_the_drain_is_named(lab: Rehearsal, figure: Figure
     lab.kubectl("wait", "--for=condition=Ready", "pod/lonely", "--timeout=120s")
     lab.node("a1")["options"] = {"kubelet-arg": ["max-pods=99"]}
     lab.open()
-    with timed(figure, "drain given up"):
+    with timed(figure, "drain that times out"):
         said = lab.refused()
     assert "a1 could not be drained within 300 s; it was not changed and stays cordoned." in said
     assert "PodDisruptionBudget all-of-it in namespace default does not allow the eviction of: lonely" in said
@@ -78,7 +78,7 @@ def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, tmp_path: Pa
     with timed(figure, "upgrade of four machines"), Traffic(Client(lab, tmp_path).reads) as probe:
         gap = longest_gap(lab.answers, lab.up)
     figure("upgrade, longest gap of the API", f"{gap:.1f} s")
-    figure("upgrade, probe meanwhile", f"{probe} (goal 0)")
+    figure("upgrade, reads", f"{probe} (goal 0)")
     assert probe.unhealed == 0
     assert versions(lab) == {NEW}
     assert (lab.ready(), lab.voters()) == (ALL, ALL - {"a1"})
@@ -104,10 +104,10 @@ def test_tokens_and_certificates_are_rotated(lab: Rehearsal, figure: Figure) -> 
     assert all(set(after[name]).isdisjoint(before[name]) for name in before)
     assert len({lines[0] for lines in after.values()}) == 1
     assert lab.ready() == ALL
-    for name in before:  # K3s compares its passwords with those in etcd whenever it starts
+    for name in before:  # on every start, K3s compares its local passwords with those in etcd
         lab.root(name, "systemctl restart k3s && systemctl restart k3s")
         wait_until(lambda: (lab.ready(), lab.voters()) == (ALL, ALL - {"a1"}), f"{name} is back")
     lab.lab.wipe("a1")
     lab.open()
     lab.up()
-    wait_until(lambda: lab.ready() == ALL, "the emptied agent joined with the new token")
+    wait_until(lambda: lab.ready() == ALL, "the wiped agent has joined with the new token")

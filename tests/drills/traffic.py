@@ -1,4 +1,4 @@
-"""Steady traffic to the API, through the virtual address: as of a program that tries again what failed."""
+"""Steady traffic to the Kubernetes API through its virtual IP, from a client that retries failed requests."""
 
 import base64
 import subprocess
@@ -13,12 +13,12 @@ import yaml
 from tests.rehearsal.bench import Rehearsal
 
 PAUSE = 0.2  # seconds between requests
-LAST = 60  # seconds for the last request, once nobody waits for more
+LAST = 60  # seconds until the last request fails, after the block has ended
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
 
 class Client:
-    """Who has the stack's kubeconfig. Each request has a connection of its own, and a second."""
+    """A client with the stack's kubeconfig. Each request has a new connection and a timeout of one second."""
 
     def __init__(self, lab: Rehearsal, folder: Path) -> None:
         self._lab = lab
@@ -38,41 +38,41 @@ class Client:
             self._options += [f"--{option}", str(file)]
 
     def ask(self, path: str, *options: str) -> str:
-        """The HTTP status of the answer; 000 if there is none."""
+        """Send a request; return the HTTP status, or 000 without a response."""
         command = self._lab.lab.namespace.command("curl", *self._options, *options, self._url + path)
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def reads(self, number: int) -> bool:
-        """Whether an object was read."""
+        """Read an object; return whether that succeeded."""
         return self.ask(f"{CONFIGMAPS}/kube-root-ca.crt?{number}") == "200"
 
     def writes(self, number: int) -> bool:
-        """Whether a numbered object is there: by this request, or by an earlier one whose answer was lost."""
+        """Create a numbered object; return whether it exists, now or from a request whose response was lost."""
         body = f'{{"metadata": {{"name": "canary-{number}"}}}}'
         header = "Content-Type: application/json"
         return self.ask(CONFIGMAPS, "--header", header, "--data", body) in ("201", "409")
 
     def lost(self, written: int) -> set[int]:
-        """Which of the numbers that were acknowledged are not there."""
+        """Return the numbers of acknowledged objects that do not exist."""
         names = self._lab.kubectl("get", "configmaps", "-o", "name").split()
         return {number for number in range(written) if f"configmap/canary-{number}" not in names}
 
 
 class Traffic:
-    """Numbered requests, one after the other, each repeated until it succeeds, until the block ends."""
+    """Sends numbered requests until the block ends, one at a time, each repeated until it succeeds."""
 
     def __init__(self, succeeds: Callable[[int], bool]) -> None:
         self._succeeds = succeeds
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.answered = 0
-        """Requests that succeeded, at once or in the end."""
+        """Number of requests that succeeded, at once or after repetitions."""
         self.failed = 0
-        """Those that had to be repeated."""
+        """Number of requests that had to be repeated."""
         self.unhealed = 0
-        """Those of them that no repetition within a second healed."""
+        """Number of requests that still failed a second after their first failure."""
         self.longest = 0.0
-        """Seconds until a request had succeeded, at the longest."""
+        """Longest time until a request succeeded, in seconds."""
 
     def __enter__(self) -> "Traffic":
         self._thread.start()
@@ -86,10 +86,10 @@ class Traffic:
 
     def _run(self) -> None:
         while not self._end.wait(PAUSE):
-            began, failed = time.monotonic(), 0.0
+            start, failed = time.monotonic(), 0.0
             while not self._succeeds(self.answered):
                 failed = failed or time.monotonic()
-                if self._end.is_set() and time.monotonic() - began > LAST:
+                if self._end.is_set() and time.monotonic() - start > LAST:
                     self.unhealed += 1
                     return
                 time.sleep(0.05)
@@ -97,7 +97,7 @@ class Traffic:
             self.answered += 1
             self.failed += bool(failed)
             self.unhealed += bool(failed) and now - failed > 1
-            self.longest = max(self.longest, now - began)
+            self.longest = max(self.longest, now - start)
 
     def __str__(self) -> str:
         repeated = f"{self.failed} repeated, {self.unhealed} for more than a second"

@@ -1,4 +1,4 @@
-"""A rehearsal under test: its stack file can be edited, its engine watched and killed, its machines broken."""
+"""A lab under test: tests edit its stack file, watch and kill its Pulumi engine, and break its machines."""
 
 import json
 import os
@@ -21,11 +21,11 @@ from rehearsal.pulumi import Engine
 from rehearsal.session import Session, open_session
 from rehearsal.shell import RehearsalError, run
 
-PATIENCE = 900  # seconds for one run of the engine on a busy computer
+PATIENCE = 900  # seconds until a run of the engine times out, on a busy computer
 
 
 class Rehearsal:
-    """A lab with a stack file of its own."""
+    """A lab and its own stack file."""
 
     def __init__(self, stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> None:
         self.document = document
@@ -36,55 +36,55 @@ class Rehearsal:
 
     @property
     def cluster(self) -> dict[str, Any]:
-        """The cluster's settings, to be edited; `open` puts them in force."""
+        """The cluster's settings, which tests edit; `open` writes them to the stack file."""
         settings = self.document["config"]["homelab:cluster"]
         assert isinstance(settings, dict)
         return settings
 
     def node(self, name: str) -> dict[str, Any]:
-        """A node's settings, to be edited."""
+        """Return a node's settings, which tests edit."""
         found = next(node for node in self.cluster["nodes"] if node["name"] == name)
         assert isinstance(found, dict)
         return found
 
     def open(self) -> Session:
-        """Put the stack file as it is now in force."""
+        """Write the stack file with its edits and open a new session."""
         self.file.write_text(yaml.safe_dump(self.document, sort_keys=False))
         self.session = open_session(self.lab, lambda _: None, file=self.file, apps=self.apps)
         return self.session
 
     def app(self, stack: str) -> Engine:
-        """The engine of an app's stack."""
+        """Return the engine of an app stack."""
         return next(engine for engine in self.session.apps if engine.stack == stack)
 
     def pulumi(self, *arguments: str, engine: Engine | None = None) -> tuple[int, str]:
-        """Run the engine, of the lab or of an app on it; returns its exit code and all it said."""
+        """Run Pulumi on the lab's stack, or with `engine` on an app's; return its exit code and output."""
         process = (engine or self.session.engine).start(*arguments, output=subprocess.PIPE)
         said, _ = process.communicate(timeout=PATIENCE)
         return process.returncode, said
 
     def succeeds(self, *arguments: str, engine: Engine | None = None) -> str:
-        """A run of the engine, which must succeed; returns what it said."""
+        """Run Pulumi, which must succeed; return its output."""
         code, said = self.pulumi(*arguments, engine=engine)
         assert code == 0, verdict(said)
         return said
 
     def up(self, *options: str, engine: Engine | None = None) -> str:
-        """`pulumi up`, which must succeed; returns what it said."""
+        """Run `pulumi up`, which must succeed; return its output."""
         said = self.succeeds("up", "--yes", "--skip-preview", *options, engine=engine)
         self.session.engine.save_kubeconfig()
         return said
 
     def refused(self, *options: str) -> str:
-        """`pulumi up`, which must fail; returns what it said."""
+        """Run `pulumi up`, which must fail; return its output."""
         code, said = self.pulumi("up", "--yes", "--skip-preview", *options)
         assert code != 0, verdict(said)
         return said
 
     def killed_at(self, moment: str, before: Callable[[str], object] = lambda _: None) -> str:
-        """`pulumi up`, killed outright with all its plugins when a line says `moment` (an expression); the line.
+        """Run `pulumi up`; kill it and its plugins when a line matches the regex `moment`; return the line.
 
-        `before` is called with the line first, and may wait.
+        Before that, call `before` with the line; `before` may wait.
         """
         found = ""
 
@@ -100,7 +100,7 @@ class Rehearsal:
         return found
 
     def killed_when(self, condition: Callable[[], object], what: str) -> None:
-        """`pulumi up`, killed outright with all its plugins as soon as `condition` holds."""
+        """Run `pulumi up`; kill it and its plugins as soon as `condition` holds."""
         process = self.session.engine.start("up", "--yes", "--skip-preview", output=subprocess.DEVNULL)
         try:
             wait_until(lambda: condition() or process.poll() is not None, what, PATIENCE)
@@ -110,14 +110,14 @@ class Rehearsal:
             process.wait()
 
     def up_although(self, moment: str, act: Callable[[], object]) -> str:
-        """`pulumi up`, which must succeed although something happens at `moment` (an expression)."""
+        """Run `pulumi up` and call `act` when a line matches the regex `moment`; the run must succeed."""
         code, said = self._up_until(moment, lambda *_: act())
         assert code == 0, verdict(said)
         self.session.engine.save_kubeconfig()
         return said
 
     def up_whatever(self, moment: str, act: Callable[[], object]) -> str:
-        """`pulumi up`, during which something happens at `moment` (an expression), and which may fail."""
+        """Run `pulumi up` and call `act` when a line matches the regex `moment`; the run may fail."""
         _, said = self._up_until(moment, lambda *_: act())
         return said
 
@@ -135,7 +135,7 @@ class Rehearsal:
         return code, said
 
     def homelab(self, *arguments: str, code: int = 0) -> str:
-        """What a command of `./homelab` says, which must end with this code."""
+        """Run a `./homelab` command, which must exit with `code`; return its output."""
         process = self.session.engine.homelab(*arguments, output=subprocess.PIPE)
         said, _ = process.communicate(timeout=PATIENCE)
         print(f"$ ./homelab {' '.join(arguments)}\n{said}", flush=True)
@@ -143,11 +143,11 @@ class Rehearsal:
         return str(said)
 
     def kubectl(self, *arguments: str) -> str:
-        """What kubectl prints, through the stack's own kubeconfig."""
+        """Run kubectl with the stack's kubeconfig; return its output."""
         return self.lab.kubectl(*arguments)
 
     def said_to(self, kubeconfig: Path, *arguments: str, given: Any = None) -> str:
-        """What kubectl says to who has this kubeconfig, whether or not it does what he wants; `given` is an object."""
+        """Run kubectl with another kubeconfig, and with `given` as JSON on stdin; return its output, or its error."""
         command, environment = self.lab.kubectl_command(*arguments)
         done = subprocess.run(
             command, env=environment | {"KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, check=False,
@@ -157,45 +157,45 @@ class Rehearsal:
         return done.stdout + done.stderr
 
     def root(self, machine: str, script: str) -> str:
-        """Run a script as root on a machine and return what it prints; no log there keeps the script."""
+        """Run a script as root on a machine; return its output. The machine's logs do not contain the script."""
         return run(self.lab.ssh_command(machine, "sudo sh -s"), stdin=script)
 
     def in_pod(self, namespace: str, labels: str, command: str) -> str:
-        """Run a command of the machine in the network of a pod; returns what it prints."""
+        """Run a program of the machine in a pod's network namespace; return its output."""
         (pod, *_) = yaml.safe_load(self.kubectl("get", "pods", "-n", namespace, "-l", labels, "-o", "yaml"))["items"]
         of_pod = f"pod{pod['metadata']['uid']}"
         process = f"grep -lE '{of_pod}|{of_pod.replace('-', '_')}' /proc/[0-9]*/cgroup | head -n 1 | cut -d/ -f3"
         return self.root(pod["spec"]["nodeName"], f"nsenter --net --target $({process}) {command}")
 
     def nodes(self) -> dict[str, dict[str, str]]:
-        """The conditions of every node by name."""
+        """Return the conditions of every node, by node name."""
         items = yaml.safe_load(self.kubectl("get", "nodes", "-o", "yaml"))["items"]
         return {
             item["metadata"]["name"]: {c["type"]: c["status"] for c in item["status"]["conditions"]} for item in items
         }
 
     def ready(self) -> set[str]:
-        """The nodes that are Ready."""
+        """Return the names of nodes that are Ready."""
         return {name for name, conditions in self.nodes().items() if conditions["Ready"] == "True"}
 
     def voters(self) -> set[str]:
-        """The servers that vote in etcd."""
+        """Return the names of servers that are etcd voters."""
         return {name for name, conditions in self.nodes().items() if conditions.get("EtcdIsVoter") == "True"}
 
     def given_power(self, name: str) -> None:
-        """Give a machine its power back and wait until the cluster has seen it boot."""
+        """Switch a machine on and wait until its Node reports the new boot."""
         self.lab.power_on(name)
         boot = self.root(name, "cat /proc/sys/kernel/random/boot_id").strip()
         seen = ["get", "node", name, "-o", "jsonpath={.status.nodeInfo.bootID}"]
         wait_until(lambda: self.kubectl(*seen) == boot, f"{name} has reported to the cluster again")
 
     def unchanged(self, *options: str) -> None:
-        """`pulumi up`, which must find nothing to do."""
+        """Run `pulumi up`, which must change nothing."""
         said = self.up(*options)
         assert re.search(r"Resources:\n +\d+ unchanged\n", said), said
 
     def holder(self) -> str:
-        """The machine that has the virtual address."""
+        """Return the name of the machine that has the API's virtual IP."""
         address = self.cluster["api"]["vip"]
         names = [node["name"] for node in self.cluster["nodes"] if node["role"] == "server"]
         found = [name for name in names if self._on(name) and self.root(name, f"ip -o addr show to {address}")]
@@ -203,7 +203,7 @@ class Rehearsal:
         return str(found[0])
 
     def answers(self) -> bool:
-        """Whether the API answers through the virtual address: who is not known is told so by the API server itself."""
+        """Return whether the API server answers at its endpoint: anonymous requests get its own status 401."""
         url = f"https://{k3s.endpoint(self.session.settings.cluster)}/version"
         probe = ["curl", "-ks", "--max-time", "1", "-o", "/dev/null", "-w", "%{http_code}", url]
         done = subprocess.run(self.lab.namespace.command(*probe), capture_output=True, text=True, check=False)
@@ -215,7 +215,7 @@ class Rehearsal:
 
 @contextmanager
 def rehearsal(stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> Iterator[Rehearsal]:
-    """A lab that is gone afterwards, whatever happened; `apps` are stack files of apps on it."""
+    """Create a lab and remove it afterwards, even after failures; `apps` are stack files of apps on it."""
     lab = Lab(stack)
     lab.stop()
     with lab.locked():
@@ -226,26 +226,26 @@ def rehearsal(stack: str, document: dict[str, Any], folder: Path, apps: Sequence
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 180) -> None:
-    """Poll until the condition holds."""
+    """Poll until the condition holds; fail with `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         try:
             if condition():
                 return
-        except RehearsalError:  # what is asked does not answer yet
+        except RehearsalError:  # the queried API or machine does not answer yet
             pass
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
         time.sleep(0.2)
 
 
 def verdict(said: str) -> str:
-    """What a run of the engine ended with: its diagnostics, or where there are none its last lines."""
+    """Return the diagnostics in Pulumi's output, or without diagnostics its last lines."""
     _, found, diagnostics = said.partition("\nDiagnostics:\n")
     return diagnostics if found else "\n".join(said.splitlines()[-40:])
 
 
 def longest_gap(condition: Callable[[], bool], act: Callable[[], object]) -> float:
-    """Seconds for which a condition did not hold, at the longest, while something was done."""
+    """Call `act` and return the longest time in seconds during which `condition` did not hold."""
     times: list[float] = []
     done = threading.Event()
 
@@ -266,7 +266,7 @@ def longest_gap(condition: Callable[[], bool], act: Callable[[], object]) -> flo
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a process and all it started, by whichever of its threads, at once."""
+    """Kill a process and all its descendants, which any of its threads may have started."""
     found = [pid]
     for parent in found:
         for children in Path(f"/proc/{parent}/task").glob("*/children"):

@@ -1,4 +1,4 @@
-"""Questions that a rehearsal asks: of DNS, of TLS, of pods."""
+"""Probes of a rehearsed cluster: DNS, TLS, pods and Services."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from rehearsal.artefacts import PODINFO
 from tests.rehearsal.bench import Rehearsal
 
 METRICS = {"k8s-app": "metrics-server"}
-PORT = 10250  # that of metrics-server
+PORT = 10250  # the port of metrics-server
 _RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -29,18 +29,18 @@ print(reply[len(question) + name + 10:][:4].hex())
 
 
 def resolved(lab: Rehearsal, machine: str) -> str:
-    """The API's address in hexadecimal digits, asked from a machine: through its proxy and over flannel's network."""
+    """Resolve the API's Service on a machine, through kube-proxy and flannel; return its IP in hexadecimal."""
     return asked(lab, machine, "kubernetes.default.svc.cluster.local")
 
 
 def asked(lab: Rehearsal, machine: str, name: str, kind: int = 1) -> str:
-    """The first address that the cluster's DNS has of a name, in hexadecimal digits."""
+    """Query the cluster's DNS for a name; return the first address in hexadecimal. `kind` is the record type."""
     dns = lab.kubectl("-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
     return lab.root(machine, f'python3 -c "{_ASK}" {dns} {name} {kind}').strip()
 
 
 def handshake(lab: Rehearsal, machine: str, port: int, *options: str) -> bool:
-    """Whether a server on that machine speaks TLS with curl's options."""
+    """Return whether a TLS handshake with a port of the machine succeeds with these curl options."""
     curl = f"curl -ks -o /dev/null {' '.join(options)} https://127.0.0.1:{port}/; echo $?"
     ended = lab.root(machine, curl).strip()
     assert ended in ("0", "35"), f"curl ended with {ended}"
@@ -56,7 +56,7 @@ def pod(
     *,
     image: str = PODINFO,
 ) -> Any:
-    """A pod of a small web application, which asks for no rights unless `security` does."""
+    """Build a pod of podinfo, restricted unless `security` sets another securityContext."""
     container = {
         "name": "podinfo",
         "image": image,
@@ -70,19 +70,19 @@ def pod(
 
 
 def service(namespace: str, name: str, labels: dict[str, str]) -> Any:
-    """A Service before pods with these labels."""
+    """Build a Service that selects pods with these labels."""
     spec = {"selector": labels, "ports": [{"port": 80, "targetPort": PORT}]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": name}, "spec": spec}
 
 
 def apply(lab: Rehearsal, folder: Path, *objects: Any) -> str:
-    """Hand objects to the API."""
+    """Apply objects with kubectl; return its output."""
     file = folder / "objects.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
     return lab.kubectl("apply", "-f", str(file))
 
 
 def through_the_api(lab: Rehearsal, namespace: str, service: str) -> str:
-    """The pod that answers for a Service when the API server itself asks it, as it asks metrics-server."""
+    """Return the pod that answers when the API server proxies a request to a Service, as to metrics-server."""
     said = lab.kubectl("get", "--raw", f"/api/v1/namespaces/{namespace}/services/{service}:80/proxy/api/info")
     return str(json.loads(said)["hostname"])

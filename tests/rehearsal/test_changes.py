@@ -1,4 +1,4 @@
-"""A lab that is interrupted, changed, broken by hand and mended: one story, told in order."""
+"""A lab that is interrupted, changed, broken manually and repaired. The tests depend on their order."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.rehearsal.probes import apply
 
 pytestmark = pytest.mark.rehearsal
 
-# where the first run is killed, and each that follows; every moment but the last comes before the cluster is whole
+# output lines at which the first runs are killed; only at the last one is the cluster complete
 MOMENTS = [
     r"s1-prepare .*setting the host name",
     r"cluster-found .*fetching k3s",
@@ -140,7 +140,7 @@ def test_a_change_that_breaks_stops_at_the_first_server(lab: Rehearsal) -> None:
     assert "no-such-flag" in said
     assert said.count("was not changed, because") == 2
     assert lab.answers()
-    # where its controllers led, the next ones count 50 s anew until it is NotReady
+    # if this server led the controllers, the next leader waits another 50 s before it marks the node NotReady
     wait_until(lambda: len(lab.ready() & {"s1", "s2", "s3"}) == 2, "the server that was changed is not Ready")
     lab.cluster["k3s"]["serverOptions"] = {"kube-apiserver-arg": ["default-watch-cache-size=101"]}
     lab.open()
@@ -166,7 +166,7 @@ def test_what_was_changed_by_hand_is_named_and_mended(lab: Rehearsal) -> None:
     lab.up()
     lab.kubectl("label", "node", "a1", "disk=slow", "--overwrite")
     lab.kubectl("taint", "node", "a1", "only-")
-    # last, because the server that is stopped may hold the address through which kubectl asks
+    # after kubectl's changes, because the stopped server may have the virtual IP that kubectl uses
     for machine, change, _ in BY_HAND.values():
         lab.root(machine, change)
     said = lab.succeeds("preview")
@@ -207,7 +207,7 @@ def test_what_a_cluster_is_founded_with_is_refused_later(lab: Rehearsal) -> None
 
 
 def volume_on(node: str) -> dict[str, Any]:
-    """A volume as storage makes it that is one machine's own."""
+    """Build a local PersistentVolume that is bound to one node."""
     where = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
     return {
         "apiVersion": "v1",
@@ -244,8 +244,8 @@ def test_a_node_with_a_volume_that_no_other_has_is_refused(lab: Rehearsal, tmp_p
 
 def test_a_dead_agent_is_dropped(lab: Rehearsal) -> None:
     lab.lab.power_off("a1")
-    # until the servers miss it, its volumes are kept as those of a node that lives
-    wait_until(lambda: "a1" not in lab.ready(), "the servers miss a1")
+    # until its node is NotReady, its volumes are protected like those of a working node
+    wait_until(lambda: "a1" not in lab.ready(), "a1 is not Ready")
     lab.cluster["nodes"] = [node for node in lab.cluster["nodes"] if node["name"] != "a1"]
     lab.open()
     said = lab.up()

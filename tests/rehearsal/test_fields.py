@@ -1,6 +1,6 @@
-"""Every configuration field, changed once on a live lab: it took effect, or was refused with a reason.
+"""Each configuration field is changed once on a running lab: the change takes effect, or is rejected with a reason.
 
-`OUTCOMES` in `tests/test_outcomes.py` names each field there is.
+`OUTCOMES` in `tests/test_outcomes.py` lists all fields.
 """
 
 import json
@@ -154,7 +154,7 @@ def test_hardened_network_keeps_dns_and_metrics_alive(lab: Rehearsal, tmp_path: 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
-    """A registry on this computer, outside of the lab's network, that has one image: lab/web:1."""
+    """Serve a registry with the image lab/web:1 on this computer, outside the lab's network."""
     for name in ("layout", "mirror"):
         (tmp_path / name).mkdir()
     program = tools.program(recipes.podinfo(), print)
@@ -170,7 +170,9 @@ def test_images_come_from_their_registry(lab: Rehearsal, registry: str, tmp_path
     lab.kubectl("wait", "--for=condition=Ready", "pod/pulled", "--timeout=120s")
     apply(lab, tmp_path, pod("default", "absent", "a1", {}, image=f"{registry}/lab/other:1"))
     said = "jsonpath={.status.containerStatuses[0].state.waiting.message}"
-    wait_until(lambda: "not found" in lab.kubectl("get", "pod", "absent", "-o", said), "the pod says what is missing")
+    wait_until(
+        lambda: "not found" in lab.kubectl("get", "pod", "absent", "-o", said), "the pod reports the missing image"
+    )
     lab.kubectl("delete", "pod", "pulled", "absent", "--now")
 
 
@@ -180,7 +182,7 @@ def test_hardened_servers_take_strong_ciphers_and_known_clients_only(lab: Rehear
         assert handshake(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-GCM-SHA256")
         assert not handshake(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-SHA")
         assert not handshake(lab, machine, port, "--tls-max 1.1", "--ciphers DEFAULT@SECLEVEL=0")
-    assert not handshake(lab, "s1", 2379, "--tls-max 1.2")  # etcd wants a certificate
+    assert not handshake(lab, "s1", 2379, "--tls-max 1.2")  # etcd requires a client certificate
     assert lab.answers()
     status = lab.root("a1", "curl -ks -o /dev/null -w '%{http_code}' https://127.0.0.1:10250/pods")
     assert status == "401"
@@ -294,7 +296,7 @@ def test_changes_are_refused(lab: Rehearsal, change: dict[str, dict[str, Any]], 
 
 @pytest.mark.rehearsal
 def test_role_and_address_are_refused(lab: Rehearsal) -> None:
-    """Straight in the settings of the rehearsal: its machines are where its stack file says."""
+    """Role and address are among the recorded settings that cannot change; the lab cannot simulate other ones."""
     state = lab.root("a1", "cat /var/lib/homelab/fixed")
     assert "nodes[a1].role: agent" in state
     assert "nodes[a1].address: 10.9.0.21" in state

@@ -1,4 +1,4 @@
-"""The platform on a small lab: what may go wrong while its layers come, change and go. One story, told in order."""
+"""Failures while layers of a small lab are installed, changed and removed. The tests depend on their order."""
 
 import hashlib
 import io
@@ -42,7 +42,7 @@ POD = {
     "kind": "Pod",
     "metadata": {"name": "keeper", "namespace": "default"},
     "spec": {
-        # without longhorn the server gets its own storage back, and is drained for that: the pod would go with it
+        # without longhorn, the server enables K3s' own storage and is drained for that, which would evict the pod
         "nodeSelector": {"kubernetes.io/hostname": "a1"},
         "containers": [
             {"name": "keeper", "image": "keeper:1", "volumeMounts": [{"name": "kept", "mountPath": "/kept"}]}
@@ -72,7 +72,7 @@ def platform(lab: Rehearsal) -> dict[str, Any]:
 
 
 def releases(lab: Rehearsal) -> dict[str, str]:
-    """Helm's own word for each release, by name; of its last revision."""
+    """Return the status of each Helm release's last revision, by name."""
     items = yaml.safe_load(lab.root("s1", "k3s kubectl get secrets -A -l owner=helm -o yaml"))["items"]
     labels = sorted((item["metadata"]["labels"] for item in items), key=lambda found: int(found["version"]))
     return {found["name"]: found["status"] for found in labels}
@@ -97,7 +97,7 @@ def test_unreachable_charts_are_named_and_nothing_is_begun(lab: Rehearsal) -> No
 
 
 def test_run_that_is_killed_among_releases_is_finished_by_the_next(lab: Rehearsal) -> None:
-    lab.killed_when(lambda: len(pending(lab)) > 1, "several releases are on their way")
+    lab.killed_when(lambda: len(pending(lab)) > 1, "several releases are pending")
     lab.open()
     assert pending(lab)
     said = lab.up()
@@ -110,7 +110,7 @@ def test_second_up_changes_nothing(lab: Rehearsal) -> None:
 
 
 def test_gate_has_waited_for_late_webhooks(lab: Rehearsal) -> None:
-    """MetalLB gives its webhook a certificate some time after its pod is ready; until then no pool is taken."""
+    """MetalLB's webhook gets its certificate after its pod is ready; until then it rejects address pools."""
     webhooks = json.loads(
         lab.kubectl("get", "validatingwebhookconfiguration", "metallb-webhook-configuration", "-o", "json")
     )["webhooks"]
@@ -143,7 +143,7 @@ def test_secrets_of_layers_are_in_clear_nowhere(lab: Rehearsal) -> None:
 
 
 def test_api_that_is_away_for_a_while(lab: Rehearsal) -> None:
-    """Half a minute without any API, in the middle: what fails is finished by the next run."""
+    """Without an API for half a minute during `pulumi up`, a run may fail; the next run completes the changes."""
     platform(lab)["metallb"] = {
         "addresses": ["10.9.0.200-10.9.0.221"],
         "pools": {"more": {"addresses": ["10.9.0.230/31"]}},
@@ -187,7 +187,7 @@ def test_release_that_fails_at_first_is_repaired_by_the_next(lab: Rehearsal) -> 
 
 
 def test_chart_that_is_changed_between_check_and_installation_is_not_installed(lab: Rehearsal) -> None:
-    """Whoever controls the repository answers the check with the pinned archive, and Helm with another."""
+    """A malicious repository serves the pinned archive for verification, and another archive afterwards."""
     argocd = platform(lab).pop("argocd")
     secret = lab.document["config"].pop("homelab:argocdAdmin")
     lab.open()
@@ -216,7 +216,7 @@ def test_chart_that_is_changed_between_check_and_installation_is_not_installed(l
 
 
 def changed(lab: Rehearsal, name: str, text: str) -> str:
-    """Have the repository serve ArgoCD's chart with one more template, which its index says too; its checksum."""
+    """Add a template to Argo CD's chart in the repository, with a matching index; return the new SHA-256."""
     (archive,) = (lab.lab.mirror / "charts").glob("argo-cd-*.tgz")
     whole, content = archive.read_bytes(), with_file(archive.read_bytes(), f"argo-cd/templates/{name}.yaml", text)
     archive.write_bytes(content)
@@ -227,7 +227,7 @@ def changed(lab: Rehearsal, name: str, text: str) -> str:
 
 
 def pin(lab: Rehearsal, sha256: str) -> None:
-    """Pin ArgoCD's chart in the stack file of the rehearsal."""
+    """Pin Argo CD's chart in the rehearsal's stack file."""
     file = lab.session.engine.stack_file
     document = yaml.safe_load(file.read_text())
     document["config"]["homelab:platform"]["pins"]["argo-cd"] = sha256
@@ -235,7 +235,7 @@ def pin(lab: Rehearsal, sha256: str) -> None:
 
 
 def with_file(archive: bytes, name: str, text: str) -> bytes:
-    """A chart with one more file."""
+    """Return a copy of a chart archive with one file added."""
     out = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(archive)) as old, tarfile.open(fileobj=out, mode="w:gz") as new:
         for member in old:

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a first server: refused, with the machine, the cause and what to do."""
+"""Failures before and during bootstrapping: errors name the machine, the cause and the fix."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 
 def homelab(lab: Rehearsal, *arguments: str) -> tuple[int, str]:
-    """Run a command of `./homelab` beside the lab; returns its exit code and all it said."""
+    """Run a `./homelab` command on the lab; return its exit code and output."""
     process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
     said, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, said
@@ -42,11 +42,11 @@ def test_wrong_host_key_is_not_trusted(lab: Rehearsal) -> None:
         found
     )
     code, found = homelab(lab, "trust", "--yes")
-    assert (code, "s1 (10.9.0.11) shows ANOTHER host key" in found) == (1, True), found
+    assert (code, "s1 (10.9.0.11) presents ANOTHER host key" in found) == (1, True), found
     stack_file.write_text(whole)
     assert "s1 (10.9.0.11) shows another host key than the pinned one; nothing was sent" in said
     after = lab.root("s1", LOGINS).splitlines()
-    assert len(after) == len(before) + 1, after  # this test's own
+    assert len(after) == len(before) + 1, after  # this test's own login
 
 
 def test_full_disk_is_said(lab: Rehearsal) -> None:
@@ -71,7 +71,7 @@ def test_changed_artefact_is_not_run(lab: Rehearsal) -> None:
 
 
 def test_closed_port_names_the_machine(lab: Rehearsal) -> None:
-    # once what is connected has ended, nobody gets in any more
+    # delayed by a second, so that this SSH session can end first
     lab.root("a1", "systemd-run -q --on-active=1 systemctl stop ssh.service ssh.socket")
     wait_until(lambda: not lab.lab.machine("a1").answers(), "the port is closed")
     said = lab.refused()
@@ -105,7 +105,8 @@ def test_what_is_stopped_by_hand_is_found(lab: Rehearsal) -> None:
     code, said = homelab(lab, "doctor")
     lab.root("a1", "systemctl start k3s-agent")
     assert code == 1
-    assert "a1, K3s: v1.36.3+k3s1; the unit k3s-agent is inactive\n  fix: read `journalctl -u k3s-agent` there" in said
+    fix = "fix: read `journalctl -u k3s-agent` on the machine"
+    assert f"a1, K3s: v1.36.3+k3s1; the unit k3s-agent is inactive\n  {fix}" in said
 
 
 def test_hostile_text_stays_text(lab: Rehearsal) -> None:

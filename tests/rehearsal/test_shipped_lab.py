@@ -1,4 +1,4 @@
-"""The shipped stack, from six bare machines to a cluster and back: one story, told in order."""
+"""The sample stack files, from six bare machines to a cluster and back. The tests depend on their order."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 @pytest.fixture(scope="module")
 def untouched(lab: Rehearsal) -> str:
-    """What an agent's disk holds before anything was done to it."""
+    """Checksums of an agent's files before the first `pulumi up`."""
     return files(lab, "elitedesk")
 
 
@@ -52,7 +52,7 @@ def files(lab: Rehearsal, machine: str) -> str:
 
 
 def test_bare_machines_become_a_cluster(lab: Rehearsal, untouched: str) -> None:
-    # on a busy computer the virtual address may move among releases; then the next run finishes what this one began
+    # on a busy computer, the virtual IP may move while releases are installed; the next run then completes them
     code, said = lab.pulumi("up", "--yes", "--skip-preview")
     assert code == 0 or "connection reset by peer" in said, verdict(said)
     lab.up()
@@ -138,7 +138,7 @@ def test_app_has_its_certificate_and_its_name_on_the_address_of_the_platform(lab
 
 @pytest.fixture(scope="module")
 def authority(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The lab's certificate authority, as a device is told to trust it."""
+    """Write the lab's CA certificate to a file, as a device imports it."""
     file = tmp_path_factory.mktemp("authority") / "ca.pem"
     secret = json.loads(lab.kubectl("get", "secret", "-n", "cert-manager", "ca", "-o", "json"))
     file.write_bytes(base64.b64decode(secret["data"]["tls.crt"]))
@@ -146,7 +146,7 @@ def authority(lab: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def browse(lab: Rehearsal, url: str, *options: str | Path) -> str:
-    """What curl prints on a computer of the lan, whose DNS leads every name to the platform's address."""
+    """Run curl on a computer in the LAN whose DNS resolves all names to the ingress address; return its output."""
     address = lab.session.engine.outputs()["ingressAddress"]
     leads = ["--connect-to", f"::{address}:"]
     return run(lab.lab.namespace.command("curl", "-sS", "--max-time", "5", *leads, *options, url))
@@ -157,7 +157,7 @@ def test_app_is_reached_by_its_name_from_the_lan(lab: Rehearsal, authority: Path
     answers = {json.loads(browse(lab, url, "-f", "--cacert", authority))["hostname"] for _ in range(30)}
     assert len(answers) == 3, "all pods answer"
     with pytest.raises(RehearsalError, match="certificate"):
-        browse(lab, url)  # who was not told of the authority trusts it not
+        browse(lab, url)  # without the CA certificate, curl does not trust the app's certificate
 
 
 def test_app_sees_the_address_of_its_client(lab: Rehearsal, authority: Path) -> None:
@@ -181,7 +181,7 @@ def test_unknown_names_get_the_wildcard_certificate_and_no_page(lab: Rehearsal, 
 def test_a_page_opens_in_this_computers_browser(lab: Rehearsal) -> None:
     page = pages.chosen(pages.found(lab.lab), "shop")
     with browser.opened(lab.lab, page, 0) as said:
-        assert said.startswith("https://shop.lab.example.com/ answers: 200 OK.")
+        assert said.startswith("https://shop.lab.example.com/ answers with 200 OK.")
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert json.loads(run([*shlex.split(curl), "--silent", "--fail"]))["message"] == "Hello from the lab"
         if chromium.THERE:
@@ -189,11 +189,11 @@ def test_a_page_opens_in_this_computers_browser(lab: Rehearsal) -> None:
 
 
 def ask(lab: Rehearsal, path: str, *, pod: tuple[str, str], times: int = 1) -> str:
-    """What the app's Service answers to a pod of a namespace."""
+    """Send requests from a pod to the app's Service; return the responses."""
     service = lab.kubectl(
         "get", "service", "-n", "shop", "shop", "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}"
     )
-    # each question is a connection of its own, and may get to another pod
+    # each request is a new connection, which any of the app's pods can get
     asks = f"for i in $(seq {times}); do curl -fsS --max-time 5 http://{service}{path} || exit; done"
     return lab.in_pod(*pod, f"sh -c '{asks}'")
 
@@ -214,7 +214,7 @@ def test_all_replicas_answer_with_their_configuration(lab: Rehearsal) -> None:
 
 
 def scale_shop(lab: Rehearsal, **settings: object) -> str:
-    """`pulumi up` of the app with these settings beside its own; returns what it said."""
+    """Run `pulumi up` of the app with these settings, and without its own autoscaling; return the output."""
     (file,) = lab.apps
     document = yaml.safe_load(file.read_text())
     own = document["config"]["homelab:app"]
@@ -232,16 +232,16 @@ def pods_of_shop(lab: Rehearsal) -> str:
 def test_an_autoscaler_has_the_number_of_pods_until_it_is_taken_out(lab: Rehearsal) -> None:
     four = {"autoscaling": {"min": 4, "max": 5}}
     scale_shop(lab, **four)
-    wait_until(lambda: pods_of_shop(lab) == "4 4", "the autoscaler makes them four")
+    wait_until(lambda: pods_of_shop(lab) == "4 4", "the autoscaler scales the app to 4 pods")
     said = scale_shop(lab, **four, cpu="20m")
     assert re.search(r"~ 1 updated", said), said
     assert pods_of_shop(lab).startswith("4 ")
     scale_shop(lab, cpu="20m")
-    wait_until(lambda: pods_of_shop(lab) == "3 3", "they are three again")
+    wait_until(lambda: pods_of_shop(lab) == "3 3", "the app has 3 pods again")
 
 
 def kept_out(question: Callable[[], str]) -> bool:
-    """Whether a connection is not even made."""
+    """Return whether the connection itself fails, as a NetworkPolicy makes it fail."""
     try:
         question()
     except RehearsalError as error:
@@ -252,21 +252,23 @@ def kept_out(question: Callable[[], str]) -> bool:
 def test_pods_that_have_no_business_there_are_kept_out(lab: Rehearsal) -> None:
     stranger = ("cert-manager", "app.kubernetes.io/name=cert-manager")
     to_api = "curl -sS --max-time 5 -k https://10.43.0.1/"
-    # K3s puts policies in force some time after pods are there
-    wait_until(lambda: kept_out(lambda: ask(lab, "/healthz", pod=stranger)), "a stranger is kept out", 60)
+    # K3s enforces NetworkPolicies some time after pods start
+    wait_until(
+        lambda: kept_out(lambda: ask(lab, "/healthz", pod=stranger)), "pods of other namespaces cannot connect", 60
+    )
     wait_until(
         lambda: kept_out(lambda: lab.in_pod("shop", "app.kubernetes.io/name=shop", to_api)), "the app is kept in", 60
     )
-    assert "10.43.0.1" not in ask(lab, "/healthz", pod=TRAEFIK), "who may still does"
+    assert "10.43.0.1" not in ask(lab, "/healthz", pod=TRAEFIK), "Traefik can still connect"
 
 
 def test_databases_reach_the_api_on_its_servers_and_nothing_else_on_its_port(lab: Rehearsal) -> None:
     database = ("shop", "cnpg.io/cluster=shop-db")
     ask_api = "curl -sS --max-time 5 -k https://{}/version"
-    # the virtual address is on a server, and is none of the addresses that pods are led to
+    # the virtual IP is on a server, but is not an endpoint of the API's Service
     away = ask_api.format(f"{lab.cluster['api']['vip']}:6443")
-    wait_until(lambda: kept_out(lambda: lab.in_pod(*database, away)), "the rest of the lan is out of reach", 60)
-    for _ in range(20):  # each time another server may be taken
+    wait_until(lambda: kept_out(lambda: lab.in_pod(*database, away)), "the rest of the LAN is unreachable", 60)
+    for _ in range(20):  # each connection can get another server
         assert "Unauthorized" in lab.in_pod(*database, ask_api.format("10.43.0.1"))
 
 
@@ -303,11 +305,11 @@ def test_second_up_changes_nothing_and_looks_at_each_machine_once(lab: Rehearsal
     said = lab.up()
     after = {name: int(lab.root(name, LOGINS)) for name in SERVERS | AGENTS}
     assert re.search(r"Resources:\n +\d+ unchanged\n", said)
-    assert {name: after[name] - before[name] for name in after} == dict.fromkeys(after, 2)  # and this test's own
+    assert {name: after[name] - before[name] for name in after} == dict.fromkeys(after, 2)  # homelab's and this test's
 
 
 def test_preview_needs_no_machine(lab: Rehearsal, tmp_path: Path) -> None:
-    """As on a pull request: in a network of its own without anything in it, for a stack that is not there yet."""
+    """As in a pull request's workflow: in an empty network namespace, for a stack that does not exist yet."""
     engine = lab.session.engine
     environment = engine.environment | {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_STACK": "new"}
     alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", str(engine.program)]
@@ -319,7 +321,7 @@ def test_preview_needs_no_machine(lab: Rehearsal, tmp_path: Path) -> None:
 
 
 def serves(lab: Rehearsal) -> bool:
-    """Whether the app answers at the platform's address."""
+    """Return whether the app answers at the ingress address."""
     try:
         return browse(lab, "https://shop.lab.example.com/healthz", "-fk", "--max-time", "1") != ""
     except RehearsalError:
