@@ -1,1 +1,1 @@
-"""A Pulumi plugin that runs scripts on machines over SSH, keeps what it ran as state, and can undo it."""
+"""Pulumi provider plugin that runs scripts on machines over SSH, records each run in the state, and can undo it."""

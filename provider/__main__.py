@@ -1,4 +1,4 @@
-"""Serve the plugin: print the port, then answer the engine until it goes."""
+"""Start the plugin's gRPC server: print its port, then serve Pulumi's engine until the engine exits."""
 
 import asyncio
 import contextlib
@@ -15,24 +15,24 @@ OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
 
 
 async def serve(engine_address: str) -> None:
-    """Answer the engine that listens at `engine_address` (host:port)."""
+    """Serve the engine that listens at `engine_address` (host:port)."""
     server = grpc.aio.server(options=OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Service(Engine(engine_address)), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(port, flush=True)
     try:
-        await _orphaned(os.getppid())
+        await _wait_for_exit_of(os.getppid())
     finally:
         await server.stop(None)
 
 
-async def _orphaned(engine: int) -> None:
-    """Return when the process that started us is gone, however it ended."""
-    while os.getppid() == engine:
+async def _wait_for_exit_of(engine_pid: int) -> None:
+    """Wait until the parent process, Pulumi's engine, has exited or crashed."""
+    while os.getppid() == engine_pid:
         await asyncio.sleep(0.5)
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):  # how the engine ends its plugins
+    with contextlib.suppress(KeyboardInterrupt):  # the engine stops its plugins with SIGINT
         asyncio.run(serve(sys.argv[-1]))

@@ -1,4 +1,4 @@
-"""Charts' archives in the project's folder: verified whenever they are used, and what Helm installs."""
+"""Cache of Helm chart archives in the project's folder. Helm installs from it; each use verifies the checksum."""
 
 import hashlib
 import os
@@ -11,35 +11,35 @@ from .model import Chart
 from .repository import fetch
 
 FOLDER = ".charts"
-"""Below the folder that Pulumi starts its plugins in, which is the project's."""
+"""Folder of the cache, relative to the project's folder, in which Pulumi starts its plugins."""
 
 
 def path(chart: Chart) -> str:
-    """Where the archive is kept. It is the same on every computer, and another one for another content."""
+    """Return the relative path of the cached archive: the same on every workstation, with the SHA-256 in its name."""
     return f"./{FOLDER}/{chart.name}-{quote(chart.version, safe='+')}-{chart.sha256}.tgz"
 
 
 def keep(chart: Chart) -> Chart:
-    """Have the archive in its place and return the chart with its sha256; blocks. Raises TaskError.
+    """Store the archive in the cache and return the chart with its sha256; blocks. Raises TaskError.
 
-    A chart without one is fetched anew, because nothing says that what is kept is still what its repository has.
+    A chart without a sha256 is fetched again, because the repository may have changed since the last fetch.
     """
-    if chart.sha256 and _kept(chart) is not None:
+    if chart.sha256 and _cached(chart) is not None:
         return chart
     _, archive = fetch(chart)
-    found = chart.model_copy(update={"sha256": hashlib.sha256(archive).hexdigest()})
-    _write(Path(path(found)), archive)
-    return found
+    fetched = chart.model_copy(update={"sha256": hashlib.sha256(archive).hexdigest()})
+    _write(Path(path(fetched)), archive)
+    return fetched
 
 
 def read(chart: Chart) -> tuple[str, bytes]:
-    """Where the archive comes from, and its content: the kept one, or else fetched; blocks. Raises TaskError."""
-    kept = _kept(chart) if chart.sha256 else None
-    return fetch(chart) if kept is None else (path(chart), kept)
+    """Return origin and content of the archive, from the cache or else fetched; blocks. Raises TaskError."""
+    cached = _cached(chart) if chart.sha256 else None
+    return fetch(chart) if cached is None else (path(chart), cached)
 
 
-def _kept(chart: Chart) -> bytes | None:
-    """The archive that is kept, if it is what its name says."""
+def _cached(chart: Chart) -> bytes | None:
+    """Return the archive from the cache; None if it is missing or has the wrong checksum."""
     try:
         archive = Path(path(chart)).read_bytes()
     except OSError:
@@ -48,25 +48,28 @@ def _kept(chart: Chart) -> bytes | None:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write the file in one move. Raises TaskError."""
+    """Write the file atomically. Raises TaskError."""
     try:
         file.parent.mkdir(exist_ok=True)
-        _give(file.parent)
+        _set_owner(file.parent)
         with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as new:
             try:
                 new.write(content)
                 new.close()
-                _give(Path(new.name))
+                _set_owner(Path(new.name))
                 Path(new.name).replace(file)
             except BaseException:
                 Path(new.name).unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise TaskError(f"{file.absolute()} cannot be written: {error.strerror}. Pulumi needs the folder.") from error
+        raise TaskError(
+            f"{file.absolute()} cannot be written: {error.strerror}. "
+            "Make its folder writable: homelab caches charts there."
+        ) from error
 
 
-def _give(file: Path) -> None:
-    """To who owns the project, when root runs Pulumi: the owner will write there too."""
+def _set_owner(file: Path) -> None:
+    """Give the file to the owner of the project's folder when root runs Pulumi, so that the owner can write it too."""
     if os.geteuid() == 0:
         owner = Path().stat()
         os.chown(file, owner.st_uid, owner.st_gid)

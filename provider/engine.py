@@ -1,4 +1,4 @@
-"""What the plugin tells the engine while it works: progress and warnings, each on its resource's line."""
+"""Progress messages and warnings to Pulumi's engine, which shows each on the line of its resource."""
 
 import contextlib
 from typing import Any
@@ -11,20 +11,20 @@ from .printable import printable
 
 
 class Engine:
-    """The engine's log."""
+    """Client of the log of Pulumi's engine."""
 
     def __init__(self, address: str) -> None:
         self._stub: Any = engine_pb2_grpc.EngineStub(grpc.aio.insecure_channel(address))
 
     async def progress(self, urn: str, message: str) -> None:
-        """Show `message` beside the resource until the next one comes."""
+        """Show `message` on the resource's line until the next message replaces it."""
         await self._log(urn, message, engine_pb2.INFO, ephemeral=True)
 
     async def warn(self, urn: str, message: str) -> None:
-        """Keep `message` as a warning of the resource."""
+        """Report `message` as a warning of the resource; it stays in the output."""
         await self._log(urn, message, engine_pb2.WARNING, ephemeral=False)
 
     async def _log(self, urn: str, message: str, severity: Any, *, ephemeral: bool) -> None:
         request = engine_pb2.LogRequest(urn=urn, message=printable(message), severity=severity, ephemeral=ephemeral)
-        with contextlib.suppress(grpc.aio.AioRpcError):  # a lost log line must not fail the work
+        with contextlib.suppress(grpc.aio.AioRpcError):  # a lost log line must not fail the task
             await self._stub.Log(request)

@@ -1,4 +1,4 @@
-"""What the engine's properties say: the plugin's settings, a task, a secret to be made."""
+"""Parse the properties that Pulumi's engine sends: the plugin's settings, tasks, secrets and charts."""
 
 import os
 import secrets
@@ -13,36 +13,36 @@ Properties = Mapping[str, Any]
 
 
 def settings(properties: Properties) -> Settings:
-    """The plugin's settings; none while they are not known yet."""
+    """Parse the plugin's settings; empty settings while Pulumi does not know them yet."""
     text = str(properties.get("settings") or "{}")
     return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
 
 
 def task(properties: Properties) -> Task:
-    """The task, of inputs or of what was stored."""
-    return Task.model_validate({key: of for key, of in properties.items() if key not in ("done", "output", "drift")})
+    """Parse a task from its inputs or from its state."""
+    return Task.model_validate({k: value for k, value in properties.items() if k not in ("done", "output", "drift")})
 
 
 def chart(properties: Properties) -> Chart:
-    """The chart, of inputs or of what was stored."""
-    return Chart.model_validate({key: of for key, of in properties.items() if key != "path"})
+    """Parse a chart from its inputs or from its state."""
+    return Chart.model_validate({key: value for key, value in properties.items() if key != "path"})
 
 
 def reruns(properties: Properties, old: Properties) -> bool:
-    """Whether a task has work to do, after what was stored of it."""
+    """Return whether a task must run again: it failed last time, or its scripts or their inputs changed."""
     return not old.get("done") or task(properties).reruns(task(old))
 
 
 def secret(properties: Properties, *, preview: bool) -> str:
-    """The value of a secret, made now."""
+    """Generate the value of a secret; it is unknown in a preview."""
     return UNKNOWN if preview else secrets.token_hex(int(properties["bytes"]))
 
 
 def looking() -> bool:
-    """Whether machines are looked at; it is switched off where they are out of reach for sure."""
+    """Return whether drift checks run. `HOMELAB_DRIFT=off` disables them where machines cannot be reached, as in CI."""
     return os.environ.get("HOMELAB_DRIFT") != "off"
 
 
 def deletes_unreachable() -> bool:
-    """Whether what nobody can undo any more is removed from the state all the same, as its owner decided."""
+    """Return whether tasks that cannot be undone are still removed from the state (`HOMELAB_DELETE_UNREACHABLE`)."""
     return os.environ.get("HOMELAB_DELETE_UNREACHABLE") == "true"

@@ -1,4 +1,4 @@
-"""What machines say of themselves: whether they are still as they were left."""
+"""Drift checks: each runs a script on a machine, which prints the differences from the last applied state."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,36 +9,36 @@ from .model import Machine
 from .printable import printable
 from .ssh import Connections, label, quiet, stream
 
-LOOK_SECONDS = 3  # a machine that is only looked at is not waited for
-SAY_SECONDS = 30  # one that answers may be busy
+LOOK_SECONDS = 3  # to connect: a drift check does not wait for a machine that is powered off
+SAY_SECONDS = 30  # for the script, because the machine may be busy
 
 
 class Looks:
-    """Every look is taken once, and anew after something was done on its machine."""
+    """Cache of drift checks: each runs once per machine, and again after a step ran on that machine."""
 
     def __init__(self, connections: Connections, scripts: Path) -> None:
         self._connections = connections
         self._scripts = scripts
-        self._taken: dict[tuple[Machine, str], asyncio.Task[str]] = {}
+        self._checks: dict[tuple[Machine, str], asyncio.Task[str]] = {}
 
     def begin(self, machine: Machine, script: str, variables: Mapping[str, str]) -> asyncio.Task[str]:
-        """The look that is under way or was taken, or a new one."""
+        """Return the drift check that is running or finished, or start one."""
         key = (machine, script)
-        if key not in self._taken:
-            self._taken[key] = asyncio.create_task(self._look(machine, script, variables))
-            self._taken[key].add_done_callback(_seen)
-        return self._taken[key]
+        if key not in self._checks:
+            self._checks[key] = asyncio.create_task(self._check(machine, script, variables))
+            self._checks[key].add_done_callback(_mark_error_retrieved)
+        return self._checks[key]
 
     def forget(self, machine: Machine) -> None:
-        """What is known of the machine may be so no more."""
-        self._taken = {key: look for key, look in self._taken.items() if key[0] != machine}
+        """Discard the cached drift checks of a machine that a step may have changed."""
+        self._checks = {key: check for key, check in self._checks.items() if key[0] != machine}
 
-    async def _look(self, machine: Machine, script: str, variables: Mapping[str, str]) -> str:
-        """What the script prints. Raises TaskError."""
+    async def _check(self, machine: Machine, script: str, variables: Mapping[str, str]) -> str:
+        """Run the script and return its output, one difference per line. Raises TaskError."""
         try:
             await asyncio.wait_for(self._connections.connect(machine), LOOK_SECONDS)
         except TimeoutError as cause:
-            raise Unreachable(f"{label(machine)} does not answer within {LOOK_SECONDS} s") from cause
+            raise Unreachable(f"{label(machine)} does not answer on SSH within {LOOK_SECONDS} s") from cause
         text = stream(variables, (self._scripts / "lib.sh").read_text(), (self._scripts / script).read_text())
         try:
             status, output, details = await asyncio.wait_for(self._connections.run(machine, text, quiet), SAY_SECONDS)
@@ -49,7 +49,7 @@ class Looks:
         return printable(output).rstrip()
 
 
-def _seen(look: asyncio.Task[str]) -> None:
-    """A failure that nobody asked for is none."""
-    if not look.cancelled():
-        look.exception()
+def _mark_error_retrieved(check: asyncio.Task[str]) -> None:
+    """Keep asyncio from logging the error of a drift check whose result is never used."""
+    if not check.cancelled():
+        check.exception()

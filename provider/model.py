@@ -1,4 +1,4 @@
-"""What a task is: the machine, the steps in their order, and what they are given."""
+"""Models of the plugin's inputs: a task with its machine, steps and variables; a chart; the plugin's settings."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Model(BaseModel):
-    """Frozen data as the engine sends it (camelCase keys)."""
+    """Base of the frozen models that the engine sends as properties with camelCase keys."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -20,73 +20,77 @@ class Model(BaseModel):
 
 
 class Hop(Model):
-    """One SSH server: how to reach it and how to know it."""
+    """An SSH server: its address, its login and its pinned host key."""
 
     name: str
     address: str
     port: int
     user: str
     host_key: str
-    host_authority: str = ""  # public key of who may vouch for another host key
-    key: str | None  # name of the private key in the plugin's settings; None: the user's SSH agent
+    host_authority: str = ""  # public key of the SSH CA whose host certificates are accepted, too
+    key: str | None  # name of the private key in the plugin's settings; None: the keys of the user's SSH agent
 
 
 class Machine(Hop):
-    """A machine that tasks run on."""
+    """A machine on which tasks run."""
 
     sudo: bool
     bastion: Hop | None = None
 
 
 Script = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+/)?[a-z0-9-]+\.sh$")]
-"""Name of a script below `components/scripts`; never a path out of it."""
+"""Name of a script below `components/scripts`; it cannot lead out of that folder."""
 
 
 class Step(Model):
-    """One script, and where and when it runs."""
+    """One script of a task: its target machine and its conditions.
+
+    `on` is the task's own machine (`machine`), a ready server (`server`), a ready server other than the task's own
+    machine (`other`), or all servers at once (`servers`).
+    """
 
     script: Script
-    on: Literal["machine", "server", "other", "servers"] = "machine"  # server: one that serves; other: not its own
-    when: tuple[str, ...] = ()  # flags which earlier steps must have raised
-    unless: tuple[str, ...] = ()  # flags which no earlier step may have raised
-    turn: bool = False  # from here on the task holds its turn
+    on: Literal["machine", "server", "other", "servers"] = "machine"
+    when: tuple[str, ...] = ()  # flags that earlier steps must have raised
+    unless: tuple[str, ...] = ()  # flags that no earlier step may have raised
+    turn: bool = False  # from this step on, the task holds its turn
     reboots: bool = False
-    exports: tuple[str, ...] = ()  # variables that it prints for later steps, a line `export: NAME=value` each
+    exports: tuple[str, ...] = ()  # variables that it prints for later steps, one line `export: NAME=value` each
 
 
 class Turn(Model):
-    """At most `width` tasks of a group disturb their machines at once."""
+    """Limit on disruption: at most `width` tasks of a group disrupt their machines at the same time."""
 
     group: str
     width: int = Field(ge=1)
 
 
 class Chart(Model):
-    """A Helm chart; a task's scripts are given its CRDs as the variable CRDS."""
+    """A Helm chart. In a task, its scripts get the chart's CRDs as the variable CRDS."""
 
     name: str
     version: str
-    repository: str  # URL of a folder with an index.yaml, or with oci:// of a registry's folder
+    repository: str  # URL of a Helm repository (a folder with an index.yaml), or oci:// URL of a registry's folder
     sha256: str = ""  # of its archive
-    keys: tuple[tuple[str, ...], ...] = ()  # of values that somebody gave it
+    keys: tuple[tuple[str, ...], ...] = ()  # paths of the values that the user sets in the stack file
 
 
 class Task(Model):
-    """Inputs of a task."""
+    """Inputs of a task resource."""
 
     machine: Machine
     run: tuple[Step, ...]
     undo: tuple[Step, ...] = ()
-    probe: Script | Literal[""] = ""  # prints what differs from what was done
-    digest: str  # of all the scripts
+    probe: Script | Literal[""] = ""  # drift check: prints the differences from the applied state
+    digest: str  # hash of the texts of its scripts, so that a changed script runs again
     variables: Mapping[str, str] = Field(default_factory=dict)
     secrets: Mapping[str, str] = Field(default_factory=dict)
     chart: Chart | None = None
     turn: Turn | None = None
-    once: bool = False  # never run again after it succeeded
+    once: bool = False  # never runs again after it succeeded
 
     def reruns(self, old: "Task") -> bool:
-        """Whether going from `old` to this needs work on the machine; a new connection alone does not."""
+        """Return whether an update from `old` must run the steps; a changed SSH connection alone does not."""
         return not self.once and self._work() != old._work()
 
     def _work(self) -> dict[str, Any]:
@@ -94,10 +98,10 @@ class Task(Model):
 
 
 class Settings(Model):
-    """The plugin's own settings: what every task shares and no task keeps in its state."""
+    """Settings of the plugin, which all tasks share and which no task stores in its state."""
 
     keys: Mapping[str, str] = Field(default_factory=dict)
     servers: tuple[Machine, ...] = ()
     agents: tuple[Machine, ...] = ()
-    probes: tuple[Script, ...] = ()  # scripts that need to be told nothing: every machine is looked at by them at once
-    flags: tuple[str, ...] = ()  # raised for every task from its start
+    probes: tuple[Script, ...] = ()  # drift checks without variables, which start on every machine at the same time
+    flags: tuple[str, ...] = ()  # raised in every task from its start

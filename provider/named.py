@@ -1,4 +1,4 @@
-"""Host certificates name the machines that they are good for."""
+"""SSH client that accepts only host certificates with principals."""
 
 import asyncssh
 from asyncssh.public_key import SSHOpenSSHCertificate, decode_ssh_certificate
@@ -7,28 +7,28 @@ from .model import Hop
 
 
 class Named(asyncssh.SSHClient):
-    """Refuses a certificate without principals. SSH reads it as good for every machine, and asyncssh takes it."""
+    """Rejects a host certificate without principals, which SSH and asyncssh accept for every host."""
 
     def __init__(self, hop: Hop) -> None:
         self._hop = hop
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Look at what the machine shows before asyncssh does, which has no other hook for it."""
+        """Wrap the validation of host keys, because asyncssh has no hook to check the principals first."""
         validate = conn.validate_server_host_key
 
-        def strict(shown: bytes) -> asyncssh.SSHKey:
-            self._refuse_unnamed(shown)
-            return validate(shown)
+        def strict(host_key: bytes) -> asyncssh.SSHKey:
+            self._reject_without_principals(host_key)
+            return validate(host_key)
 
         conn.validate_server_host_key = strict  # type: ignore[method-assign, assignment]
 
-    def _refuse_unnamed(self, shown: bytes) -> None:
+    def _reject_without_principals(self, host_key: bytes) -> None:
         try:
-            certificate = decode_ssh_certificate(shown)
-        except asyncssh.KeyImportError:  # a key without a certificate
+            certificate = decode_ssh_certificate(host_key)
+        except asyncssh.KeyImportError:  # a plain key
             return
         if isinstance(certificate, SSHOpenSSHCertificate) and not certificate.principals:
             raise asyncssh.HostKeyNotVerifiable(
-                "the one it shows has no principals, so it would be good for every machine; sign one with "
-                f"`ssh-keygen -s AUTHORITY -h -I {self._hop.name} -n {self._hop.address} KEY.pub`"
+                "its certificate has no principals, so it would be valid for every host; sign one with "
+                f"`ssh-keygen -s CA_KEY -h -I {self._hop.name} -n {self._hop.address} KEY.pub`"
             )

@@ -1,4 +1,4 @@
-"""Whether machines answer: at once, in a while, or again after a reboot."""
+"""Check that machines answer on SSH: now, within a timeout, or again after a reboot."""
 
 import asyncio
 import contextlib
@@ -15,16 +15,19 @@ POLL_SECONDS = 0.5
 
 
 async def serves(connections: Connections, server: Machine, script: str) -> bool:
-    """Whether the script that asks for its API succeeds on the server."""
+    """Return whether `script`, which checks that the API is ready, succeeds on the server."""
     with contextlib.suppress(TaskError):
         return (await connections.run(server, script, quiet))[0] == 0
     return False
 
 
 async def first_serving(connections: Connections, servers: tuple[Machine, ...], script: str) -> Machine:
-    """The first server that serves, as the script finds, else the first that answers. Raises TaskError, Unreachable."""
+    """Return the first server on which `script` finds a ready API, else the first that answers on SSH.
+
+    Raises TaskError, or Unreachable if no server answers.
+    """
     causes: list[str] = []
-    answering: list[Machine] = []
+    reachable: list[Machine] = []
     for server in servers:
         try:
             await connections.connect(server)
@@ -33,14 +36,14 @@ async def first_serving(connections: Connections, servers: tuple[Machine, ...], 
             continue
         if await serves(connections, server, script):
             return server
-        answering.append(server)
-    if not answering:
-        raise Unreachable("no server answers:\n" + "\n".join(causes))
-    return answering[0]
+        reachable.append(server)
+    if not reachable:
+        raise Unreachable("no server of the cluster answers on SSH:\n" + "\n".join(causes))
+    return reachable[0]
 
 
 async def answer(connections: Connections, machine: Machine, progress: Progress, patience: float) -> None:
-    """Wait up to `patience` seconds until the machine answers. Raises Unreachable with the last cause."""
+    """Wait up to `patience` seconds until the machine answers on SSH. Raises Unreachable with the last cause."""
     end = time.monotonic() + patience
     while True:
         try:
@@ -55,20 +58,22 @@ async def answer(connections: Connections, machine: Machine, progress: Progress,
 
 
 async def boot_id(connections: Connections, machine: Machine) -> str:
-    """What tells one boot of the machine from the next. Raises Unreachable."""
+    """Return the kernel's boot ID, which changes with every boot. Raises Unreachable."""
     connection = await connections.connect(machine)
     try:
         result = await asyncio.wait_for(connection.run("cat /proc/sys/kernel/random/boot_id", check=True), 10)
     except (OSError, TimeoutError, asyncssh.Error) as cause:
         connections.forget(machine)
-        raise Unreachable(f"{label(machine)} was lost before its reboot ({str(cause) or 'no answer'})") from cause
+        raise Unreachable(
+            f"{label(machine)}: the SSH connection was lost before the reboot ({str(cause) or 'no answer'})"
+        ) from cause
     return str(result.stdout).strip()
 
 
 async def booted_anew(connections: Connections, machine: Machine, boot: str, progress: Progress) -> None:
-    """Wait until the machine runs another boot than `boot`. Raises TaskError."""
+    """Wait until the machine's boot ID is no longer `boot`. Raises TaskError."""
     end = time.monotonic() + REBOOT_SECONDS
-    await progress(f"{machine.name}: waiting for it to come back from its reboot")
+    await progress(f"{machine.name}: waiting for SSH to answer after the reboot")
     while time.monotonic() < end:
         connections.forget(machine)
         with contextlib.suppress(Unreachable):
@@ -76,6 +81,6 @@ async def booted_anew(connections: Connections, machine: Machine, boot: str, pro
                 return
         await asyncio.sleep(POLL_SECONDS)
     raise TaskError(
-        f"{label(machine)} did not come back within {REBOOT_SECONDS} s of its reboot: "
-        "look at its screen, then run `pulumi up` again."
+        f"{label(machine)} did not answer on SSH within {REBOOT_SECONDS} s after its reboot: "
+        "look at the machine's screen, then run `pulumi up` again."
     )

@@ -1,4 +1,4 @@
-"""What may be left as it is when a task cannot be undone: a machine that leaves the lab, and no other."""
+"""Rules for tasks that cannot be undone: only for a machine that is removed from the lab is this a warning."""
 
 from dataclasses import dataclass
 
@@ -8,58 +8,56 @@ from .report import RETIRED
 from .steps import Work
 
 UNINSTALL = "uninstall.sh"
-"""The script that takes K3s off a machine which leaves the lab."""
+"""Script that uninstalls K3s from a machine that is removed from the lab."""
 GUARD = "guard.sh"
-"""The script that keeps a layer as long as it has data."""
+"""Script that refuses to remove a layer while the layer has data."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """The rules of a run: its settings, and whether its owner gives up what nobody can undo."""
+    """The rules of one run. `deletes_unreachable`: the user gives up tasks on any machine that does not answer."""
 
     settings: Settings
     deletes_unreachable: bool
 
     def may_give_up(self, work: Work, step: Step, error: TaskError) -> bool:
-        """Whether what failed to be undone may be left as it is. Raises TaskError for a machine that stays."""
+        """Return whether a failed undo step may be skipped. Raises TaskError for a machine that stays in the lab."""
         if isinstance(error, Foreign):
             return True
         if isinstance(error, Unreachable | ApiAway) and self.deletes_unreachable:
             return True
         name = work.task.machine.name
-        gone = isinstance(error, Unreachable) or (isinstance(error, Untrusted) and error.hop == name)
-        if step.on != "machine" or not gone:
+        lost = isinstance(error, Unreachable) or (isinstance(error, Untrusted) and error.hop == name)
+        if step.on != "machine" or not lost:
             return False
-        if self._leaves(work):
+        if self._is_removed(work):
             return True
         raise TaskError(
-            f"{error}\n{step.script} did not run, and {name} is not removed: bring it back, or take it out of `nodes`; "
-            "then run `pulumi up` again."
+            f"{error}\n{step.script} did not run, and {name} is still in `nodes`: make it reachable, or remove it from "
+            "`nodes`; then run `pulumi up` again."
         ) from error
 
-    def _leaves(self, work: Work) -> bool:
-        """Whether the task's own machine leaves the lab."""
-        described = {machine.name for machine in (*self.settings.servers, *self.settings.agents)}
-        return (
-            RETIRED in work.report.flags or _undone_by(work.task, UNINSTALL) or work.task.machine.name not in described
-        )
+    def _is_removed(self, work: Work) -> bool:
+        """Return whether the task's own machine is being removed from the lab."""
+        names = {machine.name for machine in (*self.settings.servers, *self.settings.agents)}
+        return RETIRED in work.report.flags or _undone_by(work.task, UNINSTALL) or work.task.machine.name not in names
 
     @staticmethod
     def left(task: Task, step: Step, error: TaskError) -> str:
-        """What a warning says of a step that could not be undone."""
+        """Return the text of the warning about an undo step that was skipped."""
         if isinstance(error, Foreign):
             return f"{step.script} did not run there."
         if step.on == "machine":
             wipe = f" Wipe {task.machine.name} before you use it again." if _undone_by(task, UNINSTALL) else ""
-            return f"It is left as it is: {step.script} did not run.{wipe}"
-        return f"{step.script} did not run, because HOMELAB_DELETE_UNREACHABLE is set."
+            return f"The machine was not cleaned up: {step.script} did not run.{wipe}"
+        return f"{step.script} was skipped, because HOMELAB_DELETE_UNREACHABLE is set."
 
 
 def of_some_cluster(task: Task) -> Task:
-    """The task, which does nothing on a machine of a cluster with an identity if its own has none.
+    """Return the task with a cluster identity, so that its scripts refuse machines of another cluster.
 
-    A stack that is destroyed may be from before machines had one, and others may have built a lab of them since. What
-    guards data refuses on: the stack may as well be this lab's, and not brought up to date by an `up` that failed.
+    State of older versions has no cluster identity, and its machines may belong to a newer lab by now. A task that
+    guards data is returned unchanged and keeps guarding: its old state may be this lab's, after an `up` that failed.
     """
     if _undone_by(task, GUARD):
         return task
@@ -67,5 +65,5 @@ def of_some_cluster(task: Task) -> Task:
 
 
 def _undone_by(task: Task, script: str) -> bool:
-    """Whether the script is a step of its undoing."""
+    """Return whether the task's undo steps contain the script."""
     return any(step.script == script for step in task.undo)

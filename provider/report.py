@@ -1,4 +1,4 @@
-"""What the steps of a task said."""
+"""Results of a task's steps: flags, exported variables and output."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,37 +9,37 @@ from .model import Step, Task
 FLAG = "flag: "
 EXPORT = "export: "
 RETIRED = "retired"
-"""Flag that is raised while the lab is destroyed; scripts get it as variable in upper case."""
+"""Flag raised while the whole lab is being destroyed; scripts get it as variable in upper case."""
 UNREACHABLE = "unreachable"
-"""Flag of a task whose own machine was given up; scripts get it as variable in upper case."""
+"""Flag of a task whose own machine does not answer and is skipped; scripts get it as variable in upper case."""
 FOREIGN = "foreign"
-"""Flag of a task whose own machine is no longer its node; scripts get it as variable in upper case."""
+"""Flag of a task whose own machine is another node by now; scripts get it as variable in upper case."""
 DISCARD = "discard-"
-"""What flags of the owner begin with, who allows the loss of data."""
+"""Prefix of the flags by which the stack file allows data loss; scripts cannot raise them."""
 
 
 @dataclass
 class Report:
-    """What the steps said so far."""
+    """Flags, variables and output of the steps that have run."""
 
     flags: set[str] = field(default_factory=set)
     variables: dict[str, str] = field(default_factory=dict)
     output: str = ""
 
     def wants(self, step: Step) -> bool:
-        """Whether the flags raised so far ask for the step."""
+        """Return whether the raised flags meet the step's conditions."""
         return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
 
     def raise_flag(self, name: str) -> None:
-        """Raise a flag of the plugin's own, which scripts get as a variable, too."""
+        """Raise one of the plugin's own flags, which scripts also get as a variable."""
         self.flags.add(name)
         self.variables[name.upper()] = "yes"
 
     def add(self, text: str, exports: tuple[str, ...] = ()) -> None:
-        """Keep what a script printed: flags, the variables that it may export to later steps, and all other lines.
+        """Parse a script's output: flags, the variables named in `exports`, and all other lines.
 
-        A machine decides what it prints, so it sets no variable but those that its step declares, and raises no flag of
-        the plugin's or the owner's.
+        The output of a machine is not trusted: it can set only the variables that its step declares, and cannot raise
+        flags that belong to the plugin or to the stack file. Raises TaskError if two machines export different values.
         """
         for line in re.findall(r"[^\n]*\n|[^\n]+", text):
             name, _, value = line.removeprefix(EXPORT).rstrip("\n").partition("=")
@@ -49,13 +49,13 @@ class Report:
                     self.flags.add(flag)
             elif line.startswith(EXPORT) and name in exports:
                 if self.variables.setdefault(name, value) != value:
-                    raise TaskError(f"machines contradict each other on {name}; no changes were made after that")
+                    raise TaskError(f"machines report different values of {name}; no changes were made after that")
             else:
                 self.output += line
 
 
 def redact(text: str, task: Task) -> str:
-    """The text without the task's secrets."""
+    """Replace the task's secrets in the text by `[secret]`."""
     for secret in task.secrets.values():
         for line in secret.splitlines():
             if len(line.strip()) > 3:

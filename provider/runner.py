@@ -1,4 +1,4 @@
-"""Run a task's steps in their order, undo them, and turn what goes wrong into one clear error."""
+"""Run the steps of a task in order, or undo them; every failure becomes one TaskError."""
 
 import asyncio
 import contextlib
@@ -18,15 +18,15 @@ from .steps import Steps, Work
 from .teardown import RETIRE, Teardown
 from .turns import Turns
 
-GONE_SECONDS = 10  # a machine that is removed is not waited for longer
-CHECK_SECONDS = 10  # until a server is found that can say whether nodes may be removed
+GONE_SECONDS = 10  # to wait for SSH on a machine that is being removed
+CHECK_SECONDS = 10  # to find a server that can check whether nodes may be removed
 
 
 @dataclass
 class Runner:
-    """Runs tasks; one for the life of the plugin.
+    """Runs and undoes tasks. The plugin has one runner per configuration.
 
-    With `deletes_unreachable` a task is undone although nothing that could do it answers.
+    With `deletes_unreachable` a step whose machine or API does not answer is skipped when its task is undone.
     """
 
     settings: Settings
@@ -41,11 +41,11 @@ class Runner:
         self._teardown = Teardown(self.settings.servers, self._mark)
 
     def cancel(self) -> None:
-        """Begin no further step."""
+        """Start no further step."""
         self._steps.cancelled = True
 
     def look_around(self) -> None:
-        """Begin to look at every machine at once, so that what is asked later is known by then."""
+        """Start the drift checks of all machines at the same time, before the engine asks for their results."""
         for machine in (*self.settings.servers, *self.settings.agents):
             for script in self.settings.probes:
                 self._looks.begin(machine, script, {})
@@ -68,9 +68,9 @@ class Runner:
     async def undo(self, task: Task, progress: Progress, warn: Progress, *, program_runs: bool = True) -> None:
         """Undo the task. Raises TaskError.
 
-        Only the task's own machine may be given up, with a warning, when it does not answer. A step elsewhere is
-        retried on another server, and fails if there is none. A machine of another cluster is left alone. What scripts
-        print is a warning, too. Without a program (`pulumi destroy`) an earlier, unfinished destroy goes on.
+        If the task's own machine does not answer, its steps are skipped with a warning. A step on a server is retried
+        on another server, and fails if no server answers. A machine of another cluster is skipped. Output of the
+        scripts becomes a warning. Without a program (`pulumi destroy`), an unfinished destroy is resumed.
         """
         report = Report(set(self.settings.flags))
         work = Work(task if program_runs else of_some_cluster(task), report, progress)
@@ -82,7 +82,7 @@ class Runner:
             try:
                 report.add(await self._undo(work, step, warn), step.exports)
                 if FOREIGN in report.flags:
-                    report.raise_flag(FOREIGN)  # member.sh says so
+                    report.raise_flag(FOREIGN)  # member.sh raised it; this sets the variable as well
             except TaskError as error:
                 if not self._removal.may_give_up(work, step, error):
                     raise
@@ -105,46 +105,46 @@ class Runner:
         return output
 
     async def _wanted(self, work: Work, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
-        """The steps whose flags are raised, and from the first that disturbs on, the task's turn with them."""
+        """Yield the steps whose conditions are met; the task holds its turn from the first disruptive step on."""
         async with contextlib.AsyncExitStack() as stack:
             turn = work.task.turn
             for step in steps:
                 if not work.report.wants(step):
                     continue
                 if step.turn and turn:
-                    await work.progress(f"waiting for its turn among the {turn.group}")
+                    await work.progress(f"waiting for other {turn.group} to finish")
                     await stack.enter_async_context(self.turns.take(turn, work.task.machine.name))
                     turn = None
                 yield step
 
     async def look(self, machine: Machine, probe: str, variables: Mapping[str, str]) -> str:
-        """What differs on the machine from what was done, a line each. Raises TaskError."""
+        """Return the differences between the machine and its applied state, one per line. Raises TaskError."""
         return await asyncio.shield(self._looks.begin(machine, probe, variables))
 
     async def check_removal(self, servers: Sequence[str], nodes: Sequence[str]) -> None:
-        """Make sure that these servers, and these nodes of any role, may be removed. Raises TaskError.
+        """Validate that these servers, and these nodes of any role, may be removed. Raises TaskError.
 
-        Where no server answers within `CHECK_SECONDS`, nobody knows: it is asked again before each is removed.
+        If no server answers within `CHECK_SECONDS`, the check is skipped: the removal of each node checks it again.
         """
-        given = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
+        variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
         try:
             server = await asyncio.wait_for(self._server(), CHECK_SECONDS)
-            status, _, details = await self._connections.run(server, steps.script(given, "spare.sh"), quiet)
+            status, _, details = await self._connections.run(server, steps.script(variables, "spare.sh"), quiet)
         except (TaskError, TimeoutError):
             return
         if status:
             raise TaskError("\n".join(details).rstrip())
 
     async def verify(self, task: Task) -> None:
-        """Make sure that the machine is reached with its new connection."""
+        """Validate that the machine answers with its new connection settings. Raises TaskError."""
         await self._connections.connect(task.machine)
 
     async def _server(self) -> Machine:
-        """A server that speaks for the cluster. Raises TaskError."""
+        """Return a server, preferably one whose API is ready. Raises TaskError."""
         return await first_serving(self._connections, self.settings.servers, steps.serves_script())
 
     async def _mark(self, server: Machine) -> str:
-        """Whether a destroy of the whole lab began, as the server says. Raises TaskError."""
+        """Return the server's mark of an unfinished destroy: `yes`, `no`, or nothing. Raises TaskError."""
         status, output, details = await self._connections.run(server, steps.script({}, "retired.sh"), quiet)
         if status:
             raise TaskError(f"{label(server)}: retired.sh failed\n" + "\n".join(details[-5:]))
@@ -152,9 +152,9 @@ class Runner:
 
 
 async def _with_chart(task: Task, progress: Progress) -> Task:
-    """The task with the CRDs of its chart among the variables, where nothing stores them. Raises TaskError."""
+    """Add the CRDs of the task's chart to its variables, for this run only. Raises TaskError."""
     if not task.chart:
         return task
     await progress(f"reading the chart {task.chart.name} {task.chart.version}")
-    found = await asyncio.to_thread(crds, task.chart)
-    return task.model_copy(update={"variables": {**task.variables, "CRDS": found}})
+    documents = await asyncio.to_thread(crds, task.chart)
+    return task.model_copy(update={"variables": {**task.variables, "CRDS": documents}})

@@ -1,4 +1,4 @@
-"""The plugin's face to the engine: three kinds of resource, a task, a generated secret and a chart."""
+"""The plugin's gRPC service with its three resource types: task, generated secret and chart."""
 
 import asyncio
 import json
@@ -19,31 +19,31 @@ from .runner import Runner
 
 VERSION = "0.1.0"
 TASK = "homelab:index:Task"
-SECRET = "homelab:index:Secret"  # noqa: S105 - a type's name
+SECRET = "homelab:index:Secret"  # noqa: S105 - the name of a resource type
 CHART = "homelab:index:Chart"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Service(provider_pb2_grpc.ResourceProviderServicer):
-    """Answers the engine. Secrets come in clear and the engine marks their echoes as secret again."""
+    """Serves the engine's requests. Secrets arrive in plain text; the engine marks them as secret in the results."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._runner = Runner(Settings())
-        self._unseen: set[str] = set()
+        self._warned_machines: set[str] = set()
         self._program_runs = False
 
     async def GetPluginInfo(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Name the version."""
+        """Report the plugin's version."""
         return plugin_pb2.PluginInfo(version=VERSION)
 
     async def CheckConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Take the settings as they are; they come from the program's own models."""
+        """Accept the settings unchanged, because the Pulumi program has validated them."""
         self._program_runs = True
         return provider_pb2.CheckResponse(inputs=request.news)
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """New settings never replace anything; they are refused if servers go that cannot be spared."""
+        """Refuse new settings that remove nodes which the cluster needs; a change never replaces the provider."""
         old, new = wire.values(request.old_inputs), wire.values(request.news)
         try:
             await self._check_removal(given.settings(old), given.settings(new))
@@ -52,16 +52,16 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=wire.changes(old != new))
 
     async def _check_removal(self, old: Settings, new: Settings) -> None:
-        """Refuse, before anything is touched, what would cost etcd its quorum, or volumes. Raises TaskError."""
-        known = {machine.name for machine in (*new.servers, *new.agents)}
-        nodes = [machine.name for machine in (*old.servers, *old.agents) if machine.name not in known]
+        """Refuse a removal of nodes that would lose etcd's quorum or volumes, before any change. Raises TaskError."""
+        kept = {machine.name for machine in (*new.servers, *new.agents)}
+        nodes = [machine.name for machine in (*old.servers, *old.agents) if machine.name not in kept]
         servers = [server.name for server in old.servers if server.name in nodes]
         if nodes and len(servers) < len(old.servers) and given.looking():
             await Runner(new).check_removal(servers, nodes)
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Take the settings: private keys and servers."""
-        settings = request.variables.get("homelab:config:settings", "{}")  # absent while not known yet
+        """Store the settings, then start the drift checks of all machines."""
+        settings = request.variables.get("homelab:config:settings", "{}")  # missing while Pulumi does not know them yet
         try:
             self._runner = Runner(Settings.model_validate_json(settings), given.deletes_unreachable())
         except TaskError as error:
@@ -71,12 +71,12 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Begin no further step; what runs is let finish."""
+        """Start no further step; running steps finish."""
         self._runner.cancel()
         return empty_pb2.Empty()
 
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Take the inputs as they are, and add as `drift` what differs on the machine from what was done there."""
+        """Accept the inputs and add the machine's differences from its applied state as the input `drift`."""
         self._program_runs = True
         news = wire.values(request.news)
         if wire.kind(request.urn) == TASK and request.olds.fields and news.get("probe") and given.looking():
@@ -90,7 +90,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=wire.struct(news), failures=failures)
 
     async def _archive(self, news: Mapping[str, Any], olds: Mapping[str, Any]) -> dict[str, str]:
-        """The checksum of a chart's archive, which is there from now on: Helm reads it next. Raises TaskError."""
+        """Store a chart's archive where Helm reads it and return its checksum as an input. Raises TaskError."""
         chart = await asyncio.to_thread(archives.keep, given.chart(news))
         if {**news, "sha256": chart.sha256} != olds:
             await values.check(chart)
@@ -103,18 +103,18 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         try:
             drift = await self._runner.look(machine, news["probe"], news["variables"])
         except TaskError as error:
-            if machine.name not in self._unseen:
-                self._unseen.add(machine.name)
-                await self._engine.warn(urn, f"not looked at: {error}")
+            if machine.name not in self._warned_machines:
+                self._warned_machines.add(machine.name)
+                await self._engine.warn(urn, f"not checked for drift: {error}")
             return {}
         if drift:
             await self._engine.warn(urn, f"{machine.name}: {drift}")
         return {"drift": drift} if drift else {}
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Say which inputs differ; a task that failed is always run again."""
+        """Report the inputs that differ; a task that failed is always run again."""
         old, new = wire.values(request.old_inputs), wire.values(request.news)
-        old.pop("drift", None)  # it was mended since
+        old.pop("drift", None)  # the last update has fixed it
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         if wire.kind(request.urn) == TASK and new.get("once"):
             differing = [key for key in differing if key in ("machine", "undo", "drift")]
@@ -122,28 +122,28 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=wire.changes(bool(differing) or unfinished), diffs=differing)
 
     async def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Run the task, or make the secret."""
+        """Run the task, generate the secret, or return the path of the chart's archive."""
         inputs = wire.values(request.properties)
         if wire.kind(request.urn) == SECRET:
             value = given.secret(inputs, preview=request.preview)
-            made = wire.struct({**inputs, "value": value})
-            return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=made)
+            properties = wire.struct({**inputs, "value": value})
+            return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=properties)
         if wire.kind(request.urn) == CHART:
-            return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=_kept(inputs))
+            return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=_with_path(inputs))
         if request.preview:
             return provider_pb2.CreateResponse(properties=wire.struct({**inputs, "done": True, "output": UNKNOWN}))
         outputs = await self._run(request.urn, inputs, context)
         return provider_pb2.CreateResponse(id=wire.name(request.urn), properties=wire.struct(outputs))
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Run the task again if its work changed or was not finished; else only learn the new connection."""
+        """Run the task again if it failed or its work changed; otherwise only store the new connection settings."""
         inputs, old = wire.values(request.news), wire.values(request.olds)
         if wire.kind(request.urn) == SECRET:
             same = inputs.get("generation", 1) == old.get("generation", 1)
             value = old["value"] if same else given.secret(inputs, preview=request.preview)
             return provider_pb2.UpdateResponse(properties=wire.struct({**inputs, "value": value}))
         if wire.kind(request.urn) == CHART:
-            return provider_pb2.UpdateResponse(properties=_kept(inputs))
+            return provider_pb2.UpdateResponse(properties=_with_path(inputs))
         rerun = bool(inputs.pop("drift", "")) or UNKNOWN in json.dumps(inputs) or given.reruns(inputs, old)
         finished = {**inputs, "done": True, "output": old.get("output", "")}
         if request.preview:
@@ -156,7 +156,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=wire.struct(await self._run(request.urn, inputs, context)))
 
     async def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Give back what is known: the machine itself is looked at on every run, by `Check`."""
+        """Return the stored properties, because `Check` detects drift on every run."""
         return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
@@ -177,7 +177,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     async def _run(self, urn: str, inputs: Mapping[str, Any], context: Context) -> dict[str, Any]:
-        """Run the task; a failure is stored too, so that it is run again or undone later."""
+        """Run the task; a failed task is stored as unfinished, so that a later run repeats or undoes it."""
 
         async def progress(message: str) -> None:
             await self._engine.progress(urn, message)
@@ -185,8 +185,8 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         try:
             output = await self._runner.run(given.task(inputs), progress)
         except TaskError as error:
-            left = {**inputs, "done": False, "output": ""}
-            await wire.abort_unfinished(context, wire.name(urn), left, inputs, str(error))
+            unfinished = {**inputs, "done": False, "output": ""}
+            await wire.abort_unfinished(context, wire.name(urn), unfinished, inputs, str(error))
         return {**inputs, "done": True, "output": output}
 
     async def _verify(self, inputs: Mapping[str, Any], context: Context) -> None:
@@ -196,6 +196,6 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
 
-def _kept(inputs: Mapping[str, Any]) -> Any:
-    """A chart's properties, with the path of its archive."""
+def _with_path(inputs: Mapping[str, Any]) -> Any:
+    """Return a chart's properties with the path of its archive."""
     return wire.struct({**inputs, "path": archives.path(given.chart(inputs))})

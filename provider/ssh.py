@@ -1,4 +1,4 @@
-"""SSH to machines: pinned host keys, one connection a machine, scripts through standard input."""
+"""SSH to machines: pinned host keys, one connection per machine, scripts through standard input."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,11 @@ from .printable import printable
 from .text import read_lines, read_output
 
 CONNECT_SECONDS = 5
-SESSIONS = 8  # sshd allows ten a connection unless it was told otherwise
+SESSIONS = 8  # per connection; sshd's default limit is ten (MaxSessions)
 ALIVE = {"keepalive_interval": 5, "keepalive_count_max": 6}
-STEP_SECONDS = 3600  # no script takes longer; each of its own waits is shorter
-COPY_SECONDS = 3600  # for one file
-KILL_SECONDS = 30  # between asking a script to end and killing it
+STEP_SECONDS = 3600  # limit of one script, longer than every wait in it
+COPY_SECONDS = 3600  # limit of one file transfer
+KILL_SECONDS = 30  # between SIGTERM and SIGKILL for a script that exceeds its limit
 TIMED_OUT = 124  # exit status of `timeout`
 DETAILS = 1000  # lines of standard error that are kept
 
@@ -30,7 +30,7 @@ Progress = Callable[[str], Awaitable[None]]
 
 
 class Connections:
-    """Open connections by machine; each is opened once and shared."""
+    """Pool of SSH connections: one per machine, shared by all its steps."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._keys = {name: _private_key(name, text) for name, text in keys.items()}
@@ -42,9 +42,9 @@ class Connections:
     ) -> tuple[int, str, list[str]]:
         """Run a script as root for at most `seconds`.
 
-        Returns exit status, standard output and the last lines of standard error. Lines of standard error that begin
-        with `==> ` are reported as progress and not returned. Raises Unreachable, or TaskError if the script prints too
-        much or takes too long.
+        Returns the exit status, standard output and the last lines of standard error. Lines of standard error that
+        start with `==> ` are reported as progress and not returned. Raises Unreachable, or TaskError if the script
+        prints too much or takes too long.
         """
         sessions = self._sessions.setdefault(_identity(machine), asyncio.Semaphore(SESSIONS))
         async with sessions:
@@ -83,15 +83,15 @@ class Connections:
         return process.exit_status, output, details
 
     async def put(self, machine: Machine, source: Path, target: str) -> None:
-        """Write a file of this computer to a path on the machine, for root alone. Raises Unreachable, TaskError.
+        """Copy a local file to the machine, where only root may read it. Raises Unreachable, TaskError.
 
-        So is the folder, if it is made.
+        A folder that this creates is accessible to root only as well.
         """
         folder, file = shlex.quote(str(PurePosixPath(target).parent)), shlex.quote(target)
         await self._copy(machine, f"umask 077 && mkdir -p {folder} && cat >{file}", source, asyncssh.DEVNULL)
 
     async def get(self, machine: Machine, source: str, target: Path) -> None:
-        """Write a file of the machine, which root may read, to this computer. Raises Unreachable, TaskError."""
+        """Copy a file that root may read from the machine to a local path. Raises Unreachable, TaskError."""
         await self._copy(machine, f"cat {shlex.quote(source)}", asyncssh.DEVNULL, target)
 
     async def _copy(self, machine: Machine, script: str, source: Path | int, target: Path | int) -> None:
@@ -99,19 +99,21 @@ class Connections:
         shell = f"{'sudo -n ' if machine.sudo else ''}sh -c {shlex.quote(script)}"
         try:
             async with asyncio.timeout(COPY_SECONDS):
-                done = await connection.run(shell, stdin=source, stdout=target, encoding=None)
+                result = await connection.run(shell, stdin=source, stdout=target, encoding=None)
         except TimeoutError as cause:
             self.forget(machine)
-            raise TaskError(f"{label(machine)}: a file was not copied within {COPY_SECONDS} s") from cause
+            raise TaskError(f"{label(machine)}: the file was not copied within {COPY_SECONDS} s") from cause
         except (asyncssh.Error, OSError) as cause:
             self.forget(machine)
             raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
-        if done.exit_status != 0:
-            said = printable(done.stderr.decode(errors="replace")).strip() if isinstance(done.stderr, bytes) else ""
-            raise TaskError(f"{label(machine)}: a file could not be copied: {said or 'the connection was lost'}")
+        if result.exit_status != 0:
+            reason = printable(result.stderr.decode(errors="replace")) if isinstance(result.stderr, bytes) else ""
+            raise TaskError(
+                f"{label(machine)}: the file could not be copied: {reason.strip() or 'the connection was lost'}"
+            )
 
     async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
-        """The open connection, or a new one. Raises Unreachable, or TaskError if it must not be trusted."""
+        """Return the open connection, or open one. Raises Unreachable, or TaskError if login or host key is refused."""
         identity = _identity(machine)
         task = self._open.get(identity)
         if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().is_closed())):
@@ -119,7 +121,7 @@ class Connections:
         return await asyncio.shield(task)
 
     def forget(self, machine: Machine) -> None:
-        """Drop the connection, so that the next use dials anew."""
+        """Close the connection, so that the next use opens a new one."""
         task = self._open.pop(_identity(machine), None)
         if task and task.done() and not task.cancelled() and not task.exception():
             task.result().abort()
@@ -133,33 +135,34 @@ class Connections:
         except BaseException:
             tunnel.close()
             raise
-        connection.set_tunnel(tunnel)  # which it closes when it ends
+        connection.set_tunnel(tunnel)  # closing the connection closes the tunnel as well
         return connection
 
     async def _hop(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         try:
             return await self._trusted(hop, tunnel)
         except asyncssh.HostKeyNotVerifiable as cause:
-            certified = (
-                f"It has no certificate that makes up for it: {str(cause).rstrip('.')}.\n" if hop.host_authority else ""
+            certificate = (
+                f"It has no valid host certificate either: {str(cause).rstrip('.')}.\n" if hop.host_authority else ""
             )
             raise Untrusted(
                 hop.name,
-                f"{label(hop)} shows another host key than the one pinned; nothing was sent.\n{certified}"
-                "If the machine was set up anew, replace its `hostKey`; if not, find out who answers there.",
+                f"{label(hop)} shows another host key than the pinned one; nothing was sent.\n{certificate}"
+                "If the machine was reinstalled, replace its `hostKey`; if not, find out which machine answers there.",
             ) from cause
         except asyncssh.PermissionDenied as cause:
             if hop.key and hop.key not in self._keys:
-                raise Unreachable(f"{label(hop)}: its key {hop.key} is no longer configured.") from cause
+                raise Unreachable(f"{label(hop)}: its SSH key {hop.key} is no longer in the configuration.") from cause
             raise TaskError(
-                f"{label(hop)} refuses user {hop.user}: add the public key to its authorized_keys, or mend `ssh`."
+                f"{label(hop)} refuses user {hop.user}: add the public key to that user's authorized_keys, "
+                "or correct `ssh` in the stack file."
             ) from cause
         except (OSError, asyncssh.Error, TimeoutError) as cause:
             reason = str(cause) or f"no answer within {CONNECT_SECONDS} s"
             raise Unreachable(f"{label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
 
     async def _trusted(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        """By the key that is pinned; one that shows another is asked for a certificate, if there is an authority."""
+        """Connect with the pinned host key, or else with a host certificate of the SSH CA, if there is one."""
         try:
             return await self._open_to(hop, tunnel, keys=[hop.host_key])
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
@@ -167,39 +170,39 @@ class Connections:
                 raise
         try:
             return await self._open_to(hop, tunnel, authorities=[hop.host_authority])
-        except asyncssh.KeyExchangeFailed as cause:  # it has no certificate at all
+        except asyncssh.KeyExchangeFailed as cause:  # the machine has no host certificate
             raise asyncssh.HostKeyNotVerifiable(str(cause)) from cause
 
     async def _open_to(
         self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, *,
         keys: Sequence[str] = (), authorities: Sequence[str] = (),
     ) -> asyncssh.SSHClientConnection:  # fmt: skip
-        known, vouching = ([*map(asyncssh.import_public_key, each)] for each in (keys, authorities))
+        known_keys, known_cas = ([*map(asyncssh.import_public_key, texts)] for texts in (keys, authorities))
         return await asyncssh.connect(
             hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
-            client_factory=partial(Named, hop), known_hosts=(known, vouching, []), preferred_auth="publickey",
+            client_factory=partial(Named, hop), known_hosts=(known_keys, known_cas, []), preferred_auth="publickey",
             connect_timeout=CONNECT_SECONDS, **ALIVE, **self._credentials(hop),
         )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:
-        """The key to log in with. A machine that is removed along with its key is tried with those there are."""
+        """Return the login key; if it is no longer configured, try all keys, so that the machine can be removed."""
         keys = [self._keys[hop.key]] if hop.key in self._keys else list(self._keys.values())
         return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
 
 
 async def quiet(message: str) -> None:
-    """For what is too short to report on."""
+    """Report no progress, for short scripts."""
 
 
 def label(hop: Hop) -> str:
-    """How messages name a machine."""
+    """Return a machine's name and address for messages."""
     return f"{hop.name} ({hop.address})"
 
 
 def stream(variables: Mapping[str, str], *texts: str) -> str:
-    """A script with its variables set before it, each quoted: no value is ever read as shell."""
-    settings = [f"{name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
-    return "\n".join([*settings, *texts]) + "\n"
+    """Render a script with its variables assigned first; values are quoted, so the shell never expands them."""
+    assignments = [f"{name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
+    return "\n".join([*assignments, *texts]) + "\n"
 
 
 def _identity(machine: Machine) -> str:
@@ -210,11 +213,15 @@ def _private_key(name: str, text: str) -> asyncssh.SSHKey:
     try:
         return asyncssh.import_private_key(text)
     except (asyncssh.KeyImportError, ValueError) as cause:
-        raise TaskError(f"the secret {name} is no SSH private key without passphrase: {cause}") from cause
+        raise TaskError(
+            f"the secret {name} is not a valid SSH private key without passphrase ({cause}): store another key with "
+            f"`pulumi config set --secret {name}`."
+        ) from cause
 
 
 async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a script may end before it was read whole
+    # a script may end before the shell has read all of it
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(script)
         await process.stdin.drain()
         process.stdin.write_eof()

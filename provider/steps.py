@@ -1,4 +1,4 @@
-"""Run one step of a task where it belongs."""
+"""Run one step of a task on its target machine, with retries."""
 
 import asyncio
 import contextlib
@@ -15,15 +15,15 @@ from .report import Report, redact
 from .ssh import Connections, Progress, label, stream
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "components" / "scripts"
-ANSWER_SECONDS = 60  # a machine may be on its way up
-ATTEMPTS = 3  # scripts may be run again at any point
-KINDS = {76: ApiAway, 77: Foreign}  # what the exit status of a script says, beside that it failed
-TAIL = 40  # lines of a failed script that are shown
+ANSWER_SECONDS = 60  # to wait for SSH, because the machine may be booting
+ATTEMPTS = 3  # per step; scripts are idempotent
+KINDS = {76: ApiAway, 77: Foreign}  # errors by exit status of a script
+TAIL = 40  # lines of a failed script's standard error that are shown
 
 
 @dataclass(frozen=True)
 class Work:
-    """A task that is run or undone: what its scripts said so far, and where progress is reported."""
+    """One run or undo of a task, with the results of its steps so far."""
 
     task: Task
     report: Report
@@ -32,7 +32,7 @@ class Work:
 
 @dataclass
 class Steps:
-    """Runs steps on the machines of the settings."""
+    """Runs steps on the machines in the plugin's settings."""
 
     settings: Settings
     connections: Connections
@@ -40,27 +40,28 @@ class Steps:
     cancelled: bool = False
 
     async def run(self, work: Work, step: Step, patience: float | None = None) -> str:
-        """Run a step and return what it printed; on another server if its own stops serving. Raises TaskError.
+        """Run a step and return its output. If its server's API fails, another server is tried. Raises TaskError.
 
-        `patience` is how many seconds the task's own machine is waited for.
+        `patience` is the number of seconds to wait for SSH on the task's own machine.
         """
         if step.on == "machine":
             return await self._run_on(work.task.machine, work, step, patience)
-        for left in reversed(range(ATTEMPTS)):
+        for remaining in reversed(range(ATTEMPTS)):
             server = await self._server_for(work.task, step)
             if server is None:
                 return ""
             try:
                 return await self._run_on(server, work, step)
             except TaskError as error:
-                alone = len(self.settings.servers) < 2
-                if self.cancelled or not left or alone or await serves(self.connections, server, serves_script()):
+                single = len(self.settings.servers) < 2
+                last = self.cancelled or not remaining or single
+                if last or await serves(self.connections, server, serves_script()):
                     raise
-                await work.progress(f"{error}; trying it on another server")
+                await work.progress(f"{error}; trying {step.script} on another server")
         raise AssertionError("every attempt returns or raises")
 
     async def run_on_servers(self, work: Work, step: Step) -> tuple[str, list[TaskError]]:
-        """Run a step on every server at once. Returns what they printed, and why some did not."""
+        """Run a step on all servers at the same time. Returns their joined output and the errors."""
         runs = (self._run_on(server, work, step) for server in self.settings.servers)
         results = await asyncio.gather(*runs, return_exceptions=True)
         for result in results:
@@ -70,28 +71,28 @@ class Steps:
         return "".join(result for result in results if isinstance(result, str)), errors
 
     async def _run_on(self, machine: Machine, work: Work, step: Step, patience: float | None = None) -> str:
-        """Run one script on a machine. One that goes away in the middle and returns is given it again."""
+        """Run one script on a machine, and again if the connection is lost and the machine returns."""
         if self.cancelled:
-            raise TaskError(f"{label(machine)}: cancelled before {step.script}; the next run goes on from here.")
-        for left in reversed(range(ATTEMPTS)):
+            raise TaskError(f"{label(machine)}: cancelled before {step.script}; `pulumi up` continues from here.")
+        for remaining in reversed(range(ATTEMPTS)):
             await answer(self.connections, machine, work.progress, ANSWER_SECONDS if patience is None else patience)
             try:
                 if step.reboots:
                     return await self._reboot(machine, work, step)
                 return await self._script(machine, work, step)
             except Unreachable as cause:
-                if not left:
+                if not remaining:
                     raise
-                await work.progress(f"{cause}; waiting for its return")
+                await work.progress(f"{cause}; waiting for SSH to answer again")
             finally:
                 self.looks.forget(machine)
         raise AssertionError("every attempt returns or raises")
 
     async def _script(self, machine: Machine, work: Work, step: Step) -> str:
-        """Run a script to its end and return what it printed. Raises TaskError, Unreachable."""
+        """Run a script and return its output. Raises TaskError, Unreachable."""
         names, task = " ".join(server.name for server in self.settings.servers), work.task
-        own = {"NOW": str(int(time.time())), "SERVERS": names, "FLAGS": " ".join(sorted(self.settings.flags))}
-        text = script({**own, **task.variables, **task.secrets, **work.report.variables}, step.script)
+        common = {"NOW": str(int(time.time())), "SERVERS": names, "FLAGS": " ".join(sorted(self.settings.flags))}
+        text = script({**common, **task.variables, **task.secrets, **work.report.variables}, step.script)
         last = ""
 
         async def follow(line: str) -> None:
@@ -107,25 +108,25 @@ class Steps:
         return output
 
     async def _reboot(self, machine: Machine, work: Work, step: Step) -> str:
-        """Run a script that reboots the machine, and wait until it has booted anew."""
+        """Run a script that reboots the machine, and wait until the machine answers after the reboot."""
         boot = await boot_id(self.connections, machine)
-        with contextlib.suppress(Unreachable):  # it may be gone before the script could say so
+        with contextlib.suppress(Unreachable):  # the reboot may cut the connection before the script ends
             await self._script(machine, work, step)
         await booted_anew(self.connections, machine, boot, work.progress)
         return ""
 
     async def _server_for(self, task: Task, step: Step) -> Machine | None:
-        """The server that a step runs on; none where it wants another one than the only one. Raises TaskError."""
-        elsewhere = step.on == "other"
-        servers = tuple(s for s in self.settings.servers if not (elsewhere and s.name == task.machine.name))
+        """Return the server for a step, None if it needs another server and there is none. Raises TaskError."""
+        needs_other = step.on == "other"
+        servers = tuple(s for s in self.settings.servers if not (needs_other and s.name == task.machine.name))
         return await first_serving(self.connections, servers, serves_script()) if servers else None
 
 
 def serves_script() -> str:
-    """The script that asks a server whether its API is ready."""
+    """Render the script that checks whether a server's API is ready."""
     return script({}, "serves.sh")
 
 
 def script(variables: Mapping[str, str], name: str) -> str:
-    """A script behind the library, with its variables set."""
+    """Render a script with its variables and the library `lib.sh` in front of it."""
     return stream(variables, (SCRIPTS / "lib.sh").read_text(), (SCRIPTS / name).read_text())

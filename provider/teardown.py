@@ -1,4 +1,4 @@
-"""Whether the whole lab is being destroyed, so that nodes need not be drained and data need not be guarded."""
+"""Detect that the whole lab is being destroyed: then nodes are not drained, and data are not guarded."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,17 +8,17 @@ from .errors import TaskError, Unreachable
 from .model import Machine
 
 RETIRE = "retire.sh"
-"""The script that marks a server: it runs first when the lab is destroyed."""
+"""Script that leaves a mark on every server, as the first step of destroying the lab."""
 
 Ask = Callable[[Machine], Awaitable[str]]
-"""Asks a server for its mark: `yes`, `no`, or nothing if it is no machine of the lab any more."""
+"""Returns a server's mark: `yes`, `no`, or nothing if the machine is no longer a node of the lab."""
 
 
 @dataclass
 class Teardown:
-    """A destroy that began in this run, or one that an earlier run did not finish.
+    """State of a `pulumi destroy` of the whole lab, which may have started in this run or in an earlier one.
 
-    An unfinished one is known by the marks on the servers. They count only in a run without a program, which is
+    An unfinished destroy leaves marks on the servers. The marks count only in a run without a program, which is
     `pulumi destroy`; `pulumi up` removes them.
     """
 
@@ -28,7 +28,7 @@ class Teardown:
     _resumed: "asyncio.Task[bool] | None" = field(default=None, init=False)
 
     async def under_way(self, *, program_runs: bool) -> bool:
-        """Whether it is under way. Raises TaskError if the servers contradict each other."""
+        """Return whether the lab is being destroyed. Raises TaskError if the marks of the servers differ."""
         if self.begun or program_runs:
             return self.begun
         if self._resumed is None:
@@ -36,15 +36,15 @@ class Teardown:
         return await asyncio.shield(self._resumed)
 
     async def _marked(self) -> bool:
-        answers = await asyncio.gather(*map(self._mark, self.servers))
-        marks = {server.name: mark for server, mark in zip(self.servers, answers, strict=True) if mark}
+        results = await asyncio.gather(*map(self._mark, self.servers))
+        marks = {server.name: mark for server, mark in zip(self.servers, results, strict=True) if mark}
         if len(set(marks.values())) < 2:
             return "yes" in marks.values()
         marked = ", ".join(name for name, mark in marks.items() if mark == "yes")
         others = ", ".join(name for name, mark in marks.items() if mark != "yes")
         raise TaskError(
-            f"An earlier `pulumi destroy` began to remove the whole lab, as {marked} says, but {others} does not. "
-            "No changes were made.\nTo keep the lab: `pulumi up`. To go on with the removal: "
+            f"An earlier `pulumi destroy` of the whole lab is unfinished: it left its mark on {marked}, but not on "
+            f"{others}. No changes were made.\nTo keep the lab: `pulumi up`. To continue the removal: "
             f"`sudo touch /var/lib/homelab/retired` on {others}, then `pulumi destroy`."
         )
 

@@ -1,4 +1,4 @@
-"""Who may disturb its machine now, so that a change never takes more machines at once than it may."""
+"""Limit how many tasks of a group may disrupt their machines at the same time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,23 +11,23 @@ from .model import Turn
 
 @dataclass
 class _Group:
-    places: asyncio.Semaphore
-    failed: str = ""
+    slots: asyncio.Semaphore
+    failed: str = ""  # name of the first machine whose task failed
 
 
 @dataclass
 class Turns:
-    """The groups of this run. After one task of a group failed in its turn, no other begins one."""
+    """The groups of this run. After a task of a group has failed in its turn, no other task of the group starts one."""
 
     _groups: dict[str, _Group] = field(default_factory=dict)
 
     @asynccontextmanager
     async def take(self, turn: Turn, name: str) -> AsyncIterator[None]:
-        """Hold a place in the group. Raises TaskError if the group has stopped."""
+        """Hold one of the group's slots. Raises TaskError if another task of the group has failed."""
         group = self._groups.setdefault(turn.group, _Group(asyncio.Semaphore(turn.width)))
-        async with group.places:
+        async with group.slots:
             if group.failed:
-                raise TaskError(f"{name} was not touched, because {group.failed} failed before it; mend that first.")
+                raise TaskError(f"{name} was not changed, because {group.failed} failed before it; fix that first.")
             try:
                 yield
             except BaseException:

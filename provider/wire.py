@@ -1,4 +1,4 @@
-"""How the engine writes values, types and names."""
+"""Convert between Python values and the messages of Pulumi's gRPC protocol."""
 
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -10,27 +10,27 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 
 
 def values(properties: struct_pb2.Struct) -> dict[str, Any]:
-    """A message as a mapping."""
+    """Convert a protobuf Struct to a dict."""
     return dict(json_format.MessageToDict(properties))
 
 
-def struct(given: Mapping[str, Any]) -> struct_pb2.Struct:
-    """A mapping as a message."""
-    return json_format.ParseDict(dict(given), struct_pb2.Struct())
+def struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
+    """Convert a mapping to a protobuf Struct."""
+    return json_format.ParseDict(dict(properties), struct_pb2.Struct())
 
 
 def changes(changed: bool) -> Any:
-    """What a diff says."""
+    """Return the protocol's constant for a diff with or without changes."""
     return provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
 
 
 def kind(urn: str) -> str:
-    """The type of a resource."""
+    """Return the type of a resource, from its URN."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
 def name(urn: str) -> str:
-    """The name of a resource."""
+    """Return the name of a resource, from its URN."""
     return urn.split("::")[3]
 
 
@@ -41,7 +41,7 @@ async def abort_unfinished(
     inputs: Mapping[str, Any],
     reason: str,
 ) -> NoReturn:
-    """Fail, and have the engine store the resource as unfinished."""
+    """Fail the request, and let the engine store the resource as unfinished with `outputs` and `inputs`."""
     failure = provider_pb2.ErrorResourceInitFailed(
         id=id, properties=struct(outputs), inputs=struct(inputs), reasons=[reason]
     )

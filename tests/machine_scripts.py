@@ -15,7 +15,7 @@ MOVED = (
     "/etc/rancher", "/var/lib/rancher", "/etc/cni", "/etc/hostname", "/etc/hosts", "/etc/machine-id",
     "/etc/modules-load.d", "/etc/sysctl.d", "/etc/keepalived", "/etc/haproxy", "/run/systemd", "/proc/filesystems",
     "/sys/fs/cgroup/cgroup.controllers", "/proc/self/mounts", "/boot/", "/var/lib/kubelet", "/run/k3s",
-    "/etc/systemd/system/$each", "/sys/fs/cgroup/memory", "/proc/cmdline",
+    "/etc/systemd/system/$service", "/sys/fs/cgroup/memory", "/proc/cmdline",
 )  # fmt: skip
 
 

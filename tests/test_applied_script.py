@@ -60,7 +60,7 @@ def test_what_was_changed_or_is_gone_is_named(agent: Fake) -> None:
 
 def test_a_node_that_an_unfinished_run_cordoned_is_named(agent: Fake) -> None:
     """Its K3s is as it should be, so nothing else would bring its pods back."""
-    assert differs(agent, node({}, [], cordoned="true")) == ["it is cordoned, by a run that did not end"]
+    assert differs(agent, node({}, [], cordoned="true")) == ["the node is still cordoned by an interrupted run"]
 
 
 def test_a_node_that_nothing_was_given_has_nothing_to_lose(agent: Fake) -> None:

@@ -85,14 +85,17 @@ def test_who_answers_with_another_ca_is_joined_by_nobody(machine: Fake, variable
     done = applied(machine.impatient, variables, **TOLD)
     assert done.status == 1
     assert f"No K3s server answered at {ENDPOINT} within 120 s." in done.errors
-    assert "A K3s server answers there which this cluster's CA does not vouch for; it was told nothing." in done.errors
+    assert (
+        "A K3s server answers there, but its certificate is not from this cluster's CA; no token was sent."
+        in done.errors
+    )
     assert not list(machine.file("/units/any").parent.glob("k3s*.active"))
 
 
 def test_without_a_ca_over_ssh_nobody_is_joined(machine: Fake) -> None:
     machine.file("/servers").write_text(f"{ENDPOINT} theirs\n")
     done = applied(machine, AGENT)
-    assert (done.status, "No server of the cluster told its CA over SSH, so d joins nobody." in done.errors) == (
+    assert (done.status, "No server of the cluster reported its CA over SSH, so d did not join." in done.errors) == (
         1,
         True,
     )
@@ -100,7 +103,7 @@ def test_without_a_ca_over_ssh_nobody_is_joined(machine: Fake) -> None:
 
 def test_the_first_server_founds_the_cluster_and_then_names_its_ca(machine: Fake) -> None:
     done = applied(machine, FOUND)
-    assert (done.status, "founding the cluster" in done.progress) == (0, True), done.errors
+    assert (done.status, "bootstrapping the cluster" in done.progress) == (0, True), done.errors
     assert token(machine) == f"K10{CA_HASH}::server:token"
     again = machine.run("stage", **FOUND)
     assert "flag: changed" not in again.output, "what it learnt is no change"
@@ -111,7 +114,7 @@ def test_no_cluster_is_founded_where_a_stranger_answers(machine: Fake) -> None:
     done = applied(machine, FOUND)
     assert done.status == 1
     assert (
-        f"A K3s server answers at {ENDPOINT}, and no server of `nodes` says over SSH that it is its own" in done.errors
+        f"A K3s server answers at {ENDPOINT}, but over SSH no server of `nodes` is a member of a cluster" in done.errors
     )
     assert not list(machine.file("/units/any").parent.glob("k3s*.active"))
 
@@ -119,7 +122,7 @@ def test_no_cluster_is_founded_where_a_stranger_answers(machine: Fake) -> None:
 def test_a_founder_who_hears_of_the_cluster_over_ssh_joins_it(machine: Fake) -> None:
     machine.file("/servers").write_text(f"{ENDPOINT} ours\n")
     done = applied(machine, FOUND, **TOLD)
-    assert (done.status, "founding the cluster" in done.progress) == (0, False), done.errors
+    assert (done.status, "bootstrapping the cluster" in done.progress) == (0, False), done.errors
     assert token(machine) == f"K10{CA_HASH}::server:token"
 
 

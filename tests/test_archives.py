@@ -57,7 +57,7 @@ def test_pinned_chart_is_kept_where_every_computer_has_it(repository: Repository
 def test_changed_chart_of_the_same_version_is_refused_with_both_sums(repository: Repository, project: Path) -> None:
     repository.publish(EVIL)  # its index says so too: who controls the repository writes both
     said = failure(chart(repository))
-    assert f"{repository.url}/web-1.10.tgz is not what is pinned; it was not used." in said
+    assert f"{repository.url}/web-1.10.tgz does not have the pinned checksum; it was not used." in said
     assert f"pinned sha256 {sha256(GOOD)}\nfound  sha256 {sha256(EVIL)}\n" in said
     assert "./homelab pin" in said
     assert not (project / ".charts").exists()
@@ -66,7 +66,7 @@ def test_changed_chart_of_the_same_version_is_refused_with_both_sums(repository:
 def test_pin_counts_more_than_an_index_that_is_not_up_to_date(repository: Repository) -> None:
     repository.publish(GOOD, digest="0" * 64)
     keep(chart(repository))
-    assert "is not what its index says" in failure(chart(repository, None))
+    assert "does not have the checksum in the repository's index" in failure(chart(repository, None))
 
 
 def test_kept_chart_is_not_fetched_again(repository: Repository) -> None:
@@ -84,14 +84,14 @@ def test_file_that_was_changed_here_is_fetched_anew(repository: Repository, proj
     assert (project / path(pinned)).read_bytes() == GOOD
     (project / path(pinned)).write_bytes(EVIL)
     repository.publish(EVIL)
-    assert "is not what is pinned" in failure(pinned)
+    assert "does not have the pinned checksum" in failure(pinned)
 
 
 def test_pin_of_another_version_does_not_let_the_kept_one_pass_for_it(repository: Repository) -> None:
     """The version was raised, its pin was not: what is kept under the pin is the old version."""
     keep(chart(repository))
     repository.publish(EVIL, "1.11")
-    assert "is not what is pinned" in failure(chart(repository, version="1.11"))
+    assert "does not have the pinned checksum" in failure(chart(repository, version="1.11"))
 
 
 def test_chart_without_a_pin_is_what_its_repository_has_now(repository: Repository, project: Path) -> None:
@@ -124,7 +124,7 @@ def test_half_a_file_is_never_there(repository: Repository, project: Path, monke
     def fails(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archives, "_give", fails)
+    monkeypatch.setattr(archives, "_set_owner", fails)
     assert "No space left on device" in failure(chart(repository))
     assert list((project / ".charts").iterdir()) == []
 

@@ -130,7 +130,9 @@ def test_one_of_somebody_else_is_not_touched(machine: Fake) -> None:
     assert prepared(machine, haproxy="").status == 0
     done = prepared(machine)
     assert done.status == 1
-    assert f"haproxy has a configuration of its own here ({machine.root}{CONF}): remove it" in done.errors
+    assert (
+        f"haproxy has a configuration that homelab did not write ({machine.root}{CONF}): remove the file" in done.errors
+    )
     assert machine.file(CONF).read_text() == "theirs\n"
 
 

@@ -243,7 +243,7 @@ def test_a_chart_that_is_not_what_its_index_says(host: Upstream, file: Path) -> 
     index(host.root, digest="0" * 64)
     result = run(file)
     assert result.exit_code == 1
-    assert "metallb.tgz is not what its index says; it was not used." in result.output
+    assert "metallb.tgz does not have the checksum in the repository's index; it was not used." in result.output
     assert not any(name.endswith(".tgz") for name in names(file))
 
 
@@ -264,7 +264,7 @@ def test_a_pinned_chart_is_verified_by_its_pin(
     index(host.root)
     result = run(file)
     assert result.exit_code == 1
-    assert f"metallb.tgz is not what is pinned; it was not used.\npinned sha256 {pin}\n" in result.output
+    assert f"metallb.tgz does not have the pinned checksum; it was not used.\npinned sha256 {pin}\n" in result.output
     assert not any(name.endswith(".tgz") for name in names(file))
 
 

@@ -142,7 +142,7 @@ def test_chart_of_its_repository_is_fetched_once(repository: Chart, tmp_path: Pa
 def test_chart_that_is_not_to_be_had_stands_in_and_says_why(repository: Chart, tmp_path: Path) -> None:
     for broken, reason in (
         (replace(repository, version="9"), "has no version 9"),
-        (replace(repository, sha256="a" * 64), "is not what is pinned"),
+        (replace(repository, sha256="a" * 64), "does not have the pinned checksum"),
     ):
         said: list[str] = []
         (packed,) = charts.lay_out(tmp_path, [broken], LAB, Sources(online=True), said.append)

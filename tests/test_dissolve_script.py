@@ -31,7 +31,7 @@ def machine(tmp_path: Path) -> Fake:
 def test_rook_takes_it_apart(machine: Fake) -> None:
     machine.file("works").touch()
     done = machine.run("dissolve", NAMESPACE="rook-ceph")
-    assert (done.status, done.progress) == (0, ["taking Ceph apart; the disks are not wiped"])
+    assert (done.status, done.progress) == (0, ["removing Ceph; the disks are not wiped"])
     assert not [call for call in done.calls if " patch " in call]
     (deleted,) = (call for call in done.calls if " delete " in call)
     assert "cephfilesystemsubvolumegroups" in deleted

@@ -30,7 +30,7 @@ def answer(condition: str) -> str:
 def test_records_go_by_one_more_run_that_sees_nothing(called: Path) -> None:
     (called.parent / "ended").touch()
     done = run("withdraw", called, answer("Complete"), NAMESPACE="dns", SYNC="yes")
-    assert (done.status, done.errors) == (0, "==> taking the records of this cluster out of DNS\n")
+    assert (done.status, done.errors) == (0, "==> deleting this cluster's DNS records\n")
     job = json.loads((called.parent / "job").read_text())
     spec = job["spec"]["template"]["spec"]
     assert job["metadata"] == {"name": "withdraw", "namespace": "dns"}

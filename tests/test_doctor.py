@@ -112,7 +112,7 @@ def test_a_wrong_host_key_and_a_machine_that_is_off_do_not_hide_the_others(
     reach(lab, monkeypatch)
     found = reports(run(file, "--json"))
     lab[1].port = port
-    assert "shows another host key than the one pinned" in found["one"]["findings"][0]["says"]
+    assert "shows another host key than the pinned one" in found["one"]["findings"][0]["says"]
     assert "./homelab trust" in found["one"]["findings"][0]["fix"]
     assert found["two"]["findings"][0]["check"] == "reachable"
 
@@ -131,7 +131,7 @@ def test_a_key_that_is_none_is_not_shown(lab: list[Computer], tmp_path: Path, pu
     pulumi.keep("correct-horse")
     result = run(two(lab, tmp_path))
     assert result.exit_code == 2
-    assert "the secret key is no SSH private key" in result.output
+    assert "the secret key is not a valid SSH private key" in result.output
     assert "correct-horse" not in result.output
 
 

@@ -53,7 +53,7 @@ def changed(run: Run) -> list[str]:
 
 def test_empty_disks_are_given_once_and_not_touched(machine: Fake) -> None:
     before = machine.run("given", DEVICES=disks(machine, ONE)).output
-    assert before == f"{machine.root}{ONE} was not given to Ceph\n"
+    assert before == f"{machine.root}{ONE} was not prepared for Ceph\n"
     done = gave(machine)
     assert (done.status, changed(done)) == (0, [])
     assert record(machine) == disks(machine, ONE, TWO).split()
@@ -69,8 +69,8 @@ def test_empty_disks_are_given_once_and_not_touched(machine: Fake) -> None:
     [
         ("signatures-ata-two", "ext4", "has signatures: ext4"),
         ("signatures-ata-two", "ceph_bluestore", "has signatures: ceph_bluestore"),
-        ("tree-ata-two", "disk sda \npart sda1 /\n", "has partitions, or is used: part sda1,"),
-        ("gone-ata-two", "", "is not here"),
+        ("tree-ata-two", "disk sda \npart sda1 /\n", "has partitions or is in use: part sda1,"),
+        ("gone-ata-two", "", "does not exist"),
     ],
 )
 @pytest.mark.parametrize("wipe", [(), (ONE,)])
@@ -81,7 +81,7 @@ def test_disk_that_holds_anything_and_is_not_named_is_refused(
     machine.file("signatures-ata-one").write_text("ext4" if wipe else "")
     done = gave(machine, *wipe)
     assert (done.status, changed(done), record(machine)) == (1, [], [])
-    assert f"nothing was changed:\n{machine.root}{TWO} {reason}\n" in done.errors
+    assert f"no changes were made:\n{machine.root}{TWO} {reason}\n" in done.errors
 
 
 def test_disk_that_is_named_is_wiped_and_no_other(machine: Fake) -> None:

@@ -40,7 +40,7 @@ def left(server: Fake) -> list[str]:
 
 def test_an_interrupted_upgrade_loses_its_own_record_only(server: Fake) -> None:
     done = taken_back(server, "web.v2 web pending-upgrade", "web.v1 web deployed", "sub.v1 sub deployed")
-    assert done.progress == ["release lab/web was interrupted (pending-upgrade): removing the record of it"]
+    assert done.progress == ["release lab/web was interrupted (pending-upgrade): deleting its record"]
     assert (done.status, left(server)) == (0, ["web.v1", "sub.v1"])
 
 

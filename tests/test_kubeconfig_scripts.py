@@ -69,7 +69,7 @@ def test_what_is_not_signed_is_taken_back_too(server: Fake) -> None:
     server.file("certificates").write_text(certificate(365))
     done = server.run_text(text.replace("wait_for 30", "wait_for 0"), REQUESTS=REQUESTS, SECONDS_VALID="31536000")
     assert done.status != 0
-    assert "The cluster has not signed the certificates within 30 s:" in done.errors
+    assert "The cluster has not signed the certificates within 30 s; run `pulumi up` again:" in done.errors
     assert done.calls[-1].endswith("delete certificatesigningrequests homelab-x homelab-y --ignore-not-found")
     assert not [call for call in done.calls if " annotate " in call]
 
@@ -102,31 +102,31 @@ def test_look_finds_nothing_after_they_were_signed(server: Fake) -> None:
 
 def test_look_says_when_they_end(server: Fake) -> None:
     mark, _, _ = sign(server).split()
-    assert look(server, f"{mark} 1700000000 1707782400") == ["the kubeconfigs end on 2024-02-13 00:00 UTC"]
+    assert look(server, f"{mark} 1700000000 1707782400") == ["the kubeconfigs expire on 2024-02-13 00:00 UTC"]
 
 
 @pytest.mark.parametrize("file", ["client-ca", "server-ca"])
 def test_look_sees_another_authority(server: Fake, file: str) -> None:
     note = sign(server)
     server.file(f"{TLS}/{file}.crt").write_text("another")
-    assert look(server, note) == ["the kubeconfigs are not signed by this cluster's authorities"]
+    assert look(server, note) == ["the kubeconfigs are not signed by this cluster's CAs"]
 
 
 def test_look_sees_that_the_cluster_knows_another_stacks_kubeconfigs(server: Fake) -> None:
     note = sign(server)
     other = "0" * 16 + note[16:]
-    assert look(server, other) == look(server, "") == ["the kubeconfigs are not signed by this cluster's authorities"]
+    assert look(server, other) == look(server, "") == ["the kubeconfigs are not signed by this cluster's CAs"]
 
 
 def test_look_sees_who_has_no_rights(server: Fake) -> None:
     note = sign(server)
     assert look(server, note, admin="homelab:admin-1", apps="eve") == [
-        "homelab:admin-2 has no rights: homelab:admin does not bind it",
-        "homelab:apps-2 has no rights: homelab:apps does not bind it",
+        "homelab:admin-2 has no role: homelab:admin does not bind this user",
+        "homelab:apps-2 has no role: homelab:apps does not bind this user",
     ]
     server.file("apps").write_text('{"kind":"Status","code":404}')
     done = server.run("signed", USERS=USERS, REQUESTS=REQUESTS)
-    assert "homelab:apps-2 has no rights" in done.output
+    assert "homelab:apps-2 has no role" in done.output
 
 
 def test_nothing_is_known_without_the_api(server: Fake) -> None:
@@ -159,7 +159,7 @@ def test_rights_that_could_not_be_given_are_told(server: Fake) -> None:
     server.file("refuses").touch()
     done = server.run("bind", USERS=USERS, RIGHTS="{}")
     assert done.status != 0
-    assert "The users of the kubeconfigs could not be given their rights:\nno matches for kind" in done.errors
+    assert "The users of the kubeconfigs could not be bound to their roles:\nno matches for kind" in done.errors
 
 
 def test_a_namespace_that_could_not_be_looked_for_is_an_error(server: Fake) -> None:

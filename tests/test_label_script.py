@@ -103,7 +103,7 @@ def test_a_copied_disk_is_named(server: Fake) -> None:
     server.file("others").write_text("machine 1234\n")
     done = marked(server)
     assert done.status == 1
-    assert "a has the same machine-id as b: they were copied from one disk." in done.errors
+    assert "a has the same machine-id as b: one disk is a copy of the other." in done.errors
 
 
 def test_a_lab_built_before_records_has_its_annotations(server: Fake) -> None:

@@ -44,12 +44,12 @@ def test_machine_that_is_ready_passes(called: Path) -> None:
 @pytest.mark.parametrize(
     ("there", "said"),
     [
-        (("nvidia-smi() { return 9; }", RUNTIME), ("no NVIDIA driver that works", "Install the driver")),
+        (("nvidia-smi() { return 9; }", RUNTIME), ("no working NVIDIA driver", "Install your distribution's driver")),
         (
             (CARD, "command() { return 1; }"),
             ("no NVIDIA container runtime", "apt-get install nvidia-container-toolkit && systemctl restart k3s-agent"),
         ),
-        ((CARD, RUNTIME), ("does not know NVIDIA's container runtime", "systemctl restart k3s-agent")),
+        ((CARD, RUNTIME), ("has not detected NVIDIA's container runtime", "systemctl restart k3s-agent")),
     ],
 )
 def test_what_a_machine_lacks_is_said_and_nothing_is_installed(

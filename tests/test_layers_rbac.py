@@ -121,7 +121,7 @@ def test_script_gives_what_is_missing_and_takes_what_is_too_much(called: Path) -
         assert each["metadata"]["labels"] == {"homelab/rights": "true"}
         assert f"homelab-{each['roleRef']['name']}-{each['subjects'][0]['name']}" == each["metadata"]["name"]
         assert (each["roleRef"]["kind"], each["subjects"][0]["kind"]) == ("ClusterRole", "User")
-    assert done.progress[-1].startswith("there is no namespace blog yet")
+    assert done.progress[-1].startswith("the namespace blog does not exist yet")
 
 
 def test_script_with_nothing_to_do_does_nothing(called: Path) -> None:
@@ -153,11 +153,11 @@ def test_look_names_what_differs(called: Path) -> None:
     done = run("granted", called, ANSWER, RIGHTS=WANTED)
     assert done.status == 0, done.errors
     assert done.output.splitlines() == [
-        "carl is edit in shop by homelab-edit-carl",
-        "anna,eve is edit in shop by homelab-edit-anna",
-        "ben is not edit in shop",
-        "anna is not edit in shop",
-        "ben is not view in *",
+        "carl has the role edit in shop by the binding homelab-edit-carl",
+        "anna,eve has the role edit in shop by the binding homelab-edit-anna",
+        "ben does not have the role edit in shop",
+        "anna does not have the role edit in shop",
+        "ben does not have the role view in *",
     ]
     assert not run("granted", called, f"printf '%s\\n' '{RIGHTS}'", RIGHTS=RIGHTS).output
 

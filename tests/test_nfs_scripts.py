@@ -37,7 +37,8 @@ def test_missing_server_is_installed(machine: Fake) -> None:
     assert "installing nfs-kernel-server" in done.progress
     refused = Fake(machine.root, TOOLS | {"dpkg-query": "exit 1", "apt-get": "echo no such package; exit 100"})
     assert (
-        "apt-get could not install nfs-kernel-server:\nno such package" in refused.run("export", **given(bare)).errors
+        "apt-get could not install nfs-kernel-server; fix the cause on the machine, then run `pulumi up` again:\n"
+        "no such package" in refused.run("export", **given(bare)).errors
     )
 
 
@@ -61,14 +62,14 @@ def test_other_folders_of_somebody_else_do_not_matter(machine: Fake) -> None:
 
 def test_what_differs_is_seen(machine: Fake) -> None:
     variables = given(machine)
-    assert machine.run("exported", **variables).output == "no folder was exported here: its disk is new\n"
+    assert machine.run("exported", **variables).output == "homelab exported no folder on this disk, which may be new\n"
     machine.run("export", **variables)
     assert machine.run("exported", **variables).output == ""
     machine.file(OURS).write_text("")
     Path(variables["FOLDER"]).rmdir()
     stopped = Fake(machine.root, TOOLS | {"systemctl": "[ $2 = nfs-server ] && echo inactive; exit 3"})
     assert stopped.run("exported", **variables).output.splitlines() == [
-        f"{machine.root}{OURS} was changed", f"{variables['FOLDER']} is gone", "nfs-server is inactive",
+        f"{machine.root}{OURS} was changed", f"{variables['FOLDER']} was removed", "nfs-server is inactive",
     ]  # fmt: skip
 
 

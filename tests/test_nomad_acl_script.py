@@ -31,7 +31,7 @@ def machine(tmp_path: Path) -> Fake:
 
 def test_the_token_is_given_once_and_is_no_argument(machine: Fake) -> None:
     done = machine.run("nomad-acl", **GIVEN)
-    assert (done.status, done.output, done.progress) == (0, "", ["giving the lab's token all rights in Nomad"])
+    assert (done.status, done.output, done.progress) == (0, "", ["bootstrapping Nomad's ACLs with the lab's token"])
     assert (machine.root / "taken").read_text().strip() == TOKEN
     assert not any(TOKEN in call for call in done.calls)
     again = machine.run("nomad-acl", **GIVEN)
@@ -50,8 +50,8 @@ def test_a_token_of_somebody_else_stays_and_the_way_is_said(machine: Fake) -> No
     (machine.root / "taken").write_text("another")
     done = machine.run("nomad-acl", **GIVEN)
     assert done.status == 1
-    assert "Nomad has a first token already, and it is not this lab's" in done.errors
-    assert "on the leader, which is at 10.0.0.12:4647:" in done.errors
+    assert "Nomad's ACLs were bootstrapped with another token than this lab's" in done.errors
+    assert "on the leader at 10.0.0.12:4647:" in done.errors
     assert f"echo 13 | sudo tee {machine.root}/var/lib/nomad/server/acl-bootstrap-reset" in done.errors
     assert TOKEN not in done.errors
     assert (machine.root / "taken").read_text() == "another"
@@ -61,7 +61,7 @@ def test_another_refusal_is_told(machine: Fake) -> None:
     (machine.root / "broken").touch()
     done = machine.run("nomad-acl", **GIVEN)
     assert done.status == 1
-    assert "Nomad does not take the lab's token:\nError bootstrapping: 500 (No cluster leader)" in done.errors
+    assert "Nomad rejects the lab's token:\nError bootstrapping: 500 (No cluster leader)" in done.errors
 
 
 def test_without_a_leader_nothing_is_given(machine: Fake) -> None:
@@ -69,5 +69,5 @@ def test_without_a_leader_nothing_is_given(machine: Fake) -> None:
     text = (Path(__file__).parent.parent / "components/scripts/nomad-acl.sh").read_text()
     done = machine.run_text(text.replace("wait_for 120", "wait_for 0"), **GIVEN)
     assert done.status == 1
-    assert "Nomad has had no leader for 120 s" in done.errors
+    assert "Nomad has no leader after 120 s" in done.errors
     assert not any("bootstrap" in call for call in done.calls)

@@ -97,8 +97,8 @@ def test_servers_that_have_another_key_of_gossip_are_not_touched(machine: Fake) 
     assert machine.run("nomad", **GIVEN).status == 0
     refused = machine.run("nomad", **GIVEN | {"GOSSIP": "b3RoZXI=", "CERTIFICATE": "new"})
     assert refused.status == 1
-    assert "encrypts gossip with another key than this one; nothing was touched." in refused.errors
-    assert "name that under `nomad.gossipKey`" in refused.errors
+    assert "encrypts gossip with another key than the stack's; no changes were made." in refused.errors
+    assert "set `nomad.gossipKey` to that secret" in refused.errors
     assert machine.file(f"{FOLDER}/cert.pem").read_text() == "b\n"
     assert machine.run("nomad", **GIVEN | {"GOSSIP": ""}).status == 0, "clients have none"
 
@@ -110,7 +110,10 @@ def test_what_was_written_and_not_started_is_started_by_the_next_run(machine: Fa
     (machine.root / "alive").unlink()
     refused = machine.run("nomad", **changed)
     assert refused.status == 1
-    assert "Nomad does not start:\nit does not like its configuration" in refused.errors
+    assert (
+        "Nomad does not start; fix the cause, then run `pulumi up` again:\nit does not like its configuration"
+        in refused.errors
+    )
     (machine.root / "broken").unlink()
     (machine.root / "alive").touch()  # by systemd, with what was there before
     assert "systemctl restart nomad" in machine.run("nomad", **changed).calls
@@ -121,7 +124,7 @@ def test_program_with_another_sum_is_not_run(machine: Fake, pins: str, checksum:
     listed(machine, checksum or digest(machine))
     done = machine.run("nomad", **GIVEN | {"PINS": pins})
     assert done.status == 1
-    assert f"{ZIP} is not what it should be; it was not run" in done.errors
+    assert f"{ZIP} does not have the expected checksum; it was not used" in done.errors
     assert not machine.file(BINARY).exists()
     assert not any(call.startswith("systemctl") for call in done.calls)
 
@@ -139,7 +142,7 @@ def test_archive_that_cannot_be_unpacked_leaves_the_program_that_is_there(machin
 def test_list_without_the_program_is_named(machine: Fake) -> None:
     (machine.root / "served" / LIST).write_text(f"{'0' * 64}  nomad_1.10.5_linux_arm64.zip\n")
     done = machine.run("nomad", **GIVEN)
-    assert f"The release's checksum list does not name {ZIP}; is 1.10.5 a release?" in done.errors
+    assert f"The release's checksum list does not contain {ZIP}; does the release 1.10.5 exist?" in done.errors
 
 
 def test_pinned_sum_goes_before_the_list_which_need_not_be_there(machine: Fake) -> None:
@@ -153,13 +156,13 @@ def test_nomad_of_somebody_else_is_not_touched(machine: Fake, path: str) -> None
     machine.file(path).write_text("theirs")
     done = machine.run("nomad", **GIVEN)
     assert done.status == 1
-    assert "is here already, and not from homelab; nothing was touched." in done.errors
+    assert "exists already, and homelab did not install it; no changes were made." in done.errors
     away = machine.run("nomad-away")
     assert (away.status, away.calls, machine.file(path).read_text()) == (0, [], "theirs")
 
 
 def test_what_differs_is_seen_and_mended(machine: Fake) -> None:
-    assert machine.run("nomad-runs").output == "Nomad was not set up here: its disk is new\n"
+    assert machine.run("nomad-runs").output == "homelab did not install Nomad on this disk, which may be new\n"
     machine.run("nomad", **GIVEN)
     assert machine.run("nomad-runs").output == ""
     machine.file(BINARY).write_text("something else")
@@ -167,8 +170,8 @@ def test_what_differs_is_seen_and_mended(machine: Fake) -> None:
     (machine.root / "alive").unlink()
     (machine.root / "ending").touch()
     assert machine.run("nomad-runs").output.splitlines() == [
-        *sorted(f"{machine.root}{path} was changed or is gone" for path in (BINARY, f"{FOLDER}/gossip.json")),
-        "Nomad's certificate ends within 30 days, or is gone",
+        *sorted(f"{machine.root}{path} was changed or removed" for path in (BINARY, f"{FOLDER}/gossip.json")),
+        "Nomad's certificate expires within 30 days, or was removed",
         "nomad is inactive",
     ]  # fmt: skip
     (machine.root / "ending").unlink()
@@ -183,7 +186,9 @@ def test_what_takes_it_away_leaves_its_data_and_nothing_else(machine: Fake) -> N
     cgroup.touch()
     done = machine.run("nomad-away")
     assert done.status == 0, done.errors
-    assert done.progress == [f"taking Nomad away, and ending its jobs here; {machine.root}/var/lib/nomad stays"]
+    assert done.progress == [
+        f"uninstalling Nomad and stopping its jobs on this machine; {machine.root}/var/lib/nomad stays"
+    ]
     assert done.calls == ["systemctl -q disable --now nomad", "systemctl daemon-reload"]
     assert cgroup.read_text() == "1\n"
     assert not any(machine.file(path).exists() for path in (BINARY, FOLDER, UNIT, "/var/lib/homelab/nomad"))

@@ -67,7 +67,9 @@ def test_changed_chart_of_the_same_version_is_refused_with_both_sums(registry: U
 
 def test_blob_that_is_another(registry: Upstream) -> None:
     (registry.root / f"v2/charts/web/blobs/sha256:{sha256(GOOD)}").write_bytes(EVIL)
-    assert f"is not what its digest says; it was not used.\nfound sha256 {sha256(EVIL)}" in failure(chart(registry))
+    assert f"does not have the sha256 of its digest; it was not used.\nfound sha256 {sha256(EVIL)}" in failure(
+        chart(registry)
+    )
 
 
 def test_missing_version_is_named(registry: Upstream) -> None:
@@ -77,7 +79,7 @@ def test_missing_version_is_named(registry: Upstream) -> None:
 @pytest.mark.parametrize("digest", ["sha256:short", "sha512:" + "0" * 128, "../../etc/passwd"])
 def test_digest_that_is_none(registry: Upstream, digest: str) -> None:
     publish(registry.root, digest=digest)
-    assert "names no archive of a chart by a sha256: it is not a Helm chart." in failure(chart(registry))
+    assert "has no layer with a chart archive and its sha256, so it is not a Helm chart." in failure(chart(registry))
 
 
 @pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"layers": 1}', '{"layers": [1]}'])
@@ -130,4 +132,6 @@ def test_token_is_fetched_and_told_to_nobody_else(registry: Upstream, monkeypatc
 @pytest.mark.parametrize("challenge", ['Basic realm="{here}"', 'Bearer realm="http://192.0.2.1/token"', "Bearer"])
 def test_registry_that_wants_a_login(registry: Upstream, monkeypatch: pytest.MonkeyPatch, challenge: str) -> None:
     wants_a_token(monkeypatch, challenge)
-    assert "wants a login, and nobody logs in here: let anybody read what is there." in failure(chart(registry))
+    assert "requires authentication, and homelab does not log in to registries: allow anonymous pulls." in failure(
+        chart(registry)
+    )

@@ -37,7 +37,7 @@ def test_what_arrived_whole_is_taken(machine: Fake) -> None:
 def test_what_did_not_is_removed_and_told(machine: Fake) -> None:
     done = placed(machine, "0" * 64)
     assert done.status == 1
-    assert "old-a-1 did not arrive whole on a: run the command again." in done.errors
+    assert "The upload of old-a-1 to a is damaged: run the command again." in done.errors
     assert not machine.file("/inbox").exists()
     assert listed(machine) == []
 

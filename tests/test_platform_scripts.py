@@ -78,7 +78,7 @@ def test_crds_that_are_refused_or_not_served(called: Path) -> None:
     assert "The CRDs could not be applied:\nError from server (Invalid): no" in done.errors
     answer = "case $1 in apply) echo crd/as ;; *) printf 'bs   True\\nas   False\\n' ;; esac"
     done = run("crds", called, answer, CRDS="x", CRD_SECONDS="1")
-    assert "CRDs are not served after 1 s:\nas   False" in done.errors
+    assert "CRDs are not established after 1 s; run `pulumi up` again:\nas   False" in done.errors
     assert "bs" not in done.errors
 
 
@@ -109,7 +109,7 @@ def test_gate_waits_for_what_the_software_makes(called: Path) -> None:
         **GATE | {"APPEARS": "pod/a\nstorageclass/fast"},
     )
     assert done.status == 0
-    assert done.progress == ["waiting: storageclass/fast is not there yet"]
+    assert done.progress == ["waiting: storageclass/fast does not exist yet"]
     assert done.calls[-1] == "--request-timeout=15s get storageclass/fast -n lab -o name"
 
 
@@ -125,7 +125,7 @@ def test_gate_does_not_wait_when_an_object_is_refused(called: Path, said: str) -
     started = time.monotonic()
     done = run("gate", called, f"echo {shlex.quote(said)} >&2; return 1", **GATE)
     assert (done.status, len(done.calls)) == (1, 1)
-    assert f"An object was refused; nothing was changed by it:\n{said}" in done.errors
+    assert f"The API server rejected an object of the layer; no changes were made:\n{said}" in done.errors
     assert time.monotonic() - started < 4
 
 
@@ -159,7 +159,7 @@ def test_guard_names_what_would_be_lost_and_the_way_out(called: Path) -> None:
     done = run("guard", called, "seq -f pv/%g 8", **GUARD)
     listed = "".join(f"pv/{n}\n" for n in (*range(1, 9), 1, 2))
     assert done.status == 1
-    assert f"longhorn still keeps volumes (16); it was not removed:\n{listed}" in done.errors
+    assert f"The layer longhorn still has volumes (16); it was not removed:\n{listed}" in done.errors
     assert "allow the loss: `homelab:platform.discard: [longhorn]`, then `pulumi up`." in done.errors
 
 
@@ -173,7 +173,10 @@ def test_guard_names_what_would_be_lost_and_the_way_out(called: Path) -> None:
 def test_guard_knows_a_kind_that_is_gone_from_an_api_that_does_not_answer(called: Path, said: str, status: int) -> None:
     done = run("guard", called, f'echo "{said}" >&2; return 1', **GUARD)
     assert done.status == status
-    assert ("It is not known whether longhorn still keeps volumes:" in done.errors) == bool(status)
+    assert (
+        "It is unknown whether the layer longhorn still has volumes, so it was not removed; run `pulumi up` again:"
+        in done.errors
+    ) == bool(status)
 
 
 NODES = "printf '2 4000000Ki\\n1930m 2Gi\\n'"
@@ -183,8 +186,8 @@ NODES = "printf '2 4000000Ki\\n1930m 2Gi\\n'"
     ("cpu", "memory", "reasons"),
     [
         ("3930", "5954", []),
-        ("3930", "5955", ["the layers ask for at least 5955 MiB of memory, and all machines have 5954"]),
-        ("4100", "10", ["the layers ask for at least 4.1 processors, and all machines have 3.9"]),
+        ("3930", "5955", ["the layers request at least 5955 MiB of memory, but all nodes together have 5954 MiB"]),
+        ("4100", "10", ["the layers request at least 4.1 CPUs, but all nodes together have 3.9"]),
     ],
 )
 def test_layers_that_ask_for_more_than_the_machines_have(
@@ -194,4 +197,4 @@ def test_layers_that_ask_for_more_than_the_machines_have(
     assert (said.status, said.output.splitlines()) == (0, reasons)
     done = run("fits", called, NODES, CPU=cpu, MEMORY=memory)
     assert (done.status, done.errors.splitlines()[: len(reasons)]) == (bool(reasons), reasons)
-    assert ("Switch a layer off" in done.errors) == bool(reasons)
+    assert ("Disable a layer" in done.errors) == bool(reasons)

@@ -23,7 +23,7 @@ def test_output_without_end_is_cut_off(scripts: Path, tmp_path: Path, monkeypatc
         async with computers(tmp_path, "a") as (a,):
             runner = Runner(Settings(keys=KEYS))
             error = await failure(runner.run(task(a.machine(), *steps("endless")), Told()))
-            assert str(error) == "a (127.0.0.1): it printed more than 1 MiB"
+            assert str(error) == "a (127.0.0.1): the script printed more than 1 MiB"
             assert await runner.run(task(a.machine(), *steps("after")), Told()) == "after\n"
 
     play(scenario())

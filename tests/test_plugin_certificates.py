@@ -81,8 +81,8 @@ def test_pinned_key_needs_no_certificate(scripts: Path, tmp_path: Path) -> None:
         (lambda a: None, "Unable to find compatible server host key"),
         (lambda a: a.certify("127.0.0.1", by=OTHER), "Host CA key is not trusted"),
         (lambda a: a.certify("10.9.9.9"), "principal"),
-        (lambda a: a.certify(), "has no principals, so it would be good for every machine"),
-        (lambda a: a.certify(), "ssh-keygen -s AUTHORITY -h -I a -n 127.0.0.1"),
+        (lambda a: a.certify(), "has no principals, so it would be valid for every host"),
+        (lambda a: a.certify(), "ssh-keygen -s CA_KEY -h -I a -n 127.0.0.1"),
         (lambda a: a.certify("127.0.0.1", valid_before="-1h"), "expired"),
     ],
 )
@@ -98,7 +98,7 @@ def test_other_certificates_are_refused_before_anything_is_sent(
             work = task(a.machine(host_key=PINNED, host_authority=TRUSTED), *steps("any"))
             error = await failure(Runner(Settings(keys=KEYS)).run(work, Told()))
         assert not isinstance(error, Unreachable), "it would be tried again"
-        assert "a (127.0.0.1) shows another host key than the one pinned; nothing was sent." in str(error)
+        assert "a (127.0.0.1) shows another host key than the pinned one; nothing was sent." in str(error)
         assert cause.lower() in str(error).lower()
         assert (a.logins, a.commands) == ([], [])
 
@@ -115,7 +115,7 @@ def test_without_an_authority_no_certificate_counts(scripts: Path, tmp_path: Pat
             error = await failure(
                 Runner(Settings(keys=KEYS)).run(task(a.machine(host_key=PINNED), *steps("any")), Told())
             )
-        assert "nothing was sent.\nIf the machine was set up anew" in str(error)
+        assert "nothing was sent.\nIf the machine was reinstalled" in str(error)
 
     play(scenario())
 

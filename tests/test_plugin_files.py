@@ -35,7 +35,7 @@ def test_a_file_that_cannot_be_copied_is_an_error_with_its_cause(tmp_path: Path)
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):
             connections = Connections(KEYS)
-            with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): a file could not be copied: .*No such file"):
+            with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): the file could not be copied: .*No such file"):
                 await connections.get(a.machine(), "absent", tmp_path / "back")
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
@@ -47,7 +47,7 @@ def test_a_copy_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytes
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):
             os.mkfifo(a.home / "endless")
-            with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): a file was not copied within 1 s"):
+            with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): the file was not copied within 1 s"):
                 await Connections(KEYS).get(a.machine(), "endless", tmp_path / "back")
 
     asyncio.run(asyncio.wait_for(scenario(), 20))

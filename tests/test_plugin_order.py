@@ -51,8 +51,8 @@ def test_after_one_failed_in_its_turn_no_other_begins(scripts: Path, tmp_path: P
             await appears(a.home / "staged-n2")
             (a.home / "go").touch()
             assert "disturb.sh failed" in str(await failure(first))
-            assert str(await failure(second)) == ("n2 was not touched, because n1 failed before it; mend that first.")
-            assert told == ["waiting for its turn among the servers"]
+            assert str(await failure(second)) == ("n2 was not changed, because n1 failed before it; fix that first.")
+            assert told == ["waiting for other servers to finish"]
             assert not (a.home / "in-n2").exists()
             other = in_turn(a, "n3", 1).model_copy(update={"turn": Turn(group="agents", width=1)})
             assert "disturb.sh failed" in str(await failure(plugin.run(other, Told()))), "a group of its own"

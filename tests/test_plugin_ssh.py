@@ -26,7 +26,7 @@ def test_another_host_key_is_refused_before_anything_is_sent(scripts: Path, tmp_
             work = Runner(Settings(keys=KEYS)).run(task(a.machine(host_key=pinned), *steps("any")), Told())
             error = await failure(work)
         assert not isinstance(error, Unreachable), "it would be tried again"
-        assert "a (127.0.0.1) shows another host key than the one pinned; nothing was sent" in str(error)
+        assert "a (127.0.0.1) shows another host key than the pinned one; nothing was sent" in str(error)
         assert (a.logins, a.commands) == ([], [])
 
     play(scenario())
@@ -47,7 +47,7 @@ def test_refused_user_is_an_error_at_once(scripts: Path, tmp_path: Path) -> None
 
 
 def test_what_is_no_private_key_is_refused_by_its_name() -> None:
-    with pytest.raises(TaskError, match="the secret sshKey is no SSH private key") as caught:
+    with pytest.raises(TaskError, match="the secret sshKey is not a valid SSH private key") as caught:
         Runner(Settings(keys={"sshKey": "correct-horse"}))
     assert "correct-horse" not in str(caught.value)
     locked = KEY.export_private_key("pkcs8-pem", passphrase="x").decode()
@@ -139,7 +139,7 @@ def test_reboot_is_waited_for_until_the_machine_has_booted_anew(scripts: Path, t
             told = Told()
             assert await Runner(Settings(keys=KEYS)).run(task(a.machine(), *run), told) == "after\n"
             assert a.boot == 2
-            assert told == ["a: waiting for it to come back from its reboot"]
+            assert told == ["a: waiting for SSH to answer after the reboot"]
 
     play(scenario())
 
@@ -154,7 +154,7 @@ def test_machine_that_does_not_boot_anew_is_named(
         async with computers(tmp_path, "a") as (a,):
             given = task(a.machine(), Step(script="reboot.sh", reboots=True))
             error = await failure(Runner(Settings(keys=KEYS)).run(given, Told()))
-        assert "a (127.0.0.1) did not come back within 0.3 s of its reboot" in str(error)
+        assert "a (127.0.0.1) did not answer on SSH within 0.3 s after its reboot" in str(error)
 
     play(scenario())
 
@@ -168,6 +168,6 @@ def test_machine_that_is_lost_before_its_reboot_is_named(scripts: Path, tmp_path
             given = task(a.machine(), Step(script="reboot.sh", reboots=True))
             error = await failure(Runner(Settings(keys=KEYS)).run(given, Told()))
         assert isinstance(error, Unreachable)
-        assert str(error).startswith("a (127.0.0.1) was lost before its reboot (Session refused")
+        assert str(error).startswith("a (127.0.0.1): the SSH connection was lost before the reboot (Session refused")
 
     play(scenario())

@@ -92,7 +92,8 @@ def test_marks_that_contradict_each_other_are_refused(scripts: Path, tmp_path: P
             given = leaving(scripts, a)
             marked((a, "no"), (b, "yes"), (c, "no"))
             with pytest.raises(
-                TaskError, match=r"whole lab, as b says, but a, c does not\. No changes were made"
+                TaskError,
+                match=r"whole lab is unfinished: it left its mark on b, but not on a, c\. No changes were made",
             ) as error:
                 await Runner(settings(a, b, c)).undo(given, Told(), Told(), program_runs=False)
             assert "`pulumi up`" in str(error.value)

@@ -83,8 +83,8 @@ def test_a_machine_that_stays_is_not_given_up(scripts: Path, tmp_path: Path) -> 
             warned = Told()
             error = await failure(Runner(settings(a, b)).undo(serving(scripts, a), Told(), warned))
             assert str(error).startswith("a (127.0.0.1) does not answer on SSH port")
-            assert str(error).endswith("away.sh did not run, and a is not removed: bring it back, or take it out of "
-                                       "`nodes`; then run `pulumi up` again.")  # fmt: skip
+            assert str(error).endswith("away.sh did not run, and a is still in `nodes`: make it reachable, or remove "
+                                       "it from `nodes`; then run `pulumi up` again.")  # fmt: skip
             assert (seen(b), warned) == ([[]], [])
 
     play(scenario())
@@ -96,7 +96,9 @@ def test_nobody_is_advised_to_wipe_a_machine_that_lost_a_layer_only(scripts: Pat
             await a.vanish()
             warned = Told()
             await Runner(settings(b)).undo(serving(scripts, a), Told(), warned)
-            assert [text.splitlines()[-1] for text in warned] == ["It is left as it is: away.sh did not run."]
+            assert [text.splitlines()[-1] for text in warned] == [
+                "The machine was not cleaned up: away.sh did not run."
+            ]
             assert seen(b) == [["guarded"]]
             given = Settings(keys=KEYS, servers=(a.machine(), b.machine()))
             await Runner(given, deletes_unreachable=True).undo(serving(scripts, a), Told(), warned)
@@ -114,7 +116,9 @@ def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scr
             assert (seen(a, b), warned) == ([["left"], ["dropped", "marked"]], [])
             stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
             await Runner(settings(b)).undo(stranger, Told(), warned)
-            assert warned[0].startswith("a (127.0.0.1): its key gone is no longer configured.\nIt is left as it is")
+            assert warned[0].startswith(
+                "a (127.0.0.1): its SSH key gone is no longer in the configuration.\nThe machine was not cleaned up"
+            )
 
     play(scenario())
 
@@ -125,7 +129,9 @@ def test_undo_without_any_server_that_answers_is_an_error(scripts: Path, tmp_pat
             await b.vanish()
             await c.vanish()
             error = await failure(Runner(settings(b, c)).undo(undoing(scripts, a), Told(), Told()))
-            assert str(error).startswith("no server answers:\nb (127.0.0.1) does not answer on SSH port")
+            assert str(error).startswith(
+                "no server of the cluster answers on SSH:\nb (127.0.0.1) does not answer on SSH port"
+            )
             assert "c (127.0.0.1)" in str(error)
 
     play(scenario())
@@ -208,7 +214,7 @@ def test_nothing_is_uninstalled_when_every_server_is_lost_during_a_step(scripts:
             work = asyncio.create_task(Runner(settings(a, b)).undo(dropping(scripts, a), Told(), Told()))
             await appears(b.home / "began")
             await b.vanish()
-            assert "no server answers" in str(await failure(work))
+            assert "no server of the cluster answers on SSH" in str(await failure(work))
             assert seen(a) == [[]]
 
     play(scenario())

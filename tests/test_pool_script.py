@@ -65,7 +65,7 @@ def changed(run: Run) -> list[str]:
 @pytest.mark.parametrize(("raid", "layout"), [("none", "lab "), ("mirror", "lab mirror ")])
 def test_pool_is_made_of_empty_disks(machine: Fake, raid: str, layout: str) -> None:
     done = made(machine, raid)
-    assert (done.status, done.progress) == (0, ["making the pool lab"])
+    assert (done.status, done.progress) == (0, ["creating the pool lab"])
     (create,) = changed(done)
     assert create.endswith(f"-O mountpoint=none {layout}{machine.root}{ONE} {machine.root}{TWO}")
     assert " -f" not in create
@@ -78,11 +78,11 @@ def test_pool_is_made_of_empty_disks(machine: Fake, raid: str, layout: str) -> N
     [
         ({"wipefs": "gpt at 0x200\n"}, "has signatures: gpt at 0x200"),
         ({"wipefs": "zfs_member at 0x1000\next4 at 0x438"}, "has signatures: zfs_member at 0x1000, ext4 at 0x438"),
-        ({"lsblk": "disk sda\npart sda1\n"}, "has partitions, or is used: part sda1,"),
-        ({"lsblk": "rom sr0"}, "is no disk and no partition, but: rom sr0"),
-        ({"blkid": "/dev/sda: TYPE=ext4"}, "is not known to be empty: /dev/sda: TYPE=ext4"),
-        ({"status": "8"}, "is not known to be empty: blkid ended with 8"),
-        ({"status": "4"}, "is not known to be empty: blkid ended with 4"),
+        ({"lsblk": "disk sda\npart sda1\n"}, "has partitions or is in use: part sda1,"),
+        ({"lsblk": "rom sr0"}, "is neither a disk nor a partition: rom sr0"),
+        ({"blkid": "/dev/sda: TYPE=ext4"}, "may not be empty: /dev/sda: TYPE=ext4"),
+        ({"status": "8"}, "may not be empty: blkid failed with status 8"),
+        ({"status": "4"}, "may not be empty: blkid failed with status 4"),
     ],
 )
 def test_disk_that_may_hold_data_is_refused(machine: Fake, files: dict[str, str], reason: str) -> None:
@@ -90,22 +90,22 @@ def test_disk_that_may_hold_data_is_refused(machine: Fake, files: dict[str, str]
         machine.file(name).write_text(text)
     done = made(machine)
     assert (done.status, changed(done)) == (1, [])
-    assert "No pool is made of what may hold data; nothing was changed:" in done.errors
+    assert "No pool is created on disks that may contain data; no changes were made:" in done.errors
     assert f"{machine.root}{ONE} {reason}\n{machine.root}{TWO} {reason}\n" in done.errors
 
 
 @pytest.mark.parametrize(
     ("tools", "reason"),
     [
-        ({"lsblk": "case $* in *two) exit 32 ;; esac; echo 'disk sda'"}, "ata-two is not here"),
-        ({"wipefs": "case $* in *two) echo denied; exit 1 ;; esac"}, "ata-two could not be looked at: denied"),
+        ({"lsblk": "case $* in *two) exit 32 ;; esac; echo 'disk sda'"}, "ata-two does not exist"),
+        ({"wipefs": "case $* in *two) echo denied; exit 1 ;; esac"}, "ata-two could not be checked: denied"),
     ],
 )
 def test_one_disk_that_is_refused_is_enough(machine: Fake, tools: Any, reason: str) -> None:
     done = made(machine, **tools)
     assert (done.status, changed(done)) == (1, [])
     assert reason in done.errors
-    assert "ata-one" not in done.errors.partition("If it is to be lost")[0]
+    assert "ata-one" not in done.errors.partition("To lose the data")[0]
 
 
 def test_pool_of_that_name_is_imported_without_force(machine: Fake) -> None:
@@ -136,7 +136,7 @@ def test_no_one_is_told_to_wipe_what_zfs_was_on(machine: Fake) -> None:
     machine.file("types").write_text("zfs_member\n")
     done = made(machine)
     assert (done.status, changed(done)) == (1, [])
-    assert "ata-one has partitions, or is used: part sda1,part sda9," in done.errors
+    assert "ata-one has partitions or is in use: part sda1,part sda9," in done.errors
     assert f"zpool import -d {machine.root}/dev/disk/by-id" in done.errors
     assert "wipefs" not in done.errors
 
@@ -146,14 +146,14 @@ def test_pool_of_another_name_is_named(machine: Fake) -> None:
     machine.file("disks").write_text("   pool: nas\n")
     done = made(machine)
     assert (done.status, changed(done)) == (1, [])
-    assert "These disks hold another pool: nas; nothing was changed." in done.errors
+    assert "These disks contain another pool: nas; no changes were made." in done.errors
 
 
 def test_pool_that_is_there_is_not_changed(machine: Fake) -> None:
     machine.file("pool").write_text(f"lab\n\t{machine.root}{ONE}1\t10G\n\t{machine.root}{TWO}9x\t10G\n")
     done = made(machine)
     assert (done.status, changed(done)) == (1, [])
-    assert f"The pool lab is there without:\n{machine.root}{TWO}\n" in done.errors
+    assert f"The pool lab exists, but without these disks:\n{machine.root}{TWO}\n" in done.errors
 
 
 def test_kernel_without_zfs_ends_it_before_disks_are_looked_at(machine: Fake) -> None:

@@ -76,7 +76,9 @@ def test_what_must_not_change_is_compared_before_anything_else(machine: Fake, ch
     before = files(machine)
     done = run(machine, FIXED=FIXED.replace(*change), SYSCTL="kernel.panic=10", KEEPALIVED="# homelab")
     assert done.status == 1
-    assert "This cannot be changed on a node of a cluster; no changes were made:\nwas: nodes[a]." in done.errors
+    assert (
+        "These settings cannot be changed on a node of a cluster; no changes were made:\nwas: nodes[a]." in done.errors
+    )
     assert files(machine) == before
     assert not [call for call in done.calls if call.startswith(("systemctl", "apt-get", "hostname", "sysctl"))]
 
@@ -109,15 +111,15 @@ def test_k3s_of_somebody_else_is_not_taken_over(machine: Fake, path: str) -> Non
     machine.file(f"/var/lib/rancher/k3s/{path}").touch()
     done = run(machine)
     assert done.status == 1
-    assert "K3s is set up here already, and not by this program; no changes were made." in done.errors
-    assert "disable its service (k3s or k3s-agent) and reboot, for its uninstaller deletes" in done.errors
+    assert "K3s is installed on this machine already, and not by homelab; no changes were made." in done.errors
+    assert "disable its service (k3s or k3s-agent) and reboot, because its uninstaller deletes" in done.errors
     assert not machine.file("/var/lib/homelab/node").exists()
 
 
 def test_marks_of_an_unfinished_destroy_go(machine: Fake) -> None:
     prepared(machine)
     machine.file("/var/lib/homelab/retired").touch()
-    assert "a destroy of the whole lab was not finished\n" in machine.run("prepared").output
+    assert "a destroy of the whole lab is unfinished\n" in machine.run("prepared").output
     prepared(machine)
     assert not machine.file("/var/lib/homelab/retired").exists()
     assert "destroy" not in machine.run("prepared").output

@@ -135,7 +135,10 @@ def test_index_need_not_have_digests(repository: Repository) -> None:
 
 def test_wrong_digest(repository: Repository) -> None:
     repository.publish(packed(FILES), digest="0" * 64)
-    assert f"{repository.url}/web-1.10.tgz is not what its index says; it was not used." in repository.failure()
+    assert (
+        f"{repository.url}/web-1.10.tgz does not have the checksum in the repository's index; it was not used."
+        in repository.failure()
+    )
 
 
 def test_missing_version_names_the_nearest(repository: Repository) -> None:
@@ -157,19 +160,19 @@ def test_index_that_is_none(repository: Repository, index: object) -> None:
 @pytest.mark.parametrize("urls", [None, [], "web.tgz"])
 def test_release_without_a_file(repository: Repository, urls: object) -> None:
     repository.publish(packed(FILES), urls=urls)
-    assert "names no file for web 1.10" in repository.failure()
+    assert "has no URL of an archive of web 1.10" in repository.failure()
 
 
 def test_index_that_is_no_yaml(repository: Repository) -> None:
     (repository.root / "index.yaml").write_text("<html>: [")
-    assert "is not YAML, so it is no index of a Helm repository" in repository.failure()
+    assert "is not YAML, so it is not the index of a Helm repository" in repository.failure()
 
 
 def test_missing_files_say_their_address_and_status(repository: Repository) -> None:
     (repository.root / "web-1.10.tgz").unlink()
-    assert f"{repository.url}/web-1.10.tgz answers 404 Not Found: see that" in repository.failure()
+    assert f"{repository.url}/web-1.10.tgz answers 404 Not Found: check that" in repository.failure()
     (repository.root / "index.yaml").unlink()
-    assert f"{repository.url}/index.yaml answers 404 Not Found: see that" in repository.failure()
+    assert f"{repository.url}/index.yaml answers 404 Not Found: check that" in repository.failure()
 
 
 def test_unreachable_repository() -> None:
@@ -179,7 +182,7 @@ def test_unreachable_repository() -> None:
 
 @pytest.mark.parametrize("address", ["file:///etc", "ftp://127.0.0.1/charts"])
 def test_other_schemes_are_refused(address: str) -> None:
-    assert "only https://, http:// and oci:// are read" in Repository.failure(at(address))
+    assert "only https://, http:// and oci:// are supported" in Repository.failure(at(address))
 
 
 def test_archive_of_another_scheme_is_refused(repository: Repository) -> None:
@@ -196,20 +199,20 @@ def at(address: str) -> Repository:
 @pytest.mark.parametrize("name", ["../evil.yaml", "/etc/evil.yaml", "web/crds/../../../evil.yaml"])
 def test_path_that_leaves_the_archive(repository: Repository, name: str) -> None:
     repository.publish(packed(FILES | {name: crd("evil.lab")}))
-    assert f"holds a file outside of itself ({name}); it was not used." in repository.failure()
+    assert f"contains a path outside of the archive ({name}); the chart was not used." in repository.failure()
 
 
 def test_link_among_the_crds(repository: Repository) -> None:
     repository.publish(packed(FILES, link="web/crds/b.yaml"))
-    assert "web/crds/b.yaml is no plain file; the chart was not used." in repository.failure()
+    assert "web/crds/b.yaml is not a regular file; the chart was not used." in repository.failure()
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("kind: Pod", "holds a Pod that is no CustomResourceDefinition; nothing was applied."),
-        (crd("a.lab") + "---\nkind: Job\n", "holds a Job that is no"),
-        ("[1]", "holds a document that is no"),
+        ("kind: Pod", "contains a Pod that is not a CustomResourceDefinition; nothing was applied."),
+        (crd("a.lab") + "---\nkind: Job\n", "contains a Job that is not a"),
+        ("[1]", "contains a document that is not a"),
         ("a: {", "is not YAML: while parsing"),
     ],
 )
@@ -251,12 +254,12 @@ def test_chart_that_is_nothing_but_crds(repository: Repository) -> None:
 def test_template_that_only_helm_can_read(repository: Repository) -> None:
     text = TEMPLATE.replace("as.lab", "{{ .Values.name }}")
     repository.publish(packed({"web/templates/crds/as.yaml": text}))
-    assert "web/templates/crds/as.yaml has a directive within a line" in repository.failure()
+    assert "web/templates/crds/as.yaml has a template directive within a line" in repository.failure()
 
 
 def test_chart_without_crds(repository: Repository) -> None:
     repository.publish(packed({"web/Chart.yaml": "name: web"}))
-    assert "web-1.10.tgz holds no CRDs." in repository.failure()
+    assert "web-1.10.tgz contains no CRDs." in repository.failure()
 
 
 @pytest.mark.parametrize(
@@ -266,19 +269,19 @@ def test_chart_without_crds(repository: Repository) -> None:
 )
 def test_archive_that_is_none(repository: Repository, archive: bytes) -> None:
     repository.publish(archive)
-    assert "web-1.10.tgz is no chart's archive" in repository.failure()
+    assert "web-1.10.tgz is not a chart archive" in repository.failure()
 
 
 def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.publish(packed(FILES | {"web/zeros": "0" * (9 << 20)}))
     monkeypatch.setattr(charts, "LARGEST_CONTENT", 8 << 20)
-    assert "web-1.10.tgz unpacks to more than 8 MiB; it was not used." in repository.failure()
+    assert "web-1.10.tgz unpacks to more than 8 MiB; the chart was not used." in repository.failure()
     repository.publish(packed(FILES) + b"x" * (2 << 20))
     monkeypatch.setattr(of_charts, "LARGEST_ARCHIVE", 1 << 20)
-    assert "web-1.10.tgz is larger than 1 MiB; the rest was not fetched." in repository.failure()
+    assert "web-1.10.tgz is larger than 1 MiB; it was not used." in repository.failure()
     (repository.root / "index.yaml").write_text("#" * (2 << 20))
     monkeypatch.setattr(of_charts, "LARGEST_INDEX", 1 << 20)
-    assert "index.yaml is larger than 1 MiB; the rest was not fetched." in repository.failure()
+    assert "index.yaml is larger than 1 MiB; it was not used." in repository.failure()
 
 
 def sparse(name: str, size: int) -> bytes:
@@ -294,7 +297,7 @@ def sparse(name: str, size: int) -> bytes:
 
 def test_file_of_holes_does_not_fill_the_memory(repository: Repository) -> None:
     repository.publish(sparse("web/crds/b.yaml", 256 << 20))
-    assert "web/crds/b.yaml is no plain file; the chart was not used." in repository.failure()
+    assert "web/crds/b.yaml is not a regular file; the chart was not used." in repository.failure()
 
 
 @pytest.mark.parametrize(("of_index", "pin", "refused"), [("", "", True), ("digest", "", False), ("", "pin", False)])

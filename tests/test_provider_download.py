@@ -50,7 +50,7 @@ def failure(url: str) -> str:
 def test_half_a_download(answer: bytes) -> None:
     with answering(answer) as url:
         said = failure(url)
-    assert "/index.yaml broke off" in said or "could not be fetched (IncompleteRead" in said
+    assert "/index.yaml: the download ended" in said or "could not be fetched (IncompleteRead" in said
 
 
 def test_silence_and_endless_slowness(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_silence_and_endless_slowness(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "/index.yaml could not be fetched (timed out)" in failure(url)
     monkeypatch.setattr(download, "TOTAL_SECONDS", -1)
     with answering(b"HTTP/1.1 200 OK\r\n\r\nentries: {}") as url:
-        assert "did not arrive within -1 s" in failure(url)
+        assert "was not completely downloaded within -1 s" in failure(url)
 
 
 def test_server_that_is_no_web_server() -> None:

@@ -81,7 +81,7 @@ def test_engine_is_told_in_the_preview(repository: Repository, tmp_path: Path, m
         async with plugin() as plug:
             (reason,) = await plug.failures(chart | {"keys": [["port", "web"]]}, {}, CHART)
             assert reason == (
-                "homelab:platform.values.web: the chart 1.10 knows no such values:\n  port; did you mean ports?"
+                "homelab:platform.values.web: the chart 1.10 has no such values:\n  port; did you mean ports?"
             )
             assert await plug.failures(chart | {"keys": [["ports", "web"]]}, {}, CHART) == []
 

@@ -34,10 +34,12 @@ def server(tmp_path: Path) -> Fake:
 )
 def test_records_of_a_helm_that_was_killed_are_seen_and_go(server: Fake, status: str, gone: str) -> None:
     server.file("records").write_text(f"sh.helm.release.v1.traefik.v2 {status}\n")
-    assert server.run("pending", RELEASES=LAYERS).output == f"Helm was killed at release traefik/traefik ({status})\n"
+    assert (
+        server.run("pending", RELEASES=LAYERS).output == f"Helm was interrupted at release traefik/traefik ({status})\n"
+    )
     done = server.run("releases", RELEASES=LAYERS)
     assert (done.status, done.progress) == (
-        0, [f"release traefik/traefik was interrupted ({status}): removing the record of it"],
+        0, [f"release traefik/traefik was interrupted ({status}): deleting its record"],
     )  # fmt: skip
     deleted = [call.partition(" delete ")[2] for call in done.calls if " delete " in call]
     assert deleted == [gone]

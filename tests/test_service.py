@@ -50,7 +50,7 @@ def test_cancel_lets_the_step_end_and_begins_no_other(scripts: Path, tmp_path: P
             await plug.stub.Cancel(empty_pb2.Empty())
             (a.home / "go").touch()
             found = unfinished(await refused(work))
-            assert "cancelled before second.sh; the next run goes on from here" in found.reasons[0]
+            assert "cancelled before second.sh; `pulumi up` continues from here" in found.reasons[0]
             assert (a.home / "ended").exists()
             assert not (a.home / "second").exists()
 
@@ -72,7 +72,7 @@ def test_delete_undoes_and_warns_of_what_is_gone(scripts: Path, tmp_path: Path) 
             await a.vanish()
             await plug.delete(given)
             (warning,) = plug.engine.texts(engine_pb2.WARNING)
-            assert "It is left as it is: leave.sh did not run." in warning
+            assert "The machine was not cleaned up: leave.sh did not run." in warning
 
     play(scenario())
 
@@ -127,7 +127,7 @@ def test_settings_that_are_wrong_are_refused() -> None:
         async with plugin() as plug:
             error = await refused(plug.configure(keys={"sshKey": "no key"}))
             assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
-            assert "the secret sshKey is no SSH private key" in str(error.details())
+            assert "the secret sshKey is not a valid SSH private key" in str(error.details())
 
     play(scenario())
 

@@ -114,7 +114,7 @@ def test_chart_that_cannot_be_had_leaves_the_task_unfinished(scripts: Path, tmp_
             await plug.configure()
             chart = {"name": "web", "version": "1", "repository": "ftp://lab/charts"}
             found = unfinished(await refused(plug.create(inputs(a.machine(), "show", chart=chart))))
-            assert "only https://, http:// and oci:// are read" in found.reasons[0]
+            assert "only https://, http:// and oci:// are supported" in found.reasons[0]
             assert not (a.home / "shown").exists()
 
     play(scenario())

@@ -178,7 +178,7 @@ def test_scripts_refuse_another_name_before_they_touch_anything(machine: Fake, s
     before = {file for file in machine.root.rglob("*") if "snapshots" in str(file)}
     done = machine.run(script, **GIVEN[script], SNAPSHOT=name)
     assert done.status == 1
-    assert "is no name of a snapshot; nothing was touched." in done.errors
+    assert "is not the name of a snapshot; no changes were made." in done.errors
     assert done.calls == []
     assert {file for file in machine.root.rglob("*") if "snapshots" in str(file)} == before
 

@@ -90,7 +90,10 @@ def test_data_stay_where_k3s_does_not_stop(machine: Fake) -> None:
     machine.file("stubborn").touch()
     done = stuck.run("uninstall")
     assert done.status == 1
-    assert "K3s does not stop; nothing was removed:\nk3s\nlevel=fatal it hangs" in done.errors
+    assert (
+        "K3s did not stop; nothing was removed. Stop it, then run `pulumi up` again:\nk3s\n"
+        "level=fatal it hangs" in done.errors
+    )
     assert machine.file(f"{DATA}/server/db/etcd/member").read_text() == "etcd"
     assert "k3s-uninstaller" not in done.calls
 
@@ -122,9 +125,12 @@ def test_volumes_that_stay_mounted_keep_all_they_hold(machine: Fake) -> None:
     done = machine.impatient.run("uninstall")
     assert done.status == 1
     assert (
-        f"in use; nothing was removed, as what is in them would go, too:\n{machine.root}{VOLUME}\text4" in done.errors
+        "in use after 60 s; nothing was removed, because their data would be deleted, too:\n"
+        f"{machine.root}{VOLUME}\text4" in done.errors
     )
-    assert f"{machine.root}/run/k3s" not in done.errors.partition("would go")[2], "what could be unmounted is not named"
+    assert f"{machine.root}/run/k3s" not in done.errors.partition("would be deleted")[2], (
+        "what could be unmounted is not named"
+    )
     assert machine.file(f"{VOLUME}/photo").read_text() == "photo"
     assert machine.file(f"{DATA}/server/db/etcd/member").read_text() == "etcd"
     assert "k3s-uninstaller" not in done.calls
@@ -161,14 +167,17 @@ def test_data_that_cannot_be_removed_are_named(machine: Fake) -> None:
     stuck = Fake(machine.root, TOOLS | {"find": 'case $* in *-delete*) exit 1 ;; esac\nexec /usr/bin/find "$@"'})
     done = stuck.run("uninstall")
     assert done.status == 1
-    assert f"These could not be removed:\n{machine.root}{DATA}/server/db/etcd/member" in done.errors
+    assert (
+        "These files could not be deleted; delete them, then run `pulumi up` again:\n"
+        f"{machine.root}{DATA}/server/db/etcd/member" in done.errors
+    )
 
 
 def test_what_an_uninstaller_leaves_is_named(machine: Fake) -> None:
     machine.file("/usr/local/bin/k3s-uninstall.sh").write_text("#!/bin/sh\n")
     done = machine.run("uninstall")
     assert done.status == 1
-    assert f"Of K3s this is still there:\n{machine.root}/usr/local/bin/k3s-uninstall.sh" in done.errors
+    assert f"These parts of K3s were not removed:\n{machine.root}/usr/local/bin/k3s-uninstall.sh" in done.errors
 
 
 def test_cilium_goes_before_k3s(machine: Fake) -> None:
@@ -219,7 +228,7 @@ def test_a_mount_behind_a_link_is_not_deleted_with_it(machine: Fake) -> None:
     machine.file("busy").write_text(f"{film.parent}\n")
     done = Fake(machine.root, {**TOOLS, "umount": "exit 32"}).impatient.run("uninstall")
     assert (done.status, film.read_text()) == (1, "film")
-    assert "These are still mounted and in use; nothing was removed" in done.errors
+    assert "These mounts are still in use after 60 s; nothing was removed" in done.errors
 
 
 def test_what_else_is_on_the_disk_that_a_link_leads_to_stays(machine: Fake) -> None:

@@ -49,21 +49,27 @@ def test_going_up_passes(before: str, after: str) -> None:
 )
 def test_going_back_is_refused(before: str, after: str, role: str) -> None:
     said = asked(before, after, role)
-    assert f"K3s does not go back, from {before} to {after}; nothing was touched." in said
+    assert f"K3s cannot be downgraded, from {before} to {after}; no changes were made." in said
     assert f"Set `k3s.version` to {before} or newer." in said
 
 
 def test_servers_leave_out_no_minor_version() -> None:
     said = asked("v1.34.2+k3s1", "v1.36.3+k3s1")
-    assert "From v1.34.2+k3s1 go to the newest v1.35 first, `pulumi up`, and so on until v1.36.3+k3s1." in said
+    assert (
+        "Upgrade from v1.34.2+k3s1 to the newest v1.35 first, `pulumi up`, and continue like this to v1.36.3+k3s1."
+        in said
+    )
     assert asked("v1.34.2+k3s1", "v1.36.3+k3s1", role="agent") == ""
 
 
 @pytest.mark.parametrize("etcd", ["3.5.9", "3.5.21", "3.5.25"])
 def test_etcd_that_would_lose_members_goes_up_first(etcd: str) -> None:
     said = asked("v1.33.7+k3s1", "v1.34.3+k3s1", etcd=etcd)
-    assert f"etcd here is {etcd}, and may lose members on the way to v1.34.3+k3s1; nothing was touched." in said
-    assert "Go to the newest v1.33 first" in said
+    assert (
+        f"etcd on this server is {etcd}, and may lose members in an upgrade to v1.34.3+k3s1; no changes were made."
+        in said
+    )
+    assert "Upgrade to the newest v1.33 first" in said
 
 
 @pytest.mark.parametrize("etcd", ["3.5.26", "3.5.30", "3.6.7"])

@@ -46,12 +46,12 @@ def test_a_stranger_is_named(machine: Fake) -> None:
     machine.file("macs/10.9.0.100").write_text("aa:99")
     done = looked(machine)
     assert done.status == 1
-    assert "The virtual address 10.9.0.100 is taken: a machine with the hardware address aa:99 has it" in done.errors
+    assert "The virtual IP 10.9.0.100 is in use by a machine with the MAC address aa:99, which" in done.errors
 
 
 def test_a_stranger_is_named_by_ipv6_too(machine: Fake) -> None:
     machine.file("macs/fd00::100").write_text("aa:99")
-    assert "The virtual address [fd00::100] is taken" in looked(machine, "[fd00::100]:6443").errors
+    assert "The virtual IP [fd00::100] is in use" in looked(machine, "[fd00::100]:6443").errors
 
 
 def test_who_keeps_the_address_already_does_not_ask(machine: Fake) -> None:

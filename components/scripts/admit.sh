@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On the restored server: lets the other machines come back under their names, whatever is left on their disks.
+# On the restored server: delete the node passwords of the other machines, so that they can register again.
 # NODES
 
 main() {

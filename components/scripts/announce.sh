@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# On a server: lets external-dns work, also where `withdraw.sh` stopped it.
+# On a server: scale external-dns to one replica, because `withdraw.sh` may have stopped it.
 # NAMESPACE
 
 main() {
   await_api
-  local said
-  said=$(kube scale deployment external-dns -n "$NAMESPACE" --replicas=1 2>&1) || die "external-dns could not be scaled:" "$said"
+  local output
+  output=$(kube scale deployment external-dns -n "$NAMESPACE" --replicas=1 2>&1) || die "external-dns could not be scaled:" "$output"
 }
 main </dev/null

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# Looks whether K3s, its files, and the labels and taints of the node are as they were last applied.
+# Drift check: compare K3s, its files, and the node's labels and taints with what was last applied.
 
-# The node as the API server has it, on one line; the kubelet may read its own. K3s' kubectl takes a second on a small board.
+# node: print the machine's own Node object on one line, read with the kubelet's credentials. K3s's kubectl would take a
+# second on a small board.
 node() {
   local server
   server=$(sed -n 's/^ *server: //p' $data/agent/kubelet.kubeconfig 2>/dev/null)
@@ -9,7 +10,7 @@ node() {
     --key $data/agent/client-kubelet.key "$server/api/v1/nodes/$(owner)?pretty=false" 2>/dev/null
 }
 
-# has KIND: the labels or taints of the node that is read, a line each, as the stack file writes them.
+# has KIND: print the labels or taints of the Node on standard input, one per line, in the format of the stack file.
 has() {
   if [ "$1" = label ]; then
     grep -o '"labels":{[^}]*}' | head -n 1 | grep -oE '"[^":]+":"[^"]*"' | sed -E 's/"(.*)":"(.*)"/\1=\2/'
@@ -18,19 +19,19 @@ has() {
   fi
 }
 
-# given KIND: those that were put there by us.
+# given KIND: print the labels or taints that homelab set on the Node, from its annotations.
 given() { { grep -o "\"homelab/$1s\":\"[^\"]*\"" || true; } | cut -d'"' -f4 | tr ' ' '\n'; }
 
-# It is for the API to say: when it is away, nothing is known to differ.
+# marks: print changed labels and taints, and whether a run left the node cordoned; nothing if the API does not answer.
 marks() {
-  local found kind there each
-  found=$(node) || return 0
-  ! grep -qF '"homelab/cordoned":"true"' <<<"$found" || echo "it is cordoned, by a run that did not end"
+  local object kind current mark
+  object=$(node) || return 0
+  ! grep -qF '"homelab/cordoned":"true"' <<<"$object" || echo "the node is still cordoned by an interrupted run"
   for kind in label taint; do
-    there=$(has $kind <<<"$found" || true)
-    while IFS= read -r each; do
-      [ -z "$each" ] || grep -qxF -- "$each" <<<"$there" || echo "$kind $each was changed or removed"
-    done < <(given $kind <<<"$found")
+    current=$(has $kind <<<"$object" || true)
+    while IFS= read -r mark; do
+      [ -z "$mark" ] || grep -qxF -- "$mark" <<<"$current" || echo "$kind $mark was changed or removed"
+    done < <(given $kind <<<"$object")
   done
 }
 

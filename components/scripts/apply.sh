@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Puts what was staged in use, with K3s' own installer, and waits until this machine serves.
-# NODE ROLE VERSION ENDPOINT PEERS TAINTS FIXED FOUND CA CA_HASH (where a server of the cluster told them)
+# Install the staged K3s with its own installer, start it, and wait until this machine is ready.
+# NODE ROLE VERSION ENDPOINT PEERS TAINTS FIXED FOUND CA CA_HASH (exported by a server of the cluster, if there is one)
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -24,7 +24,8 @@ install_files() {
   install_images "$release/images.tar.zst" $data/agent/images/homelab.tar.zst
 }
 
-# A token that names the cluster's CA is given to nobody else. Only the server that founds the cluster starts without.
+# K3s sends a token with a CA's hash only to a cluster of that CA. Only the server that bootstraps the cluster starts
+# without the hash.
 install_token() {
   local hash=''
   founds || hash=$(ca_hash)
@@ -32,15 +33,15 @@ install_token() {
   if [ -n "$hash" ]; then write $state/ca-hash 600 <<<"$hash"; else rm -f $state/ca-hash; fi
 }
 
-# They are large, and the disk of a small board is slow: they are copied only to another file system.
+# The archive of images is large, and the disk of a small board is slow: hard-link it, and copy only across file systems.
 install_images() {
   if [ ! -e "$1" ] || [ "$1" -ef "$2" ]; then return; fi
   mkdir -p $data/agent/images
   ln -f "$1" "$2" 2>/dev/null || cp -f "$1" "$2"
 }
 
-# K3s enforces NetworkPolicies, and an agent of it is up, once the kubelet has told of itself since the network was there.
-# Of itself it tells every 5 minutes.
+# K3s enforces NetworkPolicies, and starts an agent, only after the kubelet's first status report since the pod network
+# came up. By default the kubelet reports every 5 minutes.
 report_often() {
   write $data/agent/etc/kubelet.conf.d/05-homelab.conf 600 <<'END'
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -49,7 +50,7 @@ nodeStatusReportFrequency: 10s
 END
 }
 
-# What K3s once deployed goes only with an emptied file: without one it stays in the cluster.
+# K3s deletes the objects of a manifest only if the file still exists without them, so the file is emptied, not deleted.
 install_server_files() {
   mkdir -p $data/server/manifests $data/server/logs && chmod 700 $data/server $data/server/manifests $data/server/logs
   local manifests=$data/server/manifests/homelab.yaml
@@ -60,18 +61,18 @@ install_k3s() {
   cmp -s "$release/k3s" /usr/local/bin/k3s || copy "$release/k3s" /usr/local/bin/k3s
   local log; log=$(mktemp)
   INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true INSTALL_K3S_EXEC=$ROLE sh "$release/install.sh" >"$log" 2>&1 ||
-    die "K3s' installer failed:" "$(tail -n 15 "$log")"
+    die "K3s's installer failed on $NODE:" "$(tail -n 15 "$log")"
   rm -f "$log"
 }
 
-# What counts for the first start only: taints from the first moment on, and how the cluster is entered.
+# Write the settings of the first start only: taints from the beginning, and how to bootstrap or join the cluster.
 first_start() {
   local lines='' entrance=''
   if ! joined "$service"; then
     if [ -n "$TAINTS" ]; then lines="node-taint: [\"${TAINTS//$'\n'/\", \"}\"]"$'\n'; fi
     if founds; then
       check_unclaimed
-      say "founding the cluster"
+      say "bootstrapping the cluster"
       lines+=$'cluster-init: true\nserver: ""\n'
     else
       await_entrance
@@ -81,19 +82,19 @@ first_start() {
   write $first 600 <<<"$lines"
 }
 
-# founds: this start makes the cluster. None of its servers, asked over SSH, knows of it.
+# founds: succeed if this start bootstraps the cluster, because no server reported a CA over SSH.
 founds() { [ "$FOUND" = yes ] && [ -z "${CA:-}" ] && ! joined "$service"; }
 
-# check_unclaimed: refuses to found a cluster where another one answers.
+# check_unclaimed: refuse to bootstrap a cluster at an endpoint where another one answers.
 check_unclaimed() {
   local peer
   for peer in $ENDPOINT $PEERS; do
-    ! speaks_k3s "$peer" || die "A K3s server answers at $peer, and no server of \`nodes\` says over SSH that it is its own: no cluster was founded." \
-      "If it is another cluster's, give \`api\` another address. If it is one that this stack should have, its machines belong into \`nodes\`."
+    ! speaks_k3s "$peer" || die "A K3s server answers at $peer, but over SSH no server of \`nodes\` is a member of a cluster: no cluster was bootstrapped." \
+      "If another cluster uses that address, set another one in \`api\`. If that cluster belongs to this stack, add its machines to \`nodes\`."
   done
 }
 
-# The API endpoint; or another server, as long as no certificate knows an endpoint that is new.
+# entered: find a server that answers: the API endpoint, or a peer while no certificate contains a new endpoint yet.
 entered() {
   for entrance in $ENDPOINT $PEERS; do
     if cluster_answers "$entrance"; then return; fi
@@ -102,24 +103,26 @@ entered() {
 }
 
 await_entrance() {
-  [ -n "$(cluster_ca)" ] || die "No server of the cluster told its CA over SSH, so $NODE joins nobody." "See which servers run: systemctl status k3s"
+  [ -n "$(cluster_ca)" ] || die "No server of the cluster reported its CA over SSH, so $NODE did not join." \
+    "Check K3s on the servers with \`systemctl status k3s\`, then run \`pulumi up\` again."
   say "waiting for the API endpoint $ENDPOINT"
-  wait_for 120 entered || die "No K3s server answered at $ENDPOINT within 120 s." "$(reachability)"
+  wait_for 120 entered || die "No K3s server answered at $ENDPOINT within 120 s." "$(reachability)" \
+    "Check that K3s runs on a server, and that no firewall blocks the endpoint; then run \`pulumi up\` again."
 }
 
 reachability() {
   curl -vsS --max-time 3 --cacert <(cluster_ca) "https://$ENDPOINT/ping" 2>&1 | grep -E '^(\*|curl:).*(connect|refused|route|timed out|certificate)' | tail -n 3 || true
-  ! speaks_k3s "$ENDPOINT" || echo "A K3s server answers there which this cluster's CA does not vouch for; it was told nothing."
+  ! speaks_k3s "$ENDPOINT" || echo "A K3s server answers there, but its certificate is not from this cluster's CA; no token was sent."
 }
 
 healthy() {
   systemctl -q is-active "$service" || return 1
   if [ "$ROLE" = server ]; then serving; else curl -fsS --max-time 3 http://127.0.0.1:10248/healthz; fi
 }
-given_up() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 8 ]; }
-healthy_or_given_up() { healthy || given_up; }
+failed_often() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 8 ]; }
+healthy_or_failed_often() { healthy || failed_often; }
 
-# The virtual address leaves before the API does, so that nobody asks here in vain. HAProxy here asks the others.
+# Move the virtual IP to another server before K3s stops, so that no client's request fails. HAProxy forwards to others.
 hand_over_address() {
   local peer
   ours $keepalived_conf && ! ours $haproxy_conf && serving >/dev/null 2>&1 || return 0
@@ -131,18 +134,18 @@ hand_over_address() {
   done
 }
 
-# Agents are given new certificates whenever they start.
+# Only servers need this: agents get new certificates at every start.
 rotate_certificates() {
-  local said
+  local output
   if [ "$ROLE" = server ] && [ -e $state/certificates ] && ! cmp -s $staged/certificates $state/certificates; then
     say "rotating the certificates"
     systemctl stop k3s
-    said=$(k3s certificate rotate 2>&1) || die "The certificates could not be rotated:" "$(tail -n 5 <<<"$said")"
+    output=$(k3s certificate rotate 2>&1) || die "The certificates of $NODE could not be rotated:" "$(tail -n 5 <<<"$output")"
   fi
   write $state/certificates 600 <$staged/certificates
 }
 
-# K3s does not start where its passwords are newer than those in etcd, as after another agent token. It makes them anew.
+# K3s does not start if its password file is newer than etcd's, as after a rotation of the agent token. K3s recreates it.
 forget_passwords() { if [ "$ROLE" = server ]; then rm -f $data/server/cred/passwd; fi; }
 
 start() {
@@ -152,18 +155,19 @@ start() {
   systemctl reset-failed "$service" 2>/dev/null || true
   systemctl enable -q "$service"
   forget_passwords
-  say "waiting for $service to serve"
-  # returns as soon as K3s says that it is up, or has failed for the first time
+  say "waiting for $service to be ready"
+  # returns as soon as K3s reports that it has started, or fails for the first time
   timeout 420 systemctl restart "$service" 2>/dev/null || true
   tick
-  if ! wait_for $(((end - now) / 100)) healthy_or_given_up || ! healthy >/dev/null 2>&1; then
-    die "$service does not serve on $NODE. Its journal ends:" "$(journal "$service")" "Free space in /var/lib: $(df -h --output=avail /var/lib | tail -n 1 | xargs)"
+  if ! wait_for $(((end - now) / 100)) healthy_or_failed_often || ! healthy >/dev/null 2>&1; then
+    die "$service did not become ready on $NODE. Its journal ends:" "$(journal "$service")" "Free space in /var/lib: $(df -h --output=avail /var/lib | tail -n 1 | xargs)" \
+      "Fix the cause, then run \`pulumi up\` again."
   fi
 }
 
 main() {
   lock
-  if ours $keepalived_conf; then systemctl start keepalived; fi # a run that ended early may have left it stopped
+  if ours $keepalived_conf; then systemctl start keepalived; fi # an interrupted run may have left it stopped
   if cmp -s $state/applied $state/wanted && [ -z "$(drift)" ] && healthy >/dev/null 2>&1; then return; fi
   rm -f $state/applied
   install_files
@@ -174,7 +178,7 @@ main() {
   rotate_certificates
   start
   rm -f $first
-  install_token # by now the server that founded the cluster knows its CA
+  install_token # by now the bootstrapping server has its CA, too
   write $state/fixed 600 <<<"$FIXED"
   write $state/program 600 < <(program)
   write $state/version 600 <<<"$VERSION"

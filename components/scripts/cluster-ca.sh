@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On a server: exports the cluster's CA, and the hash of it that stands in tokens. A machine that is no member has none.
+# On a server: export the cluster's CA and the hash of it in tokens. A machine that is not a member exports nothing.
 
 main() {
   local hash

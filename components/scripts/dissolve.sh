@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# On a server: Ceph's cluster goes before the operator that takes it apart. What is on the disks stays there.
-# NAMESPACE RETIRED (yes: the whole lab goes)
+# On a server: delete the Ceph cluster before Rook's operator, which has to remove it. The disks are not wiped.
+# NAMESPACE RETIRED (yes: the whole lab is destroyed)
 
-# Rook lets nothing go while what depends on it is there
+# Rook deletes an object only after all objects that depend on it, so all kinds are deleted together
 kinds=cephfilesystemsubvolumegroups,cephblockpoolradosnamespaces,cephobjectstores,cephfilesystems,cephblockpools,cephclusters
 
-left() { found $kinds -n "$NAMESPACE" || true; }
-gone() { [ -z "$(left)" ]; }
+remaining() { found $kinds -n "$NAMESPACE" || true; }
+removed() { [ -z "$(remaining)" ]; }
 
-# everything: whatever of Ceph may hold the namespace.
+# everything: print all objects of Ceph that may block the deletion of the namespace.
 everything() {
   local kinds
   kinds=$(kube get crds -o name | sed -n -E 's,.*/(.*\.ceph\.rook\.io|clientprofiles\.csi\.ceph\.io)$,\1,p') || return
@@ -16,31 +16,31 @@ everything() {
   kube get secret/rook-ceph-mon configmap/rook-ceph-mon-endpoints -n "$NAMESPACE" --ignore-not-found -o name
 }
 
-# let_go: nothing waits for Rook, which does not let go what holds data; succeeds when nothing is left.
+# let_go: delete all objects without their finalizers, with which Rook protects data; succeed when none remains.
 let_go() {
-  local all each
-  all=$(everything) || return
-  for each in $all; do
-    kube delete "$each" -n "$NAMESPACE" --wait=false || true
-    unbind "$NAMESPACE" "$each" || true
+  local objects object
+  objects=$(everything) || return
+  for object in $objects; do
+    kube delete "$object" -n "$NAMESPACE" --wait=false || true
+    unbind "$NAMESPACE" "$object" || true
   done
-  [ -z "$all" ]
+  [ -z "$objects" ]
 }
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || api_away "The API on $(hostname) does not answer, so Ceph was not taken apart." "$(journal k3s)"
+  wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s, so Ceph was not removed." "$(journal k3s)"
   if [ "${RETIRED:-}" = yes ]; then
-    say "letting Ceph go with the lab; the disks are not wiped"
-    wait_for 120 let_go || die "Of Ceph this is still there:" "$(everything 2>&1)"
+    say "deleting Ceph's objects; the disks are not wiped"
+    wait_for 120 let_go || die "These objects of Ceph still exist after 120 s; delete them, or run \`pulumi destroy\` again:" "$(everything 2>&1)"
     return
   fi
-  if gone; then return; fi
-  say "taking Ceph apart; the disks are not wiped"
-  local said
-  said=$(kube delete $kinds --all -n "$NAMESPACE" --wait=false 2>&1) || die "Ceph was not taken apart:" "$said"
-  wait_for 600 gone || die "Ceph is not gone after 600 s; its operator stays until it is:" "$(left)" \
+  if removed; then return; fi
+  say "removing Ceph; the disks are not wiped"
+  local output
+  output=$(kube delete $kinds --all -n "$NAMESPACE" --wait=false 2>&1) || die "Ceph could not be removed:" "$output"
+  wait_for 600 removed || die "These objects of Ceph still exist after 600 s; Rook's operator stays until they are deleted:" "$(remaining)" \
     "$(kube logs -n "$NAMESPACE" deployment/rook-ceph-operator --tail=8 2>&1 || true)" \
-    "What is still in its pools keeps them, \`discard\` or not: delete it, then run it again."
+    "Data in a pool block its deletion, even with \`discard\`: delete the data, then run \`pulumi up\` again."
 }
 main </dev/null

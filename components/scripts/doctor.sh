@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Looks at a machine and prints what it found, a line `name=value` each. It changes nothing, takes no lock, judges nothing.
+# Print facts about a machine as lines `name=value`. Read-only: it changes nothing, takes no lock and does not judge.
 # ADDRESS INTERFACE ROLE PACKAGES PORTS (protocol/number)
 
 fact() { printf '%s=%s\n' "$1" "$2"; }
@@ -43,16 +43,16 @@ disks() {
 }
 
 packages() {
-  local missing=() package there
+  local missing=() package installed
   # shellcheck disable=SC2086 # a list
-  there=" $(dpkg-query -W -f '${package}=${db:Status-Status} ' $PACKAGES 2>/dev/null || true) "
-  for package in $PACKAGES; do [[ $there == *" $package=installed "* ]] || missing+=("$package"); done
+  installed=" $(dpkg-query -W -f '${package}=${db:Status-Status} ' $PACKAGES 2>/dev/null || true) "
+  for package in $PACKAGES; do [[ $installed == *" $package=installed "* ]] || missing+=("$package"); done
   fact missing "${missing[*]}"
   fact half-installed "$(dpkg --audit 2>/dev/null | sed -n 's/^ \([^ ]\{1,\}\) .*/\1/p' | paste -sd ' ' || true)"
   [ "${#missing[@]}" -gt 0 ] || return 0
-  local said
-  if said=$(apt-get -sq install --no-install-recommends "${missing[@]}" 2>&1); then fact apt-would yes
-  else fact apt-says "$(grep '^E: ' <<<"$said" | head -n 1 | cut -c 4- || true)"; fi
+  local output
+  if output=$(apt-get -sq install --no-install-recommends "${missing[@]}" 2>&1); then fact apt-would yes
+  else fact apt-says "$(grep '^E: ' <<<"$output" | head -n 1 | cut -c 4- || true)"; fi
 }
 
 cluster() {

@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# On a server: moves the pods away from NODE before it is changed.
+# On a server: drain NODE before it is changed.
 # NODE DRAIN_SECONDS
 
-# others: how many nodes may take its pods. Dies if the API does not say.
-others() {
+# other_nodes: print how many other nodes can run its pods. Dies if the API does not answer.
+other_nodes() {
   local nodes
   nodes=$(kube get nodes -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.spec.unschedulable}{"\n"}{end}') ||
-    die "The API on $(hostname) does not say which nodes there are, so $NODE was not changed." "$(journal k3s)"
+    die "The API on $(hostname) did not answer which nodes exist, so $NODE was not changed; run \`pulumi up\` again." "$(journal k3s)"
   grep -v "^$NODE " <<<"$nodes" | grep -cv true || true
 }
 
 main() {
-  command -v k3s >/dev/null && wait_for 20 serving || return 0 # what does not serve is mended by the change
+  command -v k3s >/dev/null && wait_for 20 serving || return 0 # an API that is not ready is fixed by the change
   exists "$NODE" || return 0
-  local others; others=$(others)
-  if [ "$others" = 0 ]; then say "$NODE is the only node: its pods stay"; return; fi
+  local other_nodes; other_nodes=$(other_nodes)
+  if [ "$other_nodes" = 0 ]; then say "$NODE is the only node: its pods stay"; return; fi
   if [ "$(kube get node "$NODE" -o jsonpath='{.spec.unschedulable}')" != true ]; then
     kube annotate node "$NODE" homelab/cordoned=true --overwrite >/dev/null
   fi

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Looks whether a folder can be mounted from here as it was last set up.
+# Drift check: compare the NFS export of a folder with what was last applied.
 # FOLDER
 
 main() {
-  [ -e $state/exports ] || { echo "no folder was exported here: its disk is new"; return; }
+  [ -e $state/exports ] || { echo "homelab exported no folder on this disk, which may be new"; return; }
   cmp -s $state/exports /etc/exports.d/homelab.exports || echo "/etc/exports.d/homelab.exports was changed"
-  [ -d "$FOLDER" ] || echo "$FOLDER is gone"
+  [ -d "$FOLDER" ] || echo "$FOLDER was removed"
   systemctl -q is-active nfs-server || echo "nfs-server is $(systemctl is-active nfs-server)"
 }
 main </dev/null

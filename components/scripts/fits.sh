@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# On a server: refuses layers that ask for more than the machines have, before any of them is installed.
+# On a server: refuse layers whose resource requests exceed the nodes' capacity, before any layer is installed.
 # CPU MEMORY
 
 main() {
   local reason; reason=$(too_small)
-  [ -z "$reason" ] || die "$reason" "Switch a layer off, or add a machine; nothing of the platform was touched."
+  [ -z "$reason" ] || die "$reason" "Disable a layer, or add a node; nothing of the platform was changed."
 }
 main </dev/null

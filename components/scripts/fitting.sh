@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On a server: says whether the layers ask for more than the machines have.
+# Drift check on a server: print whether the layers' resource requests exceed the nodes' capacity.
 # CPU MEMORY
 
 main() {

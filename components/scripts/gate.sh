@@ -1,39 +1,41 @@
 # shellcheck shell=bash
-# On a server: waits until the software of a layer takes its objects, and has made those that others need.
-# MANIFESTS (a List) APPEARS (kind/name, a line each) NAMESPACE GATE_SECONDS RELEASES
+# On a server: wait until a layer's webhooks accept its objects, and its controllers have created those that others need.
+# MANIFESTS (a List) APPEARS (kind/name, one per line) NAMESPACE GATE_SECONDS RELEASES
 
-# What the API server would say to the objects; nothing if it took them all. It validates them itself:
-# kubectl would fetch the description of every kind for that, each time.
-unwilling() {
-  local said
-  said=$(kube apply --server-side --force-conflicts --dry-run=server --validate=false -f - <<<"$MANIFESTS" 2>&1 >/dev/null) && return
-  grep -vE '^Warning: |no objects passed to apply' <<<"$said" || true
+# rejection: print the API server's errors in a dry run of the objects; nothing if it accepts them all. The API server
+# validates the objects: kubectl would download the schema of every kind for that, each time.
+rejection() {
+  local output
+  output=$(kube apply --server-side --force-conflicts --dry-run=server --validate=false -f - <<<"$MANIFESTS" 2>&1 >/dev/null) && return
+  grep -vE '^Warning: |no objects passed to apply' <<<"$output" || true
 }
 
+# absent: print the first of the expected objects that does not exist yet.
 absent() {
-  local each
-  for each in $APPEARS; do
-    kube get "$each" -n "$NAMESPACE" -o name >/dev/null 2>&1 || { echo "$each is not there yet"; return; }
+  local object
+  for object in $APPEARS; do
+    kube get "$object" -n "$NAMESPACE" -o name >/dev/null 2>&1 || { echo "$object does not exist yet"; return; }
   done
 }
 
-# Waiting does not help against these.
-refused() { grep -qE 'denied the request|is invalid:|strict decoding error|error parsing' <<<"$answer"; }
+# refused: succeed if the error is permanent, so that waiting does not help.
+refused() { grep -qE 'denied the request|is invalid:|strict decoding error|error parsing' <<<"$problem"; }
 
+# decided: set `problem`; succeed if there is none, or if it is permanent.
 decided() {
-  local before=$answer
-  answer=$(unwilling)
-  [ -n "$answer" ] || answer=$(absent)
-  if [ -z "$answer" ] || refused; then return; fi
-  [ "$answer" = "$before" ] || say "waiting: ${answer%%$'\n'*}" 2>&3
+  local before=$problem
+  problem=$(rejection)
+  [ -n "$problem" ] || problem=$(absent)
+  if [ -z "$problem" ] || refused; then return; fi
+  [ "$problem" = "$before" ] || say "waiting: ${problem%%$'\n'*}" 2>&3
   return 1
 }
 
 main() {
-  local answer=''
+  local problem=''
   exec 3>&2
   await_api
-  wait_for "$GATE_SECONDS" decided || die "Not ready after $GATE_SECONDS s: ${RELEASES//$'\n'/, }" "$answer" "Pods in $NAMESPACE:" "$(kube get pods -n "$NAMESPACE" 2>&1)"
-  [ -z "$answer" ] || die "An object was refused; nothing was changed by it:" "$answer"
+  wait_for "$GATE_SECONDS" decided || die "Not ready after $GATE_SECONDS s: ${RELEASES//$'\n'/, }" "$problem" "Pods in $NAMESPACE:" "$(kube get pods -n "$NAMESPACE" 2>&1)"
+  [ -z "$problem" ] || die "The API server rejected an object of the layer; no changes were made:" "$problem"
 }
 main </dev/null

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Looks whether disks were given to Ceph.
+# Drift check: print the disks that were not prepared for Ceph.
 # DEVICES
 
 main() {
   local disk
   for disk in $DEVICES; do
-    grep -qxF "$disk" /var/lib/rook/homelab-disks 2>/dev/null || echo "$disk was not given to Ceph"
+    grep -qxF "$disk" /var/lib/rook/homelab-disks 2>/dev/null || echo "$disk was not prepared for Ceph"
   done
 }
 main </dev/null

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# On a server: names rights that people should have and do not have, and the other way round.
-# RIGHTS (namespace name role person, a line each; * is the whole cluster)
+# Drift check on a server: print missing and superfluous role bindings of users.
+# RIGHTS (namespace name role user, one per line; * is the whole cluster)
 
 main() {
   systemctl -q is-active k3s && wait_for 30 serving || return 0
-  local sign where name role person
-  while read -r sign where name role person; do
-    if [ "$sign" = '>' ]; then echo "$person is $role in $where by $name"
-    elif [ "$where" = '*' ] || kube get namespace "$where" >/dev/null 2>&1; then echo "$person is not $role in $where"; fi
+  local sign namespace name role user
+  while read -r sign namespace name role user; do
+    if [ "$sign" = '>' ]; then echo "$user has the role $role in $namespace by the binding $name"
+    elif [ "$namespace" = '*' ] || kube get namespace "$namespace" >/dev/null 2>&1; then echo "$user does not have the role $role in $namespace"; fi
   done < <(rights_diff)
 }
 main </dev/null

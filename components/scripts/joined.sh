@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Looks whether the machine still holds what makes it a member of the cluster.
+# Drift check: print whether the machine lost the data that make it a member of the cluster.
 
 main() {
-  if [ -z "$(owner)" ]; then echo "it is no member: its disk is new"
-  elif ! joined "$(cat $state/service 2>/dev/null)"; then echo "it is no member: K3s' data are gone from it"; fi
+  if [ -z "$(owner)" ]; then echo "the machine is not a member of the cluster: its disk is new"
+  elif ! joined "$(cat $state/service 2>/dev/null)"; then echo "the machine is not a member of the cluster: K3s's data were deleted"; fi
 }
 main </dev/null

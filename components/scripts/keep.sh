@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On every server, when the cluster is whole: it stays, whatever an unfinished destroy left.
+# On every server, after all nodes were changed: delete the mark of an unfinished destroy, because the cluster stays.
 
 main() { rm -f $state/retired; }
 main </dev/null

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Goes before every script. Standard error: "==> " lines are progress, the rest explains a failure.
-# Standard output: what the task keeps; "flag: " lines decide which steps follow.
-set -eEuo pipefail # E: a failure in a function is told as well
+# Library in front of every script. Standard error: lines with "==> " are progress, all others explain a failure.
+# Standard output: the result of the step; lines with "flag: " decide which steps follow.
+set -eEuo pipefail # E: the trap also reports failures within functions
 umask 022
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 trap 'printf "line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
@@ -11,39 +11,39 @@ etc=/etc/rancher/k3s
 data=/var/lib/rancher/k3s
 original=$state/original
 prepared=$state/prepared
-# shellcheck disable=SC2034 # scripts use it
+# shellcheck disable=SC2034 # scripts use this variable
 keepalived_conf=/etc/keepalived/keepalived.conf
-# shellcheck disable=SC2034 # scripts use it
+# shellcheck disable=SC2034 # scripts use this variable
 haproxy_conf=/etc/haproxy/haproxy.cfg
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() { trap - ERR; printf '%s\n' "$@" >&2; exit 1; }
-# api_away TEXT…: as `die`, where the API does not answer. The plugin knows this exit status.
+# api_away TEXT…: exit like `die`, because the API does not answer. The plugin recognizes this exit status.
 api_away() { trap - ERR; printf '%s\n' "$@" >&2; exit 76; }
 flag() { printf 'flag: %s\n' "$1"; }
 
-# export_variable NAME VALUE: later steps of the task get it, if this step declares it.
+# export_variable NAME VALUE: pass a variable to the later steps of the task; this step must declare it in `exports`.
 export_variable() { printf 'export: %s=%s\n' "$1" "$2"; }
 
-# tick: sets `now` to hundredths of a second since boot, which setting the clock does not change.
+# tick: set `now` to hundredths of a second since boot, which does not jump when the clock is set.
 tick() { local _; read -r now _ </proc/uptime && now=$((10#${now/./})); }
 
-# wait_for SECONDS COMMAND…: poll until the command succeeds; fails when the time is over.
+# wait_for SECONDS COMMAND…: poll until the command succeeds; fail after a timeout.
 wait_for() {
   local now end began pause seconds=$1; shift
   tick; end=$((now + seconds * 100))
   while tick; began=$now; ! "$@" >/dev/null 2>&1; do
     tick
     [ "$now" -lt "$end" ] || return 1
-    # asking takes a fifth of the time at most: what is waited for needs the processor more
+    # polling uses at most a fifth of the time, because a small board needs its processor for the actual work
     pause=$((4 * (now - began)))
     sleep $((pause < 20 ? 20 : pause > 200 ? 200 : pause))e-2
   done
 }
 
-# write FILE MODE: replace the file by standard input, whole and on the disk, or leave it and die.
-# Sets `changed` to yes or no. Call it as a statement of its own: where Bash tests a command, a failed redirection passes
-# for an answer.
+# write FILE MODE: atomically replace the file by standard input and sync it to disk; on failure, keep the file and die.
+# Sets `changed` to yes or no. Call it as a separate statement: within a condition, Bash would ignore a failed
+# redirection.
 write() {
   local file=$1 mode=$2 new
   if [ -L "$file" ]; then file=$(readlink -f "$file"); fi
@@ -55,15 +55,15 @@ write() {
   changed=yes
 }
 
-# not_written FILE: removes what was begun; the file is as it was.
+# not_written FILE: remove the temporary file and die; the file itself is unchanged.
 not_written() {
   rm -f "$1.homelab-new"
-  die "$1 could not be written and is as it was. Free space there:" "$(df -h --output=avail,target "${1%/*}" 2>/dev/null | tail -n 1)" \
-    "Make room, or have it mounted for writing; then run \`pulumi up\` again."
+  die "$1 could not be written and is unchanged. Free space there:" "$(df -h --output=avail,target "${1%/*}" 2>/dev/null | tail -n 1)" \
+    "Free some disk space, or remount the file system read-write; then run \`pulumi up\` again."
 }
 
-# copy SOURCE TARGET: replace the target by a copy, attributes included, whole and on the disk, or leave it and die.
-# Links are followed, so that what they lead to is kept and changed.
+# copy SOURCE TARGET: atomically replace the target by a synced copy with the same attributes; on failure, keep the
+# target and die. If either is a symbolic link, the file that it points to is used.
 copy() {
   local file=$2 new
   if [ -L "$file" ]; then file=$(readlink -f "$file"); fi
@@ -71,23 +71,23 @@ copy() {
   { mkdir -p "${file%/*}" && rm -f "$new" && cp -aL "$1" "$new" && sync "$new" && mv -f "$new" "$file"; } || not_written "$file"
 }
 
-# ours FILE: it is as we wrote it, or what was made of that.
+# ours FILE: succeed if homelab wrote the file, even if the file was edited since.
 ours() { [ -e "$prepared$1" ] || grep -qs '^# homelab' "$1"; }
 
-# end_service UNIT FILE: stops what runs by our file, and puts back the one that was there before.
+# end_service UNIT FILE: stop the service if homelab wrote its configuration FILE, and restore the original file.
 end_service() {
   ours "$2" || return 0
   say "stopping $1"
-  if systemctl cat "$1" >/dev/null 2>&1; then systemctl disable -q --now "$1"; fi # its package may be gone
+  if systemctl cat "$1" >/dev/null 2>&1; then systemctl disable -q --now "$1"; fi # the package may be removed already
   if [ -e "$original$2" ]; then copy "$original$2" "$2"; else rm -f "$2"; fi
-  rm -f "$prepared$2" # from here on it is not ours
+  rm -f "$prepared$2" # from here on the file does not belong to homelab
   rm -f "$original$2"
 }
 
-# refreshed LOG: the package lists were read anew, or cannot be; fails while another program, such as apt-daily, holds them.
+# refreshed LOG: refresh the package lists; fail only while another program, such as apt-daily, has locked them.
 refreshed() { apt-get -q -o DPkg::Lock::Timeout=300 update >"$1" 2>&1 || ! grep -q '^E: .*lock' "$1"; }
 
-# install_packages PACKAGE…: of the distribution, those that are not there.
+# install_packages PACKAGE…: install the missing packages from the distribution.
 install_packages() {
   local missing=() package
   for package; do
@@ -97,24 +97,24 @@ install_packages() {
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   local log; log=$(mktemp)
-  # the timeout of the lock is for packages, not for their lists
+  # apt's lock timeout does not apply to the lock of the package lists
   refreshed "$log" || { say "waiting for the package lists: $(grep -m 1 '^E: .*lock' "$log")"; wait_for 300 refreshed "$log"; } || true
   ! grep -q '^E: ' "$log" || { tail -n 5 "$log" >&2; say "the package lists could not be refreshed"; }
   apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
-    die "apt-get could not install ${missing[*]}:" "$(tail -n 15 "$log")"
+    die "apt-get could not install ${missing[*]}; fix the cause on the machine, then run \`pulumi up\` again:" "$(tail -n 15 "$log")"
   rm -f "$log"
 }
 
-# holds DEVICE: what keeps a disk from being taken; nothing if there is nothing on it.
+# holds DEVICE: print why a disk may not be empty, so that it must not be used; print nothing if it is empty.
 holds() {
-  local tree said code=0
-  tree=$(lsblk -nro TYPE,NAME "$1" 2>/dev/null) || { echo "is not here"; return; }
-  [ "$(wc -l <<<"$tree")" = 1 ] || { echo "has partitions, or is used: $(tail -n +2 <<<"$tree" | tr '\n' ',')"; return; }
-  case ${tree%% *} in disk | part) ;; *) echo "is no disk and no partition, but: $tree"; return ;; esac
-  said=$(wipefs --no-act --noheadings "$1" 2>&1) || { echo "could not be looked at: $said"; return; }
-  [ -z "$said" ] || { echo "has signatures: ${said//$'\n'/, }"; return; }
-  said=$(blkid -p "$1" 2>&1) || code=$?
-  [ "$code" = 2 ] || echo "is not known to be empty: ${said:-blkid ended with $code}"
+  local tree output code=0
+  tree=$(lsblk -nro TYPE,NAME "$1" 2>/dev/null) || { echo "does not exist"; return; }
+  [ "$(wc -l <<<"$tree")" = 1 ] || { echo "has partitions or is in use: $(tail -n +2 <<<"$tree" | tr '\n' ',')"; return; }
+  case ${tree%% *} in disk | part) ;; *) echo "is neither a disk nor a partition: $tree"; return ;; esac
+  output=$(wipefs --no-act --noheadings "$1" 2>&1) || { echo "could not be checked: $output"; return; }
+  [ -z "$output" ] || { echo "has signatures: ${output//$'\n'/, }"; return; }
+  output=$(blkid -p "$1" 2>&1) || code=$?
+  [ "$code" = 2 ] || echo "may not be empty: ${output:-blkid failed with status $code}"
 }
 
 fetch() { # fetch URL FILE
@@ -122,67 +122,69 @@ fetch() { # fetch URL FILE
   local cause only=()
   case $1 in https:*) only=(--proto-redir '=https') ;; esac
   cause=$(curl -fsSL "${only[@]}" --retry 3 --retry-connrefused --connect-timeout 10 --speed-limit 1024 --speed-time 60 -o "$2" "$1" 2>&1) ||
-    die "Fetching $1 failed: $(tail -n 1 <<<"$cause")" "Free space in $state: $(df -h --output=avail $state | tail -n 1 | xargs)"
+    die "The download of $1 failed: $(tail -n 1 <<<"$cause")" "Free space in $state: $(df -h --output=avail $state | tail -n 1 | xargs)"
 }
 
-# sum_of FILE: openssl uses what processors have for it; coreutils take six times as long.
+# sum_of FILE: print its SHA-256. openssl uses the processor's SHA instructions; coreutils are six times slower.
 sum_of() { openssl dgst -sha256 -r "$1" | cut -d' ' -f1; }
 
-# fetch_verified URL FILE SUM: the file is only ever there whole and with that sum.
+# fetch_verified URL FILE SUM: download a file; it appears under its name only when complete and with that SHA-256.
 fetch_verified() {
   if [ -e "$2" ] && [ "$(sum_of "$2")" = "$3" ]; then return; fi
   fetch "$1" "$2.part"
   local sum; sum=$(sum_of "$2.part")
   if [ "$sum" != "$3" ]; then
     rm -f "$2.part"
-    die "$1 is not what it should be; it was not run." "expected sha256 $3" "found    sha256 $sum"
+    die "$1 does not have the expected checksum; it was not used." "expected sha256 $3" "found    sha256 $sum"
   fi
   mv -f "$2.part" "$2"
 }
 
-# pin NAME: the sum that the settings pin for it.
+# pin NAME: print the SHA-256 that the stack file pins for it; nothing if it is not pinned.
 pin() { awk -v name="$1" '$1 == name {print $2}' <<<"$PINS"; }
 
-listed() { # listed FILE NAME: the sum that the list gives
+# listed FILE NAME: print the SHA-256 of NAME in a list of checksums.
+listed() {
   local sum; sum=$(awk -v name="$2" '$2 == name || $2 == "*" name {print $1}' "$1")
-  [ -n "$sum" ] || die "The release's checksum list does not name $2; is $VERSION a release?"
+  [ -n "$sum" ] || die "The release's checksum list does not contain $2; does the release $VERSION exist?"
   echo "$sum"
 }
 
-# Scripts that change a machine take turns on it: one that lost its connection may still be running.
-# The lock is in a folder of root's: whoever may open it may hold it.
+# lock: wait until no other script changes this machine; one that lost its connection may still be running.
+# Only root can open the folder of the lock file, so that no other user can hold the lock.
 lock() {
-  { mkdir -p $state /run/homelab && chmod 700 $state /run/homelab; } || die "$state could not be made." "$(df -h --output=avail,target /var/lib | tail -n 1)"
+  { mkdir -p $state /run/homelab && chmod 700 $state /run/homelab; } || die "$state could not be created." "$(df -h --output=avail,target /var/lib | tail -n 1)"
   exec 9>/run/homelab/lock
   flock -n 9 && return
   say "waiting for an earlier run on this machine to end"
-  flock -w 900 9 || die "Another homelab script has been running here for 15 minutes." "See: fuser -v /run/homelab/lock"
+  flock -w 900 9 || die "Another homelab script has been running on this machine for 15 minutes." \
+    "Find it with \`fuser -v /run/homelab/lock\`; when it has ended, run \`pulumi up\` again."
 }
 
-# Whose machine this is: the name of the node it was prepared as; nothing if it was not.
+# owner: print the name of the node that this machine was prepared as; nothing if it was not prepared.
 owner() { cat $state/node 2>/dev/null || true; }
 
-# A machine of another cluster is left alone, whatever an old state says of it. The plugin knows this exit status.
+# Refuse to change a machine of another cluster, even if the state lists it. The plugin recognizes this exit status.
 if [ -n "${CLUSTER:-}" ] && [ -s $state/cluster ] && [ "$(cat $state/cluster)" != "$CLUSTER" ]; then
   trap - ERR
   echo "This machine is the node $(owner) of another cluster; no changes were made here." >&2
-  echo "If that cluster is to go: \`pulumi destroy\` in its own stack. If its state is lost: see docs/operations.md, \"A lost state\"." >&2
+  echo "To remove that cluster: \`pulumi destroy\` in its own stack. If its state is lost: see docs/operations.md, \"A lost state\"." >&2
   exit 77
 fi
 
-# without_own_name FILE: the hosts file without its entry for this machine's own name.
+# without_own_name FILE: print the hosts file without its entry for this machine's own name.
 without_own_name() { sed '/^127\.0\.1\.1[[:space:]]/d' "$1"; }
 
-# named NODE: this machine resolves its own name.
+# named NODE: succeed if /etc/hosts has an entry for this machine's own name.
 named() { grep -qE "^127\.0\.1\.1[[:space:]]+$1( |\$)" /etc/hosts; }
 
-# The architecture of the userland, as K3s names it: a 32-bit system may run on a 64-bit kernel.
+# architecture: print the userland's architecture as K3s names it; a 32-bit system may run on a 64-bit kernel.
 architecture() {
   case "$(uname -m)/$(getconf LONG_BIT)" in
     x86_64/64) echo amd64 ;;
     aarch64/64 | arm64/64) echo arm64 ;;
     aarch64/32 | armv7l/* | armv8l/*) echo arm ;;
-    *) die "K3s has no release for $(uname -m) with a $(getconf LONG_BIT)-bit userland." ;;
+    *) die "K3s has no release for $(uname -m) with a $(getconf LONG_BIT)-bit userland: use another machine or operating system." ;;
   esac
 }
 
@@ -191,7 +193,7 @@ memory_cgroup() {
   else [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; fi
 }
 
-# command_line: the file that the Raspberry Pi keeps its kernel's command line in, elsewhere before Debian 12; it has one line.
+# command_line: print the path of a Raspberry Pi's file with the kernel command line, which Debian 12 moved.
 command_line() {
   local file
   for file in /boot/firmware/cmdline.txt /boot/cmdline.txt ''; do [ ! -f "$file" ] || break; done
@@ -200,7 +202,7 @@ command_line() {
 
 unit() { if [ "${ROLE:-server}" = server ]; then echo k3s; else echo k3s-agent; fi; }
 
-# journal UNIT: its last lines, those that K3s itself calls errors first.
+# journal UNIT: print the unit's last log lines; K3s's own errors come first.
 journal() {
   local lines; lines=$(journalctl --no-pager -o cat -n 300 -u "$1" 2>/dev/null | cut -c 1-300)
   { grep -E 'level=(error|fatal)|panic' <<<"$lines" | tail -n 8; tail -n 5 <<<"$lines"; } || true
@@ -208,24 +210,24 @@ journal() {
 
 kube() { k3s kubectl --request-timeout=15s "$@"; }
 
-# found ARGUMENTS…: names of what `kubectl get` finds. A kind that the cluster does not have any more has none.
+# found ARGUMENTS…: print the names of the objects that `kubectl get` finds; none if their CRD was deleted.
 found() {
-  local said
-  said=$(kube get -o name "$@" 2>&1) || {
-    grep -qE "doesn't have a resource type|no matches for kind" <<<"$said" && return
-    echo "$said"
+  local output
+  output=$(kube get -o name "$@" 2>&1) || {
+    grep -qE "doesn't have a resource type|no matches for kind" <<<"$output" && return
+    echo "$output"
     return 1
   }
-  grep -E '^[a-z0-9.-]+/' <<<"$said" || true
+  grep -E '^[a-z0-9.-]+/' <<<"$output" || true
 }
 
-# unbind NAMESPACE NAME: nothing waits for its finalizers any more.
+# unbind NAMESPACE NAME: remove the object's finalizers.
 unbind() { kube patch "$2" -n "$1" --type=merge -p '{"metadata": {"finalizers": null}}' 2>&1; }
 
-# device: the interface of this machine that carries ADDRESS, unless INTERFACE names another.
+# device: print the network interface that INTERFACE names, or else the one with ADDRESS.
 device() { if [ -n "${INTERFACE:-}" ]; then echo "$INTERFACE"; else ip -o addr show to "$ADDRESS" | awk '{print $2; exit}'; fi; }
 
-# serving: the API server on this machine is ready.
+# serving: succeed if the API server on this machine is ready.
 serving() {
   curl -fsS --max-time 3 --cacert $data/server/tls/server-ca.crt --cert $data/server/tls/client-admin.crt \
     --key $data/server/tls/client-admin.key https://127.0.0.1:6443/readyz
@@ -233,88 +235,92 @@ serving() {
 
 await_api() { wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"; }
 
-# cluster_ca: the certificate of the cluster's CA, as a server told it over SSH, or else this server's own; nothing if none is known.
+# cluster_ca: print the certificate of the cluster's CA: the one that a server exported over SSH, or else this server's
+# own; nothing if neither is known.
 cluster_ca() { if [ -n "${CA:-}" ]; then base64 -d <<<"$CA"; else cat $data/server/tls/server-ca.crt 2>/dev/null || true; fi; }
 
-# own_ca_hash: the hash of this server's CA, as K3s puts it into its token.
+# own_ca_hash: print the hash of this server's CA, which is a part of K3s's token.
 own_ca_hash() { sed -n 's/^K10\([0-9a-f]\{64\}\)::.*/\1/p' $data/server/token 2>/dev/null || true; }
 
-# ca_hash: the hash of the cluster's CA, as a server told it over SSH, or else this server's own.
+# ca_hash: print the hash of the cluster's CA: the one that a server exported over SSH, or else this server's own.
 ca_hash() { if [ -n "${CA_HASH:-}" ]; then echo "$CA_HASH"; else own_ca_hash; fi; }
 
-# cluster_answers HOST:PORT: a server of this cluster answers there, as its CA vouches.
+# cluster_answers HOST:PORT: succeed if a K3s server with a certificate of this cluster's CA answers there.
 cluster_answers() { [ "$(curl -fsS --max-time 3 --cacert <(cluster_ca) "https://$1/ping" 2>/dev/null)" = pong ]; }
 
-# speaks_k3s HOST:PORT: somebody answers there as a K3s server does. Nobody vouches for him: it is a reason to stop, never to go on.
+# speaks_k3s HOST:PORT: succeed if any K3s server answers there. Its certificate is not verified, so use this only to
+# refuse, never to continue.
 speaks_k3s() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }
 
-# secret_of FILE: the token in the file, without the CA's hash and the user before it.
+# secret_of FILE: print the secret part of the token in the file, without the CA's hash and the user name.
 secret_of() { local text; text=$(cat "$1" 2>/dev/null) || true; echo "${text##*:}"; }
 
-# full_token HASH: the staged token, which K3s then gives to no cluster with another CA; the bare one where no hash is known.
+# full_token HASH: print the staged token with the CA's hash in front, so that K3s never sends it to a cluster with
+# another CA; without a hash, print the plain token.
 full_token() {
   local user=node
   if [ "$(cat $state/service 2>/dev/null)" = k3s ]; then user=server; fi
   if [ -n "$1" ]; then echo "K10$1::$user:$(cat $state/staged/token)"; else cat $state/staged/token; fi
 }
 
-# program: what tells the installed program from any other, without reading it.
+# program: print inode, size and change time of the K3s program, to detect a replaced file without hashing it.
 program() { stat -c '%i %s %Z' /usr/local/bin/k3s 2>/dev/null || true; }
 
-# drift: says what on this machine is not as it was last applied, a line each.
+# drift: print how K3s on this machine differs from what was last applied, one difference per line.
 drift() {
-  [ -e $state/applied ] || { echo "K3s was not put here by homelab, or its record is gone"; return; }
+  [ -e $state/applied ] || { echo "K3s was not installed by homelab, or homelab's record of it was deleted"; return; }
   local service file kept now
   service=$(cat $state/service 2>/dev/null || echo k3s)
   now=$(systemctl is-active "$service" || true)
   case $now in active | activating) ;; *) echo "$service is $now" ;; esac
   systemctl -q is-enabled "$service" 2>/dev/null || echo "$service does not start at boot"
   [ "$(program)" = "$(cat $state/program 2>/dev/null)" ] || cmp -s "$state/k3s/$(cat $state/staged/version)/k3s" /usr/local/bin/k3s ||
-    echo "/usr/local/bin/k3s is another program$(/usr/local/bin/k3s --version 2>/dev/null | sed -n '1s/.* version \([^ ]*\).*/, K3s \1/p')"
+    echo "/usr/local/bin/k3s was replaced$(/usr/local/bin/k3s --version 2>/dev/null | sed -n '1s/.* version \([^ ]*\).*/ by K3s \1/p')"
   for file in config.yaml registries.yaml agent-token config.yaml.d/secrets.yaml admission.yaml audit.yaml; do
     kept=$state/staged/${file##*/}
     [ "$service/$file" != k3s-agent/agent-token ] && [ -s "$kept" ] || continue
     cmp -s "$kept" "$etc/$file" || echo "$etc/$file was changed"
   done
-  # the lab may have been built before tokens had a hash
+  # labs of older versions of homelab have tokens without the CA's hash
   cmp -s <(full_token "$(cat $state/ca-hash 2>/dev/null)") $etc/token || echo "$etc/token was changed"
 }
 
-# pending NAMESPACE/RELEASE…: records of interrupted Helm runs at these, each namespace/release:secret:status.
+# pending NAMESPACE/RELEASE…: print the Secrets that interrupted Helm runs left, as namespace/release:secret:status.
 pending() {
-  local each
-  for each; do
-    kube get secrets -n "${each%%/*}" -l "owner=helm,name=${each#*/},status in (pending-install,pending-upgrade,pending-rollback,uninstalling)" \
-      -o jsonpath="{range .items[*]}$each:{.metadata.name}:{.metadata.labels.status}{'\n'}{end}"
+  local release
+  for release; do
+    kube get secrets -n "${release%%/*}" -l "owner=helm,name=${release#*/},status in (pending-install,pending-upgrade,pending-rollback,uninstalling)" \
+      -o jsonpath="{range .items[*]}$release:{.metadata.name}:{.metadata.labels.status}{'\n'}{end}"
   done
 }
 
-# given_rights: the bindings of ours in the cluster, in the form of RIGHTS. Names of roles and people may hold anything there,
-# line breaks included: they are quoted, and what is no plain name stays so.
+# given_rights: print homelab's RoleBindings and ClusterRoleBindings in the format of RIGHTS. Names of roles and users
+# may contain any characters, even line breaks, so they are quoted; only plain names lose their quotes.
 given_rights() {
-  # shellcheck disable=SC2016 # a template of Go
+  # shellcheck disable=SC2016 # a Go template
   kube get clusterrolebindings,rolebindings -A -l homelab/rights -o go-template='{{range .items}}{{or .metadata.namespace "*"}} {{printf "%q" .metadata.name}} {{printf "%q" .roleRef.name}} {{range $at, $each := .subjects}}{{if $at}},{{end}}{{printf "%q" $each.name}}{{end}}{{"\n"}}{{end}}' |
     sed -E 's/"([a-z0-9-]+)"/\1/g' | grep -E '^[^ ]+ homelab-[a-z0-9-]+ ' || true
 }
 
-# rights_diff: how what people may do differs from RIGHTS: < before what is missing; first, > before what is too much.
+# rights_diff: compare the bindings in the cluster with RIGHTS. It prints the bindings to delete, after >, and then the
+# bindings to add, after <.
 rights_diff() { diff <(sort <<<"$RIGHTS") <(given_rights | sort) | grep '^[<>] .' | sort -r || true; }
 
-# too_small: why the machines cannot hold what asks for CPU (thousandths of one) and MEMORY (MiB); nothing if they can.
-# shellcheck disable=SC2153 # they are given
+# too_small: print why the nodes cannot satisfy requests of CPU (millicores) and MEMORY (MiB); nothing if they can.
+# shellcheck disable=SC2153 # the task sets CPU and MEMORY
 too_small() {
   kube get nodes -o jsonpath='{range .items[*]}{.status.allocatable.cpu}{" "}{.status.allocatable.memory}{"\n"}{end}' |
     awk -v cpu="$CPU" -v memory="$MEMORY" '
       { cpus += $1 ~ /m$/ ? $1 + 0 : $1 * 1000 }
       { mib += $2 ~ /Ki$/ ? $2 / 1024 : $2 ~ /Mi$/ ? $2 + 0 : $2 ~ /Gi$/ ? $2 * 1024 : $2 / 1048576 }
       END {
-        if (memory > mib) printf "the layers ask for at least %d MiB of memory, and all machines have %d\n", memory, mib
-        if (cpu > cpus) printf "the layers ask for at least %.1f processors, and all machines have %.1f\n", cpu / 1000, cpus / 1000
+        if (memory > mib) printf "the layers request at least %d MiB of memory, but all nodes together have %d MiB\n", memory, mib
+        if (cpu > cpus) printf "the layers request at least %.1f CPUs, but all nodes together have %.1f\n", cpu / 1000, cpus / 1000
       }'
 }
 
-# fixed_changes: what was fixed when this machine became a node and is given differently now, a line each.
-# shellcheck disable=SC2153 # it is given
+# fixed_changes: print the changed settings among those that cannot change after a machine became a node.
+# shellcheck disable=SC2153 # the task sets FIXED
 fixed_changes() {
   local line key
   [ -e $state/fixed ] || return 0
@@ -324,83 +330,83 @@ fixed_changes() {
   done <$state/fixed
 }
 
-# check_fixed: refuses to change what K3s cannot change on a node, before anything else is done to the machine.
+# check_fixed: refuse to change settings that K3s cannot change on an existing node, before any other change.
 check_fixed() {
   local changes; changes=$(fixed_changes)
-  [ -z "$changes" ] || die "This cannot be changed on a node of a cluster; no changes were made:" "$changes" \
-    "Put it back. A node's own role or address: take it out of \`nodes\`, \`pulumi up\`, put it in again, \`pulumi up\`." \
-    "What all nodes share: \`pulumi destroy\`, and build the cluster again."
+  [ -z "$changes" ] || die "These settings cannot be changed on a node of a cluster; no changes were made:" "$changes" \
+    "Change them back. To change the role or address of one node: remove the node from \`nodes\`, \`pulumi up\`, add it again, \`pulumi up\`." \
+    "To change a setting that all nodes share: \`pulumi destroy\`, then build the cluster again."
 }
 
-# has_data: K3s' data of a cluster are on this machine, whoever put them there.
+# has_data: succeed if this machine has K3s data of any cluster.
 has_data() { [ -e $data/agent/client-kubelet.crt ] || [ -d $data/server/db/etcd ] || [ -e $data/server/db/state.db ]; }
 
-# joined UNIT: this machine holds what makes it a member of the cluster.
+# joined UNIT: succeed if this machine has the data of a cluster member: its certificate and, on a server, etcd's data.
 joined() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
 
-# facts JSONPATH: what the API knows of NODE.
-# shellcheck disable=SC2153 # it is given
+# facts JSONPATH: print fields of the Node object of NODE.
+# shellcheck disable=SC2153 # the task sets NODE
 facts() { kube get node "$NODE" -o "jsonpath=$1"; }
 
-# exists NAME: the cluster has that node. Dies if the API does not say.
+# exists NAME: succeed if the cluster has that node. Dies if the API does not answer.
 exists() {
   local node
-  node=$(kube get node "$1" --ignore-not-found -o name) || die "The API on $(hostname) does not say whether there is a node $1." "$(journal k3s)"
+  node=$(kube get node "$1" --ignore-not-found -o name) || die "The API on $(hostname) did not answer whether node $1 exists; run \`pulumi up\` again." "$(journal k3s)"
   [ -n "$node" ]
 }
 
-# status NAME: whether the node is Ready. Fails if the API does not say.
+# status NAME: print True if the node is Ready. Fails if the API does not answer.
 status() { kube get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'; }
 
-# members: the servers in etcd; behind each TrueTrue if it is Ready and votes.
+# members: print the servers in etcd, each followed by TrueTrue if it is Ready and a voting member.
 members() {
   kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Ready")].status}{.status.conditions[?(@.type=="EtcdIsVoter")].status}{"\n"}{end}'
 }
 
-# versions: what the servers run, a line each.
+# versions: print the K3s version of every server, one per line.
 versions() { kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.status.nodeInfo.kubeletVersion}{"\n"}{end}'; }
 
-# newer OLD NEW: the second version is newer than the first.
+# newer OLD NEW: succeed if the second version is newer than the first.
 newer() { [ "$1" != "$2" ] && printf '%s\n' "$1" "$2" | sed 's/-rc/~rc/' | sort -CV && return; return 1; }
 
-# unsafe_without NAME…: why etcd would have no quorum once these left it; nothing if it would have one.
+# unsafe_without NAME…: print why etcd would lose its quorum without these servers; nothing if it would not.
 unsafe_without() {
-  local server ready left=0 alive=0 silent=''
+  local server ready others=0 alive=0 not_ready=''
   while read -r server ready; do
     case " $* " in *" $server "*) continue ;; esac
-    left=$((left + 1))
-    if [ "$ready" = TrueTrue ]; then alive=$((alive + 1)); else silent+=" $server"; fi
+    others=$((others + 1))
+    if [ "$ready" = TrueTrue ]; then alive=$((alive + 1)); else not_ready+=" $server"; fi
   done < <(members)
-  [ $((alive * 2)) -gt "$left" ] || echo "only $alive of the $left other servers are Ready (not$silent)"
+  [ $((alive * 2)) -gt "$others" ] || echo "only $alive of the $others other servers are Ready (not$not_ready)"
 }
 
-# blockers: disruption budgets that allow nothing now, and their pods on NODE.
-# shellcheck disable=SC2153 # it is given
+# blockers: print the PodDisruptionBudgets that allow no disruption now, and their pods on NODE.
+# shellcheck disable=SC2153 # the task sets NODE
 blockers() {
-  local where budget selector pods
-  # shellcheck disable=SC2016 # a template of Go
+  local budget_namespace budget selector pods
+  # shellcheck disable=SC2016 # a Go template
   kube get poddisruptionbudgets -A -o go-template='{{range .items}}{{if not .status.disruptionsAllowed}}{{.metadata.namespace}} {{.metadata.name}} {{range $key, $value := .spec.selector.matchLabels}}{{$key}}={{$value}},{{end}}{{"\n"}}{{end}}{{end}}' |
-    while read -r where budget selector; do
-      pods=$(kube get pods -n "$where" -l "${selector%,}" --field-selector "spec.nodeName=$NODE" -o jsonpath='{.items[*].metadata.name}')
-      [ -z "$pods" ] || echo "disruption budget $budget in namespace $where keeps: $pods"
+    while read -r budget_namespace budget selector; do
+      pods=$(kube get pods -n "$budget_namespace" -l "${selector%,}" --field-selector "spec.nodeName=$NODE" -o jsonpath='{.items[*].metadata.name}')
+      [ -z "$pods" ] || echo "PodDisruptionBudget $budget in namespace $budget_namespace does not allow the eviction of: $pods"
     done
 }
 
-# drain OUTCOME: moves the pods away from NODE; OUTCOME says what was not done if they do not go.
-# shellcheck disable=SC2153 # it is given
+# drain OUTCOME: cordon NODE and evict its pods; if that fails, the message states that NODE was not OUTCOME.
+# shellcheck disable=SC2153 # the task sets NODE
 drain() {
   local report; report=$(mktemp)
   say "draining $NODE"
   if ! k3s kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${DRAIN_SECONDS}s" >"$report" 2>&1; then
     die "$NODE could not be drained within $DRAIN_SECONDS s; it was not $1 and stays cordoned." "$(blockers)" "$(tail -n 5 "$report")" \
-      "Give what it holds another replica elsewhere, or loosen the budget; then run \`pulumi up\` again."
+      "Run more replicas of these pods on other nodes, or change the PodDisruptionBudget; then run \`pulumi up\` again."
   fi
   rm -f "$report"
 }
 
-# storage: what the API knows of nodes and of what binds volumes to them, a line each. Fails if it does not say.
-# A class whose volumes are bound to machines says so in the volume; Longhorn's replicas are objects of its own.
-# shellcheck disable=SC2016 # templates of Go
+# storage: print nodes, their labels, and the volumes and Longhorn replicas bound to them, one per line. Fails if the
+# API does not answer. Local volumes have a node affinity; Longhorn's replicas are objects of its own kind.
+# shellcheck disable=SC2016 # Go templates
 storage() {
   kube get nodes -o go-template='{{range .items}}{{$name := .metadata.name}}node {{$name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}}
 label {{$name}} metadata.name {{$name}}
@@ -416,12 +422,12 @@ label {{$name}} metadata.name {{$name}}
 {{end}}{{end}}'
 }
 
-# volumes_only_on NODE [GOING…]: volumes of NODE that no other machine has which is Ready and is not GOING as well, a line each.
+# volumes_only_on NODE [GOING…]: print the volumes on NODE that are on no other node which is Ready and not in GOING.
 volumes_only_on() {
   local known; known=$(storage) || return
   awk -v node="$1" -v going=" $* " '
     function has(name, values) { return name != "" && index("," values, "," name ",") }
-    # a node without the label, or that the API forgot, is known by its name; what is asked for without `in` would be there then
+    # without the label, or without its Node, a node counts as labelled with its name; `in` creates no entry in awk
     function of(name, key) { if ((name, key) in label) return label[name, key]; return name }
     function fits(name, key, operator, values) {
       if (operator == "In") return has(of(name, key), values)
@@ -442,46 +448,46 @@ volumes_only_on() {
     $1 == "volume" { end_volume(); volume = $2; claim = $3 }
     $1 == "term" { end_term(); term = 1; split("", fit); fit[node] = 1; for (name in ready) fit[name] = 1 }
     $1 == "match" { for (name in fit) if (!fits(name, $2, $3, $4)) fit[name] = 0 }
-    # one that failed has data still, and where all did, Longhorn brings the volume back from them
+    # a failed replica still has data: if all replicas failed, Longhorn can salvage the volume from them
     $1 == "replica" { if ($3 == node) { if (!($2 in here) || $4 == "healthy") here[$2] = $4 } else if ($4 == "healthy" && stays($3)) elsewhere[$2] }
     END { end_volume(); for (each in here) if (!(each in elsewhere)) print "Longhorn volume " each ", of which " (here[each] == "healthy" ? node " has the last healthy replica" : "no replica is healthy, and " node " has one") }
   ' <<<"$known" | sort
 }
 
-# check_volumes NODE [GOING…]: refuses to lose them, unless `cluster.discard` names the node.
+# check_volumes NODE [GOING…]: refuse to lose volumes that only NODE has, unless `cluster.discard` names the node.
 check_volumes() {
   local lost
   case " ${FLAGS:-} " in *" discard-node-$1 "*) return ;; esac
-  lost=$(volumes_only_on "$@") || die "The API on $(hostname) does not say which volumes $1 holds; it was not removed." "Run \`pulumi up\` again."
-  [ -z "$lost" ] || die "$1 holds volumes that no other machine has ($(wc -l <<<"$lost")); it was not removed:" "$(head -n 10 <<<"$lost")" \
-    "Move or back up what is in them and delete them, or allow the loss: \`homelab:cluster.discard: [$1]\`, then \`pulumi up\`."
+  lost=$(volumes_only_on "$@") || die "The API on $(hostname) did not answer which volumes are on $1; $1 was not removed." "Run \`pulumi up\` again."
+  [ -z "$lost" ] || die "$1 has volumes that are on no other node ($(wc -l <<<"$lost")); it was not removed:" "$(head -n 10 <<<"$lost")" \
+    "Move or back up their data and delete them, or allow the loss: \`homelab:cluster.discard: [$1]\`, then \`pulumi up\`."
 }
 
-# delete_node NAME: with it goes its place in etcd, and its password, so that its name is free again.
-# What is beside the Node goes first: once that is gone, no run looks for the rest.
+# delete_node NAME: delete the Node, and with it its etcd member and its password, so that its name can be used again.
+# Password and record are deleted first, because no later run would find them without the Node.
 delete_node() {
   kube delete -n kube-system "secret/$1.node-password.k3s" "configmap/homelab-node-$1" --ignore-not-found >/dev/null
   k3s kubectl delete node "$1" --timeout=180s >/dev/null || die "Node $1 could not be deleted within 180 s." "$(kube get node "$1" 2>&1)"
 }
 
-# lost_servers: those that do not answer and are described no more; SERVERS are those that are.
+# lost_servers: print the servers that are not Ready and no longer in the stack file, which lists SERVERS.
 lost_servers() {
   members | while read -r server ready; do
     case "$ready $SERVERS " in TrueTrue* | *" $server "*) ;; *) echo "$server" ;; esac
   done
 }
 
-# drop_gone: takes them out.
+# drop_gone: remove the lost servers from the cluster.
 drop_gone() {
   local server reason
   while read -r server; do
     reason=$(unsafe_without "$server")
-    [ -z "$reason" ] || die "$server is gone for good, and cannot be taken out of etcd: $reason." "Bring the others back first: kubectl get nodes"
-    say "taking $server out of the cluster: it does not answer and is described no more"
+    [ -z "$reason" ] || die "$server is lost and no longer in \`nodes\`, but cannot be removed from etcd: $reason." "Make the other servers Ready first: kubectl get nodes"
+    say "removing $server from the cluster: it is not Ready and no longer in \`nodes\`"
     delete_node "$server"
   done < <(lost_servers)
 }
 
-# kubeconfigs_mark: what the stack's kubeconfigs are made of: its requests, and the cluster's authorities.
-# shellcheck disable=SC2153 # it is given
+# kubeconfigs_mark: print a hash of the certificate requests and CAs that the stack's kubeconfigs were signed with.
+# shellcheck disable=SC2153 # the task sets REQUESTS
 kubeconfigs_mark() { cat - $data/server/tls/client-ca.crt $data/server/tls/server-ca.crt <<<"$REQUESTS" | sha256sum | cut -c 1-16; }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On a machine that is removed: says whether it is still NODE's.
+# On a machine that is being removed: raise the flag `foreign` if the machine is no longer NODE.
 # NODE
 
 main() {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Puts Nomad on the machine beside K3s: the release's program, verified, its configuration and its service.
+# Install Nomad next to K3s: the verified program of the release, its configuration and its service.
 # VERSION RELEASES PINS CONFIG; secret: GOSSIP (servers) AUTHORITY CERTIFICATE CERTIFICATE_KEY
 
 own=$state/nomad
@@ -7,16 +7,16 @@ bin=/usr/local/bin/nomad
 folder=/etc/nomad.d
 service=/etc/systemd/system/nomad.service
 
-# What somebody else set up would be written over, or read beside ours.
+# refuse_foreign: refuse to overwrite, or to merge with, a Nomad that homelab did not install.
 refuse_foreign() {
-  local found
+  local path
   [ ! -e $own ] || return 0
-  for found in $bin $folder $service; do
-    [ ! -e "$found" ] || die "$found is here already, and not from homelab; nothing was touched." "Take that Nomad off the machine first, or name another machine."
+  for path in $bin $folder $service; do
+    [ ! -e "$path" ] || die "$path exists already, and homelab did not install it; no changes were made." "Uninstall that Nomad first, or use another machine."
   done
 }
 
-# install_program: the program is only ever there whole, and from an archive with the right sum.
+# install_program: install the program of a release whose archive has the right checksum, unless it is installed already.
 install_program() {
   local arch name sum own_sum source="# $VERSION $RELEASES ${PINS//$'\n'/ }"
   if [ "$(head -n 1 $own/program 2>/dev/null)" = "$source" ] && sha256sum --status -c $own/program 2>/dev/null; then return; fi
@@ -36,15 +36,15 @@ install_program() {
   write $own/program 600 <<<"$source"$'\n'"$own_sum"
 }
 
-# Servers keep their first key of gossip, whatever the configuration says later, and take no server with another.
+# A server keeps its first gossip key, whatever the configuration contains later, and refuses servers with another key.
 refuse_other_gossip() {
   local keyring=/var/lib/nomad/server/serf.keyring
   [ -n "$GOSSIP" ] && [ -e $keyring ] || return 0
-  grep -qF "$GOSSIP" $keyring || die "Nomad on $(hostname) encrypts gossip with another key than this one; nothing was touched." \
-    "Its key is in $keyring: store it as a secret of the stack, and name that under \`nomad.gossipKey\`."
+  grep -qF "$GOSSIP" $keyring || die "Nomad on $(hostname) encrypts gossip with another key than the stack's; no changes were made." \
+    "Its key is in $keyring: store it as a secret of the stack, and set \`nomad.gossipKey\` to that secret."
 }
 
-# put NAME TEXT: a file that root alone reads; none where there is no text.
+# put NAME TEXT: write a file that only root can read, or delete it if there is no text.
 put() { if [ -n "$2" ]; then write "$folder/$1" 600 <<<"$2"; else rm -f "${folder:?}/$1"; fi; }
 
 configure() {
@@ -55,7 +55,7 @@ configure() {
   put ca.pem "$AUTHORITY"
   put cert.pem "$CERTIFICATE"
   put key.pem "$CERTIFICATE_KEY"
-  # what it started outlives a restart of Nomad
+  # KillMode=process: Nomad's jobs survive its restart
   write $service 644 <<END
 [Unit]
 Description=Nomad, set up by homelab
@@ -89,7 +89,7 @@ main() {
   systemctl daemon-reload
   systemctl -q enable nomad
   say "starting Nomad"
-  systemctl restart nomad 2>/dev/null || die "Nomad does not start:" "$(journal nomad)"
+  systemctl restart nomad 2>/dev/null || die "Nomad does not start; fix the cause, then run \`pulumi up\` again:" "$(journal nomad)"
   mv -f $own/wanted $own/running
 }
 main </dev/null

@@ -1,16 +1,17 @@
 # shellcheck shell=bash
-# On a server: once ArgoCD is gone, its Applications go with their namespace, and what they deployed stays.
+# On a server: remove the finalizers of Argo CD's Applications, so that their namespace can be deleted without Argo CD.
+# The objects that they deployed stay.
 # NAMESPACE
 
 kinds=applications.argoproj.io,applicationsets.argoproj.io,appprojects.argoproj.io
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || api_away "The API on $(hostname) does not answer, so ArgoCD's Applications were not let go." "$(journal k3s)"
-  local all each said
-  all=$(found $kinds -n "$NAMESPACE") || die "It is not known which Applications there are:" "$all"
-  for each in $all; do
-    said=$(unbind "$NAMESPACE" "$each") || grep -q NotFound <<<"$said" || die "$each was not let go:" "$said"
+  wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s, so the finalizers of Argo CD's Applications were not removed." "$(journal k3s)"
+  local objects object output
+  objects=$(found $kinds -n "$NAMESPACE") || die "The API on $(hostname) did not answer which Applications exist; run \`pulumi up\` again:" "$objects"
+  for object in $objects; do
+    output=$(unbind "$NAMESPACE" "$object") || grep -q NotFound <<<"$output" || die "The finalizers of $object were not removed:" "$output"
   done
 }
 main </dev/null

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# On a server: names the releases that Helm was at when it was killed.
-# RELEASES (namespace/name, a line each)
+# Drift check on a server: print the releases whose Helm run was interrupted.
+# RELEASES (namespace/name, one per line)
 
 main() {
-  local each
+  local record
   systemctl -q is-active k3s && wait_for 30 serving || return 0
   # shellcheck disable=SC2086 # a list
-  for each in $(pending $RELEASES); do echo "Helm was killed at release ${each%%:*} (${each##*:})"; done
+  for record in $(pending $RELEASES); do echo "Helm was interrupted at release ${record%%:*} (${record##*:})"; done
 }
 main </dev/null

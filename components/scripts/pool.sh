@@ -1,51 +1,51 @@
 # shellcheck shell=bash
-# On a machine: makes a pool of disks on which there is nothing, or takes the one of that name that they hold.
+# Create a ZFS pool on empty disks, or import the pool of that name from them.
 # POOL DEVICES RAID
 
 check_zfs() {
   command -v zpool >/dev/null || install_packages zfsutils-linux
   modprobe -q zfs 2>/dev/null || true
-  [ -d /sys/module/zfs ] || die "This kernel has no ZFS." \
+  [ -d /sys/module/zfs ] || die "The kernel of $(hostname) has no ZFS module." \
     "Debian, Raspberry Pi OS: enable contrib, then apt-get install linux-headers-$(dpkg --print-architecture) zfs-dkms zfsutils-linux; Ubuntu's own kernels have it."
 }
 
-# parts: the disks and their partitions: of a disk that ZFS was given whole, it uses the first.
+# parts: print the disks and their partitions, because ZFS partitions a whole disk and uses its first partition.
 parts() {
   local disk
   for disk in $DEVICES; do echo "$disk"; compgen -G "$disk-part*" || true; done
 }
 
-# on_disks: the pools that these disks hold, whether or not they are imported.
+# on_disks: print the names of the pools on these disks.
 on_disks() {
-  local from; mapfile -t from < <(parts | sed 's/^/-d\n/')
-  zpool import "${from[@]}" 2>/dev/null | sed -n 's/^[[:space:]]*pool: //p' || true
+  local arguments; mapfile -t arguments < <(parts | sed 's/^/-d\n/')
+  zpool import "${arguments[@]}" 2>/dev/null | sed -n 's/^[[:space:]]*pool: //p' || true
 }
 
-take() {
+import_pool() {
   say "importing the pool $POOL"
-  local from said; mapfile -t from < <(parts | sed 's/^/-d\n/')
-  said=$(zpool import "${from[@]}" "$POOL" 2>&1) || die "The pool $POOL is on these disks and could not be imported:" "$said" \
+  local arguments output; mapfile -t arguments < <(parts | sed 's/^/-d\n/')
+  output=$(zpool import "${arguments[@]}" "$POOL" 2>&1) || die "The pool $POOL is on these disks, but could not be imported:" "$output" \
     "If no other machine uses it: zpool import -f $POOL"
 }
 
-make() {
-  local disk why found='' layout=() types advice="If it is to be lost, on this machine: wipefs --all DEVICE (of partitions first), then run it again."
+create_pool() {
+  local disk reason problems='' layout=() types advice="To lose the data, on this machine: wipefs --all DISK (its partitions first), then run \`pulumi up\` again."
   for disk in $DEVICES; do
-    why=$(holds "$disk")
-    [ -z "$why" ] || found+="$disk $why"$'\n'
+    reason=$(holds "$disk")
+    [ -z "$reason" ] || problems+="$disk $reason"$'\n'
   done
   types=$(parts | xargs -n 1 blkid -p -o value -s TYPE 2>/dev/null || true)
-  if grep -qx zfs_member <<<"$types"; then advice="ZFS was on them: \`zpool import -d /dev/disk/by-id\` on this machine says which pool, and why it is not found whole."; fi
-  [ -z "$found" ] || die "No pool is made of what may hold data; nothing was changed:" "$found" "$advice"
+  if grep -qx zfs_member <<<"$types"; then advice="These disks were in a ZFS pool: \`zpool import -d /dev/disk/by-id\` on this machine shows which one, and why it is incomplete."; fi
+  [ -z "$problems" ] || die "No pool is created on disks that may contain data; no changes were made:" "$problems" "$advice"
   [ "$RAID" = none ] || layout=("$RAID")
-  say "making the pool $POOL"
-  local said
-  # shellcheck disable=SC2086 # a list of devices
-  said=$(zpool create -o ashift=12 -o autotrim=on -O compression=lz4 -O atime=off -O xattr=sa -O acltype=posixacl \
-    -O mountpoint=none "$POOL" "${layout[@]}" $DEVICES 2>&1) || die "The pool $POOL could not be made:" "$said"
+  say "creating the pool $POOL"
+  local output
+  # shellcheck disable=SC2086 # a list of disks
+  output=$(zpool create -o ashift=12 -o autotrim=on -O compression=lz4 -O atime=off -O xattr=sa -O acltype=posixacl \
+    -O mountpoint=none "$POOL" "${layout[@]}" $DEVICES 2>&1) || die "The pool $POOL could not be created:" "$output"
 }
 
-# missing: those of the disks that the pool does not consist of.
+# missing: print the disks that the pool does not contain.
 missing() {
   local disk real parts; parts=$(zpool list -vHPL "$POOL")
   for disk in $DEVICES; do
@@ -57,14 +57,15 @@ missing() {
 main() {
   lock
   check_zfs
-  local found others
+  local pools others absent
   if ! zpool list -H -o name "$POOL" >/dev/null 2>&1; then
-    found=$(on_disks)
-    others=$(grep -vxF "$POOL" <<<"$found" || true)
-    [ -z "$others" ] || die "These disks hold another pool: ${others//$'\n'/, }; nothing was changed." "Name it in \`zfs.pool\`, or name other disks."
-    if [ -n "$found" ]; then take; else make; fi
+    pools=$(on_disks)
+    others=$(grep -vxF "$POOL" <<<"$pools" || true)
+    [ -z "$others" ] || die "These disks contain another pool: ${others//$'\n'/, }; no changes were made." "Set \`zfs.pool\` to that name, or use other disks."
+    if [ -n "$pools" ]; then import_pool; else create_pool; fi
   fi
-  found=$(missing)
-  [ -z "$found" ] || die "The pool $POOL is there without:" "$found" "A pool is not changed from here: zpool add or attach them on this machine, or name the disks that it has:" "$(zpool list -vHPL "$POOL")"
+  absent=$(missing)
+  [ -z "$absent" ] || die "The pool $POOL exists, but without these disks:" "$absent" \
+    "homelab does not change a pool: add the disks on this machine (zpool add, zpool attach), or set the disks that it has:" "$(zpool list -vHPL "$POOL")"
 }
 main </dev/null

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Looks whether a pool is there.
+# Drift check: print whether the ZFS pool is missing.
 # POOL
 
 main() {

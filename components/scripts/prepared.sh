@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Looks whether the machine is as it was last prepared.
+# Drift check: compare the machine with what was last prepared.
 
 settings=etc/sysctl.d/90-homelab.conf
 
@@ -27,10 +27,10 @@ running() {
 
 main() {
   local name; name=$(owner)
-  [ -n "$name" ] || { echo "it was not prepared: its disk is new"; return; }
-  [ ! -e $state/retired ] || echo "a destroy of the whole lab was not finished"
-  [ "$(hostname)" = "$name" ] && [ "$(cat /etc/hostname)" = "$name" ] || echo "its host name is $(hostname)"
-  named "$name" || echo "/etc/hosts does not name it"
+  [ -n "$name" ] || { echo "the machine was not prepared: its disk is new"; return; }
+  [ ! -e $state/retired ] || echo "a destroy of the whole lab is unfinished"
+  [ "$(hostname)" = "$name" ] && [ "$(cat /etc/hostname)" = "$name" ] || echo "the host name is $(hostname), not $name"
+  named "$name" || echo "/etc/hosts has no entry for the machine's name"
   files
   kernel
   running keepalived $keepalived_conf

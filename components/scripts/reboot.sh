@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Reboots once this script's connection has ended; no new connection is taken before that.
+# Reboot one second later, so that this script's connection ends first.
 
 main() {
   say "rebooting"

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# On a server: takes back what a killed Helm left, so that it does not wait for itself.
-# RELEASES (namespace/name, a line each)
+# On a server: delete the records of interrupted Helm runs, which would block the next run.
+# RELEASES (namespace/name, one per line)
 
-# remove_record NAMESPACE/RELEASE SECRET STATUS: after it, an installation takes over its own objects, and an upgrade goes on
-# from the revision before. Of a release that was half uninstalled every revision goes, or its name would stay in use.
+# remove_record NAMESPACE/RELEASE SECRET STATUS: delete the record, so that an installation adopts its own objects, and an
+# upgrade continues from the previous revision. A half uninstalled release loses all revisions, which block its name.
 remove_record() {
-  say "release $1 was interrupted ($3): removing the record of it"
-  # the last to go is the one that a next run would find
+  say "release $1 was interrupted ($3): deleting its record"
+  # the record is deleted last, because a later run finds the release by it
   if [ "$3" = uninstalling ]; then kube delete secrets -n "${1%%/*}" -l "owner=helm,name=${1#*/},status!=uninstalling" >/dev/null; fi
   kube delete secret -n "${1%%/*}" "$2" >/dev/null
 }

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# Takes out of the machine what was put in when it was prepared, packages aside. What others changed since stays.
+# Undo the preparation of the machine, except for packages. Changes that others made since then stay.
 
-# restore_hostname: the name that the machine had, unless it was given another one since.
+# restore_hostname: restore the original host name, unless it was changed since then.
 restore_hostname() {
   [ -e $original/etc/hostname ] && [ "$(cat /etc/hostname 2>/dev/null)" = "$(owner)" ] || return 0
   hostname "$(cat $original/etc/hostname)"
   copy $original/etc/hostname /etc/hostname
 }
 
-# restore_hosts: our entry for the machine's own name goes, and the one that it replaced comes back.
+# restore_hosts: replace homelab's entry for the machine's own name by the original one.
 restore_hosts() {
   local others own
   [ -e $original/etc/hosts ] && named "$(owner)" || return 0
@@ -18,25 +18,25 @@ restore_hosts() {
   write /etc/hosts 644 <<<"$others${own:+$'\n'$own}"
 }
 
-# restore_command_line: the parameters that we added go.
+# restore_command_line: remove the kernel parameters that homelab added.
 restore_command_line() {
-  local file was line word
+  local file current_line line word
   # shellcheck disable=SC2001 # a word, not a part of one
   for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do
     [ -e "$original$file" ] && [ -e "$file" ] || continue
-    was=$(cat "$file") || die "$file could not be read."
-    line=$was
+    current_line=$(cat "$file") || die "$file could not be read."
+    line=$current_line
     for word in cgroup_memory=1 cgroup_enable=memory; do
       grep -qw "$word" "$original$file" || line=$(sed -E "s/(^| )$word( |\$)/\2/; s/^ //" <<<"$line")
     done
-    # it may be mounted for reading only
-    [ "$line" = "$was" ] || write "$file" 644 <<<"$line"
+    # an unchanged file is not written, because its file system may be read-only
+    [ "$line" = "$current_line" ] || write "$file" 644 <<<"$line"
   done
 }
 
 main() {
   lock
-  say "taking out what was put into the machine"
+  say "restoring the machine's original configuration"
   end_service keepalived $keepalived_conf
   end_service haproxy $haproxy_conf
   rm -f /etc/keepalived/homelab-check /etc/sysctl.d/90-homelab.conf /etc/modules-load.d/homelab.conf

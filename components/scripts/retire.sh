@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# On every server, before the whole cluster goes: no node need be drained, and no data are guarded. See `provider/teardown.py`.
+# On every server, before the whole cluster is destroyed: leave a mark, so that later runs neither drain nodes nor guard
+# data. See `provider/teardown.py`.
 
 main() {
   if [ -n "$(owner)" ]; then write $state/retired 600 <<<yes; fi

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On a server: says whether a destroy of the whole lab has begun; nothing on a machine that is no longer a node.
+# On a server: print whether a destroy of the whole lab has started; nothing on a machine that is no longer a node.
 
 main() {
   [ -n "$(owner)" ] || return 0

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Succeeds on a server whose API is ready.
+# Succeed if the API of this server is ready.
 
 main() { serving; }
 main </dev/null

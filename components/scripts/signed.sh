@@ -1,23 +1,23 @@
 # shellcheck shell=bash
-# Looks whether the stack's kubeconfigs open the API, with their rights, and for how long.
-# USERS (binding user, a line each) REQUESTS (for each of them, in base64)
+# Drift check: validate that the stack's kubeconfigs have their roles and that their certificates remain valid.
+# USERS (binding user, one per line) REQUESTS (for their certificates, in base64, one per line)
 
-# binding NAME: as the API has it, on one line. K3s' kubectl takes a second on a small board.
+# binding NAME: print the ClusterRoleBinding on one line. K3s's kubectl would take a second on a small board.
 binding() {
   curl -sS --max-time 3 --cacert $data/server/tls/server-ca.crt --cert $data/server/tls/client-admin.crt \
     --key $data/server/tls/client-admin.key "https://127.0.0.1:6443/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/$1?pretty=false"
 }
 
 main() {
-  serving >/dev/null 2>&1 || return 0 # nothing is known
-  local name user found mark renew ends
+  serving >/dev/null 2>&1 || return 0 # without the API, nothing can be compared
+  local name user object mark renewal expiry
   while read -r name user; do
-    found=$(binding "$name") || return 0
-    grep -q "\"subjects\":\[{[^]]*\"name\":\"$user\"}\]" <<<"$found" || echo "$user has no rights: $name does not bind it"
+    object=$(binding "$name") || return 0
+    grep -q "\"subjects\":\[{[^]]*\"name\":\"$user\"}\]" <<<"$object" || echo "$user has no role: $name does not bind this user"
     [ "$name" = homelab:admin ] || continue
-    read -r mark renew ends < <(grep -o '"homelab/kubeconfigs":"[^"]*"' <<<"$found" | cut -d'"' -f4) || true
-    if [ "${mark:-}" != "$(kubeconfigs_mark)" ]; then echo "the kubeconfigs are not signed by this cluster's authorities"
-    elif [ "$(date +%s)" -ge "$renew" ]; then echo "the kubeconfigs end on $(date -u -d "@$ends" '+%Y-%m-%d %H:%M') UTC"; fi
+    read -r mark renewal expiry < <(grep -o '"homelab/kubeconfigs":"[^"]*"' <<<"$object" | cut -d'"' -f4) || true
+    if [ "${mark:-}" != "$(kubeconfigs_mark)" ]; then echo "the kubeconfigs are not signed by this cluster's CAs"
+    elif [ "$(date +%s)" -ge "$renewal" ]; then echo "the kubeconfigs expire on $(date -u -d "@$expiry" '+%Y-%m-%d %H:%M') UTC"; fi
   done <<<"$USERS"
 }
 main </dev/null

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On a server: says how K3s is, and which snapshots are here: name, bytes, seconds since 1970.
+# On a server: print the state of K3s and the local snapshots: name, size in bytes, Unix time.
 
 k3s_is() {
   if ! command -v k3s >/dev/null; then echo absent

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# On a server that stays, before anything is changed: refuses to remove nodes together if that would cost etcd its quorum,
-# or volumes that no other machine has.
+# On a server that stays, before any change: refuse to remove nodes together if that would lose etcd's quorum, or volumes
+# that are on no other node.
 # GOING (servers) NODES (of any role) FLAGS
 
 main() {
@@ -8,11 +8,11 @@ main() {
   local reason node ready
   # shellcheck disable=SC2086 # a list of names
   reason=$(unsafe_without $GOING)
-  [ -z "$GOING" ] || [ -z "$reason" ] || die "Without $GOING etcd would have no quorum; no changes were made: $reason." \
-    "Bring the others back first (kubectl get nodes), then remove $GOING."
+  [ -z "$GOING" ] || [ -z "$reason" ] || die "Without $GOING etcd would lose its quorum; no changes were made: $reason." \
+    "Make the other servers Ready first (kubectl get nodes), then remove $GOING."
   for node in $NODES; do
     exists "$node" || continue
-    ready=$(status "$node") || die "The API on $(hostname) does not say whether $node is Ready; no changes were made."
+    ready=$(status "$node") || die "The API on $(hostname) did not answer whether $node is Ready; no changes were made. Run \`pulumi up\` again."
     # shellcheck disable=SC2086 # a list of names
     if [ "$ready" = True ]; then check_volumes "$node" $NODES; fi
   done

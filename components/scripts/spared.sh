@@ -1,17 +1,18 @@
 # shellcheck shell=bash
-# On a server, before NODE is changed: waits until etcd keeps its quorum without it for a while, and refuses an agent that
-# would be newer than a server. A node that is not well is missed by nobody.
+# On a server, before NODE is changed: wait until etcd has a quorum without NODE, and refuse an agent that would be newer
+# than a server. A node that is not Ready can be changed at any time.
 # NODE ROLE VERSION
 
+# spared: succeed if etcd would keep its quorum without NODE.
 spared() { [ -z "$(unsafe_without "$NODE")" ]; }
 
-# older_servers: servers that run an older version than NODE is to get.
-older_servers() { versions | while read -r each; do if newer "$each" "$VERSION"; then echo "$each"; fi; done; }
+# older_servers: print the servers' versions that are older than the version for NODE.
+older_servers() { versions | while read -r running; do if newer "$running" "$VERSION"; then echo "$running"; fi; done; }
 
-# Kubernetes allows no kubelet that is newer than the API server. It is a matter of order: servers roll before agents.
+# Kubernetes does not support a kubelet that is newer than the API server, so servers are upgraded before agents.
 check_order() {
   local older; older=$(older_servers)
-  [ -z "$older" ] || die "$NODE is not upgraded to $VERSION before the servers, which run:" "$older" "Run \`pulumi up\` without --target."
+  [ -z "$older" ] || die "$NODE cannot be upgraded to $VERSION before the servers, which run:" "$older" "Run \`pulumi up\` without --target."
 }
 
 main() {
@@ -19,11 +20,11 @@ main() {
   if [ "$ROLE" = agent ]; then check_order; return; fi
   exists "$NODE" || return 0
   local ready in_etcd
-  ready=$(status "$NODE") || die "The API on $(hostname) does not say whether $NODE is Ready, so it was not changed." "$(journal k3s)"
-  in_etcd=$(members) || die "The API on $(hostname) does not say who is in etcd, so $NODE was not changed." "$(journal k3s)"
+  ready=$(status "$NODE") || die "The API on $(hostname) did not answer whether $NODE is Ready, so it was not changed; run \`pulumi up\` again." "$(journal k3s)"
+  in_etcd=$(members) || die "The API on $(hostname) did not answer which servers are in etcd, so $NODE was not changed; run \`pulumi up\` again." "$(journal k3s)"
   [ "$ready" = True ] && [ "$(wc -l <<<"$in_etcd")" -gt 1 ] || return 0
-  spared || say "waiting for the other servers: $(unsafe_without "$NODE")"
-  wait_for 120 spared || die "$NODE was not changed, because the API would be away while it restarts: $(unsafe_without "$NODE")." \
-    "Bring them back, or take what is gone for good out of \`nodes\`; then run \`pulumi up\` again."
+  spared || say "waiting for the other servers to be Ready: $(unsafe_without "$NODE")"
+  wait_for 120 spared || die "$NODE was not changed, because the API would be unavailable during its restart: $(unsafe_without "$NODE")." \
+    "Make the other servers Ready, or remove lost servers from \`nodes\`; then run \`pulumi up\` again."
 }
 main </dev/null

@@ -1,24 +1,24 @@
 # shellcheck shell=bash
-# Fetches and verifies K3s and puts its new configuration beside the one in use; what runs is not touched.
+# Download and verify K3s, and write its new configuration next to the current one; nothing that runs is changed.
 # ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS ADMISSION AUDIT CERTIFICATES CA_HASH; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
 
 staged=$state/staged
 release=$state/k3s/$VERSION
 
-# sums NAME URL FILE: a list of checksums, itself pinned or fetched over TLS.
+# sums NAME URL FILE: download a list of checksums, which is pinned or protected by TLS.
 sums() {
   local pinned; pinned=$(pin "$1")
   if [ -n "$pinned" ]; then fetch_verified "$2" "$3" "$pinned"; else fetch "$2" "$3"; fi
 }
 
-# What was verified before is not fetched again: a node can be changed while the network is away.
+# held: succeed if all files of the release are on this machine and verified, so that no download is needed.
 held() {
   local sum name
   [ "$(head -n 1 "$release/held" 2>/dev/null)" = "# $source" ] || return 1
   while read -r sum name; do [ "$(sum_of "$release/$name" 2>/dev/null)" = "$sum" ] || return 1; done < <(tail -n +2 "$release/held")
 }
 
-# verified URL NAME SUM: fetched, and noted as held.
+# verified URL NAME SUM: download and verify a file, and record it for `held`.
 verified() { fetch_verified "$1" "$release/$2" "$3"; noted+=("$3  $2"); }
 
 fetch_release() {
@@ -51,7 +51,7 @@ fetch_installer() {
   verified "$INSTALLER" install.sh "$sum"
 }
 
-# The version that was put in use here last; nothing on a machine that is no member yet.
+# running: print the version of K3s that was applied last; nothing on a machine that is not a member yet.
 running() {
   joined "$(unit)" || return 0
   cat $state/version 2>/dev/null || k3s --version | awk 'NR == 1 {print $3}'
@@ -59,34 +59,36 @@ running() {
 
 minor() { cut -d. -f2 <<<"$1"; }
 
+# etcd: print the version of etcd on this server.
 etcd() {
   curl -fsS --max-time 3 --cacert $data/server/tls/etcd/server-ca.crt --cert $data/server/tls/etcd/client.crt \
     --key $data/server/tls/etcd/client.key https://127.0.0.1:2379/version | sed -n 's/.*"etcdserver":"\([0-9.]*\).*/\1/p'
 }
 
-# K3s does not go back, and its servers leave out no minor version; etcd 3.6 takes over only from 3.5.26 or newer.
+# check_version CURRENT: refuse downgrades and, on servers, skipped minor versions. An upgrade to etcd 3.6 is possible only
+# from etcd 3.5.26 or newer.
 check_version() {
-  local now=$1 from to held
+  local now=$1 from to etcd_version
   [ -n "$now" ] && [ "$now" != "$VERSION" ] || return 0
-  newer "$now" "$VERSION" || die "K3s does not go back, from $now to $VERSION; nothing was touched." \
-    "Set \`k3s.version\` to $now or newer. What was before comes back only with a snapshot from before."
+  newer "$now" "$VERSION" || die "K3s cannot be downgraded, from $now to $VERSION; no changes were made." \
+    "Set \`k3s.version\` to $now or newer. To return to an older version, restore a snapshot from that time."
   [ "$ROLE" = server ] || return 0
   from=$(minor "$now") to=$(minor "$VERSION")
-  [ "$to" -le $((from + 1)) ] || die "K3s goes up one minor version at a time; nothing was touched." \
-    "From $now go to the newest v1.$((from + 1)) first, \`pulumi up\`, and so on until $VERSION."
+  [ "$to" -le $((from + 1)) ] || die "K3s can be upgraded by only one minor version at a time; no changes were made." \
+    "Upgrade from $now to the newest v1.$((from + 1)) first, \`pulumi up\`, and continue like this to $VERSION."
   [ "$from" -lt 34 ] && [ "$to" -ge 34 ] || return 0
-  held=$(etcd) || die "etcd on this server does not say its version, which must be 3.5.26 or newer before $VERSION." "$(journal k3s)"
-  [ "$held" = 3.5.26 ] || newer 3.5.26 "$held" ||
-    die "etcd here is $held, and may lose members on the way to $VERSION; nothing was touched." \
-      "Go to the newest v1.33 first, which has etcd 3.5.26 or newer, \`pulumi up\`, then to $VERSION."
+  etcd_version=$(etcd) || die "etcd on this server did not report its version, which must be 3.5.26 or newer before an upgrade to $VERSION." "$(journal k3s)"
+  [ "$etcd_version" = 3.5.26 ] || newer 3.5.26 "$etcd_version" ||
+    die "etcd on this server is $etcd_version, and may lose members in an upgrade to $VERSION; no changes were made." \
+      "Upgrade to the newest v1.33 first, which has etcd 3.5.26 or newer, \`pulumi up\`, then to $VERSION."
 }
 
 stage_configuration() {
   mkdir -p $staged && chmod 700 $staged
   local text=$CONFIG
-  # left to itself, flannel takes the interface of the default route, and stops where there is none
+  # by default flannel uses the interface of the default route, and fails without one
   if [ "$CNI" = flannel ]; then text+="flannel-iface: $(device)"$'\n'; fi
-  # kubelets of today refuse cgroup v1 unless told otherwise; older Raspberry Pi systems have nothing else
+  # by default the kubelet refuses cgroup v1, but older Raspberry Pi systems have no other
   if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then text+=$'kubelet-arg+:\n- fail-cgroupv1=false\n'; fi
   write $staged/config.yaml 600 < <(printf '%s' "$text")
   write $staged/token 600 <<<"$TOKEN"
@@ -100,7 +102,7 @@ stage_configuration() {
   write $staged/certificates 600 <<<"$CERTIFICATES"
 }
 
-# K3s reads its token when it starts: naming the CA in it needs no restart.
+# name_ca: add the CA's hash to the token in use, without a restart, because K3s reads the token only when it starts.
 name_ca() {
   local hash; hash=$(ca_hash)
   [ -n "$hash" ] || return 0

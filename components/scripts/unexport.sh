@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# On a machine: nobody mounts the folder from here any more. What is in it stays, and so do packages.
+# Remove the NFS export of a folder. Its files and the installed packages stay.
 # FOLDER
 
 main() {
   lock
-  say "taking the export of $FOLDER back; what is in it stays"
+  say "removing the NFS export of $FOLDER; its files stay"
   rm -f /etc/exports.d/homelab.exports $state/exports
   if command -v exportfs >/dev/null; then exportfs -ra || true; fi
 }

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# Removes K3s, whichever role it was installed in, and its data: once nothing of it runs and nothing is mounted below its
-# folders, so that no volume loses what is in it.
+# Uninstall K3s, server or agent, and delete its data. Before that, stop its processes and unmount all volumes below its
+# folders, so that no data of a volume are deleted.
 
-# Cilium's interfaces go before K3s does, or the machine may lose its network; K3s does not know its rules either.
+# remove_cilium: delete Cilium's interfaces before K3s, or the machine may lose its network. K3s's uninstaller does not
+# remove Cilium's firewall rules either.
 remove_cilium() {
   local link links tables rules
   links=$(ip -o link show | sed -nE 's/^[0-9]+: (cilium_[^:@]+).*/\1/p')
@@ -15,20 +16,20 @@ remove_cilium() {
 }
 
 inactive() { [ -z "$(active)" ]; }
-active() { local each; for each in k3s k3s-agent; do if systemctl -q is-active "$each"; then echo "$each"; fi; done; }
+active() { local service; for service in k3s k3s-agent; do if systemctl -q is-active "$service"; then echo "$service"; fi; done; }
 
 stop_k3s() {
-  local each
-  for each in k3s k3s-agent; do
-    if ! systemctl cat "$each" >/dev/null 2>&1; then continue; fi
-    say "stopping $each"
-    systemctl disable -q "$each" 2>/dev/null || true
-    timeout 180 systemctl stop "$each" || systemctl kill -s KILL "$each" || true
+  local service
+  for service in k3s k3s-agent; do
+    if ! systemctl cat "$service" >/dev/null 2>&1; then continue; fi
+    say "stopping $service"
+    systemctl disable -q "$service" 2>/dev/null || true
+    timeout 180 systemctl stop "$service" || systemctl kill -s KILL "$service" || true
   done
-  wait_for 30 inactive || die "K3s does not stop; nothing was removed:" "$(active)" "$(journal "$(active | head -n 1)")"
+  wait_for 30 inactive || die "K3s did not stop; nothing was removed. Stop it, then run \`pulumi up\` again:" "$(active)" "$(journal "$(active | head -n 1)")"
 }
 
-# containers: process ids of K3s' containers, the shims that keep them included.
+# containers: print the process IDs of K3s's containers and their shims.
 containers() {
   ps -e -o pid= -o ppid= -o args= | awk '
     { parent[$1] = $2; if (/containerd-shim/ && /\/run\/k3s\/containerd/) shim[$1] = 1 }
@@ -37,19 +38,19 @@ containers() {
 
 ended() { [ -z "$(containers)" ]; }
 
-# signal NAME: to all containers; some may have ended by themselves.
+# signal NAME: send a signal to all containers; some may have ended already.
 signal() { local pids; pids=$(containers); [ -z "$pids" ] || xargs kill -s "$1" <<<"$pids" 2>/dev/null || true; }
 
 end_containers() {
   [ -n "$(containers)" ] || return 0
-  say "ending its containers"
+  say "stopping its containers"
   signal TERM
   wait_for 15 ended || signal KILL
-  wait_for 30 ended || die "Containers do not end; nothing was removed:" "$(ps -o pid,args -p "$(containers | paste -sd,)" 2>&1)"
+  wait_for 30 ended || die "Containers of K3s did not end within 45 s; nothing was removed. End these processes, then run \`pulumi up\` again:" "$(ps -o pid,args -p "$(containers | paste -sd,)" 2>&1)"
 }
 
-# mounts: what is mounted below K3s' folders, the deepest first, with its type. A disk that one of these folders is on stays.
-# The kernel knows them by their real names: somebody may have moved one to another disk and left a link.
+# mounts: print the mounts below K3s's folders with their type, the deepest first; not mounts of the folders themselves.
+# Symbolic links are resolved, because a folder may have been moved to another disk, and the kernel lists real paths.
 mounts() {
   local path type folders folder
   mapfile -t folders < <(readlink -m $data /run/k3s /var/lib/kubelet)
@@ -61,7 +62,8 @@ mounts() {
   done </proc/self/mounts | sort -r
 }
 
-# unmount_all: once; a server of files that is gone would keep its mount forever, and to detach that loses nothing.
+# unmount_all [yes]: try once to unmount all. With `yes`, mounts of network file systems are detached, which loses no data
+# and does not wait for a lost file server.
 unmount_all() {
   local path type lazy=${1:-}
   while IFS=$'\t' read -r path type; do
@@ -77,50 +79,50 @@ unmount_volumes() {
   [ -n "$(mounts)" ] || return 0
   say "unmounting its volumes"
   wait_for 60 unmount_all || unmount_all yes ||
-    die "These are still mounted and in use; nothing was removed, as what is in them would go, too:" "$(mounts)" \
-      "See who uses them: fuser -vm PATH. End that, then run it again."
+    die "These mounts are still in use after 60 s; nothing was removed, because their data would be deleted, too:" "$(mounts)" \
+      "Find the processes that use them with \`fuser -vm PATH\` and stop them; then run \`pulumi up\` again."
 }
 
-# data_folders: what K3s has. A link may lead to a disk that holds more.
+# data_folders: print K3s's folders of data. If the data folder is a link, its target may contain other files as well.
 data_folders() {
   local real; real=$(readlink -m $data)
   if [ -L $data ]; then printf '%s\n' "$real"/{agent,data,server,storage}; else echo "$real"; fi
 }
 
-# empty FOLDER: it and all in it; a disk that is mounted there stays, with nothing on it.
+# empty FOLDER: delete a folder and its contents; a disk that is mounted there is emptied and stays mounted.
 empty() {
   [ -d "$1" ] || return 0
-  [ -z "$(active)$(mounts)" ] || die "K3s came back while it was removed, so its data in $1 stay:" "$(active)" "$(mounts)"
+  [ -z "$(active)$(mounts)" ] || die "K3s was started during its removal, so its data in $1 were not deleted; run \`pulumi up\` again:" "$(active)" "$(mounts)"
   find "$1" -xdev -mindepth 1 -delete 2>/dev/null || true
-  local left; left=$(find "$1" -xdev -mindepth 1 ! -type d)
-  [ -z "$left" ] || die "These could not be removed:" "$(head -n 5 <<<"$left")"
+  local remaining; remaining=$(find "$1" -xdev -mindepth 1 ! -type d)
+  [ -z "$remaining" ] || die "These files could not be deleted; delete them, then run \`pulumi up\` again:" "$(head -n 5 <<<"$remaining")"
   rmdir "$1" 2>/dev/null || true
 }
 
 run_uninstallers() {
-  local each log; log=$(mktemp)
-  for each in k3s k3s-agent; do
-    [ -x "/usr/local/bin/$each-uninstall.sh" ] || continue
-    say "uninstalling $each"
-    "/usr/local/bin/$each-uninstall.sh" >"$log" 2>&1 || die "K3s' uninstaller failed:" "$(tail -n 15 "$log")"
+  local service log; log=$(mktemp)
+  for service in k3s k3s-agent; do
+    [ -x "/usr/local/bin/$service-uninstall.sh" ] || continue
+    say "uninstalling $service"
+    "/usr/local/bin/$service-uninstall.sh" >"$log" 2>&1 || die "K3s's uninstaller failed on $(hostname):" "$(tail -n 15 "$log")"
   done
   rm -f "$log"
 }
 
-# An uninstaller that was killed may have removed itself first.
+# remove_rest: delete the files that an interrupted uninstaller, which deletes itself early, may have left.
 remove_rest() {
-  local each
-  for each in k3s k3s-agent; do rm -f "/etc/systemd/system/$each.service" "/etc/systemd/system/$each.service.env"; done
+  local service tool
+  for service in k3s k3s-agent; do rm -f "/etc/systemd/system/$service.service" "/etc/systemd/system/$service.service.env"; done
   rm -f /usr/local/bin/k3s /usr/local/bin/k3s.homelab-new /usr/local/bin/k3s-killall.sh
-  for each in kubectl crictl ctr; do if [ "$(readlink "/usr/local/bin/$each")" = k3s ]; then rm -f "/usr/local/bin/$each"; fi; done
+  for tool in kubectl crictl ctr; do if [ "$(readlink "/usr/local/bin/$tool")" = k3s ]; then rm -f "/usr/local/bin/$tool"; fi; done
   rm -rf /etc/rancher/k3s /etc/rancher/node
   rmdir /etc/rancher 2>/dev/null || true
   systemctl daemon-reload
 }
 
 check_gone() {
-  local left; left=$(active; mounts; compgen -G '/usr/local/bin/k3s' || true; compgen -G '/usr/local/bin/k3s-*uninstall.sh' || true)
-  [ -z "$left" ] || die "Of K3s this is still there:" "$left" "Remove it by hand, then run it again."
+  local remaining; remaining=$(active; mounts; compgen -G '/usr/local/bin/k3s' || true; compgen -G '/usr/local/bin/k3s-*uninstall.sh' || true)
+  [ -z "$remaining" ] || die "These parts of K3s were not removed:" "$remaining" "Remove them manually, then run \`pulumi up\` again."
 }
 
 main() {
@@ -129,11 +131,11 @@ main() {
   stop_k3s
   end_containers
   unmount_volumes
-  local all each
-  mapfile -t all < <(data_folders) # an uninstaller may remove the link
-  for each in "${all[@]}"; do empty "$each"; done
+  local folders folder
+  mapfile -t folders < <(data_folders) # read first, because an uninstaller may delete the link
+  for folder in "${folders[@]}"; do empty "$folder"; done
   run_uninstallers
-  for each in "${all[@]}"; do empty "$each"; done # the uninstaller makes some of it again
+  for folder in "${folders[@]}"; do empty "$folder"; done # the uninstaller creates some folders again
   remove_rest
   check_gone
 }

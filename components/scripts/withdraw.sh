@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# On a server: takes the names of this cluster back, before the controller goes that knows which they are.
-# It runs once more with everything the same, but sees no object: what it owns has no reason left.
+# On a server: delete this cluster's DNS records, before the layer is removed. Only external-dns itself knows its records,
+# so it runs once more with the same options and a filter that matches no object: then it deletes every record it owns.
 # NAMESPACE SYNC
 
-# not_removed WHY…: the layer stays, and works on.
+# not_removed REASON…: start external-dns again and fail, so that the layer stays.
 not_removed() {
   kube scale deployment external-dns -n "$NAMESPACE" --replicas=1 >/dev/null 2>&1 || true
   "${ending:-die}" "The records in DNS were not removed:" "$@" \
-    "Run it again; to leave them there instead: \`externalDns.sync: false\` and \`pulumi up\` first."
+    "Run it again. To keep the records instead: set \`externalDns.sync: false\` and \`pulumi up\` first."
 }
 
-# once SPEC: the controller's pods as a Job.
+# once SPEC: print a Job with the pod spec of external-dns, which runs once without any object.
 once() {
   local spec=${1/'"--policy=sync"'/'"--policy=sync","--once","--label-filter=homelab=no-object"'}
   spec=${spec/'"restartPolicy":"Always"'/'"restartPolicy":"Never"'}
@@ -28,14 +28,14 @@ withdraw() {
 }
 
 main() {
-  [ "$SYNC" = yes ] || { say "the records stay in DNS: sync is not set"; return; }
+  [ "$SYNC" = yes ] || { say "the DNS records stay, because \`externalDns.sync\` is not set"; return; }
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || ending=api_away not_removed "the API on $(hostname) does not answer." "$(journal k3s)"
-  local spec said
+  wait_for 120 serving || ending=api_away not_removed "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  local spec output
   spec=$(kube get deployment external-dns -n "$NAMESPACE" --ignore-not-found -o jsonpath='{.spec.template.spec}')
   [ -n "$spec" ] || return 0
-  say "taking the records of this cluster out of DNS"
-  said=$(withdraw "$spec" 2>&1) || not_removed "$said"
+  say "deleting this cluster's DNS records"
+  output=$(withdraw "$spec" 2>&1) || not_removed "$output"
   wait_for 240 ended || true
   [ "$(of Complete)" = True ] || not_removed "$(kube logs -n "$NAMESPACE" job/withdraw --tail=10 2>&1 || true)"
 }

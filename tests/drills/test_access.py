@@ -66,7 +66,7 @@ def test_a_namespace_that_comes_later_gets_its_rights_with_the_next_up(lab: Rehe
     code, said = lab.pulumi("preview")
     print(said)
     assert code == 0
-    assert "anna is not view in shop" in said
+    assert "anna does not have the role view in shop" in said
     lab.up()
     assert "No resources found" in lab.said_to(annas, "-n", "shop", "get", "pods")
     assert "cannot create" in lab.said_to(annas, "-n", "shop", "create", "configmap", "hers")
@@ -75,7 +75,7 @@ def test_a_namespace_that_comes_later_gets_its_rights_with_the_next_up(lab: Rehe
 def test_what_was_given_by_hand_is_taken_back(lab: Rehearsal, annas: Path) -> None:
     patch = '{"subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "eve"}]}'
     lab.kubectl("-n", "shop", "patch", "rolebinding", "homelab-view-ben", "--type=merge", "-p", patch)
-    assert "eve is view in shop by homelab-view-ben" in lab.up()
+    assert "eve has the role view in shop by the binding homelab-view-ben" in lab.up()
     said = lab.kubectl("-n", "shop", "get", "rolebinding", "homelab-view-ben", "-o", "jsonpath={.subjects[*].name}")
     assert said == "ben"
 
@@ -124,7 +124,7 @@ def test_machine_with_a_certificate_is_trusted_although_its_key_is_not_the_pinne
     cluster = whole["config"]["homelab:cluster"]
     cluster["nodes"][0].setdefault("ssh", {})["port"] = 2222
     file.write_text(yaml.safe_dump(whole))
-    assert "s1 (10.9.0.11) shows another host key than the one pinned; nothing was sent." in lab.refused()
+    assert "s1 (10.9.0.11) shows another host key than the pinned one; nothing was sent." in lab.refused()
     cluster["ssh"]["hostAuthority"] = authority
     file.write_text(yaml.safe_dump(whole))
     assert "==> " not in lab.up()

@@ -20,7 +20,7 @@ CLUSTER = [
     r"s1-prepare .*checking the machine",
     r"a1-prepare .*checking the machine",
     r"cluster-found .*fetching k3s",
-    r"cluster-found .*founding the cluster",
+    r"cluster-found .*bootstrapping the cluster",
     r"s2-join .*fetching k3s",
     r"s3-join .*waiting for the API endpoint",
     r"cluster-tokens creating",

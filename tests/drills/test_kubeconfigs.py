@@ -196,7 +196,9 @@ def test_renewal_is_shown_weeks_before_and_touches_no_node(lab: Rehearsal) -> No
     lab.kubectl("annotate", "clusterrolebinding", "homelab:admin", "--overwrite", past)
     code, said = lab.pulumi("preview")
     assert code == 0
-    assert re.search(r"cluster-kubeconfig update \[diff: \+drift\]; warning: s1: the kubeconfigs end on 20", said), said
+    assert re.search(r"cluster-kubeconfig update \[diff: \+drift\]; warning: s1: the kubeconfigs expire on 20", said), (
+        said
+    )
     assert not re.search(r"replace", said), said
     said = lab.up()
     assert re.search(r"~ \d updated", said), said
@@ -225,7 +227,7 @@ def test_a_binding_that_is_gone_is_seen_and_made_again(lab: Rehearsal) -> None:
     assert "Forbidden" in lab.said_to(admin, "get", "nodes")
     code, said = lab.pulumi("preview")
     assert code == 0
-    assert re.search(r"homelab:admin-1-\w+ has no rights", said)
+    assert re.search(r"homelab:admin-1-\w+ has no role", said)
     lab.up()
     assert "s1" in lab.said_to(admin, "get", "nodes")
     lab.unchanged()

@@ -78,7 +78,10 @@ def test_a_volume_that_is_in_use_keeps_k3s_from_being_uninstalled(lab: Rehearsal
     lab.cluster["nodes"] = [node for node in nodes if node["name"] != "a1"]
     lab.open()
     said = lab.refused()
-    assert "These are still mounted and in use; nothing was removed, as what is in them would go, too:" in said
+    assert (
+        "These mounts are still in use after 60 s; nothing was removed, because their data would be deleted, too:"
+        in said
+    )
     assert PLACE in said
     assert lab.root("a1", f"cat {PLACE}/photo; ls /usr/local/bin/k3s").split() == ["photo", "/usr/local/bin/k3s"]
     lab.root("a1", "systemctl stop holds")
@@ -106,4 +109,6 @@ def test_a_removal_that_would_cost_the_majority_is_refused_before_anything(lab: 
     lab.open()
     code, said = lab.pulumi("preview")
     assert code != 0, said
-    assert "Without s3 etcd would have no quorum; no changes were made: only 1 of the 2 other servers are Ready" in said
+    assert (
+        "Without s3 etcd would lose its quorum; no changes were made: only 1 of the 2 other servers are Ready" in said
+    )

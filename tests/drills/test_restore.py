@@ -32,7 +32,7 @@ MOMENTS = [
     r"s1: restoring",
     r"s1: starting k3s",
     r"s3: waiting for the restored cluster",
-    r"s2: waiting for k3s to serve",
+    r"s2: waiting for k3s to be ready",
 ]
 
 
@@ -161,7 +161,7 @@ def test_pulumis_state_lost_too(lab: Rehearsal, folder: Path, figure: Figure) ->
         lab.homelab("restore", "--file", str(folder / name), "--token-file", str(token), "--yes")
     code, said = lab.pulumi("preview")
     assert code == 0
-    assert "the kubeconfigs are not signed by this cluster's authorities" in said
+    assert "the kubeconfigs are not signed by this cluster's CAs" in said
     lab.up()
     assert song(lab) == "without state"
     whole(lab)

@@ -126,7 +126,7 @@ def test_a_destroy_that_was_interrupted_and_is_not_wanted_leaves_every_guard(lab
         "the scripts of the killed destroy have ended",
     )
     if lab.root("s1", f"ls {RETIRED} 2>/dev/null; true"):
-        assert "a destroy of the whole lab was not finished" in lab.pulumi("preview")[1]
+        assert "a destroy of the whole lab is unfinished" in lab.pulumi("preview")[1]
     lab.up()
     assert lab.root("s1", f"ls {RETIRED} 2>/dev/null; true") == ""
     wait_until(lambda: lab.ready() == MEMBERS, "both nodes are Ready")
@@ -157,7 +157,7 @@ def test_a_lab_whose_servers_are_all_dead_leaves_the_state(lab: Rehearsal, monke
     monkeypatch.setenv("HOMELAB_DELETE_UNREACHABLE", "true")
     monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
     said = lab.succeeds("destroy", "--yes", "--skip-preview")
-    assert "It is left as it is" in said
+    assert "The machine was not cleaned up" in said
     assert re.search(r"Wipe s1 before you use it again", said)
     left = json.loads(lab.session.engine.output("stack", "export"))["deployment"].get("resources", [])
     assert [each["urn"] for each in left if "homelab:index:Task" in each["urn"]] == []

@@ -58,7 +58,7 @@ def test_a_budget_that_forbids_the_drain_is_named(lab: Rehearsal, figure: Figure
     with timed(figure, "drain that times out"):
         said = lab.refused()
     assert "a1 could not be drained within 300 s; it was not changed and stays cordoned." in said
-    assert "disruption budget all-of-it in namespace default keeps: lonely" in said
+    assert "PodDisruptionBudget all-of-it in namespace default does not allow the eviction of: lonely" in said
     lab.kubectl("delete", "pod/lonely", "poddisruptionbudget/all-of-it")
     lab.up()
     assert lab.ready() == ALL
@@ -67,7 +67,7 @@ def test_a_budget_that_forbids_the_drain_is_named(lab: Rehearsal, figure: Figure
 def test_tokens_are_not_rotated_on_the_way_up(lab: Rehearsal) -> None:
     k3s(lab, NEW, token=2)
     said = lab.refused()
-    assert "Tokens are rotated by an `up` of its own; nothing was touched." in said
+    assert "Tokens cannot be rotated together with an upgrade; no changes were made." in said
     assert versions(lab) == {OLD}
     k3s(lab, OLD, token=2)
     lab.up()
@@ -88,7 +88,7 @@ def test_servers_go_up_one_by_one_and_the_api_stays(lab: Rehearsal, tmp_path: Pa
 
 def test_going_back_is_refused(lab: Rehearsal) -> None:
     k3s(lab, OLD, token=2)
-    assert f"K3s does not go back, from {NEW} to {OLD}; nothing was touched." in lab.refused()
+    assert f"K3s cannot be downgraded, from {NEW} to {OLD}; no changes were made." in lab.refused()
     assert versions(lab) == {NEW}
     k3s(lab, NEW, token=2)
     lab.up()

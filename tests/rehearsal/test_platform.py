@@ -263,7 +263,7 @@ def test_layer_that_keeps_data_is_not_switched_off_by_mistake(lab: Rehearsal) ->
     longhorn, postgres = platform(lab).pop("longhorn"), platform(lab).pop("cloudnativePg")
     lab.open()
     said = lab.refused()
-    assert re.search(r"longhorn still keeps volumes \(1\); it was not removed", said)
+    assert re.search(r"The layer longhorn still has volumes \(1\); it was not removed", said)
     assert lab.kubectl(*phase) == "Bound"
     assert releases(lab)["longhorn"] == "deployed"
     platform(lab)["discard"] = ["longhorn"]

@@ -38,13 +38,13 @@ def test_wrong_host_key_is_not_trusted(lab: Rehearsal) -> None:
     before = lab.root("s1", LOGINS).splitlines()
     said = lab.refused()
     code, found = homelab(lab, "doctor")
-    assert (code, "s1, host key: shows another host key than the one pinned; nothing was sent" in found) == (1, True), (
+    assert (code, "s1, host key: shows another host key than the pinned one; nothing was sent" in found) == (1, True), (
         found
     )
     code, found = homelab(lab, "trust", "--yes")
     assert (code, "s1 (10.9.0.11) presents ANOTHER host key" in found) == (1, True), found
     stack_file.write_text(whole)
-    assert "s1 (10.9.0.11) shows another host key than the one pinned; nothing was sent" in said
+    assert "s1 (10.9.0.11) shows another host key than the pinned one; nothing was sent" in said
     after = lab.root("s1", LOGINS).splitlines()
     assert len(after) == len(before) + 1, after  # this test's own login
 
@@ -66,7 +66,7 @@ def test_changed_artefact_is_not_run(lab: Rehearsal) -> None:
         changed.write(b"#")
     said = lab.refused()
     kept.rename(program)
-    assert "is not what it should be; it was not run" in said
+    assert "does not have the expected checksum; it was not used" in said
     assert lab.root("s1", "ls /usr/local/bin/k3s 2>/dev/null; true") == ""
 
 
