@@ -64,8 +64,8 @@ SYSCTL = """
 [ "$1" != -n ] || { cat "sysctl-$2" 2>/dev/null || echo 0; exit; }
 set_key() { printf '%s\\n' "${1#*=}" >"sysctl-${1%%=*}"; }
 case $* in
-  *-w*) set_key "${*: -1}" ;;
-  *-p*) while IFS= read -r line; do set_key "$line"; done <"${*: -1}" ;;
+  '-q -e -w '*) set_key "${*: -1}" ;;
+  '-q -p '* | '-q -e -p '*) while IFS= read -r line; do set_key "$line"; done <"${*: -1}" ;;
 esac
 """
 TOOLS: Mapping[str, str] = {
