@@ -45,7 +45,7 @@ bench: setup ## run the benchmarks; needs Linux and root
 	@$(bin)/python -m bench $(ARGS)
 
 check: setup ## run only the static checks: ruff, mypy, shellcheck
-	@$(bin)/python -m pytest tests/test_static.py $(ARGS)
+	@$(bin)/python -m pytest tests/unit/project/test_static.py $(ARGS)
 
 lock: ## lock the dependencies of pyproject.toml in requirements.txt; ARGS=--upgrade updates them
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(PYTHON) -m venv "$$tools" && \

@@ -1,5 +1,5 @@
 """Run the Pulumi program of the selected stack."""
 
-from stacks import main
+from stacks import program
 
-main.deploy()
+program.deploy()

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench.figures import Figure, read, renewed, table, write
-from bench.parts import MEASURE, Part
+from bench.suites import MEASURE, Part
 from rehearsal.session import refuse_unfit_computer
 from rehearsal.shell import RehearsalError
 

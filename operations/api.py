@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from ruamel.yaml import YAML
 
-from components.validity import Validity
+from components.cluster.certificate_validity import Validity
 
 SILENCE = 10.0
 """Seconds without an answer after which the API counts as unreachable."""

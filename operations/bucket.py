@@ -15,7 +15,7 @@ from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import quote
 
-from components.distribution import S3Settings
+from components.cluster.k3s.settings import S3Settings
 
 SILENCE = 15.0
 """Seconds without an answer after which the service counts as unreachable."""

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from components import k3s
-from components.lab import ClusterSettings
-from components.layer import Chart
-from operations import artefact, chart_images, chart_pins, release, talk
-from operations.https import FetchError
+from components.cluster.k3s import config
+from components.cluster.settings import ClusterSettings
+from components.kubernetes.chart import Chart
+from operations import chart_images, chart_pins, console, release, resumable_download
+from operations.http import FetchError
+from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.render import Renderer, RenderError, renderer
-from operations.stack import Stack, StackError, StackFile, StackName
+from provider.charts.repository import fetch
 from provider.errors import TaskError
-from provider.repository import fetch
 from stacks.homelab import charts_of, layers_of, values_of
 from stacks.settings import Settings
 
@@ -37,7 +37,7 @@ def bundle(
 
     Existing files with the right checksum are not downloaded again. Exit code: 1 if a file is missing.
     """
-    with talk.guarded():
+    with console.guarded():
         settings = Settings.read(Stack(stack, config_file).file)
         missing = [*_k3s(folder, settings.cluster, _architectures(settings.cluster, arch))]
         unmirrored = settings.platform.model_copy(update={"chart_mirror": None})
@@ -47,7 +47,9 @@ def bundle(
         if missing:
             advice = f"{folder} is incomplete: fix these errors, and run the command again."
             raise StackError("\n".join((*missing, advice)))
-    talk.console.print(f"{folder} is complete; {IMAGES} lists the images of the charts.", markup=False, soft_wrap=True)
+    console.console.print(
+        f"{folder} is complete; {IMAGES} lists the images of the charts.", markup=False, soft_wrap=True
+    )
 
 
 def _architectures(cluster: ClusterSettings, requested: Sequence[str] | None) -> list[str]:
@@ -61,7 +63,7 @@ def _architectures(cluster: ClusterSettings, requested: Sequence[str] | None) ->
 def _k3s(folder: Path, cluster: ClusterSettings, architectures: Sequence[str]) -> Iterator[str]:
     """Download a K3s release; yield an error for each missing file."""
     official = cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})
-    source, version = k3s.release(official), folder / cluster.k3s.version
+    source, version = config.release(official), folder / cluster.k3s.version
     version.mkdir(parents=True, exist_ok=True)
     try:
         _installer(version, cluster, source["INSTALLER"])
@@ -86,18 +88,18 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
     name = f"sha256sum-{arch}.txt"
     _check_pin(f"{source}/{name}", listing, getattr(cluster.k3s.pins, arch))
     stated = release.stated(listing)
-    for file in (BINARIES[arch], f"{k3s.IMAGES}-{arch}.tar.zst"):
+    for file in (BINARIES[arch], f"{config.IMAGES}-{arch}.tar.zst"):
         if file not in stated:
             raise FetchError(f"{source}/{name} has no checksum of {file}, so the file cannot be verified.")
-        is_new = artefact.obtain(f"{source}/{file}", folder / file, stated[file])
-        talk.say(f"{file}: {'downloaded' if is_new else 'exists'}, verified against its release")
+        is_new = resumable_download.obtain(f"{source}/{file}", folder / file, stated[file])
+        console.say(f"{file}: {'downloaded' if is_new else 'exists'}, verified against its release")
     (folder / name).write_bytes(listing)  # written last, so that the listed files exist
 
 
 def _check_pin(url: str, content: bytes, pin: str | None) -> None:
     actual = hashlib.sha256(content).hexdigest()
     if pin and actual != pin:
-        raise FetchError(f"{url} does not match k3s.pins; it was not saved.\nfound  {actual}\npinned {pin}")
+        raise FetchError(f"{url} does not match config.pins; it was not saved.\nfound  {actual}\npinned {pin}")
 
 
 def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
@@ -112,7 +114,7 @@ def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[st
             continue
         (folder / chart_images.archive_of(chart)).write_bytes(archive)
         source = "its pin" if chart.sha256 else "its repository's checksum; not pinned"
-        talk.say(f"{chart.name} {chart.version}: downloaded, verified against {source}")
+        console.say(f"{chart.name} {chart.version}: downloaded, verified against {source}")
         downloaded.append(chart)
     (folder / "index.yaml").write_text(chart_images.index(folder, charts))
     return downloaded, errors

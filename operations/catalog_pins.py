@@ -6,9 +6,9 @@ Known versions keep their checksum. New versions are fetched from their reposito
 import sys
 from collections.abc import Iterable, Mapping
 
-from components.layer import Chart
+from components.kubernetes.chart import Chart
 from operations import chart_pins, files
-from operations.https import FetchError
+from operations.http import FetchError
 from stacks.catalog import LAYERS, PINS, SUMS
 
 

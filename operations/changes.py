@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from operations import talk
+from operations import console
 from operations.markdown import block, code, fitting
-from operations.stack import StackError
+from operations.pulumi_stack import StackError
 
 ROWS, DRIFT = 40_000, 15_000
 """Maximum size of the table and of the drift list, in characters; a GitHub comment has at most 65,536."""
@@ -43,7 +43,7 @@ def changes(
     title: Annotated[str, typer.Option(help="Heading of the summary.")] = "Planned changes",
 ) -> None:
     """Summarize a preview as Markdown: planned changes by machine, layer and app, drift, and errors."""
-    with talk.guarded():
+    with console.guarded():
         typer.echo(markdown(_read(preview), title, looked=os.environ.get("HOMELAB_DRIFT") != "off"))
 
 

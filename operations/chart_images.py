@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from components.layer import Chart
-from operations.artefact import digest
-from provider import charts
+from components.kubernetes.chart import Chart
+from operations.resumable_download import digest
+from provider.charts import contents
+from provider.charts.repository import Loader
 from provider.errors import TaskError
-from provider.repository import Loader
 
 _ANNOTATION = "artifacthub.io/images"
 _NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
@@ -30,7 +30,7 @@ def of(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]
 
     Images that are only in the code of the chart's programs are missing.
     """
-    texts = dict(charts.files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
+    texts = dict(contents.files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
         raise TaskError(f"{url} has no {name}/Chart.yaml: it is not the chart {name}.")
     listed = (image for text in texts.values() for image in _annotated(_load_yaml(url, text)))
@@ -39,7 +39,7 @@ def of(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]
 
 def named(objects: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the images of containers and custom resources, and the images in arguments, variables and data."""
-    relevant = (item for item in objects if item.get("kind") != charts.KIND)
+    relevant = (item for item in objects if item.get("kind") != contents.KIND)
     return {image for item in relevant for image in _in_object(item)}
 
 

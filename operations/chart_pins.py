@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from components.layer import Chart
-from operations.https import FetchError
+from components.kubernetes.chart import Chart
+from operations.http import FetchError
+from provider.charts.repository import fetch
 from provider.errors import TaskError
 from provider.model import Chart as Fetched
-from provider.repository import fetch
 from stacks.homelab import charts_of
 from stacks.settings import Settings
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from components.app.settings import AppSettings
-from operations import talk
-from operations.picture.lab import draw
-from operations.stack import Stack, StackError, StackFile, StackName
+from operations import console
+from operations.picture.layout import draw
+from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.settings import AppStack, Settings
 from stacks.stackfile import short_name
 
@@ -25,7 +25,7 @@ def diagram(
     output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
 ) -> None:
     """Draw the lab as SVG: apps, platform layers, API endpoint and machines. Connects to no machine."""
-    with talk.guarded():
+    with console.guarded():
         source = Stack(stack, config_file).file
         settings = Settings.read(source)
         picture = draw(settings, _apps_on(settings.cluster.name, app or ()))
@@ -33,7 +33,7 @@ def diagram(
         typer.echo(picture, nl=False)
         return
     output.write_text(picture, encoding="utf-8")
-    talk.errors.print(f"{output}: drawn from {source.name}.", markup=False, soft_wrap=True)
+    console.errors.print(f"{output}: drawn from {source.name}.", markup=False, soft_wrap=True)
 
 
 def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:

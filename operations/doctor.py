@@ -10,10 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from operations import health
+from operations import health_checks
+from operations.console import Console
 from operations.findings import Report, State, any_wrong
-from operations.stack import Stack, StackError, StackFile, StackName
-from operations.talk import Console
+from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
 from stacks.settings import Settings, SettingsError
 
@@ -50,9 +50,9 @@ def _look(stack: Stack) -> list[Report]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("machines", total=len(settings.cluster.nodes))
-        machines = asyncio.run(health.of_machines(settings, stack, lambda: progress.advance(bar)))
+        machines = asyncio.run(health_checks.of_machines(settings, stack, lambda: progress.advance(bar)))
         progress.add_task("the cluster and its layers", total=None)
-        return [*machines, *health.of_charts(settings), *health.of_cluster(settings, stack)]
+        return [*machines, *health_checks.of_charts(settings), *health_checks.of_cluster(settings, stack)]
 
 
 def _show(console: Console, reports: Sequence[Report]) -> None:

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import typer
 from ruamel.yaml.comments import CommentedMap
 
-from components.model import NAMESPACE
-from operations import files, talk
+from components.settings.model import NAMESPACE
+from operations import console as talk
+from operations import files
 from operations import stackfile as edit
-from operations.interview import Answers, Interview, ask
-from operations.stack import Stack, StackError, StackFile, StackName
-from operations.talk import Console
+from operations.console import Console
+from operations.prompts import Answers, Interview, ask
+from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.trust import trust
 
 MODE = 0o644

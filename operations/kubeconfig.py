@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from components.validity import Validity
-from operations import files, people
+from components.cluster.certificate_validity import Validity
+from operations import files, user_certificates
 from operations.api import Api, ApiError
-from operations.merge import Merged, MergeError, entries, merge
-from operations.people import PersonError
-from operations.stack import Stack, StackError, StackFile, StackName
-from operations.talk import Console
+from operations.console import Console
+from operations.kubeconfig_merge import Merged, MergeError, entries, merge
+from operations.pulumi_stack import Stack, StackError, StackFile, StackName
+from operations.user_certificates import PersonError
 from stacks.settings import Settings, SettingsError
 
 MODE = 0o600
@@ -57,7 +57,7 @@ def _file(output: Path | None) -> Path:
 
 def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
     """Return the name of the entries, and their contents by section."""
-    groups = people.groups_of(user, Settings.read(stack.file)) if user else ()
+    groups = user_certificates.groups_of(user, Settings.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:
         raise StackError(f"Stack {stack.name} has no kubeconfig yet: run `pulumi up` first.")
@@ -68,7 +68,7 @@ def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str,
     if not user:
         return name, own
     name = f"{user}@{name}"
-    return name, {**entries(admins, name), "users": people.user(Api(admins), user, groups, days)}
+    return name, {**entries(admins, name), "users": user_certificates.user(Api(admins), user, groups, days)}
 
 
 def _expiry(validity: Validity, user: str) -> str:

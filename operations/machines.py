@@ -8,13 +8,13 @@ from enum import Enum, auto
 
 import asyncssh
 
-from components import reach as described
-from components.lab import BastionSettings, ClusterSettings, NodeSettings
-from components.machine import SCRIPTS
-from operations.stack import Stack
+from components.cluster import connection as described
+from components.cluster.settings import BastionSettings, ClusterSettings, NodeSettings
+from components.provider_resources import SCRIPTS
+from operations.pulumi_stack import Stack
 from provider.errors import TaskError
 from provider.model import Hop, Machine
-from provider.ssh import Connections, stream
+from provider.ssh.connections import Connections, stream
 
 PATIENCE = 60.0
 """Timeout of a read-only script, in seconds."""

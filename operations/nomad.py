@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from components.addresses import bracketed
-from components.layers.nomad import PORT, Nomad
-from components.manifest import Made
-from components.nomad_secrets import Proof
-from operations import files, state
-from operations.stack import Stack, StackError, StackFile, StackName
-from operations.talk import console, guarded
+from components.kubernetes.manifest import Made
+from components.layers.nomad.layer import PORT, Nomad
+from components.layers.nomad.secrets import Proof
+from components.settings.addresses import bracketed
+from operations import files, task_state
+from operations.console import console, guarded
+from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.homelab import layers_of
 from stacks.settings import Settings
 from stacks.stackfile import short_name
@@ -42,7 +42,7 @@ def _texts(stack: Stack, folder: Path) -> dict[str, str]:
     layer = next((entry for entry in layers_of(Settings.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:
         raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")
-    salt = state.secret(stack, "nomad-salt")
+    salt = task_state.secret(stack, "nomad-salt")
 
     def value_of(proof: Proof) -> str:
         return proof.of(salt) if isinstance(proof, Made) else stack.secret(proof.secret)

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from components.lab import ClusterSettings
+from components.cluster.settings import ClusterSettings
 from operations import chart_pins, files, release
 from operations import stackfile as edit
-from operations.https import FetchError, OutOfReachError
-from operations.stack import Stack, StackFile, StackName
-from operations.talk import Console
+from operations.console import Console
+from operations.http import FetchError, OutOfReachError
+from operations.pulumi_stack import Stack, StackFile, StackName
 from stacks import stackfile
 from stacks.catalog import LAYERS
 from stacks.settings import Settings, SettingsError

@@ -5,9 +5,9 @@ from dataclasses import fields
 
 import typer
 
-from components.model import camel
-from operations.stack import Stack, StackError, StackFile, StackName
-from operations.talk import guarded
+from components.settings.model import camel
+from operations.console import guarded
+from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.outputs import PlatformOutputs
 
 

@@ -2,13 +2,13 @@
 
 import typer
 
-from operations import state
-from operations.stack import Stack, StackFile, StackName
-from operations.talk import guarded
+from operations import task_state
+from operations.console import guarded
+from operations.pulumi_stack import Stack, StackFile, StackName
 
 
 def recovery_token(stack: StackName = "homelab", config_file: StackFile = None) -> None:
     """Print the K3s server token, which restoring a snapshot requires. Store it outside of the lab."""
     with guarded():
-        token = state.secret(Stack(stack, config_file), "cluster-token")
+        token = task_state.secret(Stack(stack, config_file), "cluster-token")
     typer.echo(token)

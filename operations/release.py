@@ -3,9 +3,9 @@
 import hashlib
 import re
 
-from components import k3s
-from components.lab import ClusterSettings, Pins
-from operations.https import FetchError, fetch
+from components.cluster.k3s import config
+from components.cluster.settings import ClusterSettings, Pins
+from operations.http import FetchError, fetch
 
 INSTALLER = "installer"
 ARCHITECTURES = tuple(name for name in Pins.model_fields if name != INSTALLER)
@@ -14,7 +14,7 @@ _LINE = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>\S+)")
 
 def pins(cluster: ClusterSettings) -> dict[str, str]:
     """Fetch the checksums for `k3s.pins` from the stack's mirror or from the K3s release. Raises `FetchError`."""
-    source = k3s.release(cluster)
+    source = config.release(cluster)
     sums = {arch: hashlib.sha256(listing(source["RELEASES"], arch)).hexdigest() for arch in ARCHITECTURES}
     return sums | {INSTALLER: hashlib.sha256(installer(source["INSTALLER"])).hexdigest()}
 
@@ -23,7 +23,7 @@ def listing(release: str, arch: str) -> bytes:
     """Fetch the release's checksum list for an architecture. Raises `FetchError`."""
     url = f"{release}/sha256sum-{arch}.txt"
     content = fetch(url)
-    if not any(name.startswith(f"{k3s.IMAGES}-{arch}.") for name in stated(content)):
+    if not any(name.startswith(f"{config.IMAGES}-{arch}.") for name in stated(content)):
         raise FetchError(f"{url} does not list the checksums of K3s for {arch}: it is not a checksum list of K3s.")
     return content
 

@@ -14,8 +14,8 @@ import grpc
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from components.manifest import Derived, Filled, Hashed, Made, Tree
-from components.model import SecretRef
+from components.kubernetes.manifest import Derived, Filled, Hashed, Made, Tree
+from components.settings.model import SecretRef
 
 PLUGIN = "pulumi-resource-kubernetes"
 SECONDS = 60.0

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from operations import rescue, snapshots, state
-from operations.rescue import Plan, Rescue, Restored
-from operations.site import Site
+from operations import restore_runner, snapshot_catalog, task_state
+from operations.cluster_access import Site
+from operations.console import Json, console, errors, guarded, say
+from operations.pulumi_stack import Stack, StackFile, StackName
+from operations.restore_runner import Plan, Rescue, Restored
 from operations.snapshot import as_data
-from operations.snapshots import NAME, Found, Server, Snapshot, SnapshotError
-from operations.stack import Stack, StackFile, StackName
-from operations.talk import Json, console, errors, guarded, say
+from operations.snapshot_catalog import NAME, Found, Server, Snapshot, SnapshotError
 
 
 def restore(
@@ -44,11 +44,11 @@ def restore(
         raise typer.BadParameter("cannot be combined with SNAPSHOT or --from-s3", param_hint="--file")
     with guarded():
         site = Site.of(Stack(stack, config_file))
-        tasks = state.tasks(site.stack)
-        rescue.check(site, tasks)
-        inventory = asyncio.run(snapshots.look(site))
+        tasks = task_state.tasks(site.stack)
+        restore_runner.check(site, tasks)
+        inventory = asyncio.run(snapshot_catalog.look(site))
         chosen = _from_file(file) if file else inventory.choose(snapshot, from_s3=from_s3)
-        plan = replace(rescue.plan(inventory, chosen, file, from_s3=from_s3), token=_token(token_file))
+        plan = replace(restore_runner.plan(inventory, chosen, file, from_s3=from_s3), token=_token(token_file))
         _show(site, inventory, plan)
         if not yes:
             typer.confirm("Continue?", abort=True, err=True)
@@ -72,7 +72,7 @@ def _from_file(file: Path) -> Snapshot:
     if not NAME.fullmatch(file.name):
         raise SnapshotError(f"{file.name} is not a snapshot name: use letters, digits, dots, dashes, underscores.")
     status = _existing(file).stat()
-    return Snapshot(file.name, snapshots.taken(file.name, status.st_mtime), status.st_size, ())
+    return Snapshot(file.name, snapshot_catalog.taken(file.name, status.st_mtime), status.st_size, ())
 
 
 def _show(site: Site, inventory: Found, plan: Plan) -> None:
@@ -80,7 +80,7 @@ def _show(site: Site, inventory: Found, plan: Plan) -> None:
         errors.print(note, style="yellow", markup=False, soft_wrap=True)
     source = "this workstation" if plan.file else "S3" if plan.fetch else plan.first
     size = f"{plan.snapshot.size / (1 << 20):.1f} MiB"
-    errors.print(f"{plan.snapshot.name}, {snapshots.age(plan.snapshot)} old, {size}, from {source}")
+    errors.print(f"{plan.snapshot.name}, {snapshot_catalog.age(plan.snapshot)} old, {size}, from {source}")
     rows = Table(box=None)
     for column in ("server", "K3s", "action"):
         rows.add_column(column)

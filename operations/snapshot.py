@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from operations import files, snapshots
-from operations.site import Site
-from operations.snapshots import NAME, S3, Found, Snapshot, SnapshotError
-from operations.stack import Stack, StackFile, StackName
-from operations.talk import Json, console, errors, guarded, say
-from provider.ssh import quiet, stream
+from operations import files, snapshot_catalog
+from operations.cluster_access import Site
+from operations.console import Json, console, errors, guarded, say
+from operations.pulumi_stack import Stack, StackFile, StackName
+from operations.snapshot_catalog import NAME, S3, Found, Snapshot, SnapshotError
+from provider.ssh.connections import quiet, stream
 
 FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 
@@ -36,7 +36,7 @@ def snapshot(
     with guarded():
         site = Site.of(Stack(stack, config_file))
         taken = None if listing else asyncio.run(_take(site, name, save))
-        inventory = asyncio.run(snapshots.look(site))
+        inventory = asyncio.run(snapshot_catalog.look(site))
         shown = [entry for entry in inventory.snapshots if listing or entry.name == taken]
         _show(inventory, shown, as_json=as_json)
         if listing and not inventory.answering and not shown:
@@ -44,12 +44,12 @@ def snapshot(
 
 
 async def _take(site: Site, label: str, folder: Path | None) -> str:
-    inventory = await snapshots.look(site)
+    inventory = await snapshot_catalog.look(site)
     if not inventory.serving:
         causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in inventory.servers]
         raise SnapshotError("\n".join(("No server has a ready API, so no snapshot can be taken:", *causes)))
     server = inventory.serving[0]
-    name = await snapshots.take(site, server, label, say)
+    name = await snapshot_catalog.take(site, server, label, say)
     if folder:
         await _copy(site, server, name, folder)
         say(f"copied to {folder / name}")
@@ -90,7 +90,9 @@ def table(shown: list[Snapshot]) -> Table:
     for column in ("snapshot", "age", "size", "on"):
         rows.add_column(column, no_wrap=column != "on", justify="right" if column == "size" else "left")
     for entry in shown:
-        rows.add_row(entry.name, snapshots.age(entry), f"{entry.size / (1 << 20):.1f} MiB", ", ".join(entry.places))
+        rows.add_row(
+            entry.name, snapshot_catalog.age(entry), f"{entry.size / (1 << 20):.1f} MiB", ", ".join(entry.places)
+        )
     return rows
 
 

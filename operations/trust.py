@@ -9,12 +9,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from components.lab import ClusterSettings
-from operations import files, hostkeys, machines
+from components.cluster.settings import ClusterSettings
+from operations import files, host_keys, machines
 from operations import stackfile as edit
-from operations.hostkeys import Place, Shown, Verdict, fingerprint
-from operations.stack import Stack, StackError, StackFile, StackName
-from operations.talk import Console
+from operations.console import Console
+from operations.host_keys import Place, Shown, Verdict, fingerprint
+from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
 from stacks import stackfile
 from stacks.settings import Settings, SettingsError
@@ -41,7 +41,7 @@ def trust(
     """
     console, target = Console(), Stack(stack, config_file)
     try:
-        groups = (hostkeys.bastions, hostkeys.nodes)
+        groups = (host_keys.bastions, host_keys.nodes)
         complete = [_pin_keys(console, target, group, yes, replace or []) for group in groups]
     except (SettingsError, StackError, TaskError) as error:
         console.print(f"{error}\nNo changes were made.", style="red", markup=False, soft_wrap=True)
@@ -59,7 +59,7 @@ def _pin_keys(
     if not places:
         return True
     hops = [place.through for place in places if place.through]
-    shown = asyncio.run(hostkeys.collect(places, machines.keys(hops, stack)))
+    shown = asyncio.run(host_keys.collect(places, machines.keys(hops, stack)))
     console.print(_table(shown))
     shared = _report_shared_keys(console, shown)
     usable = [scan for scan in shown if scan not in shared]
@@ -83,7 +83,7 @@ def _pin_keys(
 def _read(stack: Stack) -> ClusterSettings:
     """Read the cluster settings with placeholders for missing host keys; all other settings must be valid."""
     config, secrets = stackfile.read(stack.file)
-    config["cluster"] = hostkeys.filled(config.get("cluster"))
+    config["cluster"] = host_keys.filled(config.get("cluster"))
     return Settings.parse(config, secrets, stackfile.stack_of(stack.file)).cluster
 
 

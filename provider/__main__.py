@@ -8,8 +8,8 @@ import sys
 import grpc.aio
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from .engine import Engine
-from .service import Service
+from provider.protocol.engine import Engine
+from provider.protocol.provider import Service
 
 OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
 

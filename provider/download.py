@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import TaskError
+from provider.errors import TaskError
 
 SILENCE_SECONDS = 15  # without a byte
 TOTAL_SECONDS = 180  # for one file

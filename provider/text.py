@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from .errors import TaskError
+from provider.errors import TaskError
 
 OUTPUT_LIMIT = 4 << 20
 """Maximum number of characters that a script may print to standard output."""

@@ -1,7 +1,7 @@
 """The stand-in for Let's Encrypt: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble.
 
 The machines, and so their pods, use this DNS server. It also resolves the hosts of Ingresses, as public DNS would on
-real hardware: see `rehearsal.operators.lets_encrypt`.
+real hardware: see `rehearsal.controllers.lets_encrypt`.
 """
 
 import os
@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components import acme
-from components.layers.cert_manager import CertManagerSettings
+from components.layers.cert_manager import acme
+from components.layers.cert_manager.layer import CertManagerSettings
 from rehearsal import certificates, recipes, tools
 from rehearsal.artefacts import Row
 from rehearsal.cache import Recipe, Report
+from rehearsal.controllers.lets_encrypt import AUTHORITY, KNOWN
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host, wait
-from rehearsal.operators.lets_encrypt import AUTHORITY, KNOWN
-from rehearsal.places import ACME
+from rehearsal.paths import ACME
 from stacks.settings import Settings
 
 SERVERS = tuple(str(urlsplit(url).hostname) for _, url in acme.SERVERS.values())

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal import forward, pages
+from rehearsal import pages, port_forward
 from rehearsal.lab import Lab
 from rehearsal.pages import Page
 from rehearsal.shell import RehearsalError
@@ -66,7 +66,7 @@ def opened(lab: Lab, page: Page, port: int) -> Iterator[str]:
         connection.settimeout(None)  # a web UI may keep an idle connection open
         return connection
 
-    with forward.forwarded(port, connect) as local_port, _public(authority) as ca_file:
+    with port_forward.forwarded(port, connect) as local_port, _public(authority) as ca_file:
         yield guidance(page, local_port, look(page, local_port, authority), ca_file)
 
 
@@ -74,7 +74,7 @@ def look(page: Page, port: int, authority: str | None) -> Answer:
     """Request a web UI through the forwarded port, as a browser would; fail with the cause if it does not answer."""
     try:
         with (
-            socket.create_connection((forward.LOOPBACK, port), PATIENCE) as plain,
+            socket.create_connection((port_forward.LOOPBACK, port), PATIENCE) as plain,
             _context(authority).wrap_socket(plain, server_hostname=page.host) as connection,
         ):
             return _ask(page, connection)
@@ -92,7 +92,7 @@ def look(page: Page, port: int, authority: str | None) -> Answer:
 
 def guidance(page: Page, port: int, answer: Answer, authority: Path | None) -> str:
     """Return the instructions to open a web UI in a browser, or with curl."""
-    endpoint, url = f"{forward.LOOPBACK}:{port}", f"https://{page.host}{page.path}"
+    endpoint, url = f"{port_forward.LOOPBACK}:{port}", f"https://{page.host}{page.path}"
     browser = [
         f"--host-resolver-rules=MAP {page.host} {endpoint}",
         f"--ignore-certificate-errors-spki-list={answer.key}",
@@ -108,7 +108,7 @@ def guidance(page: Page, port: int, answer: Answer, authority: Path | None) -> s
         f'  chromium --user-data-dir="$(mktemp -d)" --no-first-run {shlex.join([*browser, url])}',
         "",
         f"To open {with_port} in any other browser:",
-        f"  - add this line to /etc/hosts: {forward.LOOPBACK} {page.host}",
+        f"  - add this line to /etc/hosts: {port_forward.LOOPBACK} {page.host}",
         f"  - {_trusted(authority)}",
         "",
         "Without a browser:",

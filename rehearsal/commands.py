@@ -15,7 +15,7 @@ from rich.console import Console
 from rehearsal import browser, summary
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
-from rehearsal.places import stacks
+from rehearsal.paths import stacks
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session, apps_on, open_session, refuse_unfit_computer, timed
 from rehearsal.shell import RehearsalError

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.layer import Chart
+from components.kubernetes.chart import Chart
 from rehearsal import trees
 from rehearsal.cache import Report, obtain
 from rehearsal.lab import Lab

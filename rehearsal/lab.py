@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.lab import ClusterSettings
-from rehearsal import hardware
+from components.cluster.settings import ClusterSettings
+from rehearsal import machine_specs
 from rehearsal.machine import Machine
 from rehearsal.namespace import Namespace
-from rehearsal.places import VOLUMES, states
+from rehearsal.paths import VOLUMES, states
 from rehearsal.shell import RehearsalError, run
 
 
@@ -95,7 +95,7 @@ class Lab:
                 shutil.rmtree(unfinished)
         present = self.machines
         public = self.private_key.with_suffix(".pub").read_text().strip()
-        for spec in hardware.specifications(cluster, self.address, public):
+        for spec in machine_specs.specifications(cluster, self.address, public):
             if spec.name not in present:
                 Machine.create(self.folder / "machines" / spec.name, self.namespace, spec, image)
 
@@ -181,16 +181,16 @@ class Lab:
     def _network(self, cluster: ClusterSettings) -> None:
         record = self.folder / "network.json"
         if not record.exists():
-            network = {"lan": cluster.lan, "address": hardware.free_in_lan(cluster)}
+            network = {"lan": cluster.lan, "address": machine_specs.free_in_lan(cluster)}
             record.write_text(json.dumps(network))
         network = json.loads(record.read_text())
-        if network["lan"] != cluster.lan or network["address"] in hardware.taken(cluster):
+        if network["lan"] != cluster.lan or network["address"] in machine_specs.taken(cluster):
             raise RehearsalError(
                 "The lab's network no longer fits the stack file, whose `lan` or addresses changed: "
                 "run `./homelab rehearse down`, then `up`."
             )
         if not self.namespace.exists:
-            self.namespace.create(hardware.lan(cluster), self.address)
+            self.namespace.create(machine_specs.lan(cluster), self.address)
 
     def _power_on(self, machine: Machine) -> None:
         machine.furnish(self.folder / "furnishing" / machine.spec.role)

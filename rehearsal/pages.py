@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.layers.cert_manager import CertManager
-from components.layers.traefik import Traefik
+from components.layers.cert_manager.layer import CertManager
+from components.layers.traefik.layer import Traefik
 from rehearsal.lab import Lab
 from rehearsal.shell import RehearsalError
 

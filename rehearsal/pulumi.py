@@ -11,7 +11,7 @@ from typing import IO
 import yaml
 
 from rehearsal.lab import Lab
-from rehearsal.places import PROJECT
+from rehearsal.paths import PROJECT
 from rehearsal.shell import run
 from rehearsal.stackfile import Derived
 from rehearsal.tools import Toolchain

@@ -18,13 +18,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rehearsal import certificates, git, registry, reviews, webhook
+from rehearsal import admission_requests, certificates, git, registry, webhook
 from rehearsal.cache import write_whole
 from rehearsal.charts import Surroundings
+from rehearsal.controllers import run
+from rehearsal.controllers.api import ApiError
 from rehearsal.download import OutOfReachError
 from rehearsal.namespace import url_host
-from rehearsal.operators import run
-from rehearsal.operators.api import ApiError
 from rehearsal.upstream import Upstream, kept, outside
 
 LARGEST_REQUEST = 8 << 20  # bytes of a request's body
@@ -86,11 +86,11 @@ class Mirror(Handler):
         if self.path.startswith(git.PREFIX):
             self._ask_git(b"")
             return
-        if not self.path.startswith(reviews.JOBS):
+        if not self.path.startswith(admission_requests.JOBS):
             self._answer()
             return
         try:
-            status = reviews.question(self.path, self.server.state)
+            status = admission_requests.question(self.path, self.server.state)
         except (ApiError, OSError):
             status = HTTPStatus.SERVICE_UNAVAILABLE
         self.send_response(status)
@@ -168,7 +168,7 @@ class Reviews(Handler):
             return
         try:
             asked = json.loads(self.rfile.read(size))
-            answer = reviews.review(urlsplit(self.path).path, asked, self.server.state, self.upstream)
+            answer = admission_requests.review(urlsplit(self.path).path, asked, self.server.state, self.upstream)
         except (ApiError, OSError) as error:
             self.server.note(f"{self.path} has no answer: {error}")
             answer = None
@@ -184,15 +184,15 @@ class Reviews(Handler):
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
     """Write the server's files into `state`; return the webhook configuration that K3s must apply."""
     state.mkdir(parents=True, exist_ok=True)
-    if not (state / reviews.IMAGES).exists():  # pods of a running lab need the images of the last list
+    if not (state / admission_requests.IMAGES).exists():  # pods of a running lab need the images of the last list
         list_images(state, images)
     lab = surroundings(state, address, port)
-    return webhook.configuration(f"{lab.webhooks}{reviews.PODS}", lab.authority)
+    return webhook.configuration(f"{lab.webhooks}{admission_requests.PODS}", lab.authority)
 
 
 def list_images(state: Path, images: tuple[str, ...]) -> None:
     """Write the list of available images; the webhook replaces images that have no source."""
-    write_whole(state / reviews.IMAGES, "".join(f"{image}\n" for image in images))
+    write_whole(state / admission_requests.IMAGES, "".join(f"{image}\n" for image in images))
 
 
 def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:

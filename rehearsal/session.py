@@ -13,15 +13,15 @@ from rehearsal import (
     acme,
     artefacts,
     charts,
+    disk_space,
     git,
-    hardware,
+    host_packages,
+    host_services,
     machine_image,
-    packages,
+    machine_specs,
     programs,
     registry,
     server,
-    services,
-    space,
     stackfile,
     tools,
     upstream,
@@ -30,7 +30,7 @@ from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_whole
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host
-from rehearsal.places import PROJECT
+from rehearsal.paths import PROJECT
 from rehearsal.programs import catalog
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
@@ -70,10 +70,10 @@ def open_session(
         raise RehearsalError(f"{source.parent} has no {source.name}: name another stack with --stack NAME.")
     settings = Settings.read(source)
     _refuse_what_cannot_be(settings, lab)
-    space.refuse_short(lab, settings)
+    disk_space.refuse_short(lab, settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
-        packages.ensure(report)
+        host_packages.ensure(report)
         toolchain = tools.ensure(report)
     with timed(seconds, "artefacts"):
         laid_out = artefacts.lay_out(lab.mirror, settings.cluster.k3s.version, report, bundle)
@@ -144,7 +144,7 @@ def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
             "use `by: keepalived` for the rehearsal."
         )
     running = sum(machine.running for machine in lab.machines.values())
-    needed = sum(hardware.MEMORY[node.role] for node in settings.cluster.nodes[running:])
+    needed = sum(machine_specs.MEMORY[node.role] for node in settings.cluster.nodes[running:])
     available = _available_memory()
     if needed > available:
         raise RehearsalError(
@@ -163,8 +163,8 @@ def _available_memory() -> int:
 def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> None:
     lab.furnish(settings.cluster, image)
     manifest = server.prepare(lab.folder / "server", lab.address, laid_out.images)
-    services.furnish_disks(lab, manifest, laid_out.extra)
-    services.serve(lab)
+    host_services.furnish_disks(lab, manifest, laid_out.extra)
+    host_services.serve(lab)
     lab.start()
 
 

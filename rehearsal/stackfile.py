@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.model import NAMESPACE
+from components.settings.model import NAMESPACE
 from stacks.stackfile import short_name
 
 SSH_SECRET = "rehearsalSshKey"  # noqa: S105  # a name

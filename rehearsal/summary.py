@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal import ladder, pages
+from rehearsal import image_sources, pages
+from rehearsal.image_sources import Rung
 from rehearsal.lab import Lab
-from rehearsal.ladder import Rung
 from rehearsal.pages import objects
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
@@ -94,7 +94,7 @@ def _real(session: Session) -> Table:
 
 def _images(session: Session) -> list[tuple[str, Rung]]:
     """Return the images that pods requested and their sources, without the images that machines are created with."""
-    decided = ladder.decided(session.lab.folder / "server")
+    decided = image_sources.decided(session.lab.folder / "server")
     return [(name, source) for name, source in sorted(decided.items()) if source is not Rung.MACHINE]
 
 

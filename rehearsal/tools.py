@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from rehearsal import recipes, space
+from rehearsal import disk_space, recipes
 from rehearsal.cache import Recipe, Report, obtain, root
 from rehearsal.download import OutOfReachError
 from rehearsal.shell import RehearsalError, run
@@ -69,7 +69,7 @@ def _pulumi(report: Report) -> Tool:
             return Tool("pulumi", folder / "pulumi", f"release {released.version}", official=True)
         except OutOfReachError as error:
             report(f"no download ({error}): building it")
-            space.refuse_building()  # without downloads, all other programs are built, too
+            disk_space.refuse_building()  # without downloads, all other programs are built, too
     folder = obtain(built, report)
     return Tool("pulumi", folder / "pulumi", f"built here from its Go module {built.version}", official=False)
 

@@ -19,7 +19,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import TypeVar
 
-from provider import oci
+from provider.charts import oci
 from provider.download import AGENT, opener
 from provider.errors import TaskError
 from rehearsal.cache import root, write_whole

@@ -1,21 +1,22 @@
 """The homelab stack: the cluster, the platform on it, and the outputs for app stacks."""
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 
 import pulumi
 
-from components import k3s
+from components.app import rights
 from components.app.security import up_to
-from components.cluster import Cluster
-from components.host import NOTHING, Host
-from components.installed import AnyLayer
-from components.kubeconfig import Kubeconfig
-from components.lab import ClusterSettings, NodeSettings
-from components.layer import Chart
-from components.manifest import Tree, resolve
-from components.overlay import laid_over
-from components.platform import Platform
+from components.cluster.cluster import Cluster
+from components.cluster.host_requirements import NOTHING, Host
+from components.cluster.k3s import config
+from components.cluster.kubeconfig import Kubeconfig
+from components.cluster.settings import ClusterSettings, NodeSettings
+from components.kubernetes.chart import Chart
+from components.kubernetes.manifest import Tree, resolve
+from components.platform.chart_values import laid_over
+from components.platform.layer_resources import AnyLayer
+from components.platform.platform import Platform
 from stacks import catalog
 from stacks.outputs import PlatformOutputs
 from stacks.settings import Settings
@@ -41,7 +42,8 @@ def deploy() -> None:
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     packaged = [component for layer in layers for component in layer.replaces]
     cluster_settings = settings.cluster.without(packaged).labelled(lambda node: _labels(layers, node))
-    cluster = Cluster(cluster_settings, catalog.KUBE_VIP, host_of(layers, settings.cluster), flags)
+    app_rights = partial(rights.of_apps, most=settings.cluster.apps.pod_security)
+    cluster = Cluster(cluster_settings, catalog.KUBE_VIP, app_rights, host_of(layers, settings.cluster), flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.leave_first([platform])
     _outputs(cluster_settings, cluster.app_kubeconfig, layers).export()
@@ -82,7 +84,7 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
     outputs: dict[str, Tree] = {
         "name": cluster.name,
         "domain": cluster.domain,
-        "endpoint": f"https://{k3s.endpoint(cluster)}",
+        "endpoint": f"https://{config.endpoint(cluster)}",
         "app_kubeconfig": apps.text,
         "app_user": apps.user,
         "nodes": nodes,

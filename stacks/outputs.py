@@ -9,10 +9,10 @@ import pulumi
 import yaml
 
 from components.app.surroundings import Need, Surroundings, nothing, since
-from components.model import NAMESPACE, camel
-from components.pools import holds
-from components.validity import Validity
-from stacks.problems import meant
+from components.cluster.certificate_validity import Validity
+from components.layers.shared.address_pools import holds
+from components.settings.model import NAMESPACE, camel
+from stacks.validation_errors import meant
 
 Places = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
 """Check of the platform's nodes: yields each setting that no node satisfies, with the reason and the fix."""

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, create_model
 
-from components.fields import ChartsUrl, Sha256, Text
-from components.lab import ClusterSettings
-from components.layer import Chart, Lab
-from components.model import UNKNOWN, Model, snake
-from components.object_store import ObjectStoreSettings
-from components.overlay import Values
+from components.cluster.settings import ClusterSettings
+from components.kubernetes.chart import Chart
+from components.platform.chart_values import Values
+from components.platform.layer import Lab
+from components.platform.object_store import ObjectStoreSettings
+from components.settings.fields import ChartsUrl, Sha256, Text
+from components.settings.model import UNKNOWN, Model, snake
 from stacks.catalog import LAYERS, PINS, PROGRAMS
 
 

@@ -8,12 +8,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from components.app.settings import AppSettings
-from components.lab import ClusterSettings
-from components.model import NAMESPACE, Model, SecretRef
-from stacks.meanings import meanings
+from components.cluster.settings import ClusterSettings
+from components.settings.model import NAMESPACE, Model, SecretRef
+from stacks.descriptions import meanings
 from stacks.platform_settings import PlatformSettings
-from stacks.problems import is_model, plain
 from stacks.settings import FILLED_IN
+from stacks.validation_errors import is_model, plain
 
 DOCS = Path(__file__).parent.parent / "docs"
 MARK = "<!-- The rest is made from the settings models by `python -m stacks.reference`. -->\n"

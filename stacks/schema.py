@@ -7,8 +7,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import ModelSchema
 
-from components.model import NAMESPACE, camel
-from stacks.meanings import meanings
+from components.settings.model import NAMESPACE, camel
+from stacks.descriptions import meanings
 from stacks.settings import APP, FILLED_IN, LAB
 
 FILE = Path(__file__).parent.parent / "homelab.schema.json"

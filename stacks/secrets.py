@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from components.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel
-from stacks.problems import Loc, Problem, meant, nearest, path
+from components.settings.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel
+from stacks.validation_errors import Loc, Problem, meant, nearest, path
 
 NAME_IT = "store it under a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
 

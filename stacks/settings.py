@@ -10,14 +10,14 @@ import pulumi
 
 from components.app.checks import problems
 from components.app.settings import AppSettings
-from components.lab import ClusterSettings, K3sSettings
-from components.model import NAMESPACE, Model, NotKnownError
-from stacks import sections, stackfile
+from components.cluster.settings import ClusterSettings, K3sSettings
+from components.settings.model import NAMESPACE, Model, NotKnownError
+from stacks import config_sections, stackfile
 from stacks.catalog import K3S, LAYERS
 from stacks.checks import platform, relations
+from stacks.config_sections import Section
 from stacks.platform_settings import PlatformSettings
-from stacks.problems import Loc, Problem, SettingsError
-from stacks.sections import Section
+from stacks.validation_errors import Loc, Problem, SettingsError
 
 __all__ = ["APP", "FILLED_IN", "LAB", "NAMESPACE", "AppStack", "Problem", "Settings", "SettingsError"]
 
@@ -48,7 +48,7 @@ class _Stack(ABC):
     def load(cls) -> Self:
         """Read the running program's configuration. An invalid configuration ends the program with one message."""
         try:
-            return cls.parse(*sections.given(), pulumi.get_stack())
+            return cls.parse(*config_sections.given(), pulumi.get_stack())
         except SettingsError as error:
             raise error.of_stack(pulumi.get_stack()) from None
 
@@ -69,7 +69,7 @@ class Settings(_Stack):
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
         """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
-        parsed = sections.parse(_with_lab_defaults(dict(config), stack), secrets, LAB, _lab_relations)
+        parsed = config_sections.parse(_with_lab_defaults(dict(config), stack), secrets, LAB, _lab_relations)
         platform_settings = parsed.get("platform", PlatformSettings())
         return cls(cast(ClusterSettings, parsed["cluster"]), cast(PlatformSettings, platform_settings))
 
@@ -86,7 +86,7 @@ class AppStack(_Stack):
         with_name = _with_defaults(dict(config), "app", {"name": stack})
         app = config.get("app")
         try:
-            parsed = sections.parse(with_name, secrets, APP, _app_relations)
+            parsed = config_sections.parse(with_name, secrets, APP, _app_relations)
         except SettingsError as error:
             if isinstance(app, Mapping) and "name" in app:
                 raise

@@ -10,8 +10,8 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import ScalarEvent
 
-from components.model import NAMESPACE
-from stacks.problems import Loc, Problem, SettingsError
+from components.settings.model import NAMESPACE
+from stacks.validation_errors import Loc, Problem, SettingsError
 
 _QUOTE = "put it in quotes if it is text, or write it without the zero if it is a number"
 

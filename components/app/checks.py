@@ -12,8 +12,8 @@ from components.app.objects import has_data
 from components.app.pod_checks import CHECKS
 from components.app.settings import AppSettings
 from components.app.volume_checks import volume_problems
-from components.layer import Finding
-from components.model import NotKnownError
+from components.platform.layer import Finding
+from components.settings.model import NotKnownError
 
 Findings = Iterator[Finding]
 _MAX_FILE_BYTES = 1000 * 1024

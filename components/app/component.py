@@ -13,7 +13,7 @@ from components.app.postgres_settings import PostgresSettings
 from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.manifest import Manifest, Tree, create, resolve
+from components.kubernetes.manifest import Manifest, Tree, create, resolve
 
 DATABASE_TIMEOUT = "20m"
 """Longest wait until all instances of a database are ready, including a restore."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from components.app import references
 from components.app.container_settings import AppContainerSettings
 from components.app.settings import AppSettings
-from components.layer import Finding
-from components.model import NotKnownError, camel
+from components.platform.layer import Finding
+from components.settings.model import NotKnownError, camel
 
 Findings = Iterator[Finding]
 

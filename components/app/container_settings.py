@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.app.kinds import Cpu, EnvName, Image, Lines, Size, TimeZone
-from components.fields import Count, HostLabel, Schedule, Text
-from components.model import Model
+from components.settings.fields import Count, HostLabel, Schedule, Text
+from components.settings.kubernetes_fields import Cpu, EnvName, Image, Lines, Size, TimeZone
+from components.settings.model import Model
 
 
 class AppContainerSettings(Model):

@@ -9,8 +9,8 @@ from components.app.objects import metadata, unnamed
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.layer import resources
-from components.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.layer import resources
 
 PLUGIN = "barman-cloud.cloudnative-pg.io"
 PORT = 5432

@@ -8,7 +8,7 @@ from components.app.objects import job_labels, metadata
 from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Tree
 
 BEFORE = "before"
 SECONDS = 30 * 60

@@ -5,7 +5,7 @@ from typing import Any
 
 from components.app import security
 from components.app.settings import AppSettings
-from components.manifest import Manifest
+from components.kubernetes.manifest import Manifest
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 UNAWAITED = {"pulumi.com/skipAwait": "true"}

@@ -5,7 +5,7 @@ from typing import Any
 
 from components.app import volumes
 from components.app.settings import AppSettings
-from components.manifest import Tree
+from components.kubernetes.manifest import Tree
 
 HOSTNAME, ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
 _ROLES = {"server": ("control-plane", "etcd"), "agent": ()}

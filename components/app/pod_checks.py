@@ -9,7 +9,7 @@ from components.app.pods import DRAIN_SECONDS
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
 from components.app.volume_checks import part_of_memory
-from components.layer import Finding
+from components.platform.layer import Finding
 
 Findings = Iterator[Finding]
 _MAX_CRON_NAME = 52

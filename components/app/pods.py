@@ -9,8 +9,8 @@ from components.app.probe_settings import AppProbeSettings
 from components.app.read import Read, key
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.layer import resources, spread
-from components.manifest import Tree
+from components.kubernetes.manifest import Tree
+from components.platform.layer import resources, spread
 
 _FILES, _SECRET_FILES = "files", "secret-files"
 _SECRET_MODE = 0o440

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from components.fields import Address, Network, Port
-from components.model import Model
+from components.settings.fields import Address, Network, Port
+from components.settings.model import Model
 
 
 class AppPortSettings(Model):

@@ -4,10 +4,10 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from components import cron
-from components.app.kinds import like
-from components.fields import Kind
-from components.wrong import wrong
+from components.settings import cron
+from components.settings.errors import wrong
+from components.settings.fields import Kind
+from components.settings.kubernetes_fields import like
 
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 _DATABASE = "[a-z_][a-z0-9_]{0,62}"

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.app.kinds import Cpu, Image, Size
 from components.app.postgres_kinds import (
     DatabaseLabel,
     DatabaseName,
@@ -14,8 +13,9 @@ from components.app.postgres_kinds import (
     Retention,
     Schedule,
 )
-from components.fields import Count, HostLabel, Text
-from components.model import Model
+from components.settings.fields import Count, HostLabel, Text
+from components.settings.kubernetes_fields import Cpu, Image, Size
+from components.settings.model import Model
 
 
 class PostgresBackupSettings(Model):

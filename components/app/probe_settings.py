@@ -1,8 +1,8 @@
 """Settings of the probes of an app's pods."""
 
-from components.app.kinds import Seconds, UrlPath
-from components.fields import Count, Port, Switch, Text
-from components.model import Model
+from components.settings.fields import Count, Port, Switch, Text
+from components.settings.kubernetes_fields import Seconds, UrlPath
+from components.settings.model import Model
 
 
 class AppProbeSettings(Model):

@@ -8,7 +8,7 @@ import pulumi
 
 from components.app.objects import unnamed
 from components.app.settings import AppPullSettings, AppSettings
-from components.manifest import Manifest
+from components.kubernetes.manifest import Manifest
 
 
 @dataclass(frozen=True)

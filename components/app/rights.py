@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from components.app.objects import metadata
 from components.app.security import LEVELS, up_to
 from components.app.settings import AppSettings
-from components.manifest import Manifest, Tree
+from components.kubernetes import rbac
+from components.kubernetes.manifest import Manifest, Tree
 
 ROLE = "homelab:app"
 """Name of the ClusterRole of an app stack in the app's namespace, and of the RoleBinding there."""
@@ -14,7 +15,6 @@ EVERYWHERE = "homelab:apps"
 POLICY = "homelab-apps"
 USERS = "homelab:apps-"
 """Prefix of the user names of app stacks, in all rotations of their kubeconfig."""
-RBAC = "rbac.authorization.k8s.io"
 KINDS: Mapping[str, Sequence[str]] = {
     "": ("configmaps", "persistentvolumeclaims", "secrets", "services"),
     "apps": ("deployments", "statefulsets"),
@@ -44,43 +44,29 @@ def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
     return [
         _role(EVERYWHERE, [
             _rule("", ["namespaces"], (*_APPLY, "delete", *_READ)),
-            _rule(RBAC, ["rolebindings"], ["create"]),
-            _rule(RBAC, ["rolebindings"], ["get", "patch"], ROLE),
-            _rule(RBAC, ["clusterroles"], ["bind"], ROLE),
+            _rule(rbac.GROUP, ["rolebindings"], ["create"]),
+            _rule(rbac.GROUP, ["rolebindings"], ["get", "patch"], ROLE),
+            _rule(rbac.GROUP, ["clusterroles"], ["bind"], ROLE),
             *(_rule(group, kinds, _APPLY) for group, kinds in KINDS.items()),
         ]),
         _role(ROLE, [
             *(_rule(group, kinds, (*_APPLY, "delete", *_READ)) for group, kinds in KINDS.items()),
             *(_rule(group, kinds, _READ) for group, kinds in _WATCHED.items()),
         ]),
-        bound(user, EVERYWHERE, EVERYWHERE),
+        rbac.cluster_role_binding(user, EVERYWHERE, EVERYWHERE),
         *_policy(up_to(most)),
     ]  # fmt: skip
-
-
-def bound(user: str, name: str, role: str) -> Manifest:
-    """Return a ClusterRoleBinding that gives a ClusterRole to one user."""
-    return {**_binding("ClusterRoleBinding", user, role), "metadata": {"name": name}}
 
 
 def in_namespace(app: AppSettings, user: Tree) -> Manifest:
     """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
     # when the kubeconfigs are rotated, the platform's stack changes the user of this RoleBinding
     annotations = {"pulumi.com/patchForce": "true"}
-    return {**_binding("RoleBinding", user, ROLE), "metadata": metadata(app, ROLE, annotations=annotations)}
-
-
-def _binding(kind: str, user: Tree, role: str) -> Manifest:
-    return {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": kind,
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": user}],
-    }
+    return {**rbac.binding("RoleBinding", user, ROLE), "metadata": metadata(app, ROLE, annotations=annotations)}
 
 
 def _role(name: str, rules: Sequence[Tree]) -> Manifest:
-    return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
+    return {"apiVersion": f"{rbac.GROUP}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
 
 
 def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -> dict[str, Tree]:
@@ -90,7 +76,7 @@ def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -
 
 def _policy(levels: Sequence[str]) -> list[Manifest]:
     """Return the policy that restricts app stacks to namespaces of apps with one of these Pod Security levels."""
-    resources = {**KINDS, "": (*KINDS[""], "namespaces"), RBAC: ("rolebindings",)}
+    resources = {**KINDS, "": (*KINDS[""], "namespaces"), rbac.GROUP: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
     rules = [
         {"apiGroups": [group], "apiVersions": ["*"], "operations": operations, "resources": list(kinds)}

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from components.app.kinds import ANY_CAPABILITY
 from components.app.settings import AppSettings
-from components.manifest import Tree
+from components.kubernetes.manifest import Tree
+from components.settings.kubernetes_fields import ANY_CAPABILITY
 
 LEVELS = ("restricted", "baseline", "privileged")
 """Pod Security levels, from the strictest to the most permissive."""

@@ -5,7 +5,13 @@ from typing import Literal
 from pydantic import Field
 
 from components.app.container_settings import AppContainerSettings, AppCronSettings
-from components.app.kinds import (
+from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
+from components.app.postgres_settings import PostgresSettings
+from components.app.probe_settings import AppProbesSettings
+from components.app.strategy_settings import AppStrategySettings
+from components.app.volume_settings import AppVolumeSettings
+from components.settings.fields import Count, HostLabel, LabelValue, Network, NodeLabel, Port, Switch, Taint, Text
+from components.settings.kubernetes_fields import (
     AppHost,
     AppName,
     Capability,
@@ -22,13 +28,7 @@ from components.app.kinds import (
     StackName,
     UserId,
 )
-from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
-from components.app.postgres_settings import PostgresSettings
-from components.app.probe_settings import AppProbesSettings
-from components.app.strategy_settings import AppStrategySettings
-from components.app.volume_settings import AppVolumeSettings
-from components.fields import Count, HostLabel, LabelValue, Network, NodeLabel, Port, Switch, Taint, Text
-from components.model import Model, SecretRef
+from components.settings.model import Model, SecretRef
 
 
 class AppTlsSettings(Model):

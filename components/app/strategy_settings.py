@@ -1,8 +1,8 @@
 """Settings of an app's update strategy with Argo Rollouts."""
 
-from components.app.kinds import Percent, Seconds
-from components.fields import Count, Text
-from components.model import Model
+from components.settings.fields import Count, Text
+from components.settings.kubernetes_fields import Percent, Seconds
+from components.settings.model import Model
 
 
 class AppStepSettings(Model):

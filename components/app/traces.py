@@ -7,7 +7,7 @@ import pulumi
 
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.manifest import Tree
+from components.kubernetes.manifest import Tree
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_SERVICE_NAME")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from components.app import volumes
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
-from components.layer import Finding
-from components.model import NotKnownError, camel
-from components.volumes import mebibytes
+from components.platform.layer import Finding
+from components.settings.model import NotKnownError, camel
+from components.settings.quantities import mebibytes
 
 Findings = Iterator[Finding]
 _STORAGE_CLASS_FIELDS = ("size", "storage_class", "access_mode", "per_pod")

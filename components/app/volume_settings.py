@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from components.app.kinds import ObjectName, Path, Size
-from components.fields import Host, HostLabel, Switch
-from components.model import Model, camel
+from components.settings.fields import Host, HostLabel, Switch
+from components.settings.kubernetes_fields import ObjectName, Path, Size
+from components.settings.model import Model, camel
 
 WithoutStorageClass = Literal["nfs", "claim", "host_path", "memory"]
 KINDS: tuple[WithoutStorageClass, ...] = ("nfs", "claim", "host_path", "memory")

@@ -6,8 +6,8 @@ from components.app.objects import UNAWAITED, metadata
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
 from components.app.volume_settings import AppVolumeSettings
-from components.manifest import Manifest, Tree
-from components.volumes import mebibytes
+from components.kubernetes.manifest import Manifest, Tree
+from components.settings.quantities import mebibytes
 
 TEMPLATES = "volumeClaimTemplates"
 """Field of a StatefulSet with the volumes of each pod. It is immutable: on a change, Pulumi would replace the

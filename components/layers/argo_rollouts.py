@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from components.layer import Layer, resources, spread
-from components.manifest import Tree
-from components.model import Model
+from components.kubernetes.manifest import Tree
+from components.platform.layer import Layer, resources, spread
+from components.settings.model import Model
 
 
 class ArgoRolloutsSettings(Model):

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components import cni
-from components.layer import Finding, Layer, resources
-from components.manifest import Tree
-from components.model import Model
+from components.kubernetes.manifest import Tree
+from components.layers.shared import cni
+from components.platform.layer import Finding, Layer, resources
+from components.settings.model import Model
 
 CRDS = "crd.projectcalico.org.v1"
 """The chart of Calico's CRDs, including the CRDs of its operator."""

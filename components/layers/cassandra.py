@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components import volumes
-from components.app.kinds import Size
-from components.fields import Count, HostLabel, Text
-from components.layer import Finding, Layer, resources
-from components.manifest import Manifest, Tree
-from components.model import Model
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.shared import volumes
+from components.platform.layer import Finding, Layer, resources
+from components.settings.fields import Count, HostLabel, Text
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model
+from components.settings.quantities import mebibytes
 
 CLUSTER, CENTRE = "lab", "dc1"
 
@@ -83,7 +84,7 @@ class Cassandra(Layer[CassandraSettings]):
             "serverVersion": cluster.version,
             "softPodAntiAffinity": False,  # at most one member per node
             "resources": resources("250m", cluster.memory),
-            "config": {"jvmOptions": {"heapSize": f"{volumes.mebibytes(cluster.memory) // 2}Mi"}},
+            "config": {"jvmOptions": {"heapSize": f"{mebibytes(cluster.memory) // 2}Mi"}},
             "storageConfig": {"cassandraDataVolumeClaimSpec": claim},
             "datacenters": [{"metadata": {"name": CENTRE, "annotations": annotations}, "size": self.members}],
             **({"telemetry": {"prometheus": {"enabled": True}}} if self.monitored else {}),
@@ -110,5 +111,5 @@ class Cassandra(Layer[CassandraSettings]):
         if cluster.members and cluster.members > count:
             reason = f"exceeds the number of untainted nodes ({count})"
             yield ("cluster", "members"), reason, f"use at most {count}, or add nodes"
-        if volumes.mebibytes(cluster.memory) < 1024:
+        if mebibytes(cluster.memory) < 1024:
             yield ("cluster", "memory"), "is too little for Cassandra to start", "use 1Gi or more"

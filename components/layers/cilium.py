@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
-from components import cni, pools
-from components.fields import AddressRange, Switch
-from components.layer import Finding, Layer, resources, uncapped
-from components.manifest import Manifest, Tree
-from components.model import Model
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.shared import address_pools, cni
+from components.platform.layer import Finding, Layer, resources, uncapped
+from components.settings.fields import AddressRange, Switch
+from components.settings.model import Model
 
 _OPTION = "disable-kube-proxy"
 
@@ -90,10 +90,10 @@ class Cilium(Layer[CiliumSettings]):
         if not self.settings.replace_kube_proxy:
             yield ("addresses",), "require replaceKubeProxy", "set replaceKubeProxy: true, or use metallb"
         addresses = enumerate(self.settings.addresses)
-        ranges: list[pools.Range] = [(("addresses", index), entry) for index, entry in addresses]
-        yield from pools.shared(ranges)
-        yield from pools.taken(ranges, self.lab.cluster)
-        yield from pools.outside(ranges, self.lab.cluster)
+        ranges: list[address_pools.Range] = [(("addresses", index), entry) for index, entry in addresses]
+        yield from address_pools.shared(ranges)
+        yield from address_pools.taken(ranges, self.lab.cluster)
+        yield from address_pools.outside(ranges, self.lab.cluster)
 
     def _kube_proxy_problems(self) -> Iterator[Finding]:
         cluster, replaces = self.lab.cluster, self.settings.replace_kube_proxy

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from components.layer import Layer, resources, spread
-from components.manifest import Tree
-from components.model import Model
-from components.object_store import ObjectStoreSettings
+from components.kubernetes.manifest import Tree
+from components.platform.layer import Layer, resources, spread
+from components.platform.object_store import ObjectStoreSettings
+from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 

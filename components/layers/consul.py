@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from components import volumes
-from components.app.kinds import Size
-from components.fields import HostLabel
-from components.layer import Finding, Layer, resources, uncapped
-from components.manifest import Tree
-from components.model import Model
+from components.kubernetes.manifest import Tree
+from components.layers.shared import volumes
+from components.platform.layer import Finding, Layer, resources, uncapped
+from components.settings.fields import HostLabel
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model
 
 _SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
 

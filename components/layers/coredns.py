@@ -6,11 +6,11 @@ from ipaddress import ip_address
 
 from pydantic import Field
 
-from components.fields import Address, Domain
-from components.k3s_options import listed
-from components.layer import Finding, Layer
-from components.manifest import Manifest, Tree
-from components.model import Model
+from components.cluster.k3s.options import listed
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.layer import Finding, Layer
+from components.settings.fields import Address, Domain
+from components.settings.model import Model
 
 _FOLDER = "/etc/coredns/custom"
 """Mount path of the ConfigMap in K3s' CoreDNS, which imports its `*.server` files as further server blocks."""

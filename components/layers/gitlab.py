@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from components import applications
-from components.app.kinds import Size
-from components.applications import ApplicationSettings
-from components.fields import Domain, HostLabel
-from components.layer import Finding, Layer, resources
-from components.layers.argocd import ArgoCD, ArgoCDSettings
-from components.layers.traefik import CLASS
-from components.manifest import Manifest, Tree, secret_of
-from components.model import Model, SecretRef
-from components.page import Page
+from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.layers.argocd import applications
+from components.layers.argocd.applications import ApplicationSettings
+from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
+from components.layers.shared.web_ui import Page
+from components.layers.traefik.layer import CLASS
+from components.platform.layer import Finding, Layer, resources
+from components.settings.fields import Domain, HostLabel
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model, SecretRef
 
 ARCH = "amd64"
 """Architecture of the images of GitLab's object store (MinIO)."""

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.fields import Count, HostLabel
-from components.host import Service
-from components.lab import NodeSettings
-from components.layer import Finding, Layer, resources
-from components.manifest import Tree
-from components.model import Model
+from components.cluster.host_requirements import Service
+from components.cluster.settings import NodeSettings
+from components.kubernetes.manifest import Tree
+from components.platform.layer import Finding, Layer, resources
+from components.settings.fields import Count, HostLabel
+from components.settings.model import Model
 
 _RUNTIME = "nvidia"
 """RuntimeClass of pods that use a GPU; K3s creates it."""

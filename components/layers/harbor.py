@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components import volumes
-from components.app.kinds import Size
-from components.fields import Domain, HostLabel, Switch
-from components.layer import Finding, Layer, resources, uncapped
-from components.layers.traefik import CLASS
-from components.manifest import Derived, Filled, Hashed, Manifest, Tree, secret_of
-from components.model import Model, SecretRef
-from components.page import Page
+from components.kubernetes.manifest import Derived, Filled, Hashed, Manifest, Tree, secret_of
+from components.layers.shared import volumes
+from components.layers.shared.web_ui import Page
+from components.layers.traefik.layer import CLASS
+from components.platform.layer import Finding, Layer, resources, uncapped
+from components.settings.fields import Domain, HostLabel, Switch
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model, SecretRef
 
 ARCH = "amd64"
 _KEYS = "harbor-keys"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from components import volumes
-from components.app.kinds import Size
-from components.fields import HostLabel
-from components.layer import Finding, Layer, resources, spread, uncapped
-from components.manifest import Manifest, Tree
-from components.model import Model
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.shared import volumes
+from components.platform.layer import Finding, Layer, resources, spread, uncapped
+from components.settings.fields import HostLabel
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model
 
 CLUSTER = "lab"
 _API_VERSION = "kafka.strimzi.io/v1"

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.app.kinds import Path
-from components.fields import Count, LabelKey, LabelValue, Schedule
-from components.host import Host
-from components.lab import NodeSettings
-from components.layer import Finding, Layer
-from components.manifest import Manifest, Tree, secret_of
-from components.model import Model
-from components.object_store import NAME_STORE, ObjectStoreSettings
+from components.cluster.host_requirements import Host
+from components.cluster.settings import NodeSettings
+from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.platform.layer import Finding, Layer
+from components.platform.object_store import NAME_STORE, ObjectStoreSettings
+from components.settings.fields import Count, LabelKey, LabelValue, Schedule
+from components.settings.kubernetes_fields import Path
+from components.settings.model import Model
 
 CLASS, SINGLE = "longhorn", "longhorn-single"
 COPIES = 3

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components import fields
-from components.app.kinds import Path
-from components.fields import HostLabel
-from components.host import Host, Service
-from components.layer import Finding, Layer
-from components.manifest import Manifest, Tree
-from components.model import Model
-from components.persistent import of_class
+from components.cluster.host_requirements import Host, Service
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.shared.persistent_volumes import of_class
+from components.platform.layer import Finding, Layer
+from components.settings import fields
+from components.settings.fields import HostLabel
+from components.settings.kubernetes_fields import Path
+from components.settings.model import Model
 
 CLASS = "nfs"
 _DRIVER = "nfs.csi.k8s.io"

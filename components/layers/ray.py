@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.app.kinds import AppName, Cpu, Image, Size
-from components.fields import Kind
-from components.layer import Finding, Layer, resources, spread, uncapped
-from components.manifest import Manifest, Tree
-from components.model import Model
-from components.wrong import wrong
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.layer import Finding, Layer, resources, spread, uncapped
+from components.settings.errors import wrong
+from components.settings.fields import Kind
+from components.settings.kubernetes_fields import AppName, Cpu, Image, Size
+from components.settings.model import Model
 
 _VERSION = r"[0-9]+\.[0-9]+\.[0-9]+"
 _FIRST_WITH_TOKENS = (2, 52)

@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.fields import HostLabel
-from components.host import Service
-from components.layer import Finding, Layer
-from components.manifest import Tree
-from components.model import Model
+from components.cluster.host_requirements import Service
+from components.kubernetes.manifest import Tree
+from components.platform.layer import Finding, Layer
+from components.settings.fields import HostLabel
+from components.settings.model import Model
 
 ROLES = ("view", "edit", "admin", "cluster-admin")
 """Kubernetes' user-facing roles; each role includes the permissions of the roles before it."""

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components import certificates
-from components.fields import Certificate
-from components.layer import Finding, Layer, resources
-from components.manifest import Manifest, Tree
-from components.model import Model, SecretRef
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.layer import Finding, Layer, resources
+from components.settings import certificates
+from components.settings.fields import Certificate
+from components.settings.model import Model, SecretRef
 
 _LABEL = "sealedsecrets.bitnami.com/sealed-secrets-key"
 _PROVIDED = "homelab/given"

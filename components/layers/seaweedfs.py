@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components import volumes
-from components.app.kinds import Size
-from components.fields import Bucket, Domain, HostLabel
-from components.layer import Finding, Layer, resources
-from components.layers.traefik import CLASS
-from components.manifest import Filled, Hashed, Manifest, Tree, secret_of
-from components.model import Model, SecretRef
-from components.page import Page
+from components.kubernetes.manifest import Filled, Hashed, Manifest, Tree, secret_of
+from components.layers.shared import volumes
+from components.layers.shared.web_ui import Page
+from components.layers.traefik.layer import CLASS
+from components.platform.layer import Finding, Layer, resources
+from components.settings.fields import Bucket, Domain, HostLabel
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model, SecretRef
 
 _PORT, _METRICS = 8333, 9327
 _KEYS = "s3-keys"

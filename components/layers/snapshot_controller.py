@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from components.layer import Layer, resources, spread
-from components.manifest import Manifest, Tree
-from components.model import Model
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.layer import Layer, resources, spread
+from components.settings.model import Model
 
 
 class SnapshotControllerSettings(Model):

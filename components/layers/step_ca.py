@@ -4,11 +4,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components import certificates
-from components.fields import Certificate, Domain, Switch, Text
-from components.layer import Finding, Layer, resources, uncapped
-from components.manifest import Filled, Manifest, Tree, secret_of
-from components.model import Model, SecretRef
+from components.kubernetes.manifest import Filled, Manifest, Tree, secret_of
+from components.platform.layer import Finding, Layer, resources, uncapped
+from components.settings import certificates
+from components.settings.fields import Certificate, Domain, Switch, Text
+from components.settings.model import Model, SecretRef
 
 _NAME = "step-certificates"
 _PASSWORD = f"{_NAME}-ca-password"

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components import archive, grafana
-from components.app.kinds import Size
-from components.archive import Archive, ArchiveSettings
-from components.fields import Count
-from components.layer import Finding, Layer, resources
-from components.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.shared import grafana
+from components.layers.shared import retained_storage as archive
+from components.layers.shared.retained_storage import Archive, ArchiveSettings
+from components.platform.layer import Finding, Layer, resources
+from components.settings.fields import Count
+from components.settings.kubernetes_fields import Size
 
 HOST = "tempo.tempo.svc"
 PORT = 4318

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from components.fields import HostLabel, Switch
-from components.layer import Layer, resources
+from components.kubernetes.manifest import Tree
 from components.layers import loki
-from components.manifest import Tree
-from components.model import Model
+from components.platform.layer import Layer, resources
+from components.settings.fields import HostLabel, Switch
+from components.settings.model import Model
 
 _BUFFER = 512 * 1024**2
 """Bytes of pod logs, and of journals, that each node buffers while Loki is unavailable."""

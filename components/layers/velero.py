@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from components.fields import Count, HostLabel, Schedule
-from components.layer import Finding, Layer, resources
-from components.manifest import Filled, Manifest, Tree, secret_of
-from components.model import Model, SecretRef
-from components.object_store import NAME_STORE, ObjectStoreSettings
+from components.kubernetes.manifest import Filled, Manifest, Tree, secret_of
+from components.platform.layer import Finding, Layer, resources
+from components.platform.object_store import NAME_STORE, ObjectStoreSettings
+from components.settings.fields import Count, HostLabel, Schedule
+from components.settings.model import Model, SecretRef
 
 # each minor version of Velero needs a matching version of the plugin: upgrade both together
 PLUGIN = "velero/velero-plugin-for-aws:v1.14.1"

@@ -5,15 +5,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from components import devices
-from components.devices import Device
-from components.fields import HostLabel
-from components.host import Service
-from components.lab import NodeSettings
-from components.layer import Finding, Layer
-from components.manifest import Manifest, Tree
-from components.model import Model
-from components.persistent import of_class
+from components.cluster.host_requirements import Service
+from components.cluster.settings import NodeSettings
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.shared import disks as devices
+from components.layers.shared.disks import Device
+from components.layers.shared.persistent_volumes import of_class
+from components.platform.layer import Finding, Layer
+from components.settings.fields import HostLabel
+from components.settings.model import Model
 
 CLASS = "zfs"
 _DRIVER = "zfs.csi.openebs.io"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # On every server, before the whole cluster is destroyed: leave a mark, so that later runs neither drain nodes nor guard
-# data. See `provider/teardown.py`.
+# data. See `provider/tasks/teardown.py`.
 
 main() {
   if [ -n "$(owner)" ]; then write $state/retired 600 <<<yes; fi

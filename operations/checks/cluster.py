@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from components.lab import ClusterSettings, NodeSettings
-from components.validity import Validity
+from components.cluster.certificate_validity import Validity
+from components.cluster.settings import ClusterSettings, NodeSettings
 from operations.findings import Finding, fine, note, wrong
 
 Object = Mapping[str, Any]

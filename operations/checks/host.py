@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from operations.checks.seen import Seen
+from operations.checks.machine_state import Seen
 from operations.findings import Finding, fine, note, wrong
 
 DISTRIBUTIONS = {"debian", "ubuntu", "raspbian"}

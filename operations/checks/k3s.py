@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from components.lab import ClusterSettings, NodeSettings
-from operations.checks.seen import Seen
+from components.cluster.settings import ClusterSettings, NodeSettings
+from operations.checks.machine_state import Seen
 from operations.findings import Finding, fine, note, wrong
 
 _FLANNEL_PORTS = {"vxlan": ("udp/8472",), "wireguard-native": ("udp/51820", "udp/51821")}

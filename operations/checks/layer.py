@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from components.layer import Chart
+from components.kubernetes.chart import Chart
 from operations.checks.cluster import conditions
 from operations.findings import Finding, fine, note, wrong
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from components.lab import NodeSettings
+from components.cluster.settings import NodeSettings
 from operations.checks import host, k3s
-from operations.checks.seen import Seen
-from operations.facts import Facts
+from operations.checks.machine_state import Seen
 from operations.findings import Finding, fine, wrong
+from operations.machine_facts import Facts
 from operations.machines import Answer, Failure
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rehearsal.admission import longhorn
-from rehearsal.operators.api import Objects
+from rehearsal.controllers.api import Objects
 
 Json = dict[str, Any]
 Rule = Callable[[Json, Json | None, Objects], Iterator[str]]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rehearsal.admission.forms import is_cron
-from rehearsal.operators.api import Objects
+from rehearsal.controllers.api import Objects
 
 Json = dict[str, Any]
 TASKS = ("snapshot", "snapshot-force-create", "snapshot-cleanup", "snapshot-delete", "filesystem-trim")

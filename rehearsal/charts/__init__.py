@@ -12,9 +12,9 @@ from pathlib import Path
 
 import yaml
 
-from components.layer import Chart
+from components.kubernetes.chart import Chart
 from provider import model as provider
-from provider import repository
+from provider.charts import repository
 from provider.errors import TaskError
 from rehearsal import download, upstream
 from rehearsal.archive import Packer

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.layer import Chart
+from components.kubernetes.chart import Chart
 from rehearsal import images
 from rehearsal.artefacts import HOST, Row
 from rehearsal.cache import Recipe, Report, obtain

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from components.lab import ClusterSettings
-from components.model import NotKnownError
+from components.cluster.settings import ClusterSettings
+from components.settings.model import NotKnownError
 from stacks.checks import api, hardening, k3s, network, nodes, ssh
-from stacks.checks.found import Found, T, each
+from stacks.checks.finding import Found, T, each
 
 _OF_CLUSTER = (
     *nodes.OF_CLUSTER,

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from components.distribution import Options
-from components.hardening import FREE, argument, arguments
-from components.k3s_options import listed
-from components.lab import ClusterSettings, NodeSettings
-from stacks.checks.found import Findings
+from components.cluster.k3s.hardening import FREE, argument, arguments
+from components.cluster.k3s.options import listed
+from components.cluster.k3s.settings import Options
+from components.cluster.settings import ClusterSettings, NodeSettings
+from stacks.checks.finding import Findings
 
 _SET_BY_CIS = {option: values.keys() - FREE for option, values in arguments("cis", "server", "").items()}
 _FIX = "remove it, or use hardening: default"

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from components.distribution import Options
-from components.k3s_options import AGENT, OWNED, SAME_ON_SERVERS, SERVER
-from components.lab import ClusterSettings, NodeSettings
-from stacks.checks.found import Findings, each
-from stacks.problems import meant
+from components.cluster.k3s.options import AGENT, OWNED, SAME_ON_SERVERS, SERVER
+from components.cluster.k3s.settings import Options
+from components.cluster.settings import ClusterSettings, NodeSettings
+from stacks.checks.finding import Findings, each
+from stacks.validation_errors import meant
 
 OLDEST = (1, 30)
 _KINDS = {

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 
-from components.lab import ClusterSettings, NodeSettings
-from stacks.checks.found import Findings, each, label
+from components.cluster.settings import ClusterSettings, NodeSettings
+from stacks.checks.finding import Findings, each, label
 
 
 def _server_count(cluster: ClusterSettings) -> Findings:

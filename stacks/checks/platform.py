@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterator
 
-from components.lab import ClusterSettings
-from components.layer import Lab, Row
-from components.model import NotKnownError
+from components.cluster.settings import ClusterSettings
+from components.platform.layer import Lab, Row
+from components.settings.model import NotKnownError
 from stacks.catalog import LAYERS
-from stacks.checks.found import Findings, Found
+from stacks.checks.finding import Findings, Found
 from stacks.platform_settings import PlatformSettings
-from stacks.problems import meant
+from stacks.validation_errors import meant
 
 
 def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Found]:

@@ -1,7 +1,7 @@
 """Checks of the SSH settings."""
 
-from components.lab import BastionSettings, ClusterSettings, NodeSettings
-from stacks.checks.found import Findings, each, label
+from components.cluster.settings import BastionSettings, ClusterSettings, NodeSettings
+from stacks.checks.finding import Findings, each, label
 
 _KEY_FIX = "set privateKey: {secret: NAME}, or agent: true"
 

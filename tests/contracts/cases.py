@@ -11,13 +11,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.layer import Layer, Row
-from components.manifest import Derived, Filled, Hashed
-from components.model import Model, SecretRef
+from components.kubernetes.manifest import Derived, Filled, Hashed
+from components.platform.layer import Layer, Row
+from components.settings.model import Model, SecretRef
 from stacks import stackfile
 from stacks.catalog import LAYERS
 from stacks.settings import Settings
-from tests.settings_fixtures import ROOT
+from tests.support.settings_fixtures import ROOT
 
 FOLDER = Path(__file__).parent / "cases"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pulumi_kubernetes as kubernetes
 
-from components.manifest import is_custom
-from components.model import snake
+from components.kubernetes.manifest import is_custom
+from components.settings.model import snake
 from tests.contracts import upstream
 from tests.contracts.schemas import Place, Problem, Schema, Validator
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from components.layer import Chart
+from components.kubernetes.chart import Chart
 from operations.chart_images import archive_of
 from operations.chart_pins import fetched
+from provider.charts.repository import fetch
 from provider.errors import TaskError
-from provider.repository import fetch
 from rehearsal import go
 from rehearsal.cache import root
 from rehearsal.shell import RehearsalError

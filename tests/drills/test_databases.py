@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
-from rehearsal.places import PROJECT
+from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
 from tests.drills.queries import PSQL, instance, sql, sql_at
 from tests.rehearsal.bench import Rehearsal, kill_tree, longest_gap, rehearsal, wait_until
@@ -59,7 +59,7 @@ def object_store(lab: Rehearsal) -> Iterator[dict[str, object]]:
     """Run an S3 service in the lab's network; yield its settings for the stack file."""
     address = lab.lab.address
     options = ["--address", address, "--port", str(PORT), "--bucket", "lab", "--keys", ":".join(KEYS.values())]
-    command = lab.lab.namespace.command(sys.executable, "-m", "tests.s3_server", *options)
+    command = lab.lab.namespace.command(sys.executable, "-m", "tests.support.s3_server", *options)
     with subprocess.Popen(command, cwd=PROJECT) as process:
         try:
             wait_until(lambda: lab.lab.namespace.answers(address, PORT), "the S3 service answers", 30)

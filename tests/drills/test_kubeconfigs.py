@@ -13,7 +13,7 @@ import yaml
 from cryptography import x509
 
 from bench.labs import cluster_of
-from rehearsal.places import PROJECT
+from rehearsal.paths import PROJECT
 from tests.rehearsal.bench import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill

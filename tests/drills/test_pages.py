@@ -8,11 +8,11 @@ import pytest
 
 from bench.labs import cluster_of
 from rehearsal import browser, pages
-from rehearsal.places import PROJECT
+from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
-from tests import chromium
 from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.support import chromium
 
 pytestmark = [
     pytest.mark.drill,

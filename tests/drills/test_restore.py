@@ -14,7 +14,7 @@ import pytest
 
 from bench.labs import cluster_of
 from rehearsal import certificates
-from rehearsal.places import PROJECT
+from rehearsal.paths import PROJECT
 from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, kill_tree, rehearsal, wait_until
 
@@ -64,7 +64,7 @@ class s3:  # noqa: N801 - used like a function
         }  # fmt: skip
         options = ["--address", address, "--port", str(PORT), "--state", str(folder / "s3")]
         options += ["--bucket", "lab", "--keys", ":".join(KEYS.values())]
-        self.command = lab.lab.namespace.command(sys.executable, "-m", "tests.s3_server", *options)
+        self.command = lab.lab.namespace.command(sys.executable, "-m", "tests.support.s3_server", *options)
         self.lab = lab
 
     def __enter__(self) -> dict[str, object]:

@@ -12,7 +12,7 @@ from stacks.homelab import layers_of
 from stacks.settings import Settings
 from tests.drills.figures import Figure, timed
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
-from tests.settings_fixtures import SAMPLE, SAMPLES
+from tests.support.settings_fixtures import SAMPLE, SAMPLES
 
 pytestmark = pytest.mark.drill
 

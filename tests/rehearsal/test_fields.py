@@ -1,6 +1,6 @@
 """Each configuration field is changed once on a running lab: the change takes effect, or is rejected with a reason.
 
-`OUTCOMES` in `tests/test_outcomes.py` lists all fields.
+`OUTCOMES` in `tests/unit/cluster/test_outcomes.py` lists all fields.
 """
 
 import json
@@ -12,16 +12,16 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
-from components.hardening import AUDIT_LOG, CIPHERS
+from components.cluster.k3s.hardening import AUDIT_LOG, CIPHERS
 from rehearsal import images, recipes, tools
 from rehearsal.artefacts import HOST
 from rehearsal.images import NOBODY, Image
 from rehearsal.registry import offer
 from rehearsal.server import HTTP_PORT
 from rehearsal.shell import RehearsalError
-from tests.files_over_http import served
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 from tests.rehearsal.probes import METRICS, apply, handshake, pod, resolved, service, through_the_api
+from tests.support.files_over_http import served
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
-from rehearsal.places import PROJECT
+from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
 from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 

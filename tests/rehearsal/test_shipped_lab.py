@@ -12,14 +12,14 @@ import pytest
 import yaml
 from cryptography import x509
 
-from components.layer import LAYER
+from components.platform.layer import LAYER
 from rehearsal import browser, pages
-from rehearsal.places import PROJECT
+from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError, run
 from stacks.catalog import LAYERS
-from tests import chromium
 from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, verdict, wait_until
 from tests.rehearsal.probes import resolved
+from tests.support import chromium
 
 pytestmark = pytest.mark.rehearsal
 

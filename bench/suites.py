@@ -1,0 +1,157 @@
+"""The benchmark's parts. Runs to compare alternate, so that other load on this computer affects them equally."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from bench import timers as clock
+from bench.figures import Figure
+from bench.labs import STACK, Document, bare, document, opened
+from rehearsal import stackfile
+from rehearsal.paths import PROJECT
+from rehearsal.pulumi import Engine
+from rehearsal.session import Session
+
+HAND = ", by hand"
+EMPTY = " of an empty program"
+SMALL = "3 servers and 3 agents"
+UNCHANGED = f" of {SMALL}, unchanged"
+Timer = Callable[[], float]
+SAMPLE = (PROJECT / "Pulumi.homelab.yaml", PROJECT / "Pulumi.shop.yaml")
+OLD, NEW = "v1.35.1+k3s1", "v1.36.3+k3s1"
+
+
+@contextmanager
+def _lab(stack: Document, **apps: Document) -> Iterator[tuple[Session, Path]]:
+    with tempfile.TemporaryDirectory(prefix="homelab-bench-") as folder, bare(stack, Path(folder), **apps) as session:
+        yield session, Path(folder)
+
+
+def _own(session: Session) -> float:
+    return clock.pulumi(session.engine, "up")
+
+
+TOOLS: Mapping[str, Callable[[Session], float]] = {HAND: clock.by_hand, "": _own}
+"""Functions that build a cluster on bare machines and return the seconds, by the suffix of their rows' names."""
+
+
+def cluster(runs: int) -> list[Figure]:
+    """Measure building a small cluster, compared with the shell script."""
+    seconds = _grown(runs, 3)
+    goals = {"": 1.3}
+    return [
+        Figure(SMALL + tool, seconds[tool], "" if tool == HAND else SMALL + HAND, goals.get(tool)) for tool in TOOLS
+    ]
+
+
+def agents(runs: int) -> Iterator[Figure]:
+    """Measure clusters with more agents, each compared with the same tool's small cluster."""
+    for count in (10, 25, 50):
+        name = f"3 servers and {count} agents"
+        seconds = _grown(runs, count)
+        goals = {"": 2.0} if count == 50 else {}
+        yield from (Figure(name + tool, seconds[tool], SMALL + tool, goals.get(tool)) for tool in TOOLS)
+
+
+def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
+    """Return the seconds that each tool needs for three servers and `count` agents."""
+    rounds = [{tool: _timed(build, count) for tool, build in TOOLS.items()} for _ in range(runs)]
+    return {tool: tuple(measured[tool] for measured in rounds) for tool in TOOLS}
+
+
+def _timed(build: Callable[[Session], float], count: int) -> float:
+    with _lab(document(3, count)) as (session, _folder):
+        return build(session)
+
+
+def unchanged(runs: int) -> list[Figure]:
+    """Measure `up` and `preview` of an unchanged small cluster, compared with an empty program."""
+    with _lab(document(3, 3)) as (session, folder):
+        clock.pulumi(session.engine, "up")
+        empty = clock.Empty(session.engine, folder)
+        timers: dict[str, Timer] = {}
+        for verb in ("up", "preview"):
+            timers[verb + EMPTY] = partial(empty.timed, verb)
+            timers[verb + UNCHANGED] = partial(clock.pulumi, session.engine, verb)
+        seconds = _in_turns(runs, timers)
+    figures = []
+    for verb in ("up", "preview"):
+        of_empty, of_unchanged = verb + EMPTY, verb + UNCHANGED
+        figures += [Figure(of_empty, seconds[of_empty]), Figure(of_unchanged, seconds[of_unchanged], of_empty, 2.0)]
+    return figures
+
+
+def preview(runs: int) -> list[Figure]:
+    """Measure previews of new labs, whose machines do not exist."""
+    with _lab(document(1, 0)) as (session, folder):
+        engines = {count: _engine_of(count, session) for count in (10, 100)}
+        empty = clock.Empty(session.engine, folder)
+        timers: dict[str, Timer] = {f"preview{EMPTY}": partial(empty.timed, "preview")}
+        for count, engine in engines.items():
+            timers[f"preview of {count} new machines"] = partial(clock.pulumi, engine, "preview")
+        seconds = _in_turns(runs, timers)
+    empty_figure, ten, hundred = (Figure(name, measured) for name, measured in seconds.items())
+    return [empty_figure, replace(ten, beside=empty_figure.what), replace(hundred, goal=6.0)]
+
+
+def _engine_of(count: int, session: Session) -> Engine:
+    engine = Engine(session.lab, session.engine.tools, f"nodes-{count}")
+    engine.prepare(stackfile.Derived(document(3, count - 3)))
+    return engine
+
+
+def _in_turns(runs: int, timers: Mapping[str, Timer]) -> dict[str, tuple[float, ...]]:
+    """Run all timers in each round; return their seconds by name, without the first round, which is a warm-up."""
+    rounds = [{name: timer() for name, timer in timers.items()} for _ in range(runs + 1)]
+    return {name: tuple(measured[name] for measured in rounds[1:]) for name in timers}
+
+
+def platform(runs: int) -> list[Figure]:
+    """Measure the sample stack files of the project: cluster, platform and app."""
+    return [Figure("the sample: cluster, platform and app", tuple(_sample() for _ in range(runs)), SMALL)]
+
+
+def _sample() -> float:
+    sample, shop = (yaml.safe_load(file.read_text()) for file in SAMPLE)
+    shop["config"]["homelab:app"]["platform"] = STACK
+    with _lab(sample, shop=shop) as (session, _folder):
+        return sum(clock.pulumi(engine, "up") for engine in (session.engine, *session.apps))
+
+
+def upgrade(runs: int) -> list[Figure]:
+    """Measure a K3s upgrade by one minor version on a small cluster, node by node."""
+    return [Figure(f"{SMALL} upgraded", tuple(_upgrade() for _ in range(runs)), SMALL)]
+
+
+def _upgrade() -> float:
+    with _lab(document(3, 3, k3s={"version": OLD})) as (session, folder):
+        clock.pulumi(session.engine, "up")
+        newer = opened(session.lab, document(3, 3, k3s={"version": NEW}), folder)
+        return clock.pulumi(newer.engine, "up")
+
+
+class Part(StrEnum):
+    """Values of `--only`."""
+
+    CLUSTER = "cluster"
+    UNCHANGED = "unchanged"
+    PREVIEW = "preview"
+    PLATFORM = "platform"
+    UPGRADE = "upgrade"
+    AGENTS = "agents"
+
+
+MEASURE: Mapping[Part, Callable[[int], Iterable[Figure]]] = {
+    Part.CLUSTER: cluster,
+    Part.UNCHANGED: unchanged,
+    Part.PREVIEW: preview,
+    Part.PLATFORM: platform,
+    Part.UPGRADE: upgrade,
+    Part.AGENTS: agents,
+}

@@ -1,0 +1,163 @@
+"""The API's virtual IP: keepalived on the servers, with or without HAProxy behind it, or kube-vip."""
+
+from ipaddress import ip_address, ip_network
+
+import yaml
+
+from components.cluster.api_endpoint import haproxy
+from components.cluster.k3s import config
+from components.cluster.settings import API_PORT, ClusterSettings, NodeSettings
+from components.settings.addresses import bracketed
+
+KEEPALIVED = """\
+# homelab
+global_defs {{
+  enable_script_security
+  script_user root
+  vrrp_version 3
+  vrrp_garp_master_delay 1
+  vrrp_garp_lower_prio_delay 1
+  vrrp_garp_master_refresh 1
+}}
+vrrp_script serving {{
+  script "/etc/keepalived/homelab-check"
+  interval 1
+  timeout 6
+  fall 3
+  rise 1
+  weight 50
+}}
+vrrp_instance api {{
+  state BACKUP
+  interface @DEVICE@
+  virtual_router_id {router}
+  priority 100
+  advert_int 0.3
+  unicast_src_ip {address}
+  unicast_peer {{
+{peers}
+  }}
+  virtual_ipaddress {{
+    {vip}/{prefix}
+  }}
+  track_script {{
+    serving
+  }}
+}}
+"""
+
+# retries while the API is briefly unready, as when etcd adds a member; a refused connection fails at once
+READY = """\
+#!/bin/sh
+cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\
+  --retry-max-time 5 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz"""
+
+
+def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
+    """Return the variables of `prepare.sh` for keepalived and HAProxy; empty strings where they do not run."""
+    check = haproxy.WAY.format(port=cluster.endpoint_port) if cluster.api.balancer else READY
+    keepalived_config = keepalived(cluster, node)
+    addresses = {
+        "VIP": f"{bracketed(cluster.api.vip)}:{API_PORT}" if keepalived_config and cluster.api.vip else "",
+        "PEERS": config.server_addresses(cluster, node) if keepalived_config else "",
+    }
+    return {
+        **addresses,
+        "KEEPALIVED": keepalived_config,
+        "CHECK": check if keepalived_config else "",
+        "HAPROXY": haproxy.haproxy(cluster, node),
+    }
+
+
+def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
+    """Return the packages of the programs behind the virtual IP that run on `node`."""
+    configs = variables(cluster, node)
+    return [name for name in ("keepalived", "haproxy") if configs[name.upper()]]
+
+
+def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """Render the keepalived configuration of one server; empty where keepalived does not run.
+
+    `prepare.sh` replaces `@DEVICE@` with the machine's interface. The router ID is derived from the VIP, so that two
+    labs on one network do not collide. A passing health check raises a server's priority: the VIP moves to a server
+    whose API is ready, or whose HAProxy reaches a ready API. Base priorities are equal, so the VIP does not fail back.
+    While no API is ready, the VIP stays. Two servers may hold the VIP for a moment; the remaining one repeats
+    gratuitous ARP every second to correct its neighbours.
+    """
+    vip = cluster.api.vip
+    if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
+        return ""
+    return KEEPALIVED.format(
+        router=int(ip_address(vip)) % 255 + 1,
+        address=node.address,
+        peers="\n".join(f"    {server.address}" for server in cluster.servers if server.name != node.name),
+        vip=vip,
+        prefix=ip_network(cluster.lan).prefixlen,
+    )
+
+
+def manifests(cluster: ClusterSettings, node: NodeSettings, image: str) -> str:
+    """Render the manifests of kube-vip that K3s deploys on a server; empty without kube-vip."""
+    if node.role == "agent" or cluster.api.vip is None or cluster.api.by != "kube-vip":
+        return ""
+    return yaml.safe_dump_all([*_kube_vip_rbac(), _kube_vip_daemonset(cluster.api.vip, image)], sort_keys=False)
+
+
+def _kube_vip_rbac() -> list[dict[str, object]]:
+    name, namespace = "kube-vip", "kube-system"
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "get", "watch"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "verbs": ["list", "get", "watch", "update", "create"],
+        },
+    ]
+    group = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+    ]
+
+
+def _kube_vip_daemonset(vip: str, image: str) -> dict[str, object]:
+    labels = {"app.kubernetes.io/name": "kube-vip"}
+    # kube-vip manages only the API's VIP; MetalLB manages the addresses of Services
+    environment = {
+        "vip_arp": "true", "port": "6443", "address": vip, "cp_enable": "true", "cp_namespace": "kube-system",
+        "svc_enable": "false", "vip_leaderelection": "true", "vip_leaseduration": "5", "vip_renewdeadline": "3",
+        "vip_retryperiod": "1",
+    }  # fmt: skip
+    container = {
+        "name": "kube-vip",
+        "image": image,
+        "args": ["manager"],
+        "env": [{"name": key, "value": value} for key, value in environment.items()],
+        "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "kube-vip", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "serviceAccountName": "kube-vip",
+                    "hostNetwork": True,
+                    "priorityClassName": "system-node-critical",
+                    "nodeSelector": {"node-role.kubernetes.io/control-plane": "true"},
+                    "tolerations": [{"operator": "Exists"}],
+                    "containers": [container],
+                },
+            },
+        },
+    }

@@ -1,0 +1,134 @@
+"""Cluster: machines joined into a K3s cluster in a fixed order, and access to the cluster's API."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.cluster.connection import machine
+from components.cluster.host_requirements import NOTHING, Host
+from components.cluster.kubeconfig import ADMIN, APPS, Rights, kubeconfigs
+from components.cluster.node import PROBES, Node, Shared
+from components.cluster.settings import ClusterSettings
+from components.provider_resources import Machines, Secret, Task, step
+
+TOKEN_BYTES = 32
+IDENTITY_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Access:
+    """Access to the cluster: its API, and the machine that cluster-wide tasks belong to."""
+
+    kubernetes: kubernetes.Provider
+    machines: Machines
+    identity: pulumi.Output[str]
+    """Random identity of the cluster, stored on each of its machines."""
+    machine: Mapping[str, object]
+    reach: Mapping[str, Mapping[str, object]]
+    """Machines by node name."""
+    ready: tuple[pulumi.Resource, ...]
+    """Tasks that must finish before anything is installed in the cluster: the rolls of all nodes."""
+
+
+class Cluster(pulumi.ComponentResource):
+    """A K3s cluster.
+
+    All machines are prepared in parallel. The first server bootstraps the cluster; then all others join, several at
+    once. Later changes roll through the servers one by one, then through the agents. Only a node's own resources have
+    names from the stack file, so renaming the cluster recreates nothing.
+    """
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        kube_vip: str,
+        app_rights: Rights,
+        host: Host = NOTHING,
+        flags: Sequence[str] = (),
+    ) -> None:
+        super().__init__("homelab:components:Cluster", "cluster")
+        reach = {node.name: machine(node, settings.ssh_of(node)) for node in settings.nodes}
+        machines = Machines(
+            "cluster-machines",
+            keys=_private_keys(settings),
+            servers=[reach[server.name] for server in settings.servers],
+            agents=[reach[agent.name] for agent in settings.agents],
+            probes=PROBES,
+            flags=flags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        opts = pulumi.ResourceOptions(parent=self, provider=machines)
+        self.identity = Secret("cluster-identity", IDENTITY_BYTES, _immutable(opts)).value
+        generation = settings.k3s.rotation.token
+        self.token = Secret("cluster-token", TOKEN_BYTES, _immutable(opts), generation=generation).value
+        shared = Shared(
+            settings,
+            kube_vip,
+            host,
+            identity=self.identity,
+            token=self.token,
+            agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _immutable(opts), generation=generation).value,
+        )
+        nodes = [
+            Node(node, shared, pulumi.ResourceOptions(parent=self, providers=[machines])) for node in settings.nodes
+        ]
+        first = reach[settings.servers[0].name]
+        settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, opts))
+        rendered = kubeconfigs(
+            settings, first, shared.identity, opts, settled[: len(settings.servers)], app_rights=app_rights
+        )
+        self.kubeconfig, self.app_kubeconfig = rendered[ADMIN].text, rendered[APPS]
+        provider = kubernetes.Provider(
+            "cluster-kubernetes",
+            kubeconfig=self.kubeconfig,
+            cluster_identifier="cluster",
+            upsert_existing_objects=True,  # adopts objects of an interrupted run, missing in its state
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.access = Access(provider, machines, self.identity, first, reach, tuple(settled))
+        self.register_outputs({"kubeconfig": self.kubeconfig})
+
+    @staticmethod
+    def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:
+        """Bootstrap, join, rotate tokens and roll; return the tasks of the rolls, servers first."""
+        servers = [node for node in nodes if node.settings.role == "server"]
+        agents = [node for node in nodes if node.settings.role == "agent"]
+        bootstrapped = servers[0].found()
+        joined = {node.settings.name: node.join(bootstrapped) for node in nodes}
+        all_servers = [joined[server.settings.name] for server in servers]
+        settled = [*all_servers, rotate(all_servers)]
+        rolled = [server.roll(settled) for server in servers]
+        return rolled + [agent.roll([*rolled, joined[agent.settings.name]]) for agent in agents]
+
+    @staticmethod
+    def _rotate_tokens(
+        first: Mapping[str, object], shared: Shared, parent: pulumi.ResourceOptions, joined: list[Task]
+    ) -> Task:
+        opts = pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(depends_on=joined))
+        secrets = {"TOKEN": shared.token, "AGENT_TOKEN": shared.agent_token}
+        return Task(
+            "cluster-tokens", first, [step("tokens.sh", on="server")], cluster=shared.identity,
+            variables={"VERSION": shared.cluster.k3s.version}, secrets=secrets, opts=opts,
+        )  # fmt: skip
+
+    def leave_first(self, everything: Sequence[pulumi.Resource]) -> None:
+        """Create the task that `pulumi destroy` undoes first: it marks servers, so that nodes leave without drains."""
+        after = [*self.access.ready, *everything]
+        opts = pulumi.ResourceOptions(parent=self, provider=self.access.machines, depends_on=after)
+        clear_mark, set_mark = step("keep.sh", on="servers"), step("retire.sh", on="servers")
+        Task("cluster-retire", self.access.machine, [clear_mark], cluster=self.identity, undo=[set_mark], opts=opts)
+
+
+def _private_keys(settings: ClusterSettings) -> dict[str, pulumi.Input[str]]:
+    logins = [settings.ssh_of(node) for node in settings.nodes]
+    refs = [login.private_key for login in logins]
+    refs += [login.bastion.private_key for login in logins if login.bastion]
+    return {ref.secret: ref.resolve() for ref in refs if ref}
+
+
+def _immutable(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    # without its token nothing can join the cluster, and its snapshots cannot be restored
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))

@@ -1,0 +1,21 @@
+"""SSH connection settings of a machine, in the form that homelab's provider reads."""
+
+from components.cluster.settings import NodeSettings, SSHSettings
+from components.provider_resources import Machine
+
+
+def machine(node: NodeSettings, ssh: SSHSettings) -> Machine:
+    """Return the connection settings of a machine. They name the private keys and do not contain them."""
+    key = None if ssh.private_key is None else ssh.private_key.secret
+    connection: dict[str, object] = {
+        "name": node.name, "address": node.address, "port": ssh.port, "user": ssh.user, "hostKey": node.host_key,
+        "key": key, "sudo": ssh.sudo,
+    }  # fmt: skip
+    authority = {"hostAuthority": ssh.host_authority} if ssh.host_authority else {}
+    if bastion := ssh.bastion:
+        bastion_key = bastion.private_key.secret if bastion.private_key else key
+        connection["bastion"] = {
+            "name": "bastion", "address": bastion.address, "port": bastion.port, "user": bastion.user,
+            "hostKey": bastion.host_key, "key": bastion_key, **authority,
+        }  # fmt: skip
+    return connection | authority

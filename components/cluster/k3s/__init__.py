@@ -1,0 +1,1 @@
+"""K3s: its settings, configuration files, options and hardening."""

@@ -1,0 +1,166 @@
+"""K3s' configuration files and installation variables, rendered from the settings."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import yaml
+
+from components.cluster.k3s import hardening
+from components.cluster.settings import ClusterSettings, NodeSettings, SnapshotSettings
+from components.settings.addresses import bracketed
+from components.settings.model import SecretRef
+
+ETC = "/etc/rancher/k3s"
+RELEASES = "https://github.com/k3s-io/k3s/releases/download"
+SOURCES = "https://raw.githubusercontent.com/k3s-io/k3s"
+IMAGES = "k3s-airgap-images"
+GATEWAY_API = 37
+"""First minor version of Kubernetes whose K3s packages the Gateway API CRDs."""
+
+
+def config(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """Render the node's config.yaml, which contains no secrets."""
+    options = _common(cluster, node)
+    if node.role == "server":
+        options |= _server(cluster, node)
+    extra = cluster.k3s.server_options if node.role == "server" else cluster.k3s.agent_options
+    user_options = {**cluster.k3s.options, **extra, **node.options}
+    return _yaml({**user_options, **hardening.options(cluster, node, ETC, user_options), **options})
+
+
+def secret_config(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:
+    """Render the secret part of the configuration: the S3 keys for etcd snapshots."""
+    s3 = cluster.k3s.snapshots.s3
+    if s3 is None or node.role == "agent":
+        return pulumi.Output.from_input("")
+    return _with_secrets({"etcd-s3-access-key": s3.access_key, "etcd-s3-secret-key": s3.secret_key}, _yaml)
+
+
+def registries(cluster: ClusterSettings) -> pulumi.Output[str]:
+    """Render registries.yaml, passwords included."""
+    mirrors = {name: {"endpoint": list(mirror.endpoints)} for name, mirror in cluster.registries.mirrors.items()}
+    auth = cluster.registries.auth
+    if not mirrors and not auth:
+        return pulumi.Output.from_input("")
+
+    def render(passwords: Mapping[str, str]) -> str:
+        logins = {
+            name: {"auth": {"username": login.username, "password": passwords[name]}} for name, login in auth.items()
+        }
+        return _yaml({"mirrors": mirrors, "configs": logins})
+
+    return _with_secrets({name: login.password for name, login in auth.items()}, render)
+
+
+def release(cluster: ClusterSettings) -> dict[str, str]:
+    """Return the variables of `stage.sh` for the release: version, download URLs, and pinned checksums."""
+    version, mirror = cluster.k3s.version.replace("+", "%2B"), cluster.k3s.mirror
+    releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES}/{version}"
+    installer = f"{releases if mirror else f'{SOURCES}/{version}'}/install.sh"
+    pins = cluster.k3s.pins.model_dump(exclude_none=True)
+    return {
+        "VERSION": cluster.k3s.version,
+        "RELEASES": releases,
+        "INSTALLER": installer,
+        "PINS": "\n".join(f"{name} {value}" for name, value in pins.items()),
+        "IMAGES": IMAGES if mirror else "",
+    }
+
+
+def fixed(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """List settings that are fixed once the node has joined, one per line: K3s cannot change them safely."""
+    network = cluster.network
+    values = {
+        f"nodes[{node.name}].role": node.role,
+        f"nodes[{node.name}].address": ", ".join(node.addresses),
+        "network.pods": ", ".join(network.pods),
+        "network.services": ", ".join(network.services),
+        "network.cni": network.cni,
+        "network.flannelBackend": network.flannel_backend,
+        "k3s.secretsEncryption": str(cluster.k3s.secrets_encryption).lower(),
+    }
+    return "\n".join(f"{name}: {value}" for name, value in values.items())
+
+
+def certificates(cluster: ClusterSettings) -> str:
+    """Return the rotation number of the servers' certificates."""
+    return str(cluster.k3s.rotation.certificates)
+
+
+def endpoint(cluster: ClusterSettings) -> str:
+    """Return host and port of the API, in URL form."""
+    return f"{bracketed(cluster.endpoint)}:{cluster.endpoint_port}"
+
+
+def server_addresses(cluster: ClusterSettings, besides: NodeSettings) -> str:
+    """Return host and port of every server except `besides`, separated by spaces."""
+    others = (server for server in cluster.servers if server.name != besides.name)
+    return " ".join(f"{bracketed(server.address)}:6443" for server in others)
+
+
+def _common(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
+    return {
+        "node-name": node.name,
+        "node-ip": ",".join(node.addresses),
+        "server": f"https://{endpoint(cluster)}",
+        "token-file": f"{ETC}/token",
+    }
+
+
+def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
+    network, flannel = cluster.network, cluster.network.cni == "flannel"
+    names = dict.fromkeys([cluster.endpoint, *node.addresses, *cluster.api.tls_sans])
+    return {
+        "advertise-address": node.address,
+        "agent-token-file": f"{ETC}/agent-token",
+        "tls-san": list(names),
+        "cluster-cidr": ",".join(network.pods),
+        "service-cidr": ",".join(network.services),
+        "flannel-backend": network.flannel_backend if flannel else "none",
+        "disable-network-policy": not flannel,
+        "disable": list(dict.fromkeys([*_disabled_components(cluster.k3s.version), *cluster.k3s.disable])),
+        "embedded-registry": cluster.registries.embedded,
+        "secrets-encryption": cluster.k3s.secrets_encryption,
+        "write-kubeconfig-mode": "0600",
+        **_snapshots(cluster.k3s.snapshots),
+    }
+
+
+def _disabled_components(version: str) -> list[str]:
+    """Return K3s' packaged components to disable: layers install them, and two owners would overwrite each other."""
+    names = ["traefik", "servicelb"]
+    return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API else names
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+
+
+def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "etcd-snapshot-schedule-cron": settings.schedule,
+        "etcd-snapshot-retention": settings.retention,
+    }
+    if s3 := settings.s3:
+        options |= {
+            "etcd-s3": True,
+            "etcd-s3-endpoint": s3.endpoint,
+            "etcd-s3-bucket": s3.bucket,
+            "etcd-s3-region": s3.region,
+            "etcd-s3-retention": s3.retention,
+            **({"etcd-s3-folder": s3.folder} if s3.folder else {}),
+            **({"etcd-s3-endpoint-ca": s3.endpoint_ca} if s3.endpoint_ca else {}),
+        }
+    return options
+
+
+def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
+    """Call `render` with the resolved secrets, passed as one JSON text: their names may contain any character."""
+    values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
+    return values.apply(lambda text: str(render(json.loads(text))))
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(values), sort_keys=True, allow_unicode=True) if values else ""

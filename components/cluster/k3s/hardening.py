@@ -1,0 +1,198 @@
+"""Hardening: K3s options and files beyond K3s' defaults, for the level set by `hardening`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from components.cluster.k3s.options import listed
+from components.cluster.settings import ClusterSettings, NodeSettings
+
+ADMISSION = "admission.yaml"
+AUDIT = "audit.yaml"
+AUDIT_LOG = "/var/lib/rancher/k3s/server/logs/audit.log"
+CIPHERS = (
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
+)
+"""Cipher suites that K3s allows its API server below TLS 1.3."""
+_TLS = {"tls-min-version": "VersionTLS12", "tls-cipher-suites": ",".join(CIPHERS)}
+_PLUGINS = "enable-admission-plugins"
+
+_KUBELET = {
+    "anonymous-auth": "false",
+    "event-qps": "0",
+    "make-iptables-util-chains": "true",
+    "pod-max-pids": "4096",
+    "seccomp-default": "true",
+    "streaming-connection-idle-timeout": "5m",
+}
+_API = {
+    "anonymous-auth": "false",
+    "audit-log-maxage": "30",
+    "audit-log-maxbackup": "10",
+    "audit-log-maxsize": "100",
+    "audit-log-path": AUDIT_LOG,
+    _PLUGINS: "NodeRestriction,EventRateLimit,DenyServiceExternalIPs",
+    "profiling": "false",
+    "service-account-extend-token-expiration": "false",
+}
+_MANAGER = {"profiling": "false", "terminated-pod-gc-threshold": "100"}
+_SCHEDULER = {"profiling": "false"}
+FREE = frozenset(
+    {
+        *("audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize", "event-qps"),
+        *("pod-max-pids", "streaming-connection-idle-timeout", "terminated-pod-gc-threshold", _PLUGINS),
+    }
+)
+"""Arguments that users may override at any level: limits, and the plugin list, which users extend."""
+
+_POD_SECURITY = {
+    "default": {"enforce": "privileged", "warn": "baseline"},
+    "cis": {"enforce": "restricted", "warn": "restricted", "audit": "restricted"},
+}
+_SYSTEM = ("kube-system", "kube-public", "kube-node-lease", "default")
+_INGRESS = "traefik"
+
+
+def options(cluster: ClusterSettings, node: NodeSettings, folder: str, theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hardened K3s options of `node`, merged with the user's (`theirs`); `folder` contains `files`."""
+    hardened = arguments(cluster.hardening, node.role, folder)
+    merged: dict[str, Any] = {name: _merged(ours, listed(theirs.get(name, ()))) for name, ours in hardened.items()}
+    return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
+
+
+def arguments(level: str, role: str, folder: str) -> dict[str, dict[str, str]]:
+    """Return the hardened arguments as K3s option -> argument of the component -> value."""
+    cis, server = level == "cis", role == "server"
+    by_option = {"kubelet-arg": _TLS | (_KUBELET if cis else {})}
+    if server:
+        by_option["kube-apiserver-arg"] = _TLS | {"admission-control-config-file": f"{folder}/{ADMISSION}"}
+    if server and cis:
+        by_option["kube-apiserver-arg"] |= _API | {"audit-policy-file": f"{folder}/{AUDIT}"}
+        by_option |= {"kube-controller-manager-arg": dict(_MANAGER), "kube-scheduler-arg": dict(_SCHEDULER)}
+    return by_option
+
+
+def argument(text: object) -> str:
+    """Return the argument's name in `name=value`; K3s also accepts `--name+=value`, which appends."""
+    return str(text).strip().removeprefix("--").partition("=")[0].rstrip("+-")
+
+
+def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]:
+    overridden = {argument(text) for text in theirs} - {_PLUGINS}
+    return [*(f"{name}={value}" for name, value in ours.items() if name not in overridden), *theirs]
+
+
+def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
+    """Return the files next to config.yaml as name -> content; empty content means that the file must not exist."""
+    server, cis = node.role == "server", cluster.hardening == "cis"
+    return {
+        ADMISSION: _yaml([_admission(cluster.hardening)]) if server else "",
+        AUDIT: _yaml([_audit()]) if server and cis else "",
+    }
+
+
+def _admission(level: str) -> dict[str, Any]:
+    """Return the admission configuration: default Pod Security levels, and with `cis` the event rate limits."""
+    modes = _POD_SECURITY[level]
+    pods = {
+        "apiVersion": "pod-security.admission.config.k8s.io/v1",
+        "kind": "PodSecurityConfiguration",
+        "defaults": modes | {f"{mode}-version": "latest" for mode in modes},
+        "exemptions": {"usernames": [], "runtimeClasses": [], "namespaces": ["kube-system"]},
+    }
+    events = {
+        "apiVersion": "eventratelimit.admission.k8s.io/v1alpha1",
+        "kind": "Configuration",
+        "limits": [
+            {"type": "Server", "qps": 500, "burst": 1000},
+            {"type": "Namespace", "qps": 50, "burst": 100, "cacheSize": 2000},
+        ],
+    }
+    plugins = {"PodSecurity": pods} | ({"EventRateLimit": events} if level == "cis" else {})
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AdmissionConfiguration",
+        "plugins": [{"name": name, "configuration": configuration} for name, configuration in plugins.items()],
+    }
+
+
+def _audit() -> dict[str, Any]:
+    """Return the audit policy: metadata of all requests, except noise and reads by the cluster's own components."""
+    secret = {"group": "", "resources": ["secrets", "serviceaccounts/token"]}
+    noise = [{"group": "coordination.k8s.io", "resources": ["leases"]}, {"group": "", "resources": ["events"]}]
+    component_groups = ["system:nodes", "system:serviceaccounts:kube-system"]
+    components = (
+        "apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+        "k3s-controller",
+        "k3s-supervisor",
+    )
+    component_users = [f"system:{name}" for name in components]
+    reads = {"level": "None", "verbs": ["get", "list", "watch"]}
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*", "/version"]},
+            {"level": "None", "resources": noise},
+            {"level": "Metadata", "resources": [secret]},
+            reads | {"userGroups": component_groups},
+            reads | {"users": component_users},
+            {"level": "Metadata"},
+        ],
+    }
+
+
+def manifests(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """Render manifests that K3s deploys: NetworkPolicies of its namespaces, and ServiceAccounts without tokens."""
+    if cluster.hardening != "cis" or node.role == "agent":
+        return ""
+    return _yaml([*(_allow_own_namespace(name) for name in _SYSTEM), *_allow_services(), *map(_account, _SYSTEM[1:])])
+
+
+def _allow_own_namespace(namespace: str) -> dict[str, Any]:
+    """Return a NetworkPolicy that allows traffic from the same namespace, and into `default` from Traefik."""
+    ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": _INGRESS}}}
+    sources = [{"podSelector": {}}, *([ingress] if namespace == "default" else [])]
+    return _policy("own-namespace", namespace, {}, {"from": sources})
+
+
+def _allow_services() -> Iterator[dict[str, Any]]:
+    """Yield NetworkPolicies that open CoreDNS and metrics-server to all pods and to the API servers."""
+    ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}, {"protocol": "TCP", "port": 9153}]
+    yield _policy("dns", "kube-system", {"k8s-app": "kube-dns"}, {"ports": ports})
+    metrics_api = {"ports": [{"protocol": "TCP", "port": 10250}]}
+    yield _policy("metrics-server", "kube-system", {"k8s-app": "metrics-server"}, metrics_api)
+
+
+def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": f"homelab-{name}", "namespace": namespace},
+        "spec": {
+            "podSelector": {"matchLabels": dict(pods)} if pods else {},
+            "policyTypes": ["Ingress"],
+            "ingress": [dict(rule)],
+        },
+    }
+
+
+def _account(namespace: str) -> dict[str, Any]:
+    # without this label K3s deletes the account, and running pods' tokens with it, when hardening is disabled
+    labels = {"objectset.rio.cattle.io/prune": "false"}
+    metadata = {"name": "default", "namespace": namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}
+
+
+def _yaml(documents: list[dict[str, Any]]) -> str:
+    return yaml.safe_dump_all(documents, sort_keys=False)

@@ -1,0 +1,155 @@
+"""The stack's kubeconfigs: private keys that never leave the stack, and certificates signed by the cluster."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pulumi
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from components.cluster.k3s import config
+from components.cluster.settings import ClusterSettings
+from components.kubernetes import rbac
+from components.kubernetes.manifest import Manifest
+from components.provider_resources import Machine, Secret, Task, step
+
+ADMIN, APPS = "admin", "apps"
+USERS = (ADMIN, APPS)
+DAYS = 365
+"""Validity of client certificates in days; they are renewed in its last quarter."""
+KEY_BYTES = 32
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Order of the curve P-256. Its private keys are smaller numbers."""
+
+
+Rights = Callable[[str], list[Manifest]]
+"""Returns the RBAC objects of a user."""
+
+
+def _administrator(user: str) -> list[Manifest]:
+    # cluster-admin for a dedicated user: the permissions of K3s' own administrator cannot be revoked
+    return [rbac.cluster_role_binding(user, _binding(ADMIN), "cluster-admin")]
+
+
+@dataclass(frozen=True)
+class Kubeconfig:
+    """A kubeconfig of the stack, and the Kubernetes user that it authenticates as."""
+
+    user: pulumi.Output[str]
+    text: pulumi.Output[str]
+
+
+def kubeconfigs(
+    settings: ClusterSettings,
+    server: Machine,
+    identity: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    after: Sequence[pulumi.Resource],
+    *,
+    app_rights: Rights,
+) -> dict[str, Kubeconfig]:
+    """Create the kubeconfigs of the administrator and of app stacks.
+
+    Pulumi generates the private keys. A server receives only the certificate requests, which are public, and has the
+    cluster sign them.
+    """
+    generation = settings.k3s.rotation.kubeconfigs
+    immutable = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))
+    keys = {name: Secret(f"cluster-{name}-key", KEY_BYTES, immutable, generation=generation).value for name in USERS}
+    users = pulumi.Output.unsecret(pulumi.Output.all(**keys).apply(partial(_users, generation)))
+    variables: dict[str, pulumi.Input[str]] = {
+        "USERS": users.apply(lambda names: "\n".join(f"{_binding(name)} {user}" for name, user in names.items())),
+        "RIGHTS": users.apply(partial(_rights, {ADMIN: _administrator, APPS: app_rights})),
+        "REQUESTS": pulumi.Output.unsecret(pulumi.Output.all(users, pulumi.Output.all(**keys)).apply(_requests)),
+        "SECONDS_VALID": str(DAYS * 24 * 3600),
+    }
+    signed = Task(
+        "cluster-kubeconfig", server, [step("bind.sh", on="server"), step("sign.sh", on="server")],
+        cluster=identity, probe="signed.sh", variables=variables,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=after)),
+    ).output  # fmt: skip
+    results = {}
+    for index, name in enumerate(USERS):
+        text = pulumi.Output.all(signed, keys[name]).apply(partial(_text, settings, index))
+        results[name] = Kubeconfig(users[name], text)
+    return results
+
+
+def _binding(name: str) -> str:
+    return f"homelab:{name}"
+
+
+def _users(generation: int, keys: Mapping[str, str]) -> dict[str, str]:
+    """Return user names that cannot be predicted: a leaked kubeconfig could request certificates for known names."""
+    return {name: f"homelab:{name}-{generation}-{_key_digest(keys[name])}" for name in USERS}
+
+
+def _key_digest(key: str) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = _derived_key(key).public_key().public_bytes(serialization.Encoding.DER, form)
+    return hashlib.sha256(public).hexdigest()[:8]
+
+
+def _rights(rights: Mapping[str, Rights], users: Mapping[str, str]) -> str:
+    items = [manifest for name, user in users.items() for manifest in rights[name](user)]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def _requests(users_and_keys: Sequence[Mapping[str, str]]) -> str:
+    users, keys = users_and_keys
+    return "\n".join(request(keys[name], user) for name, user in users.items())
+
+
+def request(key: str, user: str) -> str:
+    """Return a certificate signing request of a user, in base64. The same key gives the same request."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
+    unsigned = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    signed = unsigned.sign(_derived_key(key), hashes.SHA256(), ecdsa_deterministic=True)
+    return base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+def _derived_key(key: str) -> ec.EllipticCurvePrivateKey:
+    """Derive a private key from random hexadecimal digits."""
+    return ec.derive_private_key(int(key, 16) % (_ORDER - 1) + 1, ec.SECP256R1())
+
+
+def private_key(key: str) -> str:
+    """Return the private key derived from random hexadecimal digits, as PEM in base64."""
+    form, clear = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return base64.b64encode(_derived_key(key).private_bytes(serialization.Encoding.PEM, form, clear)).decode()
+
+
+def _text(settings: ClusterSettings, index: int, signed_and_key: Sequence[str]) -> str:
+    """Render a kubeconfig from the output of `sign.sh` and the key of the user at `index`."""
+    signed, key = signed_and_key
+    ca, *certificates = signed.split()
+    if len(certificates) != len(USERS):
+        reason = "cluster-kubeconfig was created by an older version of homelab"
+        raise pulumi.RunError(f"{reason}: run `pulumi up` without --target to create it again")
+    name = json.dumps(settings.name)
+    return f"""\
+apiVersion: v1
+kind: Config
+clusters:
+- name: {name}
+  cluster:
+    server: https://{config.endpoint(settings)}
+    certificate-authority-data: {ca}
+users:
+- name: {name}
+  user:
+    client-certificate-data: {certificates[index]}
+    client-key-data: {private_key(key)}
+contexts:
+- name: {name}
+  context:
+    cluster: {name}
+    user: {name}
+current-context: {name}
+"""

@@ -1,0 +1,210 @@
+"""Node: one machine of the cluster, from preparing the bare machine to removing it from the cluster."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+import pulumi
+
+from components.cluster.api_endpoint import virtual_ip
+from components.cluster.connection import machine
+from components.cluster.host_requirements import Host
+from components.cluster.k3s import config, hardening
+from components.cluster.settings import ClusterSettings, NodeSettings
+from components.provider_resources import Step, Task, step
+from components.settings.addresses import is_ipv6
+
+PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
+DRAIN_SECONDS = 300
+JOINING = 8
+"""Number of servers, and of agents, that join at the same time. Joining more at once makes nodes time out."""
+SYSCTL = {
+    # nodes forward packets; kubelet and the containerd shims need more inotify instances and watches than the default
+    "net.ipv4.ip_forward": 1,
+    "fs.inotify.max_user_instances": 8192,
+    "fs.inotify.max_user_watches": 524288,
+    # required by kubelet and by K3s' hardening guide
+    "vm.overcommit_memory": 1,
+    "vm.panic_on_oom": 0,
+    "kernel.panic": 10,
+    "kernel.panic_on_oops": 1,
+    "kernel.keys.root_maxkeys": 1000000,
+    "kernel.keys.root_maxbytes": 25000000,
+}
+SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
+"""Set only if the cluster has IPv6: a kernel may lack IPv6, and forwarding makes it ignore router advertisements."""
+
+PROBES = ("prepared.sh", "joined.sh", "applied.sh")
+
+PREPARE = (
+    step("prepare.sh"),
+    step("drain.sh", on="server", when=["reboot", "member"], turn=True),
+    step("reboot.sh", when=["reboot"], reboots=True),
+    step("prepare.sh", when=["reboot"]),
+    step("uncordon.sh", on="server", when=["reboot", "member"]),
+)
+LEAVE = (
+    step("member.sh"),
+    step("drop.sh", on="other", unless=["retired"], turn=True),
+    step("uninstall.sh", unless=["foreign"]),
+    step("restore.sh", unless=["foreign"]),
+)
+CA = ["CA", "CA_HASH"]
+FOUND = (step("cluster-ca.sh", on="servers", exports=CA), step("stage.sh"), step("apply.sh"))
+JOIN = (
+    step("cluster-ca.sh", on="server", exports=CA, turn=True),
+    step("stage.sh"),
+    step("forget.sh", on="other", when=["empty"]),
+    step("apply.sh"),
+)
+ROLL = (
+    step("cluster-ca.sh", on="server", exports=CA),
+    step("stage.sh"),
+    step("spared.sh", on="server", when=["changed", "member"]),
+    step("backup.sh", on="server", when=["upgrade", "member"], turn=True),
+    step("drain.sh", on="server", when=["changed", "member"], turn=True),
+    step("apply.sh", when=["changed"], turn=True),
+    step("uncordon.sh", on="server"),
+    step("label.sh", on="server"),
+)
+
+
+class TaskInputs(TypedDict, total=False):
+    """Optional inputs of a node's task."""
+
+    variables: Mapping[str, str]
+    undo: Sequence[Step]
+    probe: str
+    once: bool
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Inputs that all nodes of a cluster share."""
+
+    cluster: ClusterSettings
+    kube_vip: str
+    host: Host
+    identity: pulumi.Input[str]
+    token: pulumi.Input[str]
+    agent_token: pulumi.Input[str]
+
+
+class Node(pulumi.ComponentResource):
+    """A machine of the cluster.
+
+    The constructor prepares the machine. `found` or `join` adds it to the cluster, once. `roll` applies all later
+    changes, one machine at a time. Deleting the node removes it from the cluster and undoes all changes to the machine.
+    """
+
+    def __init__(self, settings: NodeSettings, shared: Shared, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("homelab:components:Node", settings.name, None, opts)
+        self.settings = settings
+        self.machine = machine(settings, shared.cluster.ssh_of(settings))
+        self._shared = shared
+        self._variables = self._install_variables()
+        self._secrets = self._install_secrets()
+        self.prepared = self._task(
+            f"{settings.name}-prepare", PREPARE, [], probe="prepared.sh",
+            variables=self._prepare_variables(), undo=LEAVE,
+        )  # fmt: skip
+        self.register_outputs({})
+
+    def found(self) -> Task:
+        """Bootstrap the cluster on this machine. Pulumi's state records this task, so it never runs again."""
+        return self._task(
+            "cluster-found", FOUND, [self.prepared], once=True, variables={**self._variables, "FOUND": "yes"}
+        )
+
+    def join(self, founded: Task) -> Task:
+        """Join the machine to the cluster: once, and again if the machine lost its membership data."""
+        return self._task(
+            f"{self.settings.name}-join", JOIN, [self.prepared, founded],
+            probe="joined.sh", once=True, variables=self._variables,
+        )  # fmt: skip
+
+    def roll(self, after: Sequence[pulumi.Resource]) -> Task:
+        """Apply every later change to the machine. Disruptive steps wait for the node's turn."""
+        labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
+        variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
+        return self._task(f"{self.settings.name}-roll", ROLL, after, probe="applied.sh", variables=variables)
+
+    def _task(
+        self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
+    ) -> Task:
+        opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
+        secrets = {} if run is PREPARE else self._secrets
+        turn = _turn(self.settings, self._shared.cluster, run)
+        identity = self._shared.identity
+        return Task(name, self.machine, run, cluster=identity, secrets=secrets, turn=turn, opts=opts, **inputs)
+
+    def _identity(self) -> dict[str, str]:
+        return {"NODE": self.settings.name, "ROLE": self.settings.role, "CNI": self._shared.cluster.network.cni}
+
+    def _prepare_variables(self) -> dict[str, str]:
+        host = self._shared.host
+        modules = ["br_netfilter", "overlay", *host.modules]
+        if self._shared.cluster.network.flannel_backend == "wireguard-native":
+            modules.append("wireguard")
+        return {
+            **self._identity(),
+            "DRAIN_SECONDS": str(DRAIN_SECONDS),
+            "ADDRESS": self.settings.address,
+            "INTERFACE": self.settings.interface or "",
+            "ARCH": self.settings.arch or "",
+            "PACKAGES": " ".join(packages(self._shared.cluster, self.settings, host)),
+            "MODULES": "\n".join(modules),
+            "FIXED": config.fixed(self._shared.cluster, self.settings),
+            "SYSCTL": "\n".join(f"{key}={value}" for key, value in sysctl(self._shared.cluster, self.settings).items()),
+            **virtual_ip.variables(self._shared.cluster, self.settings),
+        }
+
+    def _install_variables(self) -> dict[str, str]:
+        cluster, node = self._shared.cluster, self.settings
+        hardening_files = hardening.files(cluster, node)
+        manifests = (virtual_ip.manifests(cluster, node, self._shared.kube_vip), hardening.manifests(cluster, node))
+        return {
+            **self._identity(),
+            **config.release(cluster),
+            "ADDRESS": node.address,
+            "INTERFACE": node.interface or "",
+            "CONFIG": config.config(cluster, node),
+            "MANIFESTS": "---\n".join(filter(None, manifests)),
+            "ADMISSION": hardening_files[hardening.ADMISSION],
+            "AUDIT": hardening_files[hardening.AUDIT],
+            "ENDPOINT": config.endpoint(cluster),
+            "PEERS": config.server_addresses(cluster, node),
+            "TAINTS": "\n".join(node.taints),
+            "FIXED": config.fixed(cluster, node),
+            "FOUND": "no",
+            "CERTIFICATES": config.certificates(cluster),
+        }
+
+    def _install_secrets(self) -> dict[str, pulumi.Input[str]]:
+        server = self.settings.role == "server"
+        return {
+            "TOKEN": self._shared.token if server else self._shared.agent_token,
+            "AGENT_TOKEN": self._shared.agent_token if server else "",
+            "SECRET_CONFIG": config.secret_config(self._shared.cluster, self.settings),
+            "REGISTRIES": config.registries(self._shared.cluster),
+        }
+
+
+def _turn(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
+    """Return the concurrency limit: several nodes join at once; later, one server or `max_unavailable` agents roll."""
+    if run is JOIN:
+        return {"group": f"{node.role}s that join", "width": JOINING}
+    if node.role == "server":
+        return {"group": "servers", "width": 1}
+    return {"group": "agents", "width": cluster.max_unavailable}
+
+
+def packages(cluster: ClusterSettings, node: NodeSettings, host: Host) -> list[str]:
+    """Return the operating system packages that the machine needs."""
+    return sorted({*PACKAGES, *host.packages, *virtual_ip.packages(cluster, node)})
+
+
+def sysctl(cluster: ClusterSettings, node: NodeSettings) -> dict[str, int]:
+    """Return the kernel parameters (sysctl) that the machine needs."""
+    addresses = (*cluster.network.pods, *cluster.network.services, *node.addresses)
+    return SYSCTL | (SYSCTL_IPV6 if any(is_ipv6(address) for address in addresses) else {})

@@ -1,0 +1,71 @@
+"""SSH settings: how homelab connects to machines, directly or through a bastion, and becomes root."""
+
+from pydantic import Field
+
+from components.settings.fields import AuthorityKey, Host, HostKey, Port, Switch, User
+from components.settings.model import Model, SecretRef
+
+
+class BastionSettings(Model):
+    """A bastion (SSH jump host) for connections to machines."""
+
+    address: Host
+    """Name or IP address of the bastion."""
+    user: User
+    """User to log in as."""
+    port: Port = 22
+    """SSH port of the bastion."""
+    host_key: HostKey
+    """Public host key of the bastion. homelab refuses a bastion that shows another key."""
+    private_key: SecretRef | None = None
+    """Secret that contains the private key for the bastion. Default: the key of the machine behind the bastion."""
+
+
+class SSHSettings(Model):
+    """SSH login for the machines."""
+
+    user: User
+    """User to log in as: root, or a user with passwordless sudo."""
+    port: Port = 22
+    """SSH port of the machines."""
+    private_key: SecretRef | None = None
+    """Secret that contains the private key (OpenSSH format, no passphrase). Either this or `agent`."""
+    agent: Switch = False
+    """Use the keys of the SSH agent on your workstation. Either this or `privateKey`."""
+    sudo: Switch = Field(default_factory=lambda fields: fields.get("user") != "root")
+    """Become root through sudo. Default: true unless the user is root."""
+    bastion: BastionSettings | None = None
+    """Bastion to connect through. Default: none."""
+    host_authority: AuthorityKey | None = None
+    """Public key of an SSH CA. A machine or bastion whose host key differs from its `hostKey` is trusted if it shows a
+    host certificate that this CA signed for its address."""
+
+
+class NodeSSHSettings(Model):
+    """Overrides of the cluster's `ssh` for one machine. Settings left out here come from the cluster's `ssh`."""
+
+    user: User | None = None
+    """User to log in as."""
+    port: Port | None = None
+    """SSH port of the machine."""
+    private_key: SecretRef | None = None
+    """Secret that contains the private key for this machine."""
+    agent: Switch | None = None
+    """Use the keys of the SSH agent on your workstation."""
+    sudo: Switch | None = None
+    """Become root through sudo. Default: the cluster's `ssh.sudo` if it is set, else true unless the user is root."""
+    bastion: BastionSettings | None = None
+    """Bastion to connect through. `null` connects directly to this machine although the cluster has a bastion."""
+
+
+def merge(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
+    """Return `common` overridden by the settings of `own`; a private key replaces the agent, and vice versa."""
+    overrides = {name: getattr(own, name) for name in own.model_fields_set}
+    overrides = {name: value for name, value in overrides.items() if value is not None or name == "bastion"}
+    if "private_key" in overrides:
+        overrides.setdefault("agent", False)
+    elif overrides.get("agent"):
+        overrides["private_key"] = None
+    if "user" in overrides and "sudo" not in common.model_fields_set:
+        overrides.setdefault("sudo", overrides["user"] != "root")
+    return common.model_copy(update=overrides)

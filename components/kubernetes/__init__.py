@@ -1,0 +1,1 @@
+"""Kubernetes objects and Helm charts as data."""

@@ -1,0 +1,13 @@
+"""Helm charts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Helm chart in a Helm repository or, with oci://, in an OCI registry. `sha256` pins its archive."""
+
+    name: str
+    version: str
+    repository: str
+    sha256: str | None = None

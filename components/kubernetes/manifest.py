@@ -1,0 +1,127 @@
+"""Kubernetes objects as data, and their conversion to Pulumi resources."""
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bcrypt
+import pulumi
+
+from components.settings.model import SecretRef
+
+Tree = Any
+"""JSON data that may contain secrets, each as `SecretRef`, `Derived`, `Hashed`, `Filled`, `Made` or an Output."""
+Manifest = dict[str, Tree]
+"""A Kubernetes object."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A password for programs only, derived once for each layer and name: at most 64 hexadecimal digits."""
+
+    name: str
+    length: int = 32
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """The bcrypt hash of a secret. Pulumi stores its salt, so the hash changes only when the secret does."""
+
+    secret: SecretRef | Derived
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A text template whose `{}` placeholders are replaced by secrets."""
+
+    template: str
+    parts: tuple[SecretRef | Derived | Hashed, ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A text that a function computes from the layer's random bytes, passed as hexadecimal digits."""
+
+    of: Callable[[str], str]
+
+
+Salt = Callable[[], pulumi.Output[str]]
+
+
+def _no_salt() -> pulumi.Output[str]:
+    raise ValueError("this object needs a salt for its secrets, and has none")
+
+
+def resolve(tree: Tree, salt: Salt = _no_salt) -> Tree:
+    """Replace the secrets in `tree` by secret Outputs. `salt` returns 16 random bytes as hexadecimal digits."""
+    if isinstance(tree, SecretRef | Derived | Hashed | Filled | Made):
+        return _resolve_secret(tree, salt)
+    if isinstance(tree, Mapping):
+        return {key: resolve(value, salt) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [resolve(value, salt) for value in tree]
+    return tree
+
+
+def _resolve_secret(secret: SecretRef | Derived | Hashed | Filled | Made, salt: Salt) -> pulumi.Output[str]:
+    if isinstance(secret, SecretRef):
+        return secret.resolve()
+    if isinstance(secret, Derived):
+        return salt().apply(lambda random: derive(random, secret))
+    if isinstance(secret, Made):
+        return salt().apply(secret.of)
+    if isinstance(secret, Hashed):
+        return pulumi.Output.all(_resolve_secret(secret.secret, salt), salt()).apply(lambda texts: bcrypt_hash(*texts))
+    return pulumi.Output.format(secret.template, *(_resolve_secret(part, salt) for part in secret.parts))
+
+
+def derive(salt: str, wanted: Derived) -> str:
+    """Derive a password from `salt`: 16 secret bytes as hexadecimal digits."""
+    return hmac.new(bytes.fromhex(salt), wanted.name.encode(), "sha256").hexdigest()[: wanted.length]
+
+
+def bcrypt_hash(password: str, salt: str) -> str:
+    """Hash the first 72 bytes of a password with bcrypt. `salt` is 16 bytes as hexadecimal digits."""
+    prefix = b"$2b$12$" + bcrypt_base64(bytes.fromhex(salt))
+    return bcrypt.hashpw(password.encode()[:72], prefix).decode()
+
+
+def bcrypt_base64(raw: bytes) -> bytes:
+    """Encode bytes in bcrypt's Base64, whose alphabet differs from RFC 4648."""
+    alphabet = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    bits = "".join(f"{byte:08b}" for byte in raw)
+    bits += "0" * (-len(bits) % 6)
+    return bytes(alphabet[int(bits[start : start + 6], 2)] for start in range(0, len(bits), 6))
+
+
+def secret_of(metadata: Mapping[str, Tree], data: Mapping[str, Tree]) -> Manifest:
+    """Build a Kubernetes Secret from plain texts (`stringData`)."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": dict(metadata), "stringData": dict(data)}
+
+
+def is_custom(manifest: Manifest) -> bool:
+    """Whether a CRD defines the object's kind: its API group has a dot and is not built into Kubernetes."""
+    group = manifest["apiVersion"].rpartition("/")[0]
+    return "." in group and group not in _OWN_GROUPS
+
+
+def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+    """Create the Pulumi resource of an object whose secrets are all resolved."""
+    version, kind = manifest["apiVersion"], manifest["kind"]
+    token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{kind}"
+    secret_fields = ["data", "stringData"] if kind == "Secret" else []
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=secret_fields))
+    # the SDK's typed classes take a second to import, and accept only metadata and spec for custom kinds
+    return pulumi.CustomResource(token, name, manifest, opts)
+
+
+_OWN_GROUPS = frozenset(
+    f"{group}.k8s.io"
+    for group in (
+        "admissionregistration", "apiextensions", "apiregistration", "certificates", "coordination", "discovery",
+        "events", "flowcontrol.apiserver", "networking", "node", "rbac.authorization", "resource", "scheduling",
+        "storage",
+    )
+)  # fmt: skip
+"""API groups with a dot that are built into Kubernetes."""

@@ -1,0 +1,1 @@
+"""Argo CD: the layer, its Applications and its repositories."""

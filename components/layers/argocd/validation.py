@@ -1,0 +1,90 @@
+"""Validation of references between Argo CD's projects, applications and repositories."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from components.layers.argocd.applications import (
+    DEFAULT,
+    ApplicationSetSettings,
+    ApplicationSettings,
+    ProjectSettings,
+    Source,
+)
+from components.layers.argocd.repositories import Repositories, is_url
+from components.platform.layer import Finding
+
+Place = tuple[str | int, ...]
+
+
+def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repositories) -> Iterator[Finding]:
+    """Yield the problems of projects."""
+    if DEFAULT in settings_by_name:
+        reason = "is the name of Argo CD's built-in project, which allows everything"
+        yield ("projects", DEFAULT), reason, "choose another name"
+    for name, settings in settings_by_name.items():
+        for index, reference in enumerate(settings.repositories):
+            if "*" not in reference:
+                yield from repository(reference, repositories, ("projects", name, "repositories", index))
+
+
+def application(
+    settings: ApplicationSettings, known_projects: Collection[str], repositories: Repositories, path: Place
+) -> Iterator[Finding]:
+    """Yield the problems of an application."""
+    yield from _source(settings, known_projects, repositories, path)
+    yield from _location(settings, path)
+
+
+def application_set(
+    settings: ApplicationSetSettings, known_projects: Collection[str], repositories: Repositories, path: Place
+) -> Iterator[Finding]:
+    """Yield the problems of a set of applications."""
+    yield from _source(settings, known_projects, repositories, path)
+    if bool(settings.directories) is bool(settings.elements):
+        yield path, "needs exactly one of directories and elements", "add one, or keep one of them"
+    elif settings.elements:
+        yield from _location(settings, path)
+        yield from _elements(settings.elements, path)
+    else:
+        for key in ("chart", "path"):
+            if getattr(settings, key):
+                yield (*path, key), "has no effect with directories", "remove it, or use elements"
+
+
+def repository(reference: str, repositories: Repositories, path: Place) -> Iterator[Finding]:
+    """Yield a problem if `reference` is neither the name of a repository nor a URL."""
+    if reference not in repositories and not is_url(reference):
+        choice = f"use one of: {', '.join(repositories)}; or " if repositories else ""
+        yield path, "is neither an entry of repositories nor a URL", f"{choice}write its URL"
+
+
+def _source(
+    settings: Source, known_projects: Collection[str], repositories: Repositories, path: Place
+) -> Iterator[Finding]:
+    if settings.project not in (DEFAULT, *known_projects):
+        fix = f"use one of: {', '.join((DEFAULT, *known_projects))}; or add it to projects"
+        yield (*path, "project"), "is not a project", fix
+    yield from repository(settings.repository, repositories, (*path, "repository"))
+    entry = repositories.get(settings.repository)
+    if entry and entry.type == "helm" and not settings.chart:
+        yield (*path, "repository"), "is a Helm repository", "set chart and revision, or use a Git repository"
+    if entry and entry.type == "git" and settings.chart:
+        yield (*path, "repository"), "is a Git repository", "set path instead of chart, or use a Helm repository"
+
+
+def _location(settings: Source, path: Place) -> Iterator[Finding]:
+    if bool(settings.chart) is bool(settings.path):
+        yield path, "needs exactly one of path and chart", "add one, or keep one of them"
+    if settings.chart and not settings.revision:
+        yield (*path, "revision"), "is missing: a chart needs a fixed version", "add the version of the chart"
+
+
+def _elements(elements: Collection[Mapping[str, Any]], path: Place) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, element in enumerate(elements):
+        element_path = (*path, "elements", index)
+        if "name" not in element:
+            yield element_path, "has no name", "add name: the application gets this name"
+        elif element["name"] in seen:
+            yield (*element_path, "name"), "is the name of another element too", "give every element its own name"
+        seen.add(element.get("name", ""))

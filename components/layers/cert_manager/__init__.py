@@ -1,0 +1,1 @@
+"""cert-manager: the layer and its ACME issuers."""

@@ -1,0 +1,127 @@
+"""cert-manager: certificates from an ACME service such as Let's Encrypt, or from the lab's own CA."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.cert_manager import acme
+from components.layers.cert_manager.acme import AcmeSettings
+from components.platform.layer import Finding, Layer, resources, spread
+from components.settings.fields import Text
+from components.settings.model import Model
+
+_CA, _BOOTSTRAP = "ca", "ca-bootstrap"
+
+
+class CaSettings(Model):
+    """The lab's own CA. Install its certificate on your devices, so that they trust the lab."""
+
+    common_name: Text | None = None
+    """Common name of the CA certificate. Default: the name of the cluster, followed by `CA`."""
+
+
+class CertManagerSettings(Model):
+    """cert-manager: issues and renews certificates for host names."""
+
+    acme: AcmeSettings | None = None
+    """Certificates from Let's Encrypt, for labs with a public domain."""
+    ca: CaSettings | None = None
+    """The lab's own CA, with the ClusterIssuer `ca`. Default: created if `acme` is not set."""
+
+    @property
+    def has_ca(self) -> bool:
+        """Whether the lab has its own CA."""
+        return self.acme is None or self.ca is not None
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Names of the ClusterIssuers, the default issuer first."""
+        names = [name for name, _ in acme.SERVERS.values()] if self.acme else []
+        if self.acme and self.acme.server == "staging":
+            names.reverse()
+        return (*names, *((_CA,) if self.has_ca else ()))
+
+    @property
+    def wildcard_issuers(self) -> tuple[str, ...]:
+        """Issuers that can issue certificates for `*.DOMAIN`, which ACME's HTTP-01 challenge does not allow."""
+        return tuple(name for name in self.issuers if name == _CA or not (self.acme and self.acme.http01))
+
+
+class CertManager(Layer[CertManagerSettings]):
+    """cert-manager with its ClusterIssuers."""
+
+    key = "certManager"
+    settings_type = CertManagerSettings
+    namespace = "cert-manager"
+    keeps = "the lab's own authority, which devices trust"
+    kept = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
+
+    def values(self) -> Mapping[str, Tree]:
+        """Return cert-manager's Helm values: controller, webhook and CA injector have up to two replicas each."""
+        values: dict[str, Tree] = {
+            "crds": {"enabled": True, "keep": True},
+            "global": {"priorityClassName": "system-cluster-critical", "leaderElection": {"namespace": self.namespace}},
+            **self._replicated("cert-manager", "controller", "128Mi"),
+            "webhook": self._replicated("webhook", "webhook", "64Mi"),
+            "cainjector": self._replicated("cainjector", "cainjector", "192Mi"),
+            "startupapicheck": {"timeout": "5m", "resources": resources("10m", "64Mi")},
+            "prometheus": {"servicemonitor": {"enabled": self.monitored}},
+        }
+        return {"cert-manager": values | (acme.nameservers(self.settings.acme) if self.settings.acme else {})}
+
+    def _replicated(self, name: str, component: str, memory: str) -> dict[str, Tree]:
+        replicas = self.lab.replicas(2)
+        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": component}
+        return {
+            "replicaCount": replicas,
+            "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
+            "resources": resources("25m", memory),
+            "topologySpreadConstraints": spread(labels),
+        }
+
+    def before(self) -> Sequence[Manifest]:
+        """Return the Secrets with the credentials of the DNS provider."""
+        return acme.credentials(self.settings.acme, self.namespace) if self.settings.acme else ()
+
+    def extend(self) -> Sequence[Manifest]:
+        """Return the ClusterIssuers, and the certificate of the CA."""
+        specs = acme.issuers(self.settings.acme) if self.settings.acme else ()
+        issuers = [_issuer(name, spec) for name, spec in specs]
+        return [*issuers, *(self._ca_manifests() if self.settings.has_ca else ())]
+
+    def _ca_manifests(self) -> list[Manifest]:
+        ca = self.settings.ca
+        certificate = {
+            "isCA": True,
+            "commonName": (ca.common_name if ca else None) or f"{self.lab.cluster.name[:61]} CA",
+            "secretName": _CA,
+            "duration": "87600h",
+            "renewBefore": "8760h",
+            "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Never"},
+            "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": _BOOTSTRAP},
+        }
+        return [
+            _issuer(_BOOTSTRAP, {"selfSigned": {}}),
+            {
+                "apiVersion": "cert-manager.io/v1",
+                "kind": "Certificate",
+                "metadata": self.metadata(_CA),
+                "spec": certificate,
+            },
+            _issuer(_CA, {"ca": {"secretName": _CA}}),
+        ]
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return the names of the issuers that apps can use, and of the default issuer."""
+        return {"issuers": list(self.settings.issuers), "issuer": self.settings.issuers[0]}
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield errors in the CA's common name and in the ACME settings."""
+        ca = self.settings.ca
+        if ca and ca.common_name and len(ca.common_name) > 64:
+            yield ("ca", "commonName"), "is longer than the 64 characters that certificates allow", "shorten it"
+        if self.settings.acme:
+            yield from acme.problems(self.settings.acme, self.lab)
+
+
+def _issuer(name: str, spec: Tree) -> Manifest:
+    return {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": name}, "spec": spec}

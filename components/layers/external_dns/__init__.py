@@ -1,0 +1,1 @@
+"""ExternalDNS: the layer and its DNS providers."""

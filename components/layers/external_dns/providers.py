@@ -1,0 +1,99 @@
+"""DNS providers of ExternalDNS: their settings, Helm values, and validation."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from components.kubernetes.manifest import Tree
+from components.layers.shared import aws
+from components.platform.layer import Finding
+from components.platform.object_store import Region
+from components.settings.fields import Domain, Host, Port, Text
+from components.settings.model import Model, SecretRef
+
+
+class Route53ZoneSettings(Model):
+    """Zones in Amazon Route 53."""
+
+    hosted_zone_id: Text | None = None
+    """ID of the only hosted zone to write records in. Default: all zones that contain the domains."""
+    region: Region = "us-east-1"
+    """AWS region of the API. Route 53 has the same data in all regions, except in China."""
+    access_key: SecretRef | None = None
+    """Secret that contains the access key ID. Default: the instance role."""
+    secret_key: SecretRef | None = None
+    """Secret that contains the secret access key."""
+
+    @property
+    def secrets(self) -> Mapping[str, SecretRef]:
+        """Secrets by name of the environment variable."""
+        if self.access_key is None or self.secret_key is None:
+            return {}
+        return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+
+
+class CloudflareZoneSettings(Model):
+    """Zones at Cloudflare."""
+
+    api_token: SecretRef
+    """Secret that contains an API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
+
+    @property
+    def secrets(self) -> Mapping[str, SecretRef]:
+        """Secrets by name of the environment variable."""
+        return {"CF_API_TOKEN": self.api_token}
+
+
+class Rfc2136Settings(Model):
+    """Zones of a DNS server that accepts dynamic updates and zone transfers, both with one TSIG key."""
+
+    server: Host
+    """Name or IP address of the DNS server."""
+    port: Port = 53
+    """Port of the DNS server."""
+    key_name: Domain
+    """Name of the TSIG key."""
+    key: SecretRef
+    """Secret that contains the TSIG key, in base64."""
+    algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
+    """Algorithm of the TSIG key."""
+
+    @property
+    def secrets(self) -> Mapping[str, SecretRef]:
+        """Secrets by name of the environment variable."""
+        return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
+
+
+def provider(
+    route53: Route53ZoneSettings | None,
+    cloudflare: CloudflareZoneSettings | None,
+    rfc2136: Rfc2136Settings | None,
+    domains: tuple[str, ...],
+) -> dict[str, Tree]:
+    """Return ExternalDNS' Helm values for the provider. With RFC 2136, each domain is a zone."""
+    if rfc2136:
+        arguments = [
+            f"--rfc2136-host={rfc2136.server}",
+            f"--rfc2136-port={rfc2136.port}",
+            *(f"--rfc2136-zone={domain}" for domain in domains),
+            f"--rfc2136-tsig-keyname={rfc2136.key_name}",
+            f"--rfc2136-tsig-secret-alg={rfc2136.algorithm}",
+            "--rfc2136-tsig-axfr",
+        ]
+        return {"provider": {"name": "rfc2136"}, "extraArgs": arguments}
+    if cloudflare:
+        return {"provider": {"name": "cloudflare"}}
+    values: dict[str, Tree] = {"provider": {"name": "aws"}}
+    if route53:
+        values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # the AWS SDK needs a region
+        values |= {"extraArgs": [f"--zone-id-filter={zone}"]} if (zone := route53.hosted_zone_id) else {}
+    return values
+
+
+def problems(
+    route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
+) -> Iterator[Finding]:
+    """Yield the problems of the provider's settings."""
+    if [route53, cloudflare, rfc2136].count(None) != 2:
+        yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
+    if route53:
+        yield from aws.problems(route53.access_key, route53.secret_key, "route53")

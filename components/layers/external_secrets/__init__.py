@@ -1,0 +1,1 @@
+"""external-secrets: the layer and its secret stores."""

@@ -1,0 +1,1 @@
+"""Kyverno: the layer and its baseline policies."""

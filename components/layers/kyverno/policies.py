@@ -1,0 +1,79 @@
+"""The baseline of pod policies, as Kyverno objects."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.layer import LAYER
+from components.settings.errors import wrong
+from components.settings.fields import Kind
+
+SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
+_SOURCE = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9._-]+)*"
+_HUB = "docker.io"
+_CONTAINERS = "object.spec.containers + object.spec.?initContainers.orValue([])"
+_RUNNING = f"{_CONTAINERS} + object.spec.?ephemeralContainers.orValue([])"
+_VERSIONED = "c.image.matches('(@sha256:[0-9a-f]{64}|:[^/:@]+)$') && !c.image.endsWith(':latest')"
+
+
+def _source(value: str) -> str:
+    if not re.fullmatch(_SOURCE, value, re.ASCII):
+        fix = "write host or host:port, optionally with a path such as ghcr.io/owner, without scheme or trailing slash"
+        raise wrong("is not a registry", fix)
+    return value
+
+
+ImageSource = Annotated[str, Kind("registry, or a path in one", _source, _SOURCE)]
+
+
+def baseline(sources: Sequence[str], exempt: Sequence[str], *, enforced: bool) -> Iterator[Manifest]:
+    """Yield the policies. Without `sources`, images may come from any registry."""
+    rules = {
+        "no-privileged": (
+            _RUNNING,
+            "!c.?securityContext.privileged.orValue(false)",
+            "no container may be privileged",
+        ),
+        "memory-limits": (
+            _CONTAINERS,
+            "c.?resources.?limits.?memory.hasValue()",
+            "every container needs a limit of memory",
+        ),
+        "image-versions": (_RUNNING, _VERSIONED, "every image needs a tag other than latest, or a digest"),
+    }
+    if sources:
+        message = f"images may come from {', '.join(sources)} only"
+        rules["image-sources"] = (_RUNNING, _from_sources(sources), message)
+    for name, rule in rules.items():
+        yield _policy(name, rule, exempt, enforced=enforced)
+
+
+def _from_sources(sources: Sequence[str]) -> str:
+    prefixes = json.dumps([f"{source}/" for source in sources])
+    listed = f"{prefixes}.exists(source, c.image.startsWith(source))"
+    # an image name without a registry host means Docker Hub
+    return f"{listed} || !c.image.matches('^[^/]*[.:][^/]*/')" if _HUB in sources else listed
+
+
+def exempted(namespaces: Sequence[str]) -> Tree:
+    """Return the policies' namespace selector. It excludes system namespaces, layers' namespaces and `namespaces`."""
+    name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM, *namespaces]}
+    return {"matchExpressions": [name, {"key": LAYER, "operator": "DoesNotExist"}]}
+
+
+def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enforced: bool) -> Manifest:
+    containers, expression, message = rule
+    validation = f"variables.containers.all(c, {expression})"
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
+    spec = {
+        "validationActions": ["Deny"] if enforced else ["Audit"],
+        "failurePolicy": "Fail" if enforced else "Ignore",
+        "evaluation": {"background": {"enabled": True}},
+        "matchConstraints": {"resourceRules": [pods], "namespaceSelector": exempted(exempt)},
+        "variables": [{"name": "containers", "expression": containers}],
+        "validations": [{"expression": validation, "message": message}],
+    }
+    version = "policies.kyverno.io/v1"
+    return {"apiVersion": version, "kind": "ValidatingPolicy", "metadata": {"name": name}, "spec": spec}

@@ -1,0 +1,1 @@
+"""MetalLB: the layer and its BGP configuration."""

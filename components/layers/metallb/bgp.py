@@ -1,0 +1,99 @@
+"""MetalLB's BGP mode: its settings, its BGPPeer objects, and the validation of the settings."""
+
+from collections.abc import Collection, Iterator
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import Field
+
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.layer import Finding
+from components.settings.fields import Address, HostLabel, Switch
+from components.settings.model import Model, SecretRef
+
+Asn = Annotated[int, Field(strict=True, ge=1, le=4294967295)]
+PeerPort = Annotated[int, Field(strict=True, ge=1, le=16384)]
+
+
+class PeerSettings(Model):
+    """A router with which every node has a BGP session."""
+
+    address: Address
+    """IP address of the router."""
+    asn: Asn
+    """Autonomous system number (ASN) of the router."""
+    port: PeerPort = 179
+    """BGP port of the router. MetalLB accepts ports up to 16384."""
+    password: SecretRef | None = None
+    """Secret that contains the password of the BGP session (TCP MD5)."""
+    ebgp_multi_hop: Switch = False
+    """Set to true if the router is more than one hop away (eBGP multi-hop)."""
+
+
+class BgpSettings(Model):
+    """Announcement of address pools to routers through BGP."""
+
+    asn: Asn
+    """Autonomous system number (ASN) of the cluster."""
+    peers: tuple[PeerSettings, ...]
+    """Routers that the pools are announced to."""
+    pools: tuple[HostLabel, ...] | None = None
+    """Pools announced through BGP; other pools are announced in layer 2. `default` is the pool of `addresses`.
+    Default: all pools."""
+
+
+def custom(kind: str, metadata: Tree, spec: Tree, version: str = "v1beta1") -> Manifest:
+    """Return a custom resource of MetalLB."""
+    return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def passwords(bgp: BgpSettings, namespace: str) -> list[Manifest]:
+    """Return the Secrets with the passwords of BGP sessions."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": _object_name(peer), "namespace": namespace},
+            "type": "kubernetes.io/basic-auth",
+            "stringData": {"password": peer.password},
+        }
+        for peer in bgp.peers
+        if peer.password
+    ]
+
+
+def peers(bgp: BgpSettings, namespace: str) -> list[Manifest]:
+    """Return a BGPPeer for each router."""
+    return [_peer(bgp.asn, peer, namespace) for peer in bgp.peers]
+
+
+def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
+    spec: dict[str, Tree] = {
+        "myASN": asn,
+        "peerASN": peer.asn,
+        "peerAddress": peer.address,
+        "peerPort": peer.port,
+        "ebgpMultiHop": peer.ebgp_multi_hop,
+    }
+    if peer.password:
+        spec["passwordSecret"] = {"name": _object_name(peer), "namespace": namespace}
+    return custom("BGPPeer", {"name": _object_name(peer), "namespace": namespace}, spec, "v1beta2")
+
+
+def _object_name(peer: PeerSettings) -> str:
+    return "peer-" + ip_address(peer.address).exploded.replace(".", "-").replace(":", "-")
+
+
+def problems(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
+    """Yield settings that MetalLB would reject, or that would announce nothing."""
+    if not bgp.peers:
+        yield ("bgp", "peers"), "is empty", "add a router"
+    for index, peer in enumerate(bgp.peers):
+        if peer.address in [other.address for other in bgp.peers[:index]]:
+            yield ("bgp", "peers", index, "address"), "is the address of another peer too", "keep one of them"
+        if peer.ebgp_multi_hop and peer.asn == bgp.asn:
+            reason = f"is for eBGP only: this peer has the cluster's own asn, {bgp.asn}"
+            yield ("bgp", "peers", index, "ebgpMultiHop"), reason, "remove it"
+    for index, name in enumerate(bgp.pools or ()):
+        if name not in pools:
+            yield ("bgp", "pools", index), "is not a pool", f"use one of: {', '.join(pools)}"

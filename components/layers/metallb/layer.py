@@ -1,0 +1,134 @@
+"""MetalLB: load-balancer IPs for Services, announced in layer 2 or to routers (BGP)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+from pydantic import Field
+
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.metallb import bgp
+from components.layers.metallb.bgp import BgpSettings
+from components.layers.shared import address_pools as pools
+from components.platform.layer import Finding, Layer, resources
+from components.settings.fields import AddressRange, HostLabel, Switch
+from components.settings.model import Model
+
+DEFAULT = "default"
+"""Name of the pool for Services that request no specific pool."""
+
+
+class PoolSettings(Model):
+    """A further pool, which a Service requests with the annotation `metallb.io/address-pool`."""
+
+    addresses: tuple[AddressRange, ...]
+    """IP addresses of the pool, each entry a range (`FIRST-LAST`) or a CIDR."""
+    auto_assign: Switch = False
+    """Whether Services that request no specific pool can get addresses from this pool too."""
+
+
+class MetalLBSettings(Model):
+    """MetalLB: IP addresses for Services of type LoadBalancer."""
+
+    addresses: tuple[AddressRange, ...]
+    """IP addresses of the default pool, each entry a range (`FIRST-LAST`) or a CIDR. Exclude them from DHCP."""
+    pools: dict[HostLabel, PoolSettings] = Field(default_factory=dict)
+    """Further pools by name."""
+    bgp: BgpSettings | None = None
+    """Announcement of pools to routers through BGP. Default: all pools are announced in layer 2."""
+
+    def all_pools(self) -> dict[str, PoolSettings]:
+        """Return all pools by name, the default pool first."""
+        further = {name: pool for name, pool in self.pools.items() if name != DEFAULT}
+        return {DEFAULT: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
+
+    def by_bgp(self, pool: str) -> bool:
+        """Whether the pool is announced through BGP instead of layer 2."""
+        return self.bgp is not None and (self.bgp.pools is None or pool in self.bgp.pools)
+
+
+class MetalLB(Layer[MetalLBSettings]):
+    """MetalLB with its address pools and their announcements."""
+
+    key = "metallb"
+    settings_type = MetalLBSettings
+    namespace = "metallb-system"
+    security = "privileged"
+    replaces = ("servicelb",)
+
+    def values(self) -> Mapping[str, Tree]:
+        """Return the Helm values; BGP always uses FRR, a further DaemonSet, because BGP without FRR lacks IPv6."""
+        values = {
+            "controller": {"priorityClassName": "system-cluster-critical", "resources": resources("25m", "128Mi")},
+            "speaker": {
+                "priorityClassName": "system-node-critical",
+                "resources": resources("25m", "128Mi"),
+                "frr": {"enabled": False},
+            },
+            "frrk8s": {"enabled": self.settings.bgp is not None},
+            "prometheus": {
+                "rbacPrometheus": False,
+                "serviceMonitor": {"enabled": self.monitored},
+                "prometheusRule": {"enabled": self.monitored},
+            },
+        }
+        return {"metallb": values | ({"frr-k8s": self._frr()} if self.settings.bgp else {})}
+
+    def _frr(self) -> Tree:
+        return {
+            "frrk8s": {
+                "priorityClassName": "system-node-critical",
+                "resources": resources("25m", "128Mi"),
+                "frr": {"resources": resources("50m", "256Mi")},
+            },
+            "prometheus": {"serviceMonitor": {"enabled": self.monitored}},
+        }
+
+    def before(self) -> Sequence[Manifest]:
+        """Return the Secrets with the passwords of the BGP sessions."""
+        return bgp.passwords(self.settings.bgp, self.namespace) if self.settings.bgp else ()
+
+    def extend(self) -> Sequence[Manifest]:
+        """Return pools, BGP peers and announcements; an announcement that lists no pool would announce all pools."""
+        manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
+        manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
+        for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):
+            announced = [pool for pool in self.settings.all_pools() if self.settings.by_bgp(pool) is routed]
+            manifests += [bgp.custom(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
+        return manifests
+
+    def _pool(self, name: str, pool: PoolSettings) -> Manifest:
+        spec = {"addresses": list(pool.addresses), "autoAssign": pool.auto_assign, "avoidBuggyIPs": True}
+        return bgp.custom("IPAddressPool", self.metadata(name), spec)
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return all load-balancer IPs."""
+        all_pools = self.settings.all_pools().values()
+        return {"load_balancer_addresses": [entry for pool in all_pools for entry in pool.addresses]}
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield errors in the pools and their announcements, and conflicts with addresses of the cluster."""
+        cluster, ranges = self.lab.cluster, list(self._ranges())
+        every_range = [(path, entry) for _, path, entry in ranges]
+        return chain(
+            self._pool_problems(),
+            bgp.problems(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
+            pools.shared(every_range),
+            pools.taken(every_range, cluster),
+            pools.outside([(path, entry) for name, path, entry in ranges if not self.settings.by_bgp(name)], cluster),
+        )
+
+    def _pool_problems(self) -> Iterator[Finding]:
+        if DEFAULT in self.settings.pools:
+            yield ("pools", DEFAULT), "is reserved for the pool of the setting addresses", "choose another name"
+        for name, pool in self.settings.all_pools().items():
+            if not pool.addresses:
+                yield (*_path(name), "addresses"), "is empty", "add a range or a CIDR"
+
+    def _ranges(self) -> Iterator[tuple[str, pools.Place, str]]:
+        for name, pool in self.settings.all_pools().items():
+            for index, entry in enumerate(pool.addresses):
+                yield name, (*_path(name), "addresses", index), entry
+
+
+def _path(pool: str) -> pools.Place:
+    return () if pool == DEFAULT else ("pools", pool)

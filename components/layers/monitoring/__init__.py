@@ -1,0 +1,1 @@
+"""Monitoring: the layer, its receivers, alert rules and dashboards."""

@@ -1,0 +1,112 @@
+"""Alerts for layers and etcd snapshots, and their metrics. The chart itself covers machines, disks, pods and K3s."""
+
+from collections.abc import Iterator, Mapping
+
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.layer import Lab
+from components.settings import cron
+
+Alert = tuple[str, str, str, int, str]
+"""Name, severity, PromQL condition, minutes for which the condition must hold, and text of an alert."""
+_GROUP = "monitoring.coreos.com/v1"
+
+_CERTIFICATE = "Certificate {{ $labels.exported_namespace }}/{{ $labels.name }}"
+_VOLUME = "Volume {{ $labels.volume }} of {{ $labels.pvc_namespace }}/{{ $labels.pvc }}"
+_DATABASE = "{{ $labels.namespace }}/{{ $labels.pod }}"
+_EXPIRES = "max by (exported_namespace, name) (certmanager_certificate_expiration_timestamp_seconds)"
+_READY = 'max by (exported_namespace, name) (certmanager_certificate_ready_status{condition="True"})'
+_BARMAN = "barman_cloud_cloudnative_pg_io_last"
+_LOST = 'sum by (component_id) (rate(vector_component_discarded_events_total{intentional="false"}[10m]))'
+_REFUSED = 'sum(rate(loki_request_duration_seconds_count{route="loki_api_v1_push", status_code=~"5.."}[10m]))'
+_ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
+    "certManager": ("certificates", (
+        ("CertificateNotReady", "warning", f"{_READY} == 0", 30,
+         f"{_CERTIFICATE} has not been ready for half an hour."),
+        # the metric is 0 until the first certificate is issued
+        ("CertificateExpiresSoon", "critical", f"{_EXPIRES} > 0 and {_EXPIRES} - time() < 7 * 24 * 3600", 60,
+         f"{_CERTIFICATE} expires within a week and was not renewed."),
+    )),
+    "longhorn": ("volumes", (
+        ("VolumeDegraded", "warning", 'longhorn_volume_robustness{state="degraded"} == 1', 60,
+         f"{_VOLUME} has had fewer copies than it should for an hour."),
+        ("VolumeFaulted", "critical", 'longhorn_volume_robustness{state="faulted"} == 1', 5,
+         f"{_VOLUME} has no copy that can be used."),
+        ("VolumeBackupFailed", "warning", "longhorn_backup_state == 4", 5,
+         "Backup {{ $labels.backup }} of volume {{ $labels.volume }} failed."),
+        ("VolumeDiskFull", "warning", "longhorn_disk_usage_bytes > 0.85 * longhorn_disk_capacity_bytes", 15,
+         "Disk {{ $labels.disk }} of {{ $labels.node }} is filled with volumes to more than 85 %."),
+    )),
+    "cloudnativePg": ("databases", (
+        ("DatabaseDown", "critical", "cnpg_collector_up == 0", 5, f"Database {_DATABASE} does not answer."),
+        ("DatabaseBehind", "warning", "cnpg_pg_replication_lag > 300", 10,
+         f"Database {_DATABASE} is more than five minutes behind the primary one."),
+        ("DatabaseArchivingFails", "warning",
+         "cnpg_pg_stat_archiver_last_failed_time > cnpg_pg_stat_archiver_last_archived_time", 15,
+         f"Database {_DATABASE} cannot bring its log to the object store: it can be restored to an earlier time only."),
+        ("DatabaseBackupFailed", "warning",
+         f"{_BARMAN}_failed_backup_timestamp > {_BARMAN}_available_backup_timestamp", 5,
+         f"The last backup of database {_DATABASE} failed."),
+    )),
+    "loki": ("logs", (
+        ("LogsRefused", "warning", f"{_REFUSED} > 0", 15, "Loki has failed to take logs for a quarter of an hour."),
+    )),
+    "velero": ("backups", (
+        ("BackupFailed", "warning", 'velero_backup_last_status{schedule!=""} == 0', 15,
+         "The last backup by schedule {{ $labels.schedule }} failed, or lacks a part."),
+    )),
+    "vector": ("collected-logs", (
+        ("LogsLost", "warning", f"{_LOST} > 0", 15, "Vector throws logs away ({{ $labels.component_id }})."),
+    )),
+}  # fmt: skip
+"""By layer key: the name of the rule group, and its alerts."""
+
+
+def rules(lab: Lab, namespace: str) -> Iterator[Manifest]:
+    """Yield the PrometheusRules of the enabled layers and of K3s' etcd snapshots."""
+    groups = [("snapshots", _snapshot_alerts(lab)), *(group for key, group in _ALERTS.items() if lab.has(key))]
+    for name, alerts in groups:
+        spec = {"groups": [{"name": name, "rules": [_rule(*alert) for alert in alerts]}]}
+        metadata = {"name": name, "namespace": namespace}
+        yield {"apiVersion": _GROUP, "kind": "PrometheusRule", "metadata": metadata, "spec": spec}
+
+
+def databases(namespace: str) -> Manifest:
+    """Build the PodMonitor that collects the metrics of all databases in the namespaces of apps."""
+    spec = {
+        "selector": {"matchLabels": {"cnpg.io/podRole": "instance"}},
+        "namespaceSelector": {"any": True},
+        "podMetricsEndpoints": [{"port": "metrics"}],
+    }
+    metadata = {"name": "databases", "namespace": namespace}
+    return {"apiVersion": _GROUP, "kind": "PodMonitor", "metadata": metadata, "spec": spec}
+
+
+def snapshot_metrics() -> dict[str, Tree]:
+    """Build the Helm values with which kube-state-metrics reports K3s' ETCDSnapshotFiles, one for each snapshot."""
+    kind = {"group": "k3s.cattle.io", "version": "v1", "kind": "ETCDSnapshotFile"}
+    created = {"type": "Gauge", "gauge": {"path": ["status", "creationTime"]}}
+    resource = {
+        "groupVersionKind": kind,
+        "metricNamePrefix": "k3s_etcd_snapshot",
+        "labelsFromPath": {"node": ["spec", "nodeName"]},
+        "metrics": [{"name": "created", "help": "When it was taken.", "each": created}],
+    }
+    config = {"kind": "CustomResourceStateMetrics", "spec": {"resources": [resource]}}
+    read_rule = {"apiGroups": [kind["group"]], "resources": ["etcdsnapshotfiles"], "verbs": ["list", "watch"]}
+    return {"customResourceState": {"enabled": True, "config": config}, "rbac": {"extraRules": [read_rule]}}
+
+
+def _snapshot_alerts(lab: Lab) -> Iterator[Alert]:
+    snapshots = lab.cluster.k3s.snapshots
+    days = cron.days(snapshots.schedule) + 1
+    locations = [("", "!=", "on a server")] + ([("Copy", "=", "in S3")] if snapshots.s3 else [])
+    for name, sign, where in locations:
+        metric = f'k3s_etcd_snapshot_created{{node{sign}"s3"}}'
+        summary = f"There is no snapshot of etcd {where} that is younger than {days} days."
+        expression = f"absent({metric}) or time() - max({metric}) > {days * 86400}"
+        yield f"EtcdSnapshot{name}Missing", "warning", expression, 60, summary
+
+
+def _rule(alert: str, severity: str, expression: str, minutes: int, summary: str) -> Tree:
+    labels, annotations = {"severity": severity}, {"summary": summary}
+    return {"alert": alert, "expr": expression, "for": f"{minutes}m", "labels": labels, "annotations": annotations}

@@ -1,0 +1,195 @@
+"""Monitoring: metrics of machines, cluster and apps, with alerts and dashboards."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+from pydantic import Field
+
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.longhorn import SINGLE
+from components.layers.monitoring import alert_rules, dashboards
+from components.layers.monitoring import receivers as alerts
+from components.layers.monitoring.receivers import ReceiverSettings
+from components.layers.shared import volumes
+from components.layers.shared.web_ui import Page
+from components.layers.traefik.layer import CLASS
+from components.platform.layer import Finding, Layer, resources
+from components.settings.fields import Count, Domain, HostLabel
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model, SecretRef
+from components.settings.quantities import mebibytes
+
+_CRITICAL = "system-cluster-critical"
+
+
+class GrafanaSettings(Model):
+    """Grafana: dashboards. A restart deletes dashboards made in the web UI; add your own dashboards as ConfigMaps."""
+
+    host: Domain | None = None
+    """Host name of the web UI. Default: `grafana.DOMAIN`."""
+    issuer: HostLabel | None = None
+    """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
+    admin_password: SecretRef | None = None
+    """Secret that contains the password of `admin`. Default: the chart generates one in Secret
+    kube-prometheus-stack-grafana."""
+
+
+class MonitoringSettings(Model):
+    """Prometheus, Alertmanager and Grafana. Prometheus and Alertmanager have two replicas if there are two nodes."""
+
+    retention_days: Count = 15
+    """Days for which Prometheus retains metrics, unless their volume is full earlier."""
+    size: Size = "20Gi"
+    """Volume size of each Prometheus. A later change does not resize an existing volume."""
+    storage_class: HostLabel | None = None
+    """StorageClass of the volumes. Default: longhorn-single with longhorn, because Prometheus has its own replicas;
+    else the default class."""
+    memory: Size = "2Gi"
+    """Memory of each Prometheus."""
+    grafana: GrafanaSettings = GrafanaSettings()
+    """Settings of Grafana."""
+    receivers: dict[HostLabel, ReceiverSettings] = Field(default_factory=dict)
+    """Receivers of alerts, by a name of your choice. Default: none; Grafana shows the alerts."""
+
+
+class Monitoring(Layer[MonitoringSettings]):
+    """Prometheus, Alertmanager and Grafana; it collects etcd's metrics if K3s has the option etcd-expose-metrics."""
+
+    key = "monitoring"
+    settings_type = MonitoringSettings
+    namespace = "monitoring"
+    security = "privileged"  # node exporters use the network, processes and files of their host
+    after = ("certManager", "traefik", "longhorn")
+    early = ("prometheus-operator-crds",)
+    keeps = "recorded metrics"
+    kept = ("persistentvolumeclaims -n monitoring",)
+    timeout = 900
+
+    def values(self) -> Mapping[str, Tree]:
+        """Return the Helm values. CRDs have their own chart and are never deleted, because other layers use them."""
+        stack: dict[str, Tree] = {
+            "crds": {"enabled": False},
+            "prometheusOperator": self._operator(),
+            "prometheus": {"podDisruptionBudget": self._budget(), "prometheusSpec": self._prometheus()},
+            "alertmanager": {"podDisruptionBudget": self._budget(), "alertmanagerSpec": self._alertmanager()},
+            "grafana": self._grafana(),
+            "kube-state-metrics": {"resources": resources("10m", "128Mi"), **alert_rules.snapshot_metrics()},
+            "prometheus-node-exporter": {
+                "priorityClassName": "system-node-critical",
+                "resources": resources("10m", "64Mi"),
+            },
+            "nodeExporter": {"operatingSystems": {"aix": {"enabled": False}, "darwin": {"enabled": False}}},
+        }
+        crds = {"annotations": {"helm.sh/resource-policy": "keep"}}
+        return {"prometheus-operator-crds": {"crds": crds}, "kube-prometheus-stack": stack | self._k3s()}
+
+    def _operator(self) -> Tree:
+        certificates = self.lab.has("certManager")
+        return {
+            "priorityClassName": _CRITICAL,
+            "resources": resources("25m", "192Mi"),
+            "prometheusConfigReloader": {"resources": resources("10m", "64Mi")},
+            "admissionWebhooks": {
+                "failurePolicy": "Ignore",  # the chart creates rules before its own webhook answers
+                "certManager": {"enabled": certificates},
+                "patch": {"enabled": not certificates, "resources": resources("10m", "64Mi")},
+            },
+        }
+
+    def _prometheus(self) -> Tree:
+        capacity = mebibytes(self.settings.size)
+        kinds = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
+        return {
+            "replicas": self.replicas,
+            "retention": f"{self.settings.retention_days}d",
+            "retentionSize": f"{capacity * 4 // 5}MiB",  # a full volume would stop Prometheus
+            "storageSpec": self._volume(self.settings.size),
+            "resources": resources("200m", self.settings.memory),
+            "priorityClassName": _CRITICAL,
+            **{f"{kind}SelectorNilUsesHelmValues": False for kind in kinds},
+        }
+
+    def _alertmanager(self) -> Tree:
+        return {
+            "replicas": self.replicas,
+            "storage": self._volume("1Gi"),
+            "resources": resources("10m", "128Mi"),
+            "priorityClassName": _CRITICAL,
+            # receivers of this layer get the alerts of all namespaces; an app's receivers get those of its namespace
+            "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
+        }
+
+    def _volume(self, size: str) -> Tree:
+        storage_class = self.settings.storage_class or (SINGLE if self.lab.has("longhorn") else None)
+        spec: dict[str, Tree] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+        return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": storage_class} if storage_class else {})}}
+
+    def _budget(self) -> Tree:
+        return {"enabled": True, "minAvailable": 1} if self.replicas > 1 else {"enabled": False}
+
+    def _grafana(self) -> Tree:
+        password = self.settings.grafana.admin_password
+        return {
+            "ingress": self._ingress(),
+            "resources": resources("50m", "512Mi"),
+            "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
+            # a value instead of a Secret: a change then restarts Grafana, which reads the password only at startup
+            **({"adminPassword": password} if password else {}),
+        }
+
+    def _ingress(self) -> Tree:
+        if not self.page.served:
+            return {"enabled": False}
+        return {
+            "enabled": True,
+            "ingressClassName": CLASS,
+            "hosts": [self.page.host],
+            "annotations": self.page.annotations,
+            "tls": self.page.tls("grafana-tls"),
+        }
+
+    @property
+    def page(self) -> Page:
+        """The web UI of Grafana."""
+        return Page(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
+
+    def _k3s(self) -> dict[str, Tree]:
+        """Return the Helm values for K3s, whose API endpoint exports the metrics of all its components except etcd."""
+        etcd = self._etcd()
+        components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
+        disabled = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")
+        groups = {**dict.fromkeys(disabled, False), "etcd": bool(etcd)}
+        etcd_values = {"enabled": bool(etcd), "endpoints": etcd}
+        return {**components, "kubeEtcd": etcd_values, "defaultRules": {"rules": groups}}
+
+    def _etcd(self) -> list[str]:
+        k3s = self.lab.cluster.k3s
+        servers = ((node, {**k3s.options, **k3s.server_options, **node.options}) for node in self.lab.cluster.servers)
+        return [node.address for node, options in servers if options.get("etcd-expose-metrics") is True]
+
+    def before(self) -> Sequence[Manifest]:
+        """Return the Secrets with passwords and URLs of receivers."""
+        receivers = self.settings.receivers.items()
+        return [*chain.from_iterable(alerts.secret(name, receiver, self.namespace) for name, receiver in receivers)]
+
+    def extend(self) -> Sequence[Manifest]:
+        """Return the receivers, and the alert rules and dashboards for the enabled layers."""
+        settings = self.settings.receivers.items()
+        receivers = [alerts.receiver(name, receiver, self.namespace) for name, receiver in settings]
+        monitors = [alert_rules.databases(self.namespace)] if self.lab.has("cloudnativePg") else []
+        boards = dashboards.dashboards(self.lab, self.namespace)
+        return [*receivers, *alert_rules.rules(self.lab, self.namespace), *monitors, *boards]
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return the URL of Prometheus."""
+        return {"metrics_endpoint": f"http://kube-prometheus-stack-prometheus.{self.namespace}.svc:9090"}
+
+    @property
+    def replicas(self) -> int:
+        """Replicas of Prometheus and Alertmanager: with two, one remains when a node fails."""
+        return self.lab.replicas(2)
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield errors in the web UI, the StorageClass and the receivers."""
+        volume_problems = volumes.problems(self.lab, self.settings.storage_class)
+        return chain(self.page.problems("grafana"), volume_problems, alerts.problems(self.settings.receivers))

@@ -1,0 +1,130 @@
+"""Receivers of alerts, as AlertmanagerConfig objects of the Prometheus Operator."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.platform.layer import Finding
+from components.settings.fields import HostPort, MailAddress, Switch, Text
+from components.settings.model import Model, SecretRef
+
+_INTEGRATIONS = ("email", "slack", "webhook")
+
+
+class EmailSettings(Model):
+    """Alerts by email through your own SMTP server."""
+
+    to: tuple[MailAddress, ...]
+    """Email addresses of the recipients."""
+    sender: MailAddress
+    """Email address of the sender."""
+    server: HostPort
+    """SMTP server. Default port: 587. On port 465 the connection uses TLS from the start."""
+    require_tls: Switch = True
+    """Refuse to send email through a server without TLS."""
+    username: Text | None = None
+    """User name for the SMTP login. Default: no login."""
+    password: SecretRef | None = None
+    """Secret that contains the password for the SMTP login."""
+
+
+class SlackSettings(Model):
+    """Alerts in Slack, or in a service with Slack-compatible webhooks."""
+
+    url: SecretRef
+    """Secret that contains the URL of the incoming webhook."""
+    channel: Text | None = None
+    """Channel or user. Default: the channel of the webhook."""
+
+
+class WebhookSettings(Model):
+    """Alerts as JSON in HTTP requests to your own webhook."""
+
+    url: SecretRef
+    """Secret that contains the URL of the webhook."""
+
+
+class ReceiverSettings(Model):
+    """A receiver of alerts, with exactly one of `email`, `slack` and `webhook`."""
+
+    severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
+    """Severities of the alerts that the receiver gets."""
+    email: EmailSettings | None = None
+    """Send alerts by email."""
+    slack: SlackSettings | None = None
+    """Send alerts to Slack."""
+    webhook: WebhookSettings | None = None
+    """Send alerts to a webhook."""
+
+
+def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
+    """Yield the Secret with the receiver's URL or password, if it has one."""
+    email, http = receiver.email, receiver.slack or receiver.webhook
+    data = {"url": http.url} if http else {"password": email.password} if email and email.password else {}
+    if data:
+        metadata = {"name": _secret_name(name), "namespace": namespace}
+        yield secret_of(metadata, data)
+
+
+def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
+    """Return the AlertmanagerConfig of one receiver. Receivers do not exclude each other: each gets all its alerts."""
+    route = {
+        "receiver": name,
+        "matchers": [{"name": "severity", "matchType": "=~", "value": "|".join(settings.severities)}],
+        "groupBy": ["alertname", "namespace"],
+        "groupWait": "30s",
+        "groupInterval": "5m",
+        "repeatInterval": "12h",
+    }
+    spec = {"route": route, "receivers": [{"name": name, **_integration(name, settings)}]}
+    metadata = {"name": name, "namespace": namespace}
+    kind = {"apiVersion": "monitoring.coreos.com/v1alpha1", "kind": "AlertmanagerConfig"}
+    return {**kind, "metadata": metadata, "spec": spec}
+
+
+def _integration(name: str, settings: ReceiverSettings) -> dict[str, Tree]:
+    url = {"name": _secret_name(name), "key": "url"}
+    if settings.email:
+        return {"emailConfigs": [_email(name, settings.email)]}
+    if settings.slack:
+        channel = {"channel": settings.slack.channel} if settings.slack.channel else {}
+        return {"slackConfigs": [{"apiURL": url, "sendResolved": True, **channel}]}
+    return {"webhookConfigs": [{"urlSecret": url, "sendResolved": True}]}
+
+
+def _email(name: str, email: EmailSettings) -> dict[str, Tree]:
+    with_port = ":" in email.server.rpartition("]")[2]
+    login: dict[str, Tree] = {}
+    if email.username:
+        login = {"authUsername": email.username, "authPassword": {"name": _secret_name(name), "key": "password"}}
+    return {
+        "to": ", ".join(email.to),
+        "from": email.sender,
+        "smarthost": email.server if with_port else f"{email.server}:587",
+        "requireTLS": email.require_tls,
+        "sendResolved": True,
+        **login,
+    }
+
+
+def _secret_name(name: str) -> str:
+    return f"receiver-{name}"
+
+
+def problems(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
+    """Yield the problems of the receivers' settings."""
+    for name, settings in receivers.items():
+        if [getattr(settings, key) is not None for key in _INTEGRATIONS].count(True) != 1:
+            yield ("receivers", name), "needs exactly one of email, slack and webhook", "add one, or keep one of them"
+        if not settings.severities:
+            yield ("receivers", name, "severities"), "is empty, so no alert is sent", "add one, or remove the key"
+        if settings.email:
+            yield from _email_problems(name, settings.email)
+
+
+def _email_problems(name: str, email: EmailSettings) -> Iterator[Finding]:
+    path = ("receivers", name, "email")
+    if not email.to:
+        yield (*path, "to"), "is empty", "add an email address"
+    if (email.username is None) is not (email.password is None):
+        yield path, "needs both username and password, or neither", "set both, or remove both"

@@ -1,0 +1,1 @@
+"""Nomad: the layer and its secrets."""

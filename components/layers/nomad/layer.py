@@ -1,0 +1,164 @@
+"""Nomad: runs jobs outside Kubernetes, on nodes that you select."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from components.cluster.host_requirements import Service
+from components.cluster.settings import NodeSettings
+from components.kubernetes.manifest import Made, Tree
+from components.layers.nomad.secrets import GOSSIP, TOKEN, Access, issued
+from components.layers.shared.certificate_authority import Subject
+from components.platform.layer import Finding, Layer
+from components.settings.addresses import bracketed
+from components.settings.fields import HostLabel, Sha256, Text, Url
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model, SecretRef
+from components.settings.quantities import mebibytes
+
+_DATA_DIR, _CONFIG_DIR = "/var/lib/nomad", "/etc/nomad.d"
+PORT, _RPC, _GOSSIP = 4646, 4647, 4648
+_TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
+_LAST_PORT = 29999
+"""Last dynamic port of jobs, below the range of NodePort Services."""
+
+
+class NomadTLSSettings(Model):
+    """Your own certificates, created by `nomad tls ca create` and `nomad tls cert create`. You must renew them."""
+
+    authority: SecretRef
+    """Secret that contains the CA certificate."""
+    server_certificate: SecretRef
+    """Secret that contains the certificate of the servers, created with `-server`."""
+    server_key: SecretRef
+    """Secret that contains the private key of the servers' certificate."""
+    client_certificate: SecretRef
+    """Secret that contains the certificate of the clients, created with `-client`."""
+    client_key: SecretRef
+    """Secret that contains the private key of the clients' certificate."""
+
+
+class NomadSettings(Model):
+    """Nomad, outside K3s. ACLs and mutual TLS are always enabled. `./homelab nomad` gives you the token and a client
+    certificate."""
+
+    servers: tuple[HostLabel, ...]
+    """Nodes that run a Nomad server: one, three or five."""
+    clients: tuple[HostLabel, ...] = ()
+    """Nodes that run Nomad jobs, with the drivers `exec` and `java`. Docker is not available on K3s nodes."""
+    gossip_key: SecretRef | None = None
+    """Secret that contains the gossip key, created by `nomad operator gossip keyring generate`. Default: homelab
+    generates a key."""
+    tls: NomadTLSSettings | None = None
+    """Your own certificates. Default: homelab creates a CA, and renews the certificates every year."""
+    memory: Size = "2Gi"
+    """Memory for jobs on each client. K3s does not account for it."""
+    version: Text | None = None
+    """Version of Nomad. Default: the version pinned by homelab."""
+    releases: Url = "https://releases.hashicorp.com/nomad"
+    """URL of the releases, with one folder per version. Change it for an air-gapped lab."""
+    checksums: dict[Literal["amd64", "arm64"], Sha256] = Field(default_factory=dict)
+    """SHA-256 of the release's zip file, by architecture. Default: the checksum list of the release."""
+
+
+class Nomad(Layer[NomadSettings]):
+    """Nomad's servers and clients, as systemd services on their nodes."""
+
+    key = "nomad"
+    settings_type = NomadSettings
+    namespace = "kube-system"
+    own_namespace = False
+
+    def values(self) -> Mapping[str, Tree]:
+        """Return no Helm values: Nomad does not run in the cluster."""
+        return {}
+
+    def services(self) -> Sequence[Service]:
+        """Return Nomad's service on each of its nodes, and the ACL bootstrap, which needs an elected leader."""
+        names = {*self.settings.servers, *self.settings.clients}
+        nodes = [node for node in self.lab.cluster.nodes if node.name in names]
+        first = next(node for node in nodes if node.name == self.settings.servers[0])
+        secrets = {"TOKEN": self.access.token}
+        acl = Service("acl", first.name, ("nomad-acl.sh",), (), "", {"ADDRESS": first.address}, secrets, last=True)
+        return [*map(self._service, nodes), acl]
+
+    def _service(self, node: NodeSettings) -> Service:
+        settings = self.settings
+        version = (settings.version or self.lab.programs[self.key]).removeprefix("v")
+        pins = "\n".join(f"{arch} {checksum}" for arch, checksum in settings.checksums.items())
+        config = json.dumps(self._config(node), indent=2)
+        variables = {"VERSION": version, "RELEASES": settings.releases, "PINS": pins, "CONFIG": config}
+        secrets = self._secrets(node)
+        if "GOSSIP" not in secrets:
+            variables["GOSSIP"] = ""
+        undo, probe = ("nomad-away.sh",), "nomad-runs.sh"
+        return Service("agent", node.name, ("nomad.sh",), undo, probe, variables, secrets)
+
+    def _secrets(self, node: NodeSettings) -> Mapping[str, SecretRef | Made]:
+        server = node.name in self.settings.servers
+        gossip = {"GOSSIP": self.settings.gossip_key or GOSSIP} if server else {}
+        names = (node.name, "localhost")
+        subject = Subject(f"{'server' if server else 'client'}.global.nomad", names, ("127.0.0.1", *node.addresses))
+        tls = self.settings.tls
+        if tls:
+            key_pair = (tls.server_certificate, tls.server_key) if server else (tls.client_certificate, tls.client_key)
+            return gossip | dict(zip(_TLS, (tls.authority, *key_pair), strict=True))
+        return gossip | dict(zip(_TLS, issued(subject), strict=True))
+
+    @property
+    def access(self) -> Access:
+        """Credentials with which the lab's administrator accesses Nomad."""
+        tls = self.settings.tls
+        if tls:
+            return Access(TOKEN, tls.authority, tls.client_certificate, tls.client_key)
+        return Access(TOKEN, *issued(Subject("cli.global.nomad")))
+
+    def _config(self, node: NodeSettings) -> Tree:
+        settings = self.settings
+        config: dict[str, Tree] = {
+            "name": node.name,
+            "data_dir": _DATA_DIR,
+            "bind_addr": node.address,
+            "disable_update_check": True,
+            "acl": {"enabled": True},
+            "tls": {
+                "http": True,
+                "rpc": True,
+                "verify_server_hostname": True,
+                "verify_https_client": True,
+                **{f"{name}_file": f"{_CONFIG_DIR}/{name}.pem" for name in ("ca", "cert", "key")},
+            },
+        }
+        if node.name in settings.servers:
+            config["server"] = {"enabled": True, "bootstrap_expect": len(settings.servers), **self._join(_GOSSIP)}
+        if node.name in settings.clients:
+            limits = {"memory_total_mb": mebibytes(settings.memory), "max_dynamic_port": _LAST_PORT}
+            config["client"] = {"enabled": True, **limits, **self._join(_RPC)}
+        return config
+
+    def _join(self, port: int) -> dict[str, Tree]:
+        servers = (node for node in self.lab.cluster.nodes if node.name in self.settings.servers)
+        return {"server_join": {"retry_join": [f"{bracketed(node.address)}:{port}" for node in servers]}}
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield errors in the nodes for Nomad and in its release."""
+        arm_nodes = [node.name for node in self.lab.cluster.nodes if node.arch == "arm"]
+        for key, names in (("servers", self.settings.servers), ("clients", self.settings.clients)):
+            yield from self.lab.strangers(names, key)
+            for index, name in enumerate(names):
+                if name in arm_nodes and name not in names[:index]:
+                    yield (key, index), "is a 32-bit node, which Nomad does not support", "use another node"
+        yield from self._release_problems()
+        if len(self.settings.servers) not in (1, 3, 5):
+            yield ("servers",), "must be one, three or five nodes for a quorum", "add or remove servers"
+
+    def _release_problems(self) -> Iterator[Finding]:
+        names = {*self.settings.servers, *self.settings.clients}
+        declared = {node.arch or "any" for node in self.lab.cluster.nodes if node.name in names} - {"arm"}
+        needed = {"amd64", "arm64"} if "any" in declared else declared
+        missing = sorted(needed - self.settings.checksums.keys())
+        if self.settings.releases.startswith("http://") and missing:
+            reason = f"uses http, and checksums are missing for: {', '.join(missing)}"
+            yield ("releases",), reason, "add them under checksums, or use https"

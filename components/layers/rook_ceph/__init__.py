@@ -1,0 +1,1 @@
+"""Rook: the layer and its Ceph pools."""

@@ -1,0 +1,36 @@
+"""Disks of machines, by persistent device names."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
+
+from components.cluster.settings import ClusterSettings
+from components.platform.layer import Finding
+from components.settings.errors import wrong
+from components.settings.fields import Kind
+
+_DEVICE = "/dev/disk/by-(id|path)/[A-Za-z0-9._:+@-]+"
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(_DEVICE, value, re.ASCII):
+        fix = "use a name listed by `ls /dev/disk/by-id/*`: names such as /dev/sda can change at a reboot"
+        raise wrong("is not a persistent name of a disk", fix)
+    return value
+
+
+Device = Annotated[str, Kind("device", _device, _DEVICE)]
+
+
+def problems(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *path: str) -> Iterator[Finding]:
+    """Yield the problems of `devices` (by node name), which are at `path` below the layer's key."""
+    names = [node.name for node in cluster.nodes]
+    if not devices:
+        yield path, "is empty", "add a node and its devices"
+    for name, node_devices in devices.items():
+        if name not in names:
+            yield (*path, name), "is not a node of the cluster", "use a name from cluster.nodes"
+        if not node_devices:
+            yield (*path, name), "is empty", "add a device, or remove the node"
+        if len(set(node_devices)) < len(node_devices):
+            yield (*path, name), "lists a device twice", "list each device once"

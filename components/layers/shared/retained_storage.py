@@ -1,0 +1,93 @@
+"""Archive: storage and retention of logs and traces. With S3 too, the newest data and the index need a volume."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from components.kubernetes.manifest import Hashed, Manifest, Tree, secret_of
+from components.layers.shared import volumes
+from components.platform.layer import Finding, Lab
+from components.platform.object_store import NAME_STORE, ObjectStoreSettings
+from components.settings.fields import Count, HostLabel
+from components.settings.kubernetes_fields import Size
+from components.settings.model import Model
+
+_SECRET = "s3"  # noqa: S105 - the name of a Kubernetes Secret
+
+
+class ArchiveSettings(Model):
+    """Storage and retention of the data."""
+
+    retention_days: Count = 30
+    """Retention in days. Older data are deleted."""
+    size: Size = "10Gi"
+    """Size of the volume. A later change does not resize an existing volume."""
+    storage_class: HostLabel | None = None
+    """StorageClass of the volume. Default: the cluster's default StorageClass."""
+    store: Literal["volume", "s3"] = "volume"
+    """Storage of the data. Choose before the first run: a later change does not move existing data."""
+    s3: ObjectStoreSettings | None = None
+    """Bucket for `store: s3`. Default: a folder of the platform's objectStore, named after the layer."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The archive of one layer; `layer` is the layer's key."""
+
+    lab: Lab
+    layer: str
+    settings: ArchiveSettings
+
+    @property
+    def bucket(self) -> ObjectStoreSettings | None:
+        """The S3 bucket; None with `store: volume`."""
+        return self.lab.store(self.settings.s3, self.layer) if self.settings.store == "s3" else None
+
+    @property
+    def hours(self) -> str:
+        """Retention in hours, in the format of Loki and Tempo."""
+        return f"{self.settings.retention_days * 24}h"
+
+    @property
+    def volume(self) -> dict[str, Tree]:
+        """Helm values of the volume."""
+        return {"enabled": True, "size": self.settings.size}
+
+    def secret(self, namespace: str) -> Iterator[Manifest]:
+        """Yield the Secret with the bucket's keys as AWS environment variables, if the archive uses a bucket."""
+        if s3 := self.bucket:
+            data = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
+            metadata = {"name": _SECRET, "namespace": namespace}
+            yield secret_of(metadata, data)
+
+    @property
+    def keys(self) -> dict[str, Tree]:
+        """Helm values that pass the bucket's keys to the container's environment."""
+        return {"extraEnvFrom": [{"secretRef": {"name": _SECRET}}]} if self.bucket else {}
+
+    @property
+    def annotations(self) -> dict[str, Tree]:
+        """Helm values of a pod annotation that restarts the pod when the key changes: pods read keys only at start."""
+        return {"podAnnotations": {"homelab/s3-key": Hashed(s3.secret_key)}} if (s3 := self.bucket) else {}
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield the problems of the bucket's and the volume's settings."""
+        settings = self.settings
+        if settings.s3 and settings.store == "volume":
+            yield ("s3",), "has no effect with store: volume", "use store: s3, or remove s3"
+        elif settings.store == "s3" and self.bucket is None:
+            yield ("s3",), "is missing, and there is no objectStore to share", NAME_STORE
+        yield from volumes.problems(self.lab, settings.storage_class)
+
+
+def endpoint(s3: ObjectStoreSettings) -> dict[str, Tree]:
+    """Return the Helm values of the S3 endpoint: host and port, and whether it uses plain HTTP."""
+    parts = urlsplit(s3.url)
+    return {"endpoint": parts.netloc, "insecure": parts.scheme == "http"}
+
+
+def flat(s3: ObjectStoreSettings) -> dict[str, Tree]:
+    """Return the Helm values of the bucket's folder, for programs that support no nested folders."""
+    return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}

@@ -1,0 +1,1 @@
+"""Traefik: the layer and its own routes."""

@@ -1,0 +1,169 @@
+"""Traefik: the ingress controller, behind one load-balancer IP."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Literal
+
+from components.kubernetes.manifest import Manifest, Tree
+from components.layers.cert_manager.layer import CertManagerSettings
+from components.layers.metallb.layer import MetalLBSettings
+from components.layers.shared import address_pools
+from components.layers.traefik import routes
+from components.layers.traefik.routes import DashboardSettings
+from components.platform.layer import Finding, Layer, resources, spread
+from components.settings.fields import Address, HostLabel, Switch, Url
+from components.settings.model import Model
+
+CLASS = "traefik"
+_CERTIFICATE = "wildcard"
+
+
+class CertificateSettings(Model):
+    """The default certificate, for `DOMAIN` and `*.DOMAIN`. Traefik uses it for hosts without their own certificate."""
+
+    issuer: HostLabel | None = None
+    """Issuer of certManager. Default: the first issuer that can issue certificates for `*.DOMAIN`, if any."""
+
+
+class TraefikSettings(Model):
+    """Traefik: the ingress controller, which routes requests to apps by host name."""
+
+    address: Address | None = None
+    """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of the default pool."""
+    external_traffic_policy: Literal["Local", "Cluster"] = "Local"
+    """`Local` preserves the client's IP address; `Cluster` can route through other nodes, and hides the address."""
+    https_only: Switch = True
+    """Whether Traefik redirects HTTP requests to HTTPS."""
+    default_class: Switch = True
+    """Whether Traefik also serves Ingresses that name no IngressClass."""
+    certificate: CertificateSettings | None = CertificateSettings()
+    """The default certificate, from certManager. `null`: Traefik generates a certificate that no client trusts."""
+    default_route: Url | None = None
+    """URL to which Traefik redirects HTTPS requests for unknown hosts. Default: Traefik answers them with 404."""
+    dashboard: DashboardSettings | None = None
+    """The dashboard. Default: none."""
+
+
+class Traefik(Layer[TraefikSettings]):
+    """Traefik with its default certificate, default route and dashboard."""
+
+    key = "traefik"
+    settings_type = TraefikSettings
+    namespace = "traefik"
+    after = ("metallb", "certManager")
+    replaces = ("traefik",)
+    bare_crds = ("traefik",)
+
+    def values(self) -> Mapping[str, Tree]:
+        """Return Traefik's Helm values; only routes in the layer's namespace may reference Traefik's own objects."""
+        replicas, metrics = self.lab.replicas(2), {"enabled": self.monitored}
+        redirect = {"to": "websecure", "scheme": "https", "permanent": True} if self.settings.https_only else {}
+        crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
+        values: dict[str, Tree] = {
+            "deployment": {"replicas": replicas},
+            "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
+            "topologySpreadConstraints": spread({"app.kubernetes.io/name": "traefik"}),
+            "priorityClassName": "system-cluster-critical",
+            "resources": resources("100m", "256Mi"),
+            "ingressClass": {"enabled": True, "isDefaultClass": self.settings.default_class, "name": CLASS},
+            "ports": {"web": {"http": {"redirections": {"entryPoint": redirect}}}},
+            "service": self._service(),
+            "providers": {"kubernetesCRD": crd_provider},
+            "api": {"dashboard": self.settings.dashboard is not None},
+            "global": {"checkNewVersion": False},
+            "metrics": {"prometheus": {"service": metrics, "serviceMonitor": metrics, "disableAPICheck": True}},
+        }
+        return {"traefik": values}
+
+    def _service(self) -> Tree:
+        annotations = {"metallb.io/loadBalancerIPs": self.address} if self.address else {}
+        spec = {"type": "LoadBalancer", "externalTrafficPolicy": self.settings.external_traffic_policy}
+        return {"annotations": annotations, "spec": spec}
+
+    def before(self) -> Sequence[Manifest]:
+        """Return the Secret with the credentials for the dashboard."""
+        return [routes.users(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
+
+    def extend(self) -> Sequence[Manifest]:
+        """Return the default certificate, the dashboard and the default route."""
+        manifests = list(self._certificate())
+        if self.settings.dashboard:
+            manifests += routes.dashboard(self.settings.dashboard, self.lab.cluster.domain, self.namespace)
+        if self.settings.default_route:
+            manifests += routes.elsewhere(self.settings.default_route, self.namespace)
+        return manifests
+
+    def _certificate(self) -> Iterator[Manifest]:
+        if self.issuer is None:
+            return
+        domain = self.lab.cluster.domain
+        spec = {
+            "secretName": _CERTIFICATE,
+            "dnsNames": [domain, f"*.{domain}"],
+            "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+            "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": self.issuer},
+        }
+        metadata = self.metadata(_CERTIFICATE)
+        yield {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": metadata, "spec": spec}
+        store = {"defaultCertificate": {"secretName": _CERTIFICATE}}
+        yield routes.custom("TLSStore", self.metadata("default"), store)
+
+    @property
+    def address(self) -> str | None:
+        """The load-balancer IP; None without metallb, where another load balancer chooses the address."""
+        metallb = self.lab.of(MetalLBSettings)
+        if self.settings.address or metallb is None:
+            return self.settings.address
+        return address_pools.first(metallb.addresses, self._family)
+
+    @property
+    def issuer(self) -> str | None:
+        """Issuer of the default certificate; None without a default certificate."""
+        issuers, certificate = self.lab.of(CertManagerSettings), self.settings.certificate
+        if issuers is None or certificate is None:
+            return None
+        return certificate.issuer or next(iter(issuers.wildcard_issuers), None)
+
+    @property
+    def _family(self) -> int:
+        return ip_network(self.lab.cluster.network.services[0]).version
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return the IngressClass, the namespace and the load-balancer IP of Traefik."""
+        return {"ingress_class": CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield conflicts with the pools of metallb and the issuers of certManager."""
+        yield from self._address_problems()
+        yield from self._issuer_problems()
+
+    def _address_problems(self) -> Iterator[Finding]:
+        metallb, address = self.lab.of(MetalLBSettings), self.settings.address
+        if metallb is None:
+            if address:
+                yield ("address",), "needs metallb, which is disabled", "add metallb with a pool that contains it"
+        elif address is None:
+            if self.address is None:
+                reason = f"is missing: the default pool of metallb has no IPv{self._family} address"
+                yield ("address",), reason, "add addresses to metallb, or choose an address of another pool"
+        elif ip_address(address).version != self._family:
+            reason = f"is not IPv{self._family}, the IP family of network.services"
+            yield ("address",), reason, f"choose an IPv{self._family} address"
+        elif not any(address_pools.holds(pool.addresses, address) for pool in metallb.all_pools().values()):
+            yield ("address",), "is available in no pool of metallb", "choose an address of a pool, or add it to one"
+
+    def _issuer_problems(self) -> Iterator[Finding]:
+        issuers, issuer = (
+            self.lab.of(CertManagerSettings),
+            self.settings.certificate and self.settings.certificate.issuer,
+        )
+        path = ("certificate", "issuer")
+        if issuer is None:
+            return
+        if issuers is None:
+            yield path, "needs certManager, which is disabled", "add certManager: {} next to traefik"
+        elif issuer not in issuers.issuers:
+            yield path, "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
+        elif issuer not in issuers.wildcard_issuers:
+            reason = "cannot issue wildcard certificates, which acme.http01 does not support"
+            yield path, reason, "use acme.route53 or acme.cloudflare, or the issuer ca"

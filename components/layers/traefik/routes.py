@@ -1,0 +1,60 @@
+"""Traefik's own routes: its dashboard, and the default route for requests that match no other route."""
+
+from urllib.parse import urlsplit
+
+from components.kubernetes.manifest import Manifest, Tree
+from components.settings.fields import Domain, User
+from components.settings.model import Model, SecretRef
+
+_DASHBOARD, _DEFAULT = "dashboard", "default-route"
+
+
+class DashboardSettings(Model):
+    """Traefik's dashboard, protected by a password."""
+
+    host: Domain | None = None
+    """Host name of the dashboard. Default: `traefik.DOMAIN`."""
+    user: User = "admin"
+    """User name for the dashboard."""
+    password: SecretRef
+    """Secret that contains the password."""
+
+
+def custom(kind: str, metadata: Tree, spec: Tree) -> Manifest:
+    """Build a custom resource of Traefik."""
+    return {"apiVersion": "traefik.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def users(settings: DashboardSettings, namespace: str) -> Manifest:
+    """Build the Secret with the user name and password for the dashboard."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": _DASHBOARD, "namespace": namespace},
+        # with a bcrypt hash, Traefik would compute bcrypt for each of the dashboard's many requests
+        "type": "kubernetes.io/basic-auth",
+        "stringData": {"username": settings.user, "password": settings.password},
+    }
+
+
+def dashboard(settings: DashboardSettings, domain: str, namespace: str) -> list[Manifest]:
+    """Build the route of the dashboard, with basic authentication."""
+    host = settings.host or f"traefik.{domain}"
+    authentication = {"basicAuth": {"secret": _DASHBOARD, "removeHeader": True}}
+    return _route(_DASHBOARD, namespace, authentication, {"match": f"Host(`{host}`)"}, "api@internal")
+
+
+def elsewhere(url: str, namespace: str) -> list[Manifest]:
+    """Build the default route, which redirects requests that match no other route to a URL."""
+    redirect = {"redirectRegex": {"regex": "^.*$", "replacement": url, "permanent": False}}
+    # requests for the URL's own host are excluded, as their redirect would loop
+    match = f"PathPrefix(`/`) && !Host(`{urlsplit(url).hostname}`)"
+    return _route(_DEFAULT, namespace, redirect, {"match": match, "priority": 1}, "noop@internal")
+
+
+def _route(name: str, namespace: str, middleware: Tree, rule: dict[str, Tree], service: str) -> list[Manifest]:
+    metadata = {"name": name, "namespace": namespace}
+    services = [{"kind": "TraefikService", "name": service}]
+    route = {"kind": "Rule", **rule, "middlewares": [{"name": name}], "services": services}
+    spec = {"entryPoints": ["websecure"], "routes": [route], "tls": {}}
+    return [custom("Middleware", metadata, middleware), custom("IngressRoute", metadata, spec)]

@@ -1,0 +1,1 @@
+"""Vault: the layer and its seal."""

@@ -1,0 +1,1 @@
+"""The platform: layers, their resources, and the order in which they are installed."""

@@ -1,0 +1,199 @@
+"""Layer: one system of the platform, described as data. `Platform` creates its resources."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from components.cluster.host_requirements import NOTHING, Host, Service
+from components.cluster.settings import ClusterSettings, NodeSettings
+from components.kubernetes.chart import Chart
+from components.kubernetes.manifest import Manifest, Tree
+from components.platform.object_store import ObjectStoreSettings
+from components.settings.model import UNKNOWN, Model, NotKnownError
+
+S = TypeVar("S", bound=Model)
+Finding = tuple[tuple[str | int, ...], str, str]
+"""An invalid setting: its path below the layer's key, the reason, and the fix."""
+
+
+LAYER = "homelab/layer"
+"""Label on the namespaces of layers. Its value is the layer's key."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The lab as layers see it: the cluster's settings, and the settings of all enabled layers by key."""
+
+    cluster: ClusterSettings
+    layers: Mapping[str, Model] = field(default_factory=dict)
+    shared_store: ObjectStoreSettings | None = None
+    """The bucket of all layers that do not set a bucket of their own."""
+    charts: Mapping[str, Chart] = field(default_factory=dict)
+    """The catalog's charts by name, for layers whose chart Argo CD installs."""
+    namespaces: Collection[str] = ()
+    """Namespaces of the enabled layers."""
+    further_namespaces: Collection[str] = ()
+    """Namespaces that the layers' own software creates. They do not have the layer label."""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the programs that layers install on machines without a chart, by the layer's key."""
+
+    def store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
+        """Return the bucket of a layer: `own` if set, else this folder of the shared bucket."""
+        if own is not None or self.shared_store is None:
+            return own
+        if self.shared_store is UNKNOWN:
+            raise NotKnownError("object_store")
+        path = "/".join(filter(None, (self.shared_store.path, folder)))
+        return self.shared_store.model_copy(update={"path": path})
+
+    def has(self, key: str) -> bool:
+        """Whether the layer with this key is enabled."""
+        return key in self.layers
+
+    def of(self, kind: type[S]) -> S | None:
+        """Return the settings of this type, or None if their layer is disabled."""
+        return next((settings for settings in self.layers.values() if isinstance(settings, kind)), None)
+
+    def replicas(self, wanted: int) -> int:
+        """Limit the `wanted` replicas to the number of nodes, so that each replica has a node of its own."""
+        return min(wanted, len(self.cluster.nodes))
+
+    def strangers(self, names: Sequence[str], *place: str) -> Iterator[Finding]:
+        """Yield a finding for each name in the setting at `place` that is unknown or repeated."""
+        known = [node.name for node in self.cluster.nodes]
+        for index, name in enumerate(names):
+            if name not in known:
+                yield (*place, index), "is not a node of the cluster", "use a name from cluster.nodes"
+            elif name in names[:index]:
+                yield (*place, index), "is repeated", "remove one of them"
+
+    @property
+    def quorum(self) -> int:
+        """Number of quorum members, one per node: three, or one if fewer than three nodes are untainted."""
+        return 3 if len(self.untainted) >= 3 else 1
+
+    @property
+    def untainted(self) -> tuple[NodeSettings, ...]:
+        """The nodes without a NoSchedule or NoExecute taint, on which any pod can run."""
+        blocking = (":NoSchedule", ":NoExecute")
+        return tuple(node for node in self.cluster.nodes if not any(taint.endswith(blocking) for taint in node.taints))
+
+
+class Layer(ABC, Generic[S]):
+    """A system of the platform, described as data: a layer creates no resources itself.
+
+    Its values and manifests contain secrets as `SecretRef`, or as one of the secret types of `kubernetes/manifest.py`.
+    """
+
+    key: ClassVar[str]
+    """Key of the layer under `homelab:platform`. Without this key in the stack file the layer is disabled."""
+    settings_type: ClassVar[type[Model]]
+    """Model of the settings under that key."""
+    namespace: ClassVar[str]
+    """Namespace of the layer."""
+    own_namespace: ClassVar[bool] = True
+    """Whether the namespace belongs to the layer alone, and is created and deleted with the layer."""
+    further_namespaces: ClassVar[tuple[str, ...]] = ()
+    """Namespaces that the layer's software creates for its pods."""
+    security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
+    """Pod Security level of the layer's namespace."""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Layers that must be enabled. They are installed before this layer."""
+    after: ClassVar[tuple[str, ...]] = ()
+    """Layers that are installed before this layer if they are enabled."""
+    first: ClassVar[bool] = False
+    """Whether this layer is installed before all others, because no pod starts without it (a CNI plugin)."""
+    host: ClassVar[Host] = NOTHING
+    """Packages and kernel modules that the layer needs on every machine."""
+    replaces: ClassVar[tuple[str, ...]] = ()
+    """Components packaged with K3s that this layer replaces, so K3s must not run them."""
+    early: ClassVar[tuple[str, ...]] = ()
+    """Charts of the layer with CRDs for other layers. They are installed before the charts of all other layers."""
+    bare_crds: ClassVar[tuple[str, ...]] = ()
+    """Charts of the layer with a `crds/` folder. homelab applies these CRDs itself: Helm never upgrades them."""
+    crd_charts: ClassVar[tuple[str, ...]] = ()
+    """Charts of the layer that contain only CRDs. homelab applies them itself, without a Helm release."""
+    appears: ClassVar[tuple[str, ...]] = ()
+    """Objects (`kind/name`) that the layer's software creates after it is ready, and that other layers need."""
+    keeps: ClassVar[str] = ""
+    """User data in the layer, such as `volumes`. The layer cannot be disabled while `kept` finds such data."""
+    kept: ClassVar[tuple[str, ...]] = ()
+    """Arguments of `kubectl get`, one entry for each query, that print the names of user data."""
+    timeout: ClassVar[int] = 600
+    """Seconds that a chart may take to become ready, or to be deleted."""
+
+    def __init__(self, settings: S, lab: Lab) -> None:
+        self.settings = settings
+        self.lab = lab
+
+    @abstractmethod
+    def values(self) -> Mapping[str, Tree]:
+        """Return the Helm values by chart name. Helm installs the charts in this order."""
+
+    def services(self) -> Sequence[Service]:
+        """Return services that scripts set up on machines or in the cluster, before the charts unless `last` is set."""
+        return ()
+
+    def before(self) -> Sequence[Manifest]:
+        """Return the objects that the charts read, such as Secrets and ConfigMaps."""
+        return ()
+
+    def extend(self) -> Sequence[Manifest]:
+        """Return the objects to create once the charts are ready, such as custom resources."""
+        return ()
+
+    def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
+        """Return the labels that the layer adds to a node."""
+        return {}
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return the layer's outputs for app stacks, by the field names of `PlatformOutputs`."""
+        return {}
+
+    def problems(self) -> Iterator[Finding]:
+        """Yield conflicts between the layer's settings and the lab."""
+        return iter(())
+
+    @property
+    def monitored(self) -> bool:
+        """Whether Prometheus collects from ServiceMonitors, that is, the monitoring layer is enabled."""
+        return self.lab.has("monitoring")
+
+    def metadata(self, name: str, **more: Any) -> dict[str, Any]:
+        """Build the metadata of an object in the layer's namespace."""
+        return {"name": name, "namespace": self.namespace, **more}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer of the catalog, with the charts that it may install."""
+
+    layer: type[Layer[Any]]
+    charts: tuple[Chart, ...]
+
+    def __init__(self, layer: type[Layer[Any]], *charts: Chart) -> None:
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "charts", charts)
+
+
+def spread(labels: Mapping[str, str]) -> list[Tree]:
+    """Return topology spread constraints that place pods with these labels on as many nodes as possible."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": dict(labels)},
+        }
+    ]
+
+
+def resources(cpu: str, memory: str) -> Tree:
+    """Return a container's requests, with a memory limit equal to the request and no CPU limit."""
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
+
+
+def uncapped(cpu: str, memory: str) -> Tree:
+    """Return the same for a chart with a default CPU limit: null removes that limit."""
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": None, "memory": memory}}

@@ -1,0 +1,91 @@
+"""Platform: the enabled layers, installed in the order of their dependencies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pulumi
+
+from components.cluster.cluster import Access
+from components.kubernetes.chart import Chart
+from components.kubernetes.manifest import Tree
+from components.platform.chart_values import laid_over
+from components.platform.layer_resources import AnyLayer, Installed
+from components.platform.resource_requests import Requests, least
+from components.provider_resources import Task, step
+
+
+def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
+    """Sort the layers so that each follows its dependencies and the `first` layers. Otherwise the order is stable."""
+    return [layer for stage in in_steps(layers) for layer in stage]
+
+
+def in_steps(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
+    """Group the layers into stages, so that the dependencies of each layer are in earlier stages."""
+    dependencies, remaining = _dependencies(layers), {layer.key: layer for layer in layers}
+    stages: list[list[AnyLayer]] = []
+    while remaining:
+        ready = [layer for key, layer in remaining.items() if not dependencies[key] & remaining.keys()]
+        if not ready:
+            raise ValueError(f"layers depend on each other: {', '.join(remaining)}")
+        stages.append(ready)
+        remaining = {key: layer for key, layer in remaining.items() if layer not in ready}
+    return stages
+
+
+def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
+    """Return the keys of the layers that must be installed before each layer."""
+    first = {layer.key for layer in layers if layer.first}
+    return {layer.key: {*layer.requires, *layer.after, *(set() if layer.first else first)} for layer in layers}
+
+
+class Platform(pulumi.ComponentResource):
+    """All enabled layers. Layers that do not depend on each other are installed at the same time."""
+
+    def __init__(
+        self,
+        layers: Sequence[AnyLayer],
+        charts: Mapping[str, Chart],
+        access: Access,
+        values: Mapping[str, Mapping[str, Tree]] | None = None,
+    ) -> None:
+        super().__init__("homelab:components:Platform", "platform")
+        ordered, overrides = in_order(layers), values or {}
+        chart_values = {
+            layer.key: {name: laid_over(defaults, overrides.get(name, {})) for name, defaults in layer.values().items()}
+            for layer in ordered
+        }
+        if ordered:
+            releases = [f"{layer.namespace}/{name}" for layer in ordered for name in chart_values[layer.key]]
+            checks = (
+                self._clear_pending_releases(releases, access),
+                self._check_capacity(list(chart_values.values()), access),
+            )
+            access = replace(access, ready=(*access.ready, *checks))
+        installed = {
+            layer.key: Installed(layer, charts, chart_values[layer.key], access, given=overrides, parent=self)
+            for layer in ordered
+        }
+        early = [release for layer in installed.values() for release in layer.early]
+        dependencies = _dependencies(ordered)
+        for key, layer in installed.items():
+            layer.install([*early, *(other for name, other in installed.items() if name in dependencies[key])])
+        self.register_outputs({})
+
+    def _clear_pending_releases(self, releases: Sequence[str], access: Access) -> Task:
+        """Clear the pending Helm releases of a killed run. The next `up` detects them and runs this task."""
+        return Task(
+            "platform-releases", access.machine, [step("releases.sh", on="server")], cluster=access.identity,
+            probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._options(access),
+        )  # fmt: skip
+
+    def _check_capacity(self, values: Sequence[Tree], access: Access) -> Task:
+        """Stop before the installation if the nodes lack CPU or memory. On a running lab the preview checks it too."""
+        total = sum(map(least, values), Requests())
+        return Task(
+            "platform-fits", access.machine, [step("fits.sh", on="server")],
+            cluster=access.identity, probe="fitting.sh",
+            variables={"CPU": str(total.cpu), "MEMORY": str(total.memory)}, opts=self._options(access),
+        )  # fmt: skip
+
+    def _options(self, access: Access) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, provider=access.machines, depends_on=list(access.ready))

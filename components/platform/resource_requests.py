@@ -1,0 +1,57 @@
+"""Resource requests of the layers, summed from the values of their charts."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from components.kubernetes.manifest import Tree
+from components.settings.quantities import mebibytes
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Resource requests: CPU in millicores, and memory in MiB."""
+
+    cpu: int = 0
+    memory: int = 0
+
+    def __add__(self, other: "Requests") -> "Requests":
+        return Requests(self.cpu + other.cpu, self.memory + other.memory)
+
+
+def least(values: Tree) -> Requests:
+    """Sum the requests in Helm values, multiplied by the replicas set beside them. A DaemonSet counts once."""
+    return sum(_requests_in(values), Requests())
+
+
+def _requests_in(values: Tree) -> Iterator[Requests]:
+    if not isinstance(values, Mapping):
+        return
+    for key, inner in values.items():
+        if key == "resources" and isinstance(inner, Mapping):
+            yield from [sum(map(_requests_of, _per_program(inner)), Requests())] * _replicas(values)
+        else:
+            yield from _requests_in(inner)
+
+
+def _per_program(resources: Mapping[str, Tree]) -> list[Tree]:
+    """Return the resources of each program: some charts set them for several programs, by name."""
+    return [resources] if "requests" in resources else list(resources.values())
+
+
+def _requests_of(resources: Tree) -> Requests:
+    requests = (resources.get("requests") if isinstance(resources, Mapping) else None) or {}
+    return Requests(_cpu(str(requests.get("cpu", "0"))), _memory(str(requests.get("memory", "0Mi"))))
+
+
+def _replicas(values: Mapping[str, Tree]) -> int:
+    replicas = values.get("replicas", values.get("replicaCount", 1))
+    return replicas if isinstance(replicas, int) else 1
+
+
+def _cpu(text: str) -> int:
+    return int(text[:-1]) if text.endswith("m") else int(float(text) * 1000)
+
+
+def _memory(text: str) -> int:
+    return mebibytes(text) if re.fullmatch(r"\d+(Ki|Mi|Gi|Ti)", text) else 0

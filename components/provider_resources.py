@@ -1,0 +1,136 @@
+"""Resources of homelab's provider plugin: tasks on machines, generated secrets, chart archives."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components.kubernetes.chart import Chart
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+Step = Mapping[str, object]
+Machine = Mapping[str, object]
+
+
+def step(script: str, **where_and_when: object) -> Step:
+    """Return one step of a task. `provider/model.py` describes `on`, `when`, `unless`, `turn` and `reboots`."""
+    return {"script": script, **where_and_when}
+
+
+class Machines(pulumi.ProviderResource):
+    """Settings of homelab's provider: the private SSH keys, and the servers on which cluster-wide steps run.
+
+    All tasks share these settings, so a new key or another server changes no task. `probes` are scripts that check
+    every machine for drift at the start of a run. `flags` are set for every task from its start.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        keys: Mapping[str, pulumi.Input[str]],
+        servers: Sequence[Machine],
+        *,
+        agents: Sequence[Machine] = (),
+        probes: Sequence[str] = (),
+        flags: Sequence[str] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        shared = {"servers": list(servers), "agents": list(agents), "probes": list(probes), "flags": list(flags)}
+        settings = pulumi.Output.json_dumps({"keys": dict(keys), **shared})
+        super().__init__("homelab", name, {"settings": pulumi.Output.secret(settings)}, opts)
+
+
+class Task(pulumi.CustomResource):
+    """Steps that run on a machine, again whenever their inputs change, and the steps that undo them.
+
+    `cluster` is the cluster's identity: on a machine of another cluster the scripts do nothing.
+    `chart` (name, version, repository and sha256) passes the CRDs of a Helm chart to the scripts as variable CRDS.
+    """
+
+    output: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        machine: Machine,
+        run: Sequence[Step],
+        *,
+        cluster: pulumi.Input[str],
+        undo: Sequence[Step] = (),
+        probe: str = "",
+        variables: Mapping[str, pulumi.Input[str]] | None = None,
+        secrets: Mapping[str, pulumi.Input[str]] | None = None,
+        chart: Mapping[str, object] | None = None,
+        turn: Mapping[str, object] | None = None,
+        once: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props: dict[str, Any] = {
+            "machine": machine,
+            "run": list(run),
+            "undo": list(undo),
+            "probe": probe,
+            "digest": _digest(run),
+            "variables": variables or {},
+            "secrets": pulumi.Output.secret(pulumi.Output.from_input({"CLUSTER": cluster, **(secrets or {})})),
+            "once": once,
+            "output": None,
+            **({"chart": chart} if chart else {}),
+            **({"turn": turn} if turn else {}),
+        }
+        super().__init__("homelab:index:Task", name, props, opts)
+
+
+class Secret(pulumi.CustomResource):
+    """A random secret of `size` bytes as hexadecimal digits, generated once for each `generation`."""
+
+    value: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, size: int, opts: pulumi.ResourceOptions | None = None, *, generation: int = 1
+    ) -> None:
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["value"]))
+        super().__init__("homelab:index:Secret", name, {"bytes": size, "generation": generation, "value": None}, opts)
+
+
+class Archive(pulumi.CustomResource):
+    """The archive of a Helm chart: downloaded once, verified, and stored at `path` for Helm.
+
+    Without a `sha256` any archive that the repository returns is accepted. `keys` are the keys of values in the stack
+    file, which the chart must define. Previews already check all of this.
+    """
+
+    path: pulumi.Output[str]
+    sha256: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        chart: Chart,
+        keys: Iterable[Sequence[str]] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props: dict[str, Any] = {
+            "name": chart.name,
+            "version": chart.version,
+            "repository": chart.repository,
+            "sha256": chart.sha256,
+            "keys": [list(key) for key in keys],
+            "path": None,
+        }
+        super().__init__("homelab:index:Chart", name, props, opts)
+
+
+def _digest(run: Sequence[Step]) -> str:
+    return _digest_of(("lib.sh", *sorted({str(entry["script"]) for entry in run})))
+
+
+@cache
+def _digest_of(names: tuple[str, ...]) -> str:
+    texts = {name: (SCRIPTS / name).read_text() for name in names}
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Base model and field types of all settings."""

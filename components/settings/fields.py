@@ -1,0 +1,195 @@
+"""Types of the settings' fields: validation, canonical form, and the error message with its fix."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from components.settings import addresses, certificates, cron, host_keys, labels
+from components.settings.errors import wrong
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of text: its name, a check that returns its canonical form, and a regular expression for editors."""
+
+    name: str
+    check: Callable[[str], str]
+    pattern: str | None = None
+
+    def __call__(self, value: str) -> str:
+        """Validate `value` and return its canonical form."""
+        if not value.isprintable():
+            raise wrong("must not contain line breaks or control characters", "write it on one line")
+        return self.check(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self, core_schema.str_schema(strict=True))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(schema) | ({"pattern": f"^{self.pattern}$"} if self.pattern else {})
+
+
+def _matching(name: str, pattern: str, reason: str, fix: str) -> Kind:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise wrong(reason, fix)
+        return value
+
+    return Kind(name, check, pattern)
+
+
+def _one_line(value: str) -> str:
+    if not value.strip():
+        raise wrong("must not be empty", "write a value or remove the key")
+    return value
+
+
+_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+DOMAIN = _matching(
+    "domain name",
+    rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
+    "is not a domain name",
+    "use lower-case labels separated by dots, such as lab.example.com",
+)
+
+HostLabel = Annotated[
+    str,
+    _matching(
+        "DNS label",
+        _LABEL,
+        "is not a DNS label",
+        "use at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends",
+    ),
+]
+Domain = Annotated[str, DOMAIN]
+MailAddress = Annotated[
+    str,
+    _matching("email address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not an email address", "write it as me@example.com"),
+]
+User = Annotated[
+    str,
+    _matching(
+        "user name",
+        "[a-z_][a-z0-9_.-]{0,31}",
+        "is not a user name",
+        "use at most 32 lower-case letters, digits, dots, dashes and underscores, and start with a letter",
+    ),
+]
+Interface = Annotated[
+    str,
+    _matching(
+        "interface name",
+        "[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}",
+        "is not the name of a network interface",
+        "use a name of at most 15 characters that `ip link` shows, such as eth0",
+    ),
+]
+SecretName = Annotated[
+    str,
+    _matching(
+        "name of a secret",
+        "[A-Za-z][A-Za-z0-9_-]{0,62}",
+        "is not the name of a configuration key",
+        "use letters, digits, dashes and underscores, and start with a letter, such as sshKey",
+    ),
+]
+K3sVersion = Annotated[
+    str,
+    _matching(
+        "K3s version",
+        r"v[0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?\+k3s[0-9]+",
+        "is not a K3s version",
+        "use the name of a K3s release, such as v1.36.3+k3s1",
+    ),
+]
+Sha256 = Annotated[
+    str,
+    _matching(
+        "SHA-256",
+        "[0-9a-f]{64}",
+        "is not a SHA-256 checksum",
+        "write its 64 lower-case hexadecimal digits, as sha256sum prints them",
+    ),
+]
+Bucket = Annotated[
+    str,
+    _matching(
+        "bucket name",
+        "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        "is not a bucket name",
+        "use 3 to 63 lower-case letters, digits, dots and dashes",
+    ),
+]
+Registry = Annotated[
+    str,
+    _matching(
+        "registry",
+        r"\*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:]+\](:[0-9]{1,5})?",
+        "is not a registry",
+        "write host or host:port without scheme or path, such as docker.io, or * for all others",
+    ),
+]
+OptionName = Annotated[
+    str,
+    _matching(
+        "K3s option",
+        "[a-z][a-z0-9-]*",
+        "is not the name of a K3s option",
+        "write it in lower case with dashes and without the leading --, such as kubelet-arg",
+    ),
+]
+Text = Annotated[str, Kind("text", _one_line)]
+Certificate = Annotated[str, Kind("certificate", certificates.encoded)]
+Address = Annotated[str, Kind("IP address", addresses.machine)]
+Network = Annotated[str, Kind("CIDR", addresses.network)]
+AddressRange = Annotated[str, Kind("address range", addresses.address_range)]
+Host = Annotated[str, Kind("host name or IP address", addresses.host)]
+HostPort = Annotated[str, Kind("host or host:port", addresses.host_port)]
+Url = Annotated[str, Kind("http(s) URL", addresses.url)]
+ChartsUrl = Annotated[str, Kind("http(s) or oci URL", addresses.charts)]
+HostKey = Annotated[str, Kind("SSH host key", host_keys.host_key)]
+AuthorityKey = Annotated[str, Kind("SSH public key", host_keys.authority_key)]
+Schedule = Annotated[str, Kind("cron schedule", cron.schedule)]
+LabelKey = Annotated[str, Kind("label key", labels.label_key)]
+NodeLabel = Annotated[str, Kind("label key", labels.selector_key)]
+LabelValue = Annotated[str, Kind("label value", labels.label_value)]
+Taint = Annotated[str, Kind("taint", labels.taint)]
+
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Switch = Annotated[bool, Field(strict=True)]
+
+
+def _option(value: Any) -> Any:
+    """Validate the value of one option in K3s' config.yaml."""
+    entries = tuple(value) if isinstance(value, list | tuple) else (value,)
+    for entry in entries:
+        if not isinstance(entry, str | int | float):
+            raise wrong("must be text, a number, true, false, or a list of these", "write it as in K3s' config.yaml")
+        if isinstance(entry, str) and not entry.isprintable():
+            raise wrong("must not contain line breaks or control characters", "write it on one line")
+    return entries if isinstance(value, list | tuple) else value
+
+
+_SCALAR = [{"type": json_type} for json_type in ("string", "number", "boolean")]
+
+
+@dataclass(frozen=True)
+class Free:
+    """The type of a K3s option's value: a scalar or a list of scalars."""
+
+    name: str = "text, number, true, false or a list"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(_option)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [*_SCALAR, {"type": "array", "items": {"anyOf": _SCALAR}}]}
+
+
+Scalar = str | int | float | bool
+OptionValue = Annotated[Scalar | tuple[Scalar, ...], Free()]

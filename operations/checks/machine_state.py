@@ -1,0 +1,22 @@
+"""The expected and the observed state of a machine."""
+
+from dataclasses import dataclass
+
+from components.cluster.settings import ClusterSettings, NodeSettings
+from operations.machine_facts import Facts
+from operations.machines import Answer
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A machine's settings and its collected facts."""
+
+    node: NodeSettings
+    cluster: ClusterSettings
+    facts: Facts
+    answer: Answer
+
+    @property
+    def installed(self) -> bool:
+        """Whether the K3s unit of the node's role is installed."""
+        return self.facts.yes("unit-there")

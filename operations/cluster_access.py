@@ -1,0 +1,89 @@
+"""The machines of a stack, and the runner of homelab's provider plugin for tasks on them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from components.cluster.settings import ClusterSettings
+from components.provider_resources import Step
+from operations import machines
+from operations.pulumi_stack import Stack
+from provider.errors import TaskError
+from provider.model import Machine, Settings, Task
+from provider.ssh.connections import Connections
+from provider.tasks.runner import Runner
+from stacks import settings
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+NONE: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A stack's cluster settings, its machines, and the private keys for their SSH connections."""
+
+    stack: Stack
+    cluster: ClusterSettings
+    machines: Mapping[str, Machine]
+    keys: Mapping[str, str]
+
+    @classmethod
+    def of(cls, stack: Stack) -> "Site":
+        """Read the stack file and the private keys that it names. Raises `SettingsError`, `StackError`."""
+        cluster = settings.Settings.read(stack.file).cluster
+        targets = {node.name: machines.machine(node, cluster) for node in cluster.nodes}
+        return cls(stack, cluster, targets, machines.keys(list(targets.values()), stack))
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Names of the servers, in the stack file's order."""
+        return tuple(node.name for node in self.cluster.servers)
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Names of the agents, in the stack file's order."""
+        return tuple(name for name in self.machines if name not in self.servers)
+
+    def runner(self, servers: Iterable[str] = ()) -> Runner:
+        """Return a task runner. It runs steps with `on="server"` on one of `servers`."""
+        return Runner(Settings(keys=self.keys, servers=tuple(self.machines[name] for name in servers)))
+
+    def connections(self) -> Connections:
+        """Return a pool of SSH connections for work outside of tasks."""
+        return Connections(self.keys)
+
+    def task(
+        self, name: str, *steps: Step, given: Task | None = None, secrets: Mapping[str, str] = NONE, **variables: str
+    ) -> Task:
+        """Build a task for a machine; `variables` and `secrets` override those of the task `given`."""
+        inputs: dict[str, object] = {"machine": self.machines[name], "run": steps, "digest": ""}
+        inputs["variables"] = {**(given.variables if given else NONE), **variables}
+        inputs["secrets"] = {**(given.secrets if given else NONE), **secrets}
+        return Task.model_validate(inputs)
+
+
+async def all_of(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
+    """Run the work of all machines concurrently, each to its end. Raises one `TaskError` with every failure."""
+    results: Sequence[T | BaseException] = await asyncio.gather(*work.values(), return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, TaskError):
+            raise failure
+    if failures:
+        raise TaskError("\n".join(dict.fromkeys(map(str, failures))))
+    return {name: result for name, result in zip(work, results, strict=True) if not isinstance(result, BaseException)}
+
+
+def progress(say: Say) -> Callable[[str], Awaitable[None]]:
+    """Return a progress callback for tasks; it drops consecutive duplicates."""
+    last = ""
+
+    async def report(message: str) -> None:
+        nonlocal last
+        if message != last:
+            last = message
+            say(message)
+
+    return report

@@ -1,0 +1,63 @@
+"""Console output, shared options and error handling of the commands."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich import console as rich
+from rich.segment import Segment
+from rich.text import Text
+
+from operations.http import FetchError
+from operations.pulumi_stack import StackError
+from operations.snapshot_catalog import SnapshotError
+from provider.errors import TaskError
+from provider.printable import printable
+from stacks.settings import SettingsError
+
+INTERRUPTED = 130
+
+
+class Console(rich.Console):
+    """Prints untrusted text, such as output of machines, without markup and without terminal control codes."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**{"highlight": False, "markup": False, "emoji": False} | how)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Convert a string to a printable rich text."""
+        return super().render_str(printable(text), **how)
+
+    def render(self, renderable: rich.RenderableType, options: rich.ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the segments of a renderable with printable text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+console = Console()
+errors = Console(stderr=True)
+_STARTED = time.monotonic()
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def say(message: str) -> None:
+    """Print a progress message with the elapsed seconds to standard error."""
+    errors.print(f"{time.monotonic() - _STARTED:6.1f} s  {message}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn an error of a command into a message and an exit code."""
+    try:
+        yield
+    except (FetchError, SettingsError, SnapshotError, StackError, TaskError) as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        errors.print(
+            "interrupted; scripts that run on machines continue to their end. Run the command again to continue."
+        )
+        raise typer.Exit(INTERRUPTED) from None

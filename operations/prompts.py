@@ -1,0 +1,142 @@
+"""The questions of `./homelab init`. The settings models validate each answer; a prompt repeats until it is valid."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import typer
+
+from components.settings.model import NAMESPACE
+from operations import host_keys
+from operations.console import Console
+from operations.pulumi_stack import StackError
+from stacks.settings import Settings, SettingsError
+
+_MACHINE = re.compile(r"(?P<name>[^=\s]+)\s*=\s*(?P<address>\S+)\s+(?P<role>\S+)")
+_FORM = "write it as NAME=ADDRESS ROLE, such as pi-1=192.168.1.11 server"
+_CLUSTER, _PLATFORM = f"{NAMESPACE}:cluster", f"{NAMESPACE}:platform"
+Node = dict[str, str]
+
+
+@dataclass
+class Answers:
+    """The settings of the lab as answered so far."""
+
+    stack: str
+    ssh_key: str | None = None
+    """Name of the stack secret that contains the SSH private key; `None` uses the SSH agent."""
+    cluster: dict[str, Any] = field(default_factory=dict)
+    platform: dict[str, Any] = field(default_factory=dict)
+
+    def wrong(self, place: str, **cluster: Any) -> str:
+        """Return the validation errors at a stack file path and below it, or an empty string."""
+        config = {"cluster": host_keys.filled({"nodes": []} | self.cluster | cluster)}
+        config |= {"platform": self.platform} if self.platform else {}
+        try:
+            Settings.parse(config, {self.ssh_key} if self.ssh_key else (), self.stack)
+        except SettingsError as error:
+            problems = (problem for problem in error.problems if _within(problem.path, place))
+            return "; ".join(f"{problem.reason}; {problem.fix}" for problem in problems)
+        return ""
+
+    def login(self, user: str) -> dict[str, Any]:
+        """Return the `ssh` settings for logging in as that user."""
+        return {"user": user} | ({"privateKey": {"secret": self.ssh_key}} if self.ssh_key else {"agent": True})
+
+
+def _within(path: str, parent: str) -> bool:
+    return path == parent or path.startswith((f"{parent}.", f"{parent}[", f"{parent} "))
+
+
+@dataclass(frozen=True)
+class Interview:
+    """Prompts for every answer that no option gives. An invalid option raises `StackError`."""
+
+    console: Console
+
+    def one(self, question: str, option: str, given: str | None, check: Callable[[str], str], usual: str = "") -> str:
+        """Return the first valid answer: the option's value `given`, or the answer to a prompt."""
+        while True:
+            answer = typer.prompt(question, usual, show_default=bool(usual)) if given is None else given
+            if not (reason := check(str(answer).strip())):
+                return str(answer).strip()
+            self._refuse(answer, reason, option if given is not None else "")
+
+    def machines(self, answers: Answers, given: Sequence[str]) -> list[Node]:
+        """Return all machines: those of the `--node` options, or one per prompt until an empty answer."""
+        nodes: list[Node] = []
+        for text in given:
+            if reason := self._add(answers, nodes, text):
+                self._refuse(text, reason, "--node")
+        while not given:
+            text = str(typer.prompt(_question(nodes), "", show_default=False)).strip()
+            reason = self._add(answers, nodes, text) if text else answers.wrong(f"{_CLUSTER}.nodes", nodes=nodes)
+            if not (text or reason):
+                break
+            if reason:
+                self._refuse(text, reason, "")
+        if reason := answers.wrong(f"{_CLUSTER}.nodes", nodes=nodes):
+            self._refuse(f"{len(nodes)} machines", reason, "--node")
+        return nodes
+
+    def _add(self, answers: Answers, nodes: list[Node], text: str) -> str:
+        """Add a machine, or remove one with `-NAME`. Return the error, or an empty string."""
+        if text.startswith("-"):
+            remaining = [node for node in nodes if node["name"] != text[1:]]
+            if len(remaining) == len(nodes):
+                return f"no machine is named {text[1:]}"
+            nodes[:] = remaining
+            return ""
+        match = _MACHINE.fullmatch(text)
+        if match is None:
+            return _FORM
+        node = {key: match[key] for key in ("name", "role", "address")}
+        reason = answers.wrong(f"{_CLUSTER}.nodes[{len(nodes)}]", nodes=[*nodes, node])
+        if not reason:
+            nodes.append(node)
+        return reason
+
+    def _refuse(self, answer: str, reason: str, option: str) -> None:
+        if option:
+            raise StackError(f"{option} {answer}: {reason}.")
+        text = f"{answer}: {reason}." if answer else f"{reason}."
+        self.console.print(text, style="red", markup=False, soft_wrap=True)
+
+
+def _question(nodes: Sequence[Node]) -> str:
+    names = ", ".join(node["name"] for node in nodes)
+    return f"Next machine (empty: done; -NAME: remove it; so far: {names})" if nodes else f"First machine ({_FORM})"
+
+
+def ask(interview: Interview, answers: Answers, given: dict[str, str | None], nodes: Sequence[str]) -> Answers:
+    """Prompt for every setting that `given` and `nodes` do not answer. Return `answers`, completed."""
+    cluster, answer = answers.cluster, interview.one
+
+    def validator(path: str, settings_for: Callable[[str], dict[str, Any]]) -> Callable[[str], str]:
+        return lambda text: answers.wrong(f"{_CLUSTER}.{path}" if path else _CLUSTER, **settings_for(text))
+
+    check = validator("domain", lambda text: {"domain": text})
+    cluster["domain"] = answer("Domain of the lab, such as lab.example.com", "--domain", given["domain"], check)
+    check = validator("ssh.user", lambda text: {"ssh": answers.login(text)})
+    cluster["ssh"] = answers.login(answer("SSH user on the machines", "--user", given["user"], check, "pi"))
+    cluster["nodes"] = interview.machines(answers, nodes)
+    is_ha = sum(node["role"] == "server" for node in cluster["nodes"]) > 1
+    note = "a free IP address of the network" + ("" if is_ha else "; empty: use the server's address")
+    check = validator("", _api)
+    cluster |= _api(answer(f"Virtual IP of the API ({note})", "--vip", given["vip"], check))
+    question = "IP range for LoadBalancer services, such as 192.168.1.200-192.168.1.220 (empty: no platform)"
+    answers.platform = _platform(answer(question, "--addresses", given["addresses"], _platform_validator(answers)))
+    return answers
+
+
+def _api(vip: str) -> dict[str, Any]:
+    return {"api": {"vip": vip}} if vip else {}
+
+
+def _platform(addresses: str) -> dict[str, Any]:
+    return {"metallb": {"addresses": [addresses]}, "certManager": {}, "traefik": {}} if addresses else {}
+
+
+def _platform_validator(answers: Answers) -> Callable[[str], str]:
+    return lambda text: replace(answers, platform=_platform(text)).wrong(_PLATFORM)

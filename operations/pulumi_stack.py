@@ -1,0 +1,82 @@
+"""The stack that a command works on: its stack file, and its secrets, outputs and state from the Pulumi CLI."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from components.settings.model import NAMESPACE
+
+PROJECT = Path(__file__).parent.parent
+_PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - a name
+
+StackName = Annotated[str, typer.Option("--stack", help="Stack name: the NAME in Pulumi.NAME.yaml.")]
+StackFile = Annotated[
+    Path | None,
+    typer.Option("--config-file", help="Stack file, if it is not Pulumi.NAME.yaml, as for `pulumi --config-file`."),
+]
+
+
+class StackError(Exception):
+    """A command cannot continue with this stack. The message states the cause and the fix."""
+
+
+@dataclass
+class Stack:
+    """A Pulumi stack, by its name."""
+
+    name: str
+    given: Path | None = None
+    """Path of the stack file, if it is not `Pulumi.NAME.yaml` in the project."""
+    _environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        """The path of the stack file."""
+        return self.given or PROJECT / f"Pulumi.{self.name}.yaml"
+
+    def secret(self, name: str) -> str:
+        """Return a secret of the stack's configuration. Raises `StackError`."""
+        file = ("--config-file", str(self.file.resolve()))
+        return self._pulumi(f"the secret {name}", "config", "get", f"{NAMESPACE}:{name}", *file)
+
+    def outputs(self) -> Mapping[str, Any]:
+        """Return the stack outputs, with secret outputs in plaintext. Raises `StackError`."""
+        outputs = json.loads(self._pulumi("the outputs", "stack", "output", "--json", "--show-secrets"))
+        assert isinstance(outputs, dict)
+        return outputs
+
+    def resources(self) -> Sequence[Mapping[str, Any]]:
+        """Return all resources of the stack's state; secrets are marked and in plaintext. Raises `StackError`."""
+        state = json.loads(self._pulumi("the state", "stack", "export", "--show-secrets"))
+        return state["deployment"].get("resources") or ()
+
+    def _pulumi(self, subject: str, *arguments: str) -> str:
+        command = ["pulumi", *arguments, "--stack", self.name, "--non-interactive"]
+        try:
+            result = self._run(command)
+            if result.returncode and _PASSPHRASE in result.stderr and sys.stdin.isatty():
+                passphrase = typer.prompt(f"Passphrase of stack {self.name}", hide_input=True, err=True)
+                self._environment[_PASSPHRASE] = passphrase
+                result = self._run(command)
+        except FileNotFoundError:
+            raise StackError(f"{subject} of stack {self.name}: the program `pulumi` is not installed.") from None
+        if result.returncode:
+            raise StackError(f"{subject} of stack {self.name}: Pulumi failed: {_cause(result.stderr)}")
+        return result.stdout
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | self._environment
+        return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+
+
+def _cause(stderr: str) -> str:
+    """Return the last lines of an error output, without version warnings."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("warning:")]
+    return "\n".join(lines[-5:])

@@ -1,0 +1,54 @@
+"""Reads Pulumi's state of a stack: the inputs of tasks, so that a restore can rerun them, and generated secrets."""
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from operations.pulumi_stack import Stack, StackError
+from provider.model import Task
+from provider.protocol import properties
+
+_TASK, _SECRET = "homelab:index:Task", "homelab:index:Secret"
+_MARK = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
+"""Key and value with which Pulumi marks a secret in its state."""
+
+
+def tasks(stack: Stack) -> dict[str, Task]:
+    """Return every task of the stack by name, with its last inputs. Raises `StackError`."""
+    return {
+        _name(resource): _task(stack, resource)
+        for resource in stack.resources()
+        if resource["type"] == _TASK and not resource.get("delete")
+    }
+
+
+def secret(stack: Stack, name: str) -> str:
+    """Return a generated secret of the stack. Raises `StackError`."""
+    for resource in stack.resources():
+        if resource["type"] == _SECRET and _name(resource) == name and not resource.get("delete"):
+            return str(plain(resource["outputs"])["value"])
+    raise StackError(f"Stack {stack.name} has no secret {name} in its state: run `pulumi up` first.")
+
+
+def _task(stack: Stack, resource: Any) -> Task:
+    try:
+        return properties.task(plain(resource["inputs"]))
+    except ValidationError:
+        raise StackError(
+            f"the state of stack {stack.name} has {_name(resource)} from another version of homelab: use that version, "
+            "or run `pulumi up` first."
+        ) from None
+
+
+def plain(value: Any) -> Any:
+    """Return the value with its secrets decrypted to plaintext."""
+    if isinstance(value, dict):
+        if value.get(_MARK[0]) == _MARK[1]:
+            return plain(json.loads(value["plaintext"]))
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _name(resource: Any) -> str:
+    return str(resource["urn"]).split("::")[3]

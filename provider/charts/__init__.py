@@ -1,0 +1,1 @@
+"""Helm charts: fetched, verified and read."""

@@ -1,0 +1,75 @@
+"""Cache of Helm chart archives in the project's folder. Helm installs from it; each use verifies the checksum."""
+
+import hashlib
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from urllib.parse import quote
+
+from provider.charts.repository import fetch
+from provider.errors import TaskError
+from provider.model import Chart
+
+FOLDER = ".charts"
+"""Folder of the cache, relative to the project's folder, in which Pulumi starts its plugins."""
+
+
+def path(chart: Chart) -> str:
+    """Return the relative path of the cached archive: the same on every workstation, with the SHA-256 in its name."""
+    return f"./{FOLDER}/{chart.name}-{quote(chart.version, safe='+')}-{chart.sha256}.tgz"
+
+
+def keep(chart: Chart) -> Chart:
+    """Store the archive in the cache and return the chart with its sha256; blocks. Raises TaskError.
+
+    A chart without a sha256 is fetched again, because the repository may have changed since the last fetch.
+    """
+    if chart.sha256 and _cached(chart) is not None:
+        return chart
+    _, archive = fetch(chart)
+    fetched = chart.model_copy(update={"sha256": hashlib.sha256(archive).hexdigest()})
+    _write(Path(path(fetched)), archive)
+    return fetched
+
+
+def read(chart: Chart) -> tuple[str, bytes]:
+    """Return origin and content of the archive, from the cache or else fetched; blocks. Raises TaskError."""
+    cached = _cached(chart) if chart.sha256 else None
+    return fetch(chart) if cached is None else (path(chart), cached)
+
+
+def _cached(chart: Chart) -> bytes | None:
+    """Return the archive from the cache; None if it is missing or has the wrong checksum."""
+    try:
+        archive = Path(path(chart)).read_bytes()
+    except OSError:
+        return None
+    return archive if hashlib.sha256(archive).hexdigest() == chart.sha256 else None
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write the file atomically. Raises TaskError."""
+    try:
+        file.parent.mkdir(exist_ok=True)
+        _set_owner(file.parent)
+        with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as new:
+            try:
+                new.write(content)
+                new.close()
+                _set_owner(Path(new.name))
+                Path(new.name).replace(file)
+            except BaseException:
+                Path(new.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise TaskError(
+            f"{file.absolute()} cannot be written: {error.strerror}. "
+            "Make its folder writable: homelab caches charts there."
+        ) from error
+
+
+def _set_owner(file: Path) -> None:
+    """Give the file to the owner of the project's folder when root runs Pulumi, so that the owner can write it too."""
+    if os.geteuid() == 0:
+        owner = Path().stat()
+        os.chown(file, owner.st_uid, owner.st_gid)

@@ -1,0 +1,95 @@
+"""Read CRDs and other files from a chart's archive, in memory: nothing is executed or unpacked to disk."""
+
+import gzip
+import io
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+
+import yaml
+
+from provider.charts import archives
+from provider.charts.repository import Loader, brief
+from provider.errors import TaskError
+from provider.model import Chart
+
+LARGEST_CONTENT = 128 << 20  # bytes of the unpacked archive
+KIND = "CustomResourceDefinition"
+
+
+def crds(chart: Chart) -> str:
+    """Return the CRDs of a chart and its sub-charts as YAML documents; blocks. Raises TaskError."""
+    return crds_in(chart.name, *archives.read(chart))
+
+
+def crds_in(chart: str, url: str, archive: bytes) -> str:
+    """Return the CRDs in an archive as YAML documents; error messages name the archive as `url`. Raises TaskError."""
+    folder = rf"{re.escape(chart)}(/charts/[^/]+)*"
+    crds_folder = rf"{folder}/crds/.+\.(ya?ml|json)"
+    crd_templates = rf"{folder}/(charts/crds/templates|templates/crds)/.+\.ya?ml"
+    all_templates = rf"{re.escape(chart)}/templates/.+\.ya?ml"  # of a chart that consists of CRDs only
+    for pattern in (crds_folder, crd_templates, all_templates):
+        matches = [(f"{url}: {name}", text) for name, text in files(url, archive, pattern)]
+        if matches:
+            plain = pattern == crds_folder
+            texts = [_checked(name, text if plain else _without_directives(name, text)) for name, text in matches]
+            return "\n---\n".join(texts)
+    raise TaskError(f"{url} contains no CRDs. Is it the right chart and version?")
+
+
+def _without_directives(name: str, text: str) -> str:
+    """Remove the template directives, each of which must be on a line of its own. Raises TaskError."""
+    plain = re.sub(r"^\s*\{\{.*\}\}\s*$\n?", "", text, flags=re.MULTILINE)
+    if "{{" in plain:
+        raise TaskError(
+            f"{name} has a template directive within a line, which only Helm can render; nothing was applied."
+        )
+    return plain
+
+
+def files(url: str, archive: bytes, wanted: str) -> Iterator[tuple[str, str]]:
+    """Yield name and text of every file whose path matches `wanted` (a regular expression). Raises TaskError."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(_unpacked(url, archive)), mode="r:") as files:
+            for member in files:
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts:
+                    raise TaskError(
+                        f"{url} contains a path outside of the archive ({member.name}); the chart was not used."
+                    )
+                if not re.fullmatch(wanted, str(path)) or member.isdir():
+                    continue
+                # a small archive may contain a huge sparse file
+                regular = member.isfile() and not member.issparse()
+                content = files.extractfile(member) if regular else None
+                if content is None:
+                    raise TaskError(f"{url}: {member.name} is not a regular file; the chart was not used.")
+                yield member.name, content.read().decode()
+    except (tarfile.TarError, UnicodeDecodeError) as error:
+        raise TaskError(f"{url} is not a chart archive: {error}") from error
+
+
+def _unpacked(url: str, archive: bytes) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(archive)) as content:
+            unpacked = content.read(LARGEST_CONTENT + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise TaskError(f"{url} is not a chart archive: {error}") from error
+    if len(unpacked) > LARGEST_CONTENT:
+        raise TaskError(f"{url} unpacks to more than {LARGEST_CONTENT >> 20} MiB; the chart was not used.")
+    return unpacked
+
+
+def _checked(name: str, text: str) -> str:
+    """Return the text of a file after validating that it contains only CRDs. Raises TaskError."""
+    try:
+        documents = [document for document in yaml.load_all(text, Loader) if document]
+    except yaml.YAMLError as error:
+        raise TaskError(f"{name} is not YAML: {brief(error)}") from error
+    for document in documents:
+        kind = document.get("kind") if isinstance(document, Mapping) else None
+        if kind != KIND:
+            raise TaskError(f"{name} contains a {kind or 'document'} that is not a {KIND}; nothing was applied.")
+    return text.strip()

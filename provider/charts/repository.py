@@ -1,0 +1,125 @@
+"""Fetch chart archives from Helm repositories and verify their checksums."""
+
+import contextlib
+import difflib
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import yaml
+
+from provider.charts import oci
+from provider.download import download
+from provider.errors import TaskError
+from provider.model import Chart
+
+LARGEST_INDEX = 64 << 20
+LARGEST_ARCHIVE = 32 << 20
+NOTHING = ("", "~", "null")  # how YAML writes a missing digest
+Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # returns every scalar as a string
+
+
+def fetch(chart: Chart) -> tuple[str, bytes]:
+    """Fetch the chart's archive and verify the pinned checksum, or else the repository's; blocks.
+
+    Returns its URL and content. Raises TaskError.
+    """
+    scheme = urlsplit(chart.repository).scheme
+    if scheme == "oci":
+        url, digest, archive = oci.pull(chart, LARGEST_ARCHIVE)
+    elif scheme in ("http", "https"):
+        url, digest = _release(chart)
+        if scheme == "https" and not url.startswith("https:") and not (chart.sha256 or digest):
+            raise TaskError(
+                f"The index of {chart.repository} leads to {url}, from https to http, and no checksum of {chart.name} "
+                f"{chart.version} is known; it was not fetched. Pin its sha256, or use another repository."
+            )
+        archive = download(url, LARGEST_ARCHIVE)
+    else:
+        raise TaskError(
+            f"{chart.name} cannot be fetched from {chart.repository}: only https://, http:// and oci:// are supported. "
+            "Use the URL of a folder that contains an index.yaml, or of a registry's folder."
+        )
+    _compare(chart, url, archive, digest)
+    return url, archive
+
+
+def _compare(chart: Chart, url: str, archive: bytes, expected: str) -> None:
+    """Verify the archive's checksum: the pinned one, or `expected` if none is pinned. Raises TaskError."""
+    actual = hashlib.sha256(archive).hexdigest()
+    if chart.sha256 and actual != chart.sha256:
+        raise TaskError(
+            f"{url} does not have the pinned checksum; it was not used.\n"
+            f"pinned sha256 {chart.sha256}\nfound  sha256 {actual}\n"
+            "Either the archive was changed after it was pinned, or the pin belongs to another version. "
+            "Find out which before you replace the pin with `./homelab pin`."
+        )
+    if not chart.sha256 and expected and actual != expected:
+        raise TaskError(
+            f"{url} does not have the checksum in the repository's index; it was not used.\n"
+            f"expected sha256 {expected}\nfound    sha256 {actual}"
+        )
+
+
+def _release(chart: Chart) -> tuple[str, str]:
+    """Look up URL and digest of the chart's archive in the repository's index. Raises TaskError."""
+    url = f"{chart.repository.rstrip('/')}/index.yaml"
+    text = download(url, LARGEST_INDEX).decode(errors="replace")
+    release = _find_by_text(chart, text) or _find_by_yaml(chart, url, text)
+    urls = release.get("urls")
+    if not isinstance(urls, list) or not urls:
+        raise TaskError(f"{url} has no URL of an archive of {chart.name} {chart.version}.")
+    digest = str(release.get("digest", "")).removeprefix("sha256:")
+    return urljoin(url, str(urls[0])), "" if digest in NOTHING else digest
+
+
+def _find_by_text(chart: Chart, text: str) -> Mapping[str, Any] | None:
+    """Return the chart's release from an index in Helm's own format, since parsing a large index takes seconds."""
+    section = re.search(rf"^  {re.escape(chart.name)}:\n((?:  [ -].*\n|\n)*)", text, re.MULTILINE)
+    version = re.compile(rf"^    version: (['\"]?){re.escape(chart.version)}\1$", re.MULTILINE)
+    for entry in re.split("^  - ", section[1], flags=re.MULTILINE)[1:] if section else ():
+        if version.search(f"    {entry}"):
+            with contextlib.suppress(yaml.YAMLError):
+                release = yaml.load(f"    {entry}", Loader)  # noqa: S506 - it only creates strings, lists and mappings
+                matches = isinstance(release, Mapping) and release.get("version") == chart.version
+                return dict(release) if matches else None
+    return None
+
+
+def _find_by_yaml(chart: Chart, url: str, text: str) -> Mapping[str, Any]:
+    """Return the chart's release from the parsed index. Raises TaskError."""
+    entries = _loaded(url, text).get("entries")
+    releases = entries.get(chart.name) if isinstance(entries, Mapping) else None
+    if not isinstance(releases, list):
+        names = _nearest(chart.name, [str(name) for name in entries or ()])
+        raise TaskError(f"{url} has no chart {chart.name}; it has {names}.")
+    releases = [item for item in releases if isinstance(item, Mapping)]
+    release: Mapping[str, Any] | None = next((item for item in releases if item.get("version") == chart.version), None)
+    if release is None:
+        versions = _nearest(chart.version, [str(item.get("version")) for item in releases])
+        raise TaskError(f"{url} has no version {chart.version} of {chart.name}; it has {versions}.")
+    return release
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    """List up to five of the known words, those most similar to `word` first."""
+    similar = difflib.get_close_matches(word, known, n=5, cutoff=0.3) or known[:5]
+    return ", ".join(similar) + (", among others" if len(known) > len(similar) else "") if similar else "none"
+
+
+def _loaded(url: str, text: str) -> Mapping[str, Any]:
+    """Parse the index of a repository. Raises TaskError."""
+    try:
+        index = yaml.load(text, Loader)  # noqa: S506 - it only creates strings, lists and mappings
+    except yaml.YAMLError as error:
+        raise TaskError(f"{url} is not YAML, so it is not the index of a Helm repository: {brief(error)}") from error
+    if not isinstance(index, Mapping):
+        raise TaskError(f"{url} is not the index of a Helm repository.")
+    return index
+
+
+def brief(error: yaml.YAMLError) -> str:
+    """Return the message of a YAML error on one line."""
+    return " ".join(str(error).split())[:200]

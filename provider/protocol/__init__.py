@@ -1,0 +1,1 @@
+"""The provider protocol: requests of Pulumi's engine."""

@@ -1,0 +1,48 @@
+"""Parse the properties that Pulumi's engine sends: the plugin's settings, tasks, secrets and charts."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from pulumi.runtime.rpc import UNKNOWN
+
+from provider.model import Chart, Settings, Task
+
+Properties = Mapping[str, Any]
+
+
+def settings(properties: Properties) -> Settings:
+    """Parse the plugin's settings; empty settings while Pulumi does not know them yet."""
+    text = str(properties.get("settings") or "{}")
+    return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
+
+
+def task(properties: Properties) -> Task:
+    """Parse a task from its inputs or from its state."""
+    return Task.model_validate({k: value for k, value in properties.items() if k not in ("done", "output", "drift")})
+
+
+def chart(properties: Properties) -> Chart:
+    """Parse a chart from its inputs or from its state."""
+    return Chart.model_validate({key: value for key, value in properties.items() if key != "path"})
+
+
+def reruns(properties: Properties, old: Properties) -> bool:
+    """Return whether a task must run again: it failed last time, or its scripts or their inputs changed."""
+    return not old.get("done") or task(properties).reruns(task(old))
+
+
+def secret(properties: Properties, *, preview: bool) -> str:
+    """Generate the value of a secret; it is unknown in a preview."""
+    return UNKNOWN if preview else secrets.token_hex(int(properties["bytes"]))
+
+
+def looking() -> bool:
+    """Return whether drift checks run. `HOMELAB_DRIFT=off` disables them where machines cannot be reached, as in CI."""
+    return os.environ.get("HOMELAB_DRIFT") != "off"
+
+
+def deletes_unreachable() -> bool:
+    """Return whether tasks that cannot be undone are still removed from the state (`HOMELAB_DELETE_UNREACHABLE`)."""
+    return os.environ.get("HOMELAB_DELETE_UNREACHABLE") == "true"

@@ -1,0 +1,203 @@
+"""The plugin's gRPC service with its three resource types: task, generated secret and chart."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.rpc import UNKNOWN
+
+from provider.charts import archives, values
+from provider.errors import TaskError
+from provider.model import Machine, Settings
+from provider.protocol import encoding
+from provider.protocol import properties as given
+from provider.protocol.engine import Engine
+from provider.tasks.runner import Runner
+
+VERSION = "0.1.0"
+TASK = "homelab:index:Task"
+SECRET = "homelab:index:Secret"  # noqa: S105 - the name of a resource type
+CHART = "homelab:index:Chart"
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Service(provider_pb2_grpc.ResourceProviderServicer):
+    """Serves the engine's requests. Secrets arrive in plain text; the engine marks them as secret in the results."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._runner = Runner(Settings())
+        self._warned_machines: set[str] = set()
+        self._program_runs = False
+
+    async def GetPluginInfo(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Report the plugin's version."""
+        return plugin_pb2.PluginInfo(version=VERSION)
+
+    async def CheckConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Accept the settings unchanged, because the Pulumi program has validated them."""
+        self._program_runs = True
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Refuse new settings that remove nodes which the cluster needs; a change never replaces the provider."""
+        old, new = encoding.values(request.old_inputs), encoding.values(request.news)
+        try:
+            await self._check_removal(given.settings(old), given.settings(new))
+        except TaskError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return provider_pb2.DiffResponse(changes=encoding.changes(old != new))
+
+    async def _check_removal(self, old: Settings, new: Settings) -> None:
+        """Refuse a removal of nodes that would lose etcd's quorum or volumes, before any change. Raises TaskError."""
+        kept = {machine.name for machine in (*new.servers, *new.agents)}
+        nodes = [machine.name for machine in (*old.servers, *old.agents) if machine.name not in kept]
+        servers = [server.name for server in old.servers if server.name in nodes]
+        if nodes and len(servers) < len(old.servers) and given.looking():
+            await Runner(new).check_removal(servers, nodes)
+
+    async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Store the settings, then start the drift checks of all machines."""
+        settings = request.variables.get("homelab:config:settings", "{}")  # missing while Pulumi does not know them yet
+        try:
+            self._runner = Runner(Settings.model_validate_json(settings), given.deletes_unreachable())
+        except TaskError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        if given.looking():
+            self._runner.look_around()
+        return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
+
+    async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Start no further step; running steps finish."""
+        self._runner.cancel()
+        return empty_pb2.Empty()
+
+    async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Accept the inputs and add the machine's differences from its applied state as the input `drift`."""
+        self._program_runs = True
+        news = encoding.values(request.news)
+        if encoding.kind(request.urn) == TASK and request.olds.fields and news.get("probe") and given.looking():
+            news |= await self._drift(request.urn, news)
+        failures = []
+        if encoding.kind(request.urn) == CHART:
+            try:
+                news |= await self._archive(news, encoding.values(request.olds))
+            except TaskError as error:
+                failures.append(provider_pb2.CheckFailure(reason=str(error)))
+        return provider_pb2.CheckResponse(inputs=encoding.struct(news), failures=failures)
+
+    async def _archive(self, news: Mapping[str, Any], olds: Mapping[str, Any]) -> dict[str, str]:
+        """Store a chart's archive where Helm reads it and return its checksum as an input. Raises TaskError."""
+        chart = await asyncio.to_thread(archives.keep, given.chart(news))
+        if {**news, "sha256": chart.sha256} != olds:
+            await values.check(chart)
+        return {"sha256": chart.sha256}
+
+    async def _drift(self, urn: str, news: Mapping[str, Any]) -> dict[str, str]:
+        if UNKNOWN in json.dumps([news["machine"], news["variables"]]):
+            return {}
+        machine = Machine.model_validate(news["machine"])
+        try:
+            drift = await self._runner.look(machine, news["probe"], news["variables"])
+        except TaskError as error:
+            if machine.name not in self._warned_machines:
+                self._warned_machines.add(machine.name)
+                await self._engine.warn(urn, f"not checked for drift: {error}")
+            return {}
+        if drift:
+            await self._engine.warn(urn, f"{machine.name}: {drift}")
+        return {"drift": drift} if drift else {}
+
+    async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Report the inputs that differ; a task that failed is always run again."""
+        old, new = encoding.values(request.old_inputs), encoding.values(request.news)
+        old.pop("drift", None)  # the last update has fixed it
+        differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+        if encoding.kind(request.urn) == TASK and new.get("once"):
+            differing = [key for key in differing if key in ("machine", "undo", "drift")]
+        unfinished = encoding.kind(request.urn) == TASK and not encoding.values(request.olds).get("done")
+        return provider_pb2.DiffResponse(changes=encoding.changes(bool(differing) or unfinished), diffs=differing)
+
+    async def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Run the task, generate the secret, or return the path of the chart's archive."""
+        inputs = encoding.values(request.properties)
+        if encoding.kind(request.urn) == SECRET:
+            value = given.secret(inputs, preview=request.preview)
+            properties = encoding.struct({**inputs, "value": value})
+            return provider_pb2.CreateResponse(id=encoding.name(request.urn), properties=properties)
+        if encoding.kind(request.urn) == CHART:
+            return provider_pb2.CreateResponse(id=encoding.name(request.urn), properties=_with_path(inputs))
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=encoding.struct({**inputs, "done": True, "output": UNKNOWN}))
+        outputs = await self._run(request.urn, inputs, context)
+        return provider_pb2.CreateResponse(id=encoding.name(request.urn), properties=encoding.struct(outputs))
+
+    async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Run the task again if it failed or its work changed; otherwise only store the new connection settings."""
+        inputs, old = encoding.values(request.news), encoding.values(request.olds)
+        if encoding.kind(request.urn) == SECRET:
+            same = inputs.get("generation", 1) == old.get("generation", 1)
+            value = old["value"] if same else given.secret(inputs, preview=request.preview)
+            return provider_pb2.UpdateResponse(properties=encoding.struct({**inputs, "value": value}))
+        if encoding.kind(request.urn) == CHART:
+            return provider_pb2.UpdateResponse(properties=_with_path(inputs))
+        rerun = bool(inputs.pop("drift", "")) or UNKNOWN in json.dumps(inputs) or given.reruns(inputs, old)
+        finished = {**inputs, "done": True, "output": old.get("output", "")}
+        if request.preview:
+            return provider_pb2.UpdateResponse(
+                properties=encoding.struct(finished | ({"output": UNKNOWN} if rerun else {}))
+            )
+        if not rerun:
+            await self._verify(inputs, context)
+            return provider_pb2.UpdateResponse(properties=encoding.struct(finished))
+        return provider_pb2.UpdateResponse(properties=encoding.struct(await self._run(request.urn, inputs, context)))
+
+    async def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Return the stored properties, because `Check` detects drift on every run."""
+        return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
+
+    async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Undo the task."""
+        if encoding.kind(request.urn) == TASK:
+            task = given.task(encoding.values(request.properties))
+
+            async def progress(message: str) -> None:
+                await self._engine.progress(request.urn, message)
+
+            async def warn(message: str) -> None:
+                await self._engine.warn(request.urn, message)
+
+            try:
+                await self._runner.undo(task, progress, warn, program_runs=self._program_runs)
+            except TaskError as error:
+                await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        return empty_pb2.Empty()
+
+    async def _run(self, urn: str, inputs: Mapping[str, Any], context: Context) -> dict[str, Any]:
+        """Run the task; a failed task is stored as unfinished, so that a later run repeats or undoes it."""
+
+        async def progress(message: str) -> None:
+            await self._engine.progress(urn, message)
+
+        try:
+            output = await self._runner.run(given.task(inputs), progress)
+        except TaskError as error:
+            unfinished = {**inputs, "done": False, "output": ""}
+            await encoding.abort_unfinished(context, encoding.name(urn), unfinished, inputs, str(error))
+        return {**inputs, "done": True, "output": output}
+
+    async def _verify(self, inputs: Mapping[str, Any], context: Context) -> None:
+        try:
+            await self._runner.verify(given.task(inputs))
+        except TaskError as error:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+def _with_path(inputs: Mapping[str, Any]) -> Any:
+    """Return a chart's properties with the path of its archive."""
+    return encoding.struct({**inputs, "path": archives.path(given.chart(inputs))})

@@ -1,0 +1,238 @@
+"""SSH to machines: pinned host keys, one connection per machine, scripts through standard input."""
+
+import asyncio
+import contextlib
+import shlex
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import asyncssh
+
+from provider.errors import TaskError, Unreachable, Untrusted
+from provider.model import Hop, Machine
+from provider.printable import printable
+from provider.ssh.host_certificates import Named
+from provider.text import read_lines, read_output
+
+CONNECT_SECONDS = 5
+SESSIONS = 8  # per connection; sshd's default limit is ten (MaxSessions)
+ALIVE = {"keepalive_interval": 5, "keepalive_count_max": 6}
+STEP_SECONDS = 3600  # limit of one script, longer than every wait in it
+COPY_SECONDS = 3600  # limit of one file transfer
+KILL_SECONDS = 30  # between SIGTERM and SIGKILL for a script that exceeds its limit
+TIMED_OUT = 124  # exit status of `timeout`
+DETAILS = 1000  # lines of standard error that are kept
+
+Progress = Callable[[str], Awaitable[None]]
+
+
+class Connections:
+    """Pool of SSH connections: one per machine, shared by all its steps."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        self._keys = {name: _private_key(name, text) for name, text in keys.items()}
+        self._open: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._sessions: dict[str, asyncio.Semaphore] = {}
+
+    async def run(
+        self, machine: Machine, script: str, progress: Progress, seconds: int = STEP_SECONDS
+    ) -> tuple[int, str, list[str]]:
+        """Run a script as root for at most `seconds`.
+
+        Returns the exit status, standard output and the last lines of standard error. Lines of standard error that
+        start with `==> ` are reported as progress and not returned. Raises Unreachable, or TaskError if the script
+        prints too much or takes too long.
+        """
+        sessions = self._sessions.setdefault(_identity(machine), asyncio.Semaphore(SESSIONS))
+        async with sessions:
+            connection = await self.connect(machine)
+            try:
+                async with asyncio.timeout(seconds + KILL_SECONDS * 2):
+                    return await self._run(connection, machine, script, progress, seconds)
+            except TimeoutError as cause:
+                self.forget(machine)
+                raise TaskError(f"{label(machine)}: the script did not end within {seconds} s") from cause
+
+    async def _run(
+        self, connection: asyncssh.SSHClientConnection, machine: Machine, script: str, progress: Progress, seconds: int
+    ) -> tuple[int, str, list[str]]:
+        sudo = "sudo -n " if machine.sudo else ""
+        command = f"{sudo}timeout -k {KILL_SECONDS} {seconds} bash -s"
+        try:
+            process = await connection.create_process(command, encoding="utf-8", errors="replace")
+            try:
+                _, output, details = await asyncio.gather(
+                    _send(process, script), read_output(process.stdout), _listen(process.stderr, progress)
+                )
+                await process.wait_closed()
+            except TaskError as error:
+                process.terminate()
+                process.close()
+                raise TaskError(f"{label(machine)}: {error}") from error
+        except (asyncssh.Error, OSError) as cause:
+            self.forget(machine)
+            raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
+        if process.exit_status is None:
+            self.forget(machine)
+            raise Unreachable(f"{label(machine)}: the connection was lost before the script ended")
+        if process.exit_status == TIMED_OUT:
+            raise TaskError(f"{label(machine)}: the script did not end within {seconds} s")
+        return process.exit_status, output, details
+
+    async def put(self, machine: Machine, source: Path, target: str) -> None:
+        """Copy a local file to the machine, where only root may read it. Raises Unreachable, TaskError.
+
+        A folder that this creates is accessible to root only as well.
+        """
+        folder, file = shlex.quote(str(PurePosixPath(target).parent)), shlex.quote(target)
+        await self._copy(machine, f"umask 077 && mkdir -p {folder} && cat >{file}", source, asyncssh.DEVNULL)
+
+    async def get(self, machine: Machine, source: str, target: Path) -> None:
+        """Copy a file that root may read from the machine to a local path. Raises Unreachable, TaskError."""
+        await self._copy(machine, f"cat {shlex.quote(source)}", asyncssh.DEVNULL, target)
+
+    async def _copy(self, machine: Machine, script: str, source: Path | int, target: Path | int) -> None:
+        connection = await self.connect(machine)
+        shell = f"{'sudo -n ' if machine.sudo else ''}sh -c {shlex.quote(script)}"
+        try:
+            async with asyncio.timeout(COPY_SECONDS):
+                result = await connection.run(shell, stdin=source, stdout=target, encoding=None)
+        except TimeoutError as cause:
+            self.forget(machine)
+            raise TaskError(f"{label(machine)}: the file was not copied within {COPY_SECONDS} s") from cause
+        except (asyncssh.Error, OSError) as cause:
+            self.forget(machine)
+            raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
+        if result.exit_status != 0:
+            reason = printable(result.stderr.decode(errors="replace")) if isinstance(result.stderr, bytes) else ""
+            raise TaskError(
+                f"{label(machine)}: the file could not be copied: {reason.strip() or 'the connection was lost'}"
+            )
+
+    async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
+        """Return the open connection, or open one. Raises Unreachable, or TaskError if login or host key is refused."""
+        identity = _identity(machine)
+        task = self._open.get(identity)
+        if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().is_closed())):
+            task = self._open[identity] = asyncio.create_task(self._dial(machine))
+        return await asyncio.shield(task)
+
+    def forget(self, machine: Machine) -> None:
+        """Close the connection, so that the next use opens a new one."""
+        task = self._open.pop(_identity(machine), None)
+        if task and task.done() and not task.cancelled() and not task.exception():
+            task.result().abort()
+
+    async def _dial(self, machine: Machine) -> asyncssh.SSHClientConnection:
+        if not machine.bastion:
+            return await self._hop(machine, None)
+        tunnel = await self._hop(machine.bastion, None)
+        try:
+            connection = await self._hop(machine, tunnel)
+        except BaseException:
+            tunnel.close()
+            raise
+        connection.set_tunnel(tunnel)  # closing the connection closes the tunnel as well
+        return connection
+
+    async def _hop(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+        try:
+            return await self._trusted(hop, tunnel)
+        except asyncssh.HostKeyNotVerifiable as cause:
+            certificate = (
+                f"It has no valid host certificate either: {str(cause).rstrip('.')}.\n" if hop.host_authority else ""
+            )
+            raise Untrusted(
+                hop.name,
+                f"{label(hop)} shows another host key than the pinned one; nothing was sent.\n{certificate}"
+                "If the machine was reinstalled, replace its `hostKey`; if not, find out which machine answers there.",
+            ) from cause
+        except asyncssh.PermissionDenied as cause:
+            if hop.key and hop.key not in self._keys:
+                raise Unreachable(f"{label(hop)}: its SSH key {hop.key} is no longer in the configuration.") from cause
+            raise TaskError(
+                f"{label(hop)} refuses user {hop.user}: add the public key to that user's authorized_keys, "
+                "or correct `ssh` in the stack file."
+            ) from cause
+        except (OSError, asyncssh.Error, TimeoutError) as cause:
+            reason = str(cause) or f"no answer within {CONNECT_SECONDS} s"
+            raise Unreachable(f"{label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
+
+    async def _trusted(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+        """Connect with the pinned host key, or else with a host certificate of the SSH CA, if there is one."""
+        try:
+            return await self._open_to(hop, tunnel, keys=[hop.host_key])
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
+            if not hop.host_authority:
+                raise
+        try:
+            return await self._open_to(hop, tunnel, authorities=[hop.host_authority])
+        except asyncssh.KeyExchangeFailed as cause:  # the machine has no host certificate
+            raise asyncssh.HostKeyNotVerifiable(str(cause)) from cause
+
+    async def _open_to(
+        self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, *,
+        keys: Sequence[str] = (), authorities: Sequence[str] = (),
+    ) -> asyncssh.SSHClientConnection:  # fmt: skip
+        known_keys, known_cas = ([*map(asyncssh.import_public_key, texts)] for texts in (keys, authorities))
+        return await asyncssh.connect(
+            hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
+            client_factory=partial(Named, hop), known_hosts=(known_keys, known_cas, []), preferred_auth="publickey",
+            connect_timeout=CONNECT_SECONDS, **ALIVE, **self._credentials(hop),
+        )  # fmt: skip
+
+    def _credentials(self, hop: Hop) -> dict[str, Any]:
+        """Return the login key; if it is no longer configured, try all keys, so that the machine can be removed."""
+        keys = [self._keys[hop.key]] if hop.key in self._keys else list(self._keys.values())
+        return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
+
+
+async def quiet(message: str) -> None:
+    """Report no progress, for short scripts."""
+
+
+def label(hop: Hop) -> str:
+    """Return a machine's name and address for messages."""
+    return f"{hop.name} ({hop.address})"
+
+
+def stream(variables: Mapping[str, str], *texts: str) -> str:
+    """Render a script with its variables assigned first; values are quoted, so the shell never expands them."""
+    assignments = [f"{name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
+    return "\n".join([*assignments, *texts]) + "\n"
+
+
+def _identity(machine: Machine) -> str:
+    return machine.model_dump_json()
+
+
+def _private_key(name: str, text: str) -> asyncssh.SSHKey:
+    try:
+        return asyncssh.import_private_key(text)
+    except (asyncssh.KeyImportError, ValueError) as cause:
+        raise TaskError(
+            f"the secret {name} is not a valid SSH private key without passphrase ({cause}): store another key with "
+            f"`pulumi config set --secret {name}`."
+        ) from cause
+
+
+async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
+    # a script may end before the shell has read all of it
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(script)
+        await process.stdin.drain()
+        process.stdin.write_eof()
+
+
+async def _listen(stream: asyncssh.SSHReader[str], progress: Progress) -> list[str]:
+    details: deque[str] = deque(maxlen=DETAILS)
+    async for line in read_lines(stream):
+        text = printable(line.rstrip())
+        if text.startswith("==> "):
+            await progress(text[4:])
+        else:
+            details.append(text)
+    return list(details)

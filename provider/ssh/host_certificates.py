@@ -1,0 +1,34 @@
+"""SSH client that accepts only host certificates with principals."""
+
+import asyncssh
+from asyncssh.public_key import SSHOpenSSHCertificate, decode_ssh_certificate
+
+from provider.model import Hop
+
+
+class Named(asyncssh.SSHClient):
+    """Rejects a host certificate without principals, which SSH and asyncssh accept for every host."""
+
+    def __init__(self, hop: Hop) -> None:
+        self._hop = hop
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Wrap the validation of host keys, because asyncssh has no hook to check the principals first."""
+        validate = conn.validate_server_host_key
+
+        def strict(host_key: bytes) -> asyncssh.SSHKey:
+            self._reject_without_principals(host_key)
+            return validate(host_key)
+
+        conn.validate_server_host_key = strict  # type: ignore[method-assign, assignment]
+
+    def _reject_without_principals(self, host_key: bytes) -> None:
+        try:
+            certificate = decode_ssh_certificate(host_key)
+        except asyncssh.KeyImportError:  # a plain key
+            return
+        if isinstance(certificate, SSHOpenSSHCertificate) and not certificate.principals:
+            raise asyncssh.HostKeyNotVerifiable(
+                "its certificate has no principals, so it would be valid for every host; sign one with "
+                f"`ssh-keygen -s CA_KEY -h -I {self._hop.name} -n {self._hop.address} KEY.pub`"
+            )

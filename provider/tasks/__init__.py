@@ -1,0 +1,1 @@
+"""Tasks: steps that run on machines, their undo, and drift checks."""

@@ -1,0 +1,35 @@
+"""Limit how many tasks of a group may disrupt their machines at the same time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from provider.errors import TaskError
+from provider.model import Turn
+
+
+@dataclass
+class _Group:
+    slots: asyncio.Semaphore
+    failed: str = ""  # name of the first machine whose task failed
+
+
+@dataclass
+class Turns:
+    """The groups of this run. After a task of a group has failed in its turn, no other task of the group starts one."""
+
+    _groups: dict[str, _Group] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def take(self, turn: Turn, name: str) -> AsyncIterator[None]:
+        """Hold one of the group's slots. Raises TaskError if another task of the group has failed."""
+        group = self._groups.setdefault(turn.group, _Group(asyncio.Semaphore(turn.width)))
+        async with group.slots:
+            if group.failed:
+                raise TaskError(f"{name} was not changed, because {group.failed} failed before it; fix that first.")
+            try:
+                yield
+            except BaseException:
+                group.failed = name
+                raise

@@ -1,0 +1,63 @@
+"""Results of a task's steps: flags, exported variables and output."""
+
+import re
+from dataclasses import dataclass, field
+
+from provider.errors import TaskError
+from provider.model import Step, Task
+
+FLAG = "flag: "
+EXPORT = "export: "
+RETIRED = "retired"
+"""Flag raised while the whole lab is being destroyed; scripts get it as variable in upper case."""
+UNREACHABLE = "unreachable"
+"""Flag of a task whose own machine does not answer and is skipped; scripts get it as variable in upper case."""
+FOREIGN = "foreign"
+"""Flag of a task whose own machine is another node by now; scripts get it as variable in upper case."""
+DISCARD = "discard-"
+"""Prefix of the flags by which the stack file allows data loss; scripts cannot raise them."""
+
+
+@dataclass
+class Report:
+    """Flags, variables and output of the steps that have run."""
+
+    flags: set[str] = field(default_factory=set)
+    variables: dict[str, str] = field(default_factory=dict)
+    output: str = ""
+
+    def wants(self, step: Step) -> bool:
+        """Return whether the raised flags meet the step's conditions."""
+        return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
+
+    def raise_flag(self, name: str) -> None:
+        """Raise one of the plugin's own flags, which scripts also get as a variable."""
+        self.flags.add(name)
+        self.variables[name.upper()] = "yes"
+
+    def add(self, text: str, exports: tuple[str, ...] = ()) -> None:
+        """Parse a script's output: flags, the variables named in `exports`, and all other lines.
+
+        The output of a machine is not trusted: it can set only the variables that its step declares, and cannot raise
+        flags that belong to the plugin or to the stack file. Raises TaskError if two machines export different values.
+        """
+        for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+            name, _, value = line.removeprefix(EXPORT).rstrip("\n").partition("=")
+            flag = line.removeprefix(FLAG).strip()
+            if line.startswith(FLAG):
+                if flag not in (RETIRED, UNREACHABLE) and not flag.startswith(DISCARD):
+                    self.flags.add(flag)
+            elif line.startswith(EXPORT) and name in exports:
+                if self.variables.setdefault(name, value) != value:
+                    raise TaskError(f"machines report different values of {name}; no changes were made after that")
+            else:
+                self.output += line
+
+
+def redact(text: str, task: Task) -> str:
+    """Replace the task's secrets in the text by `[secret]`."""
+    for secret in task.secrets.values():
+        for line in secret.splitlines():
+            if len(line.strip()) > 3:
+                text = text.replace(line.strip(), "[secret]")
+    return text

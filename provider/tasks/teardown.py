@@ -1,0 +1,55 @@
+"""Detect that the whole lab is being destroyed: then nodes are not drained, and data are not guarded."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from provider.errors import TaskError, Unreachable
+from provider.model import Machine
+
+RETIRE = "retire.sh"
+"""Script that leaves a mark on every server, as the first step of destroying the lab."""
+
+Ask = Callable[[Machine], Awaitable[str]]
+"""Returns a server's mark: `yes`, `no`, or nothing if the machine is no longer a node of the lab."""
+
+
+@dataclass
+class Teardown:
+    """State of a `pulumi destroy` of the whole lab, which may have started in this run or in an earlier one.
+
+    An unfinished destroy leaves marks on the servers. The marks count only in a run without a program, which is
+    `pulumi destroy`; `pulumi up` removes them.
+    """
+
+    servers: tuple[Machine, ...]
+    ask: Ask
+    begun: bool = False
+    _resumed: "asyncio.Task[bool] | None" = field(default=None, init=False)
+
+    async def under_way(self, *, program_runs: bool) -> bool:
+        """Return whether the lab is being destroyed. Raises TaskError if the marks of the servers differ."""
+        if self.begun or program_runs:
+            return self.begun
+        if self._resumed is None:
+            self._resumed = asyncio.create_task(self._marked())
+        return await asyncio.shield(self._resumed)
+
+    async def _marked(self) -> bool:
+        results = await asyncio.gather(*map(self._mark, self.servers))
+        marks = {server.name: mark for server, mark in zip(self.servers, results, strict=True) if mark}
+        if len(set(marks.values())) < 2:
+            return "yes" in marks.values()
+        marked = ", ".join(name for name, mark in marks.items() if mark == "yes")
+        others = ", ".join(name for name, mark in marks.items() if mark != "yes")
+        raise TaskError(
+            f"An earlier `pulumi destroy` of the whole lab is unfinished: it left its mark on {marked}, but not on "
+            f"{others}. No changes were made.\nTo keep the lab: `pulumi up`. To continue the removal: "
+            f"`sudo touch /var/lib/homelab/retired` on {others}, then `pulumi destroy`."
+        )
+
+    async def _mark(self, server: Machine) -> str:
+        try:
+            return (await self.ask(server)).strip()
+        except Unreachable:
+            return ""

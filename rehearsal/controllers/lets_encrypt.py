@@ -1,0 +1,56 @@
+"""Let's Encrypt in a lab: make its issuers trust Pebble, and publish the hosts of Ingresses in the lab's DNS."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rehearsal.controllers.api import Json, Objects
+
+GROUP = "apis/cert-manager.io/v1"
+KINDS = ("clusterissuers", "issuers")
+INGRESSES = "/apis/networking.k8s.io/v1/ingresses"
+DOMAIN = "letsencrypt.org"
+AUTHORITY, KNOWN = "ca.pem", "hosts"
+
+
+def reconcile(api: Objects, folder: Path) -> None:
+    """Set Pebble's CA in Let's Encrypt issuers, and write the addresses of Ingress hosts to the DNS server's file."""
+    known = folder / KNOWN
+    if not known.exists():
+        return
+    lines = sorted(set(_lines(api)))
+    text = "".join(f"{line}\n" for line in lines)
+    if text != known.read_text():
+        known.write_text(text)
+    bundle = base64.b64encode((folder / AUTHORITY).read_bytes()).decode()
+    for plural in KINDS:
+        for issuer in api.items(f"/{GROUP}/{plural}"):
+            if _asks(issuer) and issuer["spec"]["acme"].get("caBundle") != bundle:
+                _introduce(api, _path(plural, issuer["metadata"]), bundle)
+
+
+def _introduce(api: Objects, path: str, bundle: str) -> None:
+    """Make an issuer trust a new Pebble, and drop its ACME account, which only the previous Pebble knew."""
+    api.patch(f"{path}/status", {"status": {"acme": None}})
+    api.patch(path, {"spec": {"acme": {"caBundle": bundle}}})
+
+
+def _path(plural: str, metadata: Json) -> str:
+    scope = f"namespaces/{metadata['namespace']}/" if "namespace" in metadata else ""
+    return f"/{GROUP}/{scope}{plural}/{metadata['name']}"
+
+
+def _asks(issuer: Json) -> bool:
+    host = urlsplit((issuer["spec"].get("acme") or {}).get("server", "")).hostname or ""
+    return host.endswith(f".{DOMAIN}")
+
+
+def _lines(api: Objects) -> Iterator[str]:
+    """Yield a line of the hosts file for each host of an Ingress with an IP address."""
+    for ingress in api.items(INGRESSES):
+        load_balancer = (ingress.get("status") or {}).get("loadBalancer") or {}
+        for point in load_balancer.get("ingress") or ():
+            for rule in ingress["spec"].get("rules") or ():
+                if point.get("ip") and rule.get("host"):
+                    yield f"{point['ip']} {rule['host']}"

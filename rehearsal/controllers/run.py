@@ -1,0 +1,54 @@
+"""Runs all stand-in operators, each in its own thread."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from rehearsal.controllers import lets_encrypt, longhorn
+from rehearsal.controllers.api import Api, ApiError, Objects
+from rehearsal.paths import ACME, VOLUMES
+
+PAUSE = 0.3  # seconds between two reconciliations
+
+
+def servers(lab: Path) -> list[tuple[str, Path]]:
+    """Return the addresses of a lab's servers, each with the folder of K3s' certificates on the server's disk."""
+    addresses = []
+    for file in sorted((lab / "machines").glob("*/machine.json")):
+        machine = json.loads(file.read_text())
+        if machine["role"] == "server":
+            addresses.append((str(machine["address"]), file.parent / "data/k3s/server/tls"))
+    return addresses
+
+
+def operators(lab: Path) -> dict[str, Callable[[Objects], None]]:
+    """Return the reconcile functions by the name of the system that they stand in for."""
+    return {
+        "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME),
+        "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES),
+    }
+
+
+def operate(name: str, reconcile: Callable[[Objects], None], lab: Path) -> None:
+    """Run one operator forever; log its errors and try again."""
+    last_error = ""
+    while True:
+        api = Api(servers(lab))
+        try:
+            while True:
+                reconcile(api)
+                time.sleep(PAUSE)
+        except (ApiError, LookupError, TypeError, ValueError, OSError) as error:
+            if last_error != str(error):
+                last_error = str(error)
+                print(f"{time.strftime('%H:%M:%S')} {name}: {error!r}", flush=True)
+            time.sleep(1)
+
+
+def start(lab: Path) -> None:
+    """Start all operators in daemon threads."""
+    for name, reconcile in operators(lab).items():
+        threading.Thread(target=operate, args=(name, reconcile, lab), daemon=True).start()

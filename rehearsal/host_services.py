@@ -1,0 +1,70 @@
+"""Services and files that the rehearsal provides to its machines: mirror, webhook, images, kubelet settings."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rehearsal import server
+from rehearsal.lab import Lab
+from rehearsal.namespace import wait
+from rehearsal.paths import PROJECT
+
+THRESHOLDS = """\
+# Kubelets judge this computer's own disk. By K3s' defaults, parts of a whole, a large disk with much free has no room:
+# pods are evicted, and images deleted that no registry brings back.
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+evictionHard: {nodefs.available: 100Mi, imagefs.available: 100Mi}
+evictionMinimumReclaim: {nodefs.available: "0", imagefs.available: "0"}
+imageGCHighThresholdPercent: 100
+"""
+KUBELET = "k3s/agent/etc/kubelet.conf.d/90-rehearsal.conf"
+"""Path below /var/lib/rancher; the kubelet reads it after the files of K3s and homelab, whose names sort before."""
+
+
+def serve(lab: Lab) -> None:
+    """Start the rehearsal's server, `rehearsal.server`, unless it runs."""
+    if _serving(lab):
+        return
+    state = lab.folder / "server"
+    state.mkdir(exist_ok=True, mode=0o700)
+    options: list[str | Path] = ["--root", lab.mirror, "--address", lab.address, "--state", state]
+    with (state / "server.log").open("ab") as log, Path("/proc/self/ns/net").open() as own_network:
+        subprocess.Popen(
+            lab.namespace.command(
+                sys.executable, "-m", "rehearsal.server", *options, "--outside", str(own_network.fileno())
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=PROJECT,
+            pass_fds=(own_network.fileno(),),
+        )
+    wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's server does not start: read {state / 'server.log'}.")
+
+
+def furnish_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
+    """Collect files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds."""
+    furnishing = lab.folder / "furnishing"
+    manifests = furnishing / "server/k3s/server/manifests"
+    manifests.mkdir(parents=True, exist_ok=True)
+    (manifests / "00-rehearsal-images.yaml").write_text(manifest)
+    for role in ("server", "agent"):
+        images = furnishing / role / "k3s/agent/images"
+        shutil.rmtree(images, ignore_errors=True)
+        images.mkdir(parents=True)
+        for archive in archives:
+            shutil.copy2(archive, images)
+        kubelet = furnishing / role / KUBELET
+        kubelet.parent.mkdir(parents=True, exist_ok=True)
+        kubelet.write_text(THRESHOLDS)
+        kubelet.chmod(0o600)
+
+
+def _serving(lab: Lab) -> bool:
+    return lab.namespace.answers(lab.address, server.HTTP_PORT) and lab.namespace.answers(
+        lab.address, server.WEBHOOK_PORT
+    )

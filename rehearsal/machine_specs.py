@@ -1,0 +1,83 @@
+"""The simulated machines of a stack: one for each node and bastion."""
+
+import platform
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from components.cluster.settings import ClusterSettings
+from components.cluster.ssh_settings import BastionSettings
+from rehearsal.disk import Specification
+from rehearsal.namespace import Network, free_address
+
+HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), "amd64")
+MEMORY = {"server": 600 << 20, "agent": 350 << 20, "bastion": 30 << 20}
+"""Memory that a machine of each role needs, in bytes, as measured."""
+DISK = {"server": 2500 << 20, "agent": 2000 << 20, "bastion": 50 << 20}
+"""Disk space that a machine of each role needs, in bytes, as measured, without the shared machine image."""
+
+
+def lan(cluster: ClusterSettings) -> Network:
+    """Return the LAN's CIDR."""
+    return ip_network(cluster.lan)
+
+
+def taken(cluster: ClusterSettings) -> set[str]:
+    """Return all addresses that the stack file assigns: nodes, bastions and the API endpoint."""
+    addresses = {address for node in cluster.nodes for address in node.addresses}
+    addresses |= {host for host in (cluster.api.vip, cluster.api.external) if host}
+    return addresses | {bastion.address for bastion in bastions(cluster)}
+
+
+def free_in_lan(cluster: ClusterSettings) -> str:
+    """Choose this computer's address in the lab's LAN: the machines' default gateway, which routes nowhere."""
+    return free_address(lan(cluster), taken(cluster))
+
+
+def bastions(cluster: ClusterSettings) -> list[BastionSettings]:
+    """Return the bastions of the cluster and of its nodes, without duplicates."""
+    configured = [cluster.ssh.bastion, *(cluster.ssh_of(node).bastion for node in cluster.nodes)]
+    return list({bastion.address: bastion for bastion in configured if bastion}.values())
+
+
+def in_lan(cluster: ClusterSettings, host: str) -> bool:
+    """Return whether `host` is an address in the LAN, which a simulated machine can have."""
+    try:
+        return ip_address(host) in lan(cluster)
+    except ValueError:
+        return False
+
+
+def specifications(cluster: ClusterSettings, gateway: str, authorized_key: str) -> Iterator[Specification]:
+    """Yield one machine per node, and one per bastion that is in the LAN and is not a node."""
+    prefix = lan(cluster).prefixlen
+    for node in cluster.nodes:
+        ssh = cluster.ssh_of(node)
+        yield Specification(
+            name=node.name,
+            role=node.role,
+            address=node.address,
+            prefix=prefix,
+            gateway=gateway,
+            interface=node.interface or "eth0",
+            port=ssh.port,
+            user=ssh.user,
+            sudo=ssh.sudo,
+            arch=node.arch or HOST_ARCHITECTURE,
+            authorized_key=authorized_key,
+        )
+    nodes = {node.address for node in cluster.nodes}
+    for number, bastion in enumerate(bastions(cluster), start=1):
+        if in_lan(cluster, bastion.address) and bastion.address not in nodes:
+            yield Specification(
+                name=f"bastion-{number}",
+                role="bastion",
+                address=bastion.address,
+                prefix=prefix,
+                gateway=gateway,
+                interface="eth0",
+                port=bastion.port,
+                user=bastion.user,
+                sudo=False,
+                arch=HOST_ARCHITECTURE,
+                authorized_key=authorized_key,
+            )

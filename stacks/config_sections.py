@@ -1,0 +1,92 @@
+"""The configuration's sections, each a top-level key with a model. All their errors are reported together."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pydantic import ValidationError
+
+from components.settings.model import LENIENT, NAMESPACE, Model
+from stacks import stackfile
+from stacks.secrets import NAME_IT, keys, unset
+from stacks.validation_errors import Loc, Problem, SettingsError, explain, path
+
+Relations = Callable[[Mapping[str, Any]], Iterator[tuple[Loc, str, str]]]
+"""Check of the valid settings by section: yields the path (from the section's key down), the reason and the fix."""
+
+_ENCRYPTED = "contains an encrypted value"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the configuration. `advice` is the fix if a required section is missing; optional ones have none."""
+
+    key: str
+    model: type[Model]
+    advice: str = ""
+
+
+def parse(
+    config: Mapping[str, Any], secrets: Collection[str], sections: Sequence[Section], relations: Relations
+) -> dict[str, Model]:
+    """Check the keys of homelab's namespace, passed without prefix. Return the sections or raise `SettingsError`."""
+    known = [section.key for section in sections]
+    encrypted = sorted(set(known) & set(secrets))
+    if encrypted:
+        raise SettingsError(
+            [Problem(f"{NAMESPACE}:{key}", "contains an encrypted value", NAME_IT) for key in encrypted]
+        )
+    raw = {key: value for key, value in config.items() if key not in secrets}
+    needed = {section.key: section.advice for section in sections if section.advice}
+    field_problems = [problem for section in sections if section.key in raw for problem in _fields(section, raw)]
+    relation_problems = _relation_problems(sections, raw, secrets, relations)
+    problems = dict.fromkeys((*keys(raw, secrets, known, needed), *field_problems, *relation_problems))
+    if problems:
+        raise SettingsError(problems)
+    return {section.key: section.model.model_validate(raw[section.key]) for section in sections if section.key in raw}
+
+
+def given() -> tuple[dict[str, Any], set[str]]:
+    """Return the running program's configuration by key without namespace, and the names of its secrets."""
+    names = {*pulumi.runtime.get_config_env(), *pulumi.runtime.config.CONFIG.get()}
+    full_names = {name.partition(":")[2]: name for name in names if name.startswith(f"{NAMESPACE}:")}
+    hidden = pulumi.runtime.get_config_secret_keys_env()
+    secrets = {key for key, name in full_names.items() if pulumi.runtime.is_config_secret(name) or name in hidden}
+    config = {key: _decoded(pulumi.runtime.get_config(full_names[key])) for key in sorted(full_names.keys() - secrets)}
+    return config, secrets
+
+
+def _decoded(value: Any) -> Any:
+    """Decode a structured value, which Pulumi passes as JSON text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        return value
+
+
+def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of the fields of one section."""
+    encrypted: list[Loc] = list(stackfile.ciphertexts(raw[section.key], (section.key,)))
+    yield from (Problem(path(loc, raw), _ENCRYPTED, NAME_IT) for loc in encrypted)
+    try:
+        section.model.model_validate(raw[section.key])
+    except ValidationError as error:
+        places = tuple(path(loc, raw).partition(" ")[0] for loc in encrypted)
+        problems = explain(error, section.model, raw, (section.key,))
+        yield from (problem for problem in problems if not problem.path.startswith(places or " "))
+
+
+def _relation_problems(
+    sections: Sequence[Section], raw: Mapping[str, Any], secrets: Collection[str], relations: Relations
+) -> Iterator[Problem]:
+    """Yield conflicts between valid fields, and the problems of the secrets that they name."""
+    valid = {
+        section.key: section.model.model_validate(raw[section.key], context=LENIENT)
+        for section in sections
+        if isinstance(raw.get(section.key), Mapping)
+    }
+    yield from (Problem(path(loc, raw), reason, fix) for loc, reason, fix in relations(valid))
+    for key, settings in valid.items():
+        yield from unset(settings, key, raw, secrets)

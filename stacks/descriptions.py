@@ -1,0 +1,32 @@
+"""Descriptions of the settings: the docstrings below the fields, read from the source code on demand."""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+
+from components.settings.model import Model
+
+
+def meanings(model: type[Model]) -> dict[str, str]:
+    """Return the description of each field of `model` by the field's name."""
+    models = [base for base in reversed(model.__mro__) if issubclass(base, Model)]
+    docstrings = {name: text for base in models for name, text in _docstrings(base)}
+    return {name: field.description or docstrings[name] for name, field in model.model_fields.items()}
+
+
+def _docstrings(model: type[Model]) -> Iterator[tuple[str, str]]:
+    # a model that is created at run time has no class body; its fields have explicit descriptions
+    for field, below in pairwise(_class_bodies(model.__module__).get(model.__name__, ())):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, " ".join(text.split())
+
+
+@cache
+def _class_bodies(module: str) -> dict[str, list[ast.stmt]]:
+    """Return the statements in the body of each class of a module."""
+    nodes = ast.walk(ast.parse(inspect.getsource(sys.modules[module])))
+    return {node.name: node.body for node in nodes if isinstance(node, ast.ClassDef)}

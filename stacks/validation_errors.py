@@ -1,0 +1,216 @@
+"""Errors in a configuration as messages for users: the path, the reason, and the fix."""
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+import pulumi
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from components.settings.model import NAMESPACE, Model, SecretRef
+from stacks.descriptions import meanings
+
+Loc = tuple[str | int, ...]
+"""Path of a setting from the top-level key down: `("cluster", "nodes", 1, "hostKey")`."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One error in the configuration: its path in the stack file, the reason, and the fix."""
+
+    path: str
+    reason: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}; {self.fix}"
+
+
+class SettingsError(pulumi.RunError):
+    """The configuration is invalid. `problems` are all its errors, and the message lists them."""
+
+    def __init__(self, problems: Collection[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+    def of_stack(self, stack: str) -> pulumi.RunError:
+        """Return the error that ends the program of that stack, with a heading."""
+        heading = f"the configuration of stack {stack} is invalid; no changes were made:"
+        return pulumi.RunError("\n  ".join((heading, *map(str, self.problems))))
+
+
+def path(loc: Loc, raw: Any) -> str:
+    """Return a path as users write it in the stack file, followed by the name of the node in it."""
+    text, name = f"{NAMESPACE}:{loc[0]}", ""
+    for step, key in enumerate(loc[1:], start=1):
+        plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)
+        text += f".{key}" if plain else f"[{json.dumps(key, default=str)}]"
+        if loc[step - 1] == "nodes" and isinstance(key, int):
+            name = _valid_name(raw, loc[: step + 1])
+    return f"{text} ({name})" if name else text
+
+
+def at(raw: Any, loc: Loc) -> Any:
+    """Return the value at path `loc` in the stack file, or None if there is none."""
+    for key in loc:
+        try:
+            raw = raw[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return raw
+
+
+def _valid_name(raw: Any, loc: Loc) -> str:
+    name = at(raw, (*loc, "name"))
+    return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) else ""
+
+
+def nearest(word: Any, known: Collection[str]) -> str | None:
+    """Return the known word closest to `word`, or None."""
+    by_lower_case = {name.lower(): name for name in known}
+    matches = difflib.get_close_matches(str(word).lower().replace("_", ""), by_lower_case, n=1, cutoff=0.7)
+    return by_lower_case[matches[0]] if matches else None
+
+
+_SYNONYMS: dict[str, tuple[str, ...]] = {
+    "env": ("environment",), "envs": ("environment",), "variables": ("environment",), "cmd": ("command",),
+    "entrypoint": ("command",), "domain": ("hosts",), "domains": ("hosts",), "ingress": ("hosts",),
+    "expose": ("ports", "port"), "mounts": ("volumes",), "persistence": ("volumes",), "storage": ("volumes",),
+    "configs": ("files",), "configmap": ("files",), "scale": ("replicas",), "instances": ("replicas",),
+    "tag": ("image",), "uid": ("user",), "runasuser": ("user",), "gid": ("group",), "fsgroup": ("group",),
+    "healthcheck": ("probes",), "shm_size": ("sharedMemory",), "cap_add": ("capabilities",),
+    "database": ("postgres",), "postgresql": ("postgres",), "nodeselector": ("nodes",), "cronjobs": ("cron",),
+    "readonly_rootfs": ("writableRoot",), "terminationgraceperiodseconds": ("gracePeriod",),
+}  # fmt: skip
+"""Setting names of Docker, Compose, Kubernetes and Helm, and the matching settings here."""
+
+
+def meant(word: Any, known: Collection[str]) -> str:
+    """Return the fix for an unknown word: the closest known word, or all of them."""
+    synonyms = _SYNONYMS.get(str(word).lower(), ())
+    near = nearest(word, known) or next((synonym for synonym in synonyms if synonym in known), None)
+    if near:
+        return f"did you mean {near}?"
+    return f"use one of: {', '.join(sorted(known))}" if known else "take it out"
+
+
+def explain(error: ValidationError, model: type[Model], raw: Any, top: Loc) -> Iterator[Problem]:
+    """Convert pydantic's errors for `model` to messages. The invalid value is at path `top` in `raw`."""
+    details = error.errors(include_url=False, include_input=False)
+    misspelt = set(_misspelt(details, model))
+    for detail in details:
+        loc = tuple(key for key in detail["loc"] if key != "[key]")
+        redundant = detail["type"] == "default_factory_not_called" or (detail["type"] == "missing" and loc in misspelt)
+        if not redundant:
+            reason, fix = _reason_and_fix(detail, _field(model, loc), at(raw, (*top, *loc)))
+            yield Problem(path((*top, *loc), raw), reason, fix)
+
+
+def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[Loc]:
+    """Yield the paths of required keys that unknown keys probably misspell."""
+    for detail in details:
+        *parents, key = detail["loc"] or ("",)
+        near = nearest(key, _field(model, detail["loc"]).siblings) if detail["type"] == "extra_forbidden" else None
+        if near:
+            yield (*parents, near)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """The models' information about a path: its description, its type, and the keys beside it."""
+
+    meaning: str
+    kind: Any
+    siblings: Collection[str]
+
+
+def _field(model: Any, loc: Loc) -> _Field:
+    """Find the field at path `loc` in the models."""
+    meaning, siblings, kind = "", (), model
+    for key in loc:
+        kind = plain(kind)
+        if is_model(kind):
+            names = {field.alias or name: name for name, field in kind.model_fields.items()}
+            siblings = tuple(names)
+            if key not in names:
+                return _Field("", None, siblings)
+            name = names[str(key)]
+            meaning, kind = meanings(kind)[name], kind.model_fields[name].annotation
+        else:
+            kind = next((arg for arg in reversed(get_args(kind)) if arg is not Ellipsis), None)
+    return _Field(meaning, kind, siblings)
+
+
+def plain(kind: Any) -> Any:
+    """Return a type without its `| None`."""
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    return next(arg for arg in get_args(kind) if arg is not NoneType)
+
+
+def is_model(kind: Any) -> bool:
+    """Whether a type is a settings model."""
+    return isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, Model)
+
+
+def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[str, str]:
+    context, kind = detail.get("ctx", {}), detail["type"]
+    words = ("is not valid", f"write {_first_sentence(field.meaning)}")
+    if kind == "homelab":
+        words = (context["reason"], context["fix"])
+    elif kind == "extra_forbidden":
+        words = ("is not a known key", meant(detail["loc"][-1], field.siblings))
+    elif kind == "invalid_key":
+        words = ("must be text", "put the key in quotes")
+    elif kind == "missing":
+        words = ("is missing", f"add it: {_first_sentence(field.meaning)}")
+    elif kind == "literal_error":
+        choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
+        words = ("is not one of the choices", f"use one of: {choices}")
+    elif kind == "model_type" and plain(field.kind) is SecretRef:
+        fix = "write {secret: NAME}, and set it with `pulumi config set --secret NAME`"
+        words = ("must name a secret, not contain it", fix)
+    elif kind in _BOUNDS:
+        reason, bound, beyond = _BOUNDS[kind]
+        words = (reason, f"use {context[bound]} or {beyond}")
+    elif kind in _TYPES:
+        words = _wrong_type(kind, field, value)
+    return words
+
+
+def _wrong_type(kind: str, field: _Field, value: Any) -> tuple[str, str]:
+    expected, fix = _TYPES[kind]
+    if kind == "string_type" and isinstance(value, list | dict | None):
+        fix = f"write one: {_first_sentence(field.meaning)}" if field.meaning else "write a text"
+    return f"must be {expected}, not {_type_name(value)}", fix
+
+
+_BOUNDS = {
+    "greater_than_equal": ("is too small", "ge", "more"),
+    "less_than_equal": ("is too large", "le", "less"),
+}
+_TYPES = {
+    "string_type": ("text", "put it in quotes"),
+    "int_type": ("a whole number", "write it in digits, without quotes"),
+    "bool_type": ("true or false", "write true or false, without quotes"),
+    "tuple_type": ("a list", "write it as [one, two] or as lines that begin with -"),
+    "dict_type": ("a mapping", "write it as key: value"),
+    "model_type": ("a mapping", "write it as key: value"),
+}
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+    return names.get(type(value), "empty" if value is None else "this")
+
+
+def _first_sentence(text: str) -> str:
+    first = text.split(". ", maxsplit=1)[0].rstrip(".")
+    return first if first[:2].isupper() else first[:1].lower() + first[1:]

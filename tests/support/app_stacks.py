@@ -1,0 +1,122 @@
+"""App stacks under a recording engine, on a platform that has everything unless a test takes it away."""
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import yaml
+from google.protobuf import json_format, struct_pb2
+from pulumi.runtime.proto import resource_pb2
+
+from stacks import app as shop
+from stacks import stackfile
+from tests.support.certificates import certificate
+from tests.support.envelopes import is_sealed, opened, sealed
+from tests.support.recorder import Program, Recording, Resource, canary, config_of, record
+from tests.support.settings_fixtures import ROOT
+
+SAMPLE_APP = ROOT / "Pulumi.shop.yaml"
+APPS = [*sorted((ROOT / "tests/settings/apps").glob("*.yaml")), SAMPLE_APP]
+STORE = {
+    "endpoint": "https://s3.lan:9000", "bucket": "backups", "region": "home", "path": "lab",
+    "accessKey": canary("storeId"), "secretKey": canary("storeKey"),
+}  # fmt: skip
+
+
+def kubeconfig(days: float = 365, left: float | None = None) -> str:
+    """What app stacks are given, with a certificate that lasts so long."""
+    user = {"client-certificate-data": certificate(days, left=left), "client-key-data": canary("kubeconfig")}
+    return yaml.safe_dump({"users": [{"name": "lab", "user": user}]})
+
+
+OUTPUTS: dict[str, Any] = {
+    "name": "lab", "domain": "lab.example.com", "endpoint": "https://10.0.0.240:6443", "version": "0.3.0",
+    "appKubeconfig": sealed(kubeconfig()), "appUser": "homelab:apps-1-0a1b2c3d", "monitoring": False,
+    "nodes": [
+        {"name": "a", "role": "server", "address": "10.0.0.11", "arch": "arm64", "labels": {}, "taints": []},
+        {"name": "b", "role": "server", "address": "fd00::12", "arch": "arm64", "labels": {"disk": "ssd"},
+         "taints": []},
+        {
+            "name": "d", "role": "agent", "address": "10.0.0.14", "labels": {"storage": "true"},
+            "taints": ["dedicated=storage:NoSchedule", "slow:PreferNoSchedule"],
+        },
+    ],
+    "clusterNetworks": ["10.42.0.0/16", "fd42::/56", "10.43.0.0/16", "fd43::/112"],
+    "ingressClass": "traefik", "ingressNamespace": "traefik", "ingressAddress": "10.0.0.200",
+    "issuers": ["letsencrypt", "own-ca"], "issuer": "letsencrypt",
+    "storageClasses": ["longhorn", "longhorn-single"], "storageClass": "longhorn",
+    "sharedStorageClasses": ["longhorn", "longhorn-single"],
+    "databaseStorageClass": "longhorn-single", "databaseOperator": "cnpg-system", "databaseBackup": sealed(STORE),
+    "gitopsNamespace": "argocd", "kafkaBootstrap": "lab-kafka-bootstrap.kafka.svc:9092",
+    "cassandraContact": "lab-dc1-service.cassandra.svc:9042",
+    "sealingCertificate": "-----BEGIN CERTIFICATE-----",
+    "secretStores": ["aws", "vault"],
+    "tracesEndpoint": "http://tempo.tempo.svc:4318", "objectStoreEndpoint": "http://seaweedfs-s3.seaweedfs.svc:8333",
+    "metricsEndpoint": "http://prometheus.monitoring.svc:9090", "rollouts": "argo-rollouts",
+    "loadBalancerAddresses": ["10.0.0.200-10.0.0.220"],
+    "nfsClient": True, "podSecurityLevels": ["restricted", "baseline", "privileged"],
+}  # fmt: skip
+
+
+def reading(program: Program, config: dict[str, Any], stack: str, outputs: dict[str, Any], **more: Any) -> Recording:
+    """Run a program that reads the stack of a lab, which has these outputs."""
+
+    def read(self: Recording, request: Any) -> Any:
+        assert request.properties["name"] in ("organization/homelab/lab", "organization/homelab/homelab")
+        found = {"name": request.properties["name"], "outputs": outputs}
+        secret = [name for name, value in outputs.items() if is_sealed(value)]
+        properties = json_format.ParseDict(found | {"secretOutputNames": secret}, struct_pb2.Struct())
+        return resource_pb2.ReadResourceResponse(urn="urn:pulumi:app::app::x::lab", properties=properties)
+
+    with mock.patch.object(Recording, "ReadResource", read):
+        return record(config, stack, program, **more)
+
+
+def run(file: Path, outputs: dict[str, Any] | None = None, *, preview: bool = False, **app: Any) -> Recording:
+    """Run the app of a stack file, with other values for some of its keys."""
+    config = config_of(file)
+    config["app"] = config["app"] | app
+    return reading(
+        shop.deploy, config, stackfile.stack_of(file), OUTPUTS if outputs is None else outputs, preview=preview
+    )
+
+
+def run_apart(file: Path, outputs: dict[str, Any], **more: Any) -> Recording:
+    """Run the app of a stack file with what `./homelab platform` prints of these outputs, as a secret of its own."""
+    config = config_of(file)
+    text = json.dumps({name: opened(value) for name, value in outputs.items()})
+    config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
+    return record(config | {"platform": text}, stackfile.stack_of(file), shop.deploy, secret=["platform"], **more)
+
+
+def app(name: str, **changes: Any) -> Recording:
+    """Run one of the apps under `tests/settings/apps`."""
+    return run(ROOT / f"tests/settings/apps/{name}.yaml", **changes)
+
+
+def without(*names: str) -> dict[str, Any]:
+    """The outputs of a platform, with some layers off."""
+    return {name: value for name, value in OUTPUTS.items() if name not in names}
+
+
+def objects(recording: Recording) -> dict[str, dict[str, Any]]:
+    """Kubernetes objects by kind and name, without envelopes."""
+    return {f"{each.plain['kind']}/{each.name}": each.plain for each in made(recording)}
+
+
+def made(recording: Recording) -> list[Resource]:
+    """What is made in the cluster."""
+    return [each for each in recording.registered if each.custom and not each.type.startswith("pulumi:providers:")]
+
+
+def pod(recording: Recording, name: str) -> Any:
+    """What a pod of an app is."""
+    kinds = objects(recording)
+    found = (kinds.get(f"{kind}/{name}") for kind in ("Deployment", "StatefulSet", "Rollout"))
+    return next(filter(None, found))["spec"]["template"]["spec"]
+
+
+def kinds(recording: Recording) -> set[str]:
+    """Kinds of what is made in the cluster."""
+    return {each.plain["kind"] for each in made(recording)}

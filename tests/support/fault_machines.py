@@ -1,0 +1,176 @@
+"""Scripts that change what a machine has beside K3s, each with a machine to run it on: exports, pools, disks, data."""
+
+import hashlib
+import zipfile
+
+from tests.support.fault_scenarios import DATA, TOOLS, _done
+from tests.support.faults import Scenario, once
+from tests.support.machine_scripts import Fake
+from tests.unit.scripts.test_give import ONE, TWO
+from tests.unit.scripts.test_give import TOOLS as DISKS
+from tests.unit.scripts.test_nomad import GIVEN as NOMAD_GIVEN
+from tests.unit.scripts.test_nomad import LIST, ZIP
+from tests.unit.scripts.test_nomad import TOOLS as NOMAD_TOOLS
+from tests.unit.scripts.test_nomad_acl import NOMAD, TOKEN
+from tests.unit.scripts.test_pool import TOOLS as POOL_TOOLS
+
+# what the kernel exports is what the file had when it was read last
+NFS = {
+    "dpkg-query": "echo installed", "exportfs": "cat etc/exports.d/*.exports >tmp-exported && mv tmp-exported exported",
+    "systemctl": 'case $* in *enable*) touch enabled ;; esac', "df": "echo 4096",
+}  # fmt: skip
+FOLDER = {"FOLDER": "ROOT/srv/nfs"}
+EXPORT = FOLDER | {"CLIENTS": "10.0.0.11 10.0.0.12"}
+
+
+def with_data(fake: Fake) -> None:
+    fake.file("/srv/nfs/data").write_text("kept")
+    fake.file("/etc/exports.d/nas.exports").write_text("/other *(rw)\n")
+
+
+def exported(fake: Fake) -> None:
+    with_data(fake)
+    _done(fake, "export", {name: value.replace("ROOT", str(fake.root)) for name, value in EXPORT.items()})
+
+
+def empty_disks(fake: Fake) -> None:
+    fake.file("/sys/module/zfs/version").touch()
+    for disk in (ONE, TWO):
+        fake.file(disk).touch()
+    fake.file("real").write_text("".join(f"{fake.root}{disk}\n" for disk in (ONE, TWO)))
+
+
+def with_pool(fake: Fake) -> None:
+    """Disks that hold the pool, which is not imported."""
+    empty_disks(fake)
+    for disk in (ONE, TWO):
+        for part in ("-part1", "-part9"):
+            fake.file(f"{disk}{part}").touch()
+    fake.file("disks").write_text("   pool: lab\n     id: 1\n")
+    fake.file("wipefs").write_text("zfs_member")
+    fake.file("imported").write_text("lab\n" + "".join(f"\t{fake.root}{disk}1\t10G\n" for disk in (ONE, TWO)))
+
+
+BOTH = f"ROOT{ONE} ROOT{TWO}"
+POOL = {"POOL": "lab", "DEVICES": BOTH, "RAID": "mirror"}
+
+
+# what is at each GiB of a disk that Ceph had
+DD = """disk=${2##*/}; rm -f "label-$disk-${5#seek=}" """
+
+
+def full_disk(fake: Fake) -> None:
+    """One disk is empty, and one holds a file system on a partition."""
+    for disk in (ONE, TWO):
+        fake.file(disk).touch()
+    fake.file("tree-ata-two").write_text("disk sdb \npart sdb1 \n")
+    fake.file("signatures-ata-two").write_text("gpt")
+    for at in (0, 1, 10, 100):
+        fake.file(f"label-ata-two-{at << 10}").write_text("bluestore")
+
+
+def beside_releases(fake: Fake) -> None:
+    with zipfile.ZipFile(fake.file(f"/served/{ZIP}"), "w") as archive:
+        archive.writestr(zipfile.ZipInfo("nomad"), "#!/bin/sh\n")
+    digest = hashlib.sha256((fake.root / "served" / ZIP).read_bytes()).hexdigest()
+    fake.file(f"/served/{LIST}").write_text(f"{digest}  {ZIP}\n")
+    for path in ("/usr/local/bin/nomad", "/etc/systemd/system/nomad.service"):
+        fake.file(path)
+
+
+# what runs is what its files had when it started
+NOMAD_SERVICE = """case "$*" in
+  "-q is-active nomad") [ -e alive ] ;;
+  daemon-reload) cp etc/systemd/system/nomad.service loaded 2>/dev/null || rm -f loaded ;;
+  "-q enable nomad") touch enabled ;;
+  "restart nomad")
+    cmp -s etc/systemd/system/nomad.service loaded || exit 1
+    cat etc/nomad.d/* usr/local/bin/nomad >starting && mv starting alive ;;
+  "-q disable --now nomad") rm -f alive enabled ;;
+esac"""
+NOMAD_MACHINE = NOMAD_TOOLS | {"systemctl": NOMAD_SERVICE, "df": "echo 4096"}
+OTHER = NOMAD_GIVEN | {"CONFIG": '{"name": "b"}', "CERTIFICATE": "new", "GOSSIP": ""}
+
+
+@once
+def with_nomad(fake: Fake) -> None:
+    beside_releases(fake)
+    _done(fake, "nomad", NOMAD_GIVEN)
+    fake.file("/var/lib/nomad/kept").write_text("data")
+    fake.file("/sys/fs/cgroup/nomad.slice/cgroup.kill").touch()
+
+
+ACL = {"nomad": NOMAD.replace(">>environment", ">/dev/null")}
+
+
+def led(fake: Fake) -> None:
+    fake.file("/led").touch()
+
+
+SENT = b"snapshot"
+PLACE = {"SNAPSHOT": "of-monday", "SENT": "ROOT/sent", "CHECKSUM": hashlib.sha256(SENT).hexdigest()}
+
+
+def sent(fake: Fake) -> None:
+    fake.file("/sent").write_bytes(SENT)
+
+
+def halted(fake: Fake) -> None:
+    """A server with data, where K3s does not run; another answers for the cluster."""
+    for path in ("db/etcd/member/wal/0", "db/etcd-old-1/old", "db/etcd-old-2/old", "db/reset-flag",
+                 "db/snapshots/of-monday", "tls/server-ca.crt", "tls-1/old", "tls-2/old", "cred/passwd"):  # fmt: skip
+        fake.file(f"{DATA}/server/{path}").write_text(path)
+    for name in ("config.yaml", "secrets.yaml", "token", "agent-token"):
+        fake.file(f"/var/lib/homelab/staged/{name}").write_text(f"# {name}\n")
+
+
+# K3s reads its configuration, puts aside what was there, and writes anew
+RESETTING = r"""#!/bin/bash
+set -eu
+grep -q cluster-reset-restore-path "$(dirname "$3")/config.yaml.d/zz-reset.yaml"
+server=var/lib/rancher/k3s/server
+echo of-monday >restored
+aside=$(($(find $server/db -name 'etcd-old-*' | wc -l) + 3))
+[ ! -e $server/db/etcd ] || mv $server/db/etcd $server/db/etcd-old-$aside
+mkdir -p $server/db/etcd/member/wal
+mv restored $server/db/etcd/member/wal/0
+touch $server/db/reset-flag
+echo 'Managed etcd cluster membership has been reset'
+"""
+VERSION = "v1.36.3+k3s1"
+RESET = {"SNAPSHOT": "of-monday", "FETCH": "no", "VERSION": VERSION, "ENDPOINT": "10.0.0.1:6443", "PEERS": ""}
+
+
+def to_be_reset(fake: Fake) -> None:
+    halted(fake)
+    program = fake.file(f"/var/lib/homelab/k3s/{VERSION}/k3s")
+    program.write_text(RESETTING)
+    program.chmod(0o755)
+
+
+def kept_aside(fake: Fake) -> None:
+    """What was there before the restore is still there."""
+    assert "db/etcd/member/wal/0" in [
+        file.read_text() for file in fake.root.glob(f"{DATA[1:]}/server/db/etcd-old-*/member/wal/0")
+    ]
+
+
+AWAY = {**TOOLS, "curl": "exit 7", "timeout": 'while [[ $1 == -* ]]; do shift 2; done; shift; exec "$@"'}
+RESTORED = {**TOOLS, "curl": "echo pong", "systemctl": "exit 3"}
+EMPTY = {"NODE": "b", "ENDPOINT": "10.0.0.1:6443", "CA": "eA=="}
+
+MACHINES = [
+    Scenario("export", "export", EXPORT, NFS, with_data),
+    Scenario("export, to others", "export", EXPORT | {"CLIENTS": "10.0.0.13"}, NFS, exported),
+    Scenario("unexport", "unexport", FOLDER, NFS, exported),
+    Scenario("pool, new", "pool", POOL, POOL_TOOLS, empty_disks, on_disk=False),
+    Scenario("pool, imported", "pool", POOL, POOL_TOOLS, with_pool, on_disk=False),
+    Scenario("empty", "empty", EMPTY, RESTORED, halted),
+    Scenario("place", "place", PLACE, TOOLS, sent, again=sent),
+    Scenario("reset", "reset", RESET, AWAY, to_be_reset, after=kept_aside, ignored="/db/etcd-old-"),
+    Scenario("give", "give", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"}, DISKS | {"dd": DD}, full_disk),
+    Scenario("nomad, new", "nomad", NOMAD_GIVEN, NOMAD_MACHINE, beside_releases),
+    Scenario("nomad, other configuration", "nomad", OTHER, NOMAD_MACHINE, with_nomad),
+    Scenario("nomad-away", "nomad-away", {}, NOMAD_MACHINE, with_nomad),
+    Scenario("nomad-acl", "nomad-acl", {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}, ACL, led, on_disk=False),
+]  # fmt: skip

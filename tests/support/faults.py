@@ -1,0 +1,183 @@
+"""Faults on a machine that is a folder: a script is ended before each of its commands, or finds the disk full."""
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.machine_scripts import Fake, Run
+
+PAGE = 4096
+OWN_MOUNTS = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
+"""Runs a command with mounts of its own; what it started ends with it."""
+_MADE: dict[tuple[Callable[[Fake], None], Path], Path] = {}
+VOLATILE = ("var/lib/homelab/program",)
+"""Files that hold when something was made."""
+IGNORED = ("bin", "calls", "snapshots", "tmp")
+"""What is of the test and not of the machine."""
+
+# Before every command: a copy of the machine, if the commands before changed it. After one that surely changed nothing,
+# nobody looks; what a subshell ran is known outside of it by a file. No match of its own: scripts read BASH_REMATCH.
+WATCH = r"""
+watched='' watched_last=''
+changes_nothing() {{
+  local text=${{1//'1>&2'/}}; text=${{text//'> /dev/null'/}}
+  case $text in
+    *'>'*) return 1 ;;
+    'local '* | 'read '* | 'shift'* | 'return'* | 'for '* | 'case '* | '['* | 'umask '* | 'cmp '*) ;;
+    'printf '*) [[ $1 = *'1>&2' ]] ;;
+    *) text=${{text%% *}}; [[ $text = [a-z_]*=* ]] || declare -F "$text" >/dev/null ;;
+  esac
+}}
+watch_state() {{
+  local before=$watched_last; watched_last=$BASH_COMMAND
+  if [ "$BASH_SUBSHELL" = 0 ] && [ -e {copies}-looked ]; then /bin/rm {copies}-looked; before=rm; fi
+  if [ "$BASH_SUBSHELL" != 0 ] && ! changes_nothing "$watched_last"; then : >{copies}-looked; fi
+  if changes_nothing "$before"; then return 0; fi
+  local now; now=$(exec find {root} -path '{root}/bin' -prune -o ! -name calls -printf '%P %s %C@ %y %m %l\n')
+  [ "$now" != "$watched" ] || return 0
+  watched=$now
+  cp -a {root} "$(mktemp -d {copies}/XXXXXX)/root"
+}}
+set -T
+trap watch_state DEBUG
+"""
+
+# FREE is how many bytes the script finds; the filler goes before the second run, as somebody makes room
+ON_A_SMALL_DISK = """
+set -eu
+mount -t tmpfs -o size={size} tmpfs {root}
+cp -a {copy}/. {root}
+mkdir {root}/tmp
+filler={root}/tmp/filler
+touch $filler
+available=$(($(stat -f -c '%a' {root}) * $(stat -f -c '%S' {root})))
+fallocate -l $((available - {free})) $filler
+status=0
+cd {root}
+bash -s <{script} >{result}/output 2>{result}/errors || status=$?
+echo $status >{result}/status
+rm $filler
+cp -a {root} {result}/root
+"""
+
+
+def once(before: Callable[[Fake], None]) -> Callable[[Fake], None]:
+    """Have a machine made once for each place, and copied from then on: its path stands in what scripts keep."""
+
+    def made(fake: Fake) -> None:
+        key = (before, fake.root)
+        if key not in _MADE:
+            before(fake)
+            _MADE[key] = Path(tempfile.mkdtemp(dir=fake.root.parent, prefix="made-"))
+            shutil.copytree(fake.root, _MADE[key], symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copytree(_MADE[key], fake.root, symlinks=True, dirs_exist_ok=True)
+
+    return made
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A script on a machine: how the machine was before, and how it must be once the script has run to its end."""
+
+    name: str
+    script: str
+    variables: Mapping[str, str]
+    tools: Mapping[str, str]
+    before: Callable[[Fake], None]
+    on_disk: bool = True  # whether what it changes is on the machine's disk, which may be full
+    ignored: str | None = None  # part of the paths of files that a run may leave in any number
+    after: Callable[[Fake], None] = field(default=lambda _: None)
+    again: Callable[[Fake], None] = field(default=lambda _: None)  # what goes before the next run
+
+    def machine(self, root: Path) -> Fake:
+        """A machine as it was before."""
+        root.mkdir()
+        fake = Fake(root, self.tools)
+        self.before(fake)
+        return fake
+
+    def given(self, root: Path) -> dict[str, str]:
+        """Its variables; those that are paths are on the machine."""
+        return {name: value.replace("ROOT/", f"{root}/") for name, value in self.variables.items()}
+
+    def run(self, fake: Fake) -> Run:
+        return fake.run(self.script, **self.given(fake.root))
+
+    def tree(self, root: Path) -> dict[str, str]:
+        """Every file of the machine with its mode and content."""
+        known = ((path, content) for path, content in _files(root) if path not in VOLATILE)
+        return {path: content for path, content in known if not self.ignored or self.ignored not in path}
+
+
+def _files(root: Path) -> Iterator[tuple[str, str]]:
+    for folder, names, files in os.walk(root):
+        if Path(folder) == root:
+            names[:] = [name for name in names if name not in IGNORED]
+        for name in files:
+            path = Path(folder) / name
+            if path.parent == root and name in IGNORED:
+                continue
+            facts = path.lstat()
+            content = str(path.readlink()) if stat.S_ISLNK(facts.st_mode) else path.read_text(errors="replace")
+            yield str(path.relative_to(root)), f"{stat.S_IMODE(facts.st_mode):o} {content}"
+
+
+def state(root: Path) -> str:
+    """What tells a machine from the same one at another time."""
+    return hashlib.sha256(repr(sorted(_files(root))).encode()).hexdigest()
+
+
+def states(scenario: Scenario, folder: Path) -> Iterator[Path]:
+    """Every state of the disk in which the script may be ended, as a copy of the machine."""
+    copies = folder / "copies"
+    copies.mkdir()
+    fake = scenario.machine(folder / "machine")
+    text = WATCH.format(root=fake.root, copies=copies) + fake.script(scenario.script)
+    done = fake.run_text(text, **scenario.given(fake.root))
+    assert done.status == 0, done.errors
+    known = set[str]()
+    for copy in sorted(copies.iterdir()):
+        found = state(copy / "root")
+        if found not in known:
+            known.add(found)
+            yield copy / "root"
+
+
+def restored(scenario: Scenario, copy: Path, root: Path) -> Fake:
+    """The machine as the copy has it, in its place: its tools know where they are."""
+    shutil.rmtree(root)
+    shutil.copytree(copy, root, symlinks=True)
+    fake = Fake(root, scenario.tools)
+    scenario.again(fake)
+    return fake
+
+
+@dataclass(frozen=True)
+class OnSmallDisk:
+    """What came of a run with so much space: its status, its errors, and the machine after it."""
+
+    status: int
+    errors: str
+    root: Path
+
+
+def on_small_disk(scenario: Scenario, copy: Path, fake: Fake, free: int) -> OnSmallDisk:
+    """Run the script on a copy of the machine, on a file system of its own that has `free` bytes left."""
+    result = copy.parent / "result"
+    shutil.rmtree(result, ignore_errors=True)
+    result.mkdir()
+    script = result / "script"
+    script.write_text(fake.text(scenario.script, **scenario.given(fake.root)))
+    if not copy.exists():
+        shutil.copytree(fake.root, copy, symlinks=True)  # with its tools
+    text = ON_A_SMALL_DISK.format(size=64 << 20, root=fake.root, copy=copy, free=free, script=script, result=result)
+    subprocess.run([*OWN_MOUNTS, "bash", "-c", text], check=True, timeout=60)
+    found = result / "root"
+    return OnSmallDisk(int((result / "status").read_text()), (result / "errors").read_text(), found)

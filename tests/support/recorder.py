@@ -1,0 +1,197 @@
+"""Runs the real program under a monitor that keeps every registration as the engine would see it."""
+
+import asyncio
+import contextvars
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockEngine, MockMonitor, Mocks, MockSettings
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.stack import run_in_stack
+
+from stacks import homelab, stackfile
+from stacks.settings import NAMESPACE
+from tests.support.envelopes import opened, sealed
+
+STACK = "pulumi:pulumi:Stack"
+TASK = "homelab:index:Task"
+SECRET = "homelab:index:Secret"
+ARCHIVE = "homelab:index:Chart"
+MACHINES = "pulumi:providers:homelab"
+KUBERNETES = "pulumi:providers:kubernetes"
+Program = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One registration. Inputs and outputs are as sent: secrets stand in their envelopes."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    parent: str
+    provider: str
+    depends_on: frozenset[str]
+    secret_outputs: frozenset[str]
+    ignored: frozenset[str]
+    inputs: Mapping[str, Any]
+    protected: bool = False
+    deleted_with: str = ""
+    replaced_by_deletion: bool = False
+
+    @property
+    def role(self) -> str:
+        """What a task is for: the last word of its name."""
+        return self.name.rpartition("-")[2]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The inputs without envelopes, as the plugin is given them."""
+        return dict(opened(self.inputs))
+
+
+@dataclass
+class Recording(MockMonitor):
+    """What a run of the program registered, and the outputs of its components by URN."""
+
+    preview: bool = False
+    resources_by_urn: dict[str, Resource] = field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__(_Nothing())
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        urn = self.make_urn(request.parent, request.type, request.name)
+        assert urn not in self.resources_by_urn, f"{urn} is registered twice"
+        inputs = json_format.MessageToDict(request.object)
+        self.resources_by_urn[urn] = Resource(
+            urn, request.type, request.name, request.custom, request.parent, request.provider,
+            frozenset(request.dependencies).union(*(each.urns for each in request.propertyDependencies.values())),
+            frozenset(request.additionalSecretOutputs), frozenset(request.ignoreChanges), inputs, request.protect,
+            request.deletedWith, request.deleteBeforeReplace,
+        )  # fmt: skip
+        outputs = inputs | self._made(request)
+        reply = json_format.ParseDict(outputs, struct_pb2.Struct())
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=request.name if request.custom else "", object=reply)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+        self.outputs[request.urn] = json_format.MessageToDict(request.outputs)
+        return empty_pb2.Empty()
+
+    def _made(self, request: Any) -> dict[str, Any]:
+        """What plugins add to the inputs, secret where the program asked the engine for it."""
+        if request.type.startswith("kubernetes:core/v1:") and "name" not in request.object["metadata"]:
+            metadata = json_format.MessageToDict(request.object["metadata"])
+            return {"metadata": metadata | {"name": f"{request.name}-1a2b3c4d"}}
+        if request.type == ARCHIVE:
+            given = json_format.MessageToDict(request.object)
+            return {"path": f"./.charts/{given['name']}.tgz", "sha256": given.get("sha256") or made_by(given["name"])}
+        kind = {TASK: "output", SECRET: "value"}.get(request.type)
+        if kind is None:
+            return {}
+        value = rpc.UNKNOWN if self.preview else made_by(request.name)
+        if request.name == "cluster-kubeconfig" and not self.preview:
+            value = "\n".join((made_by("authority"), made_by("certificate-admin"), made_by("certificate-apps")))
+        return {kind: sealed(value) if kind in request.additionalSecretOutputs else value}
+
+    @property
+    def registered(self) -> list[Resource]:
+        """Every resource but the stack's own."""
+        return [each for each in self.resources_by_urn.values() if each.type != STACK]
+
+    @property
+    def tasks(self) -> list[Resource]:
+        return [each for each in self.registered if each.type == TASK]
+
+    @property
+    def stack_outputs(self) -> dict[str, Any]:
+        return next(outputs for urn, outputs in self.outputs.items() if self.resources_by_urn[urn].type == STACK)
+
+    def named(self, name: str) -> Resource:
+        (found,) = (each for each in self.registered if each.custom and each.name == name)
+        return found
+
+    def role(self, role: str) -> dict[str, Resource]:
+        """The tasks of one role (`prepare`, `join`, ...) by the node they belong to."""
+        return {self.node_of(each): each for each in self.tasks if self.node_of(each) and each.role == role}
+
+    def node_of(self, task: Resource) -> str:
+        """The node that a task belongs to; empty for those of the cluster."""
+        parent = self.resources_by_urn[task.parent]
+        return parent.name if parent.type.endswith(":Node") else ""
+
+    def before(self, resource: Resource) -> frozenset[str]:
+        """Names of the tasks that must have ended before this one begins."""
+        return frozenset(each.name for each in self.all_before(resource) if each.type == TASK)
+
+    def all_before(self, resource: Resource) -> list[Resource]:
+        """Everything that must have been made before this one, near or far."""
+        seen: set[str] = set()
+        queue = list(resource.depends_on)
+        while queue:
+            urn = queue.pop()
+            if urn not in seen and urn in self.resources_by_urn:  # and not in another stack
+                seen.add(urn)
+                queue += self.resources_by_urn[urn].depends_on
+        return [self.resources_by_urn[urn] for urn in seen]
+
+
+class _Nothing(Mocks):
+    """The recording answers itself."""
+
+    def call(self, args: Any) -> Any:
+        raise AssertionError(f"the program calls {args.token}")
+
+    def new_resource(self, args: Any) -> Any:
+        raise AssertionError(f"the program reads {args.name}")
+
+
+def made_by(name: str) -> str:
+    """What a resource gives when it is made: hexadecimal digits, as a generated secret is."""
+    return hashlib.blake2s(name.encode(), digest_size=16).hexdigest()
+
+
+def canary(name: str) -> str:
+    """The value of a secret in recordings."""
+    return f"canary-of-{name}"
+
+
+def config_of(file: Path) -> dict[str, Any]:
+    """The configuration of our namespace in a stack file, with canaries for its secrets."""
+    config, secrets = stackfile.read(file)
+    return {**config, **{name: canary(name) for name in secrets}}
+
+
+def record(
+    config: Mapping[str, Any], stack: str = "lab", program: Program = homelab.deploy, *, preview: bool = False,
+    secret: Collection[str] = (),
+) -> Recording:  # fmt: skip
+    """Run the program with this configuration; texts that are canaries are secrets of the stack, and those named."""
+
+    def run() -> Recording:
+        secrets = [f"{NAMESPACE}:{name}" for name, value in config.items() if value == canary(name) or name in secret]
+        values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config.items()}
+        pulumi.runtime.set_all_config({f"{NAMESPACE}:{name}": value for name, value in values.items()}, secrets)
+        recording = Recording(preview)
+        asyncio.run(_run(recording, stack, program))
+        return recording
+
+    return contextvars.copy_context().run(run)
+
+
+async def _run(recording: Recording, stack: str, program: Program) -> None:
+    settings = MockSettings(  # type: ignore[no-untyped-call]
+        monitor=recording, engine=MockEngine(None), project="homelab", stack=stack, dry_run=recording.preview,
+        organization="organization", callbacks=None, outputs=set(),  # not those of a run that failed
+    )  # fmt: skip
+    pulumi.runtime.settings.configure(settings)
+    await run_in_stack(program)

@@ -1,0 +1,110 @@
+"""cert-manager: its issuers, how names are proved, and what is wrong with that."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from components.layers.cert_manager.layer import CertManagerSettings
+from components.settings.model import SecretRef
+from tests.support.layer_fixtures import CLOUDFLARE, HTTP, lab, layer, objects, problems, values
+
+
+def test_certificates_come_from_an_authority_of_the_lab_by_default() -> None:
+    found = lab(certManager={})
+    made = objects("certManager", found)
+    assert made["ClusterIssuer", "ca"] == {"ca": {"secretName": "ca"}}
+    authority = made["Certificate", "ca"]
+    assert (authority["isCA"], authority["secretName"], authority["commonName"]) == (True, "ca", "lab CA")
+    assert made["ClusterIssuer", authority["issuerRef"]["name"]] == {"selfSigned": {}}
+    assert layer("certManager", found).outputs() == {"issuers": ["ca"], "issuer": "ca"}
+    assert not problems("certManager", found)
+
+
+def test_route53_with_keys() -> None:
+    keys = {"accessKey": {"secret": "id"}, "secretKey": {"secret": "key"}}
+    route53 = {"region": "eu-central-1", "hostedZoneId": "Z1"} | keys
+    given = {
+        "email": "me@lab.org",
+        "server": "staging",
+        "route53": route53,
+        "nameservers": ["1.1.1.1", "[fd00::53]", "dns:54"],
+    }
+    found = lab(certManager={"acme": given, "ca": {"commonName": "Home"}})
+    made = objects("certManager", found)
+    solver = made["ClusterIssuer", "letsencrypt-staging"]["acme"]["solvers"][0]["dns01"]["route53"]
+    assert solver == {
+        "region": "eu-central-1",
+        "hostedZoneID": "Z1",
+        "accessKeyIDSecretRef": {"name": "route53", "key": "accessKey"},
+        "secretAccessKeySecretRef": {"name": "route53", "key": "secretKey"},
+    }
+    (secret,) = layer("certManager", found).before()
+    assert secret["metadata"] == {"name": "route53", "namespace": "cert-manager"}
+    assert secret["stringData"] == {"accessKey": SecretRef(secret="id"), "secretKey": SecretRef(secret="key")}
+    asked = values("certManager", found)
+    assert asked["dns01RecursiveNameservers"] == "1.1.1.1:53,[fd00::53]:53,dns:54"
+    assert asked["dns01RecursiveNameserversOnly"] is True
+    assert made["Certificate", "ca"]["commonName"] == "Home"
+    outputs = {"issuers": ["letsencrypt-staging", "letsencrypt", "ca"], "issuer": "letsencrypt-staging"}
+    assert layer("certManager", found).outputs() == outputs
+
+
+def test_route53_with_the_rights_of_the_machines() -> None:
+    found = lab(certManager={"acme": {"email": "me@lab.org", "route53": {"region": "eu-central-1"}}})
+    account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]
+    assert account["solvers"] == [{"dns01": {"route53": {"region": "eu-central-1"}}}]
+    assert account["server"] == "https://acme-v02.api.letsencrypt.org/directory"
+    assert not layer("certManager", found).before()
+    assert not problems("certManager", found)
+
+
+def test_cloudflare_and_http() -> None:
+    found = lab(certManager={"acme": CLOUDFLARE})
+    token = {"apiTokenSecretRef": {"name": "cloudflare", "key": "apiToken"}}
+    account = objects("certManager", found)["ClusterIssuer", "letsencrypt-staging"]["acme"]
+    assert account["solvers"] == [{"dns01": {"cloudflare": token}}]
+    (secret,) = layer("certManager", found).before()
+    assert secret["stringData"] == {"apiToken": SecretRef(secret="token")}
+    found = lab(certManager={"acme": HTTP}, traefik={})
+    account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]
+    ingress = {"ingressClassName": "traefik", "serviceType": "ClusterIP"}
+    assert account["solvers"] == [{"http01": {"ingress": ingress}}]
+    assert not problems("certManager", found)
+
+
+ONE = "acme: needs exactly one of route53, cloudflare and http01; add one, or keep one of them"
+
+
+@pytest.mark.parametrize(
+    ("given", "report"),
+    [
+        ({"acme": {"email": "me@lab.org"}}, [ONE]),
+        ({"acme": CLOUDFLARE | {"route53": {"region": "a"}}}, [ONE]),
+        ({"acme": HTTP}, ["acme.http01: needs traefik, which is disabled; add traefik: {} next to certManager"]),
+        (
+            {"acme": CLOUDFLARE | {"cloudflare": None, "route53": {"region": "a", "accessKey": {"secret": "id"}}}},
+            [
+                "acme.route53: needs both accessKey and secretKey, or neither; "
+                "set both, or remove both to use the machines' instance role"
+            ],
+        ),
+        (
+            {"ca": {"commonName": "x" * 65}},
+            ["ca.commonName: is longer than the 64 characters that certificates allow; shorten it"],
+        ),
+    ],
+)
+def test_proofs_that_do_not_work_are_reported(given: dict[str, Any], report: list[str]) -> None:
+    assert problems("certManager", lab(certManager=given)) == report
+
+
+def test_nameservers_have_no_use_with_http() -> None:
+    found = lab(certManager={"acme": HTTP | {"nameservers": ["1.1.1.1"]}}, traefik={})
+    report = "acme.nameservers: has no effect with http01, which checks no DNS records; remove it"
+    assert problems("certManager", found) == [report]
+
+
+def test_mail_address_is_one() -> None:
+    with pytest.raises(ValidationError, match="is not an email address"):
+        CertManagerSettings.model_validate({"acme": HTTP | {"email": "me"}})

@@ -1,0 +1,60 @@
+"""What MetalLB, Traefik and cert-manager have in common."""
+
+from typing import Any
+
+import pytest
+
+from components.layers.metallb.layer import MetalLB
+from components.layers.traefik.layer import Traefik
+from components.platform.layer import Lab
+from components.settings.model import LENIENT, NotKnownError
+from tests.support.cluster_fixtures import cluster
+from tests.support.layer_fixtures import LAYERS, PEER, POOL, lab, layer, values
+
+
+def monitored(found: Lab) -> Lab:
+    return Lab(found.cluster, {**found.layers, "monitoring": next(iter(found.layers.values()))})
+
+
+@pytest.mark.parametrize(("name", "replicas"), [("three-servers", 2), ("one-server", 1)])
+def test_copies_and_disruption_budgets_follow_the_machines(name: str, replicas: int) -> None:
+    found = lab(name, certManager={}, traefik={})
+    manager, traefik = values("certManager", found), values("traefik", found)
+    assert traefik["deployment"] == {"replicas": replicas}
+    assert traefik["podDisruptionBudget"]["enabled"] is (replicas > 1)
+    for part in (manager, manager["webhook"], manager["cainjector"]):
+        assert part["replicaCount"] == replicas
+        assert part["podDisruptionBudget"]["enabled"] is (replicas > 1)
+
+
+def test_monitors_are_on_where_something_reads_them() -> None:
+    bgp = {"asn": 64512, "peers": [PEER]}
+    for on in (False, True):
+        found = lab(metallb=POOL | {"bgp": bgp}, certManager={}, traefik={})
+        found = monitored(found) if on else found
+        metallb, manager, traefik = (values(key, found) for key in ("metallb", "certManager", "traefik"))
+        monitors = [metallb["prometheus"], metallb["frr-k8s"]["prometheus"], traefik["metrics"]["prometheus"]]
+        assert {each["serviceMonitor"]["enabled"] for each in monitors} == {on}
+        assert manager["prometheus"]["servicemonitor"] == {"enabled": on}
+
+
+def test_layers_say_what_they_stand_in_for() -> None:
+    assert MetalLB.replaces == ("servicelb",)
+    assert Traefik.replaces == Traefik.bare_crds == ("traefik",)
+    assert MetalLB.security == "privileged"
+
+
+@pytest.mark.parametrize(
+    ("key", "given"),
+    [
+        ("metallb", {"addresses": ["x"]}),
+        ("metallb", POOL | {"pools": {"a": {"addresses": 1}}}),
+        ("certManager", {"acme": 1}),
+        ("traefik", {"certificate": {"issuer": 1}}),
+    ],
+)
+def test_wrong_fields_are_not_guessed_at(key: str, given: dict[str, Any]) -> None:
+    settings = LAYERS[key].settings_type.model_validate(given, context=LENIENT)
+    found = Lab(cluster("three-servers"), {key: settings})
+    with pytest.raises(NotKnownError):
+        list(layer(key, found).problems())

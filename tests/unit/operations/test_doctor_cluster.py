@@ -1,0 +1,95 @@
+"""What `./homelab doctor` concludes from what the cluster's API says of it and of its layers."""
+
+from typing import Any
+
+import pytest
+
+from operations.checks import cluster, layer
+from operations.findings import Report, State, any_wrong
+from stacks.settings import Settings
+from tests.support.settings_fixtures import ROOT
+
+LAB = Settings.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
+NODE = LAB.nodes[0]
+
+
+def condition(kind: str, status: str, message: str = "") -> dict[str, str]:
+    return {"type": kind, "status": status, "message": message}
+
+
+def node(name: str, *conditions: dict[str, str], **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": spec, "status": {"conditions": list(conditions)}}
+
+
+def whole() -> dict[str, dict[str, Any]]:
+    both = (condition("Ready", "True"), condition("EtcdIsVoter", "True"), condition("DiskPressure", "False"))
+    return {each.name: node(each.name, *both) for each in LAB.nodes}
+
+
+@pytest.mark.parametrize(
+    ("changed", "check", "says"),
+    [
+        (None, NODE.name, "is not a node of the cluster"),
+        (node(NODE.name, condition("Ready", "Unknown", "stopped posting")), NODE.name, "is not Ready: stopped posting"),
+        (node(NODE.name, condition("Ready", "True"), unschedulable=True), NODE.name, "cordoned"),
+        (node(NODE.name, condition("Ready", "True"), condition("DiskPressure", "True")), NODE.name, "DiskPressure"),
+        (node(NODE.name, condition("Ready", "True")), "etcd", f"not voting members: {NODE.name}"),
+        (node("stranger", condition("Ready", "True")), "stranger", "not in the stack file"),
+    ],
+)
+def test_what_is_wrong_with_the_cluster(changed: dict[str, Any] | None, check: str, says: str) -> None:
+    nodes = whole()
+    assert not any_wrong([Report("cluster", "lab", tuple(cluster.judge(LAB, nodes.values())))])
+    if changed is None:
+        del nodes[NODE.name]
+    else:
+        nodes[changed["metadata"]["name"]] = changed
+    found = {each.check: each for each in cluster.judge(LAB, nodes.values()) if each.state is State.WRONG}
+    assert says in found[check].says
+    assert found[check].fix
+
+
+def record(name: str, status: str, version: int) -> dict[str, Any]:
+    return {"metadata": {"labels": {"name": name, "status": status, "version": str(version)}}}
+
+
+def test_the_latest_record_of_a_release_counts() -> None:
+    records = [record("a", "superseded", 9), record("a", "deployed", 10), record("b", "deployed", 1)]
+    records += [record("b", "pending-upgrade", 2), record("d", "failed", 1)]
+    found = {each.check: each for each in layer.releases("abcd", records)}
+    assert {name: each.state for name, each in found.items()} == {
+        "release a": State.FINE, "release b": State.WRONG, "release c": State.WRONG, "release d": State.WRONG,
+    }  # fmt: skip
+    assert "pending-upgrade since revision 2" in found["release b"].says
+    assert found["release c"].says == "is not installed"
+
+
+def pod(phase: str, *conditions: dict[str, str], **status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p"}, "status": {"phase": phase, "conditions": list(conditions), **status}}
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "says"),
+    [
+        (pod("Running", condition("Ready", "True")), State.FINE, "1 healthy"),
+        (pod("Succeeded"), State.FINE, "1 healthy"),
+        (pod("Failed", reason="Evicted"), State.NOTE, "failed: Evicted"),
+        (pod("Pending", condition("PodScheduled", "False", "0/3 nodes")), State.WRONG, "0/3 nodes"),
+        (
+            pod("Running", containerStatuses=[{"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]),
+            State.WRONG,
+            "c: CrashLoopBackOff",
+        ),
+    ],
+)
+def test_pods(given: dict[str, Any], state: State, says: str) -> None:
+    (found,) = layer.pods("ns", [given])
+    assert found.state is state
+    assert says in found.says
+
+
+def test_an_object_that_says_it_is_not_in_order() -> None:
+    ready = {"status": {"conditions": [condition("Ready", "False", "no account")]}}
+    assert layer.thing("ClusterIssuer", "ca", None).says == "does not exist"
+    assert layer.thing("ClusterIssuer", "ca", ready).says == "is not Ready: no account"
+    assert layer.thing("ClusterIssuer", "ca", {"spec": {}}).state is State.FINE

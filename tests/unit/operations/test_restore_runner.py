@@ -1,0 +1,253 @@
+"""A restore, without machines: what is refused, what is chosen, and the order of what is destroyed."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.cluster import node as described
+from operations import restore_runner, snapshot_catalog
+from operations.cluster_access import Site
+from operations.machines import machine
+from operations.pulumi_stack import Stack
+from operations.restore_runner import Plan, Rescue, Restored
+from operations.snapshot_catalog import S3, Found, Server, Snapshot, SnapshotError
+from provider.errors import TaskError, Unreachable
+from provider.model import Settings as PluginSettings
+from provider.model import Task
+from stacks.settings import Settings
+from tests.support.recorder import config_of, record
+from tests.support.settings_fixtures import ROOT
+
+FILE = ROOT / "tests/settings/valid/three-servers.yaml"
+SERVERS, AGENTS = ("a", "b", "c"), ("d", "e")
+GIVEN = {task.name: Task.model_validate(task.plain) for task in record(config_of(FILE)).tasks}
+GIVEN_TOKEN = GIVEN["a-roll"].secrets["TOKEN"]
+OLD = Snapshot("old-b-1700000000", 1_700_000_000, 5, ("b",))
+
+
+@dataclass
+class Bench:
+    """Stands for the machines: notes (machine, script), fails or is silent where a test says so."""
+
+    done: list[tuple[str, str]] = field(default_factory=list)
+    given: dict[str, dict[str, str]] = field(default_factory=dict)
+    fails: frozenset[tuple[str, str]] = frozenset()
+    silent: frozenset[str] = frozenset()
+
+    async def run(self, settings: PluginSettings, task: Task) -> str:
+        for step in task.run:
+            if step.when:
+                continue
+            place = settings.servers[0].name if step.on == "server" else task.machine.name
+            await asyncio.sleep(0)
+            if (place, step.script) in self.fails:
+                raise TaskError(f"{place}: {step.script} failed")
+            self.done.append((place, step.script))
+            self.given[step.script] = {**task.variables, **task.secrets}
+        return "before-restore-a-1\n"
+
+    def when(self, script: str, place: str | None = None) -> list[int]:
+        return [index for index, each in enumerate(self.done) if each[1] == script and place in (None, each[0])]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench()
+
+    async def run(runner: Any, task: Task, _: Any) -> str:
+        return await bench.run(runner.settings, task)
+
+    async def connect(_: Any, machine: Any) -> None:
+        if machine.name in bench.silent:
+            raise Unreachable(f"{machine.name} does not answer")
+
+    async def put(_: Any, machine: Any, source: Path, target: str) -> None:
+        bench.done.append((machine.name, f"put {source.name}"))
+
+    monkeypatch.setattr("provider.tasks.runner.Runner.run", run)
+    monkeypatch.setattr("provider.ssh.connections.Connections.connect", connect)
+    monkeypatch.setattr("provider.ssh.connections.Connections.put", put)
+    return bench
+
+
+def site() -> Site:
+    cluster = Settings.read(FILE).cluster
+    return Site(Stack("lab", FILE), cluster, {node.name: machine(node, cluster) for node in cluster.nodes}, {})
+
+
+def found(*lost: str, serving: str = "", stored: tuple[Snapshot, ...] = (OLD,)) -> Found:
+    states = {name: None if name in lost else "serving" if name in serving else "inactive" for name in SERVERS}
+    return Found(tuple(Server(name, state) for name, state in states.items()), stored, ())
+
+
+def restore(plan: Plan) -> Restored:
+    return asyncio.run(Rescue(site(), GIVEN, plan, lambda _: None).run())
+
+
+def test_the_server_that_has_the_snapshot_is_restored_and_the_others_join(bench: Bench) -> None:
+    plan = restore_runner.plan(found(), OLD)
+    assert (plan.first, plan.others, plan.lost, plan.fetch) == ("b", ("a", "c"), (), False)
+    restore(plan)
+    assert (bench.given["reset.sh"]["SNAPSHOT"], bench.given["reset.sh"]["FETCH"]) == (OLD.name, "no")
+
+
+def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
+    restore(restore_runner.plan(found(serving="ac"), OLD))
+    ready = max(index for index in bench.when("stage.sh") if index < min(bench.when("halt.sh")))
+    assert {bench.done[index][0] for index in bench.when("stage.sh")[:5]} == {*SERVERS, *AGENTS}
+    assert bench.when("snapshot.sh", "a")
+    assert ready < min(bench.when("halt.sh"))
+    assert max(bench.when("snapshot.sh")) < min(bench.when("halt.sh"))
+    assert {bench.done[index][0] for index in bench.when("halt.sh")} == set(SERVERS)
+    (reset,) = bench.when("reset.sh")
+    assert bench.done[reset][0] == "b"
+    assert max(bench.when("halt.sh")) < reset < bench.when("apply.sh", "b")[0] < min(bench.when("empty.sh"))
+    assert {bench.done[index][0] for index in bench.when("empty.sh")} == {"a", "c"}
+    for other in ("a", "c"):
+        assert bench.when("empty.sh", other)[0] < bench.when("apply.sh", other)[0]
+    assert {bench.done[index][0] for index in bench.when("return.sh")} == set(AGENTS)
+    settled = bench.done[max(bench.when("apply.sh") + bench.when("return.sh")) + 1 :]
+    assert sorted(settled) == sorted([("b", "uncordon.sh"), ("b", "label.sh")] * 5)
+
+
+def test_kubeconfigs_that_were_ended_before_are_so_again(bench: Bench) -> None:
+    """The snapshot may hold the rights of an earlier rotation."""
+    restore(restore_runner.plan(found(), OLD))
+    (bound,) = bench.when("bind.sh")
+    assert bench.when("reset.sh")[0] < bound < min(bench.when("empty.sh"))
+    assert bench.given["bind.sh"]["RIGHTS"] == GIVEN["cluster-kubeconfig"].variables["RIGHTS"]
+
+
+def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
+    old = GIVEN["cluster-kubeconfig"].model_copy(update={"variables": {"ENDPOINT": "x"}})
+    asyncio.run(
+        Rescue(site(), GIVEN | {"cluster-kubeconfig": old}, restore_runner.plan(found(), OLD), lambda _: None).run()
+    )
+    assert not bench.when("bind.sh")
+    assert bench.when("empty.sh")
+
+
+def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "mine-1700000000"
+    file.write_bytes(b"etcd")
+    restore(restore_runner.plan(found(), Snapshot(file.name, 1.7e9, 4, ()), file))
+    sent, placed = bench.done.index(("a", "put mine-1700000000")), bench.when("place.sh", "a")[0]
+    assert sent < placed < min(bench.when("halt.sh"))
+    assert bench.given["place.sh"]["CHECKSUM"] == hashlib.sha256(b"etcd").hexdigest()
+    assert bench.given["reset.sh"]["SNAPSHOT"] == file.name
+
+
+@pytest.mark.parametrize("script", ["prepare.sh", "stage.sh", "halt.sh"])
+def test_a_server_that_fails_before_the_restore_leaves_all_data(bench: Bench, script: str) -> None:
+    bench.fails = frozenset({("c", script)})
+    with pytest.raises(TaskError, match=f"c: {script} failed"):
+        restore(restore_runner.plan(found(), OLD))
+    assert not bench.when("reset.sh")
+    assert not bench.when("empty.sh")
+    assert not bench.when("halt.sh") or script == "halt.sh"
+
+
+def test_a_restore_that_fails_leaves_the_others_data(bench: Bench) -> None:
+    bench.fails = frozenset({("b", "reset.sh")})
+    with pytest.raises(TaskError, match=r"b: reset\.sh failed"):
+        restore(restore_runner.plan(found(), OLD))
+    assert not bench.when("empty.sh")
+
+
+def test_no_snapshot_of_what_is_there_does_not_stop_it(bench: Bench) -> None:
+    bench.fails = frozenset({("a", "snapshot.sh")})
+    restore(restore_runner.plan(found(serving="a"), OLD))
+    assert bench.when("reset.sh")
+
+
+def test_lost_machines_are_left_out(bench: Bench) -> None:
+    bench.silent = frozenset({"e"})
+    restored = restore(restore_runner.plan(found("a"), OLD))
+    assert (restored.plan.lost, restored.plan.others, restored.absent) == (("a",), ("c",), ("e",))
+    assert not {"a", "e"} & {place for place, _ in bench.done}
+    assert bench.given["admit.sh"]["NODES"] == "c a d e"
+
+
+def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
+    both = replace(OLD, places=("b", S3))
+    plans = [
+        restore_runner.plan(found(), both),
+        restore_runner.plan(found("b"), both),
+        restore_runner.plan(found(), both, from_s3=True),
+        restore_runner.plan(found(), replace(OLD, places=(S3,))),
+    ]
+    assert [(plan.first, plan.fetch) for plan in plans] == [("b", False), ("a", True), ("a", True), ("a", True)]
+    restore(plans[1])
+    assert bench.given["reset.sh"]["FETCH"] == "yes"
+
+
+def test_what_cannot_be_restored_is_refused() -> None:
+    with pytest.raises(SnapshotError, match="No server answers"):
+        restore_runner.plan(found("a", "b", "c"), OLD)
+    with pytest.raises(SnapshotError, match="is only on servers that do not answer: b"):
+        restore_runner.plan(found("b"), OLD)
+    with pytest.raises(SnapshotError, match="state of stack lab does not have e: "):
+        restore_runner.check(site(), {name: task for name, task in GIVEN.items() if name != "e-roll"})
+    restore_runner.check(site(), GIVEN)
+
+
+def test_the_newest_is_chosen_but_never_what_a_restore_replaced() -> None:
+    newer = Snapshot("etcd-snapshot-a-1700000009", 1_700_000_009, 5, (S3,))
+    replaced = Snapshot("before-restore-a-1700000010", 1_700_000_010, 5, ("a",))
+    all_of_them = found(stored=(replaced, newer, OLD))
+    assert all_of_them.choose(None) == newer
+    assert all_of_them.choose(replaced.name) == replaced
+    assert all_of_them.choose(None, from_s3=True) == newer
+    with pytest.raises(SnapshotError, match=f"did you mean {newer.name}"):
+        all_of_them.choose("etcd-snapshot-a-1700000008")
+    with pytest.raises(SnapshotError, match=f"There is no snapshot {OLD.name} on S3"):
+        all_of_them.choose(OLD.name, from_s3=True)
+    with pytest.raises(SnapshotError, match="There is no snapshot on a server that answers, or on S3: use"):
+        found(stored=(replaced,)).choose(None)
+
+
+def test_the_token_of_a_snapshot_gives_way_to_the_stacks(bench: Bench) -> None:
+    restore(replace(restore_runner.plan(found(), OLD), token="old"))
+    (reset,), (rotated,) = bench.when("reset.sh"), bench.when("rotate.sh")
+    assert bench.given["reset.sh"]["TOKEN"] == "old"
+    assert (bench.given["rotate.sh"]["OLD_TOKEN"], bench.given["rotate.sh"]["TOKEN"]) == ("old", GIVEN_TOKEN)
+    assert bench.given["stage.sh"]["TOKEN"] == GIVEN_TOKEN
+    assert (
+        reset < bench.when("apply.sh", "b")[0] < rotated < bench.when("apply.sh", "b")[1] < min(bench.when("empty.sh"))
+    )
+
+
+def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) -> None:
+    """With `set -u` a script ends at one that is not."""
+    from tests.unit.scripts.test_scripts import ALWAYS, EXPORTED, reads
+
+    file = tmp_path / "mine-1700000000"
+    file.write_bytes(b"etcd")
+    plan = restore_runner.plan(found(serving="a"), Snapshot(file.name, 1.7e9, 4, ()), file)
+    restore(replace(plan, token="old"))
+    assert bench.given.keys() >= {f"{each}.sh" for each in ("place", "halt", "reset", "rotate", "admit", "empty")}
+    for script, given in bench.given.items():
+        assert reads(script) - ALWAYS - EXPORTED <= given.keys(), script
+
+
+def test_preparing_is_what_a_run_of_pulumi_does() -> None:
+    disturbing = {"drain.sh", "uncordon.sh"}
+    ours = [dict(step) for step in described.PREPARE if step["script"] not in disturbing]
+    assert [dict(step) for step in restore_runner.READY] == ours
+
+
+def test_a_servers_answer_is_read() -> None:
+    lines = ["k3s serving", "on-demand-a-1700000000 1654816 1700000003.5", "mine 5 1600000000.25", "with spaces 5 1.0"]
+    server = snapshot_catalog.parsed("a", "\n".join([*lines, "z-1700000001.zip 7 1.0\n"]))
+    assert server.k3s == "serving"
+    assert [(each.name, each.taken, each.size) for each in server.snapshots] == [
+        ("on-demand-a-1700000000", 1_700_000_000, 1_654_816),
+        ("mine", 1_600_000_000.25, 5),
+        ("z-1700000001.zip", 1_700_000_001, 7),
+    ]
+    (one, other) = snapshot_catalog.merged([*server.snapshots[:2], replace(server.snapshots[0], places=(S3,))])
+    assert (one.places, other.places) == (("a", S3), ("a",))

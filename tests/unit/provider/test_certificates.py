@@ -1,0 +1,148 @@
+"""Machines and users with certificates: what is trusted beside pinned keys, and what is not."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from provider.errors import Unreachable
+from provider.model import Settings
+from provider.tasks.runner import Runner
+from tests.support.plugin_fixtures import Told, appears, failure, play, put, scripts, steps, task
+from tests.support.ssh_server import AUTHORITY, KEYS, USER, Computer, computers
+from tests.unit.provider.test_agent import socket
+
+__all__ = ["scripts", "socket"]
+
+TRUSTED = AUTHORITY.export_public_key().decode().strip()
+OTHER = asyncssh.generate_private_key("ssh-ed25519")
+PINNED = OTHER.export_public_key().decode().strip()
+"""A key that no machine here has: the one it had before it was set up anew."""
+
+
+async def started(computer: Computer) -> None:
+    await computer.vanish()
+    await computer.listen()
+
+
+def test_machine_set_up_anew_is_trusted_by_its_certificate(scripts: Path, tmp_path: Path) -> None:
+    put(scripts, any="echo here")
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            a.certify("127.0.0.1")
+            await started(a)
+            work = task(a.machine(host_key=PINNED, host_authority=TRUSTED), *steps("any"))
+            assert await Runner(Settings(keys=KEYS)).run(work, Told()) == "here\n"
+
+    play(scenario())
+
+
+def test_bastion_is_trusted_by_its_certificate_too(scripts: Path, tmp_path: Path) -> None:
+    put(scripts, any="echo here")
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a", "b") as (a, b):
+            b.certify("127.0.0.1")
+            await started(b)
+            bastion = b.hop().model_copy(update={"host_key": PINNED, "host_authority": TRUSTED})
+            work = task(a.machine(bastion=bastion, host_authority=TRUSTED), *steps("any"))
+            assert await Runner(Settings(keys=KEYS)).run(work, Told()) == "here\n"
+            assert b.tunnels == [("127.0.0.1", a.port)]
+
+    play(scenario())
+
+
+def test_pinned_key_needs_no_certificate(scripts: Path, tmp_path: Path) -> None:
+    put(scripts, any="echo here")
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            ways: tuple[Callable[[], None], ...] = (
+                lambda: None,
+                lambda: a.certify("127.0.0.1", by=OTHER),
+                lambda: a.certify("elsewhere"),
+                a.certify,
+            )
+            for certify in ways:
+                certify()
+                await started(a)
+                work = task(a.machine(host_authority=TRUSTED), *steps("any"))
+                assert await Runner(Settings(keys=KEYS)).run(work, Told()) == "here\n"
+
+    play(scenario())
+
+
+@pytest.mark.parametrize(
+    ("certify", "cause"),
+    [
+        (lambda a: None, "Unable to find compatible server host key"),
+        (lambda a: a.certify("127.0.0.1", by=OTHER), "Host CA key is not trusted"),
+        (lambda a: a.certify("10.9.9.9"), "principal"),
+        (lambda a: a.certify(), "has no principals, so it would be valid for every host"),
+        (lambda a: a.certify(), "ssh-keygen -s CA_KEY -h -I a -n 127.0.0.1"),
+        (lambda a: a.certify("127.0.0.1", valid_before="-1h"), "expired"),
+    ],
+)
+def test_other_certificates_are_refused_before_anything_is_sent(
+    scripts: Path, tmp_path: Path, certify: Callable[[Computer], None], cause: str
+) -> None:
+    put(scripts, any="true")
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            certify(a)
+            await started(a)
+            work = task(a.machine(host_key=PINNED, host_authority=TRUSTED), *steps("any"))
+            error = await failure(Runner(Settings(keys=KEYS)).run(work, Told()))
+        assert not isinstance(error, Unreachable), "it would be tried again"
+        assert "a (127.0.0.1) shows another host key than the pinned one; nothing was sent." in str(error)
+        assert cause.lower() in str(error).lower()
+        assert (a.logins, a.commands) == ([], [])
+
+    play(scenario())
+
+
+def test_without_an_authority_no_certificate_counts(scripts: Path, tmp_path: Path) -> None:
+    put(scripts, any="true")
+
+    async def scenario() -> None:
+        async with computers(tmp_path, "a") as (a,):
+            a.certify("127.0.0.1")
+            await started(a)
+            error = await failure(
+                Runner(Settings(keys=KEYS)).run(task(a.machine(host_key=PINNED), *steps("any")), Told())
+            )
+        assert "nothing was sent.\nIf the machine was reinstalled" in str(error)
+
+    play(scenario())
+
+
+@pytest.mark.parametrize(("valid_before", "enters"), [("+1h", True), ("-1h", False)])
+def test_certificate_in_the_agent_opens_the_machine(
+    scripts: Path, tmp_path: Path, socket: Path, valid_before: str, enters: bool
+) -> None:
+    """The machine knows the authority, and not the key."""
+    put(scripts, any="echo here")
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    certificate = AUTHORITY.generate_user_certificate(
+        key.convert_to_public(), "me", principals=[USER], valid_after="-2h", valid_before=valid_before
+    )
+    file = tmp_path / "id"
+    file.touch(mode=0o600)
+    key.write_private_key(str(file))
+    certificate.write_certificate(f"{file}-cert.pub")
+
+    async def scenario() -> None:
+        await appears(socket)
+        async with computers(tmp_path, "a") as (a,):
+            subprocess.run(["ssh-add", "-q", str(file)], check=True)
+            plugin, work = Runner(Settings()), task(a.machine(key=None), *steps("any"))
+            if enters:
+                assert await plugin.run(work, Told()) == "here\n"
+            else:
+                assert "refuses user pi" in str(await failure(plugin.run(work, Told())))
+
+    play(scenario())

@@ -1,0 +1,52 @@
+"""The script that takes a snapshot that was sent: it is among those of the machine whole, or not at all."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.support.machine_scripts import Fake, Run
+
+TOOLS = {"hostname": "echo a", "curl": "exit 7", "systemctl": "echo inactive"}
+PLACE = "/var/lib/rancher/k3s/server/db/snapshots"
+CONTENT = b"a snapshot of etcd"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Fake:
+    fake = Fake(tmp_path, TOOLS)
+    fake.file("/inbox").write_bytes(CONTENT)
+    return fake
+
+
+def placed(machine: Fake, checksum: str = hashlib.sha256(CONTENT).hexdigest()) -> Run:
+    return machine.run("place", SNAPSHOT="old-a-1", SENT=f"{machine.root}/inbox", CHECKSUM=checksum)
+
+
+def listed(machine: Fake) -> list[str]:
+    return [line.split()[0] for line in machine.run("snapshots").output.splitlines()[1:]]
+
+
+def test_what_arrived_whole_is_taken(machine: Fake) -> None:
+    assert placed(machine).status == 0
+    assert listed(machine) == ["old-a-1"]
+    assert machine.file(f"{PLACE}/old-a-1").read_bytes() == CONTENT
+    assert not machine.file("/inbox").exists()
+
+
+def test_what_did_not_is_removed_and_told(machine: Fake) -> None:
+    done = placed(machine, "0" * 64)
+    assert done.status == 1
+    assert "The upload of old-a-1 to a is damaged: run the command again." in done.errors
+    assert not machine.file("/inbox").exists()
+    assert listed(machine) == []
+
+
+def test_half_of_it_never_bears_its_name(machine: Fake) -> None:
+    """The inbox may be on another disk, where moving is copying."""
+    deadly = 'head -c 4 "${@: -2:1}" >"${@: -1}"; kill -9 $PPID'
+    assert placed(Fake(machine.root, TOOLS | {"mv": deadly})).status == -9
+    assert listed(machine) == []
+    (machine.root / "bin/mv").unlink()
+    assert placed(machine).status == 0, "it is sent again"
+    assert [file.name for file in machine.file(PLACE).iterdir()] == ["old-a-1"]

@@ -1,0 +1,179 @@
+"""The configuration: what is accepted, and every message of what is not."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.cluster.k3s.options import AGENT, OWNED, SAME_ON_SERVERS, SERVER
+from components.cluster.settings import ClusterSettings
+from components.settings.model import SecretRef
+from stacks import stackfile
+from stacks.catalog import K3S
+from stacks.settings import Settings, SettingsError
+from tests.support.settings_fixtures import INVALID, ROOT, SAMPLE, VALID, expected, parse
+
+SECRET = "correct-horse-battery-staple"
+
+
+def named(path: Path) -> str:
+    return path.stem
+
+
+def cluster(name: str) -> ClusterSettings:
+    return Settings.read(ROOT / f"tests/settings/valid/{name}.yaml").cluster
+
+
+def problems(config: dict[str, object], secrets: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
+    with pytest.raises(SettingsError) as caught:
+        Settings.parse(config, secrets, "lab")
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize("file", [*VALID, SAMPLE], ids=named)
+def test_valid_file_is_accepted(file: Path) -> None:
+    assert Settings.read(file).cluster.nodes
+
+
+@pytest.mark.parametrize("file", INVALID, ids=named)
+def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
+    assert expected(file), "the fixture states no message"
+    with pytest.raises(SettingsError) as caught:
+        parse(file)
+    assert str(caught.value).splitlines() == expected(file)
+    for problem in caught.value.problems:
+        assert problem.path
+        assert problem.reason
+        assert problem.fix
+
+
+def test_there_are_enough_fixtures() -> None:
+    assert len(INVALID) >= 100
+    assert len(VALID) >= 6
+
+
+def test_defaults_come_from_stack_catalog_and_first_server() -> None:
+    found = cluster("three-servers")
+    assert (found.name, found.k3s.version, found.lan) == ("three-servers", K3S, "10.0.0.0/24")
+    assert [node.name for node in found.servers] == ["a", "b", "c"]
+    assert [node.name for node in found.agents] == ["d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint"),
+    [
+        ("one-server", ("10.0.0.11", 6443)),
+        ("kube-vip", ("10.0.3.250", 6443)),
+        ("external-balancer", ("balancer.example.com", 8443)),
+        ("ipv6-only", ("fd00::240", 6443)),
+        ("balancer", ("10.0.0.240", 7443)),
+    ],
+)
+def test_endpoint(name: str, endpoint: tuple[str, int]) -> None:
+    found = cluster(name)
+    assert (found.endpoint, found.endpoint_port) == endpoint
+
+
+def test_login_of_a_node_is_the_common_one_with_its_own_on_top() -> None:
+    found = cluster("bastion")
+    a, d, e = (found.ssh_of(node) for node in found.nodes)
+    assert (a.user, a.port, a.sudo, a.agent, a.private_key) == ("pi", 22, True, False, SecretRef(secret="sshKey"))
+    assert (d.user, d.port, d.sudo, d.agent, d.private_key) == ("root", 2200, False, True, None)
+    assert a.bastion is not None
+    assert a.bastion == d.bastion
+    assert e.bastion is None
+
+
+def test_addresses_are_canonical_and_in_the_order_of_families() -> None:
+    assert cluster("ipv6-only").nodes[0].address == "fd00::11"
+    assert cluster("dual-stack").nodes[0].addresses == ("10.0.0.11", "fd00::11")
+
+
+def test_comment_of_a_host_key_is_dropped() -> None:
+    raw = {"name": "a", "role": "agent", "address": "10.0.0.1"}
+    key = cluster("one-server").nodes[0].host_key
+    found = Settings.parse(
+        {
+            "cluster": {
+                "domain": "x.y",
+                "ssh": {"user": "root", "agent": True},
+                "nodes": [raw | {"role": "server", "hostKey": f"{key}  root@a "}],
+            }
+        },
+        set(),
+        "lab",
+    )
+    assert found.cluster.nodes[0].host_key == key
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"ssh": {"user": "pi", "privateKey": SECRET}},
+        {"ssh": {"user": "pi", "privateKey": {"secure": SECRET}}},
+        {"ssh": {"user": "pi", "privateKey": {"secret": f"not a name: {SECRET}"}}},
+        {"ssh": {"user": "pi", "privateKey": {"secret": SECRET}}},
+        {"ssh": {"user": "pi", "privateKey": [SECRET]}},
+        {"registries": {"auth": {"docker.io": {"username": "x", "password": SECRET}}}},
+        {"k3s": {"mirror": f"https://user:{SECRET}@mirror.lan"}},
+        {"k3s": {"options": {"token": SECRET, "vpn-auth": SECRET, "tokn": SECRET, "debug": SECRET}}},
+        {"k3s": {"snapshots": {"s3": {"bucket": "abc", "accessKey": SECRET, "secretKey": SECRET}}}},
+    ],
+)
+def test_no_message_holds_a_secret(place: dict[str, object]) -> None:
+    assert not any(SECRET in line for line in problems({"cluster": place}))
+
+
+def test_secret_inside_the_cluster_is_refused_without_a_word_of_it() -> None:
+    lines = problems({"cluster": {"name": SECRET.upper(), "ssh": {"privateKey": SECRET}}}, {"cluster"})
+    assert len(lines) == 1
+    assert "homelab:cluster: contains an encrypted value" in lines[0]
+    assert SECRET not in lines[0].lower()
+
+
+def places(tree: object, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield where anything stands in a configuration."""
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in inner:
+        yield (*at, key)
+        yield from places(value, (*at, key))
+
+
+def with_value(tree: Any, at: tuple[str | int, ...], value: object) -> Any:
+    """Return a copy of a configuration with another value at one place."""
+    if not at:
+        return value
+    changed: Any = dict(tree) if isinstance(tree, dict) else list(tree)
+    changed[at[0]] = with_value(tree[at[0]], at[1:], value)
+    return changed
+
+
+def report(config: Any, secrets: set[str]) -> list[str]:
+    """Return the report on a configuration, empty if it is accepted."""
+    try:
+        Settings.parse(config, secrets, "lab")
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
+NONSENSE: tuple[object, ...] = (None, -5, 1.5, True, SECRET, "\x1b", [], ["", None], {}, {"a": 1}, {"secret": SECRET})
+
+
+@pytest.mark.parametrize("file", VALID, ids=named)
+def test_any_nonsense_anywhere_ends_in_a_report(file: Path) -> None:
+    config, secrets = stackfile.read(file)
+    changed = [with_value(config, at, each) for at in places(config) for each in NONSENSE]
+    reports = [report(each, secrets) for each in changed]
+    lines = [line for found in reports for line in found]
+    assert len(lines) > len(reports) / 2
+    assert all(re.fullmatch(r"homelab:[^;]+: [^;]+; .+", line) for line in lines)
+    assert not any(SECRET in line for line in lines)
+
+
+def test_owned_options_are_options_and_shared_ones_are_free() -> None:
+    assert set(OWNED) <= set(SERVER) | set(AGENT)
+    assert set(SERVER) - set(OWNED) >= SAME_ON_SERVERS
+    assert not SAME_ON_SERVERS & set(AGENT)
