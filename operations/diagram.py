@@ -25,7 +25,7 @@ def diagram(
     output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
 ) -> None:
     """Draw the lab as SVG: apps, platform layers, API endpoint and machines. Connects to no machine."""
-    with console.guarded():
+    with console.report_errors():
         source = Stack(stack, config_file).file
         settings = Settings.read(source)
         picture = draw(settings, _apps_on(settings.cluster.name, app or ()))
@@ -33,7 +33,7 @@ def diagram(
         typer.echo(picture, nl=False)
         return
     output.write_text(picture, encoding="utf-8")
-    console.errors.print(f"{output}: drawn from {source.name}.", markup=False, soft_wrap=True)
+    console.stderr.print(f"{output}: drawn from {source.name}.", markup=False, soft_wrap=True)
 
 
 def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:

@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Place:
+class HostKeySetting:
     """A `hostKey` setting of the stack file and the machine that it identifies."""
 
     loc: Loc
@@ -46,10 +46,10 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ScannedKey:
     """The host key that a machine presented, or the reason why there is none."""
 
-    place: Place
+    place: HostKeySetting
     key: str | None
     cause: str = ""
 
@@ -73,7 +73,7 @@ def is_placeholder(key: str) -> bool:
     return key.startswith(_PLACEHOLDER)
 
 
-def filled(cluster: Any) -> Any:
+def with_placeholders(cluster: Any) -> Any:
     """Return the raw `homelab:cluster` settings with a placeholder for every missing `hostKey`."""
     if not isinstance(cluster, Mapping) or not isinstance(cluster.get("nodes"), list):
         return cluster
@@ -92,29 +92,29 @@ def _with_host_key(entry: Any, number: int) -> Any:
     return entry | {"hostKey": entry.get("hostKey") or placeholder(number)} if isinstance(entry, dict) else entry
 
 
-def bastions(cluster: ClusterSettings) -> list[Place]:
+def of_bastions(cluster: ClusterSettings) -> list[HostKeySetting]:
     """Return the `hostKey` settings of all bastions."""
     return list(_bastions(cluster))
 
 
-def _bastions(cluster: ClusterSettings) -> Iterator[Place]:
+def _bastions(cluster: ClusterSettings) -> Iterator[HostKeySetting]:
     candidates: list[tuple[Loc, BastionSettings | None]] = [(("ssh", "bastion"), cluster.ssh.bastion)]
     for index, node in enumerate(cluster.nodes):
         candidates.append((("nodes", index, "ssh", "bastion"), node.ssh.bastion))
-    yield from (Place(loc, machines.bastion(settings)) for loc, settings in candidates if settings)
+    yield from (HostKeySetting(loc, machines.from_bastion(settings)) for loc, settings in candidates if settings)
 
 
-def nodes(cluster: ClusterSettings) -> list[Place]:
+def of_nodes(cluster: ClusterSettings) -> list[HostKeySetting]:
     """Return the `hostKey` settings of all nodes."""
     places = []
     for index, node in enumerate(cluster.nodes):
-        machine = machines.machine(node, cluster)
+        machine = machines.from_node(node, cluster)
         through = Machine(**machine.bastion.model_dump(), sudo=False) if machine.bastion else None
-        places.append(Place(("nodes", index), machine, through))
+        places.append(HostKeySetting(("nodes", index), machine, through))
     return places
 
 
-async def collect(places: Sequence[Place], keys: Mapping[str, str]) -> list[Shown]:
+async def scan(places: Sequence[HostKeySetting], keys: Mapping[str, str]) -> list[ScannedKey]:
     """Read the host keys of all machines concurrently. Only bastions are logged in to."""
     connections = Connections(keys)
     try:
@@ -125,19 +125,19 @@ async def collect(places: Sequence[Place], keys: Mapping[str, str]) -> list[Show
                 connections.forget(place.through)
 
 
-async def _scan(place: Place, connections: Connections) -> Shown:
+async def _scan(place: HostKeySetting, connections: Connections) -> ScannedKey:
     hop = place.hop
     try:
         if place.through and is_placeholder(place.through.host_key):
-            return Shown(place, None, f"its bastion {place.through.address} is not trusted yet")
+            return ScannedKey(place, None, f"its bastion {place.through.address} is not trusted yet")
         tunnel = await connections.connect(place.through) if place.through else ()
         scan = asyncssh.get_server_host_key(
             hop.address, hop.port, tunnel=tunnel, config=None, server_host_key_algs=algorithms(place.pinned)
         )
         key = await asyncio.wait_for(scan, CONNECT_SECONDS)
     except (TaskError, OSError, asyncssh.Error, TimeoutError) as cause:
-        return Shown(place, None, str(cause) or f"no answer within {CONNECT_SECONDS} s")
-    return Shown(place, " ".join(key.export_public_key().decode().split()[:2]) if key else None)
+        return ScannedKey(place, None, str(cause) or f"no answer within {CONNECT_SECONDS} s")
+    return ScannedKey(place, " ".join(key.export_public_key().decode().split()[:2]) if key else None)
 
 
 def algorithms(pinned: str | None) -> list[str]:

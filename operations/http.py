@@ -5,9 +5,9 @@ from http.client import HTTPException, HTTPMessage
 from typing import IO
 from urllib.error import HTTPError
 
-SILENCE = 10.0
+TIMEOUT = 10.0
 """Seconds without an answer after which a host counts as unreachable."""
-LARGEST = 1 << 20
+MAX_BYTES = 1 << 20
 """Maximum size of a file, in bytes."""
 
 
@@ -15,24 +15,24 @@ class FetchError(Exception):
     """A download failed. The message states the URL, the cause and the fix."""
 
 
-class OutOfReachError(FetchError):
+class UnreachableError(FetchError):
     """The host is unreachable or its certificate is not trusted. The message states the URL and the cause."""
 
 
 def fetch(url: str) -> bytes:
     """Download the file at `url`, never over plain HTTP. Raises `FetchError`."""
-    refuse_plain(url)
+    require_https(url)
     opener = urllib.request.build_opener(OnlyToHttps)
     try:
-        with opener.open(url, timeout=SILENCE) as response:
-            content: bytes = response.read(LARGEST + 1)
+        with opener.open(url, timeout=TIMEOUT) as response:
+            content: bytes = response.read(MAX_BYTES + 1)
     except HTTPError as error:
         with error:
             raise FetchError(refused(url, error.code)) from None
     except (OSError, HTTPException) as error:
-        raise OutOfReachError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}.") from None
-    if len(content) > LARGEST:
-        raise FetchError(f"{url} is larger than {LARGEST >> 20} MiB: it is not the expected file.")
+        raise UnreachableError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}.") from None
+    if len(content) > MAX_BYTES:
+        raise FetchError(f"{url} is larger than {MAX_BYTES >> 20} MiB: it is not the expected file.")
     return content
 
 
@@ -43,11 +43,11 @@ class OnlyToHttps(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         """Return the redirected request. Raises `FetchError` if the new URL is not https."""
-        refuse_plain(newurl)
+        require_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def refuse_plain(url: str) -> None:
+def require_https(url: str) -> None:
     """Reject a URL that is not https with `FetchError`."""
     if not url.startswith("https://"):
         raise FetchError(f"{url} is not https: anyone on the network path could have changed its content.")

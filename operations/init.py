@@ -12,15 +12,15 @@ from operations import console as talk
 from operations import files
 from operations import stackfile as edit
 from operations.console import Console
-from operations.prompts import Answers, Interview, ask
+from operations.prompts import Answers, Interview, ask_all
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.trust import trust
 
-MODE = 0o644
+FILE_MODE = 0o644
 SSH_KEY = "sshKey"
 """Secret with the SSH private key, used if the stack file has it: `pulumi config set --secret sshKey < KEY`."""
 _OWN_KEYS = (f"{NAMESPACE}:cluster", f"{NAMESPACE}:platform")
-HEAD = """# yaml-language-server: $schema=./homelab.schema.json
+HEADER = """# yaml-language-server: $schema=./homelab.schema.json
 # The lab: every key is explained in docs/configuration.md and docs/platform.md.
 """
 Nodes = Annotated[
@@ -56,13 +56,13 @@ def init(
     Exit code: 0 if the file is complete, 1 if host keys are missing or nothing was written.
     """
     console, target = Console(), Stack(stack, config_file)
-    with talk.guarded():
+    with talk.report_errors():
         before = target.file.read_text(encoding="utf-8") if target.file.exists() else ""
         if _has_lab(before) and not overwrite:
             question = f"{target.file.name} already has a lab. Replace it and keep a copy? (--overwrite skips this)"
             typer.confirm(question, abort=True)
         options = {"domain": domain, "user": user, "vip": vip, "addresses": addresses}
-        answers = ask(Interview(console), _start_answers(stack, before, lan), options, node or ())
+        answers = ask_all(Interview(console), _start_answers(stack, before, lan), options, node or ())
         _write(console, target.file, before, _with_lab(before, answers))
     try:
         trust(stack, config_file, yes)
@@ -84,7 +84,7 @@ def _start_answers(stack: str, text: str, lan: str | None) -> Answers:
 
 
 def _config(text: str) -> dict[str, Any]:
-    return (edit.in_style_of(text).load(text) or {}).get("config") or {}
+    return (edit.yaml_in_style_of(text).load(text) or {}).get("config") or {}
 
 
 def _has_lab(text: str) -> bool:
@@ -93,7 +93,7 @@ def _has_lab(text: str) -> bool:
 
 def _with_lab(text: str, answers: Answers) -> str:
     """Return the stack file with this lab; the SSH key, the secrets' salt and other programs' settings stay."""
-    yaml = edit.in_style_of(text)
+    yaml = edit.yaml_in_style_of(text)
     document = yaml.load(text) or CommentedMap()
     ssh_key = f"{NAMESPACE}:{answers.ssh_key}"
     existing = (document.get("config") or {}).items()
@@ -103,7 +103,7 @@ def _with_lab(text: str, answers: Answers) -> str:
         config[_OWN_KEYS[1]] = CommentedMap({key: _in_flow_style(value) for key, value in answers.platform.items()})
     config.update(others)
     rest = {key: value for key, value in document.items() if key != "config"}
-    return HEAD + edit.dumped(yaml, CommentedMap({"config": config} | rest))
+    return HEADER + edit.to_text(yaml, CommentedMap({"config": config} | rest))
 
 
 def _cluster(answers: dict[str, Any]) -> CommentedMap:
@@ -131,5 +131,5 @@ def _write(console: Console, file: Path, before: str, text: str) -> None:
         copy = file.with_name(f"{file.name}.{datetime.now():%Y%m%d-%H%M%S}")
         files.replace(copy, before, file.stat().st_mode & 0o777)
         console.print(f"{copy.name}: copy of the previous {file.name}.", markup=False, soft_wrap=True)
-    files.replace(file, text, MODE if not before else None)
+    files.replace(file, text, FILE_MODE if not before else None)
     console.print(f"{file.name}: written.", markup=False, soft_wrap=True)

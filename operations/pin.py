@@ -11,7 +11,7 @@ from components.cluster.settings import ClusterSettings
 from operations import chart_pins, files, release
 from operations import stackfile as edit
 from operations.console import Console
-from operations.http import FetchError, OutOfReachError
+from operations.http import FetchError, UnreachableError
 from operations.pulumi_stack import Stack, StackFile, StackName
 from stacks import stackfile
 from stacks.catalog import LAYERS
@@ -39,9 +39,9 @@ def pin(
     try:
         settings, old, old_charts = _read(file)
         cluster = _with_source(settings.cluster, official)
-        new, new_charts = release.pins(cluster), chart_pins.pins(settings, old_charts, official)
+        new, new_charts = release.fetch_pins(cluster), chart_pins.fetch_pins(settings, old_charts, official)
     except (FetchError, SettingsError) as error:
-        advice = f"{AIR_GAP}\n" if isinstance(error, OutOfReachError) else ""
+        advice = f"{AIR_GAP}\n" if isinstance(error, UnreachableError) else ""
         console.print(f"{error}\n{advice}No changes were made.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     console.print(_table(f"K3s {cluster.k3s.version}, from {cluster.k3s.mirror or 'its release'}", old, new))

@@ -31,7 +31,7 @@ class Answers:
 
     def wrong(self, place: str, **cluster: Any) -> str:
         """Return the validation errors at a stack file path and below it, or an empty string."""
-        config = {"cluster": host_keys.filled({"nodes": []} | self.cluster | cluster)}
+        config = {"cluster": host_keys.with_placeholders({"nodes": []} | self.cluster | cluster)}
         config |= {"platform": self.platform} if self.platform else {}
         try:
             Settings.parse(config, {self.ssh_key} if self.ssh_key else (), self.stack)
@@ -109,7 +109,7 @@ def _question(nodes: Sequence[Node]) -> str:
     return f"Next machine (empty: done; -NAME: remove it; so far: {names})" if nodes else f"First machine ({_FORM})"
 
 
-def ask(interview: Interview, answers: Answers, given: dict[str, str | None], nodes: Sequence[str]) -> Answers:
+def ask_all(interview: Interview, answers: Answers, given: dict[str, str | None], nodes: Sequence[str]) -> Answers:
     """Prompt for every setting that `given` and `nodes` do not answer. Return `answers`, completed."""
     cluster, answer = answers.cluster, interview.one
 

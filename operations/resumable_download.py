@@ -8,14 +8,14 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
 
-from operations.http import SILENCE, FetchError, OnlyToHttps, OutOfReachError, refuse_plain, refused
+from operations.http import TIMEOUT, FetchError, OnlyToHttps, UnreachableError, refused, require_https
 
-BLOCK = 1 << 20
-PATIENCE = 3600
+BLOCK_SIZE = 1 << 20
+DOWNLOAD_TIMEOUT = 3600
 """Timeout of one download, in seconds."""
 
 
-def obtain(url: str, target: Path, sha256: str) -> bool:
+def download(url: str, target: Path, sha256: str) -> bool:
     """Download `url` to `target`, unless `target` has the checksum already. Return whether it was downloaded.
 
     A partial file stays as NAME.part, and the next run resumes it. Raises `FetchError`.
@@ -39,16 +39,16 @@ def digest(file: Path) -> str:
 
 
 def _fetch(url: str, part: Path) -> None:
-    refuse_plain(url)
+    require_https(url)
     size = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})  # noqa: S310 - https
     try:
-        with urllib.request.build_opener(OnlyToHttps).open(request, timeout=SILENCE) as response:
+        with urllib.request.build_opener(OnlyToHttps).open(request, timeout=TIMEOUT) as response:
             with part.open("ab" if response.status == 206 else "wb") as output:
                 output.writelines(_blocks(response, url))
             if response.length:
                 missing = f"{response.length} bytes before its end"
-                raise OutOfReachError(f"The download of {url} broke off {missing}: run the command again.")
+                raise UnreachableError(f"The download of {url} broke off {missing}: run the command again.")
     except HTTPError as error:
         with error:
             if error.code == 416 and size:  # the partial file is complete, or is another file; the checksum decides
@@ -56,12 +56,14 @@ def _fetch(url: str, part: Path) -> None:
             raise FetchError(refused(url, error.code)) from None
     except (OSError, HTTPException) as error:
         cause = getattr(error, "reason", error)
-        raise OutOfReachError(f"{url} cannot be downloaded: {cause}. Run the command again to resume.") from None
+        raise UnreachableError(f"{url} cannot be downloaded: {cause}. Run the command again to resume.") from None
 
 
 def _blocks(response: HTTPResponse, url: str) -> Iterator[bytes]:
-    end = time.monotonic() + PATIENCE
-    while block := response.read1(BLOCK):
+    end = time.monotonic() + DOWNLOAD_TIMEOUT
+    while block := response.read1(BLOCK_SIZE):
         yield block
         if time.monotonic() > end:
-            raise OutOfReachError(f"{url} was not downloaded within {PATIENCE} s: run the command again to resume.")
+            raise UnreachableError(
+                f"{url} was not downloaded within {DOWNLOAD_TIMEOUT} s: run the command again to resume."
+            )

@@ -13,7 +13,7 @@ from components.cluster.settings import ClusterSettings
 from operations import files, host_keys, machines
 from operations import stackfile as edit
 from operations.console import Console
-from operations.host_keys import Place, Shown, Verdict, fingerprint
+from operations.host_keys import HostKeySetting, ScannedKey, Verdict, fingerprint
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
 from stacks import stackfile
@@ -41,7 +41,7 @@ def trust(
     """
     console, target = Console(), Stack(stack, config_file)
     try:
-        groups = (host_keys.bastions, host_keys.nodes)
+        groups = (host_keys.of_bastions, host_keys.of_nodes)
         complete = [_pin_keys(console, target, group, yes, replace or []) for group in groups]
     except (SettingsError, StackError, TaskError) as error:
         console.print(f"{error}\nNo changes were made.", style="red", markup=False, soft_wrap=True)
@@ -52,14 +52,18 @@ def trust(
 
 
 def _pin_keys(
-    console: Console, stack: Stack, pick: Callable[[ClusterSettings], list[Place]], yes: bool, replace: Sequence[str]
+    console: Console,
+    stack: Stack,
+    pick: Callable[[ClusterSettings], list[HostKeySetting]],
+    yes: bool,
+    replace: Sequence[str],
 ) -> bool:
     """Read the host keys of the picked machines and pin the accepted keys. Return whether all keys are pinned."""
     places = pick(_read(stack))
     if not places:
         return True
     hops = [place.through for place in places if place.through]
-    shown = asyncio.run(host_keys.collect(places, machines.keys(hops, stack)))
+    shown = asyncio.run(host_keys.scan(places, machines.private_keys(hops, stack)))
     console.print(_table(shown))
     shared = _report_shared_keys(console, shown)
     usable = [scan for scan in shown if scan not in shared]
@@ -83,11 +87,11 @@ def _pin_keys(
 def _read(stack: Stack) -> ClusterSettings:
     """Read the cluster settings with placeholders for missing host keys; all other settings must be valid."""
     config, secrets = stackfile.read(stack.file)
-    config["cluster"] = host_keys.filled(config.get("cluster"))
+    config["cluster"] = host_keys.with_placeholders(config.get("cluster"))
     return Settings.parse(config, secrets, stackfile.stack_of(stack.file)).cluster
 
 
-def _table(shown: Sequence[Shown]) -> Table:
+def _table(shown: Sequence[ScannedKey]) -> Table:
     table = Table("machine", "type", "SHA256 fingerprint", "", box=None, pad_edge=False)
     for scan in shown:
         style = _STYLES[scan.verdict]
@@ -108,7 +112,7 @@ def _key_type(key: str | None) -> str:
     return key.split()[0].removeprefix("ssh-").partition("-")[0] if key else ""
 
 
-def _report_shared_keys(console: Console, shown: Sequence[Shown]) -> list[Shown]:
+def _report_shared_keys(console: Console, shown: Sequence[ScannedKey]) -> list[ScannedKey]:
     """Report and return the nodes that present the same key: a stack file rejects duplicate keys."""
     owners = Counter(scan.key for scan in shown if scan.key and scan.place.hop.name != "bastion")
     shared = [scan for scan in shown if scan.key and owners[scan.key] > 1]
@@ -119,7 +123,7 @@ def _report_shared_keys(console: Console, shown: Sequence[Shown]) -> list[Shown]
     return shared
 
 
-def _may_replace(console: Console, shown: Shown, replace: Sequence[str]) -> bool:
+def _may_replace(console: Console, shown: ScannedKey, replace: Sequence[str]) -> bool:
     hop = shown.place.hop
     text = f"{hop.name} ({hop.address}) presents ANOTHER host key than the pinned one."
     console.print(text, style="bold red", markup=False, soft_wrap=True)
@@ -135,5 +139,5 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-def _names(shown: Sequence[Shown]) -> str:
+def _names(shown: Sequence[ScannedKey]) -> str:
     return ", ".join(scan.place.hop.name for scan in shown)

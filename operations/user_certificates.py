@@ -15,27 +15,29 @@ from stacks.settings import Settings
 from stacks.validation_errors import meant
 
 SIGNER = "kubernetes.io/kube-apiserver-client"
-PATIENCE = 30.0
+SIGNING_TIMEOUT = 30.0
 """Timeout for the cluster to sign a certificate, in seconds."""
 _REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
 
-class PersonError(Exception):
+class UserCertificateError(Exception):
     """A user's credentials cannot be created. The message states the cause and the fix."""
 
 
 def groups_of(person: str, settings: Settings) -> tuple[str, ...]:
-    """Return the groups of a user in the stack file. Raises `PersonError`."""
+    """Return the groups of a user in the stack file. Raises `UserCertificateError`."""
     rbac = settings.platform.layers().get("rbac")
     if not isinstance(rbac, RbacSettings):
-        raise PersonError("The layer rbac is disabled, so only the administrator has rights: see docs/security.md.")
+        raise UserCertificateError(
+            "The layer rbac is disabled, so only the administrator has rights: see docs/security.md."
+        )
     if person not in rbac.people:
-        raise PersonError(f"{person} is not in homelab:platform.rbac.people: {meant(person, rbac.people)}")
+        raise UserCertificateError(f"{person} is not in homelab:platform.rbac.people: {meant(person, rbac.people)}")
     return rbac.people[person]
 
 
-def user(api: Api, person: str, groups: Sequence[str], days: int) -> dict[str, str]:
-    """Return a kubeconfig user entry: a new private key, and a certificate for `days`. Raises `PersonError`."""
+def issue_credentials(api: Api, person: str, groups: Sequence[str], days: int) -> dict[str, str]:
+    """Return a kubeconfig user entry: a new private key, and a certificate for `days`. Raises `UserCertificateError`."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
     subject = x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, person)])
@@ -67,7 +69,7 @@ def _request_certificate(api: Api, person: str, request: bytes, days: int) -> st
 
 
 def _wait_for_certificate(api: Api, path: str) -> str:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + SIGNING_TIMEOUT
     while True:
         status: Object = api.get(path).get("status", {})
         if certificate := status.get("certificate"):
@@ -75,7 +77,9 @@ def _wait_for_certificate(api: Api, path: str) -> str:
         for condition in status.get("conditions", ()):
             if condition["type"] in ("Denied", "Failed"):
                 cause = condition.get("message", condition["type"])
-                raise PersonError(f"The cluster does not sign the certificate: {cause}")
+                raise UserCertificateError(f"The cluster does not sign the certificate: {cause}")
         if time.monotonic() > end:
-            raise PersonError(f"The cluster did not sign the certificate within {PATIENCE:.0f} s: try again.")
+            raise UserCertificateError(
+                f"The cluster did not sign the certificate within {SIGNING_TIMEOUT:.0f} s: try again."
+            )
         time.sleep(0.2)

@@ -10,7 +10,7 @@ from operations.findings import Finding, fine, note, wrong
 Object = Mapping[str, Any]
 
 
-def judge(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
+def check(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
     """Return the findings about the cluster's nodes and etcd."""
     in_cluster = {str(node["metadata"]["name"]): node for node in nodes}
     expected = {node.name for node in cluster.nodes}
@@ -19,7 +19,7 @@ def judge(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
     return [*findings, _etcd_members(cluster, in_cluster)]
 
 
-def lasts(kubeconfig: Validity) -> Finding:
+def check_expiry(kubeconfig: Validity) -> Finding:
     """Return the finding about the expiry of the stack's kubeconfig."""
     expires = f"expires on {kubeconfig.end}"
     if kubeconfig.due:

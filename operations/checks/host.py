@@ -2,25 +2,25 @@
 
 from collections.abc import Callable, Sequence
 
-from operations.checks.machine_state import Seen
+from operations.checks.machine_state import MachineState
 from operations.findings import Finding, fine, note, wrong
 
 DISTRIBUTIONS = {"debian", "ubuntu", "raspbian"}
-ROOM = 1024
+MIN_FREE_MIB = 1024
 """Free disk space that K3s needs, in MiB."""
-FULL, FILLING = 95, 85
+EVICTION_PERCENT, IMAGE_GC_PERCENT = 95, 85
 """Disk usage in percent at which kubelet evicts pods, and at which it deletes unused images."""
-APART = 30
+MAX_CLOCK_SKEW = 30
 """Tolerated clock difference, in seconds."""
 
 
-def _root(seen: Seen) -> Finding:
+def _root(seen: MachineState) -> Finding:
     if seen.facts.yes("root"):
         return fine("root", "yes")
     return wrong("root", "scripts do not run as root", "set `ssh.sudo: true`, or log in as root")
 
 
-def _system(seen: Seen) -> Finding:
+def _system(seen: MachineState) -> Finding:
     facts = seen.facts
     name = facts.text("os-name") or "unknown"
     if not facts.yes("systemd"):
@@ -32,7 +32,7 @@ def _system(seen: Seen) -> Finding:
     return fine("system", name)
 
 
-def _architecture(seen: Seen) -> Finding:
+def _architecture(seen: MachineState) -> Finding:
     actual, expected = seen.facts.text("arch"), seen.node.arch
     if not actual:
         return wrong("arch", f"K3s has no release for {seen.facts.text('uname')}", "use another machine")
@@ -42,7 +42,7 @@ def _architecture(seen: Seen) -> Finding:
     return fine("arch", actual)
 
 
-def _memory_cgroup(seen: Seen) -> Finding:
+def _memory_cgroup(seen: MachineState) -> Finding:
     if seen.facts.yes("memory-cgroup"):
         return fine("cgroup", "memory cgroup is enabled")
     if file := seen.facts.text("command-line"):
@@ -50,33 +50,37 @@ def _memory_cgroup(seen: Seen) -> Finding:
     return wrong("cgroup", "memory cgroup is disabled", "boot the kernel with cgroup_enable=memory")
 
 
-def _disk(seen: Seen) -> Finding:
+def _disk(seen: MachineState) -> Finding:
     disks = seen.facts.disks
     if not disks:
         return note("disk", "df reports no free space")
     for disk in disks:
         says = f"{disk.free} MiB free ({disk.used} % used) at {disk.path}"
-        if disk.free < ROOM or disk.used >= FULL:
-            return wrong("disk", says, f"free disk space: K3s needs {ROOM} MiB; kubelet evicts pods at {FULL} %")
-        if disk.used >= FILLING:
-            return note("disk", says, f"kubelet deletes unused images above {FILLING} % usage")
+        if disk.free < MIN_FREE_MIB or disk.used >= EVICTION_PERCENT:
+            return wrong(
+                "disk",
+                says,
+                f"free disk space: K3s needs {MIN_FREE_MIB} MiB; kubelet evicts pods at {EVICTION_PERCENT} %",
+            )
+        if disk.used >= IMAGE_GC_PERCENT:
+            return note("disk", says, f"kubelet deletes unused images above {IMAGE_GC_PERCENT} % usage")
     return fine("disk", f"{min(disk.free for disk in disks) / 1024:.1f} GiB free")
 
 
-def _clock(seen: Seen) -> Finding:
+def _clock(seen: MachineState) -> Finding:
     clock = seen.facts.text("clock")
     if not clock.isdigit():
         return note("clock", "date reports no time")
     # the machine read its clock at an unknown moment between `asked` and `answered`
     behind, ahead = seen.answer.asked - int(clock) - 1, int(clock) - seen.answer.answered
     difference = max(behind, ahead, 0.0)
-    if difference > APART:
+    if difference > MAX_CLOCK_SKEW:
         says = f"is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
         return wrong("clock", says, "synchronize it: timedatectl set-ntp true; timedatectl timesync-status")
     return fine("clock", "is synchronized")
 
 
-def _address(seen: Seen) -> Finding:
+def _address(seen: MachineState) -> Finding:
     facts, device = seen.facts, seen.facts.text("device")
     if not device:
         says = f"no interface has {seen.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
@@ -86,6 +90,6 @@ def _address(seen: Seen) -> Finding:
     return fine("address", f"on {device}")
 
 
-CHECKS: Sequence[Callable[[Seen], Finding]] = (
+CHECKS: Sequence[Callable[[MachineState], Finding]] = (
     _root, _system, _architecture, _memory_cgroup, _disk, _clock, _address,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from components.cluster.settings import ClusterSettings, NodeSettings
-from operations.checks.machine_state import Seen
+from operations.checks.machine_state import MachineState
 from operations.findings import Finding, fine, note, wrong
 
 _FLANNEL_PORTS = {"vxlan": ("udp/8472",), "wireguard-native": ("udp/51820", "udp/51821")}
@@ -20,7 +20,7 @@ def _load_balancer_ports(cluster: ClusterSettings) -> tuple[str, ...]:
     return (f"tcp/{cluster.endpoint_port}",) if cluster.api.balancer else ()
 
 
-def _ports(seen: Seen) -> Finding:
+def _ports(seen: MachineState) -> Finding:
     if not seen.facts.yes("ports-known"):
         return note("ports", "unknown until `pulumi up` installs iproute2")
     taken = {port: program for port, program in seen.facts.ports.items() if not _is_own(seen, port, program)}
@@ -30,14 +30,14 @@ def _ports(seen: Seen) -> Finding:
     return fine("ports", "in use by K3s" if seen.facts.ports else "free")
 
 
-def _is_own(seen: Seen, port: str, program: str) -> bool:
+def _is_own(seen: MachineState, port: str, program: str) -> bool:
     if port in _load_balancer_ports(seen.cluster):
         return program == "haproxy" and bool(seen.facts.text("owner"))
     # the kernel itself listens on flannel's tunnel port, so no process owns it
     return seen.installed and (program.startswith("k3s") or program == "the kernel")
 
 
-def _packages(seen: Seen) -> Finding:
+def _packages(seen: MachineState) -> Finding:
     facts = seen.facts
     if not facts.yes("apt"):
         return note("packages", "unknown without apt")
@@ -52,7 +52,7 @@ def _packages(seen: Seen) -> Finding:
     return note("packages", says, "`pulumi up` refreshes apt's package lists first; if it fails, run `apt-get update`")
 
 
-def _owner(seen: Seen) -> Finding:
+def _owner(seen: MachineState) -> Finding:
     owner = seen.facts.text("owner")
     if owner not in ("", seen.node.name):
         fix = f"remove {owner} from `nodes`, run `pulumi up`, add {seen.node.name}, run `pulumi up`"
@@ -66,7 +66,7 @@ def _owner(seen: Seen) -> Finding:
     return fine("owner", "this stack" if owner else "none yet")
 
 
-def _k3s(seen: Seen) -> Finding:
+def _k3s(seen: MachineState) -> Finding:
     facts, expected = seen.facts, seen.cluster.k3s.version
     if not seen.installed or not facts.text("owner"):
         return note("K3s", "not installed yet")
@@ -82,4 +82,4 @@ def _k3s(seen: Seen) -> Finding:
     return fine("K3s", version)
 
 
-CHECKS: Sequence[Callable[[Seen], Finding]] = (_ports, _packages, _owner, _k3s)
+CHECKS: Sequence[Callable[[MachineState], Finding]] = (_ports, _packages, _owner, _k3s)

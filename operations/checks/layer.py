@@ -12,7 +12,7 @@ _HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accept
 """Conditions that report whether an object is healthy."""
 
 
-def releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
+def check_releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
     """Yield a finding for each expected release, from the labels of Helm's release Secrets."""
     latest: dict[str, tuple[int, str]] = {}
     for record in records:
@@ -32,7 +32,7 @@ def releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Fin
             yield wrong(f"release {name}", says, "run `pulumi up`")
 
 
-def pinned(chart: Chart) -> Finding:
+def check_pin(chart: Chart) -> Finding:
     """Return the finding about a chart's pinned checksum."""
     check = f"chart {chart.name}"
     if chart.sha256:
@@ -41,7 +41,7 @@ def pinned(chart: Chart) -> Finding:
     return note(check, says, "run `./homelab pin`, which writes its checksum into the stack file")
 
 
-def pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
+def check_pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
     """Yield a finding for each pod that is not healthy, or one finding if all pods are."""
     count, healthy = 0, True
     for pod in items:
@@ -74,7 +74,7 @@ def _cause(pod: Object) -> str:
     return str(status.get("message") or status.get("reason") or "no reason given")
 
 
-def thing(kind: str, name: str, found: Object | None) -> Finding:
+def check_object(kind: str, name: str, found: Object | None) -> Finding:
     """Return the finding about an object of the layer; `found` is `None` if the object does not exist."""
     check = f"{kind} {name}"
     if found is None:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from components.cluster.settings import NodeSettings
 from operations.checks import host, k3s
-from operations.checks.machine_state import Seen
+from operations.checks.machine_state import MachineState
 from operations.findings import Finding, fine, wrong
 from operations.machine_facts import Facts
-from operations.machines import Answer, Failure
+from operations.machines import Failure, ScriptResult
 
 
-def unreachable(node: NodeSettings, answer: Answer) -> list[Finding]:
+def check_connection(node: NodeSettings, answer: ScriptResult) -> list[Finding]:
     """Return the findings about a machine on which the script did not run."""
     cause = answer.cause.removeprefix(f"{node.name} ({node.address})").lstrip(": ")
     if answer.failure is Failure.HOST_KEY:
@@ -27,7 +27,7 @@ def unreachable(node: NodeSettings, answer: Answer) -> list[Finding]:
     return [wrong("reachable", cause, fix)]
 
 
-def judge(seen: Seen) -> list[Finding]:
+def check(seen: MachineState) -> list[Finding]:
     """Return the findings of all checks on a machine."""
     if not seen.facts.whole:
         return [wrong("script", "its output was cut off", "run the command again")]
@@ -35,7 +35,7 @@ def judge(seen: Seen) -> list[Finding]:
     return [fine("host key", known), *(check(seen) for check in (*host.CHECKS, *k3s.CHECKS))]
 
 
-def same_identity(facts: Mapping[str, Facts]) -> dict[str, Finding]:
+def duplicate_machine_ids(facts: Mapping[str, Facts]) -> dict[str, Finding]:
     """Return a finding for each machine that shares its machine-id with another machine."""
     ids = {name: machine.text("machine-id") for name, machine in facts.items()}
     fix = "on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"

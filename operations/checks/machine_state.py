@@ -4,17 +4,17 @@ from dataclasses import dataclass
 
 from components.cluster.settings import ClusterSettings, NodeSettings
 from operations.machine_facts import Facts
-from operations.machines import Answer
+from operations.machines import ScriptResult
 
 
 @dataclass(frozen=True)
-class Seen:
+class MachineState:
     """A machine's settings and its collected facts."""
 
     node: NodeSettings
     cluster: ClusterSettings
     facts: Facts
-    answer: Answer
+    answer: ScriptResult
 
     @property
     def installed(self) -> bool:

@@ -8,7 +8,7 @@ SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 MONO_WIDTH = 0.61
 BOLD = 1.13
-LEAST = 0.8
+MIN_SCALE = 0.8
 """Text shrinks to this fraction of its size before it is truncated."""
 _WIDTHS = {"ijlI|!.,:;'/ ": 0.37, "frt()[]-": 0.42, "mwMW@%…+=<>": 1.0, "ABCDEFGHKLNOPQRSTUVXYZ": 0.79}
 """Character widths in em of DejaVu Sans, the widest of the usual fonts; all other characters have 0.65."""
@@ -54,9 +54,9 @@ def _width(character: str, mono: bool) -> float:
     return MONO_WIDTH if mono else _CHARACTER_WIDTHS.get(character, 0.65)
 
 
-def fitted(text: str, style: Style, room: float) -> tuple[str, float]:
+def fit_text(text: str, style: Style, room: float) -> tuple[str, float]:
     """Fit a text into `room` pixels: unchanged, else smaller, else cut in the middle. Return the text and its size."""
-    size = max(style.size * LEAST, min(style.size, room / max(style.width(text, 1), 0.01)))
+    size = max(style.size * MIN_SCALE, min(style.size, room / max(style.width(text, 1), 0.01)))
     left, right = text[: (len(text) + 1) // 2], text[(len(text) + 1) // 2 :]
     while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > room:
         left, right = (left[:-1], right) if len(left) > len(right) else (left, right[1:])
@@ -82,7 +82,7 @@ class Canvas:
 
     def text(self, at: Point, text: str, style: Style, room: float, *, ink: str = "ink", anchor: str = "start") -> None:
         """Write text at a baseline point, no wider than `room`; a tooltip shows the whole text if it is cut."""
-        shown, size = fitted(text, style, room)
+        shown, size = fit_text(text, style, room)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""
         tip = f"<title>{escape(text)}</title>" if shown != text else ""
@@ -98,7 +98,7 @@ class Canvas:
         return "\n".join(lines) + "\n"
 
 
-def sheet(styles: Iterator[Style], light: Palette, dark: Palette) -> str:
+def style_sheet(styles: Iterator[Style], light: Palette, dark: Palette) -> str:
     """Return the CSS style sheet; a palette maps CSS classes to colours."""
     rules = [style.rule() for style in styles]
     rules += [f".{name}{{{paint}}}" for name, paint in light.items()]

@@ -110,7 +110,7 @@ def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:
 
 
 def test_a_comment_is_never_too_long_for_github(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "ROWS", 300)
+    monkeypatch.setattr(changes, "MAX_TABLE_LENGTH", 300)
     said = told(*(task("create", f"machine-{number}", "join") for number in range(99)))
     assert len(said) < 400
     assert "|\n\n… truncated: see the log.\n" in said

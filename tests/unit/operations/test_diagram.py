@@ -12,7 +12,7 @@ import cli
 from bench.labs import cluster_of
 from components.kubernetes.chart import Chart
 from operations.picture.layout import draw
-from operations.picture.svg import fitted
+from operations.picture.svg import fit_text
 from operations.picture.theme import DARK, LIGHT, STYLES, VALUE
 from stacks.settings import AppStack, Settings
 from tests.support.app_stacks import APPS
@@ -135,7 +135,7 @@ def test_addresses_of_ipv6_and_a_balancer() -> None:
 
 @pytest.mark.parametrize("room", [300.0, 80.0, 30.0, 6.0])
 def test_text_shrinks_then_is_cut(room: float) -> None:
-    shown, size = fitted("shop.lab.example.com", VALUE, room)
+    shown, size = fit_text("shop.lab.example.com", VALUE, room)
     assert VALUE.width(shown, size) <= max(room, VALUE.width("…", size))
     assert (shown == "shop.lab.example.com") == (room == 300)
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 import cli
 from components.provider_resources import SCRIPTS
 from operations import doctor, health_checks, machines
-from operations.api import AbsentError, Api, ApiError
+from operations.api import Api, ApiError, NotFoundError
 from operations.findings import Report, State, fine, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack
@@ -140,7 +140,7 @@ def test_a_key_that_is_none_is_not_shown(lab: list[Computer], tmp_path: Path, pu
 def test_a_machine_that_does_not_end_is_given_up(
     lab: list[Computer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machines, "PATIENCE", 0.0)
+    monkeypatch.setattr(machines, "SCRIPT_TIMEOUT", 0.0)
     found = reports(run(two(lab, tmp_path), "--json"))
     assert "did not end within 0 s" in found["one"]["findings"][-1]["says"]
 
@@ -174,7 +174,7 @@ def platform(tmp_path: Path) -> Path:
 
 
 def of_cluster(file: Path) -> dict[str, Report]:
-    return {each.name: each for each in health_checks.of_cluster(Settings.read(file), Stack("lab", file))}
+    return {each.name: each for each in health_checks.cluster_reports(Settings.read(file), Stack("lab", file))}
 
 
 def test_cluster_and_layers_are_judged_by_their_api(platform: Path, pulumi: FakePulumi, api: FakeApi) -> None:
@@ -228,7 +228,7 @@ def test_objects_are_found_as_kubectl_names_them(api: FakeApi) -> None:
     assert found.find_word("storageclass.storage.k8s.io/fast", "ns") == {"kind": "StorageClass"}
     assert found.find_word("secret/a", "ns") == {"kind": "Secret"}
     for word in ("secret/b", "nothing/a", "secret.storage.k8s.io/a"):
-        with pytest.raises(AbsentError):
+        with pytest.raises(NotFoundError):
             found.find_word(word, "ns")
-    with pytest.raises(AbsentError):
+    with pytest.raises(NotFoundError):
         found.find("v1", "Nothing", "ns", "a")

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import cli
-from operations.kubeconfig_merge import Merged, MergeError, entries, merge
+from operations.kubeconfig_merge import MergeError, MergeResult, entries_of, merge
 from tests.support.certificates import certificate
 from tests.support.fake_pulumi import FakePulumi
 
@@ -61,7 +61,7 @@ users:
       command: get-token
       env: null
 """
-OWN = entries(OURS, "lab")
+OWN = entries_of(OURS, "lab")
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_what_is_no_kubeconfig_is_left_alone(text: str, said: str) -> None:
     ],
 )
 def test_every_form_of_a_kubeconfig_is_taken(text: str) -> None:
-    merged: Merged = merge(text, OWN, "lab")
+    merged: MergeResult = merge(text, OWN, "lab")
     before: dict[str, Any] = yaml.safe_load(text) or {}
     after = yaml.safe_load(merged.text)
     for section, kind in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
