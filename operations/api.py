@@ -101,7 +101,7 @@ class Api:
             raise NotFoundError(f"the API at {self.server} has no kind {kind}")
         return item
 
-    def find_word(self, word: str, namespace: str) -> Object:
+    def find_reference(self, word: str, namespace: str) -> Object:
         """Return an object by `kind/name` as for `kubectl get`. Raises `NotFoundError` if it does not exist."""
         kind, _, name = word.partition("/")
         kind, _, group = kind.partition(".")

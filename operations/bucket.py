@@ -35,7 +35,7 @@ class Object:
 
     key: str
     size: int
-    written: float
+    modified: float
 
 
 def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[Object]:

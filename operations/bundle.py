@@ -141,7 +141,7 @@ def _chart_images(
     for chart in charts:
         archive = folder / chart_images.archive_name(chart)
         try:
-            objects = helm.objects(archive, chart.name, namespaces[chart.name], values[chart.name])
+            objects = helm.render(archive, chart.name, namespaces[chart.name], values[chart.name])
             images = chart_images.of_chart(chart.name, str(archive), archive.read_bytes(), objects)
         except (RenderError, TaskError) as error:
             errors.append(f"{IMAGES} lacks the images of {chart.name}: {error}")

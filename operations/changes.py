@@ -33,8 +33,8 @@ class Change:
     """The planned change of one resource."""
 
     owner: str
-    what: str
-    word: str
+    label: str
+    action: str
     detail: str
 
 
@@ -133,7 +133,7 @@ def _table(planned: Iterable[Change]) -> Iterator[str]:
         owners.setdefault(change.owner, []).append(change)
     yield from ("| Resource | Change | Details |", "| --- | --- | --- |")
     for owner in sorted(owners, key=lambda name: (_ORDER.index(name.partition(" ")[0]), name)):
-        words = dict.fromkeys(change.word for change in owners[owner])
+        words = dict.fromkeys(change.action for change in owners[owner])
         word = next(iter(words)) if len(words) == 1 else "changed"
         details = list(dict.fromkeys(_cell(change, word) for change in owners[owner]))
         more = [f"and {len(details) - MAX_CELL_CHANGES} more"] if len(details) > MAX_CELL_CHANGES else []
@@ -144,9 +144,9 @@ def _table(planned: Iterable[Change]) -> Iterator[str]:
 
 
 def _cell(change: Change, word: str) -> str:
-    own = f"{change.word} " if change.word != word else ""
+    own = f"{change.action} " if change.action != word else ""
     detail = f" ({change.detail})" if change.detail else ""
-    return own + inline_code(change.what + detail)
+    return own + inline_code(change.label + detail)
 
 
 def _drift(steps: Iterable[Step], looked: bool) -> Iterator[str]:

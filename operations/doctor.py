@@ -38,7 +38,7 @@ def doctor(
         errors.print(f"{error}\nNo checks ran.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NOT_RUN) from None
     if as_json:
-        typer.echo(json.dumps({"stack": stack, "reports": [report.as_data() for report in reports]}, indent=2))
+        typer.echo(json.dumps({"stack": stack, "reports": [report.as_dict() for report in reports]}, indent=2))
     else:
         _show(Console(), reports)
     if any_wrong(reports):

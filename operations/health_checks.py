@@ -44,8 +44,8 @@ async def machine_reports(settings: Settings, stack: Stack, answered: Callable[[
 
 
 def _of_machine(seen: MachineState, duplicate: Finding | None) -> Iterator[Finding]:
-    if seen.answer.failure is not None:
-        yield from machine.check_connection(seen.node, seen.answer)
+    if seen.result.failure is not None:
+        yield from machine.check_connection(seen.node, seen.result)
         return
     yield from machine.check(seen)
     if duplicate:
@@ -97,7 +97,7 @@ def _of_layer(each: AnyLayer, api: Api) -> Iterator[Finding]:
             )
         for word in each.appears:
             kind, _, name = word.partition("/")
-            yield layer.check_object(kind, name, _if_exists(api.find_word, word, each.namespace))
+            yield layer.check_object(kind, name, _if_exists(api.find_reference, word, each.namespace))
     except ApiError as error:
         yield wrong("API", str(error), "run the command again; if it fails again, see the cluster's findings")
 

@@ -27,17 +27,17 @@ class Verdict(StrEnum):
     SAME = "as pinned"
     NEW = "new"
     DIFFERS = "DIFFERS"
-    SILENT = "no answer"
+    UNREACHABLE = "no answer"
 
 
 @dataclass(frozen=True)
 class HostKeySetting:
     """A `hostKey` setting of the stack file and the machine that it identifies."""
 
-    loc: Loc
+    path: Loc
     """Path of the mapping with the `hostKey`, below `homelab:cluster`."""
     hop: Hop
-    through: Machine | None = None
+    bastion: Machine | None = None
 
     @property
     def pinned(self) -> str | None:
@@ -49,7 +49,7 @@ class HostKeySetting:
 class ScannedKey:
     """The host key that a machine presented, or the reason why there is none."""
 
-    place: HostKeySetting
+    setting: HostKeySetting
     key: str | None
     cause: str = ""
 
@@ -57,10 +57,10 @@ class ScannedKey:
     def verdict(self) -> Verdict:
         """The comparison with the pinned key."""
         if self.key is None:
-            return Verdict.SILENT
-        if self.place.pinned is None:
+            return Verdict.UNREACHABLE
+        if self.setting.pinned is None:
             return Verdict.NEW
-        return Verdict.SAME if self.key == self.place.pinned else Verdict.DIFFERS
+        return Verdict.SAME if self.key == self.setting.pinned else Verdict.DIFFERS
 
 
 def placeholder(number: int) -> str:
@@ -121,16 +121,16 @@ async def scan(places: Sequence[HostKeySetting], keys: Mapping[str, str]) -> lis
         return await asyncio.gather(*(_scan(place, connections) for place in places))
     finally:
         for place in places:
-            if place.through:
-                connections.forget(place.through)
+            if place.bastion:
+                connections.forget(place.bastion)
 
 
 async def _scan(place: HostKeySetting, connections: Connections) -> ScannedKey:
     hop = place.hop
     try:
-        if place.through and is_placeholder(place.through.host_key):
-            return ScannedKey(place, None, f"its bastion {place.through.address} is not trusted yet")
-        tunnel = await connections.connect(place.through) if place.through else ()
+        if place.bastion and is_placeholder(place.bastion.host_key):
+            return ScannedKey(place, None, f"its bastion {place.bastion.address} is not trusted yet")
+        tunnel = await connections.connect(place.bastion) if place.bastion else ()
         scan = asyncssh.get_server_host_key(
             hop.address, hop.port, tunnel=tunnel, config=None, server_host_key_algs=algorithms(place.pinned)
         )

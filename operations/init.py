@@ -78,7 +78,7 @@ def _start_answers(stack: str, text: str, lan: str | None) -> Answers:
     answers = Answers(stack, SSH_KEY if f"{NAMESPACE}:{SSH_KEY}" in _config(text) else None)
     answers.cluster |= {"lan": lan} if lan else {}
     for option, key in ((f"--stack {stack}", "name"), (f"--lan {lan}", "lan")):
-        if reason := answers.wrong(f"{NAMESPACE}:cluster.{key}"):
+        if reason := answers.validation_errors(f"{NAMESPACE}:cluster.{key}"):
             raise StackError(f"{option}: {reason}.")
     return answers
 

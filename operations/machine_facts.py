@@ -38,14 +38,14 @@ class Facts:
         """Return the first value of a fact, or an empty string."""
         return next(iter(self.all(name)), "")
 
-    def yes(self, name: str) -> bool:
+    def is_yes(self, name: str) -> bool:
         """Whether the value of a fact is `yes`."""
         return self.text(name) == "yes"
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether the script ran to its end."""
-        return self.yes("end")
+        return self.is_yes("end")
 
     @property
     def ports(self) -> dict[str, str]:

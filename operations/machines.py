@@ -23,7 +23,7 @@ SCRIPT_TIMEOUT = 60.0
 class Failure(Enum):
     """The reason why a machine gave no output."""
 
-    REACH = auto()
+    UNREACHABLE = auto()
     HOST_KEY = auto()
     LOGIN = auto()
     SCRIPT = auto()
@@ -36,8 +36,8 @@ class ScriptResult:
     output: str = ""
     failure: Failure | None = None
     cause: str = ""
-    asked: float = 0
-    answered: float = 0
+    started: float = 0
+    ended: float = 0
 
 
 def from_node(node: NodeSettings, cluster: ClusterSettings) -> Machine:
@@ -100,4 +100,4 @@ async def _ignore(_: str) -> None:
 def _failure(error: TaskError) -> Failure:
     if isinstance(error.__cause__, asyncssh.HostKeyNotVerifiable):
         return Failure.HOST_KEY
-    return Failure.LOGIN if isinstance(error.__cause__, asyncssh.PermissionDenied) else Failure.REACH
+    return Failure.LOGIN if isinstance(error.__cause__, asyncssh.PermissionDenied) else Failure.UNREACHABLE

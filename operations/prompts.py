@@ -29,7 +29,7 @@ class Answers:
     cluster: dict[str, Any] = field(default_factory=dict)
     platform: dict[str, Any] = field(default_factory=dict)
 
-    def wrong(self, place: str, **cluster: Any) -> str:
+    def validation_errors(self, place: str, **cluster: Any) -> str:
         """Return the validation errors at a stack file path and below it, or an empty string."""
         config = {"cluster": host_keys.with_placeholders({"nodes": []} | self.cluster | cluster)}
         config |= {"platform": self.platform} if self.platform else {}
@@ -55,7 +55,7 @@ class Interview:
 
     console: Console
 
-    def one(self, question: str, option: str, given: str | None, check: Callable[[str], str], usual: str = "") -> str:
+    def ask_one(self, question: str, option: str, given: str | None, check: Callable[[str], str], usual: str = "") -> str:
         """Return the first valid answer: the option's value `given`, or the answer to a prompt."""
         while True:
             answer = typer.prompt(question, usual, show_default=bool(usual)) if given is None else given
@@ -71,12 +71,12 @@ class Interview:
                 self._refuse(text, reason, "--node")
         while not given:
             text = str(typer.prompt(_question(nodes), "", show_default=False)).strip()
-            reason = self._add(answers, nodes, text) if text else answers.wrong(f"{_CLUSTER}.nodes", nodes=nodes)
+            reason = self._add(answers, nodes, text) if text else answers.validation_errors(f"{_CLUSTER}.nodes", nodes=nodes)
             if not (text or reason):
                 break
             if reason:
                 self._refuse(text, reason, "")
-        if reason := answers.wrong(f"{_CLUSTER}.nodes", nodes=nodes):
+        if reason := answers.validation_errors(f"{_CLUSTER}.nodes", nodes=nodes):
             self._refuse(f"{len(nodes)} machines", reason, "--node")
         return nodes
 
@@ -92,7 +92,7 @@ class Interview:
         if match is None:
             return _FORM
         node = {key: match[key] for key in ("name", "role", "address")}
-        reason = answers.wrong(f"{_CLUSTER}.nodes[{len(nodes)}]", nodes=[*nodes, node])
+        reason = answers.validation_errors(f"{_CLUSTER}.nodes[{len(nodes)}]", nodes=[*nodes, node])
         if not reason:
             nodes.append(node)
         return reason
@@ -111,10 +111,10 @@ def _question(nodes: Sequence[Node]) -> str:
 
 def ask_all(interview: Interview, answers: Answers, given: dict[str, str | None], nodes: Sequence[str]) -> Answers:
     """Prompt for every setting that `given` and `nodes` do not answer. Return `answers`, completed."""
-    cluster, answer = answers.cluster, interview.one
+    cluster, answer = answers.cluster, interview.ask_one
 
     def validator(path: str, settings_for: Callable[[str], dict[str, Any]]) -> Callable[[str], str]:
-        return lambda text: answers.wrong(f"{_CLUSTER}.{path}" if path else _CLUSTER, **settings_for(text))
+        return lambda text: answers.validation_errors(f"{_CLUSTER}.{path}" if path else _CLUSTER, **settings_for(text))
 
     check = validator("domain", lambda text: {"domain": text})
     cluster["domain"] = answer("Domain of the lab, such as lab.example.com", "--domain", given["domain"], check)
@@ -139,4 +139,4 @@ def _platform(addresses: str) -> dict[str, Any]:
 
 
 def _platform_validator(answers: Answers) -> Callable[[str], str]:
-    return lambda text: replace(answers, platform=_platform(text)).wrong(_PLATFORM)
+    return lambda text: replace(answers, platform=_platform(text)).validation_errors(_PLATFORM)

@@ -32,14 +32,14 @@ class Stack:
     """A Pulumi stack, by its name."""
 
     name: str
-    given: Path | None = None
+    stack_file: Path | None = None
     """Path of the stack file, if it is not `Pulumi.NAME.yaml` in the project."""
     _environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
         """The path of the stack file."""
-        return self.given or PROJECT / f"Pulumi.{self.name}.yaml"
+        return self.stack_file or PROJECT / f"Pulumi.{self.name}.yaml"
 
     def secret(self, name: str) -> str:
         """Return a secret of the stack's configuration. Raises `StackError`."""

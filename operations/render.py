@@ -52,7 +52,7 @@ class Renderer:
         except grpc.RpcError as error:
             raise RenderError(f"{PLUGIN} does not start: {error.details()}") from error
 
-    def objects(self, archive: Path, name: str, namespace: str, values: Mapping[str, Tree]) -> list[dict[str, Any]]:
+    def render(self, archive: Path, name: str, namespace: str, values: Mapping[str, Tree]) -> list[dict[str, Any]]:
         """Render all objects of a chart archive, including hooks and CRDs. Raises `RenderError`."""
         options = {
             "path": str(archive.parent.absolute()), "chart": archive.name, "release_name": name,

@@ -76,9 +76,9 @@ def _from_file(file: Path) -> Snapshot:
 
 
 def _show(site: ClusterAccess, inventory: SnapshotInventory, plan: Plan) -> None:
-    for note in inventory.notes:
+    for note in inventory.warnings:
         stderr.print(note, style="yellow", markup=False, soft_wrap=True)
-    source = "this workstation" if plan.file else "S3" if plan.fetch else plan.first
+    source = "this workstation" if plan.file else "S3" if plan.from_s3 else plan.first
     size = f"{plan.snapshot.size / (1 << 20):.1f} MiB"
     stderr.print(f"{plan.snapshot.name}, {snapshot_catalog.age(plan.snapshot)} old, {size}, from {source}")
     rows = Table(box=None)
@@ -104,7 +104,7 @@ def _action(server: Server, plan: Plan) -> str:
 
 def _report(restored: RestoreResult, *, as_json: bool) -> None:
     plan = restored.plan
-    skipped = (*plan.lost, *restored.absent)
+    skipped = (*plan.lost, *restored.skipped_agents)
     if as_json:
         data = {"snapshot": as_data(plan.snapshot), "restored": plan.first, "rejoined": list(plan.others)}
         console.print_json(json.dumps(data | {"leftOut": list(skipped)}))

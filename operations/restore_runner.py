@@ -42,11 +42,11 @@ class Plan:
 
     snapshot: Snapshot
     file: Path | None
-    fetch: bool
+    from_s3: bool
     first: str
     others: tuple[str, ...]
     lost: tuple[str, ...]
-    serving: tuple[str, ...]
+    ready: tuple[str, ...]
     token: str = field(default="", repr=False)
 
 
@@ -55,24 +55,24 @@ class RestoreResult:
     """The result of a restore. `absent` are the agents that did not answer."""
 
     plan: Plan
-    absent: tuple[str, ...]
+    skipped_agents: tuple[str, ...]
 
 
 def plan_restore(
     inventory: SnapshotInventory, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False
 ) -> Plan:
     """Choose the server to restore and the source of the snapshot. Raises `SnapshotError`."""
-    answering = inventory.answering
+    answering = inventory.reachable
     if not answering:
         raise SnapshotError("No server answers over SSH: power on the server to restore, or reinstall its system.")
-    holders = [name for name in answering if name in snapshot.places]
+    holders = [name for name in answering if name in snapshot.locations]
     fetch = not file and (from_s3 or not holders)
-    if fetch and S3 not in snapshot.places:
-        raise SnapshotError(f"{snapshot.name} is only on servers that do not answer: {', '.join(snapshot.places)}.")
+    if fetch and S3 not in snapshot.locations:
+        raise SnapshotError(f"{snapshot.name} is only on servers that do not answer: {', '.join(snapshot.locations)}.")
     first = answering[0] if fetch or file else holders[0]
     others = tuple(name for name in answering if name != first)
     lost = tuple(server.name for server in inventory.servers if server.k3s is None)
-    return Plan(snapshot, file, fetch, first, others, lost, inventory.serving)
+    return Plan(snapshot, file, fetch, first, others, lost, inventory.ready)
 
 
 def require_tasks(site: ClusterAccess, tasks: Mapping[str, Task]) -> None:
@@ -121,7 +121,7 @@ class RestoreRunner:
 
     async def _restore(self) -> None:
         plan = self._plan
-        fetch = "yes" if plan.fetch else "no"
+        fetch = "yes" if plan.from_s3 else "no"
         token = {"TOKEN": plan.token} if plan.token else NO_VALUES
         await self._run_steps(plan.first, RESTORE, token, SNAPSHOT=plan.snapshot.name, FETCH=fetch)
         if plan.token:
@@ -152,7 +152,7 @@ class RestoreRunner:
 
     async def _snapshot_current_state(self) -> None:
         """Take a snapshot of the current cluster before the restore replaces it, if an API server is ready."""
-        for name in self._plan.serving[:1]:
+        for name in self._plan.ready[:1]:
             try:
                 saved = await snapshot_catalog.take_snapshot(self._site, name, BEFORE_RESTORE, self._say)
             except TaskError as error:

@@ -39,16 +39,16 @@ def snapshot(
         inventory = asyncio.run(snapshot_catalog.list_snapshots(site))
         shown = [entry for entry in inventory.snapshots if listing or entry.name == taken]
         _show(inventory, shown, as_json=as_json)
-        if listing and not inventory.answering and not shown:
+        if listing and not inventory.reachable and not shown:
             raise typer.Exit(1)
 
 
 async def _take(site: ClusterAccess, label: str, folder: Path | None) -> str:
     inventory = await snapshot_catalog.list_snapshots(site)
-    if not inventory.serving:
+    if not inventory.ready:
         causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in inventory.servers]
         raise SnapshotError("\n".join(("No server has a ready API, so no snapshot can be taken:", *causes)))
-    server = inventory.serving[0]
+    server = inventory.ready[0]
     name = await snapshot_catalog.take_snapshot(site, server, label, say)
     if folder:
         await _copy(site, server, name, folder)
@@ -74,7 +74,7 @@ async def _copy(site: ClusterAccess, server: str, name: str, folder: Path) -> No
 
 
 def _show(inventory: SnapshotInventory, shown: list[Snapshot], *, as_json: bool) -> None:
-    for note in inventory.notes:
+    for note in inventory.warnings:
         stderr.print(note, style="yellow", markup=False, soft_wrap=True)
     if as_json:
         console.print_json(json.dumps([as_data(entry) for entry in shown]))
@@ -91,18 +91,18 @@ def table(shown: list[Snapshot]) -> Table:
         rows.add_column(column, no_wrap=column != "on", justify="right" if column == "size" else "left")
     for entry in shown:
         rows.add_row(
-            entry.name, snapshot_catalog.age(entry), f"{entry.size / (1 << 20):.1f} MiB", ", ".join(entry.places)
+            entry.name, snapshot_catalog.age(entry), f"{entry.size / (1 << 20):.1f} MiB", ", ".join(entry.locations)
         )
     return rows
 
 
 def as_data(entry: Snapshot) -> dict[str, Any]:
     """Return a snapshot as data for `--json`."""
-    servers = [place for place in entry.places if place != S3]
+    servers = [place for place in entry.locations if place != S3]
     return {
         "name": entry.name,
-        "taken": int(entry.taken),
+        "taken": int(entry.taken_at),
         "bytes": entry.size,
         "servers": servers,
-        "s3": S3 in entry.places,
+        "s3": S3 in entry.locations,
     }

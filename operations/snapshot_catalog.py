@@ -34,9 +34,9 @@ class Snapshot:
     """One snapshot: `taken` is a Unix time, `size` is in bytes, `places` are the servers that have it, then S3."""
 
     name: str
-    taken: float
+    taken_at: float
     size: int
-    places: tuple[str, ...]
+    locations: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Server:
     k3s: str | None
     snapshots: tuple[Snapshot, ...] = ()
     cause: str = ""
-    strange: tuple[str, ...] = ()
+    invalid_names: tuple[str, ...] = ()
     """Names in the snapshot folder that K3s does not give to snapshots."""
 
 
@@ -57,21 +57,21 @@ class SnapshotInventory:
 
     servers: tuple[Server, ...]
     snapshots: tuple[Snapshot, ...]
-    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @property
-    def answering(self) -> tuple[str, ...]:
+    def reachable(self) -> tuple[str, ...]:
         """Names of the servers that answer over SSH."""
         return tuple(server.name for server in self.servers if server.k3s is not None)
 
     @property
-    def serving(self) -> tuple[str, ...]:
+    def ready(self) -> tuple[str, ...]:
         """Names of the servers whose API is ready."""
         return tuple(server.name for server in self.servers if server.k3s == "serving")
 
     def choose(self, name: str | None, *, from_s3: bool = False) -> Snapshot:
         """Return the snapshot of that name, or the newest one. Raises `SnapshotError`."""
-        candidates = [entry for entry in self.snapshots if not from_s3 or S3 in entry.places]
+        candidates = [entry for entry in self.snapshots if not from_s3 or S3 in entry.locations]
         where = "on S3" if from_s3 else "on a server that answers, or on S3"
         if name is None:
             newest = next((entry for entry in candidates if not entry.name.startswith(BEFORE_RESTORE)), None)
@@ -93,7 +93,7 @@ async def list_snapshots(site: ClusterAccess) -> SnapshotInventory:
     answers = await machines.run_script(targets, site.keys, "snapshots.sh", [{} for _ in names], lambda: None)
     servers = tuple(_server(name, answer) for name, answer in zip(names, answers, strict=True))
     notes = [server.cause for server in servers if server.k3s is None]
-    notes += [_skipped_note(server.name, server.strange) for server in servers if server.strange]
+    notes += [_skipped_note(server.name, server.invalid_names) for server in servers if server.invalid_names]
     copies = [snapshot for server in servers for snapshot in server.snapshots]
     if s3 := site.cluster.k3s.snapshots.s3:
         try:
@@ -120,7 +120,7 @@ def merge_copies(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
     """Merge the copies of each snapshot, and sort the snapshots by age, the newest first."""
     ordered = sorted(snapshots, key=lambda entry: entry.name)
     unique = [_merge_same(list(same)) for _, same in groupby(ordered, key=lambda entry: entry.name)]
-    return tuple(sorted(unique, key=lambda entry: (-entry.taken, entry.name)))
+    return tuple(sorted(unique, key=lambda entry: (-entry.taken_at, entry.name)))
 
 
 def parse_server(name: str, output: str) -> Server:
@@ -133,7 +133,7 @@ def parse_server(name: str, output: str) -> Server:
         if match
     ]
     strange = tuple(line for line, match in matches.items() if not match)
-    return Server(name, first.removeprefix("k3s ") or "unknown", tuple(snapshots), strange=strange)
+    return Server(name, first.removeprefix("k3s ") or "unknown", tuple(snapshots), invalid_names=strange)
 
 
 def time_from_name(name: str, otherwise: float) -> float:
@@ -144,7 +144,7 @@ def time_from_name(name: str, otherwise: float) -> float:
 
 def age(snapshot: Snapshot) -> str:
     """Return the age of a snapshot, such as `3 h`."""
-    seconds = max(0, int(time.time() - snapshot.taken))
+    seconds = max(0, int(time.time() - snapshot.taken_at))
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
@@ -152,7 +152,7 @@ def age(snapshot: Snapshot) -> str:
 
 
 def _server(name: str, answer: ScriptResult) -> Server:
-    if answer.failure is Failure.REACH:
+    if answer.failure is Failure.UNREACHABLE:
         return Server(name, None, cause=answer.cause)
     if answer.failure:
         raise TaskError(answer.cause if name in answer.cause else f"{name}: {answer.cause}")
@@ -166,7 +166,7 @@ def _stored(site: ClusterAccess, s3: S3Settings) -> list[bucket.Object]:
 
 
 def _from_s3(stored: bucket.Object) -> Snapshot:
-    return Snapshot(stored.key, time_from_name(stored.key, stored.written), stored.size, (S3,))
+    return Snapshot(stored.key, time_from_name(stored.key, stored.modified), stored.size, (S3,))
 
 
 def _skipped_note(place: str, names: Sequence[str]) -> str:
@@ -181,5 +181,5 @@ def _printable(name: str) -> str:
 
 
 def _merge_same(copies: Sequence[Snapshot]) -> Snapshot:
-    places = sorted({place for entry in copies for place in entry.places}, key=lambda place: (place == S3, place))
-    return Snapshot(copies[0].name, copies[0].taken, max(entry.size for entry in copies), tuple(places))
+    places = sorted({place for entry in copies for place in entry.locations}, key=lambda place: (place == S3, place))
+    return Snapshot(copies[0].name, copies[0].taken_at, max(entry.size for entry in copies), tuple(places))

@@ -21,7 +21,7 @@ from stacks.settings import Settings, SettingsError
 
 COMPARE = """An attacker on the network can forge these keys. Compare them with the output on each machine's console:
   ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub"""
-_STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold red", Verdict.SILENT: "red"}
+_STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold red", Verdict.UNREACHABLE: "red"}
 
 Replace = Annotated[
     list[str] | None,
@@ -62,7 +62,7 @@ def _pin_keys(
     places = pick(_read(stack))
     if not places:
         return True
-    hops = [place.through for place in places if place.through]
+    hops = [place.bastion for place in places if place.bastion]
     shown = asyncio.run(host_keys.scan(places, machines.private_keys(hops, stack)))
     console.print(_table(shown))
     shared = _report_shared_keys(console, shown)
@@ -75,7 +75,7 @@ def _pin_keys(
     accepted = new if new and (yes or _confirmed(f"Pin {_names(new)} in {stack.file.name}? (--yes skips this)")) else []
     accepted = accepted + [scan for scan in changed if _may_replace(console, scan, replace)]
     if accepted:
-        keys = {scan.place.loc: scan.key for scan in accepted if scan.key}
+        keys = {scan.setting.path: scan.key for scan in accepted if scan.key}
         files.replace(stack.file, edit.with_host_keys(stack.file.read_text(encoding="utf-8"), keys))
         console.print(f"{stack.file.name}: pinned {_names(accepted)}.")
     unpinned = [scan for scan in shown if scan.verdict is not Verdict.SAME and scan not in accepted]
@@ -96,9 +96,9 @@ def _table(shown: Sequence[ScannedKey]) -> Table:
     for scan in shown:
         style = _STYLES[scan.verdict]
         result = _fingerprint(scan.key) if scan.key else Text(scan.cause)
-        table.add_row(scan.place.hop.name, _key_type(scan.key), result, Text(scan.verdict, style))
+        table.add_row(scan.setting.hop.name, _key_type(scan.key), result, Text(scan.verdict, style))
         if scan.verdict is Verdict.DIFFERS:
-            table.add_row("", _key_type(scan.place.pinned), _fingerprint(scan.place.pinned), Text("is pinned", style))
+            table.add_row("", _key_type(scan.setting.pinned), _fingerprint(scan.setting.pinned), Text("is pinned", style))
     return table
 
 
@@ -114,7 +114,7 @@ def _key_type(key: str | None) -> str:
 
 def _report_shared_keys(console: Console, shown: Sequence[ScannedKey]) -> list[ScannedKey]:
     """Report and return the nodes that present the same key: a stack file rejects duplicate keys."""
-    owners = Counter(scan.key for scan in shown if scan.key and scan.place.hop.name != "bastion")
+    owners = Counter(scan.key for scan in shown if scan.key and scan.setting.hop.name != "bastion")
     shared = [scan for scan in shown if scan.key and owners[scan.key] > 1]
     for key in dict.fromkeys(scan.key for scan in shared):
         names = _names([scan for scan in shared if scan.key == key])
@@ -124,7 +124,7 @@ def _report_shared_keys(console: Console, shown: Sequence[ScannedKey]) -> list[S
 
 
 def _may_replace(console: Console, shown: ScannedKey, replace: Sequence[str]) -> bool:
-    hop = shown.place.hop
+    hop = shown.setting.hop
     text = f"{hop.name} ({hop.address}) presents ANOTHER host key than the pinned one."
     console.print(text, style="bold red", markup=False, soft_wrap=True)
     console.print("It was reinstalled, or another machine answers at its address. Find out which before you continue.")
@@ -140,4 +140,4 @@ def _confirmed(question: str) -> bool:
 
 
 def _names(shown: Sequence[ScannedKey]) -> str:
-    return ", ".join(scan.place.hop.name for scan in shown)
+    return ", ".join(scan.setting.hop.name for scan in shown)

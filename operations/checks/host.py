@@ -15,7 +15,7 @@ MAX_CLOCK_SKEW = 30
 
 
 def _root(seen: MachineState) -> Finding:
-    if seen.facts.yes("root"):
+    if seen.facts.is_yes("root"):
         return fine("root", "yes")
     return wrong("root", "scripts do not run as root", "set `ssh.sudo: true`, or log in as root")
 
@@ -23,9 +23,9 @@ def _root(seen: MachineState) -> Finding:
 def _system(seen: MachineState) -> Finding:
     facts = seen.facts
     name = facts.text("os-name") or "unknown"
-    if not facts.yes("systemd"):
+    if not facts.is_yes("systemd"):
         return wrong("system", "systemd does not run on it", "use a system that boots with systemd")
-    if not facts.yes("apt"):
+    if not facts.is_yes("apt"):
         return wrong("system", f"{name} is not supported", "install Debian, Ubuntu or Raspberry Pi OS")
     if not DISTRIBUTIONS & {facts.text("os"), *facts.text("os-like").split()}:
         return note("system", f"{name} has apt but is untested", "if it fails, use Debian, Ubuntu or Raspberry Pi OS")
@@ -43,7 +43,7 @@ def _architecture(seen: MachineState) -> Finding:
 
 
 def _memory_cgroup(seen: MachineState) -> Finding:
-    if seen.facts.yes("memory-cgroup"):
+    if seen.facts.is_yes("memory-cgroup"):
         return fine("cgroup", "memory cgroup is enabled")
     if file := seen.facts.text("command-line"):
         return note("cgroup", f"memory cgroup is disabled; `pulumi up` enables it in {file} and reboots the machine")
@@ -72,7 +72,7 @@ def _clock(seen: MachineState) -> Finding:
     if not clock.isdigit():
         return note("clock", "date reports no time")
     # the machine read its clock at an unknown moment between `asked` and `answered`
-    behind, ahead = seen.answer.asked - int(clock) - 1, int(clock) - seen.answer.answered
+    behind, ahead = seen.result.started - int(clock) - 1, int(clock) - seen.result.ended
     difference = max(behind, ahead, 0.0)
     if difference > MAX_CLOCK_SKEW:
         says = f"is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
@@ -85,7 +85,7 @@ def _address(seen: MachineState) -> Finding:
     if not device:
         says = f"no interface has {seen.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
         return wrong("address", says, "correct `address`, or the machine's DHCP reservation in your router")
-    if not facts.yes("device-there"):
+    if not facts.is_yes("device-there"):
         return wrong("address", f"interface {device} does not exist", "correct or remove `interface`")
     return fine("address", f"on {device}")
 

@@ -21,7 +21,7 @@ def _load_balancer_ports(cluster: ClusterSettings) -> tuple[str, ...]:
 
 
 def _ports(seen: MachineState) -> Finding:
-    if not seen.facts.yes("ports-known"):
+    if not seen.facts.is_yes("ports-known"):
         return note("ports", "unknown until `pulumi up` installs iproute2")
     taken = {port: program for port, program in seen.facts.ports.items() if not _is_own(seen, port, program)}
     if taken:
@@ -34,19 +34,19 @@ def _is_own(seen: MachineState, port: str, program: str) -> bool:
     if port in _load_balancer_ports(seen.cluster):
         return program == "haproxy" and bool(seen.facts.text("owner"))
     # the kernel itself listens on flannel's tunnel port, so no process owns it
-    return seen.installed and (program.startswith("k3s") or program == "the kernel")
+    return seen.has_k3s and (program.startswith("k3s") or program == "the kernel")
 
 
 def _packages(seen: MachineState) -> Finding:
     facts = seen.facts
-    if not facts.yes("apt"):
+    if not facts.is_yes("apt"):
         return note("packages", "unknown without apt")
     if half := facts.text("half-installed"):
         return wrong("packages", f"half installed: {half}", "dpkg --configure -a; apt-get -f install")
     missing = facts.text("missing")
     if not missing:
         return fine("packages", "all installed")
-    if facts.yes("apt-would"):
+    if facts.is_yes("apt-would"):
         return note("packages", f"`pulumi up` installs {missing}")
     says = f"missing: {missing}; apt says: {facts.text('apt-says') or 'nothing'}"
     return note("packages", says, "`pulumi up` refreshes apt's package lists first; if it fails, run `apt-get update`")
@@ -57,10 +57,10 @@ def _owner(seen: MachineState) -> Finding:
     if owner not in ("", seen.node.name):
         fix = f"remove {owner} from `nodes`, run `pulumi up`, add {seen.node.name}, run `pulumi up`"
         return wrong("owner", f"is already the node {owner}", fix)
-    if not owner and (seen.installed or seen.facts.yes("other-unit")):
+    if not owner and (seen.has_k3s or seen.facts.is_yes("other-unit")):
         fix = "if you do not need it: disable its service, reboot, run k3s-uninstall.sh or k3s-agent-uninstall.sh"
         return wrong("owner", "has a K3s that homelab did not install", fix)
-    if owner and seen.facts.yes("other-unit") and not seen.installed:
+    if owner and seen.facts.is_yes("other-unit") and not seen.has_k3s:
         fix = "remove it from `nodes`, run `pulumi up`, add it again, run `pulumi up`: a role cannot be changed"
         return wrong("owner", f"is a node of the cluster, but with another role than {seen.node.role}", fix)
     return fine("owner", "this stack" if owner else "none yet")
@@ -68,7 +68,7 @@ def _owner(seen: MachineState) -> Finding:
 
 def _k3s(seen: MachineState) -> Finding:
     facts, expected = seen.facts, seen.cluster.k3s.version
-    if not seen.installed or not facts.text("owner"):
+    if not seen.has_k3s or not facts.text("owner"):
         return note("K3s", "not installed yet")
     name = "k3s" if seen.node.role == "server" else "k3s-agent"
     state, version = facts.text("unit"), facts.text("version")

@@ -29,7 +29,7 @@ def check_connection(node: NodeSettings, answer: ScriptResult) -> list[Finding]:
 
 def check(seen: MachineState) -> list[Finding]:
     """Return the findings of all checks on a machine."""
-    if not seen.facts.whole:
+    if not seen.facts.complete:
         return [wrong("script", "its output was cut off", "run the command again")]
     known = "as pinned, or certified" if seen.cluster.ssh.host_authority else "as pinned"
     return [fine("host key", known), *(check(seen) for check in (*host.CHECKS, *k3s.CHECKS))]

@@ -14,9 +14,9 @@ class MachineState:
     node: NodeSettings
     cluster: ClusterSettings
     facts: Facts
-    answer: ScriptResult
+    result: ScriptResult
 
     @property
-    def installed(self) -> bool:
+    def has_k3s(self) -> bool:
         """Whether the K3s unit of the node's role is installed."""
-        return self.facts.yes("unit-there")
+        return self.facts.is_yes("unit-there")

@@ -42,7 +42,7 @@ class Style:
         em = sum(_width(character, self.mono) for character in text)
         return em * (size or self.size) * (BOLD if self.bold and not self.mono else 1)
 
-    def rule(self) -> str:
+    def css_rule(self) -> str:
         """Return the CSS rule of the style."""
         weight = "600" if self.bold else "400"
         return f".{self.name}{{font:{weight} {self.size:g}px {MONO if self.mono else SANS}}}"
@@ -100,7 +100,7 @@ class Canvas:
 
 def style_sheet(styles: Iterator[Style], light: Palette, dark: Palette) -> str:
     """Return the CSS style sheet; a palette maps CSS classes to colours."""
-    rules = [style.rule() for style in styles]
+    rules = [style.css_rule() for style in styles]
     rules += [f".{name}{{{paint}}}" for name, paint in light.items()]
     dark_rules = "\n".join(f".{name}{{{paint}}}" for name, paint in dark.items())
     return "\n".join((*rules, f"@media (prefers-color-scheme: dark){{\n{dark_rules}\n}}"))

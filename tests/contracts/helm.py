@@ -47,7 +47,7 @@ def objects_of(archive: Path, chart: str, values: Mapping[str, Any]) -> list[dic
     namespace = next(row.layer.namespace for row in LAYERS if chart in [each.name for each in row.charts])
     if isinstance(helm, str):
         raise NotHereError(helm)
-    return [_whole(each) for each in helm.objects(archive, chart, namespace, values)]
+    return [_whole(each) for each in helm.render(archive, chart, namespace, values)]
 
 
 def _whole(tree: Any) -> Any:

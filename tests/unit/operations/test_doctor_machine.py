@@ -50,7 +50,7 @@ def seen(**facts: str | list[str] | None) -> MachineState:
     """A bare machine that is fit, but for `facts`; those that are None it does not say."""
     given: dict[str, Any] = BARE | {name.replace("_", "-"): value for name, value in facts.items()}
     lines = [f"{name}={each}" for name, value in given.items() if value is not None for each in _all(value)]
-    answer = ScriptResult(asked=NOW, answered=NOW + 1)
+    answer = ScriptResult(started=NOW, ended=NOW + 1)
     return MachineState(NODE.model_copy(update={"arch": None}), LAB, Facts.parse("\n".join(lines)), answer)
 
 
@@ -150,7 +150,7 @@ def test_machines_with_one_identity_are_named() -> None:
 @pytest.mark.parametrize(
     ("failure", "cause", "check", "fix"),
     [
-        (Failure.REACH, "does not answer", "reachable", "power it on"),
+        (Failure.UNREACHABLE, "does not answer", "reachable", "power it on"),
         (Failure.HOST_KEY, "another key\nmore", "host key", "find out which machine answers"),
         (Failure.LOGIN, "refuses user pi: add the key", "login", "authorized_keys"),
         (Failure.SCRIPT, "sudo: a password is required", "root", "passwordless sudo"),

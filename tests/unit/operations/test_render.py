@@ -20,7 +20,7 @@ def test_plugin_is_asked_for_the_archive_with_the_values(tmp_path: Path) -> None
     program = fake_helm.install(tmp_path / "bin", [POD])
     values = {"a": [1, None], "b": {"c": SECRET, "d": Hashed(SECRET), "e": Filled("{}", (Derived("x"),))}}
     with render.start_renderer("v1.36.3+k3s1", program) as helm:
-        assert helm.objects(tmp_path / "web-1.tgz", "web", "shop", values) == [POD]
+        assert helm.render(tmp_path / "web-1.tgz", "web", "shop", values) == [POD]
     asked = json.loads((tmp_path / "bin/asked.json").read_text())
     assert (asked["path"], asked["chart"], asked["release_name"]) == (str(tmp_path), "web-1.tgz", "web")
     assert asked["namespace"] == "shop"
@@ -32,7 +32,7 @@ def test_what_helm_refuses_is_said(tmp_path: Path) -> None:
     program = fake_helm.install(tmp_path / "bin", "at '/replicas': got string, want integer")
     said = r"web-1.tgz cannot be rendered: at '/replicas': got string"
     with render.start_renderer("v1.36.3+k3s1", program) as helm, pytest.raises(RenderError, match=said):
-        helm.objects(tmp_path / "web-1.tgz", "web", "shop", {})
+        helm.render(tmp_path / "web-1.tgz", "web", "shop", {})
 
 
 def test_plugin_that_does_not_start(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def restore(plan: Plan) -> RestoreResult:
 
 def test_the_server_that_has_the_snapshot_is_restored_and_the_others_join(bench: Bench) -> None:
     plan = restore_runner.plan_restore(found(), OLD)
-    assert (plan.first, plan.others, plan.lost, plan.fetch) == ("b", ("a", "c"), (), False)
+    assert (plan.first, plan.others, plan.lost, plan.from_s3) == ("b", ("a", "c"), (), False)
     restore(plan)
     assert (bench.given["reset.sh"]["SNAPSHOT"], bench.given["reset.sh"]["FETCH"]) == (OLD.name, "no")
 
@@ -171,20 +171,20 @@ def test_no_snapshot_of_what_is_there_does_not_stop_it(bench: Bench) -> None:
 def test_lost_machines_are_left_out(bench: Bench) -> None:
     bench.silent = frozenset({"e"})
     restored = restore(restore_runner.plan_restore(found("a"), OLD))
-    assert (restored.plan.lost, restored.plan.others, restored.absent) == (("a",), ("c",), ("e",))
+    assert (restored.plan.lost, restored.plan.others, restored.skipped_agents) == (("a",), ("c",), ("e",))
     assert not {"a", "e"} & {place for place, _ in bench.done}
     assert bench.given["admit.sh"]["NODES"] == "c a d e"
 
 
 def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
-    both = replace(OLD, places=("b", S3))
+    both = replace(OLD, locations=("b", S3))
     plans = [
         restore_runner.plan_restore(found(), both),
         restore_runner.plan_restore(found("b"), both),
         restore_runner.plan_restore(found(), both, from_s3=True),
-        restore_runner.plan_restore(found(), replace(OLD, places=(S3,))),
+        restore_runner.plan_restore(found(), replace(OLD, locations=(S3,))),
     ]
-    assert [(plan.first, plan.fetch) for plan in plans] == [("b", False), ("a", True), ("a", True), ("a", True)]
+    assert [(plan.first, plan.from_s3) for plan in plans] == [("b", False), ("a", True), ("a", True), ("a", True)]
     restore(plans[1])
     assert bench.given["reset.sh"]["FETCH"] == "yes"
 
@@ -248,10 +248,10 @@ def test_a_servers_answer_is_read() -> None:
     lines = ["k3s serving", "on-demand-a-1700000000 1654816 1700000003.5", "mine 5 1600000000.25", "with spaces 5 1.0"]
     server = snapshot_catalog.parse_server("a", "\n".join([*lines, "z-1700000001.zip 7 1.0\n"]))
     assert server.k3s == "serving"
-    assert [(each.name, each.taken, each.size) for each in server.snapshots] == [
+    assert [(each.name, each.taken_at, each.size) for each in server.snapshots] == [
         ("on-demand-a-1700000000", 1_700_000_000, 1_654_816),
         ("mine", 1_600_000_000.25, 5),
         ("z-1700000001.zip", 1_700_000_001, 7),
     ]
-    (one, other) = snapshot_catalog.merge_copies([*server.snapshots[:2], replace(server.snapshots[0], places=(S3,))])
-    assert (one.places, other.places) == (("a", S3), ("a",))
+    (one, other) = snapshot_catalog.merge_copies([*server.snapshots[:2], replace(server.snapshots[0], locations=(S3,))])
+    assert (one.locations, other.locations) == (("a", S3), ("a",))

@@ -161,7 +161,7 @@ def test_a_file_of_this_computer_and_a_token(seen: dict[str, Any], tmp_path: Pat
     done = run("restore", "--file", str(file), "--token-file", str(token), "--yes")
     assert done.exit_code == 0
     plan: Plan = seen["plan"]
-    assert (plan.file, plan.first, plan.token, plan.snapshot.taken) == (file, "a", "s3cret", 1_700_000_000)
+    assert (plan.file, plan.first, plan.token, plan.snapshot.taken_at) == (file, "a", "s3cret", 1_700_000_000)
     assert "s3cret" not in done.output + repr(plan)
     assert run("restore", OLD.name, "--file", str(file)).exit_code == 2
     absent = run("restore", "--file", str(tmp_path / "absent"))

@@ -68,7 +68,7 @@ def test_an_object_of_another_name_is_named_and_left_out(stored: list[Object], n
     stored += [Object(name, 5, 1), Object(GOOD, 5, 1)]
     found = asyncio.run(snapshot_catalog.list_snapshots(LAB))
     assert found.snapshots == (Snapshot(GOOD, 1700000000, 5, (*SERVERS, S3)),)
-    (note,) = found.notes
+    (note,) = found.warnings
     assert note.startswith("S3 has files whose names are not K3s snapshot names; they were skipped: ")
     assert len(note) < 250
     assert note.isprintable()
@@ -76,7 +76,7 @@ def test_an_object_of_another_name_is_named_and_left_out(stored: list[Object], n
 
 def test_many_of_them_are_told_in_one_line(stored: list[Object]) -> None:
     stored += [Object(f"{number} {'x' * 500}", 5, 1) for number in range(500)]
-    (note,) = asyncio.run(snapshot_catalog.list_snapshots(LAB)).notes
+    (note,) = asyncio.run(snapshot_catalog.list_snapshots(LAB)).warnings
     assert note.endswith(" and 497 more")
     assert len(note) < 350
 
@@ -93,7 +93,7 @@ def test_a_file_of_another_name_on_a_server_is_named_and_left_out() -> None:
     ]
     server = snapshot_catalog.parse_server("a", "\n".join(("k3s serving", *lines)))
     assert [each.name for each in server.snapshots] == [GOOD, "break"], "what a line says alone cannot be told apart"
-    assert server.strange == ("line", "two words 5 17.5", "../up 5 17", "odd x 17", "odd 5 nan")
+    assert server.invalid_names == ("line", "two words 5 17.5", "../up 5 17", "odd x 17", "odd 5 nan")
 
 
 def test_what_is_strange_on_a_server_is_noted(stored: list[Object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +103,9 @@ def test_what_is_strange_on_a_server_is_noted(stored: list[Object], monkeypatch:
     monkeypatch.setattr("operations.machines.run_script", ask)
     found = asyncio.run(snapshot_catalog.list_snapshots(LAB))
     assert [each.name for each in found.snapshots] == [GOOD]
-    assert len(found.notes) == len(SERVERS)
-    assert found.notes[0].startswith("a has files whose names are not K3s snapshot names; they were skipped: '../xxx")
-    assert max(map(len, found.notes)) < 250
+    assert len(found.warnings) == len(SERVERS)
+    assert found.warnings[0].startswith("a has files whose names are not K3s snapshot names; they were skipped: '../xxx")
+    assert max(map(len, found.warnings)) < 250
 
 
 @pytest.mark.parametrize("name", [*STRANGE, f"{GOOD}\nsecond"])
