@@ -14,9 +14,8 @@ from urllib.parse import quote, urlsplit
 from ruamel.yaml import YAML
 
 from components.cluster.certificate_validity import Validity
+from operations.http import TIMEOUT
 
-TIMEOUT = 10.0
-"""Seconds without an answer after which the API counts as unreachable."""
 _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 Object = Mapping[str, Any]
 
@@ -32,9 +31,9 @@ class NotFoundError(ApiError):
 class AccessDeniedError(ApiError):
     """The API rejects the credentials or the rights of the kubeconfig."""
 
-    def __init__(self, says: str, fix: str) -> None:
-        super().__init__(f"{says}; {fix}")
-        self.says, self.fix = says, fix
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(f"{reason}; {fix}")
+        self.reason, self.fix = reason, fix
 
 
 class Api:
@@ -65,10 +64,9 @@ class Api:
             response = connection.getresponse()
             content = response.read()
         except ssl.SSLCertVerificationError as error:
-            says = f"the API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
-            raise AccessDeniedError(
-                says, "after a restore, run `pulumi up` to renew it; else find out who answers"
-            ) from None
+            reason = f"the API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
+            fix = "after a restore, run `pulumi up` to renew it; else find out who answers"
+            raise AccessDeniedError(reason, fix) from None
         except (OSError, HTTPException) as error:
             raise ApiError(f"the API at {self.server} does not answer: {error or type(error).__name__}") from None
         finally:
@@ -78,8 +76,8 @@ class Api:
         if response.status == 401:
             raise self._unauthorized()
         if response.status == 403:
-            says = f"the API at {self.server} denies the kubeconfig's user access to {path} (403 Forbidden)"
-            raise AccessDeniedError(says, "run `pulumi up` to restore the user's rights")
+            reason = f"the API at {self.server} denies the kubeconfig's user access to {path} (403 Forbidden)"
+            raise AccessDeniedError(reason, "run `pulumi up` to restore the user's rights")
         if response.status not in (200, 201):
             raise ApiError(f"the API at {self.server} answers {path} with {response.status} {response.reason}")
         return cast(Object, json.loads(content))
@@ -87,8 +85,8 @@ class Api:
     def _unauthorized(self) -> AccessDeniedError:
         expired = f"its certificate expired on {self.validity.end}"
         why = expired if self.validity.over else "another CA signed its certificate, as after a restore"
-        says = f"the API at {self.server} rejects the kubeconfig (401 Unauthorized): {why}"
-        return AccessDeniedError(says, "run `pulumi up` to renew it")
+        reason = f"the API at {self.server} rejects the kubeconfig (401 Unauthorized): {why}"
+        return AccessDeniedError(reason, "run `pulumi up` to renew it")
 
     def items(self, path: str, *, names_only: bool = False) -> list[Object]:
         """Return the objects of a list; with `names_only` only their metadata, without any secret data."""
@@ -101,9 +99,9 @@ class Api:
             raise NotFoundError(f"the API at {self.server} has no kind {kind}")
         return item
 
-    def find_reference(self, word: str, namespace: str) -> Object:
+    def find_reference(self, reference: str, namespace: str) -> Object:
         """Return an object by `kind/name` as for `kubectl get`. Raises `NotFoundError` if it does not exist."""
-        kind, _, name = word.partition("/")
+        kind, _, name = reference.partition("/")
         kind, _, group = kind.partition(".")
         versions = [api_group["preferredVersion"]["groupVersion"] for api_group in self.get("/apis")["groups"]]
         for version in ("v1", *versions):

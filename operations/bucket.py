@@ -16,9 +16,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 
 from components.cluster.k3s.settings import S3Settings
+from operations.http import TIMEOUT
 
-TIMEOUT = 15.0
-"""Seconds without an answer after which the service counts as unreachable."""
 MAX_PAGE_BYTES = 8 << 20
 """Maximum size of one page of a listing, in bytes."""
 AWS_ENDPOINT = "s3.amazonaws.com"

@@ -44,7 +44,7 @@ def changes(
 ) -> None:
     """Summarize a preview as Markdown: planned changes by machine, layer and app, drift, and errors."""
     with console.report_errors():
-        typer.echo(markdown(_read(preview), title, looked=os.environ.get("HOMELAB_DRIFT") != "off"))
+        typer.echo(markdown(_read(preview), title, drift_checked=os.environ.get("HOMELAB_DRIFT") != "off"))
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -57,8 +57,8 @@ def _read(file: Path) -> Mapping[str, Any]:
     return preview
 
 
-def markdown(preview: Mapping[str, Any], title: str, *, looked: bool) -> str:
-    """Render the preview as Markdown; `looked` is whether the preview checked the machines for drift."""
+def markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) -> str:
+    """Render the preview as Markdown; `drift_checked` is whether the preview checked the machines for drift."""
     steps = preview.get("steps") or []
     errors = (diagnostic for diagnostic in preview.get("diagnostics") or [] if diagnostic.get("severity") == "error")
     messages = list(dict.fromkeys(map(_message, errors)))
@@ -70,7 +70,7 @@ def markdown(preview: Mapping[str, Any], title: str, *, looked: bool) -> str:
         lines.append("No changes: the lab matches its stack files.")
     else:
         lines += truncate_lines(_table(planned), MAX_TABLE_LENGTH)
-    return "\n".join([*lines, "", *truncate_lines(_drift(steps, looked), MAX_DRIFT_LENGTH)])
+    return "\n".join([*lines, "", *truncate_lines(_drift(steps, drift_checked), MAX_DRIFT_LENGTH)])
 
 
 def _message(diagnostic: Mapping[str, Any]) -> str:
@@ -149,8 +149,8 @@ def _cell(change: Change, word: str) -> str:
     return own + inline_code(change.label + detail)
 
 
-def _drift(steps: Iterable[Step], looked: bool) -> Iterator[str]:
-    if not looked:
+def _drift(steps: Iterable[Step], drift_checked: bool) -> Iterator[str]:
+    if not drift_checked:
         yield "The machines were not checked for drift: manual changes on them are unknown."
         return
     states = (step.get("newState") or {} for step in steps)

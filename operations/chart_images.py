@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from components.kubernetes.chart import Chart
-from operations.resumable_download import digest
+from operations import files
 from provider.charts import contents
 from provider.charts.repository import Loader
 from provider.errors import TaskError
@@ -54,7 +54,7 @@ def repository_index(folder: Path, catalog: Sequence[Chart]) -> str:
     for chart in catalog:
         file = folder / archive_name(chart)
         if file.exists():
-            release = {"name": chart.name, "version": chart.version, "urls": [file.name], "digest": digest(file)}
+            release = {"name": chart.name, "version": chart.version, "urls": [file.name], "digest": files.sha256(file)}
             entries.setdefault(chart.name, []).append({"apiVersion": "v2", **release})
     return yaml.safe_dump({"apiVersion": "v1", "entries": entries}, sort_keys=False)
 

@@ -58,14 +58,14 @@ class ClusterAccess:
         self,
         name: str,
         *steps: Step,
-        given: Task | None = None,
+        base: Task | None = None,
         secrets: Mapping[str, str] = NO_VALUES,
         **variables: str,
     ) -> Task:
-        """Build a task for a machine; `variables` and `secrets` override those of the task `given`."""
+        """Build a task for a machine; `variables` and `secrets` override those of the task `base`."""
         inputs: dict[str, object] = {"machine": self.machines[name], "run": steps, "digest": ""}
-        inputs["variables"] = {**(given.variables if given else NO_VALUES), **variables}
-        inputs["secrets"] = {**(given.secrets if given else NO_VALUES), **secrets}
+        inputs["variables"] = {**(base.variables if base else NO_VALUES), **variables}
+        inputs["secrets"] = {**(base.secrets if base else NO_VALUES), **secrets}
         return Task.model_validate(inputs)
 
 

@@ -17,7 +17,7 @@ from stacks.settings import Settings
 _HELM = "labelSelector=owner%3Dhelm"
 
 
-async def machine_reports(settings: Settings, stack: Stack, answered: Callable[[], object]) -> list[Report]:
+async def machine_reports(settings: Settings, stack: Stack, on_result: Callable[[], object]) -> list[Report]:
     """Check every machine. Raises `StackError` or `TaskError` without a usable SSH private key."""
     lab = settings.cluster
     host = host_of(layers_of(settings), settings.cluster)
@@ -32,22 +32,24 @@ async def machine_reports(settings: Settings, stack: Stack, answered: Callable[[
         }
         for node in lab.nodes
     ]
-    answers = await machines.run_script(
-        targets, machines.private_keys(targets, stack), "doctor.sh", variables, answered
-    )
-    seen = {
-        node.name: MachineState(node, lab, Facts.parse(answer.output), answer)
-        for node, answer in zip(lab.nodes, answers, strict=True)
-    }
-    duplicates = machine.duplicate_machine_ids({name: state.facts for name, state in seen.items()})
-    return [Report("machine", name, tuple(_of_machine(state, duplicates.get(name)))) for name, state in seen.items()]
+    private_keys = machines.private_keys(targets, stack)
+    results = await machines.run_script(targets, private_keys, "doctor.sh", variables, on_result)
+    states = [
+        MachineState(node, lab, Facts.parse(result.output), result)
+        for node, result in zip(lab.nodes, results, strict=True)
+    ]
+    duplicates = machine.duplicate_machine_ids({state.node.name: state.facts for state in states})
+    return [
+        Report("machine", state.node.name, tuple(_check_machine(state, duplicates.get(state.node.name))))
+        for state in states
+    ]
 
 
-def _of_machine(seen: MachineState, duplicate: Finding | None) -> Iterator[Finding]:
-    if seen.result.failure is not None:
-        yield from machine.check_connection(seen.node, seen.result)
+def _check_machine(state: MachineState, duplicate: Finding | None) -> Iterator[Finding]:
+    if state.result.failure is not None:
+        yield from machine.check_connection(state.node, state.result)
         return
-    yield from machine.check(seen)
+    yield from machine.check(state)
     if duplicate:
         yield duplicate
 
@@ -73,31 +75,31 @@ def cluster_reports(settings: Settings, stack: Stack) -> list[Report]:
     try:
         findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, api.items("/api/v1/nodes"))]
     except AccessDeniedError as error:
-        return [Report("cluster", name, (wrong("kubeconfig", error.says, error.fix),))]
+        return [Report("cluster", name, (wrong("kubeconfig", error.reason, error.fix),))]
     except ApiError as error:
         fix = "see the findings about the servers: one of them must have the virtual IP, and its K3s must be active"
         return [Report("cluster", name, (wrong("API", str(error), fix),))]
     return [
         Report("cluster", name, tuple(findings)),
-        *(Report("layer", each.key, tuple(_of_layer(each, api))) for each in layers_of(settings)),
+        *(Report("layer", entry.key, tuple(_check_layer(entry, api))) for entry in layers_of(settings)),
     ]
 
 
-def _of_layer(each: AnyLayer, api: Api) -> Iterator[Finding]:
-    namespace = f"/api/v1/namespaces/{each.namespace}"
+def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
+    namespace = f"/api/v1/namespaces/{entry.namespace}"
     try:
-        if charts := each.values():
+        if charts := entry.values():
             yield from layer.check_releases(charts, api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
-            yield from layer.check_pods(each.namespace, api.items(f"{namespace}/pods"))
-        for manifest in each.extend():
+            yield from layer.check_pods(entry.namespace, api.items(f"{namespace}/pods"))
+        for manifest in entry.extend():
             kind, metadata = manifest["kind"], manifest["metadata"]
-            space = metadata.get("namespace", each.namespace)
+            space = metadata.get("namespace", entry.namespace)
             yield layer.check_object(
                 kind, metadata["name"], _if_exists(api.find, manifest["apiVersion"], kind, space, metadata["name"])
             )
-        for word in each.appears:
+        for word in entry.appears:
             kind, _, name = word.partition("/")
-            yield layer.check_object(kind, name, _if_exists(api.find_reference, word, each.namespace))
+            yield layer.check_object(kind, name, _if_exists(api.find_reference, word, entry.namespace))
     except ApiError as error:
         yield wrong("API", str(error), "run the command again; if it fails again, see the cluster's findings")
 

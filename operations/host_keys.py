@@ -11,7 +11,7 @@ import asyncssh
 
 from components.cluster.settings import BastionSettings, ClusterSettings
 from operations import machines
-from operations.stackfile import Loc
+from operations.stackfile_editor import Loc
 from provider.errors import TaskError
 from provider.model import Hop, Machine
 from provider.ssh.connections import CONNECT_SECONDS, Connections
@@ -101,43 +101,43 @@ def _bastions(cluster: ClusterSettings) -> Iterator[HostKeySetting]:
     candidates: list[tuple[Loc, BastionSettings | None]] = [(("ssh", "bastion"), cluster.ssh.bastion)]
     for index, node in enumerate(cluster.nodes):
         candidates.append((("nodes", index, "ssh", "bastion"), node.ssh.bastion))
-    yield from (HostKeySetting(loc, machines.from_bastion(settings)) for loc, settings in candidates if settings)
+    yield from (HostKeySetting(path, machines.from_bastion(settings)) for path, settings in candidates if settings)
 
 
 def of_nodes(cluster: ClusterSettings) -> list[HostKeySetting]:
     """Return the `hostKey` settings of all nodes."""
-    places = []
+    settings = []
     for index, node in enumerate(cluster.nodes):
         machine = machines.from_node(node, cluster)
-        through = Machine(**machine.bastion.model_dump(), sudo=False) if machine.bastion else None
-        places.append(HostKeySetting(("nodes", index), machine, through))
-    return places
+        bastion = Machine(**machine.bastion.model_dump(), sudo=False) if machine.bastion else None
+        settings.append(HostKeySetting(("nodes", index), machine, bastion))
+    return settings
 
 
-async def scan(places: Sequence[HostKeySetting], keys: Mapping[str, str]) -> list[ScannedKey]:
+async def scan(settings: Sequence[HostKeySetting], keys: Mapping[str, str]) -> list[ScannedKey]:
     """Read the host keys of all machines concurrently. Only bastions are logged in to."""
     connections = Connections(keys)
     try:
-        return await asyncio.gather(*(_scan(place, connections) for place in places))
+        return await asyncio.gather(*(_scan(setting, connections) for setting in settings))
     finally:
-        for place in places:
-            if place.bastion:
-                connections.forget(place.bastion)
+        for setting in settings:
+            if setting.bastion:
+                connections.forget(setting.bastion)
 
 
-async def _scan(place: HostKeySetting, connections: Connections) -> ScannedKey:
-    hop = place.hop
+async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey:
+    hop = setting.hop
     try:
-        if place.bastion and is_placeholder(place.bastion.host_key):
-            return ScannedKey(place, None, f"its bastion {place.bastion.address} is not trusted yet")
-        tunnel = await connections.connect(place.bastion) if place.bastion else ()
+        if setting.bastion and is_placeholder(setting.bastion.host_key):
+            return ScannedKey(setting, None, f"its bastion {setting.bastion.address} is not trusted yet")
+        tunnel = await connections.connect(setting.bastion) if setting.bastion else ()
         scan = asyncssh.get_server_host_key(
-            hop.address, hop.port, tunnel=tunnel, config=None, server_host_key_algs=algorithms(place.pinned)
+            hop.address, hop.port, tunnel=tunnel, config=None, server_host_key_algs=algorithms(setting.pinned)
         )
         key = await asyncio.wait_for(scan, CONNECT_SECONDS)
     except (TaskError, OSError, asyncssh.Error, TimeoutError) as cause:
-        return ScannedKey(place, None, str(cause) or f"no answer within {CONNECT_SECONDS} s")
-    return ScannedKey(place, " ".join(key.export_public_key().decode().split()[:2]) if key else None)
+        return ScannedKey(setting, None, str(cause) or f"no answer within {CONNECT_SECONDS} s")
+    return ScannedKey(setting, " ".join(key.export_public_key().decode().split()[:2]) if key else None)
 
 
 def algorithms(pinned: str | None) -> list[str]:

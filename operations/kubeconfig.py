@@ -37,15 +37,15 @@ def kubeconfig(
     console, file = Console(), _file(output)
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else ""
-        name, entries_ = _cluster_entries(Stack(stack, config_file), user, days)
-        merged = merge(before, entries_, name)
-        _replace_only_if_asked(console, file, merged, entries_["clusters"]["server"], yes)
+        name, own_entries = _cluster_entries(Stack(stack, config_file), user, days)
+        merged = merge(before, own_entries, name)
+        _replace_only_if_asked(console, file, merged, own_entries["clusters"]["server"], yes)
         _write(console, file, before, merged)
     except (SettingsError, StackError, MergeError, ApiError, UserCertificateError, OSError) as error:
         text = f"{file}: {error}" if isinstance(error, MergeError) else str(error)
         console.print(f"{text}\nNo changes were made.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    console.print(_expiry(Validity.of(entries_["users"]), user), markup=False, soft_wrap=True)
+    console.print(_expiry(Validity.of(own_entries["users"]), user), markup=False, soft_wrap=True)
     use = "" if merged.current == name else f" --context {name}"
     console.print(f"Try: kubectl{use} get nodes", markup=False, soft_wrap=True)
     if use:

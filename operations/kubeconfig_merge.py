@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from operations import kubeconfig_text
-from operations.stackfile import to_text, yaml_in_style_of
+from operations.stackfile_editor import to_text, yaml_in_style_of
 
 SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 _EMPTY = 'apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\ncurrent-context: ""\n'

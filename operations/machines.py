@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 import asyncssh
 
-from components.cluster import connection as described
+from components.cluster import connection
 from components.cluster.settings import BastionSettings, ClusterSettings, NodeSettings
 from components.provider_resources import SCRIPTS
 from operations.pulumi_stack import Stack
@@ -31,7 +31,7 @@ class Failure(Enum):
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """The output of a script, or its failure and cause; `asked` and `answered` are Unix times of start and end."""
+    """The output of a script, or its failure and cause; `started` and `ended` are Unix times."""
 
     output: str = ""
     failure: Failure | None = None
@@ -42,7 +42,7 @@ class ScriptResult:
 
 def from_node(node: NodeSettings, cluster: ClusterSettings) -> Machine:
     """Return the SSH connection settings of a node."""
-    return Machine.model_validate(described.machine(node, cluster.ssh_of(node)))
+    return Machine.model_validate(connection.machine(node, cluster.ssh_of(node)))
 
 
 def from_bastion(settings: BastionSettings) -> Hop:
@@ -59,25 +59,25 @@ def private_keys(machines: Sequence[Machine], stack: Stack) -> dict[str, str]:
 
 async def run_script(
     machines: Sequence[Machine],
-    private_keys: Mapping[str, str],
+    keys: Mapping[str, str],
     script: str,
     variables: Sequence[Mapping[str, str]],
-    answered: Callable[[], object],
+    on_result: Callable[[], object],
 ) -> list[ScriptResult]:
     """Run a script on every machine with that machine's variables. Raises `TaskError` for an unusable private key."""
-    connections = Connections(private_keys)
+    connections = Connections(keys)
     library, text = ((SCRIPTS / name).read_text() for name in ("lib.sh", script))
 
     async def run_on(target: Machine, values: Mapping[str, str]) -> ScriptResult:
-        asked = time.time()
+        started = time.time()
         try:
             result = await asyncio.wait_for(_run(connections, target, stream(values, library, text)), SCRIPT_TIMEOUT)
         except TaskError as error:
             result = ScriptResult(failure=_failure(error), cause=str(error))
         except TimeoutError:
             result = ScriptResult(failure=Failure.SCRIPT, cause=f"{script} did not end within {SCRIPT_TIMEOUT:.0f} s")
-        answered()
-        return ScriptResult(result.output, result.failure, result.cause, asked, time.time())
+        on_result()
+        return ScriptResult(result.output, result.failure, result.cause, started, time.time())
 
     try:
         return await asyncio.gather(*map(run_on, machines, variables))

@@ -22,17 +22,17 @@ def inline_code(text: str) -> str:
     return f"{fence}{space}{shown}{space}{fence}".replace("|", "\\|")
 
 
-def code_block(text: str, most: int = 20_000) -> str:
-    """Render a text as a code block of at most `most` characters."""
-    shown = printable(text[: most * 2])
-    shown = shown if len(shown) <= most else f"{shown[:most]}\n{TRUNCATED}"
+def code_block(text: str, max_length: int = 20_000) -> str:
+    """Render a text as a code block of at most `max_length` characters."""
+    shown = printable(text[: max_length * 2])
+    shown = shown if len(shown) <= max_length else f"{shown[:max_length]}\n{TRUNCATED}"
     fence = "`" * max(3, _longest_fence(shown) + 1)
     return f"{fence}\n{shown}\n{fence}"
 
 
-def truncate_lines(lines: Iterable[str], most: int) -> Iterator[str]:
-    """Yield lines up to `most` characters in total, then a note if lines were cut."""
-    remaining = most
+def truncate_lines(lines: Iterable[str], max_length: int) -> Iterator[str]:
+    """Yield lines up to `max_length` characters in total, then a note if lines were cut."""
+    remaining = max_length
     for line in lines:
         remaining -= len(line) + 1
         if remaining < 0:

@@ -8,8 +8,7 @@ import typer
 from rich.table import Table
 
 from components.cluster.settings import ClusterSettings
-from operations import chart_pins, files, release
-from operations import stackfile as edit
+from operations import chart_pins, files, release, stackfile_editor
 from operations.console import Console
 from operations.http import FetchError, UnreachableError
 from operations.pulumi_stack import Stack, StackFile, StackName
@@ -53,8 +52,8 @@ def pin(
     if (_replaced(old, new) or _replaced(old_charts, new_charts)) and not yes:
         console.print("Pins change with versions. If no version changed, the released files were modified.")
         typer.confirm(f"Replace the pins in {file.name}? (--yes skips this)", abort=True)
-    text = edit.with_pins(file.read_text(encoding="utf-8"), new)
-    files.replace(file, edit.with_chart_pins(text, new_charts) if old_charts != new_charts else text)
+    text = stackfile_editor.with_pins(file.read_text(encoding="utf-8"), new)
+    files.replace(file, stackfile_editor.with_chart_pins(text, new_charts) if old_charts != new_charts else text)
     console.print(f"{file.name} now has these pins.")
 
 

@@ -43,17 +43,17 @@ def restore(
     if file and (snapshot or from_s3):
         raise typer.BadParameter("cannot be combined with SNAPSHOT or --from-s3", param_hint="--file")
     with report_errors():
-        site = ClusterAccess.of(Stack(stack, config_file))
-        tasks = task_state.tasks(site.stack)
-        restore_runner.require_tasks(site, tasks)
-        inventory = asyncio.run(snapshot_catalog.list_snapshots(site))
+        access = ClusterAccess.of(Stack(stack, config_file))
+        tasks = task_state.tasks(access.stack)
+        restore_runner.require_tasks(access, tasks)
+        inventory = asyncio.run(snapshot_catalog.list_snapshots(access))
         chosen = _from_file(file) if file else inventory.choose(snapshot, from_s3=from_s3)
         plan = replace(restore_runner.plan_restore(inventory, chosen, file, from_s3=from_s3), token=_token(token_file))
-        _show(site, inventory, plan)
+        _show(access, inventory, plan)
         if not yes:
             typer.confirm("Continue?", abort=True, err=True)
-        restored = asyncio.run(RestoreRunner(site, tasks, plan, say).run())
-        _report(restored, as_json=as_json)
+        result = asyncio.run(RestoreRunner(access, tasks, plan, say).run())
+        _report(result, as_json=as_json)
 
 
 def _token(file: Path | None) -> str:
@@ -75,7 +75,7 @@ def _from_file(file: Path) -> Snapshot:
     return Snapshot(file.name, snapshot_catalog.time_from_name(file.name, status.st_mtime), status.st_size, ())
 
 
-def _show(site: ClusterAccess, inventory: SnapshotInventory, plan: Plan) -> None:
+def _show(access: ClusterAccess, inventory: SnapshotInventory, plan: Plan) -> None:
     for note in inventory.warnings:
         stderr.print(note, style="yellow", markup=False, soft_wrap=True)
     source = "this workstation" if plan.file else "S3" if plan.from_s3 else plan.first
@@ -88,7 +88,7 @@ def _show(site: ClusterAccess, inventory: SnapshotInventory, plan: Plan) -> None
         rows.add_row(server.name, server.k3s or "does not answer", _action(server, plan))
     stderr.print(rows)
     stderr.print(
-        f"K3s stops on all servers. Objects of {site.cluster.name} that are not in the snapshot are lost; "
+        f"K3s stops on all servers. Objects of {access.cluster.name} that are not in the snapshot are lost; "
         "volumes are not changed.",
         soft_wrap=True,
     )
@@ -102,9 +102,9 @@ def _action(server: Server, plan: Plan) -> str:
     return "K3s is installed; joins" if server.k3s == "absent" else "etcd data is deleted; joins"
 
 
-def _report(restored: RestoreResult, *, as_json: bool) -> None:
-    plan = restored.plan
-    skipped = (*plan.lost, *restored.skipped_agents)
+def _report(result: RestoreResult, *, as_json: bool) -> None:
+    plan = result.plan
+    skipped = (*plan.lost, *result.skipped_agents)
     if as_json:
         data = {"snapshot": as_data(plan.snapshot), "restored": plan.first, "rejoined": list(plan.others)}
         console.print_json(json.dumps(data | {"leftOut": list(skipped)}))

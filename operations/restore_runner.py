@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class RestoreResult:
-    """The result of a restore. `absent` are the agents that did not answer."""
+    """The result of a restore. `skipped_agents` are the agents that did not answer."""
 
     plan: Plan
     skipped_agents: tuple[str, ...]
@@ -62,25 +62,25 @@ def plan_restore(
     inventory: SnapshotInventory, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False
 ) -> Plan:
     """Choose the server to restore and the source of the snapshot. Raises `SnapshotError`."""
-    answering = inventory.reachable
-    if not answering:
+    reachable = inventory.reachable
+    if not reachable:
         raise SnapshotError("No server answers over SSH: power on the server to restore, or reinstall its system.")
-    holders = [name for name in answering if name in snapshot.locations]
-    fetch = not file and (from_s3 or not holders)
-    if fetch and S3 not in snapshot.locations:
+    holders = [name for name in reachable if name in snapshot.locations]
+    from_s3 = not file and (from_s3 or not holders)
+    if from_s3 and S3 not in snapshot.locations:
         raise SnapshotError(f"{snapshot.name} is only on servers that do not answer: {', '.join(snapshot.locations)}.")
-    first = answering[0] if fetch or file else holders[0]
-    others = tuple(name for name in answering if name != first)
+    first = reachable[0] if from_s3 or file else holders[0]
+    others = tuple(name for name in reachable if name != first)
     lost = tuple(server.name for server in inventory.servers if server.k3s is None)
-    return Plan(snapshot, file, fetch, first, others, lost, inventory.ready)
+    return Plan(snapshot, file, from_s3, first, others, lost, inventory.ready)
 
 
-def require_tasks(site: ClusterAccess, tasks: Mapping[str, Task]) -> None:
+def require_tasks(access: ClusterAccess, tasks: Mapping[str, Task]) -> None:
     """Reject a restore unless Pulumi's state has the tasks of every machine. Raises `SnapshotError`."""
-    missing = [name for name in site.machines if not {f"{name}-prepare", f"{name}-roll"} <= tasks.keys()]
+    missing = [name for name in access.machines if not {f"{name}-prepare", f"{name}-roll"} <= tasks.keys()]
     if missing:
         raise SnapshotError(
-            f"Pulumi's state of stack {site.stack.name} does not have {', '.join(missing)}: "
+            f"Pulumi's state of stack {access.stack.name} does not have {', '.join(missing)}: "
             "the state is empty, belongs to another stack, or predates these nodes. No changes were made."
         )
 
@@ -88,36 +88,32 @@ def require_tasks(site: ClusterAccess, tasks: Mapping[str, Task]) -> None:
 class RestoreRunner:
     """Runs one restore."""
 
-    def __init__(self, site: ClusterAccess, tasks: Mapping[str, Task], plan: Plan, say: Say) -> None:
-        self._site = site
+    def __init__(self, access: ClusterAccess, tasks: Mapping[str, Task], plan: Plan, say: Say) -> None:
+        self._access = access
         self._tasks = tasks
         self._plan = plan
         self._say = say
-        self._runner = site.runner((plan.first,))
+        self._runner = access.runner((plan.first,))
 
     async def run(self) -> RestoreResult:
         """Run all steps of the restore. Raises `TaskError`."""
         plan = self._plan
         servers = (plan.first, *plan.others)
-        agents = self._site.agents
+        agents = self._access.agents
         await run_concurrently({name: self._prepare(name) for name in servers})
-        absent = tuple(
-            name
-            for name, answers in (await run_concurrently({n: self._prepare_agent(n) for n in agents})).items()
-            if not answers
-        )
+        reached = await run_concurrently({name: self._prepare_agent(name) for name in agents})
+        rejoining = [name for name in agents if reached[name]]
         await self._snapshot_current_state()
         if plan.file:
             await self._send(plan.file)
         await run_concurrently({name: self._run_steps(name, STOP) for name in servers})
         await self._restore()
-        rejoining = [name for name in agents if name not in absent]
         await self._run_steps(plan.first, CLEAR_NODE_PASSWORDS, NODES=" ".join((*plan.others, *plan.lost, *agents)))
         await self._grant_rights()
         joining = {name: self._run_steps(name, REJOIN_SERVER) for name in plan.others}
         await run_concurrently(joining | {name: self._run_steps(name, RESTART_AGENT) for name in rejoining})
         await run_concurrently({name: self._run_steps(name, FINISH) for name in (*servers, *rejoining)})
-        return RestoreResult(plan, absent)
+        return RestoreResult(plan, tuple(name for name in agents if not reached[name]))
 
     async def _restore(self) -> None:
         plan = self._plan
@@ -132,18 +128,18 @@ class RestoreRunner:
         kubeconfig = self._tasks.get("cluster-kubeconfig")
         if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions have no RIGHTS
             await self._runner.run(
-                self._site.task(self._plan.first, *BIND_USERS, given=kubeconfig), progress(self._say)
+                self._access.task(self._plan.first, *BIND_USERS, base=kubeconfig), progress(self._say)
             )
 
     async def _prepare(self, name: str) -> None:
-        prepared = self._site.task(name, *PREPARE, given=self._tasks[f"{name}-prepare"])
+        prepared = self._access.task(name, *PREPARE, base=self._tasks[f"{name}-prepare"])
         await self._runner.run(prepared, progress(self._say))
         await self._run_steps(name, STAGE)
 
     async def _prepare_agent(self, name: str) -> bool:
         """Prepare an agent. Return whether it answers over SSH."""
         try:
-            await self._site.connections().connect(self._site.machines[name])
+            await self._access.connections().connect(self._access.machines[name])
         except Unreachable as cause:
             self._say(f"{cause}; the restore skips it")
             return False
@@ -154,7 +150,7 @@ class RestoreRunner:
         """Take a snapshot of the current cluster before the restore replaces it, if an API server is ready."""
         for name in self._plan.ready[:1]:
             try:
-                saved = await snapshot_catalog.take_snapshot(self._site, name, BEFORE_RESTORE, self._say)
+                saved = await snapshot_catalog.take_snapshot(self._access, name, BEFORE_RESTORE, self._say)
             except TaskError as error:
                 self._say(f"no snapshot of the current state: {error}")
             else:
@@ -163,7 +159,7 @@ class RestoreRunner:
     async def _send(self, file: Path) -> None:
         first = self._plan.first
         self._say(f"{first}: sending {file.name}")
-        await self._site.connections().put(self._site.machines[first], file, UPLOAD_PATH)
+        await self._access.connections().put(self._access.machines[first], file, UPLOAD_PATH)
         await self._run_steps(
             first, RECEIVE, SNAPSHOT=self._plan.snapshot.name, SENT=UPLOAD_PATH, CHECKSUM=files.sha256(file)
         )
@@ -171,5 +167,5 @@ class RestoreRunner:
     async def _run_steps(
         self, name: str, steps: Sequence[Step], secrets: Mapping[str, str] = NO_VALUES, **variables: str
     ) -> None:
-        task = self._site.task(name, *steps, given=self._tasks[f"{name}-roll"], secrets=secrets, **variables)
+        task = self._access.task(name, *steps, base=self._tasks[f"{name}-roll"], secrets=secrets, **variables)
         await self._runner.run(task, progress(self._say))

@@ -34,32 +34,32 @@ def snapshot(
     if not NAME_PATTERN.fullmatch(name):
         raise typer.BadParameter("use letters, digits, dots, dashes and underscores", param_hint="--name")
     with report_errors():
-        site = ClusterAccess.of(Stack(stack, config_file))
-        taken = None if listing else asyncio.run(_take(site, name, save))
-        inventory = asyncio.run(snapshot_catalog.list_snapshots(site))
+        access = ClusterAccess.of(Stack(stack, config_file))
+        taken = None if listing else asyncio.run(_take(access, name, save))
+        inventory = asyncio.run(snapshot_catalog.list_snapshots(access))
         shown = [entry for entry in inventory.snapshots if listing or entry.name == taken]
         _show(inventory, shown, as_json=as_json)
         if listing and not inventory.reachable and not shown:
             raise typer.Exit(1)
 
 
-async def _take(site: ClusterAccess, label: str, folder: Path | None) -> str:
-    inventory = await snapshot_catalog.list_snapshots(site)
+async def _take(access: ClusterAccess, label: str, folder: Path | None) -> str:
+    inventory = await snapshot_catalog.list_snapshots(access)
     if not inventory.ready:
         causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in inventory.servers]
         raise SnapshotError("\n".join(("No server has a ready API, so no snapshot can be taken:", *causes)))
     server = inventory.ready[0]
-    name = await snapshot_catalog.take_snapshot(site, server, label, say)
+    name = await snapshot_catalog.take_snapshot(access, server, label, say)
     if folder:
-        await _copy(site, server, name, folder)
+        await _copy(access, server, name, folder)
         say(f"copied to {folder / name}")
     return name
 
 
-async def _copy(site: ClusterAccess, server: str, name: str, folder: Path) -> None:
+async def _copy(access: ClusterAccess, server: str, name: str, folder: Path) -> None:
     """Copy a snapshot from its server; it gets its name once verified. Raises `TaskError`, `SnapshotError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    connections, machine, source = site.connections(), site.machines[server], f"{SNAPSHOT_FOLDER}/{name}"
+    connections, machine, source = access.connections(), access.machines[server], f"{SNAPSHOT_FOLDER}/{name}"
     part = folder / f"{name}.part"
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it contains every Secret of the cluster
@@ -98,7 +98,7 @@ def table(shown: list[Snapshot]) -> Table:
 
 def as_data(entry: Snapshot) -> dict[str, Any]:
     """Return a snapshot as data for `--json`."""
-    servers = [place for place in entry.locations if place != S3]
+    servers = [location for location in entry.locations if location != S3]
     return {
         "name": entry.name,
         "taken": int(entry.taken_at),

@@ -31,7 +31,7 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One snapshot: `taken` is a Unix time, `size` is in bytes, `places` are the servers that have it, then S3."""
+    """One snapshot: `taken_at` is a Unix time, `size` is in bytes, `locations` are servers, and S3 at the end."""
 
     name: str
     taken_at: float
@@ -53,7 +53,7 @@ class Server:
 
 @dataclass(frozen=True)
 class SnapshotInventory:
-    """The servers and all snapshots found; `notes` are warnings about servers and buckets that could not be read."""
+    """The servers and all snapshots found; `warnings` are warnings about servers and buckets that could not be read."""
 
     servers: tuple[Server, ...]
     snapshots: tuple[Snapshot, ...]
@@ -86,31 +86,31 @@ class SnapshotInventory:
         return match
 
 
-async def list_snapshots(site: ClusterAccess) -> SnapshotInventory:
+async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
     """List the snapshots of every server, and of S3 if configured. Raises `TaskError` if a script or login fails."""
-    names = site.servers
-    targets = [site.machines[name] for name in names]
-    answers = await machines.run_script(targets, site.keys, "snapshots.sh", [{} for _ in names], lambda: None)
+    names = access.servers
+    targets = [access.machines[name] for name in names]
+    answers = await machines.run_script(targets, access.keys, "snapshots.sh", [{} for _ in names], lambda: None)
     servers = tuple(_server(name, answer) for name, answer in zip(names, answers, strict=True))
-    notes = [server.cause for server in servers if server.k3s is None]
-    notes += [_skipped_note(server.name, server.invalid_names) for server in servers if server.invalid_names]
+    warnings = [server.cause for server in servers if server.k3s is None]
+    warnings += [_skipped_note(server.name, server.invalid_names) for server in servers if server.invalid_names]
     copies = [snapshot for server in servers for snapshot in server.snapshots]
-    if s3 := site.cluster.k3s.snapshots.s3:
+    if s3 := access.cluster.k3s.snapshots.s3:
         try:
-            stored = {item.key: item for item in _stored(site, s3)}
+            stored = {item.key: item for item in _stored(access, s3)}
             copies += [_from_s3(item) for key, item in stored.items() if NAME_PATTERN.fullmatch(key)]
-            if strange := [key for key in stored if not NAME_PATTERN.fullmatch(key)]:
-                notes.append(_skipped_note(S3, strange))
+            if invalid := [key for key in stored if not NAME_PATTERN.fullmatch(key)]:
+                warnings.append(_skipped_note(S3, invalid))
         except (bucket.BucketError, StackError) as error:
-            notes.append(f"The snapshots on S3 cannot be listed: {error}")
-    return SnapshotInventory(servers, merge_copies(copies), tuple(notes))
+            warnings.append(f"The snapshots on S3 cannot be listed: {error}")
+    return SnapshotInventory(servers, merge_copies(copies), tuple(warnings))
 
 
-async def take_snapshot(site: ClusterAccess, server: str, label: str, say: Say) -> str:
+async def take_snapshot(access: ClusterAccess, server: str, label: str, say: Say) -> str:
     """Take a snapshot on a server and return its name. Raises `TaskError`."""
-    copied = "yes" if site.cluster.k3s.snapshots.s3 else "no"
-    task = site.task(server, step("snapshot.sh"), LABEL=label, COPIED=copied)
-    name = (await site.runner().run(task, progress(say))).strip()
+    copied = "yes" if access.cluster.k3s.snapshots.s3 else "no"
+    task = access.task(server, step("snapshot.sh"), LABEL=label, COPIED=copied)
+    name = (await access.runner().run(task, progress(say))).strip()
     if not NAME_PATTERN.fullmatch(name):
         raise TaskError(f"{server} reports a snapshot with a name that K3s does not use: {_printable(name)}")
     return name
@@ -132,8 +132,8 @@ def parse_server(name: str, output: str) -> Server:
         for match in matches.values()
         if match
     ]
-    strange = tuple(line for line, match in matches.items() if not match)
-    return Server(name, first.removeprefix("k3s ") or "unknown", tuple(snapshots), invalid_names=strange)
+    invalid = tuple(line for line, match in matches.items() if not match)
+    return Server(name, first.removeprefix("k3s ") or "unknown", tuple(snapshots), invalid_names=invalid)
 
 
 def time_from_name(name: str, otherwise: float) -> float:
@@ -159,9 +159,9 @@ def _server(name: str, answer: ScriptResult) -> Server:
     return parse_server(name, answer.output)
 
 
-def _stored(site: ClusterAccess, s3: S3Settings) -> list[bucket.Object]:
+def _stored(access: ClusterAccess, s3: S3Settings) -> list[bucket.Object]:
     names = (s3.access_key.secret, s3.secret_key.secret)
-    keys = [site.stack.secret(name).strip() for name in names]
+    keys = [access.stack.secret(name).strip() for name in names]
     return [item for item in bucket.list_objects(s3, keys[0], keys[1]) if item.size]
 
 
@@ -169,10 +169,10 @@ def _from_s3(stored: bucket.Object) -> Snapshot:
     return Snapshot(stored.key, time_from_name(stored.key, stored.modified), stored.size, (S3,))
 
 
-def _skipped_note(place: str, names: Sequence[str]) -> str:
+def _skipped_note(location: str, names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_SHOWN_NAMES} more" if len(names) > MAX_SHOWN_NAMES else ""
     shown = ", ".join(map(_printable, names[:MAX_SHOWN_NAMES]))
-    return f"{place} has files whose names are not K3s snapshot names; they were skipped: {shown}{more}"
+    return f"{location} has files whose names are not K3s snapshot names; they were skipped: {shown}{more}"
 
 
 def _printable(name: str) -> str:
@@ -181,5 +181,6 @@ def _printable(name: str) -> str:
 
 
 def _merge_same(copies: Sequence[Snapshot]) -> Snapshot:
-    places = sorted({place for entry in copies for place in entry.locations}, key=lambda place: (place == S3, place))
-    return Snapshot(copies[0].name, copies[0].taken_at, max(entry.size for entry in copies), tuple(places))
+    found = {location for entry in copies for location in entry.locations}
+    locations = sorted(found, key=lambda location: (location == S3, location))
+    return Snapshot(copies[0].name, copies[0].taken_at, max(entry.size for entry in copies), tuple(locations))

@@ -24,32 +24,35 @@ class UserCertificateError(Exception):
     """A user's credentials cannot be created. The message states the cause and the fix."""
 
 
-def groups_of(person: str, settings: Settings) -> tuple[str, ...]:
+def groups_of(user: str, settings: Settings) -> tuple[str, ...]:
     """Return the groups of a user in the stack file. Raises `UserCertificateError`."""
     rbac = settings.platform.layers().get("rbac")
     if not isinstance(rbac, RbacSettings):
         raise UserCertificateError(
             "The layer rbac is disabled, so only the administrator has rights: see docs/security.md."
         )
-    if person not in rbac.people:
-        raise UserCertificateError(f"{person} is not in homelab:platform.rbac.people: {meant(person, rbac.people)}")
-    return rbac.people[person]
+    if user not in rbac.people:
+        raise UserCertificateError(f"{user} is not in homelab:platform.rbac.people: {meant(user, rbac.people)}")
+    return rbac.people[user]
 
 
-def issue_credentials(api: Api, person: str, groups: Sequence[str], days: int) -> dict[str, str]:
-    """Return a kubeconfig user entry: a new private key, and a certificate for `days`. Raises `UserCertificateError`."""
+def issue_credentials(api: Api, user: str, groups: Sequence[str], days: int) -> dict[str, str]:
+    """Return a kubeconfig user entry: a new private key, and a certificate for `days`.
+
+    Raises `UserCertificateError`.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-    subject = x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, person)])
+    subject = x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, user)])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    certificate = _request_certificate(api, person, request.public_bytes(serialization.Encoding.PEM), days)
+    certificate = _request_certificate(api, user, request.public_bytes(serialization.Encoding.PEM), days)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return {"client-certificate-data": certificate, "client-key-data": base64.b64encode(private).decode()}
 
 
-def _request_certificate(api: Api, person: str, request: bytes, days: int) -> str:
+def _request_certificate(api: Api, user: str, request: bytes, days: int) -> str:
     """Have the cluster sign a certificate request, and delete the CertificateSigningRequest in any case."""
     spec = {
         "request": base64.b64encode(request).decode(),
@@ -58,7 +61,7 @@ def _request_certificate(api: Api, person: str, request: bytes, days: int) -> st
         "usages": ["client auth"],
     }
     kind = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
-    created = api.send("POST", _REQUESTS, {**kind, "metadata": {"generateName": f"homelab-{person}-"}, "spec": spec})
+    created = api.send("POST", _REQUESTS, {**kind, "metadata": {"generateName": f"homelab-{user}-"}, "spec": spec})
     path = f"{_REQUESTS}/{created['metadata']['name']}"
     try:
         approval = {"type": "Approved", "status": "True", "reason": "Homelab", "message": "homelab kubeconfig --user"}

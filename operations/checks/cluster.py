@@ -69,6 +69,6 @@ def _etcd_members(cluster: ClusterSettings, in_cluster: Mapping[str, Object]) ->
     return wrong("etcd", f"not voting members: {', '.join(missing)}", fix)
 
 
-def conditions(thing: Object) -> dict[str, Any]:
+def conditions(item: Object) -> dict[str, Any]:
     """Return the conditions of a Kubernetes object by type."""
-    return {condition["type"]: condition for condition in thing.get("status", {}).get("conditions") or ()}
+    return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}

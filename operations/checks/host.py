@@ -14,14 +14,14 @@ MAX_CLOCK_SKEW = 30
 """Tolerated clock difference, in seconds."""
 
 
-def _root(seen: MachineState) -> Finding:
-    if seen.facts.is_yes("root"):
+def _root(machine: MachineState) -> Finding:
+    if machine.facts.is_yes("root"):
         return fine("root", "yes")
     return wrong("root", "scripts do not run as root", "set `ssh.sudo: true`, or log in as root")
 
 
-def _system(seen: MachineState) -> Finding:
-    facts = seen.facts
+def _system(machine: MachineState) -> Finding:
+    facts = machine.facts
     name = facts.text("os-name") or "unknown"
     if not facts.is_yes("systemd"):
         return wrong("system", "systemd does not run on it", "use a system that boots with systemd")
@@ -32,47 +32,44 @@ def _system(seen: MachineState) -> Finding:
     return fine("system", name)
 
 
-def _architecture(seen: MachineState) -> Finding:
-    actual, expected = seen.facts.text("arch"), seen.node.arch
+def _architecture(machine: MachineState) -> Finding:
+    actual, expected = machine.facts.text("arch"), machine.node.arch
     if not actual:
-        return wrong("arch", f"K3s has no release for {seen.facts.text('uname')}", "use another machine")
+        return wrong("arch", f"K3s has no release for {machine.facts.text('uname')}", "use another machine")
     if expected and expected != actual:
         fix = f"set `arch: {actual}`, or install a system for {expected}"
         return wrong("arch", f"is {actual}, but the stack file says {expected}", fix)
     return fine("arch", actual)
 
 
-def _memory_cgroup(seen: MachineState) -> Finding:
-    if seen.facts.is_yes("memory-cgroup"):
+def _memory_cgroup(machine: MachineState) -> Finding:
+    if machine.facts.is_yes("memory-cgroup"):
         return fine("cgroup", "memory cgroup is enabled")
-    if file := seen.facts.text("command-line"):
+    if file := machine.facts.text("command-line"):
         return note("cgroup", f"memory cgroup is disabled; `pulumi up` enables it in {file} and reboots the machine")
     return wrong("cgroup", "memory cgroup is disabled", "boot the kernel with cgroup_enable=memory")
 
 
-def _disk(seen: MachineState) -> Finding:
-    disks = seen.facts.disks
+def _disk(machine: MachineState) -> Finding:
+    disks = machine.facts.disks
     if not disks:
         return note("disk", "df reports no free space")
     for disk in disks:
         says = f"{disk.free} MiB free ({disk.used} % used) at {disk.path}"
         if disk.free < MIN_FREE_MIB or disk.used >= EVICTION_PERCENT:
-            return wrong(
-                "disk",
-                says,
-                f"free disk space: K3s needs {MIN_FREE_MIB} MiB; kubelet evicts pods at {EVICTION_PERCENT} %",
-            )
+            fix = f"free disk space: K3s needs {MIN_FREE_MIB} MiB; kubelet evicts pods at {EVICTION_PERCENT} %"
+            return wrong("disk", says, fix)
         if disk.used >= IMAGE_GC_PERCENT:
             return note("disk", says, f"kubelet deletes unused images above {IMAGE_GC_PERCENT} % usage")
     return fine("disk", f"{min(disk.free for disk in disks) / 1024:.1f} GiB free")
 
 
-def _clock(seen: MachineState) -> Finding:
-    clock = seen.facts.text("clock")
+def _clock(machine: MachineState) -> Finding:
+    clock = machine.facts.text("clock")
     if not clock.isdigit():
         return note("clock", "date reports no time")
-    # the machine read its clock at an unknown moment between `asked` and `answered`
-    behind, ahead = seen.result.started - int(clock) - 1, int(clock) - seen.result.ended
+    # the machine read its clock at an unknown moment between `started` and `ended`
+    behind, ahead = machine.result.started - int(clock) - 1, int(clock) - machine.result.ended
     difference = max(behind, ahead, 0.0)
     if difference > MAX_CLOCK_SKEW:
         says = f"is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
@@ -80,10 +77,10 @@ def _clock(seen: MachineState) -> Finding:
     return fine("clock", "is synchronized")
 
 
-def _address(seen: MachineState) -> Finding:
-    facts, device = seen.facts, seen.facts.text("device")
+def _address(machine: MachineState) -> Finding:
+    facts, device = machine.facts, machine.facts.text("device")
     if not device:
-        says = f"no interface has {seen.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
+        says = f"no interface has {machine.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
         return wrong("address", says, "correct `address`, or the machine's DHCP reservation in your router")
     if not facts.is_yes("device-there"):
         return wrong("address", f"interface {device} does not exist", "correct or remove `interface`")

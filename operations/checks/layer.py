@@ -74,13 +74,13 @@ def _cause(pod: Object) -> str:
     return str(status.get("message") or status.get("reason") or "no reason given")
 
 
-def check_object(kind: str, name: str, found: Object | None) -> Finding:
-    """Return the finding about an object of the layer; `found` is `None` if the object does not exist."""
+def check_object(kind: str, name: str, item: Object | None) -> Finding:
+    """Return the finding about an object of the layer; `item` is `None` if the object does not exist."""
     check = f"{kind} {name}"
-    if found is None:
+    if item is None:
         return wrong(check, "does not exist", "run `pulumi up --refresh`")
     for status_type in _HEALTH_CONDITIONS:
-        condition = conditions(found).get(status_type, {})
+        condition = conditions(item).get(status_type, {})
         if condition.get("status") == "False":
             says = f"is not {status_type}: {condition.get('message') or condition.get('reason') or 'no reason given'}"
             return wrong(check, says, f"run `kubectl describe {kind.lower()} {name}`")

@@ -83,7 +83,13 @@ def _platform(canvas: Canvas, y: float, settings: Settings) -> float:
 
 
 def _cards(
-    canvas: Canvas, y: float, cards: Sequence[tuple[str, list[str]]], columns: int, look: str, *, left: float = MARGIN
+    canvas: Canvas,
+    y: float,
+    cards: Sequence[tuple[str, list[str]]],
+    columns: int,
+    css_class: str,
+    *,
+    left: float = MARGIN,
 ) -> float:
     """Draw cards of a title and text lines, row by row; return the y coordinate of their end."""
     width = (WIDTH - MARGIN - left - (columns - 1) * GAP) / columns
@@ -92,7 +98,7 @@ def _cards(
         height = 2 * PADDING + LINE_HEIGHT * max(len(lines) for _, lines in row) + 14
         for index, (name, lines) in enumerate(row):
             x = left + index * (width + GAP)
-            _card(canvas, Area(x, y, width, height), look)
+            _card(canvas, Area(x, y, width, height), css_class)
             canvas.text((x + PADDING + 4, y + PADDING + 11), name, NAME, width - 2 * PADDING - 4)
             for number, text in enumerate(lines, start=1):
                 canvas.text(
@@ -106,9 +112,9 @@ def _cards(
     return y - GAP
 
 
-def _card(canvas: Canvas, area: Area, look: str) -> None:
+def _card(canvas: Canvas, area: Area, css_class: str) -> None:
     canvas.box(area, "card")
-    canvas.box(Area(area.x, area.y + 8, 4, area.height - 16), look, 2)
+    canvas.box(Area(area.x, area.y + 8, 4, area.height - 16), css_class, 2)
 
 
 def _machines(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:

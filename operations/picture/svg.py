@@ -54,11 +54,11 @@ def _width(character: str, mono: bool) -> float:
     return MONO_WIDTH if mono else _CHARACTER_WIDTHS.get(character, 0.65)
 
 
-def fit_text(text: str, style: Style, room: float) -> tuple[str, float]:
-    """Fit a text into `room` pixels: unchanged, else smaller, else cut in the middle. Return the text and its size."""
-    size = max(style.size * MIN_SCALE, min(style.size, room / max(style.width(text, 1), 0.01)))
+def fit_text(text: str, style: Style, max_width: float) -> tuple[str, float]:
+    """Fit a text into `max_width` pixels: unchanged, else smaller, else cut in the middle. Return text and size."""
+    size = max(style.size * MIN_SCALE, min(style.size, max_width / max(style.width(text, 1), 0.01)))
     left, right = text[: (len(text) + 1) // 2], text[(len(text) + 1) // 2 :]
-    while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > room:
+    while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > max_width:
         left, right = (left[:-1], right) if len(left) > len(right) else (left, right[1:])
     return (shown if left else "…"), size
 
@@ -70,19 +70,21 @@ class Canvas:
     width: float
     parts: list[str] = field(default_factory=list)
 
-    def box(self, area: Area, look: str, radius: float = 8) -> None:
-        """Draw a rectangle; `look` is its CSS class."""
+    def box(self, area: Area, css_class: str, radius: float = 8) -> None:
+        """Draw a rectangle."""
         attributes = f'x="{area.x:g}" y="{area.y:g}" width="{area.width:g}" height="{area.height:g}"'
-        self.parts.append(f'<rect class="{look}" {attributes} rx="{radius:g}"/>')
+        self.parts.append(f'<rect class="{css_class}" {attributes} rx="{radius:g}"/>')
 
     def line(self, *points: Point) -> None:
         """Draw a line through the points."""
         joined = " ".join(f"{x:g},{y:g}" for x, y in points)
         self.parts.append(f'<polyline class="line" points="{joined}"/>')
 
-    def text(self, at: Point, text: str, style: Style, room: float, *, ink: str = "ink", anchor: str = "start") -> None:
-        """Write text at a baseline point, no wider than `room`; a tooltip shows the whole text if it is cut."""
-        shown, size = fit_text(text, style, room)
+    def text(
+        self, at: Point, text: str, style: Style, max_width: float, *, ink: str = "ink", anchor: str = "start"
+    ) -> None:
+        """Write text at a baseline point, no wider than `max_width`; a tooltip shows the whole text if it is cut."""
+        shown, size = fit_text(text, style, max_width)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""
         tip = f"<title>{escape(text)}</title>" if shown != text else ""

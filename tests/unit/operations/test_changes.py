@@ -35,8 +35,8 @@ def task(op: str, machine: str, role: str, **more: Any) -> dict[str, Any]:
     return step(op, f"machine {machine}", "homelab:index:Task", f"{machine}-{role}", **more)
 
 
-def told(*steps: dict[str, Any], looked: bool = True, **more: Any) -> str:
-    return markdown({"steps": list(steps), **more}, "Preview", looked=looked)
+def told(*steps: dict[str, Any], drift_checked: bool = True, **more: Any) -> str:
+    return markdown({"steps": list(steps), **more}, "Preview", drift_checked=drift_checked)
 
 
 def test_a_change_is_told_by_what_differs() -> None:
@@ -94,7 +94,7 @@ def test_drift_is_told_by_machine() -> None:
 
 
 def test_machines_that_were_not_looked_at_are_not_called_unchanged() -> None:
-    assert "The machines were not checked for drift" in told(looked=False)
+    assert "The machines were not checked for drift" in told(drift_checked=False)
 
 
 def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:

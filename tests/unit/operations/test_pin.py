@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from components.cluster.k3s import config as k3s
-from operations import pin, release, stackfile
+from operations import pin, release, stackfile_editor
 from rehearsal import certificates
 from stacks import catalog, platform_settings
 from stacks.catalog import K3S
@@ -226,7 +226,7 @@ def test_other_mistakes_in_the_file_come_first(mirror: str, stack: Path) -> None
 def test_every_line_stays_in_its_place(file: Path, tmp_path: Path) -> None:
     new = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), "e" * 64)
     before = file.read_text()
-    text = stackfile.with_pins(before, new)
+    text = stackfile_editor.with_pins(before, new)
     copy = tmp_path / file.name
     copy.write_text(text)
     assert Settings.read(copy).cluster.k3s.pins.model_dump() == new
@@ -240,4 +240,4 @@ def test_every_line_stays_in_its_place(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dash", ["- ", "  - ", "    - "])
 def test_indentation_of_lists_is_kept(dash: str) -> None:
     before = f"config:\n    homelab:cluster:\n        domain: a.b\n        nodes: # machines\n        {dash}name: a\n"
-    assert stackfile.with_pins(before, {"arm": "0"}).startswith(before)
+    assert stackfile_editor.with_pins(before, {"arm": "0"}).startswith(before)

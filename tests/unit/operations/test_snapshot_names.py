@@ -104,7 +104,9 @@ def test_what_is_strange_on_a_server_is_noted(stored: list[Object], monkeypatch:
     found = asyncio.run(snapshot_catalog.list_snapshots(LAB))
     assert [each.name for each in found.snapshots] == [GOOD]
     assert len(found.warnings) == len(SERVERS)
-    assert found.warnings[0].startswith("a has files whose names are not K3s snapshot names; they were skipped: '../xxx")
+    assert found.warnings[0].startswith(
+        "a has files whose names are not K3s snapshot names; they were skipped: '../xxx"
+    )
     assert max(map(len, found.warnings)) < 250
 
 
