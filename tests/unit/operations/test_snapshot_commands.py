@@ -143,7 +143,7 @@ def test_a_restore_says_what_came_of_it(seen: dict[str, Any]) -> None:
     assert "Skipped: c, e." in done.stdout
     told = json.loads(run("restore", "--from-s3", "--yes", "--json").stdout)
     assert (told["restored"], told["rejoined"], told["leftOut"]) == ("a", ["b"], ["c", "e"])
-    assert seen["plan"].fetch
+    assert seen["plan"].from_s3
 
 
 def test_a_failure_is_said_and_ends_with_one(seen: dict[str, Any]) -> None:
