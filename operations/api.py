@@ -99,7 +99,7 @@ class Api:
             raise NotFoundError(f"the API at {self.server} has no kind {kind}")
         return item
 
-    def find_reference(self, reference: str, namespace: str) -> Object:
+    def find_by_reference(self, reference: str, namespace: str) -> Object:
         """Return an object by `kind/name` as for `kubectl get`. Raises `NotFoundError` if it does not exist."""
         kind, _, name = reference.partition("/")
         kind, _, group = kind.partition(".")

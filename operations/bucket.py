@@ -18,8 +18,7 @@ from urllib.parse import quote
 from components.cluster.k3s.settings import S3Settings
 from operations.http import TIMEOUT
 
-MAX_PAGE_BYTES = 8 << 20
-"""Maximum size of one page of a listing, in bytes."""
+MAX_PAGE_BYTES = 8 << 20  # one page of a listing
 AWS_ENDPOINT = "s3.amazonaws.com"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -29,7 +28,7 @@ class BucketError(Exception):
 
 
 @dataclass(frozen=True)
-class Object:
+class StoredObject:
     """One object: its key without the folder, its size in bytes, and its modification time as Unix time."""
 
     key: str
@@ -37,7 +36,7 @@ class Object:
     modified: float
 
 
-def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[Object]:
+def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[StoredObject]:
     """Yield the objects of the configured folder, without subfolders. Raises `BucketError`."""
     folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
     after, more = "", True
@@ -55,10 +54,10 @@ def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iter
             raise BucketError(f"https://{settings.endpoint} returns an endless listing of bucket {settings.bucket}.")
 
 
-def _object(settings: S3Settings, key: str, listed: str) -> Object:
+def _object(settings: S3Settings, key: str, listed: str) -> StoredObject:
     try:
         written = datetime.fromisoformat(_field(listed, "LastModified"))
-        return Object(key, int(_field(listed, "Size")), written.timestamp())
+        return StoredObject(key, int(_field(listed, "Size")), written.timestamp())
     except ValueError:
         entry = f"{key[:80]!r} of bucket {settings.bucket}"
         raise BucketError(f"https://{settings.endpoint} lists {entry} without a valid time and size.") from None

@@ -21,7 +21,7 @@ from stacks.homelab import charts_of, layers_of, values_of
 from stacks.settings import Settings
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
-IMAGES = "images.txt"
+IMAGE_LIST = "images.txt"
 Arch = Annotated[
     list[str] | None, typer.Option("--arch", help="CPU architecture; repeatable. Default: those of the nodes.")
 ]
@@ -43,12 +43,12 @@ def bundle(
         unmirrored = settings.platform.model_copy(update={"chart_mirror": None})
         charts = folder / "charts"
         fetched, errors = _charts(charts, charts_of(replace(settings, platform=unmirrored)))
-        missing += [*errors, *_images(charts, folder / IMAGES, fetched, settings)]
+        missing += [*errors, *_images(charts, folder / IMAGE_LIST, fetched, settings)]
         if missing:
             advice = f"{folder} is incomplete: fix these errors, and run the command again."
             raise StackError("\n".join((*missing, advice)))
     console.console.print(
-        f"{folder} is complete; {IMAGES} lists the images of the charts.", markup=False, soft_wrap=True
+        f"{folder} is complete; {IMAGE_LIST} lists the images of the charts.", markup=False, soft_wrap=True
     )
 
 
@@ -144,7 +144,7 @@ def _chart_images(
             objects = helm.render(archive, chart.name, namespaces[chart.name], values[chart.name])
             images = chart_images.of_chart(chart.name, str(archive), archive.read_bytes(), objects)
         except (RenderError, TaskError) as error:
-            errors.append(f"{IMAGES} lacks the images of {chart.name}: {error}")
+            errors.append(f"{IMAGE_LIST} lacks the images of {chart.name}: {error}")
             continue
         yield "\n".join((f"# {chart.name} {chart.version}", *images, ""))
 

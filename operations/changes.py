@@ -44,7 +44,7 @@ def changes(
 ) -> None:
     """Summarize a preview as Markdown: planned changes by machine, layer and app, drift, and errors."""
     with console.report_errors():
-        typer.echo(markdown(_read(preview), title, drift_checked=os.environ.get("HOMELAB_DRIFT") != "off"))
+        typer.echo(to_markdown(_read(preview), title, drift_checked=os.environ.get("HOMELAB_DRIFT") != "off"))
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -57,7 +57,7 @@ def _read(file: Path) -> Mapping[str, Any]:
     return preview
 
 
-def markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) -> str:
+def to_markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) -> str:
     """Render the preview as Markdown; `drift_checked` is whether the preview checked the machines for drift."""
     steps = preview.get("steps") or []
     errors = (diagnostic for diagnostic in preview.get("diagnostics") or [] if diagnostic.get("severity") == "error")

@@ -27,7 +27,7 @@ class ClusterAccess:
     stack: Stack
     cluster: ClusterSettings
     machines: Mapping[str, Machine]
-    keys: Mapping[str, str]
+    private_keys: Mapping[str, str]
 
     @classmethod
     def of(cls, stack: Stack) -> "ClusterAccess":
@@ -48,11 +48,11 @@ class ClusterAccess:
 
     def runner(self, servers: Iterable[str] = ()) -> Runner:
         """Return a task runner. It runs steps with `on="server"` on one of `servers`."""
-        return Runner(Settings(keys=self.keys, servers=tuple(self.machines[name] for name in servers)))
+        return Runner(Settings(keys=self.private_keys, servers=tuple(self.machines[name] for name in servers)))
 
     def connections(self) -> Connections:
         """Return a pool of SSH connections for work outside of tasks."""
-        return Connections(self.keys)
+        return Connections(self.private_keys)
 
     def task(
         self,

@@ -8,7 +8,7 @@ import typer
 
 from components.app.settings import AppSettings
 from operations import console
-from operations.picture.layout import draw
+from operations.picture.layout import draw_lab
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.settings import AppStack, Settings
 from stacks.stackfile import short_name
@@ -28,7 +28,7 @@ def diagram(
     with console.report_errors():
         source = Stack(stack, config_file).file
         settings = Settings.read(source)
-        picture = draw(settings, _apps_on(settings.cluster.name, app or ()))
+        picture = draw_lab(settings, _apps_on(settings.cluster.name, app or ()))
     if output is None:
         typer.echo(picture, nl=False)
         return

@@ -32,7 +32,7 @@ def doctor(
     Exit code: 0 without problems, 1 with problems, 2 if the checks could not run.
     """
     try:
-        reports = _look(Stack(stack, config_file))
+        reports = _run_checks(Stack(stack, config_file))
     except (SettingsError, StackError, TaskError) as error:
         errors = Console(stderr=True)
         errors.print(f"{error}\nNo checks ran.", style="red", markup=False, soft_wrap=True)
@@ -45,7 +45,7 @@ def doctor(
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-def _look(stack: Stack) -> list[Report]:
+def _run_checks(stack: Stack) -> list[Report]:
     settings = Settings.read(stack.file)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -99,7 +99,7 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
             )
         for word in entry.appears:
             kind, _, name = word.partition("/")
-            yield layer.check_object(kind, name, _if_exists(api.find_reference, word, entry.namespace))
+            yield layer.check_object(kind, name, _if_exists(api.find_by_reference, word, entry.namespace))
     except ApiError as error:
         yield wrong("API", str(error), "run the command again; if it fails again, see the cluster's findings")
 

@@ -11,7 +11,7 @@ import asyncssh
 
 from components.cluster.settings import BastionSettings, ClusterSettings
 from operations import machines
-from operations.stackfile_editor import Loc
+from operations.stackfile_editor import KeyPath
 from provider.errors import TaskError
 from provider.model import Hop, Machine
 from provider.ssh.connections import CONNECT_SECONDS, Connections
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 class HostKeySetting:
     """A `hostKey` setting of the stack file and the machine that it identifies."""
 
-    path: Loc
+    path: KeyPath
     """Path of the mapping with the `hostKey`, below `homelab:cluster`."""
     hop: Hop
     bastion: Machine | None = None
@@ -98,7 +98,7 @@ def of_bastions(cluster: ClusterSettings) -> list[HostKeySetting]:
 
 
 def _bastions(cluster: ClusterSettings) -> Iterator[HostKeySetting]:
-    candidates: list[tuple[Loc, BastionSettings | None]] = [(("ssh", "bastion"), cluster.ssh.bastion)]
+    candidates: list[tuple[KeyPath, BastionSettings | None]] = [(("ssh", "bastion"), cluster.ssh.bastion)]
     for index, node in enumerate(cluster.nodes):
         candidates.append((("nodes", index, "ssh", "bastion"), node.ssh.bastion))
     yield from (HostKeySetting(path, machines.from_bastion(settings)) for path, settings in candidates if settings)

@@ -69,7 +69,7 @@ def _candidates(text: str, put: Sequence[tuple[str, dict[str, Any]]], current: s
         spliced = text
         for section, entry in put:
             spliced = kubeconfig_text.with_entry(spliced, section, entry)
-        yield kubeconfig_text.with_current(spliced, current) if current else spliced
+        yield kubeconfig_text.with_current_context(spliced, current) if current else spliced
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     for section, entry in put:

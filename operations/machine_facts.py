@@ -8,10 +8,8 @@ class Disk(NamedTuple):
     """A file system that K3s writes to."""
 
     path: str
-    free: int
-    """Free space in MiB."""
-    used: int
-    """Used space in percent."""
+    free_mib: int
+    used_percent: int
 
 
 @dataclass(frozen=True)

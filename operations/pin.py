@@ -16,7 +16,8 @@ from stacks import stackfile
 from stacks.catalog import LAYERS
 from stacks.settings import Settings, SettingsError
 
-AIR_GAP = """Run this command where the host is reachable and trusted, and copy k3s.pins from there. Or set k3s.pins
+AIR_GAP_ADVICE = """\
+Run this command where the host is reachable and trusted, and copy k3s.pins from there. Or set k3s.pins
 manually to the output of `sha256sum` for the release's sha256sum-amd64.txt, sha256sum-arm64.txt, sha256sum-arm.txt
 and install.sh from a trusted source."""
 _SUM = "0" * 64
@@ -40,7 +41,7 @@ def pin(
         cluster = _with_source(settings.cluster, official)
         new, new_charts = release.fetch_pins(cluster), chart_pins.fetch_pins(settings, old_charts, official)
     except (FetchError, SettingsError) as error:
-        advice = f"{AIR_GAP}\n" if isinstance(error, UnreachableError) else ""
+        advice = f"{AIR_GAP_ADVICE}\n" if isinstance(error, UnreachableError) else ""
         console.print(f"{error}\n{advice}No changes were made.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     console.print(_table(f"K3s {cluster.k3s.version}, from {cluster.k3s.mirror or 'its release'}", old, new))

@@ -40,7 +40,7 @@ class Answers:
             return "; ".join(f"{problem.reason}; {problem.fix}" for problem in problems)
         return ""
 
-    def login(self, user: str) -> dict[str, Any]:
+    def ssh_settings(self, user: str) -> dict[str, Any]:
         """Return the `ssh` settings for logging in as that user."""
         return {"user": user} | ({"privateKey": {"secret": self.ssh_key}} if self.ssh_key else {"agent": True})
 
@@ -65,7 +65,7 @@ class Interview:
                 return str(answer).strip()
             self._refuse(answer, reason, option if option_value is not None else "")
 
-    def machines(self, answers: Answers, options: Sequence[str]) -> list[Node]:
+    def ask_machines(self, answers: Answers, options: Sequence[str]) -> list[Node]:
         """Return all machines: those of the `--node` options, or one per prompt until an empty answer."""
         nodes: list[Node] = []
         for text in options:
@@ -120,9 +120,9 @@ def ask_all(interview: Interview, answers: Answers, options: dict[str, str | Non
 
     check = validator("domain", lambda text: {"domain": text})
     cluster["domain"] = answer("Domain of the lab, such as lab.example.com", "--domain", options["domain"], check)
-    check = validator("ssh.user", lambda text: {"ssh": answers.login(text)})
-    cluster["ssh"] = answers.login(answer("SSH user on the machines", "--user", options["user"], check, "pi"))
-    cluster["nodes"] = interview.machines(answers, nodes)
+    check = validator("ssh.user", lambda text: {"ssh": answers.ssh_settings(text)})
+    cluster["ssh"] = answers.ssh_settings(answer("SSH user on the machines", "--user", options["user"], check, "pi"))
+    cluster["nodes"] = interview.ask_machines(answers, nodes)
     is_ha = sum(node["role"] == "server" for node in cluster["nodes"]) > 1
     note = "a free IP address of the network" + ("" if is_ha else "; empty: use the server's address")
     check = validator("", _api)

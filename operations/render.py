@@ -18,7 +18,7 @@ from components.kubernetes.manifest import Derived, Filled, Hashed, Made, Tree
 from components.settings.model import SecretRef
 
 PLUGIN = "pulumi-resource-kubernetes"
-TIMEOUT = 60.0
+RENDER_TIMEOUT = 60.0  # seconds
 MAX_MESSAGE_BYTES = 256 << 20
 API_VERSIONS = (
     "v1", "policy/v1/PodDisruptionBudget", "batch/v1/CronJob", "cert-manager.io/v1", "monitoring.coreos.com/v1",
@@ -48,7 +48,7 @@ class Renderer:
         variables = {"kubernetes:config:kubeconfig": NO_CLUSTER}
         request = provider_pb2.ConfigureRequest(variables=variables, acceptSecrets=True)
         try:
-            self._stub.Configure(request, timeout=TIMEOUT, wait_for_ready=True)
+            self._stub.Configure(request, timeout=RENDER_TIMEOUT, wait_for_ready=True)
         except grpc.RpcError as error:
             raise RenderError(f"{PLUGIN} does not start: {error.details()}") from error
 
@@ -63,7 +63,7 @@ class Renderer:
         arguments.update({"jsonOpts": json.dumps(options)})
         request = provider_pb2.InvokeRequest(tok="kubernetes:helm:template", args=arguments)
         try:
-            answer = self._stub.Invoke(request, timeout=TIMEOUT)
+            answer = self._stub.Invoke(request, timeout=RENDER_TIMEOUT)
         except grpc.RpcError as error:
             raise RenderError(f"{archive.name} cannot be rendered: {error.details()}") from error
         objects = json_format.MessageToDict(getattr(answer, "return")).get("result", [])

@@ -14,7 +14,7 @@ from operations.cluster_access import ClusterAccess
 from operations.console import AsJson, console, report_errors, say, stderr
 from operations.pulumi_stack import Stack, StackFile, StackName
 from operations.restore_runner import Plan, RestoreResult, RestoreRunner
-from operations.snapshot import as_data
+from operations.snapshot import as_dict
 from operations.snapshot_catalog import NAME_PATTERN, Server, Snapshot, SnapshotError, SnapshotInventory
 
 
@@ -106,7 +106,7 @@ def _report(result: RestoreResult, *, as_json: bool) -> None:
     plan = result.plan
     skipped = (*plan.lost, *result.skipped_agents)
     if as_json:
-        data = {"snapshot": as_data(plan.snapshot), "restored": plan.first, "rejoined": list(plan.others)}
+        data = {"snapshot": as_dict(plan.snapshot), "restored": plan.first, "rejoined": list(plan.others)}
         console.print_json(json.dumps(data | {"leftOut": list(skipped)}))
         return
     console.print(

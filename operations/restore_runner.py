@@ -46,7 +46,7 @@ class Plan:
     first: str
     others: tuple[str, ...]
     lost: tuple[str, ...]
-    ready: tuple[str, ...]
+    ready_servers: tuple[str, ...]
     token: str = field(default="", repr=False)
 
 
@@ -62,7 +62,7 @@ def plan_restore(
     inventory: SnapshotInventory, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False
 ) -> Plan:
     """Choose the server to restore and the source of the snapshot. Raises `SnapshotError`."""
-    reachable = inventory.reachable
+    reachable = inventory.reachable_servers
     if not reachable:
         raise SnapshotError("No server answers over SSH: power on the server to restore, or reinstall its system.")
     holders = [name for name in reachable if name in snapshot.locations]
@@ -72,7 +72,7 @@ def plan_restore(
     first = reachable[0] if from_s3 or file else holders[0]
     others = tuple(name for name in reachable if name != first)
     lost = tuple(server.name for server in inventory.servers if server.k3s is None)
-    return Plan(snapshot, file, from_s3, first, others, lost, inventory.ready)
+    return Plan(snapshot, file, from_s3, first, others, lost, inventory.ready_servers)
 
 
 def require_tasks(access: ClusterAccess, tasks: Mapping[str, Task]) -> None:
@@ -148,7 +148,7 @@ class RestoreRunner:
 
     async def _snapshot_current_state(self) -> None:
         """Take a snapshot of the current cluster before the restore replaces it, if an API server is ready."""
-        for name in self._plan.ready[:1]:
+        for name in self._plan.ready_servers[:1]:
             try:
                 saved = await snapshot_catalog.take_snapshot(self._access, name, BEFORE_RESTORE, self._say)
             except TaskError as error:

@@ -39,16 +39,16 @@ def snapshot(
         inventory = asyncio.run(snapshot_catalog.list_snapshots(access))
         shown = [entry for entry in inventory.snapshots if listing or entry.name == taken]
         _show(inventory, shown, as_json=as_json)
-        if listing and not inventory.reachable and not shown:
+        if listing and not inventory.reachable_servers and not shown:
             raise typer.Exit(1)
 
 
 async def _take(access: ClusterAccess, label: str, folder: Path | None) -> str:
     inventory = await snapshot_catalog.list_snapshots(access)
-    if not inventory.ready:
+    if not inventory.ready_servers:
         causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in inventory.servers]
         raise SnapshotError("\n".join(("No server has a ready API, so no snapshot can be taken:", *causes)))
-    server = inventory.ready[0]
+    server = inventory.ready_servers[0]
     name = await snapshot_catalog.take_snapshot(access, server, label, say)
     if folder:
         await _copy(access, server, name, folder)
@@ -77,14 +77,14 @@ def _show(inventory: SnapshotInventory, shown: list[Snapshot], *, as_json: bool)
     for note in inventory.warnings:
         stderr.print(note, style="yellow", markup=False, soft_wrap=True)
     if as_json:
-        console.print_json(json.dumps([as_data(entry) for entry in shown]))
+        console.print_json(json.dumps([as_dict(entry) for entry in shown]))
     elif shown:
-        console.print(table(shown))
+        console.print(as_table(shown))
     else:
         console.print("There are no snapshots.")
 
 
-def table(shown: list[Snapshot]) -> Table:
+def as_table(shown: list[Snapshot]) -> Table:
     """Return a table of snapshots, in the given order."""
     rows = Table(box=None)
     for column in ("snapshot", "age", "size", "on"):
@@ -96,7 +96,7 @@ def table(shown: list[Snapshot]) -> Table:
     return rows
 
 
-def as_data(entry: Snapshot) -> dict[str, Any]:
+def as_dict(entry: Snapshot) -> dict[str, Any]:
     """Return a snapshot as data for `--json`."""
     servers = [location for location in entry.locations if location != S3]
     return {

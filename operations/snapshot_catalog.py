@@ -53,19 +53,19 @@ class Server:
 
 @dataclass(frozen=True)
 class SnapshotInventory:
-    """The servers and all snapshots found; `warnings` are warnings about servers and buckets that could not be read."""
+    """The servers, all their snapshots, and `warnings` about servers and buckets that cannot be read."""
 
     servers: tuple[Server, ...]
     snapshots: tuple[Snapshot, ...]
     warnings: tuple[str, ...]
 
     @property
-    def reachable(self) -> tuple[str, ...]:
+    def reachable_servers(self) -> tuple[str, ...]:
         """Names of the servers that answer over SSH."""
         return tuple(server.name for server in self.servers if server.k3s is not None)
 
     @property
-    def ready(self) -> tuple[str, ...]:
+    def ready_servers(self) -> tuple[str, ...]:
         """Names of the servers whose API is ready."""
         return tuple(server.name for server in self.servers if server.k3s == "serving")
 
@@ -90,17 +90,17 @@ async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
     """List the snapshots of every server, and of S3 if configured. Raises `TaskError` if a script or login fails."""
     names = access.servers
     targets = [access.machines[name] for name in names]
-    answers = await machines.run_script(targets, access.keys, "snapshots.sh", [{} for _ in names], lambda: None)
-    servers = tuple(_server(name, answer) for name, answer in zip(names, answers, strict=True))
+    results = await machines.run_script(targets, access.private_keys, "snapshots.sh", [{} for _ in names], lambda: None)
+    servers = tuple(_from_result(name, result) for name, result in zip(names, results, strict=True))
     warnings = [server.cause for server in servers if server.k3s is None]
-    warnings += [_skipped_note(server.name, server.invalid_names) for server in servers if server.invalid_names]
+    warnings += [_skipped_warning(server.name, server.invalid_names) for server in servers if server.invalid_names]
     copies = [snapshot for server in servers for snapshot in server.snapshots]
     if s3 := access.cluster.k3s.snapshots.s3:
         try:
             stored = {item.key: item for item in _stored(access, s3)}
             copies += [_from_s3(item) for key, item in stored.items() if NAME_PATTERN.fullmatch(key)]
             if invalid := [key for key in stored if not NAME_PATTERN.fullmatch(key)]:
-                warnings.append(_skipped_note(S3, invalid))
+                warnings.append(_skipped_warning(S3, invalid))
         except (bucket.BucketError, StackError) as error:
             warnings.append(f"The snapshots on S3 cannot be listed: {error}")
     return SnapshotInventory(servers, merge_copies(copies), tuple(warnings))
@@ -136,10 +136,10 @@ def parse_server(name: str, output: str) -> Server:
     return Server(name, first.removeprefix("k3s ") or "unknown", tuple(snapshots), invalid_names=invalid)
 
 
-def time_from_name(name: str, otherwise: float) -> float:
-    """Return the Unix time at the end of a snapshot's name, or `otherwise` if the name has none."""
+def time_from_name(name: str, default: float) -> float:
+    """Return the Unix time at the end of a snapshot's name, or `default` if the name has none."""
     match = re.search(r"-(\d{9,11})(\.zip)?$", name)
-    return float(match[1]) if match else otherwise
+    return float(match[1]) if match else default
 
 
 def age(snapshot: Snapshot) -> str:
@@ -151,25 +151,25 @@ def age(snapshot: Snapshot) -> str:
     return f"{seconds} s"
 
 
-def _server(name: str, answer: ScriptResult) -> Server:
-    if answer.failure is Failure.UNREACHABLE:
-        return Server(name, None, cause=answer.cause)
-    if answer.failure:
-        raise TaskError(answer.cause if name in answer.cause else f"{name}: {answer.cause}")
-    return parse_server(name, answer.output)
+def _from_result(name: str, result: ScriptResult) -> Server:
+    if result.failure is Failure.UNREACHABLE:
+        return Server(name, None, cause=result.cause)
+    if result.failure:
+        raise TaskError(result.cause if name in result.cause else f"{name}: {result.cause}")
+    return parse_server(name, result.output)
 
 
-def _stored(access: ClusterAccess, s3: S3Settings) -> list[bucket.Object]:
+def _stored(access: ClusterAccess, s3: S3Settings) -> list[bucket.StoredObject]:
     names = (s3.access_key.secret, s3.secret_key.secret)
     keys = [access.stack.secret(name).strip() for name in names]
     return [item for item in bucket.list_objects(s3, keys[0], keys[1]) if item.size]
 
 
-def _from_s3(stored: bucket.Object) -> Snapshot:
+def _from_s3(stored: bucket.StoredObject) -> Snapshot:
     return Snapshot(stored.key, time_from_name(stored.key, stored.modified), stored.size, (S3,))
 
 
-def _skipped_note(location: str, names: Sequence[str]) -> str:
+def _skipped_warning(location: str, names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_SHOWN_NAMES} more" if len(names) > MAX_SHOWN_NAMES else ""
     shown = ", ".join(map(_printable, names[:MAX_SHOWN_NAMES]))
     return f"{location} has files whose names are not K3s snapshot names; they were skipped: {shown}{more}"

@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from components.settings.model import NAMESPACE
 
-Loc = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 _STYLES = ((2, 4, 2), (2, 2, 0), (4, 2, 0), (4, 4, 2), (4, 6, 4))
 """Indentation of mappings and of sequences, and the offset of a sequence's dash."""
 
@@ -41,7 +41,7 @@ def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
     return to_text(yaml, document)
 
 
-def with_host_keys(text: str, keys: Mapping[Loc, str]) -> str:
+def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
     """Return the stack file `text` with these host keys; each path leads to a mapping below `homelab:cluster`."""
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)

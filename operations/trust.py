@@ -18,7 +18,8 @@ from provider.errors import TaskError
 from stacks import stackfile
 from stacks.settings import Settings, SettingsError
 
-COMPARE = """An attacker on the network can forge these keys. Compare them with the output on each machine's console:
+COMPARE_ADVICE = """\
+An attacker on the network can forge these keys. Compare them with the output on each machine's console:
   ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub"""
 _STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold red", Verdict.UNREACHABLE: "red"}
 
@@ -70,7 +71,7 @@ def _pin_keys(
     changed = [scan for scan in usable if scan.verdict is Verdict.DIFFERS]
     if new or changed:
         kinds = {_key_type(scan.key) for scan in (*new, *changed)}
-        console.print(COMPARE.format(kind=kinds.pop() if len(kinds) == 1 else "*"), markup=False, soft_wrap=True)
+        console.print(COMPARE_ADVICE.format(kind=kinds.pop() if len(kinds) == 1 else "*"), markup=False, soft_wrap=True)
     accepted = new if new and (yes or _confirmed(f"Pin {_names(new)} in {stack.file.name}? (--yes skips this)")) else []
     accepted = accepted + [scan for scan in changed if _may_replace(console, scan, replace)]
     if accepted:

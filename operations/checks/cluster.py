@@ -5,9 +5,8 @@ from typing import Any
 
 from components.cluster.certificate_validity import Validity
 from components.cluster.settings import ClusterSettings, NodeSettings
+from operations.api import Object
 from operations.findings import Finding, fine, note, wrong
-
-Object = Mapping[str, Any]
 
 
 def check(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:

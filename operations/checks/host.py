@@ -55,13 +55,13 @@ def _disk(machine: MachineState) -> Finding:
     if not disks:
         return note("disk", "df reports no free space")
     for disk in disks:
-        says = f"{disk.free} MiB free ({disk.used} % used) at {disk.path}"
-        if disk.free < MIN_FREE_MIB or disk.used >= EVICTION_PERCENT:
+        says = f"{disk.free_mib} MiB free ({disk.used_percent} % used) at {disk.path}"
+        if disk.free_mib < MIN_FREE_MIB or disk.used_percent >= EVICTION_PERCENT:
             fix = f"free disk space: K3s needs {MIN_FREE_MIB} MiB; kubelet evicts pods at {EVICTION_PERCENT} %"
             return wrong("disk", says, fix)
-        if disk.used >= IMAGE_GC_PERCENT:
+        if disk.used_percent >= IMAGE_GC_PERCENT:
             return note("disk", says, f"kubelet deletes unused images above {IMAGE_GC_PERCENT} % usage")
-    return fine("disk", f"{min(disk.free for disk in disks) / 1024:.1f} GiB free")
+    return fine("disk", f"{min(disk.free_mib for disk in disks) / 1024:.1f} GiB free")
 
 
 def _clock(machine: MachineState) -> Finding:

@@ -1,13 +1,12 @@
 """Checks whether a layer is healthy: its Helm releases, its pods, and its other objects."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from components.kubernetes.chart import Chart
+from operations.api import Object
 from operations.checks.cluster import conditions
 from operations.findings import Finding, fine, note, wrong
 
-Object = Mapping[str, Any]
 _HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accepted")
 """Conditions that report whether an object is healthy."""
 

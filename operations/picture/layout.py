@@ -23,7 +23,7 @@ HEADING_GAP = 30
 """Distance from the baseline of a section's title to its content, in pixels."""
 
 
-def draw(settings: Settings, apps: Sequence[AppSettings]) -> str:
+def draw_lab(settings: Settings, apps: Sequence[AppSettings]) -> str:
     """Draw the diagram as SVG; equal settings give equal bytes."""
     canvas, cluster = Canvas(WIDTH), settings.cluster
     y = _header(canvas, cluster)

@@ -7,7 +7,7 @@ from html import escape
 SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 MONO_WIDTH = 0.61
-BOLD = 1.13
+BOLD_FACTOR = 1.13
 MIN_SCALE = 0.8
 """Text shrinks to this fraction of its size before it is truncated."""
 _WIDTHS = {"ijlI|!.,:;'/ ": 0.37, "frt()[]-": 0.42, "mwMW@%…+=<>": 1.0, "ABCDEFGHKLNOPQRSTUVXYZ": 0.79}
@@ -40,7 +40,7 @@ class Style:
     def width(self, text: str, size: float | None = None) -> float:
         """Estimate the width of a text in pixels. Overestimates most text; wide scripts are not measured."""
         em = sum(_width(character, self.mono) for character in text)
-        return em * (size or self.size) * (BOLD if self.bold and not self.mono else 1)
+        return em * (size or self.size) * (BOLD_FACTOR if self.bold and not self.mono else 1)
 
     def css_rule(self) -> str:
         """Return the CSS rule of the style."""

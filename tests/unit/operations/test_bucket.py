@@ -10,7 +10,7 @@ import pytest
 
 from components.cluster.k3s.settings import S3Settings
 from operations import bucket
-from operations.bucket import BucketError, Object
+from operations.bucket import BucketError, StoredObject
 from tests.support.s3_server import Bucket, Service, Stored
 
 
@@ -43,7 +43,7 @@ def put(service: Service, *keys: str) -> None:
 def test_objects_of_the_folder_are_listed_and_those_below_it_are_not(service: Service) -> None:
     put(service, "etcd/a & b-1", "etcd/c-2", "etcd/.metadata/c-2", "other/d-3", "etcd", "e-4")
     found = list(bucket.list_objects(settings(service, folder="etcd"), "id", "key/+="))
-    assert found == [Object("a & b-1", 5, 1_700_000_000), Object("c-2", 5, 1_700_000_000)]
+    assert found == [StoredObject("a & b-1", 5, 1_700_000_000), StoredObject("c-2", 5, 1_700_000_000)]
 
 
 def test_without_a_folder_the_top_is_listed(service: Service) -> None:

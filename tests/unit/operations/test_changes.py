@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from operations import changes
-from operations.changes import markdown
+from operations.changes import to_markdown
 
 URN = "urn:pulumi:homelab::homelab::"
 CLUSTER = "homelab:components:Cluster"
@@ -36,7 +36,7 @@ def task(op: str, machine: str, role: str, **more: Any) -> dict[str, Any]:
 
 
 def told(*steps: dict[str, Any], drift_checked: bool = True, **more: Any) -> str:
-    return markdown({"steps": list(steps), **more}, "Preview", drift_checked=drift_checked)
+    return to_markdown({"steps": list(steps), **more}, "Preview", drift_checked=drift_checked)
 
 
 def test_a_change_is_told_by_what_differs() -> None:

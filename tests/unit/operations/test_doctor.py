@@ -224,11 +224,11 @@ def test_objects_are_found_as_kubectl_names_them(api: FakeApi) -> None:
     api.answers["/apis/storage.k8s.io/v1/storageclasses/fast"] = {"kind": "StorageClass"}
     api.answers["/api/v1/namespaces/ns/secrets/a"] = {"kind": "Secret"}
     found = Api(api.kubeconfig)
-    assert found.find_reference("storageclass/fast", "ns") == {"kind": "StorageClass"}
-    assert found.find_reference("storageclass.storage.k8s.io/fast", "ns") == {"kind": "StorageClass"}
-    assert found.find_reference("secret/a", "ns") == {"kind": "Secret"}
+    assert found.find_by_reference("storageclass/fast", "ns") == {"kind": "StorageClass"}
+    assert found.find_by_reference("storageclass.storage.k8s.io/fast", "ns") == {"kind": "StorageClass"}
+    assert found.find_by_reference("secret/a", "ns") == {"kind": "Secret"}
     for word in ("secret/b", "nothing/a", "secret.storage.k8s.io/a"):
         with pytest.raises(NotFoundError):
-            found.find_reference(word, "ns")
+            found.find_by_reference(word, "ns")
     with pytest.raises(NotFoundError):
         found.find("v1", "Nothing", "ns", "a")

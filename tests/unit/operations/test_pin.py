@@ -77,7 +77,7 @@ def mirror(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stack file that is pinned: a copy of the shipped one, whose charts the program pins all."""
-    monkeypatch.setattr("operations.pulumi_stack.PROJECT", tmp_path)
+    monkeypatch.setattr("operations.pulumi_stack.PROJECT_FOLDER", tmp_path)
     charts = [chart for row in catalog.LAYERS for chart in row.charts]
     sums = {f"{chart.name}-{chart.version}.tgz": "0" * 64 for chart in charts}
     monkeypatch.setattr(platform_settings, "PINS", sums)
@@ -200,7 +200,7 @@ def test_without_network_it_says_what_to_do(stack: Path, monkeypatch: pytest.Mon
     output = refused(run(), stack, stack.read_text())
     assert "https://127.0.0.1:9/v1" in output
     assert "Connection refused" in output
-    assert pin.AIR_GAP in output
+    assert pin.AIR_GAP_ADVICE in output
 
 
 def test_untrusted_host_is_refused(mirror: str, stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:

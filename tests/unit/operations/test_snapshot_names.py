@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from components.cluster.k3s.settings import S3Settings
 from operations import bucket, snapshot_catalog
-from operations.bucket import BucketError, Object
+from operations.bucket import BucketError, StoredObject
 from operations.cluster_access import ClusterAccess
 from operations.machines import ScriptResult
 from operations.pulumi_stack import Stack
@@ -39,9 +39,9 @@ def test_other_names_are_not(name: str) -> None:
 
 
 @pytest.fixture
-def stored(monkeypatch: pytest.MonkeyPatch) -> list[Object]:
+def stored(monkeypatch: pytest.MonkeyPatch) -> list[StoredObject]:
     """What the bucket holds; the servers hold one good snapshot each."""
-    objects: list[Object] = []
+    objects: list[StoredObject] = []
     described = site()
     s3 = {"bucket": "lab", "accessKey": {"secret": "id"}, "secretKey": {"secret": "key"}}
     taken = described.cluster.k3s.snapshots.model_validate({"s3": s3})
@@ -64,8 +64,8 @@ LAB: Any = None
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_an_object_of_another_name_is_named_and_left_out(stored: list[Object], name: str) -> None:
-    stored += [Object(name, 5, 1), Object(GOOD, 5, 1)]
+def test_an_object_of_another_name_is_named_and_left_out(stored: list[StoredObject], name: str) -> None:
+    stored += [StoredObject(name, 5, 1), StoredObject(GOOD, 5, 1)]
     found = asyncio.run(snapshot_catalog.list_snapshots(LAB))
     assert found.snapshots == (Snapshot(GOOD, 1700000000, 5, (*SERVERS, S3)),)
     (note,) = found.warnings
@@ -74,8 +74,8 @@ def test_an_object_of_another_name_is_named_and_left_out(stored: list[Object], n
     assert note.isprintable()
 
 
-def test_many_of_them_are_told_in_one_line(stored: list[Object]) -> None:
-    stored += [Object(f"{number} {'x' * 500}", 5, 1) for number in range(500)]
+def test_many_of_them_are_told_in_one_line(stored: list[StoredObject]) -> None:
+    stored += [StoredObject(f"{number} {'x' * 500}", 5, 1) for number in range(500)]
     (note,) = asyncio.run(snapshot_catalog.list_snapshots(LAB)).warnings
     assert note.endswith(" and 497 more")
     assert len(note) < 350
@@ -96,7 +96,7 @@ def test_a_file_of_another_name_on_a_server_is_named_and_left_out() -> None:
     assert server.invalid_names == ("line", "two words 5 17.5", "../up 5 17", "odd x 17", "odd 5 nan")
 
 
-def test_what_is_strange_on_a_server_is_noted(stored: list[Object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_strange_on_a_server_is_noted(stored: list[StoredObject], monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask(*_: Any) -> list[ScriptResult]:
         return [ScriptResult(f"k3s serving\n../{'x' * 500} 5 17\n{GOOD} 5 17\n") for _ in SERVERS]
 

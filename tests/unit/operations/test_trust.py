@@ -156,7 +156,7 @@ def test_every_other_line_stays_in_its_place(file: Path) -> None:
     before = file.read_text()
     without = "".join(line for line in before.splitlines(keepends=True) if not line.lstrip().startswith("hostKey:"))
     count = len(Settings.read(file).cluster.nodes)
-    places: dict[stackfile_editor.Loc, str] = {("nodes", index): OTHER for index in range(count)}
+    places: dict[stackfile_editor.KeyPath, str] = {("nodes", index): OTHER for index in range(count)}
     after = stackfile_editor.with_host_keys(without, places)
     lines = iter(after.splitlines())
     assert [line for line in without.splitlines() if "{" not in line and line not in lines] == []
