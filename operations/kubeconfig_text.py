@@ -1,4 +1,7 @@
-"""Inserts entries into the text of a kubeconfig without changing any other byte."""
+"""Inserts entries into the text of a kubeconfig without changing any other byte.
+
+A round trip through ruamel.yaml would reindent other styles, and put entries below the next section's comment.
+"""
 
 import io
 import textwrap

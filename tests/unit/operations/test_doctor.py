@@ -94,7 +94,7 @@ def test_machines_are_asked_and_what_is_wrong_is_said(
 def test_findings_are_shown_with_their_fixes_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = wrong("disk", "[full]", "make room"), fine("system", "Debian GNU/Linux 12 (bookworm)")
     found = [Report("machine", "one", (good, bad)), Report("layer", "traefik", (note("API", "later"),))]
-    monkeypatch.setattr(doctor, "_look", lambda _: found)
+    monkeypatch.setattr(doctor, "_run_checks", lambda _: found)
     result = run(tmp_path)
     assert result.exit_code == 1
     assert "one, disk: [full]\n  fix: make room\n" in result.output

@@ -120,6 +120,11 @@ def test_other_entries_stay_byte_for_byte(home: Path) -> None:
     assert [each.name for each in home.iterdir() if each.name.startswith("mine")] == ["mine"]
 
 
+def test_a_comment_above_the_next_section_stays_there() -> None:
+    merged = merge(THEIRS.replace("contexts:\n", "# my contexts\ncontexts:\n"), OWN, "lab")
+    assert "  name: lab\n# my contexts\ncontexts:\n" in merged.text
+
+
 def test_a_second_run_changes_nothing(home: Path) -> None:
     file = home / "mine"
     file.write_text(THEIRS)
