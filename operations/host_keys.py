@@ -122,7 +122,7 @@ async def collect(places: Sequence[Place], keys: Mapping[str, str]) -> list[Show
     finally:
         for place in places:
             if place.through:
-                connections.forget(place.through)
+                connections.close(place.through)
 
 
 async def _scan(place: Place, connections: Connections) -> Shown:

@@ -157,7 +157,7 @@ class Rescue:
     async def _send(self, file: Path) -> None:
         first = self._plan.first
         self._say(f"{first}: sending {file.name}")
-        await self._site.connections().put(self._site.machines[first], file, INBOX)
+        await self._site.connections().upload(self._site.machines[first], file, INBOX)
         await self._run_steps(first, PLACE, SNAPSHOT=self._plan.snapshot.name, SENT=INBOX, CHECKSUM=files.sha256(file))
 
     async def _run_steps(

@@ -89,7 +89,7 @@ class Task(Model):
     turn: Turn | None = None
     once: bool = False  # never runs again after it succeeded
 
-    def reruns(self, old: "Task") -> bool:
+    def needs_rerun(self, old: "Task") -> bool:
         """Return whether an update from `old` must run the steps; a changed SSH connection alone does not."""
         return not self.once and self._work() != old._work()
 

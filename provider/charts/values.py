@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from provider.charts import archives
-from provider.charts.contents import files
-from provider.charts.repository import Loader
+from provider.charts.contents import matching_files
+from provider.charts.repository import StringLoader
 from provider.errors import TaskError
 from provider.model import Chart
 
@@ -33,9 +33,9 @@ def unknown(chart: Chart) -> Iterator[tuple[str, str]]:
     Every value is known if the chart's schema allows additional properties or the parent mapping is empty by default.
     Raises TaskError.
     """
-    url, archive = archives.read(chart)
+    url, archive = archives.read_or_fetch(chart)
     pattern = rf"{re.escape(chart.name)}(/charts/[^/]+)*/(values\.yaml|values\.schema\.json|Chart\.yaml)"
-    texts = dict(files(url, archive, pattern))
+    texts = dict(matching_files(url, archive, pattern))
     schema = _read(url, f"{chart.name}/values.schema.json", texts)
     if schema.get("additionalProperties") is True:
         return
@@ -90,7 +90,7 @@ def _read(url: str, name: str, texts: Mapping[str, str]) -> Tree:
     """Parse a YAML or JSON file of the chart; empty if it is missing or no mapping. Raises TaskError."""
     text = texts.get(name, "")
     try:
-        content = json.loads(text or "{}") if name.endswith(".json") else yaml.load(text, Loader)  # noqa: S506
+        content = json.loads(text or "{}") if name.endswith(".json") else yaml.load(text, StringLoader)  # noqa: S506
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         raise TaskError(f"{url}: {name} cannot be read: {' '.join(str(error).split())[:200]}") from error
     return content if isinstance(content, Mapping) else {}

@@ -65,7 +65,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(snapshot_catalog, "look", look)
     monkeypatch.setattr(snapshot_catalog, "take", take)
     monkeypatch.setattr(Rescue, "run", restore)
-    monkeypatch.setattr("provider.ssh.connections.Connections.get", get)
+    monkeypatch.setattr("provider.ssh.connections.Connections.download", get)
     monkeypatch.setattr("provider.ssh.connections.Connections.run", checksum)
     return seen
 
