@@ -96,7 +96,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         """Store a chart's archive where Helm reads it and return its checksum as an input. Raises TaskError."""
         chart = await asyncio.to_thread(archives.cache, properties.parse_chart(news))
         if {**news, "sha256": chart.sha256} != olds:
-            await values.check(chart)
+            await values.validate(chart)
         return {"sha256": chart.sha256}
 
     async def _drift(self, urn: str, news: Mapping[str, Any]) -> dict[str, str]:

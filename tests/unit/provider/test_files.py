@@ -48,6 +48,6 @@ def test_a_copy_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytes
         async with computers(tmp_path, "a") as (a,):
             os.mkfifo(a.home / "endless")
             with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): the file was not copied within 1 s"):
-                await Connections(KEYS).get(a.machine(), "endless", tmp_path / "back")
+                await Connections(KEYS).download(a.machine(), "endless", tmp_path / "back")
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
