@@ -58,7 +58,7 @@ class Step(Model):
     exports: tuple[str, ...] = ()  # variables that it prints for later steps, one line `export: NAME=value` each
 
 
-class Turn(Model):
+class DisruptionLimit(Model):
     """Limit on disruption: at most `width` tasks of a group disrupt their machines at the same time."""
 
     group: str
@@ -86,7 +86,7 @@ class Task(Model):
     variables: Mapping[str, str] = Field(default_factory=dict)
     secrets: Mapping[str, str] = Field(default_factory=dict)
     chart: Chart | None = None
-    turn: Turn | None = None
+    turn: DisruptionLimit | None = None
     once: bool = False  # never runs again after it succeeded
 
     def needs_rerun(self, old: "Task") -> bool:

@@ -120,6 +120,6 @@ def _loaded(url: str, text: str) -> Mapping[str, Any]:
     return index
 
 
-def one_line(error: yaml.YAMLError) -> str:
-    """Return the message of a YAML error on one line."""
+def one_line(error: Exception) -> str:
+    """Return the message of an error on one line, without its end if it is long."""
     return " ".join(str(error).split())[:200]

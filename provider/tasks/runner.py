@@ -107,14 +107,14 @@ class Runner:
     async def _due_steps(self, task_run: TaskRun, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
         """Yield the steps whose conditions are met; the task holds its turn from the first disruptive step on."""
         async with contextlib.AsyncExitStack() as stack:
-            turn = task_run.task.turn
+            limit = task_run.task.turn
             for step in steps:
                 if not task_run.results.conditions_met(step):
                     continue
-                if step.turn and turn:
-                    await task_run.progress(f"waiting for other {turn.group} to finish")
-                    await stack.enter_async_context(self.turns.take(turn, task_run.task.machine.name))
-                    turn = None
+                if step.turn and limit:
+                    await task_run.progress(f"waiting for other {limit.group} to finish")
+                    await stack.enter_async_context(self.turns.take(limit, task_run.task.machine.name))
+                    limit = None
                 yield step
 
     async def check_drift(self, machine: Machine, probe: str, variables: Mapping[str, str]) -> str:
