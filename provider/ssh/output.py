@@ -13,7 +13,7 @@ BLOCK_CHARS = 1 << 16
 
 
 async def read_output(stream: Any) -> str:
-    """Read a script's standard output to its end. Raises TaskError if it exceeds `OUTPUT_LIMIT`."""
+    """Read a script's standard output to its end. Raises TaskError if it exceeds `MAX_OUTPUT_CHARS`."""
     blocks: list[str] = []
     size = 0
     while block := await stream.read(BLOCK_CHARS):
@@ -25,7 +25,7 @@ async def read_output(stream: Any) -> str:
 
 
 async def read_lines(stream: Any) -> AsyncIterator[str]:
-    """Yield the lines of a stream, each truncated to `LINE_LIMIT` characters."""
+    """Yield the lines of a stream, each truncated to `MAX_LINE_CHARS` characters."""
     current = ""
     while block := await stream.read(BLOCK_CHARS):
         first, *rest = block.split("\n")
