@@ -13,7 +13,7 @@ import yaml
 from bench import timers as clock
 from bench.figures import Figure
 from bench.labs import STACK, Document, bare, document, opened
-from rehearsal import stackfile
+from rehearsal import derived_stackfile
 from rehearsal.paths import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
@@ -102,7 +102,7 @@ def preview(runs: int) -> list[Figure]:
 
 def _engine_of(count: int, session: Session) -> Engine:
     engine = Engine(session.lab, session.engine.tools, f"nodes-{count}")
-    engine.prepare(stackfile.Derived(document(3, count - 3)))
+    engine.prepare(derived_stackfile.Derived(document(3, count - 3)))
     return engine
 
 

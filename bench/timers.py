@@ -1,4 +1,4 @@
-"""Timed runs: Pulumi on a lab's stack, Pulumi on an empty program, and the shell script `floor.sh`."""
+"""Timed runs: Pulumi on a lab's stack, Pulumi on an empty program, and the shell script `baseline.sh`."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
 from stacks.settings import Settings
 
-FLOOR = Path(__file__).with_name("floor.sh")
+FLOOR = Path(__file__).with_name("baseline.sh")
 OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
 
 

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal import pages, port_forward
+from rehearsal import port_forward, web_uis
 from rehearsal.lab import Lab
-from rehearsal.pages import Page
 from rehearsal.shell import RehearsalError
+from rehearsal.web_uis import Page
 
 PATIENCE = 10.0  # seconds until a request times out
 EXCERPT = 200  # bytes of an error response that a message quotes
@@ -39,11 +39,11 @@ class Answer:
 
 def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> None:
     """Forward a port to a web UI until Ctrl-C and print how to open it; with `wanted` empty, list all web UIs."""
-    all_pages = pages.found(lab)
+    all_pages = web_uis.found(lab)
     if not wanted:
         _list(console, lab, all_pages)
         return
-    with opened(lab, pages.chosen(all_pages, wanted), port) as instructions:
+    with opened(lab, web_uis.chosen(all_pages, wanted), port) as instructions:
         console.print(instructions, soft_wrap=True, markup=False)
         if not once:
             _wait(console, lab)
@@ -54,15 +54,15 @@ def opened(lab: Lab, page: Page, port: int) -> Iterator[str]:
     """Forward a port to a web UI while the block runs; yield the instructions to open it."""
     if page.address is None:
         raise RehearsalError(f"{page.of} has no address yet: check `./homelab rehearse kubectl -- get services -A`.")
-    if not pages.answers(lab, page):
+    if not web_uis.answers(lab, page):
         raise RehearsalError(
-            f"{page.address}, which serves {page.host}, accepts no connection on port {pages.PORT}: "
+            f"{page.address}, which serves {page.host}, accepts no connection on port {web_uis.PORT}: "
             "check that Traefik runs with `./homelab rehearse kubectl -- get pods -n traefik`."
         )
-    authority = pages.authority(lab, page)
+    authority = web_uis.authority(lab, page)
 
     def connect() -> socket.socket:
-        connection = lab.namespace.connect(str(page.address), pages.PORT, PATIENCE)
+        connection = lab.namespace.connect(str(page.address), web_uis.PORT, PATIENCE)
         connection.settimeout(None)  # a web UI may keep an idle connection open
         return connection
 
@@ -98,7 +98,7 @@ def guidance(page: Page, port: int, answer: Answer, authority: Path | None) -> s
         f"--ignore-certificate-errors-spki-list={answer.key}",
     ]
     trust = ["--cacert", str(authority)] if authority else ["--insecure"]
-    with_port = f"https://{page.host}:{port}{page.path}" if port != pages.PORT else url
+    with_port = f"https://{page.host}:{port}{page.path}" if port != web_uis.PORT else url
     return "\n".join((
         f"{url} answers with {answer.status} {answer.reason}.",
         "",
@@ -113,7 +113,7 @@ def guidance(page: Page, port: int, answer: Answer, authority: Path | None) -> s
         "",
         "Without a browser:",
         "",
-        f"  {shlex.join(['curl', *trust, '--connect-to', f'{page.host}:{pages.PORT}:{endpoint}', url])}",
+        f"  {shlex.join(['curl', *trust, '--connect-to', f'{page.host}:{web_uis.PORT}:{endpoint}', url])}",
         "",
         "Only programs on this computer can connect to the port.",
     ))  # fmt: skip

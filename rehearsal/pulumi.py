@@ -10,10 +10,10 @@ from typing import IO
 
 import yaml
 
+from rehearsal.derived_stackfile import Derived
 from rehearsal.lab import Lab
 from rehearsal.paths import PROJECT
 from rehearsal.shell import run
-from rehearsal.stackfile import Derived
 from rehearsal.tools import Toolchain
 
 # commands that read the stack's configuration: they get the rehearsal's stack file by --config-file

@@ -13,6 +13,7 @@ from rehearsal import (
     acme,
     artefacts,
     charts,
+    derived_stackfile,
     disk_space,
     git,
     host_packages,
@@ -22,7 +23,6 @@ from rehearsal import (
     programs,
     registry,
     server,
-    stackfile,
     tools,
     upstream,
 )
@@ -51,7 +51,7 @@ class Session:
     settings: Settings
     engine: Engine
     artefacts: Artefacts
-    replacements: list[stackfile.Replacement]
+    replacements: list[derived_stackfile.Replacement]
     apps: list[Engine] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     slowest: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
@@ -99,23 +99,27 @@ def open_session(
         packed = charts.lay_out(lab.mirror, platform_charts, server.surroundings(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
-        facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()
+        facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[derived_stackfile.Replacement]()
         engine, *others = (_engine(stack_file, lab, toolchain, facts, replacements) for stack_file in (source, *apps))
     return Session(lab, settings, engine, laid_out, list(dict.fromkeys(replacements)), others, seconds)
 
 
 def apps_on(stack: str) -> list[Path]:
     """Return the project's stack files of apps whose `platform` is that stack."""
-    app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if stackfile.is_app(file)]
+    app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if derived_stackfile.is_app(file)]
     return [file for file in app_files if short_name(AppStack.read(file).app.platform) == stack]
 
 
 def _engine(
-    source: Path, lab: Lab, toolchain: Toolchain, facts: stackfile.Facts, replacements: list[stackfile.Replacement]
+    source: Path,
+    lab: Lab,
+    toolchain: Toolchain,
+    facts: derived_stackfile.Facts,
+    replacements: list[derived_stackfile.Replacement],
 ) -> Engine:
     """Create the engine of one stack, with its stack file adapted to the rehearsal."""
     engine = Engine(lab, toolchain, stack_of(source))
-    derived = stackfile.derive(source, facts)
+    derived = derived_stackfile.derive(source, facts)
     engine.prepare(derived)
     replacements += derived.replacements
     return engine
@@ -176,9 +180,9 @@ def _online(lab: Lab) -> bool:
     return bool(json.loads(record.read_text()))
 
 
-def _facts(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> stackfile.Facts:
+def _facts(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> derived_stackfile.Facts:
     host = url_host(lab.address)
-    return stackfile.Facts(
+    return derived_stackfile.Facts(
         host_keys={machine.spec.address: machine.host_key for machine in lab.machines.values()},
         private_key=lab.private_key.read_text(),
         mirror=f"http://{host}:{server.HTTP_PORT}",

@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal import image_sources, pages
+from rehearsal import image_sources, web_uis
 from rehearsal.image_sources import Rung
 from rehearsal.lab import Lab
-from rehearsal.pages import objects
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
+from rehearsal.web_uis import objects
 
 LONGEST = 5  # slowest resources in the table `Durations`
 
@@ -45,8 +45,8 @@ def show(console: Console, session: Session) -> None:
 def _open(session: Session) -> str | None:
     """Return the host of a web UI that answers, preferably of an app; None if there is none."""
     apps = {engine.outputs()["namespace"] for engine in session.apps}
-    by_preference = sorted(pages.found(session.lab), key=lambda page: page.namespace not in apps)
-    return next((page.host for page in by_preference if pages.answers(session.lab, page)), None)
+    by_preference = sorted(web_uis.found(session.lab), key=lambda page: page.namespace not in apps)
+    return next((page.host for page in by_preference if web_uis.answers(session.lab, page)), None)
 
 
 def status(console: Console, lab: Lab) -> None:

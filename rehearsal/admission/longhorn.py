@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from rehearsal.admission.forms import is_cron
+from rehearsal.admission.formats import is_cron
 from rehearsal.controllers.api import Objects
 
 Json = dict[str, Any]

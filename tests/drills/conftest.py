@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.drills.figures import Figure
+from tests.drills.measurements import Figure
 
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.drills.measurements import Figure, timed
 from tests.rehearsal.probes import asked
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal, verdict, wait_until
+from tests.drills.measurements import Figure, timed
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, verdict, wait_until
 
 pytestmark = pytest.mark.drill
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
+from tests.drills.measurements import Figure
+from tests.rehearsal.rehearsed_lab import Rehearsal, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

@@ -17,7 +17,7 @@ from bench.labs import cluster_of
 from rehearsal import acme
 from rehearsal.programs import cert_manager
 from rehearsal.shell import RehearsalError, run
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

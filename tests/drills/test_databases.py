@@ -14,8 +14,8 @@ import yaml
 from bench.labs import cluster_of
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
-from tests.drills.queries import PSQL, instance, sql, sql_at
-from tests.rehearsal.bench import Rehearsal, kill_tree, longest_gap, rehearsal, wait_until
+from tests.drills.sql import PSQL, instance, sql, sql_at
+from tests.rehearsal.rehearsed_lab import Rehearsal, kill_tree, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

@@ -10,8 +10,8 @@ import yaml
 from bench.labs import cluster_of
 from stacks.catalog import LAYERS
 from tests.contracts.cases import CASES, secrets_of
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal
+from tests.drills.measurements import Figure, timed
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
 

@@ -14,7 +14,7 @@ from rehearsal import git, server
 from rehearsal.programs import argocd
 from rehearsal.shell import run
 from rehearsal.webhook import STAND_IN
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

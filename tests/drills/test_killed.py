@@ -10,8 +10,8 @@ import yaml
 
 from bench.labs import cluster_of
 from rehearsal.shell import RehearsalError
-from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, rehearsal
+from tests.drills.measurements import Figure
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
 

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from bench.labs import cluster_of
 from rehearsal.paths import PROJECT
-from tests.rehearsal.bench import Rehearsal, rehearsal
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
 

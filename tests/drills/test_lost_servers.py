@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal
+from tests.drills.measurements import Figure, timed
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.drill
 

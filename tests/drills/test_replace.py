@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.drills.measurements import Figure, timed
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

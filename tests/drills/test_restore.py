@@ -15,8 +15,8 @@ import pytest
 from bench.labs import cluster_of
 from rehearsal import certificates
 from rehearsal.paths import PROJECT
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, kill_tree, rehearsal, wait_until
+from tests.drills.measurements import Figure, timed
+from tests.rehearsal.rehearsed_lab import Rehearsal, kill_tree, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

@@ -10,8 +10,8 @@ from operations.findings import State
 from stacks import stackfile
 from stacks.homelab import layers_of
 from stacks.settings import Settings
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.drills.measurements import Figure, timed
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 from tests.support.settings_fixtures import SAMPLE, SAMPLES
 
 pytestmark = pytest.mark.drill

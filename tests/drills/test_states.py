@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.labs import cluster_of
-from tests.rehearsal.bench import Rehearsal, kill_tree, rehearsal, wait_until
+from tests.rehearsal.rehearsed_lab import Rehearsal, kill_tree, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

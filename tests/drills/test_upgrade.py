@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench.labs import cluster_of
-from tests.drills.figures import Figure, timed
+from tests.drills.measurements import Figure, timed
 from tests.drills.traffic import Client, Traffic
-from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
+from tests.rehearsal.rehearsed_lab import Rehearsal, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
 

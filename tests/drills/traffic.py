@@ -10,7 +10,7 @@ from types import TracebackType
 
 import yaml
 
-from tests.rehearsal.bench import Rehearsal
+from tests.rehearsal.rehearsed_lab import Rehearsal
 
 PAUSE = 0.2  # seconds between requests
 LAST = 60  # seconds until the last request fails, after the block has ended

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.artefacts import PODINFO
-from tests.rehearsal.bench import Rehearsal
+from tests.rehearsal.rehearsed_lab import Rehearsal
 
 METRICS = {"k8s-app": "metrics-server"}
 PORT = 10250  # the port of metrics-server

@@ -12,8 +12,8 @@ import yaml
 from bench.labs import cluster_of
 from rehearsal.namespace import BRIDGE
 from rehearsal.shell import run
-from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 from tests.rehearsal.probes import apply
+from tests.rehearsal.rehearsed_lab import Rehearsal, longest_gap, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 

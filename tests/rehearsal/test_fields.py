@@ -19,8 +19,8 @@ from rehearsal.images import NOBODY, Image
 from rehearsal.registry import offer
 from rehearsal.server import HTTP_PORT
 from rehearsal.shell import RehearsalError
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
 from tests.rehearsal.probes import METRICS, apply, handshake, pod, resolved, service, through_the_api
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 from tests.support.files_over_http import served
 
 

@@ -15,7 +15,7 @@ import yaml
 from bench.labs import cluster_of
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 

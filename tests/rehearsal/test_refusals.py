@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bench.labs import cluster_of
-from tests.rehearsal.bench import PATIENCE, Rehearsal, rehearsal, wait_until
+from tests.rehearsal.rehearsed_lab import PATIENCE, Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.rehearsal
 

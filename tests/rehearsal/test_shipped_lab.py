@@ -13,12 +13,12 @@ import yaml
 from cryptography import x509
 
 from components.platform.layer import LAYER
-from rehearsal import browser, pages
+from rehearsal import browser, web_uis
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError, run
 from stacks.catalog import LAYERS
-from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, verdict, wait_until
 from tests.rehearsal.probes import resolved
+from tests.rehearsal.rehearsed_lab import Rehearsal, longest_gap, rehearsal, verdict, wait_until
 from tests.support import chromium
 
 pytestmark = pytest.mark.rehearsal
@@ -179,7 +179,7 @@ def test_unknown_names_get_the_wildcard_certificate_and_no_page(lab: Rehearsal, 
 
 
 def test_a_page_opens_in_this_computers_browser(lab: Rehearsal) -> None:
-    page = pages.chosen(pages.found(lab.lab), "shop")
+    page = web_uis.chosen(web_uis.found(lab.lab), "shop")
     with browser.opened(lab.lab, page, 0) as said:
         assert said.startswith("https://shop.lab.example.com/ answers with 200 OK.")
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)

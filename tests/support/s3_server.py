@@ -1,6 +1,6 @@
 """A small S3 service in memory, as far as K3s' client, Barman's and ours need it; every signature is verified.
 
-Run as `python -m tests.s3_server --address IP --port PORT --bucket NAME --keys ACCESS:SECRET [--state FOLDER]`; with a
+Run as `python -m tests.support.s3_server --address IP --port PORT --bucket NAME --keys ACCESS:SECRET [--state FOLDER]`; with a
 folder it speaks TLS, and keeps its authority there.
 """
 

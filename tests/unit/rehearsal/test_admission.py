@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal import admission, admission_requests, server
-from rehearsal.admission import forms
+from rehearsal import admission, cluster_requests, server
+from rehearsal.admission import formats
 from tests.support.kubernetes_api import Memory
 
 GROUPS = {
@@ -63,16 +63,16 @@ def test_status_and_deletion_are_not_looked_at(more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("text", ["0 3 * * *", "*/15 0-6,12 * jan mon-fri", "@daily", "@every 30m"])
 def test_schedules(text: str) -> None:
-    assert forms.is_cron(text)
+    assert formats.is_cron(text)
 
 
 @pytest.mark.parametrize("text", ["", "60 3 * * *", "0 3 * *", "0 3 * * foo", "*/0 * * * *", "5-1 * * * *", "@often"])
 def test_no_schedules(text: str) -> None:
-    assert not forms.is_cron(text)
+    assert not formats.is_cron(text)
 
 
 def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) -> None:
-    namespace, name = admission_requests.DEPLOYMENTS[system]
+    namespace, name = cluster_requests.DEPLOYMENTS[system]
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds_ago)
     available = {"type": "Available", "status": "True", "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
     metadata = {"name": name, "namespace": namespace}
@@ -84,9 +84,9 @@ def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) 
 def test_webhook_serves_some_seconds_after_its_pod(system: str) -> None:
     for seconds_ago, ready, expected in ((0, 1, False), (10, 1, True), (10, 0, False)):
         api = Memory()
-        assert not admission_requests.serves(api, system)
+        assert not cluster_requests.serves(api, system)
         deployment(api, system, seconds_ago=seconds_ago, ready=ready)
-        assert admission_requests.serves(api, system) is expected
+        assert cluster_requests.serves(api, system) is expected
 
 
 def flag(value: str) -> dict[str, Any]:
@@ -97,15 +97,15 @@ def flag(value: str) -> dict[str, Any]:
 def test_longhorn_goes_only_when_that_is_confirmed() -> None:
     api, maps = Memory(), "/api/v1/namespaces/longhorn-system/configmaps"
     deployment(api, "longhorn", seconds_ago=10)
-    api.create(admission_requests.CLASSES, {"metadata": {"name": "longhorn"}})
-    assert admission_requests.uninstall(api) is HTTPStatus.CONFLICT
+    api.create(cluster_requests.CLASSES, {"metadata": {"name": "longhorn"}})
+    assert cluster_requests.uninstall(api) is HTTPStatus.CONFLICT
     api.create(maps, flag("false"))
-    assert admission_requests.uninstall(api) is HTTPStatus.CONFLICT
+    assert cluster_requests.uninstall(api) is HTTPStatus.CONFLICT
     api.delete(f"{maps}/longhorn-default-setting")
     api.create(maps, flag("true"))
-    assert admission_requests.uninstall(api) is HTTPStatus.SERVICE_UNAVAILABLE, "its programs are still there"
-    assert admission_requests.uninstall(api) is HTTPStatus.OK
-    assert api.read(f"{admission_requests.CLASSES}/longhorn") is None
+    assert cluster_requests.uninstall(api) is HTTPStatus.SERVICE_UNAVAILABLE, "its programs are still there"
+    assert cluster_requests.uninstall(api) is HTTPStatus.OK
+    assert api.read(f"{cluster_requests.CLASSES}/longhorn") is None
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_nobody_answers_before_the_webhook_serves(url: str, tmp_path: Path, monk
         post(f"{url}/validate/longhorn", review, authority)
     api = Memory()
     deployment(api, "longhorn", seconds_ago=10)
-    monkeypatch.setattr(admission_requests, "api_of", lambda _: api)
+    monkeypatch.setattr(cluster_requests, "api_of", lambda _: api)
     assert post(f"{url}/validate/longhorn", review, authority)["response"]["allowed"] is False
     with pytest.raises(urllib.error.HTTPError, match="400"):
         post(f"{url}/validate/unheard-of", review, authority)

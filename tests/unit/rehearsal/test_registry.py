@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import admission_requests, image_sources, images, registry, server
+from rehearsal import cluster_requests, image_sources, images, registry, server
 from rehearsal.image_sources import Rung
 from rehearsal.images import Image, Layout
 from tests.support.files_over_http import served
@@ -87,7 +87,7 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
     def patched(image: str) -> bool:
         pod = {"spec": {"containers": [{"name": "a", "image": image}]}}
         review = {"apiVersion": "v1", "kind": "AdmissionReview", "request": {"uid": "u", "object": pod}}
-        answer = admission_requests.review(admission_requests.PODS, review, tmp_path)
+        answer = cluster_requests.review(cluster_requests.PODS, review, tmp_path)
         assert answer
         return "patch" in answer["response"]
 

@@ -27,12 +27,12 @@ from typer.testing import CliRunner
 
 from cli import app
 from components.layers.shared.certificate_authority import Authority, Subject
-from rehearsal import browser, commands, pages, port_forward, summary
+from rehearsal import browser, commands, port_forward, summary, web_uis
 from rehearsal.lab import Lab
 from rehearsal.namespace import Namespace
-from rehearsal.pages import Page
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
+from rehearsal.web_uis import Page
 from tests.support import chromium
 
 HOST = "shop.lab.example.com"
@@ -104,43 +104,43 @@ def test_pages_are_what_ingresses_and_routes_name(tell: Tell) -> None:
         ingressroutes_traefik_io=[route("Host(`traefik.lab.example.com`)"), route("PathPrefix(`/`) && !Host(`x.org`)")],
         services=[service(None), service("192.0.2.201")],
     )
-    assert pages.found(lab) == [
+    assert web_uis.found(lab) == [
         Page("argocd.lab.example.com", "/", "argocd", "Ingress argocd/argocd", "192.0.2.201", ("argocd", "argocd-tls")),
         Page(HOST, "/", "shop", "Ingress shop/shop", BALANCER, ("shop", "shop-tls")),
         Page(
-            "traefik.lab.example.com", "/", "traefik", "IngressRoute traefik/dashboard", "192.0.2.201", pages.WILDCARD
+            "traefik.lab.example.com", "/", "traefik", "IngressRoute traefik/dashboard", "192.0.2.201", web_uis.WILDCARD
         ),
-        Page("wiki.example.org", "/wiki", "wiki", "Ingress wiki/wiki", "192.0.2.201", pages.WILDCARD),
+        Page("wiki.example.org", "/wiki", "wiki", "Ingress wiki/wiki", "192.0.2.201", web_uis.WILDCARD),
     ]
 
 
 def test_a_lab_without_traefik_serves_none(tell: Tell) -> None:
-    assert pages.found(tell()) == []
+    assert web_uis.found(tell()) == []
 
 
 def test_a_page_is_chosen_by_its_name_or_the_first_part_of_it(tell: Tell) -> None:
-    there = pages.found(
+    there = web_uis.found(
         tell(ingresses=[ingress(name, host) for name, host in (("a", HOST), ("b", "shop.example.org"), ("c", "c.org"))])
     )
-    assert pages.chosen(there, HOST).host == HOST
-    assert pages.chosen(there, "c").host == "c.org"
+    assert web_uis.chosen(there, HOST).host == HOST
+    assert web_uis.chosen(there, "c").host == "c.org"
     with pytest.raises(
         RehearsalError, match=rf"More than one web UI begins with shop \(it has: shop.example.org, {HOST}\)"
     ):
-        pages.chosen(there, "shop")
+        web_uis.chosen(there, "shop")
     with pytest.raises(RehearsalError, match=rf"has no web UI sho \(it has: c.org, shop.example.org, {HOST}\)"):
-        pages.chosen(there, "sho")
+        web_uis.chosen(there, "sho")
     with pytest.raises(RehearsalError, match=r"\(it has: none\)"):
-        pages.chosen([], "shop")
+        web_uis.chosen([], "shop")
 
 
 def test_the_authority_is_the_one_beside_the_certificate_or_else_the_labs(tell: Tell) -> None:
     ours = {("cert-manager", "ca", "tls.crt"): "the lab's"}
-    assert pages.authority(tell(), SHOP) is None
-    assert pages.authority(tell(ours), SHOP) == "the lab's"
-    assert pages.authority(tell({**ours, ("shop", "shop-tls", "ca.crt"): "beside"}), SHOP) == "beside"
+    assert web_uis.authority(tell(), SHOP) is None
+    assert web_uis.authority(tell(ours), SHOP) == "the lab's"
+    assert web_uis.authority(tell({**ours, ("shop", "shop-tls", "ca.crt"): "beside"}), SHOP) == "beside"
     # ACME gives no authority, and the lab's has nothing to do with such a certificate
-    assert pages.authority(tell({**ours, ("shop", "shop-tls", "tls.crt"): "by ACME"}), SHOP) is None
+    assert web_uis.authority(tell({**ours, ("shop", "shop-tls", "tls.crt"): "by ACME"}), SHOP) is None
 
 
 class Quiet(http.server.ThreadingHTTPServer):
@@ -223,7 +223,7 @@ def test_a_page_of_another_authority_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
-    other = Page("other.example.org", "/", "shop", "Ingress shop/shop", ADDRESS, pages.WILDCARD)
+    other = Page("other.example.org", "/", "shop", "Ingress shop/shop", ADDRESS, web_uis.WILDCARD)
     with forwarded(tmp_path) as port, pytest.raises(RehearsalError, match=r"other.example.org cannot be verified"):
         browser.look(other, port, OURS.certificate)
 
@@ -336,7 +336,7 @@ def entered(namespace: Namespace, folder: Path, **how: Any) -> Iterator[list[str
 
     def serve() -> None:
         namespace._enter()
-        with serving(folder, ADDRESS, port=pages.PORT, **how) as (_, asked):
+        with serving(folder, ADDRESS, port=web_uis.PORT, **how) as (_, asked):
             begun.append(asked)
             ready.set()
             over.wait()
@@ -374,7 +374,7 @@ def test_the_command_opens_a_page_in_the_labs_network(lab: Told, tmp_path: Path)
     assert f"https://{HOST}/ answers with 200 OK." in said
     assert asked == [HOST]
     with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
-        socket.create_connection((ADDRESS, pages.PORT), 1)
+        socket.create_connection((ADDRESS, web_uis.PORT), 1)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from rehearsal import session
-from rehearsal.stackfile import SSH_SECRET, Facts, derive
+from rehearsal.derived_stackfile import SSH_SECRET, Facts, derive
 from stacks.settings import Settings
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINUEb3Io/8JyA2aMqZwLeIKWUpUs3iNeveaCnloqDzAr"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.programs import postgres
-from tests.rehearsal.bench import Rehearsal
+from tests.rehearsal.rehearsed_lab import Rehearsal
 
 PSQL = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command")
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from bench.labs import cluster_of
-from rehearsal import browser, pages
+from rehearsal import browser, web_uis
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.drills.measurements import Figure, timed
+from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 from tests.support import chromium
 
 pytestmark = [
@@ -49,8 +49,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 def test_a_page_is_shown_without_a_warning(
     name: str, shows: str, lab: Rehearsal, tmp_path: Path, figure: Figure
 ) -> None:
-    page = pages.chosen(pages.found(lab.lab), name)
-    wait_until(lambda: pages.answers(lab.lab, page), f"{page.host} answers")
+    page = web_uis.chosen(web_uis.found(lab.lab), name)
+    wait_until(lambda: web_uis.answers(lab.lab, page), f"{page.host} answers")
     try:
         with browser.opened(lab.lab, page, 0) as said:
             with timed(figure, f"page {name} in Chromium"):
