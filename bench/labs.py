@@ -58,7 +58,7 @@ def bare(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
         try:
             yield opened(lab, stack, folder, **apps)
         finally:
-            lab.stop()
+            lab.remove()
 
 
 def opened(lab: Lab, stack: Document, folder: Path, **apps: Document) -> Session:

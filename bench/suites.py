@@ -102,7 +102,7 @@ def preview(runs: int) -> list[Figure]:
 
 def _engine_of(count: int, session: Session) -> Engine:
     engine = Engine(session.lab, session.engine.tools, f"nodes-{count}")
-    engine.prepare(derived_stackfile.Derived(document(3, count - 3)))
+    engine.prepare(derived_stackfile.DerivedStackFile(document(3, count - 3)))
     return engine
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rehearsal import download, images, k3s, recipes, releases, tools
 from rehearsal.cache import Report
-from rehearsal.download import OutOfReachError
+from rehearsal.download import UnreachableError
 from rehearsal.images import NOBODY, Image
 from rehearsal.releases import BINARIES, Release
 from rehearsal.webhook import STAND_IN
@@ -94,7 +94,7 @@ def _fill(folder: Path, release: Release, ours: Mapping[str, Path], sources: lis
     listing, extra = _images(release, folder, ours)
     pins = {arch: _list(folder, arch, _binary(release.program, folder, arch)) for arch in BINARIES}
     shutil.copyfile(release.installer, folder / "install.sh")
-    pins["installer"] = download.digest(folder / "install.sh")
+    pins["installer"] = download.sha256_of(folder / "install.sh")
     (folder / "install.sh.sha256sum").write_text(f"{pins['installer']}  install.sh\n")
     made = {"sources": sources, "pins": pins, "images": listing, "extra": extra}
     (folder / RECORD).write_text(json.dumps(made))
@@ -106,7 +106,7 @@ def _found(version: str, report: Report) -> Release:
     if not k3s.program(version, report).folder.is_dir():
         try:
             return releases.released(version, HOST, report)
-        except OutOfReachError as error:
+        except UnreachableError as error:
             report(f"no download ({error}): building it")
     return _built(version, report)
 
@@ -127,7 +127,7 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
         with target.open("ab") as binary:
             binary.write(f"\nrehearsed as {arch}\n".encode())
     target.chmod(0o755)
-    return download.digest(target)
+    return download.sha256_of(target)
 
 
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
@@ -157,9 +157,9 @@ def _list(folder: Path, arch: str, binary: str) -> str:
     """Write the checksum file of one architecture, as a release of K3s has it; returns its own SHA-256."""
     archive = folder / f"k3s-airgap-images-{arch}.tar.zst"
     listed = folder / f"sha256sum-{arch}.txt"
-    lines = (f"{binary}  {BINARIES[arch]}", f"{download.digest(archive)}  {archive.name}")
+    lines = (f"{binary}  {BINARIES[arch]}", f"{download.sha256_of(archive)}  {archive.name}")
     listed.write_text("".join(f"{line}\n" for line in lines))
-    return download.digest(listed)
+    return download.sha256_of(listed)
 
 
 def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:

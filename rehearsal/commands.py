@@ -15,7 +15,7 @@ from rich.console import Console
 from rehearsal import browser, summary
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
-from rehearsal.paths import stacks
+from rehearsal.paths import stacks_with_labs
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session, apps_on, open_session, refuse_unfit_computer, timed
 from rehearsal.shell import RehearsalError
@@ -158,12 +158,12 @@ def down(
 ) -> None:
     """Stop the machines and delete the lab, its Pulumi state included."""
     with _guarded():
-        for name in stacks() if every else [stack]:
+        for name in stacks_with_labs() if every else [stack]:
             lab = Lab(name)
             if force:
                 lab.namespace.delete()
             with lab.locked():
-                lab.stop()
+                lab.remove()
             console.print(f"the lab of {name} was removed")
 
 

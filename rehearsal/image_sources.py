@@ -7,17 +7,17 @@ from enum import StrEnum
 from pathlib import Path
 
 from rehearsal.cache import write_whole
-from rehearsal.download import OutOfReachError
+from rehearsal.download import UnreachableError
 from rehearsal.images import full_name
 from rehearsal.registry import ANY_TAG, ask_for, repository, split
 from rehearsal.upstream import There, Upstream
 
-DECIDED = "decided.json"
+RECORD_FILE = "decided.json"
 """File in the folder of the lab's server: the source of each image that a pod requested."""
 _writing = threading.Lock()
 
 
-class Rung(StrEnum):
+class ImageSource(StrEnum):
     """Sources of an image; the lab's records contain these values."""
 
     MACHINE = "on the machines"
@@ -26,40 +26,40 @@ class Rung(StrEnum):
     STAND_IN = "the stand-in, which sleeps"
 
 
-def rung(image: str, listed: Collection[str], upstream: Upstream | None) -> Rung:
+def source_of(image: str, listed: Collection[str], upstream: Upstream | None) -> ImageSource:
     """Decide the source of an image. `listed` are the full names of available images; `NAME:*` means any tag.
 
     An image that its registry does not have is not replaced: its pods fail, as they would on real hardware.
     """
     name = full_name(image)
     if name in listed:
-        return Rung.MACHINE
+        return ImageSource.MACHINE
     if "@" not in name and f"{repository(name)}{ANY_TAG}" in listed:
-        return Rung.BUILT
+        return ImageSource.BUILT
     if upstream and not name.partition("/")[0].endswith(".invalid") and _there(name, upstream):
-        return Rung.NETWORK
-    return Rung.STAND_IN
+        return ImageSource.NETWORK
+    return ImageSource.STAND_IN
 
 
-def note(image: str, source: Rung, state: Path) -> None:
+def record(image: str, source: ImageSource, state: Path) -> None:
     """Record the source of an image."""
     with _writing:
-        if source is Rung.NETWORK:
+        if source is ImageSource.NETWORK:
             ask_for(full_name(image), state)
-        recorded = decided(state)
-        if recorded.get(full_name(image)) != source:
-            write_whole(state / DECIDED, json.dumps({**recorded, full_name(image): source}, indent=1))
+        sources = recorded(state)
+        if sources.get(full_name(image)) != source:
+            write_whole(state / RECORD_FILE, json.dumps({**sources, full_name(image): source}, indent=1))
 
 
-def decided(state: Path) -> dict[str, Rung]:
+def recorded(state: Path) -> dict[str, ImageSource]:
     """Read the recorded sources of images, by full name."""
-    file = state / DECIDED
-    recorded = json.loads(file.read_text()) if file.exists() else {}
-    return {name: Rung(source) for name, source in recorded.items()}
+    file = state / RECORD_FILE
+    values = json.loads(file.read_text()) if file.exists() else {}
+    return {name: ImageSource(value) for name, value in values.items()}
 
 
 def _there(name: str, upstream: Upstream) -> bool:
     try:
         return upstream.there(*split(name)) is not There.PRIVATE
-    except OutOfReachError:
+    except UnreachableError:
         return False

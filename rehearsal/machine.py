@@ -30,8 +30,8 @@ class Machine:
         """Create a machine with an unused disk and a new host key; it is switched off."""
         folder.mkdir(parents=True)
         (folder / "image").write_text(str(image))
-        disk.new_host_key(folder)
-        disk.fresh(folder, spec)
+        disk.generate_host_key(folder)
+        disk.create(folder, spec)
         # written last: a folder with this file is a complete machine
         (folder / "machine.json").write_text(json.dumps(asdict(spec), indent=2))
         return cls(folder, namespace)
@@ -67,7 +67,7 @@ class Machine:
         """Return the IDs of the machine's processes on this computer."""
         return cgroups.processes(self._groups())
 
-    def furnish(self, furnishing: Path) -> None:
+    def provision(self, furnishing: Path) -> None:
         """Copy missing or changed files of a folder to /var/lib/rancher, from which uninstalling K3s deletes them."""
         for file in (path for path in furnishing.rglob("*") if path.is_file()):
             target = self.on_data_disk(str(file.relative_to(furnishing)))
@@ -111,8 +111,8 @@ class Machine:
         for part in disk.PARTS:
             shutil.rmtree(self.folder / part)
         if new_host_key:
-            disk.new_host_key(self.folder)
-        disk.fresh(self.folder, self.spec)
+            disk.generate_host_key(self.folder)
+        disk.create(self.folder, self.spec)
 
     def remove(self) -> None:
         """Cut the machine's power and delete the machine."""

@@ -10,7 +10,7 @@ from typing import IO
 
 import yaml
 
-from rehearsal.derived_stackfile import Derived
+from rehearsal.derived_stackfile import DerivedStackFile
 from rehearsal.lab import Lab
 from rehearsal.paths import PROJECT
 from rehearsal.shell import run
@@ -35,7 +35,7 @@ class Engine:
         self.folder = lab.folder / "project"
         self.stack_file = self.folder / f"Pulumi.{stack}.yaml"
 
-    def prepare(self, derived: Derived) -> None:
+    def prepare(self, derived: DerivedStackFile) -> None:
         """Write the rehearsal's stack file and create the stack in the lab's backend."""
         for folder in (self.folder, self._backend, self._home):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

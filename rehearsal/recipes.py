@@ -31,7 +31,7 @@ def released_pulumi(version: str, archives: str = ARCHIVES, releases: str = RELE
     def make(folder: Path) -> None:
         sums = f"{releases}/v{version}/pulumi-{version}-checksums.txt"
         archive = folder / name
-        download.file(f"{archives}/{name}", archive, download.stated(download.text(sums), name, sums))
+        download.file(f"{archives}/{name}", archive, download.checksum_of(download.text(sums), name, sums))
         _programs(archive, folder)
         archive.unlink()
 

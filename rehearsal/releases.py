@@ -36,14 +36,14 @@ def bundled(bundle: Path, version: str, arch: str) -> Release:
 
 
 def released(version: str, arch: str, report: Report, files: str = FILES, source: str = SOURCE) -> Release:
-    """Return the official release, downloaded into the cache. Raises OutOfReachError."""
+    """Return the official release, downloaded into the cache. Raises UnreachableError."""
     tag = quote(version, safe="")
 
     def make(folder: Path) -> None:
         for name, listing in _files(arch).items():
             base = f"{source}/{tag}" if name == "install.sh" else f"{files}/{tag}"
             (folder / listing).write_text(download.text(f"{base}/{listing}"))
-            stated = download.stated((folder / listing).read_text(), name, f"{base}/{listing}")
+            stated = download.checksum_of((folder / listing).read_text(), name, f"{base}/{listing}")
             download.file(f"{base}/{name}", folder / name, stated)
 
     recipe = Recipe("k3s-release", version, (arch, files), "downloading, 300 MB", make)
@@ -69,6 +69,6 @@ def _verify(file: Path, listing: Path) -> None:
     for needed in (file, listing):
         if not needed.is_file():
             raise RehearsalError(f"{needed} is missing in the bundle: add it.")
-    stated, actual = download.stated(listing.read_text(), file.name, str(listing)), download.digest(file)
+    stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), download.sha256_of(file)
     if stated != actual:
         raise RehearsalError(f"{file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}.")

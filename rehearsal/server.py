@@ -23,7 +23,7 @@ from rehearsal.cache import write_whole
 from rehearsal.charts import Surroundings
 from rehearsal.controllers import run
 from rehearsal.controllers.api import ApiError
-from rehearsal.download import OutOfReachError
+from rehearsal.download import UnreachableError
 from rehearsal.namespace import url_host
 from rehearsal.upstream import Upstream, kept, outside
 
@@ -86,11 +86,11 @@ class Mirror(Handler):
         if self.path.startswith(git.PREFIX):
             self._ask_git(b"")
             return
-        if not self.path.startswith(cluster_requests.JOBS):
+        if not self.path.startswith(cluster_requests.JOBS_PATH):
             self._answer()
             return
         try:
-            status = cluster_requests.question(self.path, self.server.state)
+            status = cluster_requests.job_status(self.path, self.server.state)
         except (ApiError, OSError):
             status = HTTPStatus.SERVICE_UNAVAILABLE
         self.send_response(status)
@@ -131,7 +131,7 @@ class Mirror(Handler):
     def _send_image(self) -> None:
         try:
             blob = registry.find(self.path, self.server.state, self.upstream)
-        except (OutOfReachError, ValueError) as error:
+        except (UnreachableError, ValueError) as error:
             self.server.note(f"{self.path} could not be fetched: {error}")
             self.send_error(HTTPStatus.BAD_GATEWAY, explain=str(error))
             return
@@ -168,7 +168,7 @@ class Reviews(Handler):
             return
         try:
             asked = json.loads(self.rfile.read(size))
-            answer = cluster_requests.review(urlsplit(self.path).path, asked, self.server.state, self.upstream)
+            answer = cluster_requests.answer_review(urlsplit(self.path).path, asked, self.server.state, self.upstream)
         except (ApiError, OSError) as error:
             self.server.note(f"{self.path} has no answer: {error}")
             answer = None
@@ -184,15 +184,15 @@ class Reviews(Handler):
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
     """Write the server's files into `state`; return the webhook configuration that K3s must apply."""
     state.mkdir(parents=True, exist_ok=True)
-    if not (state / cluster_requests.IMAGES).exists():  # pods of a running lab need the images of the last list
+    if not (state / cluster_requests.IMAGES_FILE).exists():  # pods of a running lab need the images of the last list
         list_images(state, images)
     lab = surroundings(state, address, port)
-    return webhook.configuration(f"{lab.webhooks}{cluster_requests.PODS}", lab.authority)
+    return webhook.configuration(f"{lab.webhooks}{cluster_requests.PODS_PATH}", lab.authority)
 
 
 def list_images(state: Path, images: tuple[str, ...]) -> None:
     """Write the list of available images; the webhook replaces images that have no source."""
-    write_whole(state / cluster_requests.IMAGES, "".join(f"{image}\n" for image in images))
+    write_whole(state / cluster_requests.IMAGES_FILE, "".join(f"{image}\n" for image in images))
 
 
 def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:

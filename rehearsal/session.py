@@ -69,8 +69,8 @@ def open_session(
     if not source.exists():
         raise RehearsalError(f"{source.parent} has no {source.name}: name another stack with --stack NAME.")
     settings = Settings.read(source)
-    _refuse_what_cannot_be(settings, lab)
-    disk_space.refuse_short(lab, settings)
+    _require_simulatable(settings, lab)
+    disk_space.require_space(lab, settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
         host_packages.ensure(report)
@@ -89,7 +89,7 @@ def open_session(
         with timed(seconds, "programs of the platform"):
             built = building.result()
             git.ensure(lab, platform_charts, report)
-    if acme.wanted(settings):
+    if acme.is_needed(settings):
         with timed(seconds, "ACME server"):
             laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
     with timed(seconds, "charts"):
@@ -99,8 +99,9 @@ def open_session(
         packed = charts.lay_out(lab.mirror, platform_charts, server.surroundings(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
-        facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[derived_stackfile.Replacement]()
-        engine, *others = (_engine(stack_file, lab, toolchain, facts, replacements) for stack_file in (source, *apps))
+        lab_settings = _lab_settings(lab, laid_out, charts.pins(packed))
+        replacements: list[derived_stackfile.Replacement] = []
+        engine, *others = (_engine(path, lab, toolchain, lab_settings, replacements) for path in (source, *apps))
     return Session(lab, settings, engine, laid_out, list(dict.fromkeys(replacements)), others, seconds)
 
 
@@ -114,12 +115,12 @@ def _engine(
     source: Path,
     lab: Lab,
     toolchain: Toolchain,
-    facts: derived_stackfile.Facts,
+    lab_settings: derived_stackfile.LabSettings,
     replacements: list[derived_stackfile.Replacement],
 ) -> Engine:
     """Create the engine of one stack, with its stack file adapted to the rehearsal."""
     engine = Engine(lab, toolchain, stack_of(source))
-    derived = derived_stackfile.derive(source, facts)
+    derived = derived_stackfile.derive(source, lab_settings)
     engine.prepare(derived)
     replacements += derived.replacements
     return engine
@@ -135,7 +136,7 @@ def refuse_unfit_computer() -> None:
         raise RehearsalError("The rehearsal creates networks and mounts: run it as root, for example with `sudo`.")
 
 
-def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
+def _require_simulatable(settings: Settings, lab: Lab) -> None:
     api = settings.cluster.api
     if api.external:
         raise RehearsalError(
@@ -148,7 +149,7 @@ def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
             "use `by: keepalived` for the rehearsal."
         )
     running = sum(machine.running for machine in lab.machines.values())
-    needed = sum(machine_specs.MEMORY[node.role] for node in settings.cluster.nodes[running:])
+    needed = sum(machine_specs.MEMORY_BYTES[node.role] for node in settings.cluster.nodes[running:])
     available = _available_memory()
     if needed > available:
         raise RehearsalError(
@@ -165,10 +166,10 @@ def _available_memory() -> int:
 
 
 def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> None:
-    lab.furnish(settings.cluster, image)
+    lab.provision(settings.cluster, image)
     manifest = server.prepare(lab.folder / "server", lab.address, laid_out.images)
-    host_services.furnish_disks(lab, manifest, laid_out.extra)
-    host_services.serve(lab)
+    host_services.provision_disks(lab, manifest, laid_out.extra)
+    host_services.start_server(lab)
     lab.start()
 
 
@@ -180,9 +181,9 @@ def _online(lab: Lab) -> bool:
     return bool(json.loads(record.read_text()))
 
 
-def _facts(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> derived_stackfile.Facts:
+def _lab_settings(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> derived_stackfile.LabSettings:
     host = url_host(lab.address)
-    return derived_stackfile.Facts(
+    return derived_stackfile.LabSettings(
         host_keys={machine.spec.address: machine.host_key for machine in lab.machines.values()},
         private_key=lab.private_key.read_text(),
         mirror=f"http://{host}:{server.HTTP_PORT}",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rehearsal import disk_space, recipes
 from rehearsal.cache import Recipe, Report, obtain, root
-from rehearsal.download import OutOfReachError
+from rehearsal.download import UnreachableError
 from rehearsal.shell import RehearsalError, run
 
 LANGUAGE_HOST = Path(__file__).parent / "toolchain/language/pulumi-language-python"
@@ -67,9 +67,9 @@ def _pulumi(report: Report) -> Tool:
         try:
             folder = obtain(released, report)
             return Tool("pulumi", folder / "pulumi", f"release {released.version}", official=True)
-        except OutOfReachError as error:
+        except UnreachableError as error:
             report(f"no download ({error}): building it")
-            disk_space.refuse_building()  # without downloads, all other programs are built, too
+            disk_space.require_build_space()  # without downloads, all other programs are built, too
     folder = obtain(built, report)
     return Tool("pulumi", folder / "pulumi", f"built here from its Go module {built.version}", official=False)
 

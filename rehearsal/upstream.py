@@ -23,7 +23,7 @@ from provider.charts import oci
 from provider.download import AGENT, opener
 from provider.errors import TaskError
 from rehearsal.cache import root, write_whole
-from rehearsal.download import REACH, OutOfReachError
+from rehearsal.download import CONNECT_TIMEOUT, UnreachableError
 from rehearsal.images import INDEX, MANIFEST
 from rehearsal.namespace import enter
 
@@ -64,7 +64,7 @@ def kept() -> Path:
 def reachable(registry: str = HUB) -> bool:
     """Return whether this computer reaches the registry."""
     try:
-        _open(f"{_base(registry)}/", {}, timeout=REACH).close()
+        _open(f"{_base(registry)}/", {}, timeout=CONNECT_TIMEOUT).close()
     except urllib.error.HTTPError as error:
         error.close()
     except (OSError, HTTPException, TaskError):
@@ -83,16 +83,16 @@ class Upstream:
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
 
     def there(self, registry: str, repository: str, reference: str) -> There:
-        """Return whether the registry has the image; the answer is cached. Raises OutOfReachError."""
+        """Return whether the registry has the image; the answer is cached. Raises UnreachableError."""
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if url not in self._there and self._tagged(url):
             self._there[url] = There.YES
         if url not in self._there:
             if time.monotonic() - self._silent.get(registry, -FORGIVEN) < FORGIVEN:
-                raise OutOfReachError(f"{registry} was unreachable less than {FORGIVEN:.0f} s ago")
+                raise UnreachableError(f"{registry} was unreachable less than {FORGIVEN:.0f} s ago")
             try:
                 self._there[url] = self._asked(url)
-            except OutOfReachError:
+            except UnreachableError:
                 self._silent[registry] = time.monotonic()
                 raise
         return self._there[url]
@@ -100,14 +100,14 @@ class Upstream:
     def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
         """Return a manifest or index: a tag's current one, or its last one while the registry is unreachable.
 
-        Raises OutOfReachError.
+        Raises UnreachableError.
         """
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if reference.startswith("sha256:"):
             return self._kept(reference) or self._fetched(url, reference)
         try:
             fetched = self._fetched(url, reference)
-        except OutOfReachError:
+        except UnreachableError:
             if stored := self._tagged(url):
                 return stored
             raise
@@ -116,7 +116,7 @@ class Upstream:
         return fetched
 
     def blob(self, registry: str, repository: str, digest: str) -> Blob | None:
-        """Return a layer or an image configuration. Raises OutOfReachError."""
+        """Return a layer or an image configuration. Raises UnreachableError."""
         with self._locks.setdefault(digest, threading.Lock()):
             return self._kept(digest) or self._fetched(f"{_base(registry)}/{repository}/blobs/{digest}", digest)
 
@@ -131,15 +131,15 @@ class Upstream:
 
     def _asked(self, url: str) -> There:
         try:
-            self.outside(lambda: _open(url, {"Accept": ACCEPT}, "HEAD", REACH).close())
+            self.outside(lambda: _open(url, {"Accept": ACCEPT}, "HEAD", CONNECT_TIMEOUT).close())
         except urllib.error.HTTPError as error:
             error.close()
             answers = {401: There.PRIVATE, 403: There.PRIVATE, 404: There.NO}
             if error.code not in answers:
-                raise OutOfReachError(f"{url}: {error}") from error
+                raise UnreachableError(f"{url}: {error}") from error
             return answers[error.code]
         except (OSError, HTTPException, TaskError) as error:
-            raise OutOfReachError(f"{url}: {error}") from error
+            raise UnreachableError(f"{url}: {error}") from error
         return There.YES
 
     def _fetched(self, url: str, reference: str) -> Blob | None:
@@ -149,9 +149,9 @@ class Upstream:
             error.close()
             if error.code == 404:
                 return None
-            raise OutOfReachError(f"{url}: {error}") from error
+            raise UnreachableError(f"{url}: {error}") from error
         except (OSError, HTTPException, TaskError) as error:
-            raise OutOfReachError(f"{url}: {error}") from error
+            raise UnreachableError(f"{url}: {error}") from error
 
     def _fetch(self, url: str, reference: str) -> Blob:
         """Download `url` and store it by its digest, which must equal `reference` if that is a digest."""

@@ -159,7 +159,7 @@ def _lay_out(chart: Chart, target: Path, lab: Surroundings, sources: Sources, re
         complete = module is not None and (module / "Chart.yaml").is_file()
         target.write_bytes(pack_module(chart, module) if module and complete else pack(chart, lab, module))
         origin = MODULE if complete else FURNISHED if module else STANDS_IN
-    return Packed(chart, origin, download.digest(target))
+    return Packed(chart, origin, download.sha256_of(target))
 
 
 def _texts(folder: Path) -> dict[str, str]:
@@ -170,7 +170,7 @@ def _fetched(chart: Chart, report: Report) -> bytes | None:
     """Return the original archive from its repository, or from the cache; None if it cannot be downloaded."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
     cached = upstream.kept() / FOLDER / origin / _file(chart)
-    if cached.exists() and chart.sha256 in (None, download.digest(cached)):
+    if cached.exists() and chart.sha256 in (None, download.sha256_of(cached)):
         return cached.read_bytes()
     requested = provider.Chart(
         name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""

@@ -49,10 +49,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 def test_a_page_is_shown_without_a_warning(
     name: str, shows: str, lab: Rehearsal, tmp_path: Path, figure: Figure
 ) -> None:
-    page = web_uis.chosen(web_uis.found(lab.lab), name)
+    page = web_uis.select(web_uis.find_all(lab.lab), name)
     wait_until(lambda: web_uis.answers(lab.lab, page), f"{page.host} answers")
     try:
-        with browser.opened(lab.lab, page, 0) as said:
+        with browser.forwarded_web_ui(lab.lab, page, 0) as said:
             with timed(figure, f"page {name} in Chromium"):
                 dom = chromium.seen(said)
             picture = chromium.pictured(said, tmp_path / f"{name}.png")

@@ -217,12 +217,12 @@ class Rehearsal:
 def rehearsal(stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> Iterator[Rehearsal]:
     """Create a lab and remove it afterwards, even after failures; `apps` are stack files of apps on it."""
     lab = Lab(stack)
-    lab.stop()
+    lab.remove()
     with lab.locked():
         try:
             yield Rehearsal(stack, document, folder, apps)
         finally:
-            lab.stop()
+            lab.remove()
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 180) -> None:

@@ -92,7 +92,7 @@ def test_unreachable_charts_are_named_and_nothing_is_begun(lab: Rehearsal) -> No
     aside = charts.rename(charts.with_name("aside"))
     said = lab.refused()
     aside.rename(charts)
-    assert lab.session.replacements[-1].instead in said
+    assert lab.session.replacements[-1].value in said
     assert releases(lab) == {}
 
 

@@ -179,8 +179,8 @@ def test_unknown_names_get_the_wildcard_certificate_and_no_page(lab: Rehearsal, 
 
 
 def test_a_page_opens_in_this_computers_browser(lab: Rehearsal) -> None:
-    page = web_uis.chosen(web_uis.found(lab.lab), "shop")
-    with browser.opened(lab.lab, page, 0) as said:
+    page = web_uis.select(web_uis.find_all(lab.lab), "shop")
+    with browser.forwarded_web_ui(lab.lab, page, 0) as said:
         assert said.startswith("https://shop.lab.example.com/ answers with 200 OK.")
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert json.loads(run([*shlex.split(curl), "--silent", "--fail"]))["message"] == "Hello from the lab"

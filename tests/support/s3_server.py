@@ -1,7 +1,7 @@
 """A small S3 service in memory, as far as K3s' client, Barman's and ours need it; every signature is verified.
 
-Run as `python -m tests.support.s3_server --address IP --port PORT --bucket NAME --keys ACCESS:SECRET [--state FOLDER]`; with a
-folder it speaks TLS, and keeps its authority there.
+Run as `python -m tests.support.s3_server --address IP --port PORT --bucket NAME --keys ACCESS:SECRET`. With
+`--state FOLDER`, the service uses TLS, and stores its CA in the folder.
 """
 
 import argparse

@@ -72,7 +72,7 @@ def test_no_schedules(text: str) -> None:
 
 
 def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) -> None:
-    namespace, name = cluster_requests.DEPLOYMENTS[system]
+    namespace, name = cluster_requests.WEBHOOK_DEPLOYMENTS[system]
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds_ago)
     available = {"type": "Available", "status": "True", "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
     metadata = {"name": name, "namespace": namespace}
@@ -84,9 +84,9 @@ def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) 
 def test_webhook_serves_some_seconds_after_its_pod(system: str) -> None:
     for seconds_ago, ready, expected in ((0, 1, False), (10, 1, True), (10, 0, False)):
         api = Memory()
-        assert not cluster_requests.serves(api, system)
+        assert not cluster_requests.is_webhook_ready(api, system)
         deployment(api, system, seconds_ago=seconds_ago, ready=ready)
-        assert cluster_requests.serves(api, system) is expected
+        assert cluster_requests.is_webhook_ready(api, system) is expected
 
 
 def flag(value: str) -> dict[str, Any]:
@@ -97,15 +97,15 @@ def flag(value: str) -> dict[str, Any]:
 def test_longhorn_goes_only_when_that_is_confirmed() -> None:
     api, maps = Memory(), "/api/v1/namespaces/longhorn-system/configmaps"
     deployment(api, "longhorn", seconds_ago=10)
-    api.create(cluster_requests.CLASSES, {"metadata": {"name": "longhorn"}})
-    assert cluster_requests.uninstall(api) is HTTPStatus.CONFLICT
+    api.create(cluster_requests.STORAGE_CLASSES, {"metadata": {"name": "longhorn"}})
+    assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.CONFLICT
     api.create(maps, flag("false"))
-    assert cluster_requests.uninstall(api) is HTTPStatus.CONFLICT
+    assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.CONFLICT
     api.delete(f"{maps}/longhorn-default-setting")
     api.create(maps, flag("true"))
-    assert cluster_requests.uninstall(api) is HTTPStatus.SERVICE_UNAVAILABLE, "its programs are still there"
-    assert cluster_requests.uninstall(api) is HTTPStatus.OK
-    assert api.read(f"{cluster_requests.CLASSES}/longhorn") is None
+    assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.SERVICE_UNAVAILABLE, "its programs are still there"
+    assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.OK
+    assert api.read(f"{cluster_requests.STORAGE_CLASSES}/longhorn") is None
 
 
 @pytest.fixture

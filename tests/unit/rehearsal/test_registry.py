@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import cluster_requests, image_sources, images, registry, server
-from rehearsal.image_sources import Rung
+from rehearsal.image_sources import ImageSource
 from rehearsal.images import Image, Layout
 from tests.support.files_over_http import served
 
@@ -87,7 +87,7 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
     def patched(image: str) -> bool:
         pod = {"spec": {"containers": [{"name": "a", "image": image}]}}
         review = {"apiVersion": "v1", "kind": "AdmissionReview", "request": {"uid": "u", "object": pod}}
-        answer = cluster_requests.review(cluster_requests.PODS, review, tmp_path)
+        answer = cluster_requests.answer_review(cluster_requests.PODS_PATH, review, tmp_path)
         assert answer
         return "patch" in answer["response"]
 
@@ -96,5 +96,5 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
     assert not patched(NAME)
     assert patched(f"quay.io/metallb/speaker@sha256:{'0' * 64}")
     assert patched("quay.io/metallb/controller:v0.16.1")
-    assert image_sources.decided(tmp_path)["quay.io/metallb/speaker:v0.17.0"] is Rung.BUILT
-    assert image_sources.decided(tmp_path)["quay.io/metallb/controller:v0.16.1"] is Rung.STAND_IN
+    assert image_sources.recorded(tmp_path)["quay.io/metallb/speaker:v0.17.0"] is ImageSource.BUILT
+    assert image_sources.recorded(tmp_path)["quay.io/metallb/controller:v0.16.1"] is ImageSource.STAND_IN
