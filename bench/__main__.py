@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.figures import Figure, read, renewed, table, write
 from bench.suites import MEASURE, Part
-from rehearsal.session import refuse_unfit_computer
+from rehearsal.session import require_suitable_computer
 from rehearsal.shell import RehearsalError
 
 errors = Console(stderr=True, highlight=False)
@@ -25,7 +25,7 @@ def main(only: Parts = None, runs: Runs = 3, file: Json = None) -> None:
     """Measure on simulated machines, and print a Markdown table. Needs Linux and root."""
     figures = read(file) if file else []
     try:
-        refuse_unfit_computer()
+        require_suitable_computer()
         for part in only or Part:
             errors.print(f"measuring {part}")
             for figure in MEASURE[part](runs):

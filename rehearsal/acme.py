@@ -50,7 +50,7 @@ def serve(lab: Lab, report: Report) -> Row:
             TIMEOUT,
             lambda: f"The lab's ACME server does not start: read {folder}/*.log.",
         )
-    return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE}, whose CA no browser trusts", real=False)
+    return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE_VERSION}, whose CA no browser trusts", real=False)
 
 
 def pebble_options(folder: Path, address: str) -> list[str]:
@@ -75,7 +75,7 @@ def corefile(folder: Path, address: str) -> str:
 
 
 def _start(lab: Lab, recipe: Recipe, arguments: list[str], report: Report) -> None:
-    program = tools.program(recipe, report)
+    program = tools.obtain_program(recipe, report)
     with (lab.folder / ACME_FOLDER / f"{recipe.name}.log").open("ab") as log:
         subprocess.Popen(
             lab.namespace.command(program, *arguments),

@@ -14,14 +14,14 @@ from rehearsal.cache import Report
 from rehearsal.download import UnreachableError
 from rehearsal.images import NOBODY, Image
 from rehearsal.releases import BINARIES, Release
-from rehearsal.webhook import STAND_IN
+from rehearsal.webhook import STAND_IN_IMAGE
 
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PAUSE = "docker.io/rancher/mirrored-pause:3.6"
-COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS}"
-METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER}"
-PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO}"
-PODINFO_PAGE = Path(__file__).with_name("podinfo.html")
+COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS_VERSION}"
+METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER_VERSION}"
+PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO_VERSION}"
+PODINFO_HTML = Path(__file__).with_name("podinfo.html")
 OWN_IMAGES = "rehearsal-images.tar.zst"
 RECORD = "made.json"
 """What a version was laid out from, and the result; written last."""
@@ -31,7 +31,7 @@ RECORD = "made.json"
 class Row:
     """One line of the table that says what is real."""
 
-    what: str
+    name: str
     origin: str
     real: bool
 
@@ -65,8 +65,8 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
         recipes.podinfo(),
         *([] if release.images else [recipes.coredns(), recipes.metrics_server()]),
     ]
-    ours = {recipe.name: tools.program(recipe, report) for recipe in needed}
-    files = (release.program, release.installer, release.images, *ours.values(), PODINFO_PAGE)
+    ours = {recipe.name: tools.obtain_program(recipe, report) for recipe in needed}
+    files = (release.program, release.installer, release.images, *ours.values(), PODINFO_HTML)
     sources = [_stamp(file) for file in files if file]
     made = _recorded(folder, sources) or _fill(folder, release, ours, sources)
     listing = tuple(made["images"])
@@ -105,7 +105,7 @@ def _found(version: str, report: Report) -> Release:
     """What was built before stays in use; else the release, else what is built now."""
     if not k3s.program(version, report).folder.is_dir():
         try:
-            return releases.released(version, HOST, report)
+            return releases.downloaded(version, HOST, report)
         except UnreachableError as error:
             report(f"no download ({error}): building it")
     return _built(version, report)
@@ -133,23 +133,23 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
     """Put K3s' archive of images and our own in place; the names in them, and what K3s' own lacks."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
-    podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_PAGE}
-    ours = (Image.of(STAND_IN, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))
+    podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_HTML}
+    ours = (Image.of(STAND_IN_IMAGE, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))
     extra: list[str] = []
     if release.images:
         shutil.copyfile(release.images, archive)
         extra = [OWN_IMAGES]
-        images.write(ours, folder / OWN_IMAGES, HOST)
+        images.write_archive(ours, folder / OWN_IMAGES, HOST)
     else:
         theirs = (
             Image.of(PAUSE, programs["pause"], NOBODY),
             Image.of(COREDNS, programs["coredns"]),
             Image.of(METRICS_SERVER, programs["metrics-server"]),
         )
-        images.write((*theirs, *ours), archive, HOST)
+        images.write_archive((*theirs, *ours), archive, HOST)
     for arch in BINARIES.keys() - {HOST}:
         os.link(archive, folder / f"k3s-airgap-images-{arch}.tar.zst")
-    names = (name for packed in (archive, *(folder / each for each in extra)) for name in images.names(packed))
+    names = (name for packed in (archive, *(folder / each for each in extra)) for name in images.image_names(packed))
     return list(dict.fromkeys(names)), extra
 
 

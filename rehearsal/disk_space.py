@@ -50,10 +50,8 @@ def check(needs: Sequence[Need]) -> None:
     for need in needs:
         disks.setdefault(_existing(need.folder).stat().st_dev, []).append(need)
     for shared in disks.values():
-        required, free = (
-            sum(need.size for need in shared) + RESERVED_BYTES,
-            shutil.disk_usage(_existing(shared[0].folder)).free,
-        )
+        required = sum(need.size for need in shared) + RESERVED_BYTES
+        free = shutil.disk_usage(_existing(shared[0].folder)).free
         if required > free:
             raise RehearsalError(_message(shared, required, free))
 
@@ -89,10 +87,8 @@ def _existing(folder: Path) -> Path:
 
 
 def _message(needs: Sequence[Need], required: int, free: int) -> str:
-    subject, alternatives = (
-        " and ".join(need.subject for need in needs),
-        "; or ".join(need.alternative for need in needs),
-    )
+    subject = " and ".join(need.subject for need in needs)
+    alternatives = "; or ".join(need.alternative for need in needs)
     verb = "needs" if len(needs) == 1 and not needs[0].plural else "need"
     return (
         f"{subject[0].upper()}{subject[1:]} {verb} {_gib(required)} of disk space in {needs[0].folder}, including "

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 
-from rehearsal.cache import write_whole
+from rehearsal.cache import write_atomically
 from rehearsal.download import UnreachableError
 from rehearsal.images import full_name
-from rehearsal.registry import ANY_TAG, ask_for, repository, split
-from rehearsal.upstream import There, Upstream
+from rehearsal.registry import ANY_TAG, allow_pulls, repository_of, split_name
+from rehearsal.upstream import Existence, Upstream
 
 RECORD_FILE = "decided.json"
 """File in the folder of the lab's server: the source of each image that a pod requested."""
@@ -34,7 +34,7 @@ def source_of(image: str, listed: Collection[str], upstream: Upstream | None) ->
     name = full_name(image)
     if name in listed:
         return ImageSource.MACHINE
-    if "@" not in name and f"{repository(name)}{ANY_TAG}" in listed:
+    if "@" not in name and f"{repository_of(name)}{ANY_TAG}" in listed:
         return ImageSource.BUILT
     if upstream and not name.partition("/")[0].endswith(".invalid") and _there(name, upstream):
         return ImageSource.NETWORK
@@ -45,10 +45,10 @@ def record(image: str, source: ImageSource, state: Path) -> None:
     """Record the source of an image."""
     with _writing:
         if source is ImageSource.NETWORK:
-            ask_for(full_name(image), state)
+            allow_pulls(full_name(image), state)
         sources = recorded(state)
         if sources.get(full_name(image)) != source:
-            write_whole(state / RECORD_FILE, json.dumps({**sources, full_name(image): source}, indent=1))
+            write_atomically(state / RECORD_FILE, json.dumps({**sources, full_name(image): source}, indent=1))
 
 
 def recorded(state: Path) -> dict[str, ImageSource]:
@@ -60,6 +60,6 @@ def recorded(state: Path) -> dict[str, ImageSource]:
 
 def _there(name: str, upstream: Upstream) -> bool:
     try:
-        return upstream.there(*split(name)) is not There.PRIVATE
+        return upstream.existence(*split_name(name)) is not Existence.PRIVATE
     except UnreachableError:
         return False

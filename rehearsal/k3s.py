@@ -54,7 +54,7 @@ def program(label: str, report: Report) -> Recipe:
 
 
 def _make(folder: Path, origin: Path, label: str) -> None:
-    go.compiler()
+    go.require_c_compiler()
     variables = _variables(label, go.release())
     work = folder / "work"
     work.mkdir()

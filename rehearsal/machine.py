@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rehearsal import cgroups, disk
 from rehearsal.disk import Specification
-from rehearsal.namespace import BRIDGE, Namespace, end, wait
+from rehearsal.namespace import BRIDGE, Namespace, kill_all, wait
 
 SUPERVISE = Path(__file__).with_name("supervise")
 BOOT_SECONDS = 90
@@ -102,7 +102,7 @@ class Machine:
 
     def power_off(self) -> None:
         """Kill all processes of the machine at once, as a power cut does; keep its disk."""
-        end(self.processes, f"machine {self.name}")
+        kill_all(self.processes, f"machine {self.name}")
         cgroups.remove(self._groups())
 
     def wipe(self, *, new_host_key: bool = False) -> None:

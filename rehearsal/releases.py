@@ -8,8 +8,8 @@ from rehearsal import download
 from rehearsal.cache import Recipe, Report, obtain
 from rehearsal.shell import RehearsalError
 
-FILES = "https://github.com/k3s-io/k3s/releases/download"
-SOURCE = "https://raw.githubusercontent.com/k3s-io/k3s"
+FILES_URL = "https://github.com/k3s-io/k3s/releases/download"
+SOURCE_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
 
@@ -35,7 +35,7 @@ def bundled(bundle: Path, version: str, arch: str) -> Release:
     return _release(folder, arch, f"bundle {bundle}")
 
 
-def released(version: str, arch: str, report: Report, files: str = FILES, source: str = SOURCE) -> Release:
+def downloaded(version: str, arch: str, report: Report, files: str = FILES_URL, source: str = SOURCE_URL) -> Release:
     """Return the official release, downloaded into the cache. Raises UnreachableError."""
     tag = quote(version, safe="")
 

@@ -27,7 +27,7 @@ from rehearsal import (
     upstream,
 )
 from rehearsal.artefacts import Artefacts
-from rehearsal.cache import Report, write_whole
+from rehearsal.cache import Report, write_atomically
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host
 from rehearsal.paths import PROJECT
@@ -64,7 +64,7 @@ def open_session(
 
     The caller must hold the lab's lock. `file` is the stack file (default: the project's), `apps` those of app stacks.
     """
-    refuse_unfit_computer()
+    require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
     if not source.exists():
         raise RehearsalError(f"{source.parent} has no {source.name}: name another stack with --stack NAME.")
@@ -94,9 +94,9 @@ def open_session(
             laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
     with timed(seconds, "charts"):
         state = lab.folder / "server"
-        server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
+        server.write_image_list(state, (*laid_out.images, *registry.offer(state, built.layouts)))
         sources = charts.Sources(bundle, online, built.charts)
-        packed = charts.lay_out(lab.mirror, platform_charts, server.surroundings(state, lab.address), sources, report)
+        packed = charts.lay_out(lab.mirror, platform_charts, server.lab_endpoints(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
         lab_settings = _lab_settings(lab, laid_out, charts.pins(packed))
@@ -126,7 +126,7 @@ def _engine(
     return engine
 
 
-def refuse_unfit_computer() -> None:
+def require_suitable_computer() -> None:
     """Fail if this computer cannot simulate machines: without Linux or root."""
     if os.uname().sysname != "Linux":
         raise RehearsalError(
@@ -177,7 +177,7 @@ def _online(lab: Lab) -> bool:
     """Return whether the Internet was reachable when the lab was created, so that later runs use the same sources."""
     record = lab.folder / "online.json"
     if not record.exists():
-        write_whole(record, json.dumps(upstream.reachable()))
+        write_atomically(record, json.dumps(upstream.reachable()))
     return bool(json.loads(record.read_text()))
 
 

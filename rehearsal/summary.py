@@ -16,7 +16,7 @@ from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 from rehearsal.web_uis import list_objects
 
-LONGEST = 5  # slowest resources in the table `Durations`
+MAX_SLOWEST = 5  # slowest resources in the table `Durations`
 
 
 def show(console: Console, session: Session) -> None:
@@ -81,7 +81,7 @@ def _real(session: Session) -> Table:
     for tool in session.engine.tools.tools:
         table.add_row(tool.name, _yes(tool.official), tool.origin)
     for row in session.artefacts.rows:
-        table.add_row(row.what, _yes(row.real), row.origin)
+        table.add_row(row.name, _yes(row.real), row.origin)
     for source, names in itertools.groupby(sorted(_images(session), key=_source), key=_source):
         table.add_row(
             f"images {', '.join(name for name, _ in names)}", _yes(source is not ImageSource.STAND_IN), source
@@ -117,7 +117,7 @@ def _time(session: Session) -> Table:
     return table
 
 
-def slowest(log: Path) -> list[tuple[str, int]]:
+def slowest_resources(log: Path) -> list[tuple[str, int]]:
     """Return the slowest resources and their seconds, from the engine's event log, which has whole seconds."""
     started: dict[str, int] = {}
     durations: dict[str, int] = {}
@@ -133,7 +133,7 @@ def slowest(log: Path) -> list[tuple[str, int]]:
     by_name = {
         urn.rpartition("::")[2]: seconds for urn, seconds in durations.items() if ":components:" not in _type(urn)
     }
-    return sorted(((n, s) for n, s in by_name.items() if s), key=lambda item: -item[1])[:LONGEST]
+    return sorted(((n, s) for n, s in by_name.items() if s), key=lambda item: -item[1])[:MAX_SLOWEST]
 
 
 def _type(urn: str) -> str:

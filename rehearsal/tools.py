@@ -53,14 +53,14 @@ def ensure(report: Report) -> Toolchain:
     return Toolchain(pulumi, _language(pulumi), _kubernetes(pulumi, report))
 
 
-def program(recipe: Recipe, report: Report) -> Path:
+def obtain_program(recipe: Recipe, report: Report) -> Path:
     """Return the program of a recipe that makes one program."""
     return obtain(recipe, report) / recipe.name
 
 
 def _pulumi(report: Report) -> Tool:
     on_path = _on_path("pulumi")
-    if on_path and _at_least(run([on_path, "version"]), recipes.PULUMI):
+    if on_path and _at_least(run([on_path, "version"]), recipes.PULUMI_VERSION):
         return Tool("pulumi", Path(on_path), "on PATH", official=True)
     released, built = recipes.released_pulumi(metadata.version("pulumi")), recipes.built_pulumi()
     if not built.folder.is_dir():

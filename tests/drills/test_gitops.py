@@ -13,7 +13,7 @@ from bench.labs import cluster_of
 from rehearsal import git, server
 from rehearsal.programs import argocd
 from rehearsal.shell import run
-from rehearsal.webhook import STAND_IN
+from rehearsal.webhook import STAND_IN_IMAGE
 from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
 
 pytestmark = pytest.mark.drill
@@ -66,7 +66,7 @@ def settings(color: str) -> dict[str, Any]:
 
 def sleeper() -> dict[str, Any]:
     labels = {"app": "web"}
-    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": STAND_IN}]}}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": STAND_IN_IMAGE}]}}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
 

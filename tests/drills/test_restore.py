@@ -56,7 +56,7 @@ class s3:  # noqa: N801 - used like a function
 
     def __init__(self, lab: Rehearsal, folder: Path) -> None:
         address = lab.lab.address
-        authority = certificates.ensure(folder / "s3", address).authority
+        authority = certificates.ensure(folder / "s3", address).ca
         self.settings = {
             "endpoint": f"{address}:{PORT}", "bucket": "lab", "folder": "etcd",
             "endpointCa": base64.b64encode(authority.read_bytes()).decode(),
@@ -78,7 +78,7 @@ class s3:  # noqa: N801 - used like a function
 
 
 def killed_at(lab: Rehearsal, moment: str, *arguments: str) -> None:
-    process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
+    process = lab.session.engine.start_homelab(*arguments, output=subprocess.PIPE)
     assert process.stdout
     said = ""
     for line in process.stdout:

@@ -92,7 +92,7 @@ def test_a_target_changes_its_machine_and_no_other(lab: Rehearsal) -> None:
     for name in ("s1", "a1"):
         lab.node(name).update(labels={"target": "yes"})
     lab.open()
-    urns = json.loads(lab.session.engine.output("stack", "export"))["deployment"]["resources"]
+    urns = json.loads(lab.session.engine.capture("stack", "export"))["deployment"]["resources"]
     (urn,) = (each["urn"] for each in urns if each["urn"].endswith("::a1-roll"))
     lab.up("--target", urn)
     labels = {name: lab.kubectl("get", "node", name, "-o", "jsonpath={.metadata.labels.target}") for name in MEMBERS}
@@ -159,5 +159,5 @@ def test_a_lab_whose_servers_are_all_dead_leaves_the_state(lab: Rehearsal, monke
     said = lab.succeeds("destroy", "--yes", "--skip-preview")
     assert "The machine was not cleaned up" in said
     assert re.search(r"Wipe s1 before you use it again", said)
-    left = json.loads(lab.session.engine.output("stack", "export"))["deployment"].get("resources", [])
+    left = json.loads(lab.session.engine.capture("stack", "export"))["deployment"].get("resources", [])
     assert [each["urn"] for each in left if "homelab:index:Task" in each["urn"]] == []

@@ -136,7 +136,7 @@ class Rehearsal:
 
     def homelab(self, *arguments: str, code: int = 0) -> str:
         """Run a `./homelab` command, which must exit with `code`; return its output."""
-        process = self.session.engine.homelab(*arguments, output=subprocess.PIPE)
+        process = self.session.engine.start_homelab(*arguments, output=subprocess.PIPE)
         said, _ = process.communicate(timeout=PATIENCE)
         print(f"$ ./homelab {' '.join(arguments)}\n{said}", flush=True)
         assert process.returncode == code, said

@@ -75,7 +75,7 @@ def test_interrupted_runs_are_finished_by_the_next(lab: Rehearsal) -> None:
 
 def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
     key = lab.lab.private_key.read_text().splitlines()[2]
-    outputs = json.loads(lab.session.engine.output("stack", "export", "--show-secrets"))
+    outputs = json.loads(lab.session.engine.capture("stack", "export", "--show-secrets"))
     resources = outputs["deployment"]["resources"]
     made = [resource for resource in resources if resource["type"] == "homelab:index:Secret"]
     tokens = [each["outputs"]["value"]["plaintext"].strip('"') for each in made]
@@ -87,7 +87,7 @@ def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
     def leaks(text: str) -> list[str]:
         return [canary for canary in canaries if canary in text]
 
-    assert leaks(lab.session.engine.output("stack", "export")) == []
+    assert leaks(lab.session.engine.capture("stack", "export")) == []
     assert leaks(lab.pulumi("preview", "--json")[1]) == []
     assert leaks(lab.pulumi("preview", "--diff", "--show-config")[1]) == []
     assert leaks(lab.session.engine.event_log.read_text()) == []

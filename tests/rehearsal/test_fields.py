@@ -157,7 +157,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     """Serve a registry with the image lab/web:1 on this computer, outside the lab's network."""
     for name in ("layout", "mirror"):
         (tmp_path / name).mkdir()
-    program = tools.program(recipes.podinfo(), print)
+    program = tools.obtain_program(recipes.podinfo(), print)
     image = Image.of("docker.io/lab/web:1", program, NOBODY)
     offer(tmp_path / "state", [images.lay_out((image,), tmp_path / "layout", HOST)])
     with served(tmp_path / "mirror", tmp_path / "state") as url:

@@ -135,7 +135,7 @@ def test_one_storage_class_is_the_default(lab: Rehearsal) -> None:
 
 
 def test_secrets_of_layers_are_in_clear_nowhere(lab: Rehearsal) -> None:
-    state = lab.session.engine.output("stack", "export")
+    state = lab.session.engine.capture("stack", "export")
     assert "rehearsal-argocdAdmin" not in state
     assert "rehearsal-argocdAdmin" not in lab.pulumi("preview", "--diff", "--show-config")[1]
     shown = lab.kubectl("get", "secrets", "-n", "argocd", "-o", "yaml")

@@ -25,7 +25,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 def homelab(lab: Rehearsal, *arguments: str) -> tuple[int, str]:
     """Run a `./homelab` command on the lab; return its exit code and output."""
-    process = lab.session.engine.homelab(*arguments, output=subprocess.PIPE)
+    process = lab.session.engine.start_homelab(*arguments, output=subprocess.PIPE)
     said, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, said
 

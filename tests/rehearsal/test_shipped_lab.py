@@ -98,7 +98,7 @@ def test_app_has_rights_in_namespaces_of_apps_alone(lab: Rehearsal, tmp_path: Pa
     apps, group = tmp_path / "apps", "rbac.authorization.k8s.io"
     apps.touch(mode=0o600)
     apps.write_text(str(lab.session.engine.outputs()["appKubeconfig"]))
-    state = json.loads(lab.app("shop").output("stack", "export", "--show-secrets"))["deployment"]["resources"]
+    state = json.loads(lab.app("shop").capture("stack", "export", "--show-secrets"))["deployment"]["resources"]
     (provider,) = (each for each in state if each["type"] == "pulumi:providers:kubernetes")
     assert json.loads(provider["inputs"]["kubeconfig"]["plaintext"]) == apps.read_text()
     assert "homelab:apps-1" in lab.said_to(apps, "auth", "whoami")
@@ -209,7 +209,7 @@ def test_all_replicas_answer_with_their_configuration(lab: Rehearsal) -> None:
     secret = yaml.safe_load(lab.kubectl("get", "secret", "-n", "shop", "shop-db-app", "-o", "yaml"))["data"]
     password = base64.b64decode(secret["password"]).decode()
     assert environment["PGPASSWORD"] == password
-    assert password not in lab.app("shop").output("stack", "export", "--show-secrets")
+    assert password not in lab.app("shop").capture("stack", "export", "--show-secrets")
     assert json.loads(ask(lab, "/configs", pod=TRAEFIK))["greeting"] == "three pods, one file\n"
 
 

@@ -79,14 +79,14 @@ def served(folder: Path) -> Iterator[FakeApi]:
     """An API that answers until the block ends."""
     api = FakeApi()
     made = certificates.ensure(folder, ADDRESS)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.authority))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.ca))
     context.load_cert_chain(made.server, made.key)
     context.verify_mode = ssl.CERT_REQUIRED
     service = http.server.ThreadingHTTPServer((ADDRESS, 0), handler(api))
     service.socket = context.wrap_socket(service.socket, server_side=True)
     thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    authority, cert, key = (encoded(file.read_text()) for file in (made.authority, made.server, made.key))
+    authority, cert, key = (encoded(file.read_text()) for file in (made.ca, made.server, made.key))
     server = f"https://{ADDRESS}:{service.server_port}"
     content = {
         "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority-data": authority}}],

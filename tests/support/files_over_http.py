@@ -12,7 +12,7 @@ from rehearsal import server
 @contextmanager
 def served(root: Path, state: Path) -> Iterator[str]:
     state.mkdir(parents=True, exist_ok=True)
-    service = server.mirror(root, "127.0.0.1", 0, state)
+    service = server.create_mirror(root, "127.0.0.1", 0, state)
     with running(service):
         yield f"http://127.0.0.1:{service.server_port}"
 

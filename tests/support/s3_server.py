@@ -49,7 +49,7 @@ class Service(ThreadingHTTPServer):
         if state is None:
             return
         files = certificates.ensure(state, address)
-        self.authority = files.authority
+        self.authority = files.ca
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files.server, files.key)
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)

@@ -62,7 +62,7 @@ def test_who_has_no_rights_is_told_how_he_gets_them(api: FakeApi) -> None:
 
 
 def test_an_api_of_another_authority_is_no_silence(api: FakeApi, tmp_path: Path) -> None:
-    other = certificates.ensure(tmp_path / "other", fake_api.ADDRESS).authority.read_text()
+    other = certificates.ensure(tmp_path / "other", fake_api.ADDRESS).ca.read_text()
     mine = Api(api.kubeconfig)._ca
     content = api.kubeconfig.replace(fake_api.encoded(mine), fake_api.encoded(other))
     with pytest.raises(ApiError, match="has a certificate that the kubeconfig's CA did not sign: "):
@@ -106,6 +106,6 @@ def test_doctor_has_the_fix_for_one_that_the_api_does_not_take(
 def test_it_reads_the_certificate_of_a_kubeconfig(api: FakeApi) -> None:
     user = yaml.safe_load(api.kubeconfig)["users"][0]["user"]
     found = Validity.of(user)
-    assert found.ends - found.begins == certificates.LIFE + certificates.SKEW
+    assert found.ends - found.begins == certificates.LIFETIME + certificates.CLOCK_SKEW
     assert not found.due
     assert not found.over

@@ -141,7 +141,7 @@ def test_everything_is_laid_out_as_a_mirror(host: Upstream, file: Path) -> None:
     assert [each.real for each in packed_] == [True]
 
 
-LAB = stand_ins.Surroundings("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
+LAB = stand_ins.LabEndpoints("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
 
 
 @pytest.mark.parametrize(

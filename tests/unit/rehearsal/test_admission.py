@@ -112,7 +112,7 @@ def test_longhorn_goes_only_when_that_is_confirmed() -> None:
 def url(tmp_path: Path) -> Iterator[str]:
     state = tmp_path / "server"
     state.mkdir()
-    service = server.images("127.0.0.1", 0, state)
+    service = server.create_webhooks("127.0.0.1", 0, state)
     thread = threading.Thread(target=service.serve_forever, daemon=True)
     thread.start()
     yield f"https://127.0.0.1:{service.server_port}"

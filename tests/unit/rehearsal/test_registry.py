@@ -91,7 +91,7 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
         assert answer
         return "patch" in answer["response"]
 
-    server.list_images(tmp_path, registry.offer(tmp_path, [layout]))
+    server.write_image_list(tmp_path, registry.offer(tmp_path, [layout]))
     assert not patched("quay.io/metallb/speaker:v0.17.0")
     assert not patched(NAME)
     assert patched(f"quay.io/metallb/speaker@sha256:{'0' * 64}")

@@ -99,7 +99,7 @@ def test_two_runs_make_it_once(said: list[str]) -> None:
 
 
 def test_waiting_for_another_run_is_bounded(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
-    monkeypatch.setattr(cache, "PATIENCE", 0.0)
+    monkeypatch.setattr(cache, "TIMEOUT", 0.0)
 
     def make(_: Path) -> None:
         obtain(again, said.append)
@@ -167,7 +167,7 @@ def k3s_release(root: Path) -> None:
 def test_k3s_release_is_fetched_under_its_encoded_name(tmp_path: Path, said: list[str]) -> None:
     k3s_release(tmp_path / "host" / "v1.2.3+k3s1")
     with served(tmp_path / "host", tmp_path / "state") as url:
-        found = releases.released("v1.2.3+k3s1", "amd64", said.append, url, url)
+        found = releases.downloaded("v1.2.3+k3s1", "amd64", said.append, url, url)
     assert found.program.read_bytes() == b"binary"
     assert found.images
     assert found.images.read_bytes() == b"images"

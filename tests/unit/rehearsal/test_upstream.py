@@ -106,7 +106,7 @@ def test_what_was_fetched_is_kept(internet: Registry, all_registries: Upstream, 
     state = asked_for(internet, tmp_path / "state")
     index = registry.find(f"/v2/some/app/manifests/1?ns={internet.host}", state, all_registries)
     assert index
-    assert (index.file.read_bytes(), index.kind) == (INDEXED, INDEX)
+    assert (index.file.read_bytes(), index.media_type) == (INDEXED, INDEX)
     internet.asked.clear()
     for _ in range(2):
         layer = registry.find(f"/v2/some/app/blobs/{DIGEST}?ns={internet.host}", state, all_registries)
@@ -131,8 +131,8 @@ def test_nothing_is_asked_that_no_pod_has(
 
 
 def test_of_a_tag_and_a_digest_the_digest_counts() -> None:
-    assert registry.split(f"quay.io/some/app:1@{DIGEST}") == ("quay.io", "some/app", DIGEST)
-    assert registry.split("quay.io:5000/some/app:1") == ("quay.io:5000", "some/app", "1")
+    assert registry.split_name(f"quay.io/some/app:1@{DIGEST}") == ("quay.io", "some/app", DIGEST)
+    assert registry.split_name("quay.io:5000/some/app:1") == ("quay.io:5000", "some/app", "1")
 
 
 def test_a_registry_out_of_reach_is_left_alone_for_a_while(tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ def test_a_registry_out_of_reach_is_left_alone_for_a_while(tmp_path: Path) -> No
 def test_an_empty_record_of_a_tag_is_none(internet: Registry, all_registries: Upstream, tmp_path: Path) -> None:
     state, url = asked_for(internet, tmp_path / "state"), f"/v2/some/app/manifests/1?ns={internet.host}"
     assert registry.find(url, state, all_registries)
-    for tag in all_registries.kept.glob("*.tag"):
+    for tag in all_registries.folder.glob("*.tag"):
         tag.write_text("")
     assert (
-        image_sources.source_of(f"{internet.host}/some/app:1", (), Upstream(all_registries.kept, refuse))
+        image_sources.source_of(f"{internet.host}/some/app:1", (), Upstream(all_registries.folder, refuse))
         is ImageSource.STAND_IN
     )
 
@@ -164,7 +164,7 @@ def test_a_layer_that_breaks_off_is_fetched_again(internet: Registry, all_regist
     internet.cut = True
     with pytest.raises(UnreachableError, match=f"/v2/some/app/blobs/{DIGEST}"):
         all_registries.blob(internet.host, "some/app", DIGEST)
-    assert list(all_registries.kept.glob("*")) == []
+    assert list(all_registries.folder.glob("*")) == []
     internet.cut = False
     found = all_registries.blob(internet.host, "some/app", DIGEST)
     assert found
@@ -175,7 +175,7 @@ def test_another_content_than_the_digest_says_is_not_kept(internet: Registry, al
     internet.content[f"/v2/some/app/blobs/{DIGEST}"] = b"changed on the way"
     with pytest.raises(UnreachableError, match="not the requested one; it was discarded"):
         all_registries.blob(internet.host, "some/app", DIGEST)
-    assert list(all_registries.kept.glob("*")) == []
+    assert list(all_registries.folder.glob("*")) == []
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_tag_that_was_fetched_is_there_without_its_registry(
     url, state = f"/v2/some/app/manifests/1?ns={internet.host}", asked_for(internet, tmp_path / "state")
     assert registry.find(url, state, all_registries)
     internet.content.clear()
-    later = Upstream(all_registries.kept, refuse)
+    later = Upstream(all_registries.folder, refuse)
     assert image_sources.source_of(f"{internet.host}/some/app:1", (), later) is ImageSource.NETWORK
     found = registry.find(url, state, later)
     assert found
@@ -234,5 +234,5 @@ def test_a_network_that_answers_is_reachable(internet: Registry) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root enters network namespaces")
 def test_the_server_asks_from_outside_of_the_lab() -> None:
     with Path("/proc/self/ns/net").open() as ours:
-        run = upstream.outside(ours.fileno())
+        run = upstream.runner_in(ours.fileno())
         assert run(lambda: Path("/proc/thread-self/ns/net").readlink()) == Path("/proc/self/ns/net").readlink()
