@@ -196,10 +196,10 @@ def write_image_list(state: Path, images: tuple[str, ...]) -> None:
 
 
 def lab_endpoints(state: Path, address: str, port: int = WEBHOOK_PORT) -> LabEndpoints:
-    """Return the stand-in charts' settings for the server with the folder `state`."""
+    """Return the endpoints that stand-in charts use, for the server with the folder `state`."""
     host = url_host(address)
-    authority = certificates.ensure(state, address).ca.read_text()
-    return LabEndpoints(f"https://{host}:{port}", authority, f"{host}:{HTTP_PORT}")
+    ca = certificates.ensure(state, address).ca.read_text()
+    return LabEndpoints(f"https://{host}:{port}", ca, f"{host}:{HTTP_PORT}")
 
 
 def create_mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> LoggingServer:

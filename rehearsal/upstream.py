@@ -74,7 +74,7 @@ def reachable(registry: str = HUB) -> bool:
 
 @dataclass
 class Upstream:
-    """All registries, queried anonymously; `outside` runs the requests outside the lab's network."""
+    """All registries, queried anonymously; `run_outside` runs the requests outside the lab's network."""
 
     folder: Path
     run_outside: Callable[[Callable[[], T]], T]

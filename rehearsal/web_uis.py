@@ -24,7 +24,7 @@ _HOST = re.compile(r"(?<!!)Host\(`([^`]+)`\)")
 
 @dataclass(frozen=True)
 class WebUi:
-    """A web UI: `of` names the Ingress or route that serves it, `secret` the Secret of its certificate."""
+    """A web UI: `served_by` names the Ingress or route that serves it, `secret` the Secret of its certificate."""
 
     host: str
     path: str

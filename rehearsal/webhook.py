@@ -49,9 +49,9 @@ def build_patch(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
     return patch
 
 
-def configuration(url: str, authority: str) -> str:
-    """Render the MutatingWebhookConfiguration for the webhook at `url`; `authority` is its CA in PEM."""
-    bundle = base64.b64encode(authority.encode()).decode()
+def configuration(url: str, ca: str) -> str:
+    """Render the MutatingWebhookConfiguration for the webhook at `url`; `ca` is the webhook's CA in PEM."""
+    bundle = base64.b64encode(ca.encode()).decode()
     webhook = {
         "name": "images.rehearsal.homelab",
         "clientConfig": {"url": url, "caBundle": bundle},

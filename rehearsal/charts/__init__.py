@@ -52,9 +52,9 @@ FOLDER = "charts"
 
 @dataclass(frozen=True)
 class LabEndpoints:
-    """Settings of the lab for stand-in charts: the webhooks' URL (https://…), and the jobs' endpoint (host:port).
+    """The lab's endpoints for stand-in charts: the webhooks' URL (https://…), and the jobs' endpoint (host:port).
 
-    `authority` is the webhooks' CA certificate in PEM.
+    `ca` is the webhooks' CA certificate in PEM.
     """
 
     webhooks_url: str

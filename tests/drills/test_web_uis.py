@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from rehearsal import browser, web_uis
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
-from tests.drills.measurements import Figure, timed
-from tests.rehearsal.rehearsed_lab import Rehearsal, rehearsal, wait_until
+from tests.drills.measurements import Recorder, timed
+from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 from tests.support import chromium
 
 pytestmark = [
@@ -29,16 +29,16 @@ BLANK = 6000  # maximum size of an empty page's screenshot in bytes
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     folder = tmp_path_factory.mktemp("pages")
-    document = cluster_of(1, 0)
+    document = stack_document(1, 0)
     document["config"]["homelab:platform"] = PLATFORM
     shop = folder / "Pulumi.shop.yaml"
     sample = (PROJECT / shop.name).read_text().replace("platform: homelab", "platform: pages")
     shop.write_text(sample.replace("    postgres: {size: 2Gi}\n", "").replace("    discard: true", "    replicas: 1"))
-    with rehearsal("pages", document, folder, apps=[shop]) as found:
+    with rehearse("pages", document, folder, apps=[shop]) as found:
         found.up()
-        found.up(engine=found.app("shop"))
+        found.up(engine=found.app_engine("shop"))
         yield found
 
 
@@ -47,13 +47,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     [("shop", '<h1 id="message">Hello from the lab</h1>'), ("argocd", 'type="password"')],
 )
 def test_a_page_is_shown_without_a_warning(
-    name: str, shows: str, lab: Rehearsal, tmp_path: Path, figure: Figure
+    name: str, shows: str, lab: RehearsedLab, tmp_path: Path, record: Recorder
 ) -> None:
     page = web_uis.select(web_uis.find_all(lab.lab), name)
     wait_until(lambda: web_uis.answers(lab.lab, page), f"{page.host} answers")
     try:
         with browser.forwarded_web_ui(lab.lab, page, 0) as said:
-            with timed(figure, f"page {name} in Chromium"):
+            with timed(record, f"page {name} in Chromium"):
                 dom = chromium.seen(said)
             picture = chromium.pictured(said, tmp_path / f"{name}.png")
     except RehearsalError as error:

@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import cli
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from components.cluster.k3s import config
 from components.platform.layer import Row
 from rehearsal import charts as stand_ins
@@ -92,7 +92,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def write(folder: Path, platform: dict[str, Any], arch: str | None = "amd64", **more: Any) -> Path:
-    document = cluster_of(1, 1, **more)
+    document = stack_document(1, 1, **more)
     for node in document["config"]["homelab:cluster"]["nodes"]:
         node.update({"arch": arch} if arch else {})
     document["config"]["homelab:platform"] = platform

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from components.layers.cert_manager import acme as settings
 from rehearsal import acme, certificates
 from rehearsal.controllers import lets_encrypt
@@ -113,7 +113,7 @@ ROUTE53 = {"email": "me@example.com", "route53": {"region": "eu-central-1"}}
 )
 def test_server_is_there_for_who_proves_names_over_http(given: Json | None, is_wanted: bool) -> None:
     layers = {} if given is None else {"certManager": given}
-    config = cluster_of(1, 1)["config"]
+    config = stack_document(1, 1)["config"]
     platform = {"metallb": {"addresses": ["10.9.0.200/29"]}, "traefik": {}, **layers}
     parsed = Settings.parse({"cluster": config["homelab:cluster"], "platform": platform}, set(), "lab")
     assert acme.is_needed(parsed) is is_wanted
