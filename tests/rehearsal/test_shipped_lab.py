@@ -115,7 +115,7 @@ def test_app_has_rights_in_namespaces_of_apps_alone(lab: RehearsedLab, tmp_path:
         assert "(Forbidden)" in lab.kubectl_as(apps, "-n", namespace, "get", "secrets")
         for each in (secret, binding):
             assert "app stacks may write to namespaces of apps only" in lab.kubectl_as(
-                apps, "create", "-f", "-", given=each
+                apps, "create", "-f", "-", stdin=each
             )
         for pod in (each["metadata"] for each in pods if each["metadata"]["namespace"] == namespace):
             assert "(Forbidden)" in lab.kubectl_as(apps, "-n", namespace, "exec", pod["name"], "--", "true")

@@ -1,7 +1,6 @@
 """What tests of the plugin share: scripts of their own, tasks, and what a task reported."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Awaitable, Coroutine
 from pathlib import Path
@@ -11,25 +10,6 @@ import pytest
 
 from provider.errors import TaskError
 from provider.model import Machine, Step, Task
-from provider.ssh import reachability
-from provider.tasks import drift, runner
-from provider.tasks import steps as plugin_steps
-from tests.support.settings_fixtures import ROOT
-
-
-@pytest.fixture
-def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of scripts with the real library; the plugin takes its scripts from there and loses patience soon."""
-    folder = tmp_path / "scripts"
-    folder.mkdir()
-    for name in ("lib.sh", "retired.sh", "serves.sh"):
-        shutil.copy(ROOT / "components/scripts" / name, folder)
-    monkeypatch.setattr(plugin_steps, "SCRIPTS", folder)
-    monkeypatch.setattr(plugin_steps, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
-    monkeypatch.setattr(drift, "LOOK_SECONDS", 30)  # a busy computer is no machine that is off
-    monkeypatch.setattr(reachability, "POLL_SECONDS", 0.05)
-    return folder
 
 
 def put(folder: Path, **texts: str) -> None:

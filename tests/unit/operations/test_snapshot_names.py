@@ -18,7 +18,7 @@ from operations.pulumi_stack import Stack
 from operations.snapshot_catalog import S3, Snapshot
 from provider.errors import TaskError
 from tests.support.machine_scripts import SCRIPTS, Fake
-from tests.unit.operations.test_restore_runner import SERVERS, site
+from tests.support.restores import SERVERS, site
 
 GOOD = "etcd-snapshot-pi-1-1700000000"
 KEPT = [GOOD, "on-demand-pi-1.lab-1700000000.zip", "a", "x" * 200]

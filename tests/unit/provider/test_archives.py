@@ -12,11 +12,9 @@ from provider.charts import archives
 from provider.charts.archives import keep, path, read
 from provider.errors import TaskError
 from provider.model import Chart
+from tests.support.chart_repository import FILES, Repository, packed
 from tests.support.plugin_client import CHART, plain, plugin
 from tests.support.plugin_fixtures import play
-from tests.unit.provider.test_charts import FILES, Repository, packed, repository
-
-__all__ = ["repository"]
 
 GOOD, EVIL = packed(FILES), packed(FILES | {"web/templates/evil.yaml": "kind: ClusterRoleBinding"})
 

@@ -10,10 +10,8 @@ from provider import text
 from provider.model import Settings, Step
 from provider.ssh import connections as ssh
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, failure, play, put, scripts, steps, task
+from tests.support.plugin_fixtures import Told, failure, play, put, steps, task
 from tests.support.ssh_server import KEYS, computers
-
-__all__ = ["scripts"]
 
 
 def test_output_without_end_is_cut_off(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

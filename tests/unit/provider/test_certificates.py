@@ -10,11 +10,8 @@ import pytest
 from provider.errors import Unreachable
 from provider.model import Settings
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, appears, failure, play, put, scripts, steps, task
+from tests.support.plugin_fixtures import Told, appears, failure, play, put, steps, task
 from tests.support.ssh_server import AUTHORITY, KEYS, USER, Computer, computers
-from tests.unit.provider.test_agent import socket
-
-__all__ = ["scripts", "socket"]
 
 TRUSTED = AUTHORITY.export_public_key().decode().strip()
 OTHER = asyncssh.generate_private_key("ssh-ed25519")
@@ -122,7 +119,7 @@ def test_without_an_authority_no_certificate_counts(scripts: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(("valid_before", "enters"), [("+1h", True), ("-1h", False)])
 def test_certificate_in_the_agent_opens_the_machine(
-    scripts: Path, tmp_path: Path, socket: Path, valid_before: str, enters: bool
+    scripts: Path, tmp_path: Path, agent_socket: Path, valid_before: str, enters: bool
 ) -> None:
     """The machine knows the authority, and not the key."""
     put(scripts, any="echo here")
@@ -136,7 +133,7 @@ def test_certificate_in_the_agent_opens_the_machine(
     certificate.write_certificate(f"{file}-cert.pub")
 
     async def scenario() -> None:
-        await appears(socket)
+        await appears(agent_socket)
         async with computers(tmp_path, "a") as (a,):
             subprocess.run(["ssh-add", "-q", str(file)], check=True)
             plugin, work = Runner(Settings()), task(a.machine(key=None), *steps("any"))

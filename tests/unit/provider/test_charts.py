@@ -5,9 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -17,65 +15,7 @@ from provider.charts import repository as of_charts
 from provider.charts.contents import crds
 from provider.errors import TaskError
 from provider.model import Chart
-from tests.support.files_over_http import served
-
-
-def crd(name: str) -> str:
-    kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-    return yaml.safe_dump(kind | {"metadata": {"name": name}})
-
-
-FILES = {"web/Chart.yaml": "name: web", "web/crds/a.yaml": crd("as.lab"), "web/templates/pod.yaml": "kind: Pod"}
-
-
-def packed(files: Mapping[str, str], link: str = "") -> bytes:
-    """A chart's archive."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
-        if link:
-            member = tarfile.TarInfo(link)
-            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
-            archive.addfile(member)
-    return content.getvalue()
-
-
-class Repository:
-    """A Helm repository with one chart, to be changed and asked."""
-
-    def __init__(self, url: str, root: Path) -> None:
-        self.url, self.root = url, root
-        self.publish(packed(FILES))
-
-    def publish(self, archive: bytes, *versions: str, **changes: Any) -> None:
-        release = {"urls": ["web-1.10.tgz"], "digest": hashlib.sha256(archive).hexdigest()} | changes
-        (self.root / "web-1.10.tgz").write_bytes(archive)
-        entries = {"web": [release | {"version": version} for version in versions or ("1.9", "1.10")]}
-        self.index({"apiVersion": "v1", "entries": entries})
-
-    def index(self, content: object) -> None:
-        (self.root / "index.yaml").write_text(yaml.safe_dump(content).replace("'1.10'", "1.10"))
-
-    def crds(self, version: str = "1.10", name: str = "web") -> list[str]:
-        text = crds(Chart(name=name, version=version, repository=self.url))
-        return [document["metadata"]["name"] for document in yaml.safe_load_all(text) if document]
-
-    def failure(self, version: str = "1.10", name: str = "web") -> str:
-        with pytest.raises(TaskError) as caught:
-            self.crds(version, name)
-        assert caught.value.__cause__ is None or str(caught.value.__cause__)
-        return str(caught.value)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Iterator[Repository]:
-    root = tmp_path / "charts"
-    root.mkdir()
-    with served(root, tmp_path / "state") as url:
-        yield Repository(url, root)
+from tests.support.chart_repository import FILES, Repository, crd, packed
 
 
 def test_crds_are_those_of_the_chart_and_its_sub_charts(repository: Repository) -> None:

@@ -7,10 +7,9 @@ import pytest
 
 from provider.model import Settings, Step, Task, Turn
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, appears, failure, play, put, scripts, steps, task
+from tests.support.plugin_fixtures import Told, appears, failure, play, put, steps, task
 from tests.support.ssh_server import KEYS, Computer, computers
 
-__all__ = ["scripts"]
 IN_TURN = (Step(script="stage.sh"), Step(script="disturb.sh", turn=True), Step(script="settle.sh"))
 
 

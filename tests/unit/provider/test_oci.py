@@ -12,8 +12,8 @@ from provider.charts.oci import ARCHIVE, MANIFEST
 from provider.charts.repository import fetch
 from provider.errors import TaskError
 from provider.model import Chart
+from tests.support.chart_repository import FILES, packed
 from tests.support.files_over_https import ADDRESS, Host, Upstream, upstream
-from tests.unit.provider.test_charts import FILES, packed
 
 GOOD, EVIL = packed(FILES), packed(FILES | {"web/templates/evil.yaml": "kind: ClusterRoleBinding"})
 TOKEN = "Bearer anybody's"

@@ -14,11 +14,9 @@ from provider.model import Settings
 from provider.printable import printable
 from provider.protocol.engine import Engine
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, failure, play, put, scripts, steps, task
+from tests.support.plugin_fixtures import Told, failure, play, put, steps, task
 from tests.support.settings_fixtures import ROOT
 from tests.support.ssh_server import KEYS, computers
-
-__all__ = ["scripts"]
 
 HOSTILE = [
     ("\x1b[31mred\x1b[0m", "red"),

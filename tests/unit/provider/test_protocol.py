@@ -16,11 +16,9 @@ from pulumi.runtime.proto import engine_pb2, provider_pb2, provider_pb2_grpc
 from pulumi.runtime.rpc import UNKNOWN
 
 from tests.support.plugin_client import SECRET, TASK, inputs, plain, plugin, refused, struct, unfinished
-from tests.support.plugin_fixtures import appears, play, put, scripts
+from tests.support.plugin_fixtures import appears, play, put
 from tests.support.settings_fixtures import ROOT
 from tests.support.ssh_server import computers
-
-__all__ = ["scripts"]
 
 
 def test_task_is_run_and_its_progress_shown(scripts: Path, tmp_path: Path) -> None:

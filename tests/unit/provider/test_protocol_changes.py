@@ -11,10 +11,8 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from provider.tasks import runner
 from tests.support.plugin_client import inputs, plain, plugin, refused, unfinished
-from tests.support.plugin_fixtures import play, put, scripts
+from tests.support.plugin_fixtures import play, put
 from tests.support.ssh_server import computers
-
-__all__ = ["scripts"]
 
 
 def test_failed_task_is_kept_as_unfinished_and_run_again(scripts: Path, tmp_path: Path) -> None:

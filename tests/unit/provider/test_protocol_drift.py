@@ -9,10 +9,8 @@ from pulumi.runtime.proto import engine_pb2
 from provider.model import Settings
 from provider.tasks.runner import Runner
 from tests.support.plugin_client import inputs, plain, plugin
-from tests.support.plugin_fixtures import play, put, scripts
+from tests.support.plugin_fixtures import play, put
 from tests.support.ssh_server import KEYS, computers
-
-__all__ = ["scripts"]
 
 
 def test_what_differs_is_named_mended_and_forgotten(scripts: Path, tmp_path: Path) -> None:

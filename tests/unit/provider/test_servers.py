@@ -9,10 +9,9 @@ from pulumi.runtime.proto import provider_pb2
 from provider.model import Settings, Step
 from provider.tasks.runner import Runner
 from tests.support.plugin_client import plugin, refused, struct
-from tests.support.plugin_fixtures import Told, failure, play, put, scripts, task
+from tests.support.plugin_fixtures import Told, failure, play, put, task
 from tests.support.ssh_server import KEYS, Computer, computers
 
-__all__ = ["scripts"]
 SERVING = "[ -e serving ]"
 
 

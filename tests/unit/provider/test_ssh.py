@@ -11,10 +11,8 @@ from provider.model import Settings, Step
 from provider.ssh import reachability
 from provider.ssh.connections import Connections
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, appears, failure, play, put, scripts, steps, task
+from tests.support.plugin_fixtures import Told, appears, failure, play, put, steps, task
 from tests.support.ssh_server import KEY, KEYS, Computer, computers
-
-__all__ = ["scripts"]
 
 
 def test_another_host_key_is_refused_before_anything_is_sent(scripts: Path, tmp_path: Path) -> None:

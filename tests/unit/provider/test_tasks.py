@@ -9,10 +9,8 @@ import pytest
 from provider.model import Chart, Settings, Step
 from provider.tasks import runner
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, failure, play, put, scripts, steps, task
+from tests.support.plugin_fixtures import Told, failure, play, put, steps, task
 from tests.support.ssh_server import KEYS, computers
-
-__all__ = ["scripts"]
 
 HOSTILE = {
     "QUOTES": """it's "quoted" ''' \\' \\" \\\\""",

@@ -7,10 +7,8 @@ import pytest
 from provider.errors import TaskError
 from provider.model import Settings, Step, Task
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, failure, play, put, scripts, task
+from tests.support.plugin_fixtures import Told, failure, play, put, task
 from tests.support.ssh_server import KEYS, Computer, computers
-
-__all__ = ["scripts"]
 
 LEAVE = (Step(script="drain.sh", on="other", unless=("retired",)), Step(script="leave.sh"))
 RETIRE = (Step(script="retire.sh", on="servers"),)

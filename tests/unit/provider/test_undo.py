@@ -8,10 +8,8 @@ import pytest
 from provider.errors import Untrusted
 from provider.model import Settings, Step, Task
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, appears, failure, play, put, scripts, task
+from tests.support.plugin_fixtures import Told, appears, failure, play, put, task
 from tests.support.ssh_server import KEYS, Computer, computers
-
-__all__ = ["scripts"]
 
 FALL_SILENT = "sleep 20"
 UNDO = (Step(script="uninstall.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))

@@ -9,10 +9,10 @@ import pytest
 from provider.charts.values import unknown
 from provider.errors import TaskError
 from provider.model import Chart
+from tests.support.chart_repository import Repository, packed
 from tests.support.files_over_http import served
 from tests.support.plugin_client import CHART, plugin
 from tests.support.plugin_fixtures import play
-from tests.unit.provider.test_charts import Repository, packed
 
 FILES = {
     "web/Chart.yaml": "name: web\ndependencies: [{name: redis, alias: cache}]",

@@ -1,0 +1,50 @@
+"""Fixtures of the provider's tests."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provider.ssh import reachability
+from provider.tasks import drift, runner
+from provider.tasks import steps as plugin_steps
+from tests.support.chart_repository import Repository
+from tests.support.files_over_http import served
+from tests.support.settings_fixtures import ROOT
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of scripts with the real library; the plugin takes its scripts from there and loses patience soon."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    for name in ("lib.sh", "retired.sh", "serves.sh"):
+        shutil.copy(ROOT / "components/scripts" / name, folder)
+    monkeypatch.setattr(plugin_steps, "SCRIPTS", folder)
+    monkeypatch.setattr(plugin_steps, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
+    monkeypatch.setattr(drift, "LOOK_SECONDS", 30)  # a busy computer is no machine that is off
+    monkeypatch.setattr(reachability, "POLL_SECONDS", 0.05)
+    return folder
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    root = tmp_path / "charts"
+    root.mkdir()
+    with served(root, tmp_path / "state") as url:
+        yield Repository(url, root)
+
+
+@pytest.fixture
+def agent_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The socket of an agent that holds no key; there is no other key to be found."""
+    found = tmp_path / "agent"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(found))
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(found)], stdout=subprocess.DEVNULL)
+    yield found
+    agent.terminate()
+    agent.wait()
