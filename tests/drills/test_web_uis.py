@@ -16,7 +16,7 @@ from tests.support import chromium
 
 pytestmark = [
     pytest.mark.drill,
-    pytest.mark.skipif(not chromium.THERE, reason="Chromium is not here: `apt-get install chromium`"),
+    pytest.mark.skipif(not chromium.INSTALLED, reason="Chromium is not here: `apt-get install chromium`"),
 ]
 
 PLATFORM: dict[str, Any] = {
@@ -54,8 +54,8 @@ def test_a_page_is_shown_without_a_warning(
     try:
         with browser.forwarded_web_ui(lab.lab, page, 0) as said:
             with timed(record, f"page {name} in Chromium"):
-                dom = chromium.seen(said)
-            picture = chromium.pictured(said, tmp_path / f"{name}.png")
+                dom = chromium.dump_dom(said)
+            picture = chromium.screenshot(said, tmp_path / f"{name}.png")
     except RehearsalError as error:
         if "open dist/app/index.html" not in str(error):
             raise

@@ -29,7 +29,7 @@ from tests.rehearsal.probes import (
     tls_succeeds,
 )
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
-from tests.support.files_over_http import served
+from tests.support.files_over_http import serve_files
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     program = tools.obtain_program(recipes.podinfo(), print)
     image = Image.of("docker.io/lab/web:1", program, NOBODY)
     offer(tmp_path / "state", [images.lay_out((image,), tmp_path / "layout", HOST)])
-    with served(tmp_path / "mirror", tmp_path / "state") as url:
+    with serve_files(tmp_path / "mirror", tmp_path / "state") as url:
         yield url.removeprefix("http://")
 
 

@@ -20,10 +20,10 @@ def crd(name: str) -> str:
     return yaml.safe_dump(kind | {"metadata": {"name": name}})
 
 
-FILES = {"web/Chart.yaml": "name: web", "web/crds/a.yaml": crd("as.lab"), "web/templates/pod.yaml": "kind: Pod"}
+CHART_FILES = {"web/Chart.yaml": "name: web", "web/crds/a.yaml": crd("as.lab"), "web/templates/pod.yaml": "kind: Pod"}
 
 
-def packed(files: Mapping[str, str], link: str = "") -> bytes:
+def pack_chart(files: Mapping[str, str], link: str = "") -> bytes:
     """A chart's archive."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
@@ -43,7 +43,7 @@ class Repository:
 
     def __init__(self, url: str, root: Path) -> None:
         self.url, self.root = url, root
-        self.publish(packed(FILES))
+        self.publish(pack_chart(CHART_FILES))
 
     def publish(self, archive: bytes, *versions: str, **changes: Any) -> None:
         release = {"urls": ["web-1.10.tgz"], "digest": hashlib.sha256(archive).hexdigest()} | changes

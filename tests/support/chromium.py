@@ -6,17 +6,17 @@ from pathlib import Path
 
 from rehearsal.shell import run
 
-THERE = shutil.which("chromium") is not None
-PATIENCE = 10_000  # milliseconds of the page's own clock, which stands still while something is loaded
+INSTALLED = shutil.which("chromium") is not None
+VIRTUAL_TIME = 10_000  # milliseconds of the page's own clock, which stands still while something is loaded
 ATTEMPTS = 3
 
 
-def seen(said: str) -> str:
+def dump_dom(said: str) -> str:
     """What it makes of a page, run as the guidance says."""
     return _run(said, "--dump-dom")
 
 
-def pictured(said: str, picture: Path) -> bytes:
+def screenshot(said: str, picture: Path) -> bytes:
     """A screenshot of a page, which is kept in a file."""
     for _ in range(ATTEMPTS):  # on a busy computer it was seen to end well without one
         printed = _run(said, "--window-size=1200,800", f"--screenshot={picture}", errors="2>&1")
@@ -28,5 +28,5 @@ def pictured(said: str, picture: Path) -> bytes:
 def _run(said: str, *options: str, errors: str = "") -> str:
     """Without a screen; and without its sandbox, which it does not have for root."""
     (words,) = re.findall(r"^  chromium (.*)$", said, re.MULTILINE)
-    alone = ("--headless", "--no-sandbox", "--disable-gpu", f"--virtual-time-budget={PATIENCE}")
+    alone = ("--headless", "--no-sandbox", "--disable-gpu", f"--virtual-time-budget={VIRTUAL_TIME}")
     return run(["sh", "-c", f'chromium "$@" {words} {errors}', "sh", *alone, *options])

@@ -23,12 +23,12 @@ def cluster(name: str, **changes: Any) -> ClusterSettings:
     return Settings.parse({"cluster": given}, set(secrets_of(given)), "lab").cluster
 
 
-def config(name: str, node: int = 0, **changes: Any) -> dict[str, Any]:
+def k3s_config(name: str, node: int = 0, **changes: Any) -> dict[str, Any]:
     found = cluster(name, **changes)
     return dict(yaml.safe_load(k3s.config(found, found.nodes[node])))
 
 
-def rendered(render: Any, *given: Any) -> tuple[str, bool]:
+def render_with_canaries(render: Any, *given: Any) -> tuple[str, bool]:
     """What is rendered with the values of secrets, which are canaries, and whether it is secret."""
 
     async def both() -> tuple[str, bool]:

@@ -15,13 +15,13 @@ def is_sealed(value: Any) -> bool:
     return isinstance(value, dict) and value.get(rpc._special_sig_key) == rpc._special_secret_sig
 
 
-def opened(value: Any) -> Any:
+def unsealed(value: Any) -> Any:
     """The value without any envelope."""
     if is_sealed(value):
-        return opened(value["value"])
+        return unsealed(value["value"])
     if isinstance(value, dict):
-        return {key: opened(inner) for key, inner in value.items()}
-    return [opened(inner) for inner in value] if isinstance(value, list) else value
+        return {key: unsealed(inner) for key, inner in value.items()}
+    return [unsealed(inner) for inner in value] if isinstance(value, list) else value
 
 
 def texts(value: Any, secret: bool = False) -> Iterator[tuple[str, bool]]:

@@ -18,7 +18,7 @@ from rehearsal import certificates
 ADDRESS = "127.0.0.1"
 
 
-def encoded(text: str) -> str:
+def to_base64(text: str) -> str:
     """As a kubeconfig holds it."""
     return base64.b64encode(text.encode()).decode()
 
@@ -28,16 +28,16 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
-        self.asked: list[tuple[str, str, str]] = []
-        self.changes: dict[tuple[str, str], Callable[[Any], Any]] = {}
+        self.requests: list[tuple[str, str, str]] = []
+        self.handlers: dict[tuple[str, str], Callable[[Any], Any]] = {}
         """What becomes of a body that is sent there, by method and path."""
         self.kubeconfig = ""
 
-    def lists(self, path: str, *items: Any) -> None:
+    def add_list(self, path: str, *items: Any) -> None:
         """Have a list answered at a path."""
         self.answers[path] = {"items": list(items)}
 
-    def knows(self, version: str, kind: str, plural: str, *, namespaced: bool = True) -> None:
+    def add_kind(self, version: str, kind: str, plural: str, *, namespaced: bool = True) -> None:
         """Have a kind known in a version of the API."""
         place = f"/api/{version}" if version == "v1" else f"/apis/{version}"
         known = self.answers.setdefault(place, {"resources": []})
@@ -53,14 +53,14 @@ def handler(api: FakeApi) -> type[http.server.BaseHTTPRequestHandler]:
             pass
 
         def do_GET(self) -> None:
-            api.asked.append((self.command, self.path, self.headers["Accept"]))
+            api.requests.append((self.command, self.path, self.headers["Accept"]))
             answer = api.answers.get(unquote(self.path))
             self._say(answer if isinstance(answer, int) else 404 if answer is None else 200, answer)
 
         def change(self) -> None:
-            api.asked.append((self.command, self.path, self.headers["Content-Type"]))
+            api.requests.append((self.command, self.path, self.headers["Content-Type"]))
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            made = api.changes.get((self.command, unquote(self.path)))
+            made = api.handlers.get((self.command, unquote(self.path)))
             self._say(201 if made else 404, made(json.loads(body or "null")) if made else None)
 
         do_POST = do_PUT = do_DELETE = change  # noqa: N815
@@ -75,7 +75,7 @@ def handler(api: FakeApi) -> type[http.server.BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[FakeApi]:
+def serve_api(folder: Path) -> Iterator[FakeApi]:
     """An API that answers until the block ends."""
     api = FakeApi()
     made = certificates.ensure(folder, ADDRESS)
@@ -86,7 +86,7 @@ def served(folder: Path) -> Iterator[FakeApi]:
     service.socket = context.wrap_socket(service.socket, server_side=True)
     thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    authority, cert, key = (encoded(file.read_text()) for file in (made.ca, made.server, made.key))
+    authority, cert, key = (to_base64(file.read_text()) for file in (made.ca, made.server, made.key))
     server = f"https://{ADDRESS}:{service.server_port}"
     content = {
         "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority-data": authority}}],

@@ -29,16 +29,16 @@ class FakePulumi:
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", str(folder), prepend=":")
 
-    def put_out(self, **outputs: Any) -> None:
+    def set_outputs(self, **outputs: Any) -> None:
         """Have it tell these outputs."""
         (self._folder / "outputs").write_text(json.dumps(outputs))
 
-    def keep(self, secret: str) -> None:
+    def set_secret(self, secret: str) -> None:
         """Have it tell this secret, whichever it is asked for."""
         (self._folder / "secret").write_text(secret)
 
     @property
-    def asked(self) -> list[str]:
+    def calls(self) -> list[str]:
         """How it was asked."""
         file = self._folder / "asked"
         return file.read_text().splitlines() if file.exists() else []

@@ -2,7 +2,7 @@
 
 from tests.support.certificates import certificate
 from tests.support.faults import Scenario
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 from tests.unit.scripts.test_kubeconfig import REQUESTS, TLS
 
 KUBECTL = """
@@ -45,7 +45,7 @@ NODES = tools("""
 """)
 
 
-def three(fake: Fake) -> None:
+def three(fake: FakeMachine) -> None:
     """Three servers that are Ready and vote."""
     for node in "abc":
         fake.file(f"node-{node}").write_text("True")
@@ -53,19 +53,19 @@ def three(fake: Fake) -> None:
             fake.file(f"{kind}-{node}").write_text(node)
 
 
-def silent(fake: Fake) -> None:
+def silent(fake: FakeMachine) -> None:
     """The same without an answer of one."""
     three(fake)
     fake.file("node-b").write_text("Unknown")
 
 
-def drained(fake: Fake) -> None:
+def drained(fake: FakeMachine) -> None:
     three(fake)
     for kind in ("cordon", "note"):
         fake.file(f"{kind}-b").touch()
 
 
-def nothing_left(fake: Fake) -> None:
+def nothing_left(fake: FakeMachine) -> None:
     """Of a node that was removed nothing keeps its name."""
     assert not [path.name for path in fake.root.glob("*-b") if path.name not in {"pods-b", "cordon-b"}]
 
@@ -94,7 +94,7 @@ LABELS = tools("""
 LABEL = {"NODE": "b", "LABELS": "room=cellar\ndisk=ssd", "TAINTS": "fast=x:NoExecute"}
 
 
-def labelled(fake: Fake) -> None:
+def labelled(fake: FakeMachine) -> None:
     """By an earlier run, and one label by somebody else."""
     fake.file("has-label/theirs").write_text("x\n")
     done = fake.run("label", NODE="b", LABELS="room=attic\nold=yes", TAINTS="slow=x:NoSchedule\nfast=x:NoSchedule")
@@ -116,7 +116,7 @@ RIGHTS = tools("""
 GRANT = {"RIGHTS": "* homelab-1 view ann\ndev homelab-2 edit bob\nnone homelab-3 edit bob"}
 
 
-def granted(fake: Fake) -> None:
+def granted(fake: FakeMachine) -> None:
     fake.file("namespace-dev").touch()
     fake.file("rights/homelab-9").write_text("dev homelab-9 admin eve\n")
     fake.file("rights/homelab-8").write_text("* homelab-8 admin eve\n")
@@ -130,7 +130,7 @@ BINDINGS = tools("""
 BIND = {"USERS": "homelab:admin homelab:admin-2\nhomelab:apps homelab:apps-2", "RIGHTS": "objects"}
 
 
-def bound(fake: Fake) -> None:
+def bound(fake: FakeMachine) -> None:
     for app in ("shop", "blog"):
         fake.file(f"app-{app}").write_text("homelab:apps-1\n")
 
@@ -150,7 +150,7 @@ SIGNING = tools("""
 ONE = certificate(365)
 
 
-def unsigned(fake: Fake) -> None:
+def unsigned(fake: FakeMachine) -> None:
     for name in ("client-ca", "server-ca"):
         fake.file(f"{TLS}/{name}.crt").write_text(name)
     fake.file("one").write_text(f"{ONE}\n")
@@ -172,7 +172,7 @@ esac; case "$*" in
 """)
 
 
-def with_ceph(fake: Fake) -> None:
+def with_ceph(fake: FakeMachine) -> None:
     for each in ("pool", "cluster"):
         fake.file(f"ceph/{each}").touch()
 
@@ -183,7 +183,7 @@ APPLICATIONS = tools("""
 """)
 
 
-def with_applications(fake: Fake) -> None:
+def with_applications(fake: FakeMachine) -> None:
     for each in "ab":
         fake.file(f"application-{each}").write_text("held\n")
 
@@ -198,7 +198,7 @@ HELM = tools("""
 """)
 
 
-def interrupted(fake: Fake) -> None:
+def interrupted(fake: FakeMachine) -> None:
     for each in ("web.v2.pending-upgrade", "sub.v1.superseded", "sub.v2.uninstalling"):
         fake.file(f"helm/{each}").touch()
 
@@ -213,7 +213,7 @@ DNS = tools("""
 """)
 
 
-def working(fake: Fake) -> None:
+def working(fake: FakeMachine) -> None:
     fake.file("scale").write_text("--replicas=1\n")
 
 
@@ -238,17 +238,17 @@ TOKEN = {"VERSION": "v1.36.3+k3s1", "TOKEN": "new", "AGENT_TOKEN": "agents"}
 PASSWORDS = "/var/lib/rancher/k3s/server/cred/passwd"
 
 
-def with_token(fake: Fake) -> None:
+def with_token(fake: FakeMachine) -> None:
     fake.file("started").write_text("old")
     fake.file("/etc/rancher/k3s/token").write_text("K10ab::server:old\n")
     fake.file(PASSWORDS).write_text("old,node,node,k3s:agent\nold,server,server,k3s:server\n")
 
 
-def agents_have_theirs(fake: Fake) -> None:
+def agents_have_theirs(fake: FakeMachine) -> None:
     assert fake.file(PASSWORDS).read_text() == "agents,node,node,k3s:agent\nold,server,server,k3s:server\n"
 
 
-def rotated(fake: Fake) -> None:
+def rotated(fake: FakeMachine) -> None:
     assert "new" in fake.file("rotated").read_text()
 
 
@@ -267,7 +267,7 @@ esac""",
 }  # fmt: skip
 
 
-def has_snapshot(fake: Fake) -> None:
+def has_snapshot(fake: FakeMachine) -> None:
     assert list(fake.root.glob("snapshots-of-k3s/*"))
 
 
@@ -281,32 +281,33 @@ def cluster(name: str, variables: dict[str, str], given: dict[str, str], **more:
 
 
 CLUSTERS = [
-    cluster("drain", NODE, NODES, before=three),
-    cluster("uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, before=drained),
-    cluster("drop", NODE, NODES, before=three, after=nothing_left),
-    cluster("drop, dead", NODE, NODES, before=silent, after=nothing_left),
-    cluster("forget", FORGET, NODES, before=silent, after=nothing_left),
-    cluster("forget, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES, before=silent,
-            after=nothing_left),
-    cluster("admit", {"NODES": "a b"}, NODES, before=three),
-    cluster("label", LABEL, LABELS, before=labelled),
-    cluster("grant", GRANT, RIGHTS, before=granted),
-    cluster("revoke", {}, RIGHTS, before=granted),
-    cluster("bind", BIND, BINDINGS, before=bound),
-    cluster("sign", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING, before=unsigned, ignored="requests/"),
-    cluster("crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, before=lambda _: None),
-    cluster("dissolve", {"NAMESPACE": "rook-ceph"}, CEPH, before=with_ceph),
-    cluster("dissolve, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, before=with_ceph),
-    cluster("orphan", {"NAMESPACE": "argocd"}, APPLICATIONS, before=with_applications),
-    cluster("releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, before=interrupted),
-    cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, before=working),
-    cluster("announce", {"NAMESPACE": "dns"}, DNS, before=lambda _: None),
-    cluster("tokens", TOKEN, TOKENS, before=with_token, after=agents_have_theirs),
-    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, before=with_token, after=rotated),
-    cluster("return", {"NODE": "b"}, STARTS, before=lambda _: None),
-    cluster("reboot", {}, STARTS, before=lambda _: None),
-    cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, before=lambda _: None, after=has_snapshot,
+    cluster("drain", NODE, NODES, prepare=three),
+    cluster("uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, prepare=drained),
+    cluster("drop", NODE, NODES, prepare=three, verify=nothing_left),
+    cluster("drop, dead", NODE, NODES, prepare=silent, verify=nothing_left),
+    cluster("forget", FORGET, NODES, prepare=silent, verify=nothing_left),
+    cluster("forget, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES, prepare=silent,
+            verify=nothing_left),
+    cluster("admit", {"NODES": "a b"}, NODES, prepare=three),
+    cluster("label", LABEL, LABELS, prepare=labelled),
+    cluster("grant", GRANT, RIGHTS, prepare=granted),
+    cluster("revoke", {}, RIGHTS, prepare=granted),
+    cluster("bind", BIND, BINDINGS, prepare=bound),
+    cluster("sign", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING, prepare=unsigned,
+            ignored="requests/"),
+    cluster("crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, prepare=lambda _: None),
+    cluster("dissolve", {"NAMESPACE": "rook-ceph"}, CEPH, prepare=with_ceph),
+    cluster("dissolve, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, prepare=with_ceph),
+    cluster("orphan", {"NAMESPACE": "argocd"}, APPLICATIONS, prepare=with_applications),
+    cluster("releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, prepare=interrupted),
+    cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, prepare=working),
+    cluster("announce", {"NAMESPACE": "dns"}, DNS, prepare=lambda _: None),
+    cluster("tokens", TOKEN, TOKENS, prepare=with_token, verify=agents_have_theirs),
+    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, prepare=with_token, verify=rotated),
+    cluster("return", {"NODE": "b"}, STARTS, prepare=lambda _: None),
+    cluster("reboot", {}, STARTS, prepare=lambda _: None),
+    cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, prepare=lambda _: None, verify=has_snapshot,
             ignored="snapshots-of-k3s"),
-    cluster("backup", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS, before=lambda _: None, after=has_snapshot,
+    cluster("backup", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS, prepare=lambda _: None, verify=has_snapshot,
             ignored="snapshots-of-k3s"),
 ]  # fmt: skip

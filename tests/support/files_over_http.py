@@ -10,7 +10,7 @@ from rehearsal import server
 
 
 @contextmanager
-def served(root: Path, state: Path) -> Iterator[str]:
+def serve_files(root: Path, state: Path) -> Iterator[str]:
     state.mkdir(parents=True, exist_ok=True)
     service = server.create_mirror(root, "127.0.0.1", 0, state)
     with running(service):

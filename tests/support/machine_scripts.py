@@ -9,7 +9,7 @@ from provider.ssh.connections import stream
 from tests.support.settings_fixtures import ROOT
 
 SCRIPTS = ROOT / "components/scripts"
-MOVED = (
+REDIRECTED_PATHS = (
     "/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module",
     "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
     "/etc/rancher", "/var/lib/rancher", "/etc/cni", "/etc/hostname", "/etc/hosts", "/etc/machine-id",
@@ -19,11 +19,11 @@ MOVED = (
 )  # fmt: skip
 
 
-PASSING = "read -r now _ <proc/uptime; echo $((${now%.*} + 3600)).00 0 >proc/uptime"
+FAST_SLEEP = "read -r now _ <proc/uptime; echo $((${now%.*} + 3600)).00 0 >proc/uptime"
 
 
 @dataclass(frozen=True)
-class Run:
+class ScriptRun:
     status: int
     output: str
     errors: str
@@ -35,24 +35,24 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Fake:
+class FakeMachine:
     """A machine in a folder. `tools` is Bash by the tool's name; every call of one is noted."""
 
     root: Path
     tools: Mapping[str, str]
 
-    def run(self, script: str, **variables: str) -> Run:
+    def run(self, script: str, **variables: str) -> ScriptRun:
         return self.run_text(self.script(script), **variables)
 
     def script(self, name: str) -> str:
         """A script as it is."""
         return (SCRIPTS / f"{name}.sh").read_text()
 
-    def text(self, script: str, **variables: str) -> str:
+    def sent_text(self, script: str, **variables: str) -> str:
         """What a machine is sent, for this one."""
         return self._stream(self.script(script), variables)
 
-    def run_text(self, text: str, **variables: str) -> Run:
+    def run_text(self, text: str, **variables: str) -> ScriptRun:
         """Run what a script is, or a part of it."""
         whole = self._stream(text, variables)
         calls = self.root / "calls"
@@ -60,7 +60,7 @@ class Fake:
         done = subprocess.run(
             ["bash", "-s"], input=whole, capture_output=True, text=True, cwd=self.root, timeout=60, check=False
         )
-        return Run(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
+        return ScriptRun(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
 
     def _stream(self, text: str, variables: Mapping[str, str]) -> str:
         self._install()
@@ -70,7 +70,7 @@ class Fake:
         assert path in library
         return stream(variables, library, text)
 
-    def call(self, script: str, function: str, **variables: str) -> Run:
+    def call_function(self, script: str, function: str, **variables: str) -> ScriptRun:
         """Run one function of a script, and nothing else of it."""
         text = (SCRIPTS / f"{script}.sh").read_text().partition("\nmain() {")[0]
         return self.run_text(f"{text}\n{function} </dev/null\n", **variables)
@@ -82,14 +82,14 @@ class Fake:
         return found
 
     @property
-    def impatient(self) -> "Fake":
+    def with_fast_sleep(self) -> "FakeMachine":
         """The same machine, where every sleep lasts an hour and no test waits for it."""
         self.file("/proc/uptime").write_text("1.00 1.00\n")
-        return Fake(self.root, {**self.tools, "sleep": PASSING})
+        return FakeMachine(self.root, {**self.tools, "sleep": FAST_SLEEP})
 
     def _moved(self, text: str) -> str:
         own_time = ("/proc/uptime",) if (self.root / "proc/uptime").exists() else ()
-        for place in (*MOVED, *own_time):
+        for place in (*REDIRECTED_PATHS, *own_time):
             text = text.replace(place, f"{self.root}{place}")
         return text
 

@@ -11,19 +11,19 @@ import pytest
 import yaml
 
 from operations import machines
-from tests.support.ssh_server import Computer, computers
+from tests.support.ssh_server import SshMachine, ssh_machines
 
 KEY_NAME = "key"
 
 
 @contextmanager
-def served(home: Path, *names: str) -> Iterator[list[Computer]]:
+def serve_machines(home: Path, *names: str) -> Iterator[list[SshMachine]]:
     """Machines that answer until the block ends, from a thread of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     home.mkdir()
-    together = computers(home, *names)
+    together = ssh_machines(home, *names)
     try:
         yield asyncio.run_coroutine_threadsafe(together.__aenter__(), loop).result()
     finally:
@@ -33,7 +33,7 @@ def served(home: Path, *names: str) -> Iterator[list[Computer]]:
         loop.close()
 
 
-def reach(found: list[Computer], monkeypatch: pytest.MonkeyPatch, bastion: Computer | None = None) -> None:
+def redirect_nodes(found: list[SshMachine], monkeypatch: pytest.MonkeyPatch, bastion: SshMachine | None = None) -> None:
     """Have the nodes of the stack file be these machines; their names and pinned keys are the file's."""
     ports = {each.name: each.port for each in found}
     through = {"address": "127.0.0.1", "port": bastion.port} if bastion else {}
@@ -48,12 +48,12 @@ def reach(found: list[Computer], monkeypatch: pytest.MonkeyPatch, bastion: Compu
     monkeypatch.setattr(machines, "bastion", lambda given: real_bastion(given).model_copy(update=through))
 
 
-def public(computer: Computer) -> str:
+def public_key(computer: SshMachine) -> str:
     """Its host key as a stack file has it."""
     return " ".join(computer.host_key.export_public_key().decode().split()[:2])
 
 
-def stack_file(folder: Path, *nodes: dict[str, Any], **more: Any) -> Path:
+def write_stack_file(folder: Path, *nodes: dict[str, Any], **more: Any) -> Path:
     """A stack file with these nodes, servers one after the other at addresses of their own."""
     given = [{"name": "one", "role": "server", "address": f"10.9.0.{11 + i}"} | node for i, node in enumerate(nodes)]
     ssh = {"user": "pi", "privateKey": {"secret": KEY_NAME}}

@@ -17,8 +17,8 @@ from components.platform.layer import Row
 from stacks import catalog, platform_settings
 from stacks.catalog import K3S
 from tests.support import fake_helm
-from tests.support.chart_repository import packed
-from tests.support.files_over_https import Upstream, upstream
+from tests.support.chart_repository import pack_chart
+from tests.support.files_over_https import Upstream, serve_upstream
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
@@ -61,7 +61,7 @@ def publish(root: Path) -> None:
     (root / "charts").mkdir()
     chart = {"metallb/Chart.yaml": yaml.safe_dump(METADATA), "metallb/values.yaml": yaml.safe_dump(VALUES)}
     sub = {"metallb/charts/crds/Chart.yaml": "name: crds", "metallb/templates/pod.yaml": "image: {{ .Values.x }}"}
-    (root / "charts/metallb.tgz").write_bytes(packed(chart | sub))
+    (root / "charts/metallb.tgz").write_bytes(pack_chart(chart | sub))
     index(root)
 
 
@@ -77,7 +77,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     """Serve the release and the charts; make homelab download from this host."""
     root = tmp_path / "upstream"
     publish(root)
-    with upstream(root, tmp_path / "tls", monkeypatch) as found:
+    with serve_upstream(root, tmp_path / "tls", monkeypatch) as found:
         monkeypatch.setattr(config, "RELEASES", found.url)
         monkeypatch.setattr(config, "SOURCES", found.url)
         rows = [

@@ -12,7 +12,7 @@ from provider.errors import TaskError
 from provider.model import Machine, Step, Task
 
 
-def put(folder: Path, **texts: str) -> None:
+def write_scripts(folder: Path, **texts: str) -> None:
     """Write scripts; every one is named by its keyword."""
     for name, text in texts.items():
         (folder / f"{name}.sh").write_text(f"main() {{\n{text}\n}}\nmain </dev/null\n")
@@ -26,24 +26,24 @@ def task(machine: Machine, *run: Step, **inputs: Any) -> Task:
     return Task(machine=machine, run=run, digest="", **inputs)
 
 
-class Told(list[str]):
+class Reports(list[str]):
     """What a task reported."""
 
     async def __call__(self, message: str) -> None:
         self.append(message)
 
 
-def play(scenario: Coroutine[Any, Any, None]) -> None:
+def run_scenario(scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(scenario, 20))
 
 
-async def failure(work: Awaitable[Any]) -> TaskError:
+async def task_failure(work: Awaitable[Any]) -> TaskError:
     with pytest.raises(TaskError) as caught:
         await work
     return caught.value
 
 
-async def appears(file: Path) -> None:
+async def wait_for_file(file: Path) -> None:
     """Wait until a script made the file."""
     end = time.monotonic() + 5
     while not file.exists():

@@ -18,12 +18,12 @@ from pulumi.runtime.stack import run_in_stack
 
 from stacks import homelab, stackfile
 from stacks.settings import NAMESPACE
-from tests.support.envelopes import opened, sealed
+from tests.support.envelopes import sealed, unsealed
 
 STACK = "pulumi:pulumi:Stack"
 TASK = "homelab:index:Task"
 SECRET = "homelab:index:Secret"
-ARCHIVE = "homelab:index:Chart"
+CHART = "homelab:index:Chart"
 MACHINES = "pulumi:providers:homelab"
 KUBERNETES = "pulumi:providers:kubernetes"
 Program = Callable[[], None]
@@ -55,7 +55,7 @@ class Resource:
     @property
     def plain(self) -> dict[str, Any]:
         """The inputs without envelopes, as the plugin is given them."""
-        return dict(opened(self.inputs))
+        return dict(unsealed(self.inputs))
 
 
 @dataclass
@@ -92,15 +92,24 @@ class Recording(MockMonitor):
         if request.type.startswith("kubernetes:core/v1:") and "name" not in request.object["metadata"]:
             metadata = json_format.MessageToDict(request.object["metadata"])
             return {"metadata": metadata | {"name": f"{request.name}-1a2b3c4d"}}
-        if request.type == ARCHIVE:
+        if request.type == CHART:
             given = json_format.MessageToDict(request.object)
-            return {"path": f"./.charts/{given['name']}.tgz", "sha256": given.get("sha256") or made_by(given["name"])}
+            return {
+                "path": f"./.charts/{given['name']}.tgz",
+                "sha256": given.get("sha256") or generated_value(given["name"]),
+            }
         kind = {TASK: "output", SECRET: "value"}.get(request.type)
         if kind is None:
             return {}
-        value = rpc.UNKNOWN if self.preview else made_by(request.name)
+        value = rpc.UNKNOWN if self.preview else generated_value(request.name)
         if request.name == "cluster-kubeconfig" and not self.preview:
-            value = "\n".join((made_by("authority"), made_by("certificate-admin"), made_by("certificate-apps")))
+            value = "\n".join(
+                (
+                    generated_value("authority"),
+                    generated_value("certificate-admin"),
+                    generated_value("certificate-apps"),
+                )
+            )
         return {kind: sealed(value) if kind in request.additionalSecretOutputs else value}
 
     @property
@@ -116,11 +125,11 @@ class Recording(MockMonitor):
     def stack_outputs(self) -> dict[str, Any]:
         return next(outputs for urn, outputs in self.outputs.items() if self.resources_by_urn[urn].type == STACK)
 
-    def named(self, name: str) -> Resource:
+    def resource(self, name: str) -> Resource:
         (found,) = (each for each in self.registered if each.custom and each.name == name)
         return found
 
-    def role(self, role: str) -> dict[str, Resource]:
+    def tasks_of_role(self, role: str) -> dict[str, Resource]:
         """The tasks of one role (`prepare`, `join`, ...) by the node they belong to."""
         return {self.node_of(each): each for each in self.tasks if self.node_of(each) and each.role == role}
 
@@ -129,11 +138,11 @@ class Recording(MockMonitor):
         parent = self.resources_by_urn[task.parent]
         return parent.name if parent.type.endswith(":Node") else ""
 
-    def before(self, resource: Resource) -> frozenset[str]:
+    def tasks_before(self, resource: Resource) -> frozenset[str]:
         """Names of the tasks that must have ended before this one begins."""
-        return frozenset(each.name for each in self.all_before(resource) if each.type == TASK)
+        return frozenset(each.name for each in self.dependencies(resource) if each.type == TASK)
 
-    def all_before(self, resource: Resource) -> list[Resource]:
+    def dependencies(self, resource: Resource) -> list[Resource]:
         """Everything that must have been made before this one, near or far."""
         seen: set[str] = set()
         queue = list(resource.depends_on)
@@ -155,7 +164,7 @@ class _Nothing(Mocks):
         raise AssertionError(f"the program reads {args.name}")
 
 
-def made_by(name: str) -> str:
+def generated_value(name: str) -> str:
     """What a resource gives when it is made: hexadecimal digits, as a generated secret is."""
     return hashlib.blake2s(name.encode(), digest_size=16).hexdigest()
 

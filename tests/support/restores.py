@@ -26,6 +26,6 @@ def site() -> Site:
     return Site(Stack("lab", FILE), cluster, {node.name: machine(node, cluster) for node in cluster.nodes}, {})
 
 
-def found(*lost: str, serving: str = "", stored: tuple[Snapshot, ...] = (SNAPSHOT,)) -> Found:
+def report(*lost: str, serving: str = "", stored: tuple[Snapshot, ...] = (SNAPSHOT,)) -> Found:
     states = {name: None if name in lost else "serving" if name in serving else "inactive" for name in SERVERS}
     return Found(tuple(Server(name, state) for name, state in states.items()), stored, ())

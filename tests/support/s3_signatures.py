@@ -7,7 +7,7 @@ from email.message import Message
 from urllib.parse import parse_qsl, quote, urlsplit
 
 
-def forged(method: str, path: str, headers: Message, keys: Mapping[str, str]) -> str | None:
+def signature_error(method: str, path: str, headers: Message, keys: Mapping[str, str]) -> str | None:
     """What is wrong with the signature of a request; `keys` are secret keys by their ids."""
     kind, _, rest = headers.get("Authorization", "").partition(" ")
     if kind != "AWS4-HMAC-SHA256":

@@ -19,14 +19,14 @@ INVALID_APPS = sorted((ROOT / "tests/settings/invalid-apps").glob("*.yaml"))
 INVALID = sorted((ROOT / "tests/settings/invalid").glob("*.yaml"))
 
 
-def expected(fixture: Path) -> list[str]:
+def expected_report(fixture: Path) -> list[str]:
     """Return the report that the fixture's first comment lines state."""
     lines = fixture.read_text().splitlines()
     count = next(index for index, line in enumerate(lines) if not line.startswith("# "))
     return [line.removeprefix("# ") for line in lines[:count]]
 
 
-def parse(fixture: Path) -> Settings:
+def parse_fixture(fixture: Path) -> Settings:
     """Parse a fixture: a change to a valid one where it names a base, else a stack file."""
     if not re.search("^base: ", fixture.read_text(), re.MULTILINE):
         return Settings.read(fixture)

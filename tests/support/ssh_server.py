@@ -16,16 +16,16 @@ from provider.model import Hop, Machine
 
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 USER = "pi"
-KEY = asyncssh.generate_private_key("ssh-ed25519")
+USER_KEY = asyncssh.generate_private_key("ssh-ed25519")
 """What the user logs in with."""
-AUTHORITY = asyncssh.generate_private_key("ssh-ed25519")
+CA_KEY = asyncssh.generate_private_key("ssh-ed25519")
 """Who signs certificates, of machines and of users."""
-KEYS = {"key": KEY.export_private_key().decode()}
+KEYS = {"key": USER_KEY.export_private_key().decode()}
 """The plugin's settings know it by this name."""
 
 
 @dataclass
-class Computer:
+class SshMachine:
     """One machine. `home` is where its scripts run; a script asks for a reboot with `touch reboot`."""
 
     home: Path
@@ -53,14 +53,14 @@ class Computer:
                  "key": "key", "sudo": False}  # fmt: skip
         return Machine(**(known | changes))
 
-    def certify(self, *principals: str, by: asyncssh.SSHKey = AUTHORITY, valid_before: str = "+1h") -> None:
+    def certify(self, *principals: str, by: asyncssh.SSHKey = CA_KEY, valid_before: str = "+1h") -> None:
         """Give it a host certificate, which it shows from its next start on."""
         public = self.host_key.convert_to_public()
         self.certificate = by.generate_host_certificate(
             public, self.name, principals=principals, valid_after="-2h", valid_before=valid_before
         )
 
-    def hop(self) -> Hop:
+    def as_bastion(self) -> Hop:
         """The way through it."""
         return Hop(**self.machine().model_dump(include=set(Hop.model_fields)))
 
@@ -74,7 +74,7 @@ class Computer:
         )
         self.port = self._acceptor.get_port()
 
-    async def vanish(self) -> None:
+    async def lose_power(self) -> None:
         """Lose power: nothing listens, connections and scripts are gone."""
         if self._acceptor:
             self._acceptor.close()
@@ -92,7 +92,7 @@ class Computer:
     async def end(self) -> None:
         if self._rebooting:
             await self._rebooting
-        await self.vanish()
+        await self.lose_power()
 
     async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Run one session's command."""
@@ -120,7 +120,7 @@ class Computer:
 
     async def _reboot(self) -> None:
         await asyncio.sleep(0.05)  # as the reboot script does: once its own connection has ended
-        await self.vanish()
+        await self.lose_power()
         await asyncio.sleep(0.2)  # what a boot takes here
         self.boot += 1
         await self.listen()
@@ -131,7 +131,7 @@ class Connection(asyncssh.SSHServer):
 
     ssh: asyncssh.SSHServerConnection
 
-    def __init__(self, computer: Computer) -> None:
+    def __init__(self, computer: SshMachine) -> None:
         self._computer = computer
         self._sessions = 0
 
@@ -147,10 +147,10 @@ class Connection(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == USER and key.public_data == KEY.public_data
+        return username == USER and key.public_data == USER_KEY.public_data
 
     def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == USER and key.public_data == AUTHORITY.public_data
+        return username == USER and key.public_data == CA_KEY.public_data
 
     def session_requested(self) -> Any:
         if self._sessions == self._computer.max_sessions:
@@ -184,9 +184,9 @@ async def pump(source: Any, target: Any, *, end: bool = False) -> None:
 
 
 @contextlib.asynccontextmanager
-async def computers(home: Path, *names: str) -> AsyncIterator[list[Computer]]:
+async def ssh_machines(home: Path, *names: str) -> AsyncIterator[list[SshMachine]]:
     """Machines that answer until the block ends, each with a home of its own below `home`."""
-    found = [Computer(home / name, name) for name in names]
+    found = [SshMachine(home / name, name) for name in names]
     for each in found:
         each.home.mkdir()
         await each.listen()

@@ -9,7 +9,7 @@ from components.layers.cilium import CiliumSettings
 from components.platform.layer import Lab
 from components.platform.platform import in_order
 from components.settings.model import LENIENT, NotKnownError
-from tests.support.cluster_fixtures import cluster, config
+from tests.support.cluster_fixtures import cluster, k3s_config
 from tests.support.kubectl_scripts import run
 from tests.support.layer_fixtures import LAYERS, POOL, lab, layer, objects, problems, values
 from tests.support.recorder import config_of, record
@@ -40,7 +40,7 @@ def test_all_other_layers_come_after_the_pod_network(key: str) -> None:
     run = record(given | {"platform": {"longhorn": {}, key: {}}})
     release = f"{key}-{'cilium' if key == 'cilium' else 'tigera-operator'}"
     (longhorn,) = (each for each in run.registered if each.name == "longhorn-longhorn")
-    assert release in {each.name for each in run.all_before(longhorn)}
+    assert release in {each.name for each in run.dependencies(longhorn)}
 
 
 def test_calicos_crds_come_before_its_operator_and_are_no_release() -> None:
@@ -48,12 +48,12 @@ def test_calicos_crds_come_before_its_operator_and_are_no_release() -> None:
     given["cluster"] = given["cluster"] | {"network": NONE}
     run = record(given | {"platform": {"calico": {}}})
     (operator,) = (each for each in run.registered if each.name == "calico-tigera-operator")
-    assert "calico-crds-crd.projectcalico.org.v1" in run.before(operator)
+    assert "calico-crds-crd.projectcalico.org.v1" in run.tasks_before(operator)
     assert [each.name for each in run.registered if each.type.endswith(":Release")] == [operator.name]
 
 
 def test_policies_are_not_those_of_k3s_and_neither_is_the_network() -> None:
-    given = config("three-servers", network=NONE)
+    given = k3s_config("three-servers", network=NONE)
     assert (given["flannel-backend"], given["disable-network-policy"]) == ("none", True)
 
 

@@ -36,13 +36,13 @@ def test_rights_are_peoples_own_and_each_is_given_once() -> None:
 
 def test_they_are_given_from_a_server_that_serves_and_looked_at() -> None:
     run = record(config_of(FILE))
-    task = run.named("rbac-rights").plain
+    task = run.resource("rbac-rights").plain
     assert task["probe"] == "granted.sh"
     assert [(step["script"], step["on"]) for step in (*task["run"], *task["undo"])] == [
         ("grant.sh", "server"),
         ("revoke.sh", "server"),
     ]
-    assert "solo-roll" in {run.resources_by_urn[urn].name for urn in run.named("rbac-rights").depends_on}
+    assert "solo-roll" in {run.resources_by_urn[urn].name for urn in run.resource("rbac-rights").depends_on}
 
 
 def test_layer_has_no_namespace_and_makes_none() -> None:

@@ -13,7 +13,7 @@ from rehearsal import releases
 from stacks import catalog, platform_settings
 from stacks.catalog import K3S
 from tests.support import fake_helm
-from tests.support.chart_repository import packed
+from tests.support.chart_repository import pack_chart
 from tests.support.files_over_https import Upstream
 from tests.support.mirror_host import (
     BINARIES,
@@ -103,7 +103,7 @@ def test_what_is_there_and_right_is_not_fetched_again(host: Upstream, file: Path
 
 def test_a_half_is_not_taken_for_the_whole_and_gone_on_with(host: Upstream, file: Path) -> None:
     name = "k3s-airgap-images-amd64.tar.zst"
-    host.breaks[name] = 1 << 20
+    host.truncated[name] = 1 << 20
     result = run(file)
     assert result.exit_code == 1
     assert f"{name} broke off " in result.output
@@ -183,7 +183,7 @@ def test_a_pinned_chart_is_verified_by_its_pin(
     assert result.exit_code == 0, result.output
     assert "metallb 0.16.1: downloaded, verified against its pin" in result.output
     (file.parent / "bundle/charts/metallb-0.16.1.tgz").unlink()
-    (host.root / "charts/metallb.tgz").write_bytes(packed({"metallb/Chart.yaml": "name: metallb"}))
+    (host.root / "charts/metallb.tgz").write_bytes(pack_chart({"metallb/Chart.yaml": "name: metallb"}))
     index(host.root)
     result = run(file)
     assert result.exit_code == 1
@@ -192,7 +192,7 @@ def test_a_pinned_chart_is_verified_by_its_pin(
 
 
 def test_another_chart_under_its_name(host: Upstream, file: Path) -> None:
-    (host.root / "charts/metallb.tgz").write_bytes(packed({"web/Chart.yaml": "name: web"}))
+    (host.root / "charts/metallb.tgz").write_bytes(pack_chart({"web/Chart.yaml": "name: web"}))
     index(host.root)
     assert "has no metallb/Chart.yaml: it is not the chart metallb." in run(file).output
 

@@ -11,13 +11,13 @@ from typer.testing import CliRunner, Result
 import cli
 from stacks import platform_settings
 from stacks.settings import Settings
-from tests.support.chart_repository import packed
+from tests.support.chart_repository import pack_chart
 from tests.support.files_over_https import Upstream
 from tests.support.mirror_host import digest, index, write_stack_file
 
 POOL = {"metallb": {"addresses": ["10.9.0.200/29"]}}
 NAME = "metallb-0.16.1.tgz"
-OTHER = packed({"metallb/Chart.yaml": "name: metallb"})
+OTHER = pack_chart({"metallb/Chart.yaml": "name: metallb"})
 
 
 def pin(file: Path, *options: str, answer: str | None = None) -> Result:

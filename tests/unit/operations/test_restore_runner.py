@@ -15,7 +15,7 @@ from operations.snapshot_catalog import S3, Snapshot, SnapshotError
 from provider.errors import TaskError, Unreachable
 from provider.model import Settings as PluginSettings
 from provider.model import Task
-from tests.support.restores import AGENTS, SERVERS, SNAPSHOT, TASKS, found, site
+from tests.support.restores import AGENTS, SERVERS, SNAPSHOT, TASKS, report, site
 
 SERVER_TOKEN = TASKS["a-roll"].secrets["TOKEN"]
 
@@ -70,14 +70,14 @@ def restore(plan: Plan) -> Restored:
 
 
 def test_the_server_that_has_the_snapshot_is_restored_and_the_others_join(bench: Bench) -> None:
-    plan = restore_runner.plan(found(), SNAPSHOT)
+    plan = restore_runner.plan(report(), SNAPSHOT)
     assert (plan.first, plan.others, plan.lost, plan.fetch) == ("b", ("a", "c"), (), False)
     restore(plan)
     assert (bench.given["reset.sh"]["SNAPSHOT"], bench.given["reset.sh"]["FETCH"]) == (SNAPSHOT.name, "no")
 
 
 def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
-    restore(restore_runner.plan(found(serving="ac"), SNAPSHOT))
+    restore(restore_runner.plan(report(serving="ac"), SNAPSHOT))
     ready = max(index for index in bench.when("stage.sh") if index < min(bench.when("halt.sh")))
     assert {bench.done[index][0] for index in bench.when("stage.sh")[:5]} == {*SERVERS, *AGENTS}
     assert bench.when("snapshot.sh", "a")
@@ -97,7 +97,7 @@ def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
 
 def test_kubeconfigs_that_were_ended_before_are_so_again(bench: Bench) -> None:
     """The snapshot may hold the rights of an earlier rotation."""
-    restore(restore_runner.plan(found(), SNAPSHOT))
+    restore(restore_runner.plan(report(), SNAPSHOT))
     (bound,) = bench.when("bind.sh")
     assert bench.when("reset.sh")[0] < bound < min(bench.when("empty.sh"))
     assert bench.given["bind.sh"]["RIGHTS"] == TASKS["cluster-kubeconfig"].variables["RIGHTS"]
@@ -107,7 +107,7 @@ def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
     old = TASKS["cluster-kubeconfig"].model_copy(update={"variables": {"ENDPOINT": "x"}})
     asyncio.run(
         Rescue(
-            site(), TASKS | {"cluster-kubeconfig": old}, restore_runner.plan(found(), SNAPSHOT), lambda _: None
+            site(), TASKS | {"cluster-kubeconfig": old}, restore_runner.plan(report(), SNAPSHOT), lambda _: None
         ).run()
     )
     assert not bench.when("bind.sh")
@@ -117,7 +117,7 @@ def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
 def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "mine-1700000000"
     file.write_bytes(b"etcd")
-    restore(restore_runner.plan(found(), Snapshot(file.name, 1.7e9, 4, ()), file))
+    restore(restore_runner.plan(report(), Snapshot(file.name, 1.7e9, 4, ()), file))
     sent, placed = bench.done.index(("a", "put mine-1700000000")), bench.when("place.sh", "a")[0]
     assert sent < placed < min(bench.when("halt.sh"))
     assert bench.given["place.sh"]["CHECKSUM"] == hashlib.sha256(b"etcd").hexdigest()
@@ -128,7 +128,7 @@ def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Benc
 def test_a_server_that_fails_before_the_restore_leaves_all_data(bench: Bench, script: str) -> None:
     bench.fails = frozenset({("c", script)})
     with pytest.raises(TaskError, match=f"c: {script} failed"):
-        restore(restore_runner.plan(found(), SNAPSHOT))
+        restore(restore_runner.plan(report(), SNAPSHOT))
     assert not bench.when("reset.sh")
     assert not bench.when("empty.sh")
     assert not bench.when("halt.sh") or script == "halt.sh"
@@ -137,19 +137,19 @@ def test_a_server_that_fails_before_the_restore_leaves_all_data(bench: Bench, sc
 def test_a_restore_that_fails_leaves_the_others_data(bench: Bench) -> None:
     bench.fails = frozenset({("b", "reset.sh")})
     with pytest.raises(TaskError, match=r"b: reset\.sh failed"):
-        restore(restore_runner.plan(found(), SNAPSHOT))
+        restore(restore_runner.plan(report(), SNAPSHOT))
     assert not bench.when("empty.sh")
 
 
 def test_no_snapshot_of_what_is_there_does_not_stop_it(bench: Bench) -> None:
     bench.fails = frozenset({("a", "snapshot.sh")})
-    restore(restore_runner.plan(found(serving="a"), SNAPSHOT))
+    restore(restore_runner.plan(report(serving="a"), SNAPSHOT))
     assert bench.when("reset.sh")
 
 
 def test_lost_machines_are_left_out(bench: Bench) -> None:
     bench.silent = frozenset({"e"})
-    restored = restore(restore_runner.plan(found("a"), SNAPSHOT))
+    restored = restore(restore_runner.plan(report("a"), SNAPSHOT))
     assert (restored.plan.lost, restored.plan.others, restored.absent) == (("a",), ("c",), ("e",))
     assert not {"a", "e"} & {place for place, _ in bench.done}
     assert bench.given["admit.sh"]["NODES"] == "c a d e"
@@ -158,10 +158,10 @@ def test_lost_machines_are_left_out(bench: Bench) -> None:
 def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
     both = replace(SNAPSHOT, places=("b", S3))
     plans = [
-        restore_runner.plan(found(), both),
-        restore_runner.plan(found("b"), both),
-        restore_runner.plan(found(), both, from_s3=True),
-        restore_runner.plan(found(), replace(SNAPSHOT, places=(S3,))),
+        restore_runner.plan(report(), both),
+        restore_runner.plan(report("b"), both),
+        restore_runner.plan(report(), both, from_s3=True),
+        restore_runner.plan(report(), replace(SNAPSHOT, places=(S3,))),
     ]
     assert [(plan.first, plan.fetch) for plan in plans] == [("b", False), ("a", True), ("a", True), ("a", True)]
     restore(plans[1])
@@ -170,9 +170,9 @@ def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
 
 def test_what_cannot_be_restored_is_refused() -> None:
     with pytest.raises(SnapshotError, match="No server answers"):
-        restore_runner.plan(found("a", "b", "c"), SNAPSHOT)
+        restore_runner.plan(report("a", "b", "c"), SNAPSHOT)
     with pytest.raises(SnapshotError, match="is only on servers that do not answer: b"):
-        restore_runner.plan(found("b"), SNAPSHOT)
+        restore_runner.plan(report("b"), SNAPSHOT)
     with pytest.raises(SnapshotError, match="state of stack lab does not have e: "):
         restore_runner.check(site(), {name: task for name, task in TASKS.items() if name != "e-roll"})
     restore_runner.check(site(), TASKS)
@@ -181,7 +181,7 @@ def test_what_cannot_be_restored_is_refused() -> None:
 def test_the_newest_is_chosen_but_never_what_a_restore_replaced() -> None:
     newer = Snapshot("etcd-snapshot-a-1700000009", 1_700_000_009, 5, (S3,))
     replaced = Snapshot("before-restore-a-1700000010", 1_700_000_010, 5, ("a",))
-    all_of_them = found(stored=(replaced, newer, SNAPSHOT))
+    all_of_them = report(stored=(replaced, newer, SNAPSHOT))
     assert all_of_them.choose(None) == newer
     assert all_of_them.choose(replaced.name) == replaced
     assert all_of_them.choose(None, from_s3=True) == newer
@@ -190,11 +190,11 @@ def test_the_newest_is_chosen_but_never_what_a_restore_replaced() -> None:
     with pytest.raises(SnapshotError, match=f"There is no snapshot {SNAPSHOT.name} on S3"):
         all_of_them.choose(SNAPSHOT.name, from_s3=True)
     with pytest.raises(SnapshotError, match="There is no snapshot on a server that answers, or on S3: use"):
-        found(stored=(replaced,)).choose(None)
+        report(stored=(replaced,)).choose(None)
 
 
 def test_the_token_of_a_snapshot_gives_way_to_the_stacks(bench: Bench) -> None:
-    restore(replace(restore_runner.plan(found(), SNAPSHOT), token="old"))
+    restore(replace(restore_runner.plan(report(), SNAPSHOT), token="old"))
     (reset,), (rotated,) = bench.when("reset.sh"), bench.when("rotate.sh")
     assert bench.given["reset.sh"]["TOKEN"] == "old"
     assert (bench.given["rotate.sh"]["OLD_TOKEN"], bench.given["rotate.sh"]["TOKEN"]) == ("old", SERVER_TOKEN)
@@ -210,7 +210,7 @@ def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) ->
 
     file = tmp_path / "mine-1700000000"
     file.write_bytes(b"etcd")
-    plan = restore_runner.plan(found(serving="a"), Snapshot(file.name, 1.7e9, 4, ()), file)
+    plan = restore_runner.plan(report(serving="a"), Snapshot(file.name, 1.7e9, 4, ()), file)
     restore(replace(plan, token="old"))
     assert bench.given.keys() >= {f"{each}.sh" for each in ("place", "halt", "reset", "rotate", "admit", "empty")}
     for script, given in bench.given.items():

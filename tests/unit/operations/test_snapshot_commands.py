@@ -12,7 +12,7 @@ from operations import task_state
 from operations.pulumi_stack import Stack, StackError
 from operations.restore_runner import Plan
 from operations.snapshot_catalog import Found, Server
-from tests.support.restores import DAY, NOW, ON_DEMAND, SCHEDULED, SERVERS, TASKS, found
+from tests.support.restores import DAY, NOW, ON_DEMAND, SCHEDULED, SERVERS, TASKS, report
 
 LOST = Found(tuple(Server(name, None, cause=f"{name} does not answer") for name in SERVERS), (), ("b does not answer",))
 
@@ -37,7 +37,7 @@ def test_snapshots_are_listed_the_newest_first(fake_servers: dict[str, Any]) -> 
 
 
 def test_no_snapshots_and_no_servers(fake_servers: dict[str, Any]) -> None:
-    fake_servers["found"] = found(stored=())
+    fake_servers["found"] = report(stored=())
     assert (run("snapshot", "--list").exit_code, run("snapshot", "--list").stdout) == (0, "There are no snapshots.\n")
     assert json.loads(run("snapshot", "--list", "--json").stdout) == []
     fake_servers["found"] = LOST
@@ -62,7 +62,7 @@ def test_a_snapshot_is_taken_where_the_api_answers(fake_servers: dict[str, Any],
 
 
 def test_a_snapshot_of_nothing_is_refused(fake_servers: dict[str, Any]) -> None:
-    fake_servers["found"] = found("c")
+    fake_servers["found"] = report("c")
     done = run("snapshot")
     assert done.exit_code == 1
     assert "No server has a ready API" in done.stderr

@@ -11,7 +11,7 @@ from provider.ssh import reachability
 from provider.tasks import drift, runner
 from provider.tasks import steps as plugin_steps
 from tests.support.chart_repository import Repository
-from tests.support.files_over_http import served
+from tests.support.files_over_http import serve_files
 from tests.support.settings_fixtures import ROOT
 
 
@@ -34,7 +34,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def repository(tmp_path: Path) -> Iterator[Repository]:
     root = tmp_path / "charts"
     root.mkdir()
-    with served(root, tmp_path / "state") as url:
+    with serve_files(root, tmp_path / "state") as url:
         yield Repository(url, root)
 
 

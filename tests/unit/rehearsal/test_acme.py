@@ -12,22 +12,22 @@ from components.layers.cert_manager import acme as settings
 from rehearsal import acme, certificates
 from rehearsal.controllers import lets_encrypt
 from stacks.settings import Settings
-from tests.support.kubernetes_api import Json, Memory
+from tests.support.kubernetes_api import InMemoryApi, Json
 
 ISSUERS = "/apis/cert-manager.io/v1/clusterissuers"
 URL = settings.SERVERS["production"][1]
 
 
-def put(api: Memory, path: str, name: str, spec: Json, **more: Any) -> Json:
+def put(api: InMemoryApi, path: str, name: str, spec: Json, **more: Any) -> Json:
     api.create(path, {"metadata": {"name": name}, "spec": spec, **more})
     return api.named(path.rpartition("/")[2], name)
 
 
-def issuer(api: Memory, name: str, **spec: Any) -> Json:
+def issuer(api: InMemoryApi, name: str, **spec: Any) -> Json:
     return put(api, ISSUERS, name, spec)
 
 
-def ingress(api: Memory, name: str, host: str, *addresses: str) -> None:
+def ingress(api: InMemoryApi, name: str, host: str, *addresses: str) -> None:
     status = {"loadBalancer": {"ingress": [{"ip": each} for each in addresses]}}
     put(api, lets_encrypt.INGRESSES, name, {"rules": [{"host": host}, {}]}, status=status)
 
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_issuers_of_lets_encrypt_alone_trust_the_lab_s_server(folder: Path) -> None:
-    api = Memory()
+    api = InMemoryApi()
     ours = issuer(api, "letsencrypt", acme={"server": URL})
     others = [issuer(api, "ca", ca={}), issuer(api, "other", acme={"server": "https://acme.example.com/directory"})]
     before = str(others)
@@ -56,7 +56,7 @@ def test_issuers_of_lets_encrypt_alone_trust_the_lab_s_server(folder: Path) -> N
 
 
 def test_issuers_register_anew_with_a_server_that_was_started_anew(folder: Path) -> None:
-    api = Memory()
+    api = InMemoryApi()
     ours = issuer(api, "letsencrypt", acme={"server": URL})
     for authority in ("authority", "another"):
         ours["status"] = {"acme": {"uri": "https://known"}, "conditions": ["kept"]}
@@ -69,7 +69,7 @@ def test_issuers_register_anew_with_a_server_that_was_started_anew(folder: Path)
 
 
 def test_hosts_of_ingresses_are_known_as_soon_as_they_have_an_address(folder: Path) -> None:
-    api = Memory()
+    api = InMemoryApi()
     ingress(api, "shop", "shop.lab.test", "10.9.0.200")
     ingress(api, "solver", "shop.lab.test", "10.9.0.200")
     ingress(api, "early", "early.lab.test")
@@ -78,7 +78,7 @@ def test_hosts_of_ingresses_are_known_as_soon_as_they_have_an_address(folder: Pa
 
 
 def test_nothing_is_done_where_there_is_no_server(tmp_path: Path) -> None:
-    api = Memory()
+    api = InMemoryApi()
     ours = issuer(api, "letsencrypt", acme={"server": URL})
     lets_encrypt.reconcile(api, tmp_path)
     assert ours["spec"]["acme"] == {"server": URL}

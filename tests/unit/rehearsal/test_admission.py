@@ -15,7 +15,7 @@ import pytest
 
 from rehearsal import admission, cluster_requests, server
 from rehearsal.admission import formats
-from tests.support.kubernetes_api import Memory
+from tests.support.kubernetes_api import InMemoryApi
 
 GROUPS = {
     "longhorn": "longhorn.io/v1beta2",
@@ -38,9 +38,9 @@ def asked(system: str, kind: str, spec: Any, **more: Any) -> dict[str, Any]:
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
 
-def said(system: str, review: dict[str, Any], api: Memory | None = None) -> str | None:
+def said(system: str, review: dict[str, Any], api: InMemoryApi | None = None) -> str | None:
     """What a refusal says, None where there is none."""
-    response = admission.answer(system, review, api or Memory())["response"]
+    response = admission.answer(system, review, api or InMemoryApi())["response"]
     assert response["uid"] == "u1"
     assert response["allowed"] is ("status" not in response)
     return None if response["allowed"] else str(response["status"]["message"])
@@ -71,7 +71,7 @@ def test_no_schedules(text: str) -> None:
     assert not formats.is_cron(text)
 
 
-def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) -> None:
+def deployment(api: InMemoryApi, system: str, *, seconds_ago: float, ready: int = 1) -> None:
     namespace, name = cluster_requests.WEBHOOK_DEPLOYMENTS[system]
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds_ago)
     available = {"type": "Available", "status": "True", "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
@@ -83,7 +83,7 @@ def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) 
 @pytest.mark.parametrize("system", list(admission.RULES))
 def test_webhook_serves_some_seconds_after_its_pod(system: str) -> None:
     for seconds_ago, ready, expected in ((0, 1, False), (10, 1, True), (10, 0, False)):
-        api = Memory()
+        api = InMemoryApi()
         assert not cluster_requests.is_webhook_ready(api, system)
         deployment(api, system, seconds_ago=seconds_ago, ready=ready)
         assert cluster_requests.is_webhook_ready(api, system) is expected
@@ -95,7 +95,7 @@ def flag(value: str) -> dict[str, Any]:
 
 
 def test_longhorn_goes_only_when_that_is_confirmed() -> None:
-    api, maps = Memory(), "/api/v1/namespaces/longhorn-system/configmaps"
+    api, maps = InMemoryApi(), "/api/v1/namespaces/longhorn-system/configmaps"
     deployment(api, "longhorn", seconds_ago=10)
     api.create(cluster_requests.STORAGE_CLASSES, {"metadata": {"name": "longhorn"}})
     assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.CONFLICT
@@ -133,7 +133,7 @@ def test_nobody_answers_before_the_webhook_serves(url: str, tmp_path: Path, monk
     authority, review = tmp_path / "server/ca.pem", asked("longhorn", "RecurringJob", JOB | {"cron": "?"})
     with pytest.raises(OSError, match=r"(?i)closed|EOF"):
         post(f"{url}/validate/longhorn", review, authority)
-    api = Memory()
+    api = InMemoryApi()
     deployment(api, "longhorn", seconds_ago=10)
     monkeypatch.setattr(cluster_requests, "api_of", lambda _: api)
     assert post(f"{url}/validate/longhorn", review, authority)["response"]["allowed"] is False

@@ -19,7 +19,7 @@ from rehearsal.charts import Sources, crds
 from rehearsal.programs.catalog import PROGRAMS
 from rehearsal.shell import RehearsalError
 from stacks import catalog
-from tests.support.files_over_http import served
+from tests.support.files_over_http import serve_files
 
 LAB = charts.LabEndpoints("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
 NAMES = sorted(folder.parent.name for folder in charts.STAND_INS.glob("*/values.yaml"))
@@ -127,7 +127,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Char
     (folder / "web-1.2.3.tgz").write_bytes(b"the real one")
     release = {"name": "traefik", "version": "1.2.3", "urls": ["web-1.2.3.tgz"]}
     (folder / "index.yaml").write_text(yaml.safe_dump({"entries": {"traefik": [release]}}))
-    with served(folder, tmp_path / "state") as url:
+    with serve_files(folder, tmp_path / "state") as url:
         yield replace(chart("traefik"), repository=url)
 
 

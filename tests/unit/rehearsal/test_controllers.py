@@ -8,14 +8,14 @@ import pytest
 from rehearsal.controllers import longhorn
 from rehearsal.controllers.api import with_kind
 from rehearsal.controllers.run import reconcilers
-from tests.support.kubernetes_api import Json, Memory
+from tests.support.kubernetes_api import InMemoryApi, Json
 
 WORKLOADS = {
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
 }
 
 
-def put(api: Memory, group: str, plural: str, name: str, namespace: str = "", **rest: Any) -> Json:
+def put(api: InMemoryApi, group: str, plural: str, name: str, namespace: str = "", **rest: Any) -> Json:
     metadata = {"name": name, **({"namespace": namespace} if namespace else {}), **rest.pop("metadata", {})}
     place = f"namespaces/{namespace}/" if namespace else ""
     kind = rest.pop("kind", plural)
@@ -24,9 +24,9 @@ def put(api: Memory, group: str, plural: str, name: str, namespace: str = "", **
 
 
 @pytest.fixture
-def api() -> Memory:
+def api() -> InMemoryApi:
     """A cluster with two nodes, in which every chart runs."""
-    memory = Memory()
+    memory = InMemoryApi()
     for namespace, name in WORKLOADS.values():
         put(memory, "apis/apps/v1", "deployments", name, namespace, status={"readyReplicas": 1})
     for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2")):
@@ -41,7 +41,7 @@ def test_every_operator_is_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_nothing_is_done_before_the_chart_runs(name: str, api: Memory, tmp_path: Path) -> None:
+def test_nothing_is_done_before_the_chart_runs(name: str, api: InMemoryApi, tmp_path: Path) -> None:
     _, workload = WORKLOADS[name]
     api.named("deployments", workload)["status"] = {"readyReplicas": 0}
     claim(api, "placed", **{longhorn.SELECTED_NODE: "a"})
@@ -50,7 +50,7 @@ def test_nothing_is_done_before_the_chart_runs(name: str, api: Memory, tmp_path:
     assert str(api.objects) == before
 
 
-def claim(api: Memory, name: str, **annotations: str) -> Json:
+def claim(api: InMemoryApi, name: str, **annotations: str) -> Json:
     spec = {
         "storageClassName": "longhorn",
         "accessModes": ["ReadWriteOnce"],
@@ -61,7 +61,7 @@ def claim(api: Memory, name: str, **annotations: str) -> Json:
                metadata=metadata)  # fmt: skip
 
 
-def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: Memory, tmp_path: Path) -> None:
+def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: InMemoryApi, tmp_path: Path) -> None:
     text = "{metadata: {name: longhorn}, provisioner: driver.longhorn.io, volumeBindingMode: WaitForFirstConsumer}"
     put(api, "api/v1", "configmaps", "longhorn-storageclass", "longhorn-system", data={"storageclass.yaml": text})
     claim(api, "waits")

@@ -12,7 +12,7 @@ import pytest
 from rehearsal import cluster_requests, image_sources, images, registry, server
 from rehearsal.image_sources import ImageSource
 from rehearsal.images import Image, Layout
-from tests.support.files_over_http import served
+from tests.support.files_over_http import serve_files
 
 NAME = "quay.io/metallb/speaker:v0.16.1"
 
@@ -33,7 +33,7 @@ def layout(tmp_path: Path) -> Layout:
 def url(tmp_path: Path, layout: Layout) -> Iterator[str]:
     assert registry.offer(tmp_path / "state", [layout]) == ("quay.io/metallb/speaker:*",)
     (tmp_path / "mirror").mkdir()
-    with served(tmp_path / "mirror", tmp_path / "state") as address:
+    with serve_files(tmp_path / "mirror", tmp_path / "state") as address:
         yield address
 
 

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from rehearsal import certificates, server, webhook
-from tests.support.files_over_http import running, served
+from tests.support.files_over_http import running, serve_files
 
 REAL = ("docker.io/rancher/mirrored-coredns-coredns:1.13.1",)
 ROOT = Path(__file__).parents[3]
@@ -32,7 +32,7 @@ def mirror(tmp_path: Path) -> Iterator[str]:
     folder.mkdir(parents=True)
     (folder / "k3s").write_bytes(b"binary")
     (tmp_path / "secret").write_text("not to be had")
-    with served(tmp_path / "mirror", tmp_path / "state") as url:
+    with serve_files(tmp_path / "mirror", tmp_path / "state") as url:
         yield url
 
 

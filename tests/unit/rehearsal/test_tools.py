@@ -15,7 +15,7 @@ from rehearsal import cache, download, go, host_packages, recipes, releases, too
 from rehearsal.cache import Recipe, obtain
 from rehearsal.download import UnreachableError
 from rehearsal.shell import RehearsalError
-from tests.support.files_over_http import served
+from tests.support.files_over_http import serve_files
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def release(root: Path, content: bytes = b"#!/bin/sh\necho v9.9.9\n") -> str:
 def test_official_download_is_verified_and_unpacked(tmp_path: Path, said: list[str]) -> None:
     (tmp_path / "host").mkdir()
     release(tmp_path / "host")
-    with served(tmp_path / "host", tmp_path / "state") as url:
+    with serve_files(tmp_path / "host", tmp_path / "state") as url:
         folder = obtain(recipes.released_pulumi("9.9.9", url, url), said.append)
     assert [found.name for found in folder.iterdir()] == ["pulumi"]
     assert subprocess.check_output([folder / "pulumi"], text=True) == "v9.9.9\n"
@@ -138,14 +138,14 @@ def test_wrong_checksum_is_refused(tmp_path: Path, own_cache: Path, said: list[s
     with (tmp_path / "host" / name).open("ab") as archive:
         archive.write(b"changed on the way")
     refused = pytest.raises(RehearsalError, match="was rejected: its SHA-256 is")
-    with served(tmp_path / "host", tmp_path / "state") as url, refused:
+    with serve_files(tmp_path / "host", tmp_path / "state") as url, refused:
         obtain(recipes.released_pulumi("9.9.9", url, url), said.append)
     assert not [found for found in own_cache.iterdir() if found.is_dir()]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "{served}/absent"])
 def test_out_of_reach(tmp_path: Path, url: str) -> None:
-    with served(tmp_path, tmp_path / "state") as host, pytest.raises(UnreachableError):
+    with serve_files(tmp_path, tmp_path / "state") as host, pytest.raises(UnreachableError):
         download.text(url.format(served=host))
 
 
@@ -166,7 +166,7 @@ def k3s_release(root: Path) -> None:
 
 def test_k3s_release_is_fetched_under_its_encoded_name(tmp_path: Path, said: list[str]) -> None:
     k3s_release(tmp_path / "host" / "v1.2.3+k3s1")
-    with served(tmp_path / "host", tmp_path / "state") as url:
+    with serve_files(tmp_path / "host", tmp_path / "state") as url:
         found = releases.downloaded("v1.2.3+k3s1", "amd64", said.append, url, url)
     assert found.program.read_bytes() == b"binary"
     assert found.images
