@@ -45,7 +45,7 @@ def bindings(lab: RehearsedLab) -> set[str]:
     return {f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in json.loads(said)["items"]}
 
 
-def test_someone_gets_in_under_her_name_and_groups(lab: RehearsedLab, annas: Path) -> None:
+def test_a_user_logs_in_with_her_name_and_groups(lab: RehearsedLab, annas: Path) -> None:
     said = lab.kubectl_as(annas, "auth", "whoami", "-o", "json")
     who = json.loads(said)["status"]["userInfo"]
     assert who["username"] == "anna"
@@ -53,13 +53,13 @@ def test_someone_gets_in_under_her_name_and_groups(lab: RehearsedLab, annas: Pat
     assert not json.loads(lab.kubectl("get", "certificatesigningrequests", "-o", "json"))["items"]
 
 
-def test_she_may_do_what_she_has_a_role_for_and_no_more(lab: RehearsedLab, annas: Path) -> None:
+def test_a_user_has_only_the_rights_of_her_roles(lab: RehearsedLab, annas: Path) -> None:
     assert lab.kubectl_as(annas, "-n", "default", "create", "configmap", "hers").startswith("configmap/hers created")
     for arguments in (["-n", "kube-system", "get", "pods"], ["get", "nodes"], ["-n", "default", "get", "rolebindings"]):
         assert 'User "anna" cannot list resource' in lab.kubectl_as(annas, *arguments)
 
 
-def test_a_namespace_that_comes_later_gets_its_rights_with_the_next_up(lab: RehearsedLab, annas: Path) -> None:
+def test_a_later_namespace_gets_its_rights_with_the_next_up(lab: RehearsedLab, annas: Path) -> None:
     assert bindings(lab) == {"default/homelab-edit-anna", "default/homelab-edit-ben"}
     lab.kubectl("create", "namespace", "shop")
     assert "cannot list" in lab.kubectl_as(annas, "-n", "shop", "get", "pods")
@@ -72,7 +72,7 @@ def test_a_namespace_that_comes_later_gets_its_rights_with_the_next_up(lab: Rehe
     assert "cannot create" in lab.kubectl_as(annas, "-n", "shop", "create", "configmap", "hers")
 
 
-def test_what_was_given_by_hand_is_taken_back(lab: RehearsedLab, annas: Path) -> None:
+def test_manual_bindings_are_removed(lab: RehearsedLab, annas: Path) -> None:
     patch = '{"subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "eve"}]}'
     lab.kubectl("-n", "shop", "patch", "rolebinding", "homelab-view-ben", "--type=merge", "-p", patch)
     assert "eve has the role view in shop by the binding homelab-view-ben" in lab.up()
@@ -84,12 +84,12 @@ def told(lab: RehearsedLab, name: str, kind: int = 1) -> str:
     return resolve(lab, "s1", name, kind)
 
 
-def test_names_of_zones_are_answered(lab: RehearsedLab) -> None:
+def test_names_of_zones_resolve(lab: RehearsedLab) -> None:
     wait_until(lambda: told(lab, "nas.lan") == "0a0900c9", "CoreDNS reads the zone")
     assert told(lab, "kubernetes.default.svc.cluster.local") == "0a2b0001"
 
 
-def test_a_change_is_noticed_by_itself(lab: RehearsedLab, record: Recorder) -> None:
+def test_coredns_reloads_changed_zones(lab: RehearsedLab, record: Recorder) -> None:
     with timed(record, "new CoreDNS zone, from `up` until it is served"):
         lab.document["config"]["homelab:platform"]["coredns"] = {"zones": ZONE}
         del lab.document["config"]["homelab:platform"]["rbac"]["people"]["anna"]
@@ -104,7 +104,7 @@ def test_a_change_is_noticed_by_itself(lab: RehearsedLab, record: Recorder) -> N
     wait_until(lambda: told(lab, "any.lab.test") == "0a0900cc", "CoreDNS reads the changed zone")
 
 
-def test_who_was_taken_out_has_no_rights_whatever_her_certificate_says(lab: RehearsedLab, annas: Path) -> None:
+def test_a_removed_user_has_no_rights_despite_her_certificate(lab: RehearsedLab, annas: Path) -> None:
     assert "cannot list" in lab.kubectl_as(annas, "-n", "default", "get", "pods")
     assert bindings(lab) == {"default/homelab-edit-ben", "shop/homelab-view-ben"}
 
@@ -117,7 +117,7 @@ cat authority.pub
 """
 
 
-def test_machine_with_a_certificate_is_trusted_although_its_key_is_not_the_pinned_one(lab: RehearsedLab) -> None:
+def test_a_host_certificate_is_trusted_despite_another_host_key(lab: RehearsedLab) -> None:
     authority = lab.run_as_root("s1", CERTIFIED).strip()
     file = lab.session.engine.stack_file
     whole = yaml.safe_load(file.read_text())
@@ -132,7 +132,7 @@ def test_machine_with_a_certificate_is_trusted_although_its_key_is_not_the_pinne
     lab.up()
 
 
-def test_layers_leave_nothing_behind_and_take_nothing_along(lab: RehearsedLab) -> None:
+def test_disabled_layers_delete_only_their_own_objects(lab: RehearsedLab) -> None:
     lab.document["config"]["homelab:platform"] = {}
     lab.reopen()
     lab.up()

@@ -106,7 +106,7 @@ def running(lab: RehearsedLab) -> list[Any]:
     return list(json.loads(lab.kubectl("get", "pods", "-n", "home", *selector))["items"])
 
 
-def test_all_of_it_is_accepted_and_runs(lab: RehearsedLab, record: Recorder) -> None:
+def test_the_app_is_deployed_and_runs(lab: RehearsedLab, record: Recorder) -> None:
     with timed(record, "an app with sidecar, jobs, ports and volumes"):
         lab.up(engine=lab.app_engine("home"))
     assert {each["metadata"]["name"] for each in running(lab)} == {"home-0", "home-1"}
@@ -117,36 +117,36 @@ def test_all_of_it_is_accepted_and_runs(lab: RehearsedLab, record: Recorder) -> 
         assert pod["spec"]["nodeName"] == "s1"
 
 
-def test_the_namespace_has_the_level_that_follows(lab: RehearsedLab) -> None:
+def test_the_namespace_has_the_required_pod_security_level(lab: RehearsedLab) -> None:
     labels = json.loads(lab.kubectl("get", "namespace", "home", "-o", "json"))["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
     assert lab.app_engine("home").outputs()["podSecurity"] == "baseline"
 
 
-def test_what_comes_before_a_version_has_succeeded(lab: RehearsedLab) -> None:
+def test_the_job_before_a_version_has_succeeded(lab: RehearsedLab) -> None:
     jobs = json.loads(lab.kubectl("get", "jobs", "-n", "home", "-o", "json"))["items"]
     (job,) = (each for each in jobs if each["metadata"]["name"].startswith("home-before"))
     assert job["status"]["succeeded"] == 1
 
 
-def test_the_job_of_a_schedule_runs(lab: RehearsedLab) -> None:
+def test_the_scheduled_job_runs(lab: RehearsedLab) -> None:
     assert found(lab, "cronjob", "home-backup")["spec"]["timeZone"] == "Europe/Berlin"
     lab.kubectl("create", "job", "-n", "home", "now", "--from=cronjob/home-backup")
     wait_until(lambda: found(lab, "job", "now")["status"].get("succeeded") == 1, "the job ends")
     lab.kubectl("delete", "job", "-n", "home", "now")
 
 
-def test_the_load_balancer_has_the_address_that_was_asked_for(lab: RehearsedLab) -> None:
+def test_the_load_balancer_has_the_requested_address(lab: RehearsedLab) -> None:
     service = found(lab, "service", "home-lb")
     assert service["status"]["loadBalancer"]["ingress"][0]["ip"] == ADDRESS
     assert {(each["port"], each["protocol"]) for each in service["spec"]["ports"]} == {(1883, "TCP"), (53, "UDP")}
 
 
-def test_nothing_changes_without_a_change(lab: RehearsedLab) -> None:
+def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
     assert " unchanged\n" in lab.up("--expect-no-changes", engine=lab.app_engine("home"))
 
 
-def test_one_pod_writes_a_volume_and_the_claims_of_others_stay(lab: RehearsedLab) -> None:
+def test_a_single_writer_keeps_the_claims_of_other_replicas(lab: RehearsedLab) -> None:
     volumes = {**APP["volumes"], "data": {"path": "/data", "size": "16Mi"}}
     change(lab, volumes=volumes, replicas=None)
     lab.up(engine=lab.app_engine("home"))
@@ -160,7 +160,7 @@ def test_one_pod_writes_a_volume_and_the_claims_of_others_stay(lab: RehearsedLab
     )
 
 
-def test_more_rights_than_the_platform_gives_are_refused(lab: RehearsedLab) -> None:
+def test_rights_beyond_the_platforms_limit_are_refused(lab: RehearsedLab) -> None:
     disk = {"disk": {"path": "/disk", "hostPath": {"node": "s1", "path": "/srv/disk"}}}
     change(lab, volumes={**APP["volumes"], **disk}, replicas=1)
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
@@ -176,7 +176,7 @@ def test_more_rights_than_the_platform_gives_are_refused(lab: RehearsedLab) -> N
     assert pod["spec"]["nodeSelector"]["kubernetes.io/hostname"] == "s1"
 
 
-def test_a_place_that_no_machine_is_is_refused(lab: RehearsedLab) -> None:
+def test_placement_without_a_matching_node_is_refused(lab: RehearsedLab) -> None:
     change(lab, nodes={"storage": "false"})
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0
@@ -184,7 +184,7 @@ def test_a_place_that_no_machine_is_is_refused(lab: RehearsedLab) -> None:
     assert reason in said, diagnostics(said)
 
 
-def test_it_goes_as_a_whole(lab: RehearsedLab) -> None:
+def test_destroy_deletes_the_whole_app(lab: RehearsedLab) -> None:
     change(lab)
     lab.pulumi_succeeds("destroy", "--yes", engine=lab.app_engine("home"))
     assert "namespace/home" not in lab.kubectl("get", "namespaces", "-o", "name")

@@ -52,13 +52,13 @@ def moves(lab: RehearsedLab) -> int:
     return sum(int(lab.run_as_root(name, MASTER)) for name in SERVERS)
 
 
-def test_the_cluster_is_founded_and_reached_through_the_balancer(lab: RehearsedLab) -> None:
+def test_the_cluster_bootstraps_behind_the_load_balancer(lab: RehearsedLab) -> None:
     meets_endpoint(lab, "https://10.9.0.100:7443")
     assert set(runs(lab).values()) == {"active"}
     lab.up_changes_nothing()
 
 
-def test_k3s_stops_where_the_address_is_and_the_address_stays(lab: RehearsedLab, record: Recorder) -> None:
+def test_the_vip_stays_while_k3s_is_stopped(lab: RehearsedLab, record: Recorder) -> None:
     held, before = lab.vip_holder(), moves(lab)
 
     def stop() -> None:
@@ -77,7 +77,7 @@ def test_k3s_stops_where_the_address_is_and_the_address_stays(lab: RehearsedLab,
     assert gap <= GOAL
 
 
-def test_a_configuration_rolls_and_the_address_stays(lab: RehearsedLab, record: Recorder) -> None:
+def test_the_vip_stays_while_a_configuration_rolls_out(lab: RehearsedLab, record: Recorder) -> None:
     held, before = lab.vip_holder(), moves(lab)
     lab.cluster["k3s"] = {"options": {"kubelet-arg": ["max-pods=120"]}}
     lab.reopen()
@@ -87,7 +87,7 @@ def test_a_configuration_rolls_and_the_address_stays(lab: RehearsedLab, record: 
     assert gap <= GOAL
 
 
-def test_the_machine_loses_its_power_and_the_address_moves(lab: RehearsedLab, record: Recorder) -> None:
+def test_the_vip_moves_when_its_machine_loses_power(lab: RehearsedLab, record: Recorder) -> None:
     held = lab.vip_holder()
 
     def lose() -> None:
@@ -103,7 +103,7 @@ def test_the_machine_loses_its_power_and_the_address_moves(lab: RehearsedLab, re
     assert gap <= GOAL
 
 
-def test_a_balancer_that_stops_gives_the_address_away_and_is_mended(lab: RehearsedLab, record: Recorder) -> None:
+def test_a_stopped_load_balancer_releases_the_vip_and_is_repaired(lab: RehearsedLab, record: Recorder) -> None:
     held = lab.vip_holder()
 
     def stop() -> None:
@@ -122,7 +122,7 @@ def test_a_balancer_that_stops_gives_the_address_away_and_is_mended(lab: Rehears
     lab.up_changes_nothing()
 
 
-def test_it_is_taken_out_and_nothing_is_left(lab: RehearsedLab) -> None:
+def test_the_load_balancer_is_removed_completely(lab: RehearsedLab) -> None:
     del lab.cluster["api"]["balancer"]
     lab.reopen()
     lab.up()
@@ -138,7 +138,7 @@ def test_it_is_taken_out_and_nothing_is_left(lab: RehearsedLab) -> None:
     lab.up_changes_nothing()
 
 
-def test_it_is_put_in_again_at_another_port(lab: RehearsedLab) -> None:
+def test_the_load_balancer_returns_at_another_port(lab: RehearsedLab) -> None:
     lab.cluster["api"] |= {"balancer": "haproxy", "port": 8443}
     lab.reopen()
     lab.up()

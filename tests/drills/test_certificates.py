@@ -87,7 +87,7 @@ def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
     lab.up_changes_nothing()
 
 
-def test_authority_is_the_lab_s_own(lab: RehearsedLab) -> None:
+def test_the_lab_has_its_own_ca(lab: RehearsedLab) -> None:
     authority = secret(lab, "ca", "cert-manager")["tls.crt"]
     authority.verify_directly_issued_by(authority)
     assert authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -95,7 +95,7 @@ def test_authority_is_the_lab_s_own(lab: RehearsedLab) -> None:
     assert life == datetime.timedelta(hours=87600)
 
 
-def test_it_signs_what_is_asked_for(lab: RehearsedLab) -> None:
+def test_a_requested_certificate_is_issued(lab: RehearsedLab) -> None:
     apply(lab, "Certificate", "web", asked())
     signed(lab, "web")
 
@@ -109,7 +109,7 @@ def ingress(lab: RehearsedLab, name: str, host: str, issuer: str) -> None:
     apply(lab, "Ingress", name, spec | {"ingressClassName": "traefik"}, annotations=notes)
 
 
-def test_it_signs_what_an_ingress_asks_for(lab: RehearsedLab) -> None:
+def test_the_certificate_of_an_ingress_is_issued(lab: RehearsedLab) -> None:
     ingress(lab, "entry", HOST, "ca")
     signed(lab, "entry")
 
@@ -127,13 +127,13 @@ def signed_by_lets_encrypt(lab: RehearsedLab, name: str, issuer: str) -> None:
 
 
 @pytest.mark.parametrize("issuer", ["letsencrypt", "letsencrypt-staging"])
-def test_lets_encrypt_signs_for_who_answers_over_http(lab: RehearsedLab, issuer: str) -> None:
+def test_lets_encrypt_issues_after_an_http_challenge(lab: RehearsedLab, issuer: str) -> None:
     signed_by_lets_encrypt(lab, issuer, issuer)
     solvers = ["pods,services,ingresses", "-l", "acme.cert-manager.io/http01-solver=true", "-o", "name"]
     wait_until(lambda: not lab.kubectl("get", *solvers), "the solvers are deleted")
 
 
-def test_lets_encrypt_signs_after_this_computer_was_restarted(lab: RehearsedLab) -> None:
+def test_lets_encrypt_issues_after_a_restart_of_this_computer(lab: RehearsedLab) -> None:
     """A restarted Pebble has no accounts, but the issuers still refer to theirs."""
     for pid in lab.lab.namespace.processes():
         if "pebble" in Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]:
@@ -142,7 +142,7 @@ def test_lets_encrypt_signs_after_this_computer_was_restarted(lab: RehearsedLab)
     signed_by_lets_encrypt(lab, "again", "letsencrypt")
 
 
-def test_it_renews_what_is_due(lab: RehearsedLab) -> None:
+def test_a_due_certificate_is_renewed(lab: RehearsedLab) -> None:
     apply(lab, "Certificate", "web", asked(secretName="due", duration="1h", renewBefore=DUE))
     first = signed(lab, "due")
     wait_until(lambda: signed(lab, "due").serial_number != first.serial_number, "it is renewed", PATIENCE)
@@ -159,12 +159,12 @@ def test_it_renews_what_is_due(lab: RehearsedLab) -> None:
     ],
     ids=["two-types", "no-type", "nameless", "renewed-before-it-is-made"],
 )
-def test_it_refuses_what_is_wrong(lab: RehearsedLab, kind: str, spec: dict[str, Any], words: str) -> None:
+def test_invalid_objects_are_refused(lab: RehearsedLab, kind: str, spec: dict[str, Any], words: str) -> None:
     with pytest.raises(RehearsalError, match=f"denied the request: .*{words}"):
         apply(lab, kind, "wrong", spec)
 
 
-def test_it_goes_on_when_a_machine_loses_its_power(lab: RehearsedLab) -> None:
+def test_certificates_are_issued_after_a_machine_loses_power(lab: RehearsedLab) -> None:
     lab.lab.power_off("a1")
     apply(lab, "Certificate", "web", asked(secretName="later"))
     signed(lab, "later")

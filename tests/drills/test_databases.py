@@ -77,7 +77,7 @@ def healthy(lab: RehearsedLab) -> bool:
     return cluster(lab, "{.status.phase} {.status.readyInstances}") == "Cluster in healthy state 2"
 
 
-def test_rows_are_written_and_read_with_the_app_s_own_credentials(lab: RehearsedLab) -> None:
+def test_the_app_reads_and_writes_rows_with_its_own_credentials(lab: RehearsedLab) -> None:
     assert healthy(lab)
     wait_until(lambda: run_sql(lab, "SELECT 1"), "the pooler is ready", 60)
     run_sql(lab, "CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), what text)")
@@ -90,17 +90,17 @@ def test_rows_are_written_and_read_with_the_app_s_own_credentials(lab: Rehearsed
         run_sql_at(lab, "shop-db-ro", "DELETE FROM orders")
 
 
-def test_extension_is_there(lab: RehearsedLab) -> None:
+def test_the_extension_exists(lab: RehearsedLab) -> None:
     assert float(run_sql(lab, "SELECT similarity('longhorn', 'longhorns')")) > 0.5
 
 
-def test_app_reaches_its_database_through_the_pooler_alone(lab: RehearsedLab) -> None:
+def test_the_app_reaches_its_database_only_through_the_pooler(lab: RehearsedLab) -> None:
     assert run_sql(lab, "SHOW application_name") is not None
     with pytest.raises(RehearsalError, match=r"Connection refused|timeout expired"):
         lab.kubectl("exec", "-n", "shop", "client", "--", "env", "PGHOST=shop-db-rw", *PSQL, "SELECT 1")
 
 
-def test_operator_refuses_what_cannot_be(lab: RehearsedLab) -> None:
+def test_the_operator_refuses_invalid_clusters(lab: RehearsedLab) -> None:
     less = ["patch", "clusters.postgresql.cnpg.io", "-n", "shop", "shop-db", "--type=merge", "-p"]
     with pytest.raises(RehearsalError, match="can't shrink existing storage from 1Gi to 500Mi"):
         lab.kubectl(*less, '{"spec": {"storage": {"size": "500Mi"}}}')
@@ -108,14 +108,14 @@ def test_operator_refuses_what_cannot_be(lab: RehearsedLab) -> None:
         lab.kubectl(*less, '{"spec": {"postgresql": {"parameters": {"port": "5433"}}}}')
 
 
-def test_files_of_a_volume_are_of_the_group_that_the_pod_asks_for(lab: RehearsedLab) -> None:
+def test_volume_files_have_the_pods_fs_group(lab: RehearsedLab) -> None:
     said = lab.kubectl(
         "exec", "-n", "shop", *instance_arguments(lab, "shop"), "--", "stat", "-c", "%g", "/var/lib/postgresql/data"
     )
     assert said.strip() == "26"
 
 
-def test_no_row_is_lost_with_the_primary_s_machine(lab: RehearsedLab) -> None:
+def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab) -> None:
     primary = cluster(lab, "{.status.currentPrimary}")
     machine = lab.kubectl("get", "pod", "-n", "shop", primary, "-o", "jsonpath={.spec.nodeName}")
     if machine == "s1":
@@ -146,7 +146,7 @@ def test_no_row_is_lost_with_the_primary_s_machine(lab: RehearsedLab) -> None:
     assert gap < 120
 
 
-def test_database_comes_back_as_it_was_before_a_deletion(lab: RehearsedLab) -> None:
+def test_a_database_is_restored_to_a_point_in_time(lab: RehearsedLab) -> None:
     backup = ["get", "backups.postgresql.cnpg.io", "-n", "shop", "-o", "jsonpath={.items[*].status.phase}"]
     wait_until(lambda: "completed" in lab.kubectl(*backup), "the first backup is complete", 300)
     before = run_sql(lab, "SELECT count(*) FROM orders")

@@ -51,7 +51,7 @@ def namespaces(lab: RehearsedLab) -> set[str]:
     return {each.removeprefix("namespace/") for each in lab.kubectl("get", "namespaces", "-o", "name").split()}
 
 
-def test_all_layers_come(lab: RehearsedLab, record: Recorder) -> None:
+def test_all_layers_are_deployed(lab: RehearsedLab, record: Recorder) -> None:
     assert [row.layer.key for row in ROWS if row.layer.key not in platform()] == []
     with timed(record, f"{len(ROWS)} layers at once, from bare machines"):
         lab.up()
@@ -66,11 +66,11 @@ def lab_of(lab: RehearsedLab) -> Any:
     return settings.platform.lab(settings.cluster)
 
 
-def test_all_layers_stay(lab: RehearsedLab) -> None:
+def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
 
 
-def test_all_layers_go(lab: RehearsedLab, record: Recorder) -> None:
+def test_all_layers_are_removed(lab: RehearsedLab, record: Recorder) -> None:
     config = lab.document["config"]
     for name in secrets_of(config["homelab:platform"]):
         config.pop(f"homelab:{name}", None)

@@ -137,7 +137,7 @@ def color(lab: RehearsedLab, namespace: str) -> str:
     return str(json.loads(found)["data"]["color"]) if found else ""
 
 
-def test_application_runs_what_stands_in_git(lab: RehearsedLab, apps: Repository, private: Repository) -> None:
+def test_an_application_deploys_its_repository(lab: RehearsedLab, apps: Repository, private: Repository) -> None:
     assert lab.lab.address == ADDRESS
     host_key = (lab.lab.folder / "git/ssh_host_ed25519_key.pub").read_text().rsplit(maxsplit=1)[0]
     lab.document["config"]["homelab:platform"]["argocd"] |= gitops(apps.url, f"[{ADDRESS}]:{git.SSH_PORT} {host_key}")
@@ -159,14 +159,14 @@ def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
     lab.up_changes_nothing()
 
 
-def test_change_by_hand_is_healed(lab: RehearsedLab) -> None:
+def test_a_manual_change_is_reverted(lab: RehearsedLab) -> None:
     lab.kubectl("patch", "configmap", "-n", "web", "settings", "-p", '{"data":{"color":"red"}}')
     wait_until(lambda: color(lab, "web") == "green", "the change is reverted", PATIENCE)
     lab.kubectl("delete", "deployment", "-n", "web", "web")
     wait_until(lambda: lab.kubectl("get", "deployment", "-n", "web", "web"), "the Deployment is recreated", PATIENCE)
 
 
-def test_what_is_gone_from_git_is_pruned_and_a_revert_brings_it_back(lab: RehearsedLab, apps: Repository) -> None:
+def test_objects_deleted_from_git_are_pruned_and_a_revert_restores_them(lab: RehearsedLab, apps: Repository) -> None:
     apps.push(web__settings=None)
     apps.looked_at()
     wait_until(lambda: color(lab, "web") == "", "the ConfigMap is pruned", PATIENCE)
@@ -178,7 +178,7 @@ def test_what_is_gone_from_git_is_pruned_and_a_revert_brings_it_back(lab: Rehear
     deployed(lab, "web", apps)
 
 
-def test_application_set_makes_one_for_each_folder(lab: RehearsedLab, apps: Repository) -> None:
+def test_an_application_set_creates_one_application_per_folder(lab: RehearsedLab, apps: Repository) -> None:
     for name in ("plain", "kustomized", "chart"):
         deployed(lab, name, apps)
         assert color(lab, name) == "green"
@@ -186,7 +186,7 @@ def test_application_set_makes_one_for_each_folder(lab: RehearsedLab, apps: Repo
     assert lab.kubectl(*label) == "kustomize"
 
 
-def test_admin_logs_in_to_its_api(lab: RehearsedLab) -> None:
+def test_admin_logs_in_to_the_api(lab: RehearsedLab) -> None:
     found = json.loads(lab.kubectl("get", "secret", "-n", "argocd", "argocd-initial-admin-secret", "-o", "json"))
     password = base64.b64decode(found["data"]["password"]).decode()
     service = ["get", "service", "-n", "argocd", "argo-cd-argocd-server", "-o", "jsonpath={.spec.clusterIP}"]

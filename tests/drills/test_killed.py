@@ -74,7 +74,7 @@ def in_the_middle(lab: RehearsedLab, line: str) -> None:
         time.sleep(0.2)
 
 
-def test_twenty_runs_killed_one_after_the_other(lab: RehearsedLab, record: Recorder) -> None:
+def test_twenty_killed_runs_are_completed(lab: RehearsedLab, record: Recorder) -> None:
     points = CLUSTER + PLATFORM
     while points:
         line = lab.kill_up_at("|".join(points), lambda line: in_the_middle(lab, line))

@@ -62,7 +62,7 @@ def apply(lab: RehearsedLab, file: Path, wanted: Any) -> str:
     return lab.kubectl_as(file, "apply", "--server-side", "-f", "-", stdin=wanted)
 
 
-def test_administrator_has_a_name_of_ours_and_no_group_that_is_for_ever(lab: RehearsedLab) -> None:
+def test_the_administrator_has_a_revocable_user_and_no_permanent_group(lab: RehearsedLab) -> None:
     admin = kept(lab, ADMIN)
     who = json.loads(lab.kubectl_as(admin, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
     assert re.fullmatch(r"homelab:admin-1-[0-9a-f]{8}", who["username"])
@@ -73,7 +73,7 @@ def test_administrator_has_a_name_of_ours_and_no_group_that_is_for_ever(lab: Reh
     assert not json.loads(lab.kubectl("get", "certificatesigningrequests", "-o", "json"))["items"]
 
 
-def test_app_stacks_make_namespaces_of_apps_and_no_others(lab: RehearsedLab) -> None:
+def test_app_stacks_create_only_namespaces_of_apps(lab: RehearsedLab) -> None:
     apps = kept(lab, APPS)
     assert "serverside-applied" in apply(lab, apps, NAMESPACE)
     assert "serverside-applied" in apply(lab, apps, binding(lab, "shop", "homelab:app"))
@@ -93,7 +93,7 @@ def test_app_stacks_make_namespaces_of_apps_and_no_others(lab: RehearsedLab) -> 
     assert "app stacks may write to namespaces of apps only" in lab.kubectl_as(apps, "delete", "namespace", "layer")
 
 
-def test_app_stacks_have_their_rights_there_alone(lab: RehearsedLab) -> None:
+def test_app_stacks_have_rights_only_in_namespaces_of_apps(lab: RehearsedLab) -> None:
     apps = kept(lab, APPS)
     secret = object_of("v1", "Secret", "mine", "shop", stringData={"key": "word"})
     assert "serverside-applied" in apply(lab, apps, secret)
@@ -110,7 +110,7 @@ def test_app_stacks_have_their_rights_there_alone(lab: RehearsedLab) -> None:
     assert "Forbidden" in lab.kubectl_as(apps, "-n", "kube-system", "delete", "deployment", "coredns")
 
 
-def test_app_stacks_cannot_get_more(lab: RehearsedLab) -> None:
+def test_app_stacks_cannot_escalate_their_rights(lab: RehearsedLab) -> None:
     apps = kept(lab, APPS)
     stronger = {**binding(lab, "shop", "cluster-admin"), "metadata": {"name": "more", "namespace": "shop"}}
     said = lab.kubectl_as(apps, "create", "-f", "-", stdin=stronger)
@@ -165,7 +165,7 @@ class Apart:
         return done.stdout
 
 
-def test_an_app_is_deployed_by_who_can_do_nothing_else(lab: RehearsedLab, tmp_path: Path) -> None:
+def test_the_app_kubeconfig_suffices_to_deploy_an_app(lab: RehearsedLab, tmp_path: Path) -> None:
     pulumi = Apart(lab, tmp_path)
     said = pulumi("preview") + pulumi("up", "--yes", "--skip-preview")
     ready = ["get", "deployment", "-n", "blog", "blog", "-o", "jsonpath={.status.readyReplicas}"]
@@ -187,7 +187,7 @@ def test_an_app_is_deployed_by_who_can_do_nothing_else(lab: RehearsedLab, tmp_pa
     assert not re.search(r"forbidden|\berror\b", said, re.IGNORECASE), said
 
 
-def test_renewal_is_shown_weeks_before_and_touches_no_node(lab: RehearsedLab) -> None:
+def test_renewal_is_shown_weeks_ahead_and_changes_no_node(lab: RehearsedLab) -> None:
     before, runs = {name: kept(lab, name) for name in (ADMIN, APPS)}, lab.run_as_root("s1", RUNS)
     lab.up_changes_nothing()
     note = "jsonpath={.metadata.annotations.homelab/kubeconfigs}"
@@ -212,7 +212,7 @@ def test_renewal_is_shown_weeks_before_and_touches_no_node(lab: RehearsedLab) ->
     assert lab.run_as_root("s1", RUNS) == runs
 
 
-def test_doctor_and_kubeconfig_say_until_when(lab: RehearsedLab, tmp_path: Path) -> None:
+def test_doctor_and_kubeconfig_print_the_expiry(lab: RehearsedLab, tmp_path: Path) -> None:
     said = lab.homelab("kubeconfig", "--output", str(tmp_path / "config"))
     assert re.search(r"The certificate is valid until 20\S+ \S+ UTC", said)
     reports = json.loads(lab.homelab("doctor", "--json").partition("\n{")[2].join(("{", "")))["reports"]
@@ -221,7 +221,7 @@ def test_doctor_and_kubeconfig_say_until_when(lab: RehearsedLab, tmp_path: Path)
     assert found["state"] == "fine"
 
 
-def test_a_binding_that_is_gone_is_seen_and_made_again(lab: RehearsedLab) -> None:
+def test_a_deleted_binding_is_detected_and_recreated(lab: RehearsedLab) -> None:
     admin = kept(lab, ADMIN)
     lab.run_as_root("s1", "k3s kubectl delete clusterrolebinding homelab:admin homelab:apps")
     assert "Forbidden" in lab.kubectl_as(admin, "get", "nodes")
@@ -233,7 +233,7 @@ def test_a_binding_that_is_gone_is_seen_and_made_again(lab: RehearsedLab) -> Non
     lab.up_changes_nothing()
 
 
-def test_a_leaked_one_is_ended_by_a_rotation(lab: RehearsedLab) -> None:
+def test_a_rotation_revokes_a_leaked_kubeconfig(lab: RehearsedLab) -> None:
     leaked, runs = {name: kept(lab, name) for name in (ADMIN, APPS)}, lab.run_as_root("s1", RUNS)
     assert "homelab:app" in lab.kubectl_as(leaked[APPS], "-n", "shop", "get", "rolebinding", "homelab:app")
     lab.cluster["k3s"] = {"rotation": {"kubeconfigs": 2}}
@@ -251,7 +251,7 @@ def test_a_leaked_one_is_ended_by_a_rotation(lab: RehearsedLab) -> None:
     lab.up_changes_nothing()
 
 
-def test_the_recovery_token_is_told_to_the_keeper_of_the_lab_alone(lab: RehearsedLab) -> None:
+def test_the_recovery_token_is_printed_but_is_no_output(lab: RehearsedLab) -> None:
     token = lab.homelab("recovery-token").strip()
     assert lab.run_as_root("s1", "cat /etc/rancher/k3s/token").strip().endswith(f"::server:{token}")
     assert token not in json.dumps(dict(lab.session.engine.outputs()))

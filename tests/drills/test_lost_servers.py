@@ -28,7 +28,7 @@ def lab(folder: Path) -> Iterator[RehearsedLab]:
         yield found
 
 
-def test_a_snapshot_is_taken_and_copied_here(lab: RehearsedLab, folder: Path) -> None:
+def test_a_snapshot_is_taken_and_copied_to_this_computer(lab: RehearsedLab, folder: Path) -> None:
     lab.kubectl("create", "configmap", "canary", "--from-literal=song=heard")
     said = lab.homelab("snapshot", "--name", "canary", "--save", str(folder / "kept"))
     (kept,) = (folder / "kept").iterdir()
@@ -51,5 +51,5 @@ def test_all_servers_lost_and_restored(lab: RehearsedLab, folder: Path, record: 
     assert lab.etcd_voters() == SERVERS
 
 
-def test_the_next_run_finds_the_cluster_in_order(lab: RehearsedLab) -> None:
+def test_the_next_up_changes_nothing(lab: RehearsedLab) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up("--refresh"))

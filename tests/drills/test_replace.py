@@ -32,7 +32,7 @@ def well(lab: RehearsedLab, servers: set[str]) -> None:
     lab.up_changes_nothing()
 
 
-def test_one_server_becomes_three_with_a_virtual_address_in_one_run(lab: RehearsedLab, record: Recorder) -> None:
+def test_one_server_becomes_three_with_a_vip_in_one_run(lab: RehearsedLab, record: Recorder) -> None:
     grown = stack_document(3, 1)["config"]["homelab:cluster"]
     lab.cluster.update(api=grown["api"], nodes=grown["nodes"])
     lab.reopen()
@@ -42,7 +42,7 @@ def test_one_server_becomes_three_with_a_virtual_address_in_one_run(lab: Rehears
 
 
 @pytest.mark.parametrize("name", ["s1", "s2", "s3", "a1"])
-def test_an_emptied_machine_comes_back(name: str, lab: RehearsedLab, record: Recorder) -> None:
+def test_a_wiped_machine_rejoins(name: str, lab: RehearsedLab, record: Recorder) -> None:
     authority = lab.run_as_root("s2" if name == "s1" else "s1", AUTHORITY)
     lab.lab.wipe(name, new_host_key=True)
     lab.reopen()
@@ -55,7 +55,7 @@ def test_an_emptied_machine_comes_back(name: str, lab: RehearsedLab, record: Rec
     assert name == "a1" or lab.run_as_root(name, AUTHORITY) == authority, "it bootstrapped a new cluster"
 
 
-def test_a_dead_first_server_is_replaced_in_one_run(lab: RehearsedLab, record: Recorder) -> None:
+def test_a_failed_first_server_is_replaced_in_one_run(lab: RehearsedLab, record: Recorder) -> None:
     lab.lab.power_off("s1")
     wait_until(lambda: "s1" not in lab.ready_nodes(), "s1 is not Ready")
     another = stack_document(4, 0)["config"]["homelab:cluster"]["nodes"][-1]
@@ -74,7 +74,7 @@ systemd-run -q --unit=holds --property=WorkingDirectory={PLACE} sleep 3600
 """
 
 
-def test_a_volume_that_is_in_use_keeps_k3s_from_being_uninstalled(lab: RehearsedLab) -> None:
+def test_a_volume_in_use_blocks_the_uninstallation_of_k3s(lab: RehearsedLab) -> None:
     lab.run_as_root("a1", HELD)
     nodes = lab.cluster["nodes"]
     lab.cluster["nodes"] = [node for node in nodes if node["name"] != "a1"]
@@ -94,7 +94,7 @@ def test_a_volume_that_is_in_use_keeps_k3s_from_being_uninstalled(lab: Rehearsed
     well(lab, {"s2", "s3", "s4"})
 
 
-def test_a_removed_machine_is_as_it_was(lab: RehearsedLab) -> None:
+def test_a_removed_machine_is_restored(lab: RehearsedLab) -> None:
     lab.cluster["nodes"] = [node for node in lab.cluster["nodes"] if node["name"] != "a1"]
     lab.reopen()
     said = lab.up()
@@ -103,7 +103,7 @@ def test_a_removed_machine_is_as_it_was(lab: RehearsedLab) -> None:
     assert lab.run_as_root("a1", "pgrep -x k3s; ls -d /etc/rancher /var/lib/homelab /var/lib/rancher/k3s; true") == ""
 
 
-def test_a_removal_that_would_cost_the_majority_is_refused_before_anything(lab: RehearsedLab) -> None:
+def test_a_removal_that_would_lose_quorum_is_refused_before_any_change(lab: RehearsedLab) -> None:
     lab.lab.power_off("s4")
     wait_until(lambda: "s4" not in lab.ready_nodes(), "s4 is not Ready")
     another = stack_document(5, 0)["config"]["homelab:cluster"]["nodes"][-1]

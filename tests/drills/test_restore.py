@@ -133,7 +133,7 @@ def test_every_machine_lost_and_restored_from_s3(lab: RehearsedLab, record: Reco
     whole(lab)
 
 
-def test_a_restore_killed_anywhere_is_finished_by_the_next(lab: RehearsedLab, record: Recorder) -> None:
+def test_the_next_restore_completes_a_killed_one(lab: RehearsedLab, record: Recorder) -> None:
     sing(lab, "killed")
     name = snapshot(lab, "killed")
     sing(lab, "lost")
@@ -146,7 +146,7 @@ def test_a_restore_killed_anywhere_is_finished_by_the_next(lab: RehearsedLab, re
     whole(lab)
 
 
-def test_pulumis_state_lost_too(lab: RehearsedLab, folder: Path, record: Recorder) -> None:
+def test_a_snapshot_is_restored_without_pulumis_state(lab: RehearsedLab, folder: Path, record: Recorder) -> None:
     sing(lab, "without state")
     name = snapshot(lab, "stateless", "--save", str(folder))
     assert ((folder / name).stat().st_mode & 0o777) == 0o600

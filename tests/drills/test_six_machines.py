@@ -47,7 +47,7 @@ def lose(lab: RehearsedLab, name: str) -> None:
     wait_until(lab.api_answers, "the API answers through the virtual address")
 
 
-def test_each_machine_loses_its_power(lab: RehearsedLab, client: ApiClient, record: Recorder) -> None:
+def test_no_write_is_lost_when_machines_lose_power(lab: RehearsedLab, client: ApiClient, record: Recorder) -> None:
     gaps: dict[str, float] = {}
     with Traffic(client.can_write) as canary:
         for name in sorted(SERVERS | AGENTS):
@@ -64,9 +64,7 @@ def test_each_machine_loses_its_power(lab: RehearsedLab, client: ApiClient, reco
     assert gaps[worst] <= GOAL
 
 
-def test_another_configuration_rolls_under_a_steady_probe(
-    lab: RehearsedLab, client: ApiClient, record: Recorder
-) -> None:
+def test_a_configuration_rolls_out_under_steady_reads(lab: RehearsedLab, client: ApiClient, record: Recorder) -> None:
     lab.cluster["k3s"] = {"options": {"kubelet-arg": ["max-pods=120"]}}
     lab.reopen()
     with timed(record, "K3s configuration rolled out to six machines"), Traffic(client.can_read) as probe:
@@ -85,7 +83,7 @@ BY_HAND = {
 }
 
 
-def test_what_was_changed_by_hand_is_found_and_mended(lab: RehearsedLab, record: Recorder) -> None:
+def test_drift_is_detected_and_corrected(lab: RehearsedLab, record: Recorder) -> None:
     for task, (change, _) in BY_HAND.items():
         lab.run_as_root(task.partition("-")[0], change)
     start = time.monotonic()

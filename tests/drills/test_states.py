@@ -71,7 +71,7 @@ def test_two_runs_at_once_are_refused(lab: RehearsedLab) -> None:
     lab.up_changes_nothing()
 
 
-def test_an_old_state_is_brought_up_to_date(lab: RehearsedLab, tmp_path: Path) -> None:
+def test_an_old_state_is_upgraded(lab: RehearsedLab, tmp_path: Path) -> None:
     old = exported(lab, tmp_path / "old.json")
     lab.node_settings("a1").update(labels={"run": "second"}, taints=["only=me:PreferNoSchedule"])
     lab.reopen()
@@ -88,7 +88,7 @@ def test_an_old_state_is_brought_up_to_date(lab: RehearsedLab, tmp_path: Path) -
     assert ("run" in a1["metadata"]["labels"], "taints" in a1["spec"]) == (False, False)
 
 
-def test_a_target_changes_its_machine_and_no_other(lab: RehearsedLab) -> None:
+def test_a_target_changes_only_its_machine(lab: RehearsedLab) -> None:
     for name in ("s1", "a1"):
         lab.node_settings(name).update(labels={"target": "yes"})
     lab.reopen()
@@ -101,9 +101,7 @@ def test_a_target_changes_its_machine_and_no_other(lab: RehearsedLab) -> None:
     lab.up_changes_nothing()
 
 
-def test_machines_of_another_state_are_refused_before_their_token_is_overwritten(
-    lab: RehearsedLab, tmp_path: Path
-) -> None:
+def test_machines_of_another_state_are_refused_and_keep_their_token(lab: RehearsedLab, tmp_path: Path) -> None:
     state = exported(lab, tmp_path / "state.json")
     token = lab.run_as_root("s1", "cat /etc/rancher/k3s/token")
     imported(lab, empty(state))
@@ -115,7 +113,7 @@ def test_machines_of_another_state_are_refused_before_their_token_is_overwritten
     lab.up_changes_nothing()
 
 
-def test_a_destroy_that_was_interrupted_and_is_not_wanted_leaves_every_guard(lab: RehearsedLab) -> None:
+def test_guards_work_after_an_abandoned_destroy(lab: RehearsedLab) -> None:
     process = lab.session.engine.start("destroy", "--yes", "--skip-preview", output=subprocess.DEVNULL)
     wait_until(lambda: lab.run_as_root("s1", f"ls {RETIRED} 2>/dev/null; true"), "the destroy has started")
     kill_tree(process.pid)
@@ -150,7 +148,7 @@ def test_an_old_stack_does_not_undo_a_new_lab(lab: RehearsedLab, tmp_path: Path)
     lab.up_changes_nothing()
 
 
-def test_a_lab_whose_servers_are_all_dead_leaves_the_state(lab: RehearsedLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lab_without_working_servers_leaves_the_state(lab: RehearsedLab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.lab.power_off("s1")
     code, said = lab.pulumi("destroy", "--yes", "--skip-preview")
     assert (code != 0, "s1 (10.9.0.11) does not answer on SSH port" in said) == (True, True), said

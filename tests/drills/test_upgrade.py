@@ -47,7 +47,7 @@ def versions(lab: RehearsedLab) -> set[str]:
     return set(lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}").split())
 
 
-def test_a_budget_that_forbids_the_drain_is_named(lab: RehearsedLab, record: Recorder) -> None:
+def test_a_budget_that_blocks_the_drain_is_reported(lab: RehearsedLab, record: Recorder) -> None:
     for each in (BUDGET, LONELY):
         file = lab.file.with_name("object.json")
         file.write_text(json.dumps(each))
@@ -64,7 +64,7 @@ def test_a_budget_that_forbids_the_drain_is_named(lab: RehearsedLab, record: Rec
     assert lab.ready_nodes() == ALL
 
 
-def test_tokens_are_not_rotated_on_the_way_up(lab: RehearsedLab) -> None:
+def test_tokens_are_not_rotated_during_an_upgrade(lab: RehearsedLab) -> None:
     k3s(lab, NEW, token=2)
     said = lab.up_fails()
     assert "Tokens cannot be rotated together with an upgrade; no changes were made." in said
@@ -73,7 +73,7 @@ def test_tokens_are_not_rotated_on_the_way_up(lab: RehearsedLab) -> None:
     lab.up()
 
 
-def test_servers_go_up_one_by_one_and_the_api_stays(lab: RehearsedLab, tmp_path: Path, record: Recorder) -> None:
+def test_servers_upgrade_one_by_one_while_the_api_answers(lab: RehearsedLab, tmp_path: Path, record: Recorder) -> None:
     k3s(lab, NEW, token=2)
     with timed(record, "upgrade of four machines"), Traffic(ApiClient(lab, tmp_path).can_read) as probe:
         gap = longest_outage(lab.api_answers, lab.up)
@@ -86,7 +86,7 @@ def test_servers_go_up_one_by_one_and_the_api_stays(lab: RehearsedLab, tmp_path:
     assert len(re.findall(r"before-v1\.36\.3-k3s1-", "".join(folders))) == 1
 
 
-def test_going_back_is_refused(lab: RehearsedLab) -> None:
+def test_a_downgrade_is_refused(lab: RehearsedLab) -> None:
     k3s(lab, OLD, token=2)
     assert f"K3s cannot be downgraded, from {NEW} to {OLD}; no changes were made." in lab.up_fails()
     assert versions(lab) == {NEW}

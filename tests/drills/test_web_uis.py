@@ -46,7 +46,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     ("name", "shows"),
     [("shop", '<h1 id="message">Hello from the lab</h1>'), ("argocd", 'type="password"')],
 )
-def test_a_page_is_shown_without_a_warning(
+def test_a_web_ui_opens_without_a_warning(
     name: str, shows: str, lab: RehearsedLab, tmp_path: Path, record: Recorder
 ) -> None:
     page = web_uis.select(web_uis.find_all(lab.lab), name)

@@ -50,7 +50,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
         yield found
 
 
-def test_a_stranger_with_the_virtual_address_is_named(lab: RehearsedLab) -> None:
+def test_another_machine_with_the_vip_is_reported(lab: RehearsedLab) -> None:
     address = ["ip", "-n", lab.lab.namespace.name, "addr", "{}", "10.9.0.100/24", "dev", BRIDGE]
     run([word.format("add") for word in address])
     try:
@@ -61,7 +61,7 @@ def test_a_stranger_with_the_virtual_address_is_named(lab: RehearsedLab) -> None
     assert lab.run_as_root("s1", "systemctl is-active keepalived || true").strip() != "active"
 
 
-def test_interrupted_runs_are_finished_by_the_next(lab: RehearsedLab) -> None:
+def test_the_next_run_completes_interrupted_runs(lab: RehearsedLab) -> None:
     for moment in MOMENTS:
         lab.kill_up_at(moment)
         lab.reopen()
@@ -73,7 +73,7 @@ def test_interrupted_runs_are_finished_by_the_next(lab: RehearsedLab) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
 
 
-def test_secrets_are_in_clear_nowhere(lab: RehearsedLab) -> None:
+def test_no_secret_is_in_plain_text(lab: RehearsedLab) -> None:
     key = lab.lab.private_key.read_text().splitlines()[2]
     outputs = json.loads(lab.session.engine.capture("stack", "export", "--show-secrets"))
     resources = outputs["deployment"]["resources"]
@@ -99,7 +99,7 @@ def test_secrets_are_in_clear_nowhere(lab: RehearsedLab) -> None:
         assert lab.run_as_root(machine, readable) == ""
 
 
-def test_labels_and_taints_are_kept_in_step(lab: RehearsedLab) -> None:
+def test_labels_and_taints_are_synchronized(lab: RehearsedLab) -> None:
     wait_until(lambda: lab.kubectl("label", "node", "a1", "mine=stays", "--overwrite"), "the API takes a label")
     lab.node_settings("a1").update(labels={"disk": "fast"}, taints=["only=me:NoSchedule"])
     lab.reopen()
@@ -133,7 +133,7 @@ def test_configuration_rolls_without_losing_the_api(lab: RehearsedLab) -> None:
 STARTED = "systemctl show -p ActiveEnterTimestampMonotonic k3s k3s-agent"
 
 
-def test_a_change_that_breaks_stops_at_the_first_server(lab: RehearsedLab) -> None:
+def test_a_broken_change_stops_at_the_first_server(lab: RehearsedLab) -> None:
     lab.cluster["k3s"]["serverOptions"] = {"kube-apiserver-arg": ["no-such-flag=1"]}
     lab.reopen()
     said = lab.up_fails()
@@ -160,7 +160,7 @@ BY_HAND = {
 }
 
 
-def test_what_was_changed_by_hand_is_named_and_mended(lab: RehearsedLab) -> None:
+def test_drift_is_reported_and_corrected(lab: RehearsedLab) -> None:
     lab.node_settings("a1").update(labels={"disk": "fast"}, taints=["only=me:PreferNoSchedule"])
     lab.reopen()
     lab.up()
@@ -194,7 +194,7 @@ def test_a_preview_needs_no_machine(lab: RehearsedLab) -> None:
     wait_until(lambda: lab.ready_nodes() == {"s1", "s2", "s3", "a1"}, "all nodes are Ready")
 
 
-def test_what_a_cluster_is_founded_with_is_refused_later(lab: RehearsedLab) -> None:
+def test_settings_fixed_at_bootstrap_cannot_change_later(lab: RehearsedLab) -> None:
     lab.cluster["network"] = {"pods": ["10.50.0.0/16"], "flannelBackend": "host-gw"}
     lab.reopen()
     said = lab.up_fails()
@@ -223,7 +223,7 @@ def volume_on(node: str) -> dict[str, Any]:
     }
 
 
-def test_a_node_with_a_volume_that_no_other_has_is_refused(lab: RehearsedLab, tmp_path: Path) -> None:
+def test_a_node_with_the_only_replica_of_a_volume_is_not_removed(lab: RehearsedLab, tmp_path: Path) -> None:
     apply(lab, tmp_path, volume_on("a1"))
     nodes = lab.cluster["nodes"]
     lab.cluster["nodes"] = [node for node in nodes if node["name"] != "a1"]
@@ -242,7 +242,7 @@ def test_a_node_with_a_volume_that_no_other_has_is_refused(lab: RehearsedLab, tm
     lab.up_changes_nothing()
 
 
-def test_a_dead_agent_is_dropped(lab: RehearsedLab) -> None:
+def test_a_failed_agent_is_removed(lab: RehearsedLab) -> None:
     lab.lab.power_off("a1")
     # until its node is NotReady, its volumes are protected like those of a working node
     wait_until(lambda: "a1" not in lab.ready_nodes(), "a1 is not Ready")

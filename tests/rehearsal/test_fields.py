@@ -87,7 +87,7 @@ def test_changes_take_effect(lab: RehearsedLab) -> None:
 
 
 @pytest.mark.rehearsal
-def test_the_cluster_is_as_changed(lab: RehearsedLab) -> None:
+def test_the_cluster_has_the_changes(lab: RehearsedLab) -> None:
     outputs = lab.session.engine.outputs()
     assert (outputs["name"], outputs["domain"]) == ("renamed", "other.test")
     kubeconfig = yaml.safe_load(str(outputs["kubeconfig"]))
@@ -102,7 +102,7 @@ def test_the_cluster_is_as_changed(lab: RehearsedLab) -> None:
 
 
 @pytest.mark.rehearsal
-def test_the_machines_are_as_changed(lab: RehearsedLab) -> None:
+def test_the_machines_have_the_changes(lab: RehearsedLab) -> None:
     config = yaml.safe_load(lab.run_as_root("s1", "cat /etc/rancher/k3s/config.yaml"))
     assert config["etcd-snapshot-schedule-cron"] == "5 4 * * *"
     assert config["etcd-snapshot-retention"] == 9
@@ -140,7 +140,7 @@ def test_the_machines_are_as_changed(lab: RehearsedLab) -> None:
 
 
 @pytest.mark.rehearsal
-def test_hardened_namespaces_take_pods_without_rights_only(lab: RehearsedLab, tmp_path: Path) -> None:
+def test_hardened_namespaces_accept_only_restricted_pods(lab: RehearsedLab, tmp_path: Path) -> None:
     with pytest.raises(RehearsalError, match='violates PodSecurity "restricted:latest": privileged'):
         apply(lab, tmp_path, pod_manifest("default", "privileged", "a1", {}, {"privileged": True}))
     apply(lab, tmp_path, pod_manifest("default", "plain", "a1", {}))
@@ -153,7 +153,7 @@ def test_hardened_namespaces_take_pods_without_rights_only(lab: RehearsedLab, tm
 
 
 @pytest.mark.rehearsal
-def test_hardened_network_keeps_dns_and_metrics_alive(lab: RehearsedLab, tmp_path: Path) -> None:
+def test_dns_and_metrics_work_in_a_hardened_network(lab: RehearsedLab, tmp_path: Path) -> None:
     assert resolve_api(lab, "a1") == "0a2b0001"
     closed = {"app": "closed"}
     apply(
@@ -199,7 +199,7 @@ def test_images_come_from_their_registry(lab: RehearsedLab, registry: str, tmp_p
 
 
 @pytest.mark.rehearsal
-def test_hardened_servers_take_strong_ciphers_and_known_clients_only(lab: RehearsedLab) -> None:
+def test_hardened_servers_accept_only_strong_ciphers_and_known_clients(lab: RehearsedLab) -> None:
     for machine, port in (("s1", 6443), ("s1", 10250), ("a1", 10250)):
         assert tls_succeeds(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-GCM-SHA256")
         assert not tls_succeeds(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-SHA")
@@ -211,7 +211,7 @@ def test_hardened_servers_take_strong_ciphers_and_known_clients_only(lab: Rehear
 
 
 @pytest.mark.rehearsal
-def test_hardened_server_writes_down_who_did_what(lab: RehearsedLab) -> None:
+def test_hardened_servers_write_an_audit_log(lab: RehearsedLab) -> None:
     events = [json.loads(line) for line in lab.run_as_root("s1", f"cat {AUDIT_LOG}").splitlines()]
     refused = [e for e in events if e["verb"] == "create" and e.get("responseStatus", {}).get("code") == 403]
     assert "pods" in {event["objectRef"]["resource"] for event in refused}
@@ -271,7 +271,7 @@ def test_hardened_kubelets_run_as_configured(lab: RehearsedLab) -> None:
 
 
 @pytest.mark.rehearsal
-def test_hardened_files_are_for_root_alone(lab: RehearsedLab) -> None:
+def test_only_root_can_read_hardened_files(lab: RehearsedLab) -> None:
     server = "var/lib/rancher/k3s/server"
     folders = f"etc/rancher/k3s {server} {server}/tls {server}/cred {server}/db/etcd"
     modes = lab.run_as_root("s1", f"cd / && stat -c '%a %U:%G' {folders} {AUDIT_LOG} etc/rancher/k3s/*.yaml")
@@ -325,13 +325,13 @@ def test_role_and_address_are_refused(lab: RehearsedLab) -> None:
 
 
 @pytest.mark.rehearsal
-def test_what_was_refused_left_no_trace(lab: RehearsedLab) -> None:
+def test_refused_changes_leave_no_trace(lab: RehearsedLab) -> None:
     lab.up()
     assert lab.ready_nodes() == {"s1", "a1"}
 
 
 @pytest.mark.rehearsal
-def test_another_way_in_runs_nothing(lab: RehearsedLab) -> None:
+def test_changed_ssh_settings_run_nothing(lab: RehearsedLab) -> None:
     before = lab.run_as_root("a1", "cat /var/lib/homelab/applied; stat -c %Y /var/lib/homelab/wanted")
     lab.run_as_root("a1", "useradd -m -s /bin/bash other; install -d -o other /home/other/.ssh")
     lab.run_as_root("a1", "install -o other /home/pi/.ssh/authorized_keys /home/other/.ssh/authorized_keys")

@@ -87,7 +87,7 @@ def apply(lab: RehearsedLab, *objects: dict[str, Any]) -> None:
     lab.run_as_root("s1", f"k3s kubectl apply -f - <<'END'\n{text}\nEND")
 
 
-def test_unreachable_charts_are_named_and_nothing_is_begun(lab: RehearsedLab) -> None:
+def test_unreachable_charts_are_reported_before_any_change(lab: RehearsedLab) -> None:
     charts = lab.lab.mirror / "charts"
     aside = charts.rename(charts.with_name("aside"))
     said = lab.up_fails()
@@ -96,7 +96,7 @@ def test_unreachable_charts_are_named_and_nothing_is_begun(lab: RehearsedLab) ->
     assert releases(lab) == {}
 
 
-def test_run_that_is_killed_among_releases_is_finished_by_the_next(lab: RehearsedLab) -> None:
+def test_the_next_run_completes_killed_releases(lab: RehearsedLab) -> None:
     lab.kill_up_when(lambda: len(pending(lab)) > 1, "several releases are pending")
     lab.reopen()
     assert pending(lab)
@@ -109,7 +109,7 @@ def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
 
 
-def test_gate_has_waited_for_late_webhooks(lab: RehearsedLab) -> None:
+def test_gate_waits_for_late_webhooks(lab: RehearsedLab) -> None:
     """MetalLB's webhook gets its certificate after its pod is ready; until then it rejects address pools."""
     webhooks = json.loads(
         lab.kubectl("get", "validatingwebhookconfiguration", "metallb-webhook-configuration", "-o", "json")
@@ -134,7 +134,7 @@ def test_one_storage_class_is_the_default(lab: RehearsedLab) -> None:
     assert "longhorn-single" in {each["metadata"]["name"] for each in items}
 
 
-def test_secrets_of_layers_are_in_clear_nowhere(lab: RehearsedLab) -> None:
+def test_no_secret_of_layers_is_in_plain_text(lab: RehearsedLab) -> None:
     state = lab.session.engine.capture("stack", "export")
     assert "rehearsal-argocdAdmin" not in state
     assert "rehearsal-argocdAdmin" not in lab.pulumi("preview", "--diff", "--show-config")[1]
@@ -142,7 +142,7 @@ def test_secrets_of_layers_are_in_clear_nowhere(lab: RehearsedLab) -> None:
     assert "rehearsal-argocdAdmin" not in shown
 
 
-def test_api_that_is_away_for_a_while(lab: RehearsedLab) -> None:
+def test_a_run_completes_after_an_api_outage(lab: RehearsedLab) -> None:
     """Without an API for half a minute during `pulumi up`, a run may fail; the next run completes the changes."""
     platform(lab)["metallb"] = {
         "addresses": ["10.9.0.200-10.9.0.221"],
@@ -156,7 +156,7 @@ def test_api_that_is_away_for_a_while(lab: RehearsedLab) -> None:
     assert "more" in lab.kubectl("get", "ipaddresspools", "-n", "metallb-system", "-o", "name")
 
 
-def test_pool_that_the_webhook_refuses_is_reported_in_its_words(lab: RehearsedLab) -> None:
+def test_a_webhooks_rejection_is_reported_verbatim(lab: RehearsedLab) -> None:
     pool = {
         "apiVersion": "metallb.io/v1beta1",
         "kind": "IPAddressPool",
@@ -167,7 +167,7 @@ def test_pool_that_the_webhook_refuses_is_reported_in_its_words(lab: RehearsedLa
         apply(lab, pool)
 
 
-def test_release_that_fails_at_first_is_repaired_by_the_next(lab: RehearsedLab) -> None:
+def test_the_next_run_repairs_a_failed_release(lab: RehearsedLab) -> None:
     config = lab.document["config"]
     secret = config.pop("homelab:argocdAdmin")
     del platform(lab)["argocd"]
@@ -186,7 +186,7 @@ def test_release_that_fails_at_first_is_repaired_by_the_next(lab: RehearsedLab) 
     assert releases(lab)["argo-cd"] == "deployed"
 
 
-def test_chart_that_is_changed_between_check_and_installation_is_not_installed(lab: RehearsedLab) -> None:
+def test_a_chart_changed_after_its_check_is_not_installed(lab: RehearsedLab) -> None:
     """A malicious repository serves the pinned archive for verification, and another archive afterwards."""
     argocd = platform(lab).pop("argocd")
     secret = lab.document["config"].pop("homelab:argocdAdmin")
@@ -246,7 +246,7 @@ def with_file(archive: bytes, name: str, text: str) -> bytes:
     return out.getvalue()
 
 
-def test_another_version_of_a_chart(lab: RehearsedLab) -> None:
+def test_a_chart_is_upgraded(lab: RehearsedLab) -> None:
     platform(lab)["versions"] = {"traefik": "41.3.1"}
     lab.reopen()
     said = lab.up()
@@ -256,7 +256,7 @@ def test_another_version_of_a_chart(lab: RehearsedLab) -> None:
     assert "traefik-41.3.1.tgz" in (lab.lab.folder / "server/access.log").read_text()
 
 
-def test_layer_that_keeps_data_is_not_switched_off_by_mistake(lab: RehearsedLab) -> None:
+def test_a_layer_with_data_is_not_disabled_by_mistake(lab: RehearsedLab) -> None:
     apply(lab, CLAIM, POD)
     phase = ["get", "pvc", "kept", "-o", "jsonpath={.status.phase}"]
     wait_until(lambda: lab.kubectl(*phase) == "Bound", "the claim has its volume")
@@ -278,10 +278,10 @@ def test_layer_that_keeps_data_is_not_switched_off_by_mistake(lab: RehearsedLab)
     lab.up()
 
 
-def test_destroy_takes_everything_in_order(lab: RehearsedLab) -> None:
+def test_destroy_deletes_everything_in_order(lab: RehearsedLab) -> None:
     lab.pulumi_succeeds("destroy", "--yes")
 
 
-def test_charts_of_the_catalog_are_there(lab: RehearsedLab) -> None:
+def test_charts_of_the_catalog_exist(lab: RehearsedLab) -> None:
     index = yaml.safe_load((Path(lab.lab.mirror) / "charts/index.yaml").read_text())
     assert {"metallb", "traefik", "longhorn"} <= index["entries"].keys()

@@ -49,7 +49,7 @@ def test_wrong_host_key_is_not_trusted(lab: RehearsedLab) -> None:
     assert len(after) == len(before) + 1, after  # this test's own login
 
 
-def test_full_disk_is_said(lab: RehearsedLab) -> None:
+def test_a_full_disk_is_reported(lab: RehearsedLab) -> None:
     lab.run_as_root("s1", "mkdir -p /var/lib/homelab && mount -t tmpfs -o size=20m tmpfs /var/lib/homelab")
     said = lab.up_fails()
     lab.run_as_root("s1", "umount /var/lib/homelab")
@@ -80,7 +80,7 @@ def test_closed_port_names_the_machine(lab: RehearsedLab) -> None:
     assert "a1 (10.9.0.21) does not answer on SSH port 22" in said
 
 
-def test_a_machine_that_goes_away_in_the_middle_and_returns_is_waited_for(lab: RehearsedLab) -> None:
+def test_a_run_waits_for_a_machine_that_returns(lab: RehearsedLab) -> None:
     def cut() -> None:
         lab.lab.power_off("a1")
         lab.lab.power_on("a1")
@@ -90,7 +90,7 @@ def test_a_machine_that_goes_away_in_the_middle_and_returns_is_waited_for(lab: R
     assert lab.etcd_voters() == {"s1"}
 
 
-def test_commands_find_it_in_order(lab: RehearsedLab, tmp_path: Path) -> None:
+def test_commands_report_a_healthy_lab(lab: RehearsedLab, tmp_path: Path) -> None:
     code, said = homelab(lab, "trust")
     assert (code, said.count("as pinned")) == (0, 2), said
     code, said = homelab(lab, "kubeconfig", "--output", str(tmp_path / "config"))
@@ -100,7 +100,7 @@ def test_commands_find_it_in_order(lab: RehearsedLab, tmp_path: Path) -> None:
     assert (code, {each["state"] for each in json.loads(said)["reports"]}) == (0, {"fine"}), said
 
 
-def test_what_is_stopped_by_hand_is_found(lab: RehearsedLab) -> None:
+def test_doctor_reports_a_stopped_unit(lab: RehearsedLab) -> None:
     lab.run_as_root("a1", "systemctl stop k3s-agent")
     code, said = homelab(lab, "doctor")
     lab.run_as_root("a1", "systemctl start k3s-agent")
@@ -120,7 +120,7 @@ def test_hostile_text_stays_text(lab: RehearsedLab) -> None:
         assert config["node-external-dns"] == [hostile]
 
 
-def test_a_dead_first_server_is_no_reason_to_found_again(lab: RehearsedLab) -> None:
+def test_a_failed_first_server_causes_no_second_bootstrap(lab: RehearsedLab) -> None:
     lab.run_as_root("s1", "systemctl stop k3s; rm -rf /var/lib/rancher/k3s/server/db /var/lib/homelab/applied")
     said = lab.up_fails()
     assert "s1 (10.9.0.11)" in said

@@ -62,20 +62,20 @@ def test_bare_machines_become_a_cluster(lab: RehearsedLab, untouched: str) -> No
     assert set(labels) == {"node/elitedesk", "node/thinkcentre"}
 
 
-def test_kubelets_tell_of_themselves_before_k3s_tires_of_waiting(lab: RehearsedLab) -> None:
+def test_kubelets_register_before_k3s_times_out(lab: RehearsedLab) -> None:
     for name in SERVERS | AGENTS:
         config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))["kubeletconfig"]
         assert config["nodeStatusReportFrequency"] == "10s", name
 
 
-def test_kubelets_do_not_take_this_computers_disk_for_full(lab: RehearsedLab) -> None:
+def test_kubelets_report_no_disk_pressure(lab: RehearsedLab) -> None:
     for name in SERVERS | AGENTS:
         config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))["kubeletconfig"]
         assert config["evictionHard"] == {"imagefs.available": "100Mi", "nodefs.available": "100Mi"}, name
         assert config["imageGCHighThresholdPercent"] == 100, name
 
 
-def test_platform_is_whole(lab: RehearsedLab) -> None:
+def test_platform_is_complete(lab: RehearsedLab) -> None:
     secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
     charts = {
@@ -94,7 +94,7 @@ def test_app_becomes_healthy(lab: RehearsedLab) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up(engine=lab.app_engine("shop")))
 
 
-def test_app_has_rights_in_namespaces_of_apps_alone(lab: RehearsedLab, tmp_path: Path) -> None:
+def test_app_has_rights_only_in_namespaces_of_apps(lab: RehearsedLab, tmp_path: Path) -> None:
     apps, group = tmp_path / "apps", "rbac.authorization.k8s.io"
     apps.touch(mode=0o600)
     apps.write_text(str(lab.session.engine.outputs()["appKubeconfig"]))
@@ -124,7 +124,7 @@ def test_app_has_rights_in_namespaces_of_apps_alone(lab: RehearsedLab, tmp_path:
     assert "(Forbidden)" in lab.kubectl_as(apps, "create", "-f", "-", stdin=more)
 
 
-def test_app_has_its_certificate_and_its_name_on_the_address_of_the_platform(lab: RehearsedLab) -> None:
+def test_app_has_its_certificate_and_ingress_address(lab: RehearsedLab) -> None:
     address = lab.session.engine.outputs()["ingressAddress"]
     (ingress,) = yaml.safe_load(lab.kubectl("get", "ingress", "-n", "shop", "-o", "yaml"))["items"]
     assert ingress["status"]["loadBalancer"]["ingress"] == [{"ip": address}]
@@ -152,7 +152,7 @@ def browse(lab: RehearsedLab, url: str, *options: str | Path) -> str:
     return run(lab.lab.namespace.command("curl", "-sS", "--max-time", "5", *leads, *options, url))
 
 
-def test_app_is_reached_by_its_name_from_the_lan(lab: RehearsedLab, authority: Path) -> None:
+def test_lan_clients_reach_the_app_by_its_host(lab: RehearsedLab, authority: Path) -> None:
     url = "https://shop.lab.example.com/api/info"
     answers = {json.loads(browse(lab, url, "-f", "--cacert", authority))["hostname"] for _ in range(30)}
     assert len(answers) == 3, "all pods answer"
@@ -166,19 +166,19 @@ def test_app_sees_the_address_of_its_client(lab: RehearsedLab, authority: Path) 
     assert headers["X-Forwarded-Proto"] == ["https"]
 
 
-def test_requests_in_clear_are_sent_on_to_https(lab: RehearsedLab) -> None:
+def test_http_requests_are_redirected_to_https(lab: RehearsedLab) -> None:
     said = browse(lab, "http://shop.lab.example.com/a?b=c", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}")
     assert said == "301 https://shop.lab.example.com/a?b=c"
 
 
-def test_unknown_names_get_the_wildcard_certificate_and_no_page(lab: RehearsedLab, authority: Path) -> None:
+def test_unknown_hosts_get_the_wildcard_certificate_and_404(lab: RehearsedLab, authority: Path) -> None:
     known: list[str | Path] = ["--cacert", authority, "-o", "/dev/null", "-w", "%{http_code}"]
     assert browse(lab, "https://nobody.lab.example.com/", *known) == "404"
     with pytest.raises(RehearsalError, match="certificate"):
         browse(lab, "https://nobody.example.org/", *known)
 
 
-def test_a_page_opens_in_this_computers_browser(lab: RehearsedLab) -> None:
+def test_a_web_ui_opens_in_this_computers_browser(lab: RehearsedLab) -> None:
     page = web_uis.select(web_uis.find_all(lab.lab), "shop")
     with browser.forwarded_web_ui(lab.lab, page, 0) as said:
         assert said.startswith("https://shop.lab.example.com/ answers with 200 OK.")
@@ -229,7 +229,7 @@ def pods_of_shop(lab: RehearsedLab) -> str:
     return lab.kubectl("get", "deployment", "-n", "shop", "shop", "-o", numbers)
 
 
-def test_an_autoscaler_has_the_number_of_pods_until_it_is_taken_out(lab: RehearsedLab) -> None:
+def test_an_autoscaler_owns_the_replicas_until_it_is_removed(lab: RehearsedLab) -> None:
     four = {"autoscaling": {"min": 4, "max": 5}}
     scale_shop(lab, **four)
     wait_until(lambda: pods_of_shop(lab) == "4 4", "the autoscaler scales the app to 4 pods")
@@ -249,7 +249,7 @@ def kept_out(question: Callable[[], str]) -> bool:
     return False
 
 
-def test_pods_that_have_no_business_there_are_kept_out(lab: RehearsedLab) -> None:
+def test_network_policies_block_unrelated_pods(lab: RehearsedLab) -> None:
     stranger = ("cert-manager", "app.kubernetes.io/name=cert-manager")
     to_api = "curl -sS --max-time 5 -k https://10.43.0.1/"
     # K3s enforces NetworkPolicies some time after pods start
@@ -264,7 +264,7 @@ def test_pods_that_have_no_business_there_are_kept_out(lab: RehearsedLab) -> Non
     assert "10.43.0.1" not in ask(lab, "/healthz", pod=TRAEFIK), "Traefik can still connect"
 
 
-def test_databases_reach_the_api_on_its_servers_and_nothing_else_on_its_port(lab: RehearsedLab) -> None:
+def test_databases_reach_only_the_api_on_its_port(lab: RehearsedLab) -> None:
     database = ("shop", "cnpg.io/cluster=shop-db")
     ask_api = "curl -sS --max-time 5 -k https://{}/version"
     # the virtual IP is on a server, but is not an endpoint of the API's Service
@@ -274,12 +274,12 @@ def test_databases_reach_the_api_on_its_servers_and_nothing_else_on_its_port(lab
         assert "Unauthorized" in lab.run_in_pod(*database, ask_api.format("10.43.0.1"))
 
 
-def test_what_runs_in_the_cluster_really_runs(lab: RehearsedLab) -> None:
+def test_cluster_dns_works(lab: RehearsedLab) -> None:
     lab.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=180s")
     assert resolve_api(lab, "thinkcentre") == "0a2b0001"
 
 
-def test_kubeconfig_goes_through_the_virtual_address(lab: RehearsedLab) -> None:
+def test_kubeconfig_uses_the_vip(lab: RehearsedLab) -> None:
     outputs = lab.session.engine.outputs()
     assert outputs["endpoint"] == "https://192.168.1.240:6443"
     kubeconfig = yaml.safe_load(str(outputs["kubeconfig"]))
@@ -287,7 +287,7 @@ def test_kubeconfig_goes_through_the_virtual_address(lab: RehearsedLab) -> None:
     assert lab.vip_holder() in SERVERS
 
 
-def test_each_machine_has_the_program_of_its_architecture(lab: RehearsedLab) -> None:
+def test_each_machine_has_the_binary_of_its_architecture(lab: RehearsedLab) -> None:
     mirror = lab.session.artefacts.folder
     for node in lab.cluster["nodes"]:
         listed = (mirror / f"sha256sum-{node['arch']}.txt").read_text()
@@ -296,13 +296,13 @@ def test_each_machine_has_the_program_of_its_architecture(lab: RehearsedLab) -> 
         assert re.search(rf"^{installed}  {program}$", listed, re.MULTILINE)
 
 
-def test_raspberry_pis_were_given_the_memory_cgroup(lab: RehearsedLab) -> None:
+def test_raspberry_pis_have_the_memory_cgroup(lab: RehearsedLab) -> None:
     line = lab.run_as_root("pi-4", "cat /boot/firmware/cmdline.txt")
     assert line.count("cgroup_enable=memory") == 1
     assert len(line.splitlines()) == 1
 
 
-def test_second_up_changes_nothing_and_looks_at_each_machine_once(lab: RehearsedLab) -> None:
+def test_second_up_changes_nothing_and_checks_each_machine_once(lab: RehearsedLab) -> None:
     before = {name: int(lab.run_as_root(name, LOGINS)) for name in SERVERS | AGENTS}
     said = lab.up()
     after = {name: int(lab.run_as_root(name, LOGINS)) for name in SERVERS | AGENTS}
@@ -331,7 +331,7 @@ def serves(lab: RehearsedLab) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS | AGENTS))
-def test_any_machine_may_lose_its_power(lab: RehearsedLab, name: str) -> None:
+def test_api_and_app_survive_the_power_loss_of_any_machine(lab: RehearsedLab, name: str) -> None:
     held, gaps = lab.vip_holder(), list[float]()
 
     def cut() -> None:
@@ -346,12 +346,12 @@ def test_any_machine_may_lose_its_power(lab: RehearsedLab, name: str) -> None:
     wait_until(lambda: lab.ready_nodes() == SERVERS | AGENTS and lab.etcd_voters() == SERVERS, f"{name} is back")
 
 
-def test_app_goes_before_its_platform(lab: RehearsedLab) -> None:
+def test_app_is_removed_before_its_platform(lab: RehearsedLab) -> None:
     lab.pulumi_succeeds("destroy", "--yes", engine=lab.app_engine("shop"))
     assert "shop" not in lab.kubectl("get", "namespaces", "-o", "name")
 
 
-def test_destroy_leaves_machines_as_they_were(lab: RehearsedLab, untouched: str) -> None:
+def test_destroy_restores_the_machines(lab: RehearsedLab, untouched: str) -> None:
     lab.pulumi_succeeds("destroy", "--yes")
     assert files(lab, "elitedesk") == untouched
     for name in SERVERS | AGENTS:
