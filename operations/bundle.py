@@ -99,7 +99,7 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
 def _check_pin(url: str, content: bytes, pin: str | None) -> None:
     actual = hashlib.sha256(content).hexdigest()
     if pin and actual != pin:
-        raise FetchError(f"{url} does not match config.pins; it was not saved.\nfound  {actual}\npinned {pin}")
+        raise FetchError(f"{url} does not match k3s.pins; it was not saved.\nfound  {actual}\npinned {pin}")
 
 
 def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:

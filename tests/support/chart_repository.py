@@ -24,7 +24,7 @@ CHART_FILES = {"web/Chart.yaml": "name: web", "web/crds/a.yaml": crd("as.lab"), 
 
 
 def pack_chart(files: Mapping[str, str], link: str = "") -> bytes:
-    """A chart's archive."""
+    """Pack a chart's archive; `link` is the path of a symbolic link in it."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
         for name, text in files.items():
@@ -39,7 +39,7 @@ def pack_chart(files: Mapping[str, str], link: str = "") -> bytes:
 
 
 class Repository:
-    """A Helm repository with one chart, to be changed and asked."""
+    """A Helm repository with one chart, which tests can replace."""
 
     def __init__(self, url: str, root: Path) -> None:
         self.url, self.root = url, root

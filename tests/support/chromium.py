@@ -1,4 +1,4 @@
-"""Debian's Chromium, where it is installed, on a page that `rehearse open` opens."""
+"""Debian's Chromium, if it is installed, on a web UI that `rehearse open` forwards."""
 
 import re
 import shutil
@@ -12,12 +12,12 @@ ATTEMPTS = 3
 
 
 def dump_dom(said: str) -> str:
-    """What it makes of a page, run as the guidance says."""
+    """Return the web UI's DOM, with Chromium started as the instructions say."""
     return _run(said, "--dump-dom")
 
 
 def screenshot(said: str, picture: Path) -> bytes:
-    """A screenshot of a page, which is kept in a file."""
+    """Take a screenshot of the web UI, store it in a file, and return its bytes."""
     for _ in range(ATTEMPTS):  # on a busy computer it was seen to end well without one
         printed = _run(said, "--window-size=1200,800", f"--screenshot={picture}", errors="2>&1")
         if picture.exists():
@@ -26,7 +26,7 @@ def screenshot(said: str, picture: Path) -> bytes:
 
 
 def _run(said: str, *options: str, errors: str = "") -> str:
-    """Without a screen; and without its sandbox, which it does not have for root."""
+    """Run Chromium headless, and without its sandbox, which it cannot use as root."""
     (words,) = re.findall(r"^  chromium (.*)$", said, re.MULTILINE)
     alone = ("--headless", "--no-sandbox", "--disable-gpu", f"--virtual-time-budget={VIRTUAL_TIME}")
     return run(["sh", "-c", f'chromium "$@" {words} {errors}', "sh", *alone, *options])

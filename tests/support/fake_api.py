@@ -1,4 +1,4 @@
-"""A Kubernetes API over TLS that knows its clients by certificate, and answers what a test puts there."""
+"""A Kubernetes API over TLS with client certificates, whose answers a test sets."""
 
 import base64
 import http.server
@@ -19,26 +19,26 @@ ADDRESS = "127.0.0.1"
 
 
 def to_base64(text: str) -> str:
-    """As a kubeconfig holds it."""
+    """Encode a text as kubeconfigs contain it."""
     return base64.b64encode(text.encode()).decode()
 
 
 class FakeApi:
-    """Its answers by path; what it was asked, with what Accept header."""
+    """The API's answers by path, and the requests that it received, with their Accept headers."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.requests: list[tuple[str, str, str]] = []
         self.handlers: dict[tuple[str, str], Callable[[Any], Any]] = {}
-        """What becomes of a body that is sent there, by method and path."""
+        """Functions from a request's body to the answer, by method and path."""
         self.kubeconfig = ""
 
     def add_list(self, path: str, *items: Any) -> None:
-        """Have a list answered at a path."""
+        """Answer a path with a list."""
         self.answers[path] = {"items": list(items)}
 
     def add_kind(self, version: str, kind: str, plural: str, *, namespaced: bool = True) -> None:
-        """Have a kind known in a version of the API."""
+        """Add a kind to a version of the API."""
         place = f"/api/{version}" if version == "v1" else f"/apis/{version}"
         known = self.answers.setdefault(place, {"resources": []})
         known["resources"] += [
@@ -76,7 +76,7 @@ def handler(api: FakeApi) -> type[http.server.BaseHTTPRequestHandler]:
 
 @contextmanager
 def serve_api(folder: Path) -> Iterator[FakeApi]:
-    """An API that answers until the block ends."""
+    """Run an API until the block ends."""
     api = FakeApi()
     made = certificates.ensure(folder, ADDRESS)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.ca))

@@ -1,4 +1,4 @@
-"""A program `pulumi` that tells what a test gives it, and notes how it was asked."""
+"""A fake `pulumi` that prints outputs and secrets of a test, and records its arguments."""
 
 import json
 import stat
@@ -19,7 +19,7 @@ exit 255
 
 
 class FakePulumi:
-    """What it tells; nothing at first, as of a stack that was never made."""
+    """The fake on PATH; initially it fails, as for a stack that does not exist."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder = folder
@@ -30,15 +30,15 @@ class FakePulumi:
         monkeypatch.setenv("PATH", str(folder), prepend=":")
 
     def set_outputs(self, **outputs: Any) -> None:
-        """Have it tell these outputs."""
+        """Set the outputs that it prints."""
         (self._folder / "outputs").write_text(json.dumps(outputs))
 
     def set_secret(self, secret: str) -> None:
-        """Have it tell this secret, whichever it is asked for."""
+        """Set the value that it prints for every secret."""
         (self._folder / "secret").write_text(secret)
 
     @property
     def calls(self) -> list[str]:
-        """How it was asked."""
+        """The arguments of each call."""
         file = self._folder / "asked"
         return file.read_text().splitlines() if file.exists() else []

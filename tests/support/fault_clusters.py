@@ -1,4 +1,4 @@
-"""Scripts that change the cluster: files of the machine here, so that it outlives a script that is killed."""
+"""Scripts that change the cluster, which is simulated with files, so that it outlives a killed script."""
 
 from tests.support.certificates import certificate
 from tests.support.faults import Scenario
@@ -12,7 +12,7 @@ gone() { echo 'Error from server (NotFound): not found' >&2; exit 1; }
 
 
 def tools(answers: str) -> dict[str, str]:
-    """A server's, where the API is ready and `kubectl` answers so."""
+    """Build the tools of a server with a ready API; `answers` are cases of `kubectl`'s arguments."""
     return {
         "k3s": f'{KUBECTL}case "$*" in\n{answers}\nesac',
         "curl": "",
@@ -46,7 +46,7 @@ NODES = tools("""
 
 
 def three(fake: FakeMachine) -> None:
-    """Three servers that are Ready and vote."""
+    """Create three servers that are Ready and etcd voters."""
     for node in "abc":
         fake.file(f"node-{node}").write_text("True")
         for kind in ("password", "record", "pods"):
@@ -54,7 +54,7 @@ def three(fake: FakeMachine) -> None:
 
 
 def silent(fake: FakeMachine) -> None:
-    """The same without an answer of one."""
+    """Create three servers, one of which is unreachable."""
     three(fake)
     fake.file("node-b").write_text("Unknown")
 
@@ -66,7 +66,7 @@ def drained(fake: FakeMachine) -> None:
 
 
 def nothing_left(fake: FakeMachine) -> None:
-    """Of a node that was removed nothing keeps its name."""
+    """Verify that no file of a removed node is left."""
     assert not [path.name for path in fake.root.glob("*-b") if path.name not in {"pods-b", "cordon-b"}]
 
 
@@ -95,7 +95,7 @@ LABEL = {"NODE": "b", "LABELS": "room=cellar\ndisk=ssd", "TAINTS": "fast=x:NoExe
 
 
 def labelled(fake: FakeMachine) -> None:
-    """By an earlier run, and one label by somebody else."""
+    """Set labels by an earlier run, and one label by hand."""
     fake.file("has-label/theirs").write_text("x\n")
     done = fake.run("label", NODE="b", LABELS="room=attic\nold=yes", TAINTS="slow=x:NoSchedule\nfast=x:NoSchedule")
     assert done.status == 0, done.errors
@@ -276,7 +276,7 @@ FORGET = {"NODE": "b", "ROLE": "server", "ADDRESS": "10.0.0.12", "SERVERS": "a b
 
 
 def cluster(name: str, variables: dict[str, str], given: dict[str, str], **more: object) -> Scenario:
-    """Of a script that is named first; the cluster is not on the machine's disk."""
+    """Build the scenario of the script that `name` begins with; the cluster is not on the machine's disk."""
     return Scenario(name, name.partition(",")[0], variables, given, on_disk=False, **more)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Scripts that change what a machine has beside K3s, each with a machine to run it on: exports, pools, disks, data."""
+"""Scripts that change a machine besides K3s, each with a machine to run it on: exports, pools, disks, data."""
 
 import hashlib
 import zipfile
@@ -41,7 +41,7 @@ def empty_disks(fake: FakeMachine) -> None:
 
 
 def with_pool(fake: FakeMachine) -> None:
-    """Disks that hold the pool, which is not imported."""
+    """Create disks with the pool, which is not imported."""
     empty_disks(fake)
     for disk in (ONE, TWO):
         for part in ("-part1", "-part9"):
@@ -60,7 +60,7 @@ DD = """disk=${2##*/}; rm -f "label-$disk-${5#seek=}" """
 
 
 def full_disk(fake: FakeMachine) -> None:
-    """One disk is empty, and one holds a file system on a partition."""
+    """Create an empty disk, and one with a file system on a partition."""
     for disk in (ONE, TWO):
         fake.file(disk).touch()
     fake.file("tree-ata-two").write_text("disk sdb \npart sdb1 \n")
@@ -116,7 +116,7 @@ def sent(fake: FakeMachine) -> None:
 
 
 def halted(fake: FakeMachine) -> None:
-    """A server with data, where K3s does not run; another answers for the cluster."""
+    """Create a server with data and without a running K3s; another server is ready."""
     for path in ("db/etcd/member/wal/0", "db/etcd-old-1/old", "db/etcd-old-2/old", "db/reset-flag",
                  "db/snapshots/of-monday", "tls/server-ca.crt", "tls-1/old", "tls-2/old", "cred/passwd"):  # fmt: skip
         fake.file(f"{DATA}/server/{path}").write_text(path)
@@ -149,7 +149,7 @@ def to_be_reset(fake: FakeMachine) -> None:
 
 
 def kept_aside(fake: FakeMachine) -> None:
-    """What was there before the restore is still there."""
+    """Verify that the data of before the restore still exist."""
     assert "db/etcd/member/wal/0" in [
         file.read_text() for file in fake.root.glob(f"{DATA[1:]}/server/db/etcd-old-*/member/wal/0")
     ]

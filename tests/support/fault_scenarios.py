@@ -95,7 +95,7 @@ TASKS = _tasks()
 
 
 def bare(fake: FakeMachine) -> None:
-    """A Raspberry Pi as it was flashed; what is not of its disk lies outside of it."""
+    """Create a newly flashed Raspberry Pi; paths outside its disk are links."""
     outside = fake.root.parent / f"{fake.root.name}-outside"
     outside.mkdir(exist_ok=True)
     for name, content in (("uptime", "1.00 1.00\n"), ("calls", "")):
@@ -124,7 +124,7 @@ def bare(fake: FakeMachine) -> None:
 
 @cached
 def prepared(fake: FakeMachine) -> None:
-    """The same, ready for K3s."""
+    """Create the same, prepared for K3s."""
     bare(fake)
     fake.file("/sys/fs/cgroup/cgroup.controllers").write_text("cpu memory\n")
     _done(fake, "prepare", TASKS["a-prepare"])
@@ -132,7 +132,7 @@ def prepared(fake: FakeMachine) -> None:
 
 @cached
 def released(fake: FakeMachine) -> None:
-    """The same, beside a mirror with K3s."""
+    """Create the same, with a mirror of K3s."""
     prepared(fake)
     served = {"k3s": "program", "install.sh": INSTALLER}
     for name, content in served.items():
@@ -150,14 +150,14 @@ def staged(fake: FakeMachine) -> None:
 
 @cached
 def running(fake: FakeMachine) -> None:
-    """A server that runs K3s."""
+    """Create a server that runs K3s."""
     staged(fake)
     _done(fake, "apply", FOUND)
 
 
 @cached
 def changed(fake: FakeMachine) -> None:
-    """A server that is to get another configuration."""
+    """Create a server with an outdated configuration."""
     running(fake)
     _done(fake, "stage", OTHER)
 

@@ -1,4 +1,4 @@
-"""Faults on a machine that is a folder: a script is ended before each of its commands, or finds the disk full."""
+"""Faults on a machine simulated by a folder: the script is killed before each command, or the disk is full."""
 
 import hashlib
 import os
@@ -14,12 +14,12 @@ from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 PAGE = 4096
 OWN_MOUNTS = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
-"""Runs a command with mounts of its own; what it started ends with it."""
+"""Runs a command with its own mounts, and kills the command's processes when it ends."""
 _MADE: dict[tuple[Callable[[FakeMachine], None], Path], Path] = {}
 VOLATILE = ("var/lib/homelab/program",)
-"""Files that hold when something was made."""
+"""Files that contain times."""
 IGNORED = ("bin", "calls", "snapshots", "tmp")
-"""What is of the test and not of the machine."""
+"""Files of the test, not of the machine."""
 
 # Before every command: a copy of the machine, if the commands before changed it. After one that surely changed nothing,
 # nobody looks; what a subshell ran is known outside of it by a file. No match of its own: scripts read BASH_REMATCH.
@@ -68,7 +68,7 @@ cp -a {root} {result}/root
 
 
 def cached(before: Callable[[FakeMachine], None]) -> Callable[[FakeMachine], None]:
-    """Have a machine made once for each place, and copied from then on: its path stands in what scripts keep."""
+    """Run `prepare` once for each path of a machine, and copy the result afterwards: scripts store the path."""
 
     def made(fake: FakeMachine) -> None:
         key = (before, fake.root)
@@ -84,7 +84,7 @@ def cached(before: Callable[[FakeMachine], None]) -> Callable[[FakeMachine], Non
 
 @dataclass(frozen=True)
 class Scenario:
-    """A script on a machine: how the machine was before, and how it must be once the script has run to its end."""
+    """A script on a machine: `prepare` creates the machine, `verify` checks it after the script."""
 
     name: str
     script: str
@@ -97,21 +97,21 @@ class Scenario:
     between_runs: Callable[[FakeMachine], None] = field(default=lambda _: None)  # what goes before the next run
 
     def machine(self, root: Path) -> FakeMachine:
-        """A machine as it was before."""
+        """Create the machine."""
         root.mkdir()
         fake = FakeMachine(root, self.tools)
         self.prepare(fake)
         return fake
 
     def variables_on(self, root: Path) -> dict[str, str]:
-        """Its variables; those that are paths are on the machine."""
+        """Return the script's variables, with paths on the machine."""
         return {name: value.replace("ROOT/", f"{root}/") for name, value in self.variables.items()}
 
     def run(self, fake: FakeMachine) -> ScriptRun:
         return fake.run(self.script, **self.variables_on(fake.root))
 
     def files(self, root: Path) -> dict[str, str]:
-        """Every file of the machine with its mode and content."""
+        """Return the mode and content of every file of the machine."""
         known = ((path, content) for path, content in _files(root) if path not in VOLATILE)
         return {path: content for path, content in known if not self.ignored or self.ignored not in path}
 
@@ -130,12 +130,12 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def fingerprint(root: Path) -> str:
-    """What tells a machine from the same one at another time."""
+    """Hash all files of a machine."""
     return hashlib.sha256(repr(sorted(_files(root))).encode()).hexdigest()
 
 
 def disk_states(scenario: Scenario, folder: Path) -> Iterator[Path]:
-    """Every state of the disk in which the script may be ended, as a copy of the machine."""
+    """Yield every state of the disk at which the script can be killed, as a copy of the machine."""
     copies = folder / "copies"
     copies.mkdir()
     fake = scenario.machine(folder / "machine")
@@ -151,7 +151,7 @@ def disk_states(scenario: Scenario, folder: Path) -> Iterator[Path]:
 
 
 def restore_copy(scenario: Scenario, copy: Path, root: Path) -> FakeMachine:
-    """The machine as the copy has it, in its place: its tools know where they are."""
+    """Replace the machine by the copy, at the machine's own path, which its tools contain."""
     shutil.rmtree(root)
     shutil.copytree(copy, root, symlinks=True)
     fake = FakeMachine(root, scenario.tools)
@@ -161,7 +161,7 @@ def restore_copy(scenario: Scenario, copy: Path, root: Path) -> FakeMachine:
 
 @dataclass(frozen=True)
 class SmallDiskRun:
-    """What came of a run with so much space: its status, its errors, and the machine after it."""
+    """The result of a run with limited space: exit status, errors, and the machine's folder."""
 
     status: int
     errors: str
@@ -169,7 +169,7 @@ class SmallDiskRun:
 
 
 def run_on_small_disk(scenario: Scenario, copy: Path, fake: FakeMachine, free: int) -> SmallDiskRun:
-    """Run the script on a copy of the machine, on a file system of its own that has `free` bytes left."""
+    """Run the script on a copy of the machine, on its own file system with `free` bytes left."""
     result = copy.parent / "result"
     shutil.rmtree(result, ignore_errors=True)
     result.mkdir()

@@ -1,4 +1,4 @@
-"""A folder served over HTTP on loopback, as an official host would."""
+"""A folder served over HTTP on loopback, as official hosts serve theirs."""
 
 import threading
 from collections.abc import Iterator

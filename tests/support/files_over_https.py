@@ -1,4 +1,4 @@
-"""A folder served over HTTPS by a host that is trusted, which goes on where a download broke off."""
+"""A folder served over trusted HTTPS, with range requests that resume downloads."""
 
 import http.server
 import socket
@@ -15,11 +15,11 @@ from rehearsal import certificates
 from tests.support.files_over_http import running
 
 ADDRESS = "192.0.2.1"
-"""Loopback is nobody's mirror, so it has this address here."""
+"""The host's address in URLs, because homelab accepts no mirror on loopback."""
 
 
 class RangeHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; `asked` are paths and ranges, `breaks` says after how many bytes a path's answer ends."""
+    """Serves a folder. `requests` are paths and ranges; `truncated` are the bytes of a file's next response."""
 
     requests: list[tuple[str, str]]
     truncated: dict[str, int]
@@ -45,13 +45,13 @@ class RangeHandler(http.server.SimpleHTTPRequestHandler):
 
 
 class Upstream:
-    """The host while it serves."""
+    """The running host."""
 
     def __init__(self, url: str, root: Path, handler: type[RangeHandler]) -> None:
         self.url, self.root, self.requests, self.truncated = url, root, handler.requests, handler.truncated
 
     def ranges(self, name: str) -> list[str]:
-        """The ranges that were asked of a file."""
+        """Return the ranges that were requested of a file."""
         return [wanted for path, wanted in self.requests if path.endswith(f"/{name}")]
 
 

@@ -1,4 +1,4 @@
-"""The rules that the graph of resources keeps; each fails with what breaks it."""
+"""Rules of the resource graph; each fails with the resources that break it."""
 
 from components.cluster.kubeconfig import private_key
 from tests.support.envelopes import is_sealed, texts
@@ -120,7 +120,7 @@ def no_secret_is_in_plain_text(run: Recording, canaries: set[str]) -> None:
 
 
 def roles(run: Recording) -> dict[str, str]:
-    """Node -> its role, as its join is told."""
+    """Return the nodes' roles, from the variables of their join tasks."""
     return {node: task.plain["variables"]["ROLE"] for node, task in run.tasks_of_role("join").items()}
 
 

@@ -1,4 +1,4 @@
-"""A Kubernetes API in memory, as far as operators ask it."""
+"""A Kubernetes API in memory, with the operations that stand-in operators use."""
 
 import itertools
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ Key = tuple[str, str, str, str]
 
 
 def parse_path(path: str) -> tuple[Key, str]:
-    """The key of what a path names, with an empty name for a list, and the subresource."""
+    """Split a path into an object's key, whose name is empty for a list, and the subresource."""
     words = path.partition("?")[0].strip("/").split("/")
     count = 2 if words[0] == "api" else 3
     group, rest = "/".join(words[:count]), words[count:]
@@ -22,7 +22,7 @@ def parse_path(path: str) -> tuple[Key, str]:
 
 
 class InMemoryApi:
-    """Objects by key; every kind is there."""
+    """Objects by key; every kind exists."""
 
     def __init__(self) -> None:
         self.objects: dict[Key, Json] = {}

@@ -1,4 +1,4 @@
-"""Layers on the lab of a valid stack file, and what they say."""
+"""Layers on the lab of a valid stack file: values, objects and problems."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def values(key: str, found: Lab) -> Any:
 
 
 def objects(key: str, found: Lab) -> dict[tuple[str, str], Any]:
-    """What stands in the objects after the charts, by kind and name."""
+    """Return the specifications of the layer's custom resources, by kind and name."""
     return {(each["kind"], each["metadata"]["name"]): each["spec"] for each in layer(key, found).extend()}
 
 

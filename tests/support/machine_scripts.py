@@ -1,4 +1,4 @@
-"""Runs scripts as they are on a machine that is a folder: files below it, tools on PATH that answer as told."""
+"""Runs unchanged scripts on a machine simulated by a folder, with fake tools on PATH."""
 
 import subprocess
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class ScriptRun:
 
 @dataclass(frozen=True)
 class FakeMachine:
-    """A machine in a folder. `tools` is Bash by the tool's name; every call of one is noted."""
+    """A machine in the folder `root`. `tools` are Bash scripts by name; their calls are recorded."""
 
     root: Path
     tools: Mapping[str, str]
@@ -45,15 +45,15 @@ class FakeMachine:
         return self.run_text(self.script(script), **variables)
 
     def script(self, name: str) -> str:
-        """A script as it is."""
+        """Return a script's text."""
         return (SCRIPTS / f"{name}.sh").read_text()
 
     def sent_text(self, script: str, **variables: str) -> str:
-        """What a machine is sent, for this one."""
+        """Return the text that the provider would send to this machine."""
         return self._stream(self.script(script), variables)
 
     def run_text(self, text: str, **variables: str) -> ScriptRun:
-        """Run what a script is, or a part of it."""
+        """Run the text of a script, or of a part of it."""
         whole = self._stream(text, variables)
         calls = self.root / "calls"
         calls.write_text("")
@@ -71,19 +71,19 @@ class FakeMachine:
         return stream(variables, library, text)
 
     def call_function(self, script: str, function: str, **variables: str) -> ScriptRun:
-        """Run one function of a script, and nothing else of it."""
+        """Run only one function of a script."""
         text = (SCRIPTS / f"{script}.sh").read_text().partition("\nmain() {")[0]
         return self.run_text(f"{text}\n{function} </dev/null\n", **variables)
 
     def file(self, path: str) -> Path:
-        """A file of the machine; its folder is made."""
+        """Return the path of the machine's file, and create its folder."""
         found = self.root / path.lstrip("/")
         found.parent.mkdir(parents=True, exist_ok=True)
         return found
 
     @property
     def with_fast_sleep(self) -> "FakeMachine":
-        """The same machine, where every sleep lasts an hour and no test waits for it."""
+        """The same machine with a fake clock: every sleep advances it by an hour and ends at once."""
         self.file("/proc/uptime").write_text("1.00 1.00\n")
         return FakeMachine(self.root, {**self.tools, "sleep": FAST_SLEEP})
 

@@ -1,4 +1,4 @@
-"""The machines of a stack file behind real SSH servers on loopback, for commands that have a loop of their own."""
+"""The machines of a stack file as real SSH servers on loopback, for commands with their own event loop."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ KEY_NAME = "key"
 
 @contextmanager
 def serve_machines(home: Path, *names: str) -> Iterator[list[SshMachine]]:
-    """Machines that answer until the block ends, from a thread of their own."""
+    """Run machines in their own thread until the block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -34,7 +34,7 @@ def serve_machines(home: Path, *names: str) -> Iterator[list[SshMachine]]:
 
 
 def redirect_nodes(found: list[SshMachine], monkeypatch: pytest.MonkeyPatch, bastion: SshMachine | None = None) -> None:
-    """Have the nodes of the stack file be these machines; their names and pinned keys are the file's."""
+    """Redirect the stack file's nodes to these machines; names and pinned keys stay."""
     ports = {each.name: each.port for each in found}
     through = {"address": "127.0.0.1", "port": bastion.port} if bastion else {}
     real, real_bastion = machines.machine, machines.bastion
@@ -49,12 +49,12 @@ def redirect_nodes(found: list[SshMachine], monkeypatch: pytest.MonkeyPatch, bas
 
 
 def public_key(computer: SshMachine) -> str:
-    """Its host key as a stack file has it."""
+    """Return the machine's host key in the stack file's format."""
     return " ".join(computer.host_key.export_public_key().decode().split()[:2])
 
 
 def write_stack_file(folder: Path, *nodes: dict[str, Any], **more: Any) -> Path:
-    """A stack file with these nodes, servers one after the other at addresses of their own."""
+    """Write a stack file with these nodes; unless set, they are servers at consecutive addresses."""
     given = [{"name": "one", "role": "server", "address": f"10.9.0.{11 + i}"} | node for i, node in enumerate(nodes)]
     ssh = {"user": "pi", "privateKey": {"secret": KEY_NAME}}
     cluster = {"domain": "lab.test", "ssh": ssh, "nodes": given} | more

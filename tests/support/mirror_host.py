@@ -47,7 +47,7 @@ def digest(content: bytes) -> str:
 
 
 def publish(root: Path) -> None:
-    """A release of K3s, and a Helm repository with the chart of MetalLB."""
+    """Write a release of K3s, and a Helm repository with the chart of MetalLB."""
     folder = root / K3S
     folder.mkdir(parents=True)
     for arch, binary in BINARIES.items():

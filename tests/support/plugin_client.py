@@ -1,4 +1,4 @@
-"""A client of the plugin that speaks to it as the engine does, and an engine that keeps what it is told."""
+"""A client of the provider plugin, as Pulumi's engine is, and a fake engine that records messages."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ def from_struct(values: struct_pb2.Struct) -> dict[str, Any]:
 
 
 class FakeEngine(engine_pb2_grpc.EngineServicer):
-    """Keeps what the plugin logs."""
+    """Records the plugin's log messages."""
 
     def __init__(self) -> None:
         self.logged: list[Any] = []
@@ -47,7 +47,7 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
 
 @dataclass
 class PluginClient:
-    """The plugin's answers, and the engine that it tells things."""
+    """A client of the plugin, and the engine that the plugin sends log messages to."""
 
     stub: Any
     engine: FakeEngine = field(default_factory=FakeEngine)
@@ -92,7 +92,7 @@ class PluginClient:
 
 @asynccontextmanager
 async def running_plugin() -> AsyncIterator[PluginClient]:
-    """The plugin's service behind a real channel, and an engine for it."""
+    """Run the plugin's service and an engine; yield a client with a gRPC channel."""
     engine, service = FakeEngine(), grpc.aio.server()
     listener = grpc.aio.server()
     engine_pb2_grpc.add_EngineServicer_to_server(engine, listener)
@@ -108,7 +108,7 @@ async def running_plugin() -> AsyncIterator[PluginClient]:
 
 
 def task_inputs(machine: Machine, *run: str, **more: Any) -> dict[str, Any]:
-    """A task's inputs as the engine sends them."""
+    """Build a task's inputs as the engine sends them."""
     given = {"machine": machine.model_dump(by_alias=True), "run": [{"script": f"{name}.sh"} for name in run]}
     return given | {"undo": [], "probe": "", "digest": "1", "variables": {}, "secrets": {}, "once": False} | more
 
@@ -120,7 +120,7 @@ async def rpc_error(work: Any) -> grpc.aio.AioRpcError:
 
 
 def init_failure(error: grpc.aio.AioRpcError) -> Any:
-    """What the engine stores of a resource that could not be made."""
+    """Return the details that the engine stores of a resource whose creation failed."""
     metadata = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(bytes(metadata["grpc-status-details-bin"]))
     found = provider_pb2.ErrorResourceInitFailed()

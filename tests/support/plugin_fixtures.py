@@ -1,4 +1,4 @@
-"""What tests of the plugin share: scripts of their own, tasks, and what a task reported."""
+"""Scripts, tasks and reports for tests of the plugin."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from provider.model import Machine, Step, Task
 
 
 def write_scripts(folder: Path, **texts: str) -> None:
-    """Write scripts; every one is named by its keyword."""
+    """Write scripts, each named by its keyword."""
     for name, text in texts.items():
         (folder / f"{name}.sh").write_text(f"main() {{\n{text}\n}}\nmain </dev/null\n")
 
@@ -27,7 +27,7 @@ def task(machine: Machine, *run: Step, **inputs: Any) -> Task:
 
 
 class Reports(list[str]):
-    """What a task reported."""
+    """Records a task's reports."""
 
     async def __call__(self, message: str) -> None:
         self.append(message)
@@ -44,7 +44,7 @@ async def task_failure(work: Awaitable[Any]) -> TaskError:
 
 
 async def wait_for_file(file: Path) -> None:
-    """Wait until a script made the file."""
+    """Wait up to five seconds until a script has created the file."""
     end = time.monotonic() + 5
     while not file.exists():
         assert time.monotonic() < end, f"{file} did not appear"

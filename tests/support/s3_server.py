@@ -1,4 +1,4 @@
-"""A small S3 service in memory, as far as K3s' client, Barman's and ours need it; every signature is verified.
+"""A small S3 service in memory, with the requests of K3s, Barman and homelab; it verifies every signature.
 
 Run as `python -m tests.support.s3_server --address IP --port PORT --bucket NAME --keys ACCESS:SECRET`. With
 `--state FOLDER`, the service uses TLS, and stores its CA in the folder.
@@ -37,7 +37,7 @@ class Bucket:
     page: int = PAGE
     objects: dict[str, StoredObject] = field(default_factory=dict)
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
-    """What was uploaded of objects that are not whole yet, by their upload."""
+    """Parts of uncompleted objects, by upload."""
 
 
 class S3Server(ThreadingHTTPServer):
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -121,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         self._reply(b"", {"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
 
     def _upload(self, key: str) -> None:
-        """Begin an upload in parts, or make its parts an object."""
+        """Start an upload in parts, or complete it."""
         parts, upload = self.server.bucket.parts, self._query().get("uploadId")
         if upload is None:
             parts[upload := f"{time.time()}"] = {}

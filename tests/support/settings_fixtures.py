@@ -13,7 +13,7 @@ from stacks.settings import Settings
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "Pulumi.homelab.yaml"
 SAMPLES = [SAMPLE, *sorted((ROOT / "samples").glob("Pulumi.*.yaml"))]
-"""What a lab may begin with."""
+"""Stack files that users start with."""
 VALID = sorted((ROOT / "tests/settings/valid").glob("*.yaml"))
 INVALID_APPS = sorted((ROOT / "tests/settings/invalid-apps").glob("*.yaml"))
 INVALID = sorted((ROOT / "tests/settings/invalid").glob("*.yaml"))
