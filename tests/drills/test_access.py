@@ -34,7 +34,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
 
 
 @pytest.fixture(scope="module")
-def annas(lab: RehearsedLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def annas_kubeconfig(lab: RehearsedLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("anna") / "config"
     print(lab.homelab("kubeconfig", "--user", "anna", "--days", "7", "--output", str(file)))
     return file
@@ -45,34 +45,36 @@ def bindings(lab: RehearsedLab) -> set[str]:
     return {f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in json.loads(said)["items"]}
 
 
-def test_a_user_logs_in_with_her_name_and_groups(lab: RehearsedLab, annas: Path) -> None:
-    said = lab.kubectl_as(annas, "auth", "whoami", "-o", "json")
+def test_a_user_logs_in_with_her_name_and_groups(lab: RehearsedLab, annas_kubeconfig: Path) -> None:
+    said = lab.kubectl_as(annas_kubeconfig, "auth", "whoami", "-o", "json")
     who = json.loads(said)["status"]["userInfo"]
     assert who["username"] == "anna"
     assert "developers" in who["groups"]
     assert not json.loads(lab.kubectl("get", "certificatesigningrequests", "-o", "json"))["items"]
 
 
-def test_a_user_has_only_the_rights_of_her_roles(lab: RehearsedLab, annas: Path) -> None:
-    assert lab.kubectl_as(annas, "-n", "default", "create", "configmap", "hers").startswith("configmap/hers created")
+def test_a_user_has_only_the_rights_of_her_roles(lab: RehearsedLab, annas_kubeconfig: Path) -> None:
+    assert lab.kubectl_as(annas_kubeconfig, "-n", "default", "create", "configmap", "hers").startswith(
+        "configmap/hers created"
+    )
     for arguments in (["-n", "kube-system", "get", "pods"], ["get", "nodes"], ["-n", "default", "get", "rolebindings"]):
-        assert 'User "anna" cannot list resource' in lab.kubectl_as(annas, *arguments)
+        assert 'User "anna" cannot list resource' in lab.kubectl_as(annas_kubeconfig, *arguments)
 
 
-def test_a_later_namespace_gets_its_rights_with_the_next_up(lab: RehearsedLab, annas: Path) -> None:
+def test_a_later_namespace_gets_its_rights_with_the_next_up(lab: RehearsedLab, annas_kubeconfig: Path) -> None:
     assert bindings(lab) == {"default/homelab-edit-anna", "default/homelab-edit-ben"}
     lab.kubectl("create", "namespace", "shop")
-    assert "cannot list" in lab.kubectl_as(annas, "-n", "shop", "get", "pods")
+    assert "cannot list" in lab.kubectl_as(annas_kubeconfig, "-n", "shop", "get", "pods")
     code, said = lab.pulumi("preview")
     print(said)
     assert code == 0
     assert "anna does not have the role view in shop" in said
     lab.up()
-    assert "No resources found" in lab.kubectl_as(annas, "-n", "shop", "get", "pods")
-    assert "cannot create" in lab.kubectl_as(annas, "-n", "shop", "create", "configmap", "hers")
+    assert "No resources found" in lab.kubectl_as(annas_kubeconfig, "-n", "shop", "get", "pods")
+    assert "cannot create" in lab.kubectl_as(annas_kubeconfig, "-n", "shop", "create", "configmap", "hers")
 
 
-def test_manual_bindings_are_removed(lab: RehearsedLab, annas: Path) -> None:
+def test_manual_bindings_are_removed(lab: RehearsedLab, annas_kubeconfig: Path) -> None:
     patch = '{"subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "eve"}]}'
     lab.kubectl("-n", "shop", "patch", "rolebinding", "homelab-view-ben", "--type=merge", "-p", patch)
     assert "eve has the role view in shop by the binding homelab-view-ben" in lab.up()
@@ -80,13 +82,13 @@ def test_manual_bindings_are_removed(lab: RehearsedLab, annas: Path) -> None:
     assert said == "ben"
 
 
-def told(lab: RehearsedLab, name: str, kind: int = 1) -> str:
+def resolve_on_s1(lab: RehearsedLab, name: str, kind: int = 1) -> str:
     return resolve(lab, "s1", name, kind)
 
 
 def test_names_of_zones_resolve(lab: RehearsedLab) -> None:
-    wait_until(lambda: told(lab, "nas.lan") == "0a0900c9", "CoreDNS reads the zone")
-    assert told(lab, "kubernetes.default.svc.cluster.local") == "0a2b0001"
+    wait_until(lambda: resolve_on_s1(lab, "nas.lan") == "0a0900c9", "CoreDNS reads the zone")
+    assert resolve_on_s1(lab, "kubernetes.default.svc.cluster.local") == "0a2b0001"
 
 
 def test_coredns_reloads_changed_zones(lab: RehearsedLab, record: Recorder) -> None:
@@ -95,21 +97,21 @@ def test_coredns_reloads_changed_zones(lab: RehearsedLab, record: Recorder) -> N
         del lab.document["config"]["homelab:platform"]["rbac"]["people"]["anna"]
         lab.reopen()
         lab.up()
-        wait_until(lambda: told(lab, "any.lab.test") == "0a0900ca", "CoreDNS reads the new zone")
-    assert told(lab, "nas.lab.test") == "0a0900cb"
-    assert told(lab, "any.lab.test", 28) != "0a0900ca", "the wildcard has no IPv6 address"
+        wait_until(lambda: resolve_on_s1(lab, "any.lab.test") == "0a0900ca", "CoreDNS reads the new zone")
+    assert resolve_on_s1(lab, "nas.lab.test") == "0a0900cb"
+    assert resolve_on_s1(lab, "any.lab.test", 28) != "0a0900ca", "the wildcard has no IPv6 address"
     lab.document["config"]["homelab:platform"]["coredns"]["zones"]["lab.test"]["wildcard"] = ["10.9.0.204"]
     lab.reopen()
     lab.up()
-    wait_until(lambda: told(lab, "any.lab.test") == "0a0900cc", "CoreDNS reads the changed zone")
+    wait_until(lambda: resolve_on_s1(lab, "any.lab.test") == "0a0900cc", "CoreDNS reads the changed zone")
 
 
-def test_a_removed_user_has_no_rights_despite_her_certificate(lab: RehearsedLab, annas: Path) -> None:
-    assert "cannot list" in lab.kubectl_as(annas, "-n", "default", "get", "pods")
+def test_a_removed_user_has_no_rights_despite_her_certificate(lab: RehearsedLab, annas_kubeconfig: Path) -> None:
+    assert "cannot list" in lab.kubectl_as(annas_kubeconfig, "-n", "default", "get", "pods")
     assert bindings(lab) == {"default/homelab-edit-ben", "shop/homelab-view-ben"}
 
 
-CERTIFIED = """
+SIGN_HOST_KEY = """
 cd /root && ssh-keygen -q -t ed25519 -N '' -f authority && ssh-keygen -q -t ed25519 -N '' -f new
 ssh-keygen -q -s authority -I s1 -h -n 10.9.0.11 new.pub
 /usr/sbin/sshd -p 2222 -h /root/new -o HostCertificate=/root/new-cert.pub
@@ -118,7 +120,7 @@ cat authority.pub
 
 
 def test_a_host_certificate_is_trusted_despite_another_host_key(lab: RehearsedLab) -> None:
-    authority = lab.run_as_root("s1", CERTIFIED).strip()
+    authority = lab.run_as_root("s1", SIGN_HOST_KEY).strip()
     file = lab.session.engine.stack_file
     whole = yaml.safe_load(file.read_text())
     cluster = whole["config"]["homelab:cluster"]
@@ -138,4 +140,4 @@ def test_disabled_layers_delete_only_their_own_objects(lab: RehearsedLab) -> Non
     lab.up()
     assert not bindings(lab)
     assert "coredns-custom" not in lab.kubectl("-n", "kube-system", "get", "configmaps", "-o", "name")
-    assert told(lab, "kubernetes.default.svc.cluster.local") == "0a2b0001"
+    assert resolve_on_s1(lab, "kubernetes.default.svc.cluster.local") == "0a2b0001"

@@ -71,14 +71,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document["config"]["homelab:platform"] = PLATFORM
     document["config"]["homelab:cluster"]["nodes"][0]["labels"] = {"storage": "true"}
     file = folder / "Pulumi.home.yaml"
-    write(file, APP)
+    write_stack_file(file, APP)
     with rehearse("apps", document, folder, apps=[file]) as found:
         found.up()
         found.run_as_root("s1", VOLUMES)
         yield found
 
 
-def write(file: Path, app: dict[str, Any]) -> None:
+def write_stack_file(file: Path, app: dict[str, Any]) -> None:
     secrets = {f"homelab:{name}": {"secure": "v1:placeholder"} for name in ("apiKey", "registryPassword")}
     file.write_text(yaml.safe_dump({"config": {"homelab:app": app, **secrets}}))
 
@@ -87,21 +87,21 @@ def change(lab: RehearsedLab, **settings: Any) -> dict[str, Any]:
     """Write the app's stack file with changed settings; None removes a setting."""
     (file,) = lab.apps
     app = {key: value for key, value in {**APP, **settings}.items() if value is not None}
-    write(file, app)
+    write_stack_file(file, app)
     lab.reopen()
     return app
 
 
-def found(lab: RehearsedLab, kind: str, name: str = "home") -> Any:
+def get_object(lab: RehearsedLab, kind: str, name: str = "home") -> Any:
     return json.loads(lab.kubectl("get", kind, "-n", "home", name, "-o", "json"))
 
 
-def names(lab: RehearsedLab, kind: str) -> set[str]:
+def object_names(lab: RehearsedLab, kind: str) -> set[str]:
     listed = json.loads(lab.kubectl("get", kind, "-n", "home", "-o", "json"))["items"]
     return {each["metadata"]["name"] for each in listed if "deletionTimestamp" not in each["metadata"]}
 
 
-def running(lab: RehearsedLab) -> list[Any]:
+def running_pods(lab: RehearsedLab) -> list[Any]:
     selector = ("-l", "app.kubernetes.io/name=home", "-o", "json")
     return list(json.loads(lab.kubectl("get", "pods", "-n", "home", *selector))["items"])
 
@@ -109,8 +109,8 @@ def running(lab: RehearsedLab) -> list[Any]:
 def test_the_app_is_deployed_and_runs(lab: RehearsedLab, record: Recorder) -> None:
     with timed(record, "an app with sidecar, jobs, ports and volumes"):
         lab.up(engine=lab.app_engine("home"))
-    assert {each["metadata"]["name"] for each in running(lab)} == {"home-0", "home-1"}
-    for pod in running(lab):
+    assert {each["metadata"]["name"] for each in running_pods(lab)} == {"home-0", "home-1"}
+    for pod in running_pods(lab):
         states = pod["status"]["containerStatuses"]
         assert {each["name"] for each in states} == {"home", "exporter"}
         assert all(each["ready"] for each in states), states
@@ -130,14 +130,14 @@ def test_the_job_before_a_version_has_succeeded(lab: RehearsedLab) -> None:
 
 
 def test_the_scheduled_job_runs(lab: RehearsedLab) -> None:
-    assert found(lab, "cronjob", "home-backup")["spec"]["timeZone"] == "Europe/Berlin"
+    assert get_object(lab, "cronjob", "home-backup")["spec"]["timeZone"] == "Europe/Berlin"
     lab.kubectl("create", "job", "-n", "home", "now", "--from=cronjob/home-backup")
-    wait_until(lambda: found(lab, "job", "now")["status"].get("succeeded") == 1, "the job ends")
+    wait_until(lambda: get_object(lab, "job", "now")["status"].get("succeeded") == 1, "the job ends")
     lab.kubectl("delete", "job", "-n", "home", "now")
 
 
 def test_the_load_balancer_has_the_requested_address(lab: RehearsedLab) -> None:
-    service = found(lab, "service", "home-lb")
+    service = get_object(lab, "service", "home-lb")
     assert service["status"]["loadBalancer"]["ingress"][0]["ip"] == ADDRESS
     assert {(each["port"], each["protocol"]) for each in service["spec"]["ports"]} == {(1883, "TCP"), (53, "UDP")}
 
@@ -150,8 +150,8 @@ def test_a_single_writer_keeps_the_claims_of_other_replicas(lab: RehearsedLab) -
     volumes = {**APP["volumes"], "data": {"path": "/data", "size": "16Mi"}}
     change(lab, volumes=volumes, replicas=None)
     lab.up(engine=lab.app_engine("home"))
-    wait_until(lambda: [each["metadata"]["name"] for each in running(lab)] == ["home-0"], "one pod stays")
-    assert names(lab, "persistentvolumeclaims") == {"data-home-0", "data-home-1"}
+    wait_until(lambda: [each["metadata"]["name"] for each in running_pods(lab)] == ["home-0"], "one pod stays")
+    assert object_names(lab, "persistentvolumeclaims") == {"data-home-0", "data-home-1"}
     change(lab, volumes=volumes)
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0
@@ -166,12 +166,12 @@ def test_rights_beyond_the_platforms_limit_are_refused(lab: RehearsedLab) -> Non
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0
     assert "homelab:app.volumes.disk.hostPath: needs the Pod Security level privileged" in said, diagnostics(said)
-    assert "disk" not in json.dumps(found(lab, "statefulset")["spec"]["template"]), "no changes were made"
+    assert "disk" not in json.dumps(get_object(lab, "statefulset")["spec"]["template"]), "no changes were made"
     lab.cluster["apps"] = {"podSecurity": "privileged"}
     lab.reopen()
     lab.up()
     lab.up(engine=lab.app_engine("home"))
-    (pod,) = running(lab)
+    (pod,) = running_pods(lab)
     assert {"path": "/srv/disk", "type": "Directory"} in [each.get("hostPath") for each in pod["spec"]["volumes"]]
     assert pod["spec"]["nodeSelector"]["kubernetes.io/hostname"] == "s1"
 

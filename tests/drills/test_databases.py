@@ -69,16 +69,16 @@ def object_store(lab: RehearsedLab) -> Iterator[dict[str, object]]:
             kill_tree(process.pid)
 
 
-def cluster(lab: RehearsedLab, path: str, app: str = "shop") -> str:
+def database_status(lab: RehearsedLab, path: str, app: str = "shop") -> str:
     return lab.kubectl("get", "clusters.postgresql.cnpg.io", "-n", app, f"{app}-db", "-o", f"jsonpath={path}")
 
 
-def healthy(lab: RehearsedLab) -> bool:
-    return cluster(lab, "{.status.phase} {.status.readyInstances}") == "Cluster in healthy state 2"
+def is_healthy(lab: RehearsedLab) -> bool:
+    return database_status(lab, "{.status.phase} {.status.readyInstances}") == "Cluster in healthy state 2"
 
 
 def test_the_app_reads_and_writes_rows_with_its_own_credentials(lab: RehearsedLab) -> None:
-    assert healthy(lab)
+    assert is_healthy(lab)
     wait_until(lambda: run_sql(lab, "SELECT 1"), "the pooler is ready", 60)
     run_sql(lab, "CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), what text)")
     run_sql(lab, "INSERT INTO orders (what) SELECT 'before ' || n FROM generate_series(1, 100) n")
@@ -116,7 +116,7 @@ def test_volume_files_have_the_pods_fs_group(lab: RehearsedLab) -> None:
 
 
 def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab) -> None:
-    primary = cluster(lab, "{.status.currentPrimary}")
+    primary = database_status(lab, "{.status.currentPrimary}")
     machine = lab.kubectl("get", "pod", "-n", "shop", primary, "-o", "jsonpath={.spec.nodeName}")
     if machine == "s1":
         pytest.skip("the only server has the primary")
@@ -134,7 +134,9 @@ def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab) -> No
     def lose() -> None:
         wait_until(lambda: len(acknowledged) > 2, "rows are written", 60)
         lab.lab.power_off(machine)
-        wait_until(lambda: cluster(lab, "{.status.currentPrimary}") != primary, "another instance is the primary", 300)
+        wait_until(
+            lambda: database_status(lab, "{.status.currentPrimary}") != primary, "another instance is the primary", 300
+        )
         before = len(acknowledged)
         wait_until(lambda: len(acknowledged) > before, "rows are written again", 120)
 
@@ -142,7 +144,7 @@ def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab) -> No
     print(f"No row could be written for {gap:.0f} s", flush=True)
     assert set(acknowledged) <= set(run_sql(lab, "SELECT what FROM orders").splitlines())
     lab.power_on(machine)
-    wait_until(lambda: healthy(lab), "both instances are healthy", 300)
+    wait_until(lambda: is_healthy(lab), "both instances are healthy", 300)
     assert gap < 120
 
 
@@ -155,21 +157,21 @@ def test_a_database_is_restored_to_a_point_in_time(lab: RehearsedLab) -> None:
     run_sql(lab, "DELETE FROM orders")
     run_sql(lab, "CREATE TABLE later (id int)")  # so that the WAL has entries after the deletion
     archived = "{.status.conditions[?(@.type=='ContinuousArchiving')].status}"
-    switch = ["exec", "-n", "shop", *primary_of(lab), "--", "psql", "-c", "SELECT pg_switch_wal()"]
+    switch = ["exec", "-n", "shop", *primary(lab), "--", "psql", "-c", "SELECT pg_switch_wal()"]
     lab.kubectl(*switch)
-    wait_until(lambda: cluster(lab, archived) == "True", "the WAL is archived", 60)
-    document = {"config": {"homelab:app": APP | {"postgres": restored(moment)}}}
+    wait_until(lambda: database_status(lab, archived) == "True", "the WAL is archived", 60)
+    document = {"config": {"homelab:app": APP | {"postgres": restore_settings(moment)}}}
     lab.apps[1].write_text(yaml.safe_dump(document))
     lab.reopen()
     lab.up(engine=lab.app_engine("second"))
     assert run_sql(lab, "SELECT count(*) FROM orders", app="second") == before
 
 
-def primary_of(lab: RehearsedLab) -> tuple[str, ...]:
-    return (cluster(lab, "{.status.currentPrimary}"), "-c", "postgres")
+def primary(lab: RehearsedLab) -> tuple[str, ...]:
+    return (database_status(lab, "{.status.currentPrimary}"), "-c", "postgres")
 
 
-def restored(moment: str) -> dict[str, Any]:
+def restore_settings(moment: str) -> dict[str, Any]:
     """Build the settings of a database that is restored from shop's database at a point in time."""
     time = datetime.datetime.fromisoformat(re.sub(r"\+00$", "+00:00", moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
     own = {key: value for key, value in APP["postgres"].items() if key in ("size", "memory")}

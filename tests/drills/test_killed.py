@@ -63,7 +63,7 @@ def releases(lab: RehearsedLab) -> dict[str, str]:
     return {found["name"]: found["status"] for found in labels}
 
 
-def in_the_middle(lab: RehearsedLab, line: str) -> None:
+def wait_for_helm(lab: RehearsedLab, line: str) -> None:
     """Wait until Helm has started the release that the line names."""
     found = re.search(r"Release \w+?-([\w-]+) creating", line)
     end = time.monotonic() + HELM_SECONDS
@@ -77,7 +77,7 @@ def in_the_middle(lab: RehearsedLab, line: str) -> None:
 def test_twenty_killed_runs_are_completed(lab: RehearsedLab, record: Recorder) -> None:
     points = CLUSTER + PLATFORM
     while points:
-        line = lab.kill_up_at("|".join(points), lambda line: in_the_middle(lab, line))
+        line = lab.kill_up_at("|".join(points), lambda line: wait_for_helm(lab, line))
         points = [point for point in points if not re.search(point, line)]
         print(f"killed at: {line.strip()}", flush=True)
         lab.reopen()

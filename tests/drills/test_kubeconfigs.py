@@ -22,7 +22,7 @@ ADMIN, APPS = "kubeconfig", "appKubeconfig"
 LABELS = {"app.kubernetes.io/name": "shop", "pod-security.kubernetes.io/enforce": "restricted"}
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": LABELS}}
 RIGHTS_FIRST = ("--target", "**:Namespace::**", "--target", "**:RoleBinding::**")
-RUNS = "systemctl show -p MainPID --value k3s"
+K3S_PID = "systemctl show -p MainPID --value k3s"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
         yield found
 
 
-def kept(lab: RehearsedLab, output: str) -> Path:
+def save_kubeconfig(lab: RehearsedLab, output: str) -> Path:
     """Save the stack's current kubeconfig to a new file; return its path."""
     file = lab.lab.folder / f"kept-{output}-{len(list(lab.lab.folder.glob('kept-*')))}"
     file.touch(mode=0o600)
@@ -45,13 +45,13 @@ def certificate(file: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
 
 
-def object_of(version: str, kind: str, name: str, namespace: str, **more: Any) -> dict[str, Any]:
+def manifest(version: str, kind: str, name: str, namespace: str, **more: Any) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **more}
 
 
-def binding(lab: RehearsedLab, namespace: str, role: str) -> dict[str, Any]:
+def role_binding(lab: RehearsedLab, namespace: str, role: str) -> dict[str, Any]:
     group, user = "rbac.authorization.k8s.io", lab.session.engine.outputs()["appUser"]
-    return object_of(
+    return manifest(
         f"{group}/v1", "RoleBinding", "homelab:app", namespace,
         roleRef={"apiGroup": group, "kind": "ClusterRole", "name": role},
         subjects=[{"apiGroup": group, "kind": "User", "name": user}],
@@ -63,7 +63,7 @@ def apply(lab: RehearsedLab, file: Path, wanted: Any) -> str:
 
 
 def test_the_administrator_has_a_revocable_user_and_no_permanent_group(lab: RehearsedLab) -> None:
-    admin = kept(lab, ADMIN)
+    admin = save_kubeconfig(lab, ADMIN)
     who = json.loads(lab.kubectl_as(admin, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
     assert re.fullmatch(r"homelab:admin-1-[0-9a-f]{8}", who["username"])
     assert set(who["groups"]) == {"system:authenticated"}
@@ -74,9 +74,9 @@ def test_the_administrator_has_a_revocable_user_and_no_permanent_group(lab: Rehe
 
 
 def test_app_stacks_create_only_namespaces_of_apps(lab: RehearsedLab) -> None:
-    apps = kept(lab, APPS)
+    apps = save_kubeconfig(lab, APPS)
     assert "serverside-applied" in apply(lab, apps, NAMESPACE)
-    assert "serverside-applied" in apply(lab, apps, binding(lab, "shop", "homelab:app"))
+    assert "serverside-applied" in apply(lab, apps, role_binding(lab, "shop", "homelab:app"))
     other = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}
     assert "app stacks may write to namespaces of apps only" in apply(lab, apps, other)
     loose = {**NAMESPACE, "metadata": {"name": "shop", "labels": LABELS | {"app.kubernetes.io/name": "x"}}}
@@ -94,29 +94,29 @@ def test_app_stacks_create_only_namespaces_of_apps(lab: RehearsedLab) -> None:
 
 
 def test_app_stacks_have_rights_only_in_namespaces_of_apps(lab: RehearsedLab) -> None:
-    apps = kept(lab, APPS)
-    secret = object_of("v1", "Secret", "mine", "shop", stringData={"key": "word"})
+    apps = save_kubeconfig(lab, APPS)
+    secret = manifest("v1", "Secret", "mine", "shop", stringData={"key": "word"})
     assert "serverside-applied" in apply(lab, apps, secret)
     assert lab.kubectl_as(apps, "-n", "shop", "get", "secret", "mine", "-o", "name") == "secret/mine\n"
     assert "deleted" in lab.kubectl_as(apps, "-n", "shop", "delete", "secret", "mine")
     for namespace in ("kube-system", "default"):
         for kind in ("secrets", "configmaps", "pods", "deployments.apps"):
             assert "Forbidden" in lab.kubectl_as(apps, "-n", namespace, "get", kind)
-        secret = object_of("v1", "Secret", "mine", namespace, stringData={"key": "word"})
+        secret = manifest("v1", "Secret", "mine", namespace, stringData={"key": "word"})
         assert "app stacks may write to namespaces of apps only" in apply(lab, apps, secret)
         assert "app stacks may write to namespaces of apps only" in apply(
-            lab, apps, binding(lab, namespace, "homelab:app")
+            lab, apps, role_binding(lab, namespace, "homelab:app")
         )
     assert "Forbidden" in lab.kubectl_as(apps, "-n", "kube-system", "delete", "deployment", "coredns")
 
 
 def test_app_stacks_cannot_escalate_their_rights(lab: RehearsedLab) -> None:
-    apps = kept(lab, APPS)
-    stronger = {**binding(lab, "shop", "cluster-admin"), "metadata": {"name": "more", "namespace": "shop"}}
+    apps = save_kubeconfig(lab, APPS)
+    stronger = {**role_binding(lab, "shop", "cluster-admin"), "metadata": {"name": "more", "namespace": "shop"}}
     said = lab.kubectl_as(apps, "create", "-f", "-", stdin=stronger)
     assert "is attempting to grant RBAC permissions not currently held" in said
     cluster = {**stronger, "kind": "ClusterRoleBinding", "metadata": {"name": "more"}}
-    for each in (cluster, object_of("v1", "ServiceAccount", "more", "shop"), object_of("v1", "Pod", "more", "shop")):
+    for each in (cluster, manifest("v1", "ServiceAccount", "more", "shop"), manifest("v1", "Pod", "more", "shop")):
         assert "is forbidden" in apply(lab, apps, each)
     pod = lab.kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "name").strip()
     assert "Forbidden" in lab.kubectl_as(apps, "-n", "kube-system", "exec", pod, "--", "true")
@@ -126,7 +126,7 @@ def test_app_stacks_cannot_escalate_their_rights(lab: RehearsedLab) -> None:
         assert "cannot impersonate" in lab.kubectl_as(apps, "get", "nodes", who, "--as=x")
 
 
-class Apart:
+class SeparateProject:
     """An app developer's own Pulumi, whose separate backend and passphrase give no access to the lab's state."""
 
     def __init__(self, lab: RehearsedLab, folder: Path) -> None:
@@ -166,7 +166,7 @@ class Apart:
 
 
 def test_the_app_kubeconfig_suffices_to_deploy_an_app(lab: RehearsedLab, tmp_path: Path) -> None:
-    pulumi = Apart(lab, tmp_path)
+    pulumi = SeparateProject(lab, tmp_path)
     said = pulumi("preview") + pulumi("up", "--yes", "--skip-preview")
     ready = ["get", "deployment", "-n", "blog", "blog", "-o", "jsonpath={.status.readyReplicas}"]
     assert lab.kubectl(*ready) == "1"
@@ -188,7 +188,7 @@ def test_the_app_kubeconfig_suffices_to_deploy_an_app(lab: RehearsedLab, tmp_pat
 
 
 def test_renewal_is_shown_weeks_ahead_and_changes_no_node(lab: RehearsedLab) -> None:
-    before, runs = {name: kept(lab, name) for name in (ADMIN, APPS)}, lab.run_as_root("s1", RUNS)
+    before, runs = {name: save_kubeconfig(lab, name) for name in (ADMIN, APPS)}, lab.run_as_root("s1", K3S_PID)
     lab.up_changes_nothing()
     note = "jsonpath={.metadata.annotations.homelab/kubeconfigs}"
     mark, _, ends = lab.kubectl("get", "clusterrolebinding", "homelab:admin", "-o", note).split()
@@ -205,11 +205,11 @@ def test_renewal_is_shown_weeks_ahead_and_changes_no_node(lab: RehearsedLab) -> 
     assert not re.search(r"replaced|created|deleted", said), said
     lab.up_changes_nothing()
     for name, old in before.items():
-        new = kept(lab, name)
+        new = save_kubeconfig(lab, name)
         assert certificate(new).serial_number != certificate(old).serial_number
         assert certificate(new).public_key() == certificate(old).public_key()
         assert "yes" in lab.kubectl_as(new, "auth", "can-i", "create", "namespaces")
-    assert lab.run_as_root("s1", RUNS) == runs
+    assert lab.run_as_root("s1", K3S_PID) == runs
 
 
 def test_doctor_and_kubeconfig_print_the_expiry(lab: RehearsedLab, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_doctor_and_kubeconfig_print_the_expiry(lab: RehearsedLab, tmp_path: Pat
 
 
 def test_a_deleted_binding_is_detected_and_recreated(lab: RehearsedLab) -> None:
-    admin = kept(lab, ADMIN)
+    admin = save_kubeconfig(lab, ADMIN)
     lab.run_as_root("s1", "k3s kubectl delete clusterrolebinding homelab:admin homelab:apps")
     assert "Forbidden" in lab.kubectl_as(admin, "get", "nodes")
     code, said = lab.pulumi("preview")
@@ -234,7 +234,7 @@ def test_a_deleted_binding_is_detected_and_recreated(lab: RehearsedLab) -> None:
 
 
 def test_a_rotation_revokes_a_leaked_kubeconfig(lab: RehearsedLab) -> None:
-    leaked, runs = {name: kept(lab, name) for name in (ADMIN, APPS)}, lab.run_as_root("s1", RUNS)
+    leaked, runs = {name: save_kubeconfig(lab, name) for name in (ADMIN, APPS)}, lab.run_as_root("s1", K3S_PID)
     assert "homelab:app" in lab.kubectl_as(leaked[APPS], "-n", "shop", "get", "rolebinding", "homelab:app")
     lab.cluster["k3s"] = {"rotation": {"kubeconfigs": 2}}
     lab.reopen()
@@ -243,11 +243,11 @@ def test_a_rotation_revokes_a_leaked_kubeconfig(lab: RehearsedLab) -> None:
     assert "Forbidden" in lab.kubectl_as(leaked[ADMIN], "get", "nodes")
     for arguments in (("-n", "shop", "get", "secrets"), ("get", "namespaces")):
         assert "Forbidden" in lab.kubectl_as(leaked[APPS], *arguments)
-    secret = object_of("v1", "Secret", "leaked", "shop", stringData={"key": "word"})
+    secret = manifest("v1", "Secret", "leaked", "shop", stringData={"key": "word"})
     assert "Forbidden" in apply(lab, leaked[APPS], secret)
-    assert "No resources found" in lab.kubectl_as(kept(lab, APPS), "-n", "shop", "get", "secrets")
-    assert "s1" in lab.kubectl_as(kept(lab, ADMIN), "get", "nodes")
-    assert lab.run_as_root("s1", RUNS) == runs
+    assert "No resources found" in lab.kubectl_as(save_kubeconfig(lab, APPS), "-n", "shop", "get", "secrets")
+    assert "s1" in lab.kubectl_as(save_kubeconfig(lab, ADMIN), "get", "nodes")
+    assert lab.run_as_root("s1", K3S_PID) == runs
     lab.up_changes_nothing()
 
 

@@ -11,7 +11,7 @@ from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
-AUTHORITY = "cat /var/lib/rancher/k3s/server/tls/server-ca.crt"
+PRINT_CA = "cat /var/lib/rancher/k3s/server/tls/server-ca.crt"
 SERVERS = {"s1", "s2", "s3"}
 
 
@@ -23,7 +23,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
         yield found
 
 
-def well(lab: RehearsedLab, servers: set[str]) -> None:
+def check_cluster(lab: RehearsedLab, servers: set[str]) -> None:
     # K3s reports a slow server as not voting until it answers again
     wait_until(
         lambda: (lab.ready_nodes(), lab.etcd_voters()) == (servers | {"a1"}, servers), "all nodes are Ready, and vote"
@@ -38,12 +38,12 @@ def test_one_server_becomes_three_with_a_vip_in_one_run(lab: RehearsedLab, recor
     lab.reopen()
     with timed(record, "one server becomes three"):
         lab.up()
-    well(lab, SERVERS)
+    check_cluster(lab, SERVERS)
 
 
 @pytest.mark.parametrize("name", ["s1", "s2", "s3", "a1"])
 def test_a_wiped_machine_rejoins(name: str, lab: RehearsedLab, record: Recorder) -> None:
-    authority = lab.run_as_root("s2" if name == "s1" else "s1", AUTHORITY)
+    authority = lab.run_as_root("s2" if name == "s1" else "s1", PRINT_CA)
     lab.lab.wipe(name, new_host_key=True)
     lab.reopen()
     said = lab.pulumi_succeeds("preview")
@@ -51,8 +51,8 @@ def test_a_wiped_machine_rejoins(name: str, lab: RehearsedLab, record: Recorder)
         assert re.search(rf"{name}-{task} .*diff: .*\+drift", said), said
     with timed(record, f"{name} wiped and rebuilt"):
         lab.up()
-    well(lab, SERVERS)
-    assert name == "a1" or lab.run_as_root(name, AUTHORITY) == authority, "it bootstrapped a new cluster"
+    check_cluster(lab, SERVERS)
+    assert name == "a1" or lab.run_as_root(name, PRINT_CA) == authority, "it bootstrapped a new cluster"
 
 
 def test_a_failed_first_server_is_replaced_in_one_run(lab: RehearsedLab, record: Recorder) -> None:
@@ -64,18 +64,18 @@ def test_a_failed_first_server_is_replaced_in_one_run(lab: RehearsedLab, record:
     with timed(record, "failed first server replaced"):
         said = lab.up()
     assert "s1 (10.9.0.11) does not answer" in said
-    well(lab, {"s2", "s3", "s4"})
+    check_cluster(lab, {"s2", "s3", "s4"})
 
 
-PLACE = "/var/lib/kubelet/plugins/nas/photos"
-HELD = f"""
-mkdir -p {PLACE} && mount -t tmpfs nas {PLACE} && echo photo >{PLACE}/photo
-systemd-run -q --unit=holds --property=WorkingDirectory={PLACE} sleep 3600
+VOLUME = "/var/lib/kubelet/plugins/nas/photos"
+USE_VOLUME = f"""
+mkdir -p {VOLUME} && mount -t tmpfs nas {VOLUME} && echo photo >{VOLUME}/photo
+systemd-run -q --unit=holds --property=WorkingDirectory={VOLUME} sleep 3600
 """
 
 
 def test_a_volume_in_use_blocks_the_uninstallation_of_k3s(lab: RehearsedLab) -> None:
-    lab.run_as_root("a1", HELD)
+    lab.run_as_root("a1", USE_VOLUME)
     nodes = lab.cluster["nodes"]
     lab.cluster["nodes"] = [node for node in nodes if node["name"] != "a1"]
     lab.reopen()
@@ -84,14 +84,17 @@ def test_a_volume_in_use_blocks_the_uninstallation_of_k3s(lab: RehearsedLab) -> 
         "These mounts are still in use after 60 s; nothing was removed, because their data would be deleted, too:"
         in said
     )
-    assert PLACE in said
-    assert lab.run_as_root("a1", f"cat {PLACE}/photo; ls /usr/local/bin/k3s").split() == ["photo", "/usr/local/bin/k3s"]
+    assert VOLUME in said
+    assert lab.run_as_root("a1", f"cat {VOLUME}/photo; ls /usr/local/bin/k3s").split() == [
+        "photo",
+        "/usr/local/bin/k3s",
+    ]
     lab.run_as_root("a1", "systemctl stop holds")
     lab.up()
     lab.cluster["nodes"] = nodes
     lab.reopen()
     lab.up()
-    well(lab, {"s2", "s3", "s4"})
+    check_cluster(lab, {"s2", "s3", "s4"})
 
 
 def test_a_removed_machine_is_restored(lab: RehearsedLab) -> None:

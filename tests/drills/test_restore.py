@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(folder: Path) -> Iterator[RehearsedLab]:
-    with rehearse("rescue", stack_document(3, 1), folder) as found, s3(found, folder) as bucket:
+    with rehearse("rescue", stack_document(3, 1), folder) as found, S3Service(found, folder) as bucket:
         found.document["config"] |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in KEYS}
         found.cluster["k3s"] = {"snapshots": {"s3": bucket}}
         found.reopen()
@@ -51,7 +51,7 @@ def lab(folder: Path) -> Iterator[RehearsedLab]:
         yield found
 
 
-class s3:  # noqa: N801 - used like a function
+class S3Service:
     """An S3 service in the lab's network; entering it yields its settings for the stack file."""
 
     def __init__(self, lab: RehearsedLab, folder: Path) -> None:
@@ -77,7 +77,7 @@ class s3:  # noqa: N801 - used like a function
         self.process.wait()
 
 
-def killed_at(lab: RehearsedLab, moment: str, *arguments: str) -> None:
+def kill_homelab_at(lab: RehearsedLab, moment: str, *arguments: str) -> None:
     process = lab.session.engine.start_homelab(*arguments, output=subprocess.PIPE)
     assert process.stdout
     said = ""
@@ -92,7 +92,7 @@ def killed_at(lab: RehearsedLab, moment: str, *arguments: str) -> None:
     print(f"$ ./homelab {' '.join(arguments)}\n{said}killed", flush=True)
 
 
-def sing(lab: RehearsedLab, song: str) -> None:
+def write_canary(lab: RehearsedLab, song: str) -> None:
     def sung() -> bool:
         lab.kubectl("delete", "configmap", "canary", "--ignore-not-found")
         return bool(lab.kubectl("create", "configmap", "canary", f"--from-literal=song={song}"))
@@ -100,11 +100,11 @@ def sing(lab: RehearsedLab, song: str) -> None:
     wait_until(sung, "the API accepts a canary")
 
 
-def song(lab: RehearsedLab) -> str:
+def read_canary(lab: RehearsedLab) -> str:
     return lab.kubectl("get", "configmap", "canary", "-o", "jsonpath={.data.song}")
 
 
-def whole(lab: RehearsedLab) -> None:
+def check_cluster(lab: RehearsedLab) -> None:
     """Check that every node is Ready and uncordoned, every server votes, and `pulumi up` changes nothing."""
     wait_until(lambda: lab.ready_nodes() == ALL, "all nodes are Ready")
     assert lab.etcd_voters() == SERVERS
@@ -112,7 +112,7 @@ def whole(lab: RehearsedLab) -> None:
     assert lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].spec.unschedulable}") == ""
 
 
-def snapshot(lab: RehearsedLab, name: str, *options: str) -> str:
+def take_snapshot(lab: RehearsedLab, name: str, *options: str) -> str:
     lab.homelab("snapshot", "--name", name, *options)
     listed = json.loads(lab.homelab("snapshot", "--list", "--json"))
     (found,) = (each for each in listed if each["name"].startswith(f"{name}-"))
@@ -121,34 +121,34 @@ def snapshot(lab: RehearsedLab, name: str, *options: str) -> str:
 
 
 def test_every_machine_lost_and_restored_from_s3(lab: RehearsedLab, record: Recorder) -> None:
-    sing(lab, "far away")
-    name = snapshot(lab, "far")
-    sing(lab, "lost")
+    write_canary(lab, "far away")
+    name = take_snapshot(lab, "far")
+    write_canary(lab, "lost")
     for machine in sorted(ALL):
         lab.lab.wipe(machine)
     with timed(record, "every machine lost, restored from S3"):
         lab.homelab("restore", "--from-s3", "--yes")
     assert name in lab.homelab("snapshot", "--list")
-    assert song(lab) == "far away"
-    whole(lab)
+    assert read_canary(lab) == "far away"
+    check_cluster(lab)
 
 
 def test_the_next_restore_completes_a_killed_one(lab: RehearsedLab, record: Recorder) -> None:
-    sing(lab, "killed")
-    name = snapshot(lab, "killed")
-    sing(lab, "lost")
+    write_canary(lab, "killed")
+    name = take_snapshot(lab, "killed")
+    write_canary(lab, "lost")
     for moment in MOMENTS:
-        killed_at(lab, moment, "restore", name, "--yes")
+        kill_homelab_at(lab, moment, "restore", name, "--yes")
     start = time.monotonic()
     lab.homelab("restore", name, "--yes")
     record(f"restore killed at {len(MOMENTS)} points", f"completed by the next in {time.monotonic() - start:.0f} s")
-    assert song(lab) == "killed"
-    whole(lab)
+    assert read_canary(lab) == "killed"
+    check_cluster(lab)
 
 
 def test_a_snapshot_is_restored_without_pulumis_state(lab: RehearsedLab, folder: Path, record: Recorder) -> None:
-    sing(lab, "without state")
-    name = snapshot(lab, "stateless", "--save", str(folder))
+    write_canary(lab, "without state")
+    name = take_snapshot(lab, "stateless", "--save", str(folder))
     assert ((folder / name).stat().st_mode & 0o777) == 0o600
     token = folder / "token"
     token.write_text(lab.homelab("recovery-token"))
@@ -163,26 +163,26 @@ def test_a_snapshot_is_restored_without_pulumis_state(lab: RehearsedLab, folder:
     assert code == 0
     assert "the kubeconfigs are not signed by this cluster's CAs" in said
     lab.up()
-    assert song(lab) == "without state"
-    whole(lab)
+    assert read_canary(lab) == "without state"
+    check_cluster(lab)
 
 
 def test_two_servers_lost_and_one_restored(lab: RehearsedLab, record: Recorder) -> None:
-    sing(lab, "alone")
-    name = snapshot(lab, "alone")
+    write_canary(lab, "alone")
+    name = take_snapshot(lab, "alone")
     for machine in ("s2", "s3"):
         lab.lab.power_off(machine)
     assert "no server" in lab.homelab("snapshot", code=1).lower()
     with timed(record, "two of three servers lost, restored on the third"):
         said = lab.homelab("restore", name, "--yes")
     assert "Skipped: s2, s3." in said
-    assert song(lab) == "alone"
+    assert read_canary(lab) == "alone"
     for machine in ("s2", "s3"):
         lab.lab.wipe(machine)
     said = lab.homelab("restore", name, "--yes", "--json")
     assert json.loads(said[said.index("{") :])["rejoined"] == ["s2", "s3"]
-    assert song(lab) == "alone"
-    whole(lab)
+    assert read_canary(lab) == "alone"
+    check_cluster(lab)
 
 
 def test_a_server_that_cannot_be_stopped_keeps_its_cluster(lab: RehearsedLab) -> None:
@@ -197,4 +197,4 @@ def test_a_server_that_cannot_be_stopped_keeps_its_cluster(lab: RehearsedLab) ->
         lab.run_as_root(machine, "systemctl enable --now k3s")
     lab.lab.power_off("s3")
     lab.lab.power_on("s3")
-    whole(lab)
+    check_cluster(lab)

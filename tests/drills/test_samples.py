@@ -28,18 +28,20 @@ def test_sample_becomes_a_lab(file: Path, tmp_path: Path, record: Recorder) -> N
         wait_until(lambda: lab.ready_nodes() == {node.name for node in settings.cluster.nodes}, "all nodes are Ready")
         if len(settings.cluster.servers) > 1:
             assert lab.etcd_voters() == {node.name for node in settings.cluster.servers}
-        wrong = [found for found in releases(charts(settings), helm(lab)) if found.state is not State.FINE]
+        wrong = [
+            found for found in releases(release_names(settings), helm_secrets(lab)) if found.state is not State.FINE
+        ]
         assert wrong == []
         lab.up("--expect-no-changes")
         lab.pulumi_succeeds("destroy", "--yes", "--skip-preview")
 
 
-def charts(settings: Settings) -> list[str]:
+def release_names(settings: Settings) -> list[str]:
     """Return the names of the platform's Helm releases."""
     return [name for layer in layers_of(settings) for name in layer.values()]
 
 
-def helm(lab: RehearsedLab) -> list[dict[str, object]]:
+def helm_secrets(lab: RehearsedLab) -> list[dict[str, object]]:
     """Return the Secrets in which Helm stores its releases."""
     items = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     assert isinstance(items, list)

@@ -37,11 +37,11 @@ def client(lab: RehearsedLab, folder: Path) -> ApiClient:
     return ApiClient(lab, folder)
 
 
-def whole(lab: RehearsedLab) -> bool:
+def all_machines_ready(lab: RehearsedLab) -> bool:
     return lab.ready_nodes() == SERVERS | AGENTS and lab.etcd_voters() == SERVERS
 
 
-def lose(lab: RehearsedLab, name: str) -> None:
+def cut_power(lab: RehearsedLab, name: str) -> None:
     lab.lab.power_off(name)
     time.sleep(MISSED)
     wait_until(lab.api_answers, "the API answers through the virtual address")
@@ -52,10 +52,10 @@ def test_no_write_is_lost_when_machines_lose_power(lab: RehearsedLab, client: Ap
     with Traffic(client.can_write) as canary:
         for name in sorted(SERVERS | AGENTS):
             held = lab.vip_holder()
-            gaps[name] = longest_outage(lab.api_answers, partial(lose, lab, name))
+            gaps[name] = longest_outage(lab.api_answers, partial(cut_power, lab, name))
             print(f"{name} off while {held} held the virtual address: {gaps[name]:.1f} s", flush=True)
             lab.power_on(name)
-            wait_until(partial(whole, lab), f"{name} is back")
+            wait_until(partial(all_machines_ready, lab), f"{name} is back")
     lost = client.missing_objects(canary.answered)
     worst = max(gaps, key=lambda name: gaps[name])
     record("six machines powered off in turn, longest gap of the API", f"{gaps[worst]:.1f} s ({worst}; goal 5 s)")
@@ -72,7 +72,7 @@ def test_a_configuration_rolls_out_under_steady_reads(lab: RehearsedLab, client:
     record("K3s configuration rolled out to six machines, reads", f"{probe} (goal 0)")
     capacity = lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.capacity.pods}")
     assert capacity.split() == ["120"] * 6
-    assert whole(lab)
+    assert all_machines_ready(lab)
     assert probe.failing == 0
 
 
@@ -95,6 +95,6 @@ def test_drift_is_detected_and_corrected(lab: RehearsedLab, record: Recorder) ->
     start = time.monotonic()
     lab.up()
     correction = time.monotonic() - start
-    wait_until(lambda: whole(lab), "all nodes are Ready")
+    wait_until(lambda: all_machines_ready(lab), "all nodes are Ready")
     lab.up_changes_nothing()
     record("three kinds of drift on six machines", f"detected in {detection:.0f} s, corrected in {correction:.0f} s")

@@ -25,16 +25,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
         yield found
 
 
-def exported(lab: RehearsedLab, file: Path) -> Path:
+def export_state(lab: RehearsedLab, file: Path) -> Path:
     lab.pulumi_succeeds("stack", "export", "--file", str(file))
     return file
 
 
-def imported(lab: RehearsedLab, file: Path) -> None:
+def import_state(lab: RehearsedLab, file: Path) -> None:
     lab.pulumi_succeeds("stack", "import", "--file", str(file))
 
 
-def empty(state: Path) -> Path:
+def write_empty_state(state: Path) -> Path:
     """Write a copy of the stack's state without resources; return its path."""
     document = json.loads(state.read_text())
     document["deployment"].update(resources=[], pending_operations=[])
@@ -43,7 +43,7 @@ def empty(state: Path) -> Path:
     return file
 
 
-def well(lab: RehearsedLab) -> None:
+def check_cluster(lab: RehearsedLab) -> None:
     wait_until(lambda: lab.ready_nodes() == MEMBERS, "both nodes are Ready")
     assert lab.kubectl("get", "configmap", "canary", "-o", "jsonpath={.data.kept}") == "yes"
 
@@ -72,11 +72,11 @@ def test_two_runs_at_once_are_refused(lab: RehearsedLab) -> None:
 
 
 def test_an_old_state_is_upgraded(lab: RehearsedLab, tmp_path: Path) -> None:
-    old = exported(lab, tmp_path / "old.json")
+    old = export_state(lab, tmp_path / "old.json")
     lab.node_settings("a1").update(labels={"run": "second"}, taints=["only=me:PreferNoSchedule"])
     lab.reopen()
     lab.up()
-    imported(lab, old)
+    import_state(lab, old)
     lab.up()
     lab.up_changes_nothing()
     a1 = json.loads(lab.kubectl("get", "node", "a1", "-o", "json"))
@@ -102,14 +102,14 @@ def test_a_target_changes_only_its_machine(lab: RehearsedLab) -> None:
 
 
 def test_machines_of_another_state_are_refused_and_keep_their_token(lab: RehearsedLab, tmp_path: Path) -> None:
-    state = exported(lab, tmp_path / "state.json")
+    state = export_state(lab, tmp_path / "state.json")
     token = lab.run_as_root("s1", "cat /etc/rancher/k3s/token")
-    imported(lab, empty(state))
+    import_state(lab, write_empty_state(state))
     said = lab.up_fails()
     assert "This machine is the node s1 of another cluster; no changes were made here." in said
     assert lab.run_as_root("s1", "cat /etc/rancher/k3s/token") == token
-    imported(lab, state)
-    well(lab)
+    import_state(lab, state)
+    check_cluster(lab)
     lab.up_changes_nothing()
 
 
@@ -134,17 +134,17 @@ def test_guards_work_after_an_abandoned_destroy(lab: RehearsedLab) -> None:
 
 
 def test_an_old_stack_does_not_undo_a_new_lab(lab: RehearsedLab, tmp_path: Path) -> None:
-    old = exported(lab, tmp_path / "old.json")
+    old = export_state(lab, tmp_path / "old.json")
     lab.pulumi_succeeds("destroy", "--yes", "--skip-preview")
     assert lab.run_as_root("s1", "ls -d /etc/rancher /var/lib/homelab /var/lib/rancher/k3s 2>/dev/null; true") == ""
     lab.reopen()
     lab.up()
-    new = exported(lab, tmp_path / "new.json")
-    imported(lab, old)
+    new = export_state(lab, tmp_path / "new.json")
+    import_state(lab, old)
     said = lab.pulumi("destroy", "--yes", "--skip-preview")[1]
     assert "This machine is the node s1 of another cluster; no changes were made here." in said
     assert lab.run_as_root("s1", "systemctl is-active k3s").strip() == "active"
-    imported(lab, new)
+    import_state(lab, new)
     lab.up_changes_nothing()
 
 

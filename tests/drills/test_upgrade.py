@@ -38,7 +38,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
         yield found
 
 
-def k3s(lab: RehearsedLab, version: str, **rotation: int) -> None:
+def change_version(lab: RehearsedLab, version: str, **rotation: int) -> None:
     lab.cluster["k3s"] = {"version": version, "rotation": rotation}
     lab.reopen()
 
@@ -65,16 +65,16 @@ def test_a_budget_that_blocks_the_drain_is_reported(lab: RehearsedLab, record: R
 
 
 def test_tokens_are_not_rotated_during_an_upgrade(lab: RehearsedLab) -> None:
-    k3s(lab, NEW, token=2)
+    change_version(lab, NEW, token=2)
     said = lab.up_fails()
     assert "Tokens cannot be rotated together with an upgrade; no changes were made." in said
     assert versions(lab) == {OLD}
-    k3s(lab, OLD, token=2)
+    change_version(lab, OLD, token=2)
     lab.up()
 
 
 def test_servers_upgrade_one_by_one_while_the_api_answers(lab: RehearsedLab, tmp_path: Path, record: Recorder) -> None:
-    k3s(lab, NEW, token=2)
+    change_version(lab, NEW, token=2)
     with timed(record, "upgrade of four machines"), Traffic(ApiClient(lab, tmp_path).can_read) as probe:
         gap = longest_outage(lab.api_answers, lab.up)
     record("upgrade, longest gap of the API", f"{gap:.1f} s")
@@ -87,17 +87,17 @@ def test_servers_upgrade_one_by_one_while_the_api_answers(lab: RehearsedLab, tmp
 
 
 def test_a_downgrade_is_refused(lab: RehearsedLab) -> None:
-    k3s(lab, OLD, token=2)
+    change_version(lab, OLD, token=2)
     assert f"K3s cannot be downgraded, from {NEW} to {OLD}; no changes were made." in lab.up_fails()
     assert versions(lab) == {NEW}
-    k3s(lab, NEW, token=2)
+    change_version(lab, NEW, token=2)
     lab.up()
 
 
 def test_tokens_and_certificates_are_rotated(lab: RehearsedLab, record: Recorder) -> None:
     held = "cat /etc/rancher/k3s/token; sha256sum /var/lib/rancher/k3s/server/tls/client-admin.crt"
     before = {name: lab.run_as_root(name, held).splitlines() for name in ALL - {"a1"}}
-    k3s(lab, NEW, token=3, certificates=2)
+    change_version(lab, NEW, token=3, certificates=2)
     gap = longest_outage(lab.api_answers, lab.up)
     record("rotation, longest gap of the API", f"{gap:.1f} s")
     after = {name: lab.run_as_root(name, held).splitlines() for name in before}

@@ -78,7 +78,7 @@ def releases(lab: RehearsedLab) -> dict[str, str]:
     return {found["name"]: found["status"] for found in labels}
 
 
-def pending(lab: RehearsedLab) -> list[str]:
+def pending_releases(lab: RehearsedLab) -> list[str]:
     return [name for name, status in releases(lab).items() if status.startswith("pending")]
 
 
@@ -97,9 +97,9 @@ def test_unreachable_charts_are_reported_before_any_change(lab: RehearsedLab) ->
 
 
 def test_the_next_run_completes_killed_releases(lab: RehearsedLab) -> None:
-    lab.kill_up_when(lambda: len(pending(lab)) > 1, "several releases are pending")
+    lab.kill_up_when(lambda: len(pending_releases(lab)) > 1, "several releases are pending")
     lab.reopen()
-    assert pending(lab)
+    assert pending_releases(lab)
     said = lab.up()
     assert set(releases(lab).values()) == {"deployed"}
     assert re.search(r"release \S+ was interrupted", said)
@@ -177,7 +177,7 @@ def test_the_next_run_repairs_a_failed_release(lab: RehearsedLab) -> None:
     assert "argocd" not in lab.kubectl("get", "namespaces", "-o", "name")
     platform(lab)["argocd"], config["homelab:argocdAdmin"] = LAYERS["argocd"], secret
     lab.reopen()
-    pin(lab, changed(lab, "broken", BROKEN))
+    pin_chart(lab, change_chart(lab, "broken", BROKEN))
     said = lab.up_fails()
     assert "argo-cd" in said
     assert releases(lab)["argo-cd"] == "failed"
@@ -199,7 +199,7 @@ def test_a_chart_changed_after_its_check_is_not_installed(lab: RehearsedLab) -> 
         archive.unlink()
     log = lab.lab.folder / "server/access.log"
     before = log.read_text().count("/charts/argo-cd-")
-    lab.up_despite(r"argocd-chart-argo-cd .*creat", lambda: changed(lab, "planted", PLANTED))
+    lab.up_despite(r"argocd-chart-argo-cd .*creat", lambda: change_chart(lab, "planted", PLANTED))
     assert releases(lab)["argo-cd"] == "deployed"
     assert "planted" not in lab.kubectl("get", "configmaps", "-n", "argocd", "-o", "name")
     assert log.read_text().count("/charts/argo-cd-") == before + 1, "it was fetched once"
@@ -215,10 +215,10 @@ def test_a_chart_changed_after_its_check_is_not_installed(lab: RehearsedLab) -> 
     lab.up_changes_nothing()
 
 
-def changed(lab: RehearsedLab, name: str, text: str) -> str:
+def change_chart(lab: RehearsedLab, name: str, text: str) -> str:
     """Add a template to Argo CD's chart in the repository, with a matching index; return the new SHA-256."""
     (archive,) = (lab.lab.mirror / "charts").glob("argo-cd-*.tgz")
-    whole, content = archive.read_bytes(), with_file(archive.read_bytes(), f"argo-cd/templates/{name}.yaml", text)
+    whole, content = archive.read_bytes(), add_file(archive.read_bytes(), f"argo-cd/templates/{name}.yaml", text)
     archive.write_bytes(content)
     before, after = (hashlib.sha256(each).hexdigest() for each in (whole, content))
     index = archive.with_name("index.yaml")
@@ -226,7 +226,7 @@ def changed(lab: RehearsedLab, name: str, text: str) -> str:
     return after
 
 
-def pin(lab: RehearsedLab, sha256: str) -> None:
+def pin_chart(lab: RehearsedLab, sha256: str) -> None:
     """Pin Argo CD's chart in the rehearsal's stack file."""
     file = lab.session.engine.stack_file
     document = yaml.safe_load(file.read_text())
@@ -234,7 +234,7 @@ def pin(lab: RehearsedLab, sha256: str) -> None:
     file.write_text(yaml.safe_dump(document))
 
 
-def with_file(archive: bytes, name: str, text: str) -> bytes:
+def add_file(archive: bytes, name: str, text: str) -> bytes:
     """Return a copy of a chart archive with one file added."""
     out = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(archive)) as old, tarfile.open(fileobj=out, mode="w:gz") as new:

@@ -43,10 +43,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
 @pytest.fixture(scope="module")
 def untouched(lab: RehearsedLab) -> str:
     """Checksums of an agent's files before the first `pulumi up`."""
-    return files(lab, "elitedesk")
+    return checksums(lab, "elitedesk")
 
 
-def files(lab: RehearsedLab, machine: str) -> str:
+def checksums(lab: RehearsedLab, machine: str) -> str:
     lines = lab.run_as_root(machine, FILES).splitlines()
     return "\n".join(line for line in lines if not re.search(CHANGES_BY_ITSELF, line))
 
@@ -188,7 +188,7 @@ def test_a_web_ui_opens_in_this_computers_browser(lab: RehearsedLab) -> None:
             assert '<h1 id="message">Hello from the lab</h1>' in chromium.dump_dom(said)
 
 
-def ask(lab: RehearsedLab, path: str, *, pod: tuple[str, str], times: int = 1) -> str:
+def request_from_pod(lab: RehearsedLab, path: str, *, pod: tuple[str, str], times: int = 1) -> str:
     """Send requests from a pod to the app's Service; return the responses."""
     service = lab.kubectl(
         "get", "service", "-n", "shop", "shop", "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}"
@@ -202,15 +202,15 @@ TRAEFIK = ("traefik", "app.kubernetes.io/name=traefik")
 
 
 def test_all_replicas_answer_with_their_configuration(lab: RehearsedLab) -> None:
-    answers = ask(lab, "/api/info", pod=TRAEFIK, times=60)
+    answers = request_from_pod(lab, "/api/info", pod=TRAEFIK, times=60)
     assert len(set(re.findall(r'"hostname": "(.*?)"', answers))) == 3
-    environment = dict(each.partition("=")[::2] for each in json.loads(ask(lab, "/env", pod=TRAEFIK)))
+    environment = dict(each.partition("=")[::2] for each in json.loads(request_from_pod(lab, "/env", pod=TRAEFIK)))
     assert environment["PODINFO_UI_MESSAGE"] == "Hello from the lab"
     secret = yaml.safe_load(lab.kubectl("get", "secret", "-n", "shop", "shop-db-app", "-o", "yaml"))["data"]
     password = base64.b64decode(secret["password"]).decode()
     assert environment["PGPASSWORD"] == password
     assert password not in lab.app_engine("shop").capture("stack", "export", "--show-secrets")
-    assert json.loads(ask(lab, "/configs", pod=TRAEFIK))["greeting"] == "three pods, one file\n"
+    assert json.loads(request_from_pod(lab, "/configs", pod=TRAEFIK))["greeting"] == "three pods, one file\n"
 
 
 def scale_shop(lab: RehearsedLab, **settings: object) -> str:
@@ -240,7 +240,7 @@ def test_an_autoscaler_owns_the_replicas_until_it_is_removed(lab: RehearsedLab) 
     wait_until(lambda: pods_of_shop(lab) == "3 3", "the app has 3 pods again")
 
 
-def kept_out(question: Callable[[], str]) -> bool:
+def is_blocked(question: Callable[[], str]) -> bool:
     """Return whether the connection itself fails, as a NetworkPolicy makes it fail."""
     try:
         question()
@@ -254,14 +254,16 @@ def test_network_policies_block_unrelated_pods(lab: RehearsedLab) -> None:
     to_api = "curl -sS --max-time 5 -k https://10.43.0.1/"
     # K3s enforces NetworkPolicies some time after pods start
     wait_until(
-        lambda: kept_out(lambda: ask(lab, "/healthz", pod=stranger)), "pods of other namespaces cannot connect", 60
+        lambda: is_blocked(lambda: request_from_pod(lab, "/healthz", pod=stranger)),
+        "pods of other namespaces cannot connect",
+        60,
     )
     wait_until(
-        lambda: kept_out(lambda: lab.run_in_pod("shop", "app.kubernetes.io/name=shop", to_api)),
+        lambda: is_blocked(lambda: lab.run_in_pod("shop", "app.kubernetes.io/name=shop", to_api)),
         "the app is kept in",
         60,
     )
-    assert "10.43.0.1" not in ask(lab, "/healthz", pod=TRAEFIK), "Traefik can still connect"
+    assert "10.43.0.1" not in request_from_pod(lab, "/healthz", pod=TRAEFIK), "Traefik can still connect"
 
 
 def test_databases_reach_only_the_api_on_its_port(lab: RehearsedLab) -> None:
@@ -269,7 +271,7 @@ def test_databases_reach_only_the_api_on_its_port(lab: RehearsedLab) -> None:
     ask_api = "curl -sS --max-time 5 -k https://{}/version"
     # the virtual IP is on a server, but is not an endpoint of the API's Service
     away = ask_api.format(f"{lab.cluster['api']['vip']}:6443")
-    wait_until(lambda: kept_out(lambda: lab.run_in_pod(*database, away)), "the rest of the LAN is unreachable", 60)
+    wait_until(lambda: is_blocked(lambda: lab.run_in_pod(*database, away)), "the rest of the LAN is unreachable", 60)
     for _ in range(20):  # each connection can get another server
         assert "Unauthorized" in lab.run_in_pod(*database, ask_api.format("10.43.0.1"))
 
@@ -322,7 +324,7 @@ def test_preview_needs_no_machine(lab: RehearsedLab, tmp_path: Path) -> None:
     assert re.search(r"\+ \d+ to create", done.stdout)
 
 
-def serves(lab: RehearsedLab) -> bool:
+def app_answers(lab: RehearsedLab) -> bool:
     """Return whether the app answers at the ingress address."""
     try:
         return browse(lab, "https://shop.lab.example.com/healthz", "-fk", "--max-time", "1") != ""
@@ -336,9 +338,9 @@ def test_api_and_app_survive_the_power_loss_of_any_machine(lab: RehearsedLab, na
 
     def cut() -> None:
         lab.lab.power_off(name)
-        wait_until(lambda: lab.api_answers() and serves(lab), "API and app answer again")
+        wait_until(lambda: lab.api_answers() and app_answers(lab), "API and app answer again")
 
-    gap = longest_outage(lab.api_answers, lambda: gaps.append(longest_outage(lambda: serves(lab), cut)))
+    gap = longest_outage(lab.api_answers, lambda: gaps.append(longest_outage(lambda: app_answers(lab), cut)))
     print(f"{name} lost its power while {held} held the virtual address: no answer through it for {gap:.1f} s")
     print(f"{name} lost its power: no answer of the app for {gaps[0]:.1f} s")
     assert lab.kubectl("get", "nodes", "-o", "name")
@@ -353,7 +355,7 @@ def test_app_is_removed_before_its_platform(lab: RehearsedLab) -> None:
 
 def test_destroy_restores_the_machines(lab: RehearsedLab, untouched: str) -> None:
     lab.pulumi_succeeds("destroy", "--yes")
-    assert files(lab, "elitedesk") == untouched
+    assert checksums(lab, "elitedesk") == untouched
     for name in SERVERS | AGENTS:
         left = lab.run_as_root(name, "pgrep -x k3s; ls -d /etc/rancher /var/lib/homelab /var/lib/rancher/k3s; true")
         assert left == "", name
