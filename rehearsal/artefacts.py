@@ -23,7 +23,7 @@ METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_S
 PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO_VERSION}"
 PODINFO_HTML = Path(__file__).with_name("podinfo.html")
 OWN_IMAGES = "rehearsal-images.tar.zst"
-RECORD = "made.json"
+RECORD_FILE = "made.json"
 """What a version was laid out from, and the result; written last."""
 
 
@@ -82,7 +82,7 @@ def _stamp(file: Path) -> list[str | int]:
 
 def _recorded(folder: Path, sources: list[list[str | int]]) -> dict[str, Any] | None:
     """What is there, if it was made of these sources to its end."""
-    record = folder / RECORD
+    record = folder / RECORD_FILE
     found = json.loads(record.read_text()) if record.exists() else {}
     assert isinstance(found, dict)
     return found if found.get("sources") == sources else None
@@ -97,7 +97,7 @@ def _fill(folder: Path, release: Release, ours: Mapping[str, Path], sources: lis
     pins["installer"] = download.sha256_of(folder / "install.sh")
     (folder / "install.sh.sha256sum").write_text(f"{pins['installer']}  install.sh\n")
     made = {"sources": sources, "pins": pins, "images": listing, "extra": extra}
-    (folder / RECORD).write_text(json.dumps(made))
+    (folder / RECORD_FILE).write_text(json.dumps(made))
     return made
 
 

@@ -36,7 +36,7 @@ def source_of(image: str, listed: Collection[str], upstream: Upstream | None) ->
         return ImageSource.MACHINE
     if "@" not in name and f"{repository_of(name)}{ANY_TAG}" in listed:
         return ImageSource.BUILT
-    if upstream and not name.partition("/")[0].endswith(".invalid") and _there(name, upstream):
+    if upstream and not name.partition("/")[0].endswith(".invalid") and _has_image(name, upstream):
         return ImageSource.NETWORK
     return ImageSource.STAND_IN
 
@@ -58,7 +58,7 @@ def recorded(state: Path) -> dict[str, ImageSource]:
     return {name: ImageSource(value) for name, value in values.items()}
 
 
-def _there(name: str, upstream: Upstream) -> bool:
+def _has_image(name: str, upstream: Upstream) -> bool:
     try:
         return upstream.existence(*split_name(name)) is not Existence.PRIVATE
     except UnreachableError:

@@ -113,11 +113,6 @@ def with_kind(listed: Json) -> list[Json]:
     return [kind | item for item in listed["items"]]
 
 
-def object_path(path: str, thing: Json) -> str:
-    """Return the path of an object below the path of its list."""
-    return f"{path}/{thing['metadata']['name']}"
-
-
 def is_ready(api: KubernetesApi, namespace: str, name: str) -> bool:
     """Return whether a Deployment or StatefulSet whose name contains `name` has a ready pod in the namespace."""
     for plural in ("deployments", "statefulsets"):
@@ -125,21 +120,3 @@ def is_ready(api: KubernetesApi, namespace: str, name: str) -> bool:
             if name in workload["metadata"]["name"] and workload.get("status", {}).get("readyReplicas", 0) > 0:
                 return True
     return False
-
-
-def owner_references(thing: Json) -> list[Json]:
-    """Build the owner references of an object that Kubernetes deletes together with `thing`."""
-    metadata = thing["metadata"]
-    reference = {
-        "apiVersion": thing["apiVersion"],
-        "kind": thing["kind"],
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-    }
-    return [reference | {"controller": True, "blockOwnerDeletion": True}]
-
-
-def condition(kind: str, reason: str, *, true: bool = True, message: str = "") -> Json:
-    """Build a status condition of the type `kind`."""
-    status = "True" if true else "False"
-    return {"type": kind, "status": status, "reason": reason, "message": message or reason}

@@ -7,7 +7,7 @@ from pathlib import Path
 from rehearsal.shell import run
 
 INSTALLED = shutil.which("chromium") is not None
-VIRTUAL_TIME = 10_000  # milliseconds of the page's own clock, which stands still while something is loaded
+VIRTUAL_TIME_MS = 10_000  # milliseconds of the page's own clock, which stands still while something is loaded
 ATTEMPTS = 3
 
 
@@ -28,5 +28,5 @@ def screenshot(said: str, picture: Path) -> bytes:
 def _run(said: str, *options: str, errors: str = "") -> str:
     """Run Chromium headless, and without its sandbox, which it cannot use as root."""
     (words,) = re.findall(r"^  chromium (.*)$", said, re.MULTILINE)
-    alone = ("--headless", "--no-sandbox", "--disable-gpu", f"--virtual-time-budget={VIRTUAL_TIME}")
+    alone = ("--headless", "--no-sandbox", "--disable-gpu", f"--virtual-time-budget={VIRTUAL_TIME_MS}")
     return run(["sh", "-c", f'chromium "$@" {words} {errors}', "sh", *alone, *options])

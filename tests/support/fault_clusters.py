@@ -45,7 +45,7 @@ NODES = tools("""
 """)
 
 
-def three(fake: FakeMachine) -> None:
+def three_servers(fake: FakeMachine) -> None:
     """Create three servers that are Ready and etcd voters."""
     for node in "abc":
         fake.file(f"node-{node}").write_text("True")
@@ -53,19 +53,19 @@ def three(fake: FakeMachine) -> None:
             fake.file(f"{kind}-{node}").write_text(node)
 
 
-def silent(fake: FakeMachine) -> None:
+def unreachable_server(fake: FakeMachine) -> None:
     """Create three servers, one of which is unreachable."""
-    three(fake)
+    three_servers(fake)
     fake.file("node-b").write_text("Unknown")
 
 
-def drained(fake: FakeMachine) -> None:
-    three(fake)
+def drained_node(fake: FakeMachine) -> None:
+    three_servers(fake)
     for kind in ("cordon", "note"):
         fake.file(f"{kind}-b").touch()
 
 
-def nothing_left(fake: FakeMachine) -> None:
+def verify_no_trace(fake: FakeMachine) -> None:
     """Verify that no file of a removed node is left."""
     assert not [path.name for path in fake.root.glob("*-b") if path.name not in {"pods-b", "cordon-b"}]
 
@@ -94,7 +94,7 @@ LABELS = tools("""
 LABEL = {"NODE": "b", "LABELS": "room=cellar\ndisk=ssd", "TAINTS": "fast=x:NoExecute"}
 
 
-def labelled(fake: FakeMachine) -> None:
+def labelled_node(fake: FakeMachine) -> None:
     """Set labels by an earlier run, and one label by hand."""
     fake.file("has-label/theirs").write_text("x\n")
     done = fake.run("label", NODE="b", LABELS="room=attic\nold=yes", TAINTS="slow=x:NoSchedule\nfast=x:NoSchedule")
@@ -116,7 +116,7 @@ RIGHTS = tools("""
 GRANT = {"RIGHTS": "* homelab-1 view ann\ndev homelab-2 edit bob\nnone homelab-3 edit bob"}
 
 
-def granted(fake: FakeMachine) -> None:
+def granted_rights(fake: FakeMachine) -> None:
     fake.file("namespace-dev").touch()
     fake.file("rights/homelab-9").write_text("dev homelab-9 admin eve\n")
     fake.file("rights/homelab-8").write_text("* homelab-8 admin eve\n")
@@ -130,7 +130,7 @@ BINDINGS = tools("""
 BIND = {"USERS": "homelab:admin homelab:admin-2\nhomelab:apps homelab:apps-2", "RIGHTS": "objects"}
 
 
-def bound(fake: FakeMachine) -> None:
+def bound_apps(fake: FakeMachine) -> None:
     for app in ("shop", "blog"):
         fake.file(f"app-{app}").write_text("homelab:apps-1\n")
 
@@ -150,7 +150,7 @@ SIGNING = tools("""
 ONE = certificate(365)
 
 
-def unsigned(fake: FakeMachine) -> None:
+def unsigned_requests(fake: FakeMachine) -> None:
     for name in ("client-ca", "server-ca"):
         fake.file(f"{TLS}/{name}.crt").write_text(name)
     fake.file("one").write_text(f"{ONE}\n")
@@ -198,7 +198,7 @@ HELM = tools("""
 """)
 
 
-def interrupted(fake: FakeMachine) -> None:
+def interrupted_releases(fake: FakeMachine) -> None:
     for each in ("web.v2.pending-upgrade", "sub.v1.superseded", "sub.v2.uninstalling"):
         fake.file(f"helm/{each}").touch()
 
@@ -213,7 +213,7 @@ DNS = tools("""
 """)
 
 
-def working(fake: FakeMachine) -> None:
+def running_controller(fake: FakeMachine) -> None:
     fake.file("scale").write_text("--replicas=1\n")
 
 
@@ -244,11 +244,11 @@ def with_token(fake: FakeMachine) -> None:
     fake.file(PASSWORDS).write_text("old,node,node,k3s:agent\nold,server,server,k3s:server\n")
 
 
-def agents_have_theirs(fake: FakeMachine) -> None:
+def verify_agent_token(fake: FakeMachine) -> None:
     assert fake.file(PASSWORDS).read_text() == "agents,node,node,k3s:agent\nold,server,server,k3s:server\n"
 
 
-def rotated(fake: FakeMachine) -> None:
+def verify_rotation(fake: FakeMachine) -> None:
     assert "new" in fake.file("rotated").read_text()
 
 
@@ -267,7 +267,7 @@ esac""",
 }  # fmt: skip
 
 
-def has_snapshot(fake: FakeMachine) -> None:
+def verify_snapshot(fake: FakeMachine) -> None:
     assert list(fake.root.glob("snapshots-of-k3s/*"))
 
 
@@ -281,33 +281,33 @@ def cluster(name: str, variables: dict[str, str], given: dict[str, str], **more:
 
 
 CLUSTERS = [
-    cluster("drain", NODE, NODES, prepare=three),
-    cluster("uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, prepare=drained),
-    cluster("drop", NODE, NODES, prepare=three, verify=nothing_left),
-    cluster("drop, dead", NODE, NODES, prepare=silent, verify=nothing_left),
-    cluster("forget", FORGET, NODES, prepare=silent, verify=nothing_left),
-    cluster("forget, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES, prepare=silent,
-            verify=nothing_left),
-    cluster("admit", {"NODES": "a b"}, NODES, prepare=three),
-    cluster("label", LABEL, LABELS, prepare=labelled),
-    cluster("grant", GRANT, RIGHTS, prepare=granted),
-    cluster("revoke", {}, RIGHTS, prepare=granted),
-    cluster("bind", BIND, BINDINGS, prepare=bound),
-    cluster("sign", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING, prepare=unsigned,
+    cluster("drain", NODE, NODES, prepare=three_servers),
+    cluster("uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, prepare=drained_node),
+    cluster("drop", NODE, NODES, prepare=three_servers, verify=verify_no_trace),
+    cluster("drop, dead", NODE, NODES, prepare=unreachable_server, verify=verify_no_trace),
+    cluster("forget", FORGET, NODES, prepare=unreachable_server, verify=verify_no_trace),
+    cluster("forget, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES, prepare=unreachable_server,
+            verify=verify_no_trace),
+    cluster("admit", {"NODES": "a b"}, NODES, prepare=three_servers),
+    cluster("label", LABEL, LABELS, prepare=labelled_node),
+    cluster("grant", GRANT, RIGHTS, prepare=granted_rights),
+    cluster("revoke", {}, RIGHTS, prepare=granted_rights),
+    cluster("bind", BIND, BINDINGS, prepare=bound_apps),
+    cluster("sign", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING, prepare=unsigned_requests,
             ignored="requests/"),
     cluster("crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, prepare=lambda _: None),
     cluster("dissolve", {"NAMESPACE": "rook-ceph"}, CEPH, prepare=with_ceph),
     cluster("dissolve, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, prepare=with_ceph),
     cluster("orphan", {"NAMESPACE": "argocd"}, APPLICATIONS, prepare=with_applications),
-    cluster("releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, prepare=interrupted),
-    cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, prepare=working),
+    cluster("releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, prepare=interrupted_releases),
+    cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, prepare=running_controller),
     cluster("announce", {"NAMESPACE": "dns"}, DNS, prepare=lambda _: None),
-    cluster("tokens", TOKEN, TOKENS, prepare=with_token, verify=agents_have_theirs),
-    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, prepare=with_token, verify=rotated),
+    cluster("tokens", TOKEN, TOKENS, prepare=with_token, verify=verify_agent_token),
+    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, prepare=with_token, verify=verify_rotation),
     cluster("return", {"NODE": "b"}, STARTS, prepare=lambda _: None),
     cluster("reboot", {}, STARTS, prepare=lambda _: None),
-    cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, prepare=lambda _: None, verify=has_snapshot,
+    cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, prepare=lambda _: None, verify=verify_snapshot,
             ignored="snapshots-of-k3s"),
-    cluster("backup", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS, prepare=lambda _: None, verify=has_snapshot,
+    cluster("backup", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS, prepare=lambda _: None, verify=verify_snapshot,
             ignored="snapshots-of-k3s"),
 ]  # fmt: skip

@@ -28,7 +28,7 @@ def with_data(fake: FakeMachine) -> None:
     fake.file("/etc/exports.d/nas.exports").write_text("/other *(rw)\n")
 
 
-def exported(fake: FakeMachine) -> None:
+def exported_folder(fake: FakeMachine) -> None:
     with_data(fake)
     _done(fake, "export", {name: value.replace("ROOT", str(fake.root)) for name, value in EXPORT.items()})
 
@@ -103,7 +103,7 @@ def with_nomad(fake: FakeMachine) -> None:
 ACL = {"nomad": NOMAD.replace(">>environment", ">/dev/null")}
 
 
-def led(fake: FakeMachine) -> None:
+def elected_leader(fake: FakeMachine) -> None:
     fake.file("/led").touch()
 
 
@@ -111,11 +111,11 @@ SENT = b"snapshot"
 PLACE = {"SNAPSHOT": "of-monday", "SENT": "ROOT/sent", "CHECKSUM": hashlib.sha256(SENT).hexdigest()}
 
 
-def sent(fake: FakeMachine) -> None:
+def sent_snapshot(fake: FakeMachine) -> None:
     fake.file("/sent").write_bytes(SENT)
 
 
-def halted(fake: FakeMachine) -> None:
+def halted_server(fake: FakeMachine) -> None:
     """Create a server with data and without a running K3s; another server is ready."""
     for path in ("db/etcd/member/wal/0", "db/etcd-old-1/old", "db/etcd-old-2/old", "db/reset-flag",
                  "db/snapshots/of-monday", "tls/server-ca.crt", "tls-1/old", "tls-2/old", "cred/passwd"):  # fmt: skip
@@ -141,14 +141,14 @@ VERSION = "v1.36.3+k3s1"
 RESET = {"SNAPSHOT": "of-monday", "FETCH": "no", "VERSION": VERSION, "ENDPOINT": "10.0.0.1:6443", "PEERS": ""}
 
 
-def to_be_reset(fake: FakeMachine) -> None:
-    halted(fake)
+def server_before_reset(fake: FakeMachine) -> None:
+    halted_server(fake)
     program = fake.file(f"/var/lib/homelab/k3s/{VERSION}/k3s")
     program.write_text(RESETTING)
     program.chmod(0o755)
 
 
-def kept_aside(fake: FakeMachine) -> None:
+def verify_old_data(fake: FakeMachine) -> None:
     """Verify that the data of before the restore still exist."""
     assert "db/etcd/member/wal/0" in [
         file.read_text() for file in fake.root.glob(f"{DATA[1:]}/server/db/etcd-old-*/member/wal/0")
@@ -161,16 +161,16 @@ EMPTY = {"NODE": "b", "ENDPOINT": "10.0.0.1:6443", "CA": "eA=="}
 
 MACHINES = [
     Scenario("export", "export", EXPORT, NFS, with_data),
-    Scenario("export, to others", "export", EXPORT | {"CLIENTS": "10.0.0.13"}, NFS, exported),
-    Scenario("unexport", "unexport", FOLDER, NFS, exported),
+    Scenario("export, to others", "export", EXPORT | {"CLIENTS": "10.0.0.13"}, NFS, exported_folder),
+    Scenario("unexport", "unexport", FOLDER, NFS, exported_folder),
     Scenario("pool, new", "pool", POOL, POOL_TOOLS, empty_disks, on_disk=False),
     Scenario("pool, imported", "pool", POOL, POOL_TOOLS, with_pool, on_disk=False),
-    Scenario("empty", "empty", EMPTY, RESTORED, halted),
-    Scenario("place", "place", PLACE, TOOLS, sent, between_runs=sent),
-    Scenario("reset", "reset", RESET, AWAY, to_be_reset, verify=kept_aside, ignored="/db/etcd-old-"),
+    Scenario("empty", "empty", EMPTY, RESTORED, halted_server),
+    Scenario("place", "place", PLACE, TOOLS, sent_snapshot, between_runs=sent_snapshot),
+    Scenario("reset", "reset", RESET, AWAY, server_before_reset, verify=verify_old_data, ignored="/db/etcd-old-"),
     Scenario("give", "give", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"}, DISKS | {"dd": DD}, full_disk),
     Scenario("nomad, new", "nomad", NOMAD_GIVEN, NOMAD_MACHINE, beside_releases),
     Scenario("nomad, other configuration", "nomad", OTHER, NOMAD_MACHINE, with_nomad),
     Scenario("nomad-away", "nomad-away", {}, NOMAD_MACHINE, with_nomad),
-    Scenario("nomad-acl", "nomad-acl", {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}, ACL, led, on_disk=False),
+    Scenario("nomad-acl", "nomad-acl", {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}, ACL, elected_leader, on_disk=False),
 ]  # fmt: skip

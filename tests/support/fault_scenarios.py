@@ -94,7 +94,7 @@ def _tasks() -> dict[str, dict[str, str]]:
 TASKS = _tasks()
 
 
-def bare(fake: FakeMachine) -> None:
+def new_machine(fake: FakeMachine) -> None:
     """Create a newly flashed Raspberry Pi; paths outside its disk are links."""
     outside = fake.root.parent / f"{fake.root.name}-outside"
     outside.mkdir(exist_ok=True)
@@ -123,17 +123,17 @@ def bare(fake: FakeMachine) -> None:
 
 
 @cached
-def prepared(fake: FakeMachine) -> None:
+def prepared_machine(fake: FakeMachine) -> None:
     """Create the same, prepared for K3s."""
-    bare(fake)
+    new_machine(fake)
     fake.file("/sys/fs/cgroup/cgroup.controllers").write_text("cpu memory\n")
     _done(fake, "prepare", TASKS["a-prepare"])
 
 
 @cached
-def released(fake: FakeMachine) -> None:
+def machine_with_mirror(fake: FakeMachine) -> None:
     """Create the same, with a mirror of K3s."""
-    prepared(fake)
+    prepared_machine(fake)
     served = {"k3s": "program", "install.sh": INSTALLER}
     for name, content in served.items():
         fake.file(f"/served/{name}").write_text(content)
@@ -143,34 +143,34 @@ def released(fake: FakeMachine) -> None:
 
 
 @cached
-def staged(fake: FakeMachine) -> None:
-    released(fake)
-    _done(fake, "stage", FOUND)
+def staged_machine(fake: FakeMachine) -> None:
+    machine_with_mirror(fake)
+    _done(fake, "stage", BOOTSTRAP)
 
 
 @cached
-def running(fake: FakeMachine) -> None:
+def running_server(fake: FakeMachine) -> None:
     """Create a server that runs K3s."""
-    staged(fake)
-    _done(fake, "apply", FOUND)
+    staged_machine(fake)
+    _done(fake, "apply", BOOTSTRAP)
 
 
 @cached
-def changed(fake: FakeMachine) -> None:
+def outdated_server(fake: FakeMachine) -> None:
     """Create a server with an outdated configuration."""
-    running(fake)
+    running_server(fake)
     _done(fake, "stage", OTHER)
 
 
 @cached
-def retired(fake: FakeMachine) -> None:
-    running(fake)
+def retired_server(fake: FakeMachine) -> None:
+    running_server(fake)
     _done(fake, "retire", {})
 
 
 @cached
-def uninstalled(fake: FakeMachine) -> None:
-    running(fake)
+def uninstalled_server(fake: FakeMachine) -> None:
+    running_server(fake)
     _done(fake, "uninstall", {})
 
 
@@ -185,12 +185,12 @@ def _sum(fake: FakeMachine, name: str) -> str:
     return hashlib.sha256((fake.root / "served" / name).read_bytes()).hexdigest()
 
 
-FOUND = TASKS["cluster-found"] | {"PINS": "", "TOKEN": "token"}
+BOOTSTRAP = TASKS["cluster-found"] | {"PINS": "", "TOKEN": "token"}
 ROLL = TASKS["a-roll"] | {"PINS": "", "TOKEN": "token"}
 OTHER = ROLL | {"CONFIG": f"{ROLL['CONFIG']}node-label:\n- other=yes\n", "CA_HASH": CA_HASH}
 
 
-def as_it_was(fake: FakeMachine) -> None:
+def verify_restored(fake: FakeMachine) -> None:
     for path, content in (("etc/hostname", "raspberrypi\n"), ("hostname-now", "raspberrypi\n")):
         assert (fake.root / path).read_text() == content
     assert (fake.root / "etc/hosts").read_text() == "127.0.0.1 localhost\n127.0.1.1 raspberrypi\n192.168.1.9 nas\n"
@@ -198,15 +198,15 @@ def as_it_was(fake: FakeMachine) -> None:
 
 
 SCENARIOS = [
-    Scenario("prepare", "prepare", TASKS["a-prepare"], TOOLS, bare),
+    Scenario("prepare", "prepare", TASKS["a-prepare"], TOOLS, new_machine),
     Scenario("prepare, other keepalived", "prepare",
-             TASKS["a-prepare"] | {"KEEPALIVED": "# homelab\nother\n", "SYSCTL": "kernel.panic=11"}, TOOLS, prepared),
-    Scenario("stage", "stage", FOUND, TOOLS, released),
-    Scenario("apply, first server", "apply", FOUND, TOOLS, staged),
-    Scenario("apply, other configuration", "apply", OTHER, TOOLS, changed),
-    Scenario("uninstall", "uninstall", {}, TOOLS, running),
-    Scenario("restore", "restore", {}, TOOLS, uninstalled, verify=as_it_was),
-    Scenario("halt", "halt", {}, TOOLS, running),
-    Scenario("retire", "retire", {}, TOOLS, running),
-    Scenario("keep", "keep", {}, TOOLS, retired),
+             TASKS["a-prepare"] | {"KEEPALIVED": "# homelab\nother\n", "SYSCTL": "kernel.panic=11"}, TOOLS, prepared_machine),
+    Scenario("stage", "stage", BOOTSTRAP, TOOLS, machine_with_mirror),
+    Scenario("apply, first server", "apply", BOOTSTRAP, TOOLS, staged_machine),
+    Scenario("apply, other configuration", "apply", OTHER, TOOLS, outdated_server),
+    Scenario("uninstall", "uninstall", {}, TOOLS, running_server),
+    Scenario("restore", "restore", {}, TOOLS, uninstalled_server, verify=verify_restored),
+    Scenario("halt", "halt", {}, TOOLS, running_server),
+    Scenario("retire", "retire", {}, TOOLS, running_server),
+    Scenario("keep", "keep", {}, TOOLS, retired_server),
 ]  # fmt: skip

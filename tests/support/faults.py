@@ -67,13 +67,13 @@ cp -a {root} {result}/root
 """
 
 
-def cached(before: Callable[[FakeMachine], None]) -> Callable[[FakeMachine], None]:
+def cached(prepare: Callable[[FakeMachine], None]) -> Callable[[FakeMachine], None]:
     """Run `prepare` once for each path of a machine, and copy the result afterwards: scripts store the path."""
 
     def made(fake: FakeMachine) -> None:
-        key = (before, fake.root)
+        key = (prepare, fake.root)
         if key not in _MADE:
-            before(fake)
+            prepare(fake)
             _MADE[key] = Path(tempfile.mkdtemp(dir=fake.root.parent, prefix="made-"))
             shutil.copytree(fake.root, _MADE[key], symlinks=True, dirs_exist_ok=True)
         else:

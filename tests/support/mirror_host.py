@@ -73,7 +73,7 @@ def index(root: Path, **changes: Any) -> None:
 
 
 @contextmanager
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+def serve_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     """Serve the release and the charts; make homelab download from this host."""
     root = tmp_path / "upstream"
     publish(root)

@@ -20,7 +20,7 @@ from tests.support.restores import ON_DEMAND, SCHEDULED, TASKS
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     """A host with a release of K3s and the chart of MetalLB; homelab downloads from it."""
-    with mirror_host.host(tmp_path, monkeypatch) as upstream:
+    with mirror_host.serve_mirror(tmp_path, monkeypatch) as upstream:
         yield upstream
 
 

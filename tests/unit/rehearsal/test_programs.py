@@ -41,5 +41,5 @@ def test_what_charts_need_is_built_once(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_no_chart_needs_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made: list[str] = []
-    assert programs.build([], print, [program(made)]) == programs.Built()
+    assert programs.build([], print, [program(made)]) == programs.BuiltPrograms()
     assert made == []

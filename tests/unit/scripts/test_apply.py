@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fault_scenarios import CA_HASH, FOUND, TASKS, TOOLS, released
+from tests.support.fault_scenarios import BOOTSTRAP, CA_HASH, TASKS, TOOLS, machine_with_mirror
 from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 CA = "-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n"
 TOLD = {"CA": base64.b64encode(CA.encode()).decode(), "CA_HASH": CA_HASH}
-ENDPOINT = FOUND["ENDPOINT"]
+ENDPOINT = BOOTSTRAP["ENDPOINT"]
 
 # servers answer where `servers` names them, each with the certificate of a CA
 CURL = r"""
@@ -45,7 +45,7 @@ def machine(tmp_path: Path) -> FakeMachine:
     root = tmp_path / "machine"
     root.mkdir()
     fake = FakeMachine(root, {**TOOLS, "curl": CURL})
-    released(fake)
+    machine_with_mirror(fake)
     fake.file("/servers").write_text("")
     with fake.file("/start").open("a") as start:
         start.write(
@@ -102,16 +102,16 @@ def test_without_a_ca_over_ssh_nobody_is_joined(machine: FakeMachine) -> None:
 
 
 def test_the_first_server_founds_the_cluster_and_then_names_its_ca(machine: FakeMachine) -> None:
-    done = applied(machine, FOUND)
+    done = applied(machine, BOOTSTRAP)
     assert (done.status, "bootstrapping the cluster" in done.progress) == (0, True), done.errors
     assert token(machine) == f"K10{CA_HASH}::server:token"
-    again = machine.run("stage", **FOUND)
+    again = machine.run("stage", **BOOTSTRAP)
     assert "flag: changed" not in again.output, "what it learnt is no change"
 
 
 def test_no_cluster_is_founded_where_a_stranger_answers(machine: FakeMachine) -> None:
     machine.file("/servers").write_text(f"{ENDPOINT} theirs\n")
-    done = applied(machine, FOUND)
+    done = applied(machine, BOOTSTRAP)
     assert done.status == 1
     assert (
         f"A K3s server answers at {ENDPOINT}, but over SSH no server of `nodes` is a member of a cluster" in done.errors
@@ -121,7 +121,7 @@ def test_no_cluster_is_founded_where_a_stranger_answers(machine: FakeMachine) ->
 
 def test_a_founder_who_hears_of_the_cluster_over_ssh_joins_it(machine: FakeMachine) -> None:
     machine.file("/servers").write_text(f"{ENDPOINT} ours\n")
-    done = applied(machine, FOUND, **TOLD)
+    done = applied(machine, BOOTSTRAP, **TOLD)
     assert (done.status, "bootstrapping the cluster" in done.progress) == (0, False), done.errors
     assert token(machine) == f"K10{CA_HASH}::server:token"
 
@@ -147,6 +147,6 @@ def test_a_token_that_was_changed_by_hand_is_drift(machine: FakeMachine) -> None
 
 def test_a_server_exports_its_ca_and_a_bare_machine_nothing(machine: FakeMachine) -> None:
     assert machine.run("cluster-ca").output == ""
-    assert applied(machine, FOUND).status == 0
+    assert applied(machine, BOOTSTRAP).status == 0
     certificate = base64.b64encode(b"certificate\n").decode()
     assert machine.run("cluster-ca").output == f"export: CA_HASH={CA_HASH}\nexport: CA={certificate}\n"
