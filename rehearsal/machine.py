@@ -114,11 +114,6 @@ class Machine:
             disk.generate_host_key(self.folder)
         disk.create(self.folder, self.spec)
 
-    def remove(self) -> None:
-        """Cut the machine's power and delete the machine."""
-        self.power_off()
-        shutil.rmtree(self.folder)
-
     def on_data_disk(self, path: str) -> Path:
         """Return the path on this computer of the machine's /var/lib/rancher/`path`."""
         return self.folder / "data" / path

@@ -200,7 +200,8 @@ def verify_restored(fake: FakeMachine) -> None:
 SCENARIOS = [
     Scenario("prepare", "prepare", TASKS["a-prepare"], TOOLS, new_machine),
     Scenario("prepare, other keepalived", "prepare",
-             TASKS["a-prepare"] | {"KEEPALIVED": "# homelab\nother\n", "SYSCTL": "kernel.panic=11"}, TOOLS, prepared_machine),
+             TASKS["a-prepare"] | {"KEEPALIVED": "# homelab\nother\n", "SYSCTL": "kernel.panic=11"}, TOOLS,
+             prepared_machine),
     Scenario("stage", "stage", BOOTSTRAP, TOOLS, machine_with_mirror),
     Scenario("apply, first server", "apply", BOOTSTRAP, TOOLS, staged_machine),
     Scenario("apply, other configuration", "apply", OTHER, TOOLS, outdated_server),
