@@ -2,7 +2,7 @@
 
 from components.cluster.kubeconfig import private_key
 from tests.support.envelopes import is_sealed, texts
-from tests.support.recorder import KUBERNETES, MACHINES, SECRET, Recording, generated_value
+from tests.support.recorder import KUBERNETES, MACHINES, SECRET, Recording, generated
 
 RUN_ONCE_ROLES = {"found", "join"}
 
@@ -102,8 +102,8 @@ def secrets_are_sealed(run: Recording) -> None:
 
 
 def no_secret_is_in_plain_text(run: Recording, canaries: set[str]) -> None:
-    made = {generated_value(each.name) for each in run.registered if each.type == SECRET}
-    keys = {generated_value(each.name) for each in run.registered if each.type == SECRET and each.name.endswith("-key")}
+    made = {generated(each.name) for each in run.registered if each.type == SECRET}
+    keys = {generated(each.name) for each in run.registered if each.type == SECRET and each.name.endswith("-key")}
     made |= {private_key(key) for key in keys}
     places = {each.name: each.inputs for each in run.registered}
     places |= {f"outputs of {urn}": outputs for urn, outputs in run.outputs.items()}
@@ -114,7 +114,7 @@ def no_secret_is_in_plain_text(run: Recording, canaries: set[str]) -> None:
             assert secret or not found, f"{found} in clear: {place}"
             seen |= found
     salts = {
-        generated_value(each.name) for each in run.registered if each.name.endswith("-salt")
+        generated(each.name) for each in run.registered if each.name.endswith("-salt")
     }  # hidden in what is made of it
     assert run.preview or canaries | made <= seen | salts | keys, "a secret is not used"
 

@@ -94,22 +94,13 @@ class Recording(MockMonitor):
             return {"metadata": metadata | {"name": f"{request.name}-1a2b3c4d"}}
         if request.type == CHART:
             given = json_format.MessageToDict(request.object)
-            return {
-                "path": f"./.charts/{given['name']}.tgz",
-                "sha256": given.get("sha256") or generated_value(given["name"]),
-            }
+            return {"path": f"./.charts/{given['name']}.tgz", "sha256": given.get("sha256") or generated(given["name"])}
         kind = {TASK: "output", SECRET: "value"}.get(request.type)
         if kind is None:
             return {}
-        value = rpc.UNKNOWN if self.preview else generated_value(request.name)
+        value = rpc.UNKNOWN if self.preview else generated(request.name)
         if request.name == "cluster-kubeconfig" and not self.preview:
-            value = "\n".join(
-                (
-                    generated_value("authority"),
-                    generated_value("certificate-admin"),
-                    generated_value("certificate-apps"),
-                )
-            )
+            value = "\n".join((generated("authority"), generated("certificate-admin"), generated("certificate-apps")))
         return {kind: sealed(value) if kind in request.additionalSecretOutputs else value}
 
     @property
@@ -164,7 +155,7 @@ class _Nothing(Mocks):
         raise AssertionError(f"the program reads {args.name}")
 
 
-def generated_value(name: str) -> str:
+def generated(name: str) -> str:
     """Return the value that a resource generates: hexadecimal digits, as generated secrets have."""
     return hashlib.blake2s(name.encode(), digest_size=16).hexdigest()
 

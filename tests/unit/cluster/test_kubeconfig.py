@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from components.cluster import kubeconfig
 from tests.graph.test_graph import changed
 from tests.support.envelopes import is_sealed, unsealed
-from tests.support.recorder import Recording, config_of, generated_value, record
+from tests.support.recorder import Recording, config_of, generated, record
 from tests.support.settings_fixtures import ROOT
 
 THREE = ROOT / "tests/settings/valid/three-servers.yaml"
@@ -65,9 +65,9 @@ def test_kubeconfig_has_what_the_cluster_answered(name: str) -> None:
     found = output(RUN, name)
     assert found["clusters"] == [{
         "name": "lab",
-        "cluster": {"server": "https://10.0.0.240:6443", "certificate-authority-data": generated_value("authority")},
+        "cluster": {"server": "https://10.0.0.240:6443", "certificate-authority-data": generated("authority")},
     }]  # fmt: skip
-    assert found["users"][0]["user"]["client-certificate-data"] == generated_value(f"certificate-{NAMES[name]}")
+    assert found["users"][0]["user"]["client-certificate-data"] == generated(f"certificate-{NAMES[name]}")
     assert found["contexts"] == [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}]
     assert found["current-context"] == "lab"
 
@@ -84,7 +84,7 @@ def test_keys_stay_with_the_stack() -> None:
     task = RUN.resource("cluster-kubeconfig")
     assert list(unsealed(task.inputs["secrets"])) == ["CLUSTER"]
     assert not is_sealed(task.inputs["variables"]["REQUESTS"])
-    private = {kubeconfig.private_key(generated_value(f"cluster-{name}-key")) for name in NAMES.values()}
+    private = {kubeconfig.private_key(generated(f"cluster-{name}-key")) for name in NAMES.values()}
     assert not [key for key in private if key in str(unsealed(task.inputs))]
     assert record(config_of(THREE)).resource("cluster-kubeconfig").inputs == task.inputs
 
@@ -132,9 +132,7 @@ def test_an_answer_of_an_older_version_is_told(monkeypatch: pytest.MonkeyPatch) 
     """Pulumi keeps it, when another resource alone is asked for."""
     from tests.support import recorder
 
-    real = recorder.generated_value
-    monkeypatch.setattr(
-        recorder, "generated_value", lambda name: "apiVersion: v1" if name == "authority" else real(name)
-    )
+    real = recorder.generated
+    monkeypatch.setattr(recorder, "generated", lambda name: "apiVersion: v1" if name == "authority" else real(name))
     with pytest.raises(pulumi.RunError, match="older version of homelab: run `pulumi up` without --target"):
         record(config_of(THREE))

@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fake_servers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the servers say (`found`, to be changed), and what was done: `plan` and `taken`."""
+    """The servers' report (`found`, which tests replace), and the operations done: `plan` and `taken`."""
     servers: dict[str, Any] = {"found": restores.report("c", serving="a", stored=(ON_DEMAND, SCHEDULED))}
 
     async def look(_: Site) -> Found:

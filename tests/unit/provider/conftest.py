@@ -17,7 +17,7 @@ from tests.support.settings_fixtures import ROOT
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of scripts with the real library; the plugin takes its scripts from there and loses patience soon."""
+    """The folder that the plugin reads scripts from, with the real library; its timeouts are short."""
     folder = tmp_path / "scripts"
     folder.mkdir()
     for name in ("lib.sh", "retired.sh", "serves.sh"):
@@ -25,13 +25,14 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(plugin_steps, "SCRIPTS", folder)
     monkeypatch.setattr(plugin_steps, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
-    monkeypatch.setattr(drift, "LOOK_SECONDS", 30)  # a busy computer is no machine that is off
+    monkeypatch.setattr(drift, "LOOK_SECONDS", 30)  # a busy computer must not count as unreachable
     monkeypatch.setattr(reachability, "POLL_SECONDS", 0.05)
     return folder
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Repository]:
+    """A Helm repository on loopback."""
     root = tmp_path / "charts"
     root.mkdir()
     with serve_files(root, tmp_path / "state") as url:
@@ -40,7 +41,7 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
 
 @pytest.fixture
 def agent_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The socket of an agent that holds no key; there is no other key to be found."""
+    """The socket of an SSH agent without keys; no other key is found either."""
     found = tmp_path / "agent"
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SSH_AUTH_SOCK", str(found))

@@ -18,7 +18,7 @@ from stacks.version import VERSION
 from tests.contracts.cases import CASES, Case
 from tests.support.app_stacks import OUTPUTS, outputs_without, run_on_platform
 from tests.support.envelopes import is_sealed, unsealed
-from tests.support.recorder import Recording, config_of, generated_value, record
+from tests.support.recorder import Recording, config_of, generated, record
 from tests.support.settings_fixtures import ROOT
 
 FIELDS = {camel(field.name): field.metadata for field in fields(PlatformOutputs)}
@@ -74,13 +74,13 @@ def test_every_field_is_an_output_of_a_whole_platform() -> None:
 
 def test_administrators_kubeconfig_is_a_secret_output_that_no_app_reads() -> None:
     assert is_sealed(RECORDED["kubeconfig"])
-    assert generated_value("certificate-admin") in unsealed(RECORDED["kubeconfig"])
+    assert generated("certificate-admin") in unsealed(RECORDED["kubeconfig"])
     assert "kubeconfig" not in FIELDS
-    assert generated_value("certificate-apps") in unsealed(RECORDED["appKubeconfig"])
+    assert generated("certificate-apps") in unsealed(RECORDED["appKubeconfig"])
 
 
 def test_the_server_token_is_no_output_at_all() -> None:
-    given = {name for name, value in RECORDED.items() if generated_value("cluster-token") in str(unsealed(value))}
+    given = {name for name, value in RECORDED.items() if generated("cluster-token") in str(unsealed(value))}
     assert not given
 
 
