@@ -155,9 +155,8 @@ def test_a_single_writer_keeps_the_claims_of_other_replicas(lab: RehearsedLab) -
     change(lab, volumes=volumes)
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0
-    assert "homelab:app.replicas: requests several pods, but only one pod may mount volumes.data" in said, diagnostics(
-        said
-    )
+    reason = "homelab:app.replicas: requests several pods, but only one pod may mount volumes.data"
+    assert reason in said, diagnostics(said)
 
 
 def test_rights_beyond_the_platforms_limit_are_refused(lab: RehearsedLab) -> None:
