@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from operations.checks.layer import releases
+from operations.checks.layer import check_releases
 from operations.findings import State
 from stacks import stackfile
 from stacks.homelab import layers_of
@@ -29,7 +29,9 @@ def test_sample_becomes_a_lab(file: Path, tmp_path: Path, record: Recorder) -> N
         if len(settings.cluster.servers) > 1:
             assert lab.etcd_voters() == {node.name for node in settings.cluster.servers}
         wrong = [
-            found for found in releases(release_names(settings), helm_secrets(lab)) if found.state is not State.FINE
+            found
+            for found in check_releases(release_names(settings), helm_secrets(lab))
+            if found.state is not State.FINE
         ]
         assert wrong == []
         lab.up("--expect-no-changes")

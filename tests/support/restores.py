@@ -2,10 +2,10 @@
 
 import time
 
-from operations.cluster_access import Site
-from operations.machines import machine
+from operations.cluster_access import ClusterAccess
+from operations.machines import from_node
 from operations.pulumi_stack import Stack
-from operations.snapshot_catalog import S3, Found, Server, Snapshot
+from operations.snapshot_catalog import S3, Server, Snapshot, SnapshotInventory
 from provider.model import Task
 from stacks.settings import Settings
 from tests.support.recorder import config_of, record
@@ -21,11 +21,13 @@ ON_DEMAND = Snapshot(f"on-demand-a-{NOW - DAY * 5 // 2}", NOW - DAY * 5 // 2, 3 
 SCHEDULED = Snapshot(f"etcd-snapshot-b-{NOW - DAY * 7 // 2}", NOW - DAY * 7 // 2, 5 << 19, ("b",))
 
 
-def site() -> Site:
+def site() -> ClusterAccess:
     cluster = Settings.read(FILE).cluster
-    return Site(Stack("lab", FILE), cluster, {node.name: machine(node, cluster) for node in cluster.nodes}, {})
+    return ClusterAccess(
+        Stack("lab", FILE), cluster, {node.name: from_node(node, cluster) for node in cluster.nodes}, {}
+    )
 
 
-def report(*lost: str, serving: str = "", stored: tuple[Snapshot, ...] = (SNAPSHOT,)) -> Found:
+def report(*lost: str, serving: str = "", stored: tuple[Snapshot, ...] = (SNAPSHOT,)) -> SnapshotInventory:
     states = {name: None if name in lost else "serving" if name in serving else "inactive" for name in SERVERS}
-    return Found(tuple(Server(name, state) for name, state in states.items()), stored, ())
+    return SnapshotInventory(tuple(Server(name, state) for name, state in states.items()), stored, ())

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from operations import snapshot_catalog, task_state
-from operations.cluster_access import Site
-from operations.restore_runner import Rescue, Restored
-from operations.snapshot_catalog import Found
+from operations.cluster_access import ClusterAccess
+from operations.restore_runner import RestoreResult, RestoreRunner
+from operations.snapshot_catalog import SnapshotInventory
 from provider.errors import TaskError
 from tests.support import mirror_host, restores
 from tests.support.files_over_https import Upstream
@@ -35,20 +35,20 @@ def fake_servers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The servers' report (`found`, which tests replace), and the operations done: `plan` and `taken`."""
     servers: dict[str, Any] = {"found": restores.report("c", serving="a", stored=(ON_DEMAND, SCHEDULED))}
 
-    async def look(_: Site) -> Found:
-        answer: Found = servers["found"]
+    async def look(_: ClusterAccess) -> SnapshotInventory:
+        answer: SnapshotInventory = servers["found"]
         return answer
 
-    async def take(_: Site, server: str, label: str, say: Any) -> str:
+    async def take(_: ClusterAccess, server: str, label: str, say: Any) -> str:
         servers["taken"] = (server, label)
         say("a: taking a snapshot")
         return ON_DEMAND.name
 
-    async def restore(self: Rescue) -> Restored:
+    async def restore(self: RestoreRunner) -> RestoreResult:
         servers["plan"] = self._plan
         if "fails" in servers:
             raise TaskError(servers["fails"])
-        return Restored(self._plan, ("e",))
+        return RestoreResult(self._plan, ("e",))
 
     async def get(_: Any, machine: Any, source: str, target: Path) -> None:
         servers["source"] = (machine.name, source)
@@ -61,11 +61,11 @@ def fake_servers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         assert (machine.name, servers["source"][1] in script) == (servers["source"][0], True)
         return 0, f"{hashlib.sha256(b'etcd').hexdigest()}  -\n", []
 
-    monkeypatch.setattr(Site, "of", lambda _: restores.site())
+    monkeypatch.setattr(ClusterAccess, "of", lambda _: restores.site())
     monkeypatch.setattr(task_state, "tasks", lambda _: TASKS)
-    monkeypatch.setattr(snapshot_catalog, "look", look)
-    monkeypatch.setattr(snapshot_catalog, "take", take)
-    monkeypatch.setattr(Rescue, "run", restore)
+    monkeypatch.setattr(snapshot_catalog, "list_snapshots", look)
+    monkeypatch.setattr(snapshot_catalog, "take_snapshot", take)
+    monkeypatch.setattr(RestoreRunner, "run", restore)
     monkeypatch.setattr("provider.ssh.connections.Connections.get", get)
     monkeypatch.setattr("provider.ssh.connections.Connections.run", checksum)
     return servers

@@ -11,10 +11,12 @@ import cli
 from operations import task_state
 from operations.pulumi_stack import Stack, StackError
 from operations.restore_runner import Plan
-from operations.snapshot_catalog import Found, Server
+from operations.snapshot_catalog import Server, SnapshotInventory
 from tests.support.restores import DAY, NOW, ON_DEMAND, SCHEDULED, SERVERS, TASKS, report
 
-LOST = Found(tuple(Server(name, None, cause=f"{name} does not answer") for name in SERVERS), (), ("b does not answer",))
+LOST = SnapshotInventory(
+    tuple(Server(name, None, cause=f"{name} does not answer") for name in SERVERS), (), ("b does not answer",)
+)
 
 
 def run(*words: str, answer: str | None = None) -> Result:
@@ -92,7 +94,7 @@ def test_a_restore_says_what_came_of_it(fake_servers: dict[str, Any]) -> None:
     assert "Skipped: c, e." in done.stdout
     told = json.loads(run("restore", "--from-s3", "--yes", "--json").stdout)
     assert (told["restored"], told["rejoined"], told["leftOut"]) == ("a", ["b"], ["c", "e"])
-    assert fake_servers["plan"].fetch
+    assert fake_servers["plan"].from_s3
 
 
 def test_a_failure_is_said_and_ends_with_one(fake_servers: dict[str, Any]) -> None:
@@ -110,7 +112,7 @@ def test_a_file_of_this_computer_and_a_token(fake_servers: dict[str, Any], tmp_p
     done = run("restore", "--file", str(file), "--token-file", str(token), "--yes")
     assert done.exit_code == 0
     plan: Plan = fake_servers["plan"]
-    assert (plan.file, plan.first, plan.token, plan.snapshot.taken) == (file, "a", "s3cret", 1_700_000_000)
+    assert (plan.file, plan.first, plan.token, plan.snapshot.taken_at) == (file, "a", "s3cret", 1_700_000_000)
     assert "s3cret" not in done.output + repr(plan)
     assert run("restore", SCHEDULED.name, "--file", str(file)).exit_code == 2
     absent = run("restore", "--file", str(tmp_path / "absent"))
