@@ -1,4 +1,4 @@
-"""Layers on the lab of a valid stack file, and what they say."""
+"""Layers on the lab of a valid stack file: values, objects and problems."""
 
 from typing import Any
 
@@ -22,18 +22,18 @@ def lab(name: str = "three-servers", **platform: Any) -> Lab:
     return Lab(cluster(name), settings, None, charts, namespaces, further, PROGRAMS)
 
 
-def layer(key: str, found: Lab) -> Layer[Any]:
-    return LAYERS[key](found.layers[key], found)
+def layer(key: str, context: Lab) -> Layer[Any]:
+    return LAYERS[key](context.layers[key], context)
 
 
-def values(key: str, found: Lab) -> Any:
-    return next(iter(layer(key, found).values().values()))
+def values(key: str, context: Lab) -> Any:
+    return next(iter(layer(key, context).values().values()))
 
 
-def objects(key: str, found: Lab) -> dict[tuple[str, str], Any]:
-    """What stands in the objects after the charts, by kind and name."""
-    return {(each["kind"], each["metadata"]["name"]): each["spec"] for each in layer(key, found).extend()}
+def objects(key: str, context: Lab) -> dict[tuple[str, str], Any]:
+    """Return the specifications of the layer's custom resources, by kind and name."""
+    return {(each["kind"], each["metadata"]["name"]): each["spec"] for each in layer(key, context).extend()}
 
 
-def problems(key: str, found: Lab) -> list[str]:
-    return [f"{'.'.join(map(str, place))}: {reason}; {fix}" for place, reason, fix in layer(key, found).problems()]
+def problems(key: str, context: Lab) -> list[str]:
+    return [f"{'.'.join(map(str, place))}: {reason}; {fix}" for place, reason, fix in layer(key, context).problems()]

@@ -98,9 +98,9 @@ def test_machines_get_the_label_and_the_packages() -> None:
     config["cluster"]["nodes"][4]["labels"] = {"storage": "true"}
     run = record(config | {"platform": {"longhorn": {"storageNodes": {"storage": "true"}}}})
     wanted = "node.longhorn.io/create-default-disk=true\nstorage=true"
-    assert run.named("e-roll").plain["variables"]["LABELS"] == wanted
-    assert run.named("d-roll").plain["variables"]["LABELS"] == ""
-    assert set(Longhorn.host.packages) <= set(run.named("d-prepare").plain["variables"]["PACKAGES"].split())
+    assert run.resource("e-roll").plain["variables"]["LABELS"] == wanted
+    assert run.resource("d-roll").plain["variables"]["LABELS"] == ""
+    assert set(Longhorn.host.packages) <= set(run.resource("d-prepare").plain["variables"]["PACKAGES"].split())
 
 
 def test_backups_go_to_the_bucket_by_a_job_for_every_volume() -> None:
