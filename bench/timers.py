@@ -63,7 +63,7 @@ def by_hand(session: Session) -> float:
         "KEY": str(lab.private_key),
         "KNOWN_HOSTS": str(lab.folder / "known_hosts"),
         "LOGIN": cluster.ssh.user,
-        "MIRROR": config.release(cluster_in_lab)["RELEASES"],
+        "MIRROR": config.release_variables(cluster_in_lab)["RELEASES"],
         "VIP": VIP,
         "TOKEN": secrets.token_hex(16),
     }

@@ -63,7 +63,7 @@ def _architectures(cluster: ClusterSettings, requested: Sequence[str] | None) ->
 def _k3s(folder: Path, cluster: ClusterSettings, architectures: Sequence[str]) -> Iterator[str]:
     """Download a K3s release; yield an error for each missing file."""
     official = cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})
-    source, version = config.release(official), folder / cluster.k3s.version
+    source, version = config.release_variables(official), folder / cluster.k3s.version
     version.mkdir(parents=True, exist_ok=True)
     try:
         _installer(version, cluster, source["INSTALLER"])
@@ -88,7 +88,7 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
     name = f"sha256sum-{arch}.txt"
     _check_pin(f"{source}/{name}", listing, getattr(cluster.k3s.pins, arch))
     stated = release.stated(listing)
-    for file in (BINARIES[arch], f"{config.IMAGES}-{arch}.tar.zst"):
+    for file in (BINARIES[arch], f"{config.IMAGES_ARCHIVE}-{arch}.tar.zst"):
         if file not in stated:
             raise FetchError(f"{source}/{name} has no checksum of {file}, so the file cannot be verified.")
         is_new = resumable_download.obtain(f"{source}/{file}", folder / file, stated[file])
@@ -152,5 +152,5 @@ def _chart_images(
 def _layer_images(settings: Settings) -> Iterator[str]:
     """Yield the images of the objects that layers create in addition to their charts."""
     for layer in layers_of(settings):
-        if images := chart_images.named([*layer.before(), *layer.extend()]):
+        if images := chart_images.named([*layer.objects_before_charts(), *layer.objects_after_charts()]):
             yield "\n".join((f"# {layer.key}", *sorted(images), ""))

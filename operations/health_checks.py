@@ -87,13 +87,13 @@ def _of_layer(each: AnyLayer, api: Api) -> Iterator[Finding]:
         if charts := each.values():
             yield from layer.releases(charts, api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
             yield from layer.pods(each.namespace, api.items(f"{namespace}/pods"))
-        for manifest in each.extend():
+        for manifest in each.objects_after_charts():
             kind, metadata = manifest["kind"], manifest["metadata"]
             space = metadata.get("namespace", each.namespace)
             yield layer.thing(
                 kind, metadata["name"], _if_exists(api.find, manifest["apiVersion"], kind, space, metadata["name"])
             )
-        for word in each.appears:
+        for word in each.awaited_objects:
             kind, _, name = word.partition("/")
             yield layer.thing(kind, name, _if_exists(api.find_word, word, each.namespace))
     except ApiError as error:

@@ -42,7 +42,7 @@ class Answer:
 
 def machine(node: NodeSettings, cluster: ClusterSettings) -> Machine:
     """Return the SSH connection settings of a node."""
-    return Machine.model_validate(described.machine(node, cluster.ssh_of(node)))
+    return Machine.model_validate(described.connection_settings(node, cluster.ssh_of(node)))
 
 
 def bastion(settings: BastionSettings) -> Hop:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from components.kubernetes.manifest import Made
+from components.kubernetes.manifest import ComputedSecret
 from components.layers.nomad.layer import PORT, Nomad
 from components.layers.nomad.secrets import Proof
 from components.settings.addresses import bracketed
@@ -45,7 +45,7 @@ def _texts(stack: Stack, folder: Path) -> dict[str, str]:
     salt = task_state.secret(stack, "nomad-salt")
 
     def value_of(proof: Proof) -> str:
-        return proof.of(salt) if isinstance(proof, Made) else stack.secret(proof.secret)
+        return proof.compute(salt) if isinstance(proof, ComputedSecret) else stack.secret(proof.secret)
 
     access = layer.access
     proofs = {"ca.pem": access.authority, "cert.pem": access.certificate, "key.pem": access.key}

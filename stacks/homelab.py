@@ -8,13 +8,13 @@ import pulumi
 from components.app import rights
 from components.app.security import up_to
 from components.cluster.cluster import Cluster
-from components.cluster.host_requirements import NOTHING, Host
+from components.cluster.host_requirements import NO_REQUIREMENTS, HostRequirements
 from components.cluster.k3s import config
 from components.cluster.kubeconfig import Kubeconfig
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import Tree, resolve
-from components.platform.chart_values import laid_over
+from components.kubernetes.manifest import Json, resolve_secrets
+from components.platform.chart_values import merge_values
 from components.platform.layer_resources import AnyLayer
 from components.platform.platform import Platform
 from stacks import catalog
@@ -22,7 +22,7 @@ from stacks.outputs import PlatformOutputs
 from stacks.settings import Settings
 from stacks.version import VERSION
 
-NFS_CLIENT = Host(packages=("nfs-common",), modules=("nfs",))
+NFS_CLIENT = HostRequirements(packages=("nfs-common",), modules=("nfs",))
 """Packages and kernel modules that machines need to mount NFS shares."""
 LOCAL = "local-path"
 """StorageClass that K3s provides."""
@@ -40,12 +40,12 @@ def deploy() -> None:
         )
     flags = [f"discard-{key}" for key in settings.platform.discard]
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
-    packaged = [component for layer in layers for component in layer.replaces]
-    cluster_settings = settings.cluster.without(packaged).labelled(lambda node: _labels(layers, node))
+    packaged = [component for layer in layers for component in layer.replaces_packaged]
+    cluster_settings = settings.cluster.with_disabled(packaged).with_node_labels(lambda node: _labels(layers, node))
     app_rights = partial(rights.of_apps, most=settings.cluster.apps.pod_security)
     cluster = Cluster(cluster_settings, catalog.KUBE_VIP, app_rights, host_of(layers, settings.cluster), flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
-    cluster.leave_first([platform])
+    cluster.mark_on_destroy([platform])
     _outputs(cluster_settings, cluster.app_kubeconfig, layers).export()
     pulumi.export("kubeconfig", cluster.kubeconfig)  # administrator credentials, which no app stack reads
 
@@ -57,7 +57,7 @@ def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
 def layers_of(settings: Settings) -> list[AnyLayer]:
     """Return the enabled layers."""
     lab = settings.platform.lab(settings.cluster)
-    return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.has(row.layer.key)]
+    return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.is_enabled(row.layer.key)]
 
 
 def charts_of(settings: Settings) -> list[Chart]:
@@ -66,25 +66,25 @@ def charts_of(settings: Settings) -> list[Chart]:
     return [charts[name] for layer in layers_of(settings) for name in layer.values()]
 
 
-def values_of(settings: Settings) -> dict[str, Mapping[str, Tree]]:
+def values_of(settings: Settings) -> dict[str, Mapping[str, Json]]:
     """Return the values of these charts by name: the layers' values, overridden by the stack file's values."""
     overrides = settings.platform.values
     layers = (layer.values().items() for layer in layers_of(settings))
-    return {name: laid_over(defaults, overrides.get(name, {})) for values in layers for name, defaults in values}
+    return {name: merge_values(defaults, overrides.get(name, {})) for values in layers for name, defaults in values}
 
 
-def host_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> Host:
+def host_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> HostRequirements:
     """Return the packages and kernel modules that these layers, and apps, need on every machine."""
-    return reduce(lambda all_, layer: all_ | layer.host, layers, NFS_CLIENT if cluster.apps.nfs else NOTHING)
+    return reduce(lambda all_, layer: all_ | layer.host_requirements, layers, NFS_CLIENT if cluster.apps.nfs else NO_REQUIREMENTS)
 
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
     """Build the outputs for app stacks: facts about the cluster, and the layers' outputs by field name."""
     nodes = [_node(node) for node in cluster.nodes]
-    outputs: dict[str, Tree] = {
+    outputs: dict[str, Json] = {
         "name": cluster.name,
         "domain": cluster.domain,
-        "endpoint": f"https://{config.endpoint(cluster)}",
+        "endpoint": f"https://{config.api_endpoint(cluster)}",
         "app_kubeconfig": apps.text,
         "app_user": apps.user,
         "nodes": nodes,
@@ -97,16 +97,16 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
     }
     for name, value in (output for layer in layers for output in layer.outputs().items()):
         outputs[name] = [*outputs.get(name, ()), *value] if isinstance(value, list) else value
-    return PlatformOutputs(**{name: pulumi.Output.from_input(resolve(value)) for name, value in outputs.items()})
+    return PlatformOutputs(**{name: pulumi.Output.from_input(resolve_secrets(value)) for name, value in outputs.items()})
 
 
-def _node(node: NodeSettings) -> dict[str, Tree]:
+def _node(node: NodeSettings) -> dict[str, Json]:
     required = {"name": node.name, "role": node.role, "address": node.address}
     optional = {"arch": node.arch} if node.arch else {}  # Pulumi drops None from outputs
     return {**required, **optional, "labels": dict(node.labels), "taints": list(node.taints)}
 
 
-def _packaged_storage(cluster: ClusterSettings) -> dict[str, Tree]:
+def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:
     """Return the storage outputs of K3s' own local-storage. The outputs of storage layers override them."""
     if "local-storage" in cluster.k3s.disable:
         return {}

@@ -132,12 +132,12 @@ def _checked(values: dict[str, Any], needs: Sequence[Need], places: Places, stac
         heading = f"the platform of stack {stack} does not meet this app's needs; no changes were made:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))
     text = str(values["app_kubeconfig"])
-    validity = Validity.of(yaml.safe_load(text)["users"][0]["user"])
+    validity = Validity.of_kubeconfig_user(yaml.safe_load(text)["users"][0]["user"])
     source = f"the kubeconfig from the platform of stack {stack}"
-    if validity.over:
-        raise pulumi.RunError(f"{source} expired on {validity.end}: {renew}")
-    if validity.due:
-        pulumi.log.warn(f"{source} expires on {validity.end}, in {validity.left.days} days: {renew}")
+    if validity.is_expired:
+        raise pulumi.RunError(f"{source} expired on {validity.end_text}: {renew}")
+    if validity.needs_renewal:
+        pulumi.log.warn(f"{source} expires on {validity.end_text}, in {validity.remaining.days} days: {renew}")
     return text
 
 

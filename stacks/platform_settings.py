@@ -7,8 +7,8 @@ from pydantic import Field, create_model
 
 from components.cluster.settings import ClusterSettings
 from components.kubernetes.chart import Chart
-from components.platform.chart_values import Values
-from components.platform.layer import Lab
+from components.platform.chart_values import ChartValues
+from components.platform.layer import LabContext
 from components.platform.object_store import ObjectStoreSettings
 from components.settings.fields import ChartsUrl, Sha256, Text
 from components.settings.model import UNKNOWN, Model, snake
@@ -24,7 +24,7 @@ class _Common(Model):
     """Versions of charts by the chart's name, which override homelab's default versions."""
     pins: dict[Text, Sha256] = Field(default_factory=dict)
     """SHA-256 of charts' archives by the chart's name, for charts that homelab does not pin itself."""
-    values: dict[Text, Values] = Field(default_factory=dict)
+    values: dict[Text, ChartValues] = Field(default_factory=dict)
     """Helm values by the chart's name, which override homelab's values. The chart must define their keys."""
     object_store: ObjectStoreSettings | None = None
     """Bucket for all layers that set no bucket of their own. Each layer uses a folder of its own."""
@@ -36,14 +36,14 @@ class _Common(Model):
         settings_by_key = {row.layer.key: self.__dict__[snake(row.layer.key)] for row in LAYERS}
         return {key: settings for key, settings in settings_by_key.items() if isinstance(settings, Model)}
 
-    def lab(self, cluster: ClusterSettings) -> Lab:
+    def lab(self, cluster: ClusterSettings) -> LabContext:
         """Return the lab as layers see it: the cluster, the enabled layers, the shared bucket, and the charts."""
         invalid = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
         enabled, charts = self.layers(), {} if invalid else self.charts()
         layers = [row.layer for row in LAYERS if row.layer.key in enabled]
         namespaces = {layer.namespace for layer in layers}
         further = {name for layer in layers for name in layer.further_namespaces}
-        return Lab(cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAMS)
+        return LabContext(cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAMS)
 
     def charts(self) -> dict[str, Chart]:
         """Return all charts of the catalog by name, with the version, repository and pin from the settings."""

@@ -13,7 +13,7 @@ from components.app.postgres_settings import PostgresSettings
 from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree, create, resolve
+from components.kubernetes.manifest import Manifest, Json, create_resource, resolve_secrets
 
 DATABASE_TIMEOUT = "20m"
 """Longest wait until all instances of a database are ready, including a restore."""
@@ -123,10 +123,10 @@ class App(pulumi.ComponentResource):
         self, manifest: Manifest, after: Sequence[pulumi.Resource], name: str = "", **opts: Any
     ) -> pulumi.CustomResource:
         options = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
-        return create(resolve(manifest), name or manifest["metadata"]["name"], options)
+        return create_resource(resolve_secrets(manifest), name or manifest["metadata"]["name"], options)
 
 
-def _report_volumes(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
+def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, pods: pulumi.Resource) -> None:
     """Report volumes that cannot follow the settings. In a preview, the spec in the cluster may be unknown."""
     current = wanted if spec is None else spec.get(volumes.TEMPLATES, ())
     if errors := volumes.further(wanted, current):

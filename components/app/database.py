@@ -9,7 +9,7 @@ from components.app.objects import metadata, unnamed
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.platform.layer import resources
 
 PLUGIN = "barman-cloud.cloudnative-pg.io"
@@ -42,7 +42,7 @@ def object_store(
     """Return the ObjectStore for backups and restores; `keys` is the name of the Secret with its access keys."""
     store = platform.database_backup
     compressed = {"compression": "gzip"}
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "configuration": {
             "destinationPath": pulumi.Output.unsecret(_destination(store)),
             "endpointURL": pulumi.Output.unsecret(_store_setting(store, "endpoint")),
@@ -64,7 +64,7 @@ def object_store(
 def cluster(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
     """Return the Cluster of PostgreSQL instances. Pulumi waits until all of them are ready."""
     replicated = postgres.instances > 1
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "instances": postgres.instances,
         "enablePDB": replicated,  # with one instance, a PodDisruptionBudget would block every drain
         "primaryUpdateMethod": "switchover" if replicated else "restart",
@@ -97,7 +97,7 @@ def around(app: AppSettings, postgres: PostgresSettings) -> Iterator[Manifest]:
     name, cluster_ref = archive(app, postgres), {"cluster": {"name": archive(app, postgres)}}
     group = "postgresql.cnpg.io/v1"
     if postgres.extensions:
-        spec: dict[str, Tree] = {
+        spec: dict[str, Json] = {
             **cluster_ref,
             "name": postgres.database,
             "owner": postgres.database,
@@ -114,7 +114,7 @@ def around(app: AppSettings, postgres: PostgresSettings) -> Iterator[Manifest]:
         yield _object(app, group, "Pooler", pooler_name(app, postgres), spec)
 
 
-def environment(app: AppSettings) -> Iterator[dict[str, Tree]]:
+def environment(app: AppSettings) -> Iterator[dict[str, Json]]:
     """Yield the environment variables with the address and credentials of the app's database."""
     postgres = app.postgres
     if postgres is None:
@@ -130,15 +130,15 @@ def environment(app: AppSettings) -> Iterator[dict[str, Tree]]:
     yield {"name": "DATABASE_URL", "value": url}
 
 
-def _postgresql(postgres: PostgresSettings) -> dict[str, Tree]:
-    spec: dict[str, Tree] = {"parameters": dict(postgres.parameters)}
+def _postgresql(postgres: PostgresSettings) -> dict[str, Json]:
+    spec: dict[str, Json] = {"parameters": dict(postgres.parameters)}
     if postgres.instances > 1:
         # a commit waits until a second instance has it, unless only one instance is left
         spec["synchronous"] = {"method": "any", "number": 1, "dataDurability": "preferred"}
     return spec
 
 
-def _bootstrap(postgres: PostgresSettings) -> dict[str, Tree]:
+def _bootstrap(postgres: PostgresSettings) -> dict[str, Json]:
     names = {"database": postgres.database, "owner": postgres.database}
     if postgres.restore is None:
         return {"initdb": names}
@@ -146,7 +146,7 @@ def _bootstrap(postgres: PostgresSettings) -> dict[str, Tree]:
     return {"recovery": {"source": _RESTORE_SOURCE, **names, **target}}
 
 
-def _plugin(app: AppSettings, postgres: PostgresSettings, server: str) -> dict[str, Tree]:
+def _plugin(app: AppSettings, postgres: PostgresSettings, server: str) -> dict[str, Json]:
     return {"name": PLUGIN, "parameters": {"barmanObjectName": archive(app, postgres), "serverName": server}}
 
 
@@ -160,7 +160,7 @@ def _destination(store: pulumi.Output[Any]) -> pulumi.Output[str]:
 
 
 def _object(
-    app: AppSettings, version: str, kind: str, name: str, spec: dict[str, Tree], *, wait_for: str | None = None
+    app: AppSettings, version: str, kind: str, name: str, spec: dict[str, Json], *, wait_for: str | None = None
 ) -> Manifest:
     annotations = {"annotations": {"pulumi.com/waitFor": wait_for}} if wait_for else {}
     return {"apiVersion": version, "kind": kind, "metadata": metadata(app, name, **annotations), "spec": spec}

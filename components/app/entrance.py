@@ -8,7 +8,7 @@ import pulumi
 from components.app.objects import UNAWAITED, labels, metadata
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 
 PORT = 80
 """HTTP port of the Service."""
@@ -31,7 +31,7 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
     if settings is None:
         return
     ipv6 = settings.address is not None and ip_address(settings.address).version == 6
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "type": "LoadBalancer",
         "externalTrafficPolicy": "Local",  # otherwise NetworkPolicies see the address of a node, not the client's
         "selector": labels(app),
@@ -44,7 +44,7 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
     yield {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
-def _ports(app: AppSettings) -> list[Tree]:
+def _ports(app: AppSettings) -> list[Json]:
     return [
         {"name": name, "port": port.port, "targetPort": port.port, "protocol": port.protocol}
         for name, port in app.ports.items()
@@ -63,11 +63,11 @@ def ingress(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
     names = hosts(app, platform)
     backend = {"service": {"name": app.name, "port": {"name": "http"}}}
     paths = [{"path": path, "pathType": "Prefix", "backend": backend} for path in app.paths]
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "ingressClassName": platform.ingress_class,
         "rules": [{"host": name, "http": {"paths": paths}} for name in names],
     }
-    annotations: dict[str, Tree] = {}
+    annotations: dict[str, Json] = {}
     if app.tls.certificate:
         annotations["cert-manager.io/cluster-issuer"] = app.tls.issuer or platform.issuer
         spec["tls"] = [{"hosts": names, "secretName": f"{app.name}-tls"}]

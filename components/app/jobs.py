@@ -8,7 +8,7 @@ from components.app.objects import job_labels, metadata
 from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 
 BEFORE = "before"
 SECONDS = 30 * 60
@@ -27,7 +27,7 @@ def cron(app: AppSettings, platform: Surroundings, sources: Read) -> Iterator[Ma
     """Yield the CronJobs of the app."""
     for name, settings in app.cron.items():
         job = _job(name, settings, app, platform, sources)
-        spec: dict[str, Tree] = {
+        spec: dict[str, Json] = {
             "schedule": settings.schedule,
             **({"timeZone": settings.time_zone} if settings.time_zone else {}),
             "concurrencyPolicy": settings.concurrency_policy,
@@ -41,6 +41,6 @@ def cron(app: AppSettings, platform: Surroundings, sources: Read) -> Iterator[Ma
 
 def _job(
     name: str, container: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read
-) -> dict[str, Tree]:
+) -> dict[str, Json]:
     pod = pods.of_job(name, container, app, platform, sources)
     return {"backoffLimit": _RETRIES, "template": {"metadata": {"labels": job_labels(app)}, "spec": pod}}

@@ -11,7 +11,7 @@ from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
 from components.app.surroundings import ObjectStoreOutput, Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 
 SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
 """Label of the pods that answer ACME HTTP-01 challenges for cert-manager."""
@@ -37,7 +37,7 @@ def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
             yield _pooler(app, app.postgres, platform)
 
 
-def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
+def _ingress(app: AppSettings, platform: Surroundings) -> list[Json]:
     sources = [_namespace(platform.ingress_namespace)] if app.hosts else []
     allowed = [_namespace(name) for name in app.allow.from_]
     rules = [_rule("from", sources + allowed, [app.port])] if sources + allowed else []
@@ -49,14 +49,14 @@ def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     return rules
 
 
-def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: Surroundings) -> Tree:
+def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: Surroundings) -> Json:
     """Return the peers that may connect to the load balancer: by default, every address outside the cluster."""
     if settings.from_:
         return [{"ipBlock": {"cidr": network}} for network in settings.from_]
     return platform.cluster_networks.apply(destinations.outside)
 
 
-def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:
+def _egress(app: AppSettings, platform: Surroundings) -> list[Json]:
     rules = [_rule("to", [_destination(destination)], destination.ports) for destination in app.allow.to]
     if app.allow.internet:
         rules.append({"to": destinations.PUBLIC})
@@ -68,7 +68,7 @@ def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     return rules
 
 
-def _dns() -> list[Tree]:
+def _dns() -> list[Json]:
     resolver = {**_namespace("kube-system"), "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
     return [{"to": [resolver], "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}]
 
@@ -111,31 +111,31 @@ def _pooler_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, st
     return {"cnpg.io/poolerName": database.pooler_name(app, postgres)}
 
 
-def _object_store(store: ObjectStoreOutput | None, inside: Sequence[str]) -> Tree:
+def _object_store(store: ObjectStoreOutput | None, inside: Sequence[str]) -> Json:
     """Return the egress rule for the object store. Without a store, another check stops the deployment."""
     return destinations.store(store["endpoint"], inside) if store else {"to": [destinations.block("127.0.0.1")]}
 
 
-def _destination(settings: AppDestinationSettings) -> Tree:
+def _destination(settings: AppDestinationSettings) -> Json:
     return {"ipBlock": {"cidr": settings.network}} if settings.network else _namespace(settings.namespace)
 
 
-def _namespace(name: pulumi.Input[str | None] | None) -> dict[str, Tree]:
+def _namespace(name: pulumi.Input[str | None] | None) -> dict[str, Json]:
     return {"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: name}}}
 
 
-def _pods(pod_labels: Mapping[str, str]) -> Tree:
+def _pods(pod_labels: Mapping[str, str]) -> Json:
     return {"podSelector": {"matchLabels": dict(pod_labels)}}
 
 
-def _rule(direction: str, peers: Sequence[Tree], ports: Sequence[Any]) -> Tree:
+def _rule(direction: str, peers: Sequence[Json], ports: Sequence[Any]) -> Json:
     """Return a rule. Without peers it applies to every address, without ports to every port."""
     tcp = [{"protocol": "TCP", "port": port} for port in ports]
     return ({direction: list(peers)} if peers else {}) | ({"ports": tcp} if tcp else {})
 
 
 def _policy(
-    app: AppSettings, name: str, pods: Mapping[str, str], inward: Sequence[Tree], outward: Sequence[Tree]
+    app: AppSettings, name: str, pods: Mapping[str, str], inward: Sequence[Json], outward: Sequence[Json]
 ) -> Manifest:
     spec = {
         "podSelector": {"matchLabels": dict(pods)} if pods else {},

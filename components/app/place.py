@@ -5,7 +5,7 @@ from typing import Any
 
 from components.app import volumes
 from components.app.settings import AppSettings
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 
 HOSTNAME, ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
 _ROLES = {"server": ("control-plane", "etcd"), "agent": ()}
@@ -14,7 +14,7 @@ Lacking = tuple[str, str, str]
 """A setting that no node satisfies, the reason, and the fix."""
 
 
-def of(app: AppSettings) -> dict[str, Tree]:
+def of(app: AppSettings) -> dict[str, Json]:
     """Return the fields of a pod spec that control its placement."""
     selector, tolerations = labels(app), [_toleration(taint) for taint in app.tolerations]
     return ({"nodeSelector": selector} if selector else {}) | ({"tolerations": tolerations} if tolerations else {})
@@ -65,7 +65,7 @@ def _tolerated(app: AppSettings, taint: str) -> bool:
     return bool({taint, f"{key.partition('=')[0]}:{effect}"} & set(app.tolerations))
 
 
-def _toleration(taint: str) -> Tree:
+def _toleration(taint: str) -> Json:
     name, _, effect = taint.partition(":")
     key, equals, value = name.partition("=")
     match = {"operator": "Equal", "value": value} if equals else {"operator": "Exists"}

@@ -9,8 +9,8 @@ from components.app.probe_settings import AppProbeSettings
 from components.app.read import Read, key
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Tree
-from components.platform.layer import resources, spread
+from components.kubernetes.manifest import Json
+from components.platform.layer import resources, topology_spread
 
 _FILES, _SECRET_FILES = "files", "secret-files"
 _SECRET_MODE = 0o440
@@ -22,7 +22,7 @@ _DEFAULT_TIMEOUT, _DEFAULT_GRACE_PERIOD = 1, 30
 _SHARED_MEMORY = "shared-memory"
 
 
-def of_app(app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
+def of_app(app: AppSettings, platform: Surroundings, sources: Read) -> Json:
     """Return the spec of the app's own pods."""
     init = [
         _extra_container(name, container, app, platform, sources) for name, container in app.init_containers.items()
@@ -30,13 +30,13 @@ def of_app(app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
     sidecars = [_extra_container(name, container, app, platform, sources) for name, container in app.sidecars.items()]
     return {
         **_pod_settings(app, sources, volumes.of_pods(app, app.volumes)),
-        "topologySpreadConstraints": spread(labels(app)),
+        "topologySpreadConstraints": topology_spread(labels(app)),
         **({"initContainers": init} if init else {}),
         "containers": [_app_container(app, platform, sources), *sidecars],
     }
 
 
-def of_job(name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
+def of_job(name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read) -> Json:
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
     app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": place.HOSTNAME}
@@ -50,7 +50,7 @@ def of_job(name: str, settings: AppContainerSettings, app: AppSettings, platform
     }
 
 
-def _pod_settings(app: AppSettings, sources: Read, app_volumes: Iterable[Tree]) -> dict[str, Tree]:
+def _pod_settings(app: AppSettings, sources: Read, app_volumes: Iterable[Json]) -> dict[str, Json]:
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -62,7 +62,7 @@ def _pod_settings(app: AppSettings, sources: Read, app_volumes: Iterable[Tree]) 
     }
 
 
-def _app_container(app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
+def _app_container(app: AppSettings, platform: Surroundings, sources: Read) -> Json:
     probes = {f"{name}Probe": _probe(probe, app) for name, probe in app.probes if probe is not None}
     return {
         "name": app.name,
@@ -80,7 +80,7 @@ def _app_container(app: AppSettings, platform: Surroundings, sources: Read) -> T
 
 def _extra_container(
     name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read
-) -> Tree:
+) -> Json:
     """Return an additional container, which inherits every setting of the app that it does not override."""
     return {
         "name": name,
@@ -93,24 +93,24 @@ def _extra_container(
     }
 
 
-def _program(command: Sequence[str], args: Sequence[str]) -> dict[str, Tree]:
+def _program(command: Sequence[str], args: Sequence[str]) -> dict[str, Json]:
     return ({"command": list(command)} if command else {}) | ({"args": list(args)} if args else {})
 
 
-def _ports(app: AppSettings) -> Iterator[Tree]:
+def _ports(app: AppSettings) -> Iterator[Json]:
     yield {"name": "http", "containerPort": app.port, "protocol": "TCP"}
     for name, port in app.ports.items():
         if (port.port, port.protocol) != (app.port, "TCP"):
             yield {"name": name, "containerPort": port.port, "protocol": port.protocol}
 
 
-def _pre_stop(app: AppSettings) -> Tree:
+def _pre_stop(app: AppSettings) -> Json:
     return {"exec": {"command": list(app.stop)}} if app.stop else {"sleep": {"seconds": DRAIN_SECONDS}}
 
 
 def _environment(
     app: AppSettings, platform: Surroundings, sources: Read, variables: Mapping[str, str]
-) -> Iterator[Tree]:
+) -> Iterator[Json]:
     """Yield the variables of a container. Referenced variables must come first, so `variables` are last."""
     yield from database.environment(app)
     yield from traces.environment(app, platform)
@@ -121,7 +121,7 @@ def _environment(
         yield {"name": name, "value": value}
 
 
-def _probe(probe: AppProbeSettings, app: AppSettings) -> Tree:
+def _probe(probe: AppProbeSettings, app: AppSettings) -> Json:
     times = {
         "periodSeconds": probe.period,
         "failureThreshold": probe.failures,
@@ -131,7 +131,7 @@ def _probe(probe: AppProbeSettings, app: AppSettings) -> Tree:
     return _probe_action(probe, app) | times
 
 
-def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Tree:
+def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Json:
     if probe.command:
         return {"exec": {"command": list(probe.command)}}
     if probe.grpc:
@@ -140,7 +140,7 @@ def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Tree:
     return {"httpGet": {"path": probe.path, "port": port}} if probe.path else {"tcpSocket": {"port": port}}
 
 
-def _volumes(app: AppSettings, sources: Read) -> Iterator[Tree]:
+def _volumes(app: AppSettings, sources: Read) -> Iterator[Json]:
     if app.files:
         yield {"name": _FILES, "configMap": {"name": sources.files}}
     if app.secret_files:
@@ -155,8 +155,8 @@ def _volumes(app: AppSettings, sources: Read) -> Iterator[Tree]:
         yield {"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": app.shared_memory}}
 
 
-def _mounts(app: AppSettings, mounted: Iterable[str]) -> Sequence[Tree]:
-    entries: list[Tree] = list(volumes.mounts(app, mounted))
+def _mounts(app: AppSettings, mounted: Iterable[str]) -> Sequence[Json]:
+    entries: list[Json] = list(volumes.mounts(app, mounted))
     entries += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
     entries += [{"name": _SHARED_MEMORY, "mountPath": "/dev/shm"}] if app.shared_memory else []  # noqa: S108
     for name, paths in ((_FILES, app.files), (_SECRET_FILES, app.secret_files)):

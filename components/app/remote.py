@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from components.app.objects import metadata
 from components.app.settings import AppRemoteSecretSettings, AppSettings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 
 REFRESH = "1h"
 """How often external-secrets reads the store again. Pods read the Secret only when they start."""
@@ -27,13 +27,13 @@ def external_secret(app: AppSettings) -> Manifest:
     return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": meta, "spec": spec}
 
 
-def _entry(variable: str, remote: AppRemoteSecretSettings) -> Tree:
+def _entry(variable: str, remote: AppRemoteSecretSettings) -> Json:
     store = {"kind": "ClusterSecretStore", "name": remote.store}
     reference = {"key": remote.key} | ({"property": remote.property} if remote.property else {})
     return {"secretKey": variable, "remoteRef": reference, "sourceRef": {"storeRef": store}}
 
 
-def environment(app: AppSettings) -> Iterator[Tree]:
+def environment(app: AppSettings) -> Iterator[Json]:
     """Yield the environment variables with these secrets."""
     for variable in app.remote_secrets:
         yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": name(app), "key": variable}}}

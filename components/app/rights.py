@@ -6,7 +6,7 @@ from components.app.objects import metadata
 from components.app.security import LEVELS, up_to
 from components.app.settings import AppSettings
 from components.kubernetes import rbac
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 
 ROLE = "homelab:app"
 """Name of the ClusterRole of an app stack in the app's namespace, and of the RoleBinding there."""
@@ -44,9 +44,9 @@ def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
     return [
         _role(EVERYWHERE, [
             _rule("", ["namespaces"], (*_APPLY, "delete", *_READ)),
-            _rule(rbac.GROUP, ["rolebindings"], ["create"]),
-            _rule(rbac.GROUP, ["rolebindings"], ["get", "patch"], ROLE),
-            _rule(rbac.GROUP, ["clusterroles"], ["bind"], ROLE),
+            _rule(rbac.API_GROUP, ["rolebindings"], ["create"]),
+            _rule(rbac.API_GROUP, ["rolebindings"], ["get", "patch"], ROLE),
+            _rule(rbac.API_GROUP, ["clusterroles"], ["bind"], ROLE),
             *(_rule(group, kinds, _APPLY) for group, kinds in KINDS.items()),
         ]),
         _role(ROLE, [
@@ -58,25 +58,25 @@ def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
     ]  # fmt: skip
 
 
-def in_namespace(app: AppSettings, user: Tree) -> Manifest:
+def in_namespace(app: AppSettings, user: Json) -> Manifest:
     """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
     # when the kubeconfigs are rotated, the platform's stack changes the user of this RoleBinding
     annotations = {"pulumi.com/patchForce": "true"}
     return {**rbac.binding("RoleBinding", user, ROLE), "metadata": metadata(app, ROLE, annotations=annotations)}
 
 
-def _role(name: str, rules: Sequence[Tree]) -> Manifest:
-    return {"apiVersion": f"{rbac.GROUP}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
+def _role(name: str, rules: Sequence[Json]) -> Manifest:
+    return {"apiVersion": f"{rbac.API_GROUP}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
 
 
-def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -> dict[str, Tree]:
+def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -> dict[str, Json]:
     rule = {"apiGroups": [group], "resources": list(kinds), "verbs": list(verbs)}
     return rule | ({"resourceNames": list(names)} if names else {})
 
 
 def _policy(levels: Sequence[str]) -> list[Manifest]:
     """Return the policy that restricts app stacks to namespaces of apps with one of these Pod Security levels."""
-    resources = {**KINDS, "": (*KINDS[""], "namespaces"), rbac.GROUP: ("rolebindings",)}
+    resources = {**KINDS, "": (*KINDS[""], "namespaces"), rbac.API_GROUP: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
     rules = [
         {"apiGroups": [group], "apiVersions": ["*"], "operations": operations, "resources": list(kinds)}

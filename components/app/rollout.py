@@ -6,7 +6,7 @@ from components.app.objects import metadata
 from components.app.settings import AppSettings
 from components.app.strategy_settings import AppAnalysisSettings, AppStrategySettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 
 API = "argoproj.io/v1alpha1"
 KIND = "Rollout"
@@ -14,11 +14,11 @@ AWAITED = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
 """Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for later versions, which take longer."""
 
 
-def strategy(app: AppSettings, settings: AppStrategySettings) -> Tree:
+def strategy(app: AppSettings, settings: AppStrategySettings) -> Json:
     """Return the strategy of a Rollout."""
     template = {"templates": [{"templateName": app.name}]} if settings.analysis else {}
     if settings.canary:
-        steps: list[Tree] = []
+        steps: list[Json] = []
         for step in settings.canary.steps:
             steps += [{"setWeight": step.weight}, {"pause": {"duration": f"{step.seconds}s"}}]
         background = {"analysis": template} if template else {}
@@ -38,7 +38,7 @@ def analysis(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
     yield {"apiVersion": API, "kind": "AnalysisTemplate", "metadata": meta, "spec": {"metrics": metrics}}
 
 
-def _metric(settings: AppAnalysisSettings, platform: Surroundings, *, blue_green: bool) -> Tree:
+def _metric(settings: AppAnalysisSettings, platform: Surroundings, *, blue_green: bool) -> Json:
     return {
         "name": "answer",
         "interval": f"{settings.interval}s",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from components.app.settings import AppSettings
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.settings.kubernetes_fields import ANY_CAPABILITY
 
 LEVELS = ("restricted", "baseline", "privileged")
@@ -47,7 +47,7 @@ def group(app: AppSettings) -> int:
     return app.user if app.group is None else app.group
 
 
-def of_pod(app: AppSettings) -> Tree:
+def of_pod(app: AppSettings) -> Json:
     """Return the security context of a pod."""
     return {
         "runAsNonRoot": app.user != 0,
@@ -60,7 +60,7 @@ def of_pod(app: AppSettings) -> Tree:
     }
 
 
-def of_container(app: AppSettings) -> Tree:
+def of_container(app: AppSettings) -> Json:
     """Return the security context of a container."""
     root = {"readOnlyRootFilesystem": not app.writable_root}
     if app.privileged:
@@ -68,7 +68,7 @@ def of_container(app: AppSettings) -> Tree:
     return {"allowPrivilegeEscalation": _escalates(app), **root, "capabilities": _capabilities(app)}
 
 
-def _capabilities(app: AppSettings) -> Tree:
+def _capabilities(app: AppSettings) -> Json:
     if ANY_CAPABILITY in app.capabilities:
         # containerd applies `add` before `drop`, so drop ALL would undo add ALL
         return {"add": [ANY_CAPABILITY]}

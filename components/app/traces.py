@@ -7,12 +7,12 @@ import pulumi
 
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_SERVICE_NAME")
 
 
-def environment(app: AppSettings, platform: Surroundings) -> Iterator[Tree]:
+def environment(app: AppSettings, platform: Surroundings) -> Iterator[Json]:
     """Yield the OpenTelemetry variables, if the app sends traces."""
     if app.traces:
         for name, value in zip(VARIABLES, (platform.traces_endpoint, "http/protobuf", app.name), strict=True):

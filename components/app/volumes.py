@@ -6,7 +6,7 @@ from components.app.objects import UNAWAITED, metadata
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
 from components.app.volume_settings import AppVolumeSettings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.settings.quantities import mebibytes
 
 TEMPLATES = "volumeClaimTemplates"
@@ -35,35 +35,35 @@ def claims(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
             yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": spec}
 
 
-def templates(app: AppSettings, platform: Surroundings) -> Iterator[Tree]:
+def templates(app: AppSettings, platform: Surroundings) -> Iterator[Json]:
     """Yield the volumeClaimTemplates, which give each pod a volume of its own."""
     for name, volume in app.volumes.items():
         if volume.of_class and not volume.shared:
             yield {"metadata": {"name": name}, "spec": _claim(volume, platform, "ReadWriteOnce")}
 
 
-def of_pods(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
+def of_pods(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
     """Yield these volumes for the app's pods, except volumes of the StatefulSet's volumeClaimTemplates."""
     for name in mounted:
         if source := _source(app, name, app.volumes[name]):
             yield {"name": name, **source}
 
 
-def of_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
+def of_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
     """Yield these volumes for the pod of a Job, which refers to the claim of the app's only pod by name."""
     for name in mounted:
         first_claim = {"persistentVolumeClaim": {"claimName": f"{name}-{app.name}-0"}}
         yield {"name": name, **(_source(app, name, app.volumes[name]) or first_claim)}
 
 
-def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
+def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
     """Yield the volumeMounts of these volumes."""
     for name in mounted:
         volume = app.volumes[name]
         yield {"name": name, "mountPath": volume.path} | ({"readOnly": True} if volume.read_only else {})
 
 
-def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Tree:
+def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
     if volume.nfs:
         return {"nfs": {"server": volume.nfs.server, "path": volume.nfs.path}}
     if volume.claim:
@@ -76,7 +76,7 @@ def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Tree:
     return {"persistentVolumeClaim": {"claimName": f"{app.name}-{name}"}} if volume.shared else {}
 
 
-def unlike(wanted: Sequence[Tree], current: Sequence[Tree]) -> Iterator[str]:
+def unlike(wanted: Sequence[Json], current: Sequence[Json]) -> Iterator[str]:
     """Yield a warning for each difference between the wanted templates and the templates in the cluster."""
     remaining = {template["metadata"]["name"]: template["spec"] for template in current}
     for template in wanted:
@@ -89,7 +89,7 @@ def unlike(wanted: Sequence[Tree], current: Sequence[Tree]) -> Iterator[str]:
         yield f"homelab:app.volumes.{name}: is not in the stack file, but still in the cluster; {_FIX}"
 
 
-def further(wanted: Sequence[Tree], current: Sequence[Tree]) -> list[str]:
+def further(wanted: Sequence[Json], current: Sequence[Json]) -> list[str]:
     """Return an error for each volume without a template in the cluster, because pods that mount it cannot start."""
     existing = {template["metadata"]["name"] for template in current}
     added = {template["metadata"]["name"] for template in wanted} - existing
@@ -98,15 +98,15 @@ def further(wanted: Sequence[Tree], current: Sequence[Tree]) -> list[str]:
     return [f"homelab:app.volumes.{name}: {reason}; {fix}" for name in sorted(added)]
 
 
-def _properties(claim: Tree) -> tuple[int, str, list[str]]:
+def _properties(claim: Json) -> tuple[int, str, list[str]]:
     return mebibytes(_size(claim)), claim["storageClassName"], claim["accessModes"]  # the API normalizes 1024Mi to 1Gi
 
 
-def _size(claim: Tree) -> str:
+def _size(claim: Json) -> str:
     return str(claim["resources"]["requests"]["storage"])
 
 
-def _claim(volume: AppVolumeSettings, platform: Surroundings, mode: str) -> Tree:
+def _claim(volume: AppVolumeSettings, platform: Surroundings, mode: str) -> Json:
     return {
         "accessModes": [volume.access_mode or mode],
         "storageClassName": volume.storage_class or platform.storage_class,

@@ -7,7 +7,7 @@ from components.app.objects import labels, metadata
 from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 
 _PATCH_FORCE = {"pulumi.com/patchForce": "true"}
 """Annotation that overrides fields last set by an autoscaler or by hand."""
@@ -16,7 +16,7 @@ _PATCH_FORCE = {"pulumi.com/patchForce": "true"}
 def workload(app: AppSettings, platform: Surroundings, sources: Read) -> Manifest:
     """Return the workload of the app: a Deployment, a StatefulSet for volumes of single pods, or a Rollout."""
     template = {"metadata": {"labels": labels(app)}, "spec": pods.of_app(app, platform, sources)}
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "selector": {"matchLabels": labels(app)},
         "revisionHistoryLimit": 3,
         "template": template,
@@ -49,7 +49,7 @@ def left(app: AppSettings) -> list[str]:
     return [*scaled, f"spec.{volumes.TEMPLATES}"] if kind(app)["kind"] == "StatefulSet" else scaled
 
 
-def kind(app: AppSettings) -> dict[str, Tree]:
+def kind(app: AppSettings) -> dict[str, Json]:
     """Return apiVersion and kind of the workload."""
     if app.strategy:
         return {"apiVersion": rollout.API, "kind": rollout.KIND}
@@ -61,7 +61,7 @@ def kind(app: AppSettings) -> dict[str, Tree]:
 def scale(app: AppSettings) -> Iterator[Manifest]:
     """Yield the PodDisruptionBudget and the HorizontalPodAutoscaler, if the app has several pods or autoscaling."""
     if least(app) > 1:  # with one pod, the budget would block every drain
-        spec: dict[str, Tree] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
+        spec: dict[str, Json] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)
         yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec}
     if app.autoscaling is not None:

@@ -15,7 +15,7 @@ from components.cluster.k3s.settings import (
     S3Settings,
     SnapshotSettings,
 )
-from components.cluster.ssh_settings import BastionSettings, NodeSSHSettings, SSHSettings, merge
+from components.cluster.ssh_settings import BastionSettings, NodeSSHSettings, SSHSettings, merge_ssh
 from components.settings.addresses import default_lan
 from components.settings.fields import (
     Address,
@@ -187,7 +187,7 @@ class ClusterSettings(Model):
         return tuple(node for node in self.nodes if node.role == "agent")
 
     @property
-    def endpoint(self) -> str:
+    def endpoint_host(self) -> str:
         """Host of the API endpoint: the load balancer, the virtual IP, or the address of the only server."""
         return self.api.external or self.api.vip or self.servers[0].address
 
@@ -196,16 +196,16 @@ class ClusterSettings(Model):
         """Port of the API endpoint."""
         return self.api.port
 
-    def without(self, packaged: Iterable[str]) -> "ClusterSettings":
+    def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
         """Return a copy that also disables these components packaged with K3s."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
-    def labelled(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
+    def with_node_labels(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
         """Return a copy whose nodes also have these labels. A node's own labels win."""
         nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
         return self.model_copy(update={"nodes": nodes})
 
     def ssh_of(self, node: NodeSettings) -> SSHSettings:
         """Return the SSH settings of `node`: the cluster's `ssh`, overridden by the node's own."""
-        return merge(self.ssh, node.ssh)
+        return merge_ssh(self.ssh, node.ssh)

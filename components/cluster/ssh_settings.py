@@ -58,7 +58,7 @@ class NodeSSHSettings(Model):
     """Bastion to connect through. `null` connects directly to this machine although the cluster has a bastion."""
 
 
-def merge(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
+def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
     """Return `common` overridden by the settings of `own`; a private key replaces the agent, and vice versa."""
     overrides = {name: getattr(own, name) for name in own.model_fields_set}
     overrides = {name: value for name, value in overrides.items() if value is not None or name == "bastion"}

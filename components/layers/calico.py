@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers.shared import cni
 from components.platform.layer import Finding, Layer, resources
 from components.settings.model import Model
@@ -26,14 +26,14 @@ class Calico(Layer[CalicoSettings]):
     settings_type = CalicoSettings
     namespace = "tigera-operator"
     further_namespaces = ("calico-apiserver", "calico-system")
-    security = "privileged"
-    first = True
-    crd_charts = (CRDS,)
-    appears = ("clusterinformations.crd.projectcalico.org/default",)
-    keeps = cni.KEEPS
-    kept = cni.KEPT
+    pod_security = "privileged"
+    installs_first = True
+    crd_only_charts = (CRDS,)
+    awaited_objects = ("clusterinformations.crd.projectcalico.org/default",)
+    user_data = cni.KEEPS
+    user_data_queries = cni.KEPT
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the operator, which runs without a pod network, and of the Calico installation."""
         encapsulation = self.settings.encapsulation
         pools = [
@@ -46,7 +46,7 @@ class Calico(Layer[CalicoSettings]):
             "containerIPForwarding": "Enabled",
             "ipPools": pools,
         }
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "installation": {
                 "cni": {"type": "Calico", "ipam": {"type": "Calico"}},
                 "calicoNetwork": calico_network,
@@ -59,6 +59,6 @@ class Calico(Layer[CalicoSettings]):
         }
         return {CRDS: {}, "tigera-operator": values}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield conflicts with another pod network."""
         yield from cni.problems(self.key, self.lab)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared import volumes
 from components.platform.layer import Finding, Layer, resources
 from components.settings.fields import Count, HostLabel, Text
@@ -42,18 +42,18 @@ class Cassandra(Layer[CassandraSettings]):
     settings_type = CassandraSettings
     namespace = "cassandra"
     requires = ("certManager",)
-    after = ("longhorn",)
-    bare_crds = ("k8ssandra-operator",)
-    keeps = "Cassandra clusters"
-    kept = (
+    installs_after = ("longhorn",)
+    charts_with_crds_folder = ("k8ssandra-operator",)
+    user_data = "Cassandra clusters"
+    user_data_queries = (
         "k8ssandraclusters.k8ssandra.io -A",
         "cassandradatacenters.cassandra.datastax.com -A",
         "persistentvolumeclaims -A -l app.kubernetes.io/managed-by=cass-operator",
     )
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of both operators: one replica each, because they have no leader election."""
-        operators: dict[str, Tree] = {
+        operators: dict[str, Json] = {
             "global": {"clusterScoped": True},
             "replicaCount": 1,
             "resources": resources("50m", "256Mi"),
@@ -62,7 +62,7 @@ class Cassandra(Layer[CassandraSettings]):
         }
         return {"k8ssandra-operator": operators}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the K8ssandraCluster, if one is configured."""
         cluster = self.settings.cluster
         if cluster is None:
@@ -71,8 +71,8 @@ class Cassandra(Layer[CassandraSettings]):
         type_meta = {"apiVersion": "k8ssandra.io/v1alpha1", "kind": "K8ssandraCluster"}
         return [{**type_meta, "metadata": self.metadata(CLUSTER), "spec": spec}]
 
-    def _cassandra(self, cluster: CassandraClusterSettings) -> Tree:
-        claim: dict[str, Tree] = {
+    def _cassandra(self, cluster: CassandraClusterSettings) -> Json:
+        claim: dict[str, Json] = {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": cluster.size}},
         }
@@ -87,27 +87,27 @@ class Cassandra(Layer[CassandraSettings]):
             "config": {"jvmOptions": {"heapSize": f"{mebibytes(cluster.memory) // 2}Mi"}},
             "storageConfig": {"cassandraDataVolumeClaimSpec": claim},
             "datacenters": [{"metadata": {"name": CENTRE, "annotations": annotations}, "size": self.members}],
-            **({"telemetry": {"prometheus": {"enabled": True}}} if self.monitored else {}),
+            **({"telemetry": {"prometheus": {"enabled": True}}} if self.has_monitoring else {}),
         }
 
     @property
     def members(self) -> int:
         """Number of members; three members keep quorum when one fails."""
         configured = self.settings.cluster.members if self.settings.cluster else None
-        return configured or self.lab.quorum
+        return configured or self.lab.quorum_size
 
     def outputs(self) -> Mapping[str, object]:
         """Return the contact point for clients."""
         address = f"{CLUSTER}-{CENTRE}-service.{self.namespace}.svc:9042"
         return {"cassandra_contact": address} if self.settings.cluster else {}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the cluster's StorageClass, number of members and memory."""
         cluster = self.settings.cluster
         if cluster is None:
             return
         yield from volumes.problems(self.lab, cluster.storage_class, "cluster")
-        count = len(self.lab.untainted)
+        count = len(self.lab.schedulable_nodes)
         if cluster.members and cluster.members > count:
             reason = f"exceeds the number of untainted nodes ({count})"
             yield ("cluster", "members"), reason, f"use at most {count}, or add nodes"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared import grafana
 from components.layers.shared import retained_storage as archive
 from components.layers.shared.retained_storage import Archive, ArchiveSettings
@@ -30,15 +30,15 @@ class Loki(Layer[LokiSettings]):
     key = "loki"
     settings_type = LokiSettings
     namespace = "loki"
-    security = "restricted"
-    after = ("longhorn",)
-    keeps = "logs"
-    kept = ("persistentvolumeclaims -n loki",)
+    pod_security = "restricted"
+    installs_after = ("longhorn",)
+    user_data = "logs"
+    user_data_queries = ("persistentvolumeclaims -n loki",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return Loki's Helm values for a single replica, without the chart's components for large installations."""
         storage, storage_class = self.archive, self.settings.storage_class
-        single: dict[str, Tree] = {
+        single: dict[str, Json] = {
             "replicas": 1,
             "podDisruptionBudget": {"enabled": False},  # a budget for a single replica would block every drain
             "resources": resources("100m", self.settings.memory),
@@ -46,17 +46,17 @@ class Loki(Layer[LokiSettings]):
             **storage.keys,
             **storage.annotations,
         }
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "loki": self._configuration(),
             "singleBinary": single,
             **{component: {"enabled": False} for component in _DISABLED_COMPONENTS},
             **{target: {"replicas": 0} for target in _UNUSED_TARGETS},
             "sidecar": {"rules": {"enabled": False}},
-            "monitoring": {"serviceMonitor": {"enabled": self.monitored}},
+            "monitoring": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
         return {"loki": values}
 
-    def _configuration(self) -> Tree:
+    def _configuration(self) -> Json:
         store = "s3" if self.archive.bucket else "filesystem"
         index = {"prefix": "index_", "period": "24h"}
         schema = {"from": _SCHEMA_SINCE, "store": "tsdb", "object_store": store, "schema": "v13", "index": index}
@@ -72,7 +72,7 @@ class Loki(Layer[LokiSettings]):
             "analytics": {"reporting_enabled": False},
         }
 
-    def _storage(self) -> Tree:
+    def _storage(self) -> Json:
         s3 = self.archive.bucket
         if s3 is None:
             return {"type": "filesystem"}
@@ -84,19 +84,19 @@ class Loki(Layer[LokiSettings]):
         """The storage of the logs."""
         return Archive(self.lab, self.key, self.settings)
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the S3 bucket."""
         return [*self.archive.secret(self.namespace)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Grafana data source, which links logs to traces if tempo is enabled."""
-        if not self.monitored:
+        if not self.has_monitoring:
             return ()
         # Grafana replaces its own variables after a single dollar sign
         link = {"name": "trace", "matcherRegex": _TRACE_ID, "datasourceUid": "tempo", "url": "$${__value.raw}"}
-        links = {"derivedFields": [link]} if self.lab.has("tempo") else {}
+        links = {"derivedFields": [link]} if self.lab.is_enabled("tempo") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of Loki's volume and bucket."""
         return self.archive.problems()

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.cluster.host_requirements import Host, Service
-from components.kubernetes.manifest import Manifest, Tree
+from components.cluster.host_requirements import HostRequirements, HostService
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared.persistent_volumes import of_class
 from components.platform.layer import Finding, Layer
 from components.settings import fields
@@ -56,30 +56,30 @@ class Nfs(Layer[NfsSettings]):
     key = "nfs"
     settings_type = NfsSettings
     namespace = "csi-driver-nfs"
-    security = "privileged"  # the driver mounts file systems on its host
-    host = Host(modules=("nfs",))
-    keeps = "volumes"
-    kept = (of_class(CLASS),)
+    pod_security = "privileged"  # the driver mounts file systems on its host
+    host_requirements = HostRequirements(modules=("nfs",))
+    user_data = "volumes"
+    user_data_queries = (of_class(CLASS),)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
-        replicas = 2 if len(self.lab.untainted) > 1 else 1
-        values: dict[str, Tree] = {
+        replicas = 2 if len(self.lab.schedulable_nodes) > 1 else 1
+        values: dict[str, Json] = {
             "controller": {"replicas": replicas, "affinity": _CONTROLLER_AFFINITY, "enableSnapshotter": False},
             "externalSnapshotter": {"enabled": False},
         }
         return {"csi-driver-nfs": values}
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the NFS server on a node, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()
         clients = (address for node in self.lab.cluster.nodes for address in node.addresses)
         variables = {"FOLDER": server.path, "CLIENTS": " ".join(clients)}
-        return [Service("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
+        return [HostService("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the StorageClass."""
         address, path = self._share()
         return [
@@ -109,7 +109,7 @@ class Nfs(Layer[NfsSettings]):
         """Return the StorageClass."""
         return {"storage_classes": [CLASS], "shared_storage_classes": [CLASS]}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the choice of the NFS server."""
         server = self.settings.server
         if (server is None) is (self.settings.external is None):

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Finding, Layer, resources, spread, uncapped
+from components.kubernetes.manifest import Manifest, Json
+from components.platform.layer import Finding, Layer, resources, topology_spread, uncapped_resources
 from components.settings.errors import wrong
 from components.settings.fields import Kind
 from components.settings.kubernetes_fields import AppName, Cpu, Image, Size
@@ -69,18 +69,18 @@ class Ray(Layer[RaySettings]):
     key = "ray"
     settings_type = RaySettings
     namespace = "ray"
-    bare_crds = ("kuberay-operator",)
+    charts_with_crds_folder = ("kuberay-operator",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the operator, with a standby replica if there are two nodes."""
-        operator: dict[str, Tree] = {
+        operator: dict[str, Json] = {
             "replicas": self.lab.replicas(2),
-            "resources": uncapped("50m", "256Mi"),
-            "metrics": {"serviceMonitor": {"enabled": self.monitored}},
+            "resources": uncapped_resources("50m", "256Mi"),
+            "metrics": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
         return {"kuberay-operator": operator}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the RayClusters."""
         return [
             {
@@ -92,7 +92,7 @@ class Ray(Layer[RaySettings]):
             for name, cluster in self.settings.clusters.items()
         ]
 
-    def _cluster(self, name: str, cluster: RayClusterSettings) -> Tree:
+    def _cluster(self, name: str, cluster: RayClusterSettings) -> Json:
         workers = cluster.workers
         group = {
             "groupName": "workers",
@@ -114,24 +114,24 @@ class Ray(Layer[RaySettings]):
             "workerGroupSpecs": [group],
         }
 
-    def _template(self, name: str, cluster: RayClusterSettings, role: str, amounts: Tree) -> Tree:
+    def _template(self, name: str, cluster: RayClusterSettings, role: str, amounts: Json) -> Json:
         arch = self._arch(cluster)
         suffix = "-aarch64" if arch == "arm64" else ""
         image = cluster.image or f"rayproject/ray:{cluster.version}{suffix}"
-        pod: dict[str, Tree] = {
+        pod: dict[str, Json] = {
             "nodeSelector": {"kubernetes.io/arch": arch},
-            "topologySpreadConstraints": spread({"ray.io/cluster": name, "ray.io/node-type": role}),
+            "topologySpreadConstraints": topology_spread({"ray.io/cluster": name, "ray.io/node-type": role}),
             "containers": [{"name": f"ray-{role}", "image": image, "resources": amounts}],
         }
         return {"spec": pod}
 
     def _arch(self, cluster: RayClusterSettings) -> str:
-        known = {node.arch for node in self.lab.untainted}
+        known = {node.arch for node in self.lab.schedulable_nodes}
         return cluster.arch or ("arm64" if known == {"arm64"} else "amd64")
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the workers and the architecture of Ray clusters."""
-        known = {node.arch for node in self.lab.untainted}
+        known = {node.arch for node in self.lab.schedulable_nodes}
         for name, cluster in self.settings.clusters.items():
             path = ("clusters", name)
             if cluster.workers.min > cluster.workers.max:

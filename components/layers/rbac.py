@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Service
-from components.kubernetes.manifest import Tree
+from components.cluster.host_requirements import HostService
+from components.kubernetes.manifest import Json
 from components.platform.layer import Finding, Layer
 from components.settings.fields import HostLabel
 from components.settings.model import Model
@@ -57,18 +57,18 @@ class Rbac(Layer[RbacSettings]):
     key = "rbac"
     settings_type = RbacSettings
     namespace = "kube-system"
-    own_namespace = False
+    owns_namespace = False
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return no Helm values: Kubernetes includes RBAC."""
         return {}
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the role bindings, which every run checks for drift."""
         lines = (f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.rights())
-        return [Service("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
+        return [HostService("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield people without groups, unknown groups, groups without people, and roles without effect."""
         groups, people = self.settings.groups, self.settings.people
         for person, memberships in people.items():

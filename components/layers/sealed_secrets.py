@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.platform.layer import Finding, Layer, resources
 from components.settings import certificates
 from components.settings.fields import Certificate
@@ -46,24 +46,24 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     key = "sealedSecrets"
     settings_type = SealedSecretsSettings
     namespace = "sealed-secrets"  # kubeseal's default is kube-system, which no layer owns; --cert needs none
-    bare_crds = ("sealed-secrets",)
-    keeps = "sealing keys that are nowhere else"
-    kept = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
+    charts_with_crds_folder = ("sealed-secrets",)
+    user_data = "sealing keys that are nowhere else"
+    user_data_queries = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the controller; changed keys restart it, because it reads keys only at startup."""
         names = ",".join(key.name for key in self.settings.keys)
         days = 0 if names else self.settings.renewal_days
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "fullnameOverride": "sealed-secrets-controller",  # the name that kubeseal expects by default
             "keyrenewperiod": f"{days * 24}h",
             "podAnnotations": {"homelab/keys": names},
             "resources": resources("10m", "128Mi"),
-            "metrics": {"serviceMonitor": {"enabled": self.monitored}},
+            "metrics": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
         return {"sealed-secrets": values}
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the key pairs; a controller with an existing key pair generates none."""
         return [self._key_secret(key) for key in self.settings.keys]
 
@@ -83,7 +83,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
         keys = self.settings.keys
         return {"sealing_certificate": certificates.decoded(keys[0].certificate) if keys else None}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield conflicts between your own and generated keys, and errors in your own keys."""
         keys = self.settings.keys
         if keys and "renewal_days" in self.settings.model_fields_set:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Filled, Hashed, Manifest, Tree, secret_of
+from components.kubernetes.manifest import SecretTemplate, BcryptHash, Manifest, Json, secret_manifest
 from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
@@ -44,20 +44,20 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     key = "seaweedfs"
     settings_type = SeaweedFSSettings
     namespace = "seaweedfs"
-    after = ("certManager", "traefik", "longhorn")
-    keeps = "objects"
-    kept = ("persistentvolumeclaims -n seaweedfs",)
-    timeout = 900
+    installs_after = ("certManager", "traefik", "longhorn")
+    user_data = "objects"
+    user_data_queries = ("persistentvolumeclaims -n seaweedfs",)
+    timeout_seconds = 900
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of masters, volume servers and filer; other clients can reach only the S3 port."""
         data = self._volume(self.settings.size, self._storage_class)
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "global": {
                 "seaweedfs": {
                     "enableReplication": self.copies > 1,
                     "replicationPlacement": "001",  # one further replica, on another server
-                    "monitoring": {"enabled": self.monitored},
+                    "monitoring": {"enabled": self.has_monitoring},
                 }
             },
             "master": self._master(),
@@ -73,9 +73,9 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         }
         return {"seaweedfs": values}
 
-    def _master(self) -> Tree:
+    def _master(self) -> Json:
         return {
-            "replicas": self.lab.quorum,
+            "replicas": self.lab.quorum_size,
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
@@ -83,7 +83,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{replicas}": "2" for replicas in (1, 2)},
         }
 
-    def _filer(self) -> Tree:
+    def _filer(self) -> Json:
         settings = self.settings
         return {
             "replicas": 1,  # filers do not share their metadata
@@ -91,7 +91,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "logs": {"type": ""},
             "resources": resources("50m", "512Mi"),
             # the filer reads the keys only at startup: changed keys restart the pod
-            "podAnnotations": {f"homelab/{key}": Hashed(ref) for key, ref in self._secrets().items()},
+            "podAnnotations": {f"homelab/{key}": BcryptHash(ref) for key, ref in self._secrets().items()},
             "s3": {
                 "enabled": True,
                 "port": _PORT,
@@ -106,18 +106,18 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         return {"access-key": self.settings.access_key, "secret-key": self.settings.secret_key}
 
     @staticmethod
-    def _volume(size: str, storage_class: str | None) -> dict[str, Tree]:
+    def _volume(size: str, storage_class: str | None) -> dict[str, Json]:
         return {"type": "persistentVolumeClaim", "size": size, "storageClass": storage_class or ""}
 
-    def _extra_ingress(self) -> list[Tree]:
+    def _extra_ingress(self) -> list[Json]:
         """Return the NetworkPolicy rules for S3, open to all clients, and for metrics, open to Prometheus."""
-        s3_rule: Tree = {"ports": [{"protocol": "TCP", "port": _PORT}]}
-        if not self.monitored:
+        s3_rule: Json = {"ports": [{"protocol": "TCP", "port": _PORT}]}
+        if not self.has_monitoring:
             return [s3_rule]
         namespace = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
         return [s3_rule, {"from": [namespace], "ports": [{"protocol": "TCP", "port": _METRICS}]}]
 
-    def _ingress(self) -> Tree:
+    def _ingress(self) -> Json:
         if not self.page.served:
             return {"enabled": False}
         return {
@@ -128,10 +128,10 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "tls": self.page.tls("s3-tls"),
         }
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the key for all buckets, in SeaweedFS' format."""
-        data = {"seaweedfs_s3_config": Filled(_IDENTITY, (self.settings.access_key, self.settings.secret_key))}
-        return [secret_of(self.metadata(_KEYS), data)]
+        data = {"seaweedfs_s3_config": SecretTemplate(_IDENTITY, (self.settings.access_key, self.settings.secret_key))}
+        return [secret_manifest(self.metadata(_KEYS), data)]
 
     @property
     def page(self) -> Page:
@@ -141,7 +141,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     @property
     def copies(self) -> int:
         """Replicas of all data, each on its own node."""
-        return max(1, min(2, len(self.lab.untainted)))
+        return max(1, min(2, len(self.lab.schedulable_nodes)))
 
     @property
     def _storage_class(self) -> str | None:
@@ -151,13 +151,13 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         """Return the S3 endpoint for pods."""
         return {"object_store_endpoint": f"http://seaweedfs-s3.{self.namespace}.svc:{_PORT}"}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the buckets, the volumes and the Ingress."""
         yield from self.page.problems()
         if len(set(self.settings.buckets)) < len(self.settings.buckets):
             yield ("buckets",), "lists a bucket twice", "list each bucket once"
-        if not self.lab.untainted:
+        if not self.lab.schedulable_nodes:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
-        if "local-storage" in self.lab.cluster.k3s.disable and not self.lab.has("longhorn"):
+        if "local-storage" in self.lab.cluster.k3s.disable and not self.lab.is_enabled("longhorn"):
             reason = "needs a default StorageClass: local-storage and longhorn are disabled"
             yield (), reason, "add longhorn: {} next to seaweedfs"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared import grafana
 from components.layers.shared import retained_storage as archive
 from components.layers.shared.retained_storage import Archive, ArchiveSettings
@@ -31,15 +31,15 @@ class Tempo(Layer[TempoSettings]):
     key = "tempo"
     settings_type = TempoSettings
     namespace = "tempo"
-    security = "restricted"
-    after = ("longhorn",)
-    keeps = "traces"
-    kept = ("persistentvolumeclaims -n tempo",)
+    pod_security = "restricted"
+    installs_after = ("longhorn",)
+    user_data = "traces"
+    user_data_queries = ("persistentvolumeclaims -n tempo",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of Tempo; its chart enables OTLP by default."""
         storage_class = self.settings.storage_class
-        tempo: dict[str, Tree] = {
+        tempo: dict[str, Json] = {
             "retention": self.archive.hours,
             "reportingEnabled": False,
             "memBallastSizeMbs": 0,
@@ -52,17 +52,17 @@ class Tempo(Layer[TempoSettings]):
             },
             **self.archive.keys,
         }
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "tempo": tempo,
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
             "serviceAccount": {"automountServiceAccountToken": False},
             "persistence": self.archive.volume | ({"storageClassName": storage_class} if storage_class else {}),
-            "serviceMonitor": {"enabled": self.monitored},
+            "serviceMonitor": {"enabled": self.has_monitoring},
             **self.archive.annotations,
         }
         return {"tempo": values}
 
-    def _storage(self) -> Tree:
+    def _storage(self) -> Json:
         s3 = self.archive.bucket
         local_paths = {"local": {"path": f"{_DATA}/traces"}, "wal": {"path": f"{_DATA}/wal"}}
         if s3 is None:
@@ -79,25 +79,25 @@ class Tempo(Layer[TempoSettings]):
         """The storage of the traces."""
         return Archive(self.lab, self.key, self.settings)
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the S3 bucket."""
         return [*self.archive.secret(self.namespace)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Grafana data source, which links traces to logs if loki is enabled."""
-        if not self.monitored:
+        if not self.has_monitoring:
             return ()
         # Grafana replaces its own variables after a single dollar sign
         query = '{source="pods"} |= "$${__trace.traceId}"'
         time_range = {"spanStartTimeShift": "-5m", "spanEndTimeShift": "5m"}
         logs = {"tracesToLogsV2": {"datasourceUid": "loki", "customQuery": True, "query": query, **time_range}}
-        links = logs if self.lab.has("loki") else {}
+        links = logs if self.lab.is_enabled("loki") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "tempo", f"http://{HOST}:3200", **links)]
 
     def outputs(self) -> Mapping[str, object]:
         """Return the endpoint to which apps send traces."""
         return {"traces_endpoint": f"http://{HOST}:{PORT}"}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of Tempo's volume and bucket."""
         return self.archive.problems()

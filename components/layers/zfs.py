@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Service
+from components.cluster.host_requirements import HostService
 from components.cluster.settings import NodeSettings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
 from components.layers.shared.persistent_volumes import of_class
@@ -44,13 +44,13 @@ class Zfs(Layer[ZfsSettings]):
     key = "zfs"
     settings_type = ZfsSettings
     namespace = "openebs-zfs"
-    security = "privileged"  # the driver runs the host's zfs commands
-    keeps = "volumes"
-    kept = ("zfsvolumes.zfs.openebs.io -A", of_class(CLASS))
+    pod_security = "privileged"  # the driver runs the host's zfs commands
+    user_data = "volumes"
+    user_data_queries = ("zfsvolumes.zfs.openebs.io -A", of_class(CLASS))
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a pool."""
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "zfsController": {"replicas": self.lab.replicas(2)},
             "zfsNode": {
                 "nodeSelector": _LABEL,
@@ -63,19 +63,19 @@ class Zfs(Layer[ZfsSettings]):
         }
         return {"zfs-localpv": values}
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the services that create the pools. Removing the layer does not delete the pools."""
         return [self._pool(node, pool) for node, pool in self.settings.pools.items()]
 
-    def _pool(self, node: str, pool: ZfsPoolSettings) -> Service:
+    def _pool(self, node: str, pool: ZfsPoolSettings) -> HostService:
         variables = {"POOL": self.settings.pool, "DEVICES": " ".join(pool.devices), "RAID": pool.raid}
-        return Service("pool", node, ("pool.sh",), probe="pooled.sh", variables=variables)
+        return HostService("pool", node, ("pool.sh",), drift_check="pooled.sh", variables=variables)
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
         """Return the label of nodes with a pool."""
         return _LABEL if node.name in self.settings.pools else {}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the StorageClass and the VolumeSnapshotClass."""
         return [
             {
@@ -101,9 +101,9 @@ class Zfs(Layer[ZfsSettings]):
         """Return the StorageClass."""
         return {"storage_classes": [CLASS]}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield a conflict with another snapshot controller, and errors in the nodes and their disks."""
-        if self.lab.has("snapshotController"):
+        if self.lab.is_enabled("snapshotController"):
             yield (), "includes a snapshot controller, as does snapshotController", "keep one of them"
         pools = self.settings.pools
         yield from devices.problems(self.lab.cluster, {name: pool.devices for name, pool in pools.items()}, "pools")

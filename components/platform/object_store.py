@@ -7,7 +7,7 @@ from components.settings.errors import wrong
 from components.settings.fields import Bucket, Kind, Url
 from components.settings.model import Model, SecretRef
 
-NAME_STORE = "set a bucket here, or one for all layers under homelab:platform.objectStore"
+MISSING_BUCKET_FIX = "set a bucket here, or one for all layers under homelab:platform.objectStore"
 _FOLDER = "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
 
 

@@ -21,10 +21,10 @@ def judge(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
 
 def lasts(kubeconfig: Validity) -> Finding:
     """Return the finding about the expiry of the stack's kubeconfig."""
-    expires = f"expires on {kubeconfig.end}"
-    if kubeconfig.due:
+    expires = f"expires on {kubeconfig.end_text}"
+    if kubeconfig.needs_renewal:
         fix = "run `pulumi up` to renew it, then `./homelab kubeconfig`, then `pulumi up` in each app stack"
-        return note("kubeconfig", f"{expires}, in {kubeconfig.left.days} days", fix)
+        return note("kubeconfig", f"{expires}, in {kubeconfig.remaining.days} days", fix)
     return fine("kubeconfig", expires)
 
 

@@ -5,7 +5,7 @@ from itertools import islice
 
 from components.app.settings import AppSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
-from components.platform.platform import in_steps
+from components.platform.platform import install_stages
 from operations.picture.svg import Area, Canvas, sheet
 from operations.picture.theme import DARK, LIGHT, NAME, SECTION, SMALL, STYLES, TITLE, VALUE
 from stacks.homelab import layers_of
@@ -74,7 +74,7 @@ def _platform(canvas: Canvas, y: float, settings: Settings) -> float:
         return y
     y = _section(canvas, y, "Platform", "installed step by step from 1: each layer waits for its dependencies")
     charts = settings.platform.charts()
-    for number, step in reversed(list(enumerate(in_steps(layers), start=1))):
+    for number, step in reversed(list(enumerate(install_stages(layers), start=1))):
         cards = [(layer.key, [f"{name} {charts[name].version}" for name in layer.values()]) for layer in step]
         canvas.box(Area(EDGE, y, 26, 26), "step", 13)
         canvas.text((EDGE + 13, y + 17.5), str(number), SMALL, 22, anchor="middle")
@@ -134,7 +134,7 @@ def _endpoint_kind(cluster: ClusterSettings) -> str:
 
 
 def _endpoint(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
-    host = f"[{cluster.endpoint}]" if ":" in cluster.endpoint else cluster.endpoint
+    host = f"[{cluster.endpoint_host}]" if ":" in cluster.endpoint_host else cluster.endpoint_host
     url = f"https://{host}:{cluster.endpoint_port}"
     width = min(INNER, VALUE.width(url) + 64)
     canvas.box(Area((WIDTH - width) / 2, y, width, 40), "endpoint", 20)

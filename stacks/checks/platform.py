@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from components.cluster.settings import ClusterSettings
-from components.platform.layer import Lab, Row
+from components.platform.layer import LabContext, CatalogEntry
 from components.settings.model import NotKnownError
 from stacks.catalog import LAYERS
 from stacks.checks.finding import Findings, Found
@@ -18,14 +18,14 @@ def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[
     yield from _charts(platform)
     yield from _pinned_mirror(lab, platform)
     for row in LAYERS:
-        if lab.has(row.layer.key):
+        if lab.is_enabled(row.layer.key):
             yield from _requires(row, lab, platform)
             yield from _unused_values(row, lab, platform)
             yield from _layer_problems(row, lab)
 
 
 def _discard(platform: PlatformSettings) -> Findings:
-    keys = [row.layer.key for row in LAYERS if row.layer.keeps]
+    keys = [row.layer.key for row in LAYERS if row.layer.user_data]
     try:
         for index, key in enumerate(platform.discard):
             if key not in keys:
@@ -48,45 +48,45 @@ def _charts(platform: PlatformSettings) -> Findings:
             continue
 
 
-def _pinned_mirror(lab: Lab, platform: PlatformSettings) -> Findings:
+def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
     """Require pins with an http:// mirror: attackers on the network could replace charts, which get all permissions."""
     try:
         mirror = platform.chart_mirror or ""
     except NotKnownError:
         return
-    missing = [name for row in LAYERS if lab.has(row.layer.key) for name in _unpinned(row, lab)]
+    missing = [name for row in LAYERS if lab.is_enabled(row.layer.key) for name in _unpinned(row, lab)]
     if mirror.startswith("http://") and missing:
         reason = f"is http, but these charts are not pinned: {', '.join(missing)}"
         yield ("chartMirror",), reason, "pin them with `./homelab pin --official`, or use https"
 
 
-def _unpinned(row: Row, lab: Lab) -> list[str]:
+def _unpinned(row: CatalogEntry, lab: LabContext) -> list[str]:
     try:
         return [name for name in _installed(row, lab) if name in lab.charts and lab.charts[name].sha256 is None]
     except NotKnownError:
         return []
 
 
-def _installed(row: Row, lab: Lab) -> Collection[str]:
+def _installed(row: CatalogEntry, lab: LabContext) -> Collection[str]:
     """Return the names of the charts that Helm installs for an enabled layer."""
     return row.layer(lab.layers[row.layer.key], lab).values().keys()
 
 
-def _requires(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
+def _requires(row: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
     for needed in row.layer.requires:
-        if not lab.has(needed) and needed not in platform.wrong():
+        if not lab.is_enabled(needed) and needed not in platform.wrong():
             yield (row.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
 
 
-def _layer_problems(row: Row, lab: Lab) -> Findings:
+def _layer_problems(row: CatalogEntry, lab: LabContext) -> Findings:
     try:
-        for loc, reason, fix in row.layer(lab.layers[row.layer.key], lab).problems():
+        for loc, reason, fix in row.layer(lab.layers[row.layer.key], lab).findings():
             yield (row.layer.key, *loc), reason, fix
     except NotKnownError:
         return
 
 
-def _unused_values(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
+def _unused_values(row: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
     try:
         installed = _installed(row, lab)
         with_values = [chart.name for chart in row.charts if chart.name in platform.values]

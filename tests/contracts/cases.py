@@ -11,8 +11,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.kubernetes.manifest import Derived, Filled, Hashed
-from components.platform.layer import Layer, Row
+from components.kubernetes.manifest import DerivedPassword, SecretTemplate, BcryptHash
+from components.platform.layer import Layer, CatalogEntry
 from components.settings.model import Model, SecretRef
 from stacks import stackfile
 from stacks.catalog import LAYERS
@@ -37,7 +37,7 @@ class Case:
         return self.name.partition("-")[0]
 
     @property
-    def row(self) -> Row:
+    def row(self) -> CatalogEntry:
         return next(row for row in LAYERS if row.layer.key == self.key)
 
     @cached_property
@@ -65,12 +65,12 @@ class Case:
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
         """All objects, with names in place of secrets."""
-        return [plain(each) for each in (*self.layer.before(), *self.layer.extend())]
+        return [plain(each) for each in (*self.layer.objects_before_charts(), *self.layer.objects_after_charts())]
 
     @cached_property
     def rendered(self) -> dict[str, Any]:
         """Everything that the layer says, as plain data."""
-        before, extend = (len(each()) for each in (self.layer.before, self.layer.extend))
+        before, extend = (len(each()) for each in (self.layer.objects_before_charts, self.layer.objects_after_charts))
         assert before + extend == len(self.objects)
         parts = {"before": self.objects[:before], "extend": self.objects[before:]}
         return {"values": self.values, **parts, "outputs": plain(self.layer.outputs())}
@@ -88,10 +88,10 @@ def plain(tree: Any) -> Any:
     """Data without secrets, and with nothing in it but what YAML has."""
     if isinstance(tree, SecretRef):
         return f"secret-{tree.secret}"
-    if isinstance(tree, Filled):
+    if isinstance(tree, SecretTemplate):
         return tree.template.format(*map(plain, tree.parts))
-    if isinstance(tree, Derived | Hashed):
-        return f"derived-{tree.name}" if isinstance(tree, Derived) else f"hash-of-{plain(tree.secret)}"
+    if isinstance(tree, DerivedPassword | BcryptHash):
+        return f"derived-{tree.name}" if isinstance(tree, DerivedPassword) else f"hash-of-{plain(tree.secret)}"
     if isinstance(tree, Mapping):
         return {str(key): plain(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):

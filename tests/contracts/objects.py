@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi_kubernetes as kubernetes
 
-from components.kubernetes.manifest import is_custom
+from components.kubernetes.manifest import is_custom_resource
 from components.settings.model import snake
 from tests.contracts import upstream
 from tests.contracts.schemas import Place, Problem, Schema, Validator
@@ -37,7 +37,7 @@ def problems(object_: Mapping[str, Any]) -> Iterator[Problem]:
         yield from wrong
         return
     yield from Validator(METADATA).problems(object_["metadata"], None, ("metadata",))
-    if not is_custom(dict(object_)):
+    if not is_custom_resource(dict(object_)):
         yield from _own_kind(object_)
         return
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import is_custom
+from components.kubernetes.manifest import is_custom_resource
 from components.settings.model import Model, SecretRef
 from stacks.catalog import LAYERS
 from tests.contracts import charts, objects, schemas, snapshots, upstream
@@ -48,13 +48,13 @@ def test_api_takes_the_objects(case: Case) -> None:
 
 def checkable(case: Case) -> Iterator[dict[str, Any]]:
     """All objects but custom resources of charts whose files are not there."""
-    yield from (each for each in case.objects if not is_custom(each) or upstream.has_kind(each))
+    yield from (each for each in case.objects if not is_custom_resource(each) or upstream.has_kind(each))
 
 
 @every_case
 def test_custom_resources_hold_no_secrets(case: Case) -> None:
     """The gate shows them to the API before they are made, and everybody may read them afterwards."""
-    custom = [each for each in case.layer.extend() if is_custom(each)]
+    custom = [each for each in case.layer.objects_after_charts() if is_custom_resource(each)]
     assert json.loads(json.dumps(custom)) == custom
 
 
@@ -86,7 +86,7 @@ def left_free(chart: str, place: Place) -> bool:
 @every_case
 def test_misspelt_mistyped_and_missing_fields_are_noticed(case: Case) -> None:
     for each in checkable(case):
-        if is_custom(each):
+        if is_custom_resource(each):
             schema = objects.schema_of(each)
             for place, broken in (*misspelt(each), *mistyped(each)):
                 free = place[0] == "metadata" or objects.is_open(schema, place)

@@ -78,5 +78,5 @@ def test_all_layers_go(lab: Rehearsal, figure: Figure) -> None:
     lab.open()
     with timed(figure, f"{len(ROWS)} layers removed"):
         lab.up()
-    own = {row.layer.namespace for row in ROWS if row.layer.own_namespace}
+    own = {row.layer.namespace for row in ROWS if row.layer.owns_namespace}
     assert namespaces(lab) & own == set()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from components.platform.layer import LAYER
+from components.platform.layer import LAYER_LABEL
 from rehearsal import browser, pages
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError, run
@@ -103,7 +103,7 @@ def test_app_has_rights_in_namespaces_of_apps_alone(lab: Rehearsal, tmp_path: Pa
     assert json.loads(provider["inputs"]["kubeconfig"]["plaintext"]) == apps.read_text()
     assert "homelab:apps-1" in lab.said_to(apps, "auth", "whoami")
     assert "shop-db-app" in lab.said_to(apps, "-n", "shop", "get", "secrets")
-    layers = json.loads(lab.kubectl("get", "namespaces", "-l", LAYER, "-o", "json"))["items"]
+    layers = json.loads(lab.kubectl("get", "namespaces", "-l", LAYER_LABEL, "-o", "json"))["items"]
     others = {"kube-system", "default", *(each["metadata"]["name"] for each in layers)}
     assert len(others) == 2 + 6
     pods = json.loads(lab.kubectl("get", "pods", "-A", "-o", "json"))["items"]

@@ -25,7 +25,7 @@ def cluster(name: str, **changes: Any) -> ClusterSettings:
 
 def config(name: str, node: int = 0, **changes: Any) -> dict[str, Any]:
     found = cluster(name, **changes)
-    return dict(yaml.safe_load(k3s.config(found, found.nodes[node])))
+    return dict(yaml.safe_load(k3s.config_yaml(found, found.nodes[node])))
 
 
 def rendered(render: Any, *given: Any) -> tuple[str, bool]:

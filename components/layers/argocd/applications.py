@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.argocd.repositories import Named, Repositories
 from components.settings.fields import Free, HostLabel, Switch, Text
 from components.settings.model import Model
@@ -112,7 +112,7 @@ def url(named: str, repositories: Repositories) -> str:
 def project(name: str, settings: ProjectSettings, repositories: Repositories, namespace: str) -> Manifest:
     """Return the AppProject of a project."""
     allowed = {"group": "*", "kind": "*"} if settings.cluster_wide else {"group": "", "kind": "Namespace"}
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "sourceRepos": [url(named, repositories) for named in settings.repositories],
         "destinations": [{"server": SERVER, "namespace": pattern} for pattern in settings.namespaces],
         "clusterResourceWhitelist": [allowed],
@@ -137,7 +137,7 @@ def application_set(
         folders = [{"path": pattern} for pattern in settings.directories]
         revision = settings.revision or "HEAD"
         git = {"repoURL": url(settings.repository, repositories), "revision": revision, "directories": folders}
-        generator: Tree = {"git": git}
+        generator: Json = {"git": git}
         name_template, path = _DIRECTORY, _FOLDER
     else:
         generator = {"list": {"elements": list(settings.elements)}}
@@ -161,7 +161,7 @@ def root(settings: RootSettings, repositories: Repositories, namespace: str) -> 
     return _object("Application", {"name": ROOT, "namespace": namespace}, spec)
 
 
-def _spec(settings: Source, repositories: Repositories, namespace: str, path: str) -> Tree:
+def _spec(settings: Source, repositories: Repositories, namespace: str, path: str) -> Json:
     source = {"repoURL": url(settings.repository, repositories), "targetRevision": settings.revision or "HEAD"}
     location = {"chart": settings.chart} if settings.chart else {"path": path}
     helm = {"helm": {"valuesObject": settings.values}} if settings.values else {}
@@ -178,5 +178,5 @@ def _spec(settings: Source, repositories: Repositories, namespace: str, path: st
     }
 
 
-def _object(kind: str, metadata: Tree, spec: Tree) -> Manifest:
+def _object(kind: str, metadata: Json, spec: Json) -> Manifest:
     return {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}

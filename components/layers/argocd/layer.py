@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Service
-from components.kubernetes.manifest import Hashed, Manifest, Tree
+from components.cluster.host_requirements import HostService
+from components.kubernetes.manifest import BcryptHash, Manifest, Json
 from components.layers.argocd import applications, repositories, validation
 from components.layers.argocd.applications import (
     ROOT,
@@ -56,11 +56,11 @@ class ArgoCD(Layer[ArgoCDSettings]):
     key = "argocd"
     settings_type = ArgoCDSettings
     namespace = "argocd"
-    after = ("longhorn",)  # deleting Applications may delete volumes, which needs Longhorn
+    installs_after = ("longhorn",)  # deleting Applications may delete volumes, which needs Longhorn
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of Argo CD, whose request-serving components have up to two replicas."""
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "crds": {"install": True, "keep": True},
             # K3s enforces NetworkPolicies; the server's policy admits every client, including Traefik
             "global": {"domain": self.page.host, "networkPolicy": {"create": True}},
@@ -77,26 +77,26 @@ class ArgoCD(Layer[ArgoCDSettings]):
         }
         return {"argo-cd": values}
 
-    def _component(self, cpu: str, memory: str) -> dict[str, Tree]:
-        metrics = {"enabled": self.monitored, "serviceMonitor": {"enabled": self.monitored}}
+    def _component(self, cpu: str, memory: str) -> dict[str, Json]:
+        metrics = {"enabled": self.has_monitoring, "serviceMonitor": {"enabled": self.has_monitoring}}
         return {"resources": resources(cpu, memory), "metrics": metrics}
 
-    def _replicated(self, cpu: str, memory: str) -> dict[str, Tree]:
+    def _replicated(self, cpu: str, memory: str) -> dict[str, Json]:
         replicas = self.lab.replicas(2)
         budget = {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False}
         return {"replicas": replicas, "pdb": budget, **self._component(cpu, memory)}
 
-    def _configs(self) -> dict[str, Tree]:
-        configs: dict[str, Tree] = {"params": {"server.insecure": self.page.served}}  # Traefik terminates TLS
+    def _configs(self) -> dict[str, Json]:
+        configs: dict[str, Json] = {"params": {"server.insecure": self.page.served}}  # Traefik terminates TLS
         if self.settings.admin_password:
             # a fixed date: a new date at every upgrade would invalidate all sessions
-            hashed = Hashed(self.settings.admin_password)
+            hashed = BcryptHash(self.settings.admin_password)
             configs["secret"] = {"argocdServerAdminPassword": hashed, "argocdServerAdminPasswordMtime": _FIXED_MTIME}
         if self.settings.known_hosts:
             configs["ssh"] = {"extraHosts": "\n".join(self.settings.known_hosts)}
         return configs
 
-    def _ingress(self) -> Tree:
+    def _ingress(self) -> Json:
         if not self.page.served:
             return {"enabled": False}
         return {
@@ -107,7 +107,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
             "tls": self.page.issuer is not None,  # without an issuer, Traefik serves its default certificate
         }
 
-    def _redis(self) -> Tree:
+    def _redis(self) -> Json:
         if not self.settings.redis_copies:
             return {"enabled": False}
         small_resources = {"resources": resources("25m", "128Mi")}
@@ -116,12 +116,12 @@ class ArgoCD(Layer[ArgoCDSettings]):
         haproxy = {**small_resources, "deploymentStrategy": no_surge}
         return {"enabled": True, "redis": small_resources, "sentinel": small_resources, "haproxy": haproxy}
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets that configure Argo CD's repositories and their credentials."""
         configured = self.settings.repositories
         return [repositories.secret(name, repository, self.namespace) for name, repository in configured.items()]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the AppProjects, Applications and ApplicationSets."""
         settings, context = self.settings, (self.settings.repositories, self.namespace)
         manifests = [applications.project(name, project, *context) for name, project in settings.projects.items()]
@@ -130,9 +130,9 @@ class ArgoCD(Layer[ArgoCDSettings]):
         manifests += [applications.application_set(name, set_, *context) for name, set_ in sets]
         return [*manifests, *([applications.root(settings.root, *context)] if settings.root else ())]
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the service that removes finalizers on deletion, because only Argo CD would remove them."""
-        return [Service("applications", "", (), ("orphan.sh",), variables={"NAMESPACE": self.namespace})]
+        return [HostService("applications", "", (), ("orphan.sh",), variables={"NAMESPACE": self.namespace})]
 
     @property
     def page(self) -> Page:
@@ -143,11 +143,11 @@ class ArgoCD(Layer[ArgoCDSettings]):
         """Return the namespace for Applications."""
         return {"gitops_namespace": self.namespace}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings, including references between repositories, projects and applications."""
         yield from self.page.problems()
-        if self.settings.redis_copies and len(self.lab.untainted) < REDIS_COPIES:
-            reason = f"needs {REDIS_COPIES} untainted nodes, and the cluster has {len(self.lab.untainted)}"
+        if self.settings.redis_copies and len(self.lab.schedulable_nodes) < REDIS_COPIES:
+            reason = f"needs {REDIS_COPIES} untainted nodes, and the cluster has {len(self.lab.schedulable_nodes)}"
             yield ("redisCopies",), reason, "remove it: a single Redis is a cache that refills after a failure"
         yield from repositories.problems(self.settings.repositories)
         yield from validation.projects(self.settings.projects, self.settings.repositories)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.kubernetes.manifest import Manifest, Json, secret_manifest
 from components.platform.layer import Finding
 from components.settings.errors import wrong
 from components.settings.fields import HostLabel, Kind, Text
@@ -68,11 +68,11 @@ Repositories = Mapping[str, RepositorySettings]
 
 def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
     """Build the Secret that registers a repository with Argo CD."""
-    data: dict[str, Tree] = {"name": name, "url": settings.url, "type": settings.type}
+    data: dict[str, Json] = {"name": name, "url": settings.url, "type": settings.type}
     credentials = {"sshPrivateKey": settings.ssh_key, "username": settings.username, "password": settings.password}
     metadata = {"name": f"repository-{name}", "namespace": namespace, "labels": _LABEL}
     present = {key: value for key, value in credentials.items() if value is not None}
-    return secret_of(metadata, data | present)
+    return secret_manifest(metadata, data | present)
 
 
 def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[Finding]:

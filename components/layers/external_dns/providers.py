@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers.shared import aws
 from components.platform.layer import Finding
 from components.platform.object_store import Region
@@ -68,7 +68,7 @@ def provider(
     cloudflare: CloudflareZoneSettings | None,
     rfc2136: Rfc2136Settings | None,
     domains: tuple[str, ...],
-) -> dict[str, Tree]:
+) -> dict[str, Json]:
     """Return ExternalDNS' Helm values for the provider. With RFC 2136, each domain is a zone."""
     if rfc2136:
         arguments = [
@@ -82,7 +82,7 @@ def provider(
         return {"provider": {"name": "rfc2136"}, "extraArgs": arguments}
     if cloudflare:
         return {"provider": {"name": "cloudflare"}}
-    values: dict[str, Tree] = {"provider": {"name": "aws"}}
+    values: dict[str, Json] = {"provider": {"name": "aws"}}
     if route53:
         values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # the AWS SDK needs a region
         values |= {"extraArgs": [f"--zone-id-filter={zone}"]} if (zone := route53.hosted_zone_id) else {}

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.kubernetes.manifest import Manifest, Json, secret_manifest
 from components.layers.shared import aws
 from components.layers.vault.layer import ADDRESS, NAME, TLS
-from components.platform.layer import Finding, Lab
+from components.platform.layer import Finding, LabContext
 from components.platform.object_store import Region
 from components.settings.fields import Certificate, HostLabel, Text, Url
 from components.settings.model import Model, SecretRef
@@ -59,14 +59,14 @@ class SecretStoreSettings(Model):
 
 def keys(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
     """Yield the Secret with the store's credentials, if it has any."""
-    data: dict[str, Tree] = {}
+    data: dict[str, Json] = {}
     if store.aws and store.aws[1].access_key:
         data = {"accessKey": store.aws[1].access_key, "secretKey": store.aws[1].secret_key}
     elif store.vault and store.vault.token:
         data = {"token": store.vault.token}
     if data:
         metadata = {"name": _secret_name(name), "namespace": namespace}
-        yield secret_of(metadata, data)
+        yield secret_manifest(metadata, data)
 
 
 def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
@@ -84,14 +84,14 @@ def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str
     }
 
 
-def _aws(name: str, setting: str, store: AwsStoreSettings, namespace: str) -> Tree:
+def _aws(name: str, setting: str, store: AwsStoreSettings, namespace: str) -> Json:
     keys = (("accessKeyIDSecretRef", "accessKey"), ("secretAccessKeySecretRef", "secretKey"))
     auth = {"secretRef": {field: _key_ref(name, namespace, key) for field, key in keys}}
     return {"service": KINDS[setting], "region": store.region} | ({"auth": auth} if store.access_key else {})
 
 
-def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -> Tree:
-    auth: Tree = {"tokenSecretRef": _key_ref(name, namespace, "token")}
+def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -> Json:
+    auth: Json = {"tokenSecretRef": _key_ref(name, namespace, "token")}
     if vault.kubernetes_role:
         account_ref = {"name": account, "namespace": namespace}
         auth = {
@@ -100,7 +100,7 @@ def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -
     return {"server": vault.server or ADDRESS, "path": vault.path, "version": "v2", "auth": auth} | _ca_fields(vault)
 
 
-def _ca_fields(vault: VaultStoreSettings) -> Tree:
+def _ca_fields(vault: VaultStoreSettings) -> Json:
     if vault.server is None:
         return {"caProvider": {"type": "Secret", "name": TLS, "namespace": NAME, "key": "ca.crt"}}
     return {"caBundle": vault.ca} if vault.ca else {}
@@ -110,11 +110,11 @@ def _secret_name(name: str) -> str:
     return f"store-{name}"
 
 
-def _key_ref(name: str, namespace: str, key: str) -> Tree:
+def _key_ref(name: str, namespace: str, key: str) -> Json:
     return {"name": _secret_name(name), "namespace": namespace, "key": key}
 
 
-def problems(stores: dict[HostLabel, SecretStoreSettings], lab: Lab) -> Iterator[Finding]:
+def problems(stores: dict[HostLabel, SecretStoreSettings], lab: LabContext) -> Iterator[Finding]:
     """Yield findings for the stores."""
     for name, store in stores.items():
         place = ("stores", name)
@@ -128,10 +128,10 @@ def problems(stores: dict[HostLabel, SecretStoreSettings], lab: Lab) -> Iterator
             yield from _vault_problems(store.vault, (*place, "vault"), lab)
 
 
-def _vault_problems(vault: VaultStoreSettings, place: tuple[str, ...], lab: Lab) -> Iterator[Finding]:
+def _vault_problems(vault: VaultStoreSettings, place: tuple[str, ...], lab: LabContext) -> Iterator[Finding]:
     if (vault.token is None) is (vault.kubernetes_role is None):
         yield place, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
-    if vault.server is None and not lab.has("vault"):
+    if vault.server is None and not lab.is_enabled("vault"):
         yield (*place, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
     if vault.server is None and vault.ca:
         yield (*place, "ca"), "is set without server", "leave it out: the CA of the lab's own Vault is known"

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import LAYER
+from components.kubernetes.manifest import Manifest, Json
+from components.platform.layer import LAYER_LABEL
 from components.settings.errors import wrong
 from components.settings.fields import Kind
 
@@ -57,10 +57,10 @@ def _from_sources(sources: Sequence[str]) -> str:
     return f"{listed} || !c.image.matches('^[^/]*[.:][^/]*/')" if _HUB in sources else listed
 
 
-def exempted(namespaces: Sequence[str]) -> Tree:
+def exempted(namespaces: Sequence[str]) -> Json:
     """Return the policies' namespace selector. It excludes system namespaces, layers' namespaces and `namespaces`."""
     name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM, *namespaces]}
-    return {"matchExpressions": [name, {"key": LAYER, "operator": "DoesNotExist"}]}
+    return {"matchExpressions": [name, {"key": LAYER_LABEL, "operator": "DoesNotExist"}]}
 
 
 def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enforced: bool) -> Manifest:

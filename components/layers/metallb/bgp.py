@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.platform.layer import Finding
 from components.settings.fields import Address, HostLabel, Switch
 from components.settings.model import Model, SecretRef
@@ -42,7 +42,7 @@ class BgpSettings(Model):
     Default: all pools."""
 
 
-def custom(kind: str, metadata: Tree, spec: Tree, version: str = "v1beta1") -> Manifest:
+def custom(kind: str, metadata: Json, spec: Json, version: str = "v1beta1") -> Manifest:
     """Return a custom resource of MetalLB."""
     return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
 
@@ -68,7 +68,7 @@ def peers(bgp: BgpSettings, namespace: str) -> list[Manifest]:
 
 
 def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "myASN": asn,
         "peerASN": peer.asn,
         "peerAddress": peer.address,

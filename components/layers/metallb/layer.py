@@ -5,7 +5,7 @@ from itertools import chain
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.metallb import bgp
 from components.layers.metallb.bgp import BgpSettings
 from components.layers.shared import address_pools as pools
@@ -52,10 +52,10 @@ class MetalLB(Layer[MetalLBSettings]):
     key = "metallb"
     settings_type = MetalLBSettings
     namespace = "metallb-system"
-    security = "privileged"
-    replaces = ("servicelb",)
+    pod_security = "privileged"
+    replaces_packaged = ("servicelb",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values; BGP always uses FRR, a further DaemonSet, because BGP without FRR lacks IPv6."""
         values = {
             "controller": {"priorityClassName": "system-cluster-critical", "resources": resources("25m", "128Mi")},
@@ -67,27 +67,27 @@ class MetalLB(Layer[MetalLBSettings]):
             "frrk8s": {"enabled": self.settings.bgp is not None},
             "prometheus": {
                 "rbacPrometheus": False,
-                "serviceMonitor": {"enabled": self.monitored},
-                "prometheusRule": {"enabled": self.monitored},
+                "serviceMonitor": {"enabled": self.has_monitoring},
+                "prometheusRule": {"enabled": self.has_monitoring},
             },
         }
         return {"metallb": values | ({"frr-k8s": self._frr()} if self.settings.bgp else {})}
 
-    def _frr(self) -> Tree:
+    def _frr(self) -> Json:
         return {
             "frrk8s": {
                 "priorityClassName": "system-node-critical",
                 "resources": resources("25m", "128Mi"),
                 "frr": {"resources": resources("50m", "256Mi")},
             },
-            "prometheus": {"serviceMonitor": {"enabled": self.monitored}},
+            "prometheus": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the passwords of the BGP sessions."""
         return bgp.passwords(self.settings.bgp, self.namespace) if self.settings.bgp else ()
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return pools, BGP peers and announcements; an announcement that lists no pool would announce all pools."""
         manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
         manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
@@ -105,7 +105,7 @@ class MetalLB(Layer[MetalLBSettings]):
         all_pools = self.settings.all_pools().values()
         return {"load_balancer_addresses": [entry for pool in all_pools for entry in pool.addresses]}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the pools and their announcements, and conflicts with addresses of the cluster."""
         cluster, ranges = self.lab.cluster, list(self._ranges())
         every_range = [(path, entry) for _, path, entry in ranges]

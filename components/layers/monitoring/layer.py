@@ -5,7 +5,7 @@ from itertools import chain
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.longhorn import SINGLE
 from components.layers.monitoring import alert_rules, dashboards
 from components.layers.monitoring import receivers as alerts
@@ -58,16 +58,16 @@ class Monitoring(Layer[MonitoringSettings]):
     key = "monitoring"
     settings_type = MonitoringSettings
     namespace = "monitoring"
-    security = "privileged"  # node exporters use the network, processes and files of their host
-    after = ("certManager", "traefik", "longhorn")
-    early = ("prometheus-operator-crds",)
-    keeps = "recorded metrics"
-    kept = ("persistentvolumeclaims -n monitoring",)
-    timeout = 900
+    pod_security = "privileged"  # node exporters use the network, processes and files of their host
+    installs_after = ("certManager", "traefik", "longhorn")
+    early_charts = ("prometheus-operator-crds",)
+    user_data = "recorded metrics"
+    user_data_queries = ("persistentvolumeclaims -n monitoring",)
+    timeout_seconds = 900
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values. CRDs have their own chart and are never deleted, because other layers use them."""
-        stack: dict[str, Tree] = {
+        stack: dict[str, Json] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),
             "prometheus": {"podDisruptionBudget": self._budget(), "prometheusSpec": self._prometheus()},
@@ -83,8 +83,8 @@ class Monitoring(Layer[MonitoringSettings]):
         crds = {"annotations": {"helm.sh/resource-policy": "keep"}}
         return {"prometheus-operator-crds": {"crds": crds}, "kube-prometheus-stack": stack | self._k3s()}
 
-    def _operator(self) -> Tree:
-        certificates = self.lab.has("certManager")
+    def _operator(self) -> Json:
+        certificates = self.lab.is_enabled("certManager")
         return {
             "priorityClassName": _CRITICAL,
             "resources": resources("25m", "192Mi"),
@@ -96,7 +96,7 @@ class Monitoring(Layer[MonitoringSettings]):
             },
         }
 
-    def _prometheus(self) -> Tree:
+    def _prometheus(self) -> Json:
         capacity = mebibytes(self.settings.size)
         kinds = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
         return {
@@ -109,7 +109,7 @@ class Monitoring(Layer[MonitoringSettings]):
             **{f"{kind}SelectorNilUsesHelmValues": False for kind in kinds},
         }
 
-    def _alertmanager(self) -> Tree:
+    def _alertmanager(self) -> Json:
         return {
             "replicas": self.replicas,
             "storage": self._volume("1Gi"),
@@ -119,15 +119,15 @@ class Monitoring(Layer[MonitoringSettings]):
             "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
         }
 
-    def _volume(self, size: str) -> Tree:
-        storage_class = self.settings.storage_class or (SINGLE if self.lab.has("longhorn") else None)
-        spec: dict[str, Tree] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    def _volume(self, size: str) -> Json:
+        storage_class = self.settings.storage_class or (SINGLE if self.lab.is_enabled("longhorn") else None)
+        spec: dict[str, Json] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
         return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": storage_class} if storage_class else {})}}
 
-    def _budget(self) -> Tree:
+    def _budget(self) -> Json:
         return {"enabled": True, "minAvailable": 1} if self.replicas > 1 else {"enabled": False}
 
-    def _grafana(self) -> Tree:
+    def _grafana(self) -> Json:
         password = self.settings.grafana.admin_password
         return {
             "ingress": self._ingress(),
@@ -137,7 +137,7 @@ class Monitoring(Layer[MonitoringSettings]):
             **({"adminPassword": password} if password else {}),
         }
 
-    def _ingress(self) -> Tree:
+    def _ingress(self) -> Json:
         if not self.page.served:
             return {"enabled": False}
         return {
@@ -153,7 +153,7 @@ class Monitoring(Layer[MonitoringSettings]):
         """The web UI of Grafana."""
         return Page(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
-    def _k3s(self) -> dict[str, Tree]:
+    def _k3s(self) -> dict[str, Json]:
         """Return the Helm values for K3s, whose API endpoint exports the metrics of all its components except etcd."""
         etcd = self._etcd()
         components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
@@ -167,16 +167,16 @@ class Monitoring(Layer[MonitoringSettings]):
         servers = ((node, {**k3s.options, **k3s.server_options, **node.options}) for node in self.lab.cluster.servers)
         return [node.address for node, options in servers if options.get("etcd-expose-metrics") is True]
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with passwords and URLs of receivers."""
         receivers = self.settings.receivers.items()
         return [*chain.from_iterable(alerts.secret(name, receiver, self.namespace) for name, receiver in receivers)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the receivers, and the alert rules and dashboards for the enabled layers."""
         settings = self.settings.receivers.items()
         receivers = [alerts.receiver(name, receiver, self.namespace) for name, receiver in settings]
-        monitors = [alert_rules.databases(self.namespace)] if self.lab.has("cloudnativePg") else []
+        monitors = [alert_rules.databases(self.namespace)] if self.lab.is_enabled("cloudnativePg") else []
         boards = dashboards.dashboards(self.lab, self.namespace)
         return [*receivers, *alert_rules.rules(self.lab, self.namespace), *monitors, *boards]
 
@@ -189,7 +189,7 @@ class Monitoring(Layer[MonitoringSettings]):
         """Replicas of Prometheus and Alertmanager: with two, one remains when a node fails."""
         return self.lab.replicas(2)
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the StorageClass and the receivers."""
         volume_problems = volumes.problems(self.lab, self.settings.storage_class)
         return chain(self.page.problems("grafana"), volume_problems, alerts.problems(self.settings.receivers))

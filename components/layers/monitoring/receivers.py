@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.kubernetes.manifest import Manifest, Json, secret_manifest
 from components.platform.layer import Finding
 from components.settings.fields import HostPort, MailAddress, Switch, Text
 from components.settings.model import Model, SecretRef
@@ -63,7 +63,7 @@ def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Ma
     data = {"url": http.url} if http else {"password": email.password} if email and email.password else {}
     if data:
         metadata = {"name": _secret_name(name), "namespace": namespace}
-        yield secret_of(metadata, data)
+        yield secret_manifest(metadata, data)
 
 
 def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
@@ -82,7 +82,7 @@ def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
     return {**kind, "metadata": metadata, "spec": spec}
 
 
-def _integration(name: str, settings: ReceiverSettings) -> dict[str, Tree]:
+def _integration(name: str, settings: ReceiverSettings) -> dict[str, Json]:
     url = {"name": _secret_name(name), "key": "url"}
     if settings.email:
         return {"emailConfigs": [_email(name, settings.email)]}
@@ -92,9 +92,9 @@ def _integration(name: str, settings: ReceiverSettings) -> dict[str, Tree]:
     return {"webhookConfigs": [{"urlSecret": url, "sendResolved": True}]}
 
 
-def _email(name: str, email: EmailSettings) -> dict[str, Tree]:
+def _email(name: str, email: EmailSettings) -> dict[str, Json]:
     with_port = ":" in email.server.rpartition("]")[2]
-    login: dict[str, Tree] = {}
+    login: dict[str, Json] = {}
     if email.username:
         login = {"authUsername": email.username, "authPassword": {"name": _secret_name(name), "key": "password"}}
     return {

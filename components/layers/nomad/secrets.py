@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from components.kubernetes.manifest import Made
+from components.kubernetes.manifest import ComputedSecret
 from components.layers.shared.certificate_authority import Authority, Issued, Subject
 from components.settings.model import SecretRef
 
-Proof = SecretRef | Made
+Proof = SecretRef | ComputedSecret
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Access:
     key: Proof
 
 
-def issued(subject: Subject) -> tuple[Made, Made, Made]:
+def issued(subject: Subject) -> tuple[ComputedSecret, ComputedSecret, ComputedSecret]:
     """Return the CA's certificate, this year's certificate of `subject`, and its private key."""
     year = datetime.now(UTC).year
 
-    def derived(read: Callable[[Issued], str]) -> Made:
-        return Made(lambda salt: read(_authority(salt).issue(subject, year)))
+    def derived(read: Callable[[Issued], str]) -> ComputedSecret:
+        return ComputedSecret(lambda salt: read(_authority(salt).issue(subject, year)))
 
-    ca = Made(lambda salt: _authority(salt).certificate)
+    ca = ComputedSecret(lambda salt: _authority(salt).certificate)
     return ca, derived(lambda leaf: leaf.certificate), derived(lambda leaf: leaf.key)
 
 
@@ -43,7 +43,7 @@ def _digest(salt: str, purpose: bytes) -> bytes:
     return hmac.digest(bytes.fromhex(salt), purpose, "sha256")
 
 
-GOSSIP = Made(lambda salt: base64.b64encode(_digest(salt, b"gossip")).decode())
+GOSSIP = ComputedSecret(lambda salt: base64.b64encode(_digest(salt, b"gossip")).decode())
 """Key with which the servers encrypt gossip: 32 bytes in Base64."""
-TOKEN = Made(lambda salt: str(uuid.UUID(bytes=_digest(salt, b"token")[:16], version=4)))
+TOKEN = ComputedSecret(lambda salt: str(uuid.UUID(bytes=_digest(salt, b"token")[:16], version=4)))
 """Bootstrap token of Nomad's ACL system, which must be a UUID."""

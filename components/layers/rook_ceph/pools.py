@@ -1,6 +1,6 @@
 """Helm values of Ceph's pools for Rook's chart, with a StorageClass for each pool."""
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.platform.layer import resources
 
 NAMESPACE = "rook-ceph"
@@ -16,19 +16,19 @@ def configuration(replicas: int) -> str:
     return "\n".join([*lines, *(["mon_warn_on_pool_no_redundancy = false"] if replicas == 1 else [])])
 
 
-def _pool(replicas: int) -> dict[str, Tree]:
+def _pool(replicas: int) -> dict[str, Json]:
     # Rook rejects a single replica unless requireSafeReplicaSize is false
     replicated = {"size": replicas, "requireSafeReplicaSize": replicas > 1}
     return {"failureDomain": "host", "replicated": replicated}
 
 
-def _storage_class(name: str, **options: Tree) -> dict[str, Tree]:
+def _storage_class(name: str, **options: Json) -> dict[str, Json]:
     return {"enabled": True, "name": name, "reclaimPolicy": "Delete", **options}
 
 
-def _volume_class(name: str, driver: str, **options: Tree) -> dict[str, Tree]:
+def _volume_class(name: str, driver: str, **options: Json) -> dict[str, Json]:
     """Build a StorageClass of volumes. It is never the default StorageClass: K3s or Longhorn provides that."""
-    parameters: dict[str, Tree] = {"csi.storage.k8s.io/fstype": "ext4"}
+    parameters: dict[str, Json] = {"csi.storage.k8s.io/fstype": "ext4"}
     for stage in (*_STAGES, "node-stage"):
         client = "node" if stage == "node-stage" else "provisioner"
         parameters[f"csi.storage.k8s.io/{stage}-secret-name"] = f"rook-csi-{driver}-{client}"
@@ -37,16 +37,16 @@ def _volume_class(name: str, driver: str, **options: Tree) -> dict[str, Tree]:
     return _storage_class(name, **defaults, **options, parameters=parameters)
 
 
-def blocks(replicas: int) -> dict[str, Tree]:
+def blocks(replicas: int) -> dict[str, Json]:
     """Return the block pool, for volumes that one pod at a time mounts."""
     storage_class = _volume_class(BLOCK, "rbd")
     storage_class["parameters"] = {"imageFormat": "2", "imageFeatures": "layering", **storage_class["parameters"]}
     return {"name": "ceph-blockpool", "spec": _pool(replicas), "storageClass": storage_class}
 
 
-def files(replicas: int, *, standby: bool) -> dict[str, Tree]:
+def files(replicas: int, *, standby: bool) -> dict[str, Json]:
     """Return the CephFS file system, for volumes that many pods share."""
-    server: dict[str, Tree] = {
+    server: dict[str, Json] = {
         "activeCount": 1,
         "activeStandby": standby,
         "priorityClassName": "system-cluster-critical",
@@ -57,9 +57,9 @@ def files(replicas: int, *, standby: bool) -> dict[str, Tree]:
     return {"name": FILES, "spec": spec, "storageClass": _volume_class(FILES, "cephfs", pool="data0")}
 
 
-def store(replicas: int, gateways: int) -> dict[str, Tree]:
+def store(replicas: int, gateways: int) -> dict[str, Json]:
     """Return the object store. Its pools stay in Ceph when it is disabled."""
-    gateway: dict[str, Tree] = {
+    gateway: dict[str, Json] = {
         "port": 80,
         "instances": gateways,
         "priorityClassName": "system-cluster-critical",

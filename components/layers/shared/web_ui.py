@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.layers.cert_manager.layer import CertManagerSettings
-from components.platform.layer import Finding, Lab
+from components.platform.layer import Finding, LabContext
 
 
 @dataclass(frozen=True)
 class Page:
     """The web UI of the layer with key `layer`. Its default host name is `name` under the lab's domain."""
 
-    lab: Lab
+    lab: LabContext
     layer: str
     name: str
     given_host: str | None
@@ -20,7 +20,7 @@ class Page:
     @property
     def served(self) -> bool:
         """Whether the web UI has an Ingress, which needs the traefik layer."""
-        return self.lab.has("traefik")
+        return self.lab.is_enabled("traefik")
 
     @property
     def host(self) -> str:
@@ -30,7 +30,7 @@ class Page:
     @property
     def issuer(self) -> str | None:
         """ClusterIssuer of the web UI's certificate, None without certManager."""
-        cert_manager = self.lab.of(CertManagerSettings)
+        cert_manager = self.lab.settings_of(CertManagerSettings)
         return (self.given_issuer or cert_manager.issuers[0]) if cert_manager else None
 
     @property
@@ -44,7 +44,7 @@ class Page:
 
     def problems(self, *place: str) -> Iterator[Finding]:
         """Yield findings for `host` and `issuer`, which are at `place` below the layer's key."""
-        cert_manager = self.lab.of(CertManagerSettings)
+        cert_manager = self.lab.settings_of(CertManagerSettings)
         for key, value in (("host", self.given_host), ("issuer", self.given_issuer)):
             if value and not self.served:
                 yield (*place, key), "needs traefik, which is off", f"add traefik: {{}} beside {self.layer}"

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.metallb.layer import MetalLBSettings
 from components.layers.shared import address_pools
 from components.layers.traefik import routes
 from components.layers.traefik.routes import DashboardSettings
-from components.platform.layer import Finding, Layer, resources, spread
+from components.platform.layer import Finding, Layer, resources, topology_spread
 from components.settings.fields import Address, HostLabel, Switch, Url
 from components.settings.model import Model
 
@@ -50,19 +50,19 @@ class Traefik(Layer[TraefikSettings]):
     key = "traefik"
     settings_type = TraefikSettings
     namespace = "traefik"
-    after = ("metallb", "certManager")
-    replaces = ("traefik",)
-    bare_crds = ("traefik",)
+    installs_after = ("metallb", "certManager")
+    replaces_packaged = ("traefik",)
+    charts_with_crds_folder = ("traefik",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return Traefik's Helm values; only routes in the layer's namespace may reference Traefik's own objects."""
-        replicas, metrics = self.lab.replicas(2), {"enabled": self.monitored}
+        replicas, metrics = self.lab.replicas(2), {"enabled": self.has_monitoring}
         redirect = {"to": "websecure", "scheme": "https", "permanent": True} if self.settings.https_only else {}
         crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "deployment": {"replicas": replicas},
             "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
-            "topologySpreadConstraints": spread({"app.kubernetes.io/name": "traefik"}),
+            "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": "traefik"}),
             "priorityClassName": "system-cluster-critical",
             "resources": resources("100m", "256Mi"),
             "ingressClass": {"enabled": True, "isDefaultClass": self.settings.default_class, "name": CLASS},
@@ -75,16 +75,16 @@ class Traefik(Layer[TraefikSettings]):
         }
         return {"traefik": values}
 
-    def _service(self) -> Tree:
+    def _service(self) -> Json:
         annotations = {"metallb.io/loadBalancerIPs": self.address} if self.address else {}
         spec = {"type": "LoadBalancer", "externalTrafficPolicy": self.settings.external_traffic_policy}
         return {"annotations": annotations, "spec": spec}
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the dashboard."""
         return [routes.users(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the default certificate, the dashboard and the default route."""
         manifests = list(self._certificate())
         if self.settings.dashboard:
@@ -111,7 +111,7 @@ class Traefik(Layer[TraefikSettings]):
     @property
     def address(self) -> str | None:
         """The load-balancer IP; None without metallb, where another load balancer chooses the address."""
-        metallb = self.lab.of(MetalLBSettings)
+        metallb = self.lab.settings_of(MetalLBSettings)
         if self.settings.address or metallb is None:
             return self.settings.address
         return address_pools.first(metallb.addresses, self._family)
@@ -119,7 +119,7 @@ class Traefik(Layer[TraefikSettings]):
     @property
     def issuer(self) -> str | None:
         """Issuer of the default certificate; None without a default certificate."""
-        issuers, certificate = self.lab.of(CertManagerSettings), self.settings.certificate
+        issuers, certificate = self.lab.settings_of(CertManagerSettings), self.settings.certificate
         if issuers is None or certificate is None:
             return None
         return certificate.issuer or next(iter(issuers.wildcard_issuers), None)
@@ -132,13 +132,13 @@ class Traefik(Layer[TraefikSettings]):
         """Return the IngressClass, the namespace and the load-balancer IP of Traefik."""
         return {"ingress_class": CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield conflicts with the pools of metallb and the issuers of certManager."""
         yield from self._address_problems()
         yield from self._issuer_problems()
 
     def _address_problems(self) -> Iterator[Finding]:
-        metallb, address = self.lab.of(MetalLBSettings), self.settings.address
+        metallb, address = self.lab.settings_of(MetalLBSettings), self.settings.address
         if metallb is None:
             if address:
                 yield ("address",), "needs metallb, which is disabled", "add metallb with a pool that contains it"
@@ -154,7 +154,7 @@ class Traefik(Layer[TraefikSettings]):
 
     def _issuer_problems(self) -> Iterator[Finding]:
         issuers, issuer = (
-            self.lab.of(CertManagerSettings),
+            self.lab.settings_of(CertManagerSettings),
             self.settings.certificate and self.settings.certificate.issuer,
         )
         path = ("certificate", "issuer")

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.settings.fields import Domain, User
 from components.settings.model import Model, SecretRef
 
@@ -20,7 +20,7 @@ class DashboardSettings(Model):
     """Secret that contains the password."""
 
 
-def custom(kind: str, metadata: Tree, spec: Tree) -> Manifest:
+def custom(kind: str, metadata: Json, spec: Json) -> Manifest:
     """Build a custom resource of Traefik."""
     return {"apiVersion": "traefik.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
@@ -52,7 +52,7 @@ def elsewhere(url: str, namespace: str) -> list[Manifest]:
     return _route(_DEFAULT, namespace, redirect, {"match": match, "priority": 1}, "noop@internal")
 
 
-def _route(name: str, namespace: str, middleware: Tree, rule: dict[str, Tree], service: str) -> list[Manifest]:
+def _route(name: str, namespace: str, middleware: Json, rule: dict[str, Json], service: str) -> list[Manifest]:
     metadata = {"name": name, "namespace": namespace}
     services = [{"kind": "TraefikService", "name": service}]
     route = {"kind": "Rule", **rule, "middlewares": [{"name": name}], "services": services}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Manifest, Json
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
@@ -45,11 +45,11 @@ class Vault(Layer[VaultSettings]):
     settings_type = VaultSettings
     namespace = NAME
     requires = ("certManager",)
-    after = ("traefik", "longhorn")
-    keeps = "the volumes of Vault"
-    kept = (f"persistentvolumeclaims -n {NAME}",)
+    installs_after = ("traefik", "longhorn")
+    user_data = "the volumes of Vault"
+    user_data_queries = (f"persistentvolumeclaims -n {NAME}",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values. Vault's pods are ready only after unsealing, so homelab does not wait for them."""
         return {
             "vault": {
@@ -61,16 +61,16 @@ class Vault(Layer[VaultSettings]):
             }
         }
 
-    def _server(self) -> Tree:
+    def _server(self) -> Json:
         config = json.dumps(self._config(), indent=2)
-        replicated = self.lab.quorum > 1
-        storage_class = volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum)
+        replicated = self.lab.quorum_size > 1
+        storage_class = volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum_size)
         return {
             "updateStrategyType": "OnDelete",  # Helm would wait for pods, which are ready only after initialization
             "resources": resources("100m", "512Mi"),
             "ha": {
                 "enabled": True,
-                "replicas": self.lab.quorum,
+                "replicas": self.lab.quorum_size,
                 "raft": {"enabled": True, "setNodeId": True, "config": config},
                 "disruptionBudget": {"enabled": replicated},
             },
@@ -90,8 +90,8 @@ class Vault(Layer[VaultSettings]):
     def _mounted_secrets(self) -> list[str]:
         return [TLS, *([vault_seal.NAME] if self.settings.seal else [])]
 
-    def _config(self) -> Tree:
-        listener: dict[str, Tree] = {
+    def _config(self) -> Json:
+        listener: dict[str, Json] = {
             "address": "[::]:8200",
             "cluster_address": "[::]:8201",
             "tls_cert_file": f"{_TLS_FOLDER}/tls.crt",
@@ -101,16 +101,16 @@ class Vault(Layer[VaultSettings]):
             {"leader_api_addr": f"https://{member}:8200", "leader_ca_cert_file": f"{_TLS_FOLDER}/ca.crt"}
             for member in self._member_names
         ]
-        config: dict[str, Tree] = {"ui": True, "listener": {"tcp": listener}}
+        config: dict[str, Json] = {"ui": True, "listener": {"tcp": listener}}
         config["storage"] = {"raft": {"path": "/vault/data", "retry_join": members}}
         config["service_registration"] = {"kubernetes": {}}
-        if self.monitored:
+        if self.has_monitoring:
             listener["telemetry"] = {"unauthenticated_metrics_access": True}
             config["telemetry"] = {"prometheus_retention_time": "24h", "disable_hostname": True}
         return config
 
-    def _monitor(self) -> Tree:
-        if not self.monitored:
+    def _monitor(self) -> Json:
+        if not self.has_monitoring:
             return {"enabled": False}
         tls_config = {"ca": {"secret": {"name": TLS, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
         return {"enabled": True, "tlsConfig": tls_config}
@@ -120,7 +120,7 @@ class Vault(Layer[VaultSettings]):
         transport = f"{NAME}-{NAME}@kubernetescrd"
         return {f"{prefix}.serversscheme": "https", f"{prefix}.serverstransport": transport} if self.page.served else {}
 
-    def _ingress(self) -> Tree:
+    def _ingress(self) -> Json:
         if not self.page.served:
             return {"enabled": False}
         return {
@@ -131,13 +131,13 @@ class Vault(Layer[VaultSettings]):
             "tls": self.page.tls("vault-page-tls"),
         }
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the configuration of the seal."""
         return [vault_seal.secret(self.settings.seal, self.namespace)] if self.settings.seal else ()
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return Vault's certificate, which the pods wait for, and the ServersTransport that makes Traefik trust it."""
-        spec: Tree = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS}]}
+        spec: Json = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS}]}
         version = "traefik.io/v1alpha1"
         transport = {"apiVersion": version, "kind": "ServersTransport", "metadata": self.metadata(NAME), "spec": spec}
         return [self._certificate(), *([transport] if self.page.served else [])]
@@ -166,19 +166,19 @@ class Vault(Layer[VaultSettings]):
 
     @property
     def _member_names(self) -> list[str]:
-        return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum)]
+        return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum_size)]
 
     @property
     def page(self) -> Page:
         """The web UI of Vault."""
         return Page(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the seal and the certificate's issuer."""
         yield from self.page.problems()
         if self.settings.seal:
             yield from vault_seal.problems(self.settings.seal)
-        issuers = self.lab.of(CertManagerSettings)
+        issuers = self.lab.settings_of(CertManagerSettings)
         if issuers and not issuers.has_ca:
             reason = "needs the lab's own CA for host names inside the cluster, and certManager has none"
             yield (), reason, "add ca: {} to certManager, next to acme"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.kubernetes.manifest import Filled, Manifest, Tree, secret_of
+from components.kubernetes.manifest import SecretTemplate, Manifest, Json, secret_manifest
 from components.layers.shared import aws
 from components.platform.layer import Finding
 from components.platform.object_store import Region
@@ -54,21 +54,21 @@ class VaultSealSettings(Model):
 
 def secret(seal: VaultSealSettings, namespace: str) -> Manifest:
     """Build the Secret with Vault's seal stanza and, if set, the CA certificate of the other Vault."""
-    data: dict[str, Tree] = {"seal.hcl": _kms(seal.aws_kms) if seal.aws_kms else _transit(seal.transit)}
+    data: dict[str, Json] = {"seal.hcl": _kms(seal.aws_kms) if seal.aws_kms else _transit(seal.transit)}
     if seal.transit and seal.transit.ca:
         data["ca.pem"] = certificates.decoded(seal.transit.ca)
     metadata = {"name": NAME, "namespace": namespace}
-    return secret_of(metadata, data)
+    return secret_manifest(metadata, data)
 
 
-def _kms(kms: KmsSealSettings) -> Tree:
+def _kms(kms: KmsSealSettings) -> Json:
     settings = {"region": kms.region, "kms_key_id": kms.key_id}
     if kms.access_key and kms.secret_key:
         return _stanza("awskms", settings, {"access_key": kms.access_key, "secret_key": kms.secret_key})
     return _stanza("awskms", settings, {})
 
 
-def _transit(transit: TransitSealSettings | None) -> Tree:
+def _transit(transit: TransitSealSettings | None) -> Json:
     assert transit
     settings = {
         "address": transit.server,
@@ -80,11 +80,11 @@ def _transit(transit: TransitSealSettings | None) -> Tree:
     return _stanza("transit", settings, {"token": transit.token})
 
 
-def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) -> Filled:
+def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) -> SecretTemplate:
     lines = [f'{key} = "{_escaped(value)}"' for key, value in settings.items()]
     lines += [f'{key} = "{{}}"' for key in secrets]
     body = "\n".join(f"  {line}" for line in lines)
-    return Filled(f'seal "{kind}" {{{{\n{body}\n}}}}\n', tuple(secrets.values()))
+    return SecretTemplate(f'seal "{kind}" {{{{\n{body}\n}}}}\n', tuple(secrets.values()))
 
 
 def _escaped(value: str) -> str:

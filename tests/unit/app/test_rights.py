@@ -50,7 +50,7 @@ def verbs(role: str, group: str, plural: str) -> set[str]:
     return {verb for in_group, of, verb in grants(role) if (in_group, of) == (group, plural)}
 
 
-OF_NAMESPACE = {("", "namespaces"), (rbac.GROUP, "rolebindings")}
+OF_NAMESPACE = {("", "namespaces"), (rbac.API_GROUP, "rolebindings")}
 OF_APPS = set[tuple[str, str]]().union(*map(resources, RECORDED))
 
 
@@ -82,10 +82,10 @@ def test_what_else_the_roles_allow_is_what_a_namespace_takes_and_what_is_looked_
     everywhere = {each for each in grants(rights.EVERYWHERE) if each[:2] not in kinds}
     assert everywhere == {
         *(("", "namespaces", verb) for verb in ACCESS),
-        *((rbac.GROUP, "rolebindings", verb) for verb in ("create", "get", "patch")),
-        (rbac.GROUP, "clusterroles", "bind"),
+        *((rbac.API_GROUP, "rolebindings", verb) for verb in ("create", "get", "patch")),
+        (rbac.API_GROUP, "clusterroles", "bind"),
     }
-    rules = [rule for rule in named("ClusterRole", rights.EVERYWHERE)["rules"] if rule["apiGroups"] == [rbac.GROUP]]
+    rules = [rule for rule in named("ClusterRole", rights.EVERYWHERE)["rules"] if rule["apiGroups"] == [rbac.API_GROUP]]
     assert {(*rule["verbs"], *rule.get("resourceNames", ())) for rule in rules} == {
         ("create",), ("get", "patch", rights.ROLE), ("bind", rights.ROLE),
     }  # fmt: skip
@@ -106,8 +106,8 @@ def test_no_role_can_give_itself_more(role: str) -> None:
 
 def test_the_user_is_bound_everywhere_to_the_smaller_role() -> None:
     binding = named("ClusterRoleBinding", rights.EVERYWHERE)
-    assert binding["roleRef"] == {"apiGroup": rbac.GROUP, "kind": "ClusterRole", "name": rights.EVERYWHERE}
-    assert binding["subjects"] == [{"apiGroup": rbac.GROUP, "kind": "User", "name": USER}]
+    assert binding["roleRef"] == {"apiGroup": rbac.API_GROUP, "kind": "ClusterRole", "name": rights.EVERYWHERE}
+    assert binding["subjects"] == [{"apiGroup": rbac.API_GROUP, "kind": "User", "name": USER}]
     assert len([each for each in OBJECTS if each["kind"] == "ClusterRoleBinding"]) == 1
 
 
@@ -134,7 +134,7 @@ def test_everything_in_the_namespace_waits_for_the_role_binding(recording: Recor
     (binding,) = (each for each in made(recording) if each.plain["kind"] == "RoleBinding")
     (namespace,) = (each for each in made(recording) if each.plain["kind"] == "Namespace")
     assert binding.plain["roleRef"]["name"] == rights.ROLE
-    assert binding.plain["subjects"] == [{"apiGroup": rbac.GROUP, "kind": "User", "name": "homelab:apps-1-0a1b2c3d"}]
+    assert binding.plain["subjects"] == [{"apiGroup": rbac.API_GROUP, "kind": "User", "name": "homelab:apps-1-0a1b2c3d"}]
     assert binding.deleted_with == namespace.urn, "who gave up the right to look could not see it go"
     for each in made(recording):
         if each not in (binding, namespace):

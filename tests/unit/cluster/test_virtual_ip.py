@@ -38,7 +38,7 @@ def blocks(text: str) -> dict[str, Any]:
 
 
 def kept(found: ClusterSettings, index: int = 0) -> dict[str, Any]:
-    return dict(blocks(virtual_ip.keepalived(found, found.nodes[index]))["vrrp_instance api"])
+    return dict(blocks(virtual_ip.keepalived_config(found, found.nodes[index]))["vrrp_instance api"])
 
 
 def test_every_server_speaks_to_all_others_and_not_to_itself() -> None:
@@ -61,7 +61,7 @@ def test_no_server_ranks_higher_and_the_address_stays_where_it_is() -> None:
 
 
 def test_serving_weighs_more_than_nothing_and_less_than_the_limit() -> None:
-    text = virtual_ip.keepalived(cluster("three-servers"), cluster("three-servers").nodes[0])
+    text = virtual_ip.keepalived_config(cluster("three-servers"), cluster("three-servers").nodes[0])
     check = blocks(text)["vrrp_script serving"]
     assert 0 < int(check["weight"]) < 254 - int(kept(cluster("three-servers"))["priority"])
     assert check["script"] == '"/etc/keepalived/homelab-check"'
@@ -112,8 +112,8 @@ def test_one_thing_at_most_keeps_the_address(file: Any) -> None:
     found = Settings.read(file).cluster
     for node in found.nodes:
         keepers = [
-            bool(virtual_ip.keepalived(found, node)),
-            bool(virtual_ip.manifests(found, node, catalog.KUBE_VIP)),
+            bool(virtual_ip.keepalived_config(found, node)),
+            bool(virtual_ip.kube_vip_manifests(found, node, catalog.KUBE_VIP)),
         ]
         wanted = node.role == "server" and found.api.vip is not None
         by = found.api.by
@@ -122,7 +122,7 @@ def test_one_thing_at_most_keeps_the_address(file: Any) -> None:
 
 def kube_vip() -> dict[str, Any]:
     found = cluster("kube-vip")
-    documents = list(yaml.safe_load_all(virtual_ip.manifests(found, found.nodes[0], "example/kube-vip:v9")))
+    documents = list(yaml.safe_load_all(virtual_ip.kube_vip_manifests(found, found.nodes[0], "example/kube-vip:v9")))
     assert [each["kind"] for each in documents] == [
         "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from components.app import network
 from components.cluster.k3s.settings import S3Settings, SnapshotSettings
 from components.layers.monitoring import alert_rules, dashboards
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings import cron
 from stacks.catalog import LAYERS
 from tests.support.layer_fixtures import lab, layer
@@ -19,18 +19,18 @@ WATCHED = sorted({*alert_rules._ALERTS, *dashboards._BOARDS})
 S3: dict[str, Any] = {"bucket": "lab", "accessKey": {"secret": "id"}, "secretKey": {"secret": "key"}}
 
 
-def everything() -> Lab:
+def everything() -> LabContext:
     """A lab with all layers that something here speaks of; of their settings nothing is asked."""
     found = lab(monitoring={})
-    return Lab(found.cluster, {**found.layers, **dict.fromkeys(WATCHED, found.layers["monitoring"])})
+    return LabContext(found.cluster, {**found.layers, **dict.fromkeys(WATCHED, found.layers["monitoring"])})
 
 
-def alerts(found: Lab) -> dict[str, Any]:
+def alerts(found: LabContext) -> dict[str, Any]:
     made = [each["spec"]["groups"] for each in alert_rules.rules(found, "monitoring")]
     return {rule["alert"]: rule for (group,) in made for rule in group["rules"]}
 
 
-def boards(found: Lab) -> list[Any]:
+def boards(found: LabContext) -> list[Any]:
     return [json.loads(text) for each in dashboards.dashboards(found, "x") for text in each["data"].values()]
 
 
@@ -71,7 +71,7 @@ def test_snapshots_are_missed_by_their_schedule(schedule: str, within: int) -> N
     found = lab(monitoring={})
     snapshots = SnapshotSettings(schedule=schedule)
     k3s = found.cluster.k3s.model_copy(update={"snapshots": snapshots})
-    (rule,) = alerts(Lab(found.cluster.model_copy(update={"k3s": k3s}))).values()
+    (rule,) = alerts(LabContext(found.cluster.model_copy(update={"k3s": k3s}))).values()
     assert rule["expr"].endswith(f"> {(within + 1) * 86400}")
 
 
@@ -79,7 +79,7 @@ def test_copies_of_snapshots_are_missed_where_there_should_be_some() -> None:
     found = lab(monitoring={})
     snapshots = SnapshotSettings(s3=S3Settings.model_validate(S3))
     k3s = found.cluster.k3s.model_copy(update={"snapshots": snapshots})
-    made = alerts(Lab(found.cluster.model_copy(update={"k3s": k3s})))
+    made = alerts(LabContext(found.cluster.model_copy(update={"k3s": k3s})))
     assert set(made) == {"EtcdSnapshotMissing", "EtcdSnapshotCopyMissing"}
     assert '{node="s3"}' in made["EtcdSnapshotCopyMissing"]["expr"]
 
@@ -95,10 +95,10 @@ def test_snapshots_are_counted_and_may_be_read() -> None:
 
 def test_databases_of_apps_let_themselves_be_read() -> None:
     found = lab(certManager={}, cloudnativePg={}, monitoring={})
-    (monitor,) = (each for each in layer("monitoring", found).extend() if each["kind"] == "PodMonitor")
+    (monitor,) = (each for each in layer("monitoring", found).objects_after_charts() if each["kind"] == "PodMonitor")
     assert monitor["spec"]["namespaceSelector"] == {"any": True}
     assert layer("monitoring", found).namespace == network.MONITORING
-    assert not [each for each in layer("monitoring", lab(monitoring={})).extend() if each["kind"] == "PodMonitor"]
+    assert not [each for each in layer("monitoring", lab(monitoring={})).objects_after_charts() if each["kind"] == "PodMonitor"]
 
 
 def test_dashboards_are_found_by_grafana_and_fill_rows_of_two() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.cluster.settings import K3sSettings
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings.model import SecretRef
 from stacks.catalog import K3S
 from tests.support.layer_fixtures import CLOUDFLARE, lab, layer, problems
@@ -17,7 +17,7 @@ EMAIL: dict[str, Any] = {"to": ["me@lab.org"], "sender": "lab@lab.org", "server"
 HOOK: dict[str, Any] = {"webhook": {"url": {"secret": "hook"}}}
 
 
-def stack(found: Lab) -> Any:
+def stack(found: LabContext) -> Any:
     return layer("monitoring", found).values()["kube-prometheus-stack"]
 
 
@@ -65,7 +65,7 @@ def with_options(k3s: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> Any:
             ),
         }
     )
-    return stack(Lab(cluster, found.layers))
+    return stack(LabContext(cluster, found.layers))
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_password_of_admin_is_the_charts_business() -> None:
     assert given["adminPassword"] == SecretRef(secret="admin")
 
 
-def named(kind: str, found: Lab) -> dict[str, Any]:
-    everything = layer("monitoring", found).extend()
+def named(kind: str, found: LabContext) -> dict[str, Any]:
+    everything = layer("monitoring", found).objects_after_charts()
     return {each["metadata"]["name"]: each["spec"] for each in everything if each["kind"] == kind}
 
 
-def alerts(found: Lab) -> set[str]:
+def alerts(found: LabContext) -> set[str]:
     return set(named("PrometheusRule", found))
 
 
@@ -119,7 +119,7 @@ def test_receivers_get_what_is_as_severe_and_secrets_stand_apart() -> None:
     login = {"username": "lab", "password": {"secret": "mail"}}
     given = {"me": {"email": EMAIL | login, "severities": ["critical"]}, "relay": {"email": EMAIL}, "pager": HOOK}
     found = lab(monitoring={"receivers": given})
-    secrets = {each["metadata"]["name"]: each["stringData"] for each in layer("monitoring", found).before()}
+    secrets = {each["metadata"]["name"]: each["stringData"] for each in layer("monitoring", found).objects_before_charts()}
     assert secrets == {
         "receiver-me": {"password": SecretRef(secret="mail")},
         "receiver-pager": {"url": SecretRef(secret="hook")},
@@ -195,6 +195,6 @@ def test_what_is_wrong_is_reported(platform: dict[str, Any], report: str) -> Non
 def test_volumes_need_a_class(beside: dict[str, Any], given: dict[str, Any], wrong: bool) -> None:
     found = lab(**beside, monitoring=given)
     k3s = found.cluster.k3s.model_copy(update={"disable": ("local-storage",)})
-    without = Lab(found.cluster.model_copy(update={"k3s": k3s}), found.layers)
+    without = LabContext(found.cluster.model_copy(update={"k3s": k3s}), found.layers)
     assert len(problems("monitoring", without)) == wrong
     assert not problems("monitoring", found)

@@ -105,7 +105,7 @@ def test_doctor_has_the_fix_for_one_that_the_api_does_not_take(
 
 def test_it_reads_the_certificate_of_a_kubeconfig(api: FakeApi) -> None:
     user = yaml.safe_load(api.kubeconfig)["users"][0]["user"]
-    found = Validity.of(user)
+    found = Validity.of_kubeconfig_user(user)
     assert found.ends - found.begins == certificates.LIFE + certificates.SKEW
-    assert not found.due
-    assert not found.over
+    assert not found.needs_renewal
+    assert not found.is_expired

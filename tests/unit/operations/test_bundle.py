@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 import cli
 from bench.labs import cluster_of
 from components.cluster.k3s import config
-from components.platform.layer import Row
+from components.platform.layer import CatalogEntry
 from rehearsal import charts as stand_ins
 from rehearsal import releases
 from stacks import catalog, platform_settings
@@ -76,7 +76,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
         monkeypatch.setattr(config, "RELEASES", found.url)
         monkeypatch.setattr(config, "SOURCES", found.url)
         rows = [
-            Row(row.layer, *(replace(chart, repository=f"{found.url}/charts") for chart in row.charts))
+            CatalogEntry(row.layer, *(replace(chart, repository=f"{found.url}/charts") for chart in row.charts))
             for row in catalog.LAYERS
         ]
         monkeypatch.setattr(platform_settings, "LAYERS", rows)

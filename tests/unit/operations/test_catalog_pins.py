@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.kubernetes.chart import Chart
-from components.platform.layer import Row
+from components.platform.layer import CatalogEntry
 from operations import catalog_pins, health_checks
 from operations.findings import State
 from stacks import catalog, stackfile
@@ -70,7 +70,7 @@ def test_the_catalogs_sums_follow_its_versions(host: Upstream, tmp_path: Path, m
     row = catalog.LAYERS[0]
     chart = replace(row.charts[0], repository=f"{host.url}/charts")
     stays = replace(chart, name="stays", repository="https://127.0.0.1:9")
-    monkeypatch.setattr(catalog_pins, "LAYERS", [Row(row.layer, chart, stays)])
+    monkeypatch.setattr(catalog_pins, "LAYERS", [CatalogEntry(row.layer, chart, stays)])
     monkeypatch.setattr(catalog_pins, "PINS", {"metallb-0.16.0.tgz": "a" * 64, "stays-0.16.1.tgz": "b" * 64})
     monkeypatch.setattr(catalog_pins, "SUMS", sums)
     assert catalog_pins.main() == 0
@@ -83,7 +83,7 @@ def test_a_sum_that_cannot_be_had_is_not_made_up(
     sums = tmp_path / "charts.sha256"
     sums.write_text("")
     chart = replace(catalog.LAYERS[0].charts[0], version="0.99.0", repository=f"{host.url}/charts")
-    monkeypatch.setattr(catalog_pins, "LAYERS", [Row(catalog.LAYERS[0].layer, chart)])
+    monkeypatch.setattr(catalog_pins, "LAYERS", [CatalogEntry(catalog.LAYERS[0].layer, chart)])
     monkeypatch.setattr(catalog_pins, "PINS", {NAME: "a" * 64})
     monkeypatch.setattr(catalog_pins, "SUMS", sums)
     assert catalog_pins.main() == 1

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from cli import app
-from components.platform.layer import Row
+from components.platform.layer import CatalogEntry
 from stacks import stackfile
 from stacks.catalog import LAYERS
 from stacks.reference import MARK
@@ -182,7 +182,7 @@ def test_secrets_named_by_a_stack_file_are_collected() -> None:
 
 
 @pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.layer.key)
-def test_every_layer_has_a_line_and_an_example_that_is_valid(row: Row) -> None:
+def test_every_layer_has_a_line_and_an_example_that_is_valid(row: CatalogEntry) -> None:
     key, page = row.layer.key, (ROOT / "docs/platform.md").read_text()
     (line,) = re.findall(rf"^\| (?:`\w+`, )*`{key}`.* \|$", page.partition(MARK)[0], re.MULTILINE)
     example = line.split(" | ")[-1].removesuffix(" |").strip("`")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.cluster.k3s.options import AGENT, OWNED, SAME_ON_SERVERS, SERVER
+from components.cluster.k3s.options import AGENT_OPTIONS, RESERVED_OPTIONS, SAME_ON_SERVERS, SERVER_OPTIONS
 from components.cluster.settings import ClusterSettings
 from components.settings.model import SecretRef
 from stacks import stackfile
@@ -73,7 +73,7 @@ def test_defaults_come_from_stack_catalog_and_first_server() -> None:
 )
 def test_endpoint(name: str, endpoint: tuple[str, int]) -> None:
     found = cluster(name)
-    assert (found.endpoint, found.endpoint_port) == endpoint
+    assert (found.endpoint_host, found.endpoint_port) == endpoint
 
 
 def test_login_of_a_node_is_the_common_one_with_its_own_on_top() -> None:
@@ -174,6 +174,6 @@ def test_any_nonsense_anywhere_ends_in_a_report(file: Path) -> None:
 
 
 def test_owned_options_are_options_and_shared_ones_are_free() -> None:
-    assert set(OWNED) <= set(SERVER) | set(AGENT)
-    assert set(SERVER) - set(OWNED) >= SAME_ON_SERVERS
-    assert not SAME_ON_SERVERS & set(AGENT)
+    assert set(RESERVED_OPTIONS) <= set(SERVER_OPTIONS) | set(AGENT_OPTIONS)
+    assert set(SERVER_OPTIONS) - set(RESERVED_OPTIONS) >= SAME_ON_SERVERS
+    assert not SAME_ON_SERVERS & set(AGENT_OPTIONS)
