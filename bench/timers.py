@@ -14,7 +14,7 @@ from rehearsal.paths import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 FLOOR = Path(__file__).with_name("floor.sh")
 OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
@@ -58,7 +58,7 @@ class Empty:
 def by_hand(session: Session) -> float:
     """Run the shell script that builds the same cluster on the same machines; return its duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
-    cluster_in_lab = Settings.read(session.engine.stack_file).cluster
+    cluster_in_lab = LabStack.read(session.engine.stack_file).cluster
     environment = os.environ | {
         "KEY": str(lab.private_key),
         "KNOWN_HOSTS": str(lab.folder / "known_hosts"),

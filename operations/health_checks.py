@@ -11,16 +11,16 @@ from operations.checks.machine_state import Seen
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack, StackError
-from stacks.homelab import charts_of, host_of, layers_of
-from stacks.settings import Settings
+from stacks.homelab import charts_of, host_requirements_of, layers_of
+from stacks.settings import LabStack
 
 _HELM = "labelSelector=owner%3Dhelm"
 
 
-async def of_machines(settings: Settings, stack: Stack, answered: Callable[[], object]) -> list[Report]:
+async def of_machines(settings: LabStack, stack: Stack, answered: Callable[[], object]) -> list[Report]:
     """Check every machine. Raises `StackError` or `TaskError` without a usable SSH private key."""
     lab = settings.cluster
-    host = host_of(layers_of(settings), settings.cluster)
+    host = host_requirements_of(layers_of(settings), settings.cluster)
     targets = [machines.machine(node, lab) for node in lab.nodes]
     variables = [
         {
@@ -50,13 +50,13 @@ def _of_machine(seen: Seen, duplicate: Finding | None) -> Iterator[Finding]:
         yield duplicate
 
 
-def of_charts(settings: Settings) -> list[Report]:
+def of_charts(settings: LabStack) -> list[Report]:
     """Check that the checksum of every chart is pinned; fetches nothing."""
     findings = [layer.pinned(chart) for chart in charts_of(settings)]
     return [Report("platform", "charts", tuple(findings))] if findings else []
 
 
-def of_cluster(settings: Settings, stack: Stack) -> list[Report]:
+def of_cluster(settings: LabStack, stack: Stack) -> list[Report]:
     """Check the cluster and its layers; without a kubeconfig, report why they cannot be checked."""
     name = settings.cluster.name
     try:

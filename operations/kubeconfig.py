@@ -14,7 +14,7 @@ from operations.console import Console
 from operations.kubeconfig_merge import Merged, MergeError, entries, merge
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.user_certificates import PersonError
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 
 MODE = 0o600
 DAYS = 30
@@ -57,7 +57,7 @@ def _file(output: Path | None) -> Path:
 
 def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
     """Return the name of the entries, and their contents by section."""
-    groups = user_certificates.groups_of(user, Settings.read(stack.file)) if user else ()
+    groups = user_certificates.groups_of(user, LabStack.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:
         raise StackError(f"Stack {stack.name} has no kubeconfig yet: run `pulumi up` first.")

@@ -14,7 +14,7 @@ from operations import files, task_state
 from operations.console import console, guarded
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.homelab import layers_of
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from stacks.stackfile import short_name
 
 FOLDER, FILE = 0o700, 0o600
@@ -39,7 +39,7 @@ def nomad(
 
 def _texts(stack: Stack, folder: Path) -> dict[str, str]:
     """Return the contents of the files by file name. Raises `SettingsError`, `StackError`."""
-    layer = next((entry for entry in layers_of(Settings.read(stack.file)) if isinstance(entry, Nomad)), None)
+    layer = next((entry for entry in layers_of(LabStack.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:
         raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")
     salt = task_state.secret(stack, "nomad-salt")

@@ -15,7 +15,7 @@ from operations.http import FetchError, OutOfReachError
 from operations.pulumi_stack import Stack, StackFile, StackName
 from stacks import stackfile
 from stacks.catalog import LAYERS
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 
 AIR_GAP = """Run this command where the host is reachable and trusted, and copy k3s.pins from there. Or set k3s.pins
 manually to the output of `sha256sum` for the release's sha256sum-amd64.txt, sha256sum-arm64.txt, sha256sum-arm.txt
@@ -58,7 +58,7 @@ def pin(
     console.print(f"{file.name} now has these pins.")
 
 
-def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
+def _read(file: Path) -> tuple[LabStack, dict[str, str], dict[str, str]]:
     """Return the settings with placeholder pins, and the current pins; all other settings must be valid."""
     config, secrets = stackfile.read(file)
     old = old_charts = dict[str, Any]()
@@ -67,7 +67,7 @@ def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
         config["cluster"] = dict(cluster) | {"k3s": pinned}
     if isinstance(platform := config.get("platform"), Mapping):
         old_charts, config["platform"] = _with_pins(platform, _CHART_PLACEHOLDERS)
-    settings = Settings.parse(config, secrets, stackfile.stack_of(file))
+    settings = LabStack.parse(config, secrets, stackfile.stack_name(file))
     return settings, _as_text(old), _as_text(old_charts)
 
 

@@ -11,8 +11,8 @@ from cryptography.x509.oid import NameOID
 
 from components.layers.rbac import RbacSettings
 from operations.api import Api, Object
-from stacks.settings import Settings
-from stacks.validation_errors import meant
+from stacks.settings import LabStack
+from stacks.validation_errors import suggest_fix
 
 SIGNER = "kubernetes.io/kube-apiserver-client"
 PATIENCE = 30.0
@@ -24,13 +24,13 @@ class PersonError(Exception):
     """A user's credentials cannot be created. The message states the cause and the fix."""
 
 
-def groups_of(person: str, settings: Settings) -> tuple[str, ...]:
+def groups_of(person: str, settings: LabStack) -> tuple[str, ...]:
     """Return the groups of a user in the stack file. Raises `PersonError`."""
-    rbac = settings.platform.layers().get("rbac")
+    rbac = settings.platform.enabled_layers().get("rbac")
     if not isinstance(rbac, RbacSettings):
         raise PersonError("The layer rbac is disabled, so only the administrator has rights: see docs/security.md.")
     if person not in rbac.people:
-        raise PersonError(f"{person} is not in homelab:platform.rbac.people: {meant(person, rbac.people)}")
+        raise PersonError(f"{person} is not in homelab:platform.rbac.people: {suggest_fix(person, rbac.people)}")
     return rbac.people[person]
 
 

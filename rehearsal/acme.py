@@ -19,16 +19,16 @@ from rehearsal.controllers.lets_encrypt import AUTHORITY, KNOWN
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host, wait
 from rehearsal.paths import ACME
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 SERVERS = tuple(str(urlsplit(url).hostname) for _, url in acme.SERVERS.values())
 PORT, MANAGEMENT_PORT, NAMES_PORT = 443, 8444, 53
 PATIENCE = 30  # seconds in which both servers must answer
 
 
-def wanted(settings: Settings) -> bool:
+def wanted(settings: LabStack) -> bool:
     """Return whether the stack file requests Let's Encrypt certificates by HTTP-01, which the rehearsal supports."""
-    layer = settings.platform.layers().get("certManager")
+    layer = settings.platform.enabled_layers().get("certManager")
     return isinstance(layer, CertManagerSettings) and layer.acme is not None and layer.acme.http01
 
 

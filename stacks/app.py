@@ -35,9 +35,9 @@ def _platform(app: AppSettings) -> PlatformOutputs:
         outputs = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
         renew = "store the current output of `./homelab platform` in that secret"
     else:
-        outputs = PlatformOutputs.of(pulumi.StackReference(full_name(app.platform)))
+        outputs = PlatformOutputs.of_stack(pulumi.StackReference(full_name(app.platform)))
         renew = "run `pulumi up` on that stack"
-    return outputs.needing(list(needs(app)), partial(place.lacking, app), app.platform, renew)
+    return outputs.require(list(needs(app)), partial(place.lacking, app), app.platform, renew)
 
 
 def full_name(stack: str) -> str:

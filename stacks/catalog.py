@@ -42,15 +42,15 @@ from components.layers.zfs import Zfs
 from components.platform.layer import CatalogEntry
 
 # renovate: datasource=github-releases depName=k3s-io/k3s
-K3S = "v1.36.3+k3s1"
+K3S_VERSION = "v1.36.3+k3s1"
 
 # renovate: datasource=docker depName=ghcr.io/kube-vip/kube-vip
-KUBE_VIP = "ghcr.io/kube-vip/kube-vip:v1.0.4"
+KUBE_VIP_IMAGE = "ghcr.io/kube-vip/kube-vip:v1.0.4"
 
 # renovate: datasource=github-releases depName=hashicorp/nomad
-NOMAD = "v1.10.5"
+NOMAD_VERSION = "v1.10.5"
 
-PROGRAMS: Mapping[str, str] = {"nomad": NOMAD}
+PROGRAM_VERSIONS: Mapping[str, str] = {"nomad": NOMAD_VERSION}
 """Versions of the programs that layers install on machines without a chart, by the layer's key."""
 
 LAYERS: tuple[CatalogEntry, ...] = (
@@ -113,8 +113,8 @@ LAYERS: tuple[CatalogEntry, ...] = (
 )
 """All layers with their charts: name, version, Helm repository."""
 
-SUMS: Path = Path(__file__).with_name("charts.sha256")
+CHECKSUMS_FILE: Path = Path(__file__).with_name("charts.sha256")
 """Checksums of the charts' archives, in the format of `sha256sum`. `python -m operations.catalog_pins` writes them."""
 
-PINS: Mapping[str, str] = {name: sha256 for sha256, name in map(str.split, SUMS.read_text().splitlines())}
+PINS: Mapping[str, str] = {name: sha256 for sha256, name in map(str.split, CHECKSUMS_FILE.read_text().splitlines())}
 """SHA-256 of the charts' archives by NAME-VERSION.tgz. A chart version that is not listed has no pin."""

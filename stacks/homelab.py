@@ -19,18 +19,18 @@ from components.platform.layer_resources import AnyLayer
 from components.platform.platform import Platform
 from stacks import catalog
 from stacks.outputs import PlatformOutputs
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from stacks.version import VERSION
 
 NFS_CLIENT = HostRequirements(packages=("nfs-common",), modules=("nfs",))
 """Packages and kernel modules that machines need to mount NFS shares."""
-LOCAL = "local-path"
+LOCAL_STORAGE_CLASS = "local-path"
 """StorageClass that K3s provides."""
 
 
 def deploy() -> None:
     """Read and check the whole configuration, then declare the lab's resources."""
-    settings = Settings.load()
+    settings = LabStack.load()
     layers = layers_of(settings)
     if unpinned := [chart for chart in charts_of(settings) if chart.sha256 is None]:
         names = ", ".join(f"{chart.name} {chart.version}" for chart in unpinned)
@@ -43,7 +43,7 @@ def deploy() -> None:
     packaged = [component for layer in layers for component in layer.replaces_packaged]
     cluster_settings = settings.cluster.with_disabled(packaged).with_node_labels(lambda node: _labels(layers, node))
     app_rights = partial(rights.of_apps, most=settings.cluster.apps.pod_security)
-    cluster = Cluster(cluster_settings, catalog.KUBE_VIP, app_rights, host_of(layers, settings.cluster), flags)
+    cluster = Cluster(cluster_settings, catalog.KUBE_VIP_IMAGE, app_rights, host_requirements_of(layers, settings.cluster), flags)
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.mark_on_destroy([platform])
     _outputs(cluster_settings, cluster.app_kubeconfig, layers).export()
@@ -54,26 +54,26 @@ def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
     return {key: value for layer in layers for key, value in layer.node_labels(node).items()}
 
 
-def layers_of(settings: Settings) -> list[AnyLayer]:
+def layers_of(settings: LabStack) -> list[AnyLayer]:
     """Return the enabled layers."""
     lab = settings.platform.lab(settings.cluster)
     return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.is_enabled(row.layer.key)]
 
 
-def charts_of(settings: Settings) -> list[Chart]:
+def charts_of(settings: LabStack) -> list[Chart]:
     """Return the charts that Helm installs for the enabled layers."""
     charts = settings.platform.charts()
     return [charts[name] for layer in layers_of(settings) for name in layer.values()]
 
 
-def values_of(settings: Settings) -> dict[str, Mapping[str, Json]]:
+def chart_values_of(settings: LabStack) -> dict[str, Mapping[str, Json]]:
     """Return the values of these charts by name: the layers' values, overridden by the stack file's values."""
     overrides = settings.platform.values
     layers = (layer.values().items() for layer in layers_of(settings))
     return {name: merge_values(defaults, overrides.get(name, {})) for values in layers for name, defaults in values}
 
 
-def host_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> HostRequirements:
+def host_requirements_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> HostRequirements:
     """Return the packages and kernel modules that these layers, and apps, need on every machine."""
     return reduce(lambda all_, layer: all_ | layer.host_requirements, layers, NFS_CLIENT if cluster.apps.nfs else NO_REQUIREMENTS)
 
@@ -110,4 +110,4 @@ def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:
     """Return the storage outputs of K3s' own local-storage. The outputs of storage layers override them."""
     if "local-storage" in cluster.k3s.disable:
         return {}
-    return {"storage_classes": [LOCAL], "storage_class": LOCAL, "database_storage_class": LOCAL}
+    return {"storage_classes": [LOCAL_STORAGE_CLASS], "storage_class": LOCAL_STORAGE_CLASS, "database_storage_class": LOCAL_STORAGE_CLASS}

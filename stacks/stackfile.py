@@ -32,7 +32,7 @@ def read(file: Path) -> tuple[dict[str, Any], set[str]]:
     return {name: value for name, value in settings.items() if name not in secrets}, secrets
 
 
-def stack_of(file: Path) -> str:
+def stack_name(file: Path) -> str:
     """Return the stack's name, which is part of its file's name."""
     return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
@@ -42,16 +42,16 @@ def short_name(stack: str) -> str:
     return stack.rpartition("/")[2]
 
 
-def ciphertexts(value: Any, loc: Loc) -> Iterator[Loc]:
+def ciphertext_paths(value: Any, loc: Loc) -> Iterator[Loc]:
     """Yield the path of each encrypted secret inside a value."""
     if _is_ciphertext(value):
         yield loc
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from ciphertexts(inner, (*loc, key))
+            yield from ciphertext_paths(inner, (*loc, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from ciphertexts(inner, (*loc, index))
+            yield from ciphertext_paths(inner, (*loc, index))
 
 
 def _is_ciphertext(value: Any) -> bool:

@@ -13,7 +13,7 @@ from components.app.pod_checks import CHECKS
 from components.app.settings import AppSettings
 from components.app.volume_checks import volume_problems
 from components.platform.layer import Finding
-from components.settings.model import NotKnownError
+from components.settings.model import UnknownValueError
 
 Findings = Iterator[Finding]
 _MAX_FILE_BYTES = 1000 * 1024
@@ -25,7 +25,7 @@ def problems(app: AppSettings) -> Findings:
     for check in (*_CHECKS, *CHECKS):
         try:
             yield from check(app)
-        except NotKnownError:
+        except UnknownValueError:
             continue
     yield from container_problems(app)
     yield from volume_problems(app)
@@ -113,7 +113,7 @@ def _destinations(app: AppSettings) -> Findings:
             if (destination.namespace is None) == (destination.network is None):
                 reason = "needs exactly one of namespace and network"
                 yield ("allow", "to", index), reason, "add one, or keep one of them"
-        except NotKnownError:
+        except UnknownValueError:
             continue
 
 

@@ -6,7 +6,7 @@ from components.app import references
 from components.app.container_settings import AppContainerSettings
 from components.app.settings import AppSettings
 from components.platform.layer import Finding
-from components.settings.model import NotKnownError, camel
+from components.settings.model import UnknownValueError, camel_case
 
 Findings = Iterator[Finding]
 
@@ -18,20 +18,20 @@ def container_problems(app: AppSettings) -> Findings:
             try:
                 for loc, reason, fix in check(app, container):
                     yield (*path, *loc), reason, fix
-            except NotKnownError:
+            except UnknownValueError:
                 continue
 
 
 def _containers(app: AppSettings) -> Iterator[tuple[tuple[str, ...], AppContainerSettings]]:
     for section in ("sidecars", "init_containers", "cron"):
         try:
-            yield from (((camel(section), name), container) for name, container in getattr(app, section).items())
-        except NotKnownError:
+            yield from (((camel_case(section), name), container) for name, container in getattr(app, section).items())
+        except UnknownValueError:
             continue
     try:
         if app.before is not None:
             yield ("before",), app.before
-    except NotKnownError:
+    except UnknownValueError:
         return
 
 

@@ -13,7 +13,7 @@ from components.app.postgres_kinds import (
     Retention,
     Schedule,
 )
-from components.settings.fields import Count, HostLabel, Text
+from components.settings.fields import PositiveInt, DnsLabel, Text
 from components.settings.kubernetes_fields import Cpu, Image, Size
 from components.settings.model import Model
 
@@ -30,7 +30,7 @@ class PostgresBackupSettings(Model):
 class PostgresRestoreSettings(Model):
     """Source of the data of a new database. It does not change an existing database."""
 
-    source: HostLabel
+    source: DnsLabel
     """Database whose backup is restored: APP-NAME, such as shop-db. It can belong to another app of the platform."""
     time: Moment | None = None
     """Point in time to restore. Default: the latest in the backups."""
@@ -39,7 +39,7 @@ class PostgresRestoreSettings(Model):
 class PoolerSettings(Model):
     """A PgBouncer connection pool between the app and its database."""
 
-    instances: Count = 2
+    instances: PositiveInt = 2
     """Number of PgBouncer pods."""
     mode: Literal["session", "transaction"] = "session"
     """Whether a connection returns to the pool after a session or after each transaction."""
@@ -51,11 +51,11 @@ class PostgresSettings(Model):
 
     name: DatabaseLabel = "db"
     """Second part of the Cluster's name, APP-NAME. Another name creates another database, empty or restored."""
-    instances: Count = 3
+    instances: PositiveInt = 3
     """Number of instances: one primary, and standbys that take over if it fails."""
     size: Size
     """Size of each instance's volume. It can grow later, but not shrink."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes. Default: the platform's StorageClass for databases."""
     image: Image | None = None
     """Image of PostgreSQL, which determines its major version. Default: the operator's default image."""

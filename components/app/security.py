@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
-from components.settings.kubernetes_fields import ANY_CAPABILITY
+from components.settings.kubernetes_fields import ALL_CAPABILITIES
 
 LEVELS = ("restricted", "baseline", "privileged")
 """Pod Security levels, from the strictest to the most permissive."""
@@ -69,13 +69,13 @@ def of_container(app: AppSettings) -> Json:
 
 
 def _capabilities(app: AppSettings) -> Json:
-    if ANY_CAPABILITY in app.capabilities:
+    if ALL_CAPABILITIES in app.capabilities:
         # containerd applies `add` before `drop`, so drop ALL would undo add ALL
-        return {"add": [ANY_CAPABILITY]}
-    return {"drop": [ANY_CAPABILITY], **({"add": list(app.capabilities)} if app.capabilities else {})}
+        return {"add": [ALL_CAPABILITIES]}
+    return {"drop": [ALL_CAPABILITIES], **({"add": list(app.capabilities)} if app.capabilities else {})}
 
 
 def _escalates(app: AppSettings) -> bool:
     """Whether a process may gain more privileges than its parent (allowPrivilegeEscalation)."""
     # users other than root gain capabilities from files, and the API requires escalation for SYS_ADMIN and ALL
-    return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ANY_CAPABILITY} & set(app.capabilities)))
+    return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ALL_CAPABILITIES} & set(app.capabilities)))

@@ -7,7 +7,7 @@ from components.app import volumes
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
 from components.platform.layer import Finding
-from components.settings.model import NotKnownError, camel
+from components.settings.model import UnknownValueError, camel_case
 from components.settings.quantities import mebibytes
 
 Findings = Iterator[Finding]
@@ -23,17 +23,17 @@ def volume_problems(app: AppSettings) -> Findings:
     for check in (_reserved_names, _several_pods, _single_node):
         try:
             yield from check(app)
-        except NotKnownError:
+        except UnknownValueError:
             continue
     for check_one in (_kind, _needed, _no_effect, _sharing, _memory):
         try:
             named_volumes = list(app.volumes.items())
-        except NotKnownError:
+        except UnknownValueError:
             return
         for name, volume in named_volumes:
             try:
                 yield from ((("volumes", name, *loc), reason, fix) for loc, reason, fix in check_one(app, volume))
-            except NotKnownError:
+            except UnknownValueError:
                 continue
 
 
@@ -80,7 +80,7 @@ def _no_effect(_: AppSettings, volume: AppVolumeSettings) -> Findings:
         return
     for key in _STORAGE_CLASS_FIELDS:
         if key in volume.model_fields_set and not (volume.memory and key in _MEMORY_FIELDS):
-            yield (camel(key),), f"has no effect with {volume.kinds[0]}", "remove it"
+            yield (camel_case(key),), f"has no effect with {volume.kinds[0]}", "remove it"
     if volume.memory and volume.shared:
         yield ("shared",), "has no effect with memory: each pod has its own volume", "remove it"
 

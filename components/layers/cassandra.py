@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared import volumes
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Count, HostLabel, Text
+from components.settings.fields import PositiveInt, DnsLabel, Text
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 from components.settings.quantities import mebibytes
@@ -16,13 +16,13 @@ CLUSTER, CENTRE = "lab", "dc1"
 class CassandraClusterSettings(Model):
     """A Cassandra cluster with one datacenter. The operator creates its superuser in the Secret lab-superuser."""
 
-    members: Count | None = None
+    members: PositiveInt | None = None
     """Number of members, each on its own node. Default: 3, or 1 with fewer than 3 untainted nodes."""
     version: Text = "5.0.4"
     """Version of Cassandra."""
     size: Size = "10Gi"
     """Volume size of each member. The volumes remain when the Cassandra cluster is deleted."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes. Default: longhorn-single with longhorn and 2 or more members, else the default."""
     memory: Size = "2Gi"
     """Memory of each member; Cassandra's heap uses half of it."""

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared import address_pools, cni
 from components.platform.layer import Finding, Layer, resources, uncapped_resources
-from components.settings.fields import AddressRange, Switch
+from components.settings.fields import AddressRange, StrictBool
 from components.settings.model import Model
 
 _OPTION = "disable-kube-proxy"
@@ -15,7 +15,7 @@ _OPTION = "disable-kube-proxy"
 class CiliumSettings(Model):
     """Cilium: the pod network, with NetworkPolicies."""
 
-    replace_kube_proxy: Switch = False
+    replace_kube_proxy: StrictBool = False
     """Whether Cilium replaces kube-proxy. Requires `disable-kube-proxy: true` in `k3s.serverOptions`."""
     addresses: tuple[AddressRange, ...] = ()
     """IP addresses for Services of type LoadBalancer, announced in layer 2; each entry is a range (`FIRST-LAST`) or a

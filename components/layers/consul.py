@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from components.kubernetes.manifest import Json
 from components.layers.shared import volumes
 from components.platform.layer import Finding, Layer, resources, uncapped_resources
-from components.settings.fields import HostLabel
+from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
@@ -16,11 +16,11 @@ _SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
 class ConsulSettings(Model):
     """Consul: a service mesh that encrypts connections and authenticates both ends by certificates (mutual TLS)."""
 
-    namespaces: tuple[HostLabel, ...] = ()
+    namespaces: tuple[DnsLabel, ...] = ()
     """Namespaces of the mesh: pods there annotated `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
     size: Size = "10Gi"
     """Volume size of each server."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes. Default: longhorn-single with longhorn and three servers, else the default."""
 
 

@@ -10,7 +10,7 @@ from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, HostLabel
+from components.settings.fields import Domain, DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 
@@ -25,7 +25,7 @@ class GitLabSettings(Model):
     host: Domain | None = None
     """Host name of the web UI; registry and object store use `registry` and `minio` in the same domain. Default:
     `gitlab.DOMAIN`."""
-    issuer: HostLabel | None = None
+    issuer: DnsLabel | None = None
     """Issuer of certManager for the certificates. Default: the default issuer."""
     root_password: SecretRef
     """Secret that contains the initial password of `root`, at least 8 characters; change it later in the web UI."""

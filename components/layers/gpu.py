@@ -7,7 +7,7 @@ from components.cluster.host_requirements import HostService
 from components.cluster.settings import NodeSettings
 from components.kubernetes.manifest import Json
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Count, HostLabel
+from components.settings.fields import PositiveInt, DnsLabel
 from components.settings.model import Model
 
 _RUNTIME = "nvidia"
@@ -19,9 +19,9 @@ _SHARED_CONFIG = "shared"
 class GPUSettings(Model):
     """NVIDIA GPUs for pods with `runtimeClassName: nvidia` and the resource limit `nvidia.com/gpu: 1`."""
 
-    nodes: tuple[HostLabel, ...]
+    nodes: tuple[DnsLabel, ...]
     """Nodes that have a GPU, with NVIDIA's driver and container toolkit installed."""
-    shares: Count = 1
+    shares: PositiveInt = 1
     """Number of pods that share one GPU by time-slicing. The GPU's memory is not partitioned among them."""
 
 

@@ -7,7 +7,7 @@ from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
 from components.platform.layer import Finding, Layer, resources, uncapped_resources
-from components.settings.fields import Domain, HostLabel, Switch
+from components.settings.fields import Domain, DnsLabel, StrictBool
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 
@@ -33,13 +33,13 @@ class HarborSettings(Model):
     """Secret that contains the initial password of `admin`; change it later in the web UI."""
     host: Domain | None = None
     """Host name of the web UI and of the registry. Default: `harbor.DOMAIN`."""
-    issuer: HostLabel | None = None
+    issuer: DnsLabel | None = None
     """Issuer of certManager for the certificate. Default: the default issuer."""
     size: Size = "50Gi"
     """Volume size for container images."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes, which Harbor itself does not replicate. Default: the default class."""
-    scanner: Switch = False
+    scanner: StrictBool = False
     """Whether Trivy scans images for known vulnerabilities, with a database from the Internet."""
     token: TokenSettings | None = None
     """Your own key pair for access tokens. Default: the chart generates one, and may replace it in an upgrade."""

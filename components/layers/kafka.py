@@ -6,7 +6,7 @@ from typing import Literal
 from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared import volumes
 from components.platform.layer import Finding, Layer, resources, topology_spread, uncapped_resources
-from components.settings.fields import HostLabel
+from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
@@ -22,7 +22,7 @@ class KafkaClusterSettings(Model):
     nodes."""
     size: Size = "10Gi"
     """Volume size of each member."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
     memory: Size = "1Gi"
     """Memory of each member; Kafka's heap uses half of it."""

@@ -10,8 +10,8 @@ from components.cluster.settings import NodeSettings
 from components.kubernetes.manifest import Manifest, Json, secret_manifest
 from components.platform.layer import Finding, Layer
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
-from components.settings.fields import Count, LabelKey, LabelValue, Schedule
-from components.settings.kubernetes_fields import Path
+from components.settings.fields import PositiveInt, LabelKey, LabelValue, Schedule
+from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 
 CLASS, SINGLE = "longhorn", "longhorn-single"
@@ -34,11 +34,11 @@ class VolumeBackupSettings(Model):
 class LonghornSettings(Model):
     """Longhorn: replicated volumes. Its StorageClasses are `longhorn` and, with one replica, `longhorn-single`."""
 
-    replicas: Count | None = None
+    replicas: PositiveInt | None = None
     """Replicas of each volume, each on its own node. Default: 3, or the number of storage nodes if it is lower."""
     storage_nodes: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels of the storage nodes, whose disks contain the volumes. Default: all nodes are storage nodes."""
-    path: Path = "/var/lib/longhorn"
+    path: AbsolutePath = "/var/lib/longhorn"
     """Directory for the volumes on the storage nodes; you can mount a separate disk there."""
     backup: VolumeBackupSettings | None = None
     """Backups to S3. Default: none."""

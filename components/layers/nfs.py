@@ -7,8 +7,8 @@ from components.kubernetes.manifest import Manifest, Json
 from components.layers.shared.persistent_volumes import of_class
 from components.platform.layer import Finding, Layer
 from components.settings import fields
-from components.settings.fields import HostLabel
-from components.settings.kubernetes_fields import Path
+from components.settings.fields import DnsLabel
+from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 
 CLASS = "nfs"
@@ -28,16 +28,16 @@ class ExternalServerSettings(Model):
 
     address: fields.Host
     """Host name or IP address of the server."""
-    path: Path
+    path: AbsolutePath
     """Directory that the server exports; each volume is a subdirectory."""
 
 
 class NodeServerSettings(Model):
     """A node as the NFS server. It is a single point of failure: while it is down, pods with its volumes wait."""
 
-    node: HostLabel
+    node: DnsLabel
     """Name of the node. A change of this setting does not move existing volumes."""
-    path: Path = "/srv/nfs"
+    path: AbsolutePath = "/srv/nfs"
     """Directory that the node exports; you can mount a separate disk there."""
 
 

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from components.kubernetes.manifest import Manifest, Json
 from components.platform.layer import Finding, Layer, resources, topology_spread, uncapped_resources
-from components.settings.errors import wrong
-from components.settings.fields import Kind
+from components.settings.errors import setting_error
+from components.settings.fields import TextType
 from components.settings.kubernetes_fields import AppName, Cpu, Image, Size
 from components.settings.model import Model
 
@@ -19,9 +19,9 @@ _FIRST_WITH_TOKENS = (2, 52)
 
 def _version(value: str) -> str:
     if not re.fullmatch(_VERSION, value, re.ASCII):
-        raise wrong("is not a version of Ray", "write it as 2.53.0")
+        raise setting_error("is not a version of Ray", "write it as 2.53.0")
     if tuple(map(int, value.split(".")))[:2] < _FIRST_WITH_TOKENS:
-        raise wrong("has no authentication: Ray has tokens since 2.52", "use 2.52.0 or newer")
+        raise setting_error("has no authentication: Ray has tokens since 2.52", "use 2.52.0 or newer")
     return value
 
 
@@ -41,7 +41,7 @@ class RayWorkersSettings(Model):
 class RayClusterSettings(Model):
     """A Ray cluster. Users with the token, from the Secret named after the cluster, can run any code in it."""
 
-    version: Annotated[str, Kind("Ray version", _version, _VERSION)] = "2.53.0"
+    version: Annotated[str, TextType("Ray version", _version, _VERSION)] = "2.53.0"
     """Version of Ray in the image."""
     image: Image | None = None
     """Image of head and workers. Default: `rayproject/ray` for the version and the architecture."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from components.cluster.host_requirements import HostService
 from components.kubernetes.manifest import Json
 from components.platform.layer import Finding, Layer
-from components.settings.fields import HostLabel
+from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
 ROLES = ("view", "edit", "admin", "cluster-admin")
@@ -21,16 +21,16 @@ class GroupSettings(Model):
 
     cluster: Literal["view", "edit", "admin", "cluster-admin"] | None = None
     """Role of the group in the whole cluster; `cluster-admin` has all permissions."""
-    namespaces: dict[HostLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
+    namespaces: dict[DnsLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
     """Role of the group by namespace. If a namespace is created later, run `pulumi up` again to grant the role."""
 
 
 class RbacSettings(Model):
     """Permissions of people in the cluster. `./homelab kubeconfig --user NAME` creates a person's kubeconfig."""
 
-    people: dict[HostLabel, tuple[HostLabel, ...]] = Field(default_factory=dict)
+    people: dict[DnsLabel, tuple[DnsLabel, ...]] = Field(default_factory=dict)
     """People by name, each with a list of groups."""
-    groups: dict[HostLabel, GroupSettings] = Field(default_factory=dict)
+    groups: dict[DnsLabel, GroupSettings] = Field(default_factory=dict)
     """Groups by name, each with its roles."""
 
     def rights(self) -> list[tuple[str, str, str]]:

@@ -68,7 +68,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
         return [self._key_secret(key) for key in self.settings.keys]
 
     def _key_secret(self, key: SealingKeySettings) -> Manifest:
-        data = {"tls.crt": certificates.decoded(key.certificate), "tls.key": key.private_key}
+        data = {"tls.crt": certificates.decode_pem(key.certificate), "tls.key": key.private_key}
         metadata = self.metadata(key.name, labels={_LABEL: "active", _PROVIDED: "true"})
         return {
             "apiVersion": "v1",
@@ -81,7 +81,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     def outputs(self) -> Mapping[str, object]:
         """Return the certificate for sealing, or None if the controller generates the key pair."""
         keys = self.settings.keys
-        return {"sealing_certificate": certificates.decoded(keys[0].certificate) if keys else None}
+        return {"sealing_certificate": certificates.decode_pem(keys[0].certificate) if keys else None}
 
     def findings(self) -> Iterator[Finding]:
         """Yield conflicts between your own and generated keys, and errors in your own keys."""

@@ -7,7 +7,7 @@ from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Bucket, Domain, HostLabel
+from components.settings.fields import Bucket, Domain, DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 
@@ -30,11 +30,11 @@ class SeaweedFSSettings(Model):
     """Buckets to create. Removing a bucket from the list does not delete it."""
     size: Size = "50Gi"
     """Volume size on each of the two nodes that store a replica. You can increase it, but not decrease it."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of these volumes. Default: longhorn-single with longhorn and two replicas, else the default."""
     host: Domain | None = None
     """Host name of the S3 service for clients outside the cluster, through Traefik. Default: `s3.DOMAIN`."""
-    issuer: HostLabel | None = None
+    issuer: DnsLabel | None = None
     """Issuer of certManager for the host name's certificate. Default: the default issuer."""
 
 

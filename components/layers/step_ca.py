@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.kubernetes.manifest import SecretTemplate, Manifest, Json, secret_manifest
 from components.platform.layer import Finding, Layer, resources, uncapped_resources
 from components.settings import certificates
-from components.settings.fields import Certificate, Domain, Switch, Text
+from components.settings.fields import Certificate, Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 _NAME = "step-certificates"
@@ -42,7 +42,7 @@ class StepCaSettings(Model):
     """Secret that contains the password of the intermediate key and of the provisioner."""
     provisioner: StepProvisionerSettings
     """Provisioner with which cert-manager requests certificates."""
-    lan: Switch = False
+    lan: StrictBool = False
     """Whether ACME clients in the LAN can reach step-ca, at a load-balancer IP of metallb."""
     host: Domain | None = None
     """Host name of step-ca for ACME clients in the LAN. Default: `ca.DOMAIN`."""
@@ -102,8 +102,8 @@ class StepCa(Layer[StepCaSettings]):
             secret_manifest(
                 self.metadata(f"{_NAME}-certs"),
                 {
-                    "root_ca.crt": certificates.decoded(settings.root),
-                    "intermediate_ca.crt": certificates.decoded(settings.intermediate),
+                    "root_ca.crt": certificates.decode_pem(settings.root),
+                    "intermediate_ca.crt": certificates.decode_pem(settings.intermediate),
                 },
             ),
             secret_manifest(self.metadata(f"{_NAME}-secrets"), {"intermediate_ca_key": settings.intermediate_key}),

@@ -7,7 +7,7 @@ from components.layers.shared import grafana
 from components.layers.shared import retained_storage as archive
 from components.layers.shared.retained_storage import Archive, ArchiveSettings
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Count
+from components.settings.fields import PositiveInt
 from components.settings.kubernetes_fields import Size
 
 HOST = "tempo.tempo.svc"
@@ -19,7 +19,7 @@ _DATA = "/var/tempo"
 class TempoSettings(ArchiveSettings):
     """Tempo: trace storage and search. It has one replica."""
 
-    retention_days: Count = 14
+    retention_days: PositiveInt = 14
     """Days after which Tempo deletes traces."""
     memory: Size = "1Gi"
     """Memory of Tempo."""

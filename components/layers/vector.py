@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from components.kubernetes.manifest import Json
 from components.layers import loki
 from components.platform.layer import Layer, resources
-from components.settings.fields import HostLabel, Switch
+from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _BUFFER = 512 * 1024**2
@@ -19,9 +19,9 @@ _JOURNAL = """\
 class VectorSettings(Model):
     """Vector: sends logs to Loki."""
 
-    journals: Switch = True
+    journals: StrictBool = True
     """Whether Vector sends the journals of the nodes too."""
-    exclude: tuple[HostLabel, ...] = ()
+    exclude: tuple[DnsLabel, ...] = ()
     """Namespaces whose pod logs Vector does not send."""
 
 

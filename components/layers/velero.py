@@ -7,7 +7,7 @@ from pydantic import Field
 from components.kubernetes.manifest import SecretTemplate, Manifest, Json, secret_manifest
 from components.platform.layer import Finding, Layer, resources
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
-from components.settings.fields import Count, HostLabel, Schedule
+from components.settings.fields import PositiveInt, DnsLabel, Schedule
 from components.settings.model import Model, SecretRef
 
 # each minor version of Velero needs a matching version of the plugin: upgrade both together
@@ -22,11 +22,11 @@ class BackupScheduleSettings(Model):
 
     schedule: Schedule = "0 2 * * *"
     """Cron schedule in UTC: minute, hour, day of the month, month, day of the week."""
-    namespaces: tuple[HostLabel, ...] = ()
+    namespaces: tuple[DnsLabel, ...] = ()
     """Namespaces to back up. Default: all namespaces, except the namespaces in `exclude`."""
-    exclude: tuple[HostLabel, ...] = ("kube-system", "monitoring", "loki", "tempo")
+    exclude: tuple[DnsLabel, ...] = ("kube-system", "monitoring", "loki", "tempo")
     """Namespaces to skip. Default: namespaces that `pulumi up` recreates, or whose data another cluster cannot use."""
-    retention_days: Count = 14
+    retention_days: PositiveInt = 14
     """Days for which Velero retains each backup."""
 
 
@@ -37,7 +37,7 @@ class VeleroSettings(Model):
     """Bucket for the backups. Default: folder `velero` of the platform's objectStore."""
     password: SecretRef
     """Secret that contains the password which encrypts volume backups; without it you cannot restore them."""
-    schedules: dict[HostLabel, BackupScheduleSettings] = Field(
+    schedules: dict[DnsLabel, BackupScheduleSettings] = Field(
         default_factory=lambda: {"daily": BackupScheduleSettings()}
     )
     """Scheduled backups, by a name of your choice. Default: `daily`, with the default settings of a schedule."""

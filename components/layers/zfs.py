@@ -12,7 +12,7 @@ from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
 from components.layers.shared.persistent_volumes import of_class
 from components.platform.layer import Finding, Layer
-from components.settings.fields import HostLabel
+from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
 CLASS = "zfs"
@@ -32,9 +32,9 @@ class ZfsPoolSettings(Model):
 class ZfsSettings(Model):
     """ZFS: the StorageClass `zfs` for volumes on one node each, with checksums, compression and snapshots."""
 
-    pool: HostLabel = "lab"
+    pool: DnsLabel = "lab"
     """Name of the ZFS pool, the same on all nodes."""
-    pools: dict[HostLabel, ZfsPoolSettings] = Field(default_factory=dict)
+    pools: dict[DnsLabel, ZfsPoolSettings] = Field(default_factory=dict)
     """ZFS pools by node."""
 
 

@@ -8,7 +8,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from components.kubernetes.manifest import Json
-from components.settings.errors import wrong
+from components.settings.errors import setting_error
 from components.settings.model import SecretRef
 
 
@@ -30,7 +30,7 @@ ChartValues = Annotated[dict[str, Any], _Values()]
 
 def _mapping(value: Any) -> dict[str, Json]:
     if not isinstance(value, Mapping) or not value:
-        raise wrong("is not a mapping of values", "write it like the chart's values.yaml, or leave it out")
+        raise setting_error("is not a mapping of values", "write it like the chart's values.yaml, or leave it out")
     return {str(key): _tree(inner) for key, inner in value.items()}
 
 

@@ -10,7 +10,7 @@ from components.cluster.settings import ClusterSettings, NodeSettings
 from components.kubernetes.chart import Chart
 from components.kubernetes.manifest import Manifest, Json
 from components.platform.object_store import ObjectStoreSettings
-from components.settings.model import UNKNOWN, Model, NotKnownError
+from components.settings.model import UNKNOWN, Model, UnknownValueError
 
 S = TypeVar("S", bound=Model)
 Finding = tuple[tuple[str | int, ...], str, str]
@@ -43,7 +43,7 @@ class LabContext:
         if own is not None or self.shared_object_store is None:
             return own
         if self.shared_object_store is UNKNOWN:
-            raise NotKnownError("object_store")
+            raise UnknownValueError("object_store")
         path = "/".join(filter(None, (self.shared_object_store.path, folder)))
         return self.shared_object_store.model_copy(update={"path": path})
 

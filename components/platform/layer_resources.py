@@ -43,11 +43,11 @@ class LayerResources(pulumi.ComponentResource):
         self._salt: pulumi.Output[str] | None = None
         first = [self._namespace()] if layer.owns_namespace else list(access.prior_tasks)
         self._base = [*first, *self._create(layer.objects_before_charts(), first), *self._services(access.prior_tasks, last=False)]
-        self.early = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
+        self.early_releases = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
         """Create the rest of the layer after the resources in `after`."""
-        created = [*self._base, *self.early]
+        created = [*self._base, *self.early_releases]
         for name in self._values:
             if name not in self._layer.early_charts:
                 created.append(self._release(name, [*created, *after]))

@@ -65,7 +65,7 @@ class Platform(pulumi.ComponentResource):
             layer.key: LayerResources(layer, charts, chart_values[layer.key], access, user_values=overrides, parent=self)
             for layer in ordered
         }
-        early = [release for layer in installed.values() for release in layer.early]
+        early = [release for layer in installed.values() for release in layer.early_releases]
         dependencies = _dependencies(ordered)
         for key, layer in installed.items():
             layer.install([*early, *(other for name, other in installed.items() if name in dependencies[key])])

@@ -3,6 +3,6 @@
 from pydantic_core import PydanticCustomError
 
 
-def wrong(reason: str, fix: str) -> PydanticCustomError:
+def setting_error(reason: str, fix: str) -> PydanticCustomError:
     """Create a validation error. `reason` follows the field's path, `fix` says what to do. Neither shows secrets."""
     return PydanticCustomError("homelab", "{reason}; {fix}", {"reason": reason, "fix": fix})

@@ -9,7 +9,7 @@ from components.platform.platform import install_stages
 from operations.picture.svg import Area, Canvas, sheet
 from operations.picture.theme import DARK, LIGHT, NAME, SECTION, SMALL, STYLES, TITLE, VALUE
 from stacks.homelab import layers_of
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 WIDTH = 880
 EDGE = 24
@@ -23,7 +23,7 @@ HEAD = 30
 """Distance from the baseline of a section's title to its content, in pixels."""
 
 
-def draw(settings: Settings, apps: Sequence[AppSettings]) -> str:
+def draw(settings: LabStack, apps: Sequence[AppSettings]) -> str:
     """Draw the diagram as SVG; equal settings give equal bytes."""
     canvas, cluster = Canvas(WIDTH), settings.cluster
     y = _header(canvas, cluster)
@@ -68,7 +68,7 @@ def _hosts(app: AppSettings, cluster: ClusterSettings) -> list[str]:
     return [host if "." in host else f"{host}.{cluster.domain}" for host in app.hosts]
 
 
-def _platform(canvas: Canvas, y: float, settings: Settings) -> float:
+def _platform(canvas: Canvas, y: float, settings: LabStack) -> float:
     layers = layers_of(settings)
     if not layers:
         return y

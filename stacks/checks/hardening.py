@@ -41,5 +41,5 @@ def _conflicts(options: Options) -> Iterator[tuple[str, str]]:
             yield option, f"sets {name}, which hardening: cis sets itself"
 
 
-OF_CLUSTER = (_options,)
-OF_NODE = (_own_options,)
+CLUSTER_CHECKS = (_options,)
+NODE_CHECKS = (_own_options,)

@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterator
 
 from components.cluster.settings import ClusterSettings
 from components.platform.layer import LabContext, CatalogEntry
-from components.settings.model import NotKnownError
+from components.settings.model import UnknownValueError
 from stacks.catalog import LAYERS
 from stacks.checks.finding import Findings, Found
 from stacks.platform_settings import PlatformSettings
-from stacks.validation_errors import meant
+from stacks.validation_errors import suggest_fix
 
 
-def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Found]:
+def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Found]:
     """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
     lab = platform.lab(cluster)
     yield from _discard(platform)
@@ -29,22 +29,22 @@ def _discard(platform: PlatformSettings) -> Findings:
     try:
         for index, key in enumerate(platform.discard):
             if key not in keys:
-                yield ("discard", index), "is not a layer with user data", meant(key, keys)
-    except NotKnownError:
+                yield ("discard", index), "is not a layer with user data", suggest_fix(key, keys)
+    except UnknownValueError:
         return
 
 
 def _charts(platform: PlatformSettings) -> Findings:
     known = [chart.name for row in LAYERS for chart in row.charts]
-    enabled = [chart.name for row in LAYERS if row.layer.key in platform.layers() for chart in row.charts]
+    enabled = [chart.name for row in LAYERS if row.layer.key in platform.enabled_layers() for chart in row.charts]
     for key in ("versions", "pins", "values"):
         try:
             for name in getattr(platform, key):
                 if name not in known:
-                    yield (key, name), "is not a chart of any layer", meant(name, known)
+                    yield (key, name), "is not a chart of any layer", suggest_fix(name, known)
                 elif key == "values" and name not in enabled:
                     yield (key, name), "is a chart of a disabled layer", "leave it out, or add the layer"
-        except NotKnownError:
+        except UnknownValueError:
             continue
 
 
@@ -52,7 +52,7 @@ def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
     """Require pins with an http:// mirror: attackers on the network could replace charts, which get all permissions."""
     try:
         mirror = platform.chart_mirror or ""
-    except NotKnownError:
+    except UnknownValueError:
         return
     missing = [name for row in LAYERS if lab.is_enabled(row.layer.key) for name in _unpinned(row, lab)]
     if mirror.startswith("http://") and missing:
@@ -63,7 +63,7 @@ def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
 def _unpinned(row: CatalogEntry, lab: LabContext) -> list[str]:
     try:
         return [name for name in _installed(row, lab) if name in lab.charts and lab.charts[name].sha256 is None]
-    except NotKnownError:
+    except UnknownValueError:
         return []
 
 
@@ -74,7 +74,7 @@ def _installed(row: CatalogEntry, lab: LabContext) -> Collection[str]:
 
 def _requires(row: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
     for needed in row.layer.requires:
-        if not lab.is_enabled(needed) and needed not in platform.wrong():
+        if not lab.is_enabled(needed) and needed not in platform.invalid_layers():
             yield (row.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
 
 
@@ -82,7 +82,7 @@ def _layer_problems(row: CatalogEntry, lab: LabContext) -> Findings:
     try:
         for loc, reason, fix in row.layer(lab.layers[row.layer.key], lab).findings():
             yield (row.layer.key, *loc), reason, fix
-    except NotKnownError:
+    except UnknownValueError:
         return
 
 
@@ -90,7 +90,7 @@ def _unused_values(row: CatalogEntry, lab: LabContext, platform: PlatformSetting
     try:
         installed = _installed(row, lab)
         with_values = [chart.name for chart in row.charts if chart.name in platform.values]
-    except NotKnownError:
+    except UnknownValueError:
         return
     for name in with_values:
         if name not in installed:

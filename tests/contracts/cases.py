@@ -16,7 +16,7 @@ from components.platform.layer import Layer, CatalogEntry
 from components.settings.model import Model, SecretRef
 from stacks import stackfile
 from stacks.catalog import LAYERS
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
 
 FOLDER = Path(__file__).parent / "cases"
@@ -49,7 +49,7 @@ class Case:
         platform = given.pop("beside", {}) | {self.key: given.pop("settings")}
         monitored = given.pop("monitored", False)
         assert not given, f"unknown keys in {self.file.name}: {list(given)}"
-        settings = Settings.parse(
+        settings = LabStack.parse(
             {"cluster": cluster, "platform": platform}, secrets | set(secrets_of(platform)), "lab"
         )
         lab = settings.platform.lab(settings.cluster)

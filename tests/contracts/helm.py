@@ -9,7 +9,7 @@ from typing import Any
 
 from operations.render import PLUGIN, Renderer, RenderError, plugin, renderer
 from rehearsal import recipes
-from stacks.catalog import K3S, LAYERS
+from stacks.catalog import K3S_VERSION, LAYERS
 from tests.contracts import places
 from tests.contracts.places import NotHereError
 
@@ -20,7 +20,7 @@ def _running() -> Renderer | str:
     stack = ExitStack()
     atexit.register(stack.close)
     try:
-        return stack.enter_context(renderer(K3S, _program()))
+        return stack.enter_context(renderer(K3S_VERSION, _program()))
     except RenderError as error:
         return str(error)
 

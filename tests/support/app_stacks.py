@@ -78,7 +78,7 @@ def run(file: Path, outputs: dict[str, Any] | None = None, *, preview: bool = Fa
     config = config_of(file)
     config["app"] = config["app"] | app
     return reading(
-        shop.deploy, config, stackfile.stack_of(file), OUTPUTS if outputs is None else outputs, preview=preview
+        shop.deploy, config, stackfile.stack_name(file), OUTPUTS if outputs is None else outputs, preview=preview
     )
 
 
@@ -87,7 +87,7 @@ def run_apart(file: Path, outputs: dict[str, Any], **more: Any) -> Recording:
     config = config_of(file)
     text = json.dumps({name: opened(value) for name, value in outputs.items()})
     config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
-    return record(config | {"platform": text}, stackfile.stack_of(file), shop.deploy, secret=["platform"], **more)
+    return record(config | {"platform": text}, stackfile.stack_name(file), shop.deploy, secret=["platform"], **more)
 
 
 def app(name: str, **changes: Any) -> Recording:

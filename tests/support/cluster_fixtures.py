@@ -10,7 +10,7 @@ import yaml
 from components.cluster.k3s import config as k3s
 from components.cluster.settings import ClusterSettings
 from stacks import stackfile
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.contracts.cases import secrets_of
 from tests.support.recorder import canary
 from tests.support.settings_fixtures import ROOT
@@ -20,7 +20,7 @@ def cluster(name: str, **changes: Any) -> ClusterSettings:
     """The cluster of a valid stack file, with other values for whole sections of it."""
     config, _ = stackfile.read(ROOT / f"tests/settings/valid/{name}.yaml")
     given = config["cluster"] | changes
-    return Settings.parse({"cluster": given}, set(secrets_of(given)), "lab").cluster
+    return LabStack.parse({"cluster": given}, set(secrets_of(given)), "lab").cluster
 
 
 def config(name: str, node: int = 0, **changes: Any) -> dict[str, Any]:

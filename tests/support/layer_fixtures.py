@@ -4,7 +4,7 @@ from typing import Any
 
 from components.platform.layer import LabContext, Layer
 from stacks.catalog import LAYERS as ROWS
-from stacks.catalog import PROGRAMS
+from stacks.catalog import PROGRAM_VERSIONS
 from tests.support.cluster_fixtures import cluster
 
 LAYERS: dict[str, type[Layer[Any]]] = {row.layer.key: row.layer for row in ROWS}
@@ -19,7 +19,7 @@ def lab(name: str = "three-servers", **platform: Any) -> LabContext:
     charts = {chart.name: chart for row in ROWS for chart in row.charts}
     namespaces = {LAYERS[key].namespace for key in settings}
     further = {each for key in settings for each in LAYERS[key].further_namespaces}
-    return LabContext(cluster(name), settings, None, charts, namespaces, further, PROGRAMS)
+    return LabContext(cluster(name), settings, None, charts, namespaces, further, PROGRAM_VERSIONS)
 
 
 def layer(key: str, found: LabContext) -> Layer[Any]:

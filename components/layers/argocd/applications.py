@@ -8,7 +8,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from components.kubernetes.manifest import Manifest, Json
 from components.layers.argocd.repositories import Named, Repositories
-from components.settings.fields import Free, HostLabel, Switch, Text
+from components.settings.fields import OptionType, DnsLabel, StrictBool, Text
 from components.settings.model import Model
 
 SERVER = "https://kubernetes.default.svc"
@@ -22,7 +22,7 @@ _RETRIES = {"limit": 5, "backoff": {"duration": "10s", "factor": 2, "maxDuration
 
 
 @dataclass(frozen=True)
-class _Values(Free):
+class _Values(OptionType):
     """The type of a chart's Helm values: any mapping."""
 
     name: str = "mapping"
@@ -43,14 +43,14 @@ class ProjectSettings(Model):
     """Repositories that applications may use: names of `repositories`, URLs, or URL patterns."""
     namespaces: tuple[Text, ...] = ("*",)
     """Namespaces that applications may deploy to, or patterns such as `shop-*`."""
-    cluster_wide: Switch = False
+    cluster_wide: StrictBool = False
     """Allow applications to deploy cluster-scoped resources, such as CRDs and ClusterRoles."""
 
 
 class Source(Model):
     """Source and sync options of an application."""
 
-    project: HostLabel = DEFAULT
+    project: DnsLabel = DEFAULT
     """Project of the application: `default`, or one of `projects`."""
     repository: Named
     """Repository: an entry of `repositories`, or the URL of a public repository."""
@@ -62,22 +62,22 @@ class Source(Model):
     """Branch, tag or commit of a Git repository (default: HEAD), or version of a chart (required)."""
     values: Annotated[dict[str, Any], _Values()] = Field(default_factory=dict)
     """Helm values of the chart. They must not contain secrets."""
-    prune: Switch = True
+    prune: StrictBool = True
     """Delete resources from the cluster that were removed from Git."""
-    self_heal: Switch = True
+    self_heal: StrictBool = True
     """Revert manual changes to the application's resources."""
-    create_namespace: Switch = True
+    create_namespace: StrictBool = True
     """Create the application's namespace if it is missing."""
-    server_side_apply: Switch = False
+    server_side_apply: StrictBool = False
     """Use server-side apply, which very large objects need."""
-    cascade: Switch = False
+    cascade: StrictBool = False
     """Delete an application's resources, data included, when the application is deleted or argocd is disabled."""
 
 
 class ApplicationSettings(Source):
     """An application: a Git folder or a Helm chart that Argo CD keeps deployed."""
 
-    namespace: HostLabel | None = None
+    namespace: DnsLabel | None = None
     """Namespace to deploy to. Default: the application's name."""
 
 

@@ -18,7 +18,7 @@ from components.layers.argocd.repositories import RepositorySettings
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, HostLabel, Switch, Text
+from components.settings.fields import Domain, DnsLabel, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 REDIS_COPIES = 3
@@ -30,21 +30,21 @@ class ArgoCDSettings(Model):
 
     host: Domain | None = None
     """Host name of the web UI. Default: `argocd.DOMAIN`."""
-    issuer: HostLabel | None = None
+    issuer: DnsLabel | None = None
     """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
     admin_password: SecretRef | None = None
     """Secret that contains the password of `admin`. Default: Argo CD generates one in argocd-initial-admin-secret."""
-    redis_copies: Switch = False
+    redis_copies: StrictBool = False
     """Whether Redis runs with three replicas on three nodes. Redis is only a cache and refills after a failure."""
     known_hosts: tuple[Text, ...] = ()
     """Lines of known_hosts for your own SSH servers. Argo CD already knows GitHub, GitLab and similar hosts."""
-    repositories: dict[HostLabel, RepositorySettings] = Field(default_factory=dict)
+    repositories: dict[DnsLabel, RepositorySettings] = Field(default_factory=dict)
     """Repositories by a name of your choice, with credentials for private repositories."""
-    projects: dict[HostLabel, ProjectSettings] = Field(default_factory=dict)
+    projects: dict[DnsLabel, ProjectSettings] = Field(default_factory=dict)
     """Projects (AppProjects) by name, besides `default`, which allows everything."""
-    applications: dict[HostLabel, ApplicationSettings] = Field(default_factory=dict)
+    applications: dict[DnsLabel, ApplicationSettings] = Field(default_factory=dict)
     """Applications by name."""
-    application_sets: dict[HostLabel, ApplicationSetSettings] = Field(default_factory=dict)
+    application_sets: dict[DnsLabel, ApplicationSetSettings] = Field(default_factory=dict)
     """ApplicationSets by name."""
     root: RootSettings | None = None
     """The application `root`, which deploys further applications (app of apps). Default: none."""

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from components.kubernetes.manifest import Manifest, Json, secret_manifest
 from components.platform.layer import Finding
-from components.settings.errors import wrong
-from components.settings.fields import HostLabel, Kind, Text
+from components.settings.errors import setting_error
+from components.settings.fields import DnsLabel, TextType, Text
 from components.settings.model import Model, SecretRef
 
 _SCP_STYLE = r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s:]+"
@@ -28,11 +28,11 @@ def repository_url(value: str) -> str:
     try:
         parts = urlsplit(value)
     except ValueError:
-        raise wrong("is not the URL of a repository", fix) from None
+        raise setting_error("is not the URL of a repository", fix) from None
     if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or " " in value:
-        raise wrong("is not the URL of a repository", fix)
+        raise setting_error("is not the URL of a repository", fix)
     if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
-        raise wrong("must not contain credentials", "set username and password in an entry of repositories")
+        raise setting_error("must not contain credentials", "set username and password in an entry of repositories")
     return value
 
 
@@ -40,13 +40,13 @@ def _name_or_url(value: str) -> str:
     return repository_url(value) if is_url(value) else value
 
 
-Named = Annotated[str, Kind("name or URL", _name_or_url)]
+Named = Annotated[str, TextType("name or URL", _name_or_url)]
 
 
 class RepositorySettings(Model):
     """A repository with its credentials, or one that applications refer to by name."""
 
-    url: Annotated[str, Kind("URL of a repository", repository_url)]
+    url: Annotated[str, TextType("URL of a repository", repository_url)]
     """URL of the repository: https, http, ssh, or user@host:path."""
     type: Literal["git", "helm"] = "git"
     """Type of the repository: `git` for files in Git, `helm` for Helm charts."""
@@ -75,7 +75,7 @@ def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
     return secret_manifest(metadata, data | present)
 
 
-def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[Finding]:
+def problems(repositories: Mapping[DnsLabel, RepositorySettings]) -> Iterator[Finding]:
     """Yield findings for the repositories and their credentials."""
     first: dict[str, str] = {}
     for name, settings in repositories.items():

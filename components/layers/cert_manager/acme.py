@@ -7,7 +7,7 @@ from components.kubernetes.manifest import Manifest, Json, secret_manifest
 from components.layers.coredns import CorednsSettings
 from components.layers.shared import aws
 from components.platform.layer import Finding, LabContext
-from components.settings.fields import HostPort, MailAddress, Switch, Text
+from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 SERVERS = {
@@ -48,7 +48,7 @@ class AcmeSettings(Model):
     """Solve DNS-01 challenges in Amazon Route 53."""
     cloudflare: CloudflareSettings | None = None
     """Solve DNS-01 challenges at Cloudflare."""
-    http01: Switch = False
+    http01: StrictBool = False
     """Solve HTTP-01 challenges through Traefik. The Internet must reach Traefik on ports 80 and 443. HTTP-01 cannot
     issue wildcard certificates."""
     nameservers: tuple[HostPort, ...] = ()

@@ -7,7 +7,7 @@ from components.kubernetes.manifest import BcryptHash, Manifest, Json, secret_ma
 from components.layers.external_dns import providers
 from components.layers.external_dns.providers import CloudflareZoneSettings, Rfc2136Settings, Route53ZoneSettings
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, Switch, Text
+from components.settings.fields import Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 _NAME = "external-dns"
@@ -24,7 +24,7 @@ class ExternalDnsSettings(Model):
     """DNS records on a DNS server that supports dynamic updates (RFC 2136)."""
     domains: tuple[Domain, ...] = ()
     """Domains in which ExternalDNS may write records. Default: the lab's domain."""
-    sync: Switch = False
+    sync: StrictBool = False
     """Whether ExternalDNS deletes records too: the records of deleted Ingresses and Services and, when the layer is
     removed, all records that it created."""
     owner: Text | None = None

@@ -8,7 +8,7 @@ from components.kubernetes.manifest import Manifest, Json
 from components.layers.external_secrets import stores as secret_stores
 from components.layers.external_secrets.stores import SecretStoreSettings
 from components.platform.layer import Finding, Layer, resources, topology_spread
-from components.settings.fields import HostLabel
+from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
 _NAME = "external-secrets"
@@ -17,7 +17,7 @@ _NAME = "external-secrets"
 class ExternalSecretsSettings(Model):
     """external-secrets: syncs secrets from AWS or Vault into the cluster."""
 
-    stores: dict[HostLabel, SecretStoreSettings] = Field(default_factory=dict)
+    stores: dict[DnsLabel, SecretStoreSettings] = Field(default_factory=dict)
     """Secret stores by a name of your choice. Users who can create ExternalSecrets can read everything in a store."""
 
 

@@ -7,7 +7,7 @@ from components.layers.shared import aws
 from components.layers.vault.layer import ADDRESS, NAME, TLS
 from components.platform.layer import Finding, LabContext
 from components.platform.object_store import Region
-from components.settings.fields import Certificate, HostLabel, Text, Url
+from components.settings.fields import Certificate, DnsLabel, Text, Url
 from components.settings.model import Model, SecretRef
 
 KINDS = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
@@ -114,7 +114,7 @@ def _key_ref(name: str, namespace: str, key: str) -> Json:
     return {"name": _secret_name(name), "namespace": namespace, "key": key}
 
 
-def problems(stores: dict[HostLabel, SecretStoreSettings], lab: LabContext) -> Iterator[Finding]:
+def problems(stores: dict[DnsLabel, SecretStoreSettings], lab: LabContext) -> Iterator[Finding]:
     """Yield findings for the stores."""
     for name, store in stores.items():
         place = ("stores", name)

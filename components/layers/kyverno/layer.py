@@ -6,7 +6,7 @@ from components.kubernetes.manifest import Manifest, Json
 from components.layers.kyverno import policies
 from components.layers.kyverno.policies import ImageSource
 from components.platform.layer import Finding, Layer, resources, uncapped_resources
-from components.settings.fields import HostLabel, Switch
+from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
@@ -15,11 +15,11 @@ _PRIORITY = "system-cluster-critical"
 class KyvernoSettings(Model):
     """Kyverno: pod policies, which forbid privileged containers and require memory limits and image versions."""
 
-    enforce: Switch = False
+    enforce: StrictBool = False
     """Whether Kyverno rejects pods that violate a policy. Default: it only reports violations."""
     registries: tuple[ImageSource, ...] = ()
     """Registries, or paths in registries, that images may come from. Default: all registries."""
-    exempt: tuple[HostLabel, ...] = ()
+    exempt: tuple[DnsLabel, ...] = ()
     """Namespaces exempt from all policies, in addition to the namespaces of Kubernetes and of layers."""
 
 

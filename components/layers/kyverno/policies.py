@@ -7,8 +7,8 @@ from typing import Annotated
 
 from components.kubernetes.manifest import Manifest, Json
 from components.platform.layer import LAYER_LABEL
-from components.settings.errors import wrong
-from components.settings.fields import Kind
+from components.settings.errors import setting_error
+from components.settings.fields import TextType
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
 _SOURCE = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9._-]+)*"
@@ -21,11 +21,11 @@ _VERSIONED = "c.image.matches('(@sha256:[0-9a-f]{64}|:[^/:@]+)$') && !c.image.en
 def _source(value: str) -> str:
     if not re.fullmatch(_SOURCE, value, re.ASCII):
         fix = "write host or host:port, optionally with a path such as ghcr.io/owner, without scheme or trailing slash"
-        raise wrong("is not a registry", fix)
+        raise setting_error("is not a registry", fix)
     return value
 
 
-ImageSource = Annotated[str, Kind("registry, or a path in one", _source, _SOURCE)]
+ImageSource = Annotated[str, TextType("registry, or a path in one", _source, _SOURCE)]
 
 
 def baseline(sources: Sequence[str], exempt: Sequence[str], *, enforced: bool) -> Iterator[Manifest]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from components.kubernetes.manifest import Manifest, Json
 from components.platform.layer import Finding
-from components.settings.fields import Address, HostLabel, Switch
+from components.settings.fields import Address, DnsLabel, StrictBool
 from components.settings.model import Model, SecretRef
 
 Asn = Annotated[int, Field(strict=True, ge=1, le=4294967295)]
@@ -26,7 +26,7 @@ class PeerSettings(Model):
     """BGP port of the router. MetalLB accepts ports up to 16384."""
     password: SecretRef | None = None
     """Secret that contains the password of the BGP session (TCP MD5)."""
-    ebgp_multi_hop: Switch = False
+    ebgp_multi_hop: StrictBool = False
     """Set to true if the router is more than one hop away (eBGP multi-hop)."""
 
 
@@ -37,7 +37,7 @@ class BgpSettings(Model):
     """Autonomous system number (ASN) of the cluster."""
     peers: tuple[PeerSettings, ...]
     """Routers that the pools are announced to."""
-    pools: tuple[HostLabel, ...] | None = None
+    pools: tuple[DnsLabel, ...] | None = None
     """Pools announced through BGP; other pools are announced in layer 2. `default` is the pool of `addresses`.
     Default: all pools."""
 

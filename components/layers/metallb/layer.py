@@ -10,7 +10,7 @@ from components.layers.metallb import bgp
 from components.layers.metallb.bgp import BgpSettings
 from components.layers.shared import address_pools as pools
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import AddressRange, HostLabel, Switch
+from components.settings.fields import AddressRange, DnsLabel, StrictBool
 from components.settings.model import Model
 
 DEFAULT = "default"
@@ -22,7 +22,7 @@ class PoolSettings(Model):
 
     addresses: tuple[AddressRange, ...]
     """IP addresses of the pool, each entry a range (`FIRST-LAST`) or a CIDR."""
-    auto_assign: Switch = False
+    auto_assign: StrictBool = False
     """Whether Services that request no specific pool can get addresses from this pool too."""
 
 
@@ -31,7 +31,7 @@ class MetalLBSettings(Model):
 
     addresses: tuple[AddressRange, ...]
     """IP addresses of the default pool, each entry a range (`FIRST-LAST`) or a CIDR. Exclude them from DHCP."""
-    pools: dict[HostLabel, PoolSettings] = Field(default_factory=dict)
+    pools: dict[DnsLabel, PoolSettings] = Field(default_factory=dict)
     """Further pools by name."""
     bgp: BgpSettings | None = None
     """Announcement of pools to routers through BGP. Default: all pools are announced in layer 2."""

@@ -98,7 +98,7 @@ def snapshot_metrics() -> dict[str, Json]:
 
 def _snapshot_alerts(lab: LabContext) -> Iterator[Alert]:
     snapshots = lab.cluster.k3s.snapshots
-    days = cron.days(snapshots.schedule) + 1
+    days = cron.longest_interval_days(snapshots.schedule) + 1
     locations = [("", "!=", "on a server")] + ([("Copy", "=", "in S3")] if snapshots.s3 else [])
     for name, sign, where in locations:
         metric = f'k3s_etcd_snapshot_created{{node{sign}"s3"}}'

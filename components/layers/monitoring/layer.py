@@ -14,7 +14,7 @@ from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Count, Domain, HostLabel
+from components.settings.fields import PositiveInt, Domain, DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 from components.settings.quantities import mebibytes
@@ -27,7 +27,7 @@ class GrafanaSettings(Model):
 
     host: Domain | None = None
     """Host name of the web UI. Default: `grafana.DOMAIN`."""
-    issuer: HostLabel | None = None
+    issuer: DnsLabel | None = None
     """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
     admin_password: SecretRef | None = None
     """Secret that contains the password of `admin`. Default: the chart generates one in Secret
@@ -37,18 +37,18 @@ class GrafanaSettings(Model):
 class MonitoringSettings(Model):
     """Prometheus, Alertmanager and Grafana. Prometheus and Alertmanager have two replicas if there are two nodes."""
 
-    retention_days: Count = 15
+    retention_days: PositiveInt = 15
     """Days for which Prometheus retains metrics, unless their volume is full earlier."""
     size: Size = "20Gi"
     """Volume size of each Prometheus. A later change does not resize an existing volume."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes. Default: longhorn-single with longhorn, because Prometheus has its own replicas;
     else the default class."""
     memory: Size = "2Gi"
     """Memory of each Prometheus."""
     grafana: GrafanaSettings = GrafanaSettings()
     """Settings of Grafana."""
-    receivers: dict[HostLabel, ReceiverSettings] = Field(default_factory=dict)
+    receivers: dict[DnsLabel, ReceiverSettings] = Field(default_factory=dict)
     """Receivers of alerts, by a name of your choice. Default: none; Grafana shows the alerts."""
 
 

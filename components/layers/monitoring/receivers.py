@@ -5,7 +5,7 @@ from typing import Literal
 
 from components.kubernetes.manifest import Manifest, Json, secret_manifest
 from components.platform.layer import Finding
-from components.settings.fields import HostPort, MailAddress, Switch, Text
+from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 _INTEGRATIONS = ("email", "slack", "webhook")
@@ -20,7 +20,7 @@ class EmailSettings(Model):
     """Email address of the sender."""
     server: HostPort
     """SMTP server. Default port: 587. On port 465 the connection uses TLS from the start."""
-    require_tls: Switch = True
+    require_tls: StrictBool = True
     """Refuse to send email through a server without TLS."""
     username: Text | None = None
     """User name for the SMTP login. Default: no login."""

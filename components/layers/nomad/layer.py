@@ -13,7 +13,7 @@ from components.layers.nomad.secrets import GOSSIP, TOKEN, Access, issued
 from components.layers.shared.certificate_authority import Subject
 from components.platform.layer import Finding, Layer
 from components.settings.addresses import bracketed
-from components.settings.fields import HostLabel, Sha256, Text, Url
+from components.settings.fields import DnsLabel, Sha256, Text, Url
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 from components.settings.quantities import mebibytes
@@ -44,9 +44,9 @@ class NomadSettings(Model):
     """Nomad, outside K3s. ACLs and mutual TLS are always enabled. `./homelab nomad` gives you the token and a client
     certificate."""
 
-    servers: tuple[HostLabel, ...]
+    servers: tuple[DnsLabel, ...]
     """Nodes that run a Nomad server: one, three or five."""
-    clients: tuple[HostLabel, ...] = ()
+    clients: tuple[DnsLabel, ...] = ()
     """Nodes that run Nomad jobs, with the drivers `exec` and `java`. Docker is not available on K3s nodes."""
     gossip_key: SecretRef | None = None
     """Secret that contains the gossip key, created by `nomad operator gossip keyring generate`. Default: homelab

@@ -11,7 +11,7 @@ from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
 from components.layers.shared.persistent_volumes import of_class
 from components.platform.layer import Finding, Layer, uncapped_resources
-from components.settings.fields import HostLabel, Switch
+from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _BY_ID = "/dev/disk/by-id/"
@@ -27,12 +27,12 @@ class CephDevicesSettings(Model):
 class RookCephSettings(Model):
     """Ceph: the StorageClasses `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
 
-    devices: dict[HostLabel, CephDevicesSettings] = Field(default_factory=dict)
+    devices: dict[DnsLabel, CephDevicesSettings] = Field(default_factory=dict)
     """Disks by node. Ceph stores three replicas of all data on three or more nodes, else one replica per node."""
-    wipe: dict[HostLabel, tuple[Device, ...]] = Field(default_factory=dict)
+    wipe: dict[DnsLabel, tuple[Device, ...]] = Field(default_factory=dict)
     """Disks to wipe, by node. All their data are lost. Only names below /dev/disk/by-id are allowed. Clear this setting
     afterwards."""
-    object: Switch = False
+    object: StrictBool = False
     """Whether Ceph provides an object store for buckets."""
 
 

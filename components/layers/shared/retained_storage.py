@@ -10,7 +10,7 @@ from components.kubernetes.manifest import BcryptHash, Manifest, Json, secret_ma
 from components.layers.shared import volumes
 from components.platform.layer import Finding, LabContext
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
-from components.settings.fields import Count, HostLabel
+from components.settings.fields import PositiveInt, DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
@@ -20,11 +20,11 @@ _SECRET = "s3"  # noqa: S105 - the name of a Kubernetes Secret
 class ArchiveSettings(Model):
     """Storage and retention of the data."""
 
-    retention_days: Count = 30
+    retention_days: PositiveInt = 30
     """Retention in days. Older data are deleted."""
     size: Size = "10Gi"
     """Size of the volume. A later change does not resize an existing volume."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volume. Default: the cluster's default StorageClass."""
     store: Literal["volume", "s3"] = "volume"
     """Storage of the data. Choose before the first run: a later change does not move existing data."""

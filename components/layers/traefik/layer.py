@@ -11,7 +11,7 @@ from components.layers.shared import address_pools
 from components.layers.traefik import routes
 from components.layers.traefik.routes import DashboardSettings
 from components.platform.layer import Finding, Layer, resources, topology_spread
-from components.settings.fields import Address, HostLabel, Switch, Url
+from components.settings.fields import Address, DnsLabel, StrictBool, Url
 from components.settings.model import Model
 
 CLASS = "traefik"
@@ -21,7 +21,7 @@ _CERTIFICATE = "wildcard"
 class CertificateSettings(Model):
     """The default certificate, for `DOMAIN` and `*.DOMAIN`. Traefik uses it for hosts without their own certificate."""
 
-    issuer: HostLabel | None = None
+    issuer: DnsLabel | None = None
     """Issuer of certManager. Default: the first issuer that can issue certificates for `*.DOMAIN`, if any."""
 
 
@@ -32,9 +32,9 @@ class TraefikSettings(Model):
     """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of the default pool."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
     """`Local` preserves the client's IP address; `Cluster` can route through other nodes, and hides the address."""
-    https_only: Switch = True
+    https_only: StrictBool = True
     """Whether Traefik redirects HTTP requests to HTTPS."""
-    default_class: Switch = True
+    default_class: StrictBool = True
     """Whether Traefik also serves Ingresses that name no IngressClass."""
     certificate: CertificateSettings | None = CertificateSettings()
     """The default certificate, from certManager. `null`: Traefik generates a certificate that no client trusts."""

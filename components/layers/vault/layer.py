@@ -11,7 +11,7 @@ from components.layers.traefik.layer import CLASS
 from components.layers.vault import seal as vault_seal
 from components.layers.vault.seal import VaultSealSettings
 from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, HostLabel
+from components.settings.fields import Domain, DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
@@ -30,11 +30,11 @@ class VaultSettings(Model):
     """Auto-unseal. Default: people unseal Vault with the unseal keys from its initialization."""
     size: Size = "10Gi"
     """Volume size of each member. A later change does not resize an existing volume."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
     host: Domain | None = None
     """Host name of the web UI. Default: `vault.DOMAIN`."""
-    issuer: HostLabel | None = None
+    issuer: DnsLabel | None = None
     """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
 
 

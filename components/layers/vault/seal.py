@@ -56,7 +56,7 @@ def secret(seal: VaultSealSettings, namespace: str) -> Manifest:
     """Build the Secret with Vault's seal stanza and, if set, the CA certificate of the other Vault."""
     data: dict[str, Json] = {"seal.hcl": _kms(seal.aws_kms) if seal.aws_kms else _transit(seal.transit)}
     if seal.transit and seal.transit.ca:
-        data["ca.pem"] = certificates.decoded(seal.transit.ca)
+        data["ca.pem"] = certificates.decode_pem(seal.transit.ca)
     metadata = {"name": NAME, "namespace": namespace}
     return secret_manifest(metadata, data)
 

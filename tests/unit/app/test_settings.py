@@ -43,7 +43,7 @@ def changed(place: str, value: Any) -> list[str]:
 
 @pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
 def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
-    assert AppStack.read(file).app.name == stackfile.stack_of(file)
+    assert AppStack.read(file).app.name == stackfile.stack_name(file)
 
 
 @pytest.mark.parametrize("file", INVALID_APPS, ids=lambda file: file.stem)

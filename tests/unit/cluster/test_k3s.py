@@ -9,7 +9,7 @@ from components.cluster.k3s import config as k3s
 from components.cluster.k3s.hardening import CIPHERS
 from components.cluster.k3s.options import AGENT_OPTIONS, SERVER_OPTIONS
 from components.cluster.settings import NodeSettings
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.cluster_fixtures import cluster, config
 from tests.support.settings_fixtures import SAMPLE, VALID
 
@@ -52,7 +52,7 @@ def test_config_of_an_agent() -> None:
 
 @pytest.mark.parametrize("file", [*VALID, SAMPLE], ids=lambda file: file.stem)
 def test_every_option_is_one_that_k3s_knows_for_the_role(file: Any) -> None:
-    found = Settings.read(file).cluster
+    found = LabStack.read(file).cluster
     for node in found.nodes:
         known = SERVER_OPTIONS if node.role == "server" else AGENT_OPTIONS
         for name, value in yaml.safe_load(k3s.config_yaml(found, node)).items():

@@ -59,7 +59,7 @@ def test_pins_are_a_line_each() -> None:
 
 
 def test_version_of_the_catalog_is_the_default() -> None:
-    assert config.release_variables(cluster("one-server"))["VERSION"] == catalog.K3S
+    assert config.release_variables(cluster("one-server"))["VERSION"] == catalog.K3S_VERSION
 
 
 def test_what_is_fixed_names_fields_of_the_settings() -> None:

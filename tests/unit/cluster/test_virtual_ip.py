@@ -10,7 +10,7 @@ import yaml
 from components.cluster.api_endpoint import virtual_ip
 from components.cluster.settings import ClusterSettings
 from stacks import catalog
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.cluster_fixtures import cluster
 from tests.support.settings_fixtures import SAMPLE, VALID
 
@@ -109,11 +109,11 @@ def test_single_server_with_an_address_has_no_peers() -> None:
 
 @pytest.mark.parametrize("file", [*VALID, SAMPLE], ids=lambda file: file.stem)
 def test_one_thing_at_most_keeps_the_address(file: Any) -> None:
-    found = Settings.read(file).cluster
+    found = LabStack.read(file).cluster
     for node in found.nodes:
         keepers = [
             bool(virtual_ip.keepalived_config(found, node)),
-            bool(virtual_ip.kube_vip_manifests(found, node, catalog.KUBE_VIP)),
+            bool(virtual_ip.kube_vip_manifests(found, node, catalog.KUBE_VIP_IMAGE)),
         ]
         wanted = node.role == "server" and found.api.vip is not None
         by = found.api.by
@@ -164,4 +164,4 @@ def test_kube_vip_runs_on_every_server_and_keeps_the_api_alone() -> None:
 
 
 def test_image_of_kube_vip_is_pinned_to_a_version() -> None:
-    assert re.fullmatch(r"[a-z0-9./-]+:v\d+\.\d+\.\d+", catalog.KUBE_VIP)
+    assert re.fullmatch(r"[a-z0-9./-]+:v\d+\.\d+\.\d+", catalog.KUBE_VIP_IMAGE)

@@ -7,7 +7,7 @@ import pytest
 from components.kubernetes.manifest import BcryptHash
 from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, NotKnownError, SecretRef
+from components.settings.model import LENIENT, UnknownValueError, SecretRef
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import CLOUDFLARE, lab, layer, objects, problems, values
 
@@ -180,5 +180,5 @@ def test_projects_and_the_application_of_applications() -> None:
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = ArgoCDSettings.model_validate({"applications": {"a": {"repository": 1}}}, context=LENIENT)
-    with pytest.raises(NotKnownError):
+    with pytest.raises(UnknownValueError):
         list(ArgoCD(settings, LabContext(cluster("three-servers"), {"argocd": settings})).problems())

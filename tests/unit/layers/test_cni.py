@@ -8,7 +8,7 @@ import pytest
 from components.layers.cilium import CiliumSettings
 from components.platform.layer import LabContext
 from components.platform.platform import install_order
-from components.settings.model import LENIENT, NotKnownError
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster, config
 from tests.support.layer_fixtures import LAYERS, POOL, lab, layer, objects, problems, values
 from tests.support.recorder import config_of, record
@@ -158,7 +158,7 @@ def test_addresses_are_given_out_once() -> None:
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = CiliumSettings.model_validate({"addresses": 1}, context=LENIENT)
-    with pytest.raises(NotKnownError):
+    with pytest.raises(UnknownValueError):
         list(LAYERS["cilium"](settings, LabContext(cluster("three-servers"), {"cilium": settings})).findings())
 
 

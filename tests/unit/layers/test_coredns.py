@@ -6,7 +6,7 @@ import pytest
 
 from components.layers.coredns import CorednsSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, NotKnownError
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import CLOUDFLARE, HTTP, LAYERS, lab, layer, problems
 from tests.support.recorder import config_of, record
@@ -129,5 +129,5 @@ def test_proofs_do_not_mind_what_is_no_records_of_theirs() -> None:
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = CorednsSettings.model_validate({"zones": {"lan": {"hosts": 1}}}, context=LENIENT)
-    with pytest.raises(NotKnownError):
+    with pytest.raises(UnknownValueError):
         list(LAYERS["coredns"](settings, LabContext(cluster("three-servers"), {"coredns": settings})).findings())

@@ -8,7 +8,7 @@ import pytest
 from components.layers.gitlab import GitLab
 from components.settings.model import SecretRef
 from stacks import stackfile
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 from tests.support.layer_fixtures import lab, layer, objects, problems
 from tests.support.recorder import canary, config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -38,7 +38,7 @@ def test_argocd_installs_the_chart_of_the_catalog_and_helm_none() -> None:
 def test_another_version_and_mirror_go_for_it_too() -> None:
     config = config_of(FILE)
     platform = {"versions": {"gitlab": "9.9.1"}, "chartMirror": "https://charts.lan"}
-    found = Settings.parse({**config, "platform": platform}, {"sshKey"}, "lab")
+    found = LabStack.parse({**config, "platform": platform}, {"sshKey"}, "lab")
     chart = found.platform.lab(found.cluster).charts["gitlab"]
     assert (chart.version, chart.repository) == ("9.9.1", "https://charts.lan")
 
@@ -50,7 +50,7 @@ def test_registry_as_mirror_of_charts_is_refused_for_it() -> None:
     with pytest.raises(
         SettingsError, match="gitlab: is installed by Argo CD, which has no configuration for the registry"
     ):
-        Settings.parse({**config, "platform": platform}, secrets, "lab")
+        LabStack.parse({**config, "platform": platform}, secrets, "lab")
 
 
 def test_password_is_in_a_secret_and_not_in_the_application() -> None:

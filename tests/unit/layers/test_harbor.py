@@ -8,7 +8,7 @@ import pytest
 from components.kubernetes.manifest import DerivedPassword, SecretTemplate, BcryptHash
 from components.platform.layer import LabContext
 from components.settings.model import SecretRef
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.layer_fixtures import LAYERS, lab, layer, problems, values
 from tests.support.settings_fixtures import ROOT
 
@@ -22,7 +22,7 @@ def harbor(**given: Any) -> LabContext:
 
 def on(arches: Mapping[str, str | None], taints: Mapping[str, list[str]]) -> LabContext:
     """Harbor on the lab of five, whose machines have architectures and taints."""
-    cluster = Settings.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
+    cluster = LabStack.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
     nodes = tuple(
         node.model_copy(update={"arch": arches.get(node.name), "taints": tuple(taints.get(node.name, ()))})
         for node in cluster.nodes

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from components.layers.longhorn import Longhorn, LonghornSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, UNKNOWN, NotKnownError, SecretRef
-from stacks.settings import Settings
+from components.settings.model import LENIENT, UNKNOWN, UnknownValueError, SecretRef
+from stacks.settings import LabStack
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import lab, layer, problems, values
 from tests.support.recorder import config_of, record
@@ -21,7 +21,7 @@ DISK = {"node.longhorn.io/create-default-disk": "true"}
 
 def on(labels: dict[str, Any], taints: dict[str, Any], given: dict[str, Any]) -> LabContext:
     """Longhorn on the lab of five, with labels and taints by node."""
-    found = Settings.read(FILE).cluster
+    found = LabStack.read(FILE).cluster
     nodes = tuple(
         node.model_copy(update={"labels": labels.get(node.name, {}), "taints": tuple(taints.get(node.name, ()))})
         for node in found.nodes
@@ -172,11 +172,11 @@ def test_what_is_wrong_is_reported(taints: Any, given: Any, report: str) -> None
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = LonghornSettings.model_validate({"storageNodes": 1}, context=LENIENT)
-    with pytest.raises(NotKnownError):
+    with pytest.raises(UnknownValueError):
         list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings})).problems())
 
 
 def test_wrong_store_is_not_guessed_at() -> None:
     settings = LonghornSettings.model_validate({"backup": {}})
-    with pytest.raises(NotKnownError):
+    with pytest.raises(UnknownValueError):
         list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings}, UNKNOWN)).problems())

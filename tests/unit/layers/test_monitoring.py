@@ -7,7 +7,7 @@ import pytest
 from components.cluster.settings import K3sSettings
 from components.platform.layer import LabContext
 from components.settings.model import SecretRef
-from stacks.catalog import K3S
+from stacks.catalog import K3S_VERSION
 from tests.support.layer_fixtures import CLOUDFLARE, lab, layer, problems
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -59,7 +59,7 @@ def with_options(k3s: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> Any:
     found = lab(monitoring={})
     cluster = found.cluster.model_copy(
         update={
-            "k3s": K3sSettings.model_validate({"version": K3S} | k3s),
+            "k3s": K3sSettings.model_validate({"version": K3S_VERSION} | k3s),
             "nodes": tuple(
                 node.model_copy(update={"options": nodes.get(node.name, {})}) for node in found.cluster.nodes
             ),

@@ -7,7 +7,7 @@ import pytest
 from components.layers.metallb.layer import MetalLB
 from components.layers.traefik.layer import Traefik
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, NotKnownError
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import LAYERS, PEER, POOL, lab, layer, values
 
@@ -56,5 +56,5 @@ def test_layers_say_what_they_stand_in_for() -> None:
 def test_wrong_fields_are_not_guessed_at(key: str, given: dict[str, Any]) -> None:
     settings = LAYERS[key].settings_type.model_validate(given, context=LENIENT)
     found = LabContext(cluster("three-servers"), {key: settings})
-    with pytest.raises(NotKnownError):
+    with pytest.raises(UnknownValueError):
         list(layer(key, found).findings())

@@ -13,7 +13,7 @@ from cryptography import x509
 from components.kubernetes.manifest import ComputedSecret
 from components.platform.layer import LabContext
 from components.settings.model import SecretRef
-from stacks.catalog import NOMAD
+from stacks.catalog import NOMAD_VERSION
 from tests.support.layer_fixtures import lab, layer, problems
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -137,7 +137,7 @@ def test_each_machine_has_the_certificate_of_what_it_is() -> None:
 
 def test_version_is_the_catalogs_unless_another_is_named() -> None:
     ours, _ = layer("nomad", lab(nomad={"servers": ["a"], **GOSSIP})).host_services()
-    assert f"v{ours.variables['VERSION']}" == NOMAD
+    assert f"v{ours.variables['VERSION']}" == NOMAD_VERSION
     given = {"servers": ["a"], "version": "1.10.4", "checksums": {"arm64": "0f" * 32, "amd64": "1f" * 32}, **GOSSIP}
     other, _ = layer("nomad", lab(nomad=given)).host_services()
     assert other.variables["VERSION"] == "1.10.4"

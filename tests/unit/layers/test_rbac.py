@@ -8,7 +8,7 @@ import pytest
 
 from components.layers.rbac import RbacSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, NotKnownError
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import lab, layer, problems
 from tests.support.recorder import config_of, record
@@ -78,7 +78,7 @@ def test_what_is_wrong_is_reported(people: Any, groups: Any, report: str) -> Non
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = RbacSettings.model_validate({"people": {"anna": ["dev"]}, "groups": {"dev": 1}}, context=LENIENT)
-    with pytest.raises(NotKnownError):
+    with pytest.raises(UnknownValueError):
         list(layer("rbac", LabContext(cluster("three-servers"), {"rbac": settings})).findings())
 
 

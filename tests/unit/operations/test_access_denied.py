@@ -14,7 +14,7 @@ from operations.api import Api, ApiError
 from operations.findings import Report, State
 from operations.pulumi_stack import Stack
 from rehearsal import certificates
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support import fake_api
 from tests.support.fake_api import FakeApi
 from tests.support.fake_pulumi import FakePulumi
@@ -71,7 +71,7 @@ def test_an_api_of_another_authority_is_no_silence(api: FakeApi, tmp_path: Path)
 
 def of_cluster(pulumi: FakePulumi, api: FakeApi) -> Report:
     pulumi.put_out(kubeconfig=api.kubeconfig)
-    (found, *_) = health_checks.of_cluster(Settings.read(FILE), Stack("lab", FILE))
+    (found, *_) = health_checks.of_cluster(LabStack.read(FILE), Stack("lab", FILE))
     return found
 
 

@@ -13,7 +13,7 @@ from operations import catalog_pins, health_checks
 from operations.findings import State
 from stacks import catalog, stackfile
 from stacks.platform_settings import PlatformSettings
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.files_over_https import Upstream
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -30,9 +30,9 @@ def charts(**platform: Any) -> dict[str, Chart]:
     return PlatformSettings.model_validate(platform).charts()
 
 
-def read(**platform: Any) -> Settings:
+def read(**platform: Any) -> LabStack:
     config, secrets = stackfile.read(LAB)
-    return Settings.parse({**config, "platform": {**ON, **platform}}, secrets, "lab")
+    return LabStack.parse({**config, "platform": {**ON, **platform}}, secrets, "lab")
 
 
 def warnings(caplog: pytest.LogCaptureFixture, **platform: Any) -> list[str]:
@@ -48,7 +48,7 @@ def test_every_sum_of_the_catalog_is_of_a_chart_of_it() -> None:
     names = [f"{chart.name}-{chart.version}.tgz" for row in catalog.LAYERS for chart in row.charts]
     assert [name for name in catalog.PINS if name not in names] == [], "run `python -m operations.catalog_pins`"
     assert len(set(catalog.PINS.values())) == len(catalog.PINS)
-    lines = catalog.SUMS.read_text().splitlines()
+    lines = catalog.CHECKSUMS_FILE.read_text().splitlines()
     assert lines == [f"{catalog.PINS[name]}  {name}" for name in names if name in catalog.PINS]
     assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in catalog.PINS.values())
 
@@ -104,7 +104,7 @@ def test_doctor_names_it_too() -> None:
     assert "v1.99.0 is not pinned: whoever controls https://charts.jetstack.io can change" in first.says
     assert "./homelab pin" in first.fix
     assert (second.check, second.state) == ("chart traefik", State.FINE)
-    assert health_checks.of_charts(Settings.read(LAB)) == [], "there are no charts"
+    assert health_checks.of_charts(LabStack.read(LAB)) == [], "there are no charts"
 
 
 def test_mirror_in_clear_may_serve_what_is_pinned_and_a_registry_is_a_mirror() -> None:

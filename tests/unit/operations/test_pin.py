@@ -20,8 +20,8 @@ from components.cluster.k3s import config as k3s
 from operations import pin, release, stackfile
 from rehearsal import certificates
 from stacks import catalog, platform_settings
-from stacks.catalog import K3S
-from stacks.settings import Settings
+from stacks.catalog import K3S_VERSION
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import SAMPLE, VALID
 
 ADDRESS = "192.0.2.1"  # a mirror on loopback is refused, so loopback has this address here
@@ -45,7 +45,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The release's files; sources are laid out like the release, so that they serve as both."""
-    folder = tmp_path / "mirror" / K3S
+    folder = tmp_path / "mirror" / K3S_VERSION
     folder.mkdir(parents=True)
     for arch in ARCHITECTURES:
         (folder / f"sha256sum-{arch}.txt").write_text(f"{'1' * 64}  k3s\n{'2' * 64}  k3s-airgap-images-{arch}.tar\n")
@@ -119,7 +119,7 @@ def test_pins_are_written_and_all_else_stays(folder: Path, mirror: str, stack: P
     result = run()
     assert result.exit_code == 0, result.output
     assert all(value in result.output for value in sums(folder).values())
-    assert Settings.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
+    assert LabStack.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
     after = stack.read_text().splitlines()
     assert [line for line in after if line in before] == before
     assert len(after) == len(before) + 5
@@ -132,7 +132,7 @@ def test_own_release_is_asked_without_a_mirror(
     monkeypatch.setattr(k3s, "RELEASES", mirror)
     monkeypatch.setattr(k3s, "SOURCES", mirror)
     assert run().exit_code == 0
-    assert Settings.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
+    assert LabStack.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
 
 
 def test_mirror_without_tls_is_not_asked(
@@ -143,7 +143,7 @@ def test_mirror_without_tls_is_not_asked(
     monkeypatch.setattr(k3s, "RELEASES", mirror)
     monkeypatch.setattr(k3s, "SOURCES", mirror)
     assert run("--official").exit_code == 0
-    found = Settings.read(stack).cluster.k3s
+    found = LabStack.read(stack).cluster.k3s
     assert (found.mirror, found.pins.model_dump()) == ("http://mirror.lan/k3s", sums(folder))
 
 
@@ -166,7 +166,7 @@ def test_other_pins_are_replaced_when_told(
     assert "f" * 64 in result.output
     assert sums(folder)["arm64"] in result.output
     if changed:
-        assert Settings.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
+        assert LabStack.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
     else:
         assert stack.read_text() == before
 
@@ -180,7 +180,7 @@ def test_installer_that_is_not_the_stated_one_is_refused(folder: Path, mirror: s
 
 
 def k3s_url(mirror: str) -> str:
-    return f"{mirror}/{K3S.replace('+', '%2B')}"
+    return f"{mirror}/{K3S_VERSION.replace('+', '%2B')}"
 
 
 def test_version_that_does_not_exist(mirror: str, stack: Path) -> None:
@@ -229,7 +229,7 @@ def test_every_line_stays_in_its_place(file: Path, tmp_path: Path) -> None:
     text = stackfile.with_pins(before, new)
     copy = tmp_path / file.name
     copy.write_text(text)
-    assert Settings.read(copy).cluster.k3s.pins.model_dump() == new
+    assert LabStack.read(copy).cluster.k3s.pins.model_dump() == new
     stays = [
         line for line in before.splitlines() if "k3s:" not in line and not any(f"{name}: " in line for name in new)
     ]

@@ -18,7 +18,7 @@ from operations.snapshot_catalog import S3, Found, Server, Snapshot, SnapshotErr
 from provider.errors import TaskError, Unreachable
 from provider.model import Settings as PluginSettings
 from provider.model import Task
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -75,7 +75,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def site() -> Site:
-    cluster = Settings.read(FILE).cluster
+    cluster = LabStack.read(FILE).cluster
     return Site(Stack("lab", FILE), cluster, {node.name: machine(node, cluster) for node in cluster.nodes}, {})
 
 

@@ -12,7 +12,7 @@ from components.kubernetes.manifest import DerivedPassword, SecretTemplate, Bcry
 from components.platform.layer import LabContext, Layer, resources
 from components.platform.platform import Platform, install_order
 from components.settings.model import Model, SecretRef
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.envelopes import is_sealed, opened
 from tests.support.recorder import ARCHIVE, Recording, Resource, canary, config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -84,7 +84,7 @@ CHARTS = {name: Chart(name, "1.2.3", f"https://{name}.example.com", "ab" * 32 if
 
 
 def platform(*, preview: bool = False) -> Recording:
-    settings = Settings.read(FILE).cluster
+    settings = LabStack.read(FILE).cluster
     lab = LabContext(settings, {kind.key: Nothing() for kind in KINDS})
 
     def program() -> None:
@@ -109,7 +109,7 @@ def releases() -> dict[str, Resource]:
 
 
 def test_layers_come_in_their_order_whatever_the_file_says() -> None:
-    lab = LabContext(Settings.read(FILE).cluster, {})
+    lab = LabContext(LabStack.read(FILE).cluster, {})
     assert [layer.key for layer in install_order([kind(Nothing(), lab) for kind in KINDS])] == ["base", "named", "crds"]
 
 
@@ -117,7 +117,7 @@ def test_layers_that_wait_for_each_other_are_refused() -> None:
     class Circular(Base):
         installs_after: ClassVar[tuple[str, ...]] = ("named",)
 
-    lab = LabContext(Settings.read(FILE).cluster, {})
+    lab = LabContext(LabStack.read(FILE).cluster, {})
     with pytest.raises(ValueError, match="layers depend on each other: base, named"):
         install_order([Circular(Nothing(), lab), Named(Nothing(), lab)])
 

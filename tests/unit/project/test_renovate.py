@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stacks import catalog
-from stacks.catalog import K3S
+from stacks.catalog import K3S_VERSION
 from tests.support.settings_fixtures import ROOT
 
 CONFIG: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text())
@@ -89,7 +89,7 @@ def test_pin_without_a_source_is_not_found(text: str) -> None:
 def test_k3s_versions_are_told_apart() -> None:
     (rule,) = (rule for rule in CONFIG["packageRules"] if rule.get("matchDepNames") == ["k3s-io/k3s"])
     version = re.compile(python(rule["versioning"].removeprefix("regex:")))
-    assert version.fullmatch(K3S)
+    assert version.fullmatch(K3S_VERSION)
     first, second, early = (version.fullmatch(f"v1.36.3{rest}") for rest in ("+k3s1", "+k3s2", "-rc1+k3s1"))
     assert first is not None
     assert second is not None

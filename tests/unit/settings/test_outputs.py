@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from components.app.surroundings import Given
-from components.settings.model import camel
+from components.settings.model import camel_case
 from stacks.catalog import LAYERS
 from stacks.outputs import PlatformOutputs
 from stacks.version import VERSION
@@ -21,7 +21,7 @@ from tests.support.envelopes import is_sealed, opened
 from tests.support.recorder import Recording, config_of, made_by, record
 from tests.support.settings_fixtures import ROOT
 
-FIELDS = {camel(field.name): field.metadata for field in fields(PlatformOutputs)}
+FIELDS = {camel_case(field.name): field.metadata for field in fields(PlatformOutputs)}
 RECORDED = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml")).stack_outputs
 STACK_OUTPUTS = {name: value for name, value in RECORDED.items() if name != "kubeconfig"}
 # coroutines that a failed program leaves behind
@@ -32,7 +32,7 @@ def read_all(outputs: dict[str, Any]) -> Recording:
     """Run an app stack's program that exports all it read."""
 
     def program() -> None:
-        PlatformOutputs.of(pulumi.StackReference("organization/homelab/lab")).export()
+        PlatformOutputs.of_stack(pulumi.StackReference("organization/homelab/lab")).export()
 
     return reading(program, {}, "app", outputs)
 
