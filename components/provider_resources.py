@@ -25,8 +25,8 @@ def step(script: str, **where_and_when: object) -> Step:
 class HomelabProvider(pulumi.ProviderResource):
     """Settings of homelab's provider: the private SSH keys, and the servers on which cluster-wide steps run.
 
-    All tasks share these settings, so a new key or another server changes no task. `probes` are scripts that check
-    every machine for drift at the start of a run. `flags` are set for every task from its start.
+    All tasks share these settings, so a new key or another server changes no task. `drift_checks` are scripts that
+    check every machine for drift at the start of a run. `flags` are set for every task from its start.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class RandomSecret(pulumi.CustomResource):
 class ChartArchive(pulumi.CustomResource):
     """The archive of a Helm chart: downloaded once, verified, and stored at `path` for Helm.
 
-    Without a `sha256` any archive that the repository returns is accepted. `keys` are the keys of values in the stack
-    file, which the chart must define. Previews already check all of this.
+    Without a `sha256` any archive that the repository returns is accepted. `value_paths` are the paths of values in
+    the stack file, which the chart must define. Previews already check all of this.
     """
 
     path: pulumi.Output[str]

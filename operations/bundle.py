@@ -17,7 +17,7 @@ from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.render import Renderer, RenderError, renderer
 from provider.charts.repository import fetch
 from provider.errors import TaskError
-from stacks.homelab import charts_of, layers_of, chart_values_of
+from stacks.homelab import chart_values_of, charts_of, layers_of
 from stacks.settings import LabStack
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}

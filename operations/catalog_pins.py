@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from components.kubernetes.chart import Chart
 from operations import chart_pins, files
 from operations.http import FetchError
-from stacks.catalog import LAYERS, PINS, CHECKSUMS_FILE
+from stacks.catalog import CHECKSUMS_FILE, LAYERS, PINS
 
 
 def main() -> int:

@@ -64,7 +64,9 @@ def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str,
     name, admins = str(outputs["name"]), str(outputs["kubeconfig"])
     own = entries(admins, name)
     if (validity := Validity.of_kubeconfig_user(own["users"])).is_expired:
-        raise StackError(f"The certificate of the kubeconfig expired on {validity.end_text}: run `pulumi up` to renew it.")
+        raise StackError(
+            f"The certificate of the kubeconfig expired on {validity.end_text}: run `pulumi up` to renew it."
+        )
     if not user:
         return name, own
     name = f"{user}@{name}"

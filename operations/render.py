@@ -14,7 +14,7 @@ import grpc
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from components.kubernetes.manifest import DerivedPassword, SecretTemplate, BcryptHash, ComputedSecret, Json
+from components.kubernetes.manifest import BcryptHash, ComputedSecret, DerivedPassword, Json, SecretTemplate
 from components.settings.model import SecretRef
 
 PLUGIN = "pulumi-resource-kubernetes"

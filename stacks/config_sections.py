@@ -8,12 +8,13 @@ from typing import Any
 import pulumi
 from pydantic import ValidationError
 
+from components.settings.errors import Findings, SettingPath
 from components.settings.model import LENIENT, NAMESPACE, Model
 from stacks import stackfile
-from stacks.secrets import NAME_SECRET_FIX, top_level_problems, unset_secrets
-from stacks.validation_errors import Loc, Problem, SettingsError, explain_errors, display_path
+from stacks.secrets import NAMING_FIX, top_level_problems, unset_secrets
+from stacks.validation_errors import Problem, SettingsError, display_path, explain_errors
 
-RelationCheck = Callable[[Mapping[str, Any]], Iterator[tuple[Loc, str, str]]]
+RelationCheck = Callable[[Mapping[str, Any]], Findings]
 """Check of the valid settings by section: yields the path (from the section's key down), the reason and the fix."""
 
 _ENCRYPTED = "contains an encrypted value"
@@ -36,7 +37,7 @@ def parse(
     encrypted = sorted(set(known) & set(secrets))
     if encrypted:
         raise SettingsError(
-            [Problem(f"{NAMESPACE}:{key}", "contains an encrypted value", NAME_SECRET_FIX) for key in encrypted]
+            [Problem(f"{NAMESPACE}:{key}", "contains an encrypted value", NAMING_FIX) for key in encrypted]
         )
     raw = {key: value for key, value in config.items() if key not in secrets}
     needed = {section.key: section.missing_fix for section in sections if section.missing_fix}
@@ -68,8 +69,8 @@ def _decoded(value: Any) -> Any:
 
 def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield the problems of the fields of one section."""
-    encrypted: list[Loc] = list(stackfile.ciphertext_paths(raw[section.key], (section.key,)))
-    yield from (Problem(display_path(loc, raw), _ENCRYPTED, NAME_SECRET_FIX) for loc in encrypted)
+    encrypted: list[SettingPath] = list(stackfile.ciphertext_paths(raw[section.key], (section.key,)))
+    yield from (Problem(display_path(loc, raw), _ENCRYPTED, NAMING_FIX) for loc in encrypted)
     try:
         section.model.model_validate(raw[section.key])
     except ValidationError as error:

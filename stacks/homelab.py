@@ -43,7 +43,9 @@ def deploy() -> None:
     packaged = [component for layer in layers for component in layer.replaces_packaged]
     cluster_settings = settings.cluster.with_disabled(packaged).with_node_labels(lambda node: _labels(layers, node))
     app_rights = partial(rights.of_apps, most=settings.cluster.apps.pod_security)
-    cluster = Cluster(cluster_settings, catalog.KUBE_VIP_IMAGE, app_rights, host_requirements_of(layers, settings.cluster), flags)
+    cluster = Cluster(
+        cluster_settings, catalog.KUBE_VIP_IMAGE, app_rights, host_requirements_of(layers, settings.cluster), flags
+    )
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.mark_on_destroy([platform])
     _outputs(cluster_settings, cluster.app_kubeconfig, layers).export()
@@ -75,7 +77,9 @@ def chart_values_of(settings: LabStack) -> dict[str, Mapping[str, Json]]:
 
 def host_requirements_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> HostRequirements:
     """Return the packages and kernel modules that these layers, and apps, need on every machine."""
-    return reduce(lambda all_, layer: all_ | layer.host_requirements, layers, NFS_CLIENT if cluster.apps.nfs else NO_REQUIREMENTS)
+    return reduce(
+        lambda all_, layer: all_ | layer.host_requirements, layers, NFS_CLIENT if cluster.apps.nfs else NO_REQUIREMENTS
+    )
 
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
@@ -97,7 +101,9 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
     }
     for name, value in (output for layer in layers for output in layer.outputs().items()):
         outputs[name] = [*outputs.get(name, ()), *value] if isinstance(value, list) else value
-    return PlatformOutputs(**{name: pulumi.Output.from_input(resolve_secrets(value)) for name, value in outputs.items()})
+    return PlatformOutputs(
+        **{name: pulumi.Output.from_input(resolve_secrets(value)) for name, value in outputs.items()}
+    )
 
 
 def _node(node: NodeSettings) -> dict[str, Json]:
@@ -110,4 +116,8 @@ def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:
     """Return the storage outputs of K3s' own local-storage. The outputs of storage layers override them."""
     if "local-storage" in cluster.k3s.disable:
         return {}
-    return {"storage_classes": [LOCAL_STORAGE_CLASS], "storage_class": LOCAL_STORAGE_CLASS, "database_storage_class": LOCAL_STORAGE_CLASS}
+    return {
+        "storage_classes": [LOCAL_STORAGE_CLASS],
+        "storage_class": LOCAL_STORAGE_CLASS,
+        "database_storage_class": LOCAL_STORAGE_CLASS,
+    }

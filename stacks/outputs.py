@@ -90,7 +90,9 @@ class PlatformOutputs(Surroundings):
         needed = {name: getattr(self, name) for name in names}
         # only the kubeconfig, a secret already, depends on this check: the other outputs must not become secrets
         values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **needed)
-        return replace(self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, placement_check, stack, renewal_fix)))
+        return replace(
+            self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, placement_check, stack, renewal_fix))
+        )
 
 
 def _parsed(text: str) -> dict[str, Any]:

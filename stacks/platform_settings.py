@@ -43,7 +43,9 @@ class _Common(Model):
         layers = [row.layer for row in LAYERS if row.layer.key in enabled]
         namespaces = {layer.namespace for layer in layers}
         further = {name for layer in layers for name in layer.further_namespaces}
-        return LabContext(cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAM_VERSIONS)
+        return LabContext(
+            cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAM_VERSIONS
+        )
 
     def charts(self) -> dict[str, Chart]:
         """Return all charts of the catalog by name, with the version, repository and pin from the settings."""

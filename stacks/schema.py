@@ -9,7 +9,7 @@ from pydantic_core.core_schema import ModelSchema
 
 from components.settings.model import NAMESPACE, camel_case
 from stacks.descriptions import field_descriptions
-from stacks.settings import APP_SECTIONS, STACK_DEFAULTS, LAB_SECTIONS
+from stacks.settings import APP_SECTIONS, LAB_SECTIONS, STACK_DEFAULTS
 
 FILE = Path(__file__).parent.parent / "homelab.schema.json"
 SECTIONS = {section.key: section.model for section in (*LAB_SECTIONS, *APP_SECTIONS)}
@@ -43,7 +43,11 @@ def build_schema() -> dict[str, Any]:
                     f"{NAMESPACE}:{key}": {"$ref": f"#/$defs/{model.__name__}"} for key, model in SECTIONS.items()
                 },
                 "patternProperties": {f"^{NAMESPACE}:(?!({'|'.join(SECTIONS)})$)": secret},
-                "anyOf": [{"required": [f"{NAMESPACE}:{section.key}"]} for section in (*LAB_SECTIONS, *APP_SECTIONS) if section.missing_fix],
+                "anyOf": [
+                    {"required": [f"{NAMESPACE}:{section.key}"]}
+                    for section in (*LAB_SECTIONS, *APP_SECTIONS)
+                    if section.missing_fix
+                ],
             }
         },
         "required": ["config"],

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel_case
-from stacks.validation_errors import Loc, Problem, suggest_fix, closest_match, display_path
+from stacks.validation_errors import Problem, closest_match, display_path, suggest_fix
 
-NAME_SECRET_FIX = "store it under a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
+NAMING_FIX = "store it under a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
 
 
 def top_level_problems(
@@ -54,7 +55,7 @@ def _secret_names(value: Any) -> Iterator[str]:
             yield from _secret_names(inner)
 
 
-def _references(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+def _references(value: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, str]]:
     """Yield the path and name of each secret reference in the settings."""
     if value is UNKNOWN:
         return

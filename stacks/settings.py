@@ -1,7 +1,7 @@
 """The configuration of a stack: read once and checked as a whole, with all errors reported together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
@@ -11,15 +11,25 @@ import pulumi
 from components.app.checks import problems
 from components.app.settings import AppSettings
 from components.cluster.settings import ClusterSettings, K3sSettings
+from components.settings.errors import Findings
 from components.settings.model import NAMESPACE, Model, UnknownValueError
 from stacks import config_sections, stackfile
 from stacks.catalog import K3S_VERSION, LAYERS
-from stacks.checks import platform, cluster_findings
+from stacks.checks import cluster_findings, platform
 from stacks.config_sections import Section
 from stacks.platform_settings import PlatformSettings
-from stacks.validation_errors import Loc, Problem, SettingsError
+from stacks.validation_errors import Problem, SettingsError
 
-__all__ = ["APP_SECTIONS", "STACK_DEFAULTS", "LAB_SECTIONS", "NAMESPACE", "AppStack", "Problem", "LabStack", "SettingsError"]
+__all__ = [
+    "APP_SECTIONS",
+    "LAB_SECTIONS",
+    "NAMESPACE",
+    "STACK_DEFAULTS",
+    "AppStack",
+    "LabStack",
+    "Problem",
+    "SettingsError",
+]
 
 LAB_SECTIONS = (
     Section("cluster", ClusterSettings, "describe the cluster there, see docs/configuration.md"),
@@ -117,7 +127,7 @@ def _with_defaults(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> 
     return tree | {key: defaults | dict(value)} if value is not None and usable else tree
 
 
-def _lab_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
+def _lab_relations(known: Mapping[str, Any]) -> Findings:
     if "cluster" not in known:
         return
     for loc, reason, fix in cluster_findings(known["cluster"]):
@@ -127,14 +137,14 @@ def _lab_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
             yield ("platform", *loc), reason, fix
 
 
-def _app_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
+def _app_relations(known: Mapping[str, Any]) -> Findings:
     for app in known.values():
         yield from _layer_namespaces(app)
         for loc, reason, fix in problems(app):
             yield ("app", *loc), reason, fix
 
 
-def _layer_namespaces(app: AppSettings) -> Iterator[tuple[Loc, str, str]]:
+def _layer_namespaces(app: AppSettings) -> Findings:
     """Yield a problem if an app has a layer's namespace, where its pods would get the layer's Secrets and rights."""
     for row in LAYERS:
         try:

@@ -10,8 +10,9 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import ScalarEvent
 
+from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE
-from stacks.validation_errors import Loc, Problem, SettingsError
+from stacks.validation_errors import Problem, SettingsError
 
 _QUOTE = "put it in quotes if it is text, or write it without the zero if it is a number"
 
@@ -42,7 +43,7 @@ def short_name(stack: str) -> str:
     return stack.rpartition("/")[2]
 
 
-def ciphertext_paths(value: Any, loc: Loc) -> Iterator[Loc]:
+def ciphertext_paths(value: Any, loc: SettingPath) -> Iterator[SettingPath]:
     """Yield the path of each encrypted secret inside a value."""
     if _is_ciphertext(value):
         yield loc

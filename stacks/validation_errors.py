@@ -12,11 +12,9 @@ import pulumi
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE, Model, SecretRef
 from stacks.descriptions import field_descriptions
-
-Loc = tuple[str | int, ...]
-"""Path of a setting from the top-level key down: `("cluster", "nodes", 1, "hostKey")`."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class SettingsError(pulumi.RunError):
         return pulumi.RunError("\n  ".join((heading, *map(str, self.problems))))
 
 
-def display_path(loc: Loc, raw: Any) -> str:
+def display_path(loc: SettingPath, raw: Any) -> str:
     """Return a path as users write it in the stack file, followed by the name of the node in it."""
     text, name = f"{NAMESPACE}:{loc[0]}", ""
     for step, key in enumerate(loc[1:], start=1):
@@ -55,7 +53,7 @@ def display_path(loc: Loc, raw: Any) -> str:
     return f"{text} ({name})" if name else text
 
 
-def value_at(raw: Any, loc: Loc) -> Any:
+def value_at(raw: Any, loc: SettingPath) -> Any:
     """Return the value at path `loc` in the stack file, or None if there is none."""
     for key in loc:
         try:
@@ -65,7 +63,7 @@ def value_at(raw: Any, loc: Loc) -> Any:
     return raw
 
 
-def _valid_name(raw: Any, loc: Loc) -> str:
+def _valid_name(raw: Any, loc: SettingPath) -> str:
     name = value_at(raw, (*loc, "name"))
     return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) else ""
 
@@ -99,7 +97,7 @@ def suggest_fix(word: Any, known: Collection[str]) -> str:
     return f"use one of: {', '.join(sorted(known))}" if known else "take it out"
 
 
-def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: Loc) -> Iterator[Problem]:
+def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: SettingPath) -> Iterator[Problem]:
     """Convert pydantic's errors for `model` to messages. The invalid value is at path `top` in `raw`."""
     details = error.errors(include_url=False, include_input=False)
     misspelt = set(_misspelt(details, model))
@@ -111,11 +109,13 @@ def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: Lo
             yield Problem(display_path((*top, *loc), raw), reason, fix)
 
 
-def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[Loc]:
+def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[SettingPath]:
     """Yield the paths of required keys that unknown keys probably misspell."""
     for detail in details:
         *parents, key = detail["loc"] or ("",)
-        near = closest_match(key, _field(model, detail["loc"]).siblings) if detail["type"] == "extra_forbidden" else None
+        near = (
+            closest_match(key, _field(model, detail["loc"]).siblings) if detail["type"] == "extra_forbidden" else None
+        )
         if near:
             yield (*parents, near)
 
@@ -129,7 +129,7 @@ class _Field:
     siblings: Collection[str]
 
 
-def _field(model: Any, loc: Loc) -> _Field:
+def _field(model: Any, loc: SettingPath) -> _Field:
     """Find the field at path `loc` in the models."""
     meaning, siblings, kind = "", (), model
     for key in loc:

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 from components.app import references, traces
 from components.app.container_checks import container_problems
@@ -12,10 +11,9 @@ from components.app.objects import has_data
 from components.app.pod_checks import CHECKS
 from components.app.settings import AppSettings
 from components.app.volume_checks import volume_problems
-from components.platform.layer import Finding
+from components.settings.errors import Findings
 from components.settings.model import UnknownValueError
 
-Findings = Iterator[Finding]
 _MAX_FILE_BYTES = 1000 * 1024
 """Most bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
 

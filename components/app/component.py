@@ -13,7 +13,7 @@ from components.app.postgres_settings import PostgresSettings
 from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Json, create_resource, resolve_secrets
+from components.kubernetes.manifest import Json, Manifest, create_resource, resolve_secrets
 
 DATABASE_TIMEOUT = "20m"
 """Longest wait until all instances of a database are ready, including a restore."""

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from components.app import references
 from components.app.container_settings import AppContainerSettings
 from components.app.settings import AppSettings
-from components.platform.layer import Finding
+from components.settings.errors import Findings
 from components.settings.model import UnknownValueError, camel_case
-
-Findings = Iterator[Finding]
 
 
 def container_problems(app: AppSettings) -> Findings:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.settings.fields import PositiveInt, DnsLabel, Schedule, Text
+from components.settings.fields import DnsLabel, PositiveInt, Schedule, Text
 from components.settings.kubernetes_fields import Cpu, EnvName, Image, MultilineText, Size, TimeZone
 from components.settings.model import Model
 

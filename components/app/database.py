@@ -9,7 +9,7 @@ from components.app.objects import metadata, unnamed
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import resources
 
 PLUGIN = "barman-cloud.cloudnative-pg.io"

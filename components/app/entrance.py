@@ -8,7 +8,7 @@ import pulumi
 from components.app.objects import UNAWAITED, labels, metadata
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 PORT = 80
 """HTTP port of the Service."""

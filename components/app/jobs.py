@@ -8,7 +8,7 @@ from components.app.objects import job_labels, metadata
 from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 BEFORE = "before"
 SECONDS = 30 * 60

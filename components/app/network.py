@@ -11,7 +11,7 @@ from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
 from components.app.surroundings import ObjectStoreOutput, Surroundings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
 """Label of the pods that answer ACME HTTP-01 challenges for cert-manager."""

@@ -1,7 +1,6 @@
 """Checks of an app's pods: containers, ports, probes, rights and placement."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 from components.app import security, volumes
 from components.app.entrance import PORT
@@ -9,9 +8,8 @@ from components.app.pods import DRAIN_SECONDS
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
 from components.app.volume_checks import part_of_memory
-from components.platform.layer import Finding
+from components.settings.errors import Findings
 
-Findings = Iterator[Finding]
 _MAX_CRON_NAME = 52
 """Maximum length of a CronJob's name, to which Kubernetes appends a number for each Job."""
 

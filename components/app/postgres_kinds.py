@@ -31,7 +31,9 @@ _CONTROLLED = re.compile(
 
 def _moment(value: str) -> str:
     if not re.fullmatch(_MOMENT, value, re.ASCII):
-        raise setting_error("is not a date and time", 'write it in quotes, with its zone, such as "2026-08-01T12:00:00Z"')
+        raise setting_error(
+            "is not a date and time", 'write it in quotes, with its zone, such as "2026-08-01T12:00:00Z"'
+        )
     try:
         datetime.fromisoformat(value)
     except ValueError:

@@ -13,7 +13,7 @@ from components.app.postgres_kinds import (
     Retention,
     Schedule,
 )
-from components.settings.fields import PositiveInt, DnsLabel, Text
+from components.settings.fields import DnsLabel, PositiveInt, Text
 from components.settings.kubernetes_fields import Cpu, Image, Size
 from components.settings.model import Model
 

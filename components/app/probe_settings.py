@@ -1,6 +1,6 @@
 """Settings of the probes of an app's pods."""
 
-from components.settings.fields import PositiveInt, Port, StrictBool, Text
+from components.settings.fields import Port, PositiveInt, StrictBool, Text
 from components.settings.kubernetes_fields import Seconds, UrlPath
 from components.settings.model import Model
 

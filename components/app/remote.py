@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from components.app.objects import metadata
 from components.app.settings import AppRemoteSecretSettings, AppSettings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 REFRESH = "1h"
 """How often external-secrets reads the store again. Pods read the Secret only when they start."""

@@ -6,7 +6,7 @@ from components.app.objects import metadata
 from components.app.security import LEVELS, up_to
 from components.app.settings import AppSettings
 from components.kubernetes import rbac
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 ROLE = "homelab:app"
 """Name of the ClusterRole of an app stack in the app's namespace, and of the RoleBinding there."""
@@ -66,7 +66,12 @@ def in_namespace(app: AppSettings, user: Json) -> Manifest:
 
 
 def _role(name: str, rules: Sequence[Json]) -> Manifest:
-    return {"apiVersion": f"{rbac.API_GROUP}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
+    return {
+        "apiVersion": f"{rbac.API_GROUP}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": list(rules),
+    }
 
 
 def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -> dict[str, Json]:

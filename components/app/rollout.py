@@ -6,7 +6,7 @@ from components.app.objects import metadata
 from components.app.settings import AppSettings
 from components.app.strategy_settings import AppAnalysisSettings, AppStrategySettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 API = "argoproj.io/v1alpha1"
 KIND = "Rollout"

@@ -10,17 +10,27 @@ from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.strategy_settings import AppStrategySettings
 from components.app.volume_settings import AppVolumeSettings
-from components.settings.fields import PositiveInt, DnsLabel, LabelValue, Cidr, SelectorKey, Port, StrictBool, Taint, Text
+from components.settings.fields import (
+    Cidr,
+    DnsLabel,
+    LabelValue,
+    Port,
+    PositiveInt,
+    SelectorKey,
+    StrictBool,
+    Taint,
+    Text,
+)
 from components.settings.kubernetes_fields import (
-    HostName,
+    AbsolutePath,
     AppName,
     Capability,
     Cpu,
     EnvName,
+    HostName,
     Image,
     IngressPath,
     MultilineText,
-    AbsolutePath,
     Percent,
     PortName,
     Seconds,

@@ -1,16 +1,14 @@
 """Checks of the volumes of an app, one by one and together."""
 
 import re
-from collections.abc import Iterator
 
 from components.app import volumes
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
-from components.platform.layer import Finding
+from components.settings.errors import Findings
 from components.settings.model import UnknownValueError, camel_case
 from components.settings.quantities import mebibytes
 
-Findings = Iterator[Finding]
 _STORAGE_CLASS_FIELDS = ("size", "storage_class", "access_mode", "per_pod")
 """Fields that only volumes of a StorageClass have."""
 _MEMORY_FIELDS = ("size",)

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from components.settings.fields import Host, DnsLabel, StrictBool
-from components.settings.kubernetes_fields import ObjectName, AbsolutePath, Size
+from components.settings.fields import DnsLabel, Host, StrictBool
+from components.settings.kubernetes_fields import AbsolutePath, ObjectName, Size
 from components.settings.model import Model, camel_case
 
 WithoutStorageClass = Literal["nfs", "claim", "host_path", "memory"]

@@ -6,7 +6,7 @@ from components.app.objects import UNAWAITED, metadata
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
 from components.app.volume_settings import AppVolumeSettings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.settings.quantities import mebibytes
 
 TEMPLATES = "volumeClaimTemplates"

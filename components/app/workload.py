@@ -7,7 +7,7 @@ from components.app.objects import labels, metadata
 from components.app.read import Read
 from components.app.settings import AppSettings
 from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 _PATCH_FORCE = {"pulumi.com/patchForce": "true"}
 """Annotation that overrides fields last set by an autoscaler or by hand."""

@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 from components.cluster.connection import connection_settings
 from components.cluster.host_requirements import NO_REQUIREMENTS, HostRequirements
 from components.cluster.kubeconfig import ADMIN, APPS, Rights, create_kubeconfigs
-from components.cluster.node import DRIFT_CHECKS, Node, ClusterInputs
+from components.cluster.node import DRIFT_CHECKS, ClusterInputs, Node
 from components.cluster.settings import ClusterSettings
 from components.provider_resources import HomelabProvider, RandomSecret, Task, step
 
@@ -119,7 +119,9 @@ class Cluster(pulumi.ComponentResource):
         after = [*self.access.prior_tasks, *resources]
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.homelab_provider, depends_on=after)
         clear_mark, set_mark = step("keep.sh", on="servers"), step("retire.sh", on="servers")
-        Task("cluster-retire", self.access.first_server, [clear_mark], cluster=self.identity, undo=[set_mark], opts=opts)
+        Task(
+            "cluster-retire", self.access.first_server, [clear_mark], cluster=self.identity, undo=[set_mark], opts=opts
+        )
 
 
 def _private_keys(settings: ClusterSettings) -> dict[str, pulumi.Input[str]]:

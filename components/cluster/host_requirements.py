@@ -1,4 +1,4 @@
-"""Host: requirements of the platform on the machines themselves."""
+"""Requirements of the platform on the machines themselves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,9 +25,9 @@ NO_REQUIREMENTS = HostRequirements()
 class HostService:
     """A part of a layer that scripts of `components/scripts` set up outside Helm, on one machine or in the cluster.
 
-    Without a `node`, the scripts run on any ready server. `undo` lists the scripts that remove the service. `probe` is
-    the drift check: it prints differences from the state set up. Services of one machine must not share a `probe`.
-    A service with `last` is set up after everything else in its layer, and removed before everything else.
+    Without a `node`, the scripts run on any ready server. `undo` lists the scripts that remove the service. The script
+    `drift_check` prints differences from the state set up. Services of one machine must not share a `drift_check`.
+    A service with `runs_last` is set up after everything else in its layer, and removed before everything else.
     """
 
     name: str

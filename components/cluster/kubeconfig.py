@@ -61,7 +61,9 @@ def create_kubeconfigs(
     """
     generation = settings.k3s.rotation.kubeconfigs
     immutable = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))
-    keys = {name: RandomSecret(f"cluster-{name}-key", KEY_BYTES, immutable, generation=generation).value for name in USERS}
+    keys = {
+        name: RandomSecret(f"cluster-{name}-key", KEY_BYTES, immutable, generation=generation).value for name in USERS
+    }
     users = pulumi.Output.unsecret(pulumi.Output.all(**keys).apply(partial(_users, generation)))
     variables: dict[str, pulumi.Input[str]] = {
         "USERS": users.apply(lambda names: "\n".join(f"{_binding(name)} {user}" for name, user in names.items())),

@@ -93,7 +93,7 @@ class ClusterInputs:
 class Node(pulumi.ComponentResource):
     """A machine of the cluster.
 
-    The constructor prepares the machine. `found` or `join` adds it to the cluster, once. `roll` applies all later
+    The constructor prepares the machine. `bootstrap` or `join` adds it to the cluster, once. `roll` applies all later
     changes, one machine at a time. Deleting the node removes it from the cluster and undoes all changes to the machine.
     """
 
@@ -162,7 +162,10 @@ class Node(pulumi.ComponentResource):
     def _install_variables(self) -> dict[str, str]:
         cluster, node = self._shared.cluster, self.settings
         hardening_files = hardening.files(cluster, node)
-        manifests = (virtual_ip.kube_vip_manifests(cluster, node, self._shared.kube_vip), hardening.manifests(cluster, node))
+        manifests = (
+            virtual_ip.kube_vip_manifests(cluster, node, self._shared.kube_vip),
+            hardening.manifests(cluster, node),
+        )
         return {
             **self._identity(),
             **config.release_variables(cluster),

@@ -19,16 +19,16 @@ from components.cluster.ssh_settings import BastionSettings, NodeSSHSettings, SS
 from components.settings.addresses import default_lan
 from components.settings.fields import (
     Address,
-    PositiveInt,
+    Cidr,
+    DnsLabel,
     Domain,
     Host,
     HostKey,
-    DnsLabel,
     Interface,
     LabelKey,
     LabelValue,
-    Cidr,
     Port,
+    PositiveInt,
     StrictBool,
     Taint,
 )

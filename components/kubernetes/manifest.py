@@ -11,7 +11,7 @@ import pulumi
 from components.settings.model import SecretRef
 
 Json = Any
-"""JSON data that may contain secrets, each as `SecretRef`, `Derived`, `Hashed`, `Filled`, `Made` or an Output."""
+"""JSON data that may contain secrets: Outputs, and all types that `resolve_secrets` replaces."""
 Manifest = dict[str, Json]
 """A Kubernetes object."""
 
@@ -64,7 +64,9 @@ def resolve_secrets(tree: Json, salt: SaltFactory = _no_salt) -> Json:
     return tree
 
 
-def _resolve_secret(secret: SecretRef | DerivedPassword | BcryptHash | SecretTemplate | ComputedSecret, salt: SaltFactory) -> pulumi.Output[str]:
+def _resolve_secret(
+    secret: SecretRef | DerivedPassword | BcryptHash | SecretTemplate | ComputedSecret, salt: SaltFactory
+) -> pulumi.Output[str]:
     if isinstance(secret, SecretRef):
         return secret.resolve()
     if isinstance(secret, DerivedPassword):

@@ -1,6 +1,6 @@
 """RBAC: bindings of users to ClusterRoles."""
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 API_GROUP = "rbac.authorization.k8s.io"
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 from components.kubernetes.manifest import Json
 from components.layers.shared import cni
-from components.platform.layer import Finding, Layer, resources
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
 from components.settings.model import Model
 
 CRDS = "crd.projectcalico.org.v1"

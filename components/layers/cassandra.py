@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import volumes
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import PositiveInt, DnsLabel, Text
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, PositiveInt, Text
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 from components.settings.quantities import mebibytes

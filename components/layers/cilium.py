@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import address_pools, cni
-from components.platform.layer import Finding, Layer, resources, uncapped_resources
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
 from components.settings.fields import AddressRange, StrictBool
 from components.settings.model import Model
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from components.kubernetes.manifest import Json
 from components.layers.shared import volumes
-from components.platform.layer import Finding, Layer, resources, uncapped_resources
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model

@@ -7,8 +7,9 @@ from ipaddress import ip_address
 from pydantic import Field
 
 from components.cluster.k3s.options import as_tuple
-from components.kubernetes.manifest import Manifest, Json
-from components.platform.layer import Finding, Layer
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import Layer
+from components.settings.errors import Finding
 from components.settings.fields import Address, Domain
 from components.settings.model import Model
 

@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from components.kubernetes.manifest import Manifest, Json, secret_manifest
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.argocd import applications
 from components.layers.argocd.applications import ApplicationSettings
 from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, DnsLabel
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 

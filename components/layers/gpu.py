@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.cluster.host_requirements import HostService
 from components.cluster.settings import NodeSettings
 from components.kubernetes.manifest import Json
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import PositiveInt, DnsLabel
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, PositiveInt
 from components.settings.model import Model
 
 _RUNTIME = "nvidia"

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import DerivedPassword, SecretTemplate, BcryptHash, Manifest, Json, secret_manifest
+from components.kubernetes.manifest import BcryptHash, DerivedPassword, Json, Manifest, SecretTemplate, secret_manifest
 from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources, uncapped_resources
-from components.settings.fields import Domain, DnsLabel, StrictBool
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain, StrictBool
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 

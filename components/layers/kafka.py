@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import volumes
-from components.platform.layer import Finding, Layer, resources, topology_spread, uncapped_resources
+from components.platform.layer import Layer, resources, topology_spread, uncapped_resources
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
@@ -73,7 +74,9 @@ class Kafka(Layer[KafkaSettings]):
             "roles": ["controller", "broker"],
             "storage": {"type": "jbod", "volumes": [volume]},
             "resources": resources("200m", cluster.memory),
-            "template": {"pod": {"topologySpreadConstraints": topology_spread(labels | {"strimzi.io/pool-name": "member"})}},
+            "template": {
+                "pod": {"topologySpreadConstraints": topology_spread(labels | {"strimzi.io/pool-name": "member"})}
+            },
         }
         yield {
             "apiVersion": _API_VERSION,

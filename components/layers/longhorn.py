@@ -7,10 +7,11 @@ from pydantic import Field
 
 from components.cluster.host_requirements import HostRequirements
 from components.cluster.settings import NodeSettings
-from components.kubernetes.manifest import Manifest, Json, secret_manifest
-from components.platform.layer import Finding, Layer
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.platform.layer import Layer
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
-from components.settings.fields import PositiveInt, LabelKey, LabelValue, Schedule
+from components.settings.errors import Finding
+from components.settings.fields import LabelKey, LabelValue, PositiveInt, Schedule
 from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from components.cluster.host_requirements import HostRequirements, HostService
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared.persistent_volumes import of_class
-from components.platform.layer import Finding, Layer
+from components.platform.layer import Layer
 from components.settings import fields
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model

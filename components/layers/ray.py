@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Json
-from components.platform.layer import Finding, Layer, resources, topology_spread, uncapped_resources
-from components.settings.errors import setting_error
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import Layer, resources, topology_spread, uncapped_resources
+from components.settings.errors import Finding, setting_error
 from components.settings.fields import TextType
 from components.settings.kubernetes_fields import AppName, Cpu, Image, Size
 from components.settings.model import Model

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from components.cluster.host_requirements import HostService
 from components.kubernetes.manifest import Json
-from components.platform.layer import Finding, Layer
+from components.platform.layer import Layer
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.model import Model
 

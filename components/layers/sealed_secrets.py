@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Json
-from components.platform.layer import Finding, Layer, resources
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import Layer, resources
 from components.settings import certificates
+from components.settings.errors import Finding
 from components.settings.fields import Certificate
 from components.settings.model import Model, SecretRef
 

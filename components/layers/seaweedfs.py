@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import SecretTemplate, BcryptHash, Manifest, Json, secret_manifest
+from components.kubernetes.manifest import BcryptHash, Json, Manifest, SecretTemplate, secret_manifest
 from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Bucket, Domain, DnsLabel
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import Bucket, DnsLabel, Domain
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 

@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import SecretTemplate, Manifest, Json, secret_manifest
-from components.platform.layer import Finding, Layer, resources, uncapped_resources
+from components.kubernetes.manifest import Json, Manifest, SecretTemplate, secret_manifest
+from components.platform.layer import Layer, resources, uncapped_resources
 from components.settings import certificates
+from components.settings.errors import Finding
 from components.settings.fields import Certificate, Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import grafana
 from components.layers.shared import retained_storage as archive
 from components.layers.shared.retained_storage import Archive, ArchiveSettings
-from components.platform.layer import Finding, Layer, resources
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
 from components.settings.fields import PositiveInt
 from components.settings.kubernetes_fields import Size
 

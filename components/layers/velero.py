@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from components.kubernetes.manifest import SecretTemplate, Manifest, Json, secret_manifest
-from components.platform.layer import Finding, Layer, resources
+from components.kubernetes.manifest import Json, Manifest, SecretTemplate, secret_manifest
+from components.platform.layer import Layer, resources
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
-from components.settings.fields import PositiveInt, DnsLabel, Schedule
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, PositiveInt, Schedule
 from components.settings.model import Model, SecretRef
 
 # each minor version of Velero needs a matching version of the plugin: upgrade both together
@@ -104,7 +105,11 @@ class Velero(Layer[VeleroSettings]):
         secrets = [secret_manifest(self.metadata(_REPOSITORY), data)]
         if s3 := self._bucket:
             template = "[default]\naws_access_key_id={}\naws_secret_access_key={}\n"
-            secrets.append(secret_manifest(self.metadata(_KEYS), {"cloud": SecretTemplate(template, (s3.access_key, s3.secret_key))}))
+            secrets.append(
+                secret_manifest(
+                    self.metadata(_KEYS), {"cloud": SecretTemplate(template, (s3.access_key, s3.secret_key))}
+                )
+            )
         return secrets
 
     def findings(self) -> Iterator[Finding]:

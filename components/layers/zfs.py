@@ -7,11 +7,12 @@ from pydantic import Field
 
 from components.cluster.host_requirements import HostService
 from components.cluster.settings import NodeSettings
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
 from components.layers.shared.persistent_volumes import of_class
-from components.platform.layer import Finding, Layer
+from components.platform.layer import Layer
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.model import Model
 

@@ -43,7 +43,7 @@ def _tree(value: Any) -> Json:
 
 
 def merge_values(values: Mapping[str, Json], overrides: Mapping[str, Json]) -> dict[str, Json]:
-    """Merge `given` into `values` as Helm does: mappings key by key, all other values as a whole."""
+    """Merge `overrides` into `values` as Helm does: mappings key by key, all other values as a whole."""
     merged = {key: merge_values(values[key], overrides[key]) for key in values.keys() & overrides.keys()
             if isinstance(values[key], Mapping) and isinstance(overrides[key], Mapping)}  # fmt: skip
     return {**values, **overrides, **merged}

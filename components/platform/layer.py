@@ -8,14 +8,12 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from components.cluster.host_requirements import NO_REQUIREMENTS, HostRequirements, HostService
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.platform.object_store import ObjectStoreSettings
+from components.settings.errors import Finding
 from components.settings.model import UNKNOWN, Model, UnknownValueError
 
 S = TypeVar("S", bound=Model)
-Finding = tuple[tuple[str | int, ...], str, str]
-"""An invalid setting: its path below the layer's key, the reason, and the fix."""
-
 
 LAYER_LABEL = "homelab/layer"
 """Label on the namespaces of layers. Its value is the layer's key."""
@@ -117,7 +115,7 @@ class Layer(ABC, Generic[S]):
     awaited_objects: ClassVar[tuple[str, ...]] = ()
     """Objects (`kind/name`) that the layer's software creates after it is ready, and that other layers need."""
     user_data: ClassVar[str] = ""
-    """User data in the layer, such as `volumes`. The layer cannot be disabled while `kept` finds such data."""
+    """User data in the layer, such as `volumes`. While `user_data_queries` find any, the layer cannot be disabled."""
     user_data_queries: ClassVar[tuple[str, ...]] = ()
     """Arguments of `kubectl get`, one entry for each query, that print the names of user data."""
     timeout_seconds: ClassVar[int] = 600
@@ -132,7 +130,7 @@ class Layer(ABC, Generic[S]):
         """Return the Helm values by chart name. Helm installs the charts in this order."""
 
     def host_services(self) -> Sequence[HostService]:
-        """Return services that scripts set up on machines or in the cluster, before the charts unless `last` is set."""
+        """Return services that scripts set up on machines or in the cluster."""
         return ()
 
     def objects_before_charts(self) -> Sequence[Manifest]:

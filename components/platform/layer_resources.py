@@ -1,4 +1,4 @@
-"""Installed: one layer's resources, from its namespace to its custom resources."""
+"""LayerResources: one layer's resources, from its namespace to its custom resources."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 from components.cluster.cluster import ClusterAccess
 from components.cluster.host_requirements import HostService
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import Manifest, Json, create_resource, is_custom_resource, resolve_secrets
+from components.kubernetes.manifest import Json, Manifest, create_resource, is_custom_resource, resolve_secrets
 from components.platform.chart_values import has_null, value_paths
 from components.platform.layer import LAYER_LABEL, Layer
 from components.provider_resources import ChartArchive, RandomSecret, Task, step
@@ -25,7 +25,7 @@ AnyLayer = Layer[Any]
 
 
 class LayerResources(pulumi.ComponentResource):
-    """One layer in the cluster: its charts, objects and scripts; `given` are the user's own chart values."""
+    """One layer in the cluster: its charts, objects and scripts; `user_values` come from the stack file."""
 
     def __init__(
         self,
@@ -42,7 +42,11 @@ class LayerResources(pulumi.ComponentResource):
         self._values, self._given = values, user_values
         self._salt: pulumi.Output[str] | None = None
         first = [self._namespace()] if layer.owns_namespace else list(access.prior_tasks)
-        self._base = [*first, *self._create(layer.objects_before_charts(), first), *self._services(access.prior_tasks, last=False)]
+        self._base = [
+            *first,
+            *self._create(layer.objects_before_charts(), first),
+            *self._services(access.prior_tasks, last=False),
+        ]
         self.early_releases = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
@@ -72,7 +76,9 @@ class LayerResources(pulumi.ComponentResource):
         has_bare_crds = name in layer.charts_with_crds_folder
         opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, depends_on=list(after[:1]))
         user_values = self._given.get(name, {})
-        archive = ChartArchive(f"{layer.key}-chart-{name}", chart, value_paths(user_values) if user_values else (), opts)
+        archive = ChartArchive(
+            f"{layer.key}-chart-{name}", chart, value_paths(user_values) if user_values else (), opts
+        )
         # Helm installs the CRDs of a chart's `crds/` folder once and never upgrades them
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
         applies_crds = has_bare_crds or name in layer.crd_only_charts
@@ -123,8 +129,9 @@ class LayerResources(pulumi.ComponentResource):
     def _service(self, service: HostService, after: Sequence[pulumi.Resource]) -> Task:
         role, on = "-".join(filter(None, (service.name, service.node))), "machine" if service.node else "server"
         return self._task(
-            role, service.run, service.variables, after, on=on, node=service.node, probe=service.drift_check,
-            undo=[step(script, on=on) for script in service.undo], secrets=resolve_secrets(service.secrets, self._random_bytes),
+            role, service.run, service.variables, after, on=on, node=service.node, drift_check=service.drift_check,
+            undo=[step(script, on=on) for script in service.undo],
+            secrets=resolve_secrets(service.secrets, self._random_bytes),
         )  # fmt: skip
 
     def _task(
@@ -139,7 +146,10 @@ class LayerResources(pulumi.ComponentResource):
 
     def _create(self, manifests: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         opts = self._kubernetes(after)
-        return [create_resource(resolve_secrets(manifest, self._random_bytes), name, opts) for name, manifest in self._named(manifests)]
+        return [
+            create_resource(resolve_secrets(manifest, self._random_bytes), name, opts)
+            for name, manifest in self._named(manifests)
+        ]
 
     def _named(self, manifests: Sequence[Manifest]) -> Iterator[tuple[str, Json]]:
         for manifest in manifests:

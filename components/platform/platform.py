@@ -15,7 +15,7 @@ from components.provider_resources import Task, step
 
 
 def install_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each follows its dependencies and the `first` layers. Otherwise the order is stable."""
+    """Sort the layers so that each follows its dependencies. Otherwise the order is stable."""
     return [layer for stage in install_stages(layers) for layer in stage]
 
 
@@ -35,7 +35,10 @@ def install_stages(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
 def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
     """Return the keys of the layers that must be installed before each layer."""
     first = {layer.key for layer in layers if layer.installs_first}
-    return {layer.key: {*layer.requires, *layer.installs_after, *(set() if layer.installs_first else first)} for layer in layers}
+    return {
+        layer.key: {*layer.requires, *layer.installs_after, *(set() if layer.installs_first else first)}
+        for layer in layers
+    }
 
 
 class Platform(pulumi.ComponentResource):
@@ -51,7 +54,9 @@ class Platform(pulumi.ComponentResource):
         super().__init__("homelab:components:Platform", "platform")
         ordered, overrides = install_order(layers), values or {}
         chart_values = {
-            layer.key: {name: merge_values(defaults, overrides.get(name, {})) for name, defaults in layer.values().items()}
+            layer.key: {
+                name: merge_values(defaults, overrides.get(name, {})) for name, defaults in layer.values().items()
+            }
             for layer in ordered
         }
         if ordered:
@@ -62,7 +67,9 @@ class Platform(pulumi.ComponentResource):
             )
             access = replace(access, prior_tasks=(*access.prior_tasks, *checks))
         installed = {
-            layer.key: LayerResources(layer, charts, chart_values[layer.key], access, user_values=overrides, parent=self)
+            layer.key: LayerResources(
+                layer, charts, chart_values[layer.key], access, user_values=overrides, parent=self
+            )
             for layer in ordered
         }
         early = [release for layer in installed.values() for release in layer.early_releases]
@@ -88,4 +95,6 @@ class Platform(pulumi.ComponentResource):
         )  # fmt: skip
 
     def _options(self, access: ClusterAccess) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, provider=access.homelab_provider, depends_on=list(access.prior_tasks))
+        return pulumi.ResourceOptions(
+            parent=self, provider=access.homelab_provider, depends_on=list(access.prior_tasks)
+        )

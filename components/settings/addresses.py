@@ -24,7 +24,9 @@ def machine_ip(value: str) -> str:
     try:
         address = ip_address(value)
     except ValueError:
-        raise setting_error("is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length") from None
+        raise setting_error(
+            "is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length"
+        ) from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
         raise setting_error("has a zone or is IPv4-mapped", "remove the zone, or write the IPv4 address itself")
     _refuse_special(address, "use the address at which other machines reach this machine")
@@ -111,7 +113,9 @@ def host_port(value: str) -> str:
     """Return a host with an optional port, as in `s3.lan:9000` or `[fd00::1]:9000`."""
     parts = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
     if not parts or not 1 <= int(parts["port"] or 1) <= 65535:
-        raise setting_error("is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000")
+        raise setting_error(
+            "is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000"
+        )
     host(parts["v6"] or parts["name"])
     return value
 

@@ -16,7 +16,9 @@ def base64_pem(value: str) -> str:
         text = base64.b64decode(value, validate=True).decode("ascii")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (binascii.Error, UnicodeDecodeError, ssl.SSLError, ValueError):
-        raise setting_error("is not a base64-encoded PEM certificate", "write what `base64 -w0 ca.pem` prints") from None
+        raise setting_error(
+            "is not a base64-encoded PEM certificate", "write what `base64 -w0 ca.pem` prints"
+        ) from None
     return value
 
 

@@ -169,7 +169,9 @@ def _option(value: Any) -> Any:
     entries = tuple(value) if isinstance(value, list | tuple) else (value,)
     for entry in entries:
         if not isinstance(entry, str | int | float):
-            raise setting_error("must be text, a number, true, false, or a list of these", "write it as in K3s' config.yaml")
+            raise setting_error(
+                "must be text, a number, true, false, or a list of these", "write it as in K3s' config.yaml"
+            )
         if isinstance(entry, str) and not entry.isprintable():
             raise setting_error("must not contain line breaks or control characters", "write it on one line")
     return entries if isinstance(value, list | tuple) else value

@@ -51,7 +51,9 @@ def _image(value: str) -> str:
     if not re.fullmatch(_IMAGE, value, re.ASCII):
         raise setting_error("is not an image name", "write it as ghcr.io/owner/name:1.2.3")
     if "@" not in value and name.partition(":")[2] in ("", "latest"):
-        raise setting_error("needs a digest, or a tag other than latest", "end it with a tag such as :1.2.3, or with @sha256:…")
+        raise setting_error(
+            "needs a digest, or a tag other than latest", "end it with a tag such as :1.2.3, or with @sha256:…"
+        )
     return value
 
 
@@ -90,7 +92,9 @@ def _host(value: str) -> str:
         ip_address(value)
     except ValueError:
         return DOMAIN.check(value)
-    raise setting_error("must be a name, not an IP address", "write a name, or use ports and loadBalancer for an address")
+    raise setting_error(
+        "must be a name, not an IP address", "write a name, or use ports and loadBalancer for an address"
+    )
 
 
 def _app_name(value: str) -> str:
@@ -119,7 +123,9 @@ ObjectName = Annotated[
 ]
 EnvName = Annotated[
     str,
-    matching("environment variable name", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"),
+    matching(
+        "environment variable name", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"
+    ),
 ]
 StackName = Annotated[
     str,

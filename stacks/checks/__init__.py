@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from components.cluster.settings import ClusterSettings
+from components.settings.errors import Findings
 from components.settings.model import UnknownValueError
 from stacks.checks import api, hardening, k3s, network, nodes, ssh
-from stacks.checks.finding import Found, T, nodes_with
+from stacks.checks.finding import T, nodes_with
 
 _OF_CLUSTER = (
     *nodes.CLUSTER_CHECKS,
@@ -18,7 +19,7 @@ _OF_CLUSTER = (
 _OF_NODE = (*nodes.NODE_CHECKS, *ssh.NODE_CHECKS, *network.NODE_CHECKS, *k3s.NODE_CHECKS, *hardening.NODE_CHECKS)
 
 
-def cluster_findings(cluster: ClusterSettings) -> Iterator[Found]:
+def cluster_findings(cluster: ClusterSettings) -> Findings:
     """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
     for check in _OF_CLUSTER:
         yield from _until_unknown(check(cluster))

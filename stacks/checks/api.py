@@ -3,7 +3,8 @@
 from ipaddress import ip_address, ip_network
 
 from components.cluster.settings import API_PORT, BALANCER_PORT, ClusterSettings
-from stacks.checks.finding import Findings, nodes_with, name_or_index
+from components.settings.errors import Findings
+from stacks.checks.finding import name_or_index, nodes_with
 
 K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 10260), *range(30000, 32768)}
 """Ports of K3s on a server: etcd, image sharing, the API, containerd, Kubernetes' components, and NodePorts."""

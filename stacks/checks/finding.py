@@ -6,13 +6,12 @@ from typing import TypeVar
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.model import UnknownValueError
 
-Found = tuple[tuple[str | int, ...], str, str]
-"""A finding: its path (from the cluster or the node down), the reason, and the fix."""
-Findings = Iterator[Found]
 T = TypeVar("T")
 
 
-def nodes_with(cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]) -> Iterator[tuple[int, NodeSettings, T]]:
+def nodes_with(
+    cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]
+) -> Iterator[tuple[int, NodeSettings, T]]:
     """Yield the nodes for which `read` returns a value: their index in the stack file, the node, and the value."""
     for index, node in enumerate(cluster.nodes):
         try:

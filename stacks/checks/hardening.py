@@ -6,9 +6,11 @@ from components.cluster.k3s.hardening import OVERRIDABLE, argument_name, hardene
 from components.cluster.k3s.options import as_tuple
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings
+from components.settings.errors import Findings
 
-_SET_BY_CIS = {option: values.keys() - OVERRIDABLE for option, values in hardened_arguments("cis", "server", "").items()}
+_SET_BY_CIS = {
+    option: values.keys() - OVERRIDABLE for option, values in hardened_arguments("cis", "server", "").items()
+}
 _FIX = "remove it, or use hardening: default"
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from components.cluster.k3s.options import AGENT_OPTIONS, RESERVED_OPTIONS, SAME_ON_SERVERS, SERVER_OPTIONS
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings, nodes_with
+from components.settings.errors import Findings
+from stacks.checks.finding import nodes_with
 from stacks.validation_errors import suggest_fix
 
 OLDEST_VERSION = (1, 30)
@@ -30,7 +31,12 @@ def _version(cluster: ClusterSettings) -> Findings:
 
 def _options(cluster: ClusterSettings) -> Findings:
     for key, options, known, other in (
-        ("options", cluster.k3s.options, _ON_ALL_NODES, {"serverOptions": SERVER_OPTIONS, "agentOptions": AGENT_OPTIONS}),
+        (
+            "options",
+            cluster.k3s.options,
+            _ON_ALL_NODES,
+            {"serverOptions": SERVER_OPTIONS, "agentOptions": AGENT_OPTIONS},
+        ),
         ("serverOptions", cluster.k3s.server_options, SERVER_OPTIONS, {"agentOptions": AGENT_OPTIONS}),
         ("agentOptions", cluster.k3s.agent_options, AGENT_OPTIONS, {"serverOptions": SERVER_OPTIONS}),
     ):
@@ -62,7 +68,11 @@ def _fits(kind: str, value: object) -> bool:
 
 
 def _own_options(cluster: ClusterSettings, node: NodeSettings) -> Findings:
-    known, others = (SERVER_OPTIONS, {"agentOptions": AGENT_OPTIONS}) if node.role == "server" else (AGENT_OPTIONS, {"serverOptions": SERVER_OPTIONS})
+    known, others = (
+        (SERVER_OPTIONS, {"agentOptions": AGENT_OPTIONS})
+        if node.role == "server"
+        else (AGENT_OPTIONS, {"serverOptions": SERVER_OPTIONS})
+    )
     for name, reason, fix in _option_problems(node.options, known, others):
         yield ("options", name), reason, fix
     for name in sorted(SAME_ON_SERVERS & set(node.options)):

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
 
 from components.cluster.settings import ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings
+from components.settings.errors import Findings
 
 _POD_BLOCK = {4: 24, 6: 64}
 _POD_PREFIX = {4: (8, 24), 6: (48, 64)}

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from components.cluster.settings import ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings, nodes_with, name_or_index
+from components.settings.errors import Findings
+from stacks.checks.finding import name_or_index, nodes_with
 
 
 def _server_count(cluster: ClusterSettings) -> Findings:

@@ -1,17 +1,17 @@
 """Checks of relations between the layers, and between the layers and the cluster."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from components.cluster.settings import ClusterSettings
-from components.platform.layer import LabContext, CatalogEntry
+from components.platform.layer import CatalogEntry, LabContext
+from components.settings.errors import Findings
 from components.settings.model import UnknownValueError
 from stacks.catalog import LAYERS
-from stacks.checks.finding import Findings, Found
 from stacks.platform_settings import PlatformSettings
 from stacks.validation_errors import suggest_fix
 
 
-def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Found]:
+def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
     """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
     lab = platform.lab(cluster)
     yield from _discard(platform)

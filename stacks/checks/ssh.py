@@ -1,7 +1,8 @@
 """Checks of the SSH settings."""
 
 from components.cluster.settings import BastionSettings, ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings, nodes_with, name_or_index
+from components.settings.errors import Findings
+from stacks.checks.finding import name_or_index, nodes_with
 
 _KEY_FIX = "set privateKey: {secret: NAME}, or agent: true"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.kubernetes.manifest import DerivedPassword, SecretTemplate, BcryptHash
-from components.platform.layer import Layer, CatalogEntry
+from components.kubernetes.manifest import BcryptHash, DerivedPassword, SecretTemplate
+from components.platform.layer import CatalogEntry, Layer
 from components.settings.model import Model, SecretRef
 from stacks import stackfile
 from stacks.catalog import LAYERS

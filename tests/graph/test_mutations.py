@@ -106,11 +106,11 @@ class Bare(pulumi.CustomResource):
 
 
 def kubeconfig_in_clear(patch: Patch) -> None:
-    patch.setattr(kubeconfig, "Secret", Bare)
+    patch.setattr(kubeconfig, "RandomSecret", Bare)
 
 
 def tokens_in_clear(patch: Patch) -> None:
-    patch.setattr(cluster, "Secret", Bare)
+    patch.setattr(cluster, "RandomSecret", Bare)
 
 
 def registry_password_among_the_variables(patch: Patch) -> None:

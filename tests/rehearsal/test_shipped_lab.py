@@ -79,7 +79,10 @@ def test_platform_is_whole(lab: Rehearsal) -> None:
     secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
     charts = {
-        chart.name for row in LAYERS if row.layer.key in lab.session.settings.platform.enabled_layers() for chart in row.charts
+        chart.name
+        for row in LAYERS
+        if row.layer.key in lab.session.settings.platform.enabled_layers()
+        for chart in row.charts
     }
     assert status == dict.fromkeys(charts, "deployed")
     assert len(charts) == 7

@@ -56,15 +56,15 @@ cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 -
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
     """Return the variables of `prepare.sh` for keepalived and HAProxy; empty strings where they do not run."""
     check = haproxy.HEALTH_CHECK.format(port=cluster.endpoint_port) if cluster.api.balancer else API_HEALTH_CHECK
-    keepalived_config = keepalived_config(cluster, node)
+    keepalived = keepalived_config(cluster, node)
     addresses = {
-        "VIP": f"{bracketed(cluster.api.vip)}:{API_PORT}" if keepalived_config and cluster.api.vip else "",
-        "PEERS": config.peer_addresses(cluster, node) if keepalived_config else "",
+        "VIP": f"{bracketed(cluster.api.vip)}:{API_PORT}" if keepalived and cluster.api.vip else "",
+        "PEERS": config.peer_addresses(cluster, node) if keepalived else "",
     }
     return {
         **addresses,
-        "KEEPALIVED": keepalived_config,
-        "CHECK": check if keepalived_config else "",
+        "KEEPALIVED": keepalived,
+        "CHECK": check if keepalived else "",
         "HAPROXY": haproxy.haproxy_config(cluster, node),
     }
 

@@ -7,11 +7,11 @@ from pydantic import Field
 from components.settings.fields import (
     Bucket,
     Certificate,
-    PositiveInt,
     HostPort,
     K3sVersion,
     OptionName,
     OptionValue,
+    PositiveInt,
     Registry,
     Schedule,
     Sha256,

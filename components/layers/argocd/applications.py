@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.argocd.repositories import Named, Repositories
-from components.settings.fields import OptionType, DnsLabel, StrictBool, Text
+from components.settings.fields import DnsLabel, OptionType, StrictBool, Text
 from components.settings.model import Model
 
 SERVER = "https://kubernetes.default.svc"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import Field
 
 from components.cluster.host_requirements import HostService
-from components.kubernetes.manifest import BcryptHash, Manifest, Json
+from components.kubernetes.manifest import BcryptHash, Json, Manifest
 from components.layers.argocd import applications, repositories, validation
 from components.layers.argocd.applications import (
     ROOT,
@@ -17,8 +17,9 @@ from components.layers.argocd.applications import (
 from components.layers.argocd.repositories import RepositorySettings
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, DnsLabel, StrictBool, Text
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 REDIS_COPIES = 3

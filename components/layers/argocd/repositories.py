@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from components.kubernetes.manifest import Manifest, Json, secret_manifest
-from components.platform.layer import Finding
-from components.settings.errors import setting_error
-from components.settings.fields import DnsLabel, TextType, Text
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.settings.errors import Finding, setting_error
+from components.settings.fields import DnsLabel, Text, TextType
 from components.settings.model import Model, SecretRef
 
 _SCP_STYLE = r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s:]+"

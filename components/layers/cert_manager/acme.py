@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Json, secret_manifest
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.coredns import CorednsSettings
 from components.layers.shared import aws
-from components.platform.layer import Finding, LabContext
+from components.platform.layer import LabContext
+from components.settings.errors import Finding
 from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
 

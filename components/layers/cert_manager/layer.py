@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager import acme
 from components.layers.cert_manager.acme import AcmeSettings
-from components.platform.layer import Finding, Layer, resources, topology_spread
+from components.platform.layer import Layer, resources, topology_spread
+from components.settings.errors import Finding
 from components.settings.fields import Text
 from components.settings.model import Model
 

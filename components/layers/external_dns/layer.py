@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from components.cluster.host_requirements import HostService
-from components.kubernetes.manifest import BcryptHash, Manifest, Json, secret_manifest
+from components.kubernetes.manifest import BcryptHash, Json, Manifest, secret_manifest
 from components.layers.external_dns import providers
 from components.layers.external_dns.providers import CloudflareZoneSettings, Rfc2136Settings, Route53ZoneSettings
-from components.platform.layer import Finding, Layer, resources
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
 from components.settings.fields import Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from components.kubernetes.manifest import Json
 from components.layers.shared import aws
-from components.platform.layer import Finding
 from components.platform.object_store import Region
+from components.settings.errors import Finding
 from components.settings.fields import Domain, Host, Port, Text
 from components.settings.model import Model, SecretRef
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.external_secrets import stores as secret_stores
 from components.layers.external_secrets.stores import SecretStoreSettings
-from components.platform.layer import Finding, Layer, resources, topology_spread
+from components.platform.layer import Layer, resources, topology_spread
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
@@ -29,7 +30,9 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     namespace = _NAME
     pod_security = "restricted"
     installs_after = ("vault",)
-    user_data = "secrets that come from elsewhere"  # removing the layer deletes its CRDs, and with them the synced secrets
+    user_data = (
+        "secrets that come from elsewhere"  # removing the layer deletes its CRDs, and with them the synced secrets
+    )
     user_data_queries = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
     def values(self) -> Mapping[str, Json]:

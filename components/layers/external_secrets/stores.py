@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from components.kubernetes.manifest import Manifest, Json, secret_manifest
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.shared import aws
 from components.layers.vault.layer import ADDRESS, NAME, TLS
-from components.platform.layer import Finding, LabContext
+from components.platform.layer import LabContext
 from components.platform.object_store import Region
+from components.settings.errors import Finding
 from components.settings.fields import Certificate, DnsLabel, Text, Url
 from components.settings.model import Model, SecretRef
 

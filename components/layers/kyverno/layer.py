@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.kyverno import policies
 from components.layers.kyverno.policies import ImageSource
-from components.platform.layer import Finding, Layer, resources, uncapped_resources
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
@@ -30,7 +31,9 @@ class Kyverno(Layer[KyvernoSettings]):
     settings_type = KyvernoSettings
     namespace = "kyverno"
     pod_security = "restricted"
-    charts_with_crds_folder = ("kyverno",)  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
+    charts_with_crds_folder = (
+        "kyverno",
+    )  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
 
     def values(self) -> Mapping[str, Json]:
         """Return Kyverno's Helm values; its webhooks skip exempt namespaces, so its failure blocks no layer."""

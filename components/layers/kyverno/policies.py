@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import LAYER_LABEL
 from components.settings.errors import setting_error
 from components.settings.fields import TextType

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Json
-from components.platform.layer import Finding
+from components.kubernetes.manifest import Json, Manifest
+from components.settings.errors import Finding
 from components.settings.fields import Address, DnsLabel, StrictBool
 from components.settings.model import Model, SecretRef
 

@@ -5,11 +5,12 @@ from itertools import chain
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.metallb import bgp
 from components.layers.metallb.bgp import BgpSettings
 from components.layers.shared import address_pools as pools
-from components.platform.layer import Finding, Layer, resources
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding, SettingPath
 from components.settings.fields import AddressRange, DnsLabel, StrictBool
 from components.settings.model import Model
 
@@ -124,11 +125,11 @@ class MetalLB(Layer[MetalLBSettings]):
             if not pool.addresses:
                 yield (*_path(name), "addresses"), "is empty", "add a range or a CIDR"
 
-    def _ranges(self) -> Iterator[tuple[str, pools.Place, str]]:
+    def _ranges(self) -> Iterator[tuple[str, SettingPath, str]]:
         for name, pool in self.settings.all_pools().items():
             for index, entry in enumerate(pool.addresses):
                 yield name, (*_path(name), "addresses", index), entry
 
 
-def _path(pool: str) -> pools.Place:
+def _path(pool: str) -> SettingPath:
     return () if pool == DEFAULT else ("pools", pool)

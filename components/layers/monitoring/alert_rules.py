@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import LabContext
 from components.settings import cron
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import LabContext
 
 Panel = tuple[str, str, str, str]

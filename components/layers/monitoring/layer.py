@@ -5,7 +5,7 @@ from itertools import chain
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.longhorn import SINGLE
 from components.layers.monitoring import alert_rules, dashboards
 from components.layers.monitoring import receivers as alerts
@@ -13,8 +13,9 @@ from components.layers.monitoring.receivers import ReceiverSettings
 from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import PositiveInt, Domain, DnsLabel
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain, PositiveInt
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 from components.settings.quantities import mebibytes

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Json, secret_manifest
-from components.platform.layer import Finding
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.settings.errors import Finding
 from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
 

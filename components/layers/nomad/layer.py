@@ -11,8 +11,9 @@ from components.cluster.settings import NodeSettings
 from components.kubernetes.manifest import ComputedSecret, Json
 from components.layers.nomad.secrets import GOSSIP, TOKEN, Access, issued
 from components.layers.shared.certificate_authority import Subject
-from components.platform.layer import Finding, Layer
+from components.platform.layer import Layer
 from components.settings.addresses import bracketed
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, Sha256, Text, Url
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
@@ -81,7 +82,9 @@ class Nomad(Layer[NomadSettings]):
         nodes = [node for node in self.lab.cluster.nodes if node.name in names]
         first = next(node for node in nodes if node.name == self.settings.servers[0])
         secrets = {"TOKEN": self.access.token}
-        acl = HostService("acl", first.name, ("nomad-acl.sh",), (), "", {"ADDRESS": first.address}, secrets, runs_last=True)
+        acl = HostService(
+            "acl", first.name, ("nomad-acl.sh",), (), "", {"ADDRESS": first.address}, secrets, runs_last=True
+        )
         return [*map(self._service, nodes), acl]
 
     def _service(self, node: NodeSettings) -> HostService:

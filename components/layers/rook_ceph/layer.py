@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import Field
 
 from components.cluster.host_requirements import HostRequirements, HostService
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.rook_ceph import pools
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
 from components.layers.shared.persistent_volumes import of_class
-from components.platform.layer import Finding, Layer, uncapped_resources
+from components.platform.layer import Layer, uncapped_resources
+from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 

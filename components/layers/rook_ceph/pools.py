@@ -1,6 +1,6 @@
 """Helm values of Ceph's pools for Rook's chart, with a StorageClass for each pool."""
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import resources
 
 NAMESPACE = "rook-ceph"

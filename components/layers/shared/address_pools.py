@@ -5,12 +5,10 @@ from ipaddress import IPv4Network, ip_network
 from itertools import combinations
 
 from components.cluster.settings import ClusterSettings
-from components.platform.layer import Finding
 from components.settings.addresses import IP, bounds, is_address, overlap
+from components.settings.errors import Finding, SettingPath
 
-Place = tuple[str | int, ...]
-"""Path of a setting below the layer's key."""
-Range = tuple[Place, str]
+Range = tuple[SettingPath, str]
 """The path of an address range in the settings, and the range in canonical form."""
 
 

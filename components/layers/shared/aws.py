@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.platform.layer import Finding
+from components.settings.errors import Finding
 from components.settings.model import SecretRef
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from components.platform.layer import Finding, LabContext
+from components.platform.layer import LabContext
+from components.settings.errors import Finding
 
 KEYS = ("calico", "cilium")
 KEEPS = "the network of all pods"

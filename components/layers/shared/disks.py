@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from components.cluster.settings import ClusterSettings
-from components.platform.layer import Finding
-from components.settings.errors import setting_error
+from components.settings.errors import Finding, setting_error
 from components.settings.fields import TextType
 
 _DEVICE = "/dev/disk/by-(id|path)/[A-Za-z0-9._:+@-]+"

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 
 
 def data_source(metadata: dict[str, Any], kind: str, url: str, **options: Json) -> Manifest:

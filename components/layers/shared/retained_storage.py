@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from components.kubernetes.manifest import BcryptHash, Manifest, Json, secret_manifest
+from components.kubernetes.manifest import BcryptHash, Json, Manifest, secret_manifest
 from components.layers.shared import volumes
-from components.platform.layer import Finding, LabContext
+from components.platform.layer import LabContext
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
-from components.settings.fields import PositiveInt, DnsLabel
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, PositiveInt
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from components.layers.longhorn import SINGLE
-from components.platform.layer import Finding, LabContext
+from components.platform.layer import LabContext
+from components.settings.errors import Finding
 
 
 def class_of(lab: LabContext, storage_class: str | None, replicas: int) -> str | None:

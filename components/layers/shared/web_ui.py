@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.layers.cert_manager.layer import CertManagerSettings
-from components.platform.layer import Finding, LabContext
+from components.platform.layer import LabContext
+from components.settings.errors import Finding
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.metallb.layer import MetalLBSettings
 from components.layers.shared import address_pools
 from components.layers.traefik import routes
 from components.layers.traefik.routes import DashboardSettings
-from components.platform.layer import Finding, Layer, resources, topology_spread
+from components.platform.layer import Layer, resources, topology_spread
+from components.settings.errors import Finding
 from components.settings.fields import Address, DnsLabel, StrictBool, Url
 from components.settings.model import Model
 

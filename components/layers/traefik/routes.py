@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.settings.fields import Domain, User
 from components.settings.model import Model, SecretRef
 

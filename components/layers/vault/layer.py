@@ -3,15 +3,16 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Json
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.shared import volumes
 from components.layers.shared.web_ui import Page
 from components.layers.traefik.layer import CLASS
 from components.layers.vault import seal as vault_seal
 from components.layers.vault.seal import VaultSealSettings
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, DnsLabel
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 

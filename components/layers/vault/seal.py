@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from components.kubernetes.manifest import SecretTemplate, Manifest, Json, secret_manifest
+from components.kubernetes.manifest import Json, Manifest, SecretTemplate, secret_manifest
 from components.layers.shared import aws
-from components.platform.layer import Finding
 from components.platform.object_store import Region
 from components.settings import certificates
+from components.settings.errors import Finding
 from components.settings.fields import Certificate, Text, Url
 from components.settings.model import Model, SecretRef
 

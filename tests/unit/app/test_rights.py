@@ -134,7 +134,9 @@ def test_everything_in_the_namespace_waits_for_the_role_binding(recording: Recor
     (binding,) = (each for each in made(recording) if each.plain["kind"] == "RoleBinding")
     (namespace,) = (each for each in made(recording) if each.plain["kind"] == "Namespace")
     assert binding.plain["roleRef"]["name"] == rights.ROLE
-    assert binding.plain["subjects"] == [{"apiGroup": rbac.API_GROUP, "kind": "User", "name": "homelab:apps-1-0a1b2c3d"}]
+    assert binding.plain["subjects"] == [
+        {"apiGroup": rbac.API_GROUP, "kind": "User", "name": "homelab:apps-1-0a1b2c3d"}
+    ]
     assert binding.deleted_with == namespace.urn, "who gave up the right to look could not see it go"
     for each in made(recording):
         if each not in (binding, namespace):

@@ -115,7 +115,9 @@ def test_what_the_program_owns_wins_over_any_option() -> None:
 
 def test_what_is_disabled_twice_changes_nothing() -> None:
     found = cluster("three-servers")
-    assert k3s.config_yaml(found.with_disabled(["servicelb", "traefik"]), found.nodes[0]) == k3s.config_yaml(found, found.nodes[0])
+    assert k3s.config_yaml(found.with_disabled(["servicelb", "traefik"]), found.nodes[0]) == k3s.config_yaml(
+        found, found.nodes[0]
+    )
 
 
 @pytest.mark.parametrize(("version", "packaged"), [("v1.36.9+k3s1", False), ("v1.37.0+k3s1", True)])

@@ -98,7 +98,9 @@ def test_databases_of_apps_let_themselves_be_read() -> None:
     (monitor,) = (each for each in layer("monitoring", found).objects_after_charts() if each["kind"] == "PodMonitor")
     assert monitor["spec"]["namespaceSelector"] == {"any": True}
     assert layer("monitoring", found).namespace == network.MONITORING
-    assert not [each for each in layer("monitoring", lab(monitoring={})).objects_after_charts() if each["kind"] == "PodMonitor"]
+    assert not [
+        each for each in layer("monitoring", lab(monitoring={})).objects_after_charts() if each["kind"] == "PodMonitor"
+    ]
 
 
 def test_dashboards_are_found_by_grafana_and_fill_rows_of_two() -> None:

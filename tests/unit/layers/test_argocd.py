@@ -7,7 +7,7 @@ import pytest
 from components.kubernetes.manifest import BcryptHash
 from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, UnknownValueError, SecretRef
+from components.settings.model import LENIENT, SecretRef, UnknownValueError
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import CLOUDFLARE, lab, layer, objects, problems, values
 
@@ -140,7 +140,9 @@ def test_applications_as_they_are_wanted() -> None:
 def test_what_was_deployed_goes_only_if_it_is_wanted(cascade: bool) -> None:
     given = {"repository": GIT, "cascade": cascade}
     sets = {"all": given | {"directories": ["*"]}}
-    one, all_ = layer("argocd", argocd(applications={"one": given | {"path": "."}}, applicationSets=sets)).objects_after_charts()
+    one, all_ = layer(
+        "argocd", argocd(applications={"one": given | {"path": "."}}, applicationSets=sets)
+    ).objects_after_charts()
     assert ("finalizers" in one["metadata"]) is cascade
     assert all_["spec"]["syncPolicy"] == {"preserveResourcesOnDeletion": not cascade}
 
@@ -181,4 +183,4 @@ def test_projects_and_the_application_of_applications() -> None:
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = ArgoCDSettings.model_validate({"applications": {"a": {"repository": 1}}}, context=LENIENT)
     with pytest.raises(UnknownValueError):
-        list(ArgoCD(settings, LabContext(cluster("three-servers"), {"argocd": settings})).problems())
+        list(ArgoCD(settings, LabContext(cluster("three-servers"), {"argocd": settings})).findings())

@@ -19,7 +19,10 @@ def test_the_plugin_comes_after_the_operator(name: str, replicas: int) -> None:
 
 def test_needs_certificates_and_guards_databases() -> None:
     assert CloudNativePG.requires == ("certManager",)
-    assert (CloudNativePG.user_data, CloudNativePG.user_data_queries) == ("databases", ("clusters.postgresql.cnpg.io -A",))
+    assert (CloudNativePG.user_data, CloudNativePG.user_data_queries) == (
+        "databases",
+        ("clusters.postgresql.cnpg.io -A",),
+    )
 
 
 def test_monitors_are_on_where_something_reads_them() -> None:

@@ -26,7 +26,9 @@ def test_copies_follow_the_machines(name: str, replicas: int) -> None:
 
 def test_keys_stand_in_secrets_and_stores_name_them() -> None:
     found = stores(aws=AWS, vault={"vault": VAULT | {"token": {"secret": "token"}}})
-    secrets = {each["metadata"]["name"]: each["stringData"] for each in layer("externalSecrets", found).objects_before_charts()}
+    secrets = {
+        each["metadata"]["name"]: each["stringData"] for each in layer("externalSecrets", found).objects_before_charts()
+    }
     assert secrets == {
         "store-aws": {"accessKey": SecretRef(secret="id"), "secretKey": SecretRef(secret="key")},
         "store-vault": {"token": SecretRef(secret="token")},

@@ -64,7 +64,10 @@ def test_metrics_are_read_where_there_is_a_reader() -> None:
 
 
 def test_guard_asks_for_clusters_and_for_volumes_of_clusters_that_are_gone() -> None:
-    assert Kafka.user_data_queries == ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
+    assert Kafka.user_data_queries == (
+        "kafkas.kafka.strimzi.io -A",
+        "persistentvolumeclaims -A -l strimzi.io/kind=Kafka",
+    )
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_keys_of_the_bucket_are_in_no_value() -> None:
 def test_a_bucket_to_share_is_used_when_it_is_asked_for() -> None:
     shared = ObjectStoreSettings.model_validate(STORE | {"path": "house"})
     for given, kept in (({}, "filesystem"), ({"store": "s3"}, "s3")):
-        found = replace(lab(loki=given), shared_store=shared)
+        found = replace(lab(loki=given), shared_object_store=shared)
         assert values("loki", found)["loki"]["storage"]["type"] == kept
         assert not problems("loki", found)
     assert values("loki", found)["loki"]["storage"]["object_store"]["storage_prefix"] == "house-loki"

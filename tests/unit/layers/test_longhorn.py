@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from components.layers.longhorn import Longhorn, LonghornSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, UNKNOWN, UnknownValueError, SecretRef
+from components.settings.model import LENIENT, UNKNOWN, SecretRef, UnknownValueError
 from stacks.settings import LabStack
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import lab, layer, problems, values
@@ -100,7 +100,9 @@ def test_machines_get_the_label_and_the_packages() -> None:
     wanted = "node.longhorn.io/create-default-disk=true\nstorage=true"
     assert run.named("e-roll").plain["variables"]["LABELS"] == wanted
     assert run.named("d-roll").plain["variables"]["LABELS"] == ""
-    assert set(Longhorn.host_requirements.packages) <= set(run.named("d-prepare").plain["variables"]["PACKAGES"].split())
+    assert set(Longhorn.host_requirements.packages) <= set(
+        run.named("d-prepare").plain["variables"]["PACKAGES"].split()
+    )
 
 
 def test_backups_go_to_the_bucket_by_a_job_for_every_volume() -> None:
@@ -173,10 +175,10 @@ def test_what_is_wrong_is_reported(taints: Any, given: Any, report: str) -> None
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = LonghornSettings.model_validate({"storageNodes": 1}, context=LENIENT)
     with pytest.raises(UnknownValueError):
-        list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings})).problems())
+        list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings})).findings())
 
 
 def test_wrong_store_is_not_guessed_at() -> None:
     settings = LonghornSettings.model_validate({"backup": {}})
     with pytest.raises(UnknownValueError):
-        list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings}, UNKNOWN)).problems())
+        list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings}, UNKNOWN)).findings())

@@ -148,7 +148,7 @@ def test_pools_that_do_not_fit_are_reported(given: dict[str, Any], report: list[
 
 def test_edge_of_a_small_lan_is_not_given_away() -> None:
     small = cluster("three-servers", lan="10.0.0.0/25", api={"vip": "10.0.0.100"})
-    report = list(MetalLB(MetalLBSettings(addresses=("10.0.0.120/29",)), LabContext(small)).problems())
+    report = list(MetalLB(MetalLBSettings(addresses=("10.0.0.120/29",)), LabContext(small)).findings())
     assert report == [
         (
             ("addresses", 0),
@@ -164,4 +164,4 @@ def test_edge_of_a_small_lan_is_not_given_away() -> None:
 def test_balancer_of_the_api_keeps_its_address(balancer: str, report: list[str]) -> None:
     found = LabContext(cluster("three-servers", api={"external": balancer}))
     settings = MetalLBSettings(addresses=("10.0.0.200-10.0.0.220",))
-    assert [reason for _, reason, _ in MetalLB(settings, found).problems()] == report
+    assert [reason for _, reason, _ in MetalLB(settings, found).findings()] == report

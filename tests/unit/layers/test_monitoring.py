@@ -119,7 +119,9 @@ def test_receivers_get_what_is_as_severe_and_secrets_stand_apart() -> None:
     login = {"username": "lab", "password": {"secret": "mail"}}
     given = {"me": {"email": EMAIL | login, "severities": ["critical"]}, "relay": {"email": EMAIL}, "pager": HOOK}
     found = lab(monitoring={"receivers": given})
-    secrets = {each["metadata"]["name"]: each["stringData"] for each in layer("monitoring", found).objects_before_charts()}
+    secrets = {
+        each["metadata"]["name"]: each["stringData"] for each in layer("monitoring", found).objects_before_charts()
+    }
     assert secrets == {
         "receiver-me": {"password": SecretRef(secret="mail")},
         "receiver-pager": {"url": SecretRef(secret="hook")},

@@ -21,7 +21,10 @@ NEW, OLD = (
 
 
 def names(*pairs: Any) -> list[str]:
-    return [each["metadata"]["name"] for each in layer("sealedSecrets", lab(sealedSecrets={"keys": pairs})).objects_before_charts()]
+    return [
+        each["metadata"]["name"]
+        for each in layer("sealedSecrets", lab(sealedSecrets={"keys": pairs})).objects_before_charts()
+    ]
 
 
 def test_given_pairs_are_there_before_the_controller_and_it_makes_none() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import SecretTemplate, BcryptHash
+from components.kubernetes.manifest import BcryptHash, SecretTemplate
 from components.platform.layer import LabContext
 from components.settings.model import SecretRef
 from tests.contracts.cases import plain

@@ -72,7 +72,7 @@ def test_the_catalogs_sums_follow_its_versions(host: Upstream, tmp_path: Path, m
     stays = replace(chart, name="stays", repository="https://127.0.0.1:9")
     monkeypatch.setattr(catalog_pins, "LAYERS", [CatalogEntry(row.layer, chart, stays)])
     monkeypatch.setattr(catalog_pins, "PINS", {"metallb-0.16.0.tgz": "a" * 64, "stays-0.16.1.tgz": "b" * 64})
-    monkeypatch.setattr(catalog_pins, "SUMS", sums)
+    monkeypatch.setattr(catalog_pins, "CHECKSUMS_FILE", sums)
     assert catalog_pins.main() == 0
     assert sums.read_text() == f"{published(host)}  {NAME}\n{'b' * 64}  stays-0.16.1.tgz\n"
 
@@ -85,7 +85,7 @@ def test_a_sum_that_cannot_be_had_is_not_made_up(
     chart = replace(catalog.LAYERS[0].charts[0], version="0.99.0", repository=f"{host.url}/charts")
     monkeypatch.setattr(catalog_pins, "LAYERS", [CatalogEntry(catalog.LAYERS[0].layer, chart)])
     monkeypatch.setattr(catalog_pins, "PINS", {NAME: "a" * 64})
-    monkeypatch.setattr(catalog_pins, "SUMS", sums)
+    monkeypatch.setattr(catalog_pins, "CHECKSUMS_FILE", sums)
     assert catalog_pins.main() == 1
     assert "has no version 0.99.0 of metallb; it has 0.16.1." in capsys.readouterr().err
     assert sums.read_text() == ""

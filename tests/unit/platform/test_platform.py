@@ -8,7 +8,15 @@ import pytest
 from components.cluster.cluster import Cluster
 from components.cluster.host_requirements import HostService
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import DerivedPassword, SecretTemplate, BcryptHash, Manifest, Json, bcrypt_hash, derive_password
+from components.kubernetes.manifest import (
+    BcryptHash,
+    DerivedPassword,
+    Json,
+    Manifest,
+    SecretTemplate,
+    bcrypt_hash,
+    derive_password,
+)
 from components.platform.layer import LabContext, Layer, resources
 from components.platform.platform import Platform, install_order
 from components.settings.model import Model, SecretRef
@@ -54,7 +62,10 @@ class Named(Plain):
         pool = {"POOL": "p", "VERSION": "v"}
         disk = [HostService("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", pool, token) for node in "bd"]
         variables = {"NAMESPACE": "named", "SYNC": "yes"}
-        return [*disk, HostService("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, runs_last=True)]
+        return [
+            *disk,
+            HostService("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, runs_last=True),
+        ]
 
     def objects_before_charts(self) -> Sequence[Manifest]:
         text = {"token": SecretRef(secret="token"), "login": SecretTemplate("me:{}", (SecretRef(secret="token"),))}
