@@ -4,12 +4,12 @@ from functools import partial
 
 import pulumi
 
-from components.app import place
-from components.app.checks import in_clear
+from components.app import placement
 from components.app.component import App
+from components.app.platform_outputs import needs
 from components.app.security import level, reasons
 from components.app.settings import AppSettings
-from components.app.surroundings import needs
+from components.app.validation import in_clear
 from stacks.outputs import PlatformOutputs
 from stacks.settings import AppStack
 
@@ -37,7 +37,7 @@ def _platform(app: AppSettings) -> PlatformOutputs:
     else:
         outputs = PlatformOutputs.of(pulumi.StackReference(full_name(app.platform)))
         renew = "run `pulumi up` on that stack"
-    return outputs.needing(list(needs(app)), partial(place.lacking, app), app.platform, renew)
+    return outputs.needing(list(needs(app)), partial(placement.lacking, app), app.platform, renew)
 
 
 def full_name(stack: str) -> str:

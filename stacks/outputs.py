@@ -8,7 +8,7 @@ from typing import Any, Self
 import pulumi
 import yaml
 
-from components.app.surroundings import Need, Surroundings, nothing, since
+from components.app.platform_outputs import Need, Surroundings, nothing, since
 from components.cluster.certificate_validity import Validity
 from components.layers.shared.address_pools import holds
 from components.settings.model import NAMESPACE, camel

@@ -6,13 +6,24 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.app import database, entrance, jobs, network, objects, remote, rights, rollout, volumes, workload
-from components.app import read as reading
+from components.app import (
+    config_objects,
+    database,
+    exposure,
+    jobs,
+    network,
+    objects,
+    remote_secrets,
+    rights,
+    rollout,
+    volumes,
+    workload,
+)
+from components.app.config_objects import Read
 from components.app.container_settings import AppContainerSettings
+from components.app.platform_outputs import Surroundings
 from components.app.postgres_settings import PostgresSettings
-from components.app.read import Read
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Manifest, Tree, create, resolve
 
 DATABASE_TIMEOUT = "20m"
@@ -45,11 +56,11 @@ class App(pulumi.ComponentResource):
         claims = self._create_all(volumes.claims(settings, platform), base, protect=objects.keeps(settings))
         ready = [*base, *claims]
         if settings.remote_secrets:
-            ready.append(self._create(remote.external_secret(settings), [binding], f"{settings.name}-remote"))
+            ready.append(self._create(remote_secrets.external_secret(settings), [binding], f"{settings.name}-remote"))
         if settings.postgres is not None:
             ready += self._database(settings.postgres, base)
         sources = Read(self._files(binding), self._secrets(binding), self._pull(binding))
-        service = self._create(entrance.service(settings), base)
+        service = self._create(exposure.service(settings), base)
         ready += self._create_all(rollout.analysis(settings, platform), base)
         ready += [service] if settings.strategy else []  # Argo Rollouts switches it to the pods of a new version
         if settings.before is not None:
@@ -57,9 +68,9 @@ class App(pulumi.ComponentResource):
         ready.append(self._pods(sources, ready))
         self._create_all(jobs.cron(settings, platform, sources), ready)
         self._create_all(workload.scale(settings), ready)
-        self._create_all(entrance.load_balancer(settings), ready)
-        self._create_all(entrance.ingress(settings, platform), [*ready, service])
-        self.urls = [pulumi.Output.format("https://{}", host) for host in entrance.hosts(settings, platform)]
+        self._create_all(exposure.load_balancer(settings), ready)
+        self._create_all(exposure.ingress(settings, platform), [*ready, service])
+        self.urls = [pulumi.Output.format("https://{}", host) for host in exposure.hosts(settings, platform)]
         self.register_outputs({"urls": self.urls})
 
     def _database(self, postgres: PostgresSettings, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
@@ -102,17 +113,17 @@ class App(pulumi.ComponentResource):
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return _name(self._create(reading.files(app), [binding], f"{app.name}-files")) if app.files else None
+        return _name(self._create(config_objects.files(app), [binding], f"{app.name}-files")) if app.files else None
 
     def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
         if not (app.secrets or app.secret_files):
             return None
-        return _name(self._create(reading.secrets(app), [binding], f"{app.name}-secrets"))
+        return _name(self._create(config_objects.secrets(app), [binding], f"{app.name}-secrets"))
 
     def _pull(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app, login = self._settings, self._settings.image_pull_secret
-        return _name(self._create(reading.pull(app, login), [binding], f"{app.name}-pull")) if login else None
+        return _name(self._create(config_objects.pull(app, login), [binding], f"{app.name}-pull")) if login else None
 
     def _create_all(
         self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any

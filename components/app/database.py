@@ -6,9 +6,9 @@ from typing import Any
 import pulumi
 
 from components.app.objects import metadata, unnamed
+from components.app.platform_outputs import Surroundings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Manifest, Tree
 from components.platform.layer import resources
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from components.app import pods
+from components.app.config_objects import Read
 from components.app.container_settings import AppContainerSettings
 from components.app.objects import job_labels, metadata
-from components.app.read import Read
+from components.app.platform_outputs import Surroundings
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Manifest, Tree
 
 BEFORE = "before"

@@ -5,12 +5,12 @@ from typing import Any
 
 import pulumi
 
-from components.app import database, destinations, traces
+from components.app import database, destinations, tracing
 from components.app.objects import NAMESPACE_LABEL, has_jobs, job_labels, labels, metadata
+from components.app.platform_outputs import ObjectStoreOutput, Surroundings
 from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
-from components.app.surroundings import ObjectStoreOutput, Surroundings
 from components.kubernetes.manifest import Manifest, Tree
 
 SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
@@ -61,7 +61,7 @@ def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     if app.allow.internet:
         rules.append({"to": destinations.PUBLIC})
     if app.traces:
-        rules.append(_rule("to", [_namespace(traces.namespace(platform))], [traces.port(platform)]))
+        rules.append(_rule("to", [_namespace(tracing.namespace(platform))], [tracing.port(platform)]))
     if app.postgres is not None:
         pods = _pooler_labels(app, app.postgres) if app.postgres.pooler else _instance_labels(app, app.postgres)
         rules.append(_rule("to", [_pods(pods)], [database.PORT]))

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from components.app import database, place, remote, security, traces, volumes
+from components.app import database, placement, remote_secrets, security, tracing, volumes
+from components.app.config_objects import Read, key
 from components.app.container_settings import AppContainerSettings
 from components.app.objects import labels
+from components.app.platform_outputs import Surroundings
 from components.app.probe_settings import AppProbeSettings
-from components.app.read import Read, key
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Tree
 from components.platform.layer import resources, spread
 
@@ -39,7 +39,7 @@ def of_app(app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
 def of_job(name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
-    app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": place.HOSTNAME}
+    app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": placement.HOSTNAME}
     # a volume for one pod can be mounted only on the node of that pod
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [app_node]}}
     return {
@@ -56,7 +56,7 @@ def _pod_settings(app: AppSettings, sources: Read, app_volumes: Iterable[Tree]) 
         "enableServiceLinks": False,
         "securityContext": security.of_pod(app),
         **({"imagePullSecrets": [{"name": sources.pull}]} if app.image_pull_secret else {}),
-        **place.of(app),
+        **placement.of(app),
         **({"terminationGracePeriodSeconds": app.grace_period} if app.grace_period != _DEFAULT_GRACE_PERIOD else {}),
         "volumes": [*_volumes(app, sources), *app_volumes],
     }
@@ -113,10 +113,10 @@ def _environment(
 ) -> Iterator[Tree]:
     """Yield the variables of a container. Referenced variables must come first, so `variables` are last."""
     yield from database.environment(app)
-    yield from traces.environment(app, platform)
+    yield from tracing.environment(app, platform)
     for name in app.secrets:
         yield {"name": name, "valueFrom": {"secretKeyRef": {"name": sources.secrets, "key": name}}}
-    yield from remote.environment(app)
+    yield from remote_secrets.environment(app)
     for name, value in variables.items():
         yield {"name": name, "value": value}
 

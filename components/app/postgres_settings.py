@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.app.postgres_kinds import (
+from components.app.postgres_fields import (
     DatabaseLabel,
     DatabaseName,
     Extension,

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from components.app.objects import metadata
+from components.app.platform_outputs import Surroundings
 from components.app.settings import AppSettings
 from components.app.strategy_settings import AppAnalysisSettings, AppStrategySettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Manifest, Tree
 
 API = "argoproj.io/v1alpha1"

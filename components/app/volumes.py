@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from components.app.objects import UNAWAITED, metadata
+from components.app.platform_outputs import Surroundings
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.app.volume_settings import AppVolumeSettings
 from components.kubernetes.manifest import Manifest, Tree
 from components.settings.quantities import mebibytes

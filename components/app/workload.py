@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from components.app import pods, rollout, volumes
+from components.app.config_objects import Read
 from components.app.objects import labels, metadata
-from components.app.read import Read
+from components.app.platform_outputs import Surroundings
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Manifest, Tree
 
 _PATCH_FORCE = {"pulumi.com/patchForce": "true"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.app import settings as models
-from components.app.checks import in_clear
+from components.app.validation import in_clear
 from stacks import stackfile
 from stacks.settings import AppStack, SettingsError
 from tests.support.app_stacks import APPS

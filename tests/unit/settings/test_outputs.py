@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pulumi
 import pytest
 
-from components.app.surroundings import Given
+from components.app.platform_outputs import Given
 from components.settings.model import camel
 from stacks.catalog import LAYERS
 from stacks.outputs import PlatformOutputs
@@ -147,7 +147,8 @@ def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
 def test_a_wrong_name_of_an_output_is_found_by_mypy(line: str, error: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "import pulumi\n\nfrom components.app.surroundings import Need\nfrom stacks.outputs import PlatformOutputs\n\n"
+        "import pulumi\n\n"
+        "from components.app.platform_outputs import Need\nfrom stacks.outputs import PlatformOutputs\n\n"
         f'platform = PlatformOutputs.of(pulumi.StackReference("lab"))\n{line}\nprint(Need)\n'
     )
     done = subprocess.run(

@@ -6,8 +6,8 @@ from ipaddress import ip_address
 import pulumi
 
 from components.app.objects import UNAWAITED, labels, metadata
+from components.app.platform_outputs import Surroundings
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Manifest, Tree
 
 PORT = 80

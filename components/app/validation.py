@@ -4,14 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from components.app import references, traces
-from components.app.container_checks import container_problems
+from components.app import tracing, variable_references
+from components.app.container_validation import container_problems
 from components.app.database import archive
 from components.app.network import POLICIES
 from components.app.objects import has_data
-from components.app.pod_checks import CHECKS
+from components.app.pod_validation import CHECKS
 from components.app.settings import AppSettings
-from components.app.volume_checks import volume_problems
+from components.app.volume_validation import volume_problems
 from components.platform.layer import Finding
 from components.settings.model import NotKnownError
 
@@ -63,12 +63,12 @@ def _variables(app: AppSettings) -> Findings:
 
 def _database_variables(app: AppSettings) -> Findings:
     if app.postgres is not None:
-        yield from _set_by(app, references.DATABASE_VARIABLES, "postgres")
+        yield from _set_by(app, variable_references.DATABASE_VARIABLES, "postgres")
 
 
 def _traces_variables(app: AppSettings) -> Findings:
     if app.traces:
-        yield from _set_by(app, traces.VARIABLES, "traces")
+        yield from _set_by(app, tracing.VARIABLES, "traces")
 
 
 def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findings:
@@ -80,7 +80,7 @@ def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findin
 
 def _references(app: AppSettings) -> Findings:
     """Check that a variable references only variables that are defined before it."""
-    for name, reason, fix in references.wrong(app.environment, references.given(app)):
+    for name, reason, fix in variable_references.wrong(app.environment, variable_references.given(app)):
         yield ("environment", name), reason, fix
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from components.app import traces
+from components.app import tracing
 from components.app.settings import AppSettings
 
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
@@ -13,7 +13,7 @@ DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", 
 def given(app: AppSettings) -> dict[str, str]:
     """Return the variables that other settings than `environment` define: name → setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
-    origins |= dict.fromkeys(traces.VARIABLES, "traces") if app.traces else {}
+    origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")
 
 

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from components.app import security, volumes
-from components.app.entrance import PORT
+from components.app.exposure import PORT
 from components.app.pods import DRAIN_SECONDS
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
-from components.app.volume_checks import part_of_memory
+from components.app.volume_validation import part_of_memory
 from components.platform.layer import Finding
 
 Findings = Iterator[Finding]

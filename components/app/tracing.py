@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import pulumi
 
+from components.app.platform_outputs import Surroundings
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Tree
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_SERVICE_NAME")
