@@ -8,7 +8,7 @@ from typing import Any, Self
 import pulumi
 import yaml
 
-from components.app.platform_outputs import Need, Surroundings, nothing, since
+from components.app.platform_outputs import AppPlatformOutputs, RequiredOutput, none_output, since
 from components.cluster.certificate_validity import Validity
 from components.layers.shared.address_pools import holds
 from components.settings.model import NAMESPACE, camel
@@ -19,7 +19,7 @@ Places = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlatformOutputs(Surroundings):
+class PlatformOutputs(AppPlatformOutputs):
     """The cluster and its platform, as app stacks see them.
 
     The stack outputs have the names of the fields in camelCase. A disabled layer has no outputs.
@@ -31,20 +31,22 @@ class PlatformOutputs(Surroundings):
     """URL of the Kubernetes API."""
     version: pulumi.Output[str] = field(metadata=since("0.2.0"))
     """Version of homelab that wrote the outputs."""
-    ingress_address: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
+    ingress_address: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
     """Address of the ingress controller."""
-    gitops_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argocd"))
+    gitops_namespace: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "argocd"))
     """Namespace of Argo CD."""
-    kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "kafka"))
+    kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "kafka"))
     """Bootstrap address of the Kafka cluster."""
-    cassandra_contact: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "cassandra"))
+    cassandra_contact: pulumi.Output[str | None] = field(
+        default_factory=none_output, metadata=since("0.2.0", "cassandra")
+    )
     """Contact point of the Cassandra cluster."""
     sealing_certificate: pulumi.Output[str | None] = field(
-        default_factory=nothing, metadata=since("0.2.0", "sealedSecrets")
+        default_factory=none_output, metadata=since("0.2.0", "sealedSecrets")
     )
     """Public certificate for sealing secrets, as PEM, if the stack file sets one."""
     object_store_endpoint: pulumi.Output[str | None] = field(
-        default_factory=nothing, metadata=since("0.2.0", "seaweedfs")
+        default_factory=none_output, metadata=since("0.2.0", "seaweedfs")
     )
     """URL at which pods reach the lab's own S3 service."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
@@ -80,7 +82,7 @@ class PlatformOutputs(Surroundings):
             for output_field, value in values.items()
         })  # fmt: skip
 
-    def needing(self, needs: Sequence[Need], places: Places, stack: str, renew: str) -> Self:
+    def needing(self, needs: Sequence[RequiredOutput], places: Places, stack: str, renew: str) -> Self:
         """Return a copy whose kubeconfig is available only if the platform meets all `needs`.
 
         `places` yields the app's settings that no node satisfies. `stack` is the platform's name, and `renew` says what
@@ -124,7 +126,7 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
     return value
 
 
-def _checked(values: dict[str, Any], needs: Sequence[Need], places: Places, stack: str, renew: str) -> str:
+def _checked(values: dict[str, Any], needs: Sequence[RequiredOutput], places: Places, stack: str, renew: str) -> str:
     """Return the kubeconfig. Raises `pulumi.RunError` with all needs that the platform does not meet."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
@@ -141,7 +143,7 @@ def _checked(values: dict[str, Any], needs: Sequence[Need], places: Places, stac
     return text
 
 
-def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
+def _lacking(need: RequiredOutput, values: dict[str, Any], stack: str) -> list[str]:
     value = values[need.output]
     where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
     if not value:
@@ -149,11 +151,11 @@ def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
         reason = f"needs {NAMESPACE}:{key}, which does not provide {camel(need.output)}"
         return [f"{where}: {reason}; enable it in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
-    if name is not None and need.within:
+    if name is not None and need.in_ranges:
         fix = f"use one of {', '.join(value)}"
         return [] if holds(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
-    if name is not None and name not in value and need.lacks:
-        reason, fix = need.lacks
+    if name is not None and name not in value and need.missing_error:
+        reason, fix = need.missing_error
         return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]
     if name is not None and name not in value:
         known: Collection[str] = value

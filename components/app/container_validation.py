@@ -41,15 +41,15 @@ def _identical(_: AppSettings, container: AppContainerSettings) -> Findings:
 
 
 def _variables(app: AppSettings, container: AppContainerSettings) -> Findings:
-    origins = variable_references.given(app)
+    origins = variable_references.predefined_variables(app)
     for name in container.environment:
         if name in origins:
             yield ("environment", name), f"is already set by {origins[name]}", "remove it, or use another name"
 
 
 def _references(app: AppSettings, container: AppContainerSettings) -> Findings:
-    for name, reason, fix in variable_references.wrong(
-        {**app.environment, **container.environment}, variable_references.given(app)
+    for name, reason, fix in variable_references.broken_references(
+        {**app.environment, **container.environment}, variable_references.predefined_variables(app)
     ):
         if name in container.environment:
             yield ("environment", name), reason, fix

@@ -58,12 +58,12 @@ def _parameter(value: str) -> str:
 DatabaseLabel = Annotated[
     str, like("host label of at most 9 characters", "[a-z0-9]([-a-z0-9]{0,7}[a-z0-9])?", "write it like db or db-2")
 ]
-Schedule = Annotated[str, Kind("cron schedule with seconds", cron.with_seconds)]
+ScheduleWithSeconds = Annotated[str, Kind("cron schedule with seconds", cron.with_seconds)]
 Retention = Annotated[str, like("retention period", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
 Extension = Annotated[
     str,
     like("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write it as in CREATE EXTENSION, such as pg_trgm"),
 ]
-Moment = Annotated[str, Kind("date and time", _moment, _MOMENT)]
+Timestamp = Annotated[str, Kind("date and time", _moment, _MOMENT)]
 DatabaseName = Annotated[str, Kind("database name", _database, _DATABASE)]
-Parameter = Annotated[str, Kind("PostgreSQL parameter", _parameter, _PARAMETER)]
+ParameterName = Annotated[str, Kind("PostgreSQL parameter", _parameter, _PARAMETER)]

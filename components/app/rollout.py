@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from components.app.objects import metadata
-from components.app.platform_outputs import Surroundings
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.app.strategy_settings import AppAnalysisSettings, AppStrategySettings
 from components.kubernetes.manifest import Manifest, Tree
 
 API = "argoproj.io/v1alpha1"
 KIND = "Rollout"
-AWAITED = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
+WAIT_FOR_HEALTHY = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
 """Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for later versions, which take longer."""
 
 
@@ -29,7 +29,7 @@ def strategy(app: AppSettings, settings: AppStrategySettings) -> Tree:
     return {"blueGreen": {"activeService": app.name, "scaleDownDelaySeconds": keep, **pre_promotion}}
 
 
-def analysis(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
+def analysis(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the AnalysisTemplate of the app, if its strategy has an analysis."""
     if app.strategy is None or app.strategy.analysis is None:
         return
@@ -38,7 +38,7 @@ def analysis(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
     yield {"apiVersion": API, "kind": "AnalysisTemplate", "metadata": meta, "spec": {"metrics": metrics}}
 
 
-def _metric(settings: AppAnalysisSettings, platform: Surroundings, *, blue_green: bool) -> Tree:
+def _metric(settings: AppAnalysisSettings, platform: AppPlatformOutputs, *, blue_green: bool) -> Tree:
     return {
         "name": "answer",
         "interval": f"{settings.interval}s",

@@ -17,7 +17,9 @@ HERE: dict[str, Any] = {"volumes": {}, "arch": None, "nodes": {}, "tolerations":
 def lacking(**changes: Any) -> list[tuple[str, str]]:
     settings = AppStack.read(ROOT / "tests/settings/apps/home.yaml").app
     raw = settings.model_dump(by_alias=True, exclude_unset=True) | HERE | changes
-    return [(key, reason) for key, reason, _ in placement.lacking(type(settings).model_validate(raw), OUTPUTS["nodes"])]
+    return [
+        (key, reason) for key, reason, _ in placement.unsatisfied(type(settings).model_validate(raw), OUTPUTS["nodes"])
+    ]
 
 
 def test_where_a_pod_runs() -> None:

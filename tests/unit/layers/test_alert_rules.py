@@ -97,7 +97,7 @@ def test_databases_of_apps_let_themselves_be_read() -> None:
     found = lab(certManager={}, cloudnativePg={}, monitoring={})
     (monitor,) = (each for each in layer("monitoring", found).extend() if each["kind"] == "PodMonitor")
     assert monitor["spec"]["namespaceSelector"] == {"any": True}
-    assert layer("monitoring", found).namespace == network.MONITORING
+    assert layer("monitoring", found).namespace == network.MONITORING_NAMESPACE
     assert not [each for each in layer("monitoring", lab(monitoring={})).extend() if each["kind"] == "PodMonitor"]
 
 
