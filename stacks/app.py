@@ -6,7 +6,7 @@ import pulumi
 
 from components.app import placement
 from components.app.component import App
-from components.app.platform_outputs import required_outputs
+from components.app.requirements import required_outputs
 from components.app.security import level, level_requirements
 from components.app.settings import AppSettings
 from components.app.validation import plaintext_secrets

@@ -8,7 +8,8 @@ from typing import Any, Self
 import pulumi
 import yaml
 
-from components.app.platform_outputs import AppPlatformOutputs, RequiredOutput, none_output, since
+from components.app.platform_outputs import AppPlatformOutputs, none_output, since
+from components.app.requirements import RequiredOutput
 from components.cluster.certificate_validity import Validity
 from components.layers.shared.address_pools import holds
 from components.settings.model import NAMESPACE, camel

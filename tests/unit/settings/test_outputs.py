@@ -148,7 +148,7 @@ def test_a_wrong_name_of_an_output_is_found_by_mypy(line: str, error: str, tmp_p
     program = tmp_path / "program.py"
     program.write_text(
         "import pulumi\n\n"
-        "from components.app.platform_outputs import RequiredOutput\nfrom stacks.outputs import PlatformOutputs\n\n"
+        "from components.app.requirements import RequiredOutput\nfrom stacks.outputs import PlatformOutputs\n\n"
         f'platform = PlatformOutputs.of(pulumi.StackReference("lab"))\n{line}\nprint(RequiredOutput)\n'
     )
     done = subprocess.run(
