@@ -8,7 +8,7 @@ import typer
 
 from components.kubernetes.manifest import Made
 from components.layers.nomad.layer import PORT, Nomad
-from components.layers.nomad.secrets import Proof
+from components.layers.nomad.secrets import Credential
 from components.settings.addresses import bracketed
 from operations import files, task_state
 from operations.console import console, guarded
@@ -44,12 +44,12 @@ def _texts(stack: Stack, folder: Path) -> dict[str, str]:
         raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")
     salt = task_state.secret(stack, "nomad-salt")
 
-    def value_of(proof: Proof) -> str:
-        return proof.of(salt) if isinstance(proof, Made) else stack.secret(proof.secret)
+    def value_of(credential: Credential) -> str:
+        return credential.of(salt) if isinstance(credential, Made) else stack.secret(credential.secret)
 
     access = layer.access
-    proofs = {"ca.pem": access.authority, "cert.pem": access.certificate, "key.pem": access.key}
-    texts = {name: value_of(proof) for name, proof in proofs.items()}
+    credentials = {"ca.pem": access.ca, "cert.pem": access.certificate, "key.pem": access.key}
+    texts = {name: value_of(credential) for name, credential in credentials.items()}
     server = next(node for node in layer.lab.cluster.nodes if node.name == layer.settings.servers[0])
     variables = {
         "NOMAD_ADDR": f"https://{bracketed(server.address)}:{PORT}",

@@ -11,7 +11,7 @@ import yaml
 from components.app.platform_outputs import AppPlatformOutputs, none_output, since
 from components.app.requirements import RequiredOutput
 from components.cluster.certificate_validity import Validity
-from components.layers.shared.address_pools import holds
+from components.layers.shared.address_pools import can_assign
 from components.settings.model import NAMESPACE, camel
 from stacks.validation_errors import meant
 
@@ -154,7 +154,7 @@ def _lacking(need: RequiredOutput, values: dict[str, Any], stack: str) -> list[s
     name = values[need.default] if need.default else need.name
     if name is not None and need.in_ranges:
         fix = f"use one of {', '.join(value)}"
-        return [] if holds(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
+        return [] if can_assign(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
     if name is not None and name not in value and need.missing_error:
         reason, fix = need.missing_error
         return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]

@@ -8,7 +8,7 @@ from components.layers.shared import cni
 from components.platform.layer import Finding, Layer, resources
 from components.settings.model import Model
 
-CRDS = "crd.projectcalico.org.v1"
+CRD_CHART = "crd.projectcalico.org.v1"
 """The chart of Calico's CRDs, including the CRDs of its operator."""
 
 
@@ -28,10 +28,10 @@ class Calico(Layer[CalicoSettings]):
     further_namespaces = ("calico-apiserver", "calico-system")
     security = "privileged"
     first = True
-    crd_charts = (CRDS,)
+    crd_charts = (CRD_CHART,)
     appears = ("clusterinformations.crd.projectcalico.org/default",)
-    keeps = cni.KEEPS
-    kept = cni.KEPT
+    keeps = cni.USER_DATA
+    kept = cni.USER_DATA_QUERIES
 
     def values(self) -> Mapping[str, Tree]:
         """Return the Helm values of the operator, which runs without a pod network, and of the Calico installation."""
@@ -57,7 +57,7 @@ class Calico(Layer[CalicoSettings]):
             "resources": resources("25m", "256Mi"),
             "priorityClassName": "system-cluster-critical",
         }
-        return {CRDS: {}, "tigera-operator": values}
+        return {CRD_CHART: {}, "tigera-operator": values}
 
     def problems(self) -> Iterator[Finding]:
         """Yield conflicts with another pod network."""

@@ -30,8 +30,8 @@ class Cilium(Layer[CiliumSettings]):
     namespace = "kube-system"
     own_namespace = False
     first = True
-    keeps = cni.KEEPS
-    kept = cni.KEPT
+    keeps = cni.USER_DATA
+    kept = cni.USER_DATA_QUERIES
 
     def values(self) -> Mapping[str, Tree]:
         """Return the Helm values of agents and operator; Cilium uses the pod CIDR that K3s assigns to each node."""
@@ -91,9 +91,9 @@ class Cilium(Layer[CiliumSettings]):
             yield ("addresses",), "require replaceKubeProxy", "set replaceKubeProxy: true, or use metallb"
         addresses = enumerate(self.settings.addresses)
         ranges: list[address_pools.Range] = [(("addresses", index), entry) for index, entry in addresses]
-        yield from address_pools.shared(ranges)
-        yield from address_pools.taken(ranges, self.lab.cluster)
-        yield from address_pools.outside(ranges, self.lab.cluster)
+        yield from address_pools.range_overlaps(ranges)
+        yield from address_pools.cluster_conflicts(ranges, self.lab.cluster)
+        yield from address_pools.ranges_outside_lan(ranges, self.lab.cluster)
 
     def _kube_proxy_problems(self) -> Iterator[Finding]:
         cluster, replaces = self.lab.cluster, self.settings.replace_kube_proxy

@@ -14,8 +14,8 @@ from components.settings.fields import Count, LabelKey, LabelValue, Schedule
 from components.settings.kubernetes_fields import Path
 from components.settings.model import Model
 
-CLASS, SINGLE = "longhorn", "longhorn-single"
-COPIES = 3
+STORAGE_CLASS, SINGLE_REPLICA_CLASS = "longhorn", "longhorn-single"
+DEFAULT_REPLICAS = 3
 _BACKUP = "backup"
 _DISK_LABEL = {"node.longhorn.io/create-default-disk": "true"}
 
@@ -53,7 +53,7 @@ class Longhorn(Layer[LonghornSettings]):
     security = "privileged"
     host = Host(packages=("open-iscsi", "nfs-common"), modules=("iscsi_tcp",))
     replaces = ("local-storage",)
-    appears = (f"storageclass/{CLASS}",)
+    appears = (f"storageclass/{STORAGE_CLASS}",)
     keeps = "volumes"
     kept = ("volumes.longhorn.io -A",)
     timeout = 1200  # its uninstall job alone may take 900 s
@@ -145,7 +145,7 @@ class Longhorn(Layer[LonghornSettings]):
     @property
     def replicas(self) -> int:
         """Number of replicas of each volume."""
-        return self.settings.replicas or max(1, min(COPIES, len(self._storage_nodes)))
+        return self.settings.replicas or max(1, min(DEFAULT_REPLICAS, len(self._storage_nodes)))
 
     @property
     def _storage_nodes(self) -> list[NodeSettings]:
@@ -155,10 +155,10 @@ class Longhorn(Layer[LonghornSettings]):
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClasses, the default StorageClass and the StorageClass for databases."""
         return {
-            "storage_classes": [CLASS, SINGLE],
-            "shared_storage_classes": [CLASS, SINGLE],
-            "storage_class": CLASS,
-            "database_storage_class": SINGLE,
+            "storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
+            "shared_storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
+            "storage_class": STORAGE_CLASS,
+            "database_storage_class": SINGLE_REPLICA_CLASS,
         }
 
     def problems(self) -> Iterator[Finding]:
@@ -179,7 +179,7 @@ def _single_replica_class() -> Manifest:
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": {"name": SINGLE},
+        "metadata": {"name": SINGLE_REPLICA_CLASS},
         "provisioner": "driver.longhorn.io",
         "allowVolumeExpansion": True,
         "reclaimPolicy": "Delete",

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components.cluster.host_requirements import Host, Service
 from components.kubernetes.manifest import Manifest, Tree
-from components.layers.shared.persistent_volumes import of_class
+from components.layers.shared.persistent_volumes import volume_query
 from components.platform.layer import Finding, Layer
 from components.settings import fields
 from components.settings.fields import HostLabel
 from components.settings.kubernetes_fields import Path
 from components.settings.model import Model
 
-CLASS = "nfs"
+STORAGE_CLASS = "nfs"
 _DRIVER = "nfs.csi.k8s.io"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
@@ -59,7 +59,7 @@ class Nfs(Layer[NfsSettings]):
     security = "privileged"  # the driver mounts file systems on its host
     host = Host(modules=("nfs",))
     keeps = "volumes"
-    kept = (of_class(CLASS),)
+    kept = (volume_query(STORAGE_CLASS),)
 
     def values(self) -> Mapping[str, Tree]:
         """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
@@ -86,7 +86,7 @@ class Nfs(Layer[NfsSettings]):
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "provisioner": _DRIVER,
                 "parameters": {"server": address, "share": path},
                 "mountOptions": ["nfsvers=4.1", "hard", "noatime"],
@@ -107,7 +107,7 @@ class Nfs(Layer[NfsSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClass."""
-        return {"storage_classes": [CLASS], "shared_storage_classes": [CLASS]}
+        return {"storage_classes": [STORAGE_CLASS], "shared_storage_classes": [STORAGE_CLASS]}
 
     def problems(self) -> Iterator[Finding]:
         """Yield errors in the choice of the NFS server."""

@@ -10,12 +10,12 @@ from components.cluster.settings import NodeSettings
 from components.kubernetes.manifest import Manifest, Tree
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
-from components.layers.shared.persistent_volumes import of_class
+from components.layers.shared.persistent_volumes import volume_query
 from components.platform.layer import Finding, Layer
 from components.settings.fields import HostLabel
 from components.settings.model import Model
 
-CLASS = "zfs"
+STORAGE_CLASS = "zfs"
 _DRIVER = "zfs.csi.openebs.io"
 _LABEL = {"homelab/zfs": "true"}
 
@@ -46,7 +46,7 @@ class Zfs(Layer[ZfsSettings]):
     namespace = "openebs-zfs"
     security = "privileged"  # the driver runs the host's zfs commands
     keeps = "volumes"
-    kept = ("zfsvolumes.zfs.openebs.io -A", of_class(CLASS))
+    kept = ("zfsvolumes.zfs.openebs.io -A", volume_query(STORAGE_CLASS))
 
     def values(self) -> Mapping[str, Tree]:
         """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a pool."""
@@ -81,7 +81,7 @@ class Zfs(Layer[ZfsSettings]):
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "provisioner": _DRIVER,
                 "parameters": {"poolname": self.settings.pool, "fstype": "zfs", "thinprovision": "yes"},
                 "allowVolumeExpansion": True,
@@ -91,7 +91,7 @@ class Zfs(Layer[ZfsSettings]):
             {
                 "apiVersion": "snapshot.storage.k8s.io/v1",
                 "kind": "VolumeSnapshotClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "driver": _DRIVER,
                 "deletionPolicy": "Delete",
             },
@@ -99,7 +99,7 @@ class Zfs(Layer[ZfsSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClass."""
-        return {"storage_classes": [CLASS]}
+        return {"storage_classes": [STORAGE_CLASS]}
 
     def problems(self) -> Iterator[Finding]:
         """Yield a conflict with another snapshot controller, and errors in the nodes and their disks."""

@@ -40,7 +40,7 @@ def _name_or_url(value: str) -> str:
     return repository_url(value) if is_url(value) else value
 
 
-Named = Annotated[str, Kind("name or URL", _name_or_url)]
+RepositoryRef = Annotated[str, Kind("name or URL", _name_or_url)]
 
 
 class RepositorySettings(Model):

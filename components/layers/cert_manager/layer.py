@@ -66,7 +66,7 @@ class CertManager(Layer[CertManagerSettings]):
             "startupapicheck": {"timeout": "5m", "resources": resources("10m", "64Mi")},
             "prometheus": {"servicemonitor": {"enabled": self.monitored}},
         }
-        return {"cert-manager": values | (acme.nameservers(self.settings.acme) if self.settings.acme else {})}
+        return {"cert-manager": values | (acme.nameserver_values(self.settings.acme) if self.settings.acme else {})}
 
     def _replicated(self, name: str, component: str, memory: str) -> dict[str, Tree]:
         replicas = self.lab.replicas(2)
@@ -80,7 +80,7 @@ class CertManager(Layer[CertManagerSettings]):
 
     def before(self) -> Sequence[Manifest]:
         """Return the Secrets with the credentials of the DNS provider."""
-        return acme.credentials(self.settings.acme, self.namespace) if self.settings.acme else ()
+        return acme.credential_secrets(self.settings.acme, self.namespace) if self.settings.acme else ()
 
     def extend(self) -> Sequence[Manifest]:
         """Return the ClusterIssuers, and the certificate of the CA."""

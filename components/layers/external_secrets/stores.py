@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from components.kubernetes.manifest import Manifest, Tree, secret_of
 from components.layers.shared import aws
-from components.layers.vault.layer import ADDRESS, NAME, TLS
+from components.layers.vault import layer as vault_layer
 from components.platform.layer import Finding, Lab
 from components.platform.object_store import Region
 from components.settings.fields import Certificate, HostLabel, Text, Url
 from components.settings.model import Model, SecretRef
 
-KINDS = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
+AWS_SERVICES = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
 """AWS service by the setting's name."""
 
 
@@ -57,7 +57,7 @@ class SecretStoreSettings(Model):
         return next(((name, settings) for name, settings in services.items() if settings), None)
 
 
-def keys(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
+def credential_secrets(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
     """Yield the Secret with the store's credentials, if it has any."""
     data: dict[str, Tree] = {}
     if store.aws and store.aws[1].access_key:
@@ -69,7 +69,7 @@ def keys(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Mani
         yield secret_of(metadata, data)
 
 
-def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
+def cluster_secret_store(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
     """Build the ClusterSecretStore. `account` is external-secrets' service account."""
     if store.aws:
         provider = {"aws": _aws(name, *store.aws, namespace)}
@@ -87,7 +87,7 @@ def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str
 def _aws(name: str, setting: str, store: AwsStoreSettings, namespace: str) -> Tree:
     keys = (("accessKeyIDSecretRef", "accessKey"), ("secretAccessKeySecretRef", "secretKey"))
     auth = {"secretRef": {field: _key_ref(name, namespace, key) for field, key in keys}}
-    return {"service": KINDS[setting], "region": store.region} | ({"auth": auth} if store.access_key else {})
+    return {"service": AWS_SERVICES[setting], "region": store.region} | ({"auth": auth} if store.access_key else {})
 
 
 def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -> Tree:
@@ -97,12 +97,21 @@ def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -
         auth = {
             "kubernetes": {"mountPath": "kubernetes", "role": vault.kubernetes_role, "serviceAccountRef": account_ref}
         }
-    return {"server": vault.server or ADDRESS, "path": vault.path, "version": "v2", "auth": auth} | _ca_fields(vault)
+    return {"server": vault.server or vault_layer.URL, "path": vault.path, "version": "v2", "auth": auth} | _ca_fields(
+        vault
+    )
 
 
 def _ca_fields(vault: VaultStoreSettings) -> Tree:
     if vault.server is None:
-        return {"caProvider": {"type": "Secret", "name": TLS, "namespace": NAME, "key": "ca.crt"}}
+        return {
+            "caProvider": {
+                "type": "Secret",
+                "name": vault_layer.TLS_SECRET,
+                "namespace": vault_layer.NAME,
+                "key": "ca.crt",
+            }
+        }
     return {"caBundle": vault.ca} if vault.ca else {}
 
 

@@ -13,7 +13,7 @@ from components.platform.layer import Finding, Layer, resources
 from components.settings.fields import AddressRange, HostLabel, Switch
 from components.settings.model import Model
 
-DEFAULT = "default"
+DEFAULT_POOL = "default"
 """Name of the pool for Services that request no specific pool."""
 
 
@@ -38,10 +38,10 @@ class MetalLBSettings(Model):
 
     def all_pools(self) -> dict[str, PoolSettings]:
         """Return all pools by name, the default pool first."""
-        further = {name: pool for name, pool in self.pools.items() if name != DEFAULT}
-        return {DEFAULT: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
+        further = {name: pool for name, pool in self.pools.items() if name != DEFAULT_POOL}
+        return {DEFAULT_POOL: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
 
-    def by_bgp(self, pool: str) -> bool:
+    def announced_by_bgp(self, pool: str) -> bool:
         """Whether the pool is announced through BGP instead of layer 2."""
         return self.bgp is not None and (self.bgp.pools is None or pool in self.bgp.pools)
 
@@ -85,20 +85,22 @@ class MetalLB(Layer[MetalLBSettings]):
 
     def before(self) -> Sequence[Manifest]:
         """Return the Secrets with the passwords of the BGP sessions."""
-        return bgp.passwords(self.settings.bgp, self.namespace) if self.settings.bgp else ()
+        return bgp.password_secrets(self.settings.bgp, self.namespace) if self.settings.bgp else ()
 
     def extend(self) -> Sequence[Manifest]:
         """Return pools, BGP peers and announcements; an announcement that lists no pool would announce all pools."""
         manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
         manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
         for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):
-            announced = [pool for pool in self.settings.all_pools() if self.settings.by_bgp(pool) is routed]
-            manifests += [bgp.custom(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
+            announced = [pool for pool in self.settings.all_pools() if self.settings.announced_by_bgp(pool) is routed]
+            manifests += (
+                [bgp.custom_resource(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
+            )
         return manifests
 
     def _pool(self, name: str, pool: PoolSettings) -> Manifest:
         spec = {"addresses": list(pool.addresses), "autoAssign": pool.auto_assign, "avoidBuggyIPs": True}
-        return bgp.custom("IPAddressPool", self.metadata(name), spec)
+        return bgp.custom_resource("IPAddressPool", self.metadata(name), spec)
 
     def outputs(self) -> Mapping[str, object]:
         """Return all load-balancer IPs."""
@@ -112,23 +114,25 @@ class MetalLB(Layer[MetalLBSettings]):
         return chain(
             self._pool_problems(),
             bgp.problems(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
-            pools.shared(every_range),
-            pools.taken(every_range, cluster),
-            pools.outside([(path, entry) for name, path, entry in ranges if not self.settings.by_bgp(name)], cluster),
+            pools.range_overlaps(every_range),
+            pools.cluster_conflicts(every_range, cluster),
+            pools.ranges_outside_lan(
+                [(path, entry) for name, path, entry in ranges if not self.settings.announced_by_bgp(name)], cluster
+            ),
         )
 
     def _pool_problems(self) -> Iterator[Finding]:
-        if DEFAULT in self.settings.pools:
-            yield ("pools", DEFAULT), "is reserved for the pool of the setting addresses", "choose another name"
+        if DEFAULT_POOL in self.settings.pools:
+            yield ("pools", DEFAULT_POOL), "is reserved for the pool of the setting addresses", "choose another name"
         for name, pool in self.settings.all_pools().items():
             if not pool.addresses:
                 yield (*_path(name), "addresses"), "is empty", "add a range or a CIDR"
 
-    def _ranges(self) -> Iterator[tuple[str, pools.Place, str]]:
+    def _ranges(self) -> Iterator[tuple[str, pools.FieldPath, str]]:
         for name, pool in self.settings.all_pools().items():
             for index, entry in enumerate(pool.addresses):
                 yield name, (*_path(name), "addresses", index), entry
 
 
-def _path(pool: str) -> pools.Place:
-    return () if pool == DEFAULT else ("pools", pool)
+def _path(pool: str) -> pools.FieldPath:
+    return () if pool == DEFAULT_POOL else ("pools", pool)

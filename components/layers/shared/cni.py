@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from components.platform.layer import Finding, Lab
 
-KEYS = ("calico", "cilium")
-KEEPS = "the network of all pods"
-KEPT = ("nodes",)
+LAYER_KEYS = ("calico", "cilium")
+USER_DATA = "the network of all pods"
+USER_DATA_QUERIES = ("nodes",)
 """Query for protected objects: pods need the network as long as nodes exist."""
 
 
@@ -15,6 +15,6 @@ def problems(key: str, lab: Lab) -> Iterator[Finding]:
     if lab.cluster.network.cni != "none":
         fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: it cannot change later"
         yield (), f"conflicts with the pod network {lab.cluster.network.cni}", fix
-    for other in KEYS[KEYS.index(key) + 1 :]:
+    for other in LAYER_KEYS[LAYER_KEYS.index(key) + 1 :]:
         if lab.has(other):
             yield (), f"conflicts with the pod network {other}", "keep one of them"

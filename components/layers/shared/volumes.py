@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from components.layers.longhorn import SINGLE
+from components.layers.longhorn import SINGLE_REPLICA_CLASS
 from components.platform.layer import Finding, Lab
 
 
-def class_of(lab: Lab, storage_class: str | None, replicas: int) -> str | None:
+def storage_class_for(lab: Lab, storage_class: str | None, replicas: int) -> str | None:
     """Return the StorageClass, or None for the default. Software with several replicas gets unreplicated volumes."""
-    return storage_class or (SINGLE if replicas > 1 and lab.has("longhorn") else None)
+    return storage_class or (SINGLE_REPLICA_CLASS if replicas > 1 and lab.has("longhorn") else None)
 
 
 def problems(lab: Lab, storage_class: str | None, *place: str) -> Iterator[Finding]:

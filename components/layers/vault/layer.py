@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.kubernetes.manifest import Manifest, Tree
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
 from components.layers.vault import seal as vault_seal
 from components.layers.vault.seal import VaultSealSettings
 from components.platform.layer import Finding, Layer, resources
@@ -16,10 +16,10 @@ from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
 NAME = "vault"
-TLS = "vault-tls"
+TLS_SECRET = "vault-tls"  # noqa: S105 - the name of a Kubernetes Secret
 """Name of the Secret with Vault's certificate, and with the CA certificate in `ca.crt`."""
-ADDRESS = f"https://{NAME}-active.{NAME}.svc:8200"
-_TLS_FOLDER = f"/vault/userconfig/{TLS}"
+URL = f"https://{NAME}-active.{NAME}.svc:8200"
+_TLS_FOLDER = f"/vault/userconfig/{TLS_SECRET}"
 _CA_ISSUER = "ca"
 
 
@@ -64,7 +64,7 @@ class Vault(Layer[VaultSettings]):
     def _server(self) -> Tree:
         config = json.dumps(self._config(), indent=2)
         replicated = self.lab.quorum > 1
-        storage_class = volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum)
+        storage_class = volumes.storage_class_for(self.lab, self.settings.storage_class, self.lab.quorum)
         return {
             "updateStrategyType": "OnDelete",  # Helm would wait for pods, which are ready only after initialization
             "resources": resources("100m", "512Mi"),
@@ -88,7 +88,7 @@ class Vault(Layer[VaultSettings]):
 
     @property
     def _mounted_secrets(self) -> list[str]:
-        return [TLS, *([vault_seal.NAME] if self.settings.seal else [])]
+        return [TLS_SECRET, *([vault_seal.NAME] if self.settings.seal else [])]
 
     def _config(self) -> Tree:
         listener: dict[str, Tree] = {
@@ -112,23 +112,27 @@ class Vault(Layer[VaultSettings]):
     def _monitor(self) -> Tree:
         if not self.monitored:
             return {"enabled": False}
-        tls_config = {"ca": {"secret": {"name": TLS, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
+        tls_config = {"ca": {"secret": {"name": TLS_SECRET, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
         return {"enabled": True, "tlsConfig": tls_config}
 
     def _backend_annotations(self) -> dict[str, str]:
         prefix = "traefik.ingress.kubernetes.io/service"
         transport = f"{NAME}-{NAME}@kubernetescrd"
-        return {f"{prefix}.serversscheme": "https", f"{prefix}.serverstransport": transport} if self.page.served else {}
+        return (
+            {f"{prefix}.serversscheme": "https", f"{prefix}.serverstransport": transport}
+            if self.web_ui.has_ingress
+            else {}
+        )
 
     def _ingress(self) -> Tree:
-        if not self.page.served:
+        if not self.web_ui.has_ingress:
             return {"enabled": False}
         return {
             "enabled": True,
-            "ingressClassName": CLASS,
-            "annotations": self.page.annotations,
-            "hosts": [{"host": self.page.host, "paths": []}],
-            "tls": self.page.tls("vault-page-tls"),
+            "ingressClassName": INGRESS_CLASS,
+            "annotations": self.web_ui.annotations,
+            "hosts": [{"host": self.web_ui.host, "paths": []}],
+            "tls": self.web_ui.tls("vault-page-tls"),
         }
 
     def before(self) -> Sequence[Manifest]:
@@ -137,10 +141,10 @@ class Vault(Layer[VaultSettings]):
 
     def extend(self) -> Sequence[Manifest]:
         """Return Vault's certificate, which the pods wait for, and the ServersTransport that makes Traefik trust it."""
-        spec: Tree = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS}]}
+        spec: Tree = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS_SECRET}]}
         version = "traefik.io/v1alpha1"
         transport = {"apiVersion": version, "kind": "ServersTransport", "metadata": self.metadata(NAME), "spec": spec}
-        return [self._certificate(), *([transport] if self.page.served else [])]
+        return [self._certificate(), *([transport] if self.web_ui.has_ingress else [])]
 
     def _certificate(self) -> Manifest:
         services = [
@@ -149,7 +153,7 @@ class Vault(Layer[VaultSettings]):
             for name in (service, f"{service}.{NAME}", f"{service}.{NAME}.svc")
         ]
         spec = {
-            "secretName": TLS,
+            "secretName": TLS_SECRET,
             "duration": "26280h",  # three years: Vault reads it only at startup, and its pods may run for years
             "renewBefore": "13140h",
             "dnsNames": [*services, *self._member_names, "localhost"],
@@ -160,7 +164,7 @@ class Vault(Layer[VaultSettings]):
         return {
             "apiVersion": "cert-manager.io/v1",
             "kind": "Certificate",
-            "metadata": self.metadata(TLS),
+            "metadata": self.metadata(TLS_SECRET),
             "spec": spec,
         }
 
@@ -169,13 +173,13 @@ class Vault(Layer[VaultSettings]):
         return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum)]
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI of Vault."""
-        return Page(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
 
     def problems(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the seal and the certificate's issuer."""
-        yield from self.page.problems()
+        yield from self.web_ui.problems()
         if self.settings.seal:
             yield from vault_seal.problems(self.settings.seal)
         issuers = self.lab.of(CertManagerSettings)
