@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from components.kubernetes.manifest import Made
-from components.layers.nomad.layer import PORT, Nomad
+from components.layers.nomad.layer import HTTP_PORT, Nomad
 from components.layers.nomad.secrets import Credential
 from components.settings.addresses import bracketed
 from operations import files, task_state
@@ -52,7 +52,7 @@ def _texts(stack: Stack, folder: Path) -> dict[str, str]:
     texts = {name: value_of(credential) for name, credential in credentials.items()}
     server = next(node for node in layer.lab.cluster.nodes if node.name == layer.settings.servers[0])
     variables = {
-        "NOMAD_ADDR": f"https://{bracketed(server.address)}:{PORT}",
+        "NOMAD_ADDR": f"https://{bracketed(server.address)}:{HTTP_PORT}",
         "NOMAD_TLS_SERVER_NAME": "server.global.nomad",
         "NOMAD_CACERT": str(folder / "ca.pem"),
         "NOMAD_CLIENT_CERT": str(folder / "cert.pem"),

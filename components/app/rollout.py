@@ -8,7 +8,7 @@ from components.app.settings import AppSettings
 from components.app.strategy_settings import AppAnalysisSettings, AppStrategySettings
 from components.kubernetes.manifest import Manifest, Tree
 
-API = "argoproj.io/v1alpha1"
+API_VERSION = "argoproj.io/v1alpha1"
 KIND = "Rollout"
 WAIT_FOR_HEALTHY = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
 """Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for later versions, which take longer."""
@@ -35,7 +35,7 @@ def analysis(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifes
         return
     metrics = [_metric(app.strategy.analysis, platform, blue_green=app.strategy.blue_green is not None)]
     meta = metadata(app, app.name)
-    yield {"apiVersion": API, "kind": "AnalysisTemplate", "metadata": meta, "spec": {"metrics": metrics}}
+    yield {"apiVersion": API_VERSION, "kind": "AnalysisTemplate", "metadata": meta, "spec": {"metrics": metrics}}
 
 
 def _metric(settings: AppAnalysisSettings, platform: AppPlatformOutputs, *, blue_green: bool) -> Tree:

@@ -52,7 +52,7 @@ def ignored_fields(app: AppSettings) -> list[str]:
 def type_meta(app: AppSettings) -> dict[str, Tree]:
     """Return apiVersion and kind of the workload."""
     if app.strategy:
-        return {"apiVersion": rollout.API, "kind": rollout.KIND}
+        return {"apiVersion": rollout.API_VERSION, "kind": rollout.KIND}
     # only a StatefulSet ends a pod before it creates the replacement, and never runs two pods of the same name
     stateful = any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values())
     return {"apiVersion": "apps/v1", "kind": "StatefulSet" if stateful else "Deployment"}

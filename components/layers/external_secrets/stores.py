@@ -51,7 +51,7 @@ class SecretStoreSettings(Model):
     """Vault."""
 
     @property
-    def aws(self) -> tuple[str, AwsStoreSettings] | None:
+    def aws_service(self) -> tuple[str, AwsStoreSettings] | None:
         """Name and value of the AWS setting, None for a store in Vault."""
         services = {"secrets_manager": self.secrets_manager, "parameter_store": self.parameter_store}
         return next(((name, settings) for name, settings in services.items() if settings), None)
@@ -60,8 +60,8 @@ class SecretStoreSettings(Model):
 def credential_secrets(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
     """Yield the Secret with the store's credentials, if it has any."""
     data: dict[str, Tree] = {}
-    if store.aws and store.aws[1].access_key:
-        data = {"accessKey": store.aws[1].access_key, "secretKey": store.aws[1].secret_key}
+    if store.aws_service and store.aws_service[1].access_key:
+        data = {"accessKey": store.aws_service[1].access_key, "secretKey": store.aws_service[1].secret_key}
     elif store.vault and store.vault.token:
         data = {"token": store.vault.token}
     if data:
@@ -71,8 +71,8 @@ def credential_secrets(name: str, store: SecretStoreSettings, namespace: str) ->
 
 def cluster_secret_store(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
     """Build the ClusterSecretStore. `account` is external-secrets' service account."""
-    if store.aws:
-        provider = {"aws": _aws(name, *store.aws, namespace)}
+    if store.aws_service:
+        provider = {"aws": _aws(name, *store.aws_service, namespace)}
     else:
         assert store.vault
         provider = {"vault": _vault(name, store.vault, account, namespace)}
@@ -126,21 +126,21 @@ def _key_ref(name: str, namespace: str, key: str) -> Tree:
 def problems(stores: dict[HostLabel, SecretStoreSettings], lab: Lab) -> Iterator[Finding]:
     """Yield findings for the stores."""
     for name, store in stores.items():
-        place = ("stores", name)
+        path = ("stores", name)
         if [store.secrets_manager, store.parameter_store, store.vault].count(None) != 2:
             reason = "needs exactly one of secretsManager, parameterStore and vault"
-            yield place, reason, "add one, or keep one of them"
+            yield path, reason, "add one, or keep one of them"
         for key, settings in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
             if settings:
-                yield from aws.problems(settings.access_key, settings.secret_key, *place, key)
+                yield from aws.problems(settings.access_key, settings.secret_key, *path, key)
         if store.vault:
-            yield from _vault_problems(store.vault, (*place, "vault"), lab)
+            yield from _vault_problems(store.vault, (*path, "vault"), lab)
 
 
-def _vault_problems(vault: VaultStoreSettings, place: tuple[str, ...], lab: Lab) -> Iterator[Finding]:
+def _vault_problems(vault: VaultStoreSettings, path: tuple[str, ...], lab: Lab) -> Iterator[Finding]:
     if (vault.token is None) is (vault.kubernetes_role is None):
-        yield place, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
+        yield path, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
     if vault.server is None and not lab.has("vault"):
-        yield (*place, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
+        yield (*path, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
     if vault.server is None and vault.ca:
-        yield (*place, "ca"), "is set without server", "leave it out: the CA of the lab's own Vault is known"
+        yield (*path, "ca"), "is set without server", "leave it out: the CA of the lab's own Vault is known"

@@ -19,7 +19,7 @@ from components.settings.model import Model, SecretRef
 from components.settings.quantities import mebibytes
 
 _DATA_DIR, _CONFIG_DIR = "/var/lib/nomad", "/etc/nomad.d"
-PORT, _RPC, _GOSSIP = 4646, 4647, 4648
+HTTP_PORT, _RPC, _GOSSIP = 4646, 4647, 4648
 _TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
 """Last dynamic port of jobs, below the range of NodePort Services."""

@@ -35,9 +35,9 @@ def can_assign(ranges: Iterable[str], address: str) -> bool:
 
 def range_overlaps(ranges: Iterable[Range]) -> Iterator[Finding]:
     """Yield a finding for each range that overlaps another range."""
-    for (_, one), (place, other) in combinations(ranges, 2):
+    for (_, one), (path, other) in combinations(ranges, 2):
         if overlap(one, other):
-            yield place, f"overlaps {one}", "use every address in only one range of one pool"
+            yield path, f"overlaps {one}", "use every address in only one range of one pool"
 
 
 def cluster_conflicts(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
@@ -47,10 +47,10 @@ def cluster_conflicts(ranges: Iterable[Range], cluster: ClusterSettings) -> Iter
     owners += [(api, "the address of the API")] if api and is_address(api) else []
     owners += [(network, "a pod CIDR") for network in cluster.network.pods]
     owners += [(network, "a Service CIDR") for network in cluster.network.services]
-    for place, entry in ranges:
+    for path, entry in ranges:
         for owned, name in owners:
             if overlap(entry, owned):
-                yield place, f"contains {owned}, {name}", "choose unused addresses"
+                yield path, f"contains {owned}, {name}", "choose unused addresses"
 
 
 def ranges_outside_lan(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
@@ -58,11 +58,11 @@ def ranges_outside_lan(ranges: Iterable[Range], cluster: ClusterSettings) -> Ite
     network = ip_network(cluster.lan)
     has_edges = isinstance(network, IPv4Network) and network.num_addresses > 2
     edges = [network.network_address, network.broadcast_address] if has_edges else []
-    for place, entry in ranges:
+    for path, entry in ranges:
         low, high = bounds(entry)
         if low.version == network.version and not (low in network and high in network):
             fix = "choose addresses in the lan, set cluster.lan, or announce the pool over BGP (bgp)"
-            yield place, f"is not in the lan {network}", fix
+            yield path, f"is not in the lan {network}", fix
         for edge in edges:
             if overlap(entry, str(edge)) and not is_skipped(edge):
-                yield place, f"contains {edge}, the network or broadcast address of the lan {network}", "leave it out"
+                yield path, f"contains {edge}, the network or broadcast address of the lan {network}", "leave it out"

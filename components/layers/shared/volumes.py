@@ -11,8 +11,8 @@ def storage_class_for(lab: Lab, storage_class: str | None, replicas: int) -> str
     return storage_class or (SINGLE_REPLICA_CLASS if replicas > 1 and lab.has("longhorn") else None)
 
 
-def problems(lab: Lab, storage_class: str | None, *place: str) -> Iterator[Finding]:
-    """Yield a finding if the cluster has no StorageClass. `place` is the path of the setting below the layer's key."""
+def problems(lab: Lab, storage_class: str | None, *path: str) -> Iterator[Finding]:
+    """Yield a finding if the cluster has no StorageClass. The setting is at `path` below the layer's key."""
     if "local-storage" in lab.cluster.k3s.disable and not (lab.has("longhorn") or storage_class):
         reason = "has no StorageClass: local-storage is disabled and longhorn is off"
-        yield place, reason, "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"
+        yield path, reason, "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"

@@ -42,15 +42,15 @@ class WebUI:
         """Return the `tls` section of the Ingress, empty without a certificate. `secret` stores the certificate."""
         return [{"secretName": secret, "hosts": [self.host]}] if self.issuer else []
 
-    def problems(self, *place: str) -> Iterator[Finding]:
-        """Yield findings for `host` and `issuer`, which are at `place` below the layer's key."""
+    def problems(self, *path: str) -> Iterator[Finding]:
+        """Yield findings for `host` and `issuer`, which are at `path` below the layer's key."""
         cert_manager = self.lab.of(CertManagerSettings)
         for key, value in (("host", self.configured_host), ("issuer", self.configured_issuer)):
             if value and not self.has_ingress:
-                yield (*place, key), "needs traefik, which is off", f"add traefik: {{}} beside {self.layer}"
+                yield (*path, key), "needs traefik, which is off", f"add traefik: {{}} beside {self.layer}"
         if self.configured_issuer and cert_manager is None:
             fix = f"add certManager: {{}} beside {self.layer}"
-            yield (*place, "issuer"), "needs certManager, which is off", fix
+            yield (*path, "issuer"), "needs certManager, which is off", fix
         elif self.configured_issuer and cert_manager and self.configured_issuer not in cert_manager.issuers:
             fix = f"use one of: {', '.join(cert_manager.issuers)}"
-            yield (*place, "issuer"), "is not an issuer of certManager", fix
+            yield (*path, "issuer"), "is not an issuer of certManager", fix

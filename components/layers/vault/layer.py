@@ -75,7 +75,7 @@ class Vault(Layer[VaultSettings]):
                 "disruptionBudget": {"enabled": replicated},
             },
             "dataStorage": {"size": self.settings.size, **({"storageClass": storage_class} if storage_class else {})},
-            "extraArgs": f"-config={vault_seal.FOLDER}/seal.hcl" if self.settings.seal else "",
+            "extraArgs": f"-config={vault_seal.MOUNT_PATH}/seal.hcl" if self.settings.seal else "",
             "extraEnvironmentVars": {"VAULT_CACERT": f"{_TLS_FOLDER}/ca.crt"},
             "volumes": [{"name": secret, "secret": {"secretName": secret}} for secret in self._mounted_secrets],
             "volumeMounts": [
