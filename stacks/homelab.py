@@ -6,7 +6,7 @@ from functools import partial, reduce
 import pulumi
 
 from components.app import rights
-from components.app.security import up_to
+from components.app.security import allowed_levels
 from components.cluster.cluster import Cluster
 from components.cluster.host_requirements import NO_REQUIREMENTS, HostRequirements
 from components.cluster.k3s import config
@@ -42,7 +42,7 @@ def deploy() -> None:
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     packaged = [component for layer in layers for component in layer.replaces_packaged]
     cluster_settings = settings.cluster.with_disabled(packaged).with_node_labels(lambda node: _labels(layers, node))
-    app_rights = partial(rights.of_apps, most=settings.cluster.apps.pod_security)
+    app_rights = partial(rights.for_app_stacks, max_level=settings.cluster.apps.pod_security)
     cluster = Cluster(
         cluster_settings, catalog.KUBE_VIP_IMAGE, app_rights, host_requirements_of(layers, settings.cluster), flags
     )
@@ -93,7 +93,7 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
         "app_user": apps.user,
         "nodes": nodes,
         "cluster_networks": [*cluster.network.pods, *cluster.network.services],
-        "pod_security_levels": up_to(cluster.apps.pod_security),
+        "pod_security_levels": allowed_levels(cluster.apps.pod_security),
         "nfs_client": cluster.apps.nfs,
         "version": VERSION,
         "monitoring": any(layer.key == "monitoring" for layer in layers),

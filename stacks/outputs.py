@@ -8,9 +8,10 @@ from typing import Any, Self
 import pulumi
 import yaml
 
-from components.app.surroundings import Need, Surroundings, nothing, since
+from components.app.platform_outputs import AppPlatformOutputs, none_output, since
+from components.app.requirements import RequiredOutput
 from components.cluster.certificate_validity import Validity
-from components.layers.shared.address_pools import holds
+from components.layers.shared.address_pools import can_assign
 from components.settings.model import NAMESPACE, camel_case
 from stacks.validation_errors import suggest_fix
 
@@ -19,7 +20,7 @@ PlacementCheck = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlatformOutputs(Surroundings):
+class PlatformOutputs(AppPlatformOutputs):
     """The cluster and its platform, as app stacks see them.
 
     The stack outputs have the names of the fields in camelCase. A disabled layer has no outputs.
@@ -31,20 +32,22 @@ class PlatformOutputs(Surroundings):
     """URL of the Kubernetes API."""
     version: pulumi.Output[str] = field(metadata=since("0.2.0"))
     """Version of homelab that wrote the outputs."""
-    ingress_address: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
+    ingress_address: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
     """Address of the ingress controller."""
-    gitops_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argocd"))
+    gitops_namespace: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "argocd"))
     """Namespace of Argo CD."""
-    kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "kafka"))
+    kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "kafka"))
     """Bootstrap address of the Kafka cluster."""
-    cassandra_contact: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "cassandra"))
+    cassandra_contact: pulumi.Output[str | None] = field(
+        default_factory=none_output, metadata=since("0.2.0", "cassandra")
+    )
     """Contact point of the Cassandra cluster."""
     sealing_certificate: pulumi.Output[str | None] = field(
-        default_factory=nothing, metadata=since("0.2.0", "sealedSecrets")
+        default_factory=none_output, metadata=since("0.2.0", "sealedSecrets")
     )
     """Public certificate for sealing secrets, as PEM, if the stack file sets one."""
     object_store_endpoint: pulumi.Output[str | None] = field(
-        default_factory=nothing, metadata=since("0.2.0", "seaweedfs")
+        default_factory=none_output, metadata=since("0.2.0", "seaweedfs")
     )
     """URL at which pods reach the lab's own S3 service."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
@@ -80,7 +83,7 @@ class PlatformOutputs(Surroundings):
             for output_field, value in values.items()
         })  # fmt: skip
 
-    def require(self, needs: Sequence[Need], placement_check: PlacementCheck, stack: str, renewal_fix: str) -> Self:
+    def require(self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str) -> Self:
         """Return a copy whose kubeconfig is available only if the platform meets all `needs`.
 
         `places` yields the app's settings that no node satisfies. `stack` is the platform's name, and `renew` says what
@@ -126,7 +129,7 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
     return value
 
 
-def _checked(values: dict[str, Any], needs: Sequence[Need], places: PlacementCheck, stack: str, renew: str) -> str:
+def _checked(values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str) -> str:
     """Return the kubeconfig. Raises `pulumi.RunError` with all needs that the platform does not meet."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
@@ -143,7 +146,7 @@ def _checked(values: dict[str, Any], needs: Sequence[Need], places: PlacementChe
     return text
 
 
-def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
+def _lacking(need: RequiredOutput, values: dict[str, Any], stack: str) -> list[str]:
     value = values[need.output]
     where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
     if not value:
@@ -151,11 +154,11 @@ def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
         reason = f"needs {NAMESPACE}:{key}, which does not provide {camel_case(need.output)}"
         return [f"{where}: {reason}; enable it in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
-    if name is not None and need.within:
+    if name is not None and need.in_ranges:
         fix = f"use one of {', '.join(value)}"
-        return [] if holds(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
-    if name is not None and name not in value and need.lacks:
-        reason, fix = need.lacks
+        return [] if can_assign(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
+    if name is not None and name not in value and need.missing_error:
+        reason, fix = need.missing_error
         return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]
     if name is not None and name not in value:
         known: Collection[str] = value

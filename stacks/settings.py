@@ -8,8 +8,8 @@ from typing import Any, Self, cast
 
 import pulumi
 
-from components.app.checks import problems
 from components.app.settings import AppSettings
+from components.app.validation import problems
 from components.cluster.settings import ClusterSettings, K3sSettings
 from components.settings.errors import Findings
 from components.settings.model import NAMESPACE, Model, UnknownValueError

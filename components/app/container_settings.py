@@ -26,7 +26,7 @@ class AppContainerSettings(Model):
     """Memory request and limit of the container. Default: the app's `memory`."""
 
     @property
-    def mounted(self) -> tuple[str, ...]:
+    def mounted_volumes(self) -> tuple[str, ...]:
         """Names of the app's volumes that a Job of this container mounts."""
         return ()
 
@@ -46,6 +46,6 @@ class AppCronSettings(AppContainerSettings):
     """Names of the app's volumes that the job mounts. Default: none."""
 
     @property
-    def mounted(self) -> tuple[str, ...]:
+    def mounted_volumes(self) -> tuple[str, ...]:
         """Names of the app's volumes that a Job of this container mounts."""
         return self.volumes

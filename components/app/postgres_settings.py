@@ -4,14 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.app.postgres_kinds import (
+from components.app.postgres_fields import (
     DatabaseLabel,
     DatabaseName,
     Extension,
-    Moment,
-    Parameter,
+    ParameterName,
     Retention,
-    Schedule,
+    ScheduleWithSeconds,
+    Timestamp,
 )
 from components.settings.fields import DnsLabel, PositiveInt, Text
 from components.settings.kubernetes_fields import Cpu, Image, Size
@@ -21,7 +21,7 @@ from components.settings.model import Model
 class PostgresBackupSettings(Model):
     """Backups of the database in the platform's object store: base backups, and the WAL of every change."""
 
-    schedule: Schedule = "0 0 2 * * *"
+    schedule: ScheduleWithSeconds = "0 0 2 * * *"
     """When a base backup starts: a cron schedule with six fields, seconds first."""
     retention: Retention = "30d"
     """How long backups are retained, which is how far back a restore can go."""
@@ -32,7 +32,7 @@ class PostgresRestoreSettings(Model):
 
     source: DnsLabel
     """Database whose backup is restored: APP-NAME, such as shop-db. It can belong to another app of the platform."""
-    time: Moment | None = None
+    time: Timestamp | None = None
     """Point in time to restore. Default: the latest in the backups."""
 
 
@@ -63,7 +63,7 @@ class PostgresSettings(Model):
     """Name of the database and of its owner role."""
     extensions: tuple[Extension, ...] = ()
     """Extensions to create in the database. The image must contain them."""
-    parameters: dict[Parameter, Text] = Field(default_factory=dict)
+    parameters: dict[ParameterName, Text] = Field(default_factory=dict)
     """Parameters of postgresql.conf."""
     cpu: Cpu = "250m"
     """CPU request of each instance."""

@@ -15,17 +15,17 @@ _BASELINE_CAPABILITIES = {
 """Capabilities that the Pod Security level `baseline` allows."""
 
 
-def up_to(most: str) -> list[str]:
-    """Return the levels that are at most as permissive as `most`."""
-    return list(LEVELS[: LEVELS.index(most) + 1])
+def allowed_levels(max_level: str) -> list[str]:
+    """Return the levels that are at most as permissive as `max_level`."""
+    return list(LEVELS[: LEVELS.index(max_level) + 1])
 
 
 def level(app: AppSettings) -> str:
     """Return the strictest level that allows the app's pods."""
-    return max((needed for _, needed in reasons(app)), key=LEVELS.index, default=LEVELS[0])
+    return max((needed for _, needed in level_requirements(app)), key=LEVELS.index, default=LEVELS[0])
 
 
-def reasons(app: AppSettings) -> Iterator[tuple[str, str]]:
+def level_requirements(app: AppSettings) -> Iterator[tuple[str, str]]:
     """Yield each setting that needs a more permissive level than `restricted`, and that level."""
     if app.privileged:
         yield "privileged", "privileged"
@@ -47,7 +47,7 @@ def group(app: AppSettings) -> int:
     return app.user if app.group is None else app.group
 
 
-def of_pod(app: AppSettings) -> Json:
+def pod_context(app: AppSettings) -> Json:
     """Return the security context of a pod."""
     return {
         "runAsNonRoot": app.user != 0,
@@ -60,7 +60,7 @@ def of_pod(app: AppSettings) -> Json:
     }
 
 
-def of_container(app: AppSettings) -> Json:
+def container_context(app: AppSettings) -> Json:
     """Return the security context of a container."""
     root = {"readOnlyRootFilesystem": not app.writable_root}
     if app.privileged:

@@ -6,8 +6,8 @@ from components.settings.fields import DnsLabel, Host, StrictBool
 from components.settings.kubernetes_fields import AbsolutePath, ObjectName, Size
 from components.settings.model import Model, camel_case
 
-WithoutStorageClass = Literal["nfs", "claim", "host_path", "memory"]
-KINDS: tuple[WithoutStorageClass, ...] = ("nfs", "claim", "host_path", "memory")
+SourceField = Literal["nfs", "claim", "host_path", "memory"]
+SOURCE_FIELDS: tuple[SourceField, ...] = ("nfs", "claim", "host_path", "memory")
 """Fields that define a volume without a StorageClass."""
 
 
@@ -56,22 +56,22 @@ class AppVolumeSettings(Model):
     """Whether the volume is in memory (tmpfs). It is empty when a pod starts, and counts as memory of the pod."""
 
     @property
-    def kinds(self) -> tuple[str, ...]:
+    def source_keys(self) -> tuple[str, ...]:
         """Keys that define this volume without a StorageClass. More than one is an error."""
-        return tuple(camel_case(kind) for kind in KINDS if getattr(self, kind))
+        return tuple(camel_case(name) for name in SOURCE_FIELDS if getattr(self, name))
 
     @property
-    def of_class(self) -> bool:
+    def is_provisioned(self) -> bool:
         """Whether a StorageClass provisions the volume."""
-        return not self.kinds
+        return not self.source_keys
 
     @property
-    def kept(self) -> bool:
+    def deleted_with_namespace(self) -> bool:
         """Whether deleting the app's namespace deletes its data."""
-        return self.of_class or self.claim is not None
+        return self.is_provisioned or self.claim is not None
 
     @property
-    def single(self) -> bool:
+    def is_single_pod(self) -> bool:
         """Whether at most one pod may mount it."""
         elsewhere = self.nfs is not None or self.host_path is not None
         return not (self.shared or self.per_pod or self.memory or (elsewhere and self.read_only))

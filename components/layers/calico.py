@@ -9,7 +9,7 @@ from components.platform.layer import Layer, resources
 from components.settings.errors import Finding
 from components.settings.model import Model
 
-CRDS = "crd.projectcalico.org.v1"
+CRD_CHART = "crd.projectcalico.org.v1"
 """The chart of Calico's CRDs, including the CRDs of its operator."""
 
 
@@ -29,10 +29,10 @@ class Calico(Layer[CalicoSettings]):
     further_namespaces = ("calico-apiserver", "calico-system")
     pod_security = "privileged"
     installs_first = True
-    crd_only_charts = (CRDS,)
+    crd_only_charts = (CRD_CHART,)
     awaited_objects = ("clusterinformations.crd.projectcalico.org/default",)
-    user_data = cni.KEEPS
-    user_data_queries = cni.KEPT
+    user_data = cni.USER_DATA
+    user_data_queries = cni.USER_DATA_QUERIES
 
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the operator, which runs without a pod network, and of the Calico installation."""
@@ -58,7 +58,7 @@ class Calico(Layer[CalicoSettings]):
             "resources": resources("25m", "256Mi"),
             "priorityClassName": "system-cluster-critical",
         }
-        return {CRDS: {}, "tigera-operator": values}
+        return {CRD_CHART: {}, "tigera-operator": values}
 
     def findings(self) -> Iterator[Finding]:
         """Yield conflicts with another pod network."""

@@ -11,7 +11,7 @@ from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 from components.settings.quantities import mebibytes
 
-CLUSTER, CENTRE = "lab", "dc1"
+CLUSTER, DATACENTER = "lab", "dc1"
 
 
 class CassandraClusterSettings(Model):
@@ -77,7 +77,7 @@ class Cassandra(Layer[CassandraSettings]):
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": cluster.size}},
         }
-        if storage_class := volumes.class_of(self.lab, cluster.storage_class, self.members):
+        if storage_class := volumes.storage_class_for(self.lab, cluster.storage_class, self.members):
             claim["storageClassName"] = storage_class
         # by default, removing `cluster` from the stack file would delete the volumes too
         annotations = {"cassandra.datastax.com/delete-pvc": "false"}
@@ -87,7 +87,7 @@ class Cassandra(Layer[CassandraSettings]):
             "resources": resources("250m", cluster.memory),
             "config": {"jvmOptions": {"heapSize": f"{mebibytes(cluster.memory) // 2}Mi"}},
             "storageConfig": {"cassandraDataVolumeClaimSpec": claim},
-            "datacenters": [{"metadata": {"name": CENTRE, "annotations": annotations}, "size": self.members}],
+            "datacenters": [{"metadata": {"name": DATACENTER, "annotations": annotations}, "size": self.members}],
             **({"telemetry": {"prometheus": {"enabled": True}}} if self.has_monitoring else {}),
         }
 
@@ -99,7 +99,7 @@ class Cassandra(Layer[CassandraSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the contact point for clients."""
-        address = f"{CLUSTER}-{CENTRE}-service.{self.namespace}.svc:9042"
+        address = f"{CLUSTER}-{DATACENTER}-service.{self.namespace}.svc:9042"
         return {"cassandra_contact": address} if self.settings.cluster else {}
 
     def findings(self) -> Iterator[Finding]:

@@ -31,8 +31,8 @@ class Cilium(Layer[CiliumSettings]):
     namespace = "kube-system"
     owns_namespace = False
     installs_first = True
-    user_data = cni.KEEPS
-    user_data_queries = cni.KEPT
+    user_data = cni.USER_DATA
+    user_data_queries = cni.USER_DATA_QUERIES
 
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of agents and operator; Cilium uses the pod CIDR that K3s assigns to each node."""
@@ -92,9 +92,9 @@ class Cilium(Layer[CiliumSettings]):
             yield ("addresses",), "require replaceKubeProxy", "set replaceKubeProxy: true, or use metallb"
         addresses = enumerate(self.settings.addresses)
         ranges: list[address_pools.Range] = [(("addresses", index), entry) for index, entry in addresses]
-        yield from address_pools.shared(ranges)
-        yield from address_pools.taken(ranges, self.lab.cluster)
-        yield from address_pools.outside(ranges, self.lab.cluster)
+        yield from address_pools.range_overlaps(ranges)
+        yield from address_pools.cluster_conflicts(ranges, self.lab.cluster)
+        yield from address_pools.ranges_outside_lan(ranges, self.lab.cluster)
 
     def _kube_proxy_problems(self) -> Iterator[Finding]:
         cluster, replaces = self.lab.cluster, self.settings.replace_kube_proxy

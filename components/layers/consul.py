@@ -49,7 +49,7 @@ class Consul(Layer[ConsulSettings]):
             "server": {
                 "replicas": servers,
                 "storage": self.settings.size,
-                "storageClass": volumes.class_of(self.lab, self.settings.storage_class, servers),
+                "storageClass": volumes.storage_class_for(self.lab, self.settings.storage_class, servers),
                 "resources": uncapped_resources("100m", "256Mi"),
                 "disruptionBudget": {"enabled": servers > 1},  # a budget for a single server would block every drain
             },

@@ -35,7 +35,7 @@ class CorednsSettings(Model):
     zones: dict[Domain, ZoneSettings] = Field(default_factory=dict)
     """Zones by domain; a single host name can be a zone too."""
 
-    def hidden(self, domain: str) -> str | None:
+    def overlapping_zone(self, domain: str) -> str | None:
         """Return a zone that overlaps `domain` and hides its public DNS records from pods, or None."""
         hiding = (name for name, zone in self.zones.items() if zone.wildcard or zone.forward)
         return next((name for name in hiding if _overlap(name, domain)), None)

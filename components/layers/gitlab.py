@@ -7,8 +7,8 @@ from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.argocd import applications
 from components.layers.argocd.applications import ApplicationSettings
 from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
 from components.platform.layer import Layer, resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, Domain
@@ -89,14 +89,14 @@ class GitLab(Layer[GitLabSettings]):
         }
 
     def _global(self) -> Json:
-        domain = self.page.host.partition(".")[2]
+        domain = self.web_ui.host.partition(".")[2]
         return {
             "edition": "ce",
-            "hosts": {"domain": domain, "gitlab": {"name": self.page.host}},
+            "hosts": {"domain": domain, "gitlab": {"name": self.web_ui.host}},
             "ingress": {
-                "class": CLASS,
+                "class": INGRESS_CLASS,
                 "configureCertmanager": False,
-                "annotations": self.page.annotations,
+                "annotations": self.web_ui.annotations,
                 "tls": {"enabled": True},
             },
             "initialRootPassword": {"secret": _ROOT_SECRET, "key": "password"},
@@ -104,17 +104,17 @@ class GitLab(Layer[GitLabSettings]):
         }
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI of GitLab."""
-        return Page(self.lab, self.key, _NAME, self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, _NAME, self.settings.host, self.settings.issuer)
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the host name, the Application's name, the chart's source and the nodes."""
         further = (self._host_problems(), self._name_problems(), self._chart_problems(), self._store_problems())
-        return chain(self.page.problems(), *further)
+        return chain(self.web_ui.problems(), *further)
 
     def _host_problems(self) -> Iterator[Finding]:
-        if "." not in self.page.host:
+        if "." not in self.web_ui.host:
             yield ("host",), "has no domain for the host name of the registry", "write it as gitlab.lab.example.com"
 
     def _store_problems(self) -> Iterator[Finding]:

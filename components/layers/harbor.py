@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components.kubernetes.manifest import BcryptHash, DerivedPassword, Json, Manifest, SecretTemplate, secret_manifest
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
 from components.platform.layer import Layer, resources, uncapped_resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, Domain, StrictBool
@@ -61,7 +61,7 @@ class Harbor(Layer[HarborSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return Harbor's Helm values: one replica of each component, because volumes allow only one node at a time."""
         values: dict[str, Json] = {
-            "externalURL": f"https://{self.page.host}",
+            "externalURL": f"https://{self.web_ui.host}",
             "expose": self._expose(),
             "updateStrategy": {"type": "Recreate"},
             "persistence": {"persistentVolumeClaim": self._volumes()},
@@ -88,9 +88,9 @@ class Harbor(Layer[HarborSettings]):
             "type": "ingress",
             "tls": {"enabled": True, "certSource": "secret", "secret": {"secretName": "harbor-tls"}},
             "ingress": {
-                "hosts": {"core": self.page.host},
-                "className": CLASS,
-                "annotations": self.page.annotations,
+                "hosts": {"core": self.web_ui.host},
+                "className": INGRESS_CLASS,
+                "annotations": self.web_ui.annotations,
             },
         }
 
@@ -140,13 +140,13 @@ class Harbor(Layer[HarborSettings]):
         return secrets
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI, whose host name is the registry's too."""
-        return Page(self.lab, self.key, "harbor", self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, "harbor", self.settings.host, self.settings.issuer)
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the host name, the nodes and the StorageClass."""
-        yield from self.page.problems()
+        yield from self.web_ui.problems()
         if not any(node.arch in (None, ARCH) for node in self.lab.schedulable_nodes):
             reason = f"needs an untainted {ARCH} node: its images exist only for {ARCH}"
             yield (), reason, "add such a node, or remove harbor"

@@ -67,7 +67,7 @@ class Kafka(Layer[KafkaSettings]):
             return
         labels = {"strimzi.io/cluster": CLUSTER}
         volume: dict[str, Json] = {"id": 0, "type": "persistent-claim", "size": cluster.size, "kraftMetadata": "shared"}
-        if storage_class := volumes.class_of(self.lab, cluster.storage_class, self.members):
+        if storage_class := volumes.storage_class_for(self.lab, cluster.storage_class, self.members):
             volume["class"] = storage_class
         pool = {
             "replicas": self.members,

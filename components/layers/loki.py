@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from components.kubernetes.manifest import Json, Manifest
-from components.layers.shared import grafana
-from components.layers.shared import retained_storage as archive
-from components.layers.shared.retained_storage import Archive, ArchiveSettings
+from components.layers.shared import grafana, retained_storage
+from components.layers.shared.retained_storage import RetainedStorage, RetainedStorageSettings
 from components.platform.layer import Layer, resources
 from components.settings.errors import Finding
 from components.settings.kubernetes_fields import Size
@@ -18,7 +17,7 @@ _UNUSED_TARGETS = ("read", "write", "backend")
 _TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"
 
 
-class LokiSettings(ArchiveSettings):
+class LokiSettings(RetainedStorageSettings):
     """Loki: log storage and search. It has one replica; logs wait on their nodes while Loki is unavailable."""
 
     memory: Size = "1Gi"
@@ -38,14 +37,14 @@ class Loki(Layer[LokiSettings]):
 
     def values(self) -> Mapping[str, Json]:
         """Return Loki's Helm values for a single replica, without the chart's components for large installations."""
-        storage, storage_class = self.archive, self.settings.storage_class
+        storage, storage_class = self.storage, self.settings.storage_class
         single: dict[str, Json] = {
             "replicas": 1,
             "podDisruptionBudget": {"enabled": False},  # a budget for a single replica would block every drain
             "resources": resources("100m", self.settings.memory),
             "persistence": storage.volume | ({"storageClass": storage_class} if storage_class else {}),
-            **storage.keys,
-            **storage.annotations,
+            **storage.key_environment,
+            **storage.pod_annotations,
         }
         values: dict[str, Json] = {
             "loki": self._configuration(),
@@ -58,10 +57,10 @@ class Loki(Layer[LokiSettings]):
         return {"loki": values}
 
     def _configuration(self) -> Json:
-        store = "s3" if self.archive.bucket else "filesystem"
+        store = "s3" if self.storage.bucket else "filesystem"
         index = {"prefix": "index_", "period": "24h"}
         schema = {"from": _SCHEMA_SINCE, "store": "tsdb", "object_store": store, "schema": "v13", "index": index}
-        hours = self.archive.hours
+        hours = self.storage.retention
         return {
             "auth_enabled": False,
             "commonConfig": {"replication_factor": 1},
@@ -74,20 +73,24 @@ class Loki(Layer[LokiSettings]):
         }
 
     def _storage(self) -> Json:
-        s3 = self.archive.bucket
+        s3 = self.storage.bucket
         if s3 is None:
             return {"type": "filesystem"}
-        store = {"type": "s3", **archive.flat(s3), "s3": {**archive.endpoint(s3), "region": s3.region}}
+        store = {
+            "type": "s3",
+            **retained_storage.flat_prefix_values(s3),
+            "s3": {**retained_storage.s3_endpoint_values(s3), "region": s3.region},
+        }
         return {"type": "s3", "bucketNames": {"chunks": s3.bucket}, "use_thanos_objstore": True, "object_store": store}
 
     @property
-    def archive(self) -> Archive:
+    def storage(self) -> RetainedStorage:
         """The storage of the logs."""
-        return Archive(self.lab, self.key, self.settings)
+        return RetainedStorage(self.lab, self.key, self.settings)
 
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the S3 bucket."""
-        return [*self.archive.secret(self.namespace)]
+        return [*self.storage.credential_secrets(self.namespace)]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Grafana data source, which links logs to traces if tempo is enabled."""
@@ -100,4 +103,4 @@ class Loki(Layer[LokiSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of Loki's volume and bucket."""
-        return self.archive.problems()
+        return self.storage.problems()

@@ -15,8 +15,8 @@ from components.settings.fields import LabelKey, LabelValue, PositiveInt, Schedu
 from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 
-CLASS, SINGLE = "longhorn", "longhorn-single"
-COPIES = 3
+STORAGE_CLASS, SINGLE_REPLICA_CLASS = "longhorn", "longhorn-single"
+DEFAULT_REPLICAS = 3
 _BACKUP = "backup"
 _DISK_LABEL = {"node.longhorn.io/create-default-disk": "true"}
 
@@ -54,7 +54,7 @@ class Longhorn(Layer[LonghornSettings]):
     pod_security = "privileged"
     host_requirements = HostRequirements(packages=("open-iscsi", "nfs-common"), modules=("iscsi_tcp",))
     replaces_packaged = ("local-storage",)
-    awaited_objects = (f"storageclass/{CLASS}",)
+    awaited_objects = (f"storageclass/{STORAGE_CLASS}",)
     user_data = "volumes"
     user_data_queries = ("volumes.longhorn.io -A",)
     timeout_seconds = 1200  # its uninstall job alone may take 900 s
@@ -146,7 +146,7 @@ class Longhorn(Layer[LonghornSettings]):
     @property
     def replicas(self) -> int:
         """Number of replicas of each volume."""
-        return self.settings.replicas or max(1, min(COPIES, len(self._storage_nodes)))
+        return self.settings.replicas or max(1, min(DEFAULT_REPLICAS, len(self._storage_nodes)))
 
     @property
     def _storage_nodes(self) -> list[NodeSettings]:
@@ -156,10 +156,10 @@ class Longhorn(Layer[LonghornSettings]):
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClasses, the default StorageClass and the StorageClass for databases."""
         return {
-            "storage_classes": [CLASS, SINGLE],
-            "shared_storage_classes": [CLASS, SINGLE],
-            "storage_class": CLASS,
-            "database_storage_class": SINGLE,
+            "storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
+            "shared_storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
+            "storage_class": STORAGE_CLASS,
+            "database_storage_class": SINGLE_REPLICA_CLASS,
         }
 
     def findings(self) -> Iterator[Finding]:
@@ -180,7 +180,7 @@ def _single_replica_class() -> Manifest:
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": {"name": SINGLE},
+        "metadata": {"name": SINGLE_REPLICA_CLASS},
         "provisioner": "driver.longhorn.io",
         "allowVolumeExpansion": True,
         "reclaimPolicy": "Delete",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components.cluster.host_requirements import HostRequirements, HostService
 from components.kubernetes.manifest import Json, Manifest
-from components.layers.shared.persistent_volumes import of_class
+from components.layers.shared.persistent_volumes import volume_query
 from components.platform.layer import Layer
 from components.settings import fields
 from components.settings.errors import Finding
@@ -12,7 +12,7 @@ from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 
-CLASS = "nfs"
+STORAGE_CLASS = "nfs"
 _DRIVER = "nfs.csi.k8s.io"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
@@ -60,7 +60,7 @@ class Nfs(Layer[NfsSettings]):
     pod_security = "privileged"  # the driver mounts file systems on its host
     host_requirements = HostRequirements(modules=("nfs",))
     user_data = "volumes"
-    user_data_queries = (of_class(CLASS),)
+    user_data_queries = (volume_query(STORAGE_CLASS),)
 
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
@@ -87,7 +87,7 @@ class Nfs(Layer[NfsSettings]):
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "provisioner": _DRIVER,
                 "parameters": {"server": address, "share": path},
                 "mountOptions": ["nfsvers=4.1", "hard", "noatime"],
@@ -108,7 +108,7 @@ class Nfs(Layer[NfsSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClass."""
-        return {"storage_classes": [CLASS], "shared_storage_classes": [CLASS]}
+        return {"storage_classes": [STORAGE_CLASS], "shared_storage_classes": [STORAGE_CLASS]}
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the choice of the NFS server."""

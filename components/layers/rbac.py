@@ -34,7 +34,7 @@ class RbacSettings(Model):
     groups: dict[DnsLabel, GroupSettings] = Field(default_factory=dict)
     """Groups by name, each with its roles."""
 
-    def rights(self) -> list[tuple[str, str, str]]:
+    def role_bindings(self) -> list[tuple[str, str, str]]:
         """Return all permissions as namespace, role and person; the namespace `*` stands for the whole cluster."""
         return sorted({
             (namespace, role, person)
@@ -66,7 +66,9 @@ class Rbac(Layer[RbacSettings]):
 
     def host_services(self) -> Sequence[HostService]:
         """Return the role bindings, which every run checks for drift."""
-        lines = (f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.rights())
+        lines = (
+            f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.role_bindings()
+        )
         return [HostService("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
 
     def findings(self) -> Iterator[Finding]:

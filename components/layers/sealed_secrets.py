@@ -27,7 +27,7 @@ class SealingKeySettings(Model):
     """Secret that contains the private key, as PEM."""
 
     @property
-    def name(self) -> str:
+    def secret_name(self) -> str:
         """Name of the Kubernetes Secret, which is independent of the key pair's position in the list."""
         return f"given-{hashlib.sha256(self.certificate.encode()).hexdigest()[:12]}"
 
@@ -53,7 +53,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
 
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the controller; changed keys restart it, because it reads keys only at startup."""
-        names = ",".join(key.name for key in self.settings.keys)
+        names = ",".join(key.secret_name for key in self.settings.keys)
         days = 0 if names else self.settings.renewal_days
         values: dict[str, Json] = {
             "fullnameOverride": "sealed-secrets-controller",  # the name that kubeseal expects by default
@@ -70,7 +70,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
 
     def _key_secret(self, key: SealingKeySettings) -> Manifest:
         data = {"tls.crt": certificates.decode_pem(key.certificate), "tls.key": key.private_key}
-        metadata = self.metadata(key.name, labels={_LABEL: "active", _PROVIDED: "true"})
+        metadata = self.metadata(key.secret_name, labels={_LABEL: "active", _PROVIDED: "true"})
         return {
             "apiVersion": "v1",
             "kind": "Secret",

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components.kubernetes.manifest import BcryptHash, Json, Manifest, SecretTemplate, secret_manifest
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
 from components.platform.layer import Layer, resources
 from components.settings.errors import Finding
 from components.settings.fields import Bucket, DnsLabel, Domain
@@ -56,14 +56,14 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         values: dict[str, Json] = {
             "global": {
                 "seaweedfs": {
-                    "enableReplication": self.copies > 1,
+                    "enableReplication": self.replicas > 1,
                     "replicationPlacement": "001",  # one further replica, on another server
                     "monitoring": {"enabled": self.has_monitoring},
                 }
             },
             "master": self._master(),
             "volume": {
-                "replicas": self.copies,
+                "replicas": self.replicas,
                 "dataDirs": [{"name": "data", "maxVolumes": 0, **data}],
                 "resources": resources("50m", "512Mi"),
             },
@@ -119,14 +119,14 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         return [s3_rule, {"from": [namespace], "ports": [{"protocol": "TCP", "port": _METRICS}]}]
 
     def _ingress(self) -> Json:
-        if not self.page.served:
+        if not self.ingress.has_ingress:
             return {"enabled": False}
         return {
             "enabled": True,
-            "className": CLASS,
-            "host": self.page.host,
-            "annotations": self.page.annotations,
-            "tls": self.page.tls("s3-tls"),
+            "className": INGRESS_CLASS,
+            "host": self.ingress.host,
+            "annotations": self.ingress.annotations,
+            "tls": self.ingress.tls("s3-tls"),
         }
 
     def objects_before_charts(self) -> Sequence[Manifest]:
@@ -135,18 +135,18 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         return [secret_manifest(self.metadata(_KEYS), data)]
 
     @property
-    def page(self) -> Page:
+    def ingress(self) -> WebUI:
         """The S3 service's Ingress, for clients outside the cluster."""
-        return Page(self.lab, self.key, "s3", self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, "s3", self.settings.host, self.settings.issuer)
 
     @property
-    def copies(self) -> int:
+    def replicas(self) -> int:
         """Replicas of all data, each on its own node."""
         return max(1, min(2, len(self.lab.schedulable_nodes)))
 
     @property
     def _storage_class(self) -> str | None:
-        return volumes.class_of(self.lab, self.settings.storage_class, self.copies)
+        return volumes.storage_class_for(self.lab, self.settings.storage_class, self.replicas)
 
     def outputs(self) -> Mapping[str, object]:
         """Return the S3 endpoint for pods."""
@@ -154,7 +154,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the buckets, the volumes and the Ingress."""
-        yield from self.page.problems()
+        yield from self.ingress.problems()
         if len(set(self.settings.buckets)) < len(self.settings.buckets):
             yield ("buckets",), "lists a bucket twice", "list each bucket once"
         if not self.lab.schedulable_nodes:

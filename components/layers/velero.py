@@ -12,7 +12,7 @@ from components.settings.fields import DnsLabel, PositiveInt, Schedule
 from components.settings.model import Model, SecretRef
 
 # each minor version of Velero needs a matching version of the plugin: upgrade both together
-PLUGIN = "velero/velero-plugin-for-aws:v1.14.1"
+AWS_PLUGIN_IMAGE = "velero/velero-plugin-for-aws:v1.14.1"
 _KEYS = "object-store"
 _REPOSITORY = "velero-repo-credentials"
 """Name of the Secret with the password of backup repositories, which Velero creates only if it is missing."""
@@ -124,7 +124,7 @@ class Velero(Layer[VeleroSettings]):
 
 def _aws_plugin() -> Json:
     mount = {"name": "plugins", "mountPath": "/target"}
-    return {"name": "aws", "image": PLUGIN, "resources": resources("10m", "64Mi"), "volumeMounts": [mount]}
+    return {"name": "aws", "image": AWS_PLUGIN_IMAGE, "resources": resources("10m", "64Mi"), "volumeMounts": [mount]}
 
 
 def _schedule(settings: BackupScheduleSettings) -> Json:

@@ -10,13 +10,13 @@ from components.cluster.settings import NodeSettings
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
-from components.layers.shared.persistent_volumes import of_class
+from components.layers.shared.persistent_volumes import volume_query
 from components.platform.layer import Layer
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
-CLASS = "zfs"
+STORAGE_CLASS = "zfs"
 _DRIVER = "zfs.csi.openebs.io"
 _LABEL = {"homelab/zfs": "true"}
 
@@ -47,7 +47,7 @@ class Zfs(Layer[ZfsSettings]):
     namespace = "openebs-zfs"
     pod_security = "privileged"  # the driver runs the host's zfs commands
     user_data = "volumes"
-    user_data_queries = ("zfsvolumes.zfs.openebs.io -A", of_class(CLASS))
+    user_data_queries = ("zfsvolumes.zfs.openebs.io -A", volume_query(STORAGE_CLASS))
 
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a pool."""
@@ -82,7 +82,7 @@ class Zfs(Layer[ZfsSettings]):
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "provisioner": _DRIVER,
                 "parameters": {"poolname": self.settings.pool, "fstype": "zfs", "thinprovision": "yes"},
                 "allowVolumeExpansion": True,
@@ -92,7 +92,7 @@ class Zfs(Layer[ZfsSettings]):
             {
                 "apiVersion": "snapshot.storage.k8s.io/v1",
                 "kind": "VolumeSnapshotClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "driver": _DRIVER,
                 "deletionPolicy": "Delete",
             },
@@ -100,7 +100,7 @@ class Zfs(Layer[ZfsSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClass."""
-        return {"storage_classes": [CLASS]}
+        return {"storage_classes": [STORAGE_CLASS]}
 
     def findings(self) -> Iterator[Finding]:
         """Yield a conflict with another snapshot controller, and errors in the nodes and their disks."""

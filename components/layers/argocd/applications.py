@@ -7,12 +7,12 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from components.kubernetes.manifest import Json, Manifest
-from components.layers.argocd.repositories import Named, Repositories
+from components.layers.argocd.repositories import Repositories, RepositoryRef
 from components.settings.fields import DnsLabel, OptionType, StrictBool, Text
 from components.settings.model import Model
 
 SERVER = "https://kubernetes.default.svc"
-DEFAULT, ROOT = "default", "root"
+DEFAULT_PROJECT, ROOT_APPLICATION = "default", "root"
 """Names of the project that Argo CD creates itself, and of the app of apps."""
 _FINALIZERS = {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}
 _DIRECTORY = "{{.path.basenameNormalized}}"
@@ -39,7 +39,7 @@ class ProjectSettings(Model):
 
     description: Text | None = None
     """Description of the project."""
-    repositories: tuple[Named, ...] = ("*",)
+    repositories: tuple[RepositoryRef, ...] = ("*",)
     """Repositories that applications may use: names of `repositories`, URLs, or URL patterns."""
     namespaces: tuple[Text, ...] = ("*",)
     """Namespaces that applications may deploy to, or patterns such as `shop-*`."""
@@ -47,12 +47,12 @@ class ProjectSettings(Model):
     """Allow applications to deploy cluster-scoped resources, such as CRDs and ClusterRoles."""
 
 
-class Source(Model):
+class SourceSettings(Model):
     """Source and sync options of an application."""
 
-    project: DnsLabel = DEFAULT
+    project: DnsLabel = DEFAULT_PROJECT
     """Project of the application: `default`, or one of `projects`."""
-    repository: Named
+    repository: RepositoryRef
     """Repository: an entry of `repositories`, or the URL of a public repository."""
     path: Text | None = None
     """Folder in a Git repository. Either this or `chart`."""
@@ -74,14 +74,14 @@ class Source(Model):
     """Delete an application's resources, data included, when the application is deleted or argocd is disabled."""
 
 
-class ApplicationSettings(Source):
+class ApplicationSettings(SourceSettings):
     """An application: a Git folder or a Helm chart that Argo CD keeps deployed."""
 
     namespace: DnsLabel | None = None
     """Namespace to deploy to. Default: the application's name."""
 
 
-class ApplicationSetSettings(Source):
+class ApplicationSetSettings(SourceSettings):
     """One application for each matching folder of a Git repository, or for each element of a list."""
 
     namespace: Text | None = None
@@ -96,7 +96,7 @@ class ApplicationSetSettings(Source):
 class RootSettings(Model):
     """The app of apps: a folder whose files describe further applications."""
 
-    repository: Named
+    repository: RepositoryRef
     """Git repository: an entry of `repositories`, or the URL of a public repository."""
     path: Text = "."
     """Folder with the files that describe applications."""
@@ -104,16 +104,16 @@ class RootSettings(Model):
     """Branch, tag or commit."""
 
 
-def url(named: str, repositories: Repositories) -> str:
+def resolve_url(reference: str, repositories: Repositories) -> str:
     """Resolve the name of a repository to its URL; return a URL unchanged."""
-    return repositories[named].url if named in repositories else named
+    return repositories[reference].url if reference in repositories else reference
 
 
 def project(name: str, settings: ProjectSettings, repositories: Repositories, namespace: str) -> Manifest:
     """Return the AppProject of a project."""
     allowed = {"group": "*", "kind": "*"} if settings.cluster_wide else {"group": "", "kind": "Namespace"}
     spec: dict[str, Json] = {
-        "sourceRepos": [url(named, repositories) for named in settings.repositories],
+        "sourceRepos": [resolve_url(reference, repositories) for reference in settings.repositories],
         "destinations": [{"server": SERVER, "namespace": pattern} for pattern in settings.namespaces],
         "clusterResourceWhitelist": [allowed],
     }
@@ -136,7 +136,7 @@ def application_set(
     if settings.directories:
         folders = [{"path": pattern} for pattern in settings.directories]
         revision = settings.revision or "HEAD"
-        git = {"repoURL": url(settings.repository, repositories), "revision": revision, "directories": folders}
+        git = {"repoURL": resolve_url(settings.repository, repositories), "revision": revision, "directories": folders}
         generator: Json = {"git": git}
         name_template, path = _DIRECTORY, _FOLDER
     else:
@@ -154,15 +154,15 @@ def application_set(
     return _object("ApplicationSet", {"name": name, "namespace": namespace}, spec)
 
 
-def root(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
+def app_of_apps(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
     """Return the Application of the app of apps."""
     source = ApplicationSettings(repository=settings.repository, revision=settings.revision)
     spec = _spec(source, repositories, namespace, settings.path)
-    return _object("Application", {"name": ROOT, "namespace": namespace}, spec)
+    return _object("Application", {"name": ROOT_APPLICATION, "namespace": namespace}, spec)
 
 
-def _spec(settings: Source, repositories: Repositories, namespace: str, path: str) -> Json:
-    source = {"repoURL": url(settings.repository, repositories), "targetRevision": settings.revision or "HEAD"}
+def _spec(settings: SourceSettings, repositories: Repositories, namespace: str, path: str) -> Json:
+    source = {"repoURL": resolve_url(settings.repository, repositories), "targetRevision": settings.revision or "HEAD"}
     location = {"chart": settings.chart} if settings.chart else {"path": path}
     helm = {"helm": {"valuesObject": settings.values}} if settings.values else {}
     options = {"CreateNamespace": settings.create_namespace, "ServerSideApply": settings.server_side_apply}

@@ -8,21 +8,21 @@ from components.cluster.host_requirements import HostService
 from components.kubernetes.manifest import BcryptHash, Json, Manifest
 from components.layers.argocd import applications, repositories, validation
 from components.layers.argocd.applications import (
-    ROOT,
+    ROOT_APPLICATION,
     ApplicationSetSettings,
     ApplicationSettings,
     ProjectSettings,
     RootSettings,
 )
 from components.layers.argocd.repositories import RepositorySettings
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
 from components.platform.layer import Layer, resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
-REDIS_COPIES = 3
+REDIS_REPLICAS = 3
 _FIXED_MTIME = "2026-01-01T00:00:00Z"
 
 
@@ -64,7 +64,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         values: dict[str, Json] = {
             "crds": {"install": True, "keep": True},
             # K3s enforces NetworkPolicies; the server's policy admits every client, including Traefik
-            "global": {"domain": self.page.host, "networkPolicy": {"create": True}},
+            "global": {"domain": self.web_ui.host, "networkPolicy": {"create": True}},
             "configs": self._configs(),
             "controller": self._component("100m", "768Mi"),
             "server": {**self._replicated("50m", "192Mi"), "ingress": self._ingress()},
@@ -88,7 +88,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return {"replicas": replicas, "pdb": budget, **self._component(cpu, memory)}
 
     def _configs(self) -> dict[str, Json]:
-        configs: dict[str, Json] = {"params": {"server.insecure": self.page.served}}  # Traefik terminates TLS
+        configs: dict[str, Json] = {"params": {"server.insecure": self.web_ui.has_ingress}}  # Traefik terminates TLS
         if self.settings.admin_password:
             # a fixed date: a new date at every upgrade would invalidate all sessions
             hashed = BcryptHash(self.settings.admin_password)
@@ -98,14 +98,14 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return configs
 
     def _ingress(self) -> Json:
-        if not self.page.served:
+        if not self.web_ui.has_ingress:
             return {"enabled": False}
         return {
             "enabled": True,
-            "ingressClassName": CLASS,
-            "hostname": self.page.host,
-            "annotations": self.page.annotations,
-            "tls": self.page.issuer is not None,  # without an issuer, Traefik serves its default certificate
+            "ingressClassName": INGRESS_CLASS,
+            "hostname": self.web_ui.host,
+            "annotations": self.web_ui.annotations,
+            "tls": self.web_ui.issuer is not None,  # without an issuer, Traefik serves its default certificate
         }
 
     def _redis(self) -> Json:
@@ -129,16 +129,16 @@ class ArgoCD(Layer[ArgoCDSettings]):
         manifests += [applications.application(name, app, *context) for name, app in settings.applications.items()]
         sets = settings.application_sets.items()
         manifests += [applications.application_set(name, set_, *context) for name, set_ in sets]
-        return [*manifests, *([applications.root(settings.root, *context)] if settings.root else ())]
+        return [*manifests, *([applications.app_of_apps(settings.root, *context)] if settings.root else ())]
 
     def host_services(self) -> Sequence[HostService]:
         """Return the service that removes finalizers on deletion, because only Argo CD would remove them."""
         return [HostService("applications", "", (), ("orphan.sh",), variables={"NAMESPACE": self.namespace})]
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI of Argo CD."""
-        return Page(self.lab, self.key, "argocd", self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, "argocd", self.settings.host, self.settings.issuer)
 
     def outputs(self) -> Mapping[str, object]:
         """Return the namespace for Applications."""
@@ -146,9 +146,9 @@ class ArgoCD(Layer[ArgoCDSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings, including references between repositories, projects and applications."""
-        yield from self.page.problems()
-        if self.settings.redis_copies and len(self.lab.schedulable_nodes) < REDIS_COPIES:
-            reason = f"needs {REDIS_COPIES} untainted nodes, and the cluster has {len(self.lab.schedulable_nodes)}"
+        yield from self.web_ui.problems()
+        if self.settings.redis_copies and len(self.lab.schedulable_nodes) < REDIS_REPLICAS:
+            reason = f"needs {REDIS_REPLICAS} untainted nodes, and the cluster has {len(self.lab.schedulable_nodes)}"
             yield ("redisCopies",), reason, "remove it: a single Redis is a cache that refills after a failure"
         yield from repositories.problems(self.settings.repositories)
         yield from validation.projects(self.settings.projects, self.settings.repositories)
@@ -162,5 +162,5 @@ class ArgoCD(Layer[ArgoCDSettings]):
             yield from validation.application_set(set_, projects, settings.repositories, ("applicationSets", name))
         if settings.root:
             yield from validation.repository(settings.root.repository, settings.repositories, ("root", "repository"))
-            if ROOT in settings.applications:
-                yield ("applications", ROOT), "is reserved for the setting root", "choose another name"
+            if ROOT_APPLICATION in settings.applications:
+                yield ("applications", ROOT_APPLICATION), "is reserved for the setting root", "choose another name"

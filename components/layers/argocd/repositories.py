@@ -39,7 +39,7 @@ def _name_or_url(value: str) -> str:
     return repository_url(value) if is_url(value) else value
 
 
-Named = Annotated[str, TextType("name or URL", _name_or_url)]
+RepositoryRef = Annotated[str, TextType("name or URL", _name_or_url)]
 
 
 class RepositorySettings(Model):
@@ -57,7 +57,7 @@ class RepositorySettings(Model):
     """Secret that contains that user's password or token."""
 
     @property
-    def over_ssh(self) -> bool:
+    def uses_ssh(self) -> bool:
         """Whether Argo CD reads the repository over SSH."""
         return not self.url.startswith("http")
 
@@ -87,20 +87,20 @@ def problems(repositories: Mapping[DnsLabel, RepositorySettings]) -> Iterator[Fi
 
 
 def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, str, str]]:
-    if settings.ssh_key and not settings.over_ssh:
+    if settings.ssh_key and not settings.uses_ssh:
         yield (
             "sshKey",
             "has no effect: the repository is read over HTTP",
             "use its ssh URL, or set username and password",
         )
-    if settings.password and settings.over_ssh:
+    if settings.password and settings.uses_ssh:
         yield "password", "has no effect: the repository is read over SSH", "use its https URL, or set sshKey"
     if settings.password and settings.url.startswith("http:"):
         yield "password", "would be sent in clear text", "use the repository's https URL"
     if (settings.username is None) is not (settings.password is None):
         key, other = ("password", "username") if settings.username is None else ("username", "password")
         yield key, f"is set without {other}", f"add {other}; services with token login accept any username"
-    if settings.over_ssh and not settings.ssh_key:
+    if settings.uses_ssh and not settings.ssh_key:
         yield "sshKey", "is missing: reading over SSH needs a key", "add it, or use the https URL"
-    if settings.over_ssh and settings.type == "helm":
+    if settings.uses_ssh and settings.type == "helm":
         yield "type", "is helm, but Helm charts are read over HTTP", "use the https URL"

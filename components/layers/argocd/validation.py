@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from components.layers.argocd.applications import (
-    DEFAULT,
+    DEFAULT_PROJECT,
     ApplicationSetSettings,
     ApplicationSettings,
     ProjectSettings,
-    Source,
+    SourceSettings,
 )
 from components.layers.argocd.repositories import Repositories, is_url
 from components.settings.errors import Finding, SettingPath
@@ -16,9 +16,9 @@ from components.settings.errors import Finding, SettingPath
 
 def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repositories) -> Iterator[Finding]:
     """Yield the problems of projects."""
-    if DEFAULT in settings_by_name:
+    if DEFAULT_PROJECT in settings_by_name:
         reason = "is the name of Argo CD's built-in project, which allows everything"
-        yield ("projects", DEFAULT), reason, "choose another name"
+        yield ("projects", DEFAULT_PROJECT), reason, "choose another name"
     for name, settings in settings_by_name.items():
         for index, reference in enumerate(settings.repositories):
             if "*" not in reference:
@@ -57,10 +57,10 @@ def repository(reference: str, repositories: Repositories, path: SettingPath) ->
 
 
 def _source(
-    settings: Source, known_projects: Collection[str], repositories: Repositories, path: SettingPath
+    settings: SourceSettings, known_projects: Collection[str], repositories: Repositories, path: SettingPath
 ) -> Iterator[Finding]:
-    if settings.project not in (DEFAULT, *known_projects):
-        fix = f"use one of: {', '.join((DEFAULT, *known_projects))}; or add it to projects"
+    if settings.project not in (DEFAULT_PROJECT, *known_projects):
+        fix = f"use one of: {', '.join((DEFAULT_PROJECT, *known_projects))}; or add it to projects"
         yield (*path, "project"), "is not a project", fix
     yield from repository(settings.repository, repositories, (*path, "repository"))
     entry = repositories.get(settings.repository)
@@ -70,7 +70,7 @@ def _source(
         yield (*path, "repository"), "is a Git repository", "set path instead of chart, or use a Helm repository"
 
 
-def _location(settings: Source, path: SettingPath) -> Iterator[Finding]:
+def _location(settings: SourceSettings, path: SettingPath) -> Iterator[Finding]:
     if bool(settings.chart) is bool(settings.path):
         yield path, "needs exactly one of path and chart", "add one, or keep one of them"
     if settings.chart and not settings.revision:

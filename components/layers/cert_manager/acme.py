@@ -56,7 +56,7 @@ class AcmeSettings(Model):
     """DNS servers that cert-manager queries for records of DNS-01 challenges. Default: the machines' DNS servers."""
 
 
-def nameservers(acme: AcmeSettings) -> dict[str, Json]:
+def nameserver_values(acme: AcmeSettings) -> dict[str, Json]:
     """Return cert-manager's Helm values for the DNS servers that it queries."""
     if not acme.nameservers:
         return {}
@@ -68,7 +68,7 @@ def _with_port(server: str) -> str:
     return server if ":" in server.rpartition("]")[2] else f"{server}:53"
 
 
-def credentials(acme: AcmeSettings, namespace: str) -> list[Manifest]:
+def credential_secrets(acme: AcmeSettings, namespace: str) -> list[Manifest]:
     """Return the Secrets with the credentials of the DNS-01 solver."""
     data: dict[str, Json] = {}
     if acme.route53 and acme.route53.access_key:
@@ -119,7 +119,7 @@ def problems(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
 def _split_horizon(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
     """Yield a problem if CoreDNS hides the records of DNS-01 challenges from cert-manager's checks."""
     coredns = lab.settings_of(CorednsSettings)
-    zone = coredns.hidden(lab.cluster.domain) if coredns else None
+    zone = coredns.overlapping_zone(lab.cluster.domain) if coredns else None
     if zone and not acme.http01 and not acme.nameservers:
         reason = f"is missing: coredns answers pods differently for {zone} than public DNS"
         yield ("acme", "nameservers"), reason, "add public DNS servers, such as [1.1.1.1, 9.9.9.9]"

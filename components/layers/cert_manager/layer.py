@@ -67,7 +67,7 @@ class CertManager(Layer[CertManagerSettings]):
             "startupapicheck": {"timeout": "5m", "resources": resources("10m", "64Mi")},
             "prometheus": {"servicemonitor": {"enabled": self.has_monitoring}},
         }
-        return {"cert-manager": values | (acme.nameservers(self.settings.acme) if self.settings.acme else {})}
+        return {"cert-manager": values | (acme.nameserver_values(self.settings.acme) if self.settings.acme else {})}
 
     def _replicated(self, name: str, component: str, memory: str) -> dict[str, Json]:
         replicas = self.lab.replicas(2)
@@ -81,7 +81,7 @@ class CertManager(Layer[CertManagerSettings]):
 
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the credentials of the DNS provider."""
-        return acme.credentials(self.settings.acme, self.namespace) if self.settings.acme else ()
+        return acme.credential_secrets(self.settings.acme, self.namespace) if self.settings.acme else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the ClusterIssuers, and the certificate of the CA."""

@@ -51,7 +51,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of ExternalDNS, which must run with a single replica."""
         settings = self.settings
-        provider = providers.provider(settings.route53, settings.cloudflare, settings.rfc2136, self.domains)
+        provider = providers.helm_values(settings.route53, settings.cloudflare, settings.rfc2136, self.domains)
         values: dict[str, Json] = {
             **provider,
             "sources": ["service", "ingress", "crd"],

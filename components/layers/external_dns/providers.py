@@ -63,7 +63,7 @@ class Rfc2136Settings(Model):
         return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
 
 
-def provider(
+def helm_values(
     route53: Route53ZoneSettings | None,
     cloudflare: CloudflareZoneSettings | None,
     rfc2136: Rfc2136Settings | None,

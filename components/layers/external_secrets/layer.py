@@ -59,12 +59,14 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the credentials for the stores."""
         stores = self.settings.stores.items()
-        return [secret for name, store in stores for secret in secret_stores.keys(name, store, self.namespace)]
+        return [
+            secret for name, store in stores for secret in secret_stores.credential_secrets(name, store, self.namespace)
+        ]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the secret stores."""
         stores = self.settings.stores.items()
-        return [secret_stores.store_of(name, store, _NAME, self.namespace) for name, store in stores]
+        return [secret_stores.cluster_secret_store(name, store, _NAME, self.namespace) for name, store in stores]
 
     def outputs(self) -> Mapping[str, object]:
         """Return the names of the secret stores."""

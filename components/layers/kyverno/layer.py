@@ -37,7 +37,7 @@ class Kyverno(Layer[KyvernoSettings]):
 
     def values(self) -> Mapping[str, Json]:
         """Return Kyverno's Helm values; its webhooks skip exempt namespaces, so its failure blocks no layer."""
-        selector = policies.exempted(self._exempt)
+        selector = policies.namespace_selector(self._exempt)
         values: dict[str, Json] = {
             "crds": {"install": False},
             "config": {"webhooks": {"namespaceSelector": selector}},
@@ -73,5 +73,5 @@ class Kyverno(Layer[KyvernoSettings]):
     def findings(self) -> Iterator[Finding]:
         """Yield namespaces in `exempt` that are always exempt."""
         for index, name in enumerate(self.settings.exempt):
-            if name in policies.SYSTEM or name == self.namespace or name in self.lab.further_namespaces:
+            if name in policies.SYSTEM_NAMESPACES or name == self.namespace or name in self.lab.further_namespaces:
                 yield ("exempt", index), "is always exempt", "remove it"

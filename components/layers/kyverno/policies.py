@@ -10,7 +10,7 @@ from components.platform.layer import LAYER_LABEL
 from components.settings.errors import setting_error
 from components.settings.fields import TextType
 
-SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 _SOURCE = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9._-]+)*"
 _HUB = "docker.io"
 _CONTAINERS = "object.spec.containers + object.spec.?initContainers.orValue([])"
@@ -57,9 +57,9 @@ def _from_sources(sources: Sequence[str]) -> str:
     return f"{listed} || !c.image.matches('^[^/]*[.:][^/]*/')" if _HUB in sources else listed
 
 
-def exempted(namespaces: Sequence[str]) -> Json:
+def namespace_selector(namespaces: Sequence[str]) -> Json:
     """Return the policies' namespace selector. It excludes system namespaces, layers' namespaces and `namespaces`."""
-    name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM, *namespaces]}
+    name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM_NAMESPACES, *namespaces]}
     return {"matchExpressions": [name, {"key": LAYER_LABEL, "operator": "DoesNotExist"}]}
 
 
@@ -71,7 +71,7 @@ def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enf
         "validationActions": ["Deny"] if enforced else ["Audit"],
         "failurePolicy": "Fail" if enforced else "Ignore",
         "evaluation": {"background": {"enabled": True}},
-        "matchConstraints": {"resourceRules": [pods], "namespaceSelector": exempted(exempt)},
+        "matchConstraints": {"resourceRules": [pods], "namespaceSelector": namespace_selector(exempt)},
         "variables": [{"name": "containers", "expression": containers}],
         "validations": [{"expression": validation, "message": message}],
     }

@@ -42,12 +42,12 @@ class BgpSettings(Model):
     Default: all pools."""
 
 
-def custom(kind: str, metadata: Json, spec: Json, version: str = "v1beta1") -> Manifest:
+def custom_resource(kind: str, metadata: Json, spec: Json, version: str = "v1beta1") -> Manifest:
     """Return a custom resource of MetalLB."""
     return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def passwords(bgp: BgpSettings, namespace: str) -> list[Manifest]:
+def password_secrets(bgp: BgpSettings, namespace: str) -> list[Manifest]:
     """Return the Secrets with the passwords of BGP sessions."""
     return [
         {
@@ -77,7 +77,7 @@ def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
     }
     if peer.password:
         spec["passwordSecret"] = {"name": _object_name(peer), "namespace": namespace}
-    return custom("BGPPeer", {"name": _object_name(peer), "namespace": namespace}, spec, "v1beta2")
+    return custom_resource("BGPPeer", {"name": _object_name(peer), "namespace": namespace}, spec, "v1beta2")
 
 
 def _object_name(peer: PeerSettings) -> str:

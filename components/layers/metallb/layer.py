@@ -14,7 +14,7 @@ from components.settings.errors import Finding, SettingPath
 from components.settings.fields import AddressRange, DnsLabel, StrictBool
 from components.settings.model import Model
 
-DEFAULT = "default"
+DEFAULT_POOL = "default"
 """Name of the pool for Services that request no specific pool."""
 
 
@@ -39,10 +39,10 @@ class MetalLBSettings(Model):
 
     def all_pools(self) -> dict[str, PoolSettings]:
         """Return all pools by name, the default pool first."""
-        further = {name: pool for name, pool in self.pools.items() if name != DEFAULT}
-        return {DEFAULT: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
+        further = {name: pool for name, pool in self.pools.items() if name != DEFAULT_POOL}
+        return {DEFAULT_POOL: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
 
-    def by_bgp(self, pool: str) -> bool:
+    def announced_by_bgp(self, pool: str) -> bool:
         """Whether the pool is announced through BGP instead of layer 2."""
         return self.bgp is not None and (self.bgp.pools is None or pool in self.bgp.pools)
 
@@ -86,20 +86,22 @@ class MetalLB(Layer[MetalLBSettings]):
 
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the passwords of the BGP sessions."""
-        return bgp.passwords(self.settings.bgp, self.namespace) if self.settings.bgp else ()
+        return bgp.password_secrets(self.settings.bgp, self.namespace) if self.settings.bgp else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return pools, BGP peers and announcements; an announcement that lists no pool would announce all pools."""
         manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
         manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
         for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):
-            announced = [pool for pool in self.settings.all_pools() if self.settings.by_bgp(pool) is routed]
-            manifests += [bgp.custom(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
+            announced = [pool for pool in self.settings.all_pools() if self.settings.announced_by_bgp(pool) is routed]
+            manifests += (
+                [bgp.custom_resource(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
+            )
         return manifests
 
     def _pool(self, name: str, pool: PoolSettings) -> Manifest:
         spec = {"addresses": list(pool.addresses), "autoAssign": pool.auto_assign, "avoidBuggyIPs": True}
-        return bgp.custom("IPAddressPool", self.metadata(name), spec)
+        return bgp.custom_resource("IPAddressPool", self.metadata(name), spec)
 
     def outputs(self) -> Mapping[str, object]:
         """Return all load-balancer IPs."""
@@ -113,14 +115,16 @@ class MetalLB(Layer[MetalLBSettings]):
         return chain(
             self._pool_problems(),
             bgp.problems(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
-            pools.shared(every_range),
-            pools.taken(every_range, cluster),
-            pools.outside([(path, entry) for name, path, entry in ranges if not self.settings.by_bgp(name)], cluster),
+            pools.range_overlaps(every_range),
+            pools.cluster_conflicts(every_range, cluster),
+            pools.ranges_outside_lan(
+                [(path, entry) for name, path, entry in ranges if not self.settings.announced_by_bgp(name)], cluster
+            ),
         )
 
     def _pool_problems(self) -> Iterator[Finding]:
-        if DEFAULT in self.settings.pools:
-            yield ("pools", DEFAULT), "is reserved for the pool of the setting addresses", "choose another name"
+        if DEFAULT_POOL in self.settings.pools:
+            yield ("pools", DEFAULT_POOL), "is reserved for the pool of the setting addresses", "choose another name"
         for name, pool in self.settings.all_pools().items():
             if not pool.addresses:
                 yield (*_path(name), "addresses"), "is empty", "add a range or a CIDR"
@@ -132,4 +136,4 @@ class MetalLB(Layer[MetalLBSettings]):
 
 
 def _path(pool: str) -> SettingPath:
-    return () if pool == DEFAULT else ("pools", pool)
+    return () if pool == DEFAULT_POOL else ("pools", pool)

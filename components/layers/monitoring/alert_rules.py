@@ -61,7 +61,7 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
 """By layer key: the name of the rule group, and its alerts."""
 
 
-def rules(lab: LabContext, namespace: str) -> Iterator[Manifest]:
+def prometheus_rules(lab: LabContext, namespace: str) -> Iterator[Manifest]:
     """Yield the PrometheusRules of the enabled layers and of K3s' etcd snapshots."""
     groups = [("snapshots", _snapshot_alerts(lab)), *(group for key, group in _ALERTS.items() if lab.is_enabled(key))]
     for name, alerts in groups:
@@ -70,7 +70,7 @@ def rules(lab: LabContext, namespace: str) -> Iterator[Manifest]:
         yield {"apiVersion": _GROUP, "kind": "PrometheusRule", "metadata": metadata, "spec": spec}
 
 
-def databases(namespace: str) -> Manifest:
+def database_pod_monitor(namespace: str) -> Manifest:
     """Build the PodMonitor that collects the metrics of all databases in the namespaces of apps."""
     spec = {
         "selector": {"matchLabels": {"cnpg.io/podRole": "instance"}},
@@ -81,7 +81,7 @@ def databases(namespace: str) -> Manifest:
     return {"apiVersion": _GROUP, "kind": "PodMonitor", "metadata": metadata, "spec": spec}
 
 
-def snapshot_metrics() -> dict[str, Json]:
+def snapshot_metrics_values() -> dict[str, Json]:
     """Build the Helm values with which kube-state-metrics reports K3s' ETCDSnapshotFiles, one for each snapshot."""
     kind = {"group": "k3s.cattle.io", "version": "v1", "kind": "ETCDSnapshotFile"}
     created = {"type": "Gauge", "gauge": {"path": ["status", "creationTime"]}}

@@ -87,7 +87,7 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
 """Dashboards by layer key: title and panels."""
 
 
-def dashboards(lab: LabContext, namespace: str) -> Iterator[Manifest]:
+def config_maps(lab: LabContext, namespace: str) -> Iterator[Manifest]:
     """Yield a ConfigMap with the dashboard of each enabled layer that has one."""
     for key, (title, panels) in _BOARDS.items():
         if lab.is_enabled(key):

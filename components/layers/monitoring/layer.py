@@ -6,13 +6,13 @@ from itertools import chain
 from pydantic import Field
 
 from components.kubernetes.manifest import Json, Manifest
-from components.layers.longhorn import SINGLE
+from components.layers.longhorn import SINGLE_REPLICA_CLASS
 from components.layers.monitoring import alert_rules, dashboards
 from components.layers.monitoring import receivers as alerts
 from components.layers.monitoring.receivers import ReceiverSettings
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
 from components.platform.layer import Layer, resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, Domain, PositiveInt
@@ -74,7 +74,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "prometheus": {"podDisruptionBudget": self._budget(), "prometheusSpec": self._prometheus()},
             "alertmanager": {"podDisruptionBudget": self._budget(), "alertmanagerSpec": self._alertmanager()},
             "grafana": self._grafana(),
-            "kube-state-metrics": {"resources": resources("10m", "128Mi"), **alert_rules.snapshot_metrics()},
+            "kube-state-metrics": {"resources": resources("10m", "128Mi"), **alert_rules.snapshot_metrics_values()},
             "prometheus-node-exporter": {
                 "priorityClassName": "system-node-critical",
                 "resources": resources("10m", "64Mi"),
@@ -121,7 +121,7 @@ class Monitoring(Layer[MonitoringSettings]):
         }
 
     def _volume(self, size: str) -> Json:
-        storage_class = self.settings.storage_class or (SINGLE if self.lab.is_enabled("longhorn") else None)
+        storage_class = self.settings.storage_class or (SINGLE_REPLICA_CLASS if self.lab.is_enabled("longhorn") else None)
         spec: dict[str, Json] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
         return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": storage_class} if storage_class else {})}}
 
@@ -139,20 +139,20 @@ class Monitoring(Layer[MonitoringSettings]):
         }
 
     def _ingress(self) -> Json:
-        if not self.page.served:
+        if not self.web_ui.has_ingress:
             return {"enabled": False}
         return {
             "enabled": True,
-            "ingressClassName": CLASS,
-            "hosts": [self.page.host],
-            "annotations": self.page.annotations,
-            "tls": self.page.tls("grafana-tls"),
+            "ingressClassName": INGRESS_CLASS,
+            "hosts": [self.web_ui.host],
+            "annotations": self.web_ui.annotations,
+            "tls": self.web_ui.tls("grafana-tls"),
         }
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI of Grafana."""
-        return Page(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
+        return WebUI(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
     def _k3s(self) -> dict[str, Json]:
         """Return the Helm values for K3s, whose API endpoint exports the metrics of all its components except etcd."""
@@ -171,15 +171,19 @@ class Monitoring(Layer[MonitoringSettings]):
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with passwords and URLs of receivers."""
         receivers = self.settings.receivers.items()
-        return [*chain.from_iterable(alerts.secret(name, receiver, self.namespace) for name, receiver in receivers)]
+        return [
+            *chain.from_iterable(
+                alerts.credential_secrets(name, receiver, self.namespace) for name, receiver in receivers
+            )
+        ]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the receivers, and the alert rules and dashboards for the enabled layers."""
         settings = self.settings.receivers.items()
-        receivers = [alerts.receiver(name, receiver, self.namespace) for name, receiver in settings]
-        monitors = [alert_rules.databases(self.namespace)] if self.lab.is_enabled("cloudnativePg") else []
-        boards = dashboards.dashboards(self.lab, self.namespace)
-        return [*receivers, *alert_rules.rules(self.lab, self.namespace), *monitors, *boards]
+        receivers = [alerts.alertmanager_config(name, receiver, self.namespace) for name, receiver in settings]
+        monitors = [alert_rules.database_pod_monitor(self.namespace)] if self.lab.is_enabled("cloudnativePg") else []
+        boards = dashboards.config_maps(self.lab, self.namespace)
+        return [*receivers, *alert_rules.prometheus_rules(self.lab, self.namespace), *monitors, *boards]
 
     def outputs(self) -> Mapping[str, object]:
         """Return the URL of Prometheus."""
@@ -193,4 +197,4 @@ class Monitoring(Layer[MonitoringSettings]):
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the StorageClass and the receivers."""
         volume_problems = volumes.problems(self.lab, self.settings.storage_class)
-        return chain(self.page.problems("grafana"), volume_problems, alerts.problems(self.settings.receivers))
+        return chain(self.web_ui.problems("grafana"), volume_problems, alerts.problems(self.settings.receivers))

@@ -57,7 +57,7 @@ class ReceiverSettings(Model):
     """Send alerts to a webhook."""
 
 
-def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
+def credential_secrets(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
     """Yield the Secret with the receiver's URL or password, if it has one."""
     email, http = receiver.email, receiver.slack or receiver.webhook
     data = {"url": http.url} if http else {"password": email.password} if email and email.password else {}
@@ -66,7 +66,7 @@ def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Ma
         yield secret_manifest(metadata, data)
 
 
-def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
+def alertmanager_config(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
     """Return the AlertmanagerConfig of one receiver. Receivers do not exclude each other: each gets all its alerts."""
     route = {
         "receiver": name,

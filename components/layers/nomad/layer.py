@@ -9,7 +9,7 @@ from pydantic import Field
 from components.cluster.host_requirements import HostService
 from components.cluster.settings import NodeSettings
 from components.kubernetes.manifest import ComputedSecret, Json
-from components.layers.nomad.secrets import GOSSIP, TOKEN, Access, issued
+from components.layers.nomad.secrets import GOSSIP_KEY, MANAGEMENT_TOKEN, NomadAccess, tls_credentials
 from components.layers.shared.certificate_authority import Subject
 from components.platform.layer import Layer
 from components.settings.addresses import bracketed
@@ -20,7 +20,7 @@ from components.settings.model import Model, SecretRef
 from components.settings.quantities import mebibytes
 
 _DATA_DIR, _CONFIG_DIR = "/var/lib/nomad", "/etc/nomad.d"
-PORT, _RPC, _GOSSIP = 4646, 4647, 4648
+HTTP_PORT, _RPC, _GOSSIP = 4646, 4647, 4648
 _TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
 """Last dynamic port of jobs, below the range of NodePort Services."""
@@ -101,22 +101,22 @@ class Nomad(Layer[NomadSettings]):
 
     def _secrets(self, node: NodeSettings) -> Mapping[str, SecretRef | ComputedSecret]:
         server = node.name in self.settings.servers
-        gossip = {"GOSSIP": self.settings.gossip_key or GOSSIP} if server else {}
+        gossip = {"GOSSIP": self.settings.gossip_key or GOSSIP_KEY} if server else {}
         names = (node.name, "localhost")
         subject = Subject(f"{'server' if server else 'client'}.global.nomad", names, ("127.0.0.1", *node.addresses))
         tls = self.settings.tls
         if tls:
             key_pair = (tls.server_certificate, tls.server_key) if server else (tls.client_certificate, tls.client_key)
             return gossip | dict(zip(_TLS, (tls.authority, *key_pair), strict=True))
-        return gossip | dict(zip(_TLS, issued(subject), strict=True))
+        return gossip | dict(zip(_TLS, tls_credentials(subject), strict=True))
 
     @property
-    def access(self) -> Access:
+    def access(self) -> NomadAccess:
         """Credentials with which the lab's administrator accesses Nomad."""
         tls = self.settings.tls
         if tls:
-            return Access(TOKEN, tls.authority, tls.client_certificate, tls.client_key)
-        return Access(TOKEN, *issued(Subject("cli.global.nomad")))
+            return NomadAccess(MANAGEMENT_TOKEN, tls.authority, tls.client_certificate, tls.client_key)
+        return NomadAccess(MANAGEMENT_TOKEN, *tls_credentials(Subject("cli.global.nomad")))
 
     def _config(self, node: NodeSettings) -> Json:
         settings = self.settings

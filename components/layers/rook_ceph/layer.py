@@ -9,7 +9,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.layers.rook_ceph import pools
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
-from components.layers.shared.persistent_volumes import of_class
+from components.layers.shared.persistent_volumes import volume_query
 from components.platform.layer import Layer, uncapped_resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, StrictBool
@@ -48,8 +48,8 @@ class RookCeph(Layer[RookCephSettings]):
     installs_after = ("monitoring", "snapshotController", "zfs")
     user_data = "volumes"
     user_data_queries = (
-        of_class(pools.BLOCK),
-        of_class(pools.FILES),
+        volume_query(pools.BLOCK_CLASS),
+        volume_query(pools.FILES_CLASS),
         "objectbuckets.objectbucket.io",
         "cephobjectstoreusers.ceph.rook.io -A",
     )
@@ -76,7 +76,8 @@ class RookCeph(Layer[RookCephSettings]):
             },
         }
         named: dict[str, Json] = {
-            kind: driver | {"enabled": True, "name": f"{pools.NAMESPACE}.{kind}.csi.ceph.com"} for kind in pools.DRIVERS
+            kind: driver | {"enabled": True, "name": f"{pools.NAMESPACE}.{kind}.csi.ceph.com"}
+            for kind in pools.DRIVER_CLASSES
         }
         return {
             "cephConnections": [],  # Rook creates connections and profiles
@@ -86,15 +87,15 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def _cluster(self) -> dict[str, Json]:
-        replicas = self.copies
-        stores = [pools.store(replicas, self.lab.replicas(2))] if self.settings.object else []
+        replicas = self.replicas
+        stores = [pools.object_store(replicas, self.lab.replicas(2))] if self.settings.object else []
         return {
             "toolbox": {"enabled": True},
             "monitoring": {"enabled": self.has_monitoring, "createPrometheusRules": self.has_monitoring},
-            "configOverride": pools.configuration(replicas),
+            "configOverride": pools.ceph_conf(replicas),
             "cephClusterSpec": self._spec(),
-            "cephBlockPools": [pools.blocks(replicas)],
-            "cephFileSystems": [pools.files(replicas, standby=len(self.lab.schedulable_nodes) > 1)],
+            "cephBlockPools": [pools.block_pool(replicas)],
+            "cephFileSystems": [pools.file_system(replicas, standby=len(self.lab.schedulable_nodes) > 1)],
             "cephObjectStores": stores,
         }
 
@@ -130,20 +131,23 @@ class RookCeph(Layer[RookCephSettings]):
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the VolumeSnapshotClasses, if the lab has a snapshot controller."""
-        return [pools.snapshots(kind) for kind in pools.DRIVERS] if self._snapshots else ()
+        return [pools.snapshot_class(kind) for kind in pools.DRIVER_CLASSES] if self._snapshots else ()
 
     @property
     def _snapshots(self) -> bool:
         return self.lab.is_enabled("snapshotController") or self.lab.is_enabled("zfs")
 
     @property
-    def copies(self) -> int:
+    def replicas(self) -> int:
         """Replicas of all data, each on its own node."""
         return min(3, len(self.settings.devices))
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClasses."""
-        return {"storage_classes": [pools.BLOCK, pools.FILES], "shared_storage_classes": [pools.FILES]}
+        return {
+            "storage_classes": [pools.BLOCK_CLASS, pools.FILES_CLASS],
+            "shared_storage_classes": [pools.FILES_CLASS],
+        }
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the nodes, their disks and the disks to wipe."""

@@ -1,4 +1,4 @@
-"""Archive: storage and retention of logs and traces. With S3 too, the newest data and the index need a volume."""
+"""Storage and retention of logs and traces. With S3 too, the newest data and the index need a volume."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from components.settings.model import Model
 _SECRET = "s3"  # noqa: S105 - the name of a Kubernetes Secret
 
 
-class ArchiveSettings(Model):
+class RetainedStorageSettings(Model):
     """Storage and retention of the data."""
 
     retention_days: PositiveInt = 30
@@ -34,12 +34,12 @@ class ArchiveSettings(Model):
 
 
 @dataclass(frozen=True)
-class Archive:
-    """The archive of one layer; `layer` is the layer's key."""
+class RetainedStorage:
+    """The retained storage of one layer; `layer` is the layer's key."""
 
     lab: LabContext
     layer: str
-    settings: ArchiveSettings
+    settings: RetainedStorageSettings
 
     @property
     def bucket(self) -> ObjectStoreSettings | None:
@@ -47,7 +47,7 @@ class Archive:
         return self.lab.object_store(self.settings.s3, self.layer) if self.settings.store == "s3" else None
 
     @property
-    def hours(self) -> str:
+    def retention(self) -> str:
         """Retention in hours, in the format of Loki and Tempo."""
         return f"{self.settings.retention_days * 24}h"
 
@@ -56,20 +56,20 @@ class Archive:
         """Helm values of the volume."""
         return {"enabled": True, "size": self.settings.size}
 
-    def secret(self, namespace: str) -> Iterator[Manifest]:
-        """Yield the Secret with the bucket's keys as AWS environment variables, if the archive uses a bucket."""
+    def credential_secrets(self, namespace: str) -> Iterator[Manifest]:
+        """Yield the Secret with the bucket's keys as AWS environment variables, if there is a bucket."""
         if s3 := self.bucket:
             data = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
             metadata = {"name": _SECRET, "namespace": namespace}
             yield secret_manifest(metadata, data)
 
     @property
-    def keys(self) -> dict[str, Json]:
+    def key_environment(self) -> dict[str, Json]:
         """Helm values that pass the bucket's keys to the container's environment."""
         return {"extraEnvFrom": [{"secretRef": {"name": _SECRET}}]} if self.bucket else {}
 
     @property
-    def annotations(self) -> dict[str, Json]:
+    def pod_annotations(self) -> dict[str, Json]:
         """Helm values of a pod annotation that restarts the pod when the key changes: pods read keys only at start."""
         return {"podAnnotations": {"homelab/s3-key": BcryptHash(s3.secret_key)}} if (s3 := self.bucket) else {}
 
@@ -83,12 +83,12 @@ class Archive:
         yield from volumes.problems(self.lab, settings.storage_class)
 
 
-def endpoint(s3: ObjectStoreSettings) -> dict[str, Json]:
+def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
     """Return the Helm values of the S3 endpoint: host and port, and whether it uses plain HTTP."""
     parts = urlsplit(s3.url)
     return {"endpoint": parts.netloc, "insecure": parts.scheme == "http"}
 
 
-def flat(s3: ObjectStoreSettings) -> dict[str, Json]:
+def flat_prefix_values(s3: ObjectStoreSettings) -> dict[str, Json]:
     """Return the Helm values of the bucket's folder, for programs that support no nested folders."""
     return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}

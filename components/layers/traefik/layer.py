@@ -15,7 +15,7 @@ from components.settings.errors import Finding
 from components.settings.fields import Address, DnsLabel, StrictBool, Url
 from components.settings.model import Model
 
-CLASS = "traefik"
+INGRESS_CLASS = "traefik"
 _CERTIFICATE = "wildcard"
 
 
@@ -66,7 +66,7 @@ class Traefik(Layer[TraefikSettings]):
             "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": "traefik"}),
             "priorityClassName": "system-cluster-critical",
             "resources": resources("100m", "256Mi"),
-            "ingressClass": {"enabled": True, "isDefaultClass": self.settings.default_class, "name": CLASS},
+            "ingressClass": {"enabled": True, "isDefaultClass": self.settings.default_class, "name": INGRESS_CLASS},
             "ports": {"web": {"http": {"redirections": {"entryPoint": redirect}}}},
             "service": self._service(),
             "providers": {"kubernetesCRD": crd_provider},
@@ -83,15 +83,15 @@ class Traefik(Layer[TraefikSettings]):
 
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the dashboard."""
-        return [routes.users(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
+        return [routes.basic_auth_secret(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the default certificate, the dashboard and the default route."""
         manifests = list(self._certificate())
         if self.settings.dashboard:
-            manifests += routes.dashboard(self.settings.dashboard, self.lab.cluster.domain, self.namespace)
+            manifests += routes.dashboard_route(self.settings.dashboard, self.lab.cluster.domain, self.namespace)
         if self.settings.default_route:
-            manifests += routes.elsewhere(self.settings.default_route, self.namespace)
+            manifests += routes.default_route(self.settings.default_route, self.namespace)
         return manifests
 
     def _certificate(self) -> Iterator[Manifest]:
@@ -107,7 +107,7 @@ class Traefik(Layer[TraefikSettings]):
         metadata = self.metadata(_CERTIFICATE)
         yield {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": metadata, "spec": spec}
         store = {"defaultCertificate": {"secretName": _CERTIFICATE}}
-        yield routes.custom("TLSStore", self.metadata("default"), store)
+        yield routes.custom_resource("TLSStore", self.metadata("default"), store)
 
     @property
     def address(self) -> str | None:
@@ -115,7 +115,7 @@ class Traefik(Layer[TraefikSettings]):
         metallb = self.lab.settings_of(MetalLBSettings)
         if self.settings.address or metallb is None:
             return self.settings.address
-        return address_pools.first(metallb.addresses, self._family)
+        return address_pools.first_address(metallb.addresses, self._family)
 
     @property
     def issuer(self) -> str | None:
@@ -131,7 +131,7 @@ class Traefik(Layer[TraefikSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the IngressClass, the namespace and the load-balancer IP of Traefik."""
-        return {"ingress_class": CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
+        return {"ingress_class": INGRESS_CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
 
     def findings(self) -> Iterator[Finding]:
         """Yield conflicts with the pools of metallb and the issuers of certManager."""
@@ -150,7 +150,7 @@ class Traefik(Layer[TraefikSettings]):
         elif ip_address(address).version != self._family:
             reason = f"is not IPv{self._family}, the IP family of network.services"
             yield ("address",), reason, f"choose an IPv{self._family} address"
-        elif not any(address_pools.holds(pool.addresses, address) for pool in metallb.all_pools().values()):
+        elif not any(address_pools.can_assign(pool.addresses, address) for pool in metallb.all_pools().values()):
             yield ("address",), "is available in no pool of metallb", "choose an address of a pool, or add it to one"
 
     def _issuer_problems(self) -> Iterator[Finding]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
 from components.layers.vault import seal as vault_seal
 from components.layers.vault.seal import VaultSealSettings
 from components.platform.layer import Layer, resources
@@ -17,10 +17,10 @@ from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
 NAME = "vault"
-TLS = "vault-tls"
+TLS_SECRET = "vault-tls"  # noqa: S105 - the name of a Kubernetes Secret
 """Name of the Secret with Vault's certificate, and with the CA certificate in `ca.crt`."""
-ADDRESS = f"https://{NAME}-active.{NAME}.svc:8200"
-_TLS_FOLDER = f"/vault/userconfig/{TLS}"
+URL = f"https://{NAME}-active.{NAME}.svc:8200"
+_TLS_FOLDER = f"/vault/userconfig/{TLS_SECRET}"
 _CA_ISSUER = "ca"
 
 
@@ -65,7 +65,7 @@ class Vault(Layer[VaultSettings]):
     def _server(self) -> Json:
         config = json.dumps(self._config(), indent=2)
         replicated = self.lab.quorum_size > 1
-        storage_class = volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum_size)
+        storage_class = volumes.storage_class_for(self.lab, self.settings.storage_class, self.lab.quorum_size)
         return {
             "updateStrategyType": "OnDelete",  # Helm would wait for pods, which are ready only after initialization
             "resources": resources("100m", "512Mi"),
@@ -76,7 +76,7 @@ class Vault(Layer[VaultSettings]):
                 "disruptionBudget": {"enabled": replicated},
             },
             "dataStorage": {"size": self.settings.size, **({"storageClass": storage_class} if storage_class else {})},
-            "extraArgs": f"-config={vault_seal.FOLDER}/seal.hcl" if self.settings.seal else "",
+            "extraArgs": f"-config={vault_seal.MOUNT_PATH}/seal.hcl" if self.settings.seal else "",
             "extraEnvironmentVars": {"VAULT_CACERT": f"{_TLS_FOLDER}/ca.crt"},
             "volumes": [{"name": secret, "secret": {"secretName": secret}} for secret in self._mounted_secrets],
             "volumeMounts": [
@@ -89,7 +89,7 @@ class Vault(Layer[VaultSettings]):
 
     @property
     def _mounted_secrets(self) -> list[str]:
-        return [TLS, *([vault_seal.NAME] if self.settings.seal else [])]
+        return [TLS_SECRET, *([vault_seal.NAME] if self.settings.seal else [])]
 
     def _config(self) -> Json:
         listener: dict[str, Json] = {
@@ -113,23 +113,27 @@ class Vault(Layer[VaultSettings]):
     def _monitor(self) -> Json:
         if not self.has_monitoring:
             return {"enabled": False}
-        tls_config = {"ca": {"secret": {"name": TLS, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
+        tls_config = {"ca": {"secret": {"name": TLS_SECRET, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
         return {"enabled": True, "tlsConfig": tls_config}
 
     def _backend_annotations(self) -> dict[str, str]:
         prefix = "traefik.ingress.kubernetes.io/service"
         transport = f"{NAME}-{NAME}@kubernetescrd"
-        return {f"{prefix}.serversscheme": "https", f"{prefix}.serverstransport": transport} if self.page.served else {}
+        return (
+            {f"{prefix}.serversscheme": "https", f"{prefix}.serverstransport": transport}
+            if self.web_ui.has_ingress
+            else {}
+        )
 
     def _ingress(self) -> Json:
-        if not self.page.served:
+        if not self.web_ui.has_ingress:
             return {"enabled": False}
         return {
             "enabled": True,
-            "ingressClassName": CLASS,
-            "annotations": self.page.annotations,
-            "hosts": [{"host": self.page.host, "paths": []}],
-            "tls": self.page.tls("vault-page-tls"),
+            "ingressClassName": INGRESS_CLASS,
+            "annotations": self.web_ui.annotations,
+            "hosts": [{"host": self.web_ui.host, "paths": []}],
+            "tls": self.web_ui.tls("vault-page-tls"),
         }
 
     def objects_before_charts(self) -> Sequence[Manifest]:
@@ -138,10 +142,10 @@ class Vault(Layer[VaultSettings]):
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return Vault's certificate, which the pods wait for, and the ServersTransport that makes Traefik trust it."""
-        spec: Json = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS}]}
+        spec: Json = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS_SECRET}]}
         version = "traefik.io/v1alpha1"
         transport = {"apiVersion": version, "kind": "ServersTransport", "metadata": self.metadata(NAME), "spec": spec}
-        return [self._certificate(), *([transport] if self.page.served else [])]
+        return [self._certificate(), *([transport] if self.web_ui.has_ingress else [])]
 
     def _certificate(self) -> Manifest:
         services = [
@@ -150,7 +154,7 @@ class Vault(Layer[VaultSettings]):
             for name in (service, f"{service}.{NAME}", f"{service}.{NAME}.svc")
         ]
         spec = {
-            "secretName": TLS,
+            "secretName": TLS_SECRET,
             "duration": "26280h",  # three years: Vault reads it only at startup, and its pods may run for years
             "renewBefore": "13140h",
             "dnsNames": [*services, *self._member_names, "localhost"],
@@ -161,7 +165,7 @@ class Vault(Layer[VaultSettings]):
         return {
             "apiVersion": "cert-manager.io/v1",
             "kind": "Certificate",
-            "metadata": self.metadata(TLS),
+            "metadata": self.metadata(TLS_SECRET),
             "spec": spec,
         }
 
@@ -170,13 +174,13 @@ class Vault(Layer[VaultSettings]):
         return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum_size)]
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI of Vault."""
-        return Page(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the seal and the certificate's issuer."""
-        yield from self.page.problems()
+        yield from self.web_ui.problems()
         if self.settings.seal:
             yield from vault_seal.problems(self.settings.seal)
         issuers = self.lab.settings_of(CertManagerSettings)

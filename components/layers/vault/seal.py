@@ -11,7 +11,7 @@ from components.settings.fields import Certificate, Text, Url
 from components.settings.model import Model, SecretRef
 
 NAME = "vault-seal"
-FOLDER = f"/vault/userconfig/{NAME}"
+MOUNT_PATH = f"/vault/userconfig/{NAME}"
 _PUBLIC = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -75,7 +75,7 @@ def _transit(transit: TransitSealSettings | None) -> Json:
         "key_name": transit.key,
         "mount_path": f"{transit.path}/",
         # always set: without it, Vault uses the CA from its environment, which is this Vault's own CA
-        "tls_ca_cert": f"{FOLDER}/ca.pem" if transit.ca else _PUBLIC,
+        "tls_ca_cert": f"{MOUNT_PATH}/ca.pem" if transit.ca else _PUBLIC,
     }
     return _stanza("transit", settings, {"token": transit.token})
 

@@ -26,12 +26,12 @@ def everything() -> LabContext:
 
 
 def alerts(found: LabContext) -> dict[str, Any]:
-    made = [each["spec"]["groups"] for each in alert_rules.rules(found, "monitoring")]
+    made = [each["spec"]["groups"] for each in alert_rules.prometheus_rules(found, "monitoring")]
     return {rule["alert"]: rule for (group,) in made for rule in group["rules"]}
 
 
 def boards(found: LabContext) -> list[Any]:
-    return [json.loads(text) for each in dashboards.dashboards(found, "x") for text in each["data"].values()]
+    return [json.loads(text) for each in dashboards.config_maps(found, "x") for text in each["data"].values()]
 
 
 def expressions() -> list[str]:
@@ -52,7 +52,7 @@ def test_expressions_are_balanced(expression: str) -> None:
 
 
 def test_alerts_have_names_of_their_own_and_say_what_is_wrong() -> None:
-    groups = [each["metadata"]["name"] for each in alert_rules.rules(everything(), "x")]
+    groups = [each["metadata"]["name"] for each in alert_rules.prometheus_rules(everything(), "x")]
     assert len(groups) == len(set(groups))
     for name, rule in alerts(everything()).items():
         assert rule["labels"]["severity"] in ("critical", "warning"), name
@@ -97,14 +97,14 @@ def test_databases_of_apps_let_themselves_be_read() -> None:
     found = lab(certManager={}, cloudnativePg={}, monitoring={})
     (monitor,) = (each for each in layer("monitoring", found).objects_after_charts() if each["kind"] == "PodMonitor")
     assert monitor["spec"]["namespaceSelector"] == {"any": True}
-    assert layer("monitoring", found).namespace == network.MONITORING
+    assert layer("monitoring", found).namespace == network.MONITORING_NAMESPACE
     assert not [
         each for each in layer("monitoring", lab(monitoring={})).objects_after_charts() if each["kind"] == "PodMonitor"
     ]
 
 
 def test_dashboards_are_found_by_grafana_and_fill_rows_of_two() -> None:
-    made = list(dashboards.dashboards(everything(), "monitoring"))
+    made = list(dashboards.config_maps(everything(), "monitoring"))
     assert {each["metadata"]["labels"]["grafana_dashboard"] for each in made} == {"1"}
     assert len({board["uid"] for board in boards(everything())}) == len(made) == len(dashboards._BOARDS)
     for board in boards(everything()):

@@ -45,9 +45,9 @@ def test_what_is_no_range_is_refused(given: str, reason: str) -> None:
 
 
 def test_first_address_is_none_that_old_devices_take_for_a_broadcast() -> None:
-    assert address_pools.first(["fd00::8/125", "10.0.1.255-10.0.2.9"], 4) == "10.0.2.1"
-    assert address_pools.first(["10.0.1.0/30", "fd00::8/125"], 6) == "fd00::8"
-    assert address_pools.first(["10.0.0.255-10.0.1.0"], 4) is None
+    assert address_pools.first_address(["fd00::8/125", "10.0.1.255-10.0.2.9"], 4) == "10.0.2.1"
+    assert address_pools.first_address(["10.0.1.0/30", "fd00::8/125"], 6) == "fd00::8"
+    assert address_pools.first_address(["10.0.0.255-10.0.1.0"], 4) is None
 
 
 def test_pool_is_announced_in_the_lan_without_frr() -> None:

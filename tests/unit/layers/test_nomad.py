@@ -132,7 +132,7 @@ def test_each_machine_has_the_certificate_of_what_it_is() -> None:
         SecretRef(secret=each) for each in ("ca", "client", "clientKey")
     ]
     access = layer("nomad", found).access  # type: ignore[attr-defined]
-    assert (access.authority, access.key) == (SecretRef(secret="ca"), SecretRef(secret="clientKey"))
+    assert (access.ca, access.key) == (SecretRef(secret="ca"), SecretRef(secret="clientKey"))
 
 
 def test_version_is_the_catalogs_unless_another_is_named() -> None:

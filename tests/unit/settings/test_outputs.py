@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pulumi
 import pytest
 
-from components.app.surroundings import Given
+from components.app.platform_outputs import OutputName
 from components.settings.model import camel_case
 from stacks.catalog import LAYERS
 from stacks.outputs import PlatformOutputs
@@ -100,7 +100,7 @@ def test_every_field_says_which_version_and_which_layer_of_the_catalog_brings_it
     assert max(numbers) <= tuple(map(int, VERSION.split(".")))
     given = {each["layer"] for each in FIELDS.values() if not each["layer"].startswith("cluster.apps.")}
     assert given - {""} <= {row.layer.key for row in LAYERS}
-    assert set(get_args(Given)) <= {field.name for field in fields(PlatformOutputs)}
+    assert set(get_args(OutputName)) <= {field.name for field in fields(PlatformOutputs)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -147,8 +147,9 @@ def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
 def test_a_wrong_name_of_an_output_is_found_by_mypy(line: str, error: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "import pulumi\n\nfrom components.app.surroundings import Need\nfrom stacks.outputs import PlatformOutputs\n\n"
-        f'platform = PlatformOutputs.of(pulumi.StackReference("lab"))\n{line}\nprint(Need)\n'
+        "import pulumi\n\n"
+        "from components.app.requirements import RequiredOutput\nfrom stacks.outputs import PlatformOutputs\n\n"
+        f'platform = PlatformOutputs.of(pulumi.StackReference("lab"))\n{line}\nprint(RequiredOutput)\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", str(program)], cwd=ROOT, capture_output=True, text=True, check=False

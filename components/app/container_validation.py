@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.app import references
+from components.app import variable_references
 from components.app.container_settings import AppContainerSettings
 from components.app.settings import AppSettings
 from components.settings.errors import Findings
@@ -39,13 +39,15 @@ def _identical(_: AppSettings, container: AppContainerSettings) -> Findings:
 
 
 def _variables(app: AppSettings, container: AppContainerSettings) -> Findings:
-    origins = references.given(app)
+    origins = variable_references.predefined_variables(app)
     for name in container.environment:
         if name in origins:
             yield ("environment", name), f"is already set by {origins[name]}", "remove it, or use another name"
 
 
 def _references(app: AppSettings, container: AppContainerSettings) -> Findings:
-    for name, reason, fix in references.wrong({**app.environment, **container.environment}, references.given(app)):
+    for name, reason, fix in variable_references.broken_references(
+        {**app.environment, **container.environment}, variable_references.predefined_variables(app)
+    ):
         if name in container.environment:
             yield ("environment", name), reason, fix

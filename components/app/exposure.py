@@ -5,9 +5,9 @@ from ipaddress import ip_address
 
 import pulumi
 
-from components.app.objects import UNAWAITED, labels, metadata
+from components.app.objects import SKIP_AWAIT, labels, metadata
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Json, Manifest
 
 PORT = 80
@@ -21,7 +21,7 @@ def service(app: AppSettings) -> Manifest:
     extra_ports = [port for port in _ports(app) if (port["port"], port["protocol"]) != (PORT, "TCP")]
     ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}, *extra_ports]
     spec = {"selector": labels(app), "ports": ports}
-    meta = metadata(app, app.name, annotations=UNAWAITED)  # Pulumi waits for the app's pods instead
+    meta = metadata(app, app.name, annotations=SKIP_AWAIT)  # Pulumi waits for the app's pods instead
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
@@ -51,16 +51,16 @@ def _ports(app: AppSettings) -> list[Json]:
     ]
 
 
-def hosts(app: AppSettings, platform: Surroundings) -> list[pulumi.Input[str]]:
+def host_names(app: AppSettings, platform: AppPlatformOutputs) -> list[pulumi.Input[str]]:
     """Return the fully qualified host names of the app."""
     return [host if "." in host else pulumi.Output.format("{}.{}", host, platform.domain) for host in app.hosts]
 
 
-def ingress(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
+def ingress(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the Ingress, if the app has hosts."""
     if not app.hosts:
         return
-    names = hosts(app, platform)
+    names = host_names(app, platform)
     backend = {"service": {"name": app.name, "port": {"name": "http"}}}
     paths = [{"path": path, "pathType": "Prefix", "backend": backend} for path in app.paths]
     spec: dict[str, Json] = {

@@ -60,12 +60,12 @@ def _parameter(value: str) -> str:
 DatabaseLabel = Annotated[
     str, matching("host label of at most 9 characters", "[a-z0-9]([-a-z0-9]{0,7}[a-z0-9])?", "write it like db or db-2")
 ]
-Schedule = Annotated[str, TextType("cron schedule with seconds", cron.schedule_with_seconds)]
+ScheduleWithSeconds = Annotated[str, TextType("cron schedule with seconds", cron.schedule_with_seconds)]
 Retention = Annotated[str, matching("retention period", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
 Extension = Annotated[
     str,
     matching("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write it as in CREATE EXTENSION, such as pg_trgm"),
 ]
-Moment = Annotated[str, TextType("date and time", _moment, _MOMENT)]
+Timestamp = Annotated[str, TextType("date and time", _moment, _MOMENT)]
 DatabaseName = Annotated[str, TextType("database name", _database, _DATABASE)]
-Parameter = Annotated[str, TextType("PostgreSQL parameter", _parameter, _PARAMETER)]
+ParameterName = Annotated[str, TextType("PostgreSQL parameter", _parameter, _PARAMETER)]
