@@ -1,4 +1,4 @@
-"""Timed runs: Pulumi on a lab's stack, Pulumi on an empty program, and the shell script `floor.sh`."""
+"""Timed runs: Pulumi on a lab's stack, Pulumi on an empty program, and the shell script `baseline.sh`."""
 
 import os
 import secrets
@@ -16,11 +16,11 @@ from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
 from stacks.settings import LabStack
 
-FLOOR = Path(__file__).with_name("floor.sh")
+BASELINE = Path(__file__).with_name("baseline.sh")
 OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
 
 
-def pulumi(engine: Engine, verb: str) -> float:
+def time_pulumi(engine: Engine, verb: str) -> float:
     """Run `pulumi up` or `pulumi preview`, which must succeed; return its duration in seconds."""
     start = time.monotonic()
     process = engine.start(verb, *OPTIONS[verb], output=subprocess.PIPE)
@@ -31,7 +31,7 @@ def pulumi(engine: Engine, verb: str) -> float:
     return seconds
 
 
-class Empty:
+class EmptyProgram:
     """An empty Pulumi program, with the Pulumi, Python and backend of a lab."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
@@ -42,9 +42,9 @@ class Empty:
         (self._folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "empty", "runtime": runtime}))
         (self._folder / "__main__.py").write_text("import pulumi\n")
         self._pulumi("stack", "init", "empty")
-        self.timed("up")
+        self.time("up")
 
-    def timed(self, verb: str) -> float:
+    def time(self, verb: str) -> float:
         """Run `pulumi up` or `pulumi preview` on the empty program; return its duration in seconds."""
         start = time.monotonic()
         self._pulumi(verb, *OPTIONS[verb], "--stack", "empty", "--parallel", "64")
@@ -55,8 +55,8 @@ class Empty:
         run(command, cwd=self._folder, env=self._engine.environment)
 
 
-def by_hand(session: Session) -> float:
-    """Run the shell script that builds the same cluster on the same machines; return its duration in seconds."""
+def time_baseline(session: Session) -> float:
+    """Run `baseline.sh`, which builds the same cluster on the same machines; return its duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
     cluster_in_lab = LabStack.read(session.engine.stack_file).cluster
     environment = os.environ | {
@@ -69,5 +69,5 @@ def by_hand(session: Session) -> float:
     }
     nodes = "".join(f"{node.name} {node.role} {node.address}\n" for node in cluster.nodes)
     start = time.monotonic()
-    run(lab.namespace.command(FLOOR), stdin=nodes, env=environment)
+    run(lab.namespace.command(BASELINE), stdin=nodes, env=environment)
     return time.monotonic() - start

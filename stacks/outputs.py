@@ -83,7 +83,9 @@ class PlatformOutputs(AppPlatformOutputs):
             for output_field, value in values.items()
         })  # fmt: skip
 
-    def require(self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str) -> Self:
+    def require(
+        self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
+    ) -> Self:
         """Return a copy whose kubeconfig is available only if the platform meets all `needs`.
 
         `places` yields the app's settings that no node satisfies. `stack` is the platform's name, and `renew` says what
@@ -129,7 +131,9 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
     return value
 
 
-def _checked(values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str) -> str:
+def _checked(
+    values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str
+) -> str:
     """Return the kubeconfig. Raises `pulumi.RunError` with all needs that the platform does not meet."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]

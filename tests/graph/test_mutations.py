@@ -131,17 +131,17 @@ def private_key_in_clear(patch: Patch) -> None:
 
 
 def nowhere_in_clear(run: Recording) -> None:
-    graph_rules.secrets_are_nowhere_in_clear(run, {canary("sshKey"), canary("other")})
+    graph_rules.no_secret_is_in_plain_text(run, {canary("sshKey"), canary("other")})
 
 
 MUTATIONS = (
-    (join_before_the_cluster_is_founded, graph_rules.joining_follows_founding),
-    (join_before_the_machine_is_prepared, graph_rules.joining_follows_founding),
+    (join_before_the_cluster_is_founded, graph_rules.joining_follows_bootstrapping),
+    (join_before_the_machine_is_prepared, graph_rules.joining_follows_bootstrapping),
     (join_one_after_the_other, graph_rules.all_join_at_once),
     (roll_while_others_join, graph_rules.servers_roll_when_all_have_joined),
     (roll_while_others_join, graph_rules.agents_roll_after_servers),
-    (every_join_founds, graph_rules.the_first_server_founds),
-    (join_again_after_every_change, graph_rules.remembered_tasks_are_those_that_happen_once),
+    (every_join_founds, graph_rules.the_first_server_bootstraps),
+    (join_again_after_every_change, graph_rules.remembered_tasks_run_once),
     (tasks_of_nodes_with_a_default_provider, graph_rules.every_provider_is_explicit),
     (tasks_of_the_cluster_with_a_default_provider, graph_rules.every_provider_is_explicit),
     (secrets_in_clear, graph_rules.secrets_are_sealed),

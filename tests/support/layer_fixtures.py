@@ -1,4 +1,4 @@
-"""Layers on the lab of a valid stack file, and what they say."""
+"""Layers on the lab of a valid stack file: values, objects and problems."""
 
 from typing import Any
 
@@ -22,18 +22,20 @@ def lab(name: str = "three-servers", **platform: Any) -> LabContext:
     return LabContext(cluster(name), settings, None, charts, namespaces, further, PROGRAM_VERSIONS)
 
 
-def layer(key: str, found: LabContext) -> Layer[Any]:
-    return LAYERS[key](found.layers[key], found)
+def layer(key: str, context: LabContext) -> Layer[Any]:
+    return LAYERS[key](context.layers[key], context)
 
 
-def values(key: str, found: LabContext) -> Any:
-    return next(iter(layer(key, found).values().values()))
+def values(key: str, context: LabContext) -> Any:
+    return next(iter(layer(key, context).values().values()))
 
 
-def objects(key: str, found: LabContext) -> dict[tuple[str, str], Any]:
-    """What stands in the objects after the charts, by kind and name."""
-    return {(each["kind"], each["metadata"]["name"]): each["spec"] for each in layer(key, found).objects_after_charts()}
+def objects(key: str, context: LabContext) -> dict[tuple[str, str], Any]:
+    """Return the specifications of the layer's custom resources, by kind and name."""
+    return {
+        (each["kind"], each["metadata"]["name"]): each["spec"] for each in layer(key, context).objects_after_charts()
+    }
 
 
-def problems(key: str, found: LabContext) -> list[str]:
-    return [f"{'.'.join(map(str, place))}: {reason}; {fix}" for place, reason, fix in layer(key, found).findings()]
+def problems(key: str, context: LabContext) -> list[str]:
+    return [f"{'.'.join(map(str, place))}: {reason}; {fix}" for place, reason, fix in layer(key, context).findings()]

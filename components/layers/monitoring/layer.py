@@ -121,7 +121,9 @@ class Monitoring(Layer[MonitoringSettings]):
         }
 
     def _volume(self, size: str) -> Json:
-        storage_class = self.settings.storage_class or (SINGLE_REPLICA_CLASS if self.lab.is_enabled("longhorn") else None)
+        storage_class = self.settings.storage_class or (
+            SINGLE_REPLICA_CLASS if self.lab.is_enabled("longhorn") else None
+        )
         spec: dict[str, Json] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
         return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": storage_class} if storage_class else {})}}
 

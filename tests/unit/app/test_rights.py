@@ -11,11 +11,11 @@ from components.app import rights
 from components.app.settings import AppSettings
 from components.kubernetes import rbac
 from components.kubernetes.manifest import Manifest
-from tests.support.app_stacks import APPS, app, made, objects, run
+from tests.support.app_stacks import APPS, created, objects, run_app, run_fixture
 from tests.support.recorder import Recording
 
 USER = "homelab:apps-2-0a1b2c3d"
-RECORDED = [run(file) for file in APPS]
+RECORDED = [run_app(file) for file in APPS]
 OBJECTS = rights.for_app_stacks(USER)
 ACCESS = ("get", "list", "watch", "create", "patch", "delete")
 
@@ -32,7 +32,7 @@ def resource(version: str, kind: str) -> tuple[str, str]:
 
 
 def resources(recording: Recording) -> set[tuple[str, str]]:
-    return {resource(each.plain["apiVersion"], each.plain["kind"]) for each in made(recording)}
+    return {resource(each.plain["apiVersion"], each.plain["kind"]) for each in created(recording)}
 
 
 def grants(role: str) -> set[tuple[str, str, str]]:
@@ -85,7 +85,9 @@ def test_what_else_the_roles_allow_is_what_a_namespace_takes_and_what_is_looked_
         *((rbac.API_GROUP, "rolebindings", verb) for verb in ("create", "get", "patch")),
         (rbac.API_GROUP, "clusterroles", "bind"),
     }
-    rules = [rule for rule in named("ClusterRole", rights.CLUSTER_ROLE)["rules"] if rule["apiGroups"] == [rbac.API_GROUP]]
+    rules = [
+        rule for rule in named("ClusterRole", rights.CLUSTER_ROLE)["rules"] if rule["apiGroups"] == [rbac.API_GROUP]
+    ]
     assert {(*rule["verbs"], *rule.get("resourceNames", ())) for rule in rules} == {
         ("create",), ("get", "patch", rights.NAMESPACE_ROLE), ("bind", rights.NAMESPACE_ROLE),
     }  # fmt: skip
@@ -131,20 +133,20 @@ def test_policy_covers_every_write_that_the_roles_allow() -> None:
 
 @pytest.mark.parametrize("recording", RECORDED, ids=[file.stem for file in APPS])
 def test_everything_in_the_namespace_waits_for_the_role_binding(recording: Recording) -> None:
-    (binding,) = (each for each in made(recording) if each.plain["kind"] == "RoleBinding")
-    (namespace,) = (each for each in made(recording) if each.plain["kind"] == "Namespace")
+    (binding,) = (each for each in created(recording) if each.plain["kind"] == "RoleBinding")
+    (namespace,) = (each for each in created(recording) if each.plain["kind"] == "Namespace")
     assert binding.plain["roleRef"]["name"] == rights.NAMESPACE_ROLE
     assert binding.plain["subjects"] == [
         {"apiGroup": rbac.API_GROUP, "kind": "User", "name": "homelab:apps-1-0a1b2c3d"}
     ]
     assert binding.deleted_with == namespace.urn, "who gave up the right to look could not see it go"
-    for each in made(recording):
+    for each in created(recording):
         if each not in (binding, namespace):
-            assert binding in recording.all_before(each), each.name
+            assert binding in recording.dependencies(each), each.name
 
 
 def test_namespace_of_an_app_is_one_to_the_policy() -> None:
-    labels = objects(app("shop-dev"))["Namespace/shop-dev"]["metadata"]["labels"]
+    labels = objects(run_fixture("shop-dev"))["Namespace/shop-dev"]["metadata"]["labels"]
     assert labels["app.kubernetes.io/name"] == "shop-dev"
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 

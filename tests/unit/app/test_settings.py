@@ -11,7 +11,7 @@ from components.app.validation import plaintext_secrets
 from stacks import stackfile
 from stacks.settings import AppStack, SettingsError
 from tests.support.app_stacks import APPS
-from tests.support.settings_fixtures import INVALID_APPS, ROOT, expected
+from tests.support.settings_fixtures import INVALID_APPS, ROOT, expected_report
 from tests.unit.settings.test_settings import NONSENSE, SECRET, places, with_value
 
 PROD = ROOT / "tests/settings/apps/shop-prod.yaml"
@@ -48,10 +48,10 @@ def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
 
 @pytest.mark.parametrize("file", INVALID_APPS, ids=lambda file: file.stem)
 def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
-    assert expected(file), "the fixture states no message"
+    assert expected_report(file), "the fixture states no message"
     with pytest.raises(SettingsError) as caught:
         AppStack.read(file)
-    assert str(caught.value).splitlines() == expected(file)
+    assert str(caught.value).splitlines() == expected_report(file)
 
 
 @pytest.mark.parametrize(

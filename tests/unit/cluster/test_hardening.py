@@ -10,7 +10,7 @@ from components.cluster.k3s import config as k3s
 from components.cluster.k3s import hardening
 from components.cluster.node import SYSCTL, sysctl
 from components.layers.traefik.layer import Traefik
-from tests.support.cluster_fixtures import cluster, config
+from tests.support.cluster_fixtures import cluster, k3s_config
 from tests.support.settings_fixtures import ROOT, VALID
 
 UNHARDENED = [file.stem for file in VALID if file.stem != "hardened"]
@@ -32,7 +32,7 @@ def deployed(name: str, node: int = 0) -> list[dict[str, Any]]:
 
 
 def test_hardened_kubelet() -> None:
-    options = config("hardened")
+    options = k3s_config("hardened")
     assert options["protect-kernel-defaults"] is True
     assert values(options["kubelet-arg"]) == {
         "anonymous-auth": "false",
@@ -48,7 +48,7 @@ def test_hardened_kubelet() -> None:
 
 
 def test_hardened_control_plane() -> None:
-    options = config("hardened")
+    options = k3s_config("hardened")
     found = options["kube-apiserver-arg"]
     plugins = [each for each in found if each.startswith("enable-admission-plugins=")]
     assert plugins == [
@@ -74,7 +74,7 @@ def test_hardened_control_plane() -> None:
 
 
 def test_hardened_agent_has_its_kubelet_alone() -> None:
-    options = config("hardened", 1)
+    options = k3s_config("hardened", 1)
     assert options["protect-kernel-defaults"] is True
     assert values(options["kubelet-arg"])["streaming-connection-idle-timeout"] == "30m"
     assert not {name for name in options if name.startswith("kube-")}
@@ -85,7 +85,7 @@ def test_hardened_agent_has_its_kubelet_alone() -> None:
 @pytest.mark.parametrize("name", UNHARDENED)
 def test_default_level_costs_nothing(name: str) -> None:
     """No refusal of pods, no log that fills a disk, no limits."""
-    options = config(name)
+    options = k3s_config(name)
     names = set(values(options["kube-apiserver-arg"])) - {"audit-log-maxage"}
     assert names == {"tls-min-version", "tls-cipher-suites", "admission-control-config-file"}
     assert options.get("protect-kernel-defaults", True) is True

@@ -5,25 +5,25 @@ import yaml
 
 from components.cluster.k3s import config
 from stacks import catalog
-from tests.support.cluster_fixtures import cluster, rendered
+from tests.support.cluster_fixtures import cluster, render_with_canaries
 from tests.support.recorder import canary
 
 
 def test_keys_of_s3_are_secret_and_on_servers_alone() -> None:
     found = cluster("options")
-    text, secret = rendered(config.secret_config_yaml, found, found.nodes[0])
+    text, secret = render_with_canaries(config.secret_config_yaml, found, found.nodes[0])
     assert secret
     assert yaml.safe_load(text) == {
         "etcd-s3-access-key": canary("s3Id"),
         "etcd-s3-secret-key": canary("s3Key"),
     }
-    assert rendered(config.secret_config_yaml, found, found.nodes[1]) == ("", False)
+    assert render_with_canaries(config.secret_config_yaml, found, found.nodes[1]) == ("", False)
     without = cluster("one-server")
-    assert rendered(config.secret_config_yaml, without, without.nodes[0]) == ("", False)
+    assert render_with_canaries(config.secret_config_yaml, without, without.nodes[0]) == ("", False)
 
 
 def test_registries_have_mirrors_and_logins() -> None:
-    text, secret = rendered(config.registries_yaml, cluster("air-gap"))
+    text, secret = render_with_canaries(config.registries_yaml, cluster("air-gap"))
     assert secret
     assert yaml.safe_load(text) == {
         "mirrors": {
@@ -32,8 +32,10 @@ def test_registries_have_mirrors_and_logins() -> None:
         },
         "configs": {"registry.lan:5000": {"auth": {"username": "lab", "password": canary("registry")}}},
     }
-    assert yaml.safe_load(rendered(config.registries_yaml, cluster("options"))[0])["mirrors"] == {"*": {"endpoint": []}}
-    assert rendered(config.registries_yaml, cluster("one-server")) == ("", False)
+    assert yaml.safe_load(render_with_canaries(config.registries_yaml, cluster("options"))[0])["mirrors"] == {
+        "*": {"endpoint": []}
+    }
+    assert render_with_canaries(config.registries_yaml, cluster("one-server")) == ("", False)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,11 @@ from components.layers.cilium import CiliumSettings
 from components.platform.layer import LabContext
 from components.platform.platform import install_order
 from components.settings.model import LENIENT, UnknownValueError
-from tests.support.cluster_fixtures import cluster, config
+from tests.support.cluster_fixtures import cluster, k3s_config
+from tests.support.kubectl_scripts import run
 from tests.support.layer_fixtures import LAYERS, POOL, lab, layer, objects, problems, values
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
-from tests.unit.scripts.test_platform import called, run
-
-__all__ = ["called"]
 
 NONE: dict[str, Any] = {"cni": "none"}
 EMPTY: Any = {}
@@ -42,7 +40,7 @@ def test_all_other_layers_come_after_the_pod_network(key: str) -> None:
     run = record(given | {"platform": {"longhorn": {}, key: {}}})
     release = f"{key}-{'cilium' if key == 'cilium' else 'tigera-operator'}"
     (longhorn,) = (each for each in run.registered if each.name == "longhorn-longhorn")
-    assert release in {each.name for each in run.all_before(longhorn)}
+    assert release in {each.name for each in run.dependencies(longhorn)}
 
 
 def test_calicos_crds_come_before_its_operator_and_are_no_release() -> None:
@@ -50,12 +48,12 @@ def test_calicos_crds_come_before_its_operator_and_are_no_release() -> None:
     given["cluster"] = given["cluster"] | {"network": NONE}
     run = record(given | {"platform": {"calico": {}}})
     (operator,) = (each for each in run.registered if each.name == "calico-tigera-operator")
-    assert "calico-crds-crd.projectcalico.org.v1" in run.before(operator)
+    assert "calico-crds-crd.projectcalico.org.v1" in run.tasks_before(operator)
     assert [each.name for each in run.registered if each.type.endswith(":Release")] == [operator.name]
 
 
 def test_policies_are_not_those_of_k3s_and_neither_is_the_network() -> None:
-    given = config("three-servers", network=NONE)
+    given = k3s_config("three-servers", network=NONE)
     assert (given["flannel-backend"], given["disable-network-policy"]) == ("none", True)
 
 
@@ -175,20 +173,20 @@ def states(everyone: str, own: str) -> str:
     )
 
 
-def test_without_any_pod_network_no_node_is_waited_for(called: Path) -> None:
-    done = run("uncordon", called, states("False False", "printf False"), CNI="none", **NODE)
+def test_without_any_pod_network_no_node_is_waited_for(calls_file: Path) -> None:
+    done = run("uncordon", calls_file, states("False False", "printf False"), CNI="none", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if " uncordon " in call]
 
 
 @pytest.mark.parametrize("everyone", ["True False", "False True"])
-def test_where_other_nodes_have_a_network_this_one_gets_it_too(called: Path, everyone: str) -> None:
-    done = run("uncordon", called, states(everyone, LATER), CNI="none", **NODE)
+def test_where_other_nodes_have_a_network_this_one_gets_it_too(calls_file: Path, everyone: str) -> None:
+    done = run("uncordon", calls_file, states(everyone, LATER), CNI="none", **NODE)
     assert done.status == 0, done.errors
     assert len([call for call in done.calls if "items" in call]) == 3
 
 
-def test_a_node_that_is_ready_is_asked_nothing_more(called: Path) -> None:
-    done = run("uncordon", called, states("", "printf True"), CNI="flannel", **NODE)
+def test_a_node_that_is_ready_is_asked_nothing_more(calls_file: Path) -> None:
+    done = run("uncordon", calls_file, states("", "printf True"), CNI="flannel", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if "items" in call]

@@ -62,7 +62,7 @@ def test_serial_changes_with_the_zone_and_only_then() -> None:
 
 def test_namespace_of_k3s_is_neither_made_nor_deleted() -> None:
     run = record(config_of(FILE) | {"platform": {"coredns": {"zones": {"lan": HOSTS}}}})
-    made = run.named("coredns-configmap-coredns-custom")
+    made = run.resource("coredns-configmap-coredns-custom")
     assert made.plain["metadata"]["namespace"] == "kube-system"
     assert "coredns-namespace" not in {each.name for each in run.registered}
     assert {"a-roll", "e-roll"} <= {run.resources_by_urn[urn].name for urn in made.depends_on}

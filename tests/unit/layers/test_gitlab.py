@@ -93,8 +93,8 @@ def test_a_layer_without_a_chart_is_made() -> None:
     }  # fmt: skip
     secrets = {name: canary(name) for name in ("token", "gitlabRoot")}
     run = record(config_of(FILE) | secrets | {"platform": platform})
-    assert run.named("gitlab-application-gitlab")
-    assert run.named("gitlab-gate").plain["variables"]["RELEASES"] == ""
+    assert run.resource("gitlab-application-gitlab")
+    assert run.resource("gitlab-gate").plain["variables"]["RELEASES"] == ""
 
 
 @pytest.mark.parametrize(

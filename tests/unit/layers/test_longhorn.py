@@ -98,10 +98,10 @@ def test_machines_get_the_label_and_the_packages() -> None:
     config["cluster"]["nodes"][4]["labels"] = {"storage": "true"}
     run = record(config | {"platform": {"longhorn": {"storageNodes": {"storage": "true"}}}})
     wanted = "node.longhorn.io/create-default-disk=true\nstorage=true"
-    assert run.named("e-roll").plain["variables"]["LABELS"] == wanted
-    assert run.named("d-roll").plain["variables"]["LABELS"] == ""
+    assert run.resource("e-roll").plain["variables"]["LABELS"] == wanted
+    assert run.resource("d-roll").plain["variables"]["LABELS"] == ""
     assert set(Longhorn.host_requirements.packages) <= set(
-        run.named("d-prepare").plain["variables"]["PACKAGES"].split()
+        run.resource("d-prepare").plain["variables"]["PACKAGES"].split()
     )
 
 

@@ -147,7 +147,7 @@ def test_alerts_are_on_layers_that_are_on() -> None:
 def test_crds_come_before_any_other_chart() -> None:
     run = record(config_of(FILE) | {"platform": {"certManager": {}, "monitoring": {}}})
     for name in ("certManager-cert-manager", "monitoring-kube-prometheus-stack"):
-        assert run.named("monitoring-prometheus-operator-crds").urn in run.named(name).depends_on
+        assert run.resource("monitoring-prometheus-operator-crds").urn in run.resource(name).depends_on
     assert run.stack_outputs["monitoring"] is True
 
 

@@ -89,7 +89,7 @@ def test_what_is_wrong_is_reported(given: Any, report: str) -> None:
 
 
 def test_keys_other_than_rsa_are_refused(tmp_path: Path) -> None:
-    curve = certificates.ensure(tmp_path, "10.0.0.1").authority.read_bytes()
+    curve = certificates.ensure(tmp_path, "10.0.0.1").ca.read_bytes()
     key = {"certificate": base64.b64encode(curve).decode(), "privateKey": {"secret": "new"}}
     (report,) = problems("sealedSecrets", lab(sealedSecrets={"keys": [key]}))
     assert report.startswith("keys.0.certificate: has no RSA key, which kubeseal requires; generate one with `openssl")

@@ -31,7 +31,7 @@ def test_pool_is_made_on_its_machines_and_never_undone() -> None:
 
 
 def test_classes_of_snapshots_have_no_spec_and_are_made_as_they_are() -> None:
-    made = record(config_of(FILE)).named("zfs-volumesnapshotclass-zfs")
+    made = record(config_of(FILE)).resource("zfs-volumesnapshotclass-zfs")
     assert made.type == "kubernetes:snapshot.storage.k8s.io/v1:VolumeSnapshotClass"
     assert made.plain["driver"] == "zfs.csi.openebs.io"
     assert made.plain["metadata"] == {"name": "zfs"}

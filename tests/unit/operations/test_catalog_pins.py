@@ -17,10 +17,7 @@ from stacks.settings import LabStack
 from tests.support.files_over_https import Upstream
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
-from tests.unit.operations.test_bundle import host
 from tests.unit.operations.test_chart_pins import NAME, published
-
-__all__ = ["host"]
 
 LAB = ROOT / "tests/settings/valid/three-servers.yaml"
 ON: dict[str, Any] = {"certManager": {}, "traefik": {}}

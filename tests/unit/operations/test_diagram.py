@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cli
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from components.kubernetes.chart import Chart
 from operations.picture.layout import draw_lab
 from operations.picture.svg import fit_text
@@ -104,7 +104,7 @@ def test_every_text_is_in_its_box(file: Path) -> None:
 
 @pytest.mark.parametrize(("servers", "agents"), [(1, 0), (1, 1), (3, 4), (5, 2), (7, 93)])
 def test_any_number_of_machines_with_long_names(servers: int, agents: int) -> None:
-    cluster = cluster_of(servers, agents)["config"]["homelab:cluster"]
+    cluster = stack_document(servers, agents)["config"]["homelab:cluster"]
     for index, node in enumerate(cluster["nodes"]):
         node["address"] = f"10.9.0.{101 + index}"
     cluster["nodes"][-1] |= {"name": LONG, "labels": NODES["labels"]}
@@ -116,7 +116,7 @@ def test_any_number_of_machines_with_long_names(servers: int, agents: int) -> No
 
 
 def test_addresses_of_ipv6_and_a_balancer() -> None:
-    cluster = cluster_of(1, 0, network={"pods": ["fd00:42::/56"], "services": ["fd00:43::/112"]})
+    cluster = stack_document(1, 0, network={"pods": ["fd00:42::/56"], "services": ["fd00:43::/112"]})
     cluster = cluster["config"]["homelab:cluster"]
     cluster["nodes"][0] |= NODES
     del cluster["api"]
@@ -141,7 +141,7 @@ def test_text_shrinks_then_is_cut(room: float) -> None:
 
 
 def test_markup_in_a_name_is_text() -> None:
-    cluster = cluster_of(1, 0)["config"]["homelab:cluster"]
+    cluster = stack_document(1, 0)["config"]["homelab:cluster"]
     settings = LabStack.parse({"cluster": cluster}, [], "lab")
     odd = settings.cluster.model_copy(update={"domain": "<script>&\"'"})
     assert "<script>&\"'" in texts(draw_lab(LabStack(odd, settings.platform), []))

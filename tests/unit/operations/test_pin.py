@@ -60,7 +60,7 @@ def mirror(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     look_up = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest: look_up("127.0.0.1", *rest))
     made = certificates.ensure(tmp_path / "tls", ADDRESS)
-    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))
     monkeypatch.setenv("NO_PROXY", "*")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.server, made.key)
@@ -129,8 +129,8 @@ def test_pins_are_written_and_all_else_stays(folder: Path, mirror: str, stack: P
 def test_own_release_is_asked_without_a_mirror(
     folder: Path, mirror: str, stack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(k3s, "RELEASES", mirror)
-    monkeypatch.setattr(k3s, "SOURCES", mirror)
+    monkeypatch.setattr(k3s, "RELEASES_URL", mirror)
+    monkeypatch.setattr(k3s, "SOURCES_URL", mirror)
     assert run().exit_code == 0
     assert LabStack.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
 
@@ -140,8 +140,8 @@ def test_mirror_without_tls_is_not_asked(
 ) -> None:
     configure(stack, mirror="http://mirror.lan/k3s")
     assert "is not https" in refused(run(), stack, stack.read_text())
-    monkeypatch.setattr(k3s, "RELEASES", mirror)
-    monkeypatch.setattr(k3s, "SOURCES", mirror)
+    monkeypatch.setattr(k3s, "RELEASES_URL", mirror)
+    monkeypatch.setattr(k3s, "SOURCES_URL", mirror)
     assert run("--official").exit_code == 0
     found = LabStack.read(stack).cluster.k3s
     assert (found.mirror, found.pins.model_dump()) == ("http://mirror.lan/k3s", sums(folder))
@@ -196,7 +196,7 @@ def test_list_of_another_architecture_is_refused(folder: Path, mirror: str, stac
 
 
 def test_without_network_it_says_what_to_do(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(k3s, "RELEASES", "https://127.0.0.1:9")
+    monkeypatch.setattr(k3s, "RELEASES_URL", "https://127.0.0.1:9")
     output = refused(run(), stack, stack.read_text())
     assert "https://127.0.0.1:9/v1" in output
     assert "Connection refused" in output

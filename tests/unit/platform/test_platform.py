@@ -21,8 +21,8 @@ from components.platform.layer import LabContext, Layer, resources
 from components.platform.platform import Platform, install_order
 from components.settings.model import Model, SecretRef
 from stacks.settings import LabStack
-from tests.support.envelopes import is_sealed, opened
-from tests.support.recorder import ARCHIVE, Recording, Resource, canary, config_of, record
+from tests.support.envelopes import is_sealed, unsealed
+from tests.support.recorder import CHART, Recording, Resource, canary, config_of, record
 from tests.support.settings_fixtures import ROOT
 
 FILE = ROOT / "tests/settings/valid/three-servers.yaml"
@@ -112,7 +112,7 @@ RUN = platform()
 
 def before(name: str) -> set[str]:
     """Names of all resources that must have been made before this one."""
-    return {each.name for each in RUN.all_before(RUN.named(name))}
+    return {each.name for each in RUN.dependencies(RUN.resource(name))}
 
 
 def releases() -> dict[str, Resource]:
@@ -144,20 +144,20 @@ def test_order_between_layers_and_within() -> None:
 def test_values_that_are_given_lie_over_the_layers_and_are_looked_up_before() -> None:
     values = releases()["base"].inputs["values"]
     assert values["replicas"] == 3
-    assert opened(values["login"]["password"]) == canary("token")
-    assert RUN.named("base-chart-base").plain["keys"] == [["replicas"], ["login", "password"]]
+    assert unsealed(values["login"]["password"]) == canary("token")
+    assert RUN.resource("base-chart-base").plain["keys"] == [["replicas"], ["login", "password"]]
     assert "base-chart-base" in before("base-base")
-    assert RUN.named("named-chart-named").plain["keys"] == []
+    assert RUN.resource("named-chart-named").plain["keys"] == []
 
 
 def test_what_the_charts_ask_for_is_compared_with_the_machines_before_any_of_them() -> None:
-    assert RUN.named("platform-fits").plain["variables"] == {"CPU": "150", "MEMORY": "48"}
+    assert RUN.resource("platform-fits").plain["variables"] == {"CPU": "150", "MEMORY": "48"}
     assert "platform-fits" in before("base-namespace")
 
 
 def test_services_are_set_up_on_their_machines_before_charts() -> None:
     for node in "bd":
-        task = RUN.named(f"named-disk-{node}")
+        task = RUN.resource(f"named-disk-{node}")
         assert task.plain["machine"]["name"] == node
         assert is_sealed(task.inputs["secrets"])
         assert task.name in before("named-named")
@@ -165,7 +165,7 @@ def test_services_are_set_up_on_their_machines_before_charts() -> None:
 
 
 def test_service_of_the_cluster_is_set_up_from_a_server_and_may_come_last() -> None:
-    task = RUN.named("named-names")
+    task = RUN.resource("named-names")
     assert {"named-companion", "named-gate", "named-thing-b", "named-disk-b"} <= before(task.name)
     assert [entry["on"] for entry in (*task.plain["run"], *task.plain["undo"])] == ["server", "server"]
     assert task.plain["variables"] == {"NAMESPACE": "named", "SYNC": "yes"}
@@ -203,42 +203,42 @@ def test_nulls_reach_the_chart_where_a_layer_gives_some() -> None:
 
 
 def test_charts_are_verified_before_anything_of_them_is_installed() -> None:
-    archives = {each.plain["name"]: each for each in RUN.registered if each.type == ARCHIVE}
+    archives = {each.plain["name"]: each for each in RUN.registered if each.type == CHART}
     assert archives.keys() == CHARTS.keys()
     for name, archive in archives.items():
         given = archive.plain
         assert (given["version"], given["repository"]) == ("1.2.3", f"https://{name}.example.com")
         assert given.get("sha256") == CHARTS[name].sha256
         assert archive.name in before(releases()[name].name)
-    assert RUN.named("named-crds-named").plain["chart"]["sha256"] == "ab" * 32
+    assert RUN.resource("named-crds-named").plain["chart"]["sha256"] == "ab" * 32
     assert "named-chart-named" in before("named-crds-named")
 
 
 def test_namespaces_state_their_level() -> None:
-    labels = RUN.named("base-namespace").plain["metadata"]["labels"]
+    labels = RUN.resource("base-namespace").plain["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
     assert labels["homelab/layer"] == "base"
 
 
 def test_gate_asks_for_one_of_each_kind_that_has_a_webhook() -> None:
-    given = RUN.named("named-gate").plain["variables"]
+    given = RUN.resource("named-gate").plain["variables"]
     assert given["MANIFESTS"].count('"kind": "Thing"') == 1
     assert "ConfigMap" not in given["MANIFESTS"]
     assert given["RELEASES"] == "named-1.2.3 companion-1.2.3"
-    assert RUN.named("base-gate").plain["variables"]["APPEARS"] == "storageclass/base"
+    assert RUN.resource("base-gate").plain["variables"]["APPEARS"] == "storageclass/base"
 
 
 def test_guard_goes_first_and_can_be_told_to_let_go() -> None:
     assert {"base-base", "base-gate"} <= before("base-guard")
-    (ask,) = RUN.named("base-guard").plain["undo"]
+    (ask,) = RUN.resource("base-guard").plain["undo"]
     assert (ask["script"], ask["unless"]) == ("guard.sh", ["retired", "discard-base"])
 
 
 def test_secrets_are_sealed_and_hashed() -> None:
-    secret = RUN.named("named-secret-login").inputs["stringData"]
+    secret = RUN.resource("named-secret-login").inputs["stringData"]
     assert is_sealed(secret) or all(is_sealed(value) for value in secret.values())
-    assert opened(secret) == {"token": canary("token"), "login": f"me:{canary('token')}"}
-    assert canary("token") not in str(RUN.named("named-named").plain)
+    assert unsealed(secret) == {"token": canary("token"), "login": f"me:{canary('token')}"}
+    assert canary("token") not in str(RUN.resource("named-named").plain)
 
 
 def test_hash_is_stable_and_right() -> None:

@@ -9,10 +9,10 @@ import pytest
 from provider.charts.values import unknown
 from provider.errors import TaskError
 from provider.model import Chart
-from tests.support.files_over_http import served
-from tests.support.plugin_client import CHART, plugin
-from tests.support.plugin_fixtures import play
-from tests.unit.provider.test_charts import Repository, packed
+from tests.support.chart_repository import Repository, pack_chart
+from tests.support.files_over_http import serve_files
+from tests.support.plugin_client import CHART, running_plugin
+from tests.support.plugin_fixtures import run_scenario
 
 FILES = {
     "web/Chart.yaml": "name: web\ndependencies: [{name: redis, alias: cache}]",
@@ -26,12 +26,12 @@ FILES = {
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Repository]:
     (tmp_path / "charts").mkdir()
-    with served(tmp_path / "charts", tmp_path / "state") as url:
+    with serve_files(tmp_path / "charts", tmp_path / "state") as url:
         yield Repository(url, tmp_path / "charts")
 
 
 def strangers(repository: Repository, *keys: str, files: Mapping[str, str] = FILES) -> dict[str, str]:
-    repository.publish(packed(files))
+    repository.publish(pack_chart(files))
     chart = Chart(
         name="web", version="1.10", repository=repository.url, keys=tuple(tuple(key.split(".")) for key in keys)
     )
@@ -78,12 +78,12 @@ def test_engine_is_told_in_the_preview(repository: Repository, tmp_path: Path, m
     chart = {"name": "web", "version": "1.10", "repository": repository.url}
 
     async def scenario() -> None:
-        async with plugin() as plug:
+        async with running_plugin() as plug:
             (reason,) = await plug.failures(chart | {"keys": [["port", "web"]]}, {}, CHART)
             assert reason == (
                 "homelab:platform.values.web: the chart 1.10 has no such values:\n  port; did you mean ports?"
             )
             assert await plug.failures(chart | {"keys": [["ports", "web"]]}, {}, CHART) == []
 
-    repository.publish(packed(FILES))
-    play(scenario())
+    repository.publish(pack_chart(FILES))
+    run_scenario(scenario())

@@ -13,7 +13,7 @@ from components.settings.model import SecretRef
 from stacks import stackfile
 from stacks.catalog import K3S_VERSION
 from stacks.settings import LabStack, SettingsError
-from tests.support.settings_fixtures import INVALID, ROOT, SAMPLE, VALID, expected, parse
+from tests.support.settings_fixtures import INVALID, ROOT, SAMPLE, VALID, expected_report, parse_fixture
 
 SECRET = "correct-horse-battery-staple"
 
@@ -39,10 +39,10 @@ def test_valid_file_is_accepted(file: Path) -> None:
 
 @pytest.mark.parametrize("file", INVALID, ids=named)
 def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
-    assert expected(file), "the fixture states no message"
+    assert expected_report(file), "the fixture states no message"
     with pytest.raises(SettingsError) as caught:
-        parse(file)
-    assert str(caught.value).splitlines() == expected(file)
+        parse_fixture(file)
+    assert str(caught.value).splitlines() == expected_report(file)
     for problem in caught.value.problems:
         assert problem.path
         assert problem.reason
