@@ -28,7 +28,7 @@ class UnknownValueError(Exception):
 
 
 UNKNOWN: Any = object()
-"""Placeholder for an invalid value. Reading a field with this value raises `NotKnownError`."""
+"""Placeholder for an invalid value. Reading a field with this value raises `UnknownValueError`."""
 
 
 def camel_case(name: str) -> str:

@@ -42,7 +42,7 @@ def test_every_pin_is_found() -> None:
         for target in line.targets
         if isinstance(target, ast.Name)
     ]
-    assert "K3S" in names
+    assert "K3S_VERSION" in names
     assert len(found(SOURCE)) == len(names)
     for name, match in zip(names, found(SOURCE), strict=True):
         value, version = str(getattr(catalog, name)), str(match["currentValue"])

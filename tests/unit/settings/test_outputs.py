@@ -140,7 +140,7 @@ def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
         ("text: pulumi.Output[str] = platform.kubeconfig", '"PlatformOutputs" has no attribute "kubeconfig"'),
         ("text: pulumi.Output[str] = platform.issuer", "Incompatible types in assignment"),
         ("text: pulumi.Output[str] = platform.nodes", "Incompatible types in assignment"),
-        ('Need("isuer", "tls")', 'Argument 1 to "Need" has incompatible type'),
+        ('RequiredOutput("isuer", "tls")', 'Argument 1 to "RequiredOutput" has incompatible type'),
         ("PlatformOutputs(kubeconfig=platform.app_kubeconfig)", 'Unexpected keyword argument "kubeconfig"'),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_wrong_name_of_an_output_is_found_by_mypy(line: str, error: str, tmp_p
     program.write_text(
         "import pulumi\n\n"
         "from components.app.requirements import RequiredOutput\nfrom stacks.outputs import PlatformOutputs\n\n"
-        f'platform = PlatformOutputs.of(pulumi.StackReference("lab"))\n{line}\nprint(RequiredOutput)\n'
+        f'platform = PlatformOutputs.of_stack(pulumi.StackReference("lab"))\n{line}\nprint(RequiredOutput)\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", str(program)], cwd=ROOT, capture_output=True, text=True, check=False

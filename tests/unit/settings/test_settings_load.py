@@ -48,7 +48,7 @@ def test_load_reads_what_the_engine_gives(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_load_reads_the_environment_of_the_engine() -> None:
-    program = "from stacks.settings import Settings; Settings.load()"
+    program = "from stacks.settings import LabStack; LabStack.load()"
     environment = {
         "PULUMI_CONFIG": json.dumps({"homelab:cluster": json.dumps({"ssh": SECRET}), "homelab:other": SECRET}),
         "PULUMI_CONFIG_SECRET_KEYS": json.dumps(["homelab:other"]),
