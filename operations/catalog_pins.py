@@ -14,7 +14,7 @@ from stacks.catalog import CHECKSUMS_FILE, LAYERS, PINS
 
 def main() -> int:
     """Write all available checksums; return 1 if a checksum is missing."""
-    sums, missing = fetch_missing([chart for row in LAYERS for chart in row.charts], PINS)
+    sums, missing = fetch_missing([chart for entry in LAYERS for chart in entry.charts], PINS)
     files.replace(CHECKSUMS_FILE, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
     for cause in missing:
         print(cause, file=sys.stderr)

@@ -22,7 +22,7 @@ manually to the output of `sha256sum` for the release's sha256sum-amd64.txt, sha
 and install.sh from a trusted source."""
 _SUM = "0" * 64
 _PLACEHOLDERS = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), _SUM)
-_CHART_PLACEHOLDERS = {chart.name: _SUM for row in LAYERS for chart in row.charts}
+_CHART_PLACEHOLDERS = {chart.name: _SUM for entry in LAYERS for chart in entry.charts}
 Pins = Mapping[str, str]
 
 

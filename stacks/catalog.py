@@ -1,4 +1,4 @@
-"""The default versions of all software, and the catalog of layers, one row each. Renovate updates the versions."""
+"""The default versions of all software, and the catalog of layers, one entry each. Renovate updates the versions."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -59,7 +59,9 @@ def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
 def layers_of(settings: LabStack) -> list[AnyLayer]:
     """Return the enabled layers."""
     lab = settings.platform.lab(settings.cluster)
-    return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.is_enabled(row.layer.key)]
+    return [
+        entry.layer(lab.layers[entry.layer.key], lab) for entry in catalog.LAYERS if lab.is_enabled(entry.layer.key)
+    ]
 
 
 def charts_of(settings: LabStack) -> list[Chart]:

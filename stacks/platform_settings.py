@@ -33,14 +33,14 @@ class _Common(Model):
 
     def enabled_layers(self) -> Mapping[str, Model]:
         """Return the settings of the enabled layers by key."""
-        settings_by_key = {row.layer.key: self.__dict__[snake_case(row.layer.key)] for row in LAYERS}
+        settings_by_key = {entry.layer.key: self.__dict__[snake_case(entry.layer.key)] for entry in LAYERS}
         return {key: settings for key, settings in settings_by_key.items() if isinstance(settings, Model)}
 
     def lab(self, cluster: ClusterSettings) -> LabContext:
         """Return the lab as layers see it: the cluster, the enabled layers, the shared bucket, and the charts."""
         invalid = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
         enabled, charts = self.enabled_layers(), {} if invalid else self.charts()
-        layers = [row.layer for row in LAYERS if row.layer.key in enabled]
+        layers = [entry.layer for entry in LAYERS if entry.layer.key in enabled]
         namespaces = {layer.namespace for layer in layers}
         further = {name for layer in layers for name in layer.further_namespaces}
         return LabContext(
@@ -49,7 +49,7 @@ class _Common(Model):
 
     def charts(self) -> dict[str, Chart]:
         """Return all charts of the catalog by name, with the version, repository and pin from the settings."""
-        return {chart.name: self._configured(chart) for row in LAYERS for chart in row.charts}
+        return {chart.name: self._configured(chart) for entry in LAYERS for chart in entry.charts}
 
     def _configured(self, chart: Chart) -> Chart:
         version = self.versions.get(chart.name, chart.version)
@@ -58,13 +58,13 @@ class _Common(Model):
 
     def invalid_layers(self) -> frozenset[str]:
         """Return the keys of layers whose settings are not a mapping."""
-        return frozenset(row.layer.key for row in LAYERS if self.__dict__[snake_case(row.layer.key)] is UNKNOWN)
+        return frozenset(entry.layer.key for entry in LAYERS if self.__dict__[snake_case(entry.layer.key)] is UNKNOWN)
 
 
 def _fields() -> dict[str, Any]:
     return {
-        snake_case(row.layer.key): (row.layer.settings_type, Field(default=None, description=_title(row.layer)))
-        for row in LAYERS
+        snake_case(entry.layer.key): (entry.layer.settings_type, Field(default=None, description=_title(entry.layer)))
+        for entry in LAYERS
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 import pulumi
 
 from components.app.settings import AppSettings
-from components.app.validation import problems
+from components.app.validation import findings
 from components.cluster.settings import ClusterSettings, K3sSettings
 from components.settings.errors import Findings
 from components.settings.model import NAMESPACE, Model, UnknownValueError
@@ -140,15 +140,15 @@ def _lab_relations(known: Mapping[str, Any]) -> Findings:
 def _app_relations(known: Mapping[str, Any]) -> Findings:
     for app in known.values():
         yield from _layer_namespaces(app)
-        for loc, reason, fix in problems(app):
+        for loc, reason, fix in findings(app):
             yield ("app", *loc), reason, fix
 
 
 def _layer_namespaces(app: AppSettings) -> Findings:
     """Yield a problem if an app has a layer's namespace, where its pods would get the layer's Secrets and rights."""
-    for row in LAYERS:
+    for entry in LAYERS:
         try:
-            if app.name in (row.layer.namespace, *row.layer.further_namespaces):
-                yield ("app", "name"), f"is the namespace of the layer {row.layer.key}", "use another name"
+            if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
+                yield ("app", "name"), f"is the namespace of the layer {entry.layer.key}", "use another name"
         except UnknownValueError:
             return

@@ -18,7 +18,7 @@ _MAX_FILE_BYTES = 1000 * 1024
 """Most bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
 
 
-def problems(app: AppSettings) -> Findings:
+def findings(app: AppSettings) -> Findings:
     """Yield every problem of an app's settings, and skip checks that read an invalid field."""
     for check in (*_CHECKS, *POD_CHECKS):
         try:

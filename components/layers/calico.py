@@ -62,4 +62,4 @@ class Calico(Layer[CalicoSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield conflicts with another pod network."""
-        yield from cni.problems(self.key, self.lab)
+        yield from cni.findings(self.key, self.lab)

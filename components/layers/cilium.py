@@ -81,7 +81,7 @@ class Cilium(Layer[CiliumSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield conflicts with other pod networks, kube-proxy and metallb, and errors in the load-balancer IPs."""
-        yield from cni.problems(self.key, self.lab)
+        yield from cni.findings(self.key, self.lab)
         yield from self._kube_proxy_problems()
         if not self.settings.addresses:
             return

@@ -78,7 +78,7 @@ class Consul(Layer[ConsulSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the StorageClass and in the list of namespaces."""
-        yield from volumes.problems(self.lab, self.settings.storage_class)
+        yield from volumes.findings(self.lab, self.settings.storage_class)
         for index, name in enumerate(self.settings.namespaces):
             if name in _SYSTEM or name in self.lab.namespaces:
                 reason = "is a system namespace: its pods could not start while Consul's webhook is down"

@@ -111,7 +111,7 @@ class GitLab(Layer[GitLabSettings]):
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the host name, the Application's name, the chart's source and the nodes."""
         further = (self._host_problems(), self._name_problems(), self._chart_problems(), self._store_problems())
-        return chain(self.web_ui.problems(), *further)
+        return chain(self.web_ui.findings(), *further)
 
     def _host_problems(self) -> Iterator[Finding]:
         if "." not in self.web_ui.host:

@@ -146,8 +146,8 @@ class Harbor(Layer[HarborSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the host name, the nodes and the StorageClass."""
-        yield from self.web_ui.problems()
+        yield from self.web_ui.findings()
         if not any(node.arch in (None, ARCH) for node in self.lab.schedulable_nodes):
             reason = f"needs an untainted {ARCH} node: its images exist only for {ARCH}"
             yield (), reason, "add such a node, or remove harbor"
-        yield from volumes.problems(self.lab, self.settings.storage_class)
+        yield from volumes.findings(self.lab, self.settings.storage_class)

@@ -141,7 +141,7 @@ class Kafka(Layer[KafkaSettings]):
         cluster = self.settings.cluster
         if cluster is None:
             return
-        yield from volumes.problems(self.lab, cluster.storage_class, "cluster")
+        yield from volumes.findings(self.lab, cluster.storage_class, "cluster")
         count = len(self.lab.schedulable_nodes)
         if cluster.members and cluster.members > count:
             reason = f"exceeds the number of untainted nodes ({count})"

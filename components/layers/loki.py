@@ -103,4 +103,4 @@ class Loki(Layer[LokiSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of Loki's volume and bucket."""
-        return self.storage.problems()
+        return self.storage.findings()

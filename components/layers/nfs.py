@@ -102,7 +102,7 @@ class Nfs(Layer[NfsSettings]):
         if self.settings.external:
             return self.settings.external.address, self.settings.external.path
         server = self.settings.server
-        assert server is not None, "problems() rejects settings without a server"
+        assert server is not None, "findings() rejects settings without a server"
         node = next(node for node in self.lab.cluster.nodes if node.name == server.node)
         return node.address, server.path
 

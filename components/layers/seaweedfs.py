@@ -154,7 +154,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the buckets, the volumes and the Ingress."""
-        yield from self.ingress.problems()
+        yield from self.ingress.findings()
         if len(set(self.settings.buckets)) < len(self.settings.buckets):
             yield ("buckets",), "lists a bucket twice", "list each bucket once"
         if not self.lab.schedulable_nodes:

@@ -100,4 +100,4 @@ class Tempo(Layer[TempoSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of Tempo's volume and bucket."""
-        return self.storage.problems()
+        return self.storage.findings()

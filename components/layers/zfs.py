@@ -107,7 +107,7 @@ class Zfs(Layer[ZfsSettings]):
         if self.lab.is_enabled("snapshotController"):
             yield (), "includes a snapshot controller, as does snapshotController", "keep one of them"
         pools = self.settings.pools
-        yield from devices.problems(self.lab.cluster, {name: pool.devices for name, pool in pools.items()}, "pools")
+        yield from devices.findings(self.lab.cluster, {name: pool.devices for name, pool in pools.items()}, "pools")
         for name, pool in pools.items():
             if pool.raid == "mirror" and len(pool.devices) < 2:
                 yield ("pools", name, "raid"), "is mirror, which needs two devices or more", "add a device, or use none"

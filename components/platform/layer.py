@@ -57,14 +57,14 @@ class LabContext:
         """Limit the `wanted` replicas to the number of nodes, so that each replica has a node of its own."""
         return min(wanted, len(self.cluster.nodes))
 
-    def check_node_names(self, names: Sequence[str], *place: str) -> Iterator[Finding]:
-        """Yield a finding for each name in the setting at `place` that is unknown or repeated."""
+    def check_node_names(self, names: Sequence[str], *path: str) -> Iterator[Finding]:
+        """Yield a finding for each name in the setting at `path` that is unknown or repeated."""
         known = [node.name for node in self.cluster.nodes]
         for index, name in enumerate(names):
             if name not in known:
-                yield (*place, index), "is not a node of the cluster", "use a name from cluster.nodes"
+                yield (*path, index), "is not a node of the cluster", "use a name from cluster.nodes"
             elif name in names[:index]:
-                yield (*place, index), "is repeated", "remove one of them"
+                yield (*path, index), "is repeated", "remove one of them"
 
     @property
     def quorum_size(self) -> int:

@@ -39,7 +39,7 @@ class LayerResources(pulumi.ComponentResource):
     ) -> None:
         super().__init__("homelab:components:Layer", layer.key, None, pulumi.ResourceOptions(parent=parent))
         self._layer, self._charts, self._access = layer, charts, access
-        self._values, self._given = values, user_values
+        self._values, self._user_values = values, user_values
         self._salt: pulumi.Output[str] | None = None
         first = [self._namespace()] if layer.owns_namespace else list(access.prior_tasks)
         self._base = [
@@ -75,7 +75,7 @@ class LayerResources(pulumi.ComponentResource):
         chart, layer = self._charts[name], self._layer
         has_bare_crds = name in layer.charts_with_crds_folder
         opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, depends_on=list(after[:1]))
-        user_values = self._given.get(name, {})
+        user_values = self._user_values.get(name, {})
         archive = ChartArchive(
             f"{layer.key}-chart-{name}", chart, value_paths(user_values) if user_values else (), opts
         )

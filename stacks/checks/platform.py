@@ -17,15 +17,15 @@ def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> F
     yield from _discard(platform)
     yield from _charts(platform)
     yield from _pinned_mirror(lab, platform)
-    for row in LAYERS:
-        if lab.is_enabled(row.layer.key):
-            yield from _requires(row, lab, platform)
-            yield from _unused_values(row, lab, platform)
-            yield from _layer_problems(row, lab)
+    for entry in LAYERS:
+        if lab.is_enabled(entry.layer.key):
+            yield from _requires(entry, lab, platform)
+            yield from _unused_values(entry, lab, platform)
+            yield from _layer_problems(entry, lab)
 
 
 def _discard(platform: PlatformSettings) -> Findings:
-    keys = [row.layer.key for row in LAYERS if row.layer.user_data]
+    keys = [entry.layer.key for entry in LAYERS if entry.layer.user_data]
     try:
         for index, key in enumerate(platform.discard):
             if key not in keys:
@@ -35,8 +35,8 @@ def _discard(platform: PlatformSettings) -> Findings:
 
 
 def _charts(platform: PlatformSettings) -> Findings:
-    known = [chart.name for row in LAYERS for chart in row.charts]
-    enabled = [chart.name for row in LAYERS if row.layer.key in platform.enabled_layers() for chart in row.charts]
+    known = [chart.name for entry in LAYERS for chart in entry.charts]
+    enabled = [chart.name for entry in LAYERS if entry.layer.key in platform.enabled_layers() for chart in entry.charts]
     for key in ("versions", "pins", "values"):
         try:
             for name in getattr(platform, key):
@@ -54,42 +54,42 @@ def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
         mirror = platform.chart_mirror or ""
     except UnknownValueError:
         return
-    missing = [name for row in LAYERS if lab.is_enabled(row.layer.key) for name in _unpinned(row, lab)]
+    missing = [name for entry in LAYERS if lab.is_enabled(entry.layer.key) for name in _unpinned(entry, lab)]
     if mirror.startswith("http://") and missing:
         reason = f"is http, but these charts are not pinned: {', '.join(missing)}"
         yield ("chartMirror",), reason, "pin them with `./homelab pin --official`, or use https"
 
 
-def _unpinned(row: CatalogEntry, lab: LabContext) -> list[str]:
+def _unpinned(entry: CatalogEntry, lab: LabContext) -> list[str]:
     try:
-        return [name for name in _installed(row, lab) if name in lab.charts and lab.charts[name].sha256 is None]
+        return [name for name in _installed(entry, lab) if name in lab.charts and lab.charts[name].sha256 is None]
     except UnknownValueError:
         return []
 
 
-def _installed(row: CatalogEntry, lab: LabContext) -> Collection[str]:
+def _installed(entry: CatalogEntry, lab: LabContext) -> Collection[str]:
     """Return the names of the charts that Helm installs for an enabled layer."""
-    return row.layer(lab.layers[row.layer.key], lab).values().keys()
+    return entry.layer(lab.layers[entry.layer.key], lab).values().keys()
 
 
-def _requires(row: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
-    for needed in row.layer.requires:
+def _requires(entry: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
+    for needed in entry.layer.requires:
         if not lab.is_enabled(needed) and needed not in platform.invalid_layers():
-            yield (row.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
+            yield (entry.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
 
 
-def _layer_problems(row: CatalogEntry, lab: LabContext) -> Findings:
+def _layer_problems(entry: CatalogEntry, lab: LabContext) -> Findings:
     try:
-        for loc, reason, fix in row.layer(lab.layers[row.layer.key], lab).findings():
-            yield (row.layer.key, *loc), reason, fix
+        for loc, reason, fix in entry.layer(lab.layers[entry.layer.key], lab).findings():
+            yield (entry.layer.key, *loc), reason, fix
     except UnknownValueError:
         return
 
 
-def _unused_values(row: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
+def _unused_values(entry: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
     try:
-        installed = _installed(row, lab)
-        with_values = [chart.name for chart in row.charts if chart.name in platform.values]
+        installed = _installed(entry, lab)
+        with_values = [chart.name for chart in entry.charts if chart.name in platform.values]
     except UnknownValueError:
         return
     for name in with_values:

@@ -37,8 +37,8 @@ class Case:
         return self.name.partition("-")[0]
 
     @property
-    def row(self) -> CatalogEntry:
-        return next(row for row in LAYERS if row.layer.key == self.key)
+    def entry(self) -> CatalogEntry:
+        return next(entry for entry in LAYERS if entry.layer.key == self.key)
 
     @cached_property
     def layer(self) -> Layer[Any]:
@@ -55,7 +55,7 @@ class Case:
         lab = settings.platform.lab(settings.cluster)
         if monitored:
             lab = replace(lab, layers={**lab.layers, "monitoring": Model()})
-        return self.row.layer(lab.layers[self.key], lab)
+        return self.entry.layer(lab.layers[self.key], lab)
 
     @cached_property
     def values(self) -> dict[str, dict[str, Any]]:
@@ -101,4 +101,4 @@ def plain(tree: Any) -> Any:
 
 
 FILES = sorted(FOLDER.glob("*.yaml"))
-CASES = [case for case in map(Case, FILES) if case.key in {row.layer.key for row in LAYERS}]
+CASES = [case for case in map(Case, FILES) if case.key in {entry.layer.key for entry in LAYERS}]

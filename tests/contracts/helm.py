@@ -44,7 +44,7 @@ def objects(chart: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
 def objects_of(archive: Path, chart: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All objects of this archive in the place of the catalog's chart. Raises NotHereError, RenderError."""
     helm = _running()
-    namespace = next(row.layer.namespace for row in LAYERS if chart in [each.name for each in row.charts])
+    namespace = next(entry.layer.namespace for entry in LAYERS if chart in [each.name for each in entry.charts])
     if isinstance(helm, str):
         raise NotHereError(helm)
     return [_whole(each) for each in helm.render(archive, chart, namespace, values)]

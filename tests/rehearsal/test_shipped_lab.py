@@ -80,9 +80,9 @@ def test_platform_is_complete(lab: RehearsedLab) -> None:
     status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
     charts = {
         chart.name
-        for row in LAYERS
-        if row.layer.key in lab.session.settings.platform.enabled_layers()
-        for chart in row.charts
+        for entry in LAYERS
+        if entry.layer.key in lab.session.settings.platform.enabled_layers()
+        for chart in entry.charts
     }
     assert status == dict.fromkeys(charts, "deployed")
     assert len(charts) == 7

@@ -7,7 +7,7 @@ from stacks.catalog import LAYERS as ROWS
 from stacks.catalog import PROGRAM_VERSIONS
 from tests.support.cluster_fixtures import cluster
 
-LAYERS: dict[str, type[Layer[Any]]] = {row.layer.key: row.layer for row in ROWS}
+LAYERS: dict[str, type[Layer[Any]]] = {entry.layer.key: entry.layer for entry in ROWS}
 POOL: dict[str, Any] = {"addresses": ["10.0.0.200-10.0.0.220"]}
 PEER: dict[str, Any] = {"address": "10.0.0.1", "asn": 64513}
 CLOUDFLARE: dict[str, Any] = {"email": "me@lab.org", "cloudflare": {"apiToken": {"secret": "token"}}}
@@ -16,7 +16,7 @@ HTTP: dict[str, Any] = {"email": "me@lab.org", "http01": True}
 
 def lab(name: str = "three-servers", **platform: Any) -> LabContext:
     settings = {key: LAYERS[key].settings_type.model_validate(given) for key, given in platform.items()}
-    charts = {chart.name: chart for row in ROWS for chart in row.charts}
+    charts = {chart.name: chart for entry in ROWS for chart in entry.charts}
     namespaces = {LAYERS[key].namespace for key in settings}
     further = {each for key in settings for each in LAYERS[key].further_namespaces}
     return LabContext(cluster(name), settings, None, charts, namespaces, further, PROGRAM_VERSIONS)

@@ -67,7 +67,7 @@ def publish(root: Path) -> None:
 
 def index(root: Path, **changes: Any) -> None:
     sha = digest((root / "charts/metallb.tgz").read_bytes())
-    version = next(chart.version for row in catalog.LAYERS for chart in row.charts if chart.name == "metallb")
+    version = next(chart.version for entry in catalog.LAYERS for chart in entry.charts if chart.name == "metallb")
     release = {"version": version, "urls": ["metallb.tgz"], "digest": sha} | changes
     (root / "charts/index.yaml").write_text(yaml.safe_dump({"entries": {"metallb": [release]}}))
 
@@ -81,8 +81,8 @@ def serve_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up
         monkeypatch.setattr(config, "RELEASES_URL", found.url)
         monkeypatch.setattr(config, "SOURCES_URL", found.url)
         rows = [
-            CatalogEntry(row.layer, *(replace(chart, repository=f"{found.url}/charts") for chart in row.charts))
-            for row in catalog.LAYERS
+            CatalogEntry(entry.layer, *(replace(chart, repository=f"{found.url}/charts") for chart in entry.charts))
+            for entry in catalog.LAYERS
         ]
         monkeypatch.setattr(platform_settings, "LAYERS", rows)
         monkeypatch.setattr(platform_settings, "PINS", {})

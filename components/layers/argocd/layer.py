@@ -146,11 +146,11 @@ class ArgoCD(Layer[ArgoCDSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings, including references between repositories, projects and applications."""
-        yield from self.web_ui.problems()
+        yield from self.web_ui.findings()
         if self.settings.redis_copies and len(self.lab.schedulable_nodes) < REDIS_REPLICAS:
             reason = f"needs {REDIS_REPLICAS} untainted nodes, and the cluster has {len(self.lab.schedulable_nodes)}"
             yield ("redisCopies",), reason, "remove it: a single Redis is a cache that refills after a failure"
-        yield from repositories.problems(self.settings.repositories)
+        yield from repositories.findings(self.settings.repositories)
         yield from validation.projects(self.settings.projects, self.settings.repositories)
         yield from self._application_problems()
 

@@ -74,7 +74,7 @@ def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
     return secret_manifest(metadata, data | present)
 
 
-def problems(repositories: Mapping[DnsLabel, RepositorySettings]) -> Iterator[Finding]:
+def findings(repositories: Mapping[DnsLabel, RepositorySettings]) -> Iterator[Finding]:
     """Yield findings for the repositories and their credentials."""
     first: dict[str, str] = {}
     for name, settings in repositories.items():

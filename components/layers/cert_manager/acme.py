@@ -103,7 +103,7 @@ def _key_references(route53: Route53Settings) -> dict[str, Json]:
     }
 
 
-def problems(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
+def findings(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
     """Yield the problems of the ACME settings in this lab."""
     if [acme.route53 is not None, acme.cloudflare is not None, acme.http01].count(True) != 1:
         yield ("acme",), "needs exactly one of route53, cloudflare and http01", "add one, or keep one of them"
@@ -113,7 +113,7 @@ def problems(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
         yield ("acme", "nameservers"), "has no effect with http01, which checks no DNS records", "remove it"
     yield from _split_horizon(acme, lab)
     if acme.route53:
-        yield from aws.problems(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
+        yield from aws.findings(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
 
 
 def _split_horizon(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:

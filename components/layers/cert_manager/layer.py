@@ -121,7 +121,7 @@ class CertManager(Layer[CertManagerSettings]):
         if ca and ca.common_name and len(ca.common_name) > 64:
             yield ("ca", "commonName"), "is longer than the 64 characters that certificates allow", "shorten it"
         if self.settings.acme:
-            yield from acme.problems(self.settings.acme, self.lab)
+            yield from acme.findings(self.settings.acme, self.lab)
 
 
 def _issuer(name: str, spec: Json) -> Manifest:

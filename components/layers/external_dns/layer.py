@@ -87,7 +87,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of the DNS provider."""
-        return providers.problems(self.settings.route53, self.settings.cloudflare, self.settings.rfc2136)
+        return providers.findings(self.settings.route53, self.settings.cloudflare, self.settings.rfc2136)
 
 
 def _env_from_secret(name: str) -> Json:

@@ -89,11 +89,11 @@ def helm_values(
     return values
 
 
-def problems(
+def findings(
     route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
 ) -> Iterator[Finding]:
     """Yield the problems of the provider's settings."""
     if [route53, cloudflare, rfc2136].count(None) != 2:
         yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
     if route53:
-        yield from aws.problems(route53.access_key, route53.secret_key, "route53")
+        yield from aws.findings(route53.access_key, route53.secret_key, "route53")

@@ -74,4 +74,4 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the secret stores."""
-        return secret_stores.problems(self.settings.stores, self.lab)
+        return secret_stores.findings(self.settings.stores, self.lab)

@@ -124,7 +124,7 @@ def _key_ref(name: str, namespace: str, key: str) -> Json:
     return {"name": _secret_name(name), "namespace": namespace, "key": key}
 
 
-def problems(stores: dict[DnsLabel, SecretStoreSettings], lab: LabContext) -> Iterator[Finding]:
+def findings(stores: dict[DnsLabel, SecretStoreSettings], lab: LabContext) -> Iterator[Finding]:
     """Yield findings for the stores."""
     for name, store in stores.items():
         path = ("stores", name)
@@ -133,7 +133,7 @@ def problems(stores: dict[DnsLabel, SecretStoreSettings], lab: LabContext) -> It
             yield path, reason, "add one, or keep one of them"
         for key, settings in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
             if settings:
-                yield from aws.problems(settings.access_key, settings.secret_key, *path, key)
+                yield from aws.findings(settings.access_key, settings.secret_key, *path, key)
         if store.vault:
             yield from _vault_problems(store.vault, (*path, "vault"), lab)
 

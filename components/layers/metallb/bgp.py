@@ -84,7 +84,7 @@ def _object_name(peer: PeerSettings) -> str:
     return "peer-" + ip_address(peer.address).exploded.replace(".", "-").replace(":", "-")
 
 
-def problems(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
+def findings(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
     """Yield settings that MetalLB would reject, or that would announce nothing."""
     if not bgp.peers:
         yield ("bgp", "peers"), "is empty", "add a router"

@@ -114,7 +114,7 @@ class MetalLB(Layer[MetalLBSettings]):
         every_range = [(path, entry) for _, path, entry in ranges]
         return chain(
             self._pool_problems(),
-            bgp.problems(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
+            bgp.findings(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
             pools.range_overlaps(every_range),
             pools.cluster_conflicts(every_range, cluster),
             pools.ranges_outside_lan(

@@ -198,5 +198,5 @@ class Monitoring(Layer[MonitoringSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the StorageClass and the receivers."""
-        volume_problems = volumes.problems(self.lab, self.settings.storage_class)
-        return chain(self.web_ui.problems("grafana"), volume_problems, alerts.problems(self.settings.receivers))
+        volume_problems = volumes.findings(self.lab, self.settings.storage_class)
+        return chain(self.web_ui.findings("grafana"), volume_problems, alerts.findings(self.settings.receivers))

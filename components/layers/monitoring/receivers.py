@@ -111,7 +111,7 @@ def _secret_name(name: str) -> str:
     return f"receiver-{name}"
 
 
-def problems(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
+def findings(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
     """Yield the problems of the receivers' settings."""
     for name, settings in receivers.items():
         if [getattr(settings, key) is not None for key in _INTEGRATIONS].count(True) != 1:

@@ -152,7 +152,7 @@ class RookCeph(Layer[RookCephSettings]):
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the nodes, their disks and the disks to wipe."""
         by_node = {name: disks.devices for name, disks in self.settings.devices.items()}
-        yield from devices.problems(self.lab.cluster, by_node, "devices")
+        yield from devices.findings(self.lab.cluster, by_node, "devices")
         if not self.lab.schedulable_nodes:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         for name, disks in self.settings.wipe.items():

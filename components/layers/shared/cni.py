@@ -11,7 +11,7 @@ USER_DATA_QUERIES = ("nodes",)
 """Query for protected objects: pods need the network as long as nodes exist."""
 
 
-def problems(key: str, lab: LabContext) -> Iterator[Finding]:
+def findings(key: str, lab: LabContext) -> Iterator[Finding]:
     """Yield a problem for each other pod network that is enabled with the layer `key`."""
     if lab.cluster.network.cni != "none":
         fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: it cannot change later"

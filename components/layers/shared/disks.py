@@ -21,7 +21,7 @@ def _device(value: str) -> str:
 Device = Annotated[str, TextType("device", _device, _DEVICE)]
 
 
-def problems(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *path: str) -> Iterator[Finding]:
+def findings(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *path: str) -> Iterator[Finding]:
     """Yield the problems of `devices` (by node name), which are at `path` below the layer's key."""
     names = [node.name for node in cluster.nodes]
     if not devices:

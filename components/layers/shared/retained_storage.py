@@ -73,14 +73,14 @@ class RetainedStorage:
         """Helm values of a pod annotation that restarts the pod when the key changes: pods read keys only at start."""
         return {"podAnnotations": {"homelab/s3-key": BcryptHash(s3.secret_key)}} if (s3 := self.bucket) else {}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield the problems of the bucket's and the volume's settings."""
         settings = self.settings
         if settings.s3 and settings.store == "volume":
             yield ("s3",), "has no effect with store: volume", "use store: s3, or remove s3"
         elif settings.store == "s3" and self.bucket is None:
             yield ("s3",), "is missing, and there is no objectStore to share", MISSING_BUCKET_FIX
-        yield from volumes.problems(self.lab, settings.storage_class)
+        yield from volumes.findings(self.lab, settings.storage_class)
 
 
 def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:

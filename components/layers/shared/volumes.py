@@ -12,7 +12,7 @@ def storage_class_for(lab: LabContext, storage_class: str | None, replicas: int)
     return storage_class or (SINGLE_REPLICA_CLASS if replicas > 1 and lab.is_enabled("longhorn") else None)
 
 
-def problems(lab: LabContext, storage_class: str | None, *path: str) -> Iterator[Finding]:
+def findings(lab: LabContext, storage_class: str | None, *path: str) -> Iterator[Finding]:
     """Yield a finding if the cluster has no StorageClass. The setting is at `path` below the layer's key."""
     if "local-storage" in lab.cluster.k3s.disable and not (lab.is_enabled("longhorn") or storage_class):
         reason = "has no StorageClass: local-storage is disabled and longhorn is off"

@@ -43,7 +43,7 @@ class WebUI:
         """Return the `tls` section of the Ingress, empty without a certificate. `secret` stores the certificate."""
         return [{"secretName": secret, "hosts": [self.host]}] if self.issuer else []
 
-    def problems(self, *path: str) -> Iterator[Finding]:
+    def findings(self, *path: str) -> Iterator[Finding]:
         """Yield findings for `host` and `issuer`, which are at `path` below the layer's key."""
         cert_manager = self.lab.settings_of(CertManagerSettings)
         for key, value in (("host", self.configured_host), ("issuer", self.configured_issuer)):

@@ -180,9 +180,9 @@ class Vault(Layer[VaultSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the seal and the certificate's issuer."""
-        yield from self.web_ui.problems()
+        yield from self.web_ui.findings()
         if self.settings.seal:
-            yield from vault_seal.problems(self.settings.seal)
+            yield from vault_seal.findings(self.settings.seal)
         issuers = self.lab.settings_of(CertManagerSettings)
         if issuers and not issuers.has_ca:
             reason = "needs the lab's own CA for host names inside the cluster, and certManager has none"

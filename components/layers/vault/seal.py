@@ -92,10 +92,10 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
 
-def problems(seal: VaultSealSettings) -> Iterator[Finding]:
+def findings(seal: VaultSealSettings) -> Iterator[Finding]:
     """Yield findings for the seal's settings."""
     if (seal.aws_kms is None) is (seal.transit is None):
         yield ("seal",), "needs exactly one of awsKms and transit", "add one, or keep one of them"
     kms = seal.aws_kms
     if kms:
-        yield from aws.problems(kms.access_key, kms.secret_key, "seal", "awsKms")
+        yield from aws.findings(kms.access_key, kms.secret_key, "seal", "awsKms")

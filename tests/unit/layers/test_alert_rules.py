@@ -14,7 +14,7 @@ from components.settings import cron
 from stacks.catalog import LAYERS
 from tests.support.layer_fixtures import lab, layer
 
-KEYS = {row.layer.key for row in LAYERS}
+KEYS = {entry.layer.key for entry in LAYERS}
 WATCHED = sorted({*alert_rules._ALERTS, *dashboards._BOARDS})
 S3: dict[str, Any] = {"bucket": "lab", "accessKey": {"secret": "id"}, "secretKey": {"secret": "key"}}
 

@@ -42,7 +42,7 @@ def warnings(caplog: pytest.LogCaptureFixture, **platform: Any) -> list[str]:
 
 def test_every_sum_of_the_catalog_is_of_a_chart_of_it() -> None:
     """Another version is another name: without the sum of its own it has none, and the old one is too many."""
-    names = [f"{chart.name}-{chart.version}.tgz" for row in catalog.LAYERS for chart in row.charts]
+    names = [f"{chart.name}-{chart.version}.tgz" for entry in catalog.LAYERS for chart in entry.charts]
     assert [name for name in catalog.PINS if name not in names] == [], "run `python -m operations.catalog_pins`"
     assert len(set(catalog.PINS.values())) == len(catalog.PINS)
     lines = catalog.CHECKSUMS_FILE.read_text().splitlines()
@@ -64,10 +64,10 @@ def test_the_catalogs_sums_follow_its_versions(host: Upstream, tmp_path: Path, m
     """What Renovate raised gets its sum, what stayed keeps its own unasked, and what is gone is forgotten."""
     sums = tmp_path / "charts.sha256"
     sums.write_text("")
-    row = catalog.LAYERS[0]
-    chart = replace(row.charts[0], repository=f"{host.url}/charts")
+    entry = catalog.LAYERS[0]
+    chart = replace(entry.charts[0], repository=f"{host.url}/charts")
     stays = replace(chart, name="stays", repository="https://127.0.0.1:9")
-    monkeypatch.setattr(catalog_pins, "LAYERS", [CatalogEntry(row.layer, chart, stays)])
+    monkeypatch.setattr(catalog_pins, "LAYERS", [CatalogEntry(entry.layer, chart, stays)])
     monkeypatch.setattr(catalog_pins, "PINS", {"metallb-0.16.0.tgz": "a" * 64, "stays-0.16.1.tgz": "b" * 64})
     monkeypatch.setattr(catalog_pins, "CHECKSUMS_FILE", sums)
     assert catalog_pins.main() == 0

@@ -78,7 +78,7 @@ def mirror(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stack file that is pinned: a copy of the shipped one, whose charts the program pins all."""
     monkeypatch.setattr("operations.pulumi_stack.PROJECT_FOLDER", tmp_path)
-    charts = [chart for row in catalog.LAYERS for chart in row.charts]
+    charts = [chart for entry in catalog.LAYERS for chart in entry.charts]
     sums = {f"{chart.name}-{chart.version}.tgz": "0" * 64 for chart in charts}
     monkeypatch.setattr(platform_settings, "PINS", sums)
     file = tmp_path / "Pulumi.lab.yaml"

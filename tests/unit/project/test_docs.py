@@ -198,9 +198,9 @@ def test_secrets_named_by_a_stack_file_are_collected() -> None:
     assert secrets_in(config) == secrets
 
 
-@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.layer.key)
-def test_every_layer_has_a_line_and_an_example_that_is_valid(row: CatalogEntry) -> None:
-    key, page = row.layer.key, (ROOT / "docs/platform.md").read_text()
+@pytest.mark.parametrize("entry", LAYERS, ids=lambda entry: entry.layer.key)
+def test_every_layer_has_a_line_and_an_example_that_is_valid(entry: CatalogEntry) -> None:
+    key, page = entry.layer.key, (ROOT / "docs/platform.md").read_text()
     (line,) = re.findall(rf"^\| (?:`\w+`, )*`{key}`.* \|$", page.partition(GENERATED_MARK)[0], re.MULTILINE)
     example = line.split(" | ")[-1].removesuffix(" |").strip("`")
     if example == "see its page":

@@ -51,7 +51,7 @@ def test_every_pin_is_found() -> None:
 
 
 def test_every_chart_is_found_with_its_repository() -> None:
-    charts = [chart for row in catalog.LAYERS for chart in row.charts]
+    charts = [chart for entry in catalog.LAYERS for chart in entry.charts]
     keys = ("depName", "currentValue", "registryUrl")
     assert [tuple(match[key] for key in keys) for match in found(SOURCE, CHARTS)] == [
         (chart.name, chart.version, chart.repository) for chart in charts
