@@ -102,7 +102,7 @@ class ChartArchive(pulumi.CustomResource):
     """The archive of a Helm chart: downloaded once, verified, and stored at `path` for Helm.
 
     Without a `sha256` any archive that the repository returns is accepted. `value_paths` are the paths of values in
-    the stack file, which the chart must define. Previews already check all of this.
+    the stack file, which are checked against the chart. Previews already check all of this.
     """
 
     path: pulumi.Output[str]

@@ -64,7 +64,7 @@ def serve_upstream(root: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("NO_PROXY", "*")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.server, made.key)
-    handler = type("Handler", (RangeHandler,), {"asked": [], "breaks": {}})
+    handler = type("Handler", (RangeHandler,), {"requests": [], "truncated": {}})
     service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(root)))
     service.socket = context.wrap_socket(service.socket, server_side=True)
     with running(service):

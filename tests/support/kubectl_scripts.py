@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from provider.ssh.connections import stream
+from provider.ssh.connections import render_script
 from tests.support.machine_scripts import SCRIPTS, ScriptRun
 
 FAKE_K3S = """
@@ -21,7 +21,7 @@ k3s() {
 def run(script: str, calls_file: Path, kubectl: str, **variables: str) -> ScriptRun:
     """Run a script; `kubectl` is Bash that answers, with the arguments of kubectl in `$*`."""
     library, text = ((SCRIPTS / f"{name}.sh").read_text() for name in ("lib", script))
-    text = stream({**variables, "CALLED": str(calls_file)}, library, FAKE_K3S.replace("ANSWER", kubectl), text)
+    text = render_script({**variables, "CALLED": str(calls_file)}, library, FAKE_K3S.replace("ANSWER", kubectl), text)
     done = subprocess.run(
         ["bash", "-s"], input=text, capture_output=True, text=True, cwd=calls_file.parent, timeout=30, check=False
     )

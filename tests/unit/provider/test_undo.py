@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provider.errors import Untrusted
+from provider.errors import HostKeyMismatch
 from provider.model import Settings, Step, Task
 from provider.tasks.runner import Runner
 from tests.support.plugin_fixtures import Reports, run_scenario, task, task_failure, wait_for_file, write_scripts
@@ -163,7 +163,7 @@ def test_undo_fails_when_a_server_shows_another_key(scripts: Path, tmp_path: Pat
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a", "b") as (a, b):
             wrong = b.machine(host_key=a.machine().host_key)
-            with pytest.raises(Untrusted, match=r"b .* shows another host key"):
+            with pytest.raises(HostKeyMismatch, match=r"b .* shows another host key"):
                 await Runner(Settings(keys=KEYS, servers=(wrong,))).undo(undoing(scripts, a), Reports(), Reports())
 
     run_scenario(scenario())
@@ -174,7 +174,7 @@ def test_undo_fails_when_the_bastion_shows_another_key(scripts: Path, tmp_path: 
         async with ssh_machines(tmp_path, "a", "b") as (a, b):
             bastion = b.as_bastion().model_copy(update={"host_key": a.as_bastion().host_key})
             given = undoing(scripts, a).model_copy(update={"machine": a.machine(bastion=bastion)})
-            with pytest.raises(Untrusted, match=r"b .* shows another host key"):
+            with pytest.raises(HostKeyMismatch, match=r"b .* shows another host key"):
                 await Runner(settings(b)).undo(given, Reports(), Reports())
             assert seen(a, b) == [[], []]
 
