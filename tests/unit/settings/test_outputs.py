@@ -140,7 +140,7 @@ def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
         ("text: pulumi.Output[str] = platform.kubeconfig", '"PlatformOutputs" has no attribute "kubeconfig"'),
         ("text: pulumi.Output[str] = platform.issuer", "Incompatible types in assignment"),
         ("text: pulumi.Output[str] = platform.nodes", "Incompatible types in assignment"),
-        ('Need("isuer", "tls")', 'Argument 1 to "Need" has incompatible type'),
+        ('RequiredOutput("isuer", "tls")', 'Argument 1 to "RequiredOutput" has incompatible type'),
         ("PlatformOutputs(kubeconfig=platform.app_kubeconfig)", 'Unexpected keyword argument "kubeconfig"'),
     ],
 )
