@@ -132,7 +132,9 @@ def test_release_fits_into_its_secret(chart: str, renders: Renders) -> None:
         layer = case.entry.layer
         if chart in layer.crd_only_charts:
             return
-        kept = [each for each in objects if chart not in layer.charts_with_crds_folder or each["kind"] != contents.CRD_KIND]
+        kept = [
+            each for each in objects if chart not in layer.charts_with_crds_folder or each["kind"] != contents.CRD_KIND
+        ]
         file = places.archive(chart)
         texts = contents.matching_files(str(file), file.read_bytes(), r"(?!.+/tests?/).+\.(ya?ml|json|tpl|txt)")
         # Helm keeps no sub-charts, but for their objects
