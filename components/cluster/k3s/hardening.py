@@ -59,14 +59,10 @@ _SYSTEM = ("kube-system", "kube-public", "kube-node-lease", "default")
 _INGRESS = "traefik"
 
 
-def options(
-    cluster: ClusterSettings, node: NodeSettings, folder: str, user_options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the hardened K3s options of `node`, merged with `user_options`; `folder` contains `files`."""
-    hardened = hardened_arguments(cluster.hardening, node.role, folder)
-    merged: dict[str, Any] = {
-        name: _merged(ours, as_tuple(user_options.get(name, ()))) for name, ours in hardened.items()
-    }
+def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hardened K3s options of `node`, merged with the user's (`extra`); `folder` contains `files`."""
+    by_option = hardened_arguments(cluster.hardening, node.role, folder).items()
+    merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
 
 

@@ -121,9 +121,8 @@ class Monitoring(Layer[MonitoringSettings]):
         }
 
     def _volume(self, size: str) -> Json:
-        storage_class = self.settings.storage_class or (
-            SINGLE_REPLICA_CLASS if self.lab.is_enabled("longhorn") else None
-        )
+        default_class = SINGLE_REPLICA_CLASS if self.lab.is_enabled("longhorn") else None
+        storage_class = self.settings.storage_class or default_class
         spec: dict[str, Json] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
         return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": storage_class} if storage_class else {})}}
 
@@ -173,11 +172,8 @@ class Monitoring(Layer[MonitoringSettings]):
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with passwords and URLs of receivers."""
         receivers = self.settings.receivers.items()
-        return [
-            *chain.from_iterable(
-                alerts.credential_secrets(name, receiver, self.namespace) for name, receiver in receivers
-            )
-        ]
+        secrets = (alerts.credential_secrets(name, receiver, self.namespace) for name, receiver in receivers)
+        return list(chain.from_iterable(secrets))
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the receivers, and the alert rules and dashboards for the enabled layers."""

@@ -102,8 +102,8 @@ def test_page_has_a_certificate_where_there_are_issuers() -> None:
 
 def test_password_of_admin_is_the_charts_business() -> None:
     assert "adminPassword" not in stack(lab(monitoring={}))["grafana"]
-    given = stack(lab(monitoring={"grafana": {"adminPassword": {"secret": "admin"}}}))["grafana"]
-    assert given["adminPassword"] == SecretRef(secret="admin")
+    settings = {"grafana": {"adminPassword": {"secret": "admin"}}}
+    assert stack(lab(monitoring=settings))["grafana"]["adminPassword"] == SecretRef(secret="admin")
 
 
 def named(kind: str, found: LabContext) -> dict[str, Any]:
@@ -119,9 +119,7 @@ def test_receivers_get_what_is_as_severe_and_secrets_stand_apart() -> None:
     login = {"username": "lab", "password": {"secret": "mail"}}
     given = {"me": {"email": EMAIL | login, "severities": ["critical"]}, "relay": {"email": EMAIL}, "pager": HOOK}
     found = lab(monitoring={"receivers": given})
-    secrets = {
-        each["metadata"]["name"]: each["stringData"] for each in layer("monitoring", found).objects_before_charts()
-    }
+    secrets = {it["metadata"]["name"]: it["stringData"] for it in layer("monitoring", found).objects_before_charts()}
     assert secrets == {
         "receiver-me": {"password": SecretRef(secret="mail")},
         "receiver-pager": {"url": SecretRef(secret="hook")},
