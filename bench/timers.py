@@ -14,7 +14,7 @@ from rehearsal.paths import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 BASELINE = Path(__file__).with_name("baseline.sh")
 OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
@@ -58,12 +58,12 @@ class EmptyProgram:
 def time_baseline(session: Session) -> float:
     """Run `baseline.sh`, which builds the same cluster on the same machines; return its duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
-    cluster_in_lab = Settings.read(session.engine.stack_file).cluster
+    cluster_in_lab = LabStack.read(session.engine.stack_file).cluster
     environment = os.environ | {
         "KEY": str(lab.private_key),
         "KNOWN_HOSTS": str(lab.folder / "known_hosts"),
         "LOGIN": cluster.ssh.user,
-        "MIRROR": config.release(cluster_in_lab)["RELEASES"],
+        "MIRROR": config.release_variables(cluster_in_lab)["RELEASES"],
         "VIP": VIP,
         "TOKEN": secrets.token_hex(16),
     }

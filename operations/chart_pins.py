@@ -10,10 +10,10 @@ from provider.charts.repository import fetch
 from provider.errors import TaskError
 from provider.model import Chart as Fetched
 from stacks.homelab import charts_of
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 
-def fetch_pins(settings: Settings, old: Mapping[str, str], official: bool) -> dict[str, str]:
+def fetch_pins(settings: LabStack, old: Mapping[str, str], official: bool) -> dict[str, str]:
     """Return the new `platform.pins`; `old` are the current pins. Raises `FetchError`.
 
     Charts that homelab pins itself are left out, unless the stack file pins another checksum.

@@ -14,7 +14,7 @@ from operations.http import FetchError, UnreachableError
 from operations.pulumi_stack import Stack, StackFile, StackName
 from stacks import stackfile
 from stacks.catalog import LAYERS
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 
 AIR_GAP_ADVICE = """\
 Run this command where the host is reachable and trusted, and copy k3s.pins from there. Or set k3s.pins
@@ -22,7 +22,7 @@ manually to the output of `sha256sum` for the release's sha256sum-amd64.txt, sha
 and install.sh from a trusted source."""
 _SUM = "0" * 64
 _PLACEHOLDERS = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), _SUM)
-_CHART_PLACEHOLDERS = {chart.name: _SUM for row in LAYERS for chart in row.charts}
+_CHART_PLACEHOLDERS = {chart.name: _SUM for entry in LAYERS for chart in entry.charts}
 Pins = Mapping[str, str]
 
 
@@ -58,7 +58,7 @@ def pin(
     console.print(f"{file.name} now has these pins.")
 
 
-def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
+def _read(file: Path) -> tuple[LabStack, dict[str, str], dict[str, str]]:
     """Return the settings with placeholder pins, and the current pins; all other settings must be valid."""
     config, secrets = stackfile.read(file)
     old = old_charts = dict[str, Any]()
@@ -67,7 +67,7 @@ def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
         config["cluster"] = dict(cluster) | {"k3s": pinned}
     if isinstance(platform := config.get("platform"), Mapping):
         old_charts, config["platform"] = _with_pins(platform, _CHART_PLACEHOLDERS)
-    settings = Settings.parse(config, secrets, stackfile.stack_of(file))
+    settings = LabStack.parse(config, secrets, stackfile.stack_name(file))
     return settings, _as_text(old), _as_text(old_charts)
 
 

@@ -19,16 +19,16 @@ from rehearsal.controllers.lets_encrypt import CA_FILE, HOSTS_FILE
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host, wait
 from rehearsal.paths import ACME_FOLDER
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 SERVER_HOSTS = tuple(str(urlsplit(url).hostname) for _, url in acme.SERVERS.values())
 PORT, MANAGEMENT_PORT, DNS_PORT = 443, 8444, 53
 TIMEOUT = 30  # seconds in which both servers must answer
 
 
-def is_needed(settings: Settings) -> bool:
+def is_needed(settings: LabStack) -> bool:
     """Return whether the stack file requests Let's Encrypt certificates by HTTP-01, which the rehearsal supports."""
-    layer = settings.platform.layers().get("certManager")
+    layer = settings.platform.enabled_layers().get("certManager")
     return isinstance(layer, CertManagerSettings) and layer.acme is not None and layer.acme.http01
 
 

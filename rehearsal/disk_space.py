@@ -9,7 +9,7 @@ from rehearsal import cache, go, machine_specs
 from rehearsal.lab import Lab
 from rehearsal.paths import labs_folder
 from rehearsal.shell import RehearsalError, run
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 MIRROR_BYTES = 400 << 20
 TOOLS_BYTES = 4 << 30
@@ -30,7 +30,7 @@ class Need:
     plural: bool = True
 
 
-def require_space(lab: Lab, settings: Settings) -> None:
+def require_space(lab: Lab, settings: LabStack) -> None:
     """Fail if the lab and the tools do not fit on their disks."""
     check([need for need in (_lab(lab, settings), _tools()) if need.size])
 
@@ -56,7 +56,7 @@ def check(needs: Sequence[Need]) -> None:
             raise RehearsalError(_message(shared, required, free))
 
 
-def _lab(lab: Lab, settings: Settings) -> Need:
+def _lab(lab: Lab, settings: LabStack) -> Need:
     """Estimate the disk space of new machines; existing machines use most of theirs already."""
     roles = {node.name: node.role for node in settings.cluster.nodes}
     new_roles = [role for name, role in roles.items() if name not in lab.machines]

@@ -36,8 +36,8 @@ from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
 from stacks.homelab import charts_of
-from stacks.settings import AppStack, Settings
-from stacks.stackfile import short_name, stack_of
+from stacks.settings import AppStack, LabStack
+from stacks.stackfile import short_name, stack_name
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Session:
     """
 
     lab: Lab
-    settings: Settings
+    settings: LabStack
     engine: Engine
     artefacts: Artefacts
     replacements: list[derived_stackfile.Replacement]
@@ -68,7 +68,7 @@ def open_session(
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
     if not source.exists():
         raise RehearsalError(f"{source.parent} has no {source.name}: name another stack with --stack NAME.")
-    settings = Settings.read(source)
+    settings = LabStack.read(source)
     _require_simulatable(settings, lab)
     disk_space.require_space(lab, settings)
     seconds: dict[str, float] = {}
@@ -119,7 +119,7 @@ def _engine(
     replacements: list[derived_stackfile.Replacement],
 ) -> Engine:
     """Create the engine of one stack, with its stack file adapted to the rehearsal."""
-    engine = Engine(lab, toolchain, stack_of(source))
+    engine = Engine(lab, toolchain, stack_name(source))
     derived = derived_stackfile.derive(source, lab_settings)
     engine.prepare(derived)
     replacements += derived.replacements
@@ -136,7 +136,7 @@ def require_suitable_computer() -> None:
         raise RehearsalError("The rehearsal creates networks and mounts: run it as root, for example with `sudo`.")
 
 
-def _require_simulatable(settings: Settings, lab: Lab) -> None:
+def _require_simulatable(settings: LabStack, lab: Lab) -> None:
     api = settings.cluster.api
     if api.external:
         raise RehearsalError(
@@ -165,7 +165,7 @@ def _available_memory() -> int:
     raise RehearsalError("/proc/meminfo has no line MemAvailable: use a kernel that provides it (3.14 or newer).")
 
 
-def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> None:
+def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> None:
     lab.provision(settings.cluster, image)
     manifest = server.prepare(lab.folder / "server", lab.address, laid_out.images)
     host_services.provision_disks(lab, manifest, laid_out.extra)

@@ -25,7 +25,7 @@ def show(console: Console, session: Session) -> None:
     status(console, session.lab)
     nodes = json.loads(session.lab.kubectl("get", "nodes", "-o", "json"))["items"]
     console.print(_nodes(nodes))
-    if session.settings.platform.layers():
+    if session.settings.platform.enabled_layers():
         console.print(_layers(session.lab))
     for engine in session.apps:
         console.print(_app(session.lab, engine))

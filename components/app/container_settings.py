@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.settings.fields import Count, HostLabel, Schedule, Text
-from components.settings.kubernetes_fields import Cpu, EnvName, Image, Lines, Size, TimeZone
+from components.settings.fields import DnsLabel, PositiveInt, Schedule, Text
+from components.settings.kubernetes_fields import Cpu, EnvName, Image, MultilineText, Size, TimeZone
 from components.settings.model import Model
 
 
@@ -18,7 +18,7 @@ class AppContainerSettings(Model):
     """Command to run. Default: the image's entrypoint."""
     args: tuple[Text, ...] = ()
     """Arguments of the command. Default: the image's arguments."""
-    environment: dict[EnvName, Lines] = Field(default_factory=dict)
+    environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
     """Environment variables that add to the app's `environment` or override it."""
     cpu: Cpu | None = None
     """CPU request of the container. Default: the app's `cpu`."""
@@ -26,7 +26,7 @@ class AppContainerSettings(Model):
     """Memory request and limit of the container. Default: the app's `memory`."""
 
     @property
-    def mounted(self) -> tuple[str, ...]:
+    def mounted_volumes(self) -> tuple[str, ...]:
         """Names of the app's volumes that a Job of this container mounts."""
         return ()
 
@@ -40,12 +40,12 @@ class AppCronSettings(AppContainerSettings):
     """Time zone of the schedule. Default: the servers' time zone, usually UTC."""
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Forbid"
     """If the last job still runs: `Allow` runs both, `Forbid` skips the new job, `Replace` stops the old job."""
-    deadline: Count | None = None
+    deadline: PositiveInt | None = None
     """Seconds after which Kubernetes stops a job (activeDeadlineSeconds). Default: never."""
-    volumes: tuple[HostLabel, ...] = ()
+    volumes: tuple[DnsLabel, ...] = ()
     """Names of the app's volumes that the job mounts. Default: none."""
 
     @property
-    def mounted(self) -> tuple[str, ...]:
+    def mounted_volumes(self) -> tuple[str, ...]:
         """Names of the app's volumes that a Job of this container mounts."""
         return self.volumes

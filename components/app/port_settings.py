@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from components.settings.fields import Address, Network, Port
+from components.settings.fields import Address, Cidr, Port
 from components.settings.model import Model
 
 
@@ -20,5 +20,5 @@ class AppLoadBalancerSettings(Model):
 
     address: Address | None = None
     """IP address of the Service, from an address pool of metallb or cilium. Default: the next free address."""
-    from_: tuple[Network, ...] = ()
+    from_: tuple[Cidr, ...] = ()
     """CIDRs that may connect to it. Default: all addresses outside the cluster."""

@@ -4,16 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.app.postgres_kinds import (
+from components.app.postgres_fields import (
     DatabaseLabel,
     DatabaseName,
     Extension,
-    Moment,
-    Parameter,
+    ParameterName,
     Retention,
-    Schedule,
+    ScheduleWithSeconds,
+    Timestamp,
 )
-from components.settings.fields import Count, HostLabel, Text
+from components.settings.fields import DnsLabel, PositiveInt, Text
 from components.settings.kubernetes_fields import Cpu, Image, Size
 from components.settings.model import Model
 
@@ -21,7 +21,7 @@ from components.settings.model import Model
 class PostgresBackupSettings(Model):
     """Backups of the database in the platform's object store: base backups, and the WAL of every change."""
 
-    schedule: Schedule = "0 0 2 * * *"
+    schedule: ScheduleWithSeconds = "0 0 2 * * *"
     """When a base backup starts: a cron schedule with six fields, seconds first."""
     retention: Retention = "30d"
     """How long backups are retained, which is how far back a restore can go."""
@@ -30,16 +30,16 @@ class PostgresBackupSettings(Model):
 class PostgresRestoreSettings(Model):
     """Source of the data of a new database. It does not change an existing database."""
 
-    source: HostLabel
+    source: DnsLabel
     """Database whose backup is restored: APP-NAME, such as shop-db. It can belong to another app of the platform."""
-    time: Moment | None = None
+    time: Timestamp | None = None
     """Point in time to restore. Default: the latest in the backups."""
 
 
 class PoolerSettings(Model):
     """A PgBouncer connection pool between the app and its database."""
 
-    instances: Count = 2
+    instances: PositiveInt = 2
     """Number of PgBouncer pods."""
     mode: Literal["session", "transaction"] = "session"
     """Whether a connection returns to the pool after a session or after each transaction."""
@@ -51,11 +51,11 @@ class PostgresSettings(Model):
 
     name: DatabaseLabel = "db"
     """Second part of the Cluster's name, APP-NAME. Another name creates another database, empty or restored."""
-    instances: Count = 3
+    instances: PositiveInt = 3
     """Number of instances: one primary, and standbys that take over if it fails."""
     size: Size
     """Size of each instance's volume. It can grow later, but not shrink."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes. Default: the platform's StorageClass for databases."""
     image: Image | None = None
     """Image of PostgreSQL, which determines its major version. Default: the operator's default image."""
@@ -63,7 +63,7 @@ class PostgresSettings(Model):
     """Name of the database and of its owner role."""
     extensions: tuple[Extension, ...] = ()
     """Extensions to create in the database. The image must contain them."""
-    parameters: dict[Parameter, Text] = Field(default_factory=dict)
+    parameters: dict[ParameterName, Text] = Field(default_factory=dict)
     """Parameters of postgresql.conf."""
     cpu: Cpu = "250m"
     """CPU request of each instance."""

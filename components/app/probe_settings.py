@@ -1,6 +1,6 @@
 """Settings of the probes of an app's pods."""
 
-from components.settings.fields import Count, Port, Switch, Text
+from components.settings.fields import Port, PositiveInt, StrictBool, Text
 from components.settings.kubernetes_fields import Seconds, UrlPath
 from components.settings.model import Model
 
@@ -12,7 +12,7 @@ class AppProbeSettings(Model):
     """Path that must answer an HTTP GET request with a status from 200 to 399."""
     command: tuple[Text, ...] = ()
     """Command with arguments that must exit with status 0 in the container."""
-    grpc: Switch = False
+    grpc: StrictBool = False
     """Whether to probe the gRPC health service."""
     port: Port | None = None
     """Port to probe. Default: the app's port."""
@@ -22,7 +22,7 @@ class AppProbeSettings(Model):
     """Seconds between two probes (periodSeconds)."""
     timeout: Seconds = 1
     """Seconds after which a probe fails (timeoutSeconds)."""
-    failures: Count = 3
+    failures: PositiveInt = 3
     """Consecutive failures after which the pod counts as failed (failureThreshold)."""
 
 

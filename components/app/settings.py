@@ -10,17 +10,27 @@ from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.strategy_settings import AppStrategySettings
 from components.app.volume_settings import AppVolumeSettings
-from components.settings.fields import Count, HostLabel, LabelValue, Network, NodeLabel, Port, Switch, Taint, Text
+from components.settings.fields import (
+    Cidr,
+    DnsLabel,
+    LabelValue,
+    Port,
+    PositiveInt,
+    SelectorKey,
+    StrictBool,
+    Taint,
+    Text,
+)
 from components.settings.kubernetes_fields import (
-    AppHost,
+    AbsolutePath,
     AppName,
     Capability,
     Cpu,
     EnvName,
+    HostName,
     Image,
     IngressPath,
-    Lines,
-    Path,
+    MultilineText,
     Percent,
     PortName,
     Seconds,
@@ -34,18 +44,18 @@ from components.settings.model import Model, SecretRef
 class AppTlsSettings(Model):
     """TLS certificates of the app's hosts."""
 
-    certificate: Switch = True
+    certificate: StrictBool = True
     """Whether the hosts get their own certificate from cert-manager instead of the ingress controller's default."""
-    issuer: HostLabel | None = None
+    issuer: DnsLabel | None = None
     """ClusterIssuer of that certificate. Default: the platform's default issuer."""
 
 
 class AppAutoscalingSettings(Model):
     """Scaling of the app's pods by their CPU usage (HorizontalPodAutoscaler)."""
 
-    min: Count = 3
+    min: PositiveInt = 3
     """Minimum number of pods."""
-    max: Count
+    max: PositiveInt
     """Maximum number of pods."""
     cpu: Percent = 80
     """Target for the average CPU usage of the pods, in percent of their CPU request."""
@@ -54,7 +64,7 @@ class AppAutoscalingSettings(Model):
 class AppRemoteSecretSettings(Model):
     """A secret in an external store, which the platform's layer externalSecrets copies into the cluster."""
 
-    store: HostLabel
+    store: DnsLabel
     """Name of a secret store of the platform."""
     key: Text
     """Name of the secret in that store, such as shop/payments."""
@@ -74,9 +84,9 @@ class AppPullSettings(Model):
 class AppDestinationSettings(Model):
     """A destination of the app's connections: one namespace of the cluster, or one CIDR."""
 
-    namespace: HostLabel | None = None
+    namespace: DnsLabel | None = None
     """Namespace, with all of its pods."""
-    network: Network | None = None
+    network: Cidr | None = None
     """CIDR outside the cluster. Write a single address with /32."""
     ports: tuple[Port, ...] = ()
     """TCP ports of the destination. Default: all ports and protocols."""
@@ -85,11 +95,11 @@ class AppDestinationSettings(Model):
 class AppAllowSettings(Model):
     """Additional connections. The ingress controller, DNS and the app's database are always allowed."""
 
-    from_: tuple[HostLabel, ...] = ()
+    from_: tuple[DnsLabel, ...] = ()
     """Namespaces whose pods may connect to the app's `port` and `ports`."""
     to: tuple[AppDestinationSettings, ...] = ()
     """Destinations that the app may connect to."""
-    internet: Switch = False
+    internet: StrictBool = False
     """Whether the app may connect to all public addresses."""
 
 
@@ -108,15 +118,15 @@ class AppSettings(Model):
     """Command to run. Default: the image's entrypoint."""
     args: tuple[Text, ...] = ()
     """Arguments of the command. Default: the image's arguments."""
-    sidecars: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
+    sidecars: dict[DnsLabel, AppContainerSettings] = Field(default_factory=dict)
     """Additional containers of each pod, by name."""
-    init_containers: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
+    init_containers: dict[DnsLabel, AppContainerSettings] = Field(default_factory=dict)
     """Init containers of each pod, by name. They run in this order."""
     before: AppContainerSettings | None = None
     """Job that must succeed before a new version rolls out, such as a database migration."""
-    cron: dict[HostLabel, AppCronSettings] = Field(default_factory=dict)
+    cron: dict[DnsLabel, AppCronSettings] = Field(default_factory=dict)
     """CronJobs of the app, by name."""
-    replicas: Count | None = None
+    replicas: PositiveInt | None = None
     """Number of pods, spread over the nodes. Default: 3, or 1 with a volume that only one pod can mount."""
     autoscaling: AppAutoscalingSettings | None = None
     """Autoscaling of the pods instead of a fixed number of `replicas`."""
@@ -126,25 +136,25 @@ class AppSettings(Model):
     """Additional ports of the app's Service, by name. `allow.from` defines which pods may connect."""
     load_balancer: AppLoadBalancerSettings | None = None
     """Service of type LoadBalancer for the app's `ports`. Default: none."""
-    hosts: tuple[AppHost, ...] = ()
+    hosts: tuple[HostName, ...] = ()
     """Host names of the app's Ingress. The platform's domain is appended to a name without a dot."""
     paths: tuple[IngressPath, ...] = ("/",)
     """Path prefixes of these hosts that the Ingress routes to the app."""
     tls: AppTlsSettings = AppTlsSettings()
     """TLS certificates of the hosts."""
-    environment: dict[EnvName, Lines] = Field(default_factory=dict)
+    environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
     """Environment variables. `$(NAME)` inserts a variable of a secret or of the database."""
     secrets: dict[EnvName, SecretRef] = Field(default_factory=dict)
     """Environment variables from secrets of the stack."""
     remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
     """Environment variables from secrets in an external store. Pods read them only when they start."""
-    secret_files: dict[Path, SecretRef] = Field(default_factory=dict)
+    secret_files: dict[AbsolutePath, SecretRef] = Field(default_factory=dict)
     """Files from secrets of the stack: path → secret."""
-    files: dict[Path, Lines] = Field(default_factory=dict)
+    files: dict[AbsolutePath, MultilineText] = Field(default_factory=dict)
     """Configuration files: path → content."""
-    volumes: dict[HostLabel, AppVolumeSettings] = Field(default_factory=dict)
+    volumes: dict[DnsLabel, AppVolumeSettings] = Field(default_factory=dict)
     """Volumes of the app, by name."""
-    scratch: tuple[Path, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
+    scratch: tuple[AbsolutePath, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
     """Writable folders, which are empty when a pod starts. All other folders of the image are read-only."""
     probes: AppProbesSettings = AppProbesSettings()
     """Probes of the app's container."""
@@ -158,17 +168,17 @@ class AppSettings(Model):
     """Group ID of the app's containers, which also owns its volumes (fsGroup). Default: the value of `user`."""
     supplemental_groups: tuple[UserId, ...] = ()
     """Additional group IDs of the app's containers (supplementalGroups)."""
-    writable_root: Switch = False
+    writable_root: StrictBool = False
     """Whether the containers may write to their root file system. A restart discards these writes."""
     capabilities: tuple[Capability, ...] = ()
     """Linux capabilities of the app's containers. Default: none, even for root."""
-    privileged: Switch = False
+    privileged: StrictBool = False
     """Whether the app's containers are privileged, which gives them root rights on their node."""
     image_pull_secret: AppPullSettings | None = None
     """Login at the registry of the app's image. Default: the login in `cluster.registries`, or none."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
     """Architecture of the app's nodes, for an image that does not support the architectures of all nodes."""
-    nodes: dict[NodeLabel, LabelValue] = Field(default_factory=dict)
+    nodes: dict[SelectorKey, LabelValue] = Field(default_factory=dict)
     """Labels that a node must have to run the app (nodeSelector). Default: none, so the app runs on any node."""
     tolerations: tuple[Taint, ...] = ()
     """Node taints that the app tolerates, written as in `cluster.nodes`."""
@@ -182,9 +192,9 @@ class AppSettings(Model):
     """Connections that NetworkPolicies allow. All other connections are denied."""
     strategy: AppStrategySettings | None = None
     """Canary or blue-green rollout of new versions by Argo Rollouts. Default: a rolling update."""
-    traces: Switch = False
+    traces: StrictBool = False
     """Whether the app may send traces by OTLP over HTTP. It gets the endpoint in OpenTelemetry variables."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
-    discard: Switch = False
+    discard: StrictBool = False
     """Whether homelab may delete the app's database and volumes. It takes effect with the next `pulumi up`."""

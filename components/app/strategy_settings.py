@@ -1,6 +1,6 @@
 """Settings of an app's update strategy with Argo Rollouts."""
 
-from components.settings.fields import Count, Text
+from components.settings.fields import PositiveInt, Text
 from components.settings.kubernetes_fields import Percent, Seconds
 from components.settings.model import Model
 
@@ -10,7 +10,7 @@ class AppStepSettings(Model):
 
     weight: Percent
     """Percentage of the pods that run the new version."""
-    seconds: Count = 120
+    seconds: PositiveInt = 120
     """Seconds before the next step."""
 
 
@@ -24,7 +24,7 @@ class AppCanarySettings(Model):
 class AppBlueGreenSettings(Model):
     """A blue-green rollout: when all pods of the new version are ready, the Service switches to them at once."""
 
-    keep: Count = 60
+    keep: PositiveInt = 60
     """Seconds for which the old pods are retained after the switch, for a fast rollback."""
 
 
@@ -37,9 +37,9 @@ class AppAnalysisSettings(Model):
     """Condition for success; `result` is the list of values. Default: no value, or a value below 0.05."""
     interval: Seconds = 30
     """Seconds between two queries."""
-    failures: Count = 1
+    failures: PositiveInt = 1
     """Number of failed queries that are tolerated."""
-    count: Count = 5
+    count: PositiveInt = 5
     """Number of queries before a blue-green switch. During a canary rollout, the query repeats until its end."""
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from components.kubernetes.manifest import Tree
-from components.platform.layer import Layer, resources, spread
+from components.kubernetes.manifest import Json
+from components.platform.layer import Layer, resources, topology_spread
 from components.settings.model import Model
 
 
@@ -17,20 +17,20 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
     key = "argoRollouts"
     settings_type = ArgoRolloutsSettings
     namespace = "argo-rollouts"
-    security = "restricted"
-    keeps = "apps"
-    kept = ("rollouts.argoproj.io -A",)
+    pod_security = "restricted"
+    user_data = "apps"
+    user_data_queries = ("rollouts.argoproj.io -A",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the controller, which runs with up to two replicas and leader election."""
         replicas = self.lab.replicas(2)
-        metrics = {"enabled": True, "serviceMonitor": {"enabled": self.monitored}}
-        controller: dict[str, Tree] = {
+        metrics = {"enabled": True, "serviceMonitor": {"enabled": self.has_monitoring}}
+        controller: dict[str, Json] = {
             "replicas": replicas,
             "pdb": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
             "priorityClassName": "system-cluster-critical",
             "resources": resources("25m", "128Mi"),
-            "topologySpreadConstraints": spread({"app.kubernetes.io/component": "rollouts-controller"}),
+            "topologySpreadConstraints": topology_spread({"app.kubernetes.io/component": "rollouts-controller"}),
             "metrics": metrics,
         }
         # the dashboard has no login

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers.shared import cni
-from components.platform.layer import Finding, Layer, resources
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
 from components.settings.model import Model
 
-CRDS = "crd.projectcalico.org.v1"
+CRD_CHART = "crd.projectcalico.org.v1"
 """The chart of Calico's CRDs, including the CRDs of its operator."""
 
 
@@ -26,14 +27,14 @@ class Calico(Layer[CalicoSettings]):
     settings_type = CalicoSettings
     namespace = "tigera-operator"
     further_namespaces = ("calico-apiserver", "calico-system")
-    security = "privileged"
-    first = True
-    crd_charts = (CRDS,)
-    appears = ("clusterinformations.crd.projectcalico.org/default",)
-    keeps = cni.KEEPS
-    kept = cni.KEPT
+    pod_security = "privileged"
+    installs_first = True
+    crd_only_charts = (CRD_CHART,)
+    awaited_objects = ("clusterinformations.crd.projectcalico.org/default",)
+    user_data = cni.USER_DATA
+    user_data_queries = cni.USER_DATA_QUERIES
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the operator, which runs without a pod network, and of the Calico installation."""
         encapsulation = self.settings.encapsulation
         pools = [
@@ -46,7 +47,7 @@ class Calico(Layer[CalicoSettings]):
             "containerIPForwarding": "Enabled",
             "ipPools": pools,
         }
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "installation": {
                 "cni": {"type": "Calico", "ipam": {"type": "Calico"}},
                 "calicoNetwork": calico_network,
@@ -57,8 +58,8 @@ class Calico(Layer[CalicoSettings]):
             "resources": resources("25m", "256Mi"),
             "priorityClassName": "system-cluster-critical",
         }
-        return {CRDS: {}, "tigera-operator": values}
+        return {CRD_CHART: {}, "tigera-operator": values}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield conflicts with another pod network."""
-        yield from cni.problems(self.key, self.lab)
+        yield from cni.findings(self.key, self.lab)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import address_pools, cni
-from components.platform.layer import Finding, Layer, resources, uncapped
-from components.settings.fields import AddressRange, Switch
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
+from components.settings.fields import AddressRange, StrictBool
 from components.settings.model import Model
 
 _OPTION = "disable-kube-proxy"
@@ -15,7 +16,7 @@ _OPTION = "disable-kube-proxy"
 class CiliumSettings(Model):
     """Cilium: the pod network, with NetworkPolicies."""
 
-    replace_kube_proxy: Switch = False
+    replace_kube_proxy: StrictBool = False
     """Whether Cilium replaces kube-proxy. Requires `disable-kube-proxy: true` in `k3s.serverOptions`."""
     addresses: tuple[AddressRange, ...] = ()
     """IP addresses for Services of type LoadBalancer, announced in layer 2; each entry is a range (`FIRST-LAST`) or a
@@ -28,16 +29,16 @@ class Cilium(Layer[CiliumSettings]):
     key = "cilium"
     settings_type = CiliumSettings
     namespace = "kube-system"
-    own_namespace = False
-    first = True
-    keeps = cni.KEEPS
-    kept = cni.KEPT
+    owns_namespace = False
+    installs_first = True
+    user_data = cni.USER_DATA
+    user_data_queries = cni.USER_DATA_QUERIES
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of agents and operator; Cilium uses the pod CIDR that K3s assigns to each node."""
         versions = {ip_network(cidr).version for cidr in self.lab.cluster.network.pods}
-        metrics = {"enabled": self.monitored, "serviceMonitor": {"enabled": self.monitored}}
-        values: dict[str, Tree] = {
+        metrics = {"enabled": self.has_monitoring, "serviceMonitor": {"enabled": self.has_monitoring}}
+        values: dict[str, Json] = {
             "ipam": {"mode": "kubernetes"},
             "ipv4": {"enabled": 4 in versions},
             "ipv6": {"enabled": 6 in versions},
@@ -46,7 +47,7 @@ class Cilium(Layer[CiliumSettings]):
             "l2announcements": {"enabled": bool(self.settings.addresses)},
             "rollOutCiliumPods": True,
             "resources": resources("100m", "512Mi"),
-            "cni": {"resources": uncapped("100m", "64Mi")},
+            "cni": {"resources": uncapped_resources("100m", "64Mi")},
             "prometheus": metrics,
             "envoy": {"resources": resources("25m", "256Mi")},
             "hubble": {"enabled": False},
@@ -59,12 +60,12 @@ class Cilium(Layer[CiliumSettings]):
         }
         return {"cilium": values | (self._api_endpoint() if self.settings.replace_kube_proxy else {})}
 
-    def _api_endpoint(self) -> dict[str, Tree]:
+    def _api_endpoint(self) -> dict[str, Json]:
         """Return the API endpoint for the agents: Services do not work before the agents run."""
         cluster = self.lab.cluster
-        return {"k8sServiceHost": cluster.endpoint, "k8sServicePort": cluster.endpoint_port}
+        return {"k8sServiceHost": cluster.endpoint_host, "k8sServicePort": cluster.endpoint_port}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the pool of load-balancer IPs and the policy that announces them."""
         if not self.settings.addresses:
             return ()
@@ -78,22 +79,22 @@ class Cilium(Layer[CiliumSettings]):
         """Return the load-balancer IPs."""
         return {"load_balancer_addresses": list(self.settings.addresses)}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield conflicts with other pod networks, kube-proxy and metallb, and errors in the load-balancer IPs."""
-        yield from cni.problems(self.key, self.lab)
+        yield from cni.findings(self.key, self.lab)
         yield from self._kube_proxy_problems()
         if not self.settings.addresses:
             return
-        if self.lab.has("metallb"):
+        if self.lab.is_enabled("metallb"):
             reason = "conflict with metallb, which assigns load-balancer IPs too"
             yield ("addresses",), reason, "remove addresses, or remove metallb"
         if not self.settings.replace_kube_proxy:
             yield ("addresses",), "require replaceKubeProxy", "set replaceKubeProxy: true, or use metallb"
         addresses = enumerate(self.settings.addresses)
         ranges: list[address_pools.Range] = [(("addresses", index), entry) for index, entry in addresses]
-        yield from address_pools.shared(ranges)
-        yield from address_pools.taken(ranges, self.lab.cluster)
-        yield from address_pools.outside(ranges, self.lab.cluster)
+        yield from address_pools.range_overlaps(ranges)
+        yield from address_pools.cluster_conflicts(ranges, self.lab.cluster)
+        yield from address_pools.ranges_outside_lan(ranges, self.lab.cluster)
 
     def _kube_proxy_problems(self) -> Iterator[Finding]:
         cluster, replaces = self.lab.cluster, self.settings.replace_kube_proxy
@@ -111,12 +112,12 @@ class Cilium(Layer[CiliumSettings]):
             yield ("replaceKubeProxy",), reason, "set api.by: keepalived"
 
 
-def _block(addresses: str) -> Tree:
+def _block(addresses: str) -> Json:
     if "/" in addresses:
         return {"cidr": addresses}
     first, _, last = addresses.partition("-")
     return {"start": first, "stop": last}
 
 
-def _custom(version: str, kind: str, spec: Tree) -> Manifest:
+def _custom(version: str, kind: str, spec: Json) -> Manifest:
     return {"apiVersion": f"cilium.io/{version}", "kind": kind, "metadata": {"name": "lan"}, "spec": spec}

@@ -6,9 +6,10 @@ from ipaddress import ip_address
 
 from pydantic import Field
 
-from components.cluster.k3s.options import listed
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Finding, Layer
+from components.cluster.k3s.options import as_tuple
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import Layer
+from components.settings.errors import Finding
 from components.settings.fields import Address, Domain
 from components.settings.model import Model
 
@@ -34,7 +35,7 @@ class CorednsSettings(Model):
     zones: dict[Domain, ZoneSettings] = Field(default_factory=dict)
     """Zones by domain; a single host name can be a zone too."""
 
-    def hidden(self, domain: str) -> str | None:
+    def overlapping_zone(self, domain: str) -> str | None:
         """Return a zone that overlaps `domain` and hides its public DNS records from pods, or None."""
         hiding = (name for name, zone in self.zones.items() if zone.wildcard or zone.forward)
         return next((name for name in hiding if _overlap(name, domain)), None)
@@ -46,13 +47,13 @@ class Coredns(Layer[CorednsSettings]):
     key = "coredns"
     settings_type = CorednsSettings
     namespace = "kube-system"
-    own_namespace = False
+    owns_namespace = False
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return no Helm values: K3s installs CoreDNS."""
         return {}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the ConfigMap with the zones, which K3s' CoreDNS loads within two minutes."""
         zones = self.settings.zones.items()
         data = {f"{name}.server": _server(name, zone) for name, zone in zones}
@@ -60,13 +61,13 @@ class Coredns(Layer[CorednsSettings]):
         metadata = self.metadata("coredns-custom")
         return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}] if data else []
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield zones that are empty, have contradictory settings, or shadow the cluster domain."""
         k3s = self.lab.cluster.k3s
         if "coredns" in k3s.disable:
             yield (), "needs K3s' CoreDNS, which k3s.disable disables", "remove coredns from k3s.disable"
         configured = {**k3s.options, **k3s.server_options}.get("cluster-domain", "cluster.local")
-        domain = str(listed(configured)[-1])
+        domain = str(as_tuple(configured)[-1])
         for name, zone in self.settings.zones.items():
             if _overlap(name, domain):
                 yield ("zones", name), f"would shadow names of the cluster domain {domain}", "choose another zone"

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.cluster.host_requirements import Host, Service
-from components.kubernetes.manifest import Manifest, Tree
-from components.layers.shared.persistent_volumes import of_class
-from components.platform.layer import Finding, Layer
+from components.cluster.host_requirements import HostRequirements, HostService
+from components.kubernetes.manifest import Json, Manifest
+from components.layers.shared.persistent_volumes import volume_query
+from components.platform.layer import Layer
 from components.settings import fields
-from components.settings.fields import HostLabel
-from components.settings.kubernetes_fields import Path
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel
+from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 
-CLASS = "nfs"
+STORAGE_CLASS = "nfs"
 _DRIVER = "nfs.csi.k8s.io"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
@@ -28,16 +29,16 @@ class ExternalServerSettings(Model):
 
     address: fields.Host
     """Host name or IP address of the server."""
-    path: Path
+    path: AbsolutePath
     """Directory that the server exports; each volume is a subdirectory."""
 
 
 class NodeServerSettings(Model):
     """A node as the NFS server. It is a single point of failure: while it is down, pods with its volumes wait."""
 
-    node: HostLabel
+    node: DnsLabel
     """Name of the node. A change of this setting does not move existing volumes."""
-    path: Path = "/srv/nfs"
+    path: AbsolutePath = "/srv/nfs"
     """Directory that the node exports; you can mount a separate disk there."""
 
 
@@ -56,37 +57,37 @@ class Nfs(Layer[NfsSettings]):
     key = "nfs"
     settings_type = NfsSettings
     namespace = "csi-driver-nfs"
-    security = "privileged"  # the driver mounts file systems on its host
-    host = Host(modules=("nfs",))
-    keeps = "volumes"
-    kept = (of_class(CLASS),)
+    pod_security = "privileged"  # the driver mounts file systems on its host
+    host_requirements = HostRequirements(modules=("nfs",))
+    user_data = "volumes"
+    user_data_queries = (volume_query(STORAGE_CLASS),)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
-        replicas = 2 if len(self.lab.untainted) > 1 else 1
-        values: dict[str, Tree] = {
+        replicas = 2 if len(self.lab.schedulable_nodes) > 1 else 1
+        values: dict[str, Json] = {
             "controller": {"replicas": replicas, "affinity": _CONTROLLER_AFFINITY, "enableSnapshotter": False},
             "externalSnapshotter": {"enabled": False},
         }
         return {"csi-driver-nfs": values}
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the NFS server on a node, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()
         clients = (address for node in self.lab.cluster.nodes for address in node.addresses)
         variables = {"FOLDER": server.path, "CLIENTS": " ".join(clients)}
-        return [Service("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
+        return [HostService("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the StorageClass."""
         address, path = self._share()
         return [
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "provisioner": _DRIVER,
                 "parameters": {"server": address, "share": path},
                 "mountOptions": ["nfsvers=4.1", "hard", "noatime"],
@@ -101,15 +102,15 @@ class Nfs(Layer[NfsSettings]):
         if self.settings.external:
             return self.settings.external.address, self.settings.external.path
         server = self.settings.server
-        assert server is not None, "problems() rejects settings without a server"
+        assert server is not None, "findings() rejects settings without a server"
         node = next(node for node in self.lab.cluster.nodes if node.name == server.node)
         return node.address, server.path
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClass."""
-        return {"storage_classes": [CLASS], "shared_storage_classes": [CLASS]}
+        return {"storage_classes": [STORAGE_CLASS], "shared_storage_classes": [STORAGE_CLASS]}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the choice of the NFS server."""
         server = self.settings.server
         if (server is None) is (self.settings.external is None):

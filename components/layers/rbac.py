@@ -5,10 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Service
-from components.kubernetes.manifest import Tree
-from components.platform.layer import Finding, Layer
-from components.settings.fields import HostLabel
+from components.cluster.host_requirements import HostService
+from components.kubernetes.manifest import Json
+from components.platform.layer import Layer
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
 ROLES = ("view", "edit", "admin", "cluster-admin")
@@ -21,19 +22,19 @@ class GroupSettings(Model):
 
     cluster: Literal["view", "edit", "admin", "cluster-admin"] | None = None
     """Role of the group in the whole cluster; `cluster-admin` has all permissions."""
-    namespaces: dict[HostLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
+    namespaces: dict[DnsLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
     """Role of the group by namespace. If a namespace is created later, run `pulumi up` again to grant the role."""
 
 
 class RbacSettings(Model):
     """Permissions of people in the cluster. `./homelab kubeconfig --user NAME` creates a person's kubeconfig."""
 
-    people: dict[HostLabel, tuple[HostLabel, ...]] = Field(default_factory=dict)
+    people: dict[DnsLabel, tuple[DnsLabel, ...]] = Field(default_factory=dict)
     """People by name, each with a list of groups."""
-    groups: dict[HostLabel, GroupSettings] = Field(default_factory=dict)
+    groups: dict[DnsLabel, GroupSettings] = Field(default_factory=dict)
     """Groups by name, each with its roles."""
 
-    def rights(self) -> list[tuple[str, str, str]]:
+    def role_bindings(self) -> list[tuple[str, str, str]]:
         """Return all permissions as namespace, role and person; the namespace `*` stands for the whole cluster."""
         return sorted({
             (namespace, role, person)
@@ -57,18 +58,20 @@ class Rbac(Layer[RbacSettings]):
     key = "rbac"
     settings_type = RbacSettings
     namespace = "kube-system"
-    own_namespace = False
+    owns_namespace = False
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return no Helm values: Kubernetes includes RBAC."""
         return {}
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the role bindings, which every run checks for drift."""
-        lines = (f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.rights())
-        return [Service("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
+        lines = (
+            f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.role_bindings()
+        )
+        return [HostService("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield people without groups, unknown groups, groups without people, and roles without effect."""
         groups, people = self.settings.groups, self.settings.people
         for person, memberships in people.items():

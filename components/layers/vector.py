@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers import loki
 from components.platform.layer import Layer, resources
-from components.settings.fields import HostLabel, Switch
+from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _BUFFER = 512 * 1024**2
@@ -19,9 +19,9 @@ _JOURNAL = """\
 class VectorSettings(Model):
     """Vector: sends logs to Loki."""
 
-    journals: Switch = True
+    journals: StrictBool = True
     """Whether Vector sends the journals of the nodes too."""
-    exclude: tuple[HostLabel, ...] = ()
+    exclude: tuple[DnsLabel, ...] = ()
     """Namespaces whose pod logs Vector does not send."""
 
 
@@ -31,12 +31,12 @@ class Vector(Layer[VectorSettings]):
     key = "vector"
     settings_type = VectorSettings
     namespace = "vector"
-    security = "privileged"  # it reads files of its host
+    pod_security = "privileged"  # it reads files of its host
     requires = ("loki",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return Vector's Helm values, with the Debian image, because no other variant contains journalctl."""
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "role": "Agent",
             "image": {"base": "debian"},
             "podPriorityClassName": "system-node-critical",
@@ -50,15 +50,15 @@ class Vector(Layer[VectorSettings]):
             "readinessProbe": {"httpGet": {"path": "/health", "port": 8686}},
             "service": {"enabled": False},
             "serviceHeadless": {"enabled": False},
-            "podMonitor": {"enabled": self.monitored},
+            "podMonitor": {"enabled": self.has_monitoring},
             **_files(),
             "customConfig": self._configuration(),
         }
         return {"vector": values}
 
-    def _configuration(self) -> Tree:
-        sources: dict[str, Tree] = {"pods": self._pods(), "itself": {"type": "internal_metrics"}}
-        sinks: dict[str, Tree] = {
+    def _configuration(self) -> Json:
+        sources: dict[str, Json] = {"pods": self._pods(), "itself": {"type": "internal_metrics"}}
+        sinks: dict[str, Json] = {
             "prom_exporter": {"type": "prometheus_exporter", "inputs": ["itself"], "address": "0.0.0.0:9090"},
             "loki_pods": _loki("pods", namespace="kubernetes.pod_namespace", pod="kubernetes.pod_name",
                                container="kubernetes.container_name", node="kubernetes.pod_node_name"),
@@ -76,13 +76,13 @@ class Vector(Layer[VectorSettings]):
             config["transforms"] = {"journals": {"type": "remap", "inputs": ["journal"], "source": _JOURNAL}}
         return config
 
-    def _pods(self) -> Tree:
+    def _pods(self) -> Json:
         selectors = [f"metadata.namespace!={name}" for name in self.settings.exclude]
         field_selector = {"extra_field_selector": ",".join(selectors)} if selectors else {}
         return {"type": "kubernetes_logs", "glob_minimum_cooldown_ms": 5000, **field_selector}
 
 
-def _loki(source: str, **labels: str) -> Tree:
+def _loki(source: str, **labels: str) -> Json:
     """Return a Loki sink for `source`; `labels` maps labels to fields of the log entries."""
     return {
         "type": "loki",
@@ -100,7 +100,7 @@ def _field(path: str) -> str:
     return "{{ `{{ " + path + " }}` }}"
 
 
-def _files() -> dict[str, Tree]:
+def _files() -> dict[str, Json]:
     """Return the mounts of the host's logs and machine ID, by which journalctl finds the host's own journal."""
     paths = {"logs": "/var/log", "journal": "/run/log/journal", "machine-id": "/etc/machine-id"}
     types = {"logs": "Directory", "journal": "DirectoryOrCreate", "machine-id": "File"}

@@ -24,7 +24,7 @@ LEFT_OUT = {
     "nomad": "downloads Nomad from the Internet, which the rehearsal's machines cannot reach",
 }
 """Layers that cannot be installed with the others on simulated machines, and the reasons."""
-ROWS = [row for row in LAYERS if row.layer.key not in LEFT_OUT]
+ROWS = [entry for entry in LAYERS if entry.layer.key not in LEFT_OUT]
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +52,14 @@ def namespaces(lab: RehearsedLab) -> set[str]:
 
 
 def test_all_layers_are_deployed(lab: RehearsedLab, record: Recorder) -> None:
-    assert [row.layer.key for row in ROWS if row.layer.key not in platform()] == []
+    assert [entry.layer.key for entry in ROWS if entry.layer.key not in platform()] == []
     with timed(record, f"{len(ROWS)} layers at once, from bare machines"):
         lab.up()
     secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
-    layers = (row.layer(lab.session.settings.platform.layers()[row.layer.key], lab_of(lab)) for row in ROWS)
+    layers = (
+        entry.layer(lab.session.settings.platform.enabled_layers()[entry.layer.key], lab_of(lab)) for entry in ROWS
+    )
     assert status == {chart: "deployed" for layer in layers for chart in layer.values()}
 
 
@@ -78,5 +80,5 @@ def test_all_layers_are_removed(lab: RehearsedLab, record: Recorder) -> None:
     lab.reopen()
     with timed(record, f"{len(ROWS)} layers removed"):
         lab.up()
-    own = {row.layer.namespace for row in ROWS if row.layer.own_namespace}
+    own = {entry.layer.namespace for entry in ROWS if entry.layer.owns_namespace}
     assert namespaces(lab) & own == set()

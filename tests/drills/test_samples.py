@@ -9,7 +9,7 @@ from operations.checks.layer import check_releases
 from operations.findings import State
 from stacks import stackfile
 from stacks.homelab import layers_of
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.drills.measurements import Recorder, timed
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 from tests.support.settings_fixtures import SAMPLE, SAMPLES
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.drill
 OTHERS = [file for file in SAMPLES if file != SAMPLE]
 
 
-@pytest.mark.parametrize("file", OTHERS, ids=stackfile.stack_of)
+@pytest.mark.parametrize("file", OTHERS, ids=stackfile.stack_name)
 def test_sample_becomes_a_lab(file: Path, tmp_path: Path, record: Recorder) -> None:
-    stack, settings = stackfile.stack_of(file), Settings.read(file)
+    stack, settings = stackfile.stack_name(file), LabStack.read(file)
     with rehearse(f"sample-{stack}", yaml.safe_load(file.read_text()), tmp_path) as lab:
         with timed(record, f"sample {stack}"):
             lab.up()
@@ -38,7 +38,7 @@ def test_sample_becomes_a_lab(file: Path, tmp_path: Path, record: Recorder) -> N
         lab.pulumi_succeeds("destroy", "--yes", "--skip-preview")
 
 
-def release_names(settings: Settings) -> list[str]:
+def release_names(settings: LabStack) -> list[str]:
     """Return the names of the platform's Helm releases."""
     return [name for layer in layers_of(settings) for name in layer.values()]
 

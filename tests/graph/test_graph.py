@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support import graph_rules
 from tests.support.envelopes import unsealed
 from tests.support.recorder import MACHINES, Recording, canary, config_of, record
@@ -42,7 +42,7 @@ def test_graph_keeps(rule: Callable[[Recording], None], case: tuple[Path, Record
 
 
 def test_turns(case: tuple[Path, Recording]) -> None:
-    graph_rules.turns_limit_disruption(case[1], Settings.read(case[0]).cluster.max_unavailable)
+    graph_rules.turns_limit_disruption(case[1], LabStack.read(case[0]).cluster.max_unavailable)
 
 
 def test_secrets_are_nowhere_in_clear(case: tuple[Path, Recording]) -> None:
@@ -52,7 +52,7 @@ def test_secrets_are_nowhere_in_clear(case: tuple[Path, Recording]) -> None:
 
 def test_every_node_is_there_once_and_outputs_are_whole(case: tuple[Path, Recording]) -> None:
     file, run = case
-    nodes = [node.name for node in Settings.read(file).cluster.nodes]
+    nodes = [node.name for node in LabStack.read(file).cluster.nodes]
     assert [each["name"] for each in run.stack_outputs["nodes"]] == nodes
     assert sorted(run.tasks_of_role("join")) == sorted(nodes)
     assert run.stack_outputs.keys() >= {"name", "domain", "endpoint", "kubeconfig", "nodes", "version"}
@@ -92,7 +92,7 @@ def with_nodes(index: int, *nodes: dict[str, Any]) -> Recording:
 
 
 def node(name: str, role: str, last: int) -> dict[str, Any]:
-    samples = Settings.read(SAMPLE).cluster.nodes
+    samples = LabStack.read(SAMPLE).cluster.nodes
     return {"name": name, "role": role, "address": f"10.0.0.{last}", "hostKey": samples[last % 10].host_key}
 
 

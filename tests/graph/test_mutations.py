@@ -58,7 +58,7 @@ def roll_while_others_join(patch: Patch) -> None:
 def every_join_founds(patch: Patch) -> None:
     def join(self: Node, founded: Task) -> Task:
         variables = {**self._variables, "FOUND": "yes"}
-        return self._task(f"{self.settings.name}-join", node.JOIN, [founded], once=True, variables=variables)
+        return self._task(f"{self.settings.name}-join", node.JOIN, [founded], run_once=True, variables=variables)
 
     patch.setattr(Node, "join", join)
 
@@ -106,18 +106,18 @@ class Bare(pulumi.CustomResource):
 
 
 def kubeconfig_in_clear(patch: Patch) -> None:
-    patch.setattr(kubeconfig, "Secret", Bare)
+    patch.setattr(kubeconfig, "RandomSecret", Bare)
 
 
 def tokens_in_clear(patch: Patch) -> None:
-    patch.setattr(cluster, "Secret", Bare)
+    patch.setattr(cluster, "RandomSecret", Bare)
 
 
 def registry_password_among_the_variables(patch: Patch) -> None:
     real = Node._install_variables
 
     def variables(self: Node) -> dict[str, Any]:
-        return real(self) | {"CONFIG": pulumi.Output.unsecret(config.registries(self._shared.cluster))}
+        return real(self) | {"CONFIG": pulumi.Output.unsecret(config.registries_yaml(self._shared.cluster))}
 
     patch.setattr(Node, "_install_variables", variables)
 
@@ -127,7 +127,7 @@ def private_key_in_clear(patch: Patch) -> None:
         settings = pulumi.Output.unsecret(pulumi.Output.json_dumps({"keys": keys, "servers": servers}))
         pulumi.ProviderResource.__init__(self, "homelab", name, {"settings": settings}, more["opts"])
 
-    patch.setattr(provider_resources.Machines, "__init__", keys)
+    patch.setattr(provider_resources.HomelabProvider, "__init__", keys)
 
 
 def nowhere_in_clear(run: Recording) -> None:

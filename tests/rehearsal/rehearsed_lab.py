@@ -206,7 +206,7 @@ class RehearsedLab:
 
     def api_answers(self) -> bool:
         """Return whether the API server answers at its endpoint: anonymous requests get its own status 401."""
-        url = f"https://{config.endpoint(self.session.settings.cluster)}/version"
+        url = f"https://{config.api_endpoint(self.session.settings.cluster)}/version"
         probe = ["curl", "-ks", "--max-time", "1", "-o", "/dev/null", "-w", "%{http_code}", url]
         done = subprocess.run(self.lab.namespace.command(*probe), capture_output=True, text=True, check=False)
         return done.stdout == "401"

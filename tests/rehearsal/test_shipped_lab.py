@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from components.platform.layer import LAYER
+from components.platform.layer import LAYER_LABEL
 from rehearsal import browser, web_uis
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError, run
@@ -79,7 +79,10 @@ def test_platform_is_complete(lab: RehearsedLab) -> None:
     secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
     charts = {
-        chart.name for row in LAYERS if row.layer.key in lab.session.settings.platform.layers() for chart in row.charts
+        chart.name
+        for entry in LAYERS
+        if entry.layer.key in lab.session.settings.platform.enabled_layers()
+        for chart in entry.charts
     }
     assert status == dict.fromkeys(charts, "deployed")
     assert len(charts) == 7
@@ -103,7 +106,7 @@ def test_app_has_rights_only_in_namespaces_of_apps(lab: RehearsedLab, tmp_path: 
     assert json.loads(provider["inputs"]["kubeconfig"]["plaintext"]) == apps.read_text()
     assert "homelab:apps-1" in lab.kubectl_as(apps, "auth", "whoami")
     assert "shop-db-app" in lab.kubectl_as(apps, "-n", "shop", "get", "secrets")
-    layers = json.loads(lab.kubectl("get", "namespaces", "-l", LAYER, "-o", "json"))["items"]
+    layers = json.loads(lab.kubectl("get", "namespaces", "-l", LAYER_LABEL, "-o", "json"))["items"]
     others = {"kube-system", "default", *(each["metadata"]["name"] for each in layers)}
     assert len(others) == 2 + 6
     pods = json.loads(lab.kubectl("get", "pods", "-A", "-o", "json"))["items"]

@@ -80,7 +80,7 @@ def run_app(file: Path, outputs: dict[str, Any] | None = None, *, preview: bool 
     config = config_of(file)
     config["app"] = config["app"] | app
     return run_on_platform(
-        shop.deploy, config, stackfile.stack_of(file), OUTPUTS if outputs is None else outputs, preview=preview
+        shop.deploy, config, stackfile.stack_name(file), OUTPUTS if outputs is None else outputs, preview=preview
     )
 
 
@@ -89,7 +89,7 @@ def run_separately(file: Path, outputs: dict[str, Any], **more: Any) -> Recordin
     config = config_of(file)
     text = json.dumps({name: unsealed(value) for name, value in outputs.items()})
     config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
-    return record(config | {"platform": text}, stackfile.stack_of(file), shop.deploy, secret=["platform"], **more)
+    return record(config | {"platform": text}, stackfile.stack_name(file), shop.deploy, secret=["platform"], **more)
 
 
 def run_fixture(name: str, **changes: Any) -> Recording:

@@ -13,9 +13,9 @@ import yaml
 
 from bench.labs import stack_document
 from components.cluster.k3s import config
-from components.platform.layer import Row
+from components.platform.layer import CatalogEntry
 from stacks import catalog, platform_settings
-from stacks.catalog import K3S
+from stacks.catalog import K3S_VERSION
 from tests.support import fake_helm
 from tests.support.chart_repository import pack_chart
 from tests.support.files_over_https import Upstream, serve_upstream
@@ -48,7 +48,7 @@ def digest(content: bytes) -> str:
 
 def publish(root: Path) -> None:
     """Write a release of K3s, and a Helm repository with the chart of MetalLB."""
-    folder = root / K3S
+    folder = root / K3S_VERSION
     folder.mkdir(parents=True)
     for arch, binary in BINARIES.items():
         files = {binary: f"k3s {arch}".encode(), f"k3s-airgap-images-{arch}.tar.zst": arch.encode() * (SIZE // 5)}
@@ -67,7 +67,7 @@ def publish(root: Path) -> None:
 
 def index(root: Path, **changes: Any) -> None:
     sha = digest((root / "charts/metallb.tgz").read_bytes())
-    version = next(chart.version for row in catalog.LAYERS for chart in row.charts if chart.name == "metallb")
+    version = next(chart.version for entry in catalog.LAYERS for chart in entry.charts if chart.name == "metallb")
     release = {"version": version, "urls": ["metallb.tgz"], "digest": sha} | changes
     (root / "charts/index.yaml").write_text(yaml.safe_dump({"entries": {"metallb": [release]}}))
 
@@ -78,11 +78,11 @@ def serve_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up
     root = tmp_path / "upstream"
     publish(root)
     with serve_upstream(root, tmp_path / "tls", monkeypatch) as found:
-        monkeypatch.setattr(config, "RELEASES", found.url)
-        monkeypatch.setattr(config, "SOURCES", found.url)
+        monkeypatch.setattr(config, "RELEASES_URL", found.url)
+        monkeypatch.setattr(config, "SOURCES_URL", found.url)
         rows = [
-            Row(row.layer, *(replace(chart, repository=f"{found.url}/charts") for chart in row.charts))
-            for row in catalog.LAYERS
+            CatalogEntry(entry.layer, *(replace(chart, repository=f"{found.url}/charts") for chart in entry.charts))
+            for entry in catalog.LAYERS
         ]
         monkeypatch.setattr(platform_settings, "LAYERS", rows)
         monkeypatch.setattr(platform_settings, "PINS", {})

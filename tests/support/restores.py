@@ -7,7 +7,7 @@ from operations.machines import from_node
 from operations.pulumi_stack import Stack
 from operations.snapshot_catalog import S3, Server, Snapshot, SnapshotInventory
 from provider.model import Task
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -22,7 +22,7 @@ SCHEDULED = Snapshot(f"etcd-snapshot-b-{NOW - DAY * 7 // 2}", NOW - DAY * 7 // 2
 
 
 def site() -> ClusterAccess:
-    cluster = Settings.read(FILE).cluster
+    cluster = LabStack.read(FILE).cluster
     return ClusterAccess(
         Stack("lab", FILE), cluster, {node.name: from_node(node, cluster) for node in cluster.nodes}, {}
     )

@@ -8,7 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stacks import stackfile
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "Pulumi.homelab.yaml"
@@ -26,10 +26,10 @@ def expected_report(fixture: Path) -> list[str]:
     return [line.removeprefix("# ") for line in lines[:count]]
 
 
-def parse_fixture(fixture: Path) -> Settings:
+def parse_fixture(fixture: Path) -> LabStack:
     """Parse a fixture: a change to a valid one where it names a base, else a stack file."""
     if not re.search("^base: ", fixture.read_text(), re.MULTILINE):
-        return Settings.read(fixture)
+        return LabStack.read(fixture)
     patch = YAML(typ="safe", pure=True).load(fixture)
     config, secrets = stackfile.read(ROOT / f"tests/settings/valid/{patch.pop('base')}.yaml")
     for place, value in patch.pop("change", {}).items():
@@ -40,7 +40,7 @@ def parse_fixture(fixture: Path) -> Settings:
     secrets = set(patch.pop("secrets", secrets))
     stack = patch.pop("stack", "lab")
     assert not patch, f"unknown keys in {fixture.name}"
-    return Settings.parse(config, secrets, stack)
+    return LabStack.parse(config, secrets, stack)
 
 
 def _steps(place: str) -> list[str | int]:

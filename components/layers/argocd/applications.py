@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.layers.argocd.repositories import Named, Repositories
-from components.settings.fields import Free, HostLabel, Switch, Text
+from components.kubernetes.manifest import Json, Manifest
+from components.layers.argocd.repositories import Repositories, RepositoryRef
+from components.settings.fields import DnsLabel, OptionType, StrictBool, Text
 from components.settings.model import Model
 
 SERVER = "https://kubernetes.default.svc"
-DEFAULT, ROOT = "default", "root"
+DEFAULT_PROJECT, ROOT_APPLICATION = "default", "root"
 """Names of the project that Argo CD creates itself, and of the app of apps."""
 _FINALIZERS = {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}
 _DIRECTORY = "{{.path.basenameNormalized}}"
@@ -22,7 +22,7 @@ _RETRIES = {"limit": 5, "backoff": {"duration": "10s", "factor": 2, "maxDuration
 
 
 @dataclass(frozen=True)
-class _Values(Free):
+class _Values(OptionType):
     """The type of a chart's Helm values: any mapping."""
 
     name: str = "mapping"
@@ -39,20 +39,20 @@ class ProjectSettings(Model):
 
     description: Text | None = None
     """Description of the project."""
-    repositories: tuple[Named, ...] = ("*",)
+    repositories: tuple[RepositoryRef, ...] = ("*",)
     """Repositories that applications may use: names of `repositories`, URLs, or URL patterns."""
     namespaces: tuple[Text, ...] = ("*",)
     """Namespaces that applications may deploy to, or patterns such as `shop-*`."""
-    cluster_wide: Switch = False
+    cluster_wide: StrictBool = False
     """Allow applications to deploy cluster-scoped resources, such as CRDs and ClusterRoles."""
 
 
-class Source(Model):
+class SourceSettings(Model):
     """Source and sync options of an application."""
 
-    project: HostLabel = DEFAULT
+    project: DnsLabel = DEFAULT_PROJECT
     """Project of the application: `default`, or one of `projects`."""
-    repository: Named
+    repository: RepositoryRef
     """Repository: an entry of `repositories`, or the URL of a public repository."""
     path: Text | None = None
     """Folder in a Git repository. Either this or `chart`."""
@@ -62,26 +62,26 @@ class Source(Model):
     """Branch, tag or commit of a Git repository (default: HEAD), or version of a chart (required)."""
     values: Annotated[dict[str, Any], _Values()] = Field(default_factory=dict)
     """Helm values of the chart. They must not contain secrets."""
-    prune: Switch = True
+    prune: StrictBool = True
     """Delete resources from the cluster that were removed from Git."""
-    self_heal: Switch = True
+    self_heal: StrictBool = True
     """Revert manual changes to the application's resources."""
-    create_namespace: Switch = True
+    create_namespace: StrictBool = True
     """Create the application's namespace if it is missing."""
-    server_side_apply: Switch = False
+    server_side_apply: StrictBool = False
     """Use server-side apply, which very large objects need."""
-    cascade: Switch = False
+    cascade: StrictBool = False
     """Delete an application's resources, data included, when the application is deleted or argocd is disabled."""
 
 
-class ApplicationSettings(Source):
+class ApplicationSettings(SourceSettings):
     """An application: a Git folder or a Helm chart that Argo CD keeps deployed."""
 
-    namespace: HostLabel | None = None
+    namespace: DnsLabel | None = None
     """Namespace to deploy to. Default: the application's name."""
 
 
-class ApplicationSetSettings(Source):
+class ApplicationSetSettings(SourceSettings):
     """One application for each matching folder of a Git repository, or for each element of a list."""
 
     namespace: Text | None = None
@@ -96,7 +96,7 @@ class ApplicationSetSettings(Source):
 class RootSettings(Model):
     """The app of apps: a folder whose files describe further applications."""
 
-    repository: Named
+    repository: RepositoryRef
     """Git repository: an entry of `repositories`, or the URL of a public repository."""
     path: Text = "."
     """Folder with the files that describe applications."""
@@ -104,16 +104,16 @@ class RootSettings(Model):
     """Branch, tag or commit."""
 
 
-def url(named: str, repositories: Repositories) -> str:
+def resolve_url(reference: str, repositories: Repositories) -> str:
     """Resolve the name of a repository to its URL; return a URL unchanged."""
-    return repositories[named].url if named in repositories else named
+    return repositories[reference].url if reference in repositories else reference
 
 
 def project(name: str, settings: ProjectSettings, repositories: Repositories, namespace: str) -> Manifest:
     """Return the AppProject of a project."""
     allowed = {"group": "*", "kind": "*"} if settings.cluster_wide else {"group": "", "kind": "Namespace"}
-    spec: dict[str, Tree] = {
-        "sourceRepos": [url(named, repositories) for named in settings.repositories],
+    spec: dict[str, Json] = {
+        "sourceRepos": [resolve_url(reference, repositories) for reference in settings.repositories],
         "destinations": [{"server": SERVER, "namespace": pattern} for pattern in settings.namespaces],
         "clusterResourceWhitelist": [allowed],
     }
@@ -136,8 +136,8 @@ def application_set(
     if settings.directories:
         folders = [{"path": pattern} for pattern in settings.directories]
         revision = settings.revision or "HEAD"
-        git = {"repoURL": url(settings.repository, repositories), "revision": revision, "directories": folders}
-        generator: Tree = {"git": git}
+        git = {"repoURL": resolve_url(settings.repository, repositories), "revision": revision, "directories": folders}
+        generator: Json = {"git": git}
         name_template, path = _DIRECTORY, _FOLDER
     else:
         generator = {"list": {"elements": list(settings.elements)}}
@@ -154,15 +154,15 @@ def application_set(
     return _object("ApplicationSet", {"name": name, "namespace": namespace}, spec)
 
 
-def root(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
+def app_of_apps(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
     """Return the Application of the app of apps."""
     source = ApplicationSettings(repository=settings.repository, revision=settings.revision)
     spec = _spec(source, repositories, namespace, settings.path)
-    return _object("Application", {"name": ROOT, "namespace": namespace}, spec)
+    return _object("Application", {"name": ROOT_APPLICATION, "namespace": namespace}, spec)
 
 
-def _spec(settings: Source, repositories: Repositories, namespace: str, path: str) -> Tree:
-    source = {"repoURL": url(settings.repository, repositories), "targetRevision": settings.revision or "HEAD"}
+def _spec(settings: SourceSettings, repositories: Repositories, namespace: str, path: str) -> Json:
+    source = {"repoURL": resolve_url(settings.repository, repositories), "targetRevision": settings.revision or "HEAD"}
     location = {"chart": settings.chart} if settings.chart else {"path": path}
     helm = {"helm": {"valuesObject": settings.values}} if settings.values else {}
     options = {"CreateNamespace": settings.create_namespace, "ServerSideApply": settings.server_side_apply}
@@ -178,5 +178,5 @@ def _spec(settings: Source, repositories: Repositories, namespace: str, path: st
     }
 
 
-def _object(kind: str, metadata: Tree, spec: Tree) -> Manifest:
+def _object(kind: str, metadata: Json, spec: Json) -> Manifest:
     return {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}

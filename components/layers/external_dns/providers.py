@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers.shared import aws
-from components.platform.layer import Finding
 from components.platform.object_store import Region
+from components.settings.errors import Finding
 from components.settings.fields import Domain, Host, Port, Text
 from components.settings.model import Model, SecretRef
 
@@ -63,12 +63,12 @@ class Rfc2136Settings(Model):
         return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
 
 
-def provider(
+def helm_values(
     route53: Route53ZoneSettings | None,
     cloudflare: CloudflareZoneSettings | None,
     rfc2136: Rfc2136Settings | None,
     domains: tuple[str, ...],
-) -> dict[str, Tree]:
+) -> dict[str, Json]:
     """Return ExternalDNS' Helm values for the provider. With RFC 2136, each domain is a zone."""
     if rfc2136:
         arguments = [
@@ -82,18 +82,18 @@ def provider(
         return {"provider": {"name": "rfc2136"}, "extraArgs": arguments}
     if cloudflare:
         return {"provider": {"name": "cloudflare"}}
-    values: dict[str, Tree] = {"provider": {"name": "aws"}}
+    values: dict[str, Json] = {"provider": {"name": "aws"}}
     if route53:
         values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # the AWS SDK needs a region
         values |= {"extraArgs": [f"--zone-id-filter={zone}"]} if (zone := route53.hosted_zone_id) else {}
     return values
 
 
-def problems(
+def findings(
     route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
 ) -> Iterator[Finding]:
     """Yield the problems of the provider's settings."""
     if [route53, cloudflare, rfc2136].count(None) != 2:
         yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
     if route53:
-        yield from aws.problems(route53.access_key, route53.secret_key, "route53")
+        yield from aws.findings(route53.access_key, route53.secret_key, "route53")

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Finding
-from components.settings.fields import Address, HostLabel, Switch
+from components.kubernetes.manifest import Json, Manifest
+from components.settings.errors import Finding
+from components.settings.fields import Address, DnsLabel, StrictBool
 from components.settings.model import Model, SecretRef
 
 Asn = Annotated[int, Field(strict=True, ge=1, le=4294967295)]
@@ -26,7 +26,7 @@ class PeerSettings(Model):
     """BGP port of the router. MetalLB accepts ports up to 16384."""
     password: SecretRef | None = None
     """Secret that contains the password of the BGP session (TCP MD5)."""
-    ebgp_multi_hop: Switch = False
+    ebgp_multi_hop: StrictBool = False
     """Set to true if the router is more than one hop away (eBGP multi-hop)."""
 
 
@@ -37,17 +37,17 @@ class BgpSettings(Model):
     """Autonomous system number (ASN) of the cluster."""
     peers: tuple[PeerSettings, ...]
     """Routers that the pools are announced to."""
-    pools: tuple[HostLabel, ...] | None = None
+    pools: tuple[DnsLabel, ...] | None = None
     """Pools announced through BGP; other pools are announced in layer 2. `default` is the pool of `addresses`.
     Default: all pools."""
 
 
-def custom(kind: str, metadata: Tree, spec: Tree, version: str = "v1beta1") -> Manifest:
+def custom_resource(kind: str, metadata: Json, spec: Json, version: str = "v1beta1") -> Manifest:
     """Return a custom resource of MetalLB."""
     return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def passwords(bgp: BgpSettings, namespace: str) -> list[Manifest]:
+def password_secrets(bgp: BgpSettings, namespace: str) -> list[Manifest]:
     """Return the Secrets with the passwords of BGP sessions."""
     return [
         {
@@ -68,7 +68,7 @@ def peers(bgp: BgpSettings, namespace: str) -> list[Manifest]:
 
 
 def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "myASN": asn,
         "peerASN": peer.asn,
         "peerAddress": peer.address,
@@ -77,14 +77,14 @@ def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
     }
     if peer.password:
         spec["passwordSecret"] = {"name": _object_name(peer), "namespace": namespace}
-    return custom("BGPPeer", {"name": _object_name(peer), "namespace": namespace}, spec, "v1beta2")
+    return custom_resource("BGPPeer", {"name": _object_name(peer), "namespace": namespace}, spec, "v1beta2")
 
 
 def _object_name(peer: PeerSettings) -> str:
     return "peer-" + ip_address(peer.address).exploded.replace(".", "-").replace(":", "-")
 
 
-def problems(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
+def findings(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
     """Yield settings that MetalLB would reject, or that would announce nothing."""
     if not bgp.peers:
         yield ("bgp", "peers"), "is empty", "add a router"

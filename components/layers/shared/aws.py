@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from components.platform.layer import Finding
+from components.settings.errors import Finding
 from components.settings.model import SecretRef
 
 
-def problems(access_key: SecretRef | None, secret_key: SecretRef | None, *path: str) -> Iterator[Finding]:
+def findings(access_key: SecretRef | None, secret_key: SecretRef | None, *path: str) -> Iterator[Finding]:
     """Yield a problem at `path` if only one half of an access key is set there."""
     if (access_key is None) is not (secret_key is None):
         reason = "needs both accessKey and secretKey, or neither"

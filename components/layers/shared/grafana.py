@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
 
-def data_source(metadata: dict[str, Any], kind: str, url: str, **options: Tree) -> Manifest:
+def data_source(metadata: dict[str, Any], kind: str, url: str, **options: Json) -> Manifest:
     """Return the ConfigMap of a Grafana data source. Its UID is its kind, which other data sources refer to."""
     source = {"name": kind.capitalize(), "uid": kind, "type": kind, "access": "proxy", "url": url, "jsonData": options}
     data = {f"{kind}.yaml": json.dumps({"apiVersion": 1, "datasources": [source]})}

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 
-from components.layers.longhorn import SINGLE
-from components.platform.layer import Finding, Lab
+from components.layers.longhorn import SINGLE_REPLICA_CLASS
+from components.platform.layer import LabContext
+from components.settings.errors import Finding
 
 
-def class_of(lab: Lab, storage_class: str | None, replicas: int) -> str | None:
+def storage_class_for(lab: LabContext, storage_class: str | None, replicas: int) -> str | None:
     """Return the StorageClass, or None for the default. Software with several replicas gets unreplicated volumes."""
-    return storage_class or (SINGLE if replicas > 1 and lab.has("longhorn") else None)
+    return storage_class or (SINGLE_REPLICA_CLASS if replicas > 1 and lab.is_enabled("longhorn") else None)
 
 
-def problems(lab: Lab, storage_class: str | None, *place: str) -> Iterator[Finding]:
-    """Yield a finding if the cluster has no StorageClass. `place` is the path of the setting below the layer's key."""
-    if "local-storage" in lab.cluster.k3s.disable and not (lab.has("longhorn") or storage_class):
+def findings(lab: LabContext, storage_class: str | None, *path: str) -> Iterator[Finding]:
+    """Yield a finding if the cluster has no StorageClass. The setting is at `path` below the layer's key."""
+    if "local-storage" in lab.cluster.k3s.disable and not (lab.is_enabled("longhorn") or storage_class):
         reason = "has no StorageClass: local-storage is disabled and longhorn is off"
-        yield place, reason, "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"
+        yield path, reason, "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"

@@ -137,12 +137,14 @@ def test_a_platform_that_gives_no_such_level_is_told_which_and_where() -> None:
 
 @pytest.mark.parametrize("most", security.LEVELS)
 def test_the_cluster_refuses_app_stacks_higher_levels(most: str) -> None:
-    (policy,) = (each for each in rights.of_apps("u", most) if each["kind"] == "ValidatingAdmissionPolicy")
+    (policy,) = (each for each in rights.for_app_stacks("u", most) if each["kind"] == "ValidatingAdmissionPolicy")
     levels = [each for each in policy["spec"]["validations"] if "pod-security" in each["message"]]
     assert levels
     for each in levels:
-        assert f".orValue('') in {security.up_to(most)}" in each["expression"]
-        assert f"enforce is {' or '.join(security.up_to(most))}, and its version is the latest" in each["message"]
+        assert f".orValue('') in {security.allowed_levels(most)}" in each["expression"]
+        assert (
+            f"enforce is {' or '.join(security.allowed_levels(most))}, and its version is the latest" in each["message"]
+        )
 
 
 def test_only_who_says_so_has_more_than_restricted() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.app import settings as models
-from components.app.checks import in_clear
+from components.app.validation import plaintext_secrets
 from stacks import stackfile
 from stacks.settings import AppStack, SettingsError
 from tests.support.app_stacks import APPS
@@ -43,7 +43,7 @@ def changed(place: str, value: Any) -> list[str]:
 
 @pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
 def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
-    assert AppStack.read(file).app.name == stackfile.stack_of(file)
+    assert AppStack.read(file).app.name == stackfile.stack_name(file)
 
 
 @pytest.mark.parametrize("file", INVALID_APPS, ids=lambda file: file.stem)
@@ -163,7 +163,7 @@ def test_files_are_no_larger_than_the_api_takes() -> None:
 )
 def test_a_variable_that_looks_like_a_secret_is_known(name: str, text: str, said: bool) -> None:
     app = {"platform": "lab", "image": "shop:1", "environment": {name: text}, "postgres": {"size": "1Gi"}}
-    assert in_clear(AppStack.parse({"app": app}, set(), "shop").app) == ([name] if said else [])
+    assert plaintext_secrets(AppStack.parse({"app": app}, set(), "shop").app) == ([name] if said else [])
 
 
 def test_a_name_that_the_stack_gave_is_said_to_be_its() -> None:

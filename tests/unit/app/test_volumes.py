@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from stacks.homelab import host_of
+from stacks.homelab import host_requirements_of
 from tests.support.app_stacks import OUTPUTS, created, kinds, objects, outputs_without, pod_spec, run_fixture
 from tests.support.cluster_fixtures import cluster
 from tests.support.recorder import Recording
@@ -114,4 +114,4 @@ def test_a_volume_that_a_statefulset_cannot_get_is_refused(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("nfs", "packages"), [(True, ("nfs-common",)), (False, ())])
 def test_machines_have_an_nfs_client_where_apps_may_mount_shares(nfs: bool, packages: tuple[str, ...]) -> None:
-    assert host_of([], cluster("three-servers", apps={"nfs": nfs})).packages == packages
+    assert host_requirements_of([], cluster("three-servers", apps={"nfs": nfs})).packages == packages

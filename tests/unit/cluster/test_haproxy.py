@@ -32,11 +32,11 @@ TOOLS = {
 
 
 def lines(found: ClusterSettings) -> list[str]:
-    return [line.strip() for line in balancer.haproxy(found, found.nodes[0]).splitlines()]
+    return [line.strip() for line in balancer.haproxy_config(found, found.nodes[0]).splitlines()]
 
 
 def test_every_server_leads_to_all_of_them_and_agents_to_none() -> None:
-    told = {node.name: balancer.haproxy(FOUND, node) for node in FOUND.nodes}
+    told = {node.name: balancer.haproxy_config(FOUND, node) for node in FOUND.nodes}
     assert told["a"] == told["b"] == told["c"]
     assert told["d"] == ""
     assert re.findall(r"^  server (.*)$", told["a"], re.MULTILINE) == [
@@ -51,7 +51,7 @@ def test_ipv6_has_both_families_and_brackets() -> None:
 
 def test_nothing_runs_without_it() -> None:
     found = cluster("three-servers")
-    assert {balancer.haproxy(found, node) for node in found.nodes} == {""}
+    assert {balancer.haproxy_config(found, node) for node in found.nodes} == {""}
     assert virtual_ip.packages(found, found.nodes[0]) == ["keepalived"]
     assert virtual_ip.packages(FOUND, FOUND.nodes[0]) == ["keepalived", "haproxy"]
     assert virtual_ip.packages(FOUND, FOUND.nodes[-1]) == []
@@ -61,7 +61,7 @@ def test_nothing_runs_without_it() -> None:
 @pytest.mark.parametrize("found", [FOUND, IPV6], ids=["ipv4", "ipv6"])
 def test_haproxy_takes_it(found: ClusterSettings, tmp_path: Path) -> None:
     file = tmp_path / "haproxy.cfg"
-    file.write_text(re.sub(r"  (user|group|chroot) .*\n", "", balancer.haproxy(found, found.nodes[0])))
+    file.write_text(re.sub(r"  (user|group|chroot) .*\n", "", balancer.haproxy_config(found, found.nodes[0])))
     done = subprocess.run(["haproxy", "-c", "-f", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr

@@ -90,7 +90,7 @@ def test_default_level_costs_nothing(name: str) -> None:
     assert names == {"tls-min-version", "tls-cipher-suites", "admission-control-config-file"}
     assert options.get("protect-kernel-defaults", True) is True
     assert not {"kube-controller-manager-arg", "kube-scheduler-arg"} & set(options)
-    (plugin,) = beside(name)[hardening.ADMISSION]["plugins"]
+    (plugin,) = beside(name)[hardening.ADMISSION_FILE]["plugins"]
     assert plugin["configuration"]["defaults"]["enforce"] == "privileged"
     assert deployed(name) == []
 
@@ -98,12 +98,12 @@ def test_default_level_costs_nothing(name: str) -> None:
 def test_at_the_default_level_arguments_of_the_owner_win() -> None:
     mine = ["admission-control-config-file=/etc/mine.yaml", "tls-min-version=VersionTLS13"]
     found = cluster("one-server", k3s={"serverOptions": {"kube-apiserver-arg": mine}})
-    options = yaml.safe_load(k3s.config(found, found.nodes[0]))
+    options = yaml.safe_load(k3s.config_yaml(found, found.nodes[0]))
     assert options["kube-apiserver-arg"] == [f"tls-cipher-suites={','.join(hardening.CIPHERS)}", *mine]
 
 
 def test_hardened_namespaces_are_restricted_unless_they_say_otherwise() -> None:
-    pods, events = beside("hardened")[hardening.ADMISSION]["plugins"]
+    pods, events = beside("hardened")[hardening.ADMISSION_FILE]["plugins"]
     assert (pods["name"], events["name"]) == ("PodSecurity", "EventRateLimit")
     assert pods["configuration"]["defaults"] == {
         "enforce": "restricted", "enforce-version": "latest", "audit": "restricted", "audit-version": "latest",
@@ -114,7 +114,7 @@ def test_hardened_namespaces_are_restricted_unless_they_say_otherwise() -> None:
 
 
 def test_audit_log_has_who_reads_secrets_and_no_contents() -> None:
-    rules = beside("hardened")[hardening.AUDIT]["rules"]
+    rules = beside("hardened")[hardening.AUDIT_FILE]["rules"]
     assert {rule["level"] for rule in rules} == {"None", "Metadata"}
     secrets = next(at for at, rule in enumerate(rules) if "secrets" in str(rule))
     readers = [at for at, rule in enumerate(rules) if "verbs" in rule]

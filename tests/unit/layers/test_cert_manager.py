@@ -39,7 +39,7 @@ def test_route53_with_keys() -> None:
         "accessKeyIDSecretRef": {"name": "route53", "key": "accessKey"},
         "secretAccessKeySecretRef": {"name": "route53", "key": "secretKey"},
     }
-    (secret,) = layer("certManager", found).before()
+    (secret,) = layer("certManager", found).objects_before_charts()
     assert secret["metadata"] == {"name": "route53", "namespace": "cert-manager"}
     assert secret["stringData"] == {"accessKey": SecretRef(secret="id"), "secretKey": SecretRef(secret="key")}
     asked = values("certManager", found)
@@ -55,7 +55,7 @@ def test_route53_with_the_rights_of_the_machines() -> None:
     account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]
     assert account["solvers"] == [{"dns01": {"route53": {"region": "eu-central-1"}}}]
     assert account["server"] == "https://acme-v02.api.letsencrypt.org/directory"
-    assert not layer("certManager", found).before()
+    assert not layer("certManager", found).objects_before_charts()
     assert not problems("certManager", found)
 
 
@@ -64,7 +64,7 @@ def test_cloudflare_and_http() -> None:
     token = {"apiTokenSecretRef": {"name": "cloudflare", "key": "apiToken"}}
     account = objects("certManager", found)["ClusterIssuer", "letsencrypt-staging"]["acme"]
     assert account["solvers"] == [{"dns01": {"cloudflare": token}}]
-    (secret,) = layer("certManager", found).before()
+    (secret,) = layer("certManager", found).objects_before_charts()
     assert secret["stringData"] == {"apiToken": SecretRef(secret="token")}
     found = lab(certManager={"acme": HTTP}, traefik={})
     account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from components.layers.cilium import CiliumSettings
-from components.platform.layer import Lab
-from components.platform.platform import in_order
-from components.settings.model import LENIENT, NotKnownError
+from components.platform.layer import LabContext
+from components.platform.platform import install_order
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster, k3s_config
 from tests.support.kubectl_scripts import run
 from tests.support.layer_fixtures import LAYERS, POOL, lab, layer, objects, problems, values
@@ -21,9 +21,9 @@ NO_PROXY: dict[str, Any] = {"serverOptions": {"disable-kube-proxy": True}}
 ADDRESSES = ["10.0.0.100-10.0.0.120"]
 
 
-def on(platform: dict[str, Any], **changes: Any) -> Lab:
+def on(platform: dict[str, Any], **changes: Any) -> LabContext:
     """Layers on a lab without a pod network of K3s' own."""
-    return Lab(cluster("three-servers", **{"network": NONE} | changes), lab(**platform).layers)
+    return LabContext(cluster("three-servers", **{"network": NONE} | changes), lab(**platform).layers)
 
 
 def balancing(**given: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def balancing(**given: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("key", ["calico", "cilium"])
 def test_all_other_layers_come_after_the_pod_network(key: str) -> None:
     found = lab(longhorn={}, monitoring={}, **{key: EMPTY})
-    ordered = in_order([layer(name, found) for name in found.layers])
+    ordered = install_order([layer(name, found) for name in found.layers])
     assert ordered[0].key == key
     given = config_of(ROOT / "tests/settings/valid/three-servers.yaml")
     given["cluster"] = given["cluster"] | {"network": NONE}
@@ -62,7 +62,7 @@ def test_cilium_lets_policies_name_the_api_by_its_servers_addresses() -> None:
 
 
 def test_calico_has_the_networks_of_the_pods() -> None:
-    found = Lab(cluster("dual-stack"), lab(calico={}).layers)
+    found = LabContext(cluster("dual-stack"), lab(calico={}).layers)
     pods = found.cluster.network.pods
     given = layer("calico", found).values()["tigera-operator"]
     pools = given["installation"]["calicoNetwork"]["ipPools"]
@@ -76,7 +76,7 @@ def test_cilium_has_the_families_of_the_pods() -> None:
         ("ipv6-only", (False, True)),
         ("three-servers", (True, False)),
     ):
-        given = values("cilium", Lab(cluster(name), lab(cilium={}).layers))
+        given = values("cilium", LabContext(cluster(name), lab(cilium={}).layers))
         assert (given["ipv4"]["enabled"], given["ipv6"]["enabled"]) == families
 
 
@@ -87,7 +87,7 @@ def test_cilium_leaves_services_to_kube_proxy_unless_told_otherwise() -> None:
     found = on({"cilium": balancing()}, k3s=NO_PROXY)
     given = values("cilium", found)
     assert (given["kubeProxyReplacement"], given["l2announcements"]["enabled"]) == (True, True)
-    assert (given["k8sServiceHost"], given["k8sServicePort"]) == (found.cluster.endpoint, 6443)
+    assert (given["k8sServiceHost"], given["k8sServicePort"]) == (found.cluster.endpoint_host, 6443)
     made = objects("cilium", found)
     assert made["CiliumLoadBalancerIPPool", "lan"] == {"blocks": [{"start": "10.0.0.100", "stop": "10.0.0.120"}]}
     assert made["CiliumL2AnnouncementPolicy", "lan"]["loadBalancerIPs"] is True
@@ -156,8 +156,8 @@ def test_addresses_are_given_out_once() -> None:
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = CiliumSettings.model_validate({"addresses": 1}, context=LENIENT)
-    with pytest.raises(NotKnownError):
-        list(LAYERS["cilium"](settings, Lab(cluster("three-servers"), {"cilium": settings})).problems())
+    with pytest.raises(UnknownValueError):
+        list(LAYERS["cilium"](settings, LabContext(cluster("three-servers"), {"cilium": settings})).findings())
 
 
 NODE = {"NODE": "a", "ROLE": "agent"}

@@ -8,7 +8,7 @@ import pytest
 from components.layers.gitlab import GitLab
 from components.settings.model import SecretRef
 from stacks import stackfile
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 from tests.support.layer_fixtures import lab, layer, objects, problems
 from tests.support.recorder import canary, config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -25,7 +25,7 @@ def spec(**given: Any) -> Any:
 def test_argocd_installs_the_chart_of_the_catalog_and_helm_none() -> None:
     found = lab(**BESIDE, gitlab=ROOT_PASSWORD)
     assert not layer("gitlab", found).values()
-    (application,) = layer("gitlab", found).extend()
+    (application,) = layer("gitlab", found).objects_after_charts()
     assert application["metadata"]["namespace"] == "argocd"
     source = application["spec"]["source"]
     chart = found.charts["gitlab"]
@@ -38,7 +38,7 @@ def test_argocd_installs_the_chart_of_the_catalog_and_helm_none() -> None:
 def test_another_version_and_mirror_go_for_it_too() -> None:
     config = config_of(FILE)
     platform = {"versions": {"gitlab": "9.9.1"}, "chartMirror": "https://charts.lan"}
-    found = Settings.parse({**config, "platform": platform}, {"sshKey"}, "lab")
+    found = LabStack.parse({**config, "platform": platform}, {"sshKey"}, "lab")
     chart = found.platform.lab(found.cluster).charts["gitlab"]
     assert (chart.version, chart.repository) == ("9.9.1", "https://charts.lan")
 
@@ -50,11 +50,11 @@ def test_registry_as_mirror_of_charts_is_refused_for_it() -> None:
     with pytest.raises(
         SettingsError, match="gitlab: is installed by Argo CD, which has no configuration for the registry"
     ):
-        Settings.parse({**config, "platform": platform}, secrets, "lab")
+        LabStack.parse({**config, "platform": platform}, secrets, "lab")
 
 
 def test_password_is_in_a_secret_and_not_in_the_application() -> None:
-    (secret,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).before()
+    (secret,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).objects_before_charts()
     assert secret["stringData"] == {"password": SecretRef(secret="gitlabRoot")}
     told = spec()["source"]["helm"]["valuesObject"]["global"]["initialRootPassword"]
     assert told == {"secret": secret["metadata"]["name"], "key": "password"}
@@ -70,9 +70,9 @@ def test_registry_and_store_are_beside_the_page_each_with_a_certificate_of_its_o
 
 
 def test_what_it_deployed_goes_with_it_after_the_guard() -> None:
-    (application,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).extend()
+    (application,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).objects_after_charts()
     assert application["metadata"]["finalizers"]
-    assert GitLab.kept == ("persistentvolumeclaims -n gitlab",)
+    assert GitLab.user_data_queries == ("persistentvolumeclaims -n gitlab",)
 
 
 def test_its_store_runs_where_its_images_do() -> None:

@@ -16,7 +16,7 @@ def test_machines_with_a_card_are_labelled_and_looked_at() -> None:
     found = layer("gpu", lab(gpu={"nodes": ["a", "d"]}))
     labelled = [node.name for node in found.lab.cluster.nodes if found.node_labels(node)]
     assert labelled == ["a", "d"]
-    looks = [(each.node, each.run, each.variables["ROLE"]) for each in found.services()]
+    looks = [(each.node, each.run, each.variables["ROLE"]) for each in found.host_services()]
     assert looks == [("a", ("gpu.sh",), "server"), ("d", ("gpu.sh",), "agent")]
 
 

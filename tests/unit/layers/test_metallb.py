@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from components.layers.metallb.layer import MetalLB, MetalLBSettings
 from components.layers.shared import address_pools
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings import addresses
 from components.settings.model import SecretRef
 from tests.support.cluster_fixtures import cluster
@@ -45,9 +45,9 @@ def test_what_is_no_range_is_refused(given: str, reason: str) -> None:
 
 
 def test_first_address_is_none_that_old_devices_take_for_a_broadcast() -> None:
-    assert address_pools.first(["fd00::8/125", "10.0.1.255-10.0.2.9"], 4) == "10.0.2.1"
-    assert address_pools.first(["10.0.1.0/30", "fd00::8/125"], 6) == "fd00::8"
-    assert address_pools.first(["10.0.0.255-10.0.1.0"], 4) is None
+    assert address_pools.first_address(["fd00::8/125", "10.0.1.255-10.0.2.9"], 4) == "10.0.2.1"
+    assert address_pools.first_address(["10.0.1.0/30", "fd00::8/125"], 6) == "fd00::8"
+    assert address_pools.first_address(["10.0.0.255-10.0.1.0"], 4) is None
 
 
 def test_pool_is_announced_in_the_lan_without_frr() -> None:
@@ -57,7 +57,7 @@ def test_pool_is_announced_in_the_lan_without_frr() -> None:
         ("IPAddressPool", "default"): POOL | {"autoAssign": True, "avoidBuggyIPs": True},
         ("L2Advertisement", "lan"): {"ipAddressPools": ["default"]},
     }
-    assert not layer("metallb", found).before()
+    assert not layer("metallb", found).objects_before_charts()
     assert not problems("metallb", found)
 
 
@@ -80,7 +80,7 @@ def test_some_pools_are_announced_to_routers() -> None:
         "passwordSecret": {"name": "peer-10-0-0-1", "namespace": "metallb-system"},
     }
     assert "passwordSecret" not in made["BGPPeer", "peer-fd00-0000-0000-0000-0000-0000-0000-0001"]
-    (secret,) = layer("metallb", found).before()
+    (secret,) = layer("metallb", found).objects_before_charts()
     assert secret["metadata"] == made["BGPPeer", "peer-10-0-0-1"]["passwordSecret"]
     assert (secret["type"], secret["stringData"]) == ("kubernetes.io/basic-auth", {"password": SecretRef(secret="bgp")})
     assert not problems("metallb", found)
@@ -148,7 +148,7 @@ def test_pools_that_do_not_fit_are_reported(given: dict[str, Any], report: list[
 
 def test_edge_of_a_small_lan_is_not_given_away() -> None:
     small = cluster("three-servers", lan="10.0.0.0/25", api={"vip": "10.0.0.100"})
-    report = list(MetalLB(MetalLBSettings(addresses=("10.0.0.120/29",)), Lab(small)).problems())
+    report = list(MetalLB(MetalLBSettings(addresses=("10.0.0.120/29",)), LabContext(small)).findings())
     assert report == [
         (
             ("addresses", 0),
@@ -162,6 +162,6 @@ def test_edge_of_a_small_lan_is_not_given_away() -> None:
     ("balancer", "report"), [("10.0.0.210", ["contains 10.0.0.210, the address of the API"]), ("api.lan", [])]
 )
 def test_balancer_of_the_api_keeps_its_address(balancer: str, report: list[str]) -> None:
-    found = Lab(cluster("three-servers", api={"external": balancer}))
+    found = LabContext(cluster("three-servers", api={"external": balancer}))
     settings = MetalLBSettings(addresses=("10.0.0.200-10.0.0.220",))
-    assert [reason for _, reason, _ in MetalLB(settings, found).problems()] == report
+    assert [reason for _, reason, _ in MetalLB(settings, found).findings()] == report

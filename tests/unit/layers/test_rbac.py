@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from components.layers.rbac import RbacSettings
-from components.platform.layer import Lab
-from components.settings.model import LENIENT, NotKnownError
+from components.platform.layer import LabContext
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
 from tests.support.kubectl_scripts import run
 from tests.support.layer_fixtures import lab, layer, problems
@@ -28,10 +28,10 @@ shop homelab-edit-ben edit ben"""
 
 
 def test_rights_are_peoples_own_and_each_is_given_once() -> None:
-    (service,) = layer("rbac", lab(rbac=GIVEN)).services()
+    (service,) = layer("rbac", lab(rbac=GIVEN)).host_services()
     assert service.variables == {"RIGHTS": RIGHTS}
     assert not problems("rbac", lab(rbac=GIVEN))
-    assert not layer("rbac", lab(rbac={})).services()[0].variables["RIGHTS"]
+    assert not layer("rbac", lab(rbac={})).host_services()[0].variables["RIGHTS"]
 
 
 def test_they_are_given_from_a_server_that_serves_and_looked_at() -> None:
@@ -76,8 +76,8 @@ def test_what_is_wrong_is_reported(people: Any, groups: Any, report: str) -> Non
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = RbacSettings.model_validate({"people": {"anna": ["dev"]}, "groups": {"dev": 1}}, context=LENIENT)
-    with pytest.raises(NotKnownError):
-        list(layer("rbac", Lab(cluster("three-servers"), {"rbac": settings})).problems())
+    with pytest.raises(UnknownValueError):
+        list(layer("rbac", LabContext(cluster("three-servers"), {"rbac": settings})).findings())
 
 
 # by hand: ben's is gone, eve was put beside anna, carl was taken out of the file; blog is not there

@@ -21,12 +21,15 @@ NEW, OLD = (
 
 
 def names(*pairs: Any) -> list[str]:
-    return [each["metadata"]["name"] for each in layer("sealedSecrets", lab(sealedSecrets={"keys": pairs})).before()]
+    return [
+        each["metadata"]["name"]
+        for each in layer("sealedSecrets", lab(sealedSecrets={"keys": pairs})).objects_before_charts()
+    ]
 
 
 def test_given_pairs_are_there_before_the_controller_and_it_makes_none() -> None:
     found = lab(sealedSecrets={"keys": [NEW, OLD]})
-    first, second = layer("sealedSecrets", found).before()
+    first, second = layer("sealedSecrets", found).objects_before_charts()
     assert first["type"] == "kubernetes.io/tls"
     assert first["metadata"]["labels"]["sealedsecrets.bitnami.com/sealed-secrets-key"] == "active"
     assert first["stringData"]["tls.crt"] == base64.b64decode(NEW["certificate"]).decode()
@@ -53,7 +56,7 @@ def test_other_keys_start_the_controller_anew() -> None:
 def test_without_pairs_the_controller_makes_them(given: Any, period: str) -> None:
     found = lab(sealedSecrets=given)
     assert values("sealedSecrets", found)["keyrenewperiod"] == period
-    assert not layer("sealedSecrets", found).before()
+    assert not layer("sealedSecrets", found).objects_before_charts()
     assert layer("sealedSecrets", found).outputs() == {"sealing_certificate": None}
 
 
@@ -63,8 +66,8 @@ def test_apps_learn_of_the_newest_certificate() -> None:
 
 
 def test_keys_that_were_not_given_are_guarded() -> None:
-    (query,) = SealedSecrets.kept
-    (pair,) = layer("sealedSecrets", lab(sealedSecrets={"keys": [NEW]})).before()
+    (query,) = SealedSecrets.user_data_queries
+    (pair,) = layer("sealedSecrets", lab(sealedSecrets={"keys": [NEW]})).objects_before_charts()
     label, given = query.rpartition(" ")[2].split(",")
     assert label in pair["metadata"]["labels"]
     assert pair["metadata"]["labels"][given.removesuffix("!=true")] == "true"

@@ -26,7 +26,7 @@ def test_traefik_has_the_first_address_and_a_certificate_for_the_domain() -> Non
     assert certificate["issuerRef"] == {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "ca"}
     assert made["TLSStore", "default"] == {"defaultCertificate": {"secretName": certificate["secretName"]}}
     assert layer("traefik", found).outputs()["ingress_address"] == "10.0.0.200"
-    assert not layer("traefik", found).before()
+    assert not layer("traefik", found).objects_before_charts()
     assert not problems("traefik", found)
 
 
@@ -65,7 +65,7 @@ def test_traefik_with_everything() -> None:
     assert (route["match"], route["priority"]) == ("PathPrefix(`/`) && !Host(`www.lab.org`)", 1)
     assert made["Middleware", "default-route"]["redirectRegex"]["replacement"] == "https://www.lab.org"
     assert not {kind for kind, _ in made} & {"Certificate", "TLSStore"}
-    (secret,) = layer("traefik", found).before()
+    (secret,) = layer("traefik", found).objects_before_charts()
     assert secret["stringData"] == {"username": "me", "password": SecretRef(secret="seen")}
     assert not problems("traefik", found)
 

@@ -21,11 +21,11 @@ def pools(**given: Any) -> dict[str, Any]:
 
 def test_pool_is_made_on_its_machines_and_never_undone() -> None:
     found = lab(zfs=pools(d={"devices": [ONE, TWO], "raid": "mirror"}, e={"devices": [ONE]}) | {"pool": "tank"})
-    first, second = layer("zfs", found).services()
+    first, second = layer("zfs", found).host_services()
     assert (first.node, second.node) == ("d", "e")
     assert first.variables == {"POOL": "tank", "DEVICES": f"{ONE} {TWO}", "RAID": "mirror"}
     assert (first.undo, second.undo) == ((), ())
-    storage, snapshots = layer("zfs", found).extend()
+    storage, snapshots = layer("zfs", found).objects_after_charts()
     assert storage["parameters"]["poolname"] == "tank"
     assert snapshots["driver"] == storage["provisioner"]
 

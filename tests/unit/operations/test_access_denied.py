@@ -14,7 +14,7 @@ from operations.api import Api, ApiError
 from operations.findings import Report, State
 from operations.pulumi_stack import Stack
 from rehearsal import certificates
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support import fake_api
 from tests.support.fake_api import FakeApi
 from tests.support.fake_pulumi import FakePulumi
@@ -32,7 +32,7 @@ def api(tmp_path: Path) -> Iterator[FakeApi]:
 def lasting(monkeypatch: pytest.MonkeyPatch, days: float, left: float) -> None:
     """Have every certificate last so many days, of which some are left."""
     ends = datetime.now(UTC) + timedelta(days=left, hours=1)
-    monkeypatch.setattr(Validity, "of", lambda _: Validity(ends - timedelta(days=days), ends))
+    monkeypatch.setattr(Validity, "of_kubeconfig_user", lambda _: Validity(ends - timedelta(days=days), ends))
 
 
 def asked(api: FakeApi, status: int) -> str:
@@ -71,7 +71,7 @@ def test_an_api_of_another_authority_is_no_silence(api: FakeApi, tmp_path: Path)
 
 def of_cluster(pulumi: FakePulumi, api: FakeApi) -> Report:
     pulumi.set_outputs(kubeconfig=api.kubeconfig)
-    (found, *_) = health_checks.cluster_reports(Settings.read(FILE), Stack("lab", FILE))
+    (found, *_) = health_checks.cluster_reports(LabStack.read(FILE), Stack("lab", FILE))
     return found
 
 
@@ -105,7 +105,7 @@ def test_doctor_has_the_fix_for_one_that_the_api_does_not_take(
 
 def test_it_reads_the_certificate_of_a_kubeconfig(api: FakeApi) -> None:
     user = yaml.safe_load(api.kubeconfig)["users"][0]["user"]
-    found = Validity.of(user)
+    found = Validity.of_kubeconfig_user(user)
     assert found.ends - found.begins == certificates.LIFETIME + certificates.CLOCK_SKEW
-    assert not found.due
-    assert not found.over
+    assert not found.needs_renewal
+    assert not found.is_expired

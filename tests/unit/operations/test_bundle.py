@@ -11,7 +11,7 @@ import cli
 from rehearsal import charts as stand_ins
 from rehearsal import releases
 from stacks import catalog, platform_settings
-from stacks.catalog import K3S
+from stacks.catalog import K3S_VERSION
 from tests.support import fake_helm
 from tests.support.chart_repository import pack_chart
 from tests.support.files_over_https import Upstream
@@ -37,7 +37,7 @@ def names(file: Path) -> set[str]:
 
 def k3s_files(*architectures: str) -> set[str]:
     per = [(f"sha256sum-{arch}.txt", BINARIES[arch], f"k3s-airgap-images-{arch}.tar.zst") for arch in architectures]
-    return {f"{K3S}/{name}" for each in (*per, ("install.sh", "install.sh.sha256sum")) for name in each}
+    return {f"{K3S_VERSION}/{name}" for each in (*per, ("install.sh", "install.sh.sha256sum")) for name in each}
 
 
 CHARTS = {"charts/index.yaml", "charts/metallb-0.16.1.tgz", "images.txt"}
@@ -59,7 +59,7 @@ def test_everything_is_laid_out_as_a_mirror(host: Upstream, file: Path) -> None:
     assert asked["values"]["controller"]["priorityClassName"] == "system-cluster-critical", "the layer's own values"
     (entry,) = yaml.safe_load((bundle / "charts/index.yaml").read_text())["entries"]["metallb"]
     assert entry["digest"] == digest((bundle / "charts" / entry["urls"][0]).read_bytes())
-    assert releases.bundled(bundle, K3S, "amd64").real, "the rehearsal takes it"
+    assert releases.bundled(bundle, K3S_VERSION, "amd64").real, "the rehearsal takes it"
     packed_ = stand_ins.lay_out(file.parent / "mirror", [catalog.LAYERS[0].charts[0]], LAB, stand_ins.Sources(bundle))
     assert [each.real for each in packed_] == [True]
 
@@ -93,7 +93,7 @@ def test_what_is_there_and_right_is_not_fetched_again(host: Upstream, file: Path
     assert result.exit_code == 0
     assert "metallb 0.16.1: downloaded, verified against its repository's checksum; not pinned" in result.output
     before = host.ranges("k3s-airgap-images-amd64.tar.zst")
-    archive = file.parent / "bundle" / K3S / "k3s"
+    archive = file.parent / "bundle" / K3S_VERSION / "k3s"
     archive.write_bytes(b"changed here")
     result = run(file)
     assert result.exit_code == 0, result.output
@@ -109,18 +109,18 @@ def test_a_half_is_not_taken_for_the_whole_and_gone_on_with(host: Upstream, file
     assert f"{name} broke off " in result.output
     assert "is incomplete: fix these errors, and run the command again." in result.output
     there = names(file)
-    assert f"{K3S}/{name}.part" in there
-    assert not {f"{K3S}/{name}", f"{K3S}/sha256sum-amd64.txt"} & there
+    assert f"{K3S_VERSION}/{name}.part" in there
+    assert not {f"{K3S_VERSION}/{name}", f"{K3S_VERSION}/sha256sum-amd64.txt"} & there
     result = run(file)
     assert result.exit_code == 0, result.output
     assert host.ranges(name) == ["", f"bytes={1 << 20}-"]
     assert names(file) == k3s_files("amd64") | CHARTS
-    assert (file.parent / "bundle" / K3S / name).read_bytes() == (host.root / K3S / name).read_bytes()
+    assert (file.parent / "bundle" / K3S_VERSION / name).read_bytes() == (host.root / K3S_VERSION / name).read_bytes()
 
 
 @pytest.mark.parametrize("left", [b"x" * 100, b"x" * (SIZE * 2)])
 def test_a_half_of_something_else_is_thrown_away(host: Upstream, file: Path, left: bytes) -> None:
-    folder = file.parent / "bundle" / K3S
+    folder = file.parent / "bundle" / K3S_VERSION
     folder.mkdir(parents=True)
     (folder / "k3s-airgap-images-amd64.tar.zst.part").write_bytes(left)
     assert "k3s-airgap-images-amd64.tar.zst does not match its checksum" in run(file).output
@@ -130,17 +130,17 @@ def test_a_half_of_something_else_is_thrown_away(host: Upstream, file: Path, lef
 
 
 def test_a_wrong_sum_is_refused_and_not_kept(host: Upstream, file: Path) -> None:
-    (host.root / K3S / "k3s").write_bytes(b"changed on the way")
+    (host.root / K3S_VERSION / "k3s").write_bytes(b"changed on the way")
     result = run(file)
     assert result.exit_code == 1
     assert f"/k3s does not match its checksum; it was not saved.\nfound  {digest(b'changed on the way')}" in (
         result.output
     )
-    assert names(file) == {f"{K3S}/install.sh", f"{K3S}/install.sh.sha256sum"} | CHARTS
+    assert names(file) == {f"{K3S_VERSION}/install.sh", f"{K3S_VERSION}/install.sh.sha256sum"} | CHARTS
 
 
 def test_a_list_without_the_file_is_refused(host: Upstream, file: Path) -> None:
-    (host.root / K3S / "sha256sum-amd64.txt").write_text(f"{'1' * 64}  k3s-airgap-images-amd64.tar.zst\n")
+    (host.root / K3S_VERSION / "sha256sum-amd64.txt").write_text(f"{'1' * 64}  k3s-airgap-images-amd64.tar.zst\n")
     assert "has no checksum of k3s, so the file cannot be verified." in run(file).output
 
 
@@ -201,8 +201,8 @@ def test_mirrors_of_the_file_are_not_asked(host: Upstream, file: Path) -> None:
     """They are what the bundle is for."""
     chart = {"metallb": digest((host.root / "charts/metallb.tgz").read_bytes())}
     platform = {"chartMirror": "http://10.9.0.1/charts", "metallb": {"addresses": ["10.9.0.200/29"]}, "pins": chart}
-    pins = {arch: digest((host.root / K3S / f"sha256sum-{arch}.txt").read_bytes()) for arch in BINARIES}
-    pins["installer"] = digest((host.root / K3S / "install.sh").read_bytes())
+    pins = {arch: digest((host.root / K3S_VERSION / f"sha256sum-{arch}.txt").read_bytes()) for arch in BINARIES}
+    pins["installer"] = digest((host.root / K3S_VERSION / "install.sh").read_bytes())
     write_stack_file(file.parent, platform, k3s={"mirror": "http://10.9.0.1/k3s", "pins": pins})
     result = run(file)
     assert result.exit_code == 0, result.output

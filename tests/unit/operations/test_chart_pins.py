@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from stacks import platform_settings
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.chart_repository import pack_chart
 from tests.support.files_over_https import Upstream
 from tests.support.mirror_host import digest, index, write_stack_file
@@ -26,7 +26,7 @@ def pin(file: Path, *options: str, answer: str | None = None) -> Result:
 
 
 def pins(file: Path) -> dict[str, str]:
-    return dict(Settings.read(file).platform.pins)
+    return dict(LabStack.read(file).platform.pins)
 
 
 def published(host: Upstream) -> str:

@@ -18,7 +18,7 @@ from operations.findings import Report, State, fine, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack
 from provider.ssh.connections import render_script
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support import fake_api, machines_on_loopback
 from tests.support.fake_api import FakeApi
 from tests.support.fake_pulumi import FakePulumi
@@ -161,7 +161,7 @@ def test_the_script_comes_to_its_end_wherever_it_runs(tmp_path: Path) -> None:
 
 def nodes_of(file: Path) -> list[dict[str, Any]]:
     status = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "EtcdIsVoter")]}
-    names = [node.name for node in Settings.read(file).cluster.nodes]
+    names = [node.name for node in LabStack.read(file).cluster.nodes]
     return [{"metadata": {"name": name}, "spec": {}, "status": status} for name in names]
 
 
@@ -176,7 +176,7 @@ def platform(tmp_path: Path) -> Path:
 
 
 def of_cluster(file: Path) -> dict[str, Report]:
-    return {each.name: each for each in health_checks.cluster_reports(Settings.read(file), Stack("lab", file))}
+    return {each.name: each for each in health_checks.cluster_reports(LabStack.read(file), Stack("lab", file))}
 
 
 def test_cluster_and_layers_are_judged_by_their_api(platform: Path, pulumi: FakePulumi, api: FakeApi) -> None:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from stacks import stackfile
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.fake_pulumi import FakePulumi
 from tests.support.machines_on_loopback import public_key, redirect_nodes, serve_machines
 from tests.support.settings_fixtures import SAMPLE
@@ -40,14 +40,14 @@ def test_options_answer_everything(lab: list[SshMachine], file: Path) -> None:
     result = run(file, *ALL, "--yes")
     assert result.exit_code == 0, result.output
     assert "Next: `./homelab doctor --stack lab`." in result.output
-    found = Settings.read(file)
+    found = LabStack.read(file)
     assert [(node.name, node.role, node.address) for node in found.cluster.nodes] == [
         ("one", "server", "10.9.0.11"),
         ("two", "agent", "10.9.0.12"),
     ]
     assert [node.host_key for node in found.cluster.nodes] == [public_key(each) for each in lab]
     assert (found.cluster.domain, found.cluster.ssh.user, found.cluster.api.vip) == ("lab.test", "debian", "10.9.0.100")
-    assert set(found.platform.layers()) == {"metallb", "certManager", "traefik"}
+    assert set(found.platform.enabled_layers()) == {"metallb", "certManager", "traefik"}
     assert all(each.logins == [] for each in lab), "nobody logs in where the key is not known yet"
 
 
@@ -83,7 +83,7 @@ def test_wrong_answers_are_asked_again(lab: list[SshMachine], file: Path) -> Non
     for answer, said in wrong_then_right:
         assert said in left, (answer, left)
         left = left.partition(said)[2] if said else left
-    assert Settings.read(file).cluster.api.vip == "10.9.0.100"
+    assert LabStack.read(file).cluster.api.vip == "10.9.0.100"
     again = file.with_name("again") / file.name
     again.parent.mkdir()
     assert run(again, *ALL, "--yes").exit_code == 0
@@ -93,8 +93,8 @@ def test_wrong_answers_are_asked_again(lab: list[SshMachine], file: Path) -> Non
 def test_least_that_is_asked(lab: list[SshMachine], file: Path) -> None:
     result = run(file, "--yes", answers="lab.test\n\none=10.9.0.11 server\n\n\n\n")
     assert result.exit_code == 0, result.output
-    found = Settings.read(file)
-    assert (found.cluster.ssh.user, found.cluster.api.vip, dict(found.platform.layers())) == ("pi", None, {})
+    found = LabStack.read(file)
+    assert (found.cluster.ssh.user, found.cluster.api.vip, dict(found.platform.enabled_layers())) == ("pi", None, {})
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_an_option_that_is_wrong_ends_it(file: Path, change: tuple[str, str], sa
 def test_a_lan_that_is_wider(lab: list[SshMachine], file: Path) -> None:
     result = run(file, *ALL, "--lan", "10.9.0.0/16", "--vip", "10.9.7.1", "--yes")
     assert result.exit_code == 0, result.output
-    assert Settings.read(file).cluster.lan == "10.9.0.0/16"
+    assert LabStack.read(file).cluster.lan == "10.9.0.0/16"
 
 
 @pytest.mark.parametrize("answers", ["n\n", ""])
@@ -145,9 +145,9 @@ def test_a_lab_that_is_replaced_leaves_a_copy_and_its_secrets(
     (copy,) = file.parent.glob(f"{file.name}.*")
     assert copy.read_text() == before
     assert copy.stat().st_mode & 0o077 == 0
-    assert len(Settings.read(file).cluster.nodes) == 2
+    assert len(LabStack.read(file).cluster.nodes) == 2
     assert stackfile.read(file)[1] == {"sshKey"}, "a secret that nothing uses would be refused"
-    ssh = Settings.read(file).cluster.ssh
+    ssh = LabStack.read(file).cluster.ssh
     assert (ssh.agent, ssh.private_key and ssh.private_key.secret) == (False, "sshKey")
     assert {"encryptionsalt: v1:salt", "  aws:region: here"} <= set(file.read_text().splitlines())
 
@@ -166,4 +166,4 @@ def test_host_keys_are_taken_after_a_yes_only(lab: list[SshMachine], file: Path)
     assert "lacks host keys: run `./homelab trust --stack lab --config-file" in result.output
     result = CliRunner().invoke(cli.app, ["trust", "--stack", "lab", "--config-file", str(file), "--yes"])
     assert result.exit_code == 0, result.output
-    assert len(Settings.read(file).cluster.nodes) == 2
+    assert len(LabStack.read(file).cluster.nodes) == 2

@@ -11,7 +11,7 @@ import cli
 from components.settings.host_keys import host_key
 from operations import host_keys, stackfile_editor
 from operations.host_keys import fingerprint, is_placeholder, placeholder
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.fake_pulumi import FakePulumi
 from tests.support.machines_on_loopback import public_key, redirect_nodes, serve_machines, write_stack_file
 from tests.support.settings_fixtures import SAMPLE, VALID
@@ -36,7 +36,7 @@ def run(file: Path, *options: str, answer: str | None = None) -> Result:
 
 
 def pinned(file: Path) -> list[str]:
-    return [node.host_key for node in Settings.read(file).cluster.nodes]
+    return [node.host_key for node in LabStack.read(file).cluster.nodes]
 
 
 def short(key: str) -> str:
@@ -133,7 +133,7 @@ def test_machines_behind_a_bastion_wait_for_its_key(
     assert lab[1].logins == []
     result = run(file, "--yes")
     assert result.exit_code == 0, result.output
-    found = Settings.read(file).cluster
+    found = LabStack.read(file).cluster
     assert found.ssh.bastion
     assert (found.ssh.bastion.host_key, found.nodes[0].host_key) == (public_key(lab[1]), public_key(lab[0]))
     assert lab[1].tunnels == [("127.0.0.1", lab[0].port)]
@@ -157,7 +157,7 @@ def test_placeholders_are_keys_that_nobody_has() -> None:
 def test_every_other_line_stays_in_its_place(file: Path) -> None:
     before = file.read_text()
     without = "".join(line for line in before.splitlines(keepends=True) if not line.lstrip().startswith("hostKey:"))
-    count = len(Settings.read(file).cluster.nodes)
+    count = len(LabStack.read(file).cluster.nodes)
     places: dict[stackfile_editor.KeyPath, str] = {("nodes", index): OTHER for index in range(count)}
     after = stackfile_editor.with_host_keys(without, places)
     lines = iter(after.splitlines())

@@ -6,13 +6,21 @@ from typing import Any, ClassVar
 import pytest
 
 from components.cluster.cluster import Cluster
-from components.cluster.host_requirements import Service
+from components.cluster.host_requirements import HostService
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import Derived, Filled, Hashed, Manifest, Tree, bcrypt_hash, derive
-from components.platform.layer import Lab, Layer, resources
-from components.platform.platform import Platform, in_order
+from components.kubernetes.manifest import (
+    BcryptHash,
+    DerivedPassword,
+    Json,
+    Manifest,
+    SecretTemplate,
+    bcrypt_hash,
+    derive_password,
+)
+from components.platform.layer import LabContext, Layer, resources
+from components.platform.platform import Platform, install_order
 from components.settings.model import Model, SecretRef
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.envelopes import is_sealed, unsealed
 from tests.support.recorder import CHART, Recording, Resource, canary, config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -30,40 +38,43 @@ class Plain(Layer[Nothing]):
 
     settings_type = Nothing
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         return {self.key: {"replicas": 2, "resources": resources("50m", "16Mi")}}
 
 
 class Base(Plain):
     key = "base"
     namespace = "base-system"
-    security = "privileged"
-    appears = ("storageclass/base",)
-    keeps = "volumes"
-    kept = ("volumes.base.io -A -o name",)
+    pod_security = "privileged"
+    awaited_objects = ("storageclass/base",)
+    user_data = "volumes"
+    user_data_queries = ("volumes.base.io -A -o name",)
 
 
 class Named(Plain):
     key = "named"
     namespace = "named"
     requires = ("base",)
-    bare_crds = ("named",)
+    charts_with_crds_folder = ("named",)
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         token = dict.fromkeys(("TOKEN", "AGENT_TOKEN"), SecretRef(secret="token"))
         pool = {"POOL": "p", "VERSION": "v"}
-        disk = [Service("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", pool, token) for node in "bd"]
+        disk = [HostService("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", pool, token) for node in "bd"]
         variables = {"NAMESPACE": "named", "SYNC": "yes"}
-        return [*disk, Service("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
+        return [
+            *disk,
+            HostService("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, runs_last=True),
+        ]
 
-    def before(self) -> Sequence[Manifest]:
-        text = {"token": SecretRef(secret="token"), "login": Filled("me:{}", (SecretRef(secret="token"),))}
+    def objects_before_charts(self) -> Sequence[Manifest]:
+        text = {"token": SecretRef(secret="token"), "login": SecretTemplate("me:{}", (SecretRef(secret="token"),))}
         return [{"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata("login"), "stringData": text}]
 
-    def values(self) -> Mapping[str, Tree]:
-        return {"named": {"password": Hashed(SecretRef(secret="token"))}, "companion": {}}
+    def values(self) -> Mapping[str, Json]:
+        return {"named": {"password": BcryptHash(SecretRef(secret="token"))}, "companion": {}}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         things = ({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": self.metadata(name)} for name in "ab")
         return [*things, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": self.metadata("c"), "data": {}}]
 
@@ -71,10 +82,10 @@ class Named(Plain):
 class Crds(Plain):
     key = "crds"
     namespace = "crds"
-    after = ("named",)
-    early = ("early",)
+    installs_after = ("named",)
+    early_charts = ("early",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         return {"early": {}, "late": {"resources": {"limits": {"cpu": None}}}}
 
 
@@ -84,14 +95,14 @@ CHARTS = {name: Chart(name, "1.2.3", f"https://{name}.example.com", "ab" * 32 if
 
 
 def platform(*, preview: bool = False) -> Recording:
-    settings = Settings.read(FILE).cluster
-    lab = Lab(settings, {kind.key: Nothing() for kind in KINDS})
+    settings = LabStack.read(FILE).cluster
+    lab = LabContext(settings, {kind.key: Nothing() for kind in KINDS})
 
     def program() -> None:
         cluster = Cluster(settings, "vip:1", lambda _: [])
         given = {"base": {"replicas": 3, "login": {"password": SecretRef(secret="token")}}}
         made = Platform([kind(Nothing(), lab) for kind in KINDS], CHARTS, cluster.access, given)
-        cluster.leave_first([made])
+        cluster.mark_on_destroy([made])
 
     return record(config_of(FILE) | {"token": canary("token")}, program=program, preview=preview)
 
@@ -109,17 +120,17 @@ def releases() -> dict[str, Resource]:
 
 
 def test_layers_come_in_their_order_whatever_the_file_says() -> None:
-    lab = Lab(Settings.read(FILE).cluster, {})
-    assert [layer.key for layer in in_order([kind(Nothing(), lab) for kind in KINDS])] == ["base", "named", "crds"]
+    lab = LabContext(LabStack.read(FILE).cluster, {})
+    assert [layer.key for layer in install_order([kind(Nothing(), lab) for kind in KINDS])] == ["base", "named", "crds"]
 
 
 def test_layers_that_wait_for_each_other_are_refused() -> None:
     class Circular(Base):
-        after: ClassVar[tuple[str, ...]] = ("named",)
+        installs_after: ClassVar[tuple[str, ...]] = ("named",)
 
-    lab = Lab(Settings.read(FILE).cluster, {})
+    lab = LabContext(LabStack.read(FILE).cluster, {})
     with pytest.raises(ValueError, match="layers depend on each other: base, named"):
-        in_order([Circular(Nothing(), lab), Named(Nothing(), lab)])
+        install_order([Circular(Nothing(), lab), Named(Nothing(), lab)])
 
 
 def test_order_between_layers_and_within() -> None:
@@ -238,10 +249,10 @@ def test_hash_is_stable_and_right() -> None:
 
 def test_passwords_that_nobody_has_to_know_are_stable_and_each_another() -> None:
     salt = "00112233445566778899aabbccddeeff"
-    first, second = derive(salt, Derived("core")), derive(salt, Derived("registry"))
-    assert (first, len(first)) == (derive(salt, Derived("core")), 32)
-    assert len({first, second, derive(salt[::-1], Derived("core"))}) == 3
-    assert derive(salt, Derived("core", 16)) == first[:16]
+    first, second = derive_password(salt, DerivedPassword("core")), derive_password(salt, DerivedPassword("registry"))
+    assert (first, len(first)) == (derive_password(salt, DerivedPassword("core")), 32)
+    assert len({first, second, derive_password(salt[::-1], DerivedPassword("core"))}) == 3
+    assert derive_password(salt, DerivedPassword("core", 16)) == first[:16]
 
 
 def test_preview_knows_everything_but_secrets_and_the_cluster() -> None:

@@ -8,7 +8,7 @@ import pytest
 from bench import labs
 from bench.figures import Figure, merge, read, table, write
 from bench.suites import MEASUREMENTS, Part
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 BENCH = Path(labs.__file__).parent
 
@@ -48,7 +48,7 @@ def test_what_was_measured_anew_takes_its_old_place() -> None:
 @pytest.mark.parametrize("agents", [3, 97])
 def test_labs_are_valid(agents: int) -> None:
     config = {key.partition(":")[2]: value for key, value in labs.benchmark_document(3, agents)["config"].items()}
-    cluster = Settings.parse(config, [], "bench").cluster
+    cluster = LabStack.parse(config, [], "bench").cluster
     assert (len(cluster.servers), len(cluster.agents)) == (3, agents)
 
 

@@ -11,7 +11,7 @@ from bench.labs import stack_document
 from components.layers.cert_manager import acme as settings
 from rehearsal import acme, certificates
 from rehearsal.controllers import lets_encrypt
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.kubernetes_api import InMemoryApi, Json
 
 ISSUERS = "/apis/cert-manager.io/v1/clusterissuers"
@@ -115,5 +115,5 @@ def test_server_is_there_for_who_proves_names_over_http(given: Json | None, is_w
     layers = {} if given is None else {"certManager": given}
     config = stack_document(1, 1)["config"]
     platform = {"metallb": {"addresses": ["10.9.0.200/29"]}, "traefik": {}, **layers}
-    parsed = Settings.parse({"cluster": config["homelab:cluster"], "platform": platform}, set(), "lab")
+    parsed = LabStack.parse({"cluster": config["homelab:cluster"], "platform": platform}, set(), "lab")
     assert acme.is_needed(parsed) is is_wanted

@@ -26,7 +26,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
-from components.layers.shared.certificate_authority import Authority, Subject
+from components.layers.shared.certificate_authority import CertificateAuthority, Subject
 from rehearsal import browser, commands, port_forward, summary, web_uis
 from rehearsal.lab import Lab
 from rehearsal.namespace import Namespace
@@ -37,7 +37,7 @@ from tests.support import chromium
 
 HOST = "shop.lab.example.com"
 LAN, ADDRESS, BALANCER = ip_network("192.0.2.0/24"), "192.0.2.254", "192.0.2.200"
-OURS, FOREIGN = Authority("ab" * 16, "lab CA"), Authority("cd" * 16, "another CA")
+OURS, FOREIGN = CertificateAuthority("ab" * 16, "lab CA"), CertificateAuthority("cd" * 16, "another CA")
 SHOP = WebUi(HOST, "/", "shop", "Ingress shop/shop", ADDRESS, ("shop", "shop-tls"))
 
 Json = dict[str, Any]
@@ -178,7 +178,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(
-    folder: Path, address: str, *, port: int = 0, by: Authority = OURS, status: int = 200
+    folder: Path, address: str, *, port: int = 0, by: CertificateAuthority = OURS, status: int = 200
 ) -> Iterator[tuple[int, list[str]]]:
     """A TLS server with the app's certificate, in the network of this thread; yields its port, and hosts asked for."""
     asked: list[str] = []

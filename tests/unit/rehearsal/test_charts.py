@@ -37,7 +37,7 @@ def content(archive: bytes) -> dict[str, str]:
 
 def test_every_chart_of_the_catalog_has_a_stand_in_or_comes_with_its_program(tmp_path: Path) -> None:
     brought = {name for program in PROGRAMS if program.chart for name in program.charts}
-    listed = [each for row in catalog.LAYERS for each in row.charts if each.name not in brought]
+    listed = [each for entry in catalog.LAYERS for each in entry.charts if each.name not in brought]
     packed = charts.lay_out(tmp_path, listed, LAB)
     assert [(each.chart, each.real) for each in packed] == [(each, False) for each in listed]
 

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from rehearsal import session
 from rehearsal.derived_stackfile import SSH_SECRET_NAME, LabSettings, derive
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINUEb3Io/8JyA2aMqZwLeIKWUpUs3iNeveaCnloqDzAr"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINeL6g7r0Y5+e24RzrgRIil0nk8k605qCLB7JBIvLTvv"
@@ -141,7 +141,7 @@ def test_the_result_is_a_valid_stack_file(tmp_path: Path) -> None:
     for name in derived.write(folder / "Pulumi.lab.yaml"):
         derived.document["config"][name] = {"secure": "v1:x:y"}
     YAML().dump(derived.document, folder / "Pulumi.lab.yaml")
-    cluster = Settings.read(folder / "Pulumi.lab.yaml").cluster
+    cluster = LabStack.read(folder / "Pulumi.lab.yaml").cluster
     assert cluster.k3s.mirror == FACTS.mirror
     assert cluster.ssh.private_key is not None
     assert cluster.ssh.private_key.secret == SSH_SECRET_NAME

@@ -14,10 +14,10 @@ from rehearsal import cache, disk_space, host_services, machine_specs
 from rehearsal.lab import Lab
 from rehearsal.machine import Machine
 from rehearsal.shell import RehearsalError
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
 
-SHIPPED = Settings.read(ROOT / "Pulumi.homelab.yaml")
+SHIPPED = LabStack.read(ROOT / "Pulumi.homelab.yaml")
 SIX = 3 * machine_specs.DISK_BYTES["server"] + 3 * machine_specs.DISK_BYTES["agent"] + disk_space.MIRROR_BYTES
 
 Free = Callable[[int], None]

@@ -17,7 +17,7 @@ from tests.contracts.places import NotHereError
 
 
 def version(name: str) -> str:
-    return next(chart.version for row in catalog.LAYERS for chart in row.charts if chart.name == name)
+    return next(chart.version for entry in catalog.LAYERS for chart in entry.charts if chart.name == name)
 
 
 def test_chart_of_metallb_is_packed_with_what_was_packed_in_it(tmp_path: Path) -> None:

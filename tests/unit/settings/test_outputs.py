@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pulumi
 import pytest
 
-from components.app.surroundings import Given
-from components.settings.model import camel
+from components.app.platform_outputs import OutputName
+from components.settings.model import camel_case
 from stacks.catalog import LAYERS
 from stacks.outputs import PlatformOutputs
 from stacks.version import VERSION
@@ -21,7 +21,7 @@ from tests.support.envelopes import is_sealed, unsealed
 from tests.support.recorder import Recording, config_of, generated, record
 from tests.support.settings_fixtures import ROOT
 
-FIELDS = {camel(field.name): field.metadata for field in fields(PlatformOutputs)}
+FIELDS = {camel_case(field.name): field.metadata for field in fields(PlatformOutputs)}
 RECORDED = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml")).stack_outputs
 STACK_OUTPUTS = {name: value for name, value in RECORDED.items() if name != "kubeconfig"}
 # coroutines that a failed program leaves behind
@@ -32,7 +32,7 @@ def read_all(outputs: dict[str, Any]) -> Recording:
     """Run an app stack's program that exports all it read."""
 
     def program() -> None:
-        PlatformOutputs.of(pulumi.StackReference("organization/homelab/lab")).export()
+        PlatformOutputs.of_stack(pulumi.StackReference("organization/homelab/lab")).export()
 
     return run_on_platform(program, {}, "app", outputs)
 
@@ -99,8 +99,8 @@ def test_every_field_says_which_version_and_which_layer_of_the_catalog_brings_it
     numbers = [tuple(map(int, each["since"].split("."))) for each in FIELDS.values()]
     assert max(numbers) <= tuple(map(int, VERSION.split(".")))
     given = {each["layer"] for each in FIELDS.values() if not each["layer"].startswith("cluster.apps.")}
-    assert given - {""} <= {row.layer.key for row in LAYERS}
-    assert set(get_args(Given)) <= {field.name for field in fields(PlatformOutputs)}
+    assert given - {""} <= {entry.layer.key for entry in LAYERS}
+    assert set(get_args(OutputName)) <= {field.name for field in fields(PlatformOutputs)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -140,15 +140,16 @@ def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
         ("text: pulumi.Output[str] = platform.kubeconfig", '"PlatformOutputs" has no attribute "kubeconfig"'),
         ("text: pulumi.Output[str] = platform.issuer", "Incompatible types in assignment"),
         ("text: pulumi.Output[str] = platform.nodes", "Incompatible types in assignment"),
-        ('Need("isuer", "tls")', 'Argument 1 to "Need" has incompatible type'),
+        ('RequiredOutput("isuer", "tls")', 'Argument 1 to "RequiredOutput" has incompatible type'),
         ("PlatformOutputs(kubeconfig=platform.app_kubeconfig)", 'Unexpected keyword argument "kubeconfig"'),
     ],
 )
 def test_a_wrong_name_of_an_output_is_found_by_mypy(line: str, error: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "import pulumi\n\nfrom components.app.surroundings import Need\nfrom stacks.outputs import PlatformOutputs\n\n"
-        f'platform = PlatformOutputs.of(pulumi.StackReference("lab"))\n{line}\nprint(Need)\n'
+        "import pulumi\n\n"
+        "from components.app.requirements import RequiredOutput\nfrom stacks.outputs import PlatformOutputs\n\n"
+        f'platform = PlatformOutputs.of_stack(pulumi.StackReference("lab"))\n{line}\nprint(RequiredOutput)\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", str(program)], cwd=ROOT, capture_output=True, text=True, check=False

@@ -1,17 +1,15 @@
 """Checks of an app's pods: containers, ports, probes, rights and placement."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 from components.app import security, volumes
-from components.app.entrance import PORT
-from components.app.pods import DRAIN_SECONDS
+from components.app.exposure import PORT
+from components.app.pods import PRE_STOP_SECONDS
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
-from components.app.volume_checks import part_of_memory
-from components.platform.layer import Finding
+from components.app.volume_validation import tmpfs_size_problems
+from components.settings.errors import Findings
 
-Findings = Iterator[Finding]
 _MAX_CRON_NAME = 52
 """Maximum length of a CronJob's name, to which Kubernetes appends a number for each Job."""
 
@@ -39,19 +37,19 @@ def _probe_kinds(app: AppSettings) -> Findings:
 
 
 def _termination(app: AppSettings) -> Findings:
-    if not app.stop and app.grace_period <= DRAIN_SECONDS:
-        reason = f"leaves the program no time after the preStop hook of {DRAIN_SECONDS} seconds"
-        yield ("gracePeriod",), reason, f"use {DRAIN_SECONDS + 1} or more, or set stop"
+    if not app.stop and app.grace_period <= PRE_STOP_SECONDS:
+        reason = f"leaves the program no time after the preStop hook of {PRE_STOP_SECONDS} seconds"
+        yield ("gracePeriod",), reason, f"use {PRE_STOP_SECONDS + 1} or more, or set stop"
 
 
 def _shared_memory(app: AppSettings) -> Findings:
     if app.shared_memory:
-        yield from part_of_memory(app, ("sharedMemory",), app.shared_memory)
+        yield from tmpfs_size_problems(app, ("sharedMemory",), app.shared_memory)
 
 
 def _node_labels(app: AppSettings) -> Findings:
     for key, setting in (("kubernetes.io/arch", "arch"), ("kubernetes.io/hostname", "a volume's hostPath")):
-        value = app.arch if setting == "arch" else volumes.node(app)
+        value = app.arch if setting == "arch" else volumes.host_path_node(app)
         if key in app.nodes and value:
             yield ("nodes", key), f"is already set by {setting}", "remove it"
 
@@ -121,7 +119,7 @@ def _cron(app: AppSettings) -> Findings:
                 yield loc, "allows one pod only, which is the app's own pod", "remove it, or remove accessMode"
 
 
-CHECKS = (
+POD_CHECKS = (
     _probes,
     _probe_kinds,
     _termination,

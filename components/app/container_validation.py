@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from components.app import references
+from components.app import variable_references
 from components.app.container_settings import AppContainerSettings
 from components.app.settings import AppSettings
-from components.platform.layer import Finding
-from components.settings.model import NotKnownError, camel
-
-Findings = Iterator[Finding]
+from components.settings.errors import Findings
+from components.settings.model import UnknownValueError, camel_case
 
 
 def container_problems(app: AppSettings) -> Findings:
@@ -18,20 +16,20 @@ def container_problems(app: AppSettings) -> Findings:
             try:
                 for loc, reason, fix in check(app, container):
                     yield (*path, *loc), reason, fix
-            except NotKnownError:
+            except UnknownValueError:
                 continue
 
 
 def _containers(app: AppSettings) -> Iterator[tuple[tuple[str, ...], AppContainerSettings]]:
     for section in ("sidecars", "init_containers", "cron"):
         try:
-            yield from (((camel(section), name), container) for name, container in getattr(app, section).items())
-        except NotKnownError:
+            yield from (((camel_case(section), name), container) for name, container in getattr(app, section).items())
+        except UnknownValueError:
             continue
     try:
         if app.before is not None:
             yield ("before",), app.before
-    except NotKnownError:
+    except UnknownValueError:
         return
 
 
@@ -41,13 +39,15 @@ def _identical(_: AppSettings, container: AppContainerSettings) -> Findings:
 
 
 def _variables(app: AppSettings, container: AppContainerSettings) -> Findings:
-    origins = references.given(app)
+    origins = variable_references.predefined_variables(app)
     for name in container.environment:
         if name in origins:
             yield ("environment", name), f"is already set by {origins[name]}", "remove it, or use another name"
 
 
 def _references(app: AppSettings, container: AppContainerSettings) -> Findings:
-    for name, reason, fix in references.wrong({**app.environment, **container.environment}, references.given(app)):
+    for name, reason, fix in variable_references.broken_references(
+        {**app.environment, **container.environment}, variable_references.predefined_variables(app)
+    ):
         if name in container.environment:
             yield ("environment", name), reason, fix

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.app import place
+from components.app import placement
 from stacks.settings import AppStack
 from tests.support.app_stacks import OUTPUTS, pod_spec, run_fixture
 from tests.support.settings_fixtures import ROOT
@@ -17,7 +17,9 @@ HERE: dict[str, Any] = {"volumes": {}, "arch": None, "nodes": {}, "tolerations":
 def lacking(**changes: Any) -> list[tuple[str, str]]:
     settings = AppStack.read(ROOT / "tests/settings/apps/home.yaml").app
     raw = settings.model_dump(by_alias=True, exclude_unset=True) | HERE | changes
-    return [(key, reason) for key, reason, _ in place.lacking(type(settings).model_validate(raw), OUTPUTS["nodes"])]
+    return [
+        (key, reason) for key, reason, _ in placement.unsatisfied(type(settings).model_validate(raw), OUTPUTS["nodes"])
+    ]
 
 
 def test_where_a_pod_runs() -> None:

@@ -6,40 +6,42 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.app.objects import unnamed
+from components.app.objects import immutable_object
 from components.app.settings import AppPullSettings, AppSettings
 from components.kubernetes.manifest import Manifest
 
 
 @dataclass(frozen=True)
-class Read:
+class ConfigSources:
     """Names of the ConfigMap and Secrets that the pods mount, use as variables, or pull images with."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
-    pull: pulumi.Input[str] | None = None
+    image_pull_secret: pulumi.Input[str] | None = None
 
 
-def files(app: AppSettings) -> Manifest:
+def config_map(app: AppSettings) -> Manifest:
     """Return the ConfigMap of the configuration files."""
-    return unnamed(app, "ConfigMap", data={key(path): text for path, text in app.files.items()})
+    return immutable_object(app, "ConfigMap", data={file_key(path): text for path, text in app.files.items()})
 
 
-def secrets(app: AppSettings) -> Manifest:
+def secret(app: AppSettings) -> Manifest:
     """Return the Secret of the secret variables and files."""
-    files = {key(path): secret for path, secret in app.secret_files.items()}
-    return unnamed(app, "Secret", stringData={**app.secrets, **files})
+    files = {file_key(path): secret for path, secret in app.secret_files.items()}
+    return immutable_object(app, "Secret", stringData={**app.secrets, **files})
 
 
-def pull(app: AppSettings, login: AppPullSettings) -> Manifest:
+def image_pull_secret(app: AppSettings, login: AppPullSettings) -> Manifest:
     """Return the image pull Secret for the registry of the app's image."""
     host, slash, _ = app.image.partition("/")
     registry = host if slash and re.search(r"[.:]|^localhost$", host) else "https://index.docker.io/v1/"
     credentials = {"username": login.username, "password": login.password.resolve()}
     config = pulumi.Output.json_dumps({"auths": {registry: credentials}})
-    return unnamed(app, "Secret", type="kubernetes.io/dockerconfigjson", stringData={".dockerconfigjson": config})
+    return immutable_object(
+        app, "Secret", type="kubernetes.io/dockerconfigjson", stringData={".dockerconfigjson": config}
+    )
 
 
-def key(path: str) -> str:
+def file_key(path: str) -> str:
     """Return the key of a file in its ConfigMap or Secret: the file name, and a hash of the whole path."""
     return f"{path.rpartition('/')[2]}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"

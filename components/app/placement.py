@@ -5,29 +5,29 @@ from typing import Any
 
 from components.app import volumes
 from components.app.settings import AppSettings
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 
-HOSTNAME, ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
+HOSTNAME_LABEL, ARCH_LABEL = "kubernetes.io/hostname", "kubernetes.io/arch"
 _ROLES = {"server": ("control-plane", "etcd"), "agent": ()}
 """Names in the `node-role.kubernetes.io/NAME` labels that K3s gives to nodes of each role."""
-Lacking = tuple[str, str, str]
+Unsatisfied = tuple[str, str, str]
 """A setting that no node satisfies, the reason, and the fix."""
 
 
-def of(app: AppSettings) -> dict[str, Tree]:
+def pod_fields(app: AppSettings) -> dict[str, Json]:
     """Return the fields of a pod spec that control its placement."""
-    selector, tolerations = labels(app), [_toleration(taint) for taint in app.tolerations]
+    selector, tolerations = required_labels(app), [_toleration(taint) for taint in app.tolerations]
     return ({"nodeSelector": selector} if selector else {}) | ({"tolerations": tolerations} if tolerations else {})
 
 
-def labels(app: AppSettings) -> dict[str, str]:
+def required_labels(app: AppSettings) -> dict[str, str]:
     """Return the labels that a node needs to run the app; no labels mean any node."""
-    name = volumes.node(app)
-    hostname = {HOSTNAME: name} if name else {}
-    return {**app.nodes, **({ARCH: app.arch} if app.arch else {}), **hostname}
+    name = volumes.host_path_node(app)
+    hostname = {HOSTNAME_LABEL: name} if name else {}
+    return {**app.nodes, **({ARCH_LABEL: app.arch} if app.arch else {}), **hostname}
 
 
-def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Lacking]:
+def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Unsatisfied]:
     """Yield each setting that no node of the platform satisfies. Older platforms do not output labels and taints."""
     names = [node["name"] for node in nodes]
     for name, volume in app.volumes.items():
@@ -46,10 +46,10 @@ def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[La
 
 def _mismatch(app: AppSettings, node: Mapping[str, Any]) -> str:
     """Return why the app cannot run on a node, or an empty string."""
-    node_labels = {HOSTNAME: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
+    node_labels = {HOSTNAME_LABEL: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
     node_labels |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[node["role"]]}
-    for key, value in labels(app).items():
-        if key == ARCH:
+    for key, value in required_labels(app).items():
+        if key == ARCH_LABEL:
             if node.get("arch") not in (None, value):
                 return f"is {node['arch']}"
         elif node_labels.get(key) != value:
@@ -65,7 +65,7 @@ def _tolerated(app: AppSettings, taint: str) -> bool:
     return bool({taint, f"{key.partition('=')[0]}:{effect}"} & set(app.tolerations))
 
 
-def _toleration(taint: str) -> Tree:
+def _toleration(taint: str) -> Json:
     name, _, effect = taint.partition(":")
     key, equals, value = name.partition("=")
     match = {"operator": "Equal", "value": value} if equals else {"operator": "Exists"}
