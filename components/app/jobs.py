@@ -1,4 +1,4 @@
-"""The Jobs of an app: one before each new version, and CronJobs."""
+"""Jobs of an app: the Job before each new version, and CronJobs."""
 
 from collections.abc import Iterator
 
@@ -12,14 +12,14 @@ from components.kubernetes.manifest import Json, Manifest
 
 PRE_ROLLOUT = "before"
 PRE_ROLLOUT_SECONDS = 30 * 60
-"""Seconds that the Job before a new version may run, including its retries."""
+"""Seconds that the Job before a new version may run, including retries."""
 _RETRIES = 2
 
 
 def pre_rollout_job(
     app: AppSettings, container: AppContainerSettings, platform: AppPlatformOutputs, sources: ConfigSources
 ) -> Manifest:
-    """Return the Job that must succeed before a rollout. Every change replaces it with a Job of a new name."""
+    """Return the Job that must succeed before a rollout. Every change replaces the Job with a Job of a new name."""
     spec = _job(PRE_ROLLOUT, container, app, platform, sources) | {"activeDeadlineSeconds": PRE_ROLLOUT_SECONDS}
     meta = {"namespace": app.name, "labels": job_labels(app), "annotations": {"pulumi.com/replaceUnready": "true"}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}

@@ -9,7 +9,7 @@ from components.kubernetes.manifest import Manifest
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-"""Annotation for objects that Pulumi does not wait for, because they become ready with another object."""
+"""Annotation for objects that Pulumi does not wait for, because the objects become ready with another object."""
 
 
 def labels(app: AppSettings) -> dict[str, str]:
@@ -18,7 +18,7 @@ def labels(app: AppSettings) -> dict[str, str]:
 
 
 def job_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels of the pods of the app's Jobs, which its Service does not select."""
+    """Return the labels for pods of the app's Jobs, which the app's Service does not select."""
     return {"app.kubernetes.io/name": f"{app.name}-job"}
 
 
@@ -49,7 +49,7 @@ def namespace(app: AppSettings) -> Manifest:
 
 
 def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
-    """Return an immutable ConfigMap or Secret. New content means a new name, so a change restarts the pods."""
+    """Return an immutable ConfigMap or Secret. Changed content results in a new name, which restarts the pods."""
     return {
         "apiVersion": "v1",
         "kind": kind,

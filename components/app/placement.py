@@ -1,4 +1,4 @@
-"""Placement of an app: the nodes on which it can run."""
+"""Placement of an app: the nodes on which the app can run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,20 +15,20 @@ Unsatisfied = tuple[str, str, str]
 
 
 def pod_fields(app: AppSettings) -> dict[str, Json]:
-    """Return the fields of a pod spec that control its placement."""
+    """Return the fields of a pod spec that control the pod's placement."""
     selector, tolerations = required_labels(app), [_toleration(taint) for taint in app.tolerations]
     return ({"nodeSelector": selector} if selector else {}) | ({"tolerations": tolerations} if tolerations else {})
 
 
 def required_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels that a node needs to run the app; no labels mean any node."""
+    """Return the labels that a node needs to run the app. With no labels, the app can run on any node."""
     name = volumes.host_path_node(app)
     hostname = {HOSTNAME_LABEL: name} if name else {}
     return {**app.nodes, **({ARCH_LABEL: app.arch} if app.arch else {}), **hostname}
 
 
 def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Unsatisfied]:
-    """Yield each setting that no node of the platform satisfies. Older platforms do not output labels and taints."""
+    """Yield each setting that no node of the platform satisfies. Platforms before 0.3.0 output no labels and taints."""
     names = [node["name"] for node in nodes]
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node not in names:
@@ -41,11 +41,12 @@ def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterato
     if all(mismatches.values()):
         reasons = ", ".join(f"{name} {reason}" for name, reason in mismatches.items())
         key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
-        yield key, f"fits no node of the platform: {reasons}", "make it fit one of these nodes, or change cluster.nodes"
+        fix = "adapt the app to one of these nodes, or change cluster.nodes"
+        yield key, f"fits no node of the platform: {reasons}", fix
 
 
 def _mismatch(app: AppSettings, node: Mapping[str, Any]) -> str:
-    """Return why the app cannot run on a node, or an empty string."""
+    """Return the reason why the app cannot run on a node, or an empty string."""
     node_labels = {HOSTNAME_LABEL: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
     node_labels |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[node["role"]]}
     for key, value in required_labels(app).items():

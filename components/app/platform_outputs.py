@@ -18,22 +18,22 @@ class ObjectStoreOutput(TypedDict):
 
 
 def since(version: str, layer: str = "", *, secret: bool = False) -> dict[str, Any]:
-    """Return the metadata of an output: the first homelab version that has it, and the layer that provides it."""
+    """Return the metadata of an output: the first homelab version with the output, and the output's layer."""
     return {"since": version, "layer": layer, "secret": secret}
 
 
 def none_output() -> pulumi.Output[Any]:
-    """Return the output of a disabled layer."""
+    """Return None as the output of a disabled layer."""
     return pulumi.Output.from_input(None)
 
 
 def empty_list_output() -> pulumi.Output[Any]:
-    """Return the list output of a disabled layer."""
+    """Return an empty list as the output of a disabled layer."""
     return pulumi.Output.from_input([])
 
 
 def false_output() -> pulumi.Output[Any]:
-    """Return the boolean output of a disabled feature."""
+    """Return False as the output of a disabled feature."""
     return pulumi.Output.from_input(False)
 
 
@@ -44,11 +44,12 @@ class AppPlatformOutputs:
     domain: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """Domain of the lab."""
     app_kubeconfig: pulumi.Output[str] = field(metadata=since("0.3.0", secret=True))
-    """Kubeconfig of app stacks, which connects to the API endpoint; secret."""
+    """Kubeconfig of app stacks for the API endpoint, as a Pulumi secret output."""
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
-    """Kubernetes user of that kubeconfig."""
+    """Kubernetes user of the kubeconfig of app stacks."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """Nodes: name, role and address; since 0.3.0 also labels, taints and arch, which may be unknown."""
+    """Nodes, each with name, role and address. Since 0.3.0, each node also has labels, taints and arch, which may be
+    unknown."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
     """CIDRs of the cluster: pod CIDRs, then Service CIDRs."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
@@ -82,7 +83,7 @@ class AppPlatformOutputs:
     database_backup: pulumi.Output[ObjectStoreOutput | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "cloudnativePg", secret=True)
     )
-    """Object store for database backups; secret."""
+    """Object store for database backups, as a Pulumi secret output."""
     secret_stores: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.2.0", "externalSecrets")
     )

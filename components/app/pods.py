@@ -16,7 +16,7 @@ _FILES, _SECRET_FILES = "files", "secret-files"
 _SECRET_MODE = 0o440
 """Mode of secret files: readable by their owner and the app's group."""
 PRE_STOP_SECONDS = 5
-"""Seconds that a terminating pod still answers, until all proxies have removed its endpoint."""
+"""Seconds for which a terminating pod still answers, until all proxies have removed the pod's endpoint."""
 _DEFAULT_TIMEOUT, _DEFAULT_GRACE_PERIOD = 1, 30
 """Defaults of Kubernetes, in seconds."""
 _SHARED_MEMORY = "shared-memory"
@@ -42,7 +42,7 @@ def job_pod_spec(
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
     app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": placement.HOSTNAME_LABEL}
-    # a volume for one pod can be mounted only on the node of that pod
+    # a Job can mount a single-pod volume only on the node of the app's pod
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [app_node]}}
     return {
         **_pod_settings(app, sources, volumes.for_job(app, settings.mounted_volumes)),
@@ -87,7 +87,7 @@ def _app_container(app: AppSettings, platform: AppPlatformOutputs, sources: Conf
 def _extra_container(
     name: str, settings: AppContainerSettings, app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources
 ) -> Json:
-    """Return an additional container, which inherits every setting of the app that it does not override."""
+    """Return an additional container, which inherits all settings of the app that the container does not override."""
     return {
         "name": name,
         "image": settings.image or app.image,
@@ -117,7 +117,7 @@ def _pre_stop(app: AppSettings) -> Json:
 def _environment(
     app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources, variables: Mapping[str, str]
 ) -> Iterator[Json]:
-    """Yield the variables of a container. Referenced variables must come first, so `variables` are last."""
+    """Yield a container's variables. `variables` come last, because `variables` can reference other variables."""
     yield from database.environment(app)
     yield from tracing.environment(app, platform)
     for name in app.secrets:

@@ -51,9 +51,9 @@ def _database(value: str) -> str:
 
 def _parameter(value: str) -> str:
     if not re.fullmatch(_PARAMETER, value, re.ASCII):
-        raise setting_error("is not a PostgreSQL parameter", "write its name as in postgresql.conf, such as work_mem")
+        raise setting_error("is not a PostgreSQL parameter", "write the name as in postgresql.conf, such as work_mem")
     if _CONTROLLED.fullmatch(value):
-        raise setting_error("cannot be set, because CloudNativePG controls it", "remove it")
+        raise setting_error("cannot be set, because CloudNativePG controls this parameter", "remove it")
     return value
 
 
@@ -64,7 +64,7 @@ ScheduleWithSeconds = Annotated[str, TextType("cron schedule with seconds", cron
 Retention = Annotated[str, matching("retention period", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
 Extension = Annotated[
     str,
-    matching("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write it as in CREATE EXTENSION, such as pg_trgm"),
+    matching("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write the name as in CREATE EXTENSION, such as pg_trgm"),
 ]
 Timestamp = Annotated[str, TextType("date and time", _moment, _MOMENT)]
 DatabaseName = Annotated[str, TextType("database name", _database, _DATABASE)]

@@ -12,7 +12,7 @@ from components.app.volume_settings import AppVolumeSettings
 
 @dataclass(frozen=True)
 class RequiredOutput:
-    """A requirement of one of the app's settings: an output of the platform, and a name that must be in it.
+    """A requirement of one of the app's settings: an output of the platform, and a name that the output must contain.
 
     With `default`, the name is the value of another output.
     """
@@ -22,9 +22,9 @@ class RequiredOutput:
     name: str | None = None
     default: OutputName | None = None
     in_ranges: bool = False
-    """Whether the output lists address ranges, and the name is an address that one of them must contain."""
+    """Whether `name` is an IP address that one of the output's address ranges must contain."""
     missing_error: tuple[str, str] | None = None
-    """Reason and fix of the error if the output lacks the name. The fix is in the platform's stack file."""
+    """Reason and fix of the error if the output lacks the name. The fix changes the platform's stack file."""
 
 
 def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:

@@ -1,4 +1,4 @@
-"""RBAC rules and admission policy of app stacks, which restrict them to the objects and namespaces of apps."""
+"""RBAC rules and admission policy that restrict app stacks to the objects and namespaces of apps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from components.kubernetes import rbac
 from components.kubernetes.manifest import Json, Manifest
 
 NAMESPACE_ROLE = "homelab:app"
-"""Name of the ClusterRole of an app stack in the app's namespace, and of the RoleBinding there."""
+"""Name of the ClusterRole of an app stack in the app's namespace, and of its RoleBinding."""
 CLUSTER_ROLE = "homelab:apps"
 """Name of the ClusterRole of app stacks in the whole cluster, and of its ClusterRoleBinding."""
 ADMISSION_POLICY = "homelab-apps"
@@ -37,8 +37,8 @@ _APPLY = ("create", "patch")
 def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
     """Return the rights of the app stacks' user; `max_level` is the most permissive Pod Security level.
 
-    App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay.
-    The admission policy restricts these rights to namespaces of apps. To read or delete objects, an app stack needs
+    App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay. The
+    admission policy restricts app stacks to namespaces of apps. To read or delete objects, an app stack needs
     the RoleBinding of the namespace.
     """
     return [
@@ -60,7 +60,7 @@ def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
 
 def role_binding(app: AppSettings, user: Json) -> Manifest:
     """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
-    # when the kubeconfigs are rotated, the platform's stack changes the user of this RoleBinding
+    # patchForce, because the platform's stack changes the user of this RoleBinding at a rotation of kubeconfigs
     annotations = {"pulumi.com/patchForce": "true"}
     return {
         **rbac.binding("RoleBinding", user, NAMESPACE_ROLE),
@@ -83,7 +83,7 @@ def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -
 
 
 def _policy(levels: Sequence[str]) -> list[Manifest]:
-    """Return the policy that restricts app stacks to namespaces of apps with one of these Pod Security levels."""
+    """Return the policy that restricts app stacks to namespaces of apps with a Pod Security level in `levels`."""
     resources = {**RESOURCES, "": (*RESOURCES[""], "namespaces"), rbac.API_GROUP: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
     rules = [
@@ -122,7 +122,7 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
 
 
 def _is_app(namespace: str, levels: Sequence[str]) -> str:
-    labels = f"{namespace}.metadata.labels"  # an older version of a level allows more
+    labels = f"{namespace}.metadata.labels"  # an older version of a Pod Security level allows more
     return (
         f"has({labels}) && {labels}[?'app.kubernetes.io/name'].orValue('') == {namespace}.metadata.name"
         f" && {labels}[?'pod-security.kubernetes.io/enforce'].orValue('') in {list(levels)}"

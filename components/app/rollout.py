@@ -1,4 +1,4 @@
-"""Update strategy of an app: the Rollout's strategy and the AnalysisTemplate for Argo Rollouts."""
+"""Update strategy of an app: the strategy of the Rollout, and the AnalysisTemplate of Argo Rollouts."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,8 @@ from components.kubernetes.manifest import Json, Manifest
 API_VERSION = "argoproj.io/v1alpha1"
 KIND = "Rollout"
 WAIT_FOR_HEALTHY = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
-"""Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for later versions, which take longer."""
+"""Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for the rollout of later versions, which
+takes longer."""
 
 
 def strategy(app: AppSettings, settings: AppStrategySettings) -> Json:
@@ -25,7 +26,7 @@ def strategy(app: AppSettings, settings: AppStrategySettings) -> Json:
         return {"canary": {"steps": steps, "maxUnavailable": 0, "maxSurge": "25%", **background}}
     keep = settings.blue_green.keep if settings.blue_green else 0
     pre_promotion = {"prePromotionAnalysis": template} if template else {}
-    # without a preview Service, the new version gets no requests before the switch
+    # no preview Service, so that the new version gets no requests before the blue-green switch
     return {"blueGreen": {"activeService": app.name, "scaleDownDelaySeconds": keep, **pre_promotion}}
 
 

@@ -15,7 +15,7 @@ from components.settings.errors import Findings
 from components.settings.model import UnknownValueError
 
 _MAX_FILE_BYTES = 1000 * 1024
-"""Most bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
+"""Maximum bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
 
 
 def findings(app: AppSettings) -> Findings:
@@ -77,7 +77,7 @@ def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findin
 
 
 def _references(app: AppSettings) -> Findings:
-    """Check that a variable references only variables that are defined before it."""
+    """Yield an error for each variable that references an unknown or later variable."""
     for name, reason, fix in variable_references.broken_references(
         app.environment, variable_references.predefined_variables(app)
     ):
@@ -92,7 +92,7 @@ def _file_sizes(app: AppSettings) -> Findings:
 
 
 def _paths(app: AppSettings) -> Findings:
-    """Check that files, volumes and scratch folders have different paths, none of them below a file."""
+    """Reject two files, volumes or scratch folders with the same path, and paths below a file."""
     mounts: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
     mounts += [(("secretFiles", path), path) for path in app.secret_files]
     mounts += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
@@ -122,15 +122,15 @@ def _restore(app: AppSettings) -> Findings:
     if postgres is None or postgres.restore is None:
         return
     if postgres.backup is not None and postgres.restore.source == cluster_name(app, postgres):
-        reason = "is this database itself, which would write new backups into the archive that it restores from"
+        reason = "is the archive into which this database writes new backups"
         fix = "set postgres.name to another name, such as db-2"
         yield ("postgres", "restore", "source"), reason, fix
 
 
 def _database_name(app: AppSettings) -> Findings:
-    """Check that the NetworkPolicy of the database, named like it, has a name of its own."""
+    """Reject a database name that would give two NetworkPolicies of the app the same name."""
     if app.postgres is not None and app.postgres.name in POLICY_SUFFIXES:
-        reason = f"results in the name {cluster_name(app, app.postgres)}, which another NetworkPolicy of the app has"
+        reason = f"results in the name {cluster_name(app, app.postgres)}, which another NetworkPolicy already has"
         yield ("postgres", "name"), reason, "choose another name, such as db-2"
 
 
@@ -147,7 +147,7 @@ def _strategy(app: AppSettings) -> Findings:
     if (strategy.canary is None) == (strategy.blue_green is None):
         yield ("strategy",), "needs exactly one of canary and blueGreen", "add one, or keep one of them"
     if any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values()):
-        reason = "has no effect on a StatefulSet, which the app needs for volumes that are not shared"
+        reason = "has no effect: volumes that are not shared require a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or remove strategy"
     if strategy.canary and not strategy.canary.steps:
         yield ("strategy", "canary", "steps"), "has no steps", "add one, such as {weight: 50}, or remove strategy"
@@ -163,8 +163,8 @@ def _discard(app: AppSettings) -> Findings:
 
 
 def plaintext_secrets(app: AppSettings) -> list[str]:
-    """Return the environment variables that are named like secrets and have a literal value."""
-    # only whole words count: TOKENIZER is no secret, and neither is the path of a file
+    """Return the environment variables that look like secrets by name and have a literal value."""
+    # only whole words count, because TOKENIZER is not the name of a secret; a path is not a secret value
     pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
     named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}
     return [name for name, text in named.items() if text and not re.match(r"\$\(|/", text)]

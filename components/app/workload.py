@@ -10,11 +10,11 @@ from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json, Manifest
 
 _PATCH_FORCE = {"pulumi.com/patchForce": "true"}
-"""Annotation that overrides fields last set by an autoscaler or by hand."""
+"""Annotation that overrides fields last set by an autoscaler or manually."""
 
 
 def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources) -> Manifest:
-    """Return the workload of the app: a Deployment, a StatefulSet for volumes of single pods, or a Rollout."""
+    """Return the app's workload: a Deployment, a StatefulSet for single-pod volumes, or a Rollout for `strategy`."""
     template = {"metadata": {"labels": labels(app)}, "spec": pods.app_pod_spec(app, platform, sources)}
     spec: dict[str, Json] = {
         "selector": {"matchLabels": labels(app)},
@@ -28,7 +28,7 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
         spec[volumes.CLAIM_TEMPLATES] = templates
     annotations = dict(_PATCH_FORCE)
     if app.autoscaling:
-        annotations["homelab/scaled"] = "true"  # when it is removed, Pulumi applies the replicas again
+        annotations["homelab/scaled"] = "true"  # when the annotation is removed, Pulumi applies replicas again
     if app.strategy:
         spec["strategy"] = rollout.strategy(app, app.strategy)
         annotations |= rollout.WAIT_FOR_HEALTHY
@@ -42,9 +42,9 @@ def min_replicas(app: AppSettings) -> int:
 
 def ignored_fields(app: AppSettings) -> list[str]:
     """Return the fields of an existing workload that Pulumi must not change."""
-    # If the manifest had no replicas, the API would replace the applied number by 1. So the manifest has the first
-    # number, and Pulumi ignores the field: it sends the number in the cluster, and leaves the field out once the
-    # autoscaler has changed and owns it. So no `up` removes pods of the autoscaler.
+    # without replicas in the manifest, the API server would scale the workload to one pod
+    # Pulumi ignores changes of replicas, and sends the number of replicas in the cluster
+    # once the autoscaler owns replicas, Pulumi omits the field, so `pulumi up` never removes pods of the autoscaler
     scaled = ["spec.replicas"] if app.autoscaling else []
     return [*scaled, f"spec.{volumes.CLAIM_TEMPLATES}"] if type_meta(app)["kind"] == "StatefulSet" else scaled
 
@@ -53,13 +53,13 @@ def type_meta(app: AppSettings) -> dict[str, Json]:
     """Return apiVersion and kind of the workload."""
     if app.strategy:
         return {"apiVersion": rollout.API_VERSION, "kind": rollout.KIND}
-    # only a StatefulSet ends a pod before it creates the replacement, and never runs two pods of the same name
+    # only a StatefulSet stops a pod before it creates the replacement, and never runs two pods of the same name
     stateful = any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values())
     return {"apiVersion": "apps/v1", "kind": "StatefulSet" if stateful else "Deployment"}
 
 
 def scaling_objects(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the PodDisruptionBudget and the HorizontalPodAutoscaler, if the app has several pods or autoscaling."""
+    """Yield the PodDisruptionBudget of an app with several pods, and the HorizontalPodAutoscaler."""
     if min_replicas(app) > 1:  # with one pod, the budget would block every drain
         spec: dict[str, Json] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)

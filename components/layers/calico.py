@@ -1,4 +1,4 @@
-"""Calico: the pod network, with NetworkPolicies."""
+"""Calico: the pod network, with enforcement of NetworkPolicies."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -10,18 +10,18 @@ from components.settings.errors import Finding
 from components.settings.model import Model
 
 CRD_CHART = "crd.projectcalico.org.v1"
-"""The chart of Calico's CRDs, including the CRDs of its operator."""
+"""Chart of Calico's CRDs, including the CRDs of Calico's operator."""
 
 
 class CalicoSettings(Model):
-    """Calico: the pod network, with NetworkPolicies."""
+    """Calico: the pod network, with enforcement of NetworkPolicies."""
 
     encapsulation: Literal["VXLAN", "VXLANCrossSubnet"] = "VXLAN"
     """Encapsulation of pod traffic between nodes; `VXLANCrossSubnet` encapsulates only traffic between subnets."""
 
 
 class Calico(Layer[CalicoSettings]):
-    """Calico as the pod network, with `network.cni: none`; it enforces NetworkPolicies from the start."""
+    """Calico as the pod network of a cluster with `network.cni: none`, with enforcement of NetworkPolicies."""
 
     key = "calico"
     settings_type = CalicoSettings
@@ -35,7 +35,7 @@ class Calico(Layer[CalicoSettings]):
     user_data_queries = cni.USER_DATA_QUERIES
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the operator, which runs without a pod network, and of the Calico installation."""
+        """Return the Helm values of the Tigera operator, which needs no pod network, and of the Calico installation."""
         encapsulation = self.settings.encapsulation
         pools = [
             {"cidr": cidr, "encapsulation": encapsulation, "natOutgoing": "Enabled"}
@@ -61,5 +61,5 @@ class Calico(Layer[CalicoSettings]):
         return {CRD_CHART: {}, "tigera-operator": values}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield conflicts with another pod network."""
+        """Yield an error for each other pod network that is enabled."""
         yield from cni.findings(self.key, self.lab)

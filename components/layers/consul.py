@@ -18,11 +18,13 @@ class ConsulSettings(Model):
     """Consul: a service mesh that encrypts connections and authenticates both ends by certificates (mutual TLS)."""
 
     namespaces: tuple[DnsLabel, ...] = ()
-    """Namespaces of the mesh: pods there annotated `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
+    """Namespaces of the mesh. In the namespaces of the mesh, pods with the annotation
+    `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
     size: Size = "10Gi"
     """Volume size of each server."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and three servers, else the default."""
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
+    servers; if not, the cluster's default StorageClass."""
 
 
 class Consul(Layer[ConsulSettings]):
@@ -57,11 +59,11 @@ class Consul(Layer[ConsulSettings]):
             "connectInject": {
                 "replicas": injectors,
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
-                # pods of other namespaces must start even while the webhook is down
+                # pods outside the mesh must be able to start while Consul's webhook is down
                 "namespaceSelector": self._namespace_selector(),
                 "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
                 "resources": uncapped_resources("50m", "200Mi"),
-                # sidecars run in pods of apps, where a policy may require memory limits
+                # sidecars run in pods of apps, and a policy may require memory limits for these pods
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped_resources("100m", "100Mi")}},
             },

@@ -24,26 +24,29 @@ class TokenSettings(Model):
     key: SecretRef
     """Secret that contains the private key (RSA, PEM)."""
     certificate: SecretRef
-    """Secret that contains the certificate of the key (PEM)."""
+    """Secret that contains the certificate of the private key (PEM)."""
 
 
 class HarborSettings(Model):
-    """Harbor: a container registry and a pull-through cache for other registries. It runs on amd64 nodes only."""
+    """Harbor: a container registry and a pull-through cache for other registries. Harbor runs only on amd64 nodes."""
 
     admin_password: SecretRef
-    """Secret that contains the initial password of `admin`; change it later in the web UI."""
+    """Secret that contains the initial password of `admin`. You can change the password later in the web UI."""
     host: Domain | None = None
     """Host name of the web UI and of the registry. Default: `harbor.DOMAIN`."""
     issuer: DnsLabel | None = None
-    """Issuer of certManager for the certificate. Default: the default issuer."""
+    """ClusterIssuer of the certificate. Default: the default issuer of certManager."""
     size: Size = "50Gi"
     """Volume size for container images."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes, which Harbor itself does not replicate. Default: the default class."""
+    """StorageClass of the volumes, which Harbor itself does not replicate. Default: the cluster's default
+    StorageClass."""
     scanner: StrictBool = False
-    """Whether Trivy scans images for known vulnerabilities, with a database from the Internet."""
+    """Whether Trivy scans images for known vulnerabilities. Trivy downloads a vulnerability database from the
+    Internet."""
     token: TokenSettings | None = None
-    """Your own key pair for access tokens. Default: the chart generates one, and may replace it in an upgrade."""
+    """Your own key pair for access tokens. Default: the chart generates a key pair, and an upgrade may replace the key
+    pair."""
 
 
 class Harbor(Layer[HarborSettings]):
@@ -59,7 +62,7 @@ class Harbor(Layer[HarborSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return Harbor's Helm values: one replica of each component, because volumes allow only one node at a time."""
+        """Return the Helm values. Components have one replica, because only one node at a time can mount a volume."""
         values: dict[str, Json] = {
             "externalURL": f"https://{self.web_ui.host}",
             "expose": self._expose(),
@@ -109,7 +112,7 @@ class Harbor(Layer[HarborSettings]):
         return {"secret": DerivedPassword("core", 16), "xsrfKey": DerivedPassword("xsrf"), **token}
 
     def _registry(self) -> Json:
-        """Return the registry's Helm values, with a stable htpasswd hash: the chart's own would change each time."""
+        """Return the registry's Helm values, with a fixed htpasswd hash: the chart would change the hash each time."""
         password = DerivedPassword("registry-login")
         return {
             "nodeSelector": self._selector,
@@ -141,13 +144,13 @@ class Harbor(Layer[HarborSettings]):
 
     @property
     def web_ui(self) -> WebUI:
-        """The web UI, whose host name is the registry's too."""
+        """The web UI, which has the same host name as the registry."""
         return WebUI(self.lab, self.key, "harbor", self.settings.host, self.settings.issuer)
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the host name, the nodes and the StorageClass."""
         yield from self.web_ui.findings()
         if not any(node.arch in (None, ARCH) for node in self.lab.schedulable_nodes):
-            reason = f"needs an untainted {ARCH} node: its images exist only for {ARCH}"
+            reason = f"needs an untainted {ARCH} node: Harbor's images exist only for {ARCH}"
             yield (), reason, "add such a node, or remove harbor"
         yield from volumes.findings(self.lab, self.settings.storage_class)

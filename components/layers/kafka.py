@@ -16,24 +16,26 @@ _API_VERSION = "kafka.strimzi.io/v1"
 
 
 class KafkaClusterSettings(Model):
-    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write its topics."""
+    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write all topics of the
+    cluster."""
 
     members: Literal[1, 3] | None = None
-    """Number of members, each on its own node. You cannot change it later. Default: 3, or 1 with fewer than 3 untainted
-    nodes."""
+    """Number of members, on different nodes. You cannot change the number of members later. Default: 3, or 1 if the
+    cluster has fewer than 3 untainted nodes."""
     size: Size = "10Gi"
     """Volume size of each member."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
+    members; if not, the cluster's default StorageClass."""
     memory: Size = "1Gi"
-    """Memory of each member; Kafka's heap uses half of it."""
+    """Memory of each member, of which Kafka's heap uses half."""
 
 
 class KafkaSettings(Model):
     """Kafka, run by the Strimzi operator, which manages `Kafka` resources in every namespace."""
 
     cluster: KafkaClusterSettings | None = None
-    """Cluster `lab` in namespace `kafka`. Default: none, only the operator runs."""
+    """Kafka cluster `lab` in the namespace `kafka`. Default: no cluster, so only the operator runs."""
 
 
 class Kafka(Layer[KafkaSettings]):
@@ -48,7 +50,7 @@ class Kafka(Layer[KafkaSettings]):
     user_data_queries = ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the operator, with a standby replica if there are two nodes."""
+        """Return the Helm values of the operator, with a standby replica if the cluster has two or more nodes."""
         operator: dict[str, Json] = {
             "replicas": self.lab.replicas(2),
             "watchAnyNamespace": True,
@@ -87,7 +89,7 @@ class Kafka(Layer[KafkaSettings]):
         yield {"apiVersion": _API_VERSION, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
 
     def _kafka(self) -> Json:
-        in_sync = max(1, self.members - 1)  # members that must confirm a write: one of them may be down
+        in_sync = max(1, self.members - 1)  # members that must confirm a write: one member may be down
         config = {
             "default.replication.factor": self.members,
             "min.insync.replicas": in_sync,
@@ -100,7 +102,7 @@ class Kafka(Layer[KafkaSettings]):
             {"name": "tls", "port": 9093, "type": "internal", "tls": True},
         ]
         metrics = {"metricsConfig": {"type": "strimziMetricsReporter"}} if self.has_monitoring else {}
-        # topics with finalizers would block the deletion of the namespace, once the operator is deleted
+        # without the operator, finalizers of topics would block the deletion of the namespace
         environment = [{"name": "STRIMZI_USE_FINALIZERS", "value": "false"}]
         return {
             "kafka": {"listeners": listeners, "config": config, **metrics},
@@ -127,12 +129,12 @@ class Kafka(Layer[KafkaSettings]):
 
     @property
     def members(self) -> int:
-        """Number of members: one or three, because two members lose quorum when one fails."""
+        """Number of members: one or three, because two members lose quorum when one member fails."""
         configured = self.settings.cluster.members if self.settings.cluster else None
         return configured or self.lab.quorum_size
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the bootstrap address for clients."""
+        """Return the bootstrap address for Kafka clients."""
         address = f"{CLUSTER}-kafka-bootstrap.{self.namespace}.svc:9092"
         return {"kafka_bootstrap": address} if self.settings.cluster else {}
 

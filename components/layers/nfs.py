@@ -18,32 +18,33 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
 _SAME_NODE = {"labelSelector": {"matchLabels": {"app": "csi-nfs-controller"}}, "topologyKey": "kubernetes.io/hostname"}
 _CONTROLLER_AFFINITY = {
-    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without it the chart ignores affinity
+    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without nodeAffinity, the chart ignores affinity
     "podAntiAffinity": {_REQUIRED: [_SAME_NODE]},
 }
-"""Places controllers on different nodes, because they listen on a host port."""
+"""Affinity that places controllers on different nodes, because the controllers listen on a host port."""
 
 
 class ExternalServerSettings(Model):
-    """Your own NFS server. All nodes must have write access as root (`no_root_squash`)."""
+    """Your own NFS server. The server must give all nodes write access as root (`no_root_squash`)."""
 
     address: fields.Host
-    """Host name or IP address of the server."""
+    """Host name or IP address of the NFS server."""
     path: AbsolutePath
-    """Directory that the server exports; each volume is a subdirectory."""
+    """Directory that the server exports, with a subdirectory for each volume."""
 
 
 class NodeServerSettings(Model):
-    """A node as the NFS server. It is a single point of failure: while it is down, pods with its volumes wait."""
+    """A node as the NFS server. The node is a single point of failure: pods with NFS volumes wait while the node is
+    down."""
 
     node: DnsLabel
-    """Name of the node. A change of this setting does not move existing volumes."""
+    """Name of the node. A later change of `node` does not move existing volumes."""
     path: AbsolutePath = "/srv/nfs"
-    """Directory that the node exports; you can mount a separate disk there."""
+    """Directory that the node exports, where you can mount a separate disk."""
 
 
 class NfsSettings(Model):
-    """NFS: the StorageClass `nfs` for volumes that many pods share, with exactly one of `external` and `server`."""
+    """NFS: the StorageClass `nfs` for volumes that many pods share. Set exactly one of `external` and `server`."""
 
     external: ExternalServerSettings | None = None
     """Your own NFS server."""
@@ -52,18 +53,18 @@ class NfsSettings(Model):
 
 
 class Nfs(Layer[NfsSettings]):
-    """NFS for volumes that many pods share, with your own server or a node as the server."""
+    """NFS for volumes that many pods share. The NFS server is your own server or a node of the lab."""
 
     key = "nfs"
     settings_type = NfsSettings
     namespace = "csi-driver-nfs"
-    pod_security = "privileged"  # the driver mounts file systems on its host
+    pod_security = "privileged"  # the driver mounts file systems on the host
     host_requirements = HostRequirements(modules=("nfs",))
     user_data = "volumes"
     user_data_queries = (volume_query(STORAGE_CLASS),)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
+        """Return the NFS driver's Helm values, without snapshots: snapshots would be copies on the same server."""
         replicas = 2 if len(self.lab.schedulable_nodes) > 1 else 1
         values: dict[str, Json] = {
             "controller": {"replicas": replicas, "affinity": _CONTROLLER_AFFINITY, "enableSnapshotter": False},
@@ -72,7 +73,7 @@ class Nfs(Layer[NfsSettings]):
         return {"csi-driver-nfs": values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the NFS server on a node, which accepts only nodes of the cluster as clients."""
+        """Return the service that runs the NFS server, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()
@@ -98,7 +99,7 @@ class Nfs(Layer[NfsSettings]):
         ]
 
     def _share(self) -> tuple[str, str]:
-        """Return the address of the server and its exported directory."""
+        """Return the address and the exported directory of the NFS server."""
         if self.settings.external:
             return self.settings.external.address, self.settings.external.path
         server = self.settings.server

@@ -15,7 +15,8 @@ from components.settings.model import Model, SecretRef
 AWS_PLUGIN_IMAGE = "velero/velero-plugin-for-aws:v1.14.1"
 _KEYS = "object-store"
 _REPOSITORY = "velero-repo-credentials"
-"""Name of the Secret with the password of backup repositories, which Velero creates only if it is missing."""
+"""Name of the Secret with the password of backup repositories. Velero creates the Secret only if the Secret is
+missing."""
 
 
 class BackupScheduleSettings(Model):
@@ -26,7 +27,8 @@ class BackupScheduleSettings(Model):
     namespaces: tuple[DnsLabel, ...] = ()
     """Namespaces to back up. Default: all namespaces, except the namespaces in `exclude`."""
     exclude: tuple[DnsLabel, ...] = ("kube-system", "monitoring", "loki", "tempo")
-    """Namespaces to skip. Default: namespaces that `pulumi up` recreates, or whose data another cluster cannot use."""
+    """Namespaces to exclude from backups. Default: namespaces that `pulumi up` recreates, and namespaces with data that
+    another cluster cannot use."""
     retention_days: PositiveInt = 14
     """Days for which Velero retains each backup."""
 
@@ -35,13 +37,14 @@ class VeleroSettings(Model):
     """Velero: backups of apps and their volumes to S3."""
 
     s3: ObjectStoreSettings | None = None
-    """Bucket for the backups. Default: folder `velero` of the platform's objectStore."""
+    """Bucket for the backups. Default: the folder `velero` in the platform's `objectStore`."""
     password: SecretRef
-    """Secret that contains the password which encrypts volume backups; without it you cannot restore them."""
+    """Secret that contains the password for the encryption of volume backups. Without the password, you cannot restore
+    volume backups."""
     schedules: dict[DnsLabel, BackupScheduleSettings] = Field(
         default_factory=lambda: {"daily": BackupScheduleSettings()}
     )
-    """Scheduled backups, by a name of your choice. Default: `daily`, with the default settings of a schedule."""
+    """Scheduled backups, by a name of your choice. Default: the schedule `daily`, with default settings."""
 
 
 class Velero(Layer[VeleroSettings]):
@@ -50,13 +53,13 @@ class Velero(Layer[VeleroSettings]):
     key = "velero"
     settings_type = VeleroSettings
     namespace = "velero"
-    pod_security = "privileged"  # the node agent reads the volumes of its host
+    pod_security = "privileged"  # the node agent reads the volumes of the host
     requires = ("snapshotController",)
     installs_after = ("longhorn",)
     charts_with_crds_folder = ("velero",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Velero's Helm values, with the AWS plugin; homelab applies the CRDs, not the chart."""
+        """Return Velero's Helm values, with the AWS plugin. homelab applies the CRDs instead of the chart."""
         values: dict[str, Json] = {
             "upgradeCRDs": False,
             "cleanUpCRDs": False,
@@ -84,7 +87,7 @@ class Velero(Layer[VeleroSettings]):
         s3 = self._bucket
         if s3 is None:
             return {}
-        # other S3 services may support neither bucket names as host names nor Amazon's newest checksums
+        # other S3 services may support neither virtual-hosted-style addressing nor Amazon's newest checksums
         custom = {"s3Url": s3.endpoint, "s3ForcePathStyle": "true", "checksumAlgorithm": ""} if s3.endpoint else {}
         bucket = {"bucket": s3.bucket, "prefix": s3.path} if s3.path else {"bucket": s3.bucket}
         return {
@@ -113,13 +116,13 @@ class Velero(Layer[VeleroSettings]):
         return secrets
 
     def findings(self) -> Iterator[Finding]:
-        """Yield a missing bucket, and errors in the schedules."""
+        """Yield an error if the bucket is missing, and errors in the schedules."""
         if self._bucket is None:
-            yield ("s3",), "is missing, and there is no objectStore to share", MISSING_BUCKET_FIX
+            yield ("s3",), "is missing, and the platform has no objectStore", MISSING_BUCKET_FIX
         for name, schedule in self.settings.schedules.items():
             for namespace in sorted(set(schedule.namespaces) & set(schedule.exclude)):
                 path = ("schedules", name, "namespaces")
-                yield path, f"lists {namespace}, which exclude lists too", "remove it from one of them"
+                yield path, f"lists {namespace}, which exclude also lists", "remove it from one of them"
 
 
 def _aws_plugin() -> Json:

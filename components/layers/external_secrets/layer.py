@@ -19,7 +19,8 @@ class ExternalSecretsSettings(Model):
     """external-secrets: syncs secrets from AWS or Vault into the cluster."""
 
     stores: dict[DnsLabel, SecretStoreSettings] = Field(default_factory=dict)
-    """Secret stores by a name of your choice. Users who can create ExternalSecrets can read everything in a store."""
+    """Secret stores by a name of your choice. Users who can create ExternalSecrets can read all secrets of every
+    store."""
 
 
 class ExternalSecrets(Layer[ExternalSecretsSettings]):
@@ -30,9 +31,7 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     namespace = _NAME
     pod_security = "restricted"
     installs_after = ("vault",)
-    user_data = (
-        "secrets that come from elsewhere"  # removing the layer deletes its CRDs, and with them the synced secrets
-    )
+    user_data = "secrets that come from elsewhere"  # the layer's removal deletes CRDs and synced secrets
     user_data_queries = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
     def values(self) -> Mapping[str, Json]:

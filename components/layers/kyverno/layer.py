@@ -17,9 +17,9 @@ class KyvernoSettings(Model):
     """Kyverno: pod policies, which forbid privileged containers and require memory limits and image versions."""
 
     enforce: StrictBool = False
-    """Whether Kyverno rejects pods that violate a policy. Default: it only reports violations."""
+    """Whether Kyverno rejects pods that violate a policy. Default: Kyverno only reports violations."""
     registries: tuple[ImageSource, ...] = ()
-    """Registries, or paths in registries, that images may come from. Default: all registries."""
+    """Registries, or paths in registries, from which pods may pull images. Default: all registries."""
     exempt: tuple[DnsLabel, ...] = ()
     """Namespaces exempt from all policies, in addition to the namespaces of Kubernetes and of layers."""
 
@@ -36,7 +36,7 @@ class Kyverno(Layer[KyvernoSettings]):
     )  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
 
     def values(self) -> Mapping[str, Json]:
-        """Return Kyverno's Helm values; its webhooks skip exempt namespaces, so its failure blocks no layer."""
+        """Return Kyverno's Helm values. The webhooks skip exempt namespaces, so a Kyverno failure blocks no layer."""
         selector = policies.namespace_selector(self._exempt)
         values: dict[str, Json] = {
             "crds": {"install": False},
@@ -62,7 +62,7 @@ class Kyverno(Layer[KyvernoSettings]):
 
     @property
     def _exempt(self) -> tuple[str, ...]:
-        """Exempt namespaces that have no label of a layer."""
+        """Namespaces that policies must exempt by name, because these namespaces have no label of a layer."""
         return (*self.settings.exempt, *sorted(self.lab.further_namespaces))
 
     def objects_after_charts(self) -> Sequence[Manifest]:
@@ -71,7 +71,7 @@ class Kyverno(Layer[KyvernoSettings]):
         return [*policies.baseline(settings.registries, self._exempt, enforced=settings.enforce)]
 
     def findings(self) -> Iterator[Finding]:
-        """Yield namespaces in `exempt` that are always exempt."""
+        """Yield an error for each namespace in `exempt` that is always exempt."""
         for index, name in enumerate(self.settings.exempt):
             if name in policies.SYSTEM_NAMESPACES or name == self.namespace or name in self.lab.further_namespaces:
                 yield ("exempt", index), "is always exempt", "remove it"

@@ -25,7 +25,7 @@ class NomadAccess:
 
 
 def tls_credentials(subject: Subject) -> tuple[ComputedSecret, ComputedSecret, ComputedSecret]:
-    """Return the CA's certificate, this year's certificate of `subject`, and its private key."""
+    """Return the CA certificate, and this year's certificate and private key of `subject`."""
     year = datetime.now(UTC).year
 
     def derived(read: Callable[[IssuedCertificate], str]) -> ComputedSecret:

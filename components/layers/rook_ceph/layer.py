@@ -22,17 +22,18 @@ class CephDevicesSettings(Model):
     """The disks of one node for Ceph."""
 
     devices: tuple[Device, ...]
-    """Disks by persistent device names. homelab rejects disks that contain data, unless `wipe` lists them."""
+    """Disks by persistent device names. homelab rejects a disk that contains data, unless `wipe` lists the disk."""
 
 
 class RookCephSettings(Model):
     """Ceph: the StorageClasses `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
 
     devices: dict[DnsLabel, CephDevicesSettings] = Field(default_factory=dict)
-    """Disks by node. Ceph stores three replicas of all data on three or more nodes, else one replica per node."""
+    """Disks by node. With three or more nodes, Ceph stores three replicas of all data; with fewer nodes, one replica
+    per node."""
     wipe: dict[DnsLabel, tuple[Device, ...]] = Field(default_factory=dict)
-    """Disks to wipe, by node. All their data are lost. Only names below /dev/disk/by-id are allowed. Clear this setting
-    afterwards."""
+    """Disks to wipe, by node. Wiping deletes all data on the disks. Only device names below /dev/disk/by-id are
+    allowed. Clear `wipe` after the disks are wiped."""
     object: StrictBool = False
     """Whether Ceph provides an object store for buckets."""
 
@@ -107,10 +108,10 @@ class RookCeph(Layer[RookCephSettings]):
         return {
             "mon": {"count": 3 if count >= 3 else 1},
             "mgr": {"count": 2 if count > 1 else 1},
-            # the chart's default is every disk of every node
+            # by default, the chart would use every disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
-            "resources": {  # in addition to the chart's limits; OSDs size their caches by the memory request
+            "resources": {  # added to the chart's limits; OSDs size their caches by the memory request
                 "mon": {"requests": {"cpu": "100m", "memory": "512Mi"}},
                 "mgr": {"requests": {"cpu": "100m", "memory": "512Mi"}},
                 "osd": {"requests": {"cpu": "200m", "memory": "2Gi"}},
@@ -118,7 +119,7 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def host_services(self) -> Sequence[HostService]:
-        """Return services that prepare the disks, which nothing undoes, and that wait until Ceph uses all disks."""
+        """Return the services that prepare disks (which cannot be undone) and wait until Ceph uses all disks."""
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}
@@ -139,7 +140,7 @@ class RookCeph(Layer[RookCephSettings]):
 
     @property
     def replicas(self) -> int:
-        """Replicas of all data, each on its own node."""
+        """Number of replicas of all data, on different nodes."""
         return min(3, len(self.settings.devices))
 
     def outputs(self) -> Mapping[str, object]:
@@ -158,7 +159,7 @@ class RookCeph(Layer[RookCephSettings]):
         for name, disks in self.settings.wipe.items():
             for index, disk in enumerate(disks):
                 if disk not in by_node.get(name, ()):
-                    yield ("wipe", name, index), "is not a disk of this node", f"add it to devices.{name} too"
+                    yield ("wipe", name, index), "is not a disk of this node", f"add the disk to devices.{name}"
                 elif not disk.startswith(_BY_ID):
-                    reason = "names a slot, which can contain another disk later"
-                    yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} here and under devices"
+                    reason = "is the name of a slot, which can contain another disk later"
+                    yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} in wipe and devices"

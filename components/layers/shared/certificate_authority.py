@@ -1,7 +1,7 @@
 """A CA for one layer, derived from the layer's random bytes.
 
-Keys and certificates depend only on these bytes, on names and on a year, so a run without changes renews nothing.
-Pulumi's state stores the bytes encrypted; the CA's key is not stored anywhere.
+Keys and certificates depend only on the random bytes, names and the year. Repeated runs in the same year renew no
+certificate. Pulumi's state stores the random bytes encrypted. The CA's private key is not stored anywhere.
 """
 
 import hmac
@@ -16,7 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SALT_BYTES = 16
 VALIDITY_YEARS = 3
-"""Validity of a certificate in calendar years, year of issue included; the first run of each year renews it."""
+"""Validity of a certificate in calendar years, including the year of issue. The first run of each year renews
+certificates."""
 _BEGIN, _END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2125, 1, 1, tzinfo=UTC)
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Order of the curve P-256."""
@@ -40,7 +41,7 @@ class IssuedCertificate:
 
 
 class CertificateAuthority:
-    """A CA derived from `salt`: at least 16 random bytes in hexadecimal digits."""
+    """A CA derived from `salt`, which contains at least 16 random bytes as hexadecimal digits."""
 
     def __init__(self, salt: str, name: str) -> None:
         try:
@@ -54,7 +55,7 @@ class CertificateAuthority:
         self.certificate = self._self_signed()
 
     def issue(self, subject: Subject, year: int) -> IssuedCertificate:
-        """Issue the certificate of one year, for TLS servers and clients."""
+        """Issue the certificate of `subject` for `year`, which TLS servers and TLS clients can use."""
         label = "\n".join((subject.common_name, *subject.dns_names, *subject.ip_addresses, str(year)))
         key = self._private_key(label)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])

@@ -12,9 +12,10 @@ USER_DATA_QUERIES = ("nodes",)
 
 
 def findings(key: str, lab: LabContext) -> Iterator[Finding]:
-    """Yield a problem for each other pod network that is enabled with the layer `key`."""
+    """Yield an error for each other pod network that is enabled in addition to the layer `key`."""
     if lab.cluster.network.cni != "none":
-        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: it cannot change later"
+        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`, "
+        fix += "because the pod network cannot change later"
         yield (), f"conflicts with the pod network {lab.cluster.network.cni}", fix
     for other in LAYER_KEYS[LAYER_KEYS.index(key) + 1 :]:
         if lab.is_enabled(other):
