@@ -79,7 +79,7 @@ def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findin
 
 
 def _references(app: AppSettings) -> Findings:
-    """Check that a variable references only variables that are defined before it."""
+    """Yield an error for each variable that references an unknown or later variable."""
     for name, reason, fix in references.wrong(app.environment, references.given(app)):
         yield ("environment", name), reason, fix
 
@@ -92,7 +92,7 @@ def _file_sizes(app: AppSettings) -> Findings:
 
 
 def _paths(app: AppSettings) -> Findings:
-    """Check that files, volumes and scratch folders have different paths, none of them below a file."""
+    """Reject two files, volumes or scratch folders with the same path, and paths below a file."""
     mounts: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
     mounts += [(("secretFiles", path), path) for path in app.secret_files]
     mounts += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
@@ -122,15 +122,15 @@ def _restore(app: AppSettings) -> Findings:
     if postgres is None or postgres.restore is None:
         return
     if postgres.backup is not None and postgres.restore.source == archive(app, postgres):
-        reason = "is this database itself, which would write new backups into the archive that it restores from"
+        reason = "is the archive into which this database writes new backups"
         fix = "set postgres.name to another name, such as db-2"
         yield ("postgres", "restore", "source"), reason, fix
 
 
 def _database_name(app: AppSettings) -> Findings:
-    """Check that the NetworkPolicy of the database, named like it, has a name of its own."""
+    """Reject a database name that would give two NetworkPolicies of the app the same name."""
     if app.postgres is not None and app.postgres.name in POLICIES:
-        reason = f"results in the name {archive(app, app.postgres)}, which another NetworkPolicy of the app has"
+        reason = f"results in the name {archive(app, app.postgres)}, the name of another NetworkPolicy of the app"
         yield ("postgres", "name"), reason, "choose another name, such as db-2"
 
 
@@ -147,7 +147,7 @@ def _strategy(app: AppSettings) -> Findings:
     if (strategy.canary is None) == (strategy.blue_green is None):
         yield ("strategy",), "needs exactly one of canary and blueGreen", "add one, or keep one of them"
     if any(volume.single or volume.per_pod for volume in app.volumes.values()):
-        reason = "has no effect on a StatefulSet, which the app needs for volumes that are not shared"
+        reason = "has no effect on a StatefulSet, which volumes that are not shared require"
         yield ("strategy",), reason, "share the volumes, or remove strategy"
     if strategy.canary and not strategy.canary.steps:
         yield ("strategy", "canary", "steps"), "has no steps", "add one, such as {weight: 50}, or remove strategy"
@@ -163,8 +163,8 @@ def _discard(app: AppSettings) -> Findings:
 
 
 def in_clear(app: AppSettings) -> list[str]:
-    """Return the environment variables that are named like secrets and have a literal value."""
-    # only whole words count: TOKENIZER is no secret, and neither is the path of a file
+    """Return the environment variables with the name of a secret and a literal value."""
+    # only whole words count, because TOKENIZER is not the name of a secret; a path is not a secret value
     pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
     named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}
     return [name for name, text in named.items() if text and not re.match(r"\$\(|/", text)]

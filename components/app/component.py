@@ -1,4 +1,4 @@
-"""App: the Pulumi component that creates an app's objects in the cluster, in their order."""
+"""App: the Pulumi component that creates the Kubernetes objects of an app in the required order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,11 +22,11 @@ BEFORE_TIMEOUT = f"{jobs.SECONDS + 60}s"
 
 
 class App(pulumi.ComponentResource):
-    """An app in a namespace of its own.
+    """An app in its own namespace.
 
-    It creates the RoleBinding of the app's stack and the NetworkPolicies first, then the database. When the database
-    is ready, it creates the pods, and then their autoscaling and Ingress. Objects whose deletion loses data are
-    protected until an `up` with `discard: true`.
+    Pulumi creates the RoleBinding of the app's stack and the NetworkPolicies first, and then the database. When the
+    database is ready, Pulumi creates the pods, and then autoscaling and Ingress. Objects with data are protected from
+    deletion until a `pulumi up` with `discard: true`.
     """
 
     def __init__(self, settings: AppSettings, platform: Surroundings) -> None:
@@ -127,7 +127,7 @@ class App(pulumi.ComponentResource):
 
 
 def _report_volumes(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
-    """Report volumes that cannot follow the settings. In a preview, the spec in the cluster may be unknown."""
+    """Report volumes that differ from the existing StatefulSet. In a preview, `spec` may be unknown."""
     current = wanted if spec is None else spec.get(volumes.TEMPLATES, ())
     if errors := volumes.further(wanted, current):
         raise pulumi.RunError("\n".join(errors))
@@ -136,7 +136,7 @@ def _report_volumes(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pod
 
 
 def _name(resource: pulumi.CustomResource) -> pulumi.Output[str]:
-    """Return the name that Pulumi generated for an object."""
+    """Return the name that Pulumi generated for a Kubernetes object."""
     metadata: pulumi.Output[Any] = resource.metadata  # type: ignore[attr-defined]
     name: pulumi.Output[str] = metadata["name"]
     return name

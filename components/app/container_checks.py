@@ -12,7 +12,7 @@ Findings = Iterator[Finding]
 
 
 def container_problems(app: AppSettings) -> Findings:
-    """Yield every problem of these containers, and skip checks that read an invalid field."""
+    """Yield every problem of additional containers, and skip checks that read an invalid field."""
     for path, container in _containers(app):
         for check in (_identical, _variables, _references):
             try:
@@ -37,7 +37,7 @@ def _containers(app: AppSettings) -> Iterator[tuple[tuple[str, ...], AppContaine
 
 def _identical(_: AppSettings, container: AppContainerSettings) -> Findings:
     if not (container.image or container.command or container.args or container.environment):
-        yield (), "runs the same as the app's own container", "set its image, command, args or environment"
+        yield (), "runs the same as the app's own container", "set image, command, args or environment"
 
 
 def _variables(app: AppSettings, container: AppContainerSettings) -> Findings:

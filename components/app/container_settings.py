@@ -10,7 +10,8 @@ from components.settings.model import Model
 
 
 class AppContainerSettings(Model):
-    """Additional container that inherits the app's rights, variables, secrets and files. Its keys override the rest."""
+    """Additional container that inherits the app's permissions, variables, secrets and files. Keys of the container
+    override inherited values."""
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""
@@ -19,7 +20,8 @@ class AppContainerSettings(Model):
     args: tuple[Text, ...] = ()
     """Arguments of the command. Default: the image's arguments."""
     environment: dict[EnvName, Lines] = Field(default_factory=dict)
-    """Environment variables that add to the app's `environment` or override it."""
+    """Environment variables in addition to the app's `environment`. Variables of the same name override the app's
+    variables."""
     cpu: Cpu | None = None
     """CPU request of the container. Default: the app's `cpu`."""
     memory: Size | None = None
@@ -35,11 +37,12 @@ class AppCronSettings(AppContainerSettings):
     """A CronJob of the app."""
 
     schedule: Schedule
-    """When a job starts: a cron schedule with five fields."""
+    """Start times of the job: a cron schedule with five fields."""
     time_zone: TimeZone | None = None
     """Time zone of the schedule. Default: the servers' time zone, usually UTC."""
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Forbid"
-    """If the last job still runs: `Allow` runs both, `Forbid` skips the new job, `Replace` stops the old job."""
+    """Policy for a job that is due while the previous job still runs: `Allow` runs both jobs, `Forbid` skips the new
+    job, `Replace` stops the previous job."""
     deadline: Count | None = None
     """Seconds after which Kubernetes stops a job (activeDeadlineSeconds). Default: never."""
     volumes: tuple[HostLabel, ...] = ()

@@ -20,7 +20,7 @@ _RESTORE_SOURCE = "origin"
 
 
 def archive(app: AppSettings, postgres: PostgresSettings) -> str:
-    """Return the name of the database's Cluster, which is also the name of its backups in the object store."""
+    """Return the name of the database's Cluster, which is also the name of the backups in the object store."""
     return f"{app.name}-{postgres.name}"
 
 
@@ -39,7 +39,7 @@ def access(app: AppSettings, platform: Surroundings) -> Manifest:
 def object_store(
     app: AppSettings, postgres: PostgresSettings, platform: Surroundings, keys: pulumi.Input[str]
 ) -> Manifest:
-    """Return the ObjectStore for backups and restores; `keys` is the name of the Secret with its access keys."""
+    """Return the ObjectStore for backups and restores; `keys` is the name of the Secret with the access keys."""
     store = platform.database_backup
     compressed = {"compression": "gzip"}
     spec: dict[str, Tree] = {
@@ -62,7 +62,7 @@ def object_store(
 
 
 def cluster(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    """Return the Cluster of PostgreSQL instances. Pulumi waits until all of them are ready."""
+    """Return the Cluster of PostgreSQL instances. Pulumi waits until all instances are ready."""
     replicated = postgres.instances > 1
     spec: dict[str, Tree] = {
         "instances": postgres.instances,
@@ -133,7 +133,7 @@ def environment(app: AppSettings) -> Iterator[dict[str, Tree]]:
 def _postgresql(postgres: PostgresSettings) -> dict[str, Tree]:
     spec: dict[str, Tree] = {"parameters": dict(postgres.parameters)}
     if postgres.instances > 1:
-        # a commit waits until a second instance has it, unless only one instance is left
+        # a commit waits until a second instance has the data, unless only one instance is ready
         spec["synchronous"] = {"method": "any", "number": 1, "dataDurability": "preferred"}
     return spec
 

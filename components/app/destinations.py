@@ -1,6 +1,6 @@
 """NetworkPolicy peers for the destinations of databases: CIDRs and namespaces.
 
-NetworkPolicies see addresses after Service translation, so they must allow the API at the addresses of its servers.
+NetworkPolicies apply after the translation of Service IPs, so rules for the API must allow the servers' IP addresses.
 """
 
 import re
@@ -30,7 +30,7 @@ def api(nodes: Sequence[Mapping[str, Any]]) -> Tree:
     servers = [block(node["address"]) for node in nodes if node["role"] == "server"]
     if not servers:
         raise pulumi.RunError(
-            "the platform's outputs list no server, but databases need the Kubernetes API: "
+            "the platform's outputs list no server, but databases need the servers' Kubernetes API: "
             "run `pulumi up` on the platform's stack"
         )
     return {"to": servers, "ports": _tcp(API_PORT)}
@@ -39,7 +39,7 @@ def api(nodes: Sequence[Mapping[str, Any]]) -> Tree:
 def store(url: str, inside: Sequence[str]) -> Tree:
     """Return an egress rule for an object store; `inside` lists the pod and Service CIDRs.
 
-    A NetworkPolicy cannot match host names, so a host name allows every address outside the cluster.
+    A NetworkPolicy cannot match host names, so the rule for a host name allows every address outside the cluster.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
@@ -58,7 +58,7 @@ def _peers(host: str, inside: Sequence[str]) -> list[Tree]:
 
 
 def outside(inside: Sequence[str]) -> list[Tree]:
-    """Return peers that match every address outside these CIDRs."""
+    """Return peers that match every address outside the CIDRs in `inside`."""
     return [_all_except(cidr, inside) for cidr in ("0.0.0.0/0", "::/0")]
 
 

@@ -1,4 +1,4 @@
-"""The Services of an app, and its Ingress with a certificate."""
+"""Services of an app, and the Ingress with a certificate."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -36,7 +36,7 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
         "externalTrafficPolicy": "Local",  # otherwise NetworkPolicies see the address of a node, not the client's
         "selector": labels(app),
         "ports": _ports(app),
-        # without these fields, a dual-stack cluster uses IPv4
+        # without ipFamilies, a dual-stack cluster would use IPv4
         **({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]} if ipv6 else {}),
     }
     annotations = dict.fromkeys(_ADDRESS_ANNOTATIONS, settings.address) if settings.address else {}

@@ -1,4 +1,4 @@
-"""The Jobs of an app: one before each new version, and CronJobs."""
+"""Jobs of an app: the Job before each new version, and CronJobs."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ _RETRIES = 2
 
 
 def before(app: AppSettings, container: AppContainerSettings, platform: Surroundings, sources: Read) -> Manifest:
-    """Return the Job that must succeed before a rollout. Every change replaces it with a Job of a new name."""
+    """Return the Job that must succeed before a rollout. Every change replaces the Job with a Job of a new name."""
     spec = _job(BEFORE, container, app, platform, sources) | {"activeDeadlineSeconds": SECONDS}
     meta = {"namespace": app.name, "labels": job_labels(app), "annotations": {"pulumi.com/replaceUnready": "true"}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}

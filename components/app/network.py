@@ -1,4 +1,4 @@
-"""NetworkPolicies of an app: they deny all connections that are not allowed here."""
+"""NetworkPolicies of an app. Connections that no NetworkPolicy allows are denied."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -74,7 +74,7 @@ def _dns() -> list[Tree]:
 
 
 def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    """Return the policy of the database: clients, operator and Prometheus in; Kubernetes API and object store out."""
+    """Return the database's NetworkPolicy: ingress from clients, operator, Prometheus; egress to API, object store."""
     pods = _instance_labels(app, postgres)
     clients = [pods, _pooler_labels(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
     inward = [
@@ -112,7 +112,7 @@ def _pooler_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, st
 
 
 def _object_store(store: ObjectStoreOutput | None, inside: Sequence[str]) -> Tree:
-    """Return the egress rule for the object store. Without a store, another check stops the deployment."""
+    """Return the egress rule for the object store. Without a store, `needs()` makes the deployment fail."""
     return destinations.store(store["endpoint"], inside) if store else {"to": [destinations.block("127.0.0.1")]}
 
 
@@ -129,7 +129,7 @@ def _pods(pod_labels: Mapping[str, str]) -> Tree:
 
 
 def _rule(direction: str, peers: Sequence[Tree], ports: Sequence[Any]) -> Tree:
-    """Return a rule. Without peers it applies to every address, without ports to every port."""
+    """Return a rule. A rule without peers applies to every address, and a rule without ports applies to every port."""
     tcp = [{"protocol": "TCP", "port": port} for port in ports]
     return ({direction: list(peers)} if peers else {}) | ({"ports": tcp} if tcp else {})
 

@@ -49,7 +49,7 @@ def namespace(app: AppSettings) -> Manifest:
 
 
 def unnamed(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
-    """Return an immutable ConfigMap or Secret. New content means a new name, so a change restarts the pods."""
+    """Return an immutable ConfigMap or Secret. Changed content results in a new name, which restarts the pods."""
     return {
         "apiVersion": "v1",
         "kind": kind,

@@ -21,14 +21,14 @@ def of(app: AppSettings) -> dict[str, Tree]:
 
 
 def labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels that a node needs to run the app; no labels mean any node."""
+    """Return the labels that a node needs to run the app. With no labels, the app can run on any node."""
     name = volumes.node(app)
     hostname = {HOSTNAME: name} if name else {}
     return {**app.nodes, **({ARCH: app.arch} if app.arch else {}), **hostname}
 
 
 def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Lacking]:
-    """Yield each setting that no node of the platform satisfies. Older platforms do not output labels and taints."""
+    """Yield each setting that no node of the platform satisfies. Platforms before 0.3.0 output no labels and taints."""
     names = [node["name"] for node in nodes]
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node not in names:
@@ -41,11 +41,11 @@ def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[La
     if all(mismatches.values()):
         reasons = ", ".join(f"{name} {reason}" for name, reason in mismatches.items())
         key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
-        yield key, f"fits no node of the platform: {reasons}", "make it fit one of these nodes, or change cluster.nodes"
+        yield key, f"fits no node of the platform: {reasons}", "adapt it to one of these nodes, or change cluster.nodes"
 
 
 def _mismatch(app: AppSettings, node: Mapping[str, Any]) -> str:
-    """Return why the app cannot run on a node, or an empty string."""
+    """Return the reason why the app cannot run on a node, or an empty string."""
     node_labels = {HOSTNAME: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
     node_labels |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[node["role"]]}
     for key, value in labels(app).items():

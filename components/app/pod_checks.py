@@ -1,4 +1,4 @@
-"""Checks of an app's pods: containers, ports, probes, rights and placement."""
+"""Checks of an app's pods: containers, ports, probes, privileges and placement."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def _probes(app: AppSettings) -> Findings:
     liveness, startup = app.probes.liveness, app.probes.startup
     if liveness is not None and startup is None and liveness.period * liveness.failures < 10:
         reason = f"restarts a container that fails for {liveness.period * liveness.failures} s"
-        yield ("probes", "liveness"), reason, "make period × failures 10 s or more, or add a startup probe"
+        yield ("probes", "liveness"), reason, "set period × failures to 10 s or more, or add a startup probe"
 
 
 def _probe_kinds(app: AppSettings) -> Findings:
@@ -40,7 +40,7 @@ def _probe_kinds(app: AppSettings) -> Findings:
 
 def _termination(app: AppSettings) -> Findings:
     if not app.stop and app.grace_period <= DRAIN_SECONDS:
-        reason = f"leaves the program no time after the preStop hook of {DRAIN_SECONDS} seconds"
+        reason = f"leaves the program no time to stop after the preStop hook of {DRAIN_SECONDS} seconds"
         yield ("gracePeriod",), reason, f"use {DRAIN_SECONDS + 1} or more, or set stop"
 
 
@@ -58,7 +58,7 @@ def _node_labels(app: AppSettings) -> Findings:
 
 def _rights(app: AppSettings) -> Findings:
     if app.privileged and app.capabilities:
-        yield ("capabilities",), "has no effect: privileged includes all of them", "remove one of the two"
+        yield ("capabilities",), "has no effect: privileged includes all capabilities", "remove one of the two"
     for name, count in Counter(app.capabilities).items():
         if count > 1:
             yield ("capabilities",), f"lists {name} {count} times", "keep one of them"
@@ -74,7 +74,7 @@ def _ports(app: AppSettings) -> Findings:
             yield ("ports", name), "is reserved for `port`", "choose another name"
         if number == (PORT, "TCP") and app.port != PORT:
             reason = f"is the HTTP port of the Service, which forwards to port {app.port}"
-            yield ("ports", name, "port"), reason, f"set port: {PORT} for the app, or choose another number"
+            yield ("ports", name, "port"), reason, f"set port: {PORT} for the app, or choose another port number"
         if number in taken:
             reason = f"is {port.protocol} {port.port}, like {taken[number]}"
             yield ("ports", name), reason, "keep one of them"
@@ -82,7 +82,7 @@ def _ports(app: AppSettings) -> Findings:
     if app.load_balancer and not app.ports:
         yield ("loadBalancer",), "needs ports", "add them, such as ports: {mqtt: {port: 1883}}"
     if app.load_balancer and app.strategy and app.strategy.blue_green:
-        reason = "would send requests to the new version before blueGreen switches to it"
+        reason = "would send requests to the new version before the blue-green switch"
         yield ("loadBalancer",), reason, "remove it, or use strategy.canary"
 
 
@@ -95,7 +95,7 @@ def _paths(app: AppSettings) -> Findings:
 
 
 def _container_names(app: AppSettings) -> Findings:
-    """Check that the containers of a pod have different names."""
+    """Reject two containers with the same name in a pod."""
     taken = [app.name]
     for section, containers in (("sidecars", app.sidecars), ("initContainers", app.init_containers)):
         for name in containers:
@@ -118,7 +118,7 @@ def _cron(app: AppSettings) -> Findings:
             elif app.volumes[volume].per_pod:
                 yield loc, "is a separate volume for each replica", "remove it, or remove perPod"
             elif app.volumes[volume].access_mode == "ReadWriteOncePod":
-                yield loc, "allows one pod only, which is the app's own pod", "remove it, or remove accessMode"
+                yield loc, "is for the app's own pod only (ReadWriteOncePod)", "remove it, or remove accessMode"
 
 
 CHECKS = (

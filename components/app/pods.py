@@ -40,7 +40,7 @@ def of_job(name: str, settings: AppContainerSettings, app: AppSettings, platform
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
     app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": place.HOSTNAME}
-    # a volume for one pod can be mounted only on the node of that pod
+    # a Job can mount a single-pod volume only on the node of the app's pod
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [app_node]}}
     return {
         **_pod_settings(app, sources, volumes.of_job(app, settings.mounted)),
@@ -81,7 +81,7 @@ def _app_container(app: AppSettings, platform: Surroundings, sources: Read) -> T
 def _extra_container(
     name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read
 ) -> Tree:
-    """Return an additional container, which inherits every setting of the app that it does not override."""
+    """Return an additional container, which inherits all settings of the app that the container does not override."""
     return {
         "name": name,
         "image": settings.image or app.image,
@@ -111,7 +111,7 @@ def _pre_stop(app: AppSettings) -> Tree:
 def _environment(
     app: AppSettings, platform: Surroundings, sources: Read, variables: Mapping[str, str]
 ) -> Iterator[Tree]:
-    """Yield the variables of a container. Referenced variables must come first, so `variables` are last."""
+    """Yield a container's environment variables. `variables` come last, as they can reference the others."""
     yield from database.environment(app)
     yield from traces.environment(app, platform)
     for name in app.secrets:

@@ -19,21 +19,22 @@ from components.settings.model import Model
 
 
 class PostgresBackupSettings(Model):
-    """Backups of the database in the platform's object store: base backups, and the WAL of every change."""
+    """Backups of the database in the platform's object store: base backups, and the write-ahead log (WAL)."""
 
     schedule: Schedule = "0 0 2 * * *"
-    """When a base backup starts: a cron schedule with six fields, seconds first."""
+    """Start times of base backups: a cron schedule with six fields, of which the first is the seconds."""
     retention: Retention = "30d"
-    """How long backups are retained, which is how far back a restore can go."""
+    """Retention period of backups. A restore cannot go back further than this period."""
 
 
 class PostgresRestoreSettings(Model):
-    """Source of the data of a new database. It does not change an existing database."""
+    """Source of the data of a new database. The setting does not change an existing database."""
 
     source: HostLabel
-    """Database whose backup is restored: APP-NAME, such as shop-db. It can belong to another app of the platform."""
+    """Name of the backed-up database: APP-NAME, such as shop-db. The database can belong to another app of the
+    platform."""
     time: Moment | None = None
-    """Point in time to restore. Default: the latest in the backups."""
+    """Point in time to restore. Default: the latest point in time in the backups."""
 
 
 class PoolerSettings(Model):
@@ -50,15 +51,16 @@ class PostgresSettings(Model):
     PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD and DATABASE_URL."""
 
     name: DatabaseLabel = "db"
-    """Second part of the Cluster's name, APP-NAME. Another name creates another database, empty or restored."""
+    """Second part of the name of the database's Cluster, APP-NAME. A changed name creates another database, which is
+    empty or restored."""
     instances: Count = 3
-    """Number of instances: one primary, and standbys that take over if it fails."""
+    """Number of instances: one primary, and standbys that take over if the primary fails."""
     size: Size
-    """Size of each instance's volume. It can grow later, but not shrink."""
+    """Size of each instance's volume. You can increase the size later, but not decrease the size."""
     storage_class: HostLabel | None = None
     """StorageClass of the volumes. Default: the platform's StorageClass for databases."""
     image: Image | None = None
-    """Image of PostgreSQL, which determines its major version. Default: the operator's default image."""
+    """Image of PostgreSQL, which determines PostgreSQL's major version. Default: the operator's default image."""
     database: DatabaseName = "app"
     """Name of the database and of its owner role."""
     extensions: tuple[Extension, ...] = ()
@@ -72,6 +74,6 @@ class PostgresSettings(Model):
     backup: PostgresBackupSettings | None = None
     """Backups to the platform's object store. Default: none."""
     restore: PostgresRestoreSettings | None = None
-    """Backup from which a new database is restored. Default: none, so it is empty."""
+    """Backup from which a new database is restored. Default: none, so a new database is empty."""
     pooler: PoolerSettings | None = None
     """Connection pool in front of the database. Default: none."""

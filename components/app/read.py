@@ -1,4 +1,4 @@
-"""ConfigMap and Secrets of an app's pods: files, secrets and the registry login. New content means a new name."""
+"""ConfigMap and Secrets of an app's pods: files, secrets, registry login. Changed content results in a new name."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from components.kubernetes.manifest import Manifest
 
 @dataclass(frozen=True)
 class Read:
-    """Names of the ConfigMap and Secrets that the pods mount, use as variables, or pull images with."""
+    """Names of the ConfigMap and Secrets with the pods' configuration files, secrets, and registry login."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
@@ -26,7 +26,7 @@ def files(app: AppSettings) -> Manifest:
 
 
 def secrets(app: AppSettings) -> Manifest:
-    """Return the Secret of the secret variables and files."""
+    """Return the Secret with the app's secret variables and secret files."""
     files = {key(path): secret for path, secret in app.secret_files.items()}
     return unnamed(app, "Secret", stringData={**app.secrets, **files})
 

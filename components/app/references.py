@@ -11,7 +11,7 @@ DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", 
 
 
 def given(app: AppSettings) -> dict[str, str]:
-    """Return the variables that other settings than `environment` define: name → setting."""
+    """Return the variables that settings other than `environment` define, as name → setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
     origins |= dict.fromkeys(traces.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")
@@ -25,8 +25,8 @@ def wrong(environment: Mapping[str, str], before: Collection[str]) -> Iterator[t
             if other == name and name not in known:
                 yield name, f"references itself, $({name})", "reference another variable, or write the value"
             elif other in environment and other not in known:
-                yield name, f"references $({other}), which is defined after it", f"define {other} first"
+                yield name, f"references $({other}), which is defined later", f"define {other} first"
             elif other not in known:
-                fix = f"add it to secrets or environment, or write $$({other}) for the literal text $({other})"
+                fix = f"add {other} to secrets or environment, or write $$({other}) for the literal text $({other})"
                 yield name, f"references $({other}), which is not a variable of the app", fix
         known.add(name)

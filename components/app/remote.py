@@ -13,7 +13,7 @@ REFRESH = "1h"
 
 
 def name(app: AppSettings) -> str:
-    """Return the name of the Secret. Changed references result in a new name, which restarts the pods."""
+    """Return the Secret's name. Changed references result in a new name, which restarts the pods."""
     references = {variable: remote.model_dump() for variable, remote in app.remote_secrets.items()}
     text = json.dumps(references, sort_keys=True)
     return f"{app.name}-remote-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -34,6 +34,6 @@ def _entry(variable: str, remote: AppRemoteSecretSettings) -> Tree:
 
 
 def environment(app: AppSettings) -> Iterator[Tree]:
-    """Yield the environment variables with these secrets."""
+    """Yield the environment variables with the app's remote secrets."""
     for variable in app.remote_secrets:
         yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": name(app), "key": variable}}}

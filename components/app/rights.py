@@ -1,4 +1,4 @@
-"""RBAC rules and admission policy of app stacks, which restrict them to the objects and namespaces of apps."""
+"""RBAC rules and admission policy that restrict app stacks to the objects and namespaces of apps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,11 +35,11 @@ _APPLY = ("create", "patch")
 
 
 def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
-    """Return the rights of the user of the app stacks' kubeconfig; `most` is the most permissive Pod Security level.
+    """Return RBAC rules and admission policy for app stacks; `most` is the most permissive Pod Security level allowed.
 
-    App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay.
-    The admission policy restricts these rights to namespaces of apps. To read or delete objects, an app stack needs
-    the RoleBinding of the namespace.
+    App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay. The
+    admission policy restricts app stacks to namespaces of apps. To read or delete objects in a namespace, an app stack
+    needs a RoleBinding in this namespace.
     """
     return [
         _role(EVERYWHERE, [
@@ -60,7 +60,7 @@ def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
 
 def in_namespace(app: AppSettings, user: Tree) -> Manifest:
     """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
-    # when the kubeconfigs are rotated, the platform's stack changes the user of this RoleBinding
+    # patchForce, because the platform's stack changes the user of this RoleBinding at a rotation of kubeconfigs
     annotations = {"pulumi.com/patchForce": "true"}
     return {**rbac.binding("RoleBinding", user, ROLE), "metadata": metadata(app, ROLE, annotations=annotations)}
 
@@ -75,7 +75,7 @@ def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -
 
 
 def _policy(levels: Sequence[str]) -> list[Manifest]:
-    """Return the policy that restricts app stacks to namespaces of apps with one of these Pod Security levels."""
+    """Return the policy that restricts app stacks to namespaces of apps with a Pod Security level in `levels`."""
     resources = {**KINDS, "": (*KINDS[""], "namespaces"), rbac.GROUP: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
     rules = [

@@ -1,4 +1,4 @@
-"""Update strategy of an app: the Rollout's strategy and the AnalysisTemplate for Argo Rollouts."""
+"""Update strategy of an app: the strategy of the Rollout, and the AnalysisTemplate of Argo Rollouts."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ def strategy(app: AppSettings, settings: AppStrategySettings) -> Tree:
         return {"canary": {"steps": steps, "maxUnavailable": 0, "maxSurge": "25%", **background}}
     keep = settings.blue_green.keep if settings.blue_green else 0
     pre_promotion = {"prePromotionAnalysis": template} if template else {}
-    # without a preview Service, the new version gets no requests before the switch
+    # no preview Service, so that the new version gets no requests before the blue-green switch
     return {"blueGreen": {"activeService": app.name, "scaleDownDelaySeconds": keep, **pre_promotion}}
 
 

@@ -1,4 +1,4 @@
-"""Security contexts of an app's pods, and the Pod Security level that its namespace needs for them."""
+"""Security contexts of an app's pods, and the Pod Security level that the pods need in the app's namespace."""
 
 from collections.abc import Iterator
 
@@ -16,17 +16,17 @@ _BASELINE_CAPABILITIES = {
 
 
 def up_to(most: str) -> list[str]:
-    """Return the levels that are at most as permissive as `most`."""
+    """Return the Pod Security levels that are at most as permissive as `most`."""
     return list(LEVELS[: LEVELS.index(most) + 1])
 
 
 def level(app: AppSettings) -> str:
-    """Return the strictest level that allows the app's pods."""
+    """Return the strictest Pod Security level that allows the app's pods."""
     return max((needed for _, needed in reasons(app)), key=LEVELS.index, default=LEVELS[0])
 
 
 def reasons(app: AppSettings) -> Iterator[tuple[str, str]]:
-    """Yield each setting that needs a more permissive level than `restricted`, and that level."""
+    """Yield each setting that needs a more permissive Pod Security level than `restricted`, with the needed level."""
     if app.privileged:
         yield "privileged", "privileged"
     if app.user == 0:
@@ -77,5 +77,6 @@ def _capabilities(app: AppSettings) -> Tree:
 
 def _escalates(app: AppSettings) -> bool:
     """Whether a process may gain more privileges than its parent (allowPrivilegeEscalation)."""
-    # users other than root gain capabilities from files, and the API requires escalation for SYS_ADMIN and ALL
+    # a user other than root gets capabilities only from executable files, which requires escalation
+    # the API server requires escalation for the capabilities SYS_ADMIN and ALL
     return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ANY_CAPABILITY} & set(app.capabilities)))

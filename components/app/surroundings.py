@@ -1,4 +1,4 @@
-"""The platform's outputs that apps read, the layer of each output, and the outputs that an app needs."""
+"""The platform's outputs that apps read, the layer of each output, and the outputs that an app's settings need."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,17 +29,17 @@ def since(version: str, layer: str = "", *, secret: bool = False) -> dict[str, A
 
 
 def nothing() -> pulumi.Output[Any]:
-    """Return the output of a disabled layer."""
+    """Return None as the output of a disabled layer."""
     return pulumi.Output.from_input(None)
 
 
 def empty() -> pulumi.Output[Any]:
-    """Return the list output of a disabled layer."""
+    """Return an empty list as the output of a disabled layer."""
     return pulumi.Output.from_input([])
 
 
 def no() -> pulumi.Output[Any]:
-    """Return the boolean output of a disabled feature."""
+    """Return False as the output of a disabled feature."""
     return pulumi.Output.from_input(False)
 
 
@@ -50,11 +50,12 @@ class Surroundings:
     domain: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """Domain of the lab."""
     app_kubeconfig: pulumi.Output[str] = field(metadata=since("0.3.0", secret=True))
-    """Kubeconfig of app stacks, which connects to the API endpoint; secret."""
+    """Kubeconfig of app stacks for the API endpoint, as a Pulumi secret output."""
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
-    """Kubernetes user of that kubeconfig."""
+    """Kubernetes user of the kubeconfig of app stacks."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """Nodes: name, role and address; since 0.3.0 also labels, taints and arch, which may be unknown."""
+    """Nodes, each with name, role and address. Since 0.3.0, each node also has labels, taints and arch (may be
+    unknown)."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
     """CIDRs of the cluster: pod CIDRs, then Service CIDRs."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
@@ -82,7 +83,7 @@ class Surroundings:
     database_backup: pulumi.Output[ObjectStoreOutput | None] = field(
         default_factory=nothing, metadata=since("0.2.0", "cloudnativePg", secret=True)
     )
-    """Object store for database backups; secret."""
+    """Object store for database backups, as a Pulumi secret output."""
     secret_stores: pulumi.Output[list[str]] = field(default_factory=empty, metadata=since("0.2.0", "externalSecrets"))
     """Names of the ClusterSecretStores for external secrets."""
     traces_endpoint: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "tempo"))
@@ -123,19 +124,17 @@ Given = Literal[
 
 @dataclass(frozen=True)
 class Need:
-    """A requirement of one of the app's settings: an output of the platform, and a name that must be in it.
-
-    With `default`, the name is the value of another output.
-    """
+    """A requirement of one of the app's settings: an output of the platform, and a name that the output must contain.
+    With `default`, the required name is the value of the output `default`."""
 
     output: Given
     setting: str
     name: str | None = None
     default: Given | None = None
     within: bool = False
-    """Whether the output lists address ranges, and the name is an address that one of them must contain."""
+    """Whether the output lists address ranges, and one of the ranges must contain `name`, which is an IP address."""
     lacks: tuple[str, str] | None = None
-    """Reason and fix of the error if the output lacks the name. The fix is in the platform's stack file."""
+    """Reason and fix of the error if the output lacks the name. The fix changes the platform's stack file."""
 
 
 def needs(app: AppSettings) -> Iterator[Need]:

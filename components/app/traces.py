@@ -1,4 +1,4 @@
-"""Tracing of an app: the OpenTelemetry variables and the destination of its traces."""
+"""Tracing of an app: the OpenTelemetry variables, and the destination of the traces."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""Checks of the volumes of an app, one by one and together."""
+"""Checks of each volume of an app, and of all volumes together."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def _reserved_names(app: AppSettings) -> Findings:
 
 
 def _several_pods(app: AppSettings) -> Findings:
-    """Check that an app with several pods has no volume for a single pod."""
+    """Check that an app with several pods has no volume that only one pod can mount."""
     single = volumes.single(app)
     setting = "autoscaling" if app.autoscaling else "replicas"
     if not single or (app.autoscaling is None and (app.replicas or 1) == 1):
@@ -52,17 +52,17 @@ def _several_pods(app: AppSettings) -> Findings:
     paths = " and ".join(f"volumes.{name}" for name in single)
     per_pod = any(app.volumes[name].of_class for name in single)
     alternative = ", or perPod: true for a separate volume in each pod" if per_pod else ""
-    fix = f"remove it, or set shared: true for one volume in all pods{alternative}"
+    fix = f"remove {setting}, or set shared: true for one volume in all pods{alternative}"
     yield (setting,), f"requests several pods, but only one pod may mount {paths}", fix
 
 
 def _single_node(app: AppSettings) -> Findings:
-    """Check that all hostPath volumes name the same node, on which the app runs."""
+    """Check that all hostPath volumes are on the same node, because the app runs only on the node of its volumes."""
     first = volumes.node(app)
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node != first:
-            reason = f"is not {first}, which is the node of another volume"
-            yield ("volumes", name, "hostPath", "node"), reason, "use folders of one node, or a share (nfs)"
+            reason = f"is not {first}, the node of another hostPath volume"
+            yield ("volumes", name, "hostPath", "node"), reason, "use folders of one node, or an NFS share (nfs)"
 
 
 def _kind(_: AppSettings, volume: AppVolumeSettings) -> Findings:
@@ -89,7 +89,7 @@ def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.shared and volume.per_pod:
         yield (), "must not have shared and perPod", "keep one of them"
     if volume.shared and volume.access_mode in ("ReadWriteOnce", "ReadWriteOncePod"):
-        yield ("accessMode",), "allows one node or one pod, but shared means all pods", "remove one of the two"
+        yield ("accessMode",), "allows only one node or one pod, but shared requires all pods", "remove one of the two"
     if volume.read_only and (volume.of_class or volume.memory):
         yield ("readOnly",), "leaves no pod that can write to the volume", "remove it"
 
@@ -100,7 +100,7 @@ def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:
 
 
 def part_of_memory(app: AppSettings, loc: tuple[str, ...], size: str) -> Findings:
-    """Check that a file system in memory is smaller than the memory limit of the pod, of which it is a part."""
+    """Check that a file system in memory is smaller than the pod's memory limit, which includes the file system."""
     if mebibytes(size) >= mebibytes(app.memory):
-        reason = f"must be less than the memory of the pod, {app.memory}, of which it is a part"
+        reason = f"must be less than the pod's memory of {app.memory}, which includes the file system"
         yield loc, reason, "use a smaller size, or give the app more memory"

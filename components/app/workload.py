@@ -10,11 +10,11 @@ from components.app.surroundings import Surroundings
 from components.kubernetes.manifest import Manifest, Tree
 
 _PATCH_FORCE = {"pulumi.com/patchForce": "true"}
-"""Annotation that overrides fields last set by an autoscaler or by hand."""
+"""Annotation that overrides fields last set by an autoscaler or manually."""
 
 
 def workload(app: AppSettings, platform: Surroundings, sources: Read) -> Manifest:
-    """Return the workload of the app: a Deployment, a StatefulSet for volumes of single pods, or a Rollout."""
+    """Return the app's workload: a Deployment, a StatefulSet for single-pod volumes, or a Rollout for `strategy`."""
     template = {"metadata": {"labels": labels(app)}, "spec": pods.of_app(app, platform, sources)}
     spec: dict[str, Tree] = {
         "selector": {"matchLabels": labels(app)},
@@ -42,9 +42,9 @@ def least(app: AppSettings) -> int:
 
 def left(app: AppSettings) -> list[str]:
     """Return the fields of an existing workload that Pulumi must not change."""
-    # If the manifest had no replicas, the API would replace the applied number by 1. So the manifest has the first
-    # number, and Pulumi ignores the field: it sends the number in the cluster, and leaves the field out once the
-    # autoscaler has changed and owns it. So no `up` removes pods of the autoscaler.
+    # without replicas in the manifest, the API server would scale the workload to one pod
+    # Pulumi ignores changes of replicas, and sends the number of replicas in the cluster
+    # once the autoscaler owns replicas, Pulumi omits the field, so `pulumi up` never removes pods of the autoscaler
     scaled = ["spec.replicas"] if app.autoscaling else []
     return [*scaled, f"spec.{volumes.TEMPLATES}"] if kind(app)["kind"] == "StatefulSet" else scaled
 
@@ -53,13 +53,13 @@ def kind(app: AppSettings) -> dict[str, Tree]:
     """Return apiVersion and kind of the workload."""
     if app.strategy:
         return {"apiVersion": rollout.API, "kind": rollout.KIND}
-    # only a StatefulSet ends a pod before it creates the replacement, and never runs two pods of the same name
+    # only a StatefulSet stops a pod before it creates the replacement, and never runs two pods of the same name
     stateful = any(volume.single or volume.per_pod for volume in app.volumes.values())
     return {"apiVersion": "apps/v1", "kind": "StatefulSet" if stateful else "Deployment"}
 
 
 def scale(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the PodDisruptionBudget and the HorizontalPodAutoscaler, if the app has several pods or autoscaling."""
+    """Yield the PodDisruptionBudget of an app with several pods, and the HorizontalPodAutoscaler."""
     if least(app) > 1:  # with one pod, the budget would block every drain
         spec: dict[str, Tree] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)

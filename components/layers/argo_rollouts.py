@@ -12,7 +12,7 @@ class ArgoRolloutsSettings(Model):
 
 
 class ArgoRollouts(Layer[ArgoRolloutsSettings]):
-    """Argo Rollouts, which apps that set `strategy` require."""
+    """Argo Rollouts, required by apps with the setting `strategy`."""
 
     key = "argoRollouts"
     settings_type = ArgoRolloutsSettings
@@ -33,10 +33,10 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
             "topologySpreadConstraints": spread({"app.kubernetes.io/component": "rollouts-controller"}),
             "metrics": metrics,
         }
-        # the dashboard has no login
+        # the dashboard is disabled because it requires no login
         values = {"installCRDs": True, "keepCRDs": True, "controller": controller, "dashboard": {"enabled": False}}
         return {"argo-rollouts": values}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the controller's namespace, which tells app stacks that `strategy` is supported."""
+        """Return the controller's namespace. App stacks accept `strategy` only with the output `rollouts`."""
         return {"rollouts": self.namespace}

@@ -1,4 +1,4 @@
-"""Calico: the pod network, with NetworkPolicies."""
+"""Calico: the pod network, with enforcement of NetworkPolicies."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -13,14 +13,14 @@ CRDS = "crd.projectcalico.org.v1"
 
 
 class CalicoSettings(Model):
-    """Calico: the pod network, with NetworkPolicies."""
+    """Calico: the pod network, with enforcement of NetworkPolicies."""
 
     encapsulation: Literal["VXLAN", "VXLANCrossSubnet"] = "VXLAN"
     """Encapsulation of pod traffic between nodes; `VXLANCrossSubnet` encapsulates only traffic between subnets."""
 
 
 class Calico(Layer[CalicoSettings]):
-    """Calico as the pod network, with `network.cni: none`; it enforces NetworkPolicies from the start."""
+    """Calico as the pod network of a cluster with `network.cni: none`, with enforcement of NetworkPolicies."""
 
     key = "calico"
     settings_type = CalicoSettings
@@ -34,7 +34,7 @@ class Calico(Layer[CalicoSettings]):
     kept = cni.KEPT
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the operator, which runs without a pod network, and of the Calico installation."""
+        """Return the Helm values of the Tigera operator, which needs no pod network, and of the Calico installation."""
         encapsulation = self.settings.encapsulation
         pools = [
             {"cidr": cidr, "encapsulation": encapsulation, "natOutgoing": "Enabled"}
@@ -60,5 +60,5 @@ class Calico(Layer[CalicoSettings]):
         return {CRDS: {}, "tigera-operator": values}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield conflicts with another pod network."""
+        """Yield an error for each other pod network that is enabled."""
         yield from cni.problems(self.key, self.lab)

@@ -14,25 +14,27 @@ CLUSTER, CENTRE = "lab", "dc1"
 
 
 class CassandraClusterSettings(Model):
-    """A Cassandra cluster with one datacenter. The operator creates its superuser in the Secret lab-superuser."""
+    """A Cassandra cluster with one datacenter. The operator stores the superuser's credentials in the Secret
+    lab-superuser."""
 
     members: Count | None = None
-    """Number of members, each on its own node. Default: 3, or 1 with fewer than 3 untainted nodes."""
+    """Number of members, on different nodes. Default: 3, or 1 if the cluster has fewer than 3 untainted nodes."""
     version: Text = "5.0.4"
     """Version of Cassandra."""
     size: Size = "10Gi"
     """Volume size of each member. The volumes remain when the Cassandra cluster is deleted."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and 2 or more members, else the default."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and 2 or more members, and the
+    cluster's default StorageClass in all other cases."""
     memory: Size = "2Gi"
-    """Memory of each member; Cassandra's heap uses half of it."""
+    """Memory of each member. Cassandra's heap uses half of this memory."""
 
 
 class CassandraSettings(Model):
     """Cassandra, run by the K8ssandra operator, which manages `K8ssandraCluster` resources in every namespace."""
 
     cluster: CassandraClusterSettings | None = None
-    """Cluster `lab` in namespace `cassandra`. Default: none, only the operators run."""
+    """Cassandra cluster `lab` in the namespace `cassandra`. Default: no cluster, so only the operators run."""
 
 
 class Cassandra(Layer[CassandraSettings]):
@@ -52,7 +54,7 @@ class Cassandra(Layer[CassandraSettings]):
     )
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of both operators: one replica each, because they have no leader election."""
+        """Return the Helm values. Each operator has only one replica, because the operators have no leader election."""
         operators: dict[str, Tree] = {
             "global": {"clusterScoped": True},
             "replicaCount": 1,
@@ -78,7 +80,7 @@ class Cassandra(Layer[CassandraSettings]):
         }
         if storage_class := volumes.class_of(self.lab, cluster.storage_class, self.members):
             claim["storageClassName"] = storage_class
-        # by default, removing `cluster` from the stack file would delete the volumes too
+        # without this annotation, removing `cluster` from the stack file would delete the volumes
         annotations = {"cassandra.datastax.com/delete-pvc": "false"}
         return {
             "serverVersion": cluster.version,
@@ -92,12 +94,12 @@ class Cassandra(Layer[CassandraSettings]):
 
     @property
     def members(self) -> int:
-        """Number of members; three members keep quorum when one fails."""
+        """Number of members. Three members keep quorum when one member fails."""
         configured = self.settings.cluster.members if self.settings.cluster else None
         return configured or self.lab.quorum
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the contact point for clients."""
+        """Return the host and port to which Cassandra clients connect."""
         address = f"{CLUSTER}-{CENTRE}-service.{self.namespace}.svc:9042"
         return {"cassandra_contact": address} if self.settings.cluster else {}
 

@@ -1,4 +1,4 @@
-"""Cilium: the pod network, with NetworkPolicies; optionally a kube-proxy replacement and load-balancer IPs."""
+"""Cilium: the pod network, and optionally a replacement of kube-proxy and the assignment of load-balancer IPs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
@@ -13,17 +13,18 @@ _OPTION = "disable-kube-proxy"
 
 
 class CiliumSettings(Model):
-    """Cilium: the pod network, with NetworkPolicies."""
+    """Cilium: the pod network, with enforcement of NetworkPolicies."""
 
     replace_kube_proxy: Switch = False
     """Whether Cilium replaces kube-proxy. Requires `disable-kube-proxy: true` in `k3s.serverOptions`."""
     addresses: tuple[AddressRange, ...] = ()
-    """IP addresses for Services of type LoadBalancer, announced in layer 2; each entry is a range (`FIRST-LAST`) or a
-    CIDR. Requires `replaceKubeProxy`, and cannot be combined with metallb."""
+    """IP addresses for Services of type LoadBalancer, announced in layer 2. Each entry is a range (`FIRST-LAST`) or a
+    CIDR. The setting requires `replaceKubeProxy`, and conflicts with the layer metallb."""
 
 
 class Cilium(Layer[CiliumSettings]):
-    """Cilium as the pod network, with `network.cni: none`; it can replace kube-proxy and metallb too."""
+    """Cilium as the pod network of a cluster with `network.cni: none`. Cilium can also replace kube-proxy and
+    metallb."""
 
     key = "cilium"
     settings_type = CiliumSettings
@@ -34,7 +35,7 @@ class Cilium(Layer[CiliumSettings]):
     kept = cni.KEPT
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of agents and operator; Cilium uses the pod CIDR that K3s assigns to each node."""
+        """Return Cilium's Helm values. Cilium uses the pod CIDR that K3s assigns to each node."""
         versions = {ip_network(cidr).version for cidr in self.lab.cluster.network.pods}
         metrics = {"enabled": self.monitored, "serviceMonitor": {"enabled": self.monitored}}
         values: dict[str, Tree] = {
@@ -60,12 +61,12 @@ class Cilium(Layer[CiliumSettings]):
         return {"cilium": values | (self._api_endpoint() if self.settings.replace_kube_proxy else {})}
 
     def _api_endpoint(self) -> dict[str, Tree]:
-        """Return the API endpoint for the agents: Services do not work before the agents run."""
+        """Return the API endpoint for Cilium's agents, because Services work only after the agents have started."""
         cluster = self.lab.cluster
         return {"k8sServiceHost": cluster.endpoint, "k8sServicePort": cluster.endpoint_port}
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the pool of load-balancer IPs and the policy that announces them."""
+        """Return the pool of load-balancer IPs and the policy that announces these IPs in layer 2."""
         if not self.settings.addresses:
             return ()
         announced = {"loadBalancerIPs": True, "externalIPs": False}
@@ -75,17 +76,17 @@ class Cilium(Layer[CiliumSettings]):
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the load-balancer IPs."""
+        """Return the IP addresses that Services of type LoadBalancer can get."""
         return {"load_balancer_addresses": list(self.settings.addresses)}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield conflicts with other pod networks, kube-proxy and metallb, and errors in the load-balancer IPs."""
+        """Yield conflicts with other pod networks, kube-proxy and metallb, and errors in `addresses`."""
         yield from cni.problems(self.key, self.lab)
         yield from self._kube_proxy_problems()
         if not self.settings.addresses:
             return
         if self.lab.has("metallb"):
-            reason = "conflict with metallb, which assigns load-balancer IPs too"
+            reason = "conflict with metallb, which also assigns load-balancer IPs"
             yield ("addresses",), reason, "remove addresses, or remove metallb"
         if not self.settings.replace_kube_proxy:
             yield ("addresses",), "require replaceKubeProxy", "set replaceKubeProxy: true, or use metallb"
@@ -105,7 +106,7 @@ class Cilium(Layer[CiliumSettings]):
                 f"set k3s.serverOptions: {{{_OPTION}: true}}",
             )
         if disabled and not replaces:
-            yield (), f"needs kube-proxy for Services, and {_OPTION} disables it", "set replaceKubeProxy: true"
+            yield (), f"needs kube-proxy for Services, but {_OPTION} disables kube-proxy", "set replaceKubeProxy: true"
         if replaces and cluster.api.vip and cluster.api.by == "kube-vip":
             reason = "conflicts with api.by: kube-vip, which reaches the API through a Service"
             yield ("replaceKubeProxy",), reason, "set api.by: keepalived"

@@ -14,7 +14,8 @@ class CloudNativePGSettings(Model):
     """CloudNativePG: PostgreSQL for apps."""
 
     backup: ObjectStoreSettings | None = None
-    """Bucket for the backups of apps' databases. Default: folder `databases` of the platform's objectStore, if any."""
+    """Bucket for the backups of apps' databases. Default: the folder `databases` in the platform's `objectStore`, if
+    `objectStore` is set."""
 
 
 class CloudNativePG(Layer[CloudNativePGSettings]):
@@ -28,7 +29,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     kept = ("clusters.postgresql.cnpg.io -A",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values: the operator has up to two replicas, the plugin supports only one replica."""
+        """Return the Helm values. The operator has up to two replicas; the backup plugin supports only one replica."""
         operator: dict[str, Tree] = {
             "replicaCount": self.lab.replicas(2),
             "crds": {"create": True},

@@ -17,11 +17,13 @@ class ConsulSettings(Model):
     """Consul: a service mesh that encrypts connections and authenticates both ends by certificates (mutual TLS)."""
 
     namespaces: tuple[HostLabel, ...] = ()
-    """Namespaces of the mesh: pods there annotated `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
+    """Namespaces of the mesh. In these namespaces, pods with the annotation `consul.hashicorp.com/connect-inject:
+    "true"` get a sidecar."""
     size: Size = "10Gi"
     """Volume size of each server."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and three servers, else the default."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three servers, and the
+    cluster's default StorageClass in all other cases."""
 
 
 class Consul(Layer[ConsulSettings]):
@@ -56,11 +58,11 @@ class Consul(Layer[ConsulSettings]):
             "connectInject": {
                 "replicas": injectors,
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
-                # pods of other namespaces must start even while the webhook is down
+                # while the webhook is down, pods outside the mesh must still start
                 "namespaceSelector": self._namespace_selector(),
                 "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
                 "resources": uncapped("50m", "200Mi"),
-                # sidecars run in pods of apps, where a policy may require memory limits
+                # sidecars run in pods of apps, and a policy may require memory limits for these pods
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped("100m", "100Mi")}},
             },

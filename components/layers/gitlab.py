@@ -20,15 +20,16 @@ _NAME, _CHART, _ROOT_SECRET = "gitlab", "gitlab", "root-password"
 
 
 class GitLabSettings(Model):
-    """GitLab Community Edition. It needs 8 GiB of memory and ten minutes to start."""
+    """GitLab Community Edition. GitLab needs 8 GiB of memory, and ten minutes to start."""
 
     host: Domain | None = None
-    """Host name of the web UI; registry and object store use `registry` and `minio` in the same domain. Default:
-    `gitlab.DOMAIN`."""
+    """Host name of the web UI. In the same domain, `registry` is the container registry and `minio` is the object
+    store. Default: `gitlab.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the certificates. Default: the default issuer."""
+    """ClusterIssuer of the certificates. Default: the default issuer of certManager."""
     root_password: SecretRef
-    """Secret that contains the initial password of `root`, at least 8 characters; change it later in the web UI."""
+    """Secret that contains the initial password of `root`, with at least 8 characters. You can change the password
+    later in the web UI."""
     size: Size = "50Gi"
     """Volume size for Git repositories."""
     store_size: Size = "20Gi"
@@ -56,7 +57,7 @@ class GitLab(Layer[GitLabSettings]):
         return [secret_of(self.metadata(_ROOT_SECRET), data)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the Application; deleting it deletes GitLab too, so homelab's guard checks for data first."""
+        """Return GitLab's Application. Its deletion also deletes GitLab, so homelab's guard checks for data first."""
         chart = self.lab.charts[_CHART]
         source = {"repository": chart.repository, "chart": chart.name, "revision": chart.version}
         options = {"namespace": self.namespace, "createNamespace": False, "cascade": True, "values": self._values()}
@@ -114,23 +115,23 @@ class GitLab(Layer[GitLabSettings]):
 
     def _host_problems(self) -> Iterator[Finding]:
         if "." not in self.page.host:
-            yield ("host",), "has no domain for the host name of the registry", "write it as gitlab.lab.example.com"
+            yield ("host",), "needs a domain for the registry's host name", "write it as gitlab.lab.example.com"
 
     def _store_problems(self) -> Iterator[Finding]:
         if not any(node.arch in (None, ARCH) for node in self.lab.untainted):
-            reason = f"needs an untainted {ARCH} node: the images of its object store exist only for {ARCH}"
+            reason = f"needs an untainted {ARCH} node: the images of GitLab's object store exist only for {ARCH}"
             yield (), reason, "add such a node, or remove gitlab"
 
     def _name_problems(self) -> Iterator[Finding]:
         argocd = self.lab.of(ArgoCDSettings)
         if argocd and _NAME in argocd.applications:
             reason = f"has the same Application name as argocd.applications.{_NAME}"
-            yield (), reason, "give that application another name"
+            yield (), reason, "rename the application in argocd.applications"
 
     def _chart_problems(self) -> Iterator[Finding]:
         chart = self.lab.charts.get(_CHART)
         if chart and chart.repository.startswith("oci://"):
-            reason = f"is installed by Argo CD, which has no configuration for the registry {chart.repository}"
+            reason = f"is installed by Argo CD, which is not configured for the registry {chart.repository}"
             yield (), reason, "set chartMirror to an https:// URL"
 
 

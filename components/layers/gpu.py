@@ -22,7 +22,7 @@ class GPUSettings(Model):
     nodes: tuple[HostLabel, ...]
     """Nodes that have a GPU, with NVIDIA's driver and container toolkit installed."""
     shares: Count = 1
-    """Number of pods that share one GPU by time-slicing. The GPU's memory is not partitioned among them."""
+    """Number of pods that share one GPU by time-slicing. Time-slicing does not partition the GPU's memory."""
 
 
 class GPU(Layer[GPUSettings]):
@@ -34,7 +34,7 @@ class GPU(Layer[GPUSettings]):
     security = "privileged"  # the plugin accesses the GPUs and the kubelet
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the device plugin, which its chart runs on nodes with the label of a GPU."""
+        """Return the Helm values of the device plugin for nodes with the label `nvidia.com/gpu.present`."""
         plugin: dict[str, Tree] = {"runtimeClassName": _RUNTIME, "resources": resources("10m", "128Mi")}
         if self.settings.shares > 1:
             shared_gpu = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}
@@ -51,7 +51,7 @@ class GPU(Layer[GPUSettings]):
         ]
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label of nodes with a GPU."""
+        """Return the label `nvidia.com/gpu.present` for a node with a GPU."""
         return _LABEL if node.name in self.settings.nodes else {}
 
     def problems(self) -> Iterator[Finding]:

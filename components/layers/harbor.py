@@ -23,26 +23,29 @@ class TokenSettings(Model):
     key: SecretRef
     """Secret that contains the private key (RSA, PEM)."""
     certificate: SecretRef
-    """Secret that contains the certificate of the key (PEM)."""
+    """Secret that contains the certificate of the private key (PEM)."""
 
 
 class HarborSettings(Model):
-    """Harbor: a container registry and a pull-through cache for other registries. It runs on amd64 nodes only."""
+    """Harbor: a container registry and a pull-through cache for other registries. Harbor runs only on amd64 nodes."""
 
     admin_password: SecretRef
-    """Secret that contains the initial password of `admin`; change it later in the web UI."""
+    """Secret that contains the initial password of `admin`. You can change the password later in the web UI."""
     host: Domain | None = None
     """Host name of the web UI and of the registry. Default: `harbor.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the certificate. Default: the default issuer."""
+    """ClusterIssuer of the certificate. Default: the default issuer of certManager."""
     size: Size = "50Gi"
     """Volume size for container images."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes, which Harbor itself does not replicate. Default: the default class."""
+    """StorageClass of the volumes, which Harbor itself does not replicate. Default: the cluster's default
+    StorageClass."""
     scanner: Switch = False
-    """Whether Trivy scans images for known vulnerabilities, with a database from the Internet."""
+    """Whether Trivy scans images for known vulnerabilities. Trivy downloads a vulnerability database from the
+    Internet."""
     token: TokenSettings | None = None
-    """Your own key pair for access tokens. Default: the chart generates one, and may replace it in an upgrade."""
+    """Your own key pair for access tokens. Default: the chart generates a key pair, and an upgrade may replace the key
+    pair."""
 
 
 class Harbor(Layer[HarborSettings]):
@@ -58,7 +61,7 @@ class Harbor(Layer[HarborSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Harbor's Helm values: one replica of each component, because volumes allow only one node at a time."""
+        """Return Harbor's Helm values. Each component has one replica, because only one node can mount a volume."""
         values: dict[str, Tree] = {
             "externalURL": f"https://{self.page.host}",
             "expose": self._expose(),
@@ -108,7 +111,7 @@ class Harbor(Layer[HarborSettings]):
         return {"secret": Derived("core", 16), "xsrfKey": Derived("xsrf"), **token}
 
     def _registry(self) -> Tree:
-        """Return the registry's Helm values, with a stable htpasswd hash: the chart's own would change each time."""
+        """Return the registry's Helm values, with a fixed htpasswd hash: the chart would change the hash each time."""
         password = Derived("registry-login")
         return {
             "nodeSelector": self._selector,
@@ -140,13 +143,13 @@ class Harbor(Layer[HarborSettings]):
 
     @property
     def page(self) -> Page:
-        """The web UI, whose host name is the registry's too."""
+        """The web UI, which has the same host name as the registry."""
         return Page(self.lab, self.key, "harbor", self.settings.host, self.settings.issuer)
 
     def problems(self) -> Iterator[Finding]:
         """Yield errors in the host name, the nodes and the StorageClass."""
         yield from self.page.problems()
         if not any(node.arch in (None, ARCH) for node in self.lab.untainted):
-            reason = f"needs an untainted {ARCH} node: its images exist only for {ARCH}"
+            reason = f"needs an untainted {ARCH} node: Harbor's images exist only for {ARCH}"
             yield (), reason, "add such a node, or remove harbor"
         yield from volumes.problems(self.lab, self.settings.storage_class)

@@ -15,24 +15,26 @@ _API_VERSION = "kafka.strimzi.io/v1"
 
 
 class KafkaClusterSettings(Model):
-    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write its topics."""
+    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write all topics of the
+    cluster."""
 
     members: Literal[1, 3] | None = None
-    """Number of members, each on its own node. You cannot change it later. Default: 3, or 1 with fewer than 3 untainted
-    nodes."""
+    """Number of members, on different nodes. You cannot change the number later. Default: 3, or 1 if the cluster has
+    fewer than 3 untainted nodes."""
     size: Size = "10Gi"
     """Volume size of each member."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three members, and the
+    cluster's default StorageClass in all other cases."""
     memory: Size = "1Gi"
-    """Memory of each member; Kafka's heap uses half of it."""
+    """Memory of each member. Kafka's heap uses half of this memory."""
 
 
 class KafkaSettings(Model):
     """Kafka, run by the Strimzi operator, which manages `Kafka` resources in every namespace."""
 
     cluster: KafkaClusterSettings | None = None
-    """Cluster `lab` in namespace `kafka`. Default: none, only the operator runs."""
+    """Kafka cluster `lab` in the namespace `kafka`. Default: no cluster, so only the operator runs."""
 
 
 class Kafka(Layer[KafkaSettings]):
@@ -47,7 +49,7 @@ class Kafka(Layer[KafkaSettings]):
     kept = ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the operator, with a standby replica if there are two nodes."""
+        """Return the Helm values of the operator, with a standby replica if the cluster has two or more nodes."""
         operator: dict[str, Tree] = {
             "replicas": self.lab.replicas(2),
             "watchAnyNamespace": True,
@@ -97,7 +99,7 @@ class Kafka(Layer[KafkaSettings]):
             {"name": "tls", "port": 9093, "type": "internal", "tls": True},
         ]
         metrics = {"metricsConfig": {"type": "strimziMetricsReporter"}} if self.monitored else {}
-        # topics with finalizers would block the deletion of the namespace, once the operator is deleted
+        # without the operator, finalizers of topics would block the deletion of the namespace
         environment = [{"name": "STRIMZI_USE_FINALIZERS", "value": "false"}]
         return {
             "kafka": {"listeners": listeners, "config": config, **metrics},
@@ -124,12 +126,12 @@ class Kafka(Layer[KafkaSettings]):
 
     @property
     def members(self) -> int:
-        """Number of members: one or three, because two members lose quorum when one fails."""
+        """Number of members: one or three, because two members lose quorum when one member fails."""
         configured = self.settings.cluster.members if self.settings.cluster else None
         return configured or self.lab.quorum
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the bootstrap address for clients."""
+        """Return the bootstrap address for Kafka clients."""
         address = f"{CLUSTER}-kafka-bootstrap.{self.namespace}.svc:9092"
         return {"kafka_bootstrap": address} if self.settings.cluster else {}
 

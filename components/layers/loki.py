@@ -18,7 +18,8 @@ _TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"
 
 
 class LokiSettings(ArchiveSettings):
-    """Loki: log storage and search. It has one replica; logs wait on their nodes while Loki is unavailable."""
+    """Loki: log storage and search. Loki has one replica. While Loki is unavailable, Vector buffers logs on the
+    nodes."""
 
     memory: Size = "1Gi"
     """Memory of Loki."""
@@ -67,7 +68,7 @@ class Loki(Layer[LokiSettings]):
             "schemaConfig": {"configs": [schema]},
             "storage": self._storage(),
             "compactor": {"retention_enabled": True, "delete_request_store": store},
-            # journals contain older entries: accept everything within the retention period
+            # journals contain older entries, so Loki must accept all entries within the retention period
             "limits_config": {"retention_period": hours, "reject_old_samples_max_age": hours},
             "analytics": {"reporting_enabled": False},
         }
@@ -92,7 +93,7 @@ class Loki(Layer[LokiSettings]):
         """Return the Grafana data source, which links logs to traces if tempo is enabled."""
         if not self.monitored:
             return ()
-        # Grafana replaces its own variables after a single dollar sign
+        # two dollar signs, because Grafana expands variables after a single dollar sign
         link = {"name": "trace", "matcherRegex": _TRACE_ID, "datasourceUid": "tempo", "url": "$${__value.raw}"}
         links = {"derivedFields": [link]} if self.lab.has("tempo") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]

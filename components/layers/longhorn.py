@@ -24,7 +24,7 @@ class VolumeBackupSettings(Model):
     """Scheduled backups of all volumes to S3."""
 
     s3: ObjectStoreSettings | None = None
-    """Bucket for the backups. Default: folder `longhorn` of the platform's objectStore."""
+    """Bucket for the backups. Default: the folder `longhorn` in the platform's `objectStore`."""
     schedule: Schedule = "0 3 * * *"
     """Cron schedule of the backups, in UTC: minute, hour, day of the month, month, day of the week."""
     retain: Annotated[int, Field(strict=True, ge=1, le=100)] = 7
@@ -32,20 +32,23 @@ class VolumeBackupSettings(Model):
 
 
 class LonghornSettings(Model):
-    """Longhorn: replicated volumes. Its StorageClasses are `longhorn` and, with one replica, `longhorn-single`."""
+    """Longhorn: volumes of the StorageClasses `longhorn`, which is replicated, and `longhorn-single`, with one
+    replica."""
 
     replicas: Count | None = None
-    """Replicas of each volume, each on its own node. Default: 3, or the number of storage nodes if it is lower."""
+    """Number of replicas of each volume, on different nodes. Default: 3, or one per storage node if there are fewer
+    than 3."""
     storage_nodes: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels of the storage nodes, whose disks contain the volumes. Default: all nodes are storage nodes."""
     path: Path = "/var/lib/longhorn"
-    """Directory for the volumes on the storage nodes; you can mount a separate disk there."""
+    """Directory on the storage nodes for the volumes, where you can mount a separate disk."""
     backup: VolumeBackupSettings | None = None
     """Backups to S3. Default: none."""
 
 
 class Longhorn(Layer[LonghornSettings]):
-    """Longhorn with a replicated StorageClass, and a single-replica one for databases, which replicate themselves."""
+    """Longhorn with a replicated StorageClass, and a single-replica StorageClass for databases with their own
+    replication."""
 
     key = "longhorn"
     settings_type = LonghornSettings
@@ -59,7 +62,7 @@ class Longhorn(Layer[LonghornSettings]):
     timeout = 1200  # its uninstall job alone may take 900 s
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Longhorn's Helm values; by default, volumes have no more replicas than there are storage nodes."""
+        """Return Longhorn's Helm values. By default, a volume has at most one replica on each storage node."""
         controllers = self.lab.replicas(2)
         sidecars = ("attacher", "provisioner", "resizer", "snapshotter")
         values: dict[str, Tree] = {
@@ -93,7 +96,7 @@ class Longhorn(Layer[LonghornSettings]):
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # Longhorn cannot be uninstalled without this flag; homelab's guard checks for volumes first
+            # Longhorn refuses to be uninstalled without this flag; homelab's guard checks for volumes first
             "deletingConfirmationFlag": "true",
         }
 
@@ -153,7 +156,7 @@ class Longhorn(Layer[LonghornSettings]):
         return [node for node in self.lab.untainted if labels <= node.labels.items()]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the StorageClasses, the default StorageClass and the StorageClass for databases."""
+        """Return the names of both StorageClasses: one is the default, and the other is for databases."""
         return {
             "storage_classes": [CLASS, SINGLE],
             "shared_storage_classes": [CLASS, SINGLE],
@@ -164,12 +167,12 @@ class Longhorn(Layer[LonghornSettings]):
     def problems(self) -> Iterator[Finding]:
         """Yield errors in the backups, the storage nodes and the number of replicas."""
         if self.settings.backup and self._bucket is None:
-            yield ("backup", "s3"), "is missing, and there is no objectStore to share", NAME_STORE
+            yield ("backup", "s3"), "is missing, and the platform has no objectStore", NAME_STORE
         count = len(self._storage_nodes)
         if not self.lab.untainted:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         elif not count:
-            yield ("storageNodes",), "matches no untainted node", "set these labels on nodes under cluster.nodes"
+            yield ("storageNodes",), "matches no untainted node", "add these labels to nodes in cluster.nodes"
         elif self.settings.replicas and self.settings.replicas > count:
             reason = f"exceeds the number of storage nodes ({count})"
             yield ("replicas",), reason, f"use at most {count}, or add storage nodes"
@@ -184,7 +187,7 @@ def _single_replica_class() -> Manifest:
         "allowVolumeExpansion": True,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "WaitForFirstConsumer",
-        # strict-local would leave a pod that moves to another node without its volume forever
+        # with strict-local, a pod that moves to another node would never get its volume
         "parameters": {
             "numberOfReplicas": "1",
             "dataLocality": "best-effort",

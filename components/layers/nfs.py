@@ -24,25 +24,26 @@ _CONTROLLER_AFFINITY = {
 
 
 class ExternalServerSettings(Model):
-    """Your own NFS server. All nodes must have write access as root (`no_root_squash`)."""
+    """Your own NFS server. The server must give all nodes write access as root (`no_root_squash`)."""
 
     address: fields.Host
-    """Host name or IP address of the server."""
+    """Host name or IP address of the NFS server."""
     path: Path
-    """Directory that the server exports; each volume is a subdirectory."""
+    """Directory that the server exports, with a subdirectory for each volume."""
 
 
 class NodeServerSettings(Model):
-    """A node as the NFS server. It is a single point of failure: while it is down, pods with its volumes wait."""
+    """A node as the NFS server. The node is a single point of failure: pods with NFS volumes wait while the node is
+    down."""
 
     node: HostLabel
-    """Name of the node. A change of this setting does not move existing volumes."""
+    """Name of the node. A later change of `node` does not move existing volumes."""
     path: Path = "/srv/nfs"
-    """Directory that the node exports; you can mount a separate disk there."""
+    """Directory that the node exports, where you can mount a separate disk."""
 
 
 class NfsSettings(Model):
-    """NFS: the StorageClass `nfs` for volumes that many pods share, with exactly one of `external` and `server`."""
+    """NFS: the StorageClass `nfs` for volumes that many pods share. Set exactly one of `external` and `server`."""
 
     external: ExternalServerSettings | None = None
     """Your own NFS server."""
@@ -51,7 +52,7 @@ class NfsSettings(Model):
 
 
 class Nfs(Layer[NfsSettings]):
-    """NFS for volumes that many pods share, with your own server or a node as the server."""
+    """NFS for volumes that many pods share. The NFS server is your own server or a node of the lab."""
 
     key = "nfs"
     settings_type = NfsSettings
@@ -62,7 +63,7 @@ class Nfs(Layer[NfsSettings]):
     kept = (of_class(CLASS),)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
+        """Return the NFS driver's Helm values, without snapshots: snapshots would be copies on the same server."""
         replicas = 2 if len(self.lab.untainted) > 1 else 1
         values: dict[str, Tree] = {
             "controller": {"replicas": replicas, "affinity": _CONTROLLER_AFFINITY, "enableSnapshotter": False},
@@ -71,7 +72,7 @@ class Nfs(Layer[NfsSettings]):
         return {"csi-driver-nfs": values}
 
     def services(self) -> Sequence[Service]:
-        """Return the NFS server on a node, which accepts only nodes of the cluster as clients."""
+        """Return the service that runs the NFS server, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()
@@ -97,7 +98,7 @@ class Nfs(Layer[NfsSettings]):
         ]
 
     def _share(self) -> tuple[str, str]:
-        """Return the address of the server and its exported directory."""
+        """Return the address and the exported directory of the NFS server."""
         if self.settings.external:
             return self.settings.external.address, self.settings.external.path
         server = self.settings.server

@@ -21,12 +21,12 @@ def _version(value: str) -> str:
     if not re.fullmatch(_VERSION, value, re.ASCII):
         raise wrong("is not a version of Ray", "write it as 2.53.0")
     if tuple(map(int, value.split(".")))[:2] < _FIRST_WITH_TOKENS:
-        raise wrong("has no authentication: Ray has tokens since 2.52", "use 2.52.0 or newer")
+        raise wrong("has no authentication: Ray supports tokens since 2.52", "use 2.52.0 or newer")
     return value
 
 
 class RayWorkersSettings(Model):
-    """Workers of a Ray cluster. Ray scales their number with the demand of Ray programs."""
+    """Workers of a Ray cluster. Ray adjusts the number of workers to the demand of Ray programs."""
 
     min: Annotated[int, Field(strict=True, ge=0)] = 0
     """Minimum number of workers."""
@@ -39,17 +39,17 @@ class RayWorkersSettings(Model):
 
 
 class RayClusterSettings(Model):
-    """A Ray cluster. Users with the token, from the Secret named after the cluster, can run any code in it."""
+    """A Ray cluster. Users with the token from the Secret of the cluster's name can run any code in the cluster."""
 
     version: Annotated[str, Kind("Ray version", _version, _VERSION)] = "2.53.0"
     """Version of Ray in the image."""
     image: Image | None = None
-    """Image of head and workers. Default: `rayproject/ray` for the version and the architecture."""
+    """Image of head and workers. Default: `rayproject/ray` with the tag for `version` and `arch`."""
     arch: Literal["amd64", "arm64"] | None = None
-    """Architecture of the nodes it runs on, as Ray's images support one architecture each. Default: arm64 if all nodes
-    have `arch: arm64`, else amd64."""
+    """Architecture of the Ray cluster's nodes, because each Ray image supports only one architecture. Default: arm64 if
+    all untainted nodes have `arch: arm64`; amd64 for all other clusters."""
     cpu: Cpu = "500m"
-    """CPUs of the head, which runs no tasks itself."""
+    """CPUs of the head, which runs no Ray tasks."""
     memory: Size = "2Gi"
     """Memory of the head."""
     workers: RayWorkersSettings = RayWorkersSettings()
@@ -60,7 +60,7 @@ class RaySettings(Model):
     """Ray, run by the KubeRay operator, which manages `RayCluster` resources in every namespace."""
 
     clusters: dict[AppName, RayClusterSettings] = Field(default_factory=dict)
-    """Ray clusters in namespace `ray`, by name. Programs connect to `ray://NAME-head-svc.ray.svc:10001`."""
+    """Ray clusters in the namespace `ray`, by name. Ray programs connect to `ray://NAME-head-svc.ray.svc:10001`."""
 
 
 class Ray(Layer[RaySettings]):
@@ -72,7 +72,7 @@ class Ray(Layer[RaySettings]):
     bare_crds = ("kuberay-operator",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the operator, with a standby replica if there are two nodes."""
+        """Return the Helm values of the operator, with a standby replica if the cluster has two or more nodes."""
         operator: dict[str, Tree] = {
             "replicas": self.lab.replicas(2),
             "resources": uncapped("50m", "256Mi"),
@@ -138,5 +138,5 @@ class Ray(Layer[RaySettings]):
                 yield (*path, "workers", "min"), "exceeds max", "raise max, or lower min"
             arch = self._arch(cluster)
             if None not in known and arch not in known:
-                reason = f"is {arch}, and no untainted node has this architecture"
-                yield (*path, "arch"), reason, "set another arch, or correct arch under cluster.nodes"
+                reason = f"is {arch}, but no untainted node has this architecture"
+                yield (*path, "arch"), reason, "set another arch, or correct arch of the nodes in cluster.nodes"

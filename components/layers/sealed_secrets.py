@@ -14,14 +14,14 @@ from components.settings.model import Model, SecretRef
 
 _LABEL = "sealedsecrets.bitnami.com/sealed-secrets-key"
 _PROVIDED = "homelab/given"
-_GENERATE = "generate one with `openssl req -x509 -newkey rsa:4096 …`, see docs/secrets.md"
+_GENERATE = "generate an RSA key with `openssl req -x509 -newkey rsa:4096 …`, see docs/secrets.md"
 
 
 class SealingKeySettings(Model):
     """A key pair that decrypts the secrets sealed with its certificate."""
 
     certificate: Certificate
-    """Certificate of the key pair, which is public: the output of `base64 -w0 sealing.crt`."""
+    """Public certificate of the key pair: the output of `base64 -w0 sealing.crt`."""
     private_key: SecretRef
     """Secret that contains the private key, as PEM."""
 
@@ -35,9 +35,10 @@ class SealedSecretsSettings(Model):
     """Sealed Secrets: encrypted secrets that are safe in Git, because only the cluster can decrypt them."""
 
     keys: tuple[SealingKeySettings, ...] = ()
-    """Key pairs, the newest first; older pairs decrypt older secrets. Default: the controller generates key pairs."""
+    """Key pairs, with the newest first. Older key pairs decrypt older secrets. Default: the controller generates key
+    pairs."""
     renewal_days: Annotated[int, Field(strict=True, ge=0)] = 30
-    """Days after which the controller generates a further key pair, if `keys` is empty; 0 disables renewal."""
+    """Days after which the controller generates an additional key pair. 0 disables renewal. Not allowed with `keys`."""
 
 
 class SealedSecrets(Layer[SealedSecretsSettings]):
@@ -51,7 +52,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     kept = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the controller; changed keys restart it, because it reads keys only at startup."""
+        """Return the Helm values. Changed keys restart the controller, because it reads keys only at startup."""
         names = ",".join(key.name for key in self.settings.keys)
         days = 0 if names else self.settings.renewal_days
         values: dict[str, Tree] = {
@@ -64,7 +65,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
         return {"sealed-secrets": values}
 
     def before(self) -> Sequence[Manifest]:
-        """Return the Secrets with the key pairs; a controller with an existing key pair generates none."""
+        """Return the Secrets with the key pairs. With an existing key pair, the controller generates no key pair."""
         return [self._key_secret(key) for key in self.settings.keys]
 
     def _key_secret(self, key: SealingKeySettings) -> Manifest:
@@ -84,11 +85,11 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
         return {"sealing_certificate": certificates.decoded(keys[0].certificate) if keys else None}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield conflicts between your own and generated keys, and errors in your own keys."""
+        """Yield errors in `keys`, and a conflict between `keys` and `renewalDays`."""
         keys = self.settings.keys
         if keys and "renewal_days" in self.settings.model_fields_set:
-            reason = "has no effect with keys, because generated keys would be lost with the cluster"
-            yield ("renewalDays",), reason, "remove it, and add new key pairs at the start of keys instead"
+            reason = "is not allowed with keys, because generated keys would be lost with the cluster"
+            yield ("renewalDays",), reason, "remove renewalDays, and add new key pairs at the start of keys"
         for index, key in enumerate(keys):
             if key.certificate in [earlier.certificate for earlier in keys[:index]]:
                 yield ("keys", index), "repeats the certificate of an earlier entry", "remove one of them"

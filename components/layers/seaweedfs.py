@@ -20,7 +20,7 @@ _IDENTITY = (
 
 
 class SeaweedFSSettings(Model):
-    """SeaweedFS: S3 buckets on disks of the lab. If you lose the lab, you lose objects without another copy."""
+    """SeaweedFS: S3 buckets on disks of the lab. Objects without another copy are lost if the lab is lost."""
 
     access_key: SecretRef
     """Secret that contains the access key ID: letters and digits."""
@@ -29,17 +29,19 @@ class SeaweedFSSettings(Model):
     buckets: tuple[Bucket, ...] = ()
     """Buckets to create. Removing a bucket from the list does not delete it."""
     size: Size = "50Gi"
-    """Volume size on each of the two nodes that store a replica. You can increase it, but not decrease it."""
+    """Size of the data volume on each node that stores a replica. You can increase the size, but not decrease the
+    size."""
     storage_class: HostLabel | None = None
-    """StorageClass of these volumes. Default: longhorn-single with longhorn and two replicas, else the default."""
+    """StorageClass of the data volumes. Default: `longhorn-single` with the layer longhorn and two replicas, and the
+    cluster's default StorageClass in all other cases."""
     host: Domain | None = None
     """Host name of the S3 service for clients outside the cluster, through Traefik. Default: `s3.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the host name's certificate. Default: the default issuer."""
+    """ClusterIssuer of the host name's certificate. Default: the default issuer of certManager."""
 
 
 class SeaweedFS(Layer[SeaweedFSSettings]):
-    """SeaweedFS with two replicas of all data if there are two untainted nodes, and one key for all buckets."""
+    """SeaweedFS with one key for all buckets. On two or more untainted nodes, all data have two replicas."""
 
     key = "seaweedfs"
     settings_type = SeaweedFSSettings
@@ -50,7 +52,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of masters, volume servers and filer; other clients can reach only the S3 port."""
+        """Return the Helm values of masters, volume servers and filer. Other pods can reach only the S3 port."""
         data = self._volume(self.settings.size, self._storage_class)
         values: dict[str, Tree] = {
             "global": {
@@ -68,7 +70,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             },
             "filer": self._filer(),
             "s3": {"ingress": self._ingress()},
-            # internal ports have no authentication, only S3 has
+            # only the S3 port has authentication, so other pods must not reach the internal ports
             "networkPolicy": {"enabled": True, "extraIngress": self._extra_ingress()},
         }
         return {"seaweedfs": values}
@@ -90,7 +92,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("10Gi", None),
             "logs": {"type": ""},
             "resources": resources("50m", "512Mi"),
-            # the filer reads the keys only at startup: changed keys restart the pod
+            # the filer reads the keys only at startup, so changed keys must restart the pod
             "podAnnotations": {f"homelab/{key}": Hashed(ref) for key, ref in self._secrets().items()},
             "s3": {
                 "enabled": True,
@@ -110,7 +112,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         return {"type": "persistentVolumeClaim", "size": size, "storageClass": storage_class or ""}
 
     def _extra_ingress(self) -> list[Tree]:
-        """Return the NetworkPolicy rules for S3, open to all clients, and for metrics, open to Prometheus."""
+        """Return the NetworkPolicy rules: all clients can reach S3, and Prometheus can reach the metrics."""
         s3_rule: Tree = {"ports": [{"protocol": "TCP", "port": _PORT}]}
         if not self.monitored:
             return [s3_rule]
@@ -140,7 +142,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
 
     @property
     def copies(self) -> int:
-        """Replicas of all data, each on its own node."""
+        """Number of replicas of all data, on different nodes."""
         return max(1, min(2, len(self.lab.untainted)))
 
     @property
@@ -159,5 +161,5 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         if not self.lab.untainted:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         if "local-storage" in self.lab.cluster.k3s.disable and not self.lab.has("longhorn"):
-            reason = "needs a default StorageClass: local-storage and longhorn are disabled"
+            reason = "needs a default StorageClass, but local-storage and longhorn are disabled"
             yield (), reason, "add longhorn: {} next to seaweedfs"

@@ -39,7 +39,7 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
         return {"snapshot-controller": {"controller": controller}}
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the VolumeSnapshotClass, which the chart cannot create in the same release as its CRD."""
+        """Return the VolumeSnapshotClass, which the chart cannot create, because the same chart installs the CRD."""
         if not self.lab.has("longhorn"):
             return ()
         metadata = {

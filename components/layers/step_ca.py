@@ -24,20 +24,20 @@ class StepProvisionerSettings(Model):
     name: Text = "admin"
     """Name of the provisioner, as passed to `step ca init`."""
     key_id: Text
-    """Key ID of the provisioner: `.key.kid` in its definition."""
+    """Key ID of the provisioner: the field `.key.kid` of the provisioner's definition."""
     definition: SecretRef
-    """Secret that contains the provisioner's definition: the first of `.authority.provisioners` in ca.json."""
+    """Secret that contains the provisioner's definition: the first entry of `.authority.provisioners` in ca.json."""
 
 
 class StepCaSettings(Model):
-    """step-ca: your own CA, created by `step ca init`. You keep its files."""
+    """step-ca: your own CA, created by `step ca init`. You must keep the files of `step ca init`."""
 
     root: Certificate
     """Root certificate, which your devices must trust: the output of `base64 -w0 root_ca.crt`."""
     intermediate: Certificate
-    """Intermediate certificate, which signs all others: the output of `base64 -w0 intermediate_ca.crt`."""
+    """Intermediate certificate, which signs all issued certificates: the output of `base64 -w0 intermediate_ca.crt`."""
     intermediate_key: SecretRef
-    """Secret that contains the key of the intermediate certificate, as `step ca init` encrypted it."""
+    """Secret that contains the private key of the intermediate certificate, encrypted by `step ca init`."""
     password: SecretRef
     """Secret that contains the password of the intermediate key and of the provisioner."""
     provisioner: StepProvisionerSettings
@@ -59,13 +59,13 @@ class StepCa(Layer[StepCaSettings]):
     bare_crds = ("step-issuer",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of step-ca, which uses only existing keys, and of its issuer for cert-manager."""
+        """Return the Helm values of step-ca, which generates no keys, and of step-ca's issuer for cert-manager."""
         existing = dict.fromkeys(("enabled", "ca", "certsAsSecret", "configAsSecret"), True)
         step_ca: dict[str, Tree] = {
             "existingSecrets": existing,
             "bootstrap": {"enabled": False, "configmaps": False, "secrets": False},
             "ca": {"db": {"size": "1Gi"}},
-            # changed keys restart the pod, which reads keys only at startup
+            # changed keys must restart the pod, because step-ca reads keys only at startup
             "podExtraLabels": {"homelab/keys": self._digest},
             "resources": resources("25m", "128Mi"),
             "service": {"type": "LoadBalancer" if self.settings.lan else "ClusterIP"},
@@ -92,7 +92,7 @@ class StepCa(Layer[StepCaSettings]):
         }
 
     def before(self) -> Sequence[Manifest]:
-        """Return the certificates, key, password and configuration, which the chart would otherwise generate."""
+        """Return the Secrets with your certificates, key, password and configuration. The chart then generates none."""
         settings, definition = self.settings, self.settings.provisioner.definition
         template = (
             json.dumps(self._config()).replace("{", "{{").replace("}", "}}").replace(json.dumps(_JWK_PLACEHOLDER), "{}")

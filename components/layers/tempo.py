@@ -17,7 +17,7 @@ _DATA = "/var/tempo"
 
 
 class TempoSettings(ArchiveSettings):
-    """Tempo: trace storage and search. It has one replica."""
+    """Tempo: trace storage and search. Tempo has one replica."""
 
     retention_days: Count = 14
     """Days after which Tempo deletes traces."""
@@ -37,7 +37,7 @@ class Tempo(Layer[TempoSettings]):
     kept = ("persistentvolumeclaims -n tempo",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of Tempo; its chart enables OTLP by default."""
+        """Return Tempo's Helm values. The chart enables OTLP by default."""
         storage_class = self.settings.storage_class
         tempo: dict[str, Tree] = {
             "retention": self.archive.hours,
@@ -87,7 +87,7 @@ class Tempo(Layer[TempoSettings]):
         """Return the Grafana data source, which links traces to logs if loki is enabled."""
         if not self.monitored:
             return ()
-        # Grafana replaces its own variables after a single dollar sign
+        # two dollar signs, because Grafana expands variables after a single dollar sign
         query = '{source="pods"} |= "$${__trace.traceId}"'
         time_range = {"spanStartTimeShift": "-5m", "spanEndTimeShift": "5m"}
         logs = {"tracesToLogsV2": {"datasourceUid": "loki", "customQuery": True, "query": query, **time_range}}

@@ -20,13 +20,13 @@ class VectorSettings(Model):
     """Vector: sends logs to Loki."""
 
     journals: Switch = True
-    """Whether Vector sends the journals of the nodes too."""
+    """Whether Vector also sends the journals of the nodes."""
     exclude: tuple[HostLabel, ...] = ()
-    """Namespaces whose pod logs Vector does not send."""
+    """Namespaces to exclude: Vector does not send the logs of pods in these namespaces."""
 
 
 class Vector(Layer[VectorSettings]):
-    """Vector on every node. It stores its read positions on the node, so that it sends no log entry twice."""
+    """Vector on every node. Vector stores read positions on the node, so that no log entry is sent twice."""
 
     key = "vector"
     settings_type = VectorSettings
@@ -70,7 +70,7 @@ class Vector(Layer[VectorSettings]):
             "sinks": sinks,
         }
         if self.settings.journals:
-            # earlier boots too: their last entries show why a machine went down
+            # include earlier boots, because the last entries before a reboot show why a machine went down
             sources["journal"] = {"type": "journald", "current_boot_only": False}
             sinks["loki_journals"] = _loki("journals", program="program", node="host")
             config["transforms"] = {"journals": {"type": "remap", "inputs": ["journal"], "source": _JOURNAL}}
@@ -101,7 +101,7 @@ def _field(path: str) -> str:
 
 
 def _files() -> dict[str, Tree]:
-    """Return the mounts of the host's logs and machine ID, by which journalctl finds the host's own journal."""
+    """Return the mounts of the host's logs and of the machine ID, which journalctl needs to find the host's journal."""
     paths = {"logs": "/var/log", "journal": "/run/log/journal", "machine-id": "/etc/machine-id"}
     types = {"logs": "Directory", "journal": "DirectoryOrCreate", "machine-id": "File"}
     volumes = [{"name": name, "hostPath": {"path": path, "type": types[name]}} for name, path in paths.items()]

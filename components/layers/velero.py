@@ -25,7 +25,8 @@ class BackupScheduleSettings(Model):
     namespaces: tuple[HostLabel, ...] = ()
     """Namespaces to back up. Default: all namespaces, except the namespaces in `exclude`."""
     exclude: tuple[HostLabel, ...] = ("kube-system", "monitoring", "loki", "tempo")
-    """Namespaces to skip. Default: namespaces that `pulumi up` recreates, or whose data another cluster cannot use."""
+    """Namespaces to exclude from backups. Default: namespaces that `pulumi up` recreates, and namespaces with data that
+    another cluster cannot use."""
     retention_days: Count = 14
     """Days for which Velero retains each backup."""
 
@@ -34,13 +35,14 @@ class VeleroSettings(Model):
     """Velero: backups of apps and their volumes to S3."""
 
     s3: ObjectStoreSettings | None = None
-    """Bucket for the backups. Default: folder `velero` of the platform's objectStore."""
+    """Bucket for the backups. Default: the folder `velero` in the platform's `objectStore`."""
     password: SecretRef
-    """Secret that contains the password which encrypts volume backups; without it you cannot restore them."""
+    """Secret that contains the password for the encryption of volume backups. Without the password, you cannot restore
+    volume backups."""
     schedules: dict[HostLabel, BackupScheduleSettings] = Field(
         default_factory=lambda: {"daily": BackupScheduleSettings()}
     )
-    """Scheduled backups, by a name of your choice. Default: `daily`, with the default settings of a schedule."""
+    """Scheduled backups, by a name of your choice. Default: the schedule `daily`, with default settings."""
 
 
 class Velero(Layer[VeleroSettings]):
@@ -55,7 +57,7 @@ class Velero(Layer[VeleroSettings]):
     bare_crds = ("velero",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Velero's Helm values, with the AWS plugin; homelab applies the CRDs, not the chart."""
+        """Return Velero's Helm values, with the AWS plugin. homelab applies the CRDs instead of the chart."""
         values: dict[str, Tree] = {
             "upgradeCRDs": False,
             "cleanUpCRDs": False,
@@ -83,7 +85,7 @@ class Velero(Layer[VeleroSettings]):
         s3 = self._bucket
         if s3 is None:
             return {}
-        # other S3 services may support neither bucket names as host names nor Amazon's newest checksums
+        # other S3 services may support neither virtual-hosted-style addressing nor Amazon's newest checksums
         custom = {"s3Url": s3.endpoint, "s3ForcePathStyle": "true", "checksumAlgorithm": ""} if s3.endpoint else {}
         bucket = {"bucket": s3.bucket, "prefix": s3.path} if s3.path else {"bucket": s3.bucket}
         return {
@@ -108,13 +110,13 @@ class Velero(Layer[VeleroSettings]):
         return secrets
 
     def problems(self) -> Iterator[Finding]:
-        """Yield a missing bucket, and errors in the schedules."""
+        """Yield an error if the bucket is missing, and errors in the schedules."""
         if self._bucket is None:
-            yield ("s3",), "is missing, and there is no objectStore to share", NAME_STORE
+            yield ("s3",), "is missing, and the platform has no objectStore", NAME_STORE
         for name, schedule in self.settings.schedules.items():
             for namespace in sorted(set(schedule.namespaces) & set(schedule.exclude)):
                 path = ("schedules", name, "namespaces")
-                yield path, f"lists {namespace}, which exclude lists too", "remove it from one of them"
+                yield path, f"lists {namespace}, which exclude also lists", "remove it from one of them"
 
 
 def _aws_plugin() -> Tree:

@@ -21,19 +21,20 @@ _LABEL = {"homelab/zfs": "true"}
 
 
 class ZfsPoolSettings(Model):
-    """The ZFS pool of a node: homelab creates it on empty disks, or imports it if the disks already contain it."""
+    """The ZFS pool of a node. homelab creates the pool on empty disks, or imports a pool that the disks already
+    contain."""
 
     devices: tuple[Device, ...]
-    """Disks by persistent device names. homelab rejects disks that contain other data."""
+    """Disks by persistent device names. homelab rejects disks with data other than the pool."""
     raid: Literal["none", "mirror"] = "none"
-    """`mirror` stores all data on each disk; `none` stripes data over the disks, and one failed disk loses all data."""
+    """`mirror` stores all data on each disk. `none` stripes data over all disks, so one failed disk loses all data."""
 
 
 class ZfsSettings(Model):
-    """ZFS: the StorageClass `zfs` for volumes on one node each, with checksums, compression and snapshots."""
+    """ZFS: the StorageClass `zfs` for unreplicated volumes, with checksums, compression and snapshots."""
 
     pool: HostLabel = "lab"
-    """Name of the ZFS pool, the same on all nodes."""
+    """Name of the ZFS pool, which is the same on all nodes."""
     pools: dict[HostLabel, ZfsPoolSettings] = Field(default_factory=dict)
     """ZFS pools by node."""
 
@@ -102,9 +103,9 @@ class Zfs(Layer[ZfsSettings]):
         return {"storage_classes": [CLASS]}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield a conflict with another snapshot controller, and errors in the nodes and their disks."""
+        """Yield an error if snapshotController is enabled, and errors in the nodes and disks of `pools`."""
         if self.lab.has("snapshotController"):
-            yield (), "includes a snapshot controller, as does snapshotController", "keep one of them"
+            yield (), "conflicts with snapshotController: zfs includes a snapshot controller", "keep one of them"
         pools = self.settings.pools
         yield from devices.problems(self.lab.cluster, {name: pool.devices for name, pool in pools.items()}, "pools")
         for name, pool in pools.items():

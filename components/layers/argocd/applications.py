@@ -1,4 +1,4 @@
-"""Argo CD's AppProjects, Applications and ApplicationSets: their settings and manifests."""
+"""Settings and manifests of Argo CD's AppProjects, Applications and ApplicationSets."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -35,43 +35,45 @@ class _Values(Free):
 
 
 class ProjectSettings(Model):
-    """An AppProject: the repositories, namespaces and resources that its applications may use."""
+    """An AppProject: the repositories, namespaces and resources that applications of the project may use."""
 
     description: Text | None = None
     """Description of the project."""
     repositories: tuple[Named, ...] = ("*",)
-    """Repositories that applications may use: names of `repositories`, URLs, or URL patterns."""
+    """Repositories that applications may use: names of entries of `repositories`, URLs, or URL patterns."""
     namespaces: tuple[Text, ...] = ("*",)
     """Namespaces that applications may deploy to, or patterns such as `shop-*`."""
     cluster_wide: Switch = False
-    """Allow applications to deploy cluster-scoped resources, such as CRDs and ClusterRoles."""
+    """Whether applications may deploy cluster-scoped resources, such as CRDs and ClusterRoles."""
 
 
 class Source(Model):
     """Source and sync options of an application."""
 
     project: HostLabel = DEFAULT
-    """Project of the application: `default`, or one of `projects`."""
+    """Argo CD project of the application: `default`, or the name of an entry of `projects`."""
     repository: Named
-    """Repository: an entry of `repositories`, or the URL of a public repository."""
+    """Repository: the name of an entry of `repositories`, or the URL of a public repository."""
     path: Text | None = None
-    """Folder in a Git repository. Either this or `chart`."""
+    """Folder in a Git repository. Set either `path` or `chart`."""
     chart: Text | None = None
-    """Chart in a Helm repository. Either this or `path`."""
+    """Chart in a Helm repository. Set either `chart` or `path`."""
     revision: Text | None = None
-    """Branch, tag or commit of a Git repository (default: HEAD), or version of a chart (required)."""
+    """Revision: a branch, tag or commit of a Git repository (default: HEAD), or the version of a Helm chart
+    (required)."""
     values: Annotated[dict[str, Any], _Values()] = Field(default_factory=dict)
-    """Helm values of the chart. They must not contain secrets."""
+    """Helm values of the chart. Helm values must not contain secrets."""
     prune: Switch = True
-    """Delete resources from the cluster that were removed from Git."""
+    """Whether Argo CD deletes resources from the cluster after their removal from Git."""
     self_heal: Switch = True
-    """Revert manual changes to the application's resources."""
+    """Whether Argo CD reverts manual changes to the application's resources."""
     create_namespace: Switch = True
-    """Create the application's namespace if it is missing."""
+    """Whether Argo CD creates the application's namespace if the namespace is missing."""
     server_side_apply: Switch = False
-    """Use server-side apply, which very large objects need."""
+    """Whether Argo CD uses server-side apply, which very large objects need."""
     cascade: Switch = False
-    """Delete an application's resources, data included, when the application is deleted or argocd is disabled."""
+    """Whether the application's resources and their data are deleted when the application is deleted or argocd is
+    disabled."""
 
 
 class ApplicationSettings(Source):
@@ -85,32 +87,32 @@ class ApplicationSetSettings(Source):
     """One application for each matching folder of a Git repository, or for each element of a list."""
 
     namespace: Text | None = None
-    """Namespace to deploy to; may use keys of `elements` as `{{.key}}`. Default: the application's name."""
+    """Namespace to deploy to, which can insert keys of an element as `{{.key}}`. Default: the application's name."""
     directories: tuple[Text, ...] = ()
-    """Folder patterns, such as `apps/*`. Each application is named after its folder."""
+    """Patterns of folders in the Git repository, such as `apps/*`. Each application gets the name of its folder."""
     elements: tuple[dict[Text, Text], ...] = ()
-    """List of applications instead of `directories`. Each element needs a `name`; `path`, `revision` and `namespace`
-    can use an element's keys as `{{.key}}`."""
+    """List with one element for each application, as an alternative to `directories`. Each element needs a `name`. The
+    settings `path`, `revision` and `namespace` can insert an element's keys as `{{.key}}`."""
 
 
 class RootSettings(Model):
-    """The app of apps: a folder whose files describe further applications."""
+    """The app of apps: a Git folder with the manifests of further Argo CD Applications."""
 
     repository: Named
-    """Git repository: an entry of `repositories`, or the URL of a public repository."""
+    """Git repository: the name of an entry of `repositories`, or the URL of a public repository."""
     path: Text = "."
-    """Folder with the files that describe applications."""
+    """Folder of the repository that contains the manifests of Applications."""
     revision: Text = "HEAD"
     """Branch, tag or commit."""
 
 
 def url(named: str, repositories: Repositories) -> str:
-    """Resolve the name of a repository to its URL; return a URL unchanged."""
+    """Return the URL of a repository, which settings reference by name or by URL."""
     return repositories[named].url if named in repositories else named
 
 
 def project(name: str, settings: ProjectSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return the AppProject of a project."""
+    """Return the AppProject for one entry of `projects`."""
     allowed = {"group": "*", "kind": "*"} if settings.cluster_wide else {"group": "", "kind": "Namespace"}
     spec: dict[str, Tree] = {
         "sourceRepos": [url(named, repositories) for named in settings.repositories],
@@ -122,7 +124,7 @@ def project(name: str, settings: ProjectSettings, repositories: Repositories, na
 
 
 def application(name: str, settings: ApplicationSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return the Application of an application."""
+    """Return the Application for one entry of `applications`."""
     metadata = {"name": name, "namespace": namespace, **(_FINALIZERS if settings.cascade else {})}
     return _object(
         "Application", metadata, _spec(settings, repositories, settings.namespace or name, settings.path or "")
@@ -132,7 +134,7 @@ def application(name: str, settings: ApplicationSettings, repositories: Reposito
 def application_set(
     name: str, settings: ApplicationSetSettings, repositories: Repositories, namespace: str
 ) -> Manifest:
-    """Return the ApplicationSet of a set of applications."""
+    """Return the ApplicationSet for one entry of `applicationSets`."""
     if settings.directories:
         folders = [{"path": pattern} for pattern in settings.directories]
         revision = settings.revision or "HEAD"
@@ -155,7 +157,7 @@ def application_set(
 
 
 def root(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return the Application of the app of apps."""
+    """Return the Application `root`, the app of apps."""
     source = ApplicationSettings(repository=settings.repository, revision=settings.revision)
     spec = _spec(source, repositories, namespace, settings.path)
     return _object("Application", {"name": ROOT, "namespace": namespace}, spec)

@@ -1,4 +1,4 @@
-"""Argo CD: deploys applications from Git and keeps them in sync."""
+"""Argo CD: deploys applications from Git and keeps the cluster in sync with Git."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -26,22 +26,25 @@ _FIXED_MTIME = "2026-01-01T00:00:00Z"
 
 
 class ArgoCDSettings(Model):
-    """Argo CD: deploys applications from Git and keeps them in sync."""
+    """Argo CD: deploys applications from Git and keeps the cluster in sync with Git."""
 
     host: Domain | None = None
     """Host name of the web UI. Default: `argocd.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
+    """ClusterIssuer of the web UI's certificate. Default: the default issuer of certManager."""
     admin_password: SecretRef | None = None
-    """Secret that contains the password of `admin`. Default: Argo CD generates one in argocd-initial-admin-secret."""
+    """Secret that contains the password of the user `admin`. Default: Argo CD generates a password in the Secret
+    argocd-initial-admin-secret."""
     redis_copies: Switch = False
-    """Whether Redis runs with three replicas on three nodes. Redis is only a cache and refills after a failure."""
+    """Whether Redis runs with three replicas on three nodes. Redis is only Argo CD's cache, which refills after a
+    failure."""
     known_hosts: tuple[Text, ...] = ()
-    """Lines of known_hosts for your own SSH servers. Argo CD already knows GitHub, GitLab and similar hosts."""
+    """Lines for Argo CD's known_hosts file: the SSH host keys of your own Git servers. Argo CD already knows the host
+    keys of GitHub, GitLab and similar services."""
     repositories: dict[HostLabel, RepositorySettings] = Field(default_factory=dict)
     """Repositories by a name of your choice, with credentials for private repositories."""
     projects: dict[HostLabel, ProjectSettings] = Field(default_factory=dict)
-    """Projects (AppProjects) by name, besides `default`, which allows everything."""
+    """Projects (AppProjects) by name, in addition to the built-in project `default`, which allows everything."""
     applications: dict[HostLabel, ApplicationSettings] = Field(default_factory=dict)
     """Applications by name."""
     application_sets: dict[HostLabel, ApplicationSetSettings] = Field(default_factory=dict)
@@ -59,10 +62,10 @@ class ArgoCD(Layer[ArgoCDSettings]):
     after = ("longhorn",)  # deleting Applications may delete volumes, which needs Longhorn
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of Argo CD, whose request-serving components have up to two replicas."""
+        """Return Argo CD's Helm values. The components that answer requests have up to two replicas each."""
         values: dict[str, Tree] = {
             "crds": {"install": True, "keep": True},
-            # K3s enforces NetworkPolicies; the server's policy admits every client, including Traefik
+            # K3s enforces these NetworkPolicies; the policy of Argo CD's server allows every client, including Traefik
             "global": {"domain": self.page.host, "networkPolicy": {"create": True}},
             "configs": self._configs(),
             "controller": self._component("100m", "768Mi"),
@@ -89,7 +92,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     def _configs(self) -> dict[str, Tree]:
         configs: dict[str, Tree] = {"params": {"server.insecure": self.page.served}}  # Traefik terminates TLS
         if self.settings.admin_password:
-            # a fixed date: a new date at every upgrade would invalidate all sessions
+            # the password's date of change is fixed, because a new date at every upgrade would end all sessions
             hashed = Hashed(self.settings.admin_password)
             configs["secret"] = {"argocdServerAdminPassword": hashed, "argocdServerAdminPasswordMtime": _FIXED_MTIME}
         if self.settings.known_hosts:
@@ -111,13 +114,13 @@ class ArgoCD(Layer[ArgoCDSettings]):
         if not self.settings.redis_copies:
             return {"enabled": False}
         small_resources = {"resources": resources("25m", "128Mi")}
-        # at most one HAProxy pod runs on a node: a surge pod would stay pending and block the rollout
+        # each node runs at most one HAProxy pod, so a surge pod would stay pending and block the rollout
         no_surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
         haproxy = {**small_resources, "deploymentStrategy": no_surge}
         return {"enabled": True, "redis": small_resources, "sentinel": small_resources, "haproxy": haproxy}
 
     def before(self) -> Sequence[Manifest]:
-        """Return the Secrets that configure Argo CD's repositories and their credentials."""
+        """Return the Secrets that register the repositories and their credentials with Argo CD."""
         configured = self.settings.repositories
         return [repositories.secret(name, repository, self.namespace) for name, repository in configured.items()]
 
@@ -131,7 +134,10 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return [*manifests, *([applications.root(settings.root, *context)] if settings.root else ())]
 
     def services(self) -> Sequence[Service]:
-        """Return the service that removes finalizers on deletion, because only Argo CD would remove them."""
+        """Return the service that removes the Applications' finalizers when the layer is removed.
+
+        Without Argo CD, the finalizers would block the deletion of the namespace.
+        """
         return [Service("applications", "", (), ("orphan.sh",), variables={"NAMESPACE": self.namespace})]
 
     @property
@@ -140,15 +146,15 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return Page(self.lab, self.key, "argocd", self.settings.host, self.settings.issuer)
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the namespace for Applications."""
+        """Return the namespace in which Argo CD reads Applications."""
         return {"gitops_namespace": self.namespace}
 
     def problems(self) -> Iterator[Finding]:
         """Yield errors in the settings, including references between repositories, projects and applications."""
         yield from self.page.problems()
         if self.settings.redis_copies and len(self.lab.untainted) < REDIS_COPIES:
-            reason = f"needs {REDIS_COPIES} untainted nodes, and the cluster has {len(self.lab.untainted)}"
-            yield ("redisCopies",), reason, "remove it: a single Redis is a cache that refills after a failure"
+            reason = f"needs {REDIS_COPIES} untainted nodes, but the cluster has {len(self.lab.untainted)}"
+            yield ("redisCopies",), reason, "remove redisCopies: a single Redis is a cache that refills after a failure"
         yield from repositories.problems(self.settings.repositories)
         yield from validation.projects(self.settings.projects, self.settings.repositories)
         yield from self._application_problems()

@@ -1,4 +1,4 @@
-"""Repositories that Argo CD reads, with the credentials of private ones."""
+"""Repositories that Argo CD reads, and the credentials of private repositories."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,12 +16,12 @@ _LABEL = {"argocd.argoproj.io/secret-type": "repository"}
 
 
 def is_url(value: str) -> bool:
-    """Whether a text is the URL of a repository rather than its name."""
+    """Whether `value` is the URL of a repository, and not the name of an entry of `repositories`."""
     return "://" in value or re.fullmatch(_SCP_STYLE, value) is not None
 
 
 def repository_url(value: str) -> str:
-    """Validate the URL of a repository, which must not contain a password."""
+    """Validate the URL of a repository: the URL must not contain credentials."""
     if re.fullmatch(_SCP_STYLE, value):
         return value
     fix = "write it as https://git.lan/me/apps.git, ssh://git@git.lan/me/apps.git or git@git.lan:me/apps.git"
@@ -44,7 +44,7 @@ Named = Annotated[str, Kind("name or URL", _name_or_url)]
 
 
 class RepositorySettings(Model):
-    """A repository with its credentials, or one that applications refer to by name."""
+    """A repository with credentials, or a public repository that applications reference by name."""
 
     url: Annotated[str, Kind("URL of a repository", repository_url)]
     """URL of the repository: https, http, ssh, or user@host:path."""
@@ -55,7 +55,7 @@ class RepositorySettings(Model):
     username: Text | None = None
     """User name for read access over HTTPS."""
     password: SecretRef | None = None
-    """Secret that contains that user's password or token."""
+    """Secret that contains the password or token of the user in `username`."""
 
     @property
     def over_ssh(self) -> bool:
@@ -76,7 +76,7 @@ def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
 
 
 def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[Finding]:
-    """Yield findings for the repositories and their credentials."""
+    """Yield errors in the repositories and their credentials."""
     first: dict[str, str] = {}
     for name, settings in repositories.items():
         if settings.url in first:
@@ -92,16 +92,17 @@ def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, st
         yield (
             "sshKey",
             "has no effect: the repository is read over HTTP",
-            "use its ssh URL, or set username and password",
+            "use the repository's ssh URL, or set username and password",
         )
     if settings.password and settings.over_ssh:
-        yield "password", "has no effect: the repository is read over SSH", "use its https URL, or set sshKey"
+        fix = "use the repository's https URL, or set sshKey"
+        yield "password", "has no effect: the repository is read over SSH", fix
     if settings.password and settings.url.startswith("http:"):
         yield "password", "would be sent in clear text", "use the repository's https URL"
     if (settings.username is None) is not (settings.password is None):
         key, other = ("password", "username") if settings.username is None else ("username", "password")
-        yield key, f"is set without {other}", f"add {other}; services with token login accept any username"
+        yield key, f"is set without {other}", f"add {other}; Git services accept any username together with a token"
     if settings.over_ssh and not settings.ssh_key:
-        yield "sshKey", "is missing: reading over SSH needs a key", "add it, or use the https URL"
+        yield "sshKey", "is missing: access over SSH needs a key", "add sshKey, or use the https URL"
     if settings.over_ssh and settings.type == "helm":
         yield "type", "is helm, but Helm charts are read over HTTP", "use the https URL"

@@ -17,7 +17,7 @@ Place = tuple[str | int, ...]
 
 
 def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repositories) -> Iterator[Finding]:
-    """Yield the problems of projects."""
+    """Yield errors in the entries of `projects`."""
     if DEFAULT in settings_by_name:
         reason = "is the name of Argo CD's built-in project, which allows everything"
         yield ("projects", DEFAULT), reason, "choose another name"
@@ -30,7 +30,7 @@ def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repo
 def application(
     settings: ApplicationSettings, known_projects: Collection[str], repositories: Repositories, path: Place
 ) -> Iterator[Finding]:
-    """Yield the problems of an application."""
+    """Yield errors in one entry of `applications`."""
     yield from _source(settings, known_projects, repositories, path)
     yield from _location(settings, path)
 
@@ -38,7 +38,7 @@ def application(
 def application_set(
     settings: ApplicationSetSettings, known_projects: Collection[str], repositories: Repositories, path: Place
 ) -> Iterator[Finding]:
-    """Yield the problems of a set of applications."""
+    """Yield errors in one entry of `applicationSets`."""
     yield from _source(settings, known_projects, repositories, path)
     if bool(settings.directories) is bool(settings.elements):
         yield path, "needs exactly one of directories and elements", "add one, or keep one of them"
@@ -52,7 +52,7 @@ def application_set(
 
 
 def repository(reference: str, repositories: Repositories, path: Place) -> Iterator[Finding]:
-    """Yield a problem if `reference` is neither the name of a repository nor a URL."""
+    """Yield an error if `reference` is neither the name of a repository nor a URL."""
     if reference not in repositories and not is_url(reference):
         choice = f"use one of: {', '.join(repositories)}; or " if repositories else ""
         yield path, "is neither an entry of repositories nor a URL", f"{choice}write its URL"

@@ -1,4 +1,4 @@
-"""Let's Encrypt: its settings, cert-manager's ACME issuers, and the validation of the settings."""
+"""Settings of Let's Encrypt, their validation, and cert-manager's ACME issuers."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -23,7 +23,8 @@ class Route53Settings(Model):
     region: Text
     """AWS region, such as eu-central-1."""
     hosted_zone_id: Text | None = None
-    """ID of the domain's hosted zone. Default: looked up by domain, which needs the permission to list zones."""
+    """ID of the domain's hosted zone. Default: cert-manager looks up the zone by domain, which needs the permission to
+    list zones."""
     access_key: SecretRef | None = None
     """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None
@@ -38,12 +39,12 @@ class CloudflareSettings(Model):
 
 
 class AcmeSettings(Model):
-    """Certificates from Let's Encrypt, with challenges by exactly one of `route53`, `cloudflare` and `http01`."""
+    """Certificates from Let's Encrypt. Set exactly one of `route53`, `cloudflare` and `http01` to solve challenges."""
 
     email: MailAddress
-    """Contact address of the Let's Encrypt account."""
+    """Contact email address of the Let's Encrypt account."""
     server: Literal["production", "staging"] = "production"
-    """Default issuer: `letsencrypt` (production) or `letsencrypt-staging` (staging). Both issuers always exist."""
+    """Default issuer: `letsencrypt` (production) or `letsencrypt-staging` (staging). homelab creates both issuers."""
     route53: Route53Settings | None = None
     """Solve DNS-01 challenges in Amazon Route 53."""
     cloudflare: CloudflareSettings | None = None
@@ -52,11 +53,12 @@ class AcmeSettings(Model):
     """Solve HTTP-01 challenges through Traefik. The Internet must reach Traefik on ports 80 and 443. HTTP-01 cannot
     issue wildcard certificates."""
     nameservers: tuple[HostPort, ...] = ()
-    """DNS servers that cert-manager queries for records of DNS-01 challenges. Default: the machines' DNS servers."""
+    """DNS servers that cert-manager queries to check the records of DNS-01 challenges. Default: the machines' DNS
+    servers."""
 
 
 def nameservers(acme: AcmeSettings) -> dict[str, Tree]:
-    """Return cert-manager's Helm values for the DNS servers that it queries."""
+    """Return cert-manager's Helm values for the setting `nameservers`."""
     if not acme.nameservers:
         return {}
     servers = ",".join(map(_with_port, acme.nameservers))
@@ -103,22 +105,22 @@ def _key_references(route53: Route53Settings) -> dict[str, Tree]:
 
 
 def problems(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
-    """Yield the problems of the ACME settings in this lab."""
+    """Yield errors in the ACME settings."""
     if [acme.route53 is not None, acme.cloudflare is not None, acme.http01].count(True) != 1:
         yield ("acme",), "needs exactly one of route53, cloudflare and http01", "add one, or keep one of them"
     if acme.http01 and not lab.has("traefik"):
         yield ("acme", "http01"), "needs traefik, which is disabled", "add traefik: {} next to certManager"
     if acme.http01 and acme.nameservers:
-        yield ("acme", "nameservers"), "has no effect with http01, which checks no DNS records", "remove it"
+        yield ("acme", "nameservers"), "has no effect, because http01 challenges use no DNS records", "remove it"
     yield from _split_horizon(acme, lab)
     if acme.route53:
         yield from aws.problems(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
 
 
 def _split_horizon(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
-    """Yield a problem if CoreDNS hides the records of DNS-01 challenges from cert-manager's checks."""
+    """Yield an error if CoreDNS hides the records of DNS-01 challenges from cert-manager's checks."""
     coredns = lab.of(CorednsSettings)
     zone = coredns.hidden(lab.cluster.domain) if coredns else None
     if zone and not acme.http01 and not acme.nameservers:
-        reason = f"is missing: coredns answers pods differently for {zone} than public DNS"
+        reason = f"is missing: for {zone}, pods get different answers from coredns than from public DNS"
         yield ("acme", "nameservers"), reason, "add public DNS servers, such as [1.1.1.1, 9.9.9.9]"

@@ -13,7 +13,7 @@ _CA, _BOOTSTRAP = "ca", "ca-bootstrap"
 
 
 class CaSettings(Model):
-    """The lab's own CA. Install its certificate on your devices, so that they trust the lab."""
+    """The lab's own CA. Install the CA certificate on your devices, so that your devices trust the lab."""
 
     common_name: Text | None = None
     """Common name of the CA certificate. Default: the name of the cluster, followed by `CA`."""
@@ -25,7 +25,7 @@ class CertManagerSettings(Model):
     acme: AcmeSettings | None = None
     """Certificates from Let's Encrypt, for labs with a public domain."""
     ca: CaSettings | None = None
-    """The lab's own CA, with the ClusterIssuer `ca`. Default: created if `acme` is not set."""
+    """The lab's own CA, with the ClusterIssuer `ca`. Default: homelab creates a CA only if `acme` is not set."""
 
     @property
     def has_ca(self) -> bool:
@@ -42,7 +42,7 @@ class CertManagerSettings(Model):
 
     @property
     def wildcard_issuers(self) -> tuple[str, ...]:
-        """Issuers that can issue certificates for `*.DOMAIN`, which ACME's HTTP-01 challenge does not allow."""
+        """Names of the issuers of wildcard certificates, which ACME's HTTP-01 challenge does not support."""
         return tuple(name for name in self.issuers if name == _CA or not (self.acme and self.acme.http01))
 
 
@@ -118,7 +118,7 @@ class CertManager(Layer[CertManagerSettings]):
         """Yield errors in the CA's common name and in the ACME settings."""
         ca = self.settings.ca
         if ca and ca.common_name and len(ca.common_name) > 64:
-            yield ("ca", "commonName"), "is longer than the 64 characters that certificates allow", "shorten it"
+            yield ("ca", "commonName"), "is longer than 64 characters, the limit in certificates", "shorten it"
         if self.settings.acme:
             yield from acme.problems(self.settings.acme, self.lab)
 

@@ -14,31 +14,32 @@ _NAME = "external-dns"
 
 
 class ExternalDnsSettings(Model):
-    """ExternalDNS: publishes host names in DNS, with exactly one of `route53`, `cloudflare` and `rfc2136`."""
+    """ExternalDNS: publishes host names in DNS. Set exactly one of `route53`, `cloudflare` and `rfc2136`."""
 
     route53: Route53ZoneSettings | None = None
-    """DNS records in Amazon Route 53."""
+    """Publish host names in Amazon Route 53."""
     cloudflare: CloudflareZoneSettings | None = None
-    """DNS records at Cloudflare."""
+    """Publish host names in Cloudflare DNS."""
     rfc2136: Rfc2136Settings | None = None
-    """DNS records on a DNS server that supports dynamic updates (RFC 2136)."""
+    """Publish host names on a DNS server that supports dynamic updates (RFC 2136)."""
     domains: tuple[Domain, ...] = ()
     """Domains in which ExternalDNS may write records. Default: the lab's domain."""
     sync: Switch = False
-    """Whether ExternalDNS deletes records too: the records of deleted Ingresses and Services and, when the layer is
-    removed, all records that it created."""
+    """Whether ExternalDNS deletes the records of deleted Ingresses and Services. With `sync`, the removal of the layer
+    deletes all records that ExternalDNS created."""
     owner: Text | None = None
-    """Owner ID of the DNS records; every cluster needs its own. Default: `NAME.DOMAIN` of the cluster."""
+    """Owner ID of the DNS records. Every cluster needs a different owner ID. Default: name and domain of the cluster,
+    as `NAME.DOMAIN`."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the provider's credentials, by environment variable."""
+        """Secrets with the DNS provider's credentials, by name of the environment variable."""
         chosen = self.route53 or self.cloudflare or self.rfc2136
         return chosen.secrets if chosen else {}
 
 
 class ExternalDns(Layer[ExternalDnsSettings]):
-    """ExternalDNS for Ingresses, Services of type LoadBalancer and DNSEndpoints."""
+    """ExternalDNS, which publishes the host names of Ingresses, Services of type LoadBalancer and DNSEndpoints."""
 
     key = "externalDns"
     settings_type = ExternalDnsSettings
@@ -60,7 +61,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
             "domainFilters": list(self.domains),
             "triggerLoopOnEvent": True,
             "env": [*provider.get("env", ()), *map(_env_from_secret, settings.secrets)],
-            # ExternalDNS reads credentials only at startup: a changed secret restarts the pod
+            # ExternalDNS reads credentials only at startup, so a changed secret must restart the pod
             "podAnnotations": {f"homelab/{name}": Hashed(secret) for name, secret in settings.secrets.items()},
             "priorityClassName": "system-cluster-critical",
             "resources": resources("10m", "128Mi"),
@@ -74,7 +75,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
         return [Service("records", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
 
     def before(self) -> Sequence[Manifest]:
-        """Return the Secret with the provider's credentials."""
+        """Return the Secret with the DNS provider's credentials."""
         data = dict(self.settings.secrets)
         metadata = self.metadata(_NAME)
         return [secret_of(metadata, data)] if data else ()

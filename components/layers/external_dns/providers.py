@@ -1,4 +1,4 @@
-"""DNS providers of ExternalDNS: their settings, Helm values, and validation."""
+"""Settings, Helm values and validation of the DNS providers of ExternalDNS."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -15,9 +15,9 @@ class Route53ZoneSettings(Model):
     """Zones in Amazon Route 53."""
 
     hosted_zone_id: Text | None = None
-    """ID of the only hosted zone to write records in. Default: all zones that contain the domains."""
+    """ID of the hosted zone in which ExternalDNS writes records. Default: all hosted zones of the domains."""
     region: Region = "us-east-1"
-    """AWS region of the API. Route 53 has the same data in all regions, except in China."""
+    """AWS region of the API. Route 53 stores the same records in all regions, except in China."""
     access_key: SecretRef | None = None
     """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None
@@ -25,7 +25,7 @@ class Route53ZoneSettings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by name of the environment variable."""
+        """Secrets with the credentials, by name of the environment variable."""
         if self.access_key is None or self.secret_key is None:
             return {}
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
@@ -39,15 +39,15 @@ class CloudflareZoneSettings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by name of the environment variable."""
+        """Secrets with the credentials, by name of the environment variable."""
         return {"CF_API_TOKEN": self.api_token}
 
 
 class Rfc2136Settings(Model):
-    """Zones of a DNS server that accepts dynamic updates and zone transfers, both with one TSIG key."""
+    """Zones of a DNS server that accepts dynamic updates and zone transfers with the same TSIG key."""
 
     server: Host
-    """Name or IP address of the DNS server."""
+    """Host name or IP address of the DNS server."""
     port: Port = 53
     """Port of the DNS server."""
     key_name: Domain
@@ -59,7 +59,7 @@ class Rfc2136Settings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by name of the environment variable."""
+        """Secrets with the credentials, by name of the environment variable."""
         return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
 
 
@@ -69,7 +69,7 @@ def provider(
     rfc2136: Rfc2136Settings | None,
     domains: tuple[str, ...],
 ) -> dict[str, Tree]:
-    """Return ExternalDNS' Helm values for the provider. With RFC 2136, each domain is a zone."""
+    """Return ExternalDNS' Helm values for the DNS provider. With RFC 2136, each domain is a zone."""
     if rfc2136:
         arguments = [
             f"--rfc2136-host={rfc2136.server}",
@@ -92,7 +92,7 @@ def provider(
 def problems(
     route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
 ) -> Iterator[Finding]:
-    """Yield the problems of the provider's settings."""
+    """Yield errors in the settings of the DNS provider."""
     if [route53, cloudflare, rfc2136].count(None) != 2:
         yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
     if route53:

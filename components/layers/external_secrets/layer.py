@@ -18,7 +18,8 @@ class ExternalSecretsSettings(Model):
     """external-secrets: syncs secrets from AWS or Vault into the cluster."""
 
     stores: dict[HostLabel, SecretStoreSettings] = Field(default_factory=dict)
-    """Secret stores by a name of your choice. Users who can create ExternalSecrets can read everything in a store."""
+    """Secret stores by a name of your choice. Users who can create ExternalSecrets can read all secrets of every
+    store."""
 
 
 class ExternalSecrets(Layer[ExternalSecretsSettings]):

@@ -1,4 +1,4 @@
-"""External secret stores: their settings, their external-secrets objects, and their validation."""
+"""Settings, Kubernetes objects and validation of the secret stores of external-secrets."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ KINDS = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore
 
 
 class AwsStoreSettings(Model):
-    """An AWS service that stores secrets."""
+    """A secret store in AWS."""
 
     region: Region
     """Region, such as eu-central-1."""
@@ -26,22 +26,23 @@ class AwsStoreSettings(Model):
 
 
 class VaultStoreSettings(Model):
-    """A key-value engine (version 2) of Vault. It needs exactly one of `token` and `kubernetesRole`."""
+    """A key-value engine (version 2) of Vault. Set exactly one of `token` and `kubernetesRole`."""
 
     server: Url | None = None
     """URL of Vault. Default: the lab's own Vault, installed by the layer `vault`."""
     path: Text = "secret"
-    """Mount path of the engine in Vault."""
+    """Mount path of the key-value engine in Vault."""
     token: SecretRef | None = None
     """Secret that contains a token with read access."""
     kubernetes_role: Text | None = None
-    """Role for external-secrets' service account in Vault's Kubernetes authentication, mounted at `kubernetes`."""
+    """Vault role for the ServiceAccount of external-secrets. Vault's Kubernetes auth method must be mounted at
+    `kubernetes`."""
     ca: Certificate | None = None
-    """CA certificate for `server`, as `base64 -w0 ca.pem` prints it. Default: the publicly trusted CAs."""
+    """CA certificate for `server`: the output of `base64 -w0 ca.pem`. Default: the publicly trusted CAs."""
 
 
 class SecretStoreSettings(Model):
-    """A secret store. It needs exactly one of `secretsManager`, `parameterStore` and `vault`."""
+    """A secret store. Set exactly one of `secretsManager`, `parameterStore` and `vault`."""
 
     secrets_manager: AwsStoreSettings | None = None
     """AWS Secrets Manager."""
@@ -52,13 +53,13 @@ class SecretStoreSettings(Model):
 
     @property
     def aws(self) -> tuple[str, AwsStoreSettings] | None:
-        """Name and value of the AWS setting, None for a store in Vault."""
+        """Name and value of the store's AWS setting, or None for a store in Vault."""
         services = {"secrets_manager": self.secrets_manager, "parameter_store": self.parameter_store}
         return next(((name, settings) for name, settings in services.items() if settings), None)
 
 
 def keys(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield the Secret with the store's credentials, if it has any."""
+    """Yield the Secret with the store's credentials, if the store has credentials."""
     data: dict[str, Tree] = {}
     if store.aws and store.aws[1].access_key:
         data = {"accessKey": store.aws[1].access_key, "secretKey": store.aws[1].secret_key}
@@ -70,7 +71,7 @@ def keys(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Mani
 
 
 def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
-    """Build the ClusterSecretStore. `account` is external-secrets' service account."""
+    """Build the ClusterSecretStore. `account` is the name of external-secrets' ServiceAccount."""
     if store.aws:
         provider = {"aws": _aws(name, *store.aws, namespace)}
     else:
@@ -115,7 +116,7 @@ def _key_ref(name: str, namespace: str, key: str) -> Tree:
 
 
 def problems(stores: dict[HostLabel, SecretStoreSettings], lab: Lab) -> Iterator[Finding]:
-    """Yield findings for the stores."""
+    """Yield errors in the secret stores."""
     for name, store in stores.items():
         place = ("stores", name)
         if [store.secrets_manager, store.parameter_store, store.vault].count(None) != 2:
@@ -134,4 +135,4 @@ def _vault_problems(vault: VaultStoreSettings, place: tuple[str, ...], lab: Lab)
     if vault.server is None and not lab.has("vault"):
         yield (*place, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
     if vault.server is None and vault.ca:
-        yield (*place, "ca"), "is set without server", "leave it out: the CA of the lab's own Vault is known"
+        yield (*place, "ca"), "is set without server", "remove ca: homelab knows the CA of the lab's own Vault"

@@ -16,9 +16,9 @@ class KyvernoSettings(Model):
     """Kyverno: pod policies, which forbid privileged containers and require memory limits and image versions."""
 
     enforce: Switch = False
-    """Whether Kyverno rejects pods that violate a policy. Default: it only reports violations."""
+    """Whether Kyverno rejects pods that violate a policy. Default: Kyverno only reports violations."""
     registries: tuple[ImageSource, ...] = ()
-    """Registries, or paths in registries, that images may come from. Default: all registries."""
+    """Registries, or paths in registries, from which pods may pull images. Default: all registries."""
     exempt: tuple[HostLabel, ...] = ()
     """Namespaces exempt from all policies, in addition to the namespaces of Kubernetes and of layers."""
 
@@ -33,7 +33,7 @@ class Kyverno(Layer[KyvernoSettings]):
     bare_crds = ("kyverno",)  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Kyverno's Helm values; its webhooks skip exempt namespaces, so its failure blocks no layer."""
+        """Return Kyverno's Helm values. The webhooks skip exempt namespaces, so a Kyverno failure blocks no layer."""
         selector = policies.exempted(self._exempt)
         values: dict[str, Tree] = {
             "crds": {"install": False},
@@ -59,7 +59,7 @@ class Kyverno(Layer[KyvernoSettings]):
 
     @property
     def _exempt(self) -> tuple[str, ...]:
-        """Exempt namespaces that have no label of a layer."""
+        """Namespaces that policies must exempt by name, because these namespaces have no label of a layer."""
         return (*self.settings.exempt, *sorted(self.lab.further_namespaces))
 
     def extend(self) -> Sequence[Manifest]:
@@ -68,7 +68,7 @@ class Kyverno(Layer[KyvernoSettings]):
         return [*policies.baseline(settings.registries, self._exempt, enforced=settings.enforce)]
 
     def problems(self) -> Iterator[Finding]:
-        """Yield namespaces in `exempt` that are always exempt."""
+        """Yield an error for each namespace in `exempt` that is always exempt."""
         for index, name in enumerate(self.settings.exempt):
             if name in policies.SYSTEM or name == self.namespace or name in self.lab.further_namespaces:
                 yield ("exempt", index), "is always exempt", "remove it"

@@ -58,7 +58,7 @@ def _from_sources(sources: Sequence[str]) -> str:
 
 
 def exempted(namespaces: Sequence[str]) -> Tree:
-    """Return the policies' namespace selector. It excludes system namespaces, layers' namespaces and `namespaces`."""
+    """Return the policies' namespace selector, which excludes namespaces of Kubernetes, of layers, and `namespaces`."""
     name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM, *namespaces]}
     return {"matchExpressions": [name, {"key": LAYER, "operator": "DoesNotExist"}]}
 

@@ -1,4 +1,4 @@
-"""MetalLB's BGP mode: its settings, its BGPPeer objects, and the validation of the settings."""
+"""Settings, BGPPeer objects and validation of MetalLB's BGP mode."""
 
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
@@ -27,7 +27,7 @@ class PeerSettings(Model):
     password: SecretRef | None = None
     """Secret that contains the password of the BGP session (TCP MD5)."""
     ebgp_multi_hop: Switch = False
-    """Set to true if the router is more than one hop away (eBGP multi-hop)."""
+    """Whether the router is more than one hop away from the nodes (eBGP multi-hop)."""
 
 
 class BgpSettings(Model):
@@ -36,10 +36,10 @@ class BgpSettings(Model):
     asn: Asn
     """Autonomous system number (ASN) of the cluster."""
     peers: tuple[PeerSettings, ...]
-    """Routers that the pools are announced to."""
+    """Routers to which MetalLB announces the pools."""
     pools: tuple[HostLabel, ...] | None = None
-    """Pools announced through BGP; other pools are announced in layer 2. `default` is the pool of `addresses`.
-    Default: all pools."""
+    """Pools that MetalLB announces through BGP. MetalLB announces all other pools in layer 2. The name `default` stands
+    for the pool of `addresses`. Default: all pools."""
 
 
 def custom(kind: str, metadata: Tree, spec: Tree, version: str = "v1beta1") -> Manifest:
@@ -85,14 +85,14 @@ def _object_name(peer: PeerSettings) -> str:
 
 
 def problems(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
-    """Yield settings that MetalLB would reject, or that would announce nothing."""
+    """Yield an error for each BGP setting that MetalLB would reject, or that would have no effect."""
     if not bgp.peers:
         yield ("bgp", "peers"), "is empty", "add a router"
     for index, peer in enumerate(bgp.peers):
         if peer.address in [other.address for other in bgp.peers[:index]]:
-            yield ("bgp", "peers", index, "address"), "is the address of another peer too", "keep one of them"
+            yield ("bgp", "peers", index, "address"), "is also the address of another peer", "keep one of them"
         if peer.ebgp_multi_hop and peer.asn == bgp.asn:
-            reason = f"is for eBGP only: this peer has the cluster's own asn, {bgp.asn}"
+            reason = f"is only for eBGP, but this peer has the cluster's own asn, {bgp.asn}"
             yield ("bgp", "peers", index, "ebgpMultiHop"), reason, "remove it"
     for index, name in enumerate(bgp.pools or ()):
         if name not in pools:

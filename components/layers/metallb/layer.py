@@ -18,21 +18,22 @@ DEFAULT = "default"
 
 
 class PoolSettings(Model):
-    """A further pool, which a Service requests with the annotation `metallb.io/address-pool`."""
+    """An additional address pool, which Services request with the annotation `metallb.io/address-pool`."""
 
     addresses: tuple[AddressRange, ...]
-    """IP addresses of the pool, each entry a range (`FIRST-LAST`) or a CIDR."""
+    """IP addresses of the pool. Each entry is a range (`FIRST-LAST`) or a CIDR."""
     auto_assign: Switch = False
-    """Whether Services that request no specific pool can get addresses from this pool too."""
+    """Whether Services that request no specific pool can also get addresses from this pool."""
 
 
 class MetalLBSettings(Model):
     """MetalLB: IP addresses for Services of type LoadBalancer."""
 
     addresses: tuple[AddressRange, ...]
-    """IP addresses of the default pool, each entry a range (`FIRST-LAST`) or a CIDR. Exclude them from DHCP."""
+    """IP addresses of the default pool. Each entry is a range (`FIRST-LAST`) or a CIDR. Exclude the addresses from
+    DHCP."""
     pools: dict[HostLabel, PoolSettings] = Field(default_factory=dict)
-    """Further pools by name."""
+    """Additional address pools by name."""
     bgp: BgpSettings | None = None
     """Announcement of pools to routers through BGP. Default: all pools are announced in layer 2."""
 
@@ -56,7 +57,7 @@ class MetalLB(Layer[MetalLBSettings]):
     replaces = ("servicelb",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; BGP always uses FRR, a further DaemonSet, because BGP without FRR lacks IPv6."""
+        """Return the Helm values. BGP always uses FRR, an additional DaemonSet, because BGP without FRR lacks IPv6."""
         values = {
             "controller": {"priorityClassName": "system-cluster-critical", "resources": resources("25m", "128Mi")},
             "speaker": {
@@ -88,7 +89,7 @@ class MetalLB(Layer[MetalLBSettings]):
         return bgp.passwords(self.settings.bgp, self.namespace) if self.settings.bgp else ()
 
     def extend(self) -> Sequence[Manifest]:
-        """Return pools, BGP peers and announcements; an announcement that lists no pool would announce all pools."""
+        """Return pools, BGP peers and announcements. An announcement without pools would announce all pools."""
         manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
         manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
         for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):

@@ -1,4 +1,4 @@
-"""Alerts for layers and etcd snapshots, and their metrics. The chart itself covers machines, disks, pods and K3s."""
+"""Alerts for layers and etcd snapshots. The chart's own alerts cover machines, disks, pods and K3s."""
 
 from collections.abc import Iterator, Mapping
 
@@ -82,7 +82,7 @@ def databases(namespace: str) -> Manifest:
 
 
 def snapshot_metrics() -> dict[str, Tree]:
-    """Build the Helm values with which kube-state-metrics reports K3s' ETCDSnapshotFiles, one for each snapshot."""
+    """Build the Helm values with which kube-state-metrics exports a metric for each etcd snapshot."""
     kind = {"group": "k3s.cattle.io", "version": "v1", "kind": "ETCDSnapshotFile"}
     created = {"type": "Gauge", "gauge": {"path": ["status", "creationTime"]}}
     resource = {

@@ -1,4 +1,4 @@
-"""Grafana dashboards of the layers. Dashboards of machines and Kubernetes come with the chart."""
+"""Grafana dashboards of the layers. The chart of Prometheus includes dashboards of machines and Kubernetes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -88,7 +88,7 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
 
 
 def dashboards(lab: Lab, namespace: str) -> Iterator[Manifest]:
-    """Yield a ConfigMap with the dashboard of each enabled layer that has one."""
+    """Yield a ConfigMap with a dashboard for each enabled layer that has metrics to show."""
     for key, (title, panels) in _BOARDS.items():
         if lab.has(key):
             name = title.lower()

@@ -23,37 +23,38 @@ _CRITICAL = "system-cluster-critical"
 
 
 class GrafanaSettings(Model):
-    """Grafana: dashboards. A restart deletes dashboards made in the web UI; add your own dashboards as ConfigMaps."""
+    """Grafana: dashboards. A restart of Grafana deletes dashboards from the web UI, so add your dashboards as
+    ConfigMaps."""
 
     host: Domain | None = None
     """Host name of the web UI. Default: `grafana.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
+    """ClusterIssuer of the web UI's certificate. Default: the default issuer of certManager."""
     admin_password: SecretRef | None = None
-    """Secret that contains the password of `admin`. Default: the chart generates one in Secret
+    """Secret that contains the password of the user `admin`. Default: the chart generates a password in the Secret
     kube-prometheus-stack-grafana."""
 
 
 class MonitoringSettings(Model):
-    """Prometheus, Alertmanager and Grafana. Prometheus and Alertmanager have two replicas if there are two nodes."""
+    """Prometheus, Alertmanager and Grafana. On two or more nodes, Prometheus and Alertmanager have two replicas."""
 
     retention_days: Count = 15
-    """Days for which Prometheus retains metrics, unless their volume is full earlier."""
+    """Days for which Prometheus retains metrics. A full volume shortens the retention."""
     size: Size = "20Gi"
-    """Volume size of each Prometheus. A later change does not resize an existing volume."""
+    """Volume size of each replica of Prometheus. A later change does not resize an existing volume."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn, because Prometheus has its own replicas;
-    else the default class."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn, because Prometheus has its own
+    replicas. Default without longhorn: the cluster's default StorageClass."""
     memory: Size = "2Gi"
-    """Memory of each Prometheus."""
+    """Memory of each replica of Prometheus."""
     grafana: GrafanaSettings = GrafanaSettings()
     """Settings of Grafana."""
     receivers: dict[HostLabel, ReceiverSettings] = Field(default_factory=dict)
-    """Receivers of alerts, by a name of your choice. Default: none; Grafana shows the alerts."""
+    """Receivers of alerts, by a name of your choice. Default: none, so only Grafana shows the alerts."""
 
 
 class Monitoring(Layer[MonitoringSettings]):
-    """Prometheus, Alertmanager and Grafana; it collects etcd's metrics if K3s has the option etcd-expose-metrics."""
+    """Prometheus, Alertmanager and Grafana. The K3s option etcd-expose-metrics adds the metrics of etcd."""
 
     key = "monitoring"
     settings_type = MonitoringSettings
@@ -66,7 +67,7 @@ class Monitoring(Layer[MonitoringSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values. CRDs have their own chart and are never deleted, because other layers use them."""
+        """Return the Helm values. A separate chart installs the CRDs, and never deletes them: other layers use CRDs."""
         stack: dict[str, Tree] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),
@@ -115,7 +116,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "storage": self._volume("1Gi"),
             "resources": resources("10m", "128Mi"),
             "priorityClassName": _CRITICAL,
-            # receivers of this layer get the alerts of all namespaces; an app's receivers get those of its namespace
+            # receivers of this layer get all alerts; an app's receivers get only the alerts of the app's namespace
             "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
         }
 
@@ -133,7 +134,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
             "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
-            # a value instead of a Secret: a change then restarts Grafana, which reads the password only at startup
+            # Grafana reads the password only at startup; a change of this Helm value restarts Grafana
             **({"adminPassword": password} if password else {}),
         }
 
@@ -154,7 +155,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return Page(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
     def _k3s(self) -> dict[str, Tree]:
-        """Return the Helm values for K3s, whose API endpoint exports the metrics of all its components except etcd."""
+        """Return the Helm values for K3s: the API's metrics include all components of K3s except etcd."""
         etcd = self._etcd()
         components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
         disabled = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")
@@ -186,7 +187,7 @@ class Monitoring(Layer[MonitoringSettings]):
 
     @property
     def replicas(self) -> int:
-        """Replicas of Prometheus and Alertmanager: with two, one remains when a node fails."""
+        """Replicas of Prometheus and Alertmanager. With two replicas, one replica remains when a node fails."""
         return self.lab.replicas(2)
 
     def problems(self) -> Iterator[Finding]:

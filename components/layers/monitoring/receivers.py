@@ -21,7 +21,7 @@ class EmailSettings(Model):
     server: HostPort
     """SMTP server. Default port: 587. On port 465 the connection uses TLS from the start."""
     require_tls: Switch = True
-    """Refuse to send email through a server without TLS."""
+    """Whether Alertmanager refuses to send email through a server without TLS."""
     username: Text | None = None
     """User name for the SMTP login. Default: no login."""
     password: SecretRef | None = None
@@ -34,7 +34,7 @@ class SlackSettings(Model):
     url: SecretRef
     """Secret that contains the URL of the incoming webhook."""
     channel: Text | None = None
-    """Channel or user. Default: the channel of the webhook."""
+    """Channel or user that gets the alerts. Default: the channel of the webhook."""
 
 
 class WebhookSettings(Model):
@@ -45,7 +45,7 @@ class WebhookSettings(Model):
 
 
 class ReceiverSettings(Model):
-    """A receiver of alerts, with exactly one of `email`, `slack` and `webhook`."""
+    """A receiver of alerts. Set exactly one of `email`, `slack` and `webhook`."""
 
     severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
     """Severities of the alerts that the receiver gets."""
@@ -58,7 +58,7 @@ class ReceiverSettings(Model):
 
 
 def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield the Secret with the receiver's URL or password, if it has one."""
+    """Yield the Secret with the receiver's URL or password, if the receiver has a URL or a password."""
     email, http = receiver.email, receiver.slack or receiver.webhook
     data = {"url": http.url} if http else {"password": email.password} if email and email.password else {}
     if data:
@@ -67,7 +67,7 @@ def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Ma
 
 
 def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
-    """Return the AlertmanagerConfig of one receiver. Receivers do not exclude each other: each gets all its alerts."""
+    """Return the AlertmanagerConfig of one receiver. Several receivers can get the same alert."""
     route = {
         "receiver": name,
         "matchers": [{"name": "severity", "matchType": "=~", "value": "|".join(settings.severities)}],
@@ -112,12 +112,12 @@ def _secret_name(name: str) -> str:
 
 
 def problems(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
-    """Yield the problems of the receivers' settings."""
+    """Yield errors in the settings of the receivers."""
     for name, settings in receivers.items():
         if [getattr(settings, key) is not None for key in _INTEGRATIONS].count(True) != 1:
             yield ("receivers", name), "needs exactly one of email, slack and webhook", "add one, or keep one of them"
         if not settings.severities:
-            yield ("receivers", name, "severities"), "is empty, so no alert is sent", "add one, or remove the key"
+            yield ("receivers", name, "severities"), "is empty, so no alert is sent", "add a severity, or remove it"
         if settings.email:
             yield from _email_problems(name, settings.email)
 

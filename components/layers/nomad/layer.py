@@ -26,23 +26,24 @@ _LAST_PORT = 29999
 
 
 class NomadTLSSettings(Model):
-    """Your own certificates, created by `nomad tls ca create` and `nomad tls cert create`. You must renew them."""
+    """Your own certificates, created by `nomad tls ca create` and `nomad tls cert create`. You must renew the
+    certificates."""
 
     authority: SecretRef
     """Secret that contains the CA certificate."""
     server_certificate: SecretRef
-    """Secret that contains the certificate of the servers, created with `-server`."""
+    """Secret that contains the certificate of the servers, created by `nomad tls cert create -server`."""
     server_key: SecretRef
     """Secret that contains the private key of the servers' certificate."""
     client_certificate: SecretRef
-    """Secret that contains the certificate of the clients, created with `-client`."""
+    """Secret that contains the certificate of the clients, created by `nomad tls cert create -client`."""
     client_key: SecretRef
     """Secret that contains the private key of the clients' certificate."""
 
 
 class NomadSettings(Model):
-    """Nomad, outside K3s. ACLs and mutual TLS are always enabled. `./homelab nomad` gives you the token and a client
-    certificate."""
+    """Nomad, outside K3s. ACLs and mutual TLS are always enabled. `./homelab nomad` gives you Nomad's token and a
+    client certificate."""
 
     servers: tuple[HostLabel, ...]
     """Nodes that run a Nomad server: one, three or five."""
@@ -54,13 +55,13 @@ class NomadSettings(Model):
     tls: NomadTLSSettings | None = None
     """Your own certificates. Default: homelab creates a CA, and renews the certificates every year."""
     memory: Size = "2Gi"
-    """Memory for jobs on each client. K3s does not account for it."""
+    """Memory for jobs on each client. K3s does not account for this memory."""
     version: Text | None = None
     """Version of Nomad. Default: the version pinned by homelab."""
     releases: Url = "https://releases.hashicorp.com/nomad"
-    """URL of the releases, with one folder per version. Change it for an air-gapped lab."""
+    """URL of the releases, with one folder per version. An air-gapped lab needs another URL."""
     checksums: dict[Literal["amd64", "arm64"], Sha256] = Field(default_factory=dict)
-    """SHA-256 of the release's zip file, by architecture. Default: the checksum list of the release."""
+    """SHA-256 of the release's zip file, by architecture. Default: the checksums in the release's checksum list."""
 
 
 class Nomad(Layer[NomadSettings]):
@@ -76,7 +77,7 @@ class Nomad(Layer[NomadSettings]):
         return {}
 
     def services(self) -> Sequence[Service]:
-        """Return Nomad's service on each of its nodes, and the ACL bootstrap, which needs an elected leader."""
+        """Return the Nomad service of each node, and the ACL bootstrap service, which needs an elected leader."""
         names = {*self.settings.servers, *self.settings.clients}
         nodes = [node for node in self.lab.cluster.nodes if node.name in names]
         first = next(node for node in nodes if node.name == self.settings.servers[0])
@@ -143,7 +144,7 @@ class Nomad(Layer[NomadSettings]):
         return {"server_join": {"retry_join": [f"{bracketed(node.address)}:{port}" for node in servers]}}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield errors in the nodes for Nomad and in its release."""
+        """Yield errors in the lists of nodes and in the release of Nomad."""
         arm_nodes = [node.name for node in self.lab.cluster.nodes if node.arch == "arm"]
         for key, names in (("servers", self.settings.servers), ("clients", self.settings.clients)):
             yield from self.lab.strangers(names, key)
@@ -160,5 +161,5 @@ class Nomad(Layer[NomadSettings]):
         needed = {"amd64", "arm64"} if "any" in declared else declared
         missing = sorted(needed - self.settings.checksums.keys())
         if self.settings.releases.startswith("http://") and missing:
-            reason = f"uses http, and checksums are missing for: {', '.join(missing)}"
-            yield ("releases",), reason, "add them under checksums, or use https"
+            reason = f"uses http, but checksums are missing for: {', '.join(missing)}"
+            yield ("releases",), reason, "add the checksums, or use https"

@@ -25,7 +25,7 @@ class Access:
 
 
 def issued(subject: Subject) -> tuple[Made, Made, Made]:
-    """Return the CA's certificate, this year's certificate of `subject`, and its private key."""
+    """Return the CA certificate, and this year's certificate and private key of `subject`."""
     year = datetime.now(UTC).year
 
     def derived(read: Callable[[Issued], str]) -> Made:

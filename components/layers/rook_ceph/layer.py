@@ -21,17 +21,18 @@ class CephDevicesSettings(Model):
     """The disks of one node for Ceph."""
 
     devices: tuple[Device, ...]
-    """Disks by persistent device names. homelab rejects disks that contain data, unless `wipe` lists them."""
+    """Disks by persistent device names. homelab rejects a disk that contains data, unless `wipe` lists the disk."""
 
 
 class RookCephSettings(Model):
     """Ceph: the StorageClasses `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
 
     devices: dict[HostLabel, CephDevicesSettings] = Field(default_factory=dict)
-    """Disks by node. Ceph stores three replicas of all data on three or more nodes, else one replica per node."""
+    """Disks by node. With three or more nodes, Ceph stores three replicas of all data; with fewer nodes, one replica
+    per node."""
     wipe: dict[HostLabel, tuple[Device, ...]] = Field(default_factory=dict)
-    """Disks to wipe, by node. All their data are lost. Only names below /dev/disk/by-id are allowed. Clear this setting
-    afterwards."""
+    """Disks to wipe, by node. All data on these disks are lost. Only device names below /dev/disk/by-id are allowed.
+    Clear `wipe` after the disks are wiped."""
     object: Switch = False
     """Whether Ceph provides an object store for buckets."""
 
@@ -105,7 +106,7 @@ class RookCeph(Layer[RookCephSettings]):
         return {
             "mon": {"count": 3 if count >= 3 else 1},
             "mgr": {"count": 2 if count > 1 else 1},
-            # the chart's default is every disk of every node
+            # by default, the chart would use every disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
             "resources": {  # in addition to the chart's limits; OSDs size their caches by the memory request
@@ -116,7 +117,7 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def services(self) -> Sequence[Service]:
-        """Return services that prepare the disks, which nothing undoes, and that wait until Ceph uses all disks."""
+        """Return the services that prepare disks (which cannot be undone) and wait until Ceph uses all disks."""
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}
@@ -137,7 +138,7 @@ class RookCeph(Layer[RookCephSettings]):
 
     @property
     def copies(self) -> int:
-        """Replicas of all data, each on its own node."""
+        """Number of replicas of all data, on different nodes."""
         return min(3, len(self.settings.devices))
 
     def outputs(self) -> Mapping[str, object]:
@@ -153,7 +154,7 @@ class RookCeph(Layer[RookCephSettings]):
         for name, disks in self.settings.wipe.items():
             for index, disk in enumerate(disks):
                 if disk not in by_node.get(name, ()):
-                    yield ("wipe", name, index), "is not a disk of this node", f"add it to devices.{name} too"
+                    yield ("wipe", name, index), "is not a disk of this node", f"add the disk to devices.{name}"
                 elif not disk.startswith(_BY_ID):
-                    reason = "names a slot, which can contain another disk later"
-                    yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} here and under devices"
+                    reason = "is the name of a slot, which can contain another disk later"
+                    yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} in wipe and devices"

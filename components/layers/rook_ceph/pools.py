@@ -11,7 +11,7 @@ _STAGES = ("provisioner", "controller-expand", "controller-publish")
 
 
 def configuration(replicas: int) -> str:
-    """Render ceph.conf: internal pools get the same number of replicas, and a single replica raises no warning."""
+    """Render ceph.conf: Ceph's internal pools get `replicas` replicas, and a single replica raises no warning."""
     lines = ["[global]", f"osd_pool_default_size = {replicas}"]
     return "\n".join([*lines, *(["mon_warn_on_pool_no_redundancy = false"] if replicas == 1 else [])])
 
@@ -27,7 +27,7 @@ def _storage_class(name: str, **options: Tree) -> dict[str, Tree]:
 
 
 def _volume_class(name: str, driver: str, **options: Tree) -> dict[str, Tree]:
-    """Build a StorageClass of volumes. It is never the default StorageClass: K3s or Longhorn provides that."""
+    """Build a StorageClass of volumes, which is not the default: K3s or Longhorn provides the default."""
     parameters: dict[str, Tree] = {"csi.storage.k8s.io/fstype": "ext4"}
     for stage in (*_STAGES, "node-stage"):
         client = "node" if stage == "node-stage" else "provisioner"
@@ -38,7 +38,7 @@ def _volume_class(name: str, driver: str, **options: Tree) -> dict[str, Tree]:
 
 
 def blocks(replicas: int) -> dict[str, Tree]:
-    """Return the block pool, for volumes that one pod at a time mounts."""
+    """Return the block pool, for volumes that only one pod at a time can mount."""
     storage_class = _volume_class(BLOCK, "rbd")
     storage_class["parameters"] = {"imageFormat": "2", "imageFeatures": "layering", **storage_class["parameters"]}
     return {"name": "ceph-blockpool", "spec": _pool(replicas), "storageClass": storage_class}
@@ -58,7 +58,7 @@ def files(replicas: int, *, standby: bool) -> dict[str, Tree]:
 
 
 def store(replicas: int, gateways: int) -> dict[str, Tree]:
-    """Return the object store. Its pools stay in Ceph when it is disabled."""
+    """Return the object store. Ceph retains the object store's pools when the object store is disabled."""
     gateway: dict[str, Tree] = {
         "port": 80,
         "instances": gateways,
@@ -76,7 +76,7 @@ def store(replicas: int, gateways: int) -> dict[str, Tree]:
 
 
 def snapshots(driver: str) -> Manifest:
-    """Return the VolumeSnapshotClass of a CSI driver: the chart's own template fails with labels."""
+    """Return the VolumeSnapshotClass of a CSI driver, because the chart's template fails with labels."""
     labels = {"velero.io/csi-volumesnapshot-class": "true"}
     prefix = "csi.storage.k8s.io/snapshotter"
     return {

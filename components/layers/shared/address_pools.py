@@ -1,4 +1,4 @@
-"""Address pools: conflicts between their ranges, and between the ranges and the cluster."""
+"""Validation of address pools: conflicts between ranges, and conflicts between ranges and the cluster."""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
@@ -15,12 +15,12 @@ Range = tuple[Place, str]
 
 
 def is_avoided(address: IP) -> bool:
-    """Whether pools skip the address: old devices treat IPv4 addresses that end in 0 or 255 as broadcast addresses."""
+    """Whether pools skip the address: old devices treat addresses that end in 0 or 255 as broadcast addresses."""
     return address.version == 4 and int(address) % 256 in (0, 255)
 
 
 def first(ranges: Iterable[str], version: int) -> str | None:
-    """Return the first address of an IP family that the ranges assign, or None if there is none."""
+    """Return the first address of an IP family (4 or 6) that the ranges can assign, or None."""
     for low, high in map(bounds, ranges):
         for address in (low, low + 1, low + 2):
             if address.version == version and int(address) <= int(high) and not is_avoided(address):
@@ -34,14 +34,14 @@ def holds(ranges: Iterable[str], address: str) -> bool:
 
 
 def shared(ranges: Iterable[Range]) -> Iterator[Finding]:
-    """Yield a finding for each range that overlaps another range."""
+    """Yield an error for each range that overlaps another range."""
     for (_, one), (place, other) in combinations(ranges, 2):
         if overlap(one, other):
-            yield place, f"overlaps {one}", "use every address in only one range of one pool"
+            yield place, f"overlaps {one}", "list each address in only one range of one pool"
 
 
 def taken(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
-    """Yield a finding for each range that contains an address of the cluster."""
+    """Yield an error for each range that contains an address of the cluster."""
     owners = [(address, f"the address of {node.name}") for node in cluster.nodes for address in node.addresses]
     api = cluster.api.vip or cluster.api.external
     owners += [(api, "the address of the API")] if api and is_address(api) else []
@@ -54,7 +54,7 @@ def taken(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding
 
 
 def outside(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
-    """Yield a finding for each range that machines in the LAN cannot reach in layer 2."""
+    """Yield an error for each range that machines in the LAN cannot reach in layer 2."""
     network = ip_network(cluster.lan)
     has_edges = isinstance(network, IPv4Network) and network.num_addresses > 2
     edges = [network.network_address, network.broadcast_address] if has_edges else []
@@ -65,4 +65,4 @@ def outside(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Findi
             yield place, f"is not in the lan {network}", fix
         for edge in edges:
             if overlap(entry, str(edge)) and not is_avoided(edge):
-                yield place, f"contains {edge}, the network or broadcast address of the lan {network}", "leave it out"
+                yield place, f"contains {edge}, the network or broadcast address of the lan {network}", "exclude it"

@@ -1,7 +1,7 @@
 """A CA for one layer, derived from the layer's random bytes.
 
-Keys and certificates depend only on these bytes, on names and on a year, so a run without changes renews nothing.
-Pulumi's state stores the bytes encrypted; the CA's key is not stored anywhere.
+Keys and certificates depend only on the random bytes, names and the year. A second run in a year renews no certificate.
+Pulumi's state stores the random bytes encrypted. The CA's private key is not stored anywhere.
 """
 
 import hmac
@@ -40,7 +40,7 @@ class Issued:
 
 
 class Authority:
-    """A CA derived from `salt`: at least 16 random bytes in hexadecimal digits."""
+    """A CA derived from `salt`, which contains at least 16 random bytes as hexadecimal digits."""
 
     def __init__(self, salt: str, name: str) -> None:
         try:
@@ -54,7 +54,7 @@ class Authority:
         self.certificate = self._self_signed()
 
     def issue(self, subject: Subject, year: int) -> Issued:
-        """Issue the certificate of one year, for TLS servers and clients."""
+        """Issue the certificate of `subject` for `year`, which TLS servers and TLS clients can use."""
         label = "\n".join((subject.name, *subject.names, *subject.addresses, str(year)))
         key = self._private_key(label)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.name)])

@@ -11,9 +11,9 @@ KEPT = ("nodes",)
 
 
 def problems(key: str, lab: Lab) -> Iterator[Finding]:
-    """Yield a problem for each other pod network that is enabled with the layer `key`."""
+    """Yield an error for each other pod network that is enabled in addition to the layer `key`."""
     if lab.cluster.network.cni != "none":
-        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: it cannot change later"
+        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: the setting is final"
         yield (), f"conflicts with the pod network {lab.cluster.network.cni}", fix
     for other in KEYS[KEYS.index(key) + 1 :]:
         if lab.has(other):

@@ -1,4 +1,4 @@
-"""Disks of machines, by persistent device names."""
+"""Validation of disks, which settings list by persistent device names."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ Device = Annotated[str, Kind("device", _device, _DEVICE)]
 
 
 def problems(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *path: str) -> Iterator[Finding]:
-    """Yield the problems of `devices` (by node name), which are at `path` below the layer's key."""
+    """Yield errors in `devices` (disks by node name); `path` is the setting's path below the layer's key."""
     names = [node.name for node in cluster.nodes]
     if not devices:
         yield path, "is empty", "add a node and its devices"

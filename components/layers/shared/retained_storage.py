@@ -1,4 +1,4 @@
-"""Archive: storage and retention of logs and traces. With S3 too, the newest data and the index need a volume."""
+"""Archive: storage and retention of logs and traces. Even with S3, the newest data and the index need a volume."""
 
 import re
 from collections.abc import Iterator
@@ -18,18 +18,19 @@ _SECRET = "s3"  # noqa: S105 - the name of a Kubernetes Secret
 
 
 class ArchiveSettings(Model):
-    """Storage and retention of the data."""
+    """Storage and retention of logs or traces."""
 
     retention_days: Count = 30
-    """Retention in days. Older data are deleted."""
+    """Retention in days, after which data are deleted."""
     size: Size = "10Gi"
     """Size of the volume. A later change does not resize an existing volume."""
     storage_class: HostLabel | None = None
     """StorageClass of the volume. Default: the cluster's default StorageClass."""
     store: Literal["volume", "s3"] = "volume"
-    """Storage of the data. Choose before the first run: a later change does not move existing data."""
+    """Storage of the data. Choose the storage before the first run, because a later change does not move existing
+    data."""
     s3: ObjectStoreSettings | None = None
-    """Bucket for `store: s3`. Default: a folder of the platform's objectStore, named after the layer."""
+    """Bucket for `store: s3`. Default: a folder with the layer's name in the platform's `objectStore`."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,16 @@ class Archive:
 
     @property
     def annotations(self) -> dict[str, Tree]:
-        """Helm values of a pod annotation that restarts the pod when the key changes: pods read keys only at start."""
+        """Helm values of a pod annotation. A changed key restarts the pod, which reads keys only at startup."""
         return {"podAnnotations": {"homelab/s3-key": Hashed(s3.secret_key)}} if (s3 := self.bucket) else {}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield the problems of the bucket's and the volume's settings."""
+        """Yield errors in the settings of the bucket and the volume."""
         settings = self.settings
         if settings.s3 and settings.store == "volume":
             yield ("s3",), "has no effect with store: volume", "use store: s3, or remove s3"
         elif settings.store == "s3" and self.bucket is None:
-            yield ("s3",), "is missing, and there is no objectStore to share", NAME_STORE
+            yield ("s3",), "is missing, and the platform has no objectStore", NAME_STORE
         yield from volumes.problems(self.lab, settings.storage_class)
 
 

@@ -9,7 +9,7 @@ from components.platform.layer import Finding, Lab
 
 @dataclass(frozen=True)
 class Page:
-    """The web UI of the layer with key `layer`. Its default host name is `name` under the lab's domain."""
+    """The web UI of the layer `layer`. The default host name is `name`, followed by the lab's domain."""
 
     lab: Lab
     layer: str
@@ -29,28 +29,28 @@ class Page:
 
     @property
     def issuer(self) -> str | None:
-        """ClusterIssuer of the web UI's certificate, None without certManager."""
+        """ClusterIssuer of the web UI's certificate, or None without certManager."""
         cert_manager = self.lab.of(CertManagerSettings)
         return (self.given_issuer or cert_manager.issuers[0]) if cert_manager else None
 
     @property
     def annotations(self) -> dict[str, str]:
-        """Annotations with which cert-manager issues the Ingress certificate."""
+        """Annotations that make cert-manager issue a certificate for the Ingress."""
         return {"cert-manager.io/cluster-issuer": self.issuer} if self.issuer else {}
 
     def tls(self, secret: str) -> list[dict[str, object]]:
-        """Return the `tls` section of the Ingress, empty without a certificate. `secret` stores the certificate."""
+        """Return the Ingress's `tls` section (empty without a certificate). `secret` stores the certificate."""
         return [{"secretName": secret, "hosts": [self.host]}] if self.issuer else []
 
     def problems(self, *place: str) -> Iterator[Finding]:
-        """Yield findings for `host` and `issuer`, which are at `place` below the layer's key."""
+        """Yield errors in `host` and `issuer`; `place` is the path of both settings below the layer's key."""
         cert_manager = self.lab.of(CertManagerSettings)
         for key, value in (("host", self.given_host), ("issuer", self.given_issuer)):
             if value and not self.served:
-                yield (*place, key), "needs traefik, which is off", f"add traefik: {{}} beside {self.layer}"
+                yield (*place, key), "needs traefik, which is disabled", f"add traefik: {{}} next to {self.layer}"
         if self.given_issuer and cert_manager is None:
-            fix = f"add certManager: {{}} beside {self.layer}"
-            yield (*place, "issuer"), "needs certManager, which is off", fix
+            fix = f"add certManager: {{}} next to {self.layer}"
+            yield (*place, "issuer"), "needs certManager, which is disabled", fix
         elif self.given_issuer and cert_manager and self.given_issuer not in cert_manager.issuers:
             fix = f"use one of: {', '.join(cert_manager.issuers)}"
             yield (*place, "issuer"), "is not an issuer of certManager", fix

@@ -19,29 +19,34 @@ _CERTIFICATE = "wildcard"
 
 
 class CertificateSettings(Model):
-    """The default certificate, for `DOMAIN` and `*.DOMAIN`. Traefik uses it for hosts without their own certificate."""
+    """The default certificate, for `DOMAIN` and `*.DOMAIN`. Hosts without their own certificate use the default
+    certificate."""
 
     issuer: HostLabel | None = None
-    """Issuer of certManager. Default: the first issuer that can issue certificates for `*.DOMAIN`, if any."""
+    """ClusterIssuer of the default certificate. Default: certManager's first issuer that supports wildcard
+    certificates."""
 
 
 class TraefikSettings(Model):
     """Traefik: the ingress controller, which routes requests to apps by host name."""
 
     address: Address | None = None
-    """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of the default pool."""
+    """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of metallb's default pool."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
-    """`Local` preserves the client's IP address; `Cluster` can route through other nodes, and hides the address."""
+    """`Local` preserves the client's IP address. `Cluster` can route requests through other nodes, and hides the
+    client's IP address."""
     https_only: Switch = True
     """Whether Traefik redirects HTTP requests to HTTPS."""
     default_class: Switch = True
-    """Whether Traefik also serves Ingresses that name no IngressClass."""
+    """Whether Traefik also serves Ingresses without an IngressClass."""
     certificate: CertificateSettings | None = CertificateSettings()
-    """The default certificate, from certManager. `null`: Traefik generates a certificate that no client trusts."""
+    """The default certificate, issued by certManager. With `null`, Traefik generates a certificate that no client
+    trusts."""
     default_route: Url | None = None
-    """URL to which Traefik redirects HTTPS requests for unknown hosts. Default: Traefik answers them with 404."""
+    """URL to which Traefik redirects HTTPS requests for unknown hosts. Default: Traefik answers requests for unknown
+    hosts with status 404."""
     dashboard: DashboardSettings | None = None
-    """The dashboard. Default: none."""
+    """Traefik's dashboard. Default: none."""
 
 
 class Traefik(Layer[TraefikSettings]):
@@ -55,7 +60,7 @@ class Traefik(Layer[TraefikSettings]):
     bare_crds = ("traefik",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Traefik's Helm values; only routes in the layer's namespace may reference Traefik's own objects."""
+        """Return Traefik's Helm values. Only routes in Traefik's namespace may reference Traefik's services."""
         replicas, metrics = self.lab.replicas(2), {"enabled": self.monitored}
         redirect = {"to": "websecure", "scheme": "https", "permanent": True} if self.settings.https_only else {}
         crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
@@ -110,7 +115,7 @@ class Traefik(Layer[TraefikSettings]):
 
     @property
     def address(self) -> str | None:
-        """The load-balancer IP; None without metallb, where another load balancer chooses the address."""
+        """The load-balancer IP, or None without metallb, because another load balancer then chooses the IP address."""
         metallb = self.lab.of(MetalLBSettings)
         if self.settings.address or metallb is None:
             return self.settings.address
@@ -118,7 +123,7 @@ class Traefik(Layer[TraefikSettings]):
 
     @property
     def issuer(self) -> str | None:
-        """Issuer of the default certificate; None without a default certificate."""
+        """ClusterIssuer of the default certificate, or None without a default certificate."""
         issuers, certificate = self.lab.of(CertManagerSettings), self.settings.certificate
         if issuers is None or certificate is None:
             return None
@@ -133,7 +138,7 @@ class Traefik(Layer[TraefikSettings]):
         return {"ingress_class": CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
 
     def problems(self) -> Iterator[Finding]:
-        """Yield conflicts with the pools of metallb and the issuers of certManager."""
+        """Yield errors in the load-balancer IP and in the issuer of the default certificate."""
         yield from self._address_problems()
         yield from self._issuer_problems()
 
@@ -147,10 +152,10 @@ class Traefik(Layer[TraefikSettings]):
                 reason = f"is missing: the default pool of metallb has no IPv{self._family} address"
                 yield ("address",), reason, "add addresses to metallb, or choose an address of another pool"
         elif ip_address(address).version != self._family:
-            reason = f"is not IPv{self._family}, the IP family of network.services"
+            reason = f"is not an IPv{self._family} address, but network.services uses IPv{self._family}"
             yield ("address",), reason, f"choose an IPv{self._family} address"
         elif not any(address_pools.holds(pool.addresses, address) for pool in metallb.all_pools().values()):
-            yield ("address",), "is available in no pool of metallb", "choose an address of a pool, or add it to one"
+            yield ("address",), "is not in any pool of metallb", "use an address of a pool, or add it to a pool"
 
     def _issuer_problems(self) -> Iterator[Finding]:
         issuers, issuer = (
@@ -165,5 +170,5 @@ class Traefik(Layer[TraefikSettings]):
         elif issuer not in issuers.issuers:
             yield path, "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
         elif issuer not in issuers.wildcard_issuers:
-            reason = "cannot issue wildcard certificates, which acme.http01 does not support"
+            reason = "cannot issue wildcard certificates, because acme.http01 does not support wildcards"
             yield path, reason, "use acme.route53 or acme.cloudflare, or the issuer ca"

@@ -17,7 +17,7 @@ class DashboardSettings(Model):
     user: User = "admin"
     """User name for the dashboard."""
     password: SecretRef
-    """Secret that contains the password."""
+    """Secret that contains the password for the dashboard."""
 
 
 def custom(kind: str, metadata: Tree, spec: Tree) -> Manifest:
@@ -31,7 +31,7 @@ def users(settings: DashboardSettings, namespace: str) -> Manifest:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": _DASHBOARD, "namespace": namespace},
-        # with a bcrypt hash, Traefik would compute bcrypt for each of the dashboard's many requests
+        # not a bcrypt hash, because Traefik would compute bcrypt for each of the dashboard's many requests
         "type": "kubernetes.io/basic-auth",
         "stringData": {"username": settings.user, "password": settings.password},
     }
@@ -45,9 +45,9 @@ def dashboard(settings: DashboardSettings, domain: str, namespace: str) -> list[
 
 
 def elsewhere(url: str, namespace: str) -> list[Manifest]:
-    """Build the default route, which redirects requests that match no other route to a URL."""
+    """Build the default route, which redirects a request to `url` if no other route matches the request."""
     redirect = {"redirectRegex": {"regex": "^.*$", "replacement": url, "permanent": False}}
-    # requests for the URL's own host are excluded, as their redirect would loop
+    # the route excludes the URL's own host, because a redirect to the same host would loop
     match = f"PathPrefix(`/`) && !Host(`{urlsplit(url).hostname}`)"
     return _route(_DEFAULT, namespace, redirect, {"match": match, "priority": 1}, "noop@internal")
 

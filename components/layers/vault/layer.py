@@ -1,4 +1,4 @@
-"""Vault: stores secrets, and controls access to them."""
+"""Vault: storage of secrets with access control."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,22 +24,23 @@ _CA_ISSUER = "ca"
 
 
 class VaultSettings(Model):
-    """Vault: stores secrets. You must initialize it manually once, see docs/vault.md."""
+    """Vault: stores secrets. You must initialize Vault manually once, see docs/vault.md."""
 
     seal: VaultSealSettings | None = None
-    """Auto-unseal. Default: people unseal Vault with the unseal keys from its initialization."""
+    """Auto-unseal. Default: people unseal Vault with the unseal keys from Vault's initialization."""
     size: Size = "10Gi"
     """Volume size of each member. A later change does not resize an existing volume."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three members, and the
+    cluster's default StorageClass in all other cases."""
     host: Domain | None = None
     """Host name of the web UI. Default: `vault.DOMAIN`."""
     issuer: HostLabel | None = None
-    """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
+    """ClusterIssuer of the web UI's certificate. Default: the default issuer of certManager."""
 
 
 class Vault(Layer[VaultSettings]):
-    """Vault, with three members on three nodes, or one member with fewer than three untainted nodes."""
+    """Vault with three members on different nodes. With fewer than three untainted nodes, Vault has one member."""
 
     key = "vault"
     settings_type = VaultSettings
@@ -50,7 +51,7 @@ class Vault(Layer[VaultSettings]):
     kept = (f"persistentvolumeclaims -n {NAME}",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values. Vault's pods are ready only after unsealing, so homelab does not wait for them."""
+        """Return the Helm values. Vault's pods are ready only when unsealed, so homelab does not wait for the pods."""
         return {
             "vault": {
                 "global": {"tlsDisable": False},
@@ -132,11 +133,11 @@ class Vault(Layer[VaultSettings]):
         }
 
     def before(self) -> Sequence[Manifest]:
-        """Return the Secret with the configuration of the seal."""
+        """Return the Secret with the configuration of Vault's auto-unseal."""
         return [vault_seal.secret(self.settings.seal, self.namespace)] if self.settings.seal else ()
 
     def extend(self) -> Sequence[Manifest]:
-        """Return Vault's certificate, which the pods wait for, and the ServersTransport that makes Traefik trust it."""
+        """Return Vault's certificate, and the ServersTransport that makes Traefik trust this certificate."""
         spec: Tree = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS}]}
         version = "traefik.io/v1alpha1"
         transport = {"apiVersion": version, "kind": "ServersTransport", "metadata": self.metadata(NAME), "spec": spec}
@@ -180,5 +181,5 @@ class Vault(Layer[VaultSettings]):
             yield from vault_seal.problems(self.settings.seal)
         issuers = self.lab.of(CertManagerSettings)
         if issuers and not issuers.has_ca:
-            reason = "needs the lab's own CA for host names inside the cluster, and certManager has none"
+            reason = "needs the lab's own CA for host names inside the cluster, but certManager has no CA"
             yield (), reason, "add ca: {} to certManager, next to acme"

@@ -1,4 +1,4 @@
-"""Auto-unseal of Vault: its settings, and the `seal` stanza of Vault's configuration."""
+"""Settings of Vault's auto-unseal, and the `seal` stanza of Vault's configuration."""
 
 from collections.abc import Iterator
 
@@ -38,13 +38,14 @@ class TransitSealSettings(Model):
     path: Text = "transit"
     """Mount path of the transit engine."""
     token: SecretRef
-    """Secret that contains a token which may encrypt and decrypt with the key. It must be periodic: Vault renews it."""
+    """Secret that contains a token with permission to encrypt and decrypt with the key. The token must be periodic,
+    because Vault renews the token."""
     ca: Certificate | None = None
-    """CA certificate of the other Vault, as `base64 -w0 ca.pem` prints it. Default: the publicly trusted CAs."""
+    """CA certificate of the other Vault, as the output of `base64 -w0 ca.pem`. Default: the publicly trusted CAs."""
 
 
 class VaultSealSettings(Model):
-    """Auto-unseal of Vault at its start. It needs exactly one of `awsKms` and `transit`."""
+    """Auto-unseal of Vault at startup. Set exactly one of `awsKms` and `transit`."""
 
     aws_kms: KmsSealSettings | None = None
     """Unseal with a key in AWS KMS."""
@@ -74,7 +75,7 @@ def _transit(transit: TransitSealSettings | None) -> Tree:
         "address": transit.server,
         "key_name": transit.key,
         "mount_path": f"{transit.path}/",
-        # always set: without it, Vault uses the CA from its environment, which is this Vault's own CA
+        # without tls_ca_cert, Vault would use VAULT_CACERT, which is the CA of this Vault and not of the other Vault
         "tls_ca_cert": f"{FOLDER}/ca.pem" if transit.ca else _PUBLIC,
     }
     return _stanza("transit", settings, {"token": transit.token})
@@ -88,12 +89,12 @@ def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) 
 
 
 def _escaped(value: str) -> str:
-    """Escape a text for a quoted HCL string in a format template."""
+    """Escape a text for a quoted HCL string in a template of `str.format()`."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
 
 def problems(seal: VaultSealSettings) -> Iterator[Finding]:
-    """Yield findings for the seal's settings."""
+    """Yield errors in the settings of Vault's auto-unseal."""
     if (seal.aws_kms is None) is (seal.transit is None):
         yield ("seal",), "needs exactly one of awsKms and transit", "add one, or keep one of them"
     kms = seal.aws_kms
