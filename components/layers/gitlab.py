@@ -126,7 +126,7 @@ class GitLab(Layer[GitLabSettings]):
         argocd = self.lab.of(ArgoCDSettings)
         if argocd and _NAME in argocd.applications:
             reason = f"has the same Application name as argocd.applications.{_NAME}"
-            yield (), reason, "rename the application in argocd.applications"
+            yield (), reason, "rename the application in Argo CD"
 
     def _chart_problems(self) -> Iterator[Finding]:
         chart = self.lab.charts.get(_CHART)

@@ -13,7 +13,8 @@ KEPT = ("nodes",)
 def problems(key: str, lab: Lab) -> Iterator[Finding]:
     """Yield an error for each other pod network that is enabled in addition to the layer `key`."""
     if lab.cluster.network.cni != "none":
-        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: the setting is final"
+        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`, "
+        fix += "because the pod network cannot change later"
         yield (), f"conflicts with the pod network {lab.cluster.network.cni}", fix
     for other in KEYS[KEYS.index(key) + 1 :]:
         if lab.has(other):

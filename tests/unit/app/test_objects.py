@@ -187,6 +187,6 @@ def test_volumes_of_each_pod_stay_what_they_are_and_a_warning_says_so(
     app("shop-dev", volumes=volumes, outputs=OUTPUTS | {"storageClasses": ["nfs"]})
     found = [each.partition("; ")[0] for each in caplog.messages]
     assert found == [
-        "homelab:app.volumes.data: still has 1Gi, StorageClass nfs, ReadWriteOnce in the cluster",
-        "homelab:app.volumes.a: is not in the stack file, but still in the cluster",
+        "homelab:app.volumes.data: still has 1Gi, StorageClass nfs, ReadWriteOnce in the existing StatefulSet",
+        "homelab:app.volumes.a: is not in the stack file, but in the existing StatefulSet",
     ]

@@ -85,8 +85,8 @@ def test_copies_of_the_cache() -> None:
     found = argocd(redisCopies=True)
     assert values("argocd", found)["redis-ha"]["enabled"] is True
     assert not problems("argocd", found)
-    report = "redisCopies: needs 3 untainted nodes, and the cluster has 1; "
-    report += "remove it: a single Redis is a cache that refills after a failure"
+    report = "redisCopies: needs 3 untainted nodes, but the cluster has 1; "
+    report += "remove redisCopies: a single Redis is a cache that refills after a failure"
     assert problems("argocd", lab("one-server", argocd={"redisCopies": True})) == [report]
 
 

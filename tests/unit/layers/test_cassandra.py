@@ -75,8 +75,8 @@ def test_metrics_are_read_where_there_is_a_reader() -> None:
         (
             {"disable": ["local-storage"]},
             {},
-            "cluster: has no StorageClass: local-storage is disabled and longhorn is off; "
-            "add longhorn: {} beside it, or set storageClass to a StorageClass of your own",
+            "cluster: has no StorageClass: local-storage and longhorn are disabled; "
+            "add longhorn: {} to the platform, or set storageClass to your own StorageClass",
         ),
     ],
 )

@@ -86,12 +86,12 @@ ONE = "acme: needs exactly one of route53, cloudflare and http01; add one, or ke
             {"acme": CLOUDFLARE | {"cloudflare": None, "route53": {"region": "a", "accessKey": {"secret": "id"}}}},
             [
                 "acme.route53: needs both accessKey and secretKey, or neither; "
-                "set both, or remove both to use the machines' instance role"
+                "set both keys, or remove both keys to use the machines' instance role"
             ],
         ),
         (
             {"ca": {"commonName": "x" * 65}},
-            ["ca.commonName: is longer than the 64 characters that certificates allow; shorten it"],
+            ["ca.commonName: is longer than 64 characters, the limit in certificates; shorten it"],
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_proofs_that_do_not_work_are_reported(given: dict[str, Any], report: lis
 
 def test_nameservers_have_no_use_with_http() -> None:
     found = lab(certManager={"acme": HTTP | {"nameservers": ["1.1.1.1"]}}, traefik={})
-    report = "acme.nameservers: has no effect with http01, which checks no DNS records; remove it"
+    report = "acme.nameservers: has no effect, because http01 challenges use no DNS records; remove it"
     assert problems("certManager", found) == [report]
 
 

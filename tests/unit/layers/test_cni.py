@@ -123,7 +123,7 @@ def test_one_pod_network_is_enough(key: str) -> None:
         (
             {},
             {"k3s": NO_PROXY},
-            [": needs kube-proxy for Services, and disable-kube-proxy disables it; set replaceKubeProxy: true"],
+            [": needs kube-proxy for Services, but disable-kube-proxy disables kube-proxy; set replaceKubeProxy: true"],
         ),
         (
             {"addresses": ADDRESSES},
@@ -152,7 +152,7 @@ def test_services_are_somebodys_work(given: Any, changes: Any, reports: list[str
 def test_addresses_are_given_out_once() -> None:
     found = on({"cilium": balancing(), "metallb": POOL}, k3s=NO_PROXY)
     assert problems("cilium", found) == [
-        "addresses: conflict with metallb, which assigns load-balancer IPs too; remove addresses, or remove metallb"
+        "addresses: conflict with metallb, which also assigns load-balancer IPs; remove addresses, or remove metallb"
     ]
 
 

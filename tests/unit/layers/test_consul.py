@@ -73,6 +73,6 @@ def test_without_a_class_of_volumes() -> None:
     settings = LAYERS["consul"].settings_type.model_validate({})
     found = Lab(cluster("three-servers", k3s={"disable": ["local-storage"]}), {"consul": settings})
     assert problems("consul", found) == [
-        ": has no StorageClass: local-storage is disabled and longhorn is off; "
-        "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"
+        ": has no StorageClass: local-storage and longhorn are disabled; "
+        "add longhorn: {} to the platform, or set storageClass to your own StorageClass"
     ]

@@ -75,7 +75,7 @@ def test_namespace_of_k3s_is_neither_made_nor_deleted() -> None:
         ({"lan": {}}, "zones.lan: is empty; add hosts, wildcard or forward"),
         (
             {"lan": {"wildcard": ["10.0.0.1"], "forward": ["10.0.0.2"]}},
-            "zones.lan.forward: is never used, because wildcard answers all other names; "
+            "zones.lan.forward: is never used, because wildcard answers all names that hosts does not list; "
             "keep either wildcard or forward",
         ),
         ({"wan": HOSTS}, "zones.wan.hosts.nas.lan: is not in the zone wan; use a name that ends in wan"),
@@ -106,7 +106,7 @@ def test_it_needs_the_coredns_of_k3s_and_minds_its_domain() -> None:
     ]
 
 
-MISSING = "acme.nameservers: is missing: coredns answers pods differently for {} than public DNS; add public DNS"
+MISSING = "acme.nameservers: is missing: for {}, pods get different answers from coredns than from public DNS"
 
 
 @pytest.mark.parametrize("zone", [DOMAIN, f"in.{DOMAIN}", DOMAIN.partition(".")[2]])

@@ -72,7 +72,7 @@ ONE = ": needs exactly one of route53, cloudflare and rfc2136; add one, or keep 
         (
             {"route53": {"accessKey": {"secret": "id"}}},
             "route53: needs both accessKey and secretKey, or neither; "
-            "set both, or remove both to use the machines' instance role",
+            "set both keys, or remove both keys to use the machines' instance role",
         ),
     ],
 )

@@ -96,7 +96,7 @@ def test_secrets_that_would_go_with_it_are_guarded() -> None:
         (
             {"parameterStore": {"region": "eu-west-1", "accessKey": {"secret": "id"}}},
             ".parameterStore: needs both accessKey and secretKey, or neither; "
-            "set both, or remove both to use the machines' instance role",
+            "set both keys, or remove both keys to use the machines' instance role",
         ),
         ({"vault": VAULT}, ".vault: needs exactly one of token and kubernetesRole; add one, or keep one of them"),
         (

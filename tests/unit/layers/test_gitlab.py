@@ -48,7 +48,7 @@ def test_registry_as_mirror_of_charts_is_refused_for_it() -> None:
     argocd = {"argocd": {"adminPassword": {"secret": "sshKey"}}}
     platform = {**BESIDE, **argocd, "gitlab": {"rootPassword": {"secret": "sshKey"}}, "chartMirror": "oci://charts.lan"}
     with pytest.raises(
-        SettingsError, match="gitlab: is installed by Argo CD, which has no configuration for the registry"
+        SettingsError, match="gitlab: is installed by Argo CD, which is not configured for the registry"
     ):
         Settings.parse({**config, "platform": platform}, secrets, "lab")
 
@@ -82,7 +82,7 @@ def test_its_store_runs_where_its_images_do() -> None:
     arm = replace(found, cluster=found.cluster.model_copy(update={"nodes": nodes}))
     assert problems("gitlab", found) == []
     (report,) = problems("gitlab", arm)
-    assert "the images of its object store exist only for amd64" in report
+    assert "the images of GitLab's object store exist only for amd64" in report
 
 
 def test_a_layer_without_a_chart_is_made() -> None:
@@ -100,10 +100,10 @@ def test_a_layer_without_a_chart_is_made() -> None:
 @pytest.mark.parametrize(
     ("given", "argocd", "report"),
     [
-        ({"host": "gitlab"}, {}, "host: has no domain for the host name of the registry; "
+        ({"host": "gitlab"}, {}, "host: needs a domain for the registry's host name; "
          "write it as gitlab.lab.example.com"),
         ({}, {"applications": {"gitlab": {"repository": "https://git.lan/x", "path": "x"}}},
-         ": has the same Application name as argocd.applications.gitlab; give that application another name"),
+         ": has the same Application name as argocd.applications.gitlab; rename the application in Argo CD"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_reported(given: Any, argocd: Any, report: str) -> None:

@@ -82,7 +82,7 @@ def test_page_is_the_registry_with_the_certificate_of_an_issuer() -> None:
     assert given["expose"]["ingress"]["annotations"] == {"cert-manager.io/cluster-issuer": "ca"}
 
 
-NONE = ": needs an untainted amd64 node: its images exist only for amd64; add such a node, or remove harbor"
+NONE = ": needs an untainted amd64 node: Harbor's images exist only for amd64; add such a node, or remove harbor"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,6 @@ def test_lab_without_a_machine_for_it_is_refused(arches: Any, taints: Any, repor
 def test_lab_without_volumes_is_refused() -> None:
     report = problems("harbor", lab("options", **BESIDE, harbor=ADMIN))
     assert report == [
-        ": has no StorageClass: local-storage is disabled and longhorn is off; "
-        "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"
+        ": has no StorageClass: local-storage and longhorn are disabled; "
+        "add longhorn: {} to the platform, or set storageClass to your own StorageClass"
     ]

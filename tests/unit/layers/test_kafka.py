@@ -80,8 +80,8 @@ def test_guard_asks_for_clusters_and_for_volumes_of_clusters_that_are_gone() -> 
             "three-servers",
             {"disable": ["local-storage"]},
             {},
-            "cluster: has no StorageClass: local-storage is disabled and longhorn is off; "
-            "add longhorn: {} beside it, or set storageClass to a StorageClass of your own",
+            "cluster: has no StorageClass: local-storage and longhorn are disabled; "
+            "add longhorn: {} to the platform, or set storageClass to your own StorageClass",
         ),
     ],
 )

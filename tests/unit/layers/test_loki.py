@@ -69,7 +69,7 @@ def test_grafana_finds_the_logs_and_from_them_the_traces() -> None:
         ({"s3": STORE}, "s3: has no effect with store: volume; use store: s3, or remove s3"),
         (
             {"store": "s3"},
-            "s3: is missing, and there is no objectStore to share; "
+            "s3: is missing, and the platform has no objectStore; "
             "set a bucket here, or one for all layers under homelab:platform.objectStore",
         ),
     ],

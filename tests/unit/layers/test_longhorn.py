@@ -151,7 +151,7 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
         (
             {},
             {"storageNodes": {"disk": "ssd"}},
-            "storageNodes: matches no untainted node; set these labels on nodes under cluster.nodes",
+            "storageNodes: matches no untainted node; add these labels to nodes in cluster.nodes",
         ),
         (
             {name: ["a:NoSchedule"] for name in "abcde"},
@@ -161,7 +161,7 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
         (
             {},
             {"backup": {}},
-            "backup.s3: is missing, and there is no objectStore to share; "
+            "backup.s3: is missing, and the platform has no objectStore; "
             "set a bucket here, or one for all layers under homelab:platform.objectStore",
         ),
     ],

@@ -110,7 +110,7 @@ LAN = "choose addresses in the lan, set cluster.lan, or announce the pool over B
         ),
         (
             POOL | {"pools": {"a": {"addresses": ["10.0.0.216/29"]}}},
-            ["pools.a.addresses.0: overlaps 10.0.0.200-10.0.0.220; use every address in only one range of one pool"],
+            ["pools.a.addresses.0: overlaps 10.0.0.200-10.0.0.220; list each address in only one range of one pool"],
         ),
         ({"addresses": ["10.0.0.15-10.0.0.20"]}, [f"addresses.0: contains 10.0.0.15, the address of e; {FREE}"]),
         ({"addresses": ["10.0.0.240/29"]}, [f"addresses.0: contains 10.0.0.240, the address of the API; {FREE}"]),
@@ -136,8 +136,8 @@ LAN = "choose addresses in the lan, set cluster.lan, or announce the pool over B
         (
             POOL | {"bgp": {"asn": 64513, "peers": [PEER | {"ebgpMultiHop": True}, PEER]}},
             [
-                "bgp.peers.0.ebgpMultiHop: is for eBGP only: this peer has the cluster's own asn, 64513; remove it",
-                "bgp.peers.1.address: is the address of another peer too; keep one of them",
+                "bgp.peers.0.ebgpMultiHop: is only for eBGP, but this peer has the cluster's own asn, 64513; remove it",
+                "bgp.peers.1.address: is also the address of another peer; keep one of them",
             ],
         ),
     ],
@@ -153,7 +153,7 @@ def test_edge_of_a_small_lan_is_not_given_away() -> None:
         (
             ("addresses", 0),
             "contains 10.0.0.127, the network or broadcast address of the lan 10.0.0.0/25",
-            "leave it out",
+            "exclude it",
         )
     ]
 

@@ -154,11 +154,11 @@ def test_crds_come_before_any_other_chart() -> None:
     [
         (
             {"monitoring": {"grafana": {"host": "m.lan"}}},
-            "grafana.host: needs traefik, which is off; add traefik: {} beside monitoring",
+            "grafana.host: needs traefik, which is disabled; add traefik: {} next to monitoring",
         ),
         (
             {"traefik": {}, "monitoring": {"grafana": {"issuer": "ca"}}},
-            "grafana.issuer: needs certManager, which is off; add certManager: {} beside monitoring",
+            "grafana.issuer: needs certManager, which is disabled; add certManager: {} next to monitoring",
         ),
         (
             {"certManager": {}, "traefik": {}, "monitoring": {"grafana": {"issuer": "acme"}}},
@@ -174,7 +174,7 @@ def test_crds_come_before_any_other_chart() -> None:
         ),
         (
             {"monitoring": {"receivers": {"me": HOOK | {"severities": []}}}},
-            "receivers.me.severities: is empty, so no alert is sent; add one, or remove the key",
+            "receivers.me.severities: is empty, so no alert is sent; add a severity, or remove it",
         ),
         (
             {"monitoring": {"receivers": {"me": {"email": EMAIL | {"to": []}}}}},

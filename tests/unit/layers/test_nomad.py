@@ -178,6 +178,6 @@ def test_machine_of_32_bits_is_reported() -> None:
 
 def test_a_mirror_in_clear_is_taken_with_checksums_only() -> None:
     given = {"servers": ["a"], "releases": "http://10.0.0.9/nomad", **GOSSIP}
-    reason = "releases: uses http, and checksums are missing for: amd64, arm64; add them under checksums, or use https"
+    reason = "releases: uses http, but checksums are missing for: amd64, arm64; add the checksums, or use https"
     assert problems("nomad", lab(nomad=given)) == [reason]
     assert problems("nomad", lab(nomad=given | {"checksums": {"amd64": "1f" * 32, "arm64": "0f" * 32}})) == []

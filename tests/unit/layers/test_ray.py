@@ -66,14 +66,14 @@ def test_workers_come_and_go_between_min_and_max_and_the_head_works_not() -> Non
         (
             ("amd64",),
             {"arch": "arm64"},
-            "clusters.work.arch: is arm64, and no untainted node has this architecture; "
-            "set another arch, or correct arch under cluster.nodes",
+            "clusters.work.arch: is arm64, but no untainted node has this architecture; "
+            "set another arch, or correct arch of the nodes in cluster.nodes",
         ),
         (
             ("arm64", "arm"),
             {},
-            "clusters.work.arch: is amd64, and no untainted node has this architecture; "
-            "set another arch, or correct arch under cluster.nodes",
+            "clusters.work.arch: is amd64, but no untainted node has this architecture; "
+            "set another arch, or correct arch of the nodes in cluster.nodes",
         ),
     ],
 )

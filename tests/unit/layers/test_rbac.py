@@ -62,7 +62,7 @@ def test_layer_has_no_namespace_and_makes_none() -> None:
         (
             {},
             {"dev": {"cluster": "view"}},
-            "groups.dev: has no members; add it to a person under people, or remove it",
+            "groups.dev: has no members; add the group to a person under people, or remove the group",
         ),
         ({"anna": ["dev"]}, {"dev": {}}, "groups.dev: has no role; set cluster or namespaces"),
         (

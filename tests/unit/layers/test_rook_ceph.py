@@ -104,15 +104,15 @@ def test_memory_of_ceph_counts_when_a_lab_is_too_small() -> None:
     [
         ({}, "devices: is empty; add a node and its devices"),
         (given("x"), "devices.x: is not a node of the cluster; use a name from cluster.nodes"),
-        (given("a", wipe={"b": [ONE]}), "wipe.b.0: is not a disk of this node; add it to devices.b too"),
+        (given("a", wipe={"b": [ONE]}), "wipe.b.0: is not a disk of this node; add the disk to devices.b"),
         (
             given("a", wipe={"a": [ONE, PLACE]}),
-            "wipe.a.1: is not a disk of this node; add it to devices.a too",
+            "wipe.a.1: is not a disk of this node; add the disk to devices.a",
         ),
         (
             {"devices": {"a": {"devices": [PLACE]}}, "wipe": {"a": [PLACE]}},
-            "wipe.a.0: names a slot, which can contain another disk later; "
-            "use the disk's name below /dev/disk/by-id/ here and under devices",
+            "wipe.a.0: is the name of a slot, which can contain another disk later; "
+            "use the disk's name below /dev/disk/by-id/ in wipe and devices",
         ),
     ],
 )

@@ -75,8 +75,8 @@ def test_keys_that_were_not_given_are_guarded() -> None:
     [
         (
             {"keys": [NEW], "renewalDays": 30},
-            "renewalDays: has no effect with keys, because generated keys would be lost with the cluster; "
-            "remove it, and add new key pairs at the start of keys instead",
+            "renewalDays: is not allowed with keys, because generated keys would be lost with the cluster; "
+            "remove renewalDays, and add new key pairs at the start of keys",
         ),
         ({"keys": [NEW, OLD, NEW]}, "keys.2: repeats the certificate of an earlier entry; remove one of them"),
     ],
@@ -89,7 +89,8 @@ def test_keys_other_than_rsa_are_refused(tmp_path: Path) -> None:
     curve = certificates.ensure(tmp_path, "10.0.0.1").authority.read_bytes()
     key = {"certificate": base64.b64encode(curve).decode(), "privateKey": {"secret": "new"}}
     (report,) = problems("sealedSecrets", lab(sealedSecrets={"keys": [key]}))
-    assert report.startswith("keys.0.certificate: has no RSA key, which kubeseal requires; generate one with `openssl")
+    reason = "has no RSA key, which kubeseal requires; generate an RSA key with `openssl"
+    assert report.startswith(f"keys.0.certificate: {reason}")
 
 
 def test_what_is_no_certificate_is_refused() -> None:

@@ -76,12 +76,12 @@ def test_apps_learn_where_it_is() -> None:
         (
             "three-servers",
             {"host": "s3.example.com"},
-            "host: needs traefik, which is off; add traefik: {} beside seaweedfs",
+            "host: needs traefik, which is disabled; add traefik: {} next to seaweedfs",
         ),
         (
             "options",
             {},
-            ": needs a default StorageClass: local-storage and longhorn are disabled; "
+            ": needs a default StorageClass, but local-storage and longhorn are disabled; "
             "add longhorn: {} next to seaweedfs",
         ),
     ],

@@ -129,15 +129,15 @@ def test_volumes_are_guarded() -> None:
             {},
             {"seal": {"awsKms": KMS | {"accessKey": {"secret": "id"}}}},
             "seal.awsKms: needs both accessKey and secretKey, or neither; "
-            "set both, or remove both to use the machines' instance role",
+            "set both keys, or remove both keys to use the machines' instance role",
         ),
         (
             {"certManager": {"acme": CLOUDFLARE}},
             {},
-            ": needs the lab's own CA for host names inside the cluster, and certManager has none; "
+            ": needs the lab's own CA for host names inside the cluster, but certManager has no CA; "
             "add ca: {} to certManager, next to acme",
         ),
-        ({}, {"host": "v.lan"}, "host: needs traefik, which is off; add traefik: {} beside vault"),
+        ({}, {"host": "v.lan"}, "host: needs traefik, which is disabled; add traefik: {} next to vault"),
     ],
 )
 def test_what_is_wrong_is_reported(beside: Any, given: Any, report: str) -> None:

@@ -69,10 +69,10 @@ def test_what_is_wrong_is_reported() -> None:
     assert not problems("velero", on())
     without = lab(snapshotController={}, velero={"password": {"secret": "password"}})
     assert problems("velero", without) == [
-        "s3: is missing, and there is no objectStore to share; "
+        "s3: is missing, and the platform has no objectStore; "
         "set a bucket here, or one for all layers under homelab:platform.objectStore"
     ]
     both = {"a": {"namespaces": ["shop", "loki"]}}
     assert problems("velero", on(schedules=both)) == [
-        "schedules.a.namespaces: lists loki, which exclude lists too; remove it from one of them"
+        "schedules.a.namespaces: lists loki, which exclude also lists; remove it from one of them"
     ]

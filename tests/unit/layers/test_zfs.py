@@ -73,4 +73,5 @@ def test_what_is_wrong_is_reported(given: Any, report: str) -> None:
 
 def test_one_snapshot_controller_is_enough() -> None:
     found = lab(snapshotController={}, zfs=pools(a={"devices": [ONE]}))
-    assert problems("zfs", found) == [": includes a snapshot controller, as does snapshotController; keep one of them"]
+    conflict = "conflicts with snapshotController: zfs includes a snapshot controller; keep one of them"
+    assert problems("zfs", found) == [f": {conflict}"]
