@@ -130,7 +130,7 @@ def _restore(app: AppSettings) -> Findings:
 def _database_name(app: AppSettings) -> Findings:
     """Reject a database name that would give two NetworkPolicies of the app the same name."""
     if app.postgres is not None and app.postgres.name in POLICIES:
-        reason = f"results in the name {archive(app, app.postgres)}, the name of another NetworkPolicy of the app"
+        reason = f"results in the name {archive(app, app.postgres)}, which another NetworkPolicy already has"
         yield ("postgres", "name"), reason, "choose another name, such as db-2"
 
 
@@ -147,7 +147,7 @@ def _strategy(app: AppSettings) -> Findings:
     if (strategy.canary is None) == (strategy.blue_green is None):
         yield ("strategy",), "needs exactly one of canary and blueGreen", "add one, or keep one of them"
     if any(volume.single or volume.per_pod for volume in app.volumes.values()):
-        reason = "has no effect on a StatefulSet, which volumes that are not shared require"
+        reason = "has no effect: volumes that are not shared require a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or remove strategy"
     if strategy.canary and not strategy.canary.steps:
         yield ("strategy", "canary", "steps"), "has no steps", "add one, such as {weight: 50}, or remove strategy"
@@ -163,7 +163,7 @@ def _discard(app: AppSettings) -> Findings:
 
 
 def in_clear(app: AppSettings) -> list[str]:
-    """Return the environment variables with the name of a secret and a literal value."""
+    """Return the environment variables that look like secrets by name and have a literal value."""
     # only whole words count, because TOKENIZER is not the name of a secret; a path is not a secret value
     pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
     named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}

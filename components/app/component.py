@@ -127,7 +127,7 @@ class App(pulumi.ComponentResource):
 
 
 def _report_volumes(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
-    """Report volumes that differ from the existing StatefulSet. In a preview, `spec` may be unknown."""
+    """Report volumes whose settings differ from the existing StatefulSet. In a preview, `spec` may be unknown."""
     current = wanted if spec is None else spec.get(volumes.TEMPLATES, ())
     if errors := volumes.further(wanted, current):
         raise pulumi.RunError("\n".join(errors))

@@ -10,8 +10,8 @@ from components.settings.model import Model
 
 
 class AppContainerSettings(Model):
-    """Additional container that inherits the app's permissions, variables, secrets and files. Keys of the container
-    override inherited values."""
+    """Additional container that inherits the app's permissions, variables, secrets and files. Settings of the
+    additional container override inherited settings."""
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""
@@ -29,7 +29,7 @@ class AppContainerSettings(Model):
 
     @property
     def mounted(self) -> tuple[str, ...]:
-        """Names of the app's volumes that a Job of this container mounts."""
+        """Names of the app's volumes that a Job with the container mounts."""
         return ()
 
 
@@ -50,5 +50,5 @@ class AppCronSettings(AppContainerSettings):
 
     @property
     def mounted(self) -> tuple[str, ...]:
-        """Names of the app's volumes that a Job of this container mounts."""
+        """Names of the app's volumes that a Job with the container mounts."""
         return self.volumes

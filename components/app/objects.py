@@ -18,7 +18,7 @@ def labels(app: AppSettings) -> dict[str, str]:
 
 
 def job_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels of the pods of the app's Jobs, which its Service does not select."""
+    """Return the labels for pods of the app's Jobs, which the app's Service does not select."""
     return {"app.kubernetes.io/name": f"{app.name}-job"}
 
 

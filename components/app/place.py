@@ -1,4 +1,4 @@
-"""Placement of an app: the nodes on which it can run."""
+"""Placement of an app: the nodes on which the app can run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ Lacking = tuple[str, str, str]
 
 
 def of(app: AppSettings) -> dict[str, Tree]:
-    """Return the fields of a pod spec that control its placement."""
+    """Return the fields of a pod spec that control the pod's placement."""
     selector, tolerations = labels(app), [_toleration(taint) for taint in app.tolerations]
     return ({"nodeSelector": selector} if selector else {}) | ({"tolerations": tolerations} if tolerations else {})
 

@@ -118,7 +118,7 @@ def _cron(app: AppSettings) -> Findings:
             elif app.volumes[volume].per_pod:
                 yield loc, "is a separate volume for each replica", "remove it, or remove perPod"
             elif app.volumes[volume].access_mode == "ReadWriteOncePod":
-                yield loc, "is for the app's own pod only (ReadWriteOncePod)", "remove it, or remove accessMode"
+                yield loc, "allows only one pod, the app's own (ReadWriteOncePod)", "remove it, or remove accessMode"
 
 
 CHECKS = (

@@ -111,7 +111,7 @@ def _pre_stop(app: AppSettings) -> Tree:
 def _environment(
     app: AppSettings, platform: Surroundings, sources: Read, variables: Mapping[str, str]
 ) -> Iterator[Tree]:
-    """Yield a container's environment variables. `variables` come last, as they can reference the others."""
+    """Yield a container's variables. `variables` come last, because `variables` can reference other variables."""
     yield from database.environment(app)
     yield from traces.environment(app, platform)
     for name in app.secrets:

@@ -24,7 +24,7 @@ class PostgresBackupSettings(Model):
     schedule: Schedule = "0 0 2 * * *"
     """Start times of base backups: a cron schedule with six fields, of which the first is the seconds."""
     retention: Retention = "30d"
-    """Retention period of backups. A restore cannot go back further than this period."""
+    """Retention period of backups. A restore cannot go back further than the retention period."""
 
 
 class PostgresRestoreSettings(Model):
@@ -56,7 +56,7 @@ class PostgresSettings(Model):
     instances: Count = 3
     """Number of instances: one primary, and standbys that take over if the primary fails."""
     size: Size
-    """Size of each instance's volume. You can increase the size later, but not decrease the size."""
+    """Size of each instance's volume. Later, you can only increase the size."""
     storage_class: HostLabel | None = None
     """StorageClass of the volumes. Default: the platform's StorageClass for databases."""
     image: Image | None = None

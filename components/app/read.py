@@ -1,4 +1,4 @@
-"""ConfigMap and Secrets of an app's pods: files, secrets, registry login. Changed content results in a new name."""
+"""ConfigMap and Secrets of an app's pods: files, secrets, registry login. Changed content creates a new object."""
 
 import hashlib
 import re

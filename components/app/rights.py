@@ -35,7 +35,7 @@ _APPLY = ("create", "patch")
 
 
 def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
-    """Return RBAC rules and admission policy for app stacks; `most` is the most permissive Pod Security level allowed.
+    """Return RBAC rules and admission policy for app stacks; `most` is the most permissive allowed Pod Security level.
 
     App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay. The
     admission policy restricts app stacks to namespaces of apps. To read or delete objects in a namespace, an app stack

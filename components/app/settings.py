@@ -182,7 +182,7 @@ class AppSettings(Model):
     grace_period: Seconds = 30
     """Seconds that a pod has to terminate before Kubernetes kills the pod (terminationGracePeriodSeconds)."""
     stop: tuple[Text, ...] = ()
-    """Command of the preStop hook, which runs before SIGTERM. Default: the pod still answers requests for five
+    """Command of the preStop hook, which runs before SIGTERM. Default: the pod answers requests for five more
     seconds."""
     shared_memory: Size | None = None
     """Size of /dev/shm, which is part of the pod's memory. Default: 64 MiB in addition to the pod's memory."""
@@ -196,4 +196,4 @@ class AppSettings(Model):
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
     discard: Switch = False
-    """Whether homelab may delete the app's database and volumes. The setting takes effect with the next `pulumi up`."""
+    """Whether homelab may delete the app's database and volumes. `discard` takes effect with the next `pulumi up`."""

@@ -40,7 +40,7 @@ class AppAnalysisSettings(Model):
     interval: Seconds = 30
     """Seconds between two queries."""
     failures: Count = 1
-    """Number of failed queries that do not end the rollout."""
+    """Number of queries that may fail without a rollback."""
     count: Count = 5
     """Number of queries before a blue-green switch. During a canary rollout, the query repeats until the end of the
     rollout."""

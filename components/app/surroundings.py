@@ -24,7 +24,7 @@ class ObjectStoreOutput(TypedDict):
 
 
 def since(version: str, layer: str = "", *, secret: bool = False) -> dict[str, Any]:
-    """Return the metadata of an output: the first homelab version that has it, and the layer that provides it."""
+    """Return the metadata of an output: the first homelab version with the output, and the output's layer."""
     return {"since": version, "layer": layer, "secret": secret}
 
 
@@ -54,8 +54,8 @@ class Surroundings:
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
     """Kubernetes user of the kubeconfig of app stacks."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """Nodes, each with name, role and address. Since 0.3.0, each node also has labels, taints and arch (may be
-    unknown)."""
+    """Nodes, each with name, role and address. Since 0.3.0, each node also has labels, taints and arch, which may be
+    unknown."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
     """CIDRs of the cluster: pod CIDRs, then Service CIDRs."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
@@ -132,7 +132,7 @@ class Need:
     name: str | None = None
     default: Given | None = None
     within: bool = False
-    """Whether the output lists address ranges, and one of the ranges must contain `name`, which is an IP address."""
+    """Whether `name` is an IP address that one of the output's address ranges must contain."""
     lacks: tuple[str, str] | None = None
     """Reason and fix of the error if the output lacks the name. The fix changes the platform's stack file."""
 

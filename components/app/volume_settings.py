@@ -40,8 +40,8 @@ class AppVolumeSettings(Model):
     storage_class: HostLabel | None = None
     """StorageClass of the volume. Default: the platform's default StorageClass."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"] | None = None
-    """Access mode of the volume's PersistentVolumeClaim. Default: ReadWriteMany with `shared`, ReadWriteOnce
-    without."""
+    """Access mode of the volume's PersistentVolumeClaim. Default: ReadWriteMany with `shared`, ReadWriteOnce without
+    `shared`."""
     shared: Switch = False
     """Whether all pods mount the same volume. A shared volume needs a StorageClass with ReadWriteMany, from longhorn,
     nfs or rookCeph."""

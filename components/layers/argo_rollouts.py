@@ -38,5 +38,5 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
         return {"argo-rollouts": values}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the controller's namespace. App stacks accept `strategy` only with the output `rollouts`."""
+        """Return the controller's namespace. App stacks need the output `rollouts` for `strategy`."""
         return {"rollouts": self.namespace}

@@ -24,10 +24,10 @@ class CassandraClusterSettings(Model):
     size: Size = "10Gi"
     """Volume size of each member. The volumes remain when the Cassandra cluster is deleted."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and 2 or more members, and the
-    cluster's default StorageClass in all other cases."""
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are 2 or more
+    members; if not, the cluster's default StorageClass."""
     memory: Size = "2Gi"
-    """Memory of each member. Cassandra's heap uses half of this memory."""
+    """Memory of each member, of which Cassandra's heap uses half."""
 
 
 class CassandraSettings(Model):
@@ -65,7 +65,7 @@ class Cassandra(Layer[CassandraSettings]):
         return {"k8ssandra-operator": operators}
 
     def extend(self) -> Sequence[Manifest]:
-        """Return the K8ssandraCluster, if one is configured."""
+        """Return the K8ssandraCluster, if `cluster` is set."""
         cluster = self.settings.cluster
         if cluster is None:
             return ()

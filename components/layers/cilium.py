@@ -16,10 +16,11 @@ class CiliumSettings(Model):
     """Cilium: the pod network, with enforcement of NetworkPolicies."""
 
     replace_kube_proxy: Switch = False
-    """Whether Cilium replaces kube-proxy. Requires `disable-kube-proxy: true` in `k3s.serverOptions`."""
+    """Whether Cilium replaces kube-proxy. `replaceKubeProxy` requires `disable-kube-proxy: true` in
+    `k3s.serverOptions`."""
     addresses: tuple[AddressRange, ...] = ()
     """IP addresses for Services of type LoadBalancer, announced in layer 2. Each entry is a range (`FIRST-LAST`) or a
-    CIDR. The setting requires `replaceKubeProxy`, and conflicts with the layer metallb."""
+    CIDR. `addresses` requires `replaceKubeProxy`, and conflicts with the layer metallb."""
 
 
 class Cilium(Layer[CiliumSettings]):
@@ -61,7 +62,7 @@ class Cilium(Layer[CiliumSettings]):
         return {"cilium": values | (self._api_endpoint() if self.settings.replace_kube_proxy else {})}
 
     def _api_endpoint(self) -> dict[str, Tree]:
-        """Return the API endpoint for Cilium's agents, because Services work only after the agents have started."""
+        """Return the API endpoint for Cilium's agents, which cannot use the API's Service before Cilium runs."""
         cluster = self.lab.cluster
         return {"k8sServiceHost": cluster.endpoint, "k8sServicePort": cluster.endpoint_port}
 

@@ -17,13 +17,13 @@ class ConsulSettings(Model):
     """Consul: a service mesh that encrypts connections and authenticates both ends by certificates (mutual TLS)."""
 
     namespaces: tuple[HostLabel, ...] = ()
-    """Namespaces of the mesh. In these namespaces, pods with the annotation `consul.hashicorp.com/connect-inject:
-    "true"` get a sidecar."""
+    """Namespaces of the mesh. In the namespaces of the mesh, pods with the annotation
+    `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
     size: Size = "10Gi"
     """Volume size of each server."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three servers, and the
-    cluster's default StorageClass in all other cases."""
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
+    servers; if not, the cluster's default StorageClass."""
 
 
 class Consul(Layer[ConsulSettings]):
@@ -58,7 +58,7 @@ class Consul(Layer[ConsulSettings]):
             "connectInject": {
                 "replicas": injectors,
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
-                # while the webhook is down, pods outside the mesh must still start
+                # pods outside the mesh must be able to start while Consul's webhook is down
                 "namespaceSelector": self._namespace_selector(),
                 "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
                 "resources": uncapped("50m", "200Mi"),

@@ -23,8 +23,8 @@ class GitLabSettings(Model):
     """GitLab Community Edition. GitLab needs 8 GiB of memory, and ten minutes to start."""
 
     host: Domain | None = None
-    """Host name of the web UI. In the same domain, `registry` is the container registry and `minio` is the object
-    store. Default: `gitlab.DOMAIN`."""
+    """Host name of the web UI. Container registry and object store use the host names `registry` and `minio` in the
+    domain of `host`. Default: `gitlab.DOMAIN`."""
     issuer: HostLabel | None = None
     """ClusterIssuer of the certificates. Default: the default issuer of certManager."""
     root_password: SecretRef
@@ -57,7 +57,7 @@ class GitLab(Layer[GitLabSettings]):
         return [secret_of(self.metadata(_ROOT_SECRET), data)]
 
     def extend(self) -> Sequence[Manifest]:
-        """Return GitLab's Application. Its deletion also deletes GitLab, so homelab's guard checks for data first."""
+        """Return the Application, whose deletion deletes GitLab: homelab's guard checks for data first."""
         chart = self.lab.charts[_CHART]
         source = {"repository": chart.repository, "chart": chart.name, "revision": chart.version}
         options = {"namespace": self.namespace, "createNamespace": False, "cascade": True, "values": self._values()}

@@ -61,7 +61,7 @@ class Harbor(Layer[HarborSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Harbor's Helm values. Each component has one replica, because only one node can mount a volume."""
+        """Return the Helm values. Components have one replica, because only one node at a time can mount a volume."""
         values: dict[str, Tree] = {
             "externalURL": f"https://{self.page.host}",
             "expose": self._expose(),

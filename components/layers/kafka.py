@@ -19,15 +19,15 @@ class KafkaClusterSettings(Model):
     cluster."""
 
     members: Literal[1, 3] | None = None
-    """Number of members, on different nodes. You cannot change the number later. Default: 3, or 1 if the cluster has
-    fewer than 3 untainted nodes."""
+    """Number of members, on different nodes. You cannot change the number of members later. Default: 3, or 1 if the
+    cluster has fewer than 3 untainted nodes."""
     size: Size = "10Gi"
     """Volume size of each member."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three members, and the
-    cluster's default StorageClass in all other cases."""
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
+    members; if not, the cluster's default StorageClass."""
     memory: Size = "1Gi"
-    """Memory of each member. Kafka's heap uses half of this memory."""
+    """Memory of each member, of which Kafka's heap uses half."""
 
 
 class KafkaSettings(Model):

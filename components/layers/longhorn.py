@@ -36,8 +36,8 @@ class LonghornSettings(Model):
     replica."""
 
     replicas: Count | None = None
-    """Number of replicas of each volume, on different nodes. Default: 3, or one per storage node if there are fewer
-    than 3."""
+    """Number of replicas of each volume, on different nodes. Default: 3, or one replica per storage node with fewer
+    than 3 storage nodes."""
     storage_nodes: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels of the storage nodes, whose disks contain the volumes. Default: all nodes are storage nodes."""
     path: Path = "/var/lib/longhorn"
@@ -96,7 +96,7 @@ class Longhorn(Layer[LonghornSettings]):
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # Longhorn refuses to be uninstalled without this flag; homelab's guard checks for volumes first
+            # Longhorn cannot be uninstalled without this flag; before an uninstall, homelab's guard checks for volumes
             "deletingConfirmationFlag": "true",
         }
 

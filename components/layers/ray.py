@@ -39,15 +39,16 @@ class RayWorkersSettings(Model):
 
 
 class RayClusterSettings(Model):
-    """A Ray cluster. Users with the token from the Secret of the cluster's name can run any code in the cluster."""
+    """A Ray cluster. The Secret with the cluster's name contains a token, with which users can run any code in the
+    cluster."""
 
     version: Annotated[str, Kind("Ray version", _version, _VERSION)] = "2.53.0"
     """Version of Ray in the image."""
     image: Image | None = None
     """Image of head and workers. Default: `rayproject/ray` with the tag for `version` and `arch`."""
     arch: Literal["amd64", "arm64"] | None = None
-    """Architecture of the Ray cluster's nodes, because each Ray image supports only one architecture. Default: arm64 if
-    all untainted nodes have `arch: arm64`; amd64 for all other clusters."""
+    """Architecture of the nodes for the Ray cluster: each Ray image supports only one architecture. Default: `arm64` if
+    all untainted nodes have `arch: arm64`, and `amd64` if not."""
     cpu: Cpu = "500m"
     """CPUs of the head, which runs no Ray tasks."""
     memory: Size = "2Gi"

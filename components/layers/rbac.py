@@ -51,8 +51,8 @@ def _roles(group: GroupSettings) -> dict[str, str]:
 class Rbac(Layer[RbacSettings]):
     """People and groups, with roles in namespaces or in the whole cluster.
 
-    Role bindings contain people, not the groups of certificates, so the removal of a person revokes permissions at
-    once. A script creates the role bindings, because the namespaces of apps belong to app stacks.
+    Role bindings list people instead of groups, so the removal of a person revokes the person's permissions at once. A
+    script creates the role bindings, because the namespaces of apps belong to app stacks.
     """
 
     key = "rbac"
@@ -65,7 +65,7 @@ class Rbac(Layer[RbacSettings]):
         return {}
 
     def services(self) -> Sequence[Service]:
-        """Return the service that creates the role bindings, and checks them for drift in every run."""
+        """Return the service that creates the role bindings, and checks for drift in every run."""
         lines = (f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.rights())
         return [Service("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
 

@@ -52,7 +52,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     kept = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values. Changed keys restart the controller, because it reads keys only at startup."""
+        """Return the Helm values. Changed keys restart the controller, which reads keys only at startup."""
         names = ",".join(key.name for key in self.settings.keys)
         days = 0 if names else self.settings.renewal_days
         values: dict[str, Tree] = {

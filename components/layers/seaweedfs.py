@@ -27,13 +27,12 @@ class SeaweedFSSettings(Model):
     secret_key: SecretRef
     """Secret that contains the secret access key: letters and digits."""
     buckets: tuple[Bucket, ...] = ()
-    """Buckets to create. Removing a bucket from the list does not delete it."""
+    """Buckets to create. Removing a bucket from the list does not delete the bucket."""
     size: Size = "50Gi"
-    """Size of the data volume on each node that stores a replica. You can increase the size, but not decrease the
-    size."""
+    """Size of the data volume on each node that stores a replica. You can only increase the size."""
     storage_class: HostLabel | None = None
-    """StorageClass of the data volumes. Default: `longhorn-single` with the layer longhorn and two replicas, and the
-    cluster's default StorageClass in all other cases."""
+    """StorageClass of the data volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are two
+    replicas; if not, the cluster's default StorageClass."""
     host: Domain | None = None
     """Host name of the S3 service for clients outside the cluster, through Traefik. Default: `s3.DOMAIN`."""
     issuer: HostLabel | None = None

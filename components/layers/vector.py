@@ -96,7 +96,7 @@ def _loki(source: str, **labels: str) -> Tree:
 
 
 def _field(path: str) -> str:
-    """Return Vector's template for a field, escaped so that the chart's templates do not expand it."""
+    """Return Vector's template for a field, escaped so that the chart does not expand the template."""
     return "{{ `{{ " + path + " }}` }}"
 
 

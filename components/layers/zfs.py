@@ -25,7 +25,7 @@ class ZfsPoolSettings(Model):
     contain."""
 
     devices: tuple[Device, ...]
-    """Disks by persistent device names. homelab rejects disks with data other than the pool."""
+    """Disks by persistent device names. homelab rejects disks that contain data other than the ZFS pool."""
     raid: Literal["none", "mirror"] = "none"
     """`mirror` stores all data on each disk. `none` stripes data over all disks, so one failed disk loses all data."""
 

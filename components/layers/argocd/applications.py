@@ -157,7 +157,7 @@ def application_set(
 
 
 def root(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return the Application `root`, the app of apps."""
+    """Return the Application `root`, which is the app of apps."""
     source = ApplicationSettings(repository=settings.repository, revision=settings.revision)
     spec = _spec(source, repositories, namespace, settings.path)
     return _object("Application", {"name": ROOT, "namespace": namespace}, spec)

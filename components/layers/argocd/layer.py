@@ -62,7 +62,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     after = ("longhorn",)  # deleting Applications may delete volumes, which needs Longhorn
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Argo CD's Helm values. The components that answer requests have up to two replicas each."""
+        """Return Argo CD's Helm values. Servers and ApplicationSet controllers have up to two replicas."""
         values: dict[str, Tree] = {
             "crds": {"install": True, "keep": True},
             # K3s enforces these NetworkPolicies; the policy of Argo CD's server allows every client, including Traefik
@@ -92,7 +92,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     def _configs(self) -> dict[str, Tree]:
         configs: dict[str, Tree] = {"params": {"server.insecure": self.page.served}}  # Traefik terminates TLS
         if self.settings.admin_password:
-            # the password's date of change is fixed, because a new date at every upgrade would end all sessions
+            # the date of the password change is fixed, because a new date at every upgrade would end all sessions
             hashed = Hashed(self.settings.admin_password)
             configs["secret"] = {"argocdServerAdminPassword": hashed, "argocdServerAdminPasswordMtime": _FIXED_MTIME}
         if self.settings.known_hosts:

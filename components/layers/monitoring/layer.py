@@ -67,7 +67,7 @@ class Monitoring(Layer[MonitoringSettings]):
     timeout = 900
 
     def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values. A separate chart installs the CRDs, and never deletes them: other layers use CRDs."""
+        """Return the Helm values. The CRDs have their own chart, and are never deleted, as other layers use CRDs."""
         stack: dict[str, Tree] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),

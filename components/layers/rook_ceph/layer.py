@@ -31,8 +31,8 @@ class RookCephSettings(Model):
     """Disks by node. With three or more nodes, Ceph stores three replicas of all data; with fewer nodes, one replica
     per node."""
     wipe: dict[HostLabel, tuple[Device, ...]] = Field(default_factory=dict)
-    """Disks to wipe, by node. All data on these disks are lost. Only device names below /dev/disk/by-id are allowed.
-    Clear `wipe` after the disks are wiped."""
+    """Disks to wipe, by node. Wiping deletes all data on the disks. Only device names below /dev/disk/by-id are
+    allowed. Clear `wipe` after the disks are wiped."""
     object: Switch = False
     """Whether Ceph provides an object store for buckets."""
 

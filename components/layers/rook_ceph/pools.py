@@ -76,7 +76,7 @@ def store(replicas: int, gateways: int) -> dict[str, Tree]:
 
 
 def snapshots(driver: str) -> Manifest:
-    """Return the VolumeSnapshotClass of a CSI driver, because the chart's template fails with labels."""
+    """Return the VolumeSnapshotClass of a CSI driver: the chart's template fails if labels are set."""
     labels = {"velero.io/csi-volumesnapshot-class": "true"}
     prefix = "csi.storage.k8s.io/snapshotter"
     return {

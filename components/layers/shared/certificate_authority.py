@@ -1,7 +1,7 @@
 """A CA for one layer, derived from the layer's random bytes.
 
-Keys and certificates depend only on the random bytes, names and the year. A second run in a year renews no certificate.
-Pulumi's state stores the random bytes encrypted. The CA's private key is not stored anywhere.
+Keys and certificates depend only on the random bytes, names and the year. Repeated runs in the same year renew no
+certificate. Pulumi's state stores the random bytes encrypted. The CA's private key is not stored anywhere.
 """
 
 import hmac

@@ -7,7 +7,7 @@ from components.kubernetes.manifest import Manifest, Tree
 
 
 def data_source(metadata: dict[str, Any], kind: str, url: str, **options: Tree) -> Manifest:
-    """Return the ConfigMap of a Grafana data source. Other data sources reference the UID, which is equal to `kind`."""
+    """Return the ConfigMap of a Grafana data source. Other data sources reference its UID, which is `kind`."""
     source = {"name": kind.capitalize(), "uid": kind, "type": kind, "access": "proxy", "url": url, "jsonData": options}
     data = {f"{kind}.yaml": json.dumps({"apiVersion": 1, "datasources": [source]})}
     labelled = metadata | {"labels": {"grafana_datasource": "1"}}

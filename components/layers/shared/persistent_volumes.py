@@ -1,4 +1,4 @@
-"""Query for a layer's PersistentVolumes. A layer with volumes cannot be disabled."""
+"""Query for a layer's PersistentVolumes. A layer with PersistentVolumes cannot be disabled."""
 
 
 def of_class(name: str) -> str:

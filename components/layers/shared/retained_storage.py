@@ -84,7 +84,7 @@ class Archive:
 
 
 def endpoint(s3: ObjectStoreSettings) -> dict[str, Tree]:
-    """Return the Helm values of the S3 endpoint: host and port, and whether it uses plain HTTP."""
+    """Return the Helm values of the S3 endpoint: host and port, and whether the endpoint uses plain HTTP."""
     parts = urlsplit(s3.url)
     return {"endpoint": parts.netloc, "insecure": parts.scheme == "http"}
 

@@ -7,7 +7,7 @@ from components.platform.layer import Finding, Lab
 
 
 def class_of(lab: Lab, storage_class: str | None, replicas: int) -> str | None:
-    """Return the StorageClass, or None for the default. On Longhorn, several replicas get single-replica volumes."""
+    """Return the StorageClass, or None for the default. On Longhorn, replicated software uses `longhorn-single`."""
     return storage_class or (SINGLE if replicas > 1 and lab.has("longhorn") else None)
 
 

@@ -39,7 +39,7 @@ class Page:
         return {"cert-manager.io/cluster-issuer": self.issuer} if self.issuer else {}
 
     def tls(self, secret: str) -> list[dict[str, object]]:
-        """Return the Ingress's `tls` section (empty without a certificate). `secret` stores the certificate."""
+        """Return the Ingress's `tls` section (empty without a certificate). The Secret `secret` has the certificate."""
         return [{"secretName": secret, "hosts": [self.host]}] if self.issuer else []
 
     def problems(self, *place: str) -> Iterator[Finding]:

@@ -60,7 +60,7 @@ class Traefik(Layer[TraefikSettings]):
     bare_crds = ("traefik",)
 
     def values(self) -> Mapping[str, Tree]:
-        """Return Traefik's Helm values. Only routes in Traefik's namespace may reference Traefik's services."""
+        """Return the Helm values. Only routes in Traefik's namespace may reference Traefik's internal services."""
         replicas, metrics = self.lab.replicas(2), {"enabled": self.monitored}
         redirect = {"to": "websecure", "scheme": "https", "permanent": True} if self.settings.https_only else {}
         crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}

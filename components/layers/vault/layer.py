@@ -31,8 +31,8 @@ class VaultSettings(Model):
     size: Size = "10Gi"
     """Volume size of each member. A later change does not resize an existing volume."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three members, and the
-    cluster's default StorageClass in all other cases."""
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
+    members; if not, the cluster's default StorageClass."""
     host: Domain | None = None
     """Host name of the web UI. Default: `vault.DOMAIN`."""
     issuer: HostLabel | None = None

@@ -100,7 +100,7 @@ def test_what_the_platform_lacks_is_named(lacking: str, line: str) -> None:
         ),
         (
             {"strategy": {"canary": CANARY}, "volumes": {"data": {"path": "/data", "size": "1Gi"}}},
-            "strategy: has no effect on a StatefulSet, which volumes that are not shared require; share",
+            "strategy: has no effect: volumes that are not shared require a StatefulSet; share",
         ),
         (
             {"strategy": {"canary": {"steps": [{"weight": 50}, {"weight": 20}]}}},
