@@ -17,7 +17,7 @@ from components.settings.model import NotKnownError
 
 Findings = Iterator[Finding]
 _MAX_FILE_BYTES = 1000 * 1024
-"""Most bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
+"""Maximum bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
 
 
 def problems(app: AppSettings) -> Findings:

@@ -33,7 +33,7 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
     ipv6 = settings.address is not None and ip_address(settings.address).version == 6
     spec: dict[str, Tree] = {
         "type": "LoadBalancer",
-        "externalTrafficPolicy": "Local",  # otherwise NetworkPolicies see the address of a node, not the client's
+        "externalTrafficPolicy": "Local",  # with Cluster, NetworkPolicies would see a node's IP, not the client's
         "selector": labels(app),
         "ports": _ports(app),
         # without ipFamilies, a dual-stack cluster would use IPv4

@@ -12,7 +12,7 @@ from components.kubernetes.manifest import Manifest, Tree
 
 BEFORE = "before"
 SECONDS = 30 * 60
-"""Seconds that the Job before a new version may run, including its retries."""
+"""Seconds that the Job before a new version may run, including retries."""
 _RETRIES = 2
 
 

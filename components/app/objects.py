@@ -9,7 +9,7 @@ from components.kubernetes.manifest import Manifest
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 UNAWAITED = {"pulumi.com/skipAwait": "true"}
-"""Annotation for objects that Pulumi does not wait for, because they become ready with another object."""
+"""Annotation for objects that Pulumi does not wait for, because the objects become ready with another object."""
 
 
 def labels(app: AppSettings) -> dict[str, str]:

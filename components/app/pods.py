@@ -16,7 +16,7 @@ _FILES, _SECRET_FILES = "files", "secret-files"
 _SECRET_MODE = 0o440
 """Mode of secret files: readable by their owner and the app's group."""
 DRAIN_SECONDS = 5
-"""Seconds that a terminating pod still answers, until all proxies have removed its endpoint."""
+"""Seconds for which a terminating pod still answers, until all proxies have removed the pod's endpoint."""
 _DEFAULT_TIMEOUT, _DEFAULT_GRACE_PERIOD = 1, 30
 """Defaults of Kubernetes, in seconds."""
 _SHARED_MEMORY = "shared-memory"

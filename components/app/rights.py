@@ -9,7 +9,7 @@ from components.kubernetes import rbac
 from components.kubernetes.manifest import Manifest, Tree
 
 ROLE = "homelab:app"
-"""Name of the ClusterRole of an app stack in the app's namespace, and of the RoleBinding there."""
+"""Name of the ClusterRole of an app stack in the app's namespace, and of its RoleBinding."""
 EVERYWHERE = "homelab:apps"
 """Name of the ClusterRole of app stacks in the whole cluster, and of its ClusterRoleBinding."""
 POLICY = "homelab-apps"
@@ -112,7 +112,7 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
 
 
 def _is_app(namespace: str, levels: Sequence[str]) -> str:
-    labels = f"{namespace}.metadata.labels"  # an older version of a level allows more
+    labels = f"{namespace}.metadata.labels"  # an older version of a Pod Security level allows more
     return (
         f"has({labels}) && {labels}[?'app.kubernetes.io/name'].orValue('') == {namespace}.metadata.name"
         f" && {labels}[?'pod-security.kubernetes.io/enforce'].orValue('') in {list(levels)}"

@@ -11,7 +11,8 @@ from components.kubernetes.manifest import Manifest, Tree
 API = "argoproj.io/v1alpha1"
 KIND = "Rollout"
 AWAITED = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
-"""Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for later versions, which take longer."""
+"""Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for the rollout of later versions, which
+takes longer."""
 
 
 def strategy(app: AppSettings, settings: AppStrategySettings) -> Tree:

@@ -10,7 +10,7 @@ from components.kubernetes.manifest import Manifest, Tree
 from components.settings.quantities import mebibytes
 
 TEMPLATES = "volumeClaimTemplates"
-"""Field of a StatefulSet with the volumes of each pod. It is immutable: on a change, Pulumi would replace the
+"""Field of a StatefulSet with the volumes of each pod. The field is immutable: on a change, Pulumi would replace the
 StatefulSet and end all pods, and the existing volumes would stay unchanged."""
 _FIX = "the pods keep their existing volumes; see docs/apps-storage.md"
 

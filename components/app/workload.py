@@ -28,7 +28,7 @@ def workload(app: AppSettings, platform: Surroundings, sources: Read) -> Manifes
         spec[volumes.TEMPLATES] = templates
     annotations = dict(_PATCH_FORCE)
     if app.autoscaling:
-        annotations["homelab/scaled"] = "true"  # when it is removed, Pulumi applies the replicas again
+        annotations["homelab/scaled"] = "true"  # when the annotation is removed, Pulumi applies replicas again
     if app.strategy:
         spec["strategy"] = rollout.strategy(app, app.strategy)
         annotations |= rollout.AWAITED

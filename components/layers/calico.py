@@ -9,7 +9,7 @@ from components.platform.layer import Finding, Layer, resources
 from components.settings.model import Model
 
 CRDS = "crd.projectcalico.org.v1"
-"""The chart of Calico's CRDs, including the CRDs of its operator."""
+"""Chart of Calico's CRDs, including the CRDs of Calico's operator."""
 
 
 class CalicoSettings(Model):

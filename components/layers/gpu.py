@@ -11,7 +11,7 @@ from components.settings.fields import Count, HostLabel
 from components.settings.model import Model
 
 _RUNTIME = "nvidia"
-"""RuntimeClass of pods that use a GPU; K3s creates it."""
+"""RuntimeClass of pods that use a GPU. K3s creates the RuntimeClass."""
 _LABEL = {"nvidia.com/gpu.present": "true"}
 _SHARED_CONFIG = "shared"
 

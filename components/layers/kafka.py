@@ -86,7 +86,7 @@ class Kafka(Layer[KafkaSettings]):
         yield {"apiVersion": _API_VERSION, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
 
     def _kafka(self) -> Tree:
-        in_sync = max(1, self.members - 1)  # members that must confirm a write: one of them may be down
+        in_sync = max(1, self.members - 1)  # members that must confirm a write: one member may be down
         config = {
             "default.replication.factor": self.members,
             "min.insync.replicas": in_sync,

@@ -59,7 +59,7 @@ class Longhorn(Layer[LonghornSettings]):
     appears = (f"storageclass/{CLASS}",)
     keeps = "volumes"
     kept = ("volumes.longhorn.io -A",)
-    timeout = 1200  # its uninstall job alone may take 900 s
+    timeout = 1200  # Longhorn's uninstall job alone may take 900 s
 
     def values(self) -> Mapping[str, Tree]:
         """Return Longhorn's Helm values. By default, a volume has at most one replica on each storage node."""
@@ -129,7 +129,7 @@ class Longhorn(Layer[LonghornSettings]):
         spec = {
             "name": _BACKUP,
             "task": "backup",
-            "groups": ["default"],  # all volumes without recurring jobs of their own
+            "groups": ["default"],  # all volumes without their own recurring jobs
             "cron": backup.schedule,
             "retain": backup.retain,
             "concurrency": 2,

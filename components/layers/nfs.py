@@ -17,10 +17,10 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
 _SAME_NODE = {"labelSelector": {"matchLabels": {"app": "csi-nfs-controller"}}, "topologyKey": "kubernetes.io/hostname"}
 _CONTROLLER_AFFINITY = {
-    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without it the chart ignores affinity
+    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without nodeAffinity, the chart ignores affinity
     "podAntiAffinity": {_REQUIRED: [_SAME_NODE]},
 }
-"""Places controllers on different nodes, because they listen on a host port."""
+"""Affinity that places controllers on different nodes, because the controllers listen on a host port."""
 
 
 class ExternalServerSettings(Model):
@@ -57,7 +57,7 @@ class Nfs(Layer[NfsSettings]):
     key = "nfs"
     settings_type = NfsSettings
     namespace = "csi-driver-nfs"
-    security = "privileged"  # the driver mounts file systems on its host
+    security = "privileged"  # the driver mounts file systems on the host
     host = Host(modules=("nfs",))
     keeps = "volumes"
     kept = (of_class(CLASS),)

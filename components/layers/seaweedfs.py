@@ -57,7 +57,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "global": {
                 "seaweedfs": {
                     "enableReplication": self.copies > 1,
-                    "replicationPlacement": "001",  # one further replica, on another server
+                    "replicationPlacement": "001",  # one additional replica, on another server
                     "monitoring": {"enabled": self.monitored},
                 }
             },

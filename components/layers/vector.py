@@ -31,7 +31,7 @@ class Vector(Layer[VectorSettings]):
     key = "vector"
     settings_type = VectorSettings
     namespace = "vector"
-    security = "privileged"  # it reads files of its host
+    security = "privileged"  # Vector reads files of the host
     requires = ("loki",)
 
     def values(self) -> Mapping[str, Tree]:

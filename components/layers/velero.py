@@ -14,7 +14,8 @@ from components.settings.model import Model, SecretRef
 PLUGIN = "velero/velero-plugin-for-aws:v1.14.1"
 _KEYS = "object-store"
 _REPOSITORY = "velero-repo-credentials"
-"""Name of the Secret with the password of backup repositories, which Velero creates only if it is missing."""
+"""Name of the Secret with the password of backup repositories. Velero creates the Secret only if the Secret is
+missing."""
 
 
 class BackupScheduleSettings(Model):
@@ -51,7 +52,7 @@ class Velero(Layer[VeleroSettings]):
     key = "velero"
     settings_type = VeleroSettings
     namespace = "velero"
-    security = "privileged"  # the node agent reads the volumes of its host
+    security = "privileged"  # the node agent reads the volumes of the host
     requires = ("snapshotController",)
     after = ("longhorn",)
     bare_crds = ("velero",)

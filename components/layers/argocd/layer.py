@@ -59,7 +59,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     key = "argocd"
     settings_type = ArgoCDSettings
     namespace = "argocd"
-    after = ("longhorn",)  # deleting Applications may delete volumes, which needs Longhorn
+    after = ("longhorn",)  # the deletion of Applications may delete volumes, which needs Longhorn
 
     def values(self) -> Mapping[str, Tree]:
         """Return Argo CD's Helm values. Servers and ApplicationSet controllers have up to two replicas."""

@@ -14,7 +14,7 @@ SERVERS = {
     "production": ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
     "staging": ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
 }
-"""Let's Encrypt's servers: for each, the name of its issuer and its URL."""
+"""Let's Encrypt's servers: name of the ClusterIssuer, and URL of each server."""
 
 
 class Route53Settings(Model):

@@ -30,7 +30,7 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     namespace = _NAME
     security = "restricted"
     after = ("vault",)
-    keeps = "secrets that come from elsewhere"  # removing the layer deletes its CRDs, and with them the synced secrets
+    keeps = "secrets that come from elsewhere"  # the layer's removal deletes CRDs and synced secrets
     kept = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
     def values(self) -> Mapping[str, Tree]:

@@ -11,7 +11,7 @@ from components.settings.fields import Certificate, HostLabel, Text, Url
 from components.settings.model import Model, SecretRef
 
 KINDS = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
-"""AWS service by the setting's name."""
+"""Name of the AWS service in external-secrets, by setting."""
 
 
 class AwsStoreSettings(Model):

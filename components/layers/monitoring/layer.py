@@ -59,7 +59,7 @@ class Monitoring(Layer[MonitoringSettings]):
     key = "monitoring"
     settings_type = MonitoringSettings
     namespace = "monitoring"
-    security = "privileged"  # node exporters use the network, processes and files of their host
+    security = "privileged"  # node exporters use network, processes and files of the host
     after = ("certManager", "traefik", "longhorn")
     early = ("prometheus-operator-crds",)
     keeps = "recorded metrics"

@@ -109,7 +109,7 @@ class RookCeph(Layer[RookCephSettings]):
             # by default, the chart would use every disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
-            "resources": {  # in addition to the chart's limits; OSDs size their caches by the memory request
+            "resources": {  # added to the chart's limits; OSDs size their caches by the memory request
                 "mon": {"requests": {"cpu": "100m", "memory": "512Mi"}},
                 "mgr": {"requests": {"cpu": "100m", "memory": "512Mi"}},
                 "osd": {"requests": {"cpu": "200m", "memory": "2Gi"}},

@@ -6,7 +6,7 @@ from components.platform.layer import resources
 NAMESPACE = "rook-ceph"
 BLOCK, FILES, BUCKETS = "ceph-block", "ceph-filesystem", "ceph-bucket"
 DRIVERS = {"rbd": BLOCK, "cephfs": FILES}
-"""CSI drivers, and the StorageClass of each."""
+"""CSI drivers, and the StorageClass of each driver."""
 _STAGES = ("provisioner", "controller-expand", "controller-publish")
 
 
