@@ -83,4 +83,4 @@ def test_its_volume_needs_a_class() -> None:
     found = lab(loki={})
     k3s = found.cluster.k3s.model_copy(update={"disable": ("local-storage",)})
     (report,) = problems("loki", Lab(found.cluster.model_copy(update={"k3s": k3s}), found.layers))
-    assert report.startswith(": has no StorageClass: local-storage is disabled")
+    assert report.startswith(": has no StorageClass: local-storage and longhorn are disabled")
