@@ -10,7 +10,7 @@ import yaml
 from components.kubernetes.chart import Chart
 from operations import files
 from provider.charts import contents
-from provider.charts.repository import Loader
+from provider.charts.repository import StringLoader
 from provider.errors import TaskError
 
 _ANNOTATION = "artifacthub.io/images"
@@ -30,7 +30,7 @@ def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str,
 
     Images that are only in the code of the chart's programs are missing.
     """
-    texts = dict(contents.files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
+    texts = dict(contents.matching_files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
         raise TaskError(f"{url} has no {name}/Chart.yaml: it is not the chart {name}.")
     listed = (image for text in texts.values() for image in _annotated(_load_yaml(url, text)))
@@ -39,7 +39,7 @@ def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str,
 
 def of_objects(objects: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the images of containers and custom resources, and the images in arguments, variables and data."""
-    relevant = (item for item in objects if item.get("kind") != contents.KIND)
+    relevant = (item for item in objects if item.get("kind") != contents.CRD_KIND)
     return {image for item in relevant for image in _in_object(item)}
 
 
@@ -61,7 +61,7 @@ def repository_index(folder: Path, catalog: Sequence[Chart]) -> str:
 
 def _load_yaml(url: str, text: str) -> dict[str, Any]:
     try:
-        content = yaml.load(text, Loader)  # noqa: S506 - it builds only texts, lists and mappings
+        content = yaml.load(text, StringLoader)  # noqa: S506 - it builds only texts, lists and mappings
     except yaml.YAMLError as error:
         raise TaskError(f"{url} contains a file that is not YAML: {' '.join(str(error).split())[:200]}") from error
     return dict(content) if isinstance(content, Mapping) else {}
@@ -70,7 +70,7 @@ def _load_yaml(url: str, text: str) -> dict[str, Any]:
 def _annotated(metadata: Mapping[str, Any]) -> Iterator[str]:
     annotations = metadata.get("annotations")
     text = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
-    listed = yaml.load(text, Loader) or []  # noqa: S506 - as above
+    listed = yaml.load(text, StringLoader) or []  # noqa: S506 - as above
     yield from (str(entry["image"]) for entry in listed if isinstance(entry, Mapping) and entry.get("image"))
 
 

@@ -122,7 +122,7 @@ async def scan(settings: Sequence[HostKeySetting], keys: Mapping[str, str]) -> l
     finally:
         for setting in settings:
             if setting.bastion:
-                connections.forget(setting.bastion)
+                connections.close(setting.bastion)
 
 
 async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey:

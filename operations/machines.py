@@ -14,7 +14,7 @@ from components.provider_resources import SCRIPTS
 from operations.pulumi_stack import Stack
 from provider.errors import TaskError
 from provider.model import Hop, Machine
-from provider.ssh.connections import Connections, stream
+from provider.ssh.connections import Connections, render_script
 
 SCRIPT_TIMEOUT = 60.0
 """Timeout of a read-only script, in seconds."""
@@ -71,7 +71,9 @@ async def run_script(
     async def run_on(target: Machine, values: Mapping[str, str]) -> ScriptResult:
         started = time.time()
         try:
-            result = await asyncio.wait_for(_run(connections, target, stream(values, library, text)), SCRIPT_TIMEOUT)
+            result = await asyncio.wait_for(
+                _run(connections, target, render_script(values, library, text)), SCRIPT_TIMEOUT
+            )
         except TaskError as error:
             result = ScriptResult(failure=_failure(error), cause=str(error))
         except TimeoutError:
@@ -83,7 +85,7 @@ async def run_script(
         return await asyncio.gather(*map(run_on, machines, variables))
     finally:
         for target in machines:
-            connections.forget(target)
+            connections.close(target)
 
 
 async def _run(connections: Connections, target: Machine, script: str) -> ScriptResult:

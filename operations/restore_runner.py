@@ -159,7 +159,7 @@ class RestoreRunner:
     async def _send(self, file: Path) -> None:
         first = self._plan.first
         self._say(f"{first}: sending {file.name}")
-        await self._access.connections().put(self._access.machines[first], file, UPLOAD_PATH)
+        await self._access.connections().upload(self._access.machines[first], file, UPLOAD_PATH)
         await self._run_steps(
             first, RECEIVE, SNAPSHOT=self._plan.snapshot.name, SENT=UPLOAD_PATH, CHECKSUM=files.sha256(file)
         )

@@ -14,7 +14,7 @@ from operations.cluster_access import ClusterAccess
 from operations.console import AsJson, console, report_errors, say, stderr
 from operations.pulumi_stack import Stack, StackFile, StackName
 from operations.snapshot_catalog import NAME_PATTERN, S3, Snapshot, SnapshotError, SnapshotInventory
-from provider.ssh.connections import quiet, stream
+from provider.ssh.connections import no_progress, render_script
 
 SNAPSHOT_FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 
@@ -64,8 +64,9 @@ async def _copy(access: ClusterAccess, server: str, name: str, folder: Path) -> 
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it contains every Secret of the cluster
     try:
-        await connections.get(machine, source, part)
-        _, output, _ = await connections.run(machine, stream({"FILE": source}, 'sha256sum <"$FILE"'), quiet)
+        await connections.download(machine, source, part)
+        script = render_script({"FILE": source}, 'sha256sum <"$FILE"')
+        _, output, _ = await connections.run(machine, script, no_progress)
         if output.partition(" ")[0] != files.sha256(part):
             raise SnapshotError(f"The local copy of {name} from {server} is corrupt: run the command again.")
         part.replace(folder / name)

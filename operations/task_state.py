@@ -33,7 +33,7 @@ def secret(stack: Stack, name: str) -> str:
 
 def _task(stack: Stack, resource: Any) -> Task:
     try:
-        return properties.task(decrypted(resource["inputs"]))
+        return properties.parse_task(decrypted(resource["inputs"]))
     except ValidationError:
         raise StackError(
             f"the state of stack {stack.name} has {_name(resource)} from another version of homelab: use that version, "

@@ -7,13 +7,13 @@ from pathlib import Path
 from provider.errors import TaskError, Unreachable
 from provider.model import Machine
 from provider.printable import printable
-from provider.ssh.connections import Connections, label, quiet, stream
+from provider.ssh.connections import Connections, machine_label, no_progress, render_script
 
-LOOK_SECONDS = 3  # to connect: a drift check does not wait for a machine that is powered off
-SAY_SECONDS = 30  # for the script, because the machine may be busy
+CONNECT_SECONDS = 3  # to connect: a drift check does not wait for a machine that is powered off
+SCRIPT_SECONDS = 30  # for the script, because the machine may be busy
 
 
-class Looks:
+class DriftChecks:
     """Cache of drift checks: each runs once per machine, and again after a step ran on that machine."""
 
     def __init__(self, connections: Connections, scripts: Path) -> None:
@@ -21,7 +21,7 @@ class Looks:
         self._scripts = scripts
         self._checks: dict[tuple[Machine, str], asyncio.Task[str]] = {}
 
-    def begin(self, machine: Machine, script: str, variables: Mapping[str, str]) -> asyncio.Task[str]:
+    def start(self, machine: Machine, script: str, variables: Mapping[str, str]) -> asyncio.Task[str]:
         """Return the drift check that is running or finished, or start one."""
         key = (machine, script)
         if key not in self._checks:
@@ -29,23 +29,25 @@ class Looks:
             self._checks[key].add_done_callback(_mark_error_retrieved)
         return self._checks[key]
 
-    def forget(self, machine: Machine) -> None:
+    def invalidate(self, machine: Machine) -> None:
         """Discard the cached drift checks of a machine that a step may have changed."""
         self._checks = {key: check for key, check in self._checks.items() if key[0] != machine}
 
     async def _check(self, machine: Machine, script: str, variables: Mapping[str, str]) -> str:
         """Run the script and return its output, one difference per line. Raises TaskError."""
         try:
-            await asyncio.wait_for(self._connections.connect(machine), LOOK_SECONDS)
+            await asyncio.wait_for(self._connections.connect(machine), CONNECT_SECONDS)
         except TimeoutError as cause:
-            raise Unreachable(f"{label(machine)} does not answer on SSH within {LOOK_SECONDS} s") from cause
-        text = stream(variables, (self._scripts / "lib.sh").read_text(), (self._scripts / script).read_text())
+            raise Unreachable(f"{machine_label(machine)} does not answer on SSH within {CONNECT_SECONDS} s") from cause
+        text = render_script(variables, (self._scripts / "lib.sh").read_text(), (self._scripts / script).read_text())
         try:
-            status, output, details = await asyncio.wait_for(self._connections.run(machine, text, quiet), SAY_SECONDS)
+            status, output, details = await asyncio.wait_for(
+                self._connections.run(machine, text, no_progress), SCRIPT_SECONDS
+            )
         except TimeoutError as cause:
-            raise TaskError(f"{label(machine)}: {script} did not end within {SAY_SECONDS} s") from cause
+            raise TaskError(f"{machine_label(machine)}: {script} did not end within {SCRIPT_SECONDS} s") from cause
         if status:
-            raise TaskError(f"{label(machine)}: {script} failed\n" + "\n".join(details[-5:]))
+            raise TaskError(f"{machine_label(machine)}: {script} failed\n" + "\n".join(details[-5:]))
         return printable(output).rstrip()
 
 

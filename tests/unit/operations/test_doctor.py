@@ -17,7 +17,7 @@ from operations.api import Api, ApiError, NotFoundError
 from operations.findings import Report, State, fine, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack
-from provider.ssh.connections import stream
+from provider.ssh.connections import render_script
 from stacks.settings import Settings
 from tests.support import fake_api, machines_on_loopback
 from tests.support.fake_api import FakeApi
@@ -149,7 +149,9 @@ def test_the_script_comes_to_its_end_wherever_it_runs(tmp_path: Path) -> None:
     """Without systemd, K3s, ss or apt too: what is not there is not said."""
     texts = [(SCRIPTS / name).read_text() for name in ("lib.sh", "doctor.sh")]
     given = {"ADDRESS": "10.9.0.1", "INTERFACE": "", "ROLE": "agent", "PACKAGES": "no-such-package", "PORTS": "tcp/1"}
-    done = subprocess.run(["bash", "-s"], input=stream(given, *texts), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-s"], input=render_script(given, *texts), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     facts = Facts.parse(done.stdout)
     assert facts.complete

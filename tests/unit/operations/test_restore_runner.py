@@ -70,7 +70,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
     monkeypatch.setattr("provider.tasks.runner.Runner.run", run)
     monkeypatch.setattr("provider.ssh.connections.Connections.connect", connect)
-    monkeypatch.setattr("provider.ssh.connections.Connections.put", put)
+    monkeypatch.setattr("provider.ssh.connections.Connections.upload", put)
     return bench
 
 

@@ -67,7 +67,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(snapshot_catalog, "list_snapshots", look)
     monkeypatch.setattr(snapshot_catalog, "take_snapshot", take)
     monkeypatch.setattr(RestoreRunner, "run", restore)
-    monkeypatch.setattr("provider.ssh.connections.Connections.get", get)
+    monkeypatch.setattr("provider.ssh.connections.Connections.download", get)
     monkeypatch.setattr("provider.ssh.connections.Connections.run", checksum)
     return seen
 
