@@ -41,7 +41,8 @@ def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[La
     if all(mismatches.values()):
         reasons = ", ".join(f"{name} {reason}" for name, reason in mismatches.items())
         key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
-        yield key, f"fits no node of the platform: {reasons}", "adapt it to one of these nodes, or change cluster.nodes"
+        fix = "adapt the app to one of these nodes, or change cluster.nodes"
+        yield key, f"fits no node of the platform: {reasons}", fix
 
 
 def _mismatch(app: AppSettings, node: Mapping[str, Any]) -> str:

@@ -49,9 +49,9 @@ def _database(value: str) -> str:
 
 def _parameter(value: str) -> str:
     if not re.fullmatch(_PARAMETER, value, re.ASCII):
-        raise wrong("is not a PostgreSQL parameter", "write its name as in postgresql.conf, such as work_mem")
+        raise wrong("is not a PostgreSQL parameter", "write the name as in postgresql.conf, such as work_mem")
     if _CONTROLLED.fullmatch(value):
-        raise wrong("cannot be set, because CloudNativePG controls it", "remove it")
+        raise wrong("cannot be set, because CloudNativePG controls this parameter", "remove it")
     return value
 
 
@@ -62,7 +62,7 @@ Schedule = Annotated[str, Kind("cron schedule with seconds", cron.with_seconds)]
 Retention = Annotated[str, like("retention period", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
 Extension = Annotated[
     str,
-    like("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write it as in CREATE EXTENSION, such as pg_trgm"),
+    like("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write the name as in CREATE EXTENSION, such as pg_trgm"),
 ]
 Moment = Annotated[str, Kind("date and time", _moment, _MOMENT)]
 DatabaseName = Annotated[str, Kind("database name", _database, _DATABASE)]

@@ -165,7 +165,7 @@ class AppSettings(Model):
     supplemental_groups: tuple[UserId, ...] = ()
     """Additional group IDs of the app's containers (supplementalGroups)."""
     writable_root: Switch = False
-    """Whether the containers may write to their root file system. A restart of a container discards writes to its root
+    """Whether the containers may write to their root file system. A restart of a container discards changes of the root
     file system."""
     capabilities: tuple[Capability, ...] = ()
     """Linux capabilities of the app's containers. Default: none, even for root."""

@@ -43,8 +43,8 @@ class MonitoringSettings(Model):
     size: Size = "20Gi"
     """Volume size of each replica of Prometheus. A later change does not resize an existing volume."""
     storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn, because Prometheus has its own
-    replicas. Default without longhorn: the cluster's default StorageClass."""
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled, because Prometheus has
+    its own replicas; if not, the cluster's default StorageClass."""
     memory: Size = "2Gi"
     """Memory of each replica of Prometheus."""
     grafana: GrafanaSettings = GrafanaSettings()
