@@ -107,7 +107,7 @@ def test_a_half_is_not_taken_for_the_whole_and_gone_on_with(host: Upstream, file
     result = run(file)
     assert result.exit_code == 1
     assert f"{name} broke off " in result.output
-    assert "is incomplete: fix these errors, and run the command again." in result.output
+    assert "is incomplete: fix the errors above, and run `./homelab bundle` again." in result.output
     there = names(file)
     assert f"{K3S_VERSION}/{name}.part" in there
     assert not {f"{K3S_VERSION}/{name}", f"{K3S_VERSION}/sha256sum-amd64.txt"} & there
@@ -194,7 +194,7 @@ def test_a_pinned_chart_is_verified_by_its_pin(
 def test_another_chart_under_its_name(host: Upstream, file: Path) -> None:
     (host.root / "charts/metallb.tgz").write_bytes(pack_chart({"web/Chart.yaml": "name: web"}))
     index(host.root)
-    assert "has no metallb/Chart.yaml: it is not the chart metallb." in run(file).output
+    assert "is not the chart metallb: metallb/Chart.yaml is missing." in run(file).output
 
 
 def test_mirrors_of_the_file_are_not_asked(host: Upstream, file: Path) -> None:
