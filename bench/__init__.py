@@ -1,1 +1,1 @@
-"""The benchmark: homelab compared with a shell script and with an empty Pulumi program, on the same machines."""
+"""Benchmarks that compare homelab with a shell script and with an empty Pulumi program on the same machines."""

@@ -1,4 +1,4 @@
-"""`make bench`: measure, and print the table."""
+"""`make bench`: runs the benchmarks on simulated machines and prints the results as a table."""
 
 import os
 import platform
@@ -16,13 +16,15 @@ from rehearsal.shell import RehearsalError
 
 errors = Console(stderr=True, highlight=False)
 
-Parts = Annotated[list[Part] | None, typer.Option("--only", help="Measure only this part; can be repeated.")]
+Parts = Annotated[list[Part] | None, typer.Option("--only", help="Part to measure; repeatable. Default: all parts.")]
 Runs = Annotated[int, typer.Option(min=1, help="Number of runs of each measurement.")]
-Json = Annotated[Path | None, typer.Option("--json", dir_okay=False, help="File to update with the measured figures.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", dir_okay=False, help="JSON file to update with the measured durations.")
+]
 
 
 def main(only: Parts = None, runs: Runs = 3, file: Json = None) -> None:
-    """Measure on simulated machines, and print a Markdown table. Needs Linux and root."""
+    """Run the benchmarks on simulated machines, and print a Markdown table. Needs Linux and root."""
     figures = read(file) if file else []
     try:
         refuse_unfit_computer()

@@ -1,4 +1,4 @@
-"""Figures of the benchmark: median and spread of several runs, and the ratio to a figure to compare with."""
+"""Results of the benchmarks: the median and spread of several runs, and the ratio to a baseline."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,13 +11,13 @@ HEAD = ["| What | Median | Spread | Runs | Ratio | Goal |", "| --- | --- | --- |
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table; `beside` names the row to compare with."""
+    """One row of the result table; `beside` is the name of the row's baseline."""
 
     what: str
     seconds: tuple[float, ...]
     beside: str = ""
     goal: float | None = None
-    """Maximum ratio to `beside`; without `beside`, the maximum in seconds."""
+    """Maximum ratio to the baseline `beside`; if `beside` is empty, the maximum duration in seconds."""
 
     @property
     def median(self) -> float:
@@ -26,22 +26,22 @@ class Figure:
 
     @property
     def spread(self) -> float:
-        """Seconds between the fastest run and the slowest."""
+        """Difference between the slowest and the fastest run, in seconds."""
         return max(self.seconds) - min(self.seconds)
 
     def ratio(self, all_: Sequence["Figure"]) -> float | None:
-        """Return the ratio to the row `beside`; None without that row."""
+        """Return this row's median divided by the median of its baseline, or None if the baseline is missing."""
         other = next((figure for figure in all_ if figure.what == self.beside), None)
         return self.median / other.median if other else None
 
     def met(self, all_: Sequence["Figure"]) -> bool | None:
-        """Return whether the goal is met; None without a goal, or without the row `beside`."""
+        """Return whether this row meets its goal, or None if the goal or the baseline is missing."""
         value = self.ratio(all_) if self.beside else self.median
         return None if self.goal is None or value is None else value <= self.goal
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Render the figures as a Markdown table."""
+    """Render the benchmark results as a Markdown table."""
     return "\n".join([*HEAD, *(_row(figure, figures) for figure in figures)])
 
 
@@ -55,18 +55,18 @@ def _row(figure: Figure, all_: Sequence[Figure]) -> str:
 
 
 def read(file: Path) -> list[Figure]:
-    """Read the figures of a file; an empty list if the file does not exist."""
+    """Read benchmark results from a JSON file; return an empty list if the file does not exist."""
     rows = json.loads(file.read_text())["figures"] if file.exists() else []
     return [Figure(**(row | {"seconds": tuple(row["seconds"])})) for row in rows]
 
 
 def write(file: Path, figures: Iterable[Figure], machine: Mapping[str, object]) -> None:
-    """Write the figures and a description of the computer that measured them."""
+    """Write benchmark results to a JSON file, with a description of the host that ran the benchmarks."""
     described = {"machine": dict(machine), "figures": [asdict(figure) for figure in figures]}
     file.write_text(json.dumps(described, indent=2) + "\n")
 
 
 def renewed(old: Sequence[Figure], new: Sequence[Figure]) -> list[Figure]:
-    """Merge figures: new ones replace old ones of the same name, or are appended."""
+    """Merge benchmark results; a new result replaces the old result with the same name."""
     by_name = {figure.what: figure for figure in (*old, *new)}
     return list(by_name.values())

@@ -1,4 +1,4 @@
-"""Labs of any size for benchmarks and tests."""
+"""Simulated labs of any size for benchmarks and tests."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ Document = Mapping[str, Any]
 
 
 def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """Build a stack file with servers s1, s2, …, agents a1, a2, …, and further cluster settings."""
+    """Build a stack file with servers s1, s2, … and agents a1, a2, …; `settings` are more cluster settings."""
     nodes = [{"name": f"s{i}", "role": "server", "address": f"10.9.0.{10 + i}"} for i in range(1, servers + 1)]
     nodes += [{"name": f"a{i}", "role": "agent", "address": f"10.9.0.{20 + i}"} for i in range(1, agents + 1)]
     for node in nodes:
@@ -35,12 +35,12 @@ def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
 
 
 def document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """Build the same stack file with a VIP that leaves addresses for 200 agents."""
+    """Build a stack file as `cluster_of()` does, with a VIP outside the addresses of up to 200 agents."""
     return cluster_of(servers, agents, api={"vip": VIP}, **settings)
 
 
 def _host_key(name: str) -> str:
-    """Generate a valid public key without a private key; the rehearsal replaces it by the machine's host key."""
+    """Generate a placeholder host key; the rehearsal replaces the placeholder with the machine's real key."""
     parts = [b"ssh-ed25519", hashlib.sha256(name.encode()).digest()]
     wire = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return f"ssh-ed25519 {base64.b64encode(wire).decode()}"
@@ -48,9 +48,9 @@ def _host_key(name: str) -> str:
 
 @contextmanager
 def bare(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
-    """Yield a session with newly booted machines, unused disks and an empty Pulumi state; remove the lab afterwards.
+    """Yield a session with newly booted machines, empty disks and an empty Pulumi state; delete the lab afterwards.
 
-    All files are in `folder`, apart from the user's labs.
+    The lab's files are in `folder`, separate from the user's own rehearsals.
     """
     os.environ["XDG_STATE_HOME"] = str(folder)
     lab = Lab(STACK)
@@ -62,7 +62,7 @@ def bare(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
 
 
 def opened(lab: Lab, stack: Document, folder: Path, **apps: Document) -> Session:
-    """Open a session on the lab with a stack file, and the stack files of apps by their stacks' names."""
+    """Open a session on a lab with the stack file `stack`; `apps` contains app stack files by stack name."""
     file, *others = (_written(folder, *item) for item in {STACK: stack, **apps}.items())
     return open_session(lab, lambda _: None, file=file, apps=others)
 

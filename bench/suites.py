@@ -1,4 +1,4 @@
-"""The benchmark's parts. Runs to compare alternate, so that other load on this computer affects them equally."""
+"""Parts of the benchmark. Runs of a measurement and its baseline alternate, so other load affects both equally."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,11 +38,11 @@ def _own(session: Session) -> float:
 
 
 TOOLS: Mapping[str, Callable[[Session], float]] = {HAND: clock.by_hand, "": _own}
-"""Functions that build a cluster on bare machines and return the seconds, by the suffix of their rows' names."""
+"""Functions that build a cluster on bare machines and return the seconds, by the suffix of their row names."""
 
 
 def cluster(runs: int) -> list[Figure]:
-    """Measure building a small cluster, compared with the shell script."""
+    """Measure how long a small cluster takes to build, compared with the shell script."""
     seconds = _grown(runs, 3)
     goals = {"": 1.3}
     return [
@@ -51,7 +51,7 @@ def cluster(runs: int) -> list[Figure]:
 
 
 def agents(runs: int) -> Iterator[Figure]:
-    """Measure clusters with more agents, each compared with the same tool's small cluster."""
+    """Measure how long clusters with 10, 25 and 50 agents take to build; the baseline has 3 agents."""
     for count in (10, 25, 50):
         name = f"3 servers and {count} agents"
         seconds = _grown(runs, count)
@@ -60,7 +60,7 @@ def agents(runs: int) -> Iterator[Figure]:
 
 
 def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
-    """Return the seconds that each tool needs for three servers and `count` agents."""
+    """Build three servers and `count` agents with each tool; return the seconds of all runs by tool."""
     rounds = [{tool: _timed(build, count) for tool, build in TOOLS.items()} for _ in range(runs)]
     return {tool: tuple(measured[tool] for measured in rounds) for tool in TOOLS}
 
@@ -71,7 +71,7 @@ def _timed(build: Callable[[Session], float], count: int) -> float:
 
 
 def unchanged(runs: int) -> list[Figure]:
-    """Measure `up` and `preview` of an unchanged small cluster, compared with an empty program."""
+    """Measure `pulumi up` and `pulumi preview` of an unchanged small cluster, compared with an empty program."""
     with _lab(document(3, 3)) as (session, folder):
         clock.pulumi(session.engine, "up")
         empty = clock.Empty(session.engine, folder)
@@ -88,7 +88,7 @@ def unchanged(runs: int) -> list[Figure]:
 
 
 def preview(runs: int) -> list[Figure]:
-    """Measure previews of new labs, whose machines do not exist."""
+    """Measure `pulumi preview` of new labs with 10 and 100 machines."""
     with _lab(document(1, 0)) as (session, folder):
         engines = {count: _engine_of(count, session) for count in (10, 100)}
         empty = clock.Empty(session.engine, folder)
@@ -107,13 +107,13 @@ def _engine_of(count: int, session: Session) -> Engine:
 
 
 def _in_turns(runs: int, timers: Mapping[str, Timer]) -> dict[str, tuple[float, ...]]:
-    """Run all timers in each round; return their seconds by name, without the first round, which is a warm-up."""
+    """Run every timer once per round; return the seconds by timer name, without the first round as a warm-up."""
     rounds = [{name: timer() for name, timer in timers.items()} for _ in range(runs + 1)]
     return {name: tuple(measured[name] for measured in rounds[1:]) for name in timers}
 
 
 def platform(runs: int) -> list[Figure]:
-    """Measure the sample stack files of the project: cluster, platform and app."""
+    """Measure how long the project's sample lab takes to build: cluster, platform and app."""
     return [Figure("the sample: cluster, platform and app", tuple(_sample() for _ in range(runs)), SMALL)]
 
 
@@ -125,7 +125,7 @@ def _sample() -> float:
 
 
 def upgrade(runs: int) -> list[Figure]:
-    """Measure a K3s upgrade by one minor version on a small cluster, node by node."""
+    """Measure a rolling upgrade of a small cluster by one minor version of K3s."""
     return [Figure(f"{SMALL} upgraded", tuple(_upgrade() for _ in range(runs)), SMALL)]
 
 

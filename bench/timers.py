@@ -1,4 +1,4 @@
-"""Timed runs: Pulumi on a lab's stack, Pulumi on an empty program, and the shell script `floor.sh`."""
+"""Timers for Pulumi on a lab's stack, for Pulumi on an empty program, and for the shell script `floor.sh`."""
 
 import os
 import secrets
@@ -21,7 +21,7 @@ OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
 
 
 def pulumi(engine: Engine, verb: str) -> float:
-    """Run `pulumi up` or `pulumi preview`, which must succeed; return its duration in seconds."""
+    """Run `pulumi up` or `pulumi preview`; return the duration in seconds. Raises `RehearsalError` if Pulumi fails."""
     start = time.monotonic()
     process = engine.start(verb, *OPTIONS[verb], output=subprocess.PIPE)
     output, _ = process.communicate()
@@ -32,7 +32,7 @@ def pulumi(engine: Engine, verb: str) -> float:
 
 
 class Empty:
-    """An empty Pulumi program, with the Pulumi, Python and backend of a lab."""
+    """An empty Pulumi program that uses a lab's Pulumi CLI, Python environment and state backend."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
@@ -45,7 +45,7 @@ class Empty:
         self.timed("up")
 
     def timed(self, verb: str) -> float:
-        """Run `pulumi up` or `pulumi preview` on the empty program; return its duration in seconds."""
+        """Run `pulumi up` or `pulumi preview` on the empty program; return the duration in seconds."""
         start = time.monotonic()
         self._pulumi(verb, *OPTIONS[verb], "--stack", "empty", "--parallel", "64")
         return time.monotonic() - start
@@ -56,7 +56,7 @@ class Empty:
 
 
 def by_hand(session: Session) -> float:
-    """Run the shell script that builds the same cluster on the same machines; return its duration in seconds."""
+    """Build the session's cluster with the shell script `floor.sh`; return the duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
     cluster_in_lab = Settings.read(session.engine.stack_file).cluster
     environment = os.environ | {

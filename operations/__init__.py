@@ -1,1 +1,1 @@
-"""One-off operations that do not fit a declarative program; each is a `./homelab` command."""
+"""One-off operations that do not fit a declarative program; each operation is a `./homelab` command."""

@@ -1,4 +1,4 @@
-"""Client of the Kubernetes API with the stack's kubeconfig. Only `send` changes objects."""
+"""A Kubernetes API client that authenticates with the stack's kubeconfig. Only `send()` changes objects."""
 
 import base64
 import json
@@ -21,15 +21,15 @@ Object = Mapping[str, Any]
 
 
 class ApiError(Exception):
-    """The API did not answer, or answered with an error."""
+    """The Kubernetes API did not answer, or returned an error."""
 
 
 class NotFoundError(ApiError):
-    """The object or its kind does not exist."""
+    """The Kubernetes API does not have the object or its kind."""
 
 
 class AccessDeniedError(ApiError):
-    """The API rejects the credentials or the rights of the kubeconfig."""
+    """The Kubernetes API rejects the kubeconfig's credentials, or RBAC denies the request."""
 
     def __init__(self, reason: str, fix: str) -> None:
         super().__init__(f"{reason}; {fix}")
@@ -37,7 +37,7 @@ class AccessDeniedError(ApiError):
 
 
 class Api:
-    """The API of one cluster."""
+    """The Kubernetes API of one cluster."""
 
     def __init__(self, kubeconfig: str) -> None:
         content = YAML(typ="safe", pure=True).load(kubeconfig)
@@ -49,11 +49,11 @@ class Api:
         self._key = base64.b64decode(user["client-key-data"]).decode()
 
     def get(self, path: str, accept: str = "application/json") -> Object:
-        """Return the object or list at `path`. Raises `ApiError`."""
+        """Return the Kubernetes object or list at an API path. Raises `ApiError`."""
         return self._request("GET", path, {"Accept": accept})
 
     def send(self, method: str, path: str, body: Object | None = None) -> Object:
-        """Create, replace or delete the object at `path`, and return the answer. Raises `ApiError`."""
+        """Create, replace or delete the object at an API path; return the API's answer. Raises `ApiError`."""
         return self._request(method, path, {"Content-Type": "application/json"}, json.dumps(body) if body else None)
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], body: str | None = None) -> Object:
@@ -65,7 +65,7 @@ class Api:
             content = response.read()
         except ssl.SSLCertVerificationError as error:
             reason = f"the API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
-            fix = "after a restore, run `pulumi up` to renew it; else find out who answers"
+            fix = "if the cluster was restored, run `pulumi up` to renew the kubeconfig; if not, find out which server answers"
             raise AccessDeniedError(reason, fix) from None
         except (OSError, HTTPException) as error:
             raise ApiError(f"the API at {self.server} does not answer: {error or type(error).__name__}") from None
@@ -77,30 +77,34 @@ class Api:
             raise self._unauthorized()
         if response.status == 403:
             reason = f"the API at {self.server} denies the kubeconfig's user access to {path} (403 Forbidden)"
-            raise AccessDeniedError(reason, "run `pulumi up` to restore the user's rights")
+            raise AccessDeniedError(reason, "run `pulumi up` to restore the user's RBAC rules")
         if response.status not in (200, 201):
             raise ApiError(f"the API at {self.server} answers {path} with {response.status} {response.reason}")
         return cast(Object, json.loads(content))
 
     def _unauthorized(self) -> AccessDeniedError:
-        expired = f"its certificate expired on {self.validity.end}"
-        why = expired if self.validity.over else "another CA signed its certificate, as after a restore"
+        expired = f"the client certificate expired on {self.validity.end}"
+        why = (
+            expired
+            if self.validity.over
+            else "another CA signed the client certificate, as after a restore of the cluster"
+        )
         reason = f"the API at {self.server} rejects the kubeconfig (401 Unauthorized): {why}"
-        return AccessDeniedError(reason, "run `pulumi up` to renew it")
+        return AccessDeniedError(reason, "run `pulumi up` to renew the kubeconfig")
 
     def items(self, path: str, *, names_only: bool = False) -> list[Object]:
-        """Return the objects of a list; with `names_only` only their metadata, without any secret data."""
+        """Return the objects of a list; `names_only` returns only metadata, so that no secret data is transferred."""
         return list(self.get(path, _NAMES_ONLY if names_only else "application/json").get("items") or ())
 
     def find(self, version: str, kind: str, namespace: str, name: str) -> Object:
-        """Return an object by its apiVersion and kind. Raises `NotFoundError` if it does not exist."""
+        """Return an object by its apiVersion, kind and name. Raises `NotFoundError` if the object does not exist."""
         item = self._get_if_served(version, kind, namespace, name)
         if item is None:
             raise NotFoundError(f"the API at {self.server} has no kind {kind}")
         return item
 
     def find_by_reference(self, reference: str, namespace: str) -> Object:
-        """Return an object by `kind/name` as for `kubectl get`. Raises `NotFoundError` if it does not exist."""
+        """Return an object by `KIND/NAME`, as `kubectl get` does. Raises `NotFoundError` if the object does not exist."""
         kind, _, name = reference.partition("/")
         kind, _, group = kind.partition(".")
         versions = [api_group["preferredVersion"]["groupVersion"] for api_group in self.get("/apis")["groups"]]
@@ -111,7 +115,7 @@ class Api:
         raise NotFoundError(f"the API at {self.server} has no kind {kind}")
 
     def _get_if_served(self, version: str, kind: str, namespace: str, name: str) -> Object | None:
-        """Return the object, or `None` if that API version has no such kind."""
+        """Return an object, or `None` if the API version does not have the object's kind."""
         base = f"/api/{version}" if version == "v1" else f"/apis/{version}"
         for resource in self.get(base)["resources"]:
             plural, short_names = resource["name"], resource.get("shortNames") or ()
@@ -124,7 +128,7 @@ class Api:
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=self._ca)
-        # a CA may lack X.509 extensions that Python requires by default; kubectl accepts such a CA too
+        # the cluster's CA may lack X.509 extensions that Python requires by default, but kubectl does not
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         with TemporaryDirectory() as folder:  # Python's ssl module loads a private key only from a file
             file = Path(folder) / "admin.pem"

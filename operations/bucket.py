@@ -1,4 +1,4 @@
-"""Lists the objects in a bucket of an S3 service, with requests signed by AWS Signature Version 4."""
+"""Lists the objects of an S3 bucket with requests that are signed with AWS Signature Version 4."""
 
 import base64
 import hashlib
@@ -24,12 +24,12 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class BucketError(Exception):
-    """A bucket cannot be listed. The message states the bucket and the cause."""
+    """An S3 bucket cannot be listed. The error message states the bucket and the cause."""
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object: its key without the folder, its size in bytes, and its modification time as Unix time."""
+    """One S3 object: its key without the folder, its size in bytes, and its modification time as Unix time."""
 
     key: str
     size: int
@@ -37,7 +37,7 @@ class StoredObject:
 
 
 def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[StoredObject]:
-    """Yield the objects of the configured folder, without subfolders. Raises `BucketError`."""
+    """Yield the S3 objects in the configured folder, and skip its subfolders. Raises `BucketError`."""
     folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
     after, more = "", True
     while more:
@@ -66,7 +66,7 @@ def _object(settings: S3Settings, key: str, listed: str) -> StoredObject:
 def signed_headers(
     host: str, path: str, query: Mapping[str, str], *, region: str, keys: tuple[str, str], now: float
 ) -> dict[str, str]:
-    """Return the signed headers of a GET request; `keys` are access key and secret key."""
+    """Return the signed headers of a GET request to S3; `keys` are the access key and the secret key."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     headers = {"host": host, "x-amz-content-sha256": EMPTY_SHA256, "x-amz-date": stamp}
@@ -83,13 +83,13 @@ def signed_headers(
 
 
 def encode_query(query: Mapping[str, str]) -> str:
-    """Encode a query in the canonical form that is signed and sent."""
+    """Encode a query string in the canonical form that AWS Signature Version 4 requires."""
     return "&".join(f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query))
 
 
 def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret_key: str) -> str:
     host, path = settings.endpoint, f"/{settings.bucket}"
-    if host == AWS_ENDPOINT:  # AWS addresses a bucket by its own host name
+    if host == AWS_ENDPOINT:  # AWS requires virtual-hosted-style addressing
         host, path = f"{settings.bucket}.s3.{settings.region}.amazonaws.com", "/"
     keys = (access_key, secret_key)
     headers = signed_headers(host, path, query, region=settings.region, keys=keys, now=time.time())

@@ -1,4 +1,4 @@
-"""`./homelab bundle`: downloads and verifies all files that an air-gapped lab needs, into one folder."""
+"""`./homelab bundle`: downloads and verifies all files that an air-gapped lab needs."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,8 @@ from stacks.settings import Settings
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 IMAGE_LIST = "images.txt"
 Arch = Annotated[
-    list[str] | None, typer.Option("--arch", help="CPU architecture; repeatable. Default: those of the nodes.")
+    list[str] | None,
+    typer.Option("--arch", help="CPU architecture to download; repeatable. Default: the nodes' architectures."),
 ]
 
 
@@ -33,9 +34,9 @@ def bundle(
     config_file: StackFile = None,
     arch: Arch = None,
 ) -> None:
-    """Download and verify K3s, its images, its installer and all charts for an air gap; list the charts' images.
+    """Download and verify K3s, its images, its installer and all charts for an air-gapped lab; list the charts' images.
 
-    Existing files with the right checksum are not downloaded again. Exit code: 1 if a file is missing.
+    Files that already have the correct checksum are not downloaded again. Exit code: 1 if a file is missing, else 0.
     """
     with console.report_errors():
         settings = Settings.read(Stack(stack, config_file).file)
@@ -45,7 +46,7 @@ def bundle(
         fetched, errors = _charts(charts, charts_of(replace(settings, platform=unmirrored)))
         missing += [*errors, *_images(charts, folder / IMAGE_LIST, fetched, settings)]
         if missing:
-            advice = f"{folder} is incomplete: fix these errors, and run the command again."
+            advice = f"{folder} is incomplete: fix the errors above, and run `./homelab bundle` again."
             raise StackError("\n".join((*missing, advice)))
     console.console.print(
         f"{folder} is complete; {IMAGE_LIST} lists the images of the charts.", markup=False, soft_wrap=True
@@ -61,7 +62,7 @@ def _architectures(cluster: ClusterSettings, requested: Sequence[str] | None) ->
 
 
 def _k3s(folder: Path, cluster: ClusterSettings, architectures: Sequence[str]) -> Iterator[str]:
-    """Download a K3s release; yield an error for each missing file."""
+    """Download a K3s release; yield an error message for each file that cannot be downloaded."""
     official = cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})
     source, version = config.release(official), folder / cluster.k3s.version
     version.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def _check_pin(url: str, content: bytes, pin: str | None) -> None:
 
 
 def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
-    """Download charts and write the repository index; return the downloaded charts and the errors."""
+    """Download charts and write a Helm repository index; return the downloaded charts and the error messages."""
     folder.mkdir(parents=True, exist_ok=True)
     downloaded, errors = list[Chart](), list[str]()
     for chart in charts:
@@ -121,7 +122,7 @@ def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[st
 
 
 def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: Settings) -> list[str]:
-    """Write the list of images that this stack's charts and layers run; return the errors."""
+    """Write a file that lists the images of a stack's charts and layers; return the error messages."""
     errors, lists = list[str](), [*_layer_images(settings)]
     try:
         if charts:
@@ -150,7 +151,7 @@ def _chart_images(
 
 
 def _layer_images(settings: Settings) -> Iterator[str]:
-    """Yield the images of the objects that layers create in addition to their charts."""
+    """Yield the images of the Kubernetes objects that layers create in addition to their charts."""
     for layer in layers_of(settings):
         if images := chart_images.of_objects([*layer.before(), *layer.extend()]):
             yield "\n".join((f"# {layer.key}", *sorted(images), ""))

@@ -1,6 +1,7 @@
 """`python -m operations.catalog_pins`: updates stacks/charts.sha256 with a checksum for every chart in the catalog.
 
-Known versions keep their checksum. New versions are fetched from their repository. Old versions are removed.
+Chart versions that are in the file keep their checksum. New chart versions are downloaded from their Helm repository.
+Chart versions that are no longer in the catalog are removed.
 """
 
 import sys
@@ -13,7 +14,7 @@ from stacks.catalog import LAYERS, PINS, SUMS
 
 
 def main() -> int:
-    """Write all available checksums; return 1 if a checksum is missing."""
+    """Write the checksums of all charts; return exit code 1 if a chart cannot be downloaded."""
     sums, missing = fetch_missing([chart for row in LAYERS for chart in row.charts], PINS)
     files.replace(SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
     for cause in missing:
@@ -22,7 +23,7 @@ def main() -> int:
 
 
 def fetch_missing(charts: Iterable[Chart], known: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return the checksums by archive name (NAME-VERSION.tgz), and the errors of charts without one."""
+    """Return checksums by archive name (NAME-VERSION.tgz), and the errors of charts that cannot be downloaded."""
     sums, missing = dict[str, str](), list[str]()
     for chart in charts:
         name = f"{chart.name}-{chart.version}.tgz"

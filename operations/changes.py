@@ -1,4 +1,4 @@
-"""`./homelab changes`: summarizes a preview by machine, layer and app as Markdown for a pull request."""
+"""`./homelab changes`: summarizes the output of `pulumi preview` as Markdown for a pull request."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from operations.markdown import code_block, inline_code, truncate_lines
 from operations.pulumi_stack import StackError
 
 MAX_TABLE_LENGTH, MAX_DRIFT_LENGTH = 40_000, 15_000
-"""Maximum size of the table and of the drift list, in characters; a GitHub comment has at most 65,536."""
+"""Maximum length of the table and of the drift list, in characters; GitHub limits a comment to 65,536 characters."""
 MAX_CELL_CHANGES = 40
 """Maximum number of changes in one table row."""
 _OWNERS = {"Node": "machine", "Layer": "layer", "App": "app"}
@@ -24,13 +24,13 @@ _STEP_OPERATIONS = {"create-replacement": "replace", "delete-replaced": "replace
 _UNKNOWN = ("04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[secret]")
 """Texts that Pulumi prints in place of an unknown value and of a secret."""
 _CHART_ARCHIVE = "homelab:index:Chart"
-"""Skipped, because the Helm release shows the same change."""
+"""Type of resources to skip, because the Helm release shows each change of its chart."""
 Step = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Change:
-    """The planned change of one resource."""
+    """A planned change of one Pulumi resource."""
 
     owner: str
     label: str
@@ -42,7 +42,7 @@ def changes(
     preview: Annotated[Path, typer.Argument(help="Output file of `pulumi preview --json`.", exists=True)],
     title: Annotated[str, typer.Option(help="Heading of the summary.")] = "Planned changes",
 ) -> None:
-    """Summarize a preview as Markdown: planned changes by machine, layer and app, drift, and errors."""
+    """Summarize a `pulumi preview` as Markdown: changes by machine, layer and app, then drift, or errors."""
     with console.report_errors():
         typer.echo(to_markdown(_read(preview), title, drift_checked=os.environ.get("HOMELAB_DRIFT") != "off"))
 
@@ -58,14 +58,14 @@ def _read(file: Path) -> Mapping[str, Any]:
 
 
 def to_markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) -> str:
-    """Render the preview as Markdown; `drift_checked` is whether the preview checked the machines for drift."""
+    """Render a preview as Markdown; `drift_checked` states whether the preview checked the machines for drift."""
     steps = preview.get("steps") or []
     errors = (diagnostic for diagnostic in preview.get("diagnostics") or [] if diagnostic.get("severity") == "error")
     messages = list(dict.fromkeys(map(_message, errors)))
     planned = [change for step in steps if (change := _change(step))]
     lines = [f"### {title}", ""]
     if messages:
-        lines += ["**Errors: `pulumi up` would make no changes.**", "", code_block("\n".join(messages))]
+        lines += ["**Errors: `pulumi up` would fail and change nothing.**", "", code_block("\n".join(messages))]
     elif not planned:
         lines.append("No changes: the lab matches its stack files.")
     else:
@@ -74,7 +74,7 @@ def to_markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) 
 
 
 def _message(diagnostic: Mapping[str, Any]) -> str:
-    """Return an error message without the prefixes that Pulumi adds, so that repeated messages are equal."""
+    """Return an error message without Pulumi's prefixes, so that messages about the same error are equal."""
     text = str(diagnostic.get("message", "")).strip().removeprefix("error: ")
     return text.removeprefix("an unhandled error occurred: ")
 
@@ -95,13 +95,13 @@ def _change(step: Step) -> Change | None:
 
 
 def _type_and_name(urn: str) -> tuple[str, str]:
-    """Return the type and the name of a resource."""
+    """Return the type and the name of the resource with this URN."""
     _, _, types, name = urn.split("::", 3)
     return types.rpartition("$")[2], name
 
 
 def _detail(step: Step) -> str:
-    """List the changed properties by name; versions also with their values."""
+    """List the names of the changed properties; for a version, add the old and the new value."""
     old, new = ((step.get(state) or {}).get("inputs") or {} for state in ("oldState", "newState"))
     differing = [key for key in step.get("diffReasons") or _differing(old, new) if key not in ("digest", "drift")]
     return ", ".join(dict.fromkeys(part for key in differing for part in _parts(key, old.get(key), new.get(key))))
@@ -127,7 +127,7 @@ def _shown(value: Any) -> str:
 
 
 def _table(planned: Iterable[Change]) -> Iterator[str]:
-    """Yield a table row for each machine, layer and app; one word suffices if all its changes are of one kind."""
+    """Yield the lines of a Markdown table with one row of changes for each machine, layer and app."""
     owners: dict[str, list[Change]] = {}
     for change in planned:
         owners.setdefault(change.owner, []).append(change)
@@ -151,7 +151,7 @@ def _cell(change: Change, word: str) -> str:
 
 def _drift(steps: Iterable[Step], drift_checked: bool) -> Iterator[str]:
     if not drift_checked:
-        yield "The machines were not checked for drift: manual changes on them are unknown."
+        yield "The machines were not checked for drift, so this summary lacks manual changes on the machines."
         return
     states = (step.get("newState") or {} for step in steps)
     drifted = [(state["urn"], state["inputs"]) for state in states if (state.get("inputs") or {}).get("drift")]

@@ -1,4 +1,4 @@
-"""Finds the images that a chart runs, and writes the index of a Helm repository."""
+"""Finds the container images of a Helm chart, and builds the index of a Helm repository."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,15 +20,15 @@ _DIGEST = "@sha256:[0-9a-f]{64}"
 _VERSION = rf"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}(?:{_DIGEST})?|{_DIGEST})"
 _IMAGE = re.compile(rf"(?:(?:{_HOST})/)?{_NAME}(?:/{_NAME})*(?:{_VERSION})?")
 _WITH_HOST = re.compile(rf"(?<![\w./:@-])(?:{_HOST})/{_NAME}(?:/{_NAME})*{_VERSION}(?![\w/-])")
-"""An image with registry and version: unambiguous in any text."""
+"""Pattern of an image with registry and version, which is unambiguous in any text."""
 _TEXTS = ("args", "command", "env", "data")
-"""Fields in which a program receives the names of images that it runs."""
+"""Fields in which a container can receive the names of images that it starts."""
 
 
 def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the images that a chart's objects run or name and that its metadata lists. Raises `TaskError`.
+    """Return the images in a chart's objects and in the chart's metadata. Raises `TaskError`.
 
-    Images that are only in the code of the chart's programs are missing.
+    The result lacks images that are hard-coded in the chart's programs.
     """
     texts = dict(contents.matching_files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
@@ -38,7 +38,7 @@ def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str,
 
 
 def of_objects(objects: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the images of containers and custom resources, and the images in arguments, variables and data."""
+    """Return the images of containers and custom resources, and the images in arguments, variables and ConfigMaps."""
     relevant = (item for item in objects if item.get("kind") != contents.CRD_KIND)
     return {image for item in relevant for image in _in_object(item)}
 
@@ -49,7 +49,7 @@ def archive_name(chart: Chart) -> str:
 
 
 def repository_index(folder: Path, catalog: Sequence[Chart]) -> str:
-    """Return a Helm repository index of those charts whose archive is in the folder."""
+    """Return a Helm repository index of all charts in `catalog` that have an archive in `folder`."""
     entries: dict[str, list[dict[str, Any]]] = {}
     for chart in catalog:
         file = folder / archive_name(chart)
@@ -90,7 +90,7 @@ def _in_object(tree: Any) -> Iterator[str]:
 
 
 def _in_text(tree: Any) -> Iterator[str]:
-    """Yield images in arguments, variables and data: those with a registry, or after a name that ends with `image`."""
+    """Yield images in free text: every image with a registry, and every value of a name that ends with `image`."""
     if isinstance(tree, str):
         yield from _WITH_HOST.findall(tree)
         yield from (image for image in re.findall(r"(?i)image[=:]\s*[\"']?([^\s\"',]+)", tree) if _is_image(image))
@@ -108,12 +108,12 @@ def _in_text(tree: Any) -> Iterator[str]:
 
 
 def _is_image(text: str) -> bool:
-    """Whether a text is an image with a version."""
+    """Whether a text is an image name with a tag or a digest."""
     return bool(_IMAGE.fullmatch(text)) and (":" in text.rpartition("/")[2] or "@" in text)
 
 
 def _from_parts(tree: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the image of a custom resource that has `registry`, `repository` and `tag` as separate fields."""
+    """Yield the image of a custom resource that has separate `registry`, `repository` and `tag` fields."""
     repository, tag = tree.get("repository"), tree.get("tag")
     if isinstance(repository, str) and isinstance(tag, str) and repository and tag:
         image = "/".join(filter(None, (str(tree.get("registry") or ""), repository))) + f":{tag}"

@@ -1,4 +1,4 @@
-"""Fetches the current checksums of a stack's charts from their repositories."""
+"""Downloads a stack's charts from their Helm repositories and computes their checksums."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from stacks.settings import Settings
 
 
 def fetch_pins(settings: Settings, old: Mapping[str, str], official: bool) -> dict[str, str]:
-    """Return the new `platform.pins`; `old` are the current pins. Raises `FetchError`.
+    """Return the new `platform.pins` of a stack; `old` contains the current pins. Raises `FetchError`.
 
-    Charts that homelab pins itself are left out, unless the stack file pins another checksum.
+    The result omits charts that homelab's catalog pins, unless the stack file pins a different checksum.
     """
     unpinned = settings.platform.model_copy(update={"pins": {}} | ({"chart_mirror": None} if official else {}))
     new = dict(old)
@@ -29,7 +29,7 @@ def fetch_pins(settings: Settings, old: Mapping[str, str], official: bool) -> di
                 continue
             raise FetchError(
                 f"{chart.name} comes from {chart.repository}, which is not https: anyone on the network "
-                "path could have changed it.\nUse --official to read its checksum from its own repository, or write "
+                "path could have changed the chart.\nUse --official to get the checksum from the chart's own repository, or write "
                 "platform.pins manually from a trusted source."
             )
         new[chart.name] = checksum = fetch_sha256(chart)
@@ -39,7 +39,7 @@ def fetch_pins(settings: Settings, old: Mapping[str, str], official: bool) -> di
 
 
 def fetch_sha256(chart: Chart) -> str:
-    """Fetch the chart, ignoring its pin, and return its checksum. Raises `FetchError`."""
+    """Download a chart without checking its pin, and return the chart's SHA-256 checksum. Raises `FetchError`."""
     try:
         _, archive = fetch(plugin_input(replace(chart, sha256=None)))
     except TaskError as error:
@@ -48,5 +48,5 @@ def fetch_sha256(chart: Chart) -> str:
 
 
 def plugin_input(chart: Chart) -> Fetched:
-    """Return the chart as the input of homelab's provider plugin."""
+    """Convert a chart to the input of homelab's provider plugin."""
     return Fetched(name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or "")

@@ -1,4 +1,4 @@
-"""The machines of a stack, and the runner of homelab's provider plugin for tasks on them."""
+"""Access to the machines of a stack over SSH and through the task runner of homelab's provider plugin."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ class ClusterAccess:
 
     @classmethod
     def of(cls, stack: Stack) -> "ClusterAccess":
-        """Read the stack file and the private keys that it names. Raises `SettingsError`, `StackError`."""
+        """Read the stack file and the private keys that the file names. Raises `SettingsError` or `StackError`."""
         cluster = settings.Settings.read(stack.file).cluster
         targets = {node.name: machines.from_node(node, cluster) for node in cluster.nodes}
         return cls(stack, cluster, targets, machines.private_keys(list(targets.values()), stack))
@@ -47,7 +47,7 @@ class ClusterAccess:
         return tuple(name for name in self.machines if name not in self.servers)
 
     def runner(self, servers: Iterable[str] = ()) -> Runner:
-        """Return a task runner. It runs steps with `on="server"` on one of `servers`."""
+        """Return a task runner that runs steps with `on="server"` on one of `servers`."""
         return Runner(Settings(keys=self.private_keys, servers=tuple(self.machines[name] for name in servers)))
 
     def connections(self) -> Connections:
@@ -62,7 +62,7 @@ class ClusterAccess:
         secrets: Mapping[str, str] = NO_VALUES,
         **variables: str,
     ) -> Task:
-        """Build a task for a machine; `variables` and `secrets` override those of the task `base`."""
+        """Build a task for a machine; `variables` and `secrets` override the values in the task `base`."""
         inputs: dict[str, object] = {"machine": self.machines[name], "run": steps, "digest": ""}
         inputs["variables"] = {**(base.variables if base else NO_VALUES), **variables}
         inputs["secrets"] = {**(base.secrets if base else NO_VALUES), **secrets}
@@ -70,7 +70,7 @@ class ClusterAccess:
 
 
 async def run_concurrently(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
-    """Run the work of all machines concurrently, each to its end. Raises one `TaskError` with every failure."""
+    """Run the work of all machines concurrently until all have ended. Raises one `TaskError` with every failure."""
     results: Sequence[T | BaseException] = await asyncio.gather(*work.values(), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:
@@ -82,7 +82,7 @@ async def run_concurrently(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
 
 
 def progress(say: Say) -> Callable[[str], Awaitable[None]]:
-    """Return a progress callback for tasks; it drops consecutive duplicates."""
+    """Return a progress callback for tasks that drops consecutive duplicate messages."""
     last = ""
 
     async def report(message: str) -> None:

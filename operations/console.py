@@ -21,17 +21,17 @@ EXIT_INTERRUPTED = 130
 
 
 class Console(rich.Console):
-    """Prints untrusted text, such as output of machines, without markup and without terminal control codes."""
+    """Prints untrusted text, such as the output of machines, without markup and without terminal control codes."""
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**{"highlight": False, "markup": False, "emoji": False} | how)
 
     def render_str(self, text: str, **how: Any) -> Text:
-        """Convert a string to a printable rich text."""
+        """Convert a string to a rich text that contains only printable characters."""
         return super().render_str(printable(text), **how)
 
     def render(self, renderable: rich.RenderableType, options: rich.ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Yield the segments of a renderable with printable text."""
+        """Yield the segments of a renderable with only printable characters."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
@@ -58,6 +58,6 @@ def report_errors() -> Iterator[None]:
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         stderr.print(
-            "interrupted; scripts that run on machines continue to their end. Run the command again to continue."
+            "interrupted; scripts on the machines still run to their end. Run the same command again to continue."
         )
         raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -37,9 +37,11 @@ def diagram(
 
 
 def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
-    """Read the apps of these files. Raises `StackError` if an app is on another platform."""
+    """Read the stack files of apps. Raises `StackError` if an app is not on `platform`."""
     apps = {file: AppStack.read(file).app for file in files}
     for file, app in apps.items():
         if short_name(app.platform) != platform:
-            raise StackError(f"{file.name} is an app on {app.platform}, not on {platform}: leave it out.")
+            raise StackError(
+                f"{file.name} is an app on the platform {app.platform}, not on {platform}: omit this file."
+            )
     return list(apps.values())

@@ -27,7 +27,7 @@ def doctor(
     config_file: StackFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
-    """Check all machines, the cluster and its layers, and print the fix of each problem. Changes nothing.
+    """Check all machines, the cluster and its layers, and print a fix for each problem. Changes nothing.
 
     Exit code: 0 without problems, 1 with problems, 2 if the checks could not run.
     """
@@ -92,7 +92,7 @@ def _others(reports: Sequence[Report]) -> Table:
 
 
 def _passed(report: Report) -> str:
-    """Return the number of passed checks out of all checks, such as `11/12`."""
+    """Return the number of passed checks and the number of all checks, such as `11/12`."""
     return f"{sum(finding.state is State.FINE for finding in report.findings)}/{len(report.findings)}"
 
 

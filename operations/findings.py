@@ -11,13 +11,13 @@ class State(StrEnum):
 
     FINE = "fine"
     NOTE = "note"
-    """Needs no fix: `pulumi up` handles it, it cannot be checked yet, or the decision is yours."""
+    """No problem: `pulumi up` fixes the state, the check cannot run yet, or the state can be intended."""
     WRONG = "wrong"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check, and the fix."""
+    """The result of one check, with a fix if the check found a problem."""
 
     check: str
     state: State
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings about one subject: `kind` is machine, cluster, layer or platform."""
+    """All findings about one subject; `kind` is `machine`, `cluster`, `layer` or `platform`."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class Report:
 
     @property
     def state(self) -> State:
-        """The most severe state of the findings."""
+        """The most severe state among the report's findings."""
         states = {finding.state for finding in self.findings}
         return next((state for state in (State.WRONG, State.NOTE) if state in states), State.FINE)
 
@@ -44,26 +44,26 @@ class Report:
         return next((finding.says for finding in self.findings if finding.check == check), "")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as data for `--json`."""
+        """Convert the report to a dictionary for JSON output."""
         findings = [asdict(finding) for finding in self.findings]
         return {"kind": self.kind, "name": self.name, "state": self.state, "findings": findings}
 
 
 def fine(check: str, says: str) -> Finding:
-    """Build a finding of a check that passed."""
+    """Build the finding of a passed check."""
     return Finding(check, State.FINE, says)
 
 
 def note(check: str, says: str, fix: str = "") -> Finding:
-    """Build a finding that needs no fix but is worth knowing."""
+    """Build the finding of a check that found something notable but no problem."""
     return Finding(check, State.NOTE, says, fix)
 
 
 def wrong(check: str, says: str, fix: str) -> Finding:
-    """Build a finding of a problem, with its fix."""
+    """Build the finding of a failed check, with the fix."""
     return Finding(check, State.WRONG, says, fix)
 
 
 def any_wrong(reports: Iterable[Report]) -> bool:
-    """Whether a report has a problem to fix."""
+    """Whether any of the reports contains a problem."""
     return any(report.state is State.WRONG for report in reports)

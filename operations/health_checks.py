@@ -18,7 +18,7 @@ _HELM = "labelSelector=owner%3Dhelm"
 
 
 async def machine_reports(settings: Settings, stack: Stack, on_result: Callable[[], object]) -> list[Report]:
-    """Check every machine. Raises `StackError` or `TaskError` without a usable SSH private key."""
+    """Check every machine. Raises `StackError` or `TaskError` if an SSH private key is missing or invalid."""
     lab = settings.cluster
     host = host_of(layers_of(settings), settings.cluster)
     targets = [machines.from_node(node, lab) for node in lab.nodes]
@@ -55,20 +55,18 @@ def _check_machine(state: MachineState, duplicate: Finding | None) -> Iterator[F
 
 
 def chart_reports(settings: Settings) -> list[Report]:
-    """Check that the checksum of every chart is pinned; fetches nothing."""
+    """Check that every chart has a pinned checksum, without downloading the charts."""
     findings = [layer.check_pin(chart) for chart in charts_of(settings)]
     return [Report("platform", "charts", tuple(findings))] if findings else []
 
 
 def cluster_reports(settings: Settings, stack: Stack) -> list[Report]:
-    """Check the cluster and its layers; without a kubeconfig, report why they cannot be checked."""
+    """Check the cluster and its layers; without a kubeconfig, report why the cluster cannot be checked."""
     name = settings.cluster.name
     try:
         outputs = stack.outputs()
     except StackError as error:
-        return [
-            Report("cluster", name, (note("API", str(error), "after `pulumi up`: make `pulumi stack output` work"),))
-        ]
+        return [Report("cluster", name, (note("API", str(error), "run `pulumi stack output` and fix its error"),))]
     if "kubeconfig" not in outputs:
         return [Report("cluster", name, (note("API", "there is no cluster yet", "run `pulumi up` to create it"),))]
     api = Api(str(outputs["kubeconfig"]))
@@ -77,7 +75,7 @@ def cluster_reports(settings: Settings, stack: Stack) -> list[Report]:
     except AccessDeniedError as error:
         return [Report("cluster", name, (wrong("kubeconfig", error.reason, error.fix),))]
     except ApiError as error:
-        fix = "see the findings about the servers: one of them must have the virtual IP, and its K3s must be active"
+        fix = "see the findings about the servers: one server must have the virtual IP and an active K3s"
         return [Report("cluster", name, (wrong("API", str(error), fix),))]
     return [
         Report("cluster", name, tuple(findings)),
@@ -101,7 +99,9 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
             kind, _, name = word.partition("/")
             yield layer.check_object(kind, name, _if_exists(api.find_by_reference, word, entry.namespace))
     except ApiError as error:
-        yield wrong("API", str(error), "run the command again; if it fails again, see the cluster's findings")
+        yield wrong(
+            "API", str(error), "run `./homelab doctor` again; if this error remains, see the findings about the cluster"
+        )
 
 
 def _if_exists(find: Callable[..., Object], *words: str) -> Object | None:

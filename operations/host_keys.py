@@ -22,7 +22,7 @@ _PREFERRED = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecds
 
 
 class Verdict(StrEnum):
-    """How the key that a machine presents compares with the pinned key."""
+    """The result of comparing a machine's presented host key with its pinned host key."""
 
     SAME = "as pinned"
     NEW = "new"
@@ -35,19 +35,19 @@ class HostKeySetting:
     """A `hostKey` setting of the stack file and the machine that it identifies."""
 
     path: KeyPath
-    """Path of the mapping with the `hostKey`, below `homelab:cluster`."""
+    """Path below `homelab:cluster` of the mapping that contains the `hostKey`."""
     hop: Hop
     bastion: Machine | None = None
 
     @property
     def pinned(self) -> str | None:
-        """The key that the stack file pins, if any."""
+        """The host key that the stack file pins, or None."""
         return None if is_placeholder(self.hop.host_key) else self.hop.host_key
 
 
 @dataclass(frozen=True)
 class ScannedKey:
-    """The host key that a machine presented, or the reason why there is none."""
+    """The host key that a machine presented, or the reason why the machine presented none."""
 
     setting: HostKeySetting
     key: str | None
@@ -55,7 +55,7 @@ class ScannedKey:
 
     @property
     def verdict(self) -> Verdict:
-        """The comparison with the pinned key."""
+        """The result of comparing the presented key with the pinned key."""
         if self.key is None:
             return Verdict.UNREACHABLE
         if self.setting.pinned is None:
@@ -64,12 +64,12 @@ class ScannedKey:
 
 
 def placeholder(number: int) -> str:
-    """Return a host key that no machine has. It replaces a missing `hostKey` while the settings are validated."""
+    """Return a host key that no machine has, so that settings without a `hostKey` can be validated."""
     return _PLACEHOLDER + base64.b64encode(bytes((0, number >> 8, number & 255))).decode().replace("=", "")[-4:] + "A"
 
 
 def is_placeholder(key: str) -> bool:
-    """Whether a key is a placeholder."""
+    """Whether a host key is a placeholder for a missing `hostKey`."""
     return key.startswith(_PLACEHOLDER)
 
 
@@ -115,7 +115,7 @@ def of_nodes(cluster: ClusterSettings) -> list[HostKeySetting]:
 
 
 async def scan(settings: Sequence[HostKeySetting], keys: Mapping[str, str]) -> list[ScannedKey]:
-    """Read the host keys of all machines concurrently. Only bastions are logged in to."""
+    """Read the host keys of all machines concurrently, with a login only on bastions."""
     connections = Connections(keys)
     try:
         return await asyncio.gather(*(_scan(setting, connections) for setting in settings))
@@ -141,12 +141,12 @@ async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey
 
 
 def algorithms(pinned: str | None) -> list[str]:
-    """Return the host key algorithms to request. The pinned key's type comes first, so that the types match."""
+    """Return the host key algorithms to request, with the pinned key's type first so that the keys are comparable."""
     own = pinned.split()[0] if pinned else _PREFERRED[0]
     kinds = (own, *(kind for kind in _PREFERRED if kind != own))
     return [algorithm for kind in kinds for algorithm in _ALGORITHMS.get(kind, (kind,))]
 
 
 def fingerprint(key: str) -> str:
-    """Return the fingerprint of a public key as `ssh-keygen -l` prints it."""
+    """Return the fingerprint of a public key in the format of `ssh-keygen -l`."""
     return asyncssh.import_public_key(key).get_fingerprint()

@@ -1,4 +1,4 @@
-"""Downloads small files over HTTPS, only from servers whose certificate the workstation trusts."""
+"""Downloads small files over HTTPS from servers with a certificate that the workstation trusts."""
 
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ MAX_BYTES = 1 << 20
 
 
 class FetchError(Exception):
-    """A download failed. The message states the URL, the cause and the fix; `status` is the HTTP status, if any."""
+    """A download failed. The error message states the URL, the cause and the fix; `status` is the HTTP status or None."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -22,11 +22,11 @@ class FetchError(Exception):
 
 
 class UnreachableError(FetchError):
-    """The host is unreachable or its certificate is not trusted. The message states the URL and the cause."""
+    """A URL's host is unreachable or its certificate is not trusted. The error message states the URL and the cause."""
 
 
 def fetch(url: str) -> bytes:
-    """Download the file at `url`, never over plain HTTP. Raises `FetchError`."""
+    """Download the file at an https URL, and return its content. Raises `FetchError`."""
     with open_url(url) as response:
         content = response.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
@@ -36,7 +36,7 @@ def fetch(url: str) -> bytes:
 
 @contextmanager
 def open_url(url: str, headers: Mapping[str, str] | None = None, advice: str = "") -> Iterator[HTTPResponse]:
-    """Open an https URL; `advice` ends the message if the connection fails or breaks off. Raises `FetchError`."""
+    """Open an https URL; if the connection fails, append `advice` to the error message. Raises `FetchError`."""
     _require_https(url)
     request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - https
     try:
@@ -50,12 +50,12 @@ def open_url(url: str, headers: Mapping[str, str] | None = None, advice: str = "
 
 
 class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
-    """Follows redirects only to https URLs."""
+    """A redirect handler that follows only redirects to https URLs."""
 
     def redirect_request(  # noqa: PLR0917  # signature of urllib
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        """Return the redirected request. Raises `FetchError` if the new URL is not https."""
+        """Return the request for the new URL. Raises `FetchError` if the new URL is not https."""
         _require_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -23,7 +23,7 @@ HEADER = """# yaml-language-server: $schema=./homelab.schema.json
 """
 Nodes = Annotated[
     list[str] | None,
-    typer.Option("--node", metavar="'NAME=ADDRESS ROLE'", help="A machine with the role server or agent; repeatable."),
+    typer.Option("--node", metavar="'NAME=ADDRESS ROLE'", help="A machine; ROLE is server or agent; repeatable."),
 ]
 
 
@@ -35,29 +35,29 @@ def init(
     user: Annotated[str | None, typer.Option(help="SSH user on the machines, with passwordless sudo.")] = None,
     node: Nodes = None,
     vip: Annotated[
-        str | None, typer.Option(help="Virtual IP of the API. '' uses the server's own address: only with one server.")
+        str | None, typer.Option(help="Virtual IP of the API. With one server, '' uses the server's own address.")
     ] = None,
     lan: Annotated[
         str | None, typer.Option(help="CIDR of the machines' network. Default: the first server's /24 (IPv6: /64).")
     ] = None,
     addresses: Annotated[
-        str | None, typer.Option(help="IP range for LoadBalancer services. '' installs no platform.")
+        str | None, typer.Option(help="IP range for LoadBalancer Services. With '', no platform is installed.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the lab in an existing file without asking.")
+        bool, typer.Option("--overwrite", help="Replace the lab in an existing stack file without asking.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Pin the host keys without asking.")] = False,
 ) -> None:
     """Write a stack file from your answers to a few questions, then pin the machines' SSH host keys.
 
-    Each option answers a question; `--lan` is never prompted for.
-    Exit code: 0 if the file is complete, 1 if host keys are missing or nothing was written.
+    Each option answers a question in advance; only `--lan` has no question.
+    Exit code: 0 if the stack file is complete, 1 if host keys are missing or no file was written.
     """
     console, target = Console(), Stack(stack, config_file)
     with report_errors():
         before = target.file.read_text(encoding="utf-8") if target.file.exists() else ""
         if _has_lab(before) and not overwrite:
-            question = f"{target.file.name} already has a lab. Replace it and keep a copy? (--overwrite skips this)"
+            question = f"{target.file.name} already has a lab. Replace the lab and keep a copy? (--overwrite skips this question)"
             typer.confirm(question, abort=True)
         options = {"domain": domain, "user": user, "vip": vip, "addresses": addresses}
         answers = ask_all(Interview(console), _start_answers(stack, before, lan), options, node or ())
@@ -66,7 +66,7 @@ def init(
         trust(stack, config_file, yes)
     except typer.Exit:
         which = f"--stack {stack}" + (f" --config-file {config_file}" if config_file else "")
-        hint = f"The file lacks host keys: run `./homelab trust {which}` when all machines are reachable."
+        hint = f"The stack file lacks host keys: run `./homelab trust {which}` when all machines are reachable."
         console.print(hint, markup=False, soft_wrap=True)
         raise
     console.print(f"Next: `./homelab doctor --stack {stack}`.", markup=False, soft_wrap=True)
@@ -90,7 +90,7 @@ def _has_lab(text: str) -> bool:
 
 
 def _with_lab(text: str, answers: Answers) -> str:
-    """Return the stack file with this lab; the SSH key, the secrets' salt and other programs' settings stay."""
+    """Return the stack file with the new lab, and keep its SSH key, its encryption salt and settings of other programs."""
     yaml = stackfile_editor.yaml_in_style_of(text)
     document = yaml.load(text) or CommentedMap()
     ssh_key = f"{NAMESPACE}:{answers.ssh_key}"

@@ -24,14 +24,14 @@ def kubeconfig(
     stack: StackName = "homelab",
     config_file: StackFile = None,
     output: Annotated[
-        Path | None, typer.Option(help="File to write. Default: the first file of KUBECONFIG, else ~/.kube/config.")
+        Path | None, typer.Option(help="File to write. Default: the first file in KUBECONFIG, or ~/.kube/config.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Replace entries of the same name without asking.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Replace existing entries with the same name without asking.")
+    ] = False,
     *,
-    user: Annotated[str, typer.Option(help="A user of homelab:platform.rbac.people. Default: the administrator.")] = "",
-    days: Annotated[
-        int, typer.Option(min=1, max=365, help="With --user: lifetime of the certificate in days.")
-    ] = DEFAULT_DAYS,
+    user: Annotated[str, typer.Option(help="User in homelab:platform.rbac.people. Default: the administrator.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=365, help="Lifetime of a --user certificate in days.")] = DEFAULT_DAYS,
 ) -> None:
     """Add the cluster's context, cluster and user to your kubeconfig file. Other entries stay unchanged."""
     console, file = Console(), _file(output)
@@ -49,7 +49,7 @@ def kubeconfig(
     use = "" if merged.current == name else f" --context {name}"
     console.print(f"Try: kubectl{use} get nodes", markup=False, soft_wrap=True)
     if use:
-        console.print(f"The current context stays {merged.current}; `kubectl config use-context {name}` changes it.")
+        console.print(f"The current context stays {merged.current}. To change it: kubectl config use-context {name}")
 
 
 def _file(output: Path | None) -> Path:
@@ -58,7 +58,7 @@ def _file(output: Path | None) -> Path:
 
 
 def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
-    """Return the name of the entries, and their contents by section."""
+    """Return the name of the stack's kubeconfig entries, and the contents of the entries by section."""
     groups = user_certificates.groups_of(user, Settings.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:
@@ -66,7 +66,9 @@ def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str,
     name, admins = str(outputs["name"]), str(outputs["kubeconfig"])
     own = entries_of(admins, name)
     if (validity := Validity.of(own["users"])).over:
-        raise StackError(f"The certificate of the kubeconfig expired on {validity.end}: run `pulumi up` to renew it.")
+        raise StackError(
+            f"The certificate of the kubeconfig expired on {validity.end}: run `pulumi up` to renew the certificate."
+        )
     if not user:
         return name, own
     name = f"{user}@{name}"
@@ -81,7 +83,7 @@ def _expiry(validity: Validity, user: str) -> str:
         return f"The certificate of {user} is valid until {validity.end}."
     if validity.due:
         expires = f"The certificate expires on {validity.end}, in {validity.left.days} days"
-        return f"{expires}: run `pulumi up` to renew it, then run this command again."
+        return f"{expires}: run `pulumi up`, then `./homelab kubeconfig` again."
     return f"The certificate is valid until {validity.end}."
 
 
@@ -91,12 +93,12 @@ def _replace_only_if_asked(console: Console, file: Path, merged: MergeResult, se
     console.print(f"{file} has {', '.join(merged.replaced)} with other content.", markup=False, soft_wrap=True)
     if merged.server not in ("", server):
         console.print(
-            f"The existing entry is another cluster: its API is {merged.server}, not {server}.",
+            f"The existing entry belongs to another cluster: its API is {merged.server}, not {server}.",
             style="bold red",
             soft_wrap=True,
         )
     if not yes:
-        typer.confirm("Replace the entries and keep a copy of the file? (--yes skips this)", abort=True)
+        typer.confirm("Replace these entries and keep a copy of the file? (--yes skips this question)", abort=True)
 
 
 def _write(console: Console, file: Path, before: str, merged: MergeResult) -> None:
@@ -106,15 +108,15 @@ def _write(console: Console, file: Path, before: str, merged: MergeResult) -> No
         console.print(f"{file} already has the cluster.", markup=False, soft_wrap=True)
         return
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # kubectl uses the same lock file while it writes
+    # kubectl creates this lock file while it writes a kubeconfig
     lock = file.with_name(f"{file.name}.lock")
     try:
         lock.touch(exist_ok=False)
     except FileExistsError:
-        raise MergeError(f"kubectl is writing the file; if no kubectl is running, remove {lock}") from None
+        raise MergeError(f"kubectl is writing the file; if kubectl is not running, remove {lock}") from None
     try:
         if (file.read_text(encoding="utf-8") if file.exists() else "") != before:
-            raise MergeError("another program changed the file meanwhile; run the command again")
+            raise MergeError("another program changed the file at the same time; run `./homelab kubeconfig` again")
         if merged.replaced:
             copy = file.with_name(f"{file.name}.{datetime.now():%Y%m%d-%H%M%S}")
             copy.touch(mode=FILE_MODE, exist_ok=False)

@@ -17,24 +17,24 @@ _EMPTY = 'apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\nc
 
 
 class MergeError(Exception):
-    """The file is not a kubeconfig that can be changed safely. The message states the cause."""
+    """A file is not a kubeconfig that can be changed safely. The error message states the cause."""
 
 
 @dataclass(frozen=True)
 class MergeResult:
-    """A kubeconfig with the entries of one cluster."""
+    """A kubeconfig after its entries for one cluster were added or replaced."""
 
     text: str
     replaced: tuple[str, ...]
-    """The existing entries with other content, such as `cluster homelab`."""
+    """The existing entries that were replaced because their content differed, such as `cluster homelab`."""
     server: str
-    """The API URL in the replaced cluster entry; empty if no cluster entry is replaced."""
+    """The API URL in the replaced cluster entry; empty if no cluster entry was replaced."""
     current: str
     """The current context of the merged file."""
 
 
 def entries_of(kubeconfig: str, name: str) -> dict[str, Any]:
-    """Return the entries of a single-cluster kubeconfig by section; the context refers to `name`."""
+    """Return the entries of a single-cluster kubeconfig by section; the context refers to entries called `name`."""
     content = _parse(kubeconfig)
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     return {"clusters": cluster, "users": user, "contexts": {"cluster": name, "user": name}}
@@ -52,19 +52,19 @@ def merge(text: str, own: Mapping[str, Any], name: str) -> MergeResult:
         (new for new in _candidates(text, put, "" if current else name) if _is_correct(before, new, own, name)), None
     )
     if result is None:
-        raise MergeError("it cannot be rewritten without changes to other entries")
+        raise MergeError("the kubeconfig cannot be rewritten without changes to other entries")
     replaced = tuple(f"{SECTIONS[section]} {name}" for section in changed if existing[section])
     server = existing["clusters"]["cluster"].get("server", "") if f"cluster {name}" in replaced else ""
     return MergeResult(result, replaced, server, current or name)
 
 
 def _entry(section: str, own: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return an entry with its keys in the order that kubectl writes."""
+    """Return a kubeconfig entry with its keys in the order that kubectl writes."""
     return dict(sorted({"name": name, SECTIONS[section]: own[section]}.items()))
 
 
 def _candidates(text: str, put: Sequence[tuple[str, dict[str, Any]]], current: str) -> Iterator[str]:
-    """Yield new texts: the entries spliced into the text, then the whole document rewritten by a YAML library."""
+    """Yield two candidates for the new text: with the entries spliced in, then rewritten by a YAML library."""
     with suppress(kubeconfig_text.StyleError):
         spliced = text
         for section, entry in put:
@@ -97,12 +97,12 @@ def _parse(text: str) -> dict[str, Any]:
 def _named(content: Any, section: str, name: str) -> Any:
     items = [item for item in content.get(section) or () if item["name"] == name]
     if len(items) > 1:
-        raise MergeError(f"it has {len(items)} {section} with the name {name}; remove all but one")
+        raise MergeError(f"the kubeconfig has {len(items)} {section} with the name {name}; remove all but one")
     return items[0] if items else None
 
 
 def _is_correct(before: Mapping[str, Any], text: str, own: Mapping[str, Any], name: str) -> bool:
-    """Whether a new text has the entries, and all other content is unchanged."""
+    """Whether a new kubeconfig contains the cluster's entries and all other content is unchanged."""
     after = _parse(text)
     same = all(before.get(key) == after.get(key) for key in {*before, *after} - {*SECTIONS, "current-context"})
     for section, kind in SECTIONS.items():

@@ -1,6 +1,6 @@
 """Inserts entries into the text of a kubeconfig without changing any other byte.
 
-A round trip through ruamel.yaml would reindent other styles, and put entries below the next section's comment.
+A round trip through ruamel.yaml would change the indentation of some files, and separate comments from their sections.
 """
 
 import io
@@ -13,11 +13,11 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 
 class StyleError(Exception):
-    """The text has a style in which entries cannot be inserted, such as JSON."""
+    """The kubeconfig has a style, such as JSON, into which entries cannot be inserted."""
 
 
 def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
-    """Return the text with the entry in the list `section`; it replaces the entry of the same name or is appended."""
+    """Add an entry to the list `section`, or replace the entry with the same name; return the new text."""
     items = _value(text, section)
     if items is None:
         return f"{_with_newline(text)}{section}:\n{_item(entry, 0)}"
@@ -36,7 +36,7 @@ def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
 
 
 def with_current_context(text: str, name: str) -> str:
-    """Return the text with this `current-context`."""
+    """Set the `current-context` of a kubeconfig, and return the new text."""
     value = _value(text, "current-context")
     if value is None:
         return f"{_with_newline(text)}current-context: {name}\n"
@@ -60,7 +60,7 @@ def _name(item: Node) -> str | None:
 
 
 def _end(text: str, node: Node) -> int:
-    """Return the end of a node's content: the parser's end mark is already the start of the next node."""
+    """Return the index at which a YAML node's content ends; the parser's end mark is the start of the next node."""
     if isinstance(node, ScalarNode) or getattr(node, "flow_style", False) or not node.value:
         return len(text[: node.end_mark.index].rstrip())
     last = node.value[-1]

@@ -14,13 +14,13 @@ class Disk(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """The collected facts of one machine."""
+    """The facts that `doctor.sh` collected on one machine."""
 
     lines: dict[str, tuple[str, ...]]
 
     @classmethod
     def parse(cls, output: str) -> "Facts":
-        """Parse lines `name=value`; a name may occur more than once."""
+        """Parse lines of the form `name=value`; a name can occur more than once."""
         lines: dict[str, tuple[str, ...]] = {}
         for line in output.splitlines():
             name, equals, value = line.partition("=")
@@ -42,7 +42,7 @@ class Facts:
 
     @property
     def complete(self) -> bool:
-        """Whether the script ran to its end."""
+        """Whether `doctor.sh` ran to its end."""
         return self.is_yes("end")
 
     @property

@@ -1,4 +1,4 @@
-"""Runs a script on all machines of a stack concurrently, over SSH connections like those of `pulumi up`."""
+"""Runs a script on all machines of a stack concurrently, with the SSH settings of `pulumi up`."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ SCRIPT_TIMEOUT = 60.0
 
 
 class Failure(Enum):
-    """The reason why a machine gave no output."""
+    """The reason why a script returned no output from a machine."""
 
     UNREACHABLE = auto()
     HOST_KEY = auto()
@@ -31,7 +31,7 @@ class Failure(Enum):
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """The output of a script, or its failure and cause; `started` and `ended` are Unix times."""
+    """The output of a script on one machine, or the script's failure and its cause. Times are Unix times."""
 
     output: str = ""
     failure: Failure | None = None
@@ -46,13 +46,13 @@ def from_node(node: NodeSettings, cluster: ClusterSettings) -> Machine:
 
 
 def from_bastion(settings: BastionSettings) -> Hop:
-    """Return the SSH address and user of a bastion, which suffice to read its host key."""
+    """Return the SSH address and user of a bastion, without a private key, to read the bastion's host key."""
     target = {"address": settings.address, "port": settings.port, "user": settings.user}
     return Hop(name="bastion", host_key=settings.host_key, key=None, **target)
 
 
 def private_keys(machines: Sequence[Machine], stack: Stack) -> dict[str, str]:
-    """Read the private keys of these machines and their bastions from the stack's secrets. Raises `StackError`."""
+    """Read the SSH private keys of machines and their bastions from the stack's secrets. Raises `StackError`."""
     hops = [*machines, *(machine.bastion for machine in machines if machine.bastion)]
     return {name: stack.secret(name) for name in sorted({hop.key for hop in hops if hop.key})}
 
@@ -64,7 +64,7 @@ async def run_script(
     variables: Sequence[Mapping[str, str]],
     on_result: Callable[[], object],
 ) -> list[ScriptResult]:
-    """Run a script on every machine with that machine's variables. Raises `TaskError` for an unusable private key."""
+    """Run a script on every machine with the machine's own variables. Raises `TaskError` if a private key is invalid."""
     connections = Connections(keys)
     library, text = ((SCRIPTS / name).read_text() for name in ("lib.sh", script))
 
@@ -96,7 +96,7 @@ async def _run(connections: Connections, target: Machine, script: str) -> Script
 
 
 async def _ignore(_: str) -> None:
-    """Drop progress messages: read-only scripts have none worth showing."""
+    """Discard progress messages, because progress of short read-only scripts is not shown."""
 
 
 def _failure(error: TaskError) -> Failure:

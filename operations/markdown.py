@@ -1,6 +1,6 @@
-"""Renders untrusted text for Markdown on GitHub as code, because GitHub interprets nothing inside code.
+"""Renders untrusted text as Markdown code, because GitHub does not interpret text inside code.
 
-Elsewhere, even in escaped text, GitHub notifies `@name`, links `#1` and URLs, and renders HTML.
+Outside code, even in escaped text, GitHub notifies `@name`, links `#1` and URLs, and renders HTML.
 """
 
 import re
@@ -14,7 +14,7 @@ TRUNCATED = "… truncated: see the log."
 
 
 def inline_code(text: str) -> str:
-    """Render a text as inline code that is safe in a table cell."""
+    """Render a text as inline code that is safe in a Markdown table cell."""
     line = " ".join(printable(text[: MAX_CODE_LENGTH * 10]).split()) or "?"
     shown = line if len(line) <= MAX_CODE_LENGTH else f"{line[:MAX_CODE_LENGTH]}…"
     fence = "`" * (_longest_fence(shown) + 1)
@@ -31,7 +31,7 @@ def code_block(text: str, max_length: int = 20_000) -> str:
 
 
 def truncate_lines(lines: Iterable[str], max_length: int) -> Iterator[str]:
-    """Yield lines up to `max_length` characters in total, then a note if lines were cut."""
+    """Yield lines up to `max_length` characters in total; if lines are cut, end with a note."""
     remaining = max_length
     for line in lines:
         remaining -= len(line) + 1
@@ -42,5 +42,5 @@ def truncate_lines(lines: Iterable[str], max_length: int) -> Iterator[str]:
 
 
 def _longest_fence(text: str) -> int:
-    """Return the length of the longest run of backticks."""
+    """Return the length of the longest run of backticks in a text."""
     return max(map(len, re.findall("`+", text)), default=0)

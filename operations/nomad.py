@@ -27,7 +27,7 @@ def nomad(
         Path | None, typer.Option(help="Folder to write to. Default: ~/.config/homelab/STACK/nomad.", file_okay=False)
     ] = None,
 ) -> None:
-    """Write the files for the `nomad` command: this year's certificate, its private key, and a management token."""
+    """Write credentials for the `nomad` command: this year's certificate, its private key, and a management token."""
     folder = (output or Path("~/.config/homelab") / short_name(stack) / "nomad").expanduser().resolve()
     with report_errors():
         texts = _texts(Stack(stack, config_file), folder)
@@ -38,7 +38,7 @@ def nomad(
 
 
 def _texts(stack: Stack, folder: Path) -> dict[str, str]:
-    """Return the contents of the files by file name. Raises `SettingsError`, `StackError`."""
+    """Return the contents of the credential files by file name. Raises `SettingsError` or `StackError`."""
     layer = next((entry for entry in layers_of(Settings.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:
         raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")

@@ -17,9 +17,9 @@ from stacks.catalog import LAYERS
 from stacks.settings import Settings, SettingsError
 
 AIR_GAP_ADVICE = """\
-Run this command where the host is reachable and trusted, and copy k3s.pins from there. Or set k3s.pins
-manually to the output of `sha256sum` for the release's sha256sum-amd64.txt, sha256sum-arm64.txt, sha256sum-arm.txt
-and install.sh from a trusted source."""
+Run `./homelab pin` on a workstation that reaches and trusts the host, and copy k3s.pins from its stack file.
+Or set k3s.pins manually to the output of `sha256sum` for the release's sha256sum-amd64.txt, sha256sum-arm64.txt,
+sha256sum-arm.txt and install.sh from a trusted source."""
 _SUM = "0" * 64
 _PLACEHOLDERS = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), _SUM)
 _CHART_PLACEHOLDERS = {chart.name: _SUM for row in LAYERS for chart in row.charts}
@@ -29,12 +29,15 @@ Pins = Mapping[str, str]
 def pin(
     stack: StackName = "homelab",
     official: Annotated[
-        bool, typer.Option("--official", help="Use the K3s release and the charts' own repositories, not mirrors.")
+        bool,
+        typer.Option(
+            "--official", help="Download from the official K3s release and Helm repositories, not from mirrors."
+        ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Replace different pins without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Replace pins that differ without asking.")] = False,
     config_file: StackFile = None,
 ) -> None:
-    """Pin the checksums of the K3s release, and of charts that homelab does not pin itself, in the stack file."""
+    """Write the checksums of the K3s release, and of charts that homelab does not pin, into the stack file."""
     console, file = Console(), Stack(stack, config_file).file
     try:
         settings, old, old_charts = _read(file)
@@ -51,15 +54,17 @@ def pin(
         console.print(f"{file.name} already has these pins.")
         return
     if (_replaced(old, new) or _replaced(old_charts, new_charts)) and not yes:
-        console.print("Pins change with versions. If no version changed, the released files were modified.")
-        typer.confirm(f"Replace the pins in {file.name}? (--yes skips this)", abort=True)
+        console.print(
+            "A pin changes with its version. If the version did not change, the released files were modified."
+        )
+        typer.confirm(f"Replace the pins in {file.name}? (--yes skips this question)", abort=True)
     text = stackfile_editor.with_pins(file.read_text(encoding="utf-8"), new)
     files.replace(file, stackfile_editor.with_chart_pins(text, new_charts) if old_charts != new_charts else text)
     console.print(f"{file.name} now has these pins.")
 
 
 def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
-    """Return the settings with placeholder pins, and the current pins; all other settings must be valid."""
+    """Return the settings with placeholder pins, because current pins can be invalid, and both current pin sections."""
     config, secrets = stackfile.read(file)
     old = old_charts = dict[str, Any]()
     if isinstance(cluster := config.get("cluster"), Mapping) and isinstance(k3s := cluster.get("k3s", {}), Mapping):
@@ -72,7 +77,7 @@ def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
 
 
 def _with_pins(section: Mapping[str, Any], pins: Pins) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the current pins of a section, and the section with `pins` added or replaced."""
+    """Return the current pins of a stack file section, and the section with `pins` added or replaced."""
     current = dict(section["pins"]) if isinstance(section.get("pins"), Mapping) else {}
     return current, dict(section) | {"pins": {**current, **pins}}
 
@@ -82,14 +87,14 @@ def _as_text(pins: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _with_source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
-    """Return the settings with the chosen source of K3s. Raises `FetchError`."""
+    """Return the cluster settings with the official release or the mirror as K3s' source. Raises `FetchError`."""
     mirror = cluster.k3s.mirror
     if official or not mirror:
         return cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})
     if not mirror.startswith("https://"):
         raise FetchError(
             f"The mirror {mirror} is not https: anyone on the network path could have changed its checksums.\n"
-            "Use --official to read those of the K3s release, or write k3s.pins manually from a trusted source."
+            "Use --official to get the checksums from the K3s release, or write k3s.pins manually from a trusted source."
         )
     return cluster
 

@@ -1,4 +1,4 @@
-"""`./homelab platform`: prints the outputs for app stacks that cannot read the lab's stack."""
+"""`./homelab platform`: prints the platform outputs for app stacks that cannot read the lab's stack."""
 
 import json
 from dataclasses import fields
@@ -12,7 +12,7 @@ from stacks.outputs import PlatformOutputs
 
 
 def platform(stack: StackName = "homelab", config_file: StackFile = None) -> None:
-    """Print the platform outputs that an app stack needs as JSON. Contains a kubeconfig: store it as a secret."""
+    """Print the platform outputs that an app stack needs, as JSON. The JSON contains a kubeconfig: keep it secret."""
     with report_errors():
         outputs = Stack(stack, config_file).outputs()
         if "appKubeconfig" not in outputs:

@@ -1,4 +1,4 @@
-"""The questions of `./homelab init`. The settings models validate each answer; a prompt repeats until it is valid."""
+"""The questions of `./homelab init`. The settings models validate each answer."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ from operations.pulumi_stack import StackError
 from stacks.settings import Settings, SettingsError
 
 _MACHINE = re.compile(r"(?P<name>[^=\s]+)\s*=\s*(?P<address>\S+)\s+(?P<role>\S+)")
-_FORM = "write it as NAME=ADDRESS ROLE, such as pi-1=192.168.1.11 server"
+_FORM = "use the form NAME=ADDRESS ROLE, such as pi-1=192.168.1.11 server"
 _CLUSTER, _PLATFORM = f"{NAMESPACE}:cluster", f"{NAMESPACE}:platform"
 Node = dict[str, str]
 
 
 @dataclass
 class Answers:
-    """The settings of the lab as answered so far."""
+    """The lab's settings from all answers so far."""
 
     stack: str
     ssh_key: str | None = None
-    """Name of the stack secret that contains the SSH private key; `None` uses the SSH agent."""
+    """Name of the stack secret that contains the SSH private key; with None, homelab uses the SSH agent."""
     cluster: dict[str, Any] = field(default_factory=dict)
     platform: dict[str, Any] = field(default_factory=dict)
 
@@ -41,7 +41,7 @@ class Answers:
         return ""
 
     def ssh_settings(self, user: str) -> dict[str, Any]:
-        """Return the `ssh` settings for logging in as that user."""
+        """Return the `ssh` settings for a login as `user`."""
         return {"user": user} | ({"privateKey": {"secret": self.ssh_key}} if self.ssh_key else {"agent": True})
 
 
@@ -51,14 +51,14 @@ def _within(path: str, parent: str) -> bool:
 
 @dataclass(frozen=True)
 class Interview:
-    """Prompts for every answer that no option gives. An invalid option raises `StackError`."""
+    """Prompts for every answer that no option contains. An invalid option raises `StackError`."""
 
     console: Console
 
     def ask_one(
         self, question: str, option: str, option_value: str | None, check: Callable[[str], str], usual: str = ""
     ) -> str:
-        """Return the first valid answer: the option's value, or the answer to a prompt."""
+        """Return the option's value; without an option, prompt until the answer is valid."""
         while True:
             answer = typer.prompt(question, usual, show_default=bool(usual)) if option_value is None else option_value
             if not (reason := check(str(answer).strip())):
@@ -66,7 +66,7 @@ class Interview:
             self._refuse(answer, reason, option if option_value is not None else "")
 
     def ask_machines(self, answers: Answers, options: Sequence[str]) -> list[Node]:
-        """Return all machines: those of the `--node` options, or one per prompt until an empty answer."""
+        """Return the machines of the `--node` options; without options, prompt for machines until an empty answer."""
         nodes: list[Node] = []
         for text in options:
             if reason := self._add(answers, nodes, text):
@@ -83,7 +83,7 @@ class Interview:
         return nodes
 
     def _add(self, answers: Answers, nodes: list[Node], text: str) -> str:
-        """Add a machine, or remove one with `-NAME`. Return the error, or an empty string."""
+        """Add a machine, or remove the machine NAME for the text `-NAME`. Return an error message or an empty string."""
         if text.startswith("-"):
             remaining = [node for node in nodes if node["name"] != text[1:]]
             if len(remaining) == len(nodes):
@@ -108,11 +108,13 @@ class Interview:
 
 def _question(nodes: Sequence[Node]) -> str:
     names = ", ".join(node["name"] for node in nodes)
-    return f"Next machine (empty: done; -NAME: remove it; so far: {names})" if nodes else f"First machine ({_FORM})"
+    return (
+        f"Next machine (empty: done; -NAME: remove a machine; so far: {names})" if nodes else f"First machine ({_FORM})"
+    )
 
 
 def ask_all(interview: Interview, answers: Answers, options: dict[str, str | None], nodes: Sequence[str]) -> Answers:
-    """Prompt for every setting that `options` and `nodes` do not answer. Return `answers`, completed."""
+    """Complete `answers` from `options` and `nodes`, and prompt for the rest. Return the completed `answers`."""
     cluster, answer = answers.cluster, interview.ask_one
 
     def validator(path: str, settings_for: Callable[[str], dict[str, Any]]) -> Callable[[str], str]:

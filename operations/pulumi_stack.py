@@ -1,4 +1,4 @@
-"""The stack that a command works on: its stack file, and its secrets, outputs and state from the Pulumi CLI."""
+"""The Pulumi stack of a command: its stack file, and its secrets, outputs and state from the Pulumi CLI."""
 
 import json
 import os
@@ -19,12 +19,12 @@ _PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - a name
 StackName = Annotated[str, typer.Option("--stack", help="Stack name: the NAME in Pulumi.NAME.yaml.")]
 StackFile = Annotated[
     Path | None,
-    typer.Option("--config-file", help="Stack file, if it is not Pulumi.NAME.yaml, as for `pulumi --config-file`."),
+    typer.Option("--config-file", help="Stack file, as for `pulumi --config-file`. Default: Pulumi.NAME.yaml."),
 ]
 
 
 class StackError(Exception):
-    """A command cannot continue with this stack. The message states the cause and the fix."""
+    """A command cannot continue with a Pulumi stack. The error message states the cause and the fix."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Stack:
 
     name: str
     stack_file: Path | None = None
-    """Path of the stack file, if it is not `Pulumi.NAME.yaml` in the project."""
+    """Path of the stack file; None means `Pulumi.NAME.yaml` in the project folder."""
     _environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -42,7 +42,7 @@ class Stack:
         return self.stack_file or PROJECT_FOLDER / f"Pulumi.{self.name}.yaml"
 
     def secret(self, name: str) -> str:
-        """Return a secret of the stack's configuration. Raises `StackError`."""
+        """Return the plaintext of a secret in the stack's configuration. Raises `StackError`."""
         file = ("--config-file", str(self.file.resolve()))
         return self._pulumi(f"the secret {name}", "config", "get", f"{NAMESPACE}:{name}", *file)
 
@@ -53,7 +53,7 @@ class Stack:
         return outputs
 
     def resources(self) -> Sequence[Mapping[str, Any]]:
-        """Return all resources of the stack's state; secrets are marked and in plaintext. Raises `StackError`."""
+        """Return all resources in the stack's state, with secrets as marked plaintext. Raises `StackError`."""
         state = json.loads(self._pulumi("the state", "stack", "export", "--show-secrets"))
         return state["deployment"].get("resources") or ()
 
@@ -66,9 +66,9 @@ class Stack:
                 self._environment[_PASSPHRASE] = passphrase
                 result = self._run(command)
         except FileNotFoundError:
-            raise StackError(f"{subject} of stack {self.name}: the program `pulumi` is not installed.") from None
+            raise StackError(f"{subject} of stack {self.name} cannot be read: `pulumi` is not installed.") from None
         if result.returncode:
-            raise StackError(f"{subject} of stack {self.name}: Pulumi failed: {_cause(result.stderr)}")
+            raise StackError(f"{subject} of stack {self.name} cannot be read: Pulumi failed: {_cause(result.stderr)}")
         return result.stdout
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -77,6 +77,6 @@ class Stack:
 
 
 def _cause(stderr: str) -> str:
-    """Return the last lines of an error output, without version warnings."""
+    """Return the last lines of Pulumi's error output, without warnings."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("warning:")]
     return "\n".join(lines[-5:])

@@ -8,7 +8,7 @@ from operations.pulumi_stack import Stack, StackFile, StackName
 
 
 def recovery_token(stack: StackName = "homelab", config_file: StackFile = None) -> None:
-    """Print the K3s server token, which restoring a snapshot requires. Store it outside of the lab."""
+    """Print the K3s server token, which every restore of a snapshot needs. Store the token outside of the lab."""
     with report_errors():
         token = task_state.secret(Stack(stack, config_file), "cluster-token")
     typer.echo(token)

@@ -1,4 +1,4 @@
-"""Fetches the checksums of a K3s release from its source."""
+"""Downloads and verifies the checksum lists and the installer of a K3s release."""
 
 import hashlib
 import re
@@ -13,30 +13,30 @@ _LINE = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>\S+)")
 
 
 def fetch_pins(cluster: ClusterSettings) -> dict[str, str]:
-    """Fetch the checksums for `k3s.pins` from the stack's mirror or from the K3s release. Raises `FetchError`."""
+    """Return the checksums for `k3s.pins` from the stack's mirror or from the K3s release. Raises `FetchError`."""
     source = config.release(cluster)
     sums = {arch: hashlib.sha256(fetch_checksum_list(source["RELEASES"], arch)).hexdigest() for arch in ARCHITECTURES}
     return sums | {INSTALLER: hashlib.sha256(fetch_installer(source["INSTALLER"])).hexdigest()}
 
 
 def fetch_checksum_list(release: str, arch: str) -> bytes:
-    """Fetch the release's checksum list for an architecture. Raises `FetchError`."""
+    """Download the checksum list of a K3s release for one CPU architecture. Raises `FetchError`."""
     url = f"{release}/sha256sum-{arch}.txt"
     content = fetch(url)
     if not any(name.startswith(f"{config.IMAGES}-{arch}.") for name in parse_checksums(content)):
-        raise FetchError(f"{url} does not list the checksums of K3s for {arch}: it is not a checksum list of K3s.")
+        raise FetchError(f"{url} is not a checksum list of K3s: checksums for {arch} are missing.")
     return content
 
 
 def fetch_installer(url: str) -> bytes:
-    """Fetch the installer and verify it against the checksum file next to it. Raises `FetchError`."""
+    """Download the K3s installer and its checksum file, and verify the installer. Raises `FetchError`."""
     expected, content = parse_checksums(fetch(f"{url}.sha256sum")).get("install.sh"), fetch(url)
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise FetchError(
             f"{url} does not match {url}.sha256sum:\n"
             f"found  {actual}\nstated {expected or 'nothing'}\n"
-            "One of them was modified, or the mirror mixes two versions: find the cause before you pin either."
+            "One of the two files was modified, or the mirror mixes two versions: find the cause before you pin checksums."
         )
     return content
 

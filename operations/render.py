@@ -1,4 +1,4 @@
-"""Renders charts with the Helm of Pulumi's Kubernetes provider plugin, the same Helm that `pulumi up` runs."""
+"""Renders charts with the Helm library of Pulumi's Kubernetes provider plugin, as `pulumi up` does."""
 
 import json
 import os
@@ -37,7 +37,7 @@ NO_CLUSTER = """\
 
 
 class RenderError(Exception):
-    """A chart cannot be rendered. The message states the cause and the fix."""
+    """A chart cannot be rendered. The error message states the cause and the fix."""
 
 
 class Renderer:
@@ -72,7 +72,7 @@ class Renderer:
 
 @contextmanager
 def start_renderer(version: str, program: Path | None = None) -> Iterator[Renderer]:
-    """Run the plugin to render charts for this Kubernetes version. Raises `RenderError`."""
+    """Start Pulumi's Kubernetes provider plugin to render charts for a Kubernetes version. Raises `RenderError`."""
     command = [str(program or find_plugin()), "127.0.0.1:0"]  # the engine's address, which the plugin does not contact
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
         try:
@@ -90,14 +90,14 @@ def start_renderer(version: str, program: Path | None = None) -> Iterator[Render
 
 
 def find_plugin() -> Path:
-    """Return the Kubernetes provider plugin: from PATH, else the newest installed one. Raises `RenderError`."""
+    """Find Pulumi's Kubernetes provider plugin in PATH or, if absent, the newest installed one. Raises `RenderError`."""
     if on_path := shutil.which(PLUGIN):
         return Path(on_path)
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     installed = [path for path in home.glob(f"plugins/resource-kubernetes-v*/{PLUGIN}") if os.access(path, os.X_OK)]
     if not installed:
         raise RenderError(
-            "Pulumi's Kubernetes plugin renders the charts and is not installed: "
+            "Pulumi's Kubernetes plugin, which renders the charts, is not installed: "
             f"pulumi plugin install resource kubernetes {metadata.version('pulumi-kubernetes')}"
         )
     return max(installed, key=_number)
@@ -108,7 +108,7 @@ def _number(program: Path) -> list[int]:
 
 
 def _plain(tree: Tree) -> Tree:
-    """Replace each secret in the values with a placeholder text."""
+    """Replace each secret in Helm values with a placeholder text."""
     if isinstance(tree, SecretRef | Derived | Hashed | Filled | Made):
         return "secret"
     if isinstance(tree, Mapping):

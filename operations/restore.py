@@ -20,17 +20,17 @@ from operations.snapshot_catalog import NAME_PATTERN, Server, Snapshot, Snapshot
 
 def restore(
     snapshot: Annotated[
-        str | None, typer.Argument(help="Snapshot name, as `snapshot --list` prints it. Default: the newest.")
+        str | None, typer.Argument(help="Snapshot name from `snapshot --list`. Default: the newest snapshot.")
     ] = None,
     *,
     stack: StackName = "homelab",
     from_s3: Annotated[
-        bool, typer.Option("--from-s3", help="Download the snapshot from S3, even if a server has it.")
+        bool, typer.Option("--from-s3", help="Download the snapshot from S3, even if a server has a copy.")
     ] = False,
     file: Annotated[Path | None, typer.Option(help="Restore a snapshot from a local file.", dir_okay=False)] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="File with the snapshot's server token, if it differs from the stack's.", dir_okay=False),
+        typer.Option(help="File with the snapshot's server token, if the stack now has another one.", dir_okay=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: AsJson = False,
@@ -38,7 +38,7 @@ def restore(
 ) -> None:
     """Restore the cluster from an etcd snapshot, even if all servers are lost. Asks before it replaces data.
 
-    Run the command again after an interruption or a failure.
+    After an interruption or a failure, run the same command again.
     """
     if file and (snapshot or from_s3):
         raise typer.BadParameter("cannot be combined with SNAPSHOT or --from-s3", param_hint="--file")
@@ -57,7 +57,7 @@ def restore(
 
 
 def _token(file: Path | None) -> str:
-    """Read the token without the CA hash and the user that K3s' own token file puts before it."""
+    """Read a server token from a file, without the CA hash and user with which K3s' token file prefixes the token."""
     return _existing(file).read_text().strip().rpartition("::")[2].removeprefix("server:") if file else ""
 
 
@@ -68,7 +68,7 @@ def _existing(file: Path) -> Path:
 
 
 def _from_file(file: Path) -> Snapshot:
-    """Describe a snapshot file of the workstation."""
+    """Return the properties of a snapshot file on the workstation."""
     if not NAME_PATTERN.fullmatch(file.name):
         raise SnapshotError(f"{file.name} is not a snapshot name: use letters, digits, dots, dashes, underscores.")
     status = _existing(file).stat()
@@ -88,7 +88,7 @@ def _show(access: ClusterAccess, inventory: SnapshotInventory, plan: Plan) -> No
         rows.add_row(server.name, server.k3s or "does not answer", _action(server, plan))
     stderr.print(rows)
     stderr.print(
-        f"K3s stops on all servers. Objects of {access.cluster.name} that are not in the snapshot are lost; "
+        f"K3s stops on all servers. Kubernetes objects of {access.cluster.name} outside the snapshot are lost; "
         "volumes are not changed.",
         soft_wrap=True,
     )
@@ -114,4 +114,4 @@ def _report(result: RestoreResult, *, as_json: bool) -> None:
     )
     if skipped:
         console.print(f"Skipped: {', '.join(skipped)}.")
-    console.print("Next: `pulumi up --refresh` deploys again what was deployed after the snapshot.")
+    console.print("Next: run `pulumi up --refresh` to deploy all changes since the snapshot again.")

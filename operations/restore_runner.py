@@ -35,9 +35,9 @@ UPLOAD_PATH = "/var/lib/homelab/inbox/snapshot"
 
 @dataclass(frozen=True)
 class Plan:
-    """A restore: the snapshot, the server that is restored, the servers that rejoin, and the lost servers.
+    """The plan of a restore: the snapshot, the server to restore, the servers that rejoin, and the lost servers.
 
-    `token` is the server token of the snapshot, if the token differs from the stack's.
+    `token` is the snapshot's server token, if the stack now has another server token.
     """
 
     snapshot: Snapshot
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class RestoreResult:
-    """The result of a restore. `skipped_agents` are the agents that did not answer."""
+    """The result of a restore. `skipped_agents` are the agents that did not answer over SSH."""
 
     plan: Plan
     skipped_agents: tuple[str, ...]
@@ -64,11 +64,15 @@ def plan_restore(
     """Choose the server to restore and the source of the snapshot. Raises `SnapshotError`."""
     reachable = inventory.reachable_servers
     if not reachable:
-        raise SnapshotError("No server answers over SSH: power on the server to restore, or reinstall its system.")
+        raise SnapshotError(
+            "No server answers over SSH: power on the server to restore, or reinstall its operating system."
+        )
     holders = [name for name in reachable if name in snapshot.locations]
     from_s3 = not file and (from_s3 or not holders)
     if from_s3 and S3 not in snapshot.locations:
-        raise SnapshotError(f"{snapshot.name} is only on servers that do not answer: {', '.join(snapshot.locations)}.")
+        raise SnapshotError(
+            f"Snapshot {snapshot.name} is only on unreachable servers: {', '.join(snapshot.locations)}."
+        )
     first = reachable[0] if from_s3 or file else holders[0]
     others = tuple(name for name in reachable if name != first)
     lost = tuple(server.name for server in inventory.servers if server.k3s is None)
@@ -76,11 +80,11 @@ def plan_restore(
 
 
 def require_tasks(access: ClusterAccess, tasks: Mapping[str, Task]) -> None:
-    """Reject a restore unless Pulumi's state has the tasks of every machine. Raises `SnapshotError`."""
+    """Reject a restore unless Pulumi's state contains the tasks of every machine. Raises `SnapshotError`."""
     missing = [name for name in access.machines if not {f"{name}-prepare", f"{name}-roll"} <= tasks.keys()]
     if missing:
         raise SnapshotError(
-            f"Pulumi's state of stack {access.stack.name} does not have {', '.join(missing)}: "
+            f"Pulumi's state of stack {access.stack.name} lacks the tasks of {', '.join(missing)}: "
             "the state is empty, belongs to another stack, or predates these nodes. No changes were made."
         )
 
@@ -124,7 +128,7 @@ class RestoreRunner:
             await self._run_steps(plan.first, ROTATE_TOKEN, {"OLD_TOKEN": plan.token})
 
     async def _grant_rights(self) -> None:
-        """Grant rights to the users of the stack's kubeconfigs; revoke those of older users in the snapshot."""
+        """Bind the users of the stack's kubeconfigs to their roles, and unbind older users that the snapshot contains."""
         kubeconfig = self._tasks.get("cluster-kubeconfig")
         if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions have no RIGHTS
             await self._runner.run(
@@ -137,7 +141,7 @@ class RestoreRunner:
         await self._run_steps(name, STAGE)
 
     async def _prepare_agent(self, name: str) -> bool:
-        """Prepare an agent. Return whether it answers over SSH."""
+        """Prepare an agent; return False if the agent does not answer over SSH."""
         try:
             await self._access.connections().connect(self._access.machines[name])
         except Unreachable as cause:

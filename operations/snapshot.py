@@ -22,15 +22,15 @@ SNAPSHOT_FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 def snapshot(
     *,
     stack: StackName = "homelab",
-    listing: Annotated[bool, typer.Option("--list", help="List all snapshots instead of taking one.")] = False,
-    name: Annotated[str, typer.Option(help="Prefix of the snapshot's name; server and time follow.")] = "on-demand",
-    save: Annotated[
-        Path | None, typer.Option(help="Also copy the snapshot to this local folder.", file_okay=False)
-    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List all snapshots without taking a snapshot.")] = False,
+    name: Annotated[
+        str, typer.Option(help="Prefix of the snapshot's name; K3s appends the server and the time.")
+    ] = "on-demand",
+    save: Annotated[Path | None, typer.Option(help="Local folder to copy the snapshot to.", file_okay=False)] = None,
     as_json: AsJson = False,
     config_file: StackFile = None,
 ) -> None:
-    """Take a snapshot of etcd on one server, which uploads it to S3 if k3s.snapshots.s3 is set."""
+    """Take an etcd snapshot on one server; with k3s.snapshots.s3, the server uploads the snapshot to S3."""
     if not NAME_PATTERN.fullmatch(name):
         raise typer.BadParameter("use letters, digits, dots, dashes and underscores", param_hint="--name")
     with report_errors():
@@ -57,7 +57,7 @@ async def _take(access: ClusterAccess, label: str, folder: Path | None) -> str:
 
 
 async def _copy(access: ClusterAccess, server: str, name: str, folder: Path) -> None:
-    """Copy a snapshot from its server; it gets its name once verified. Raises `TaskError`, `SnapshotError`."""
+    """Copy a snapshot from its server and verify the copy. Raises `TaskError` or `SnapshotError`."""
     folder.mkdir(parents=True, exist_ok=True)
     connections, machine, source = access.connections(), access.machines[server], f"{SNAPSHOT_FOLDER}/{name}"
     part = folder / f"{name}.part"
@@ -98,7 +98,7 @@ def as_table(shown: list[Snapshot]) -> Table:
 
 
 def as_dict(entry: Snapshot) -> dict[str, Any]:
-    """Return a snapshot as data for `--json`."""
+    """Convert a snapshot to a dictionary for JSON output."""
     servers = [location for location in entry.locations if location != S3]
     return {
         "name": entry.name,

@@ -26,12 +26,12 @@ _LINE = re.compile(rf"({NAME_PATTERN.pattern}) (\d+) (\d+(?:\.\d+)?)")
 
 
 class SnapshotError(Exception):
-    """A snapshot does not exist or cannot be used. The message states the cause and the fix."""
+    """A snapshot does not exist or cannot be used. The error message states the cause and the fix."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One snapshot: `taken_at` is a Unix time, `size` is in bytes, `locations` are servers, and S3 at the end."""
+    """One snapshot: `taken_at` is a Unix time, `size` is in bytes, and `locations` lists servers, then S3."""
 
     name: str
     taken_at: float
@@ -41,19 +41,19 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Server:
-    """A server: `k3s` is serving, absent or the state of its systemd unit; `None` if the machine does not answer."""
+    """A server; `k3s` is `serving`, `absent` or the state of K3s' systemd unit; None if the machine does not answer."""
 
     name: str
     k3s: str | None
     snapshots: tuple[Snapshot, ...] = ()
     cause: str = ""
     invalid_names: tuple[str, ...] = ()
-    """Names in the snapshot folder that K3s does not give to snapshots."""
+    """Names of files in the snapshot folder that are not K3s snapshot names."""
 
 
 @dataclass(frozen=True)
 class SnapshotInventory:
-    """The servers, all their snapshots, and `warnings` about servers and buckets that cannot be read."""
+    """All servers, all snapshots on servers and S3, and `warnings` about a server or bucket that cannot be read."""
 
     servers: tuple[Server, ...]
     snapshots: tuple[Snapshot, ...]
@@ -70,7 +70,7 @@ class SnapshotInventory:
         return tuple(server.name for server in self.servers if server.k3s == "serving")
 
     def choose(self, name: str | None, *, from_s3: bool = False) -> Snapshot:
-        """Return the snapshot of that name, or the newest one. Raises `SnapshotError`."""
+        """Return the snapshot called `name`; if `name` is None, return the newest snapshot. Raises `SnapshotError`."""
         candidates = [entry for entry in self.snapshots if not from_s3 or S3 in entry.locations]
         where = "on S3" if from_s3 else "on a server that answers, or on S3"
         if name is None:
@@ -81,13 +81,13 @@ class SnapshotInventory:
         match = next((entry for entry in candidates if entry.name == name), None)
         if match is None:
             near = difflib.get_close_matches(name, [entry.name for entry in candidates], n=3, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else "run `homelab snapshot --list` to list all snapshots."
+            hint = f"did you mean {near[0]}?" if near else "run `./homelab snapshot --list` to list all snapshots."
             raise SnapshotError(f"There is no snapshot {name} {where}: {hint}")
         return match
 
 
 async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
-    """List the snapshots of every server, and of S3 if configured. Raises `TaskError` if a script or login fails."""
+    """List the snapshots on every server, and on S3 if configured. Raises `TaskError` if a script or login fails."""
     names = access.servers
     targets = [access.machines[name] for name in names]
     results = await machines.run_script(targets, access.private_keys, "snapshots.sh", [{} for _ in names], lambda: None)
@@ -112,12 +112,12 @@ async def take_snapshot(access: ClusterAccess, server: str, label: str, say: Say
     task = access.task(server, step("snapshot.sh"), LABEL=label, COPIED=copied)
     name = (await access.runner().run(task, progress(say))).strip()
     if not NAME_PATTERN.fullmatch(name):
-        raise TaskError(f"{server} reports a snapshot with a name that K3s does not use: {_printable(name)}")
+        raise TaskError(f"{server} reports an invalid snapshot name: {_printable(name)}")
     return name
 
 
 def merge_copies(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
-    """Merge the copies of each snapshot, and sort the snapshots by age, the newest first."""
+    """Merge the copies of each snapshot into one entry, and sort the entries from newest to oldest."""
     ordered = sorted(snapshots, key=lambda entry: entry.name)
     unique = [_merge_same(list(same)) for _, same in groupby(ordered, key=lambda entry: entry.name)]
     return tuple(sorted(unique, key=lambda entry: (-entry.taken_at, entry.name)))
@@ -137,7 +137,7 @@ def parse_server(name: str, output: str) -> Server:
 
 
 def time_from_name(name: str, default: float) -> float:
-    """Return the Unix time at the end of a snapshot's name, or `default` if the name has none."""
+    """Return the Unix time at the end of a snapshot's name, or `default` if the name contains no time."""
     match = re.search(r"-(\d{9,11})(\.zip)?$", name)
     return float(match[1]) if match else default
 
@@ -172,11 +172,11 @@ def _from_s3(stored: bucket.StoredObject) -> Snapshot:
 def _skipped_warning(location: str, names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_SHOWN_NAMES} more" if len(names) > MAX_SHOWN_NAMES else ""
     shown = ", ".join(map(_printable, names[:MAX_SHOWN_NAMES]))
-    return f"{location} has files whose names are not K3s snapshot names; they were skipped: {shown}{more}"
+    return f"{location} has files with invalid snapshot names, which were skipped: {shown}{more}"
 
 
 def _printable(name: str) -> str:
-    """Return an untrusted name as one line of ASCII."""
+    """Return an untrusted file name as one line of ASCII text."""
     return ascii(name if len(name) <= MAX_SHOWN_CHARACTERS else f"{name[:MAX_SHOWN_CHARACTERS]}…")
 
 

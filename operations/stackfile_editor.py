@@ -15,7 +15,7 @@ _STYLES = ((2, 4, 2), (2, 2, 0), (4, 2, 0), (4, 4, 2), (4, 6, 4))
 
 
 def with_pins(text: str, pins: Mapping[str, str]) -> str:
-    """Return the stack file `text` with these `k3s.pins` added or replaced."""
+    """Add or replace pins in `k3s.pins` of the stack file `text`; return the new text."""
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     k3s = document["config"][f"{NAMESPACE}:cluster"].setdefault("k3s", CommentedMap())
@@ -26,7 +26,7 @@ def with_pins(text: str, pins: Mapping[str, str]) -> str:
 
 
 def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
-    """Return the stack file `text` with exactly these `platform.pins`."""
+    """Replace all `platform.pins` of the stack file `text`; return the new text."""
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     platform = document["config"][f"{NAMESPACE}:platform"]
@@ -42,7 +42,7 @@ def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
 
 
 def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
-    """Return the stack file `text` with these host keys; each path leads to a mapping below `homelab:cluster`."""
+    """Set host keys in the stack file `text`, by the path of their mapping below `homelab:cluster`; return the new text."""
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     for loc, key in keys.items():
@@ -53,13 +53,13 @@ def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
             entry["hostKey"] = key
         else:
             address = list(entry).index("address")
-            # ruamel stores the blank lines and comments after an entry with its last key, so the last key stays last
+            # ruamel attaches the comments after a mapping to its last key, so a new key must not become the last key
             entry.insert(address if address == len(entry) - 1 else address + 1, "hostKey", key)
     return to_text(yaml, document)
 
 
 def yaml_in_style_of(text: str) -> YAML:
-    """Return a YAML round-tripper in the style of the text, or in the usual style if no known style reproduces it."""
+    """Return a YAML parser and writer for the text's indentation style, or for the default style if none matches."""
     styles = [_yaml(*style) for style in _STYLES]
     return next((yaml for yaml in styles if to_text(yaml, yaml.load(text)) == text), styles[0])
 
@@ -73,7 +73,7 @@ def _yaml(mapping: int, sequence: int, offset: int) -> YAML:
 
 
 def to_text(yaml: YAML, document: Any) -> str:
-    """Return a document as YAML text."""
+    """Serialize a YAML document to text."""
     text = io.StringIO()
     yaml.dump(document, text)
     return text.getvalue()

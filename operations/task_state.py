@@ -1,4 +1,4 @@
-"""Reads Pulumi's state of a stack: the inputs of tasks, so that a restore can rerun them, and generated secrets."""
+"""Reads generated secrets and the inputs of tasks from Pulumi's state, so that a restore can run the tasks again."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ _MARK = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 
 
 def tasks(stack: Stack) -> dict[str, Task]:
-    """Return every task of the stack by name, with its last inputs. Raises `StackError`."""
+    """Return the stack's tasks by name, with the inputs of the last `pulumi up`. Raises `StackError`."""
     return {
         _name(resource): _task(stack, resource)
         for resource in stack.resources()
@@ -24,7 +24,7 @@ def tasks(stack: Stack) -> dict[str, Task]:
 
 
 def secret(stack: Stack, name: str) -> str:
-    """Return a generated secret of the stack. Raises `StackError`."""
+    """Return the plaintext of a generated secret in the stack's state. Raises `StackError`."""
     for resource in stack.resources():
         if resource["type"] == _SECRET and _name(resource) == name and not resource.get("delete"):
             return str(decrypted(resource["outputs"])["value"])
@@ -36,13 +36,13 @@ def _task(stack: Stack, resource: Any) -> Task:
         return properties.parse_task(decrypted(resource["inputs"]))
     except ValidationError:
         raise StackError(
-            f"the state of stack {stack.name} has {_name(resource)} from another version of homelab: use that version, "
-            "or run `pulumi up` first."
+            f"the state of stack {stack.name} has the task {_name(resource)} from another version of homelab: "
+            "use the other version, or run `pulumi up` first."
         ) from None
 
 
 def decrypted(value: Any) -> Any:
-    """Return the value with its secrets decrypted to plaintext."""
+    """Replace the marked secrets in a value of Pulumi's state with their plaintext."""
     if isinstance(value, dict):
         if value.get(_MARK[0]) == _MARK[1]:
             return decrypted(json.loads(value["plaintext"]))

@@ -25,19 +25,21 @@ _STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold 
 
 Replace = Annotated[
     list[str] | None,
-    typer.Option("--replace", metavar="NODE", help="Replace the pinned key of this node; repeatable."),
+    typer.Option("--replace", metavar="NODE", help="Node with a pinned host key to replace; repeatable."),
 ]
 
 
 def trust(
     stack: StackName = "homelab",
     config_file: StackFile = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Pin new keys without asking; replaces no pinned key.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Pin new keys without asking. Pinned keys stay unchanged.")
+    ] = False,
     replace: Replace = None,
 ) -> None:
     """Pin the machines' SSH host keys in the stack file, after you have compared their fingerprints.
 
-    Exit code: 0 if every machine presents its pinned key, else 1.
+    Exit code: 0 if every machine presents its pinned key, 1 if any machine does not.
     """
     console, target = Console(), Stack(stack, config_file)
     try:
@@ -48,7 +50,7 @@ def trust(
         raise typer.Exit(1) from None
     if not all(complete):
         raise typer.Exit(1)
-    console.print(f"{target.file.name} pins the key that each machine presents.")
+    console.print(f"{target.file.name} pins the host keys of all machines.")
 
 
 def _pin_keys(
@@ -58,7 +60,7 @@ def _pin_keys(
     yes: bool,
     replace: Sequence[str],
 ) -> bool:
-    """Read the host keys of the picked machines and pin the accepted keys. Return whether all keys are pinned."""
+    """Read the host keys of the machines in `pick` and pin the accepted keys. Return whether all keys are pinned."""
     settings = pick(_read(stack))
     if not settings:
         return True
@@ -72,7 +74,11 @@ def _pin_keys(
     if new or changed:
         kinds = {_key_type(scan.key) for scan in (*new, *changed)}
         console.print(COMPARE_ADVICE.format(kind=kinds.pop() if len(kinds) == 1 else "*"), markup=False, soft_wrap=True)
-    accepted = new if new and (yes or _confirmed(f"Pin {_names(new)} in {stack.file.name}? (--yes skips this)")) else []
+    accepted = (
+        new
+        if new and (yes or _confirmed(f"Pin {_names(new)} in {stack.file.name}? (--yes skips this question)"))
+        else []
+    )
     accepted = accepted + [scan for scan in changed if _may_replace(console, scan, replace)]
     if accepted:
         keys = {scan.setting.path: scan.key for scan in accepted if scan.key}
@@ -105,32 +111,36 @@ def _table(scans: Sequence[ScannedKey]) -> Table:
 
 
 def _fingerprint(key: str | None) -> Text:
-    """Return the fingerprint as text without line breaks, so that it is easy to compare."""
+    """Return a key's fingerprint as text without line breaks, which is easy to compare."""
     return Text(fingerprint(key).removeprefix("SHA256:") if key else "", no_wrap=True, overflow="fold")
 
 
 def _key_type(key: str | None) -> str:
-    """Return the key type as in the file name `ssh_host_TYPE_key.pub`."""
+    """Return the TYPE of a host key in the file name `ssh_host_TYPE_key.pub`."""
     return key.split()[0].removeprefix("ssh-").partition("-")[0] if key else ""
 
 
 def _report_shared_keys(console: Console, scans: Sequence[ScannedKey]) -> list[ScannedKey]:
-    """Report and return the nodes that present the same key: a stack file rejects duplicate keys."""
+    """Report and return nodes that share a host key, because a stack file must not contain duplicate keys."""
     owners = Counter(scan.key for scan in scans if scan.key and scan.setting.hop.name != "bastion")
     shared = [scan for scan in scans if scan.key and owners[scan.key] > 1]
     for key in dict.fromkeys(scan.key for scan in shared):
         names = _names([scan for scan in shared if scan.key == key])
-        console.print(f"{names} have the same key: they are one machine, or their disks are clones.", style="bold red")
+        console.print(
+            f"{names} have the same host key: these nodes are one machine, or their disks are clones.", style="bold red"
+        )
         console.print("Give each clone its own keys: rm /etc/ssh/ssh_host_*; dpkg-reconfigure openssh-server")
     return shared
 
 
 def _may_replace(console: Console, scan: ScannedKey, replace: Sequence[str]) -> bool:
     hop = scan.setting.hop
-    text = f"{hop.name} ({hop.address}) presents ANOTHER host key than the pinned one."
+    text = f"{hop.name} ({hop.address}) presents ANOTHER host key than the pinned key."
     console.print(text, style="bold red", markup=False, soft_wrap=True)
-    console.print("It was reinstalled, or another machine answers at its address. Find out which before you continue.")
-    return hop.name in replace or _confirmed(f"Replace the pinned key of {hop.name}? (--replace {hop.name} skips this)")
+    console.print("Find out why before you continue: a reinstalled machine, or another machine at the same address?")
+    return hop.name in replace or _confirmed(
+        f"Replace the pinned key of {hop.name}? (--replace {hop.name} skips this question)"
+    )
 
 
 def _confirmed(question: str) -> bool:

@@ -21,15 +21,15 @@ _REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
 
 class UserCertificateError(Exception):
-    """A user's credentials cannot be created. The message states the cause and the fix."""
+    """A user's credentials cannot be created. The error message states the cause and the fix."""
 
 
 def groups_of(user: str, settings: Settings) -> tuple[str, ...]:
-    """Return the groups of a user in the stack file. Raises `UserCertificateError`."""
+    """Return the groups that the stack file assigns to a user. Raises `UserCertificateError`."""
     rbac = settings.platform.layers().get("rbac")
     if not isinstance(rbac, RbacSettings):
         raise UserCertificateError(
-            "The layer rbac is disabled, so only the administrator has rights: see docs/security.md."
+            "The layer rbac is disabled, so only the administrator has access: see docs/security.md."
         )
     if user not in rbac.people:
         raise UserCertificateError(f"{user} is not in homelab:platform.rbac.people: {meant(user, rbac.people)}")
@@ -37,7 +37,7 @@ def groups_of(user: str, settings: Settings) -> tuple[str, ...]:
 
 
 def issue_credentials(api: Api, user: str, groups: Sequence[str], days: int) -> dict[str, str]:
-    """Return a kubeconfig user entry: a new private key, and a certificate for `days`.
+    """Create the user entry of a kubeconfig: a new private key, and a certificate that expires after `days` days.
 
     Raises `UserCertificateError`.
     """
@@ -53,7 +53,7 @@ def issue_credentials(api: Api, user: str, groups: Sequence[str], days: int) -> 
 
 
 def _request_certificate(api: Api, user: str, request: bytes, days: int) -> str:
-    """Have the cluster sign a certificate request, and delete the CertificateSigningRequest in any case."""
+    """Let the cluster sign a certificate request, then delete the CertificateSigningRequest even after a failure."""
     spec = {
         "request": base64.b64encode(request).decode(),
         "signerName": SIGNER,

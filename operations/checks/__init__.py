@@ -1,1 +1,1 @@
-"""Checks of `./homelab doctor`: pure functions from observed values to findings."""
+"""Checks of `./homelab doctor`: pure functions that turn observed values into findings."""

@@ -1,4 +1,4 @@
-"""Checks of the cluster against the stack file: its nodes and its etcd members."""
+"""Checks that compare the cluster's nodes and etcd members with the stack file."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from operations.findings import Finding, fine, note, wrong
 
 
 def check(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
-    """Return the findings about the cluster's nodes and etcd."""
+    """Return the findings about the cluster's nodes and etcd members."""
     in_cluster = {str(node["metadata"]["name"]): node for node in nodes}
     expected = {node.name for node in cluster.nodes}
     findings = [_node(node, in_cluster.get(node.name)) for node in cluster.nodes]
@@ -22,7 +22,7 @@ def check_expiry(kubeconfig: Validity) -> Finding:
     """Return the finding about the expiry of the stack's kubeconfig."""
     expires = f"expires on {kubeconfig.end}"
     if kubeconfig.due:
-        fix = "run `pulumi up` to renew it, then `./homelab kubeconfig`, then `pulumi up` in each app stack"
+        fix = "run `pulumi up`, then `./homelab kubeconfig`, then `pulumi up` in each app stack"
         return note("kubeconfig", f"{expires}, in {kubeconfig.left.days} days", fix)
     return fine("kubeconfig", expires)
 
@@ -30,15 +30,19 @@ def check_expiry(kubeconfig: Validity) -> Finding:
 def _node(expected: NodeSettings, node: Object | None) -> Finding:
     if node is None:
         return wrong(
-            expected.name, "is not a node of the cluster", "`pulumi up`; if it changes nothing, `pulumi up --refresh`"
+            expected.name,
+            "is not a node of the cluster",
+            "run `pulumi up`; if `pulumi up` changes nothing, run `pulumi up --refresh`",
         )
     ready = conditions(node).get("Ready", {})
     if ready.get("status") != "True":
         says = f"is not Ready: {ready.get('message') or ready.get('reason') or 'no reason given'}"
-        return wrong(expected.name, says, "see the findings about the machine, then its K3s journal")
+        return wrong(
+            expected.name, says, "check the findings about the machine, then the journal of K3s on the machine"
+        )
     if node["spec"].get("unschedulable"):
-        fix = f"`pulumi up` if a run was interrupted; else `kubectl uncordon {expected.name}`"
-        return wrong(expected.name, "is Ready but cordoned: no new pods are scheduled on it", fix)
+        fix = f"if a `pulumi up` was interrupted, run `pulumi up`; if not, run `kubectl uncordon {expected.name}`"
+        return wrong(expected.name, "is Ready but cordoned: the scheduler places no new pods on the node", fix)
     pressures = [
         kind for kind, condition in conditions(node).items() if "Pressure" in kind and condition["status"] == "True"
     ]
@@ -50,7 +54,7 @@ def _node(expected: NodeSettings, node: Object | None) -> Finding:
 
 
 def _unknown_node(name: str) -> Finding:
-    fix = f"if its machine is permanently lost, `kubectl delete node {name}`; else add it to `nodes`"
+    fix = f"if its machine is permanently lost, run `kubectl delete node {name}`; if not, add the node to `nodes`"
     return wrong(name, "is a node of the cluster but not in the stack file", fix)
 
 
@@ -63,11 +67,11 @@ def _etcd_members(cluster: ClusterSettings, in_cluster: Mapping[str, Object]) ->
     if not missing:
         return fine("etcd", f"{len(voters)} of {len(servers)} servers are voting members")
     tolerance = (len(servers) - 1) // 2 - len(missing)
-    more = f"bring them back; etcd tolerates {max(tolerance, 0)} more failures"
-    fix = more if len(servers) > 1 else "see its K3s journal"
+    more = f"repair these servers; etcd tolerates {max(tolerance, 0)} more failures"
+    fix = more if len(servers) > 1 else "check the journal of K3s on the server"
     return wrong("etcd", f"not voting members: {', '.join(missing)}", fix)
 
 
 def conditions(item: Object) -> dict[str, Any]:
-    """Return the conditions of a Kubernetes object by type."""
+    """Return the status conditions of a Kubernetes object by condition type."""
     return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}

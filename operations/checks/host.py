@@ -28,7 +28,11 @@ def _system(machine: MachineState) -> Finding:
     if not facts.is_yes("apt"):
         return wrong("system", f"{name} is not supported", "install Debian, Ubuntu or Raspberry Pi OS")
     if not DISTRIBUTIONS & {facts.text("os"), *facts.text("os-like").split()}:
-        return note("system", f"{name} has apt but is untested", "if it fails, use Debian, Ubuntu or Raspberry Pi OS")
+        return note(
+            "system",
+            f"{name} has apt but is untested",
+            "if `pulumi up` fails, install Debian, Ubuntu or Raspberry Pi OS",
+        )
     return fine("system", name)
 
 
@@ -47,7 +51,9 @@ def _memory_cgroup(machine: MachineState) -> Finding:
         return fine("cgroup", "memory cgroup is enabled")
     if file := machine.facts.text("command-line"):
         return note("cgroup", f"memory cgroup is disabled; `pulumi up` enables it in {file} and reboots the machine")
-    return wrong("cgroup", "memory cgroup is disabled", "boot the kernel with cgroup_enable=memory")
+    return wrong(
+        "cgroup", "memory cgroup is disabled", "boot the machine with the kernel parameter cgroup_enable=memory"
+    )
 
 
 def _disk(machine: MachineState) -> Finding:
@@ -57,10 +63,10 @@ def _disk(machine: MachineState) -> Finding:
     for disk in disks:
         says = f"{disk.free_mib} MiB free ({disk.used_percent} % used) at {disk.path}"
         if disk.free_mib < MIN_FREE_MIB or disk.used_percent >= EVICTION_PERCENT:
-            fix = f"free disk space: K3s needs {MIN_FREE_MIB} MiB; kubelet evicts pods at {EVICTION_PERCENT} %"
+            fix = f"delete files: K3s needs {MIN_FREE_MIB} MiB of free space, and kubelet evicts pods at {EVICTION_PERCENT} % usage"
             return wrong("disk", says, fix)
         if disk.used_percent >= IMAGE_GC_PERCENT:
-            return note("disk", says, f"kubelet deletes unused images above {IMAGE_GC_PERCENT} % usage")
+            return note("disk", says, f"kubelet deletes unused images above {IMAGE_GC_PERCENT} % disk usage")
     return fine("disk", f"{min(disk.free_mib for disk in disks) / 1024:.1f} GiB free")
 
 
@@ -73,7 +79,7 @@ def _clock(machine: MachineState) -> Finding:
     difference = max(behind, ahead, 0.0)
     if difference > MAX_CLOCK_SKEW:
         says = f"is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
-        return wrong("clock", says, "synchronize it: timedatectl set-ntp true; timedatectl timesync-status")
+        return wrong("clock", says, "synchronize the clock: timedatectl set-ntp true; timedatectl timesync-status")
     return fine("clock", "is synchronized")
 
 

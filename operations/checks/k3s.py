@@ -10,7 +10,7 @@ _FLANNEL_PORTS = {"vxlan": ("udp/8472",), "wireguard-native": ("udp/51820", "udp
 
 
 def ports(node: NodeSettings, cluster: ClusterSettings) -> tuple[str, ...]:
-    """Return the ports that K3s and the API load balancer listen on at this machine."""
+    """Return the ports on which K3s and the API load balancer listen on a node."""
     server = ("tcp/6443", "tcp/2379", "tcp/2380", *_load_balancer_ports(cluster)) if node.role == "server" else ()
     backend = _FLANNEL_PORTS.get(cluster.network.flannel_backend, ()) if cluster.network.cni == "flannel" else ()
     return (*server, "tcp/10250", *backend)
@@ -22,7 +22,7 @@ def _load_balancer_ports(cluster: ClusterSettings) -> tuple[str, ...]:
 
 def _ports(machine: MachineState) -> Finding:
     if not machine.facts.is_yes("ports-known"):
-        return note("ports", "unknown until `pulumi up` installs iproute2")
+        return note("ports", "the listening ports are unknown until `pulumi up` installs iproute2")
     taken = {port: program for port, program in machine.facts.ports.items() if not _is_own(machine, port, program)}
     if taken:
         says = ", ".join(f"{port} is in use by {program}" for port, program in sorted(taken.items()))
@@ -33,7 +33,7 @@ def _ports(machine: MachineState) -> Finding:
 def _is_own(machine: MachineState, port: str, program: str) -> bool:
     if port in _load_balancer_ports(machine.cluster):
         return program == "haproxy" and bool(machine.facts.text("owner"))
-    # the kernel itself listens on flannel's tunnel port, so no process owns it
+    # the kernel listens on flannel's tunnel port, so no process owns the port
     return machine.has_k3s and (program.startswith("k3s") or program == "the kernel")
 
 
@@ -49,20 +49,24 @@ def _packages(machine: MachineState) -> Finding:
     if facts.is_yes("apt-would"):
         return note("packages", f"`pulumi up` installs {missing}")
     says = f"missing: {missing}; apt says: {facts.text('apt-says') or 'nothing'}"
-    return note("packages", says, "`pulumi up` refreshes apt's package lists first; if it fails, run `apt-get update`")
+    return note(
+        "packages",
+        says,
+        "`pulumi up` refreshes apt's package lists first; if it fails, run `apt-get update` on the machine",
+    )
 
 
 def _owner(machine: MachineState) -> Finding:
     owner = machine.facts.text("owner")
     if owner not in ("", machine.node.name):
-        fix = f"remove {owner} from `nodes`, run `pulumi up`, add {machine.node.name}, run `pulumi up`"
+        fix = f"remove {owner} from `nodes`, run `pulumi up`, add {machine.node.name}, and run `pulumi up` again"
         return wrong("owner", f"is already the node {owner}", fix)
     if not owner and (machine.has_k3s or machine.facts.is_yes("other-unit")):
-        fix = "if you do not need it: disable its service, reboot, run k3s-uninstall.sh or k3s-agent-uninstall.sh"
+        fix = "if you do not need this K3s, disable its service, reboot, and run k3s-uninstall.sh or k3s-agent-uninstall.sh"
         return wrong("owner", "has a K3s that homelab did not install", fix)
     if owner and machine.facts.is_yes("other-unit") and not machine.has_k3s:
-        fix = "remove it from `nodes`, run `pulumi up`, add it again, run `pulumi up`: a role cannot be changed"
-        return wrong("owner", f"is a node of the cluster, but with another role than {machine.node.role}", fix)
+        fix = "a role cannot be changed: remove the node from `nodes`, run `pulumi up`, add the node, and run `pulumi up` again"
+        return wrong("owner", f"is a node of the cluster, but not with the role {machine.node.role}", fix)
     return fine("owner", "this stack" if owner else "none yet")
 
 

@@ -12,7 +12,7 @@ _HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accept
 
 
 def check_releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
-    """Yield a finding for each expected release, from the labels of Helm's release Secrets."""
+    """Yield a finding for each expected Helm release, based on the labels of Helm's release Secrets."""
     latest: dict[str, tuple[int, str]] = {}
     for record in records:
         labels = record["metadata"].get("labels", {})
@@ -24,10 +24,12 @@ def check_releases(expected: Iterable[str], records: Iterable[Object]) -> Iterat
             yield fine(f"release {name}", f"deployed, revision {revision}")
         elif status == "absent":
             yield wrong(
-                f"release {name}", "is not installed", "`pulumi up`; if it changes nothing, `pulumi up --refresh`"
+                f"release {name}",
+                "is not installed",
+                "run `pulumi up`; if `pulumi up` changes nothing, run `pulumi up --refresh`",
             )
         else:
-            says = f"is {status} since revision {revision}: Helm was interrupted or failed"
+            says = f"has the status {status} at revision {revision}: Helm was interrupted or failed"
             yield wrong(f"release {name}", says, "run `pulumi up`")
 
 
@@ -36,12 +38,12 @@ def check_pin(chart: Chart) -> Finding:
     check = f"chart {chart.name}"
     if chart.sha256:
         return fine(check, f"{chart.version}, pinned")
-    says = f"{chart.version} is not pinned: whoever controls {chart.repository} can change what is installed"
-    return note(check, says, "run `./homelab pin`, which writes its checksum into the stack file")
+    says = f"{chart.version} is not pinned, so the owner of {chart.repository} can replace the chart"
+    return note(check, says, "run `./homelab pin` to write the chart's checksum into the stack file")
 
 
 def check_pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
-    """Yield a finding for each pod that is not healthy, or one finding if all pods are."""
+    """Yield a finding for each unhealthy pod, or a single finding if all pods are healthy."""
     count, healthy = 0, True
     for pod in items:
         count += 1
@@ -69,7 +71,7 @@ def _cause(pod: Object) -> str:
             return f"{container['name']}: {stopped['reason']} {stopped.get('message') or ''}".strip()
     scheduled = conditions(pod).get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return str(scheduled.get("message") or "no node accepts it")
+        return str(scheduled.get("message") or "no node accepts the pod")
     return str(status.get("message") or status.get("reason") or "no reason given")
 
 

@@ -1,4 +1,4 @@
-"""Findings about a machine: from its failed connection, or from its collected facts."""
+"""Builds the findings about a machine from its failed connection or from its collected facts."""
 
 from collections.abc import Mapping
 
@@ -11,26 +11,26 @@ from operations.machines import Failure, ScriptResult
 
 
 def check_connection(node: NodeSettings, result: ScriptResult) -> list[Finding]:
-    """Return the findings about a machine on which the script did not run."""
+    """Return the findings about a machine on which `doctor.sh` did not run."""
     cause = result.cause.removeprefix(f"{node.name} ({node.address})").lstrip(": ")
     if result.failure is Failure.HOST_KEY:
-        fix = "find out which machine answers; if the machine was reinstalled, run `./homelab trust`"
+        fix = "find out which machine answers at the address; if the machine was reinstalled, run `./homelab trust`"
         return [wrong("host key", cause.partition("\n")[0], fix)]
     reached = fine("host key", "as pinned")
     if result.failure is Failure.LOGIN:
-        fix = "add the public key to its authorized_keys, or correct `ssh` in the stack file"
+        fix = "add the public key to the user's authorized_keys on the machine, or correct `ssh` in the stack file"
         return [reached, wrong("login", cause.partition(": add")[0], fix)]
     if result.failure is Failure.SCRIPT:
         fix = "allow passwordless sudo for the user" if "sudo" in cause else "test the login with `ssh`"
         return [reached, wrong("root", cause, fix)]
-    fix = f"power it on, and check that `address` ({node.address}) and `ssh.port` are the machine's"
+    fix = f"power on the machine, and check its `address` ({node.address}) and `ssh.port` in the stack file"
     return [wrong("reachable", cause, fix)]
 
 
 def check(machine: MachineState) -> list[Finding]:
     """Return the findings of all checks on a machine."""
     if not machine.facts.complete:
-        return [wrong("script", "its output was cut off", "run the command again")]
+        return [wrong("script", "the output of doctor.sh was cut off", "run the command again")]
     known = "as pinned, or certified" if machine.cluster.ssh.host_authority else "as pinned"
     return [fine("host key", known), *(run(machine) for run in (*host.CHECKS, *k3s.CHECKS))]
 
@@ -38,7 +38,7 @@ def check(machine: MachineState) -> list[Finding]:
 def duplicate_machine_ids(facts: Mapping[str, Facts]) -> dict[str, Finding]:
     """Return a finding for each machine that shares its machine-id with another machine."""
     ids = {name: machine.text("machine-id") for name, machine in facts.items()}
-    fix = "on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
+    fix = "run on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     return {
         name: wrong("identity", f"has the same machine-id as {', '.join(others)}", fix)
         for name, own in ids.items()

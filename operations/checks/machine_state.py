@@ -18,5 +18,5 @@ class MachineState:
 
     @property
     def has_k3s(self) -> bool:
-        """Whether the K3s unit of the node's role is installed."""
+        """Whether K3s' systemd unit for the node's role is installed."""
         return self.facts.is_yes("unit-there")

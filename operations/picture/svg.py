@@ -1,4 +1,4 @@
-"""Minimal SVG for box diagrams: estimates text widths, and has a light and a dark colour scheme."""
+"""Draws box diagrams as SVG with a light and a dark colour scheme."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle: its upper left corner and its size, in pixels."""
+    """A rectangle: the coordinates of its upper left corner, its width and its height, in pixels."""
 
     x: float
     y: float
@@ -38,12 +38,12 @@ class Style:
     mono: bool = False
 
     def width(self, text: str, size: float | None = None) -> float:
-        """Estimate the width of a text in pixels. Overestimates most text; wide scripts are not measured."""
+        """Estimate the width of a text in pixels from typical character widths; most estimates are too large."""
         em = sum(_width(character, self.mono) for character in text)
         return em * (size or self.size) * (BOLD_FACTOR if self.bold and not self.mono else 1)
 
     def css_rule(self) -> str:
-        """Return the CSS rule of the style."""
+        """Return the CSS rule of this text style."""
         weight = "600" if self.bold else "400"
         return f".{self.name}{{font:{weight} {self.size:g}px {MONO if self.mono else SANS}}}"
 
@@ -55,7 +55,7 @@ def _width(character: str, mono: bool) -> float:
 
 
 def fit_text(text: str, style: Style, max_width: float) -> tuple[str, float]:
-    """Fit a text into `max_width` pixels: unchanged, else smaller, else cut in the middle. Return text and size."""
+    """Fit a text into `max_width` pixels: shrink the text, then cut its middle if needed. Return text and font size."""
     size = max(style.size * MIN_SCALE, min(style.size, max_width / max(style.width(text, 1), 0.01)))
     left, right = text[: (len(text) + 1) // 2], text[(len(text) + 1) // 2 :]
     while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > max_width:
@@ -83,7 +83,7 @@ class Canvas:
     def text(
         self, at: Point, text: str, style: Style, max_width: float, *, ink: str = "ink", anchor: str = "start"
     ) -> None:
-        """Write text at a baseline point, no wider than `max_width`; a tooltip shows the whole text if it is cut."""
+        """Draw a text of at most `max_width` pixels at a baseline point; a cut text gets a tooltip with the whole text."""
         shown, size = fit_text(text, style, max_width)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""
@@ -92,7 +92,7 @@ class Canvas:
         self.parts.append(f'<text class="{style.name} {ink}" {position}{end}{shrunk}>{tip}{escape(shown)}</text>')
 
     def svg(self, height: float, title: str, sheet: str) -> str:
-        """Return the SVG document; its own background makes it readable on any page."""
+        """Return the SVG document, with a background that makes the drawing readable on light and dark pages."""
         size = f'width="{self.width:g}" height="{height:g}" viewBox="0 0 {self.width:g} {height:g}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(title)}" {size}>'
         ground = f'<rect class="ground" x="0.5" y="0.5" width="{self.width - 1:g}" height="{height - 1:g}" rx="12"/>'
@@ -101,7 +101,7 @@ class Canvas:
 
 
 def style_sheet(styles: Iterator[Style], light: Palette, dark: Palette) -> str:
-    """Return the CSS style sheet; a palette maps CSS classes to colours."""
+    """Return the CSS style sheet of the drawing; a palette maps CSS classes to their colours."""
     rules = [style.css_rule() for style in styles]
     rules += [f".{name}{{{paint}}}" for name, paint in light.items()]
     dark_rules = "\n".join(f".{name}{{{paint}}}" for name, paint in dark.items())
