@@ -65,7 +65,7 @@ class Api:
             content = response.read()
         except ssl.SSLCertVerificationError as error:
             reason = f"the API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
-            fix = "if the cluster was restored, run `pulumi up` to renew the kubeconfig; if not, find out which server answers"
+            fix = "after a restore, run `pulumi up` to renew the kubeconfig; without a restore, distrust the server"
             raise AccessDeniedError(reason, fix) from None
         except (OSError, HTTPException) as error:
             raise ApiError(f"the API at {self.server} does not answer: {error or type(error).__name__}") from None
@@ -104,7 +104,7 @@ class Api:
         return item
 
     def find_by_reference(self, reference: str, namespace: str) -> Object:
-        """Return an object by `KIND/NAME`, as `kubectl get` does. Raises `NotFoundError` if the object does not exist."""
+        """Return an object by `KIND/NAME`, as `kubectl get` does. Raises `NotFoundError` if no such object exists."""
         kind, _, name = reference.partition("/")
         kind, _, group = kind.partition(".")
         versions = [api_group["preferredVersion"]["groupVersion"] for api_group in self.get("/apis")["groups"]]

@@ -29,7 +29,7 @@ def fetch_pins(settings: Settings, old: Mapping[str, str], official: bool) -> di
                 continue
             raise FetchError(
                 f"{chart.name} comes from {chart.repository}, which is not https: anyone on the network "
-                "path could have changed the chart.\nUse --official to get the checksum from the chart's own repository, or write "
+                "path could have changed the chart.\nUse --official to read the chart's own repository, or write "
                 "platform.pins manually from a trusted source."
             )
         new[chart.name] = checksum = fetch_sha256(chart)

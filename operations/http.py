@@ -14,7 +14,7 @@ MAX_BYTES = 1 << 20
 
 
 class FetchError(Exception):
-    """A download failed. The error message states the URL, the cause and the fix; `status` is the HTTP status or None."""
+    """A download failed. The error message states the URL, cause and fix; `status` is the HTTP status or None."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)

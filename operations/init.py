@@ -57,8 +57,8 @@ def init(
     with report_errors():
         before = target.file.read_text(encoding="utf-8") if target.file.exists() else ""
         if _has_lab(before) and not overwrite:
-            question = f"{target.file.name} already has a lab. Replace the lab and keep a copy? (--overwrite skips this question)"
-            typer.confirm(question, abort=True)
+            question = f"{target.file.name} already has a lab. Replace the lab and keep a copy of the file?"
+            typer.confirm(f"{question} (--overwrite skips this question)", abort=True)
         options = {"domain": domain, "user": user, "vip": vip, "addresses": addresses}
         answers = ask_all(Interview(console), _start_answers(stack, before, lan), options, node or ())
         _write(console, target.file, before, _with_lab(before, answers))
@@ -90,7 +90,7 @@ def _has_lab(text: str) -> bool:
 
 
 def _with_lab(text: str, answers: Answers) -> str:
-    """Return the stack file with the new lab, and keep its SSH key, its encryption salt and settings of other programs."""
+    """Return the stack file with the new lab, and keep the SSH key, encryption salt and settings of other programs."""
     yaml = stackfile_editor.yaml_in_style_of(text)
     document = yaml.load(text) or CommentedMap()
     ssh_key = f"{NAMESPACE}:{answers.ssh_key}"

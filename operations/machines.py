@@ -64,7 +64,7 @@ async def run_script(
     variables: Sequence[Mapping[str, str]],
     on_result: Callable[[], object],
 ) -> list[ScriptResult]:
-    """Run a script on every machine with the machine's own variables. Raises `TaskError` if a private key is invalid."""
+    """Run a script on each machine with the machine's own variables. Raises `TaskError` if a private key is invalid."""
     connections = Connections(keys)
     library, text = ((SCRIPTS / name).read_text() for name in ("lib.sh", script))
 

@@ -94,7 +94,7 @@ def _with_source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
     if not mirror.startswith("https://"):
         raise FetchError(
             f"The mirror {mirror} is not https: anyone on the network path could have changed its checksums.\n"
-            "Use --official to get the checksums from the K3s release, or write k3s.pins manually from a trusted source."
+            "Use --official to get the official checksums, or write k3s.pins manually from a trusted source."
         )
     return cluster
 

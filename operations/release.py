@@ -36,7 +36,7 @@ def fetch_installer(url: str) -> bytes:
         raise FetchError(
             f"{url} does not match {url}.sha256sum:\n"
             f"found  {actual}\nstated {expected or 'nothing'}\n"
-            "One of the two files was modified, or the mirror mixes two versions: find the cause before you pin checksums."
+            "One of the files was modified, or the mirror mixes two versions: find the cause before you pin checksums."
         )
     return content
 

@@ -90,7 +90,7 @@ def start_renderer(version: str, program: Path | None = None) -> Iterator[Render
 
 
 def find_plugin() -> Path:
-    """Find Pulumi's Kubernetes provider plugin in PATH or, if absent, the newest installed one. Raises `RenderError`."""
+    """Find the Kubernetes provider plugin in PATH or, if absent, the newest installed one. Raises `RenderError`."""
     if on_path := shutil.which(PLUGIN):
         return Path(on_path)
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")

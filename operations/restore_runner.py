@@ -128,7 +128,7 @@ class RestoreRunner:
             await self._run_steps(plan.first, ROTATE_TOKEN, {"OLD_TOKEN": plan.token})
 
     async def _grant_rights(self) -> None:
-        """Bind the users of the stack's kubeconfigs to their roles, and unbind older users that the snapshot contains."""
+        """Bind the users of the stack's kubeconfigs to their roles; unbind older users that the snapshot contains."""
         kubeconfig = self._tasks.get("cluster-kubeconfig")
         if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions have no RIGHTS
             await self._runner.run(

@@ -42,7 +42,7 @@ def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
 
 
 def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
-    """Set host keys in the stack file `text`, by the path of their mapping below `homelab:cluster`; return the new text."""
+    """Set host keys in the stack file `text`, by mapping path below `homelab:cluster`; return the new text."""
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     for loc, key in keys.items():

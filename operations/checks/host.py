@@ -63,7 +63,7 @@ def _disk(machine: MachineState) -> Finding:
     for disk in disks:
         says = f"{disk.free_mib} MiB free ({disk.used_percent} % used) at {disk.path}"
         if disk.free_mib < MIN_FREE_MIB or disk.used_percent >= EVICTION_PERCENT:
-            fix = f"delete files: K3s needs {MIN_FREE_MIB} MiB of free space, and kubelet evicts pods at {EVICTION_PERCENT} % usage"
+            fix = f"delete files: K3s needs {MIN_FREE_MIB} MiB; kubelet evicts pods at {EVICTION_PERCENT} % disk usage"
             return wrong("disk", says, fix)
         if disk.used_percent >= IMAGE_GC_PERCENT:
             return note("disk", says, f"kubelet deletes unused images above {IMAGE_GC_PERCENT} % disk usage")

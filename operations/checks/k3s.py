@@ -62,10 +62,10 @@ def _owner(machine: MachineState) -> Finding:
         fix = f"remove {owner} from `nodes`, run `pulumi up`, add {machine.node.name}, and run `pulumi up` again"
         return wrong("owner", f"is already the node {owner}", fix)
     if not owner and (machine.has_k3s or machine.facts.is_yes("other-unit")):
-        fix = "if you do not need this K3s, disable its service, reboot, and run k3s-uninstall.sh or k3s-agent-uninstall.sh"
+        fix = "if you do not need this K3s: disable its service, reboot, run k3s-uninstall.sh or k3s-agent-uninstall.sh"
         return wrong("owner", "has a K3s that homelab did not install", fix)
     if owner and machine.facts.is_yes("other-unit") and not machine.has_k3s:
-        fix = "a role cannot be changed: remove the node from `nodes`, run `pulumi up`, add the node, and run `pulumi up` again"
+        fix = "roles are permanent: remove the node from `nodes`, run `pulumi up`, add the node, run `pulumi up` again"
         return wrong("owner", f"is a node of the cluster, but not with the role {machine.node.role}", fix)
     return fine("owner", "this stack" if owner else "none yet")
 

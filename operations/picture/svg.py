@@ -83,7 +83,7 @@ class Canvas:
     def text(
         self, at: Point, text: str, style: Style, max_width: float, *, ink: str = "ink", anchor: str = "start"
     ) -> None:
-        """Draw a text of at most `max_width` pixels at a baseline point; a cut text gets a tooltip with the whole text."""
+        """Draw a text of at most `max_width` pixels at a baseline point; a cut text has a full-text tooltip."""
         shown, size = fit_text(text, style, max_width)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""

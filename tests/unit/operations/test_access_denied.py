@@ -45,19 +45,24 @@ def asked(api: FakeApi, status: int) -> str:
 def test_one_that_has_ended_is_told_with_what_renews_it(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     lasting(monkeypatch, 365, -1)
     said = asked(api, 401)
-    assert re.search(r"rejects the kubeconfig \(401 Unauthorized\): its certificate expired on 20\S+ \S+ UTC; ", said)
-    assert said.endswith("; run `pulumi up` to renew it")
+    assert re.search(
+        r"rejects the kubeconfig \(401 Unauthorized\): the client certificate expired on 20\S+ \S+ UTC; ", said
+    )
+    assert said.endswith("; run `pulumi up` to renew the kubeconfig")
 
 
 def test_one_that_is_good_is_of_another_cluster(api: FakeApi) -> None:
     said = asked(api, 401)
-    assert said.endswith("another CA signed its certificate, as after a restore; run `pulumi up` to renew it")
+    assert said.endswith(
+        "another CA signed the client certificate, as after a restore of the cluster; "
+        "run `pulumi up` to renew the kubeconfig"
+    )
 
 
 def test_who_has_no_rights_is_told_how_he_gets_them(api: FakeApi) -> None:
     said = asked(api, 403)
     assert said.endswith(
-        "denies the kubeconfig's user access to /x (403 Forbidden); run `pulumi up` to restore the user's rights"
+        "denies the kubeconfig's user access to /x (403 Forbidden); run `pulumi up` to restore the user's RBAC rules"
     )
 
 
@@ -90,7 +95,7 @@ def test_doctor_says_how_long_it_is_good(
     assert found.state is state
     assert "expires on 20" in found.says
     assert (f", in {left} days" in found.says) == (state is not State.FINE)
-    assert ("run `pulumi up` to renew it" in found.fix) == (state is not State.FINE)
+    assert ("run `pulumi up` to renew the kubeconfig" in found.fix) == (state is not State.FINE)
 
 
 def test_doctor_has_the_fix_for_one_that_the_api_does_not_take(
@@ -99,8 +104,12 @@ def test_doctor_has_the_fix_for_one_that_the_api_does_not_take(
     lasting(monkeypatch, 365, -1)
     api.answers["/api/v1/nodes"] = 401
     (found,) = of_cluster(pulumi, api).findings
-    assert (found.check, found.state, found.fix) == ("kubeconfig", State.WRONG, "run `pulumi up` to renew it")
-    assert "its certificate expired on" in found.says
+    assert (found.check, found.state, found.fix) == (
+        "kubeconfig",
+        State.WRONG,
+        "run `pulumi up` to renew the kubeconfig",
+    )
+    assert "the client certificate expired on" in found.says
 
 
 def test_it_reads_the_certificate_of_a_kubeconfig(api: FakeApi) -> None:

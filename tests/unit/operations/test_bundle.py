@@ -184,7 +184,7 @@ def test_a_half_is_not_taken_for_the_whole_and_gone_on_with(host: Upstream, file
     result = run(file)
     assert result.exit_code == 1
     assert f"{name} broke off " in result.output
-    assert "is incomplete: fix these errors, and run the command again." in result.output
+    assert "is incomplete: fix the errors above, and run `./homelab bundle` again." in result.output
     there = names(file)
     assert f"{K3S}/{name}.part" in there
     assert not {f"{K3S}/{name}", f"{K3S}/sha256sum-amd64.txt"} & there

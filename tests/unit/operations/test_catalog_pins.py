@@ -101,7 +101,7 @@ def test_doctor_names_it_too() -> None:
     (report,) = health_checks.chart_reports(read(pins={"traefik": "b" * 64}, versions={"cert-manager": "v1.99.0"}))
     first, second = report.findings
     assert (first.check, first.state) == ("chart cert-manager", State.NOTE)
-    assert "v1.99.0 is not pinned: whoever controls https://charts.jetstack.io can change" in first.says
+    assert "v1.99.0 is not pinned, so the owner of https://charts.jetstack.io can replace the chart" in first.says
     assert "./homelab pin" in first.fix
     assert (second.check, second.state) == ("chart traefik", State.FINE)
     assert health_checks.chart_reports(Settings.read(LAB)) == [], "there are no charts"

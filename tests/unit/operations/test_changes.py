@@ -102,7 +102,7 @@ def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:
     warning = {"severity": "warning", "message": "a plugin is old"}
     again = problem | {"message": problem["message"].replace("error: ", "error: an unhandled error occurred: ")}
     said = told(task("create", "a", "join"), diagnostics=[warning, problem, again])
-    assert said.splitlines()[2] == "**Errors: `pulumi up` would make no changes.**"
+    assert said.splitlines()[2] == "**Errors: `pulumi up` would fail and change nothing.**"
     assert said.count("homelab:cluster.nodes: has 2 servers") == 1, "Pulumi says it twice"
     assert "machine `a`" not in said
     assert "plugin" not in said

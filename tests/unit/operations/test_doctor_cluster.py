@@ -60,7 +60,7 @@ def test_the_latest_record_of_a_release_counts() -> None:
     assert {name: each.state for name, each in found.items()} == {
         "release a": State.FINE, "release b": State.WRONG, "release c": State.WRONG, "release d": State.WRONG,
     }  # fmt: skip
-    assert "pending-upgrade since revision 2" in found["release b"].says
+    assert "pending-upgrade at revision 2" in found["release b"].says
     assert found["release c"].says == "is not installed"
 
 

@@ -89,7 +89,7 @@ WRONG = [
     ({"half_installed": "curl"}, "packages", "half installed: curl"),
     ({"owner": "other"}, "owner", "is already the node other"),
     ({"unit_there": "yes"}, "owner", "that homelab did not install"),
-    ({"owner": NODE.name, "other_unit": "yes"}, "owner", "with another role than server"),
+    ({"owner": NODE.name, "other_unit": "yes"}, "owner", "not with the role server"),
     ({**JOINED, "unit": "failed"}, "K3s", "the unit k3s is failed"),
     ({**JOINED, "version": "v1.30.0+k3s1"}, "K3s", "v1.30.0+k3s1, but the stack file says"),
     ({**JOINED, "differs": ["a was changed", "b too"]}, "K3s", "changed manually: a was changed; b too"),
@@ -133,7 +133,7 @@ def test_another_architecture_than_the_files_is_wrong() -> None:
 
 
 def test_an_answer_that_was_cut_off_is_no_answer() -> None:
-    assert [each.says for each in machine.check(seen(end=None))] == ["its output was cut off"]
+    assert [each.says for each in machine.check(seen(end=None))] == ["the output of doctor.sh was cut off"]
 
 
 def test_machines_with_one_identity_are_named() -> None:

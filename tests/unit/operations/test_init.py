@@ -57,7 +57,7 @@ def test_wrong_answers_are_asked_again(lab: list[Computer], file: Path) -> None:
         ("lab.test", ""),
         ("No User", "is not a user name"),
         ("debian", ""),
-        ("one", "write it as NAME=ADDRESS ROLE"),
+        ("one", "use the form NAME=ADDRESS ROLE"),
         ("one=10.9.0.11 king", "use one of: server, agent"),
         ("One=10.9.0.11 server", "is not a DNS label"),
         ("", "is empty"),

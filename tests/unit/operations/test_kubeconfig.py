@@ -182,7 +182,7 @@ def test_kubectl_is_not_disturbed_while_it_writes(home: Path) -> None:
     (home / "mine.lock").touch()
     result = run("--output", str(file))
     assert result.exit_code == 1
-    assert f"if no kubectl is running, remove {file}.lock" in result.output.replace("\n", "")
+    assert f"if kubectl is not running, remove {file}.lock" in result.output.replace("\n", "")
     assert file.read_text() == THEIRS
 
 
@@ -200,7 +200,7 @@ def test_it_says_what_renews_one_that_ends_soon(home: Path, monkeypatch: pytest.
     with_certificate(home, monkeypatch, certificate(365, left=40.5))
     result = run()
     assert result.exit_code == 0
-    assert "in 40 days: run `pulumi up` to renew it, then run this command again." in result.output
+    assert "in 40 days: run `pulumi up`, then `./homelab kubeconfig` again." in result.output
 
 
 def test_one_that_has_ended_is_not_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_one_that_has_ended_is_not_written(home: Path, monkeypatch: pytest.Monke
     result = run()
     assert result.exit_code == 1
     assert "The certificate of the kubeconfig expired on 20" in result.output
-    assert "run `pulumi up` to renew it." in result.output
+    assert "run `pulumi up` to renew the certificate." in result.output
     assert not (home / ".kube").exists()
 
 

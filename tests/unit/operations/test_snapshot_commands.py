@@ -187,12 +187,12 @@ def test_what_pulumi_keeps_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stack, "resources", lambda _: kept)
     assert task_state.tasks(Stack("lab")) == {"a-roll": roll}
     inputs["novelty"] = 1
-    with pytest.raises(StackError, match="the state of stack lab has a-roll from another version"):
+    with pytest.raises(StackError, match="the state of stack lab has the task a-roll from another version"):
         task_state.tasks(Stack("lab"))
 
 
 def test_an_empty_state_restores_nothing(seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_state, "tasks", lambda _: {})
     done = run("restore", "--yes")
-    assert (done.exit_code, "does not have a, b, c, d, e" in done.stderr) == (1, True)
+    assert (done.exit_code, "lacks the tasks of a, b, c, d, e" in done.stderr) == (1, True)
     assert "plan" not in seen

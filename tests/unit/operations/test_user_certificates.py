@@ -133,7 +133,7 @@ def test_strangers_are_refused_by_name(tmp_path: Path, signer: Signer) -> None:
     assert result.exit_code == 1
     assert "bennn is not in homelab:platform.rbac.people: did you mean ben?\nNo changes were made." in result.output
     result = run(tmp_path, "--user", "ben", file=ROOT / "tests/settings/valid/one-server.yaml")
-    assert "The layer rbac is disabled, so only the administrator has rights" in result.output
+    assert "The layer rbac is disabled, so only the administrator has access" in result.output
     assert not signer.asked
 
 
