@@ -65,7 +65,10 @@ class Api:
             content = response.read()
         except ssl.SSLCertVerificationError as error:
             reason = f"the API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
-            fix = "after a restore, run `pulumi up` to renew the kubeconfig; without a restore, distrust the server"
+            fix = (
+                "after a restore, run `pulumi up` to renew the kubeconfig; "
+                "without a restore, find out which server answers at the address"
+            )
             raise AccessDeniedError(reason, fix) from None
         except (OSError, HTTPException) as error:
             raise ApiError(f"the API at {self.server} does not answer: {error or type(error).__name__}") from None

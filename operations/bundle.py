@@ -36,7 +36,8 @@ def bundle(
 ) -> None:
     """Download and verify K3s, its images, its installer and all charts for an air-gapped lab; list the charts' images.
 
-    Files that already have the correct checksum are not downloaded again. Exit code: 1 if a file is missing, else 0.
+    Files that already have the correct checksum are not downloaded again.
+    Exit code: 0 if the bundle is complete, 1 if a file is missing.
     """
     with console.report_errors():
         settings = Settings.read(Stack(stack, config_file).file)

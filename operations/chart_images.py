@@ -32,7 +32,7 @@ def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str,
     """
     texts = dict(contents.matching_files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
-        raise TaskError(f"{url} has no {name}/Chart.yaml: it is not the chart {name}.")
+        raise TaskError(f"{url} is not the chart {name}: {name}/Chart.yaml is missing.")
     listed = (image for text in texts.values() for image in _annotated(_load_yaml(url, text)))
     return sorted({*listed, *of_objects(objects)})
 

@@ -22,7 +22,7 @@ class MergeError(Exception):
 
 @dataclass(frozen=True)
 class MergeResult:
-    """A kubeconfig after its entries for one cluster were added or replaced."""
+    """The result of merging one cluster's entries into a kubeconfig."""
 
     text: str
     replaced: tuple[str, ...]
@@ -64,7 +64,7 @@ def _entry(section: str, own: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _candidates(text: str, put: Sequence[tuple[str, dict[str, Any]]], current: str) -> Iterator[str]:
-    """Yield two candidates for the new text: with the entries spliced in, then rewritten by a YAML library."""
+    """Yield the kubeconfig with inserted entries and unchanged style, then as a YAML library writes the kubeconfig."""
     with suppress(kubeconfig_text.StyleError):
         spliced = text
         for section, entry in put:
@@ -86,7 +86,7 @@ def _parse(text: str) -> dict[str, Any]:
     except YAMLError as error:
         raise MergeError(f"it is not YAML: {getattr(error, 'problem', '') or 'see its end'}") from None
     if not isinstance(content, dict) or content.get("kind", "Config") != "Config":
-        raise MergeError("it is not a kubeconfig: its kind is not Config")
+        raise MergeError("the file is not a kubeconfig: its kind is not Config")
     for section in SECTIONS:
         items = content.get(section) or []
         if not isinstance(items, list) or not all(isinstance(item, dict) and "name" in item for item in items):

@@ -17,7 +17,7 @@ class StyleError(Exception):
 
 
 def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
-    """Add an entry to the list `section`, or replace the entry with the same name; return the new text."""
+    """Add an entry to the kubeconfig list `section`, or replace the entry with the same name; return the new text."""
     items = _value(text, section)
     if items is None:
         return f"{_with_newline(text)}{section}:\n{_item(entry, 0)}"

@@ -64,7 +64,7 @@ def pin(
 
 
 def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
-    """Return the settings with placeholder pins, because current pins can be invalid, and both current pin sections."""
+    """Read a stack file without its pins; return the settings, the current K3s pins and the current chart pins."""
     config, secrets = stackfile.read(file)
     old = old_charts = dict[str, Any]()
     if isinstance(cluster := config.get("cluster"), Mapping) and isinstance(k3s := cluster.get("k3s", {}), Mapping):

@@ -12,7 +12,7 @@ from stacks.outputs import PlatformOutputs
 
 
 def platform(stack: StackName = "homelab", config_file: StackFile = None) -> None:
-    """Print the platform outputs that an app stack needs, as JSON. The JSON contains a kubeconfig: keep it secret."""
+    """Print the platform outputs that an app stack needs, with a kubeconfig, as JSON. Store the JSON as a secret."""
     with report_errors():
         outputs = Stack(stack, config_file).outputs()
         if "appKubeconfig" not in outputs:

@@ -51,7 +51,7 @@ def _within(path: str, parent: str) -> bool:
 
 @dataclass(frozen=True)
 class Interview:
-    """Prompts for every answer that no option contains. An invalid option raises `StackError`."""
+    """Prompts for every answer that is not given as an option. An invalid option raises `StackError`."""
 
     console: Console
 

@@ -30,7 +30,7 @@ def restore(
     file: Annotated[Path | None, typer.Option(help="Restore a snapshot from a local file.", dir_okay=False)] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="File with the snapshot's server token, if the stack now has another one.", dir_okay=False),
+        typer.Option(help="File with the snapshot's server token, if the token has changed since.", dir_okay=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: AsJson = False,

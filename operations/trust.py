@@ -137,7 +137,11 @@ def _may_replace(console: Console, scan: ScannedKey, replace: Sequence[str]) -> 
     hop = scan.setting.hop
     text = f"{hop.name} ({hop.address}) presents ANOTHER host key than the pinned key."
     console.print(text, style="bold red", markup=False, soft_wrap=True)
-    console.print("Before you continue, find out whether it was reinstalled or another machine answers at its address.")
+    console.print(
+        f"Before you continue, find out whether {hop.name} was reinstalled or another machine has its address.",
+        markup=False,
+        soft_wrap=True,
+    )
     return hop.name in replace or _confirmed(
         f"Replace the pinned key of {hop.name}? (--replace {hop.name} skips this question)"
     )

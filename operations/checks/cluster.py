@@ -54,7 +54,7 @@ def _node(expected: NodeSettings, node: Object | None) -> Finding:
 
 
 def _unknown_node(name: str) -> Finding:
-    fix = f"if its machine is permanently lost, run `kubectl delete node {name}`; if not, add the node to `nodes`"
+    fix = f"if the machine is permanently lost, run `kubectl delete node {name}`; if not, add the node to `nodes`"
     return wrong(name, "is a node of the cluster but not in the stack file", fix)
 
 

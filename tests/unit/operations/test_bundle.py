@@ -271,7 +271,7 @@ def test_a_pinned_chart_is_verified_by_its_pin(
 def test_another_chart_under_its_name(host: Upstream, file: Path) -> None:
     (host.root / "charts/metallb.tgz").write_bytes(packed({"web/Chart.yaml": "name: web"}))
     index(host.root)
-    assert "has no metallb/Chart.yaml: it is not the chart metallb." in run(file).output
+    assert "is not the chart metallb: metallb/Chart.yaml is missing." in run(file).output
 
 
 def test_mirrors_of_the_file_are_not_asked(host: Upstream, file: Path) -> None:
