@@ -151,7 +151,7 @@ def test_other_content_under_our_name_is_replaced_after_a_yes_and_kept_in_a_copy
     result = run("--output", str(file), *options, answer=answer)
     assert result.exit_code == 0, result.output
     assert (
-        "The existing entry is another cluster: its API is https://elsewhere:6443, not https://10.9.0.100:6443."
+        "The existing entry belongs to another cluster: its API is https://elsewhere:6443, not https://10.9.0.100:6443."
         in result.output
     )
     (copy,) = home.glob("mine.*")

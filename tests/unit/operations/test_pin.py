@@ -192,7 +192,7 @@ def test_version_that_does_not_exist(mirror: str, stack: Path) -> None:
 def test_list_of_another_architecture_is_refused(folder: Path, mirror: str, stack: Path) -> None:
     configure(stack, mirror=mirror)
     (folder / "sha256sum-arm64.txt").write_text((folder / "sha256sum-amd64.txt").read_text())
-    assert "does not list the checksums of K3s for arm64" in refused(run(), stack, stack.read_text())
+    assert "is not a checksum list of K3s: checksums for arm64 are missing" in refused(run(), stack, stack.read_text())
 
 
 def test_without_network_it_says_what_to_do(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
