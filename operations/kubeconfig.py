@@ -67,7 +67,8 @@ def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str,
     own = entries_of(admins, name)
     if (validity := Validity.of_kubeconfig_user(own["users"])).is_expired:
         raise StackError(
-            f"The certificate of the kubeconfig expired on {validity.end_text}: run `pulumi up` to renew the certificate."
+            f"The certificate of the kubeconfig expired on {validity.end_text}: "
+            "run `pulumi up` to renew the certificate."
         )
     if not user:
         return name, own
