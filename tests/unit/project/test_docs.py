@@ -185,7 +185,7 @@ def test_layout_of_the_mirror_is_what_scripts_fetch() -> None:
 def test_errors_explained_are_those_of_the_program() -> None:
     table = (ROOT / "docs/errors.md").read_text()
     shown = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
-    sources = [*(ROOT / "components/scripts").glob("*.sh"), *(ROOT / "provider").rglob("*.py")]
+    sources = [*(ROOT / "components/scripts").rglob("*.sh"), *(ROOT / "provider").rglob("*.py")]
     said = "".join(source.read_text().replace("\\`", "`") for source in sources)
     assert len(shown) > 10
     for message in shown:
