@@ -116,10 +116,10 @@ class Node(pulumi.ComponentResource):
             "cluster-found", BOOTSTRAP, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"}
         )
 
-    def join(self, founded: Task) -> Task:
+    def join(self, bootstrapped: Task) -> Task:
         """Join the machine to the cluster: once, and again if the machine lost its membership data."""
         return self._task(
-            f"{self.settings.name}-join", JOIN, [self.prepared, founded],
+            f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],
             drift_check="joined.sh", run_once=True, variables=self._variables,
         )  # fmt: skip
 

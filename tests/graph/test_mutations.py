@@ -44,8 +44,8 @@ def join_one_after_the_other(patch: Patch) -> None:
     joined: list[pulumi.Resource] = []
     real = Node.join
 
-    def join(self: Node, founded: Task) -> Task:
-        joined.append(real(self, joined[-1] if joined else founded))  # type: ignore[arg-type]
+    def join(self: Node, bootstrapped: Task) -> Task:
+        joined.append(real(self, joined[-1] if joined else bootstrapped))  # type: ignore[arg-type]
         return joined[-1]  # type: ignore[return-value]
 
     patch.setattr(Node, "join", join)
@@ -56,9 +56,9 @@ def roll_while_others_join(patch: Patch) -> None:
 
 
 def every_join_founds(patch: Patch) -> None:
-    def join(self: Node, founded: Task) -> Task:
+    def join(self: Node, bootstrapped: Task) -> Task:
         variables = {**self._variables, "FOUND": "yes"}
-        return self._task(f"{self.settings.name}-join", node.JOIN, [founded], run_once=True, variables=variables)
+        return self._task(f"{self.settings.name}-join", node.JOIN, [bootstrapped], run_once=True, variables=variables)
 
     patch.setattr(Node, "join", join)
 
@@ -67,7 +67,7 @@ def join_again_after_every_change(patch: Patch) -> None:
     real = Task.__init__
 
     def make(self: Task, *args: Any, **inputs: Any) -> None:
-        real(self, *args, **(inputs | {"once": False}))
+        real(self, *args, **(inputs | {"run_once": False}))
 
     patch.setattr(Task, "__init__", make)
 
