@@ -32,7 +32,7 @@ async def of_machines(settings: Settings, stack: Stack, answered: Callable[[], o
         }
         for node in lab.nodes
     ]
-    answers = await machines.ask(targets, machines.keys(targets, stack), "doctor.sh", variables, answered)
+    answers = await machines.ask(targets, machines.keys(targets, stack), "node/collect-facts.sh", variables, answered)
     seen = {
         node.name: Seen(node, lab, Facts.parse(answer.output), answer)
         for node, answer in zip(lab.nodes, answers, strict=True)

@@ -1,4 +1,4 @@
-"""Parses the output of `components/scripts/doctor.sh`."""
+"""Parses the output of `components/scripts/node/collect-facts.sh`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

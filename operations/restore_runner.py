@@ -15,21 +15,21 @@ from provider.errors import TaskError, Unreachable
 from provider.model import Task
 
 READY = (
-    step("prepare.sh"),
-    step("reboot.sh", when=["reboot"], reboots=True),
-    step("prepare.sh", when=["reboot"]),
+    step("node/prepare.sh"),
+    step("node/reboot.sh", when=["reboot"], reboots=True),
+    step("node/prepare.sh", when=["reboot"]),
 )
-STAGE = (step("stage.sh"),)
-HALT = (step("halt.sh"),)
-PLACE = (step("place.sh"),)
-RESTORE = (step("stage.sh"), step("reset.sh"), step("apply.sh"))
-ROTATE = (step("rotate.sh"), step("stage.sh"), step("apply.sh"))
-ADMIT = (step("admit.sh", on="server"),)
-CA = step("cluster-ca.sh", on="server", exports=["CA", "CA_HASH"])
-REJOIN = (CA, step("empty.sh"), step("stage.sh"), step("apply.sh"))
-RETURN = (CA, step("stage.sh"), step("apply.sh"), step("return.sh"))
-BIND = (step("bind.sh", on="server"),)
-SETTLE = (step("uncordon.sh", on="server"), step("label.sh", on="server"))
+STAGE = (step("node/stage-k3s.sh"),)
+HALT = (step("node/stop-k3s.sh"),)
+PLACE = (step("etcd/receive-snapshot.sh"),)
+RESTORE = (step("node/stage-k3s.sh"), step("etcd/restore-snapshot.sh"), step("node/install-k3s.sh"))
+ROTATE = (step("etcd/replace-snapshot-token.sh"), step("node/stage-k3s.sh"), step("node/install-k3s.sh"))
+ADMIT = (step("cluster/clear-node-passwords.sh", on="server"),)
+CA = step("node/export-ca.sh", on="server", exports=["CA", "CA_HASH"])
+REJOIN = (CA, step("etcd/reset-member.sh"), step("node/stage-k3s.sh"), step("node/install-k3s.sh"))
+RETURN = (CA, step("node/stage-k3s.sh"), step("node/install-k3s.sh"), step("node/restart-agent.sh"))
+BIND = (step("cluster/bind-kubeconfig-users.sh", on="server"),)
+SETTLE = (step("cluster/uncordon.sh", on="server"), step("cluster/sync-labels.sh", on="server"))
 INBOX = "/var/lib/homelab/inbox/snapshot"
 
 

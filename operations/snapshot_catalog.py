@@ -90,7 +90,7 @@ async def look(site: Site) -> Found:
     """List the snapshots of every server, and of S3 if configured. Raises `TaskError` if a script or login fails."""
     names = site.servers
     targets = [site.machines[name] for name in names]
-    answers = await machines.ask(targets, site.keys, "snapshots.sh", [{} for _ in names], lambda: None)
+    answers = await machines.ask(targets, site.keys, "etcd/list-snapshots.sh", [{} for _ in names], lambda: None)
     servers = tuple(_server(name, answer) for name, answer in zip(names, answers, strict=True))
     notes = [server.cause for server in servers if server.k3s is None]
     notes += [_skipped_note(server.name, server.strange) for server in servers if server.strange]
@@ -109,7 +109,7 @@ async def look(site: Site) -> Found:
 async def take(site: Site, server: str, label: str, say: Say) -> str:
     """Take a snapshot on a server and return its name. Raises `TaskError`."""
     copied = "yes" if site.cluster.k3s.snapshots.s3 else "no"
-    task = site.task(server, step("snapshot.sh"), LABEL=label, COPIED=copied)
+    task = site.task(server, step("etcd/take-snapshot.sh"), LABEL=label, COPIED=copied)
     name = (await site.runner().run(task, progress(say))).strip()
     if not NAME.fullmatch(name):
         raise TaskError(f"{server} reports a snapshot with a name that K3s does not use: {_printable(name)}")
@@ -124,7 +124,7 @@ def merged(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
 
 
 def parsed(name: str, output: str) -> Server:
-    """Parse the output of `snapshots.sh` on a server."""
+    """Parse the output of `etcd/list-snapshots.sh` on a server."""
     first, *lines = output.splitlines() or [""]
     matches = {line: _LINE.fullmatch(line) for line in lines}
     snapshots = [

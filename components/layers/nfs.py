@@ -77,7 +77,7 @@ class Nfs(Layer[NfsSettings]):
             return ()
         clients = (address for node in self.lab.cluster.nodes for address in node.addresses)
         variables = {"FOLDER": server.path, "CLIENTS": " ".join(clients)}
-        return [Service("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
+        return [Service("server", server.node, ("nfs/export.sh",), ("nfs/unexport.sh",), "nfs/check.sh", variables)]
 
     def extend(self) -> Sequence[Manifest]:
         """Return the StorageClass."""

@@ -66,7 +66,8 @@ class Rbac(Layer[RbacSettings]):
     def services(self) -> Sequence[Service]:
         """Return the role bindings, which every run checks for drift."""
         lines = (f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.rights())
-        return [Service("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
+        variables = {"RIGHTS": "\n".join(lines)}
+        return [Service("rights", "", ("rbac/apply.sh",), ("rbac/delete.sh",), "rbac/check.sh", variables)]
 
     def problems(self) -> Iterator[Finding]:
         """Yield people without groups, unknown groups, groups without people, and roles without effect."""

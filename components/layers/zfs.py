@@ -69,7 +69,7 @@ class Zfs(Layer[ZfsSettings]):
 
     def _pool(self, node: str, pool: ZfsPoolSettings) -> Service:
         variables = {"POOL": self.settings.pool, "DEVICES": " ".join(pool.devices), "RAID": pool.raid}
-        return Service("pool", node, ("pool.sh",), probe="pooled.sh", variables=variables)
+        return Service("pool", node, ("zfs/create-pool.sh",), probe="zfs/check-pool.sh", variables=variables)
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
         """Return the label of nodes with a pool."""

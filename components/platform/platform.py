@@ -74,16 +74,17 @@ class Platform(pulumi.ComponentResource):
     def _clear_pending_releases(self, releases: Sequence[str], access: Access) -> Task:
         """Clear the pending Helm releases of a killed run. The next `up` detects them and runs this task."""
         return Task(
-            "platform-releases", access.machine, [step("releases.sh", on="server")], cluster=access.identity,
-            probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._options(access),
+            "platform-releases", access.machine, [step("platform/clear-stuck-releases.sh", on="server")],
+            cluster=access.identity, probe="platform/list-stuck-releases.sh",
+            variables={"RELEASES": "\n".join(releases)}, opts=self._options(access),
         )  # fmt: skip
 
     def _check_capacity(self, values: Sequence[Tree], access: Access) -> Task:
         """Stop before the installation if the nodes lack CPU or memory. On a running lab the preview checks it too."""
         total = sum(map(least, values), Requests())
         return Task(
-            "platform-fits", access.machine, [step("fits.sh", on="server")],
-            cluster=access.identity, probe="fitting.sh",
+            "platform-fits", access.machine, [step("platform/check-capacity.sh", on="server")],
+            cluster=access.identity, probe="platform/preview-capacity.sh",
             variables={"CPU": str(total.cpu), "MEMORY": str(total.memory)}, opts=self._options(access),
         )  # fmt: skip
 

@@ -7,9 +7,9 @@ from provider.model import Settings, Step, Task
 from provider.tasks.step_output import RETIRED
 from provider.tasks.steps import Work
 
-UNINSTALL = "uninstall.sh"
+UNINSTALL = "node/uninstall-k3s.sh"
 """Script that uninstalls K3s from a machine that is removed from the lab."""
-GUARD = "guard.sh"
+GUARD = "platform/refuse-data-loss.sh"
 """Script that refuses to remove a layer while the layer has data."""
 
 

@@ -16,7 +16,7 @@ from provider.tasks.drift import Looks
 from provider.tasks.removal import Removal, of_some_cluster
 from provider.tasks.step_output import FOREIGN, RETIRED, UNREACHABLE, Report
 from provider.tasks.steps import Steps, Work
-from provider.tasks.teardown import RETIRE, Teardown
+from provider.tasks.teardown import MARKER, RETIRE, Teardown
 
 GONE_SECONDS = 10  # to wait for SSH on a machine that is being removed
 CHECK_SECONDS = 10  # to find a server that can check whether nodes may be removed
@@ -82,7 +82,7 @@ class Runner:
             try:
                 report.add(await self._undo(work, step, warn), step.exports)
                 if FOREIGN in report.flags:
-                    report.raise_flag(FOREIGN)  # member.sh raised it; this sets the variable as well
+                    report.raise_flag(FOREIGN)  # node/check-ownership.sh raised it; this sets the variable as well
             except TaskError as error:
                 if not self._removal.may_give_up(work, step, error):
                     raise
@@ -129,7 +129,8 @@ class Runner:
         variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
         try:
             server = await asyncio.wait_for(self._server(), CHECK_SECONDS)
-            status, _, details = await self._connections.run(server, steps.script(variables, "spare.sh"), quiet)
+            script = steps.script(variables, "cluster/check-quorum.sh")
+            status, _, details = await self._connections.run(server, script, quiet)
         except (TaskError, TimeoutError):
             return
         if status:
@@ -145,9 +146,9 @@ class Runner:
 
     async def _mark(self, server: Machine) -> str:
         """Return the server's mark of an unfinished destroy: `yes`, `no`, or nothing. Raises TaskError."""
-        status, output, details = await self._connections.run(server, steps.script({}, "retired.sh"), quiet)
+        status, output, details = await self._connections.run(server, steps.script({}, MARKER), quiet)
         if status:
-            raise TaskError(f"{label(server)}: retired.sh failed\n" + "\n".join(details[-5:]))
+            raise TaskError(f"{label(server)}: {MARKER} failed\n" + "\n".join(details[-5:]))
         return output
 
 

@@ -124,7 +124,7 @@ class Steps:
 
 def serves_script() -> str:
     """Render the script that checks whether a server's API is ready."""
-    return script({}, "serves.sh")
+    return script({}, "node/check-api.sh")
 
 
 def script(variables: Mapping[str, str], name: str) -> str:

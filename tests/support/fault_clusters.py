@@ -3,7 +3,7 @@
 from tests.support.certificates import certificate
 from tests.support.faults import Scenario
 from tests.support.machine_scripts import Fake
-from tests.unit.scripts.test_kubeconfig import REQUESTS, TLS
+from tests.unit.scripts.test_cluster_kubeconfigs import REQUESTS, TLS
 
 KUBECTL = """
 shift; [[ $1 != --request-timeout* ]] || shift
@@ -97,7 +97,9 @@ LABEL = {"NODE": "b", "LABELS": "room=cellar\ndisk=ssd", "TAINTS": "fast=x:NoExe
 def labelled(fake: Fake) -> None:
     """By an earlier run, and one label by somebody else."""
     fake.file("has-label/theirs").write_text("x\n")
-    done = fake.run("label", NODE="b", LABELS="room=attic\nold=yes", TAINTS="slow=x:NoSchedule\nfast=x:NoSchedule")
+    done = fake.run(
+        "cluster/sync-labels", NODE="b", LABELS="room=attic\nold=yes", TAINTS="slow=x:NoSchedule\nfast=x:NoSchedule"
+    )
     assert done.status == 0, done.errors
 
 
@@ -281,32 +283,34 @@ def cluster(name: str, variables: dict[str, str], given: dict[str, str], **more:
 
 
 CLUSTERS = [
-    cluster("drain", NODE, NODES, before=three),
-    cluster("uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, before=drained),
-    cluster("drop", NODE, NODES, before=three, after=nothing_left),
-    cluster("drop, dead", NODE, NODES, before=silent, after=nothing_left),
-    cluster("forget", FORGET, NODES, before=silent, after=nothing_left),
-    cluster("forget, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES, before=silent,
-            after=nothing_left),
-    cluster("admit", {"NODES": "a b"}, NODES, before=three),
-    cluster("label", LABEL, LABELS, before=labelled),
-    cluster("grant", GRANT, RIGHTS, before=granted),
-    cluster("revoke", {}, RIGHTS, before=granted),
-    cluster("bind", BIND, BINDINGS, before=bound),
-    cluster("sign", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING, before=unsigned, ignored="requests/"),
-    cluster("crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, before=lambda _: None),
-    cluster("dissolve", {"NAMESPACE": "rook-ceph"}, CEPH, before=with_ceph),
-    cluster("dissolve, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, before=with_ceph),
-    cluster("orphan", {"NAMESPACE": "argocd"}, APPLICATIONS, before=with_applications),
-    cluster("releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, before=interrupted),
-    cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, before=working),
-    cluster("announce", {"NAMESPACE": "dns"}, DNS, before=lambda _: None),
-    cluster("tokens", TOKEN, TOKENS, before=with_token, after=agents_have_theirs),
-    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, before=with_token, after=rotated),
-    cluster("return", {"NODE": "b"}, STARTS, before=lambda _: None),
-    cluster("reboot", {}, STARTS, before=lambda _: None),
-    cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, before=lambda _: None, after=has_snapshot,
-            ignored="snapshots-of-k3s"),
-    cluster("backup", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS, before=lambda _: None, after=has_snapshot,
-            ignored="snapshots-of-k3s"),
+    cluster("cluster/drain", NODE, NODES, before=three),
+    cluster("cluster/uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, before=drained),
+    cluster("cluster/remove-node", NODE, NODES, before=three, after=nothing_left),
+    cluster("cluster/remove-node, dead", NODE, NODES, before=silent, after=nothing_left),
+    cluster("cluster/remove-stale-nodes", FORGET, NODES, before=silent, after=nothing_left),
+    cluster("cluster/remove-stale-nodes, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES,
+            before=silent, after=nothing_left),
+    cluster("cluster/clear-node-passwords", {"NODES": "a b"}, NODES, before=three),
+    cluster("cluster/sync-labels", LABEL, LABELS, before=labelled),
+    cluster("rbac/apply", GRANT, RIGHTS, before=granted),
+    cluster("rbac/delete", {}, RIGHTS, before=granted),
+    cluster("cluster/bind-kubeconfig-users", BIND, BINDINGS, before=bound),
+    cluster("cluster/sign-kubeconfigs", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING,
+            before=unsigned, ignored="requests/"),
+    cluster("platform/apply-crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, before=lambda _: None),
+    cluster("rook-ceph/delete-cluster", {"NAMESPACE": "rook-ceph"}, CEPH, before=with_ceph),
+    cluster("rook-ceph/delete-cluster, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, before=with_ceph),
+    cluster("argocd/orphan-applications", {"NAMESPACE": "argocd"}, APPLICATIONS, before=with_applications),
+    cluster("platform/clear-stuck-releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, before=interrupted),
+    cluster("external-dns/delete-records", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, before=working),
+    cluster("external-dns/start", {"NAMESPACE": "dns"}, DNS, before=lambda _: None),
+    cluster("cluster/rotate-tokens", TOKEN, TOKENS, before=with_token, after=agents_have_theirs),
+    cluster("etcd/replace-snapshot-token", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING,
+            before=with_token, after=rotated),
+    cluster("node/restart-agent", {"NODE": "b"}, STARTS, before=lambda _: None),
+    cluster("node/reboot", {}, STARTS, before=lambda _: None),
+    cluster("etcd/take-snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS,
+            before=lambda _: None, after=has_snapshot, ignored="snapshots-of-k3s"),
+    cluster("etcd/snapshot-before-upgrade", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS,
+            before=lambda _: None, after=has_snapshot, ignored="snapshots-of-k3s"),
 ]  # fmt: skip

@@ -127,7 +127,7 @@ def prepared(fake: Fake) -> None:
     """The same, ready for K3s."""
     bare(fake)
     fake.file("/sys/fs/cgroup/cgroup.controllers").write_text("cpu memory\n")
-    _done(fake, "prepare", TASKS["a-prepare"])
+    _done(fake, "node/prepare", TASKS["a-prepare"])
 
 
 @once
@@ -145,33 +145,33 @@ def released(fake: Fake) -> None:
 @once
 def staged(fake: Fake) -> None:
     released(fake)
-    _done(fake, "stage", FOUND)
+    _done(fake, "node/stage-k3s", FOUND)
 
 
 @once
 def running(fake: Fake) -> None:
     """A server that runs K3s."""
     staged(fake)
-    _done(fake, "apply", FOUND)
+    _done(fake, "node/install-k3s", FOUND)
 
 
 @once
 def changed(fake: Fake) -> None:
     """A server that is to get another configuration."""
     running(fake)
-    _done(fake, "stage", OTHER)
+    _done(fake, "node/stage-k3s", OTHER)
 
 
 @once
 def retired(fake: Fake) -> None:
     running(fake)
-    _done(fake, "retire", {})
+    _done(fake, "cluster/set-destroy-marker", {})
 
 
 @once
 def uninstalled(fake: Fake) -> None:
     running(fake)
-    _done(fake, "uninstall", {})
+    _done(fake, "node/uninstall-k3s", {})
 
 
 def _done(fake: Fake, script: str, variables: Mapping[str, str]) -> None:
@@ -198,15 +198,15 @@ def as_it_was(fake: Fake) -> None:
 
 
 SCENARIOS = [
-    Scenario("prepare", "prepare", TASKS["a-prepare"], TOOLS, bare),
-    Scenario("prepare, other keepalived", "prepare",
+    Scenario("node/prepare", "node/prepare", TASKS["a-prepare"], TOOLS, bare),
+    Scenario("node/prepare, other keepalived", "node/prepare",
              TASKS["a-prepare"] | {"KEEPALIVED": "# homelab\nother\n", "SYSCTL": "kernel.panic=11"}, TOOLS, prepared),
-    Scenario("stage", "stage", FOUND, TOOLS, released),
-    Scenario("apply, first server", "apply", FOUND, TOOLS, staged),
-    Scenario("apply, other configuration", "apply", OTHER, TOOLS, changed),
-    Scenario("uninstall", "uninstall", {}, TOOLS, running),
-    Scenario("restore", "restore", {}, TOOLS, uninstalled, after=as_it_was),
-    Scenario("halt", "halt", {}, TOOLS, running),
-    Scenario("retire", "retire", {}, TOOLS, running),
-    Scenario("keep", "keep", {}, TOOLS, retired),
+    Scenario("node/stage-k3s", "node/stage-k3s", FOUND, TOOLS, released),
+    Scenario("node/install-k3s, first server", "node/install-k3s", FOUND, TOOLS, staged),
+    Scenario("node/install-k3s, other configuration", "node/install-k3s", OTHER, TOOLS, changed),
+    Scenario("node/uninstall-k3s", "node/uninstall-k3s", {}, TOOLS, running),
+    Scenario("node/restore-host", "node/restore-host", {}, TOOLS, uninstalled, after=as_it_was),
+    Scenario("node/stop-k3s", "node/stop-k3s", {}, TOOLS, running),
+    Scenario("cluster/set-destroy-marker", "cluster/set-destroy-marker", {}, TOOLS, running),
+    Scenario("cluster/clear-destroy-marker", "cluster/clear-destroy-marker", {}, TOOLS, retired),
 ]  # fmt: skip

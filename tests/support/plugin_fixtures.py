@@ -22,8 +22,9 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of scripts with the real library; the plugin takes its scripts from there and loses patience soon."""
     folder = tmp_path / "scripts"
     folder.mkdir()
-    for name in ("lib.sh", "retired.sh", "serves.sh"):
-        shutil.copy(ROOT / "components/scripts" / name, folder)
+    for name in ("lib.sh", "cluster/check-destroy-marker.sh", "node/check-api.sh"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "components/scripts" / name, folder / name)
     monkeypatch.setattr(plugin_steps, "SCRIPTS", folder)
     monkeypatch.setattr(plugin_steps, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
@@ -35,7 +36,9 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def put(folder: Path, **texts: str) -> None:
     """Write scripts; every one is named by its keyword."""
     for name, text in texts.items():
-        (folder / f"{name}.sh").write_text(f"main() {{\n{text}\n}}\nmain </dev/null\n")
+        script = folder / f"{name}.sh"
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f"main() {{\n{text}\n}}\nmain </dev/null\n")
 
 
 def steps(*names: str) -> tuple[Step, ...]:

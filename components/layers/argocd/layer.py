@@ -132,7 +132,8 @@ class ArgoCD(Layer[ArgoCDSettings]):
 
     def services(self) -> Sequence[Service]:
         """Return the service that removes finalizers on deletion, because only Argo CD would remove them."""
-        return [Service("applications", "", (), ("orphan.sh",), variables={"NAMESPACE": self.namespace})]
+        variables = {"NAMESPACE": self.namespace}
+        return [Service("applications", "", (), ("argocd/orphan-applications.sh",), variables=variables)]
 
     @property
     def page(self) -> Page:

@@ -71,7 +71,8 @@ class ExternalDns(Layer[ExternalDnsSettings]):
     def services(self) -> Sequence[Service]:
         """Return the service that deletes DNS records before the layer is removed, if `sync` is set."""
         variables = {"NAMESPACE": self.namespace, "SYNC": "yes" if self.settings.sync else "no"}
-        return [Service("records", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
+        run, undo = ("external-dns/start.sh",), ("external-dns/delete-records.sh",)
+        return [Service("records", "", run, undo, variables=variables, last=True)]
 
     def before(self) -> Sequence[Manifest]:
         """Return the Secret with the provider's credentials."""

@@ -120,12 +120,14 @@ class RookCeph(Layer[RookCephSettings]):
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}
-        cluster = Service("cluster", "", ("gather.sh",), ("dissolve.sh",), variables=variables, last=True)
+        run, undo = ("rook-ceph/wait-until-healthy.sh",), ("rook-ceph/delete-cluster.sh",)
+        cluster = Service("cluster", "", run, undo, variables=variables, last=True)
         return [*(self._preparation(node, disks.devices) for node, disks in by_node.items()), cluster]
 
     def _preparation(self, node: str, disks: Sequence[str]) -> Service:
         variables = {"DEVICES": " ".join(disks), "WIPE": " ".join(self.settings.wipe.get(node, ()))}
-        return Service("disks", node, ("give.sh",), probe="given.sh", variables=variables)
+        run, probe = ("rook-ceph/prepare-disks.sh",), "rook-ceph/check-disks.sh"
+        return Service("disks", node, run, probe=probe, variables=variables)
 
     def extend(self) -> Sequence[Manifest]:
         """Return the VolumeSnapshotClasses, if the lab has a snapshot controller."""

@@ -176,19 +176,19 @@ def states(everyone: str, own: str) -> str:
 
 
 def test_without_any_pod_network_no_node_is_waited_for(called: Path) -> None:
-    done = run("uncordon", called, states("False False", "printf False"), CNI="none", **NODE)
+    done = run("cluster/uncordon", called, states("False False", "printf False"), CNI="none", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if " uncordon " in call]
 
 
 @pytest.mark.parametrize("everyone", ["True False", "False True"])
 def test_where_other_nodes_have_a_network_this_one_gets_it_too(called: Path, everyone: str) -> None:
-    done = run("uncordon", called, states(everyone, LATER), CNI="none", **NODE)
+    done = run("cluster/uncordon", called, states(everyone, LATER), CNI="none", **NODE)
     assert done.status == 0, done.errors
     assert len([call for call in done.calls if "items" in call]) == 3
 
 
 def test_a_node_that_is_ready_is_asked_nothing_more(called: Path) -> None:
-    done = run("uncordon", called, states("", "printf True"), CNI="flannel", **NODE)
+    done = run("cluster/uncordon", called, states("", "printf True"), CNI="flannel", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if "items" in call]

@@ -39,10 +39,10 @@ def test_rights_are_peoples_own_and_each_is_given_once() -> None:
 def test_they_are_given_from_a_server_that_serves_and_looked_at() -> None:
     run = record(config_of(FILE))
     task = run.named("rbac-rights").plain
-    assert task["probe"] == "granted.sh"
+    assert task["probe"] == "rbac/check.sh"
     assert [(step["script"], step["on"]) for step in (*task["run"], *task["undo"])] == [
-        ("grant.sh", "server"),
-        ("revoke.sh", "server"),
+        ("rbac/apply.sh", "server"),
+        ("rbac/delete.sh", "server"),
     ]
     assert "solo-roll" in {run.resources_by_urn[urn].name for urn in run.named("rbac-rights").depends_on}
 
@@ -99,7 +99,7 @@ esac
 
 
 def test_script_gives_what_is_missing_and_takes_what_is_too_much(called: Path) -> None:
-    done = run("grant", called, ANSWER, RIGHTS=WANTED)
+    done = run("rbac/apply", called, ANSWER, RIGHTS=WANTED)
     assert done.status == 0, done.errors
     deleted = [call.partition(" delete ")[2] for call in done.calls if " delete " in call]
     assert deleted == [
@@ -126,9 +126,9 @@ def test_script_gives_what_is_missing_and_takes_what_is_too_much(called: Path) -
 
 def test_script_with_nothing_to_do_does_nothing(called: Path) -> None:
     answer = f"printf '%s\\n' '{RIGHTS}'"
-    done = run("grant", called, answer, RIGHTS=RIGHTS)
+    done = run("rbac/apply", called, answer, RIGHTS=RIGHTS)
     assert (done.status, done.errors, len(done.calls)) == (0, "", 1)
-    done = run("grant", called, ":", RIGHTS="")
+    done = run("rbac/apply", called, ":", RIGHTS="")
     assert (done.status, len(done.calls)) == (0, 2), done.errors
 
 
@@ -142,7 +142,7 @@ HOSTILE = r"""
 def test_text_of_others_removes_no_binding_but_our_own(called: Path) -> None:
     """Names of people and of bindings may hold line breaks; each would be a line that the script reads."""
     answer = ANSWER.replace(BOUND, HOSTILE)
-    done = run("grant", called, answer, RIGHTS="* homelab-view-anna view anna")
+    done = run("rbac/apply", called, answer, RIGHTS="* homelab-view-anna view anna")
     assert done.status == 0, done.errors
     deleted = [call.partition(" delete ")[2] for call in done.calls if " delete " in call]
     assert deleted == ["clusterrolebinding/homelab-view-anna --ignore-not-found"], "which is made again at once"
@@ -150,7 +150,7 @@ def test_text_of_others_removes_no_binding_but_our_own(called: Path) -> None:
 
 
 def test_look_names_what_differs(called: Path) -> None:
-    done = run("granted", called, ANSWER, RIGHTS=WANTED)
+    done = run("rbac/check", called, ANSWER, RIGHTS=WANTED)
     assert done.status == 0, done.errors
     assert done.output.splitlines() == [
         "carl has the role edit in shop by the binding homelab-edit-carl",
@@ -159,9 +159,9 @@ def test_look_names_what_differs(called: Path) -> None:
         "anna does not have the role edit in shop",
         "ben does not have the role view in *",
     ]
-    assert not run("granted", called, f"printf '%s\\n' '{RIGHTS}'", RIGHTS=RIGHTS).output
+    assert not run("rbac/check", called, f"printf '%s\\n' '{RIGHTS}'", RIGHTS=RIGHTS).output
 
 
 def test_all_is_taken_back_when_the_layer_goes(called: Path) -> None:
-    done = run("revoke", called, ":")
+    done = run("rbac/delete", called, ":")
     assert done.calls[-1].endswith("delete clusterrolebindings,rolebindings -A -l homelab/rights")

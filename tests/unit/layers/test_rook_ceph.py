@@ -80,7 +80,7 @@ def test_disks_come_before_ceph_and_are_never_taken_back() -> None:
     assert (first.node, second.node, whole.node) == ("d", "e", "")
     assert first.variables == {"DEVICES": f"{ONE} {TWO}", "WIPE": ""}
     assert second.variables == {"DEVICES": f"{ONE} {TWO}", "WIPE": TWO}
-    assert (first.undo, first.last, whole.undo, whole.last) == ((), False, ("dissolve.sh",), True)
+    assert (first.undo, first.last, whole.undo, whole.last) == ((), False, ("rook-ceph/delete-cluster.sh",), True)
     assert whole.variables["DISKS"] == "4"
 
 

@@ -52,9 +52,11 @@ class Named(Plain):
     def services(self) -> Sequence[Service]:
         token = dict.fromkeys(("TOKEN", "AGENT_TOKEN"), SecretRef(secret="token"))
         pool = {"POOL": "p", "VERSION": "v"}
-        disk = [Service("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", pool, token) for node in "bd"]
+        run, check = ("cluster/rotate-tokens.sh",), "zfs/check-pool.sh"
+        disk = [Service("disk", node, run, (check,), check, pool, token) for node in "bd"]
         variables = {"NAMESPACE": "named", "SYNC": "yes"}
-        return [*disk, Service("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
+        run, undo = ("external-dns/start.sh",), ("external-dns/delete-records.sh",)
+        return [*disk, Service("names", "", run, undo, variables=variables, last=True)]
 
     def before(self) -> Sequence[Manifest]:
         text = {"token": SecretRef(secret="token"), "login": Filled("me:{}", (SecretRef(secret="token"),))}
@@ -220,7 +222,7 @@ def test_gate_asks_for_one_of_each_kind_that_has_a_webhook() -> None:
 def test_guard_goes_first_and_can_be_told_to_let_go() -> None:
     assert {"base-base", "base-gate"} <= before("base-guard")
     (ask,) = RUN.named("base-guard").plain["undo"]
-    assert (ask["script"], ask["unless"]) == ("guard.sh", ["retired", "discard-base"])
+    assert (ask["script"], ask["unless"]) == ("platform/refuse-data-loss.sh", ["retired", "discard-base"])
 
 
 def test_secrets_are_sealed_and_hashed() -> None:

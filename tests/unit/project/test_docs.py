@@ -158,7 +158,7 @@ def test_the_readme_shows_a_whole_stack_file(tmp_path: Path) -> None:
 
 def test_layout_of_the_mirror_is_what_scripts_fetch() -> None:
     layout = next(blocks(ROOT / "docs/air-gap.md", ""))
-    stage = (ROOT / "components/scripts/stage.sh").read_text()
+    stage = (ROOT / "components/scripts/node/stage-k3s.sh").read_text()
     names = set(re.findall(r"binary=([\w-]+)", stage)) | {"install.sh", "install.sh.sha256sum"}
     for arch in ("amd64", "arm64", "arm"):
         names |= {f"sha256sum-{arch}.txt", f"k3s-airgap-images-{arch}.tar.zst"}
@@ -168,7 +168,7 @@ def test_layout_of_the_mirror_is_what_scripts_fetch() -> None:
 def test_errors_explained_are_those_of_the_program() -> None:
     table = (ROOT / "docs/errors.md").read_text()
     shown = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
-    sources = [*(ROOT / "components/scripts").glob("*.sh"), *(ROOT / "provider").glob("*.py")]
+    sources = [*(ROOT / "components/scripts").rglob("*.sh"), *(ROOT / "provider").rglob("*.py")]
     said = "".join(source.read_text().replace("\\`", "`") for source in sources)
     assert len(shown) > 10
     for message in shown:

@@ -13,7 +13,7 @@ from tests.support.ssh_server import KEYS, Computer, computers
 __all__ = ["scripts"]
 
 LEAVE = (Step(script="drain.sh", on="other", unless=("retired",)), Step(script="leave.sh"))
-RETIRE = (Step(script="retire.sh", on="servers"),)
+RETIRE = (Step(script="cluster/set-destroy-marker.sh", on="servers"),)
 
 
 def settings(*servers: Computer) -> Settings:
@@ -21,8 +21,13 @@ def settings(*servers: Computer) -> Settings:
 
 
 def leaving(scripts: Path, computer: Computer) -> Task:
-    put(scripts, drain="touch drained", leave='echo "${RETIRED:-no}" >left', retire="echo yes >mark")
-    put(scripts, retired="cat mark 2>/dev/null || true")
+    put(
+        scripts,
+        drain="touch drained",
+        leave='echo "${RETIRED:-no}" >left',
+        **{"cluster/set-destroy-marker": "echo yes >mark"},
+    )
+    put(scripts, **{"cluster/check-destroy-marker": "cat mark 2>/dev/null || true"})
     return task(computer.machine(), undo=LEAVE)
 
 
@@ -54,7 +59,7 @@ def test_destroy_goes_on_where_a_server_does_not_answer(scripts: Path, tmp_path:
             await b.vanish()
             await runner.undo(task(a.machine(), undo=RETIRE), Told(), warned, program_runs=False)
             assert (a.home / "mark").exists()
-            assert [text.splitlines()[-1] for text in warned] == ["retire.sh did not run there."]
+            assert [text.splitlines()[-1] for text in warned] == ["cluster/set-destroy-marker.sh did not run there."]
 
     play(scenario())
 
@@ -125,8 +130,9 @@ def test_what_guards_data_is_not_passed_in_a_lab_that_is_half_brought_up_to_date
 
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):
-            put(scripts, guard='[ "${CLUSTER:-}" != none ] || exit 77; die "there is something to lose"', serves="true")
-            guarded = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
+            guard = '[ "${CLUSTER:-}" != none ] || exit 77; die "there is something to lose"'
+            put(scripts, **{"platform/refuse-data-loss": guard, "node/check-api": "true"})
+            guarded = task(a.machine(), undo=(Step(script="platform/refuse-data-loss.sh", on="server"),))
             error = await failure(Runner(settings(a)).undo(guarded, Told(), Told(), program_runs=False))
             assert str(error).endswith("there is something to lose")
 

@@ -14,11 +14,11 @@ from tests.support.ssh_server import KEYS, Computer, computers
 __all__ = ["scripts"]
 
 FALL_SILENT = "sleep 20"
-UNDO = (Step(script="uninstall.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
+UNDO = (Step(script="node/uninstall-k3s.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
 
 
 def undoing(scripts: Path, computer: Computer) -> Task:
-    put(scripts, uninstall="touch left", drop="touch dropped", mark="touch marked")
+    put(scripts, **{"node/uninstall-k3s": "touch left"}, drop="touch dropped", mark="touch marked")
     return task(computer.machine(), undo=UNDO)
 
 
@@ -44,10 +44,10 @@ def test_undo_asks_other_servers_than_the_one_that_leaves(scripts: Path, tmp_pat
 def test_undo_may_ask_the_only_server_there_is(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):
-            put(scripts, guard="die 'there is something to lose'")
-            given = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
+            put(scripts, **{"platform/refuse-data-loss": "die 'there is something to lose'"})
+            given = task(a.machine(), undo=(Step(script="platform/refuse-data-loss.sh", on="server"),))
             error = await failure(Runner(settings(a)).undo(given, Told(), Told()))
-            assert str(error) == "a (127.0.0.1): guard.sh failed\nthere is something to lose"
+            assert str(error) == "a (127.0.0.1): platform/refuse-data-loss.sh failed\nthere is something to lose"
 
     play(scenario())
 
@@ -61,18 +61,18 @@ def test_undo_gives_up_a_machine_that_does_not_answer(scripts: Path, tmp_path: P
             await Runner(settings(a, b, c)).undo(undoing(scripts, a), Told(), warned)
             assert seen(a, b, c) == [[], [], ["dropped", "marked"]]
             assert [text.split(" ")[0] for text in warned] == ["a", "a", "b"]
-            assert "uninstall.sh did not run. Wipe a before you use it again." in warned[0]
+            assert "node/uninstall-k3s.sh did not run. Wipe a before you use it again." in warned[0]
             assert all("mark.sh did not run there." in text for text in warned[1:])
 
     play(scenario())
 
 
-SERVICE = (Step(script="away.sh"), Step(script="guard.sh", on="server"))
+SERVICE = (Step(script="away.sh"), Step(script="platform/refuse-data-loss.sh", on="server"))
 
 
 def serving(scripts: Path, computer: Computer) -> Task:
     """What a layer set up on a machine."""
-    put(scripts, away="touch away", guard="touch guarded")
+    put(scripts, away="touch away", **{"platform/refuse-data-loss": "touch guarded"})
     return task(computer.machine(), undo=SERVICE)
 
 
@@ -141,9 +141,9 @@ def test_undo_that_fails_is_an_error(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with computers(tmp_path, "a", "b") as (a, b):
             given = undoing(scripts, a)
-            put(scripts, uninstall="die 'it is stuck'")
+            put(scripts, **{"node/uninstall-k3s": "die 'it is stuck'"})
             error = await failure(Runner(settings(a, b)).undo(given, Told(), Told()))
-            assert str(error) == "a (127.0.0.1): uninstall.sh failed\nit is stuck"
+            assert str(error) == "a (127.0.0.1): node/uninstall-k3s.sh failed\nit is stuck"
             assert seen(a, b) == [[], []]
 
     play(scenario())
@@ -187,8 +187,8 @@ DROP = f'[ ! -e slow ] || {{ touch began; {FALL_SILENT}; }}; echo "${{UNREACHABL
 
 
 def dropping(scripts: Path, computer: Computer) -> Task:
-    put(scripts, drop=DROP, uninstall="touch uninstalled", serves="true")
-    run = (Step(script="drop.sh", on="other"), Step(script="uninstall.sh"))
+    put(scripts, drop=DROP, **{"node/uninstall-k3s": "touch uninstalled", "node/check-api": "true"})
+    run = (Step(script="drop.sh", on="other"), Step(script="node/uninstall-k3s.sh"))
     return task(computer.machine(), undo=run)
 
 
@@ -225,7 +225,7 @@ def test_scripts_are_told_that_the_machine_was_given_up(scripts: Path, tmp_path:
         async with computers(tmp_path, "a", "b") as (a, b):
             await a.vanish()
             given, warned = dropping(scripts, a), Told()
-            given = given.model_copy(update={"undo": (Step(script="uninstall.sh"), *given.undo)})
+            given = given.model_copy(update={"undo": (Step(script="node/uninstall-k3s.sh"), *given.undo)})
             await Runner(settings(b)).undo(given, Told(), warned)
             assert (b.home / "dropped").read_text() == "yes\n"
             assert len(warned) == 1, "what runs on the machine is skipped once it was given up"
@@ -253,8 +253,8 @@ def test_a_machine_of_another_cluster_is_not_undone(scripts: Path, tmp_path: Pat
         async with computers(tmp_path, "a", "b") as (a, b):
             given, warned = dropping(scripts, a), Told()
             put(scripts, member="echo 'it is another cluster`s' >&2; exit 77")
-            given = given.model_copy(update={"undo": (Step(script="member.sh"), *given.undo[:1],
-                                                      Step(script="uninstall.sh", unless=("foreign",)))})  # fmt: skip
+            uninstall = Step(script="node/uninstall-k3s.sh", unless=("foreign",))
+            given = given.model_copy(update={"undo": (Step(script="member.sh"), *given.undo[:1], uninstall)})
             await Runner(settings(b)).undo(given, Told(), warned)
             assert seen(a, b) == [[], ["dropped"]]
             assert warned == ["a (127.0.0.1): member.sh failed\nit is another cluster`s\nmember.sh did not run there."]

@@ -5,12 +5,15 @@ import re
 import pytest
 
 from tests.unit.scripts.test_faults import ALL
-from tests.unit.scripts.test_scripts import FILES, whole
+from tests.unit.scripts.test_scripts import FILES, named, whole
 
 READING = {
-    "applied", "cluster-ca", "doctor", "exported", "fits", "fitting", "gate", "gather", "given", "gpu", "granted",
-    "guard", "joined", "member", "nomad-runs", "pending", "pooled", "prepared", "retired", "serves", "signed",
-    "snapshots", "spare", "spared",
+    "cluster/check-destroy-marker", "cluster/check-quorum", "cluster/wait-for-quorum", "drift/host", "drift/k3s",
+    "drift/kubeconfigs", "drift/membership", "etcd/list-snapshots", "gpu/check-driver", "nfs/check",
+    "node/check-api", "node/check-ownership", "node/collect-facts", "node/export-ca", "nomad/check",
+    "platform/check-capacity", "platform/list-stuck-releases", "platform/preview-capacity",
+    "platform/refuse-data-loss", "platform/wait-for-objects", "rbac/check", "rook-ceph/check-disks",
+    "rook-ceph/wait-until-healthy", "zfs/check-pool",
 }  # fmt: skip
 """Scripts that look and change nothing."""
 
@@ -24,7 +27,7 @@ CHANGE = re.compile(
     | etcd-snapshot\s+save | acl\s+bootstrap | -X\s+(?: PUT | POST | DELETE | PATCH ) | request\s=\s"PUT"
     | (?<![&<>=-])[12]?>{1,2} (?! /dev/null )["$/\w]"""
 )
-NAMES = {file.stem for file in FILES}
+NAMES = {named(file).removesuffix(".sh") for file in FILES}
 KILLED = {scenario.script for scenario in ALL}
 
 

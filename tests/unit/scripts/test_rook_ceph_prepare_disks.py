@@ -38,7 +38,7 @@ def disks(machine: Fake, *names: str) -> str:
 
 
 def gave(machine: Fake, *wipe: str) -> Run:
-    return machine.run("give", DEVICES=disks(machine, ONE, TWO), WIPE=disks(machine, *wipe))
+    return machine.run("rook-ceph/prepare-disks", DEVICES=disks(machine, ONE, TWO), WIPE=disks(machine, *wipe))
 
 
 def record(machine: Fake) -> list[str]:
@@ -52,7 +52,7 @@ def changed(run: Run) -> list[str]:
 
 
 def test_empty_disks_are_given_once_and_not_touched(machine: Fake) -> None:
-    before = machine.run("given", DEVICES=disks(machine, ONE)).output
+    before = machine.run("rook-ceph/check-disks", DEVICES=disks(machine, ONE)).output
     assert before == f"{machine.root}{ONE} was not prepared for Ceph\n"
     done = gave(machine)
     assert (done.status, changed(done)) == (0, [])
@@ -61,7 +61,7 @@ def test_empty_disks_are_given_once_and_not_touched(machine: Fake) -> None:
     again = gave(machine, ONE)  # even where its name was left in `wipe`
     assert (again.status, changed(again)) == (0, [])
     assert record(machine) == disks(machine, ONE, TWO).split()
-    assert machine.run("given", DEVICES=disks(machine, ONE, TWO)).output == ""
+    assert machine.run("rook-ceph/check-disks", DEVICES=disks(machine, ONE, TWO)).output == ""
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_disk_whose_wipe_was_cut_short_is_wiped_whole(machine: Fake) -> None:
 
 def test_list_of_given_disks_is_replaced_whole(machine: Fake) -> None:
     """What a full disk cut off would be read as the name of another disk."""
-    machine.run("give", DEVICES=disks(machine, ONE), WIPE="")
+    machine.run("rook-ceph/prepare-disks", DEVICES=disks(machine, ONE), WIPE="")
     file = machine.file("/var/lib/rook/homelab-disks")
     before = file.stat().st_ino
     assert gave(machine).status == 0

@@ -42,14 +42,14 @@ def server(tmp_path: Path) -> Fake:
 
 def sign(server: Fake) -> str:
     """What the script notes in the cluster."""
-    done = server.run("sign", USERS=USERS, REQUESTS=REQUESTS, SECONDS_VALID="31536000")
+    done = server.run("cluster/sign-kubeconfigs", USERS=USERS, REQUESTS=REQUESTS, SECONDS_VALID="31536000")
     assert done.status == 0, done.errors
     (note,) = (call for call in done.calls if " annotate " in call)
     return note.partition("homelab/kubeconfigs=")[2]
 
 
 def test_requests_are_signed_and_taken_back(server: Fake) -> None:
-    done = server.run("sign", REQUESTS=REQUESTS, SECONDS_VALID="31536000")
+    done = server.run("cluster/sign-kubeconfigs", REQUESTS=REQUESTS, SECONDS_VALID="31536000")
     assert done.status == 0, done.errors
     made = json.loads(server.file("created").read_text())["items"]
     assert [each["spec"]["request"] for each in made] == REQUESTS.split()
@@ -65,7 +65,7 @@ def test_requests_are_signed_and_taken_back(server: Fake) -> None:
 
 
 def test_what_is_not_signed_is_taken_back_too(server: Fake) -> None:
-    text = (Path(__file__).parents[3] / "components/scripts/sign.sh").read_text()
+    text = (Path(__file__).parents[3] / "components/scripts/cluster/sign-kubeconfigs.sh").read_text()
     server.file("certificates").write_text(certificate(365))
     done = server.run_text(text.replace("wait_for 30", "wait_for 0"), REQUESTS=REQUESTS, SECONDS_VALID="31536000")
     assert done.status != 0
@@ -90,7 +90,7 @@ def binding(user: str, note: str = "") -> str:
 def look(server: Fake, note: str, admin: str = "homelab:admin-2", apps: str = "homelab:apps-2") -> list[str]:
     server.file("admin").write_text(binding(admin, note))
     server.file("apps").write_text(binding(apps))
-    done = server.run("signed", USERS=USERS, REQUESTS=REQUESTS)
+    done = server.run("drift/kubeconfigs", USERS=USERS, REQUESTS=REQUESTS)
     assert (done.status, done.errors) == (0, "")
     assert not [call for call in done.calls if call.startswith("k3s")], "kubectl takes a second on a small board"
     return done.output.splitlines()
@@ -125,19 +125,19 @@ def test_look_sees_who_has_no_rights(server: Fake) -> None:
         "homelab:apps-2 has no role: homelab:apps does not bind this user",
     ]
     server.file("apps").write_text('{"kind":"Status","code":404}')
-    done = server.run("signed", USERS=USERS, REQUESTS=REQUESTS)
+    done = server.run("drift/kubeconfigs", USERS=USERS, REQUESTS=REQUESTS)
     assert "homelab:apps-2 has no role" in done.output
 
 
 def test_nothing_is_known_without_the_api(server: Fake) -> None:
     server.file("away").touch()
-    done = server.run("signed", USERS=USERS, REQUESTS=REQUESTS)
+    done = server.run("drift/kubeconfigs", USERS=USERS, REQUESTS=REQUESTS)
     assert (done.status, done.output) == (0, "")
 
 
 def test_users_get_their_rights_also_in_the_namespaces_of_apps(server: Fake) -> None:
     server.file("bound").write_text('shop "homelab:apps-1"\nblog "homelab:apps-2"\nbare ""\n')
-    done = server.run("bind", USERS=USERS, RIGHTS='{"items": []}')
+    done = server.run("cluster/bind-kubeconfig-users", USERS=USERS, RIGHTS='{"items": []}')
     assert done.status == 0, done.errors
     assert server.file("applied").read_text() == '{"items": []}\n'
     patched = [call.partition(" patch ")[2].split(" ") for call in done.calls if " patch " in call]
@@ -148,7 +148,7 @@ def test_users_get_their_rights_also_in_the_namespaces_of_apps(server: Fake) -> 
 def test_the_name_of_a_user_is_quoted_and_no_binding(server: Fake) -> None:
     """Whoever may make a RoleBinding there may name a user with a line break in it."""
     server.file("bound").write_text('mine "homelab:apps-2\\nkube-system x"\nmine2 "a \\"b"\n')
-    done = server.run("bind", USERS=USERS, RIGHTS='{"items": []}')
+    done = server.run("cluster/bind-kubeconfig-users", USERS=USERS, RIGHTS='{"items": []}')
     assert done.status == 0, done.errors
     assert [call.split(" -n ")[1].split()[0] for call in done.calls if " patch " in call] == ["mine", "mine2"]
     (asked,) = (call for call in done.calls if " get rolebindings " in call)
@@ -157,7 +157,7 @@ def test_the_name_of_a_user_is_quoted_and_no_binding(server: Fake) -> None:
 
 def test_rights_that_could_not_be_given_are_told(server: Fake) -> None:
     server.file("refuses").touch()
-    done = server.run("bind", USERS=USERS, RIGHTS="{}")
+    done = server.run("cluster/bind-kubeconfig-users", USERS=USERS, RIGHTS="{}")
     assert done.status != 0
     assert "The users of the kubeconfigs could not be bound to their roles:\nno matches for kind" in done.errors
 
@@ -165,4 +165,4 @@ def test_rights_that_could_not_be_given_are_told(server: Fake) -> None:
 def test_a_namespace_that_could_not_be_looked_for_is_an_error(server: Fake) -> None:
     """Or an earlier user would keep his rights there."""
     server.file("silent").touch()
-    assert server.run("bind", USERS=USERS, RIGHTS="{}").status != 0
+    assert server.run("cluster/bind-kubeconfig-users", USERS=USERS, RIGHTS="{}").status != 0

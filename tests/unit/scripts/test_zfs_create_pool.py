@@ -44,7 +44,7 @@ def machine(tmp_path: Path) -> Fake:
 
 def made(machine: Fake, raid: str = "none", **tools: str) -> Run:
     devices = " ".join(f"{machine.root}{disk}" for disk in (ONE, TWO))
-    return Fake(machine.root, {**TOOLS, **tools}).run("pool", POOL="lab", DEVICES=devices, RAID=raid)
+    return Fake(machine.root, {**TOOLS, **tools}).run("zfs/create-pool", POOL="lab", DEVICES=devices, RAID=raid)
 
 
 def partitioned(machine: Fake) -> None:
@@ -166,6 +166,6 @@ def test_kernel_without_zfs_ends_it_before_disks_are_looked_at(machine: Fake) ->
 
 
 def test_pool_that_is_not_imported_is_seen(machine: Fake) -> None:
-    assert machine.run("pooled", POOL="lab").output == "the pool lab is not imported\n"
+    assert machine.run("zfs/check-pool", POOL="lab").output == "the pool lab is not imported\n"
     machine.file("pool").touch()
-    assert machine.run("pooled", POOL="lab").output == ""
+    assert machine.run("zfs/check-pool", POOL="lab").output == ""

@@ -29,7 +29,7 @@ def answer(condition: str) -> str:
 
 def test_records_go_by_one_more_run_that_sees_nothing(called: Path) -> None:
     (called.parent / "ended").touch()
-    done = run("withdraw", called, answer("Complete"), NAMESPACE="dns", SYNC="yes")
+    done = run("external-dns/delete-records", called, answer("Complete"), NAMESPACE="dns", SYNC="yes")
     assert (done.status, done.errors) == (0, "==> deleting this cluster's DNS records\n")
     job = json.loads((called.parent / "job").read_text())
     spec = job["spec"]["template"]["spec"]
@@ -47,7 +47,7 @@ def test_records_go_by_one_more_run_that_sees_nothing(called: Path) -> None:
 
 def test_records_that_cannot_be_removed_keep_the_layer_and_its_controller(called: Path) -> None:
     (called.parent / "ended").touch()
-    done = run("withdraw", called, answer("Failed"), NAMESPACE="dns", SYNC="yes")
+    done = run("external-dns/delete-records", called, answer("Failed"), NAMESPACE="dns", SYNC="yes")
     assert done.status == 1
     assert 'The records in DNS were not removed:\nlevel=fatal msg="zone refused"\n' in done.errors
     assert done.calls[-1] == "--request-timeout=15s scale deployment external-dns -n dns --replicas=1"
@@ -58,14 +58,17 @@ def test_records_stay_without_sync_and_a_controller_that_is_gone_removes_none(
     called: Path, sync: str, calls: int
 ) -> None:
     (called.parent / "gone").touch()
-    done = run("withdraw", called, answer("Complete"), NAMESPACE="dns", SYNC=sync)
+    done = run("external-dns/delete-records", called, answer("Complete"), NAMESPACE="dns", SYNC=sync)
     assert (done.status, len(done.calls)) == (0, calls)
 
 
 def test_controller_works_again_after_a_destroy_that_was_broken_off(called: Path) -> None:
-    done = run("announce", called, "", NAMESPACE="dns")
+    done = run("external-dns/start", called, "", NAMESPACE="dns")
     assert (done.status, done.calls) == (
         0,
         ["--request-timeout=15s scale deployment external-dns -n dns --replicas=1"],
     )
-    assert "could not be scaled:\nNotFound" in run("announce", called, "echo NotFound; return 1", NAMESPACE="d").errors
+    assert (
+        "could not be scaled:\nNotFound"
+        in run("external-dns/start", called, "echo NotFound; return 1", NAMESPACE="d").errors
+    )

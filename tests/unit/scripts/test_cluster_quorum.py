@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Fake:
 
 
 def drained(server: Fake) -> Run:
-    return server.run("drain", NODE="b", DRAIN_SECONDS="300")
+    return server.run("cluster/drain", NODE="b", DRAIN_SECONDS="300")
 
 
 def moves(done: Run) -> bool:
@@ -60,7 +60,7 @@ def test_a_cluster_that_does_not_serve_is_mended_without_a_drain(server: Fake) -
 
 
 def spared(server: Fake) -> Run:
-    return server.run("spared", NODE="b", ROLE="server", VERSION="v1.36.3+k3s1")
+    return server.run("cluster/wait-for-quorum", NODE="b", ROLE="server", VERSION="v1.36.3+k3s1")
 
 
 @pytest.mark.parametrize("silent", ["get node b", "get nodes -l"])
@@ -86,6 +86,8 @@ def test_a_node_that_a_run_cordoned_is_uncordoned_and_one_that_somebody_else_did
 ) -> None:
     """Whichever run it was: one that was killed after the restart left it so."""
     seen = f"case \"$*\" in *'get node b'*) echo 'ready=True voter=True cordoned={cordoned}' ;; esac"
-    done = Fake(tmp_path, {"k3s": seen, "journalctl": ""}).run("uncordon", NODE="b", ROLE="server", CNI="flannel")
+    done = Fake(tmp_path, {"k3s": seen, "journalctl": ""}).run(
+        "cluster/uncordon", NODE="b", ROLE="server", CNI="flannel"
+    )
     changed = [call.split("=15s ")[1] for call in done.calls if "get node" not in call]
     assert (done.status, changed) == (0, ["uncordon b", "annotate node b homelab/cordoned-"] if returns else [])

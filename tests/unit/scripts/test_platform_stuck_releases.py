@@ -35,9 +35,10 @@ def server(tmp_path: Path) -> Fake:
 def test_records_of_a_helm_that_was_killed_are_seen_and_go(server: Fake, status: str, gone: str) -> None:
     server.file("records").write_text(f"sh.helm.release.v1.traefik.v2 {status}\n")
     assert (
-        server.run("pending", RELEASES=LAYERS).output == f"Helm was interrupted at release traefik/traefik ({status})\n"
+        server.run("platform/list-stuck-releases", RELEASES=LAYERS).output
+        == f"Helm was interrupted at release traefik/traefik ({status})\n"
     )
-    done = server.run("releases", RELEASES=LAYERS)
+    done = server.run("platform/clear-stuck-releases", RELEASES=LAYERS)
     assert (done.status, done.progress) == (
         0, [f"release traefik/traefik was interrupted ({status}): deleting its record"],
     )  # fmt: skip
@@ -48,6 +49,6 @@ def test_records_of_a_helm_that_was_killed_are_seen_and_go(server: Fake, status:
 @pytest.mark.parametrize("status", ["deployed", "superseded", "failed", "uninstalled"])
 def test_other_records_stay(server: Fake, status: str) -> None:
     server.file("records").write_text(f"sh.helm.release.v1.traefik.v2 {status}x\n")
-    assert server.run("pending", RELEASES=LAYERS).output == ""
-    done = server.run("releases", RELEASES=LAYERS)
+    assert server.run("platform/list-stuck-releases", RELEASES=LAYERS).output == ""
+    done = server.run("platform/clear-stuck-releases", RELEASES=LAYERS)
     assert (done.status, [call for call in done.calls if " delete " in call]) == (0, [])

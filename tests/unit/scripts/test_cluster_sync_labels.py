@@ -41,7 +41,7 @@ def annotated(server: Fake, labels: str, taints: str) -> None:
 
 
 def marked(server: Fake, labels: str = "", taints: str = "") -> Run:
-    return server.run("label", NODE="a", LABELS=labels, TAINTS=taints)
+    return server.run("cluster/sync-labels", NODE="a", LABELS=labels, TAINTS=taints)
 
 
 def set_by(run: Run, verb: str) -> list[str]:

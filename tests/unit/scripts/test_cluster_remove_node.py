@@ -33,7 +33,7 @@ def server(tmp_path: Path) -> Fake:
 
 
 def dropped(server: Fake, flags: str = "", **more: str) -> Run:
-    return server.run("drop", NODE="b", DRAIN_SECONDS="300", SERVERS="a c d", FLAGS=flags, **more)
+    return server.run("cluster/remove-node", NODE="b", DRAIN_SECONDS="300", SERVERS="a c d", FLAGS=flags, **more)
 
 
 def changes(done: Run) -> list[str]:
@@ -157,7 +157,7 @@ def test_a_preview_says_both(server: Fake, going: str, said: str) -> None:
     server.file("members").write_text("a TrueTrue\nb TrueTrue\nc TrueTrue\n")
     if going:
         server.file("members").write_text("a TrueFalse\nb TrueTrue\nc TrueTrue\n")
-    done = with_volumes(server).run("spare", GOING=going, NODES="b", FLAGS="")
+    done = with_volumes(server).run("cluster/check-quorum", GOING=going, NODES="b", FLAGS="")
     assert (done.status, changes(done)) == (1, [])
     assert said in done.errors
 
@@ -253,11 +253,11 @@ def test_a_volume_of_two_machines_is_not_lost_with_both(server: Fake) -> None:
     """Each of them is looked at alone otherwise, and both may go at once."""
     server.file("volumes").write_text(f"volume pvc-4 web/www\nterm\n{HOST}b,c,\n")
     server.file("replicas").write_text("replica vol-2 b healthy\nreplica vol-2 c healthy\n")
-    assert server.run("spare", GOING="", NODES="b", FLAGS="").status == 0
-    done = server.run("spare", GOING="", NODES="b c", FLAGS="")
+    assert server.run("cluster/check-quorum", GOING="", NODES="b", FLAGS="").status == 0
+    done = server.run("cluster/check-quorum", GOING="", NODES="b c", FLAGS="")
     assert done.status == 1
     assert "b has volumes that are on no other node (2); it was not removed" in done.errors
-    assert server.run("spare", GOING="", NODES="b c", FLAGS="discard-node-b discard-node-c").status == 0
+    assert server.run("cluster/check-quorum", GOING="", NODES="b c", FLAGS="discard-node-b discard-node-c").status == 0
 
 
 def test_a_machine_that_was_set_up_anew_has_lost_its_volumes_already(server: Fake) -> None:
@@ -290,6 +290,6 @@ def test_quorum_is_counted_with_an_even_number_too(server: Fake, members: str, r
 def test_an_agent_is_never_newer_than_a_server(server: Fake, servers: str, refused: bool) -> None:
     """As `pulumi up --target` of the agent alone would have it."""
     server.file("members").write_text(f"v1.36.3+k3s1\n{servers}\n")
-    done = server.run("spared", NODE="b", ROLE="agent", VERSION="v1.36.3+k3s1")
+    done = server.run("cluster/wait-for-quorum", NODE="b", ROLE="agent", VERSION="v1.36.3+k3s1")
     assert done.status == (1 if refused else 0)
     assert (f"before the servers, which run:\n{servers}\n" in done.errors) == refused

@@ -31,7 +31,7 @@ def server(tmp_path: Path) -> Fake:
 def taken_back(server: Fake, *records: str) -> Run:
     if records:
         server.file("secrets").write_text("".join(f"{record}\n" for record in records))
-    return server.run("releases", RELEASES="lab/web\nlab/sub")
+    return server.run("platform/clear-stuck-releases", RELEASES="lab/web\nlab/sub")
 
 
 def left(server: Fake) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which versions of K3s follow on which: what `stage.sh` lets pass, and the way it names where it does not."""
+"""Which versions of K3s follow on which: what `node/stage-k3s.sh` lets pass, and the way it names where it does not."""
 
 import subprocess
 
@@ -12,7 +12,7 @@ SCRIPTS = ROOT / "components/scripts"
 
 def asked(before: str, after: str, role: str = "server", etcd: str = "3.5.26") -> str:
     """What the check says to a change of version; nothing if it passes."""
-    library, stage = ((SCRIPTS / f"{name}.sh").read_text() for name in ("lib", "stage"))
+    library, stage = ((SCRIPTS / f"{name}.sh").read_text() for name in ("lib", "node/stage-k3s"))
     functions = stage.partition("\nmain </dev/null")[0]
     given = {"VERSION": after, "ROLE": role, "ETCD": etcd, "BEFORE": before}
     script = stream(given, library, functions, 'etcd() { echo "$ETCD"; }', 'check_version "$BEFORE" </dev/null')

@@ -41,7 +41,7 @@ def run(machine: Fake, **variables: str) -> Run:
         ("INTERFACE", "ARCH", "PACKAGES", "MODULES", "VIP", "PEERS", "KEEPALIVED", "CHECK", "HAPROXY", "SYSCTL"), ""
     )
     given |= {"NODE": "a", "ROLE": "server", "ADDRESS": "10.0.0.11", "NOW": str(int(time.time())), "FIXED": FIXED}
-    return machine.run("prepare", **given | variables)
+    return machine.run("node/prepare", **given | variables)
 
 
 def prepared(machine: Fake, *settings: str) -> Run:
@@ -119,10 +119,10 @@ def test_k3s_of_somebody_else_is_not_taken_over(machine: Fake, path: str) -> Non
 def test_marks_of_an_unfinished_destroy_go(machine: Fake) -> None:
     prepared(machine)
     machine.file("/var/lib/homelab/retired").touch()
-    assert "a destroy of the whole lab is unfinished\n" in machine.run("prepared").output
+    assert "a destroy of the whole lab is unfinished\n" in machine.run("drift/host").output
     prepared(machine)
     assert not machine.file("/var/lib/homelab/retired").exists()
-    assert "destroy" not in machine.run("prepared").output
+    assert "destroy" not in machine.run("drift/host").output
 
 
 def test_the_clock_is_compared_by_the_time_since_boot(machine: Fake) -> None:
@@ -144,7 +144,7 @@ def test_a_service_is_restarted_although_the_run_before_ended_with_its_file(mach
     keepalived = Fake(machine.root, tools)
     assert run(keepalived, KEEPALIVED="# homelab\none").status == 1
     assert machine.file("/etc/keepalived/keepalived.conf").read_text() == "# homelab\none\n"
-    assert "keepalived was not restarted with its new configuration" in keepalived.run("prepared").output
+    assert "keepalived was not restarted with its new configuration" in keepalived.run("drift/host").output
     machine.file("fixed").touch()
     done = run(keepalived, KEEPALIVED="# homelab\none")
     assert (done.status, "systemctl reload-or-restart keepalived" in done.calls) == (0, True)

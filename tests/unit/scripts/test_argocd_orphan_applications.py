@@ -22,7 +22,7 @@ def machine(tmp_path: Path) -> Fake:
 
 
 def test_applications_are_let_go(machine: Fake) -> None:
-    done = machine.run("orphan", NAMESPACE="argocd")
+    done = machine.run("argocd/orphan-applications", NAMESPACE="argocd")
     assert done.status == 0, done.errors
     (patched,) = (call for call in done.calls if " patch " in call)
     assert f"patch {CHILD} -n argocd" in patched
@@ -32,4 +32,4 @@ def test_applications_are_let_go(machine: Fake) -> None:
 @pytest.mark.parametrize(("said", "status"), [("Error (NotFound): not found", 0), ("Error (Forbidden): no", 1)])
 def test_one_that_went_meanwhile_is_no_error(machine: Fake, said: str, status: int) -> None:
     machine.file("said").write_text(said)
-    assert machine.run("orphan", NAMESPACE="argocd").status == status
+    assert machine.run("argocd/orphan-applications", NAMESPACE="argocd").status == status

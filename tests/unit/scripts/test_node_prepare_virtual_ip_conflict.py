@@ -22,7 +22,7 @@ def machine(tmp_path: Path) -> Fake:
 
 
 def looked(machine: Fake, vip: str = "10.9.0.100:6443") -> Run:
-    return machine.call("prepare", "check_vip", INTERFACE="eth0", VIP=vip, PEERS="10.9.0.12:6443 10.9.0.13:6443")
+    return machine.call("node/prepare", "check_vip", INTERFACE="eth0", VIP=vip, PEERS="10.9.0.12:6443 10.9.0.13:6443")
 
 
 def test_an_address_that_nobody_has_is_free(machine: Fake) -> None:

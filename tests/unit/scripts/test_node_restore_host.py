@@ -30,7 +30,7 @@ def machine(tmp_path: Path) -> Fake:
 
 
 def restored(machine: Fake) -> None:
-    done = machine.run("restore")
+    done = machine.run("node/restore-host")
     assert done.status == 0, done.errors
     assert not machine.file("/var/lib/homelab/any").parent.exists() or not list(
         machine.file("/var/lib/homelab/any").parent.iterdir()
@@ -80,7 +80,7 @@ def test_a_file_behind_a_link_is_kept_and_put_back_and_the_link_stays(machine: F
     behind.write_text(HOSTS)
     hosts.unlink()
     hosts.symlink_to("overlay/hosts")
-    done = machine.call("prepare", "keep /etc/hosts; named pi-1 || write /etc/hosts 644 <<<'127.0.1.1 pi-1'; true")
+    done = machine.call("node/prepare", "keep /etc/hosts; named pi-1 || write /etc/hosts 644 <<<'127.0.1.1 pi-1'; true")
     assert (done.status, behind.read_text()) == (0, "127.0.1.1 pi-1\n"), done.errors
     behind.write_text("127.0.0.1 localhost\n127.0.1.1 pi-1\n")
     restored(machine)

@@ -30,25 +30,25 @@ def machine(tmp_path: Path) -> Fake:
 
 
 def test_the_token_is_given_once_and_is_no_argument(machine: Fake) -> None:
-    done = machine.run("nomad-acl", **GIVEN)
+    done = machine.run("nomad/bootstrap-acl", **GIVEN)
     assert (done.status, done.output, done.progress) == (0, "", ["bootstrapping Nomad's ACLs with the lab's token"])
     assert (machine.root / "taken").read_text().strip() == TOKEN
     assert not any(TOKEN in call for call in done.calls)
-    again = machine.run("nomad-acl", **GIVEN)
+    again = machine.run("nomad/bootstrap-acl", **GIVEN)
     assert (again.status, again.progress) == (0, [])
     assert not any("bootstrap" in call for call in again.calls)
 
 
 @pytest.mark.parametrize(("address", "url"), [("10.0.0.11", "10.0.0.11"), ("fd00::11", "[fd00::11]")])
 def test_nomad_is_asked_by_the_machines_certificate(machine: Fake, address: str, url: str) -> None:
-    machine.run("nomad-acl", **GIVEN | {"ADDRESS": address})
+    machine.run("nomad/bootstrap-acl", **GIVEN | {"ADDRESS": address})
     said = set((machine.root / "environment").read_text().splitlines())
     assert said == {f"https://{url}:4646 server.global.nomad ca.pem cert.pem key.pem"}
 
 
 def test_a_token_of_somebody_else_stays_and_the_way_is_said(machine: Fake) -> None:
     (machine.root / "taken").write_text("another")
-    done = machine.run("nomad-acl", **GIVEN)
+    done = machine.run("nomad/bootstrap-acl", **GIVEN)
     assert done.status == 1
     assert "Nomad's ACLs were bootstrapped with another token than this lab's" in done.errors
     assert "on the leader at 10.0.0.12:4647:" in done.errors
@@ -59,14 +59,14 @@ def test_a_token_of_somebody_else_stays_and_the_way_is_said(machine: Fake) -> No
 
 def test_another_refusal_is_told(machine: Fake) -> None:
     (machine.root / "broken").touch()
-    done = machine.run("nomad-acl", **GIVEN)
+    done = machine.run("nomad/bootstrap-acl", **GIVEN)
     assert done.status == 1
     assert "Nomad rejects the lab's token:\nError bootstrapping: 500 (No cluster leader)" in done.errors
 
 
 def test_without_a_leader_nothing_is_given(machine: Fake) -> None:
     (machine.root / "led").unlink()
-    text = (Path(__file__).parents[3] / "components/scripts/nomad-acl.sh").read_text()
+    text = (Path(__file__).parents[3] / "components/scripts/nomad/bootstrap-acl.sh").read_text()
     done = machine.run_text(text.replace("wait_for 120", "wait_for 0"), **GIVEN)
     assert done.status == 1
     assert "Nomad has no leader after 120 s" in done.errors

@@ -32,7 +32,7 @@ def node(has: dict[str, str], tainted: list[dict[str, str]], **given: str) -> di
 
 def differs(agent: Fake, found: dict[str, Any]) -> list[str]:
     agent.file("node").write_text(json.dumps(found, separators=(",", ":")))
-    done = agent.call("applied", "marks")
+    done = agent.call("drift/k3s", "marks")
     assert (done.status, done.errors) == (0, "")
     return done.output.splitlines()
 
@@ -69,6 +69,6 @@ def test_a_node_that_nothing_was_given_has_nothing_to_lose(agent: Fake) -> None:
 
 def test_nothing_is_known_without_the_api(agent: Fake) -> None:
     agent.file("node").unlink(missing_ok=True)
-    done = agent.call("applied", "marks")
+    done = agent.call("drift/k3s", "marks")
     assert (done.status, done.output) == (0, "")
     assert done.calls[0].endswith("https://127.0.0.1:6444/api/v1/nodes/a1?pretty=false")

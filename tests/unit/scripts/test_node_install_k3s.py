@@ -56,9 +56,9 @@ def machine(tmp_path: Path) -> Fake:
 
 
 def applied(machine: Fake, variables: dict[str, str], **more: str) -> Run:
-    ready = machine.run("stage", **variables | more)
+    ready = machine.run("node/stage-k3s", **variables | more)
     assert ready.status == 0, ready.errors
-    return machine.run("apply", **variables | more)
+    return machine.run("node/install-k3s", **variables | more)
 
 
 def token(machine: Fake) -> str:
@@ -105,7 +105,7 @@ def test_the_first_server_founds_the_cluster_and_then_names_its_ca(machine: Fake
     done = applied(machine, FOUND)
     assert (done.status, "bootstrapping the cluster" in done.progress) == (0, True), done.errors
     assert token(machine) == f"K10{CA_HASH}::server:token"
-    again = machine.run("stage", **FOUND)
+    again = machine.run("node/stage-k3s", **FOUND)
     assert "flag: changed" not in again.output, "what it learnt is no change"
 
 
@@ -132,8 +132,8 @@ def test_a_token_that_names_no_ca_yet_is_completed_without_a_restart(machine: Fa
     assert applied(machine, AGENT, **TOLD).status == 0
     machine.file("/etc/rancher/k3s/token").write_text("secret\n")
     machine.file("/var/lib/homelab/ca-hash").unlink()
-    assert "token" not in machine.run("applied").output
-    done = machine.run("stage", **AGENT | TOLD)
+    assert "token" not in machine.run("drift/k3s").output
+    done = machine.run("node/stage-k3s", **AGENT | TOLD)
     assert (done.status, "flag: changed" in done.output, token(machine)) == (0, False, f"K10{CA_HASH}::node:secret")
 
 
@@ -142,11 +142,11 @@ def test_a_token_that_was_changed_by_hand_is_drift(machine: Fake) -> None:
     assert applied(machine, AGENT, **TOLD).status == 0
     for text in ("secret", f"K10{'ab' * 32}::node:secret", f"K10{CA_HASH}::node:other"):
         machine.file("/etc/rancher/k3s/token").write_text(f"{text}\n")
-        assert "/etc/rancher/k3s/token was changed" in machine.run("applied").output
+        assert "/etc/rancher/k3s/token was changed" in machine.run("drift/k3s").output
 
 
 def test_a_server_exports_its_ca_and_a_bare_machine_nothing(machine: Fake) -> None:
-    assert machine.run("cluster-ca").output == ""
+    assert machine.run("node/export-ca").output == ""
     assert applied(machine, FOUND).status == 0
     certificate = base64.b64encode(b"certificate\n").decode()
-    assert machine.run("cluster-ca").output == f"export: CA_HASH={CA_HASH}\nexport: CA={certificate}\n"
+    assert machine.run("node/export-ca").output == f"export: CA_HASH={CA_HASH}\nexport: CA={certificate}\n"

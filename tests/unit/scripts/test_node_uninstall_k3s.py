@@ -65,7 +65,7 @@ def mounted(fake: Fake, *entries: tuple[str, str]) -> None:
 
 def test_nothing_of_it_stays(machine: Fake) -> None:
     for _ in ("first", "again"):
-        done = machine.run("uninstall")
+        done = machine.run("node/uninstall-k3s")
         assert done.status == 0, done.errors
         assert not machine.file(DATA).exists()
         assert not machine.file("/etc/rancher").exists()
@@ -80,7 +80,7 @@ def test_what_is_installed_is_uninstalled_whatever_the_file_says(unit: str, tmp_
     fake.file("/proc/self/mounts").touch()
     fake.file(f"{DATA}/agent/client-kubelet.crt").write_text("certificate")
     installed(fake, unit)
-    done = fake.run("uninstall", ROLE="server")
+    done = fake.run("node/uninstall-k3s", ROLE="server")
     assert (done.status, fake.file(f"active-{unit}").exists(), fake.file(DATA).exists()) == (0, False, False)
     assert f"{unit}-uninstaller" in done.calls
 
@@ -88,7 +88,7 @@ def test_what_is_installed_is_uninstalled_whatever_the_file_says(unit: str, tmp_
 def test_data_stay_where_k3s_does_not_stop(machine: Fake) -> None:
     stuck = Fake(machine.root, TOOLS | {"systemctl": SYSTEMCTL.replace("kill*) rm", "kill*) : rm")}).impatient
     machine.file("stubborn").touch()
-    done = stuck.run("uninstall")
+    done = stuck.run("node/uninstall-k3s")
     assert done.status == 1
     assert (
         "K3s did not stop; nothing was removed. Stop it, then run `pulumi up` again:\nk3s\n"
@@ -100,7 +100,7 @@ def test_data_stay_where_k3s_does_not_stop(machine: Fake) -> None:
 
 def test_a_server_that_ignores_its_stop_is_killed(machine: Fake) -> None:
     machine.file("stubborn").touch()
-    done = machine.run("uninstall")
+    done = machine.run("node/uninstall-k3s")
     assert (done.status, machine.file(DATA).exists()) == (0, False), done.errors
 
 
@@ -110,7 +110,7 @@ def test_containers_end_before_their_volumes_are_unmounted(machine: Fake) -> Non
         "22 21 postgres: writer\n30 1 /y/containerd-shim-runc-v2 -address /run/containerd/containerd.sock\n31 30 mine\n"
     )
     mounted(machine, (VOLUME, "nfs4"))
-    done = machine.run("uninstall")
+    done = machine.run("node/uninstall-k3s")
     assert done.status == 0, done.errors
     (killed,) = machine.file("killed").read_text().splitlines()
     assert sorted(killed.split()[3:]) == ["20", "21", "22"], "Docker's containers are not ours"
@@ -122,7 +122,7 @@ def test_volumes_that_stay_mounted_keep_all_they_hold(machine: Fake) -> None:
     machine.file(f"{VOLUME}/photo").write_text("photo")
     mounted(machine, ("/run/k3s/containerd/1/rootfs", "overlay"), (VOLUME, "ext4"))
     machine.file("busy").write_text(f"{machine.root}{VOLUME}")
-    done = machine.impatient.run("uninstall")
+    done = machine.impatient.run("node/uninstall-k3s")
     assert done.status == 1
     assert (
         "in use after 60 s; nothing was removed, because their data would be deleted, too:\n"
@@ -139,14 +139,14 @@ def test_volumes_that_stay_mounted_keep_all_they_hold(machine: Fake) -> None:
 def test_share_of_a_server_that_is_gone_is_detached(machine: Fake) -> None:
     mounted(machine, (VOLUME, "nfs4"))
     machine.file("busy").write_text(f"{machine.root}{VOLUME}")
-    done = machine.impatient.run("uninstall")
+    done = machine.impatient.run("node/uninstall-k3s")
     assert done.status == 0, done.errors
     assert f"umount -f -l {machine.root}{VOLUME}" in done.calls
 
 
 def test_mounts_over_each_other_are_all_unmounted(machine: Fake) -> None:
     mounted(machine, (VOLUME, "ext4"), (VOLUME, "ext4"), (f"{VOLUME}\\040two", "ext4"))
-    done = machine.run("uninstall")
+    done = machine.run("node/uninstall-k3s")
     assert done.status == 0, done.errors
     gone = [call for call in done.calls if call.startswith("umount")]
     assert gone.index(f"umount {machine.root}{VOLUME} two") < gone.index(f"umount {machine.root}{VOLUME}")
@@ -157,7 +157,7 @@ def test_disk_that_is_mounted_for_its_data_is_emptied(machine: Fake) -> None:
     disk = Fake(machine.root, TOOLS | {name: BUSY % name for name in ("rm", "rmdir")})
     mounted(machine, (DATA, "ext4"))
     for _ in ("first", "again"):
-        done = disk.run("uninstall")
+        done = disk.run("node/uninstall-k3s")
         assert done.status == 0, done.errors
         assert list(machine.file(f"{DATA}/any").parent.iterdir()) == []
     assert DATA in machine.file("/proc/self/mounts").read_text()
@@ -165,7 +165,7 @@ def test_disk_that_is_mounted_for_its_data_is_emptied(machine: Fake) -> None:
 
 def test_data_that_cannot_be_removed_are_named(machine: Fake) -> None:
     stuck = Fake(machine.root, TOOLS | {"find": 'case $* in *-delete*) exit 1 ;; esac\nexec /usr/bin/find "$@"'})
-    done = stuck.run("uninstall")
+    done = stuck.run("node/uninstall-k3s")
     assert done.status == 1
     assert (
         "These files could not be deleted; delete them, then run `pulumi up` again:\n"
@@ -175,7 +175,7 @@ def test_data_that_cannot_be_removed_are_named(machine: Fake) -> None:
 
 def test_what_an_uninstaller_leaves_is_named(machine: Fake) -> None:
     machine.file("/usr/local/bin/k3s-uninstall.sh").write_text("#!/bin/sh\n")
-    done = machine.run("uninstall")
+    done = machine.run("node/uninstall-k3s")
     assert done.status == 1
     assert f"These parts of K3s were not removed:\n{machine.root}/usr/local/bin/k3s-uninstall.sh" in done.errors
 
@@ -189,7 +189,7 @@ def test_cilium_goes_before_k3s(machine: Fake) -> None:
         "iptables-save": "echo '-A INPUT -j CILIUM_INPUT'; echo '-A INPUT -j OURS'",
         "iptables-restore": "cat >restored",
     }
-    done = Fake(machine.root, TOOLS | tools).run("uninstall")
+    done = Fake(machine.root, TOOLS | tools).run("node/uninstall-k3s")
     assert done.status == 0, done.errors
     gone = [f"ip link delete cilium_{name}" for name in ("net", "host", "vxlan")]
     assert [call for call in done.calls if "delete" in call] == gone
@@ -199,7 +199,7 @@ def test_cilium_goes_before_k3s(machine: Fake) -> None:
 
 
 def test_rules_are_left_alone_without_cilium(machine: Fake) -> None:
-    done = machine.run("uninstall")
+    done = machine.run("node/uninstall-k3s")
     assert (done.status, [call for call in done.calls if "restore" in call or "delete" in call]) == (0, [])
 
 
@@ -214,7 +214,7 @@ def moved(machine: Fake, link: str) -> Path:
 @pytest.mark.parametrize("link", [DATA, "/var/lib/rancher"])
 def test_data_that_a_link_leads_to_are_deleted_as_well(machine: Fake, link: str) -> None:
     disk = moved(machine, link)
-    done = machine.run("uninstall")
+    done = machine.run("node/uninstall-k3s")
     assert done.status == 0, done.errors
     assert not [file for file in disk.rglob("*") if file.is_file()]
 
@@ -226,7 +226,7 @@ def test_a_mount_behind_a_link_is_not_deleted_with_it(machine: Fake) -> None:
     film.write_text("film")
     machine.file("/proc/self/mounts").write_text(f"nas:/films {film.parent} nfs rw 0 0\n")
     machine.file("busy").write_text(f"{film.parent}\n")
-    done = Fake(machine.root, {**TOOLS, "umount": "exit 32"}).impatient.run("uninstall")
+    done = Fake(machine.root, {**TOOLS, "umount": "exit 32"}).impatient.run("node/uninstall-k3s")
     assert (done.status, film.read_text()) == (1, "film")
     assert "These mounts are still in use after 60 s; nothing was removed" in done.errors
 
@@ -238,7 +238,7 @@ def test_what_else_is_on_the_disk_that_a_link_leads_to_stays(machine: Fake) -> N
     (disk / "storage/pvc-1/row").write_text("row")
     (disk / "photos").mkdir()
     (disk / "photos/photo").write_text("photo")
-    done = machine.run("uninstall")
+    done = machine.run("node/uninstall-k3s")
     assert done.status == 0, done.errors
     assert [file.name for file in disk.rglob("*") if file.is_file()] == ["photo"]
 
@@ -246,5 +246,5 @@ def test_what_else_is_on_the_disk_that_a_link_leads_to_stays(machine: Fake) -> N
 def test_what_others_have_beside_k3s_configuration_stays(machine: Fake) -> None:
     machine.file("/etc/rancher/rke2/config.yaml").write_text("theirs")
     machine.file("/etc/rancher/node/password").write_text("ours")
-    assert machine.run("uninstall").status == 0
+    assert machine.run("node/uninstall-k3s").status == 0
     assert [file.name for file in machine.file("/etc/rancher/any").parent.iterdir()] == ["rke2"]

@@ -60,7 +60,7 @@ def listed(machine: Fake, checksum: str) -> None:
 
 
 def test_verified_program_is_put_there_once_with_files_that_root_reads(machine: Fake) -> None:
-    done = machine.run("nomad", **GIVEN)
+    done = machine.run("nomad/install", **GIVEN)
     assert (done.status, done.output) == (0, ""), done.errors
     assert done.progress == [f"fetching {LIST}", f"fetching {ZIP}", "starting Nomad"]
     assert machine.file(BINARY).read_text() == "#!/bin/sh\n"
@@ -73,42 +73,42 @@ def test_verified_program_is_put_there_once_with_files_that_root_reads(machine: 
     assert [call for call in done.calls if "systemctl" in call][:3] == [
         "systemctl daemon-reload", "systemctl -q enable nomad", "systemctl restart nomad",
     ]  # fmt: skip
-    again = machine.run("nomad", **GIVEN)
+    again = machine.run("nomad/install", **GIVEN)
     assert (again.status, again.calls) == (0, ["systemctl -q is-active nomad"]), again.errors
 
 
 def test_files_that_are_not_given_any_more_go_and_it_is_started_anew(machine: Fake) -> None:
-    machine.run("nomad", **GIVEN)
-    done = machine.run("nomad", **GIVEN | {"GOSSIP": ""})
+    machine.run("nomad/install", **GIVEN)
+    done = machine.run("nomad/install", **GIVEN | {"GOSSIP": ""})
     assert done.progress == ["starting Nomad"]
     assert not machine.file(f"{FOLDER}/gossip.json").exists()
 
 
 def test_a_renewed_certificate_is_taken(machine: Fake) -> None:
-    machine.run("nomad", **GIVEN)
-    done = machine.run("nomad", **GIVEN | {"CERTIFICATE": "new"})
+    machine.run("nomad/install", **GIVEN)
+    done = machine.run("nomad/install", **GIVEN | {"CERTIFICATE": "new"})
     assert done.progress == ["starting Nomad"]
     assert machine.file(f"{FOLDER}/cert.pem").read_text() == "new\n"
 
 
 def test_servers_that_have_another_key_of_gossip_are_not_touched(machine: Fake) -> None:
-    machine.run("nomad", **GIVEN)
+    machine.run("nomad/install", **GIVEN)
     machine.file("/var/lib/nomad/server/serf.keyring").write_text('["c2VjcmV0"]')
-    assert machine.run("nomad", **GIVEN).status == 0
-    refused = machine.run("nomad", **GIVEN | {"GOSSIP": "b3RoZXI=", "CERTIFICATE": "new"})
+    assert machine.run("nomad/install", **GIVEN).status == 0
+    refused = machine.run("nomad/install", **GIVEN | {"GOSSIP": "b3RoZXI=", "CERTIFICATE": "new"})
     assert refused.status == 1
     assert "encrypts gossip with another key than the stack's; no changes were made." in refused.errors
     assert "set `nomad.gossipKey` to that secret" in refused.errors
     assert machine.file(f"{FOLDER}/cert.pem").read_text() == "b\n"
-    assert machine.run("nomad", **GIVEN | {"GOSSIP": ""}).status == 0, "clients have none"
+    assert machine.run("nomad/install", **GIVEN | {"GOSSIP": ""}).status == 0, "clients have none"
 
 
 def test_what_was_written_and_not_started_is_started_by_the_next_run(machine: Fake) -> None:
-    machine.run("nomad", **GIVEN)
+    machine.run("nomad/install", **GIVEN)
     changed = GIVEN | {"CONFIG": '{"name": "b"}'}
     (machine.root / "broken").touch()
     (machine.root / "alive").unlink()
-    refused = machine.run("nomad", **changed)
+    refused = machine.run("nomad/install", **changed)
     assert refused.status == 1
     assert (
         "Nomad does not start; fix the cause, then run `pulumi up` again:\nit does not like its configuration"
@@ -116,13 +116,13 @@ def test_what_was_written_and_not_started_is_started_by_the_next_run(machine: Fa
     )
     (machine.root / "broken").unlink()
     (machine.root / "alive").touch()  # by systemd, with what was there before
-    assert "systemctl restart nomad" in machine.run("nomad", **changed).calls
+    assert "systemctl restart nomad" in machine.run("nomad/install", **changed).calls
 
 
 @pytest.mark.parametrize(("pins", "checksum"), [("", "0" * 64), (f"amd64 {'1' * 64}", "")])
 def test_program_with_another_sum_is_not_run(machine: Fake, pins: str, checksum: str) -> None:
     listed(machine, checksum or digest(machine))
-    done = machine.run("nomad", **GIVEN | {"PINS": pins})
+    done = machine.run("nomad/install", **GIVEN | {"PINS": pins})
     assert done.status == 1
     assert f"{ZIP} does not have the expected checksum; it was not used" in done.errors
     assert not machine.file(BINARY).exists()
@@ -130,10 +130,10 @@ def test_program_with_another_sum_is_not_run(machine: Fake, pins: str, checksum:
 
 
 def test_archive_that_cannot_be_unpacked_leaves_the_program_that_is_there(machine: Fake) -> None:
-    machine.run("nomad", **GIVEN)
+    machine.run("nomad/install", **GIVEN)
     (machine.root / "served" / ZIP).write_text("no archive")
     listed(machine, digest(machine))
-    done = machine.run("nomad", **GIVEN | {"RELEASES": "https://mirror.lan"})
+    done = machine.run("nomad/install", **GIVEN | {"RELEASES": "https://mirror.lan"})
     assert done.status != 0
     assert machine.file(BINARY).read_text() == "#!/bin/sh\n"
     assert "systemctl restart nomad" not in done.calls
@@ -141,50 +141,50 @@ def test_archive_that_cannot_be_unpacked_leaves_the_program_that_is_there(machin
 
 def test_list_without_the_program_is_named(machine: Fake) -> None:
     (machine.root / "served" / LIST).write_text(f"{'0' * 64}  nomad_1.10.5_linux_arm64.zip\n")
-    done = machine.run("nomad", **GIVEN)
+    done = machine.run("nomad/install", **GIVEN)
     assert f"The release's checksum list does not contain {ZIP}; does the release 1.10.5 exist?" in done.errors
 
 
 def test_pinned_sum_goes_before_the_list_which_need_not_be_there(machine: Fake) -> None:
     (machine.root / "served" / LIST).unlink()
     pins = f"arm64 {'0' * 64}\namd64 {digest(machine)}"
-    assert machine.run("nomad", **GIVEN | {"PINS": pins}).status == 0
+    assert machine.run("nomad/install", **GIVEN | {"PINS": pins}).status == 0
 
 
 @pytest.mark.parametrize("path", [BINARY, f"{FOLDER}/nomad.hcl", UNIT])
 def test_nomad_of_somebody_else_is_not_touched(machine: Fake, path: str) -> None:
     machine.file(path).write_text("theirs")
-    done = machine.run("nomad", **GIVEN)
+    done = machine.run("nomad/install", **GIVEN)
     assert done.status == 1
     assert "exists already, and homelab did not install it; no changes were made." in done.errors
-    away = machine.run("nomad-away")
+    away = machine.run("nomad/uninstall")
     assert (away.status, away.calls, machine.file(path).read_text()) == (0, [], "theirs")
 
 
 def test_what_differs_is_seen_and_mended(machine: Fake) -> None:
-    assert machine.run("nomad-runs").output == "homelab did not install Nomad on this disk, which may be new\n"
-    machine.run("nomad", **GIVEN)
-    assert machine.run("nomad-runs").output == ""
+    assert machine.run("nomad/check").output == "homelab did not install Nomad on this disk, which may be new\n"
+    machine.run("nomad/install", **GIVEN)
+    assert machine.run("nomad/check").output == ""
     machine.file(BINARY).write_text("something else")
     machine.file(f"{FOLDER}/gossip.json").unlink()
     (machine.root / "alive").unlink()
     (machine.root / "ending").touch()
-    assert machine.run("nomad-runs").output.splitlines() == [
+    assert machine.run("nomad/check").output.splitlines() == [
         *sorted(f"{machine.root}{path} was changed or removed" for path in (BINARY, f"{FOLDER}/gossip.json")),
         "Nomad's certificate expires within 30 days, or was removed",
         "nomad is inactive",
     ]  # fmt: skip
     (machine.root / "ending").unlink()
-    machine.run("nomad", **GIVEN)
-    assert machine.run("nomad-runs").output == ""
+    machine.run("nomad/install", **GIVEN)
+    assert machine.run("nomad/check").output == ""
 
 
 def test_what_takes_it_away_leaves_its_data_and_nothing_else(machine: Fake) -> None:
-    machine.run("nomad", **GIVEN)
+    machine.run("nomad/install", **GIVEN)
     machine.file("/var/lib/nomad/kept").write_text("data")
     cgroup = machine.file("/sys/fs/cgroup/nomad.slice/cgroup.kill")
     cgroup.touch()
-    done = machine.run("nomad-away")
+    done = machine.run("nomad/uninstall")
     assert done.status == 0, done.errors
     assert done.progress == [
         f"uninstalling Nomad and stopping its jobs on this machine; {machine.root}/var/lib/nomad stays"
@@ -196,9 +196,9 @@ def test_what_takes_it_away_leaves_its_data_and_nothing_else(machine: Fake) -> N
 
 
 def test_a_run_killed_as_it_takes_nomad_away_is_finished_by_the_next(machine: Fake) -> None:
-    machine.run("nomad", **GIVEN)
+    machine.run("nomad/install", **GIVEN)
     deadly = TOOLS | {"systemctl": "case $* in daemon-reload) kill -9 $PPID ;; esac"}
-    assert Fake(machine.root, deadly).run("nomad-away").status == -9
-    done = machine.run("nomad-away")
+    assert Fake(machine.root, deadly).run("nomad/uninstall").status == -9
+    done = machine.run("nomad/uninstall")
     assert done.calls[-1] == "systemctl daemon-reload", "systemd still knows the service"
     assert not machine.file("/var/lib/homelab/nomad").exists()

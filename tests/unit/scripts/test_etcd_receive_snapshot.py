@@ -20,11 +20,11 @@ def machine(tmp_path: Path) -> Fake:
 
 
 def placed(machine: Fake, checksum: str = hashlib.sha256(CONTENT).hexdigest()) -> Run:
-    return machine.run("place", SNAPSHOT="old-a-1", SENT=f"{machine.root}/inbox", CHECKSUM=checksum)
+    return machine.run("etcd/receive-snapshot", SNAPSHOT="old-a-1", SENT=f"{machine.root}/inbox", CHECKSUM=checksum)
 
 
 def listed(machine: Fake) -> list[str]:
-    return [line.split()[0] for line in machine.run("snapshots").output.splitlines()[1:]]
+    return [line.split()[0] for line in machine.run("etcd/list-snapshots").output.splitlines()[1:]]
 
 
 def test_what_arrived_whole_is_taken(machine: Fake) -> None:

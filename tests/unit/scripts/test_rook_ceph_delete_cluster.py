@@ -30,7 +30,7 @@ def machine(tmp_path: Path) -> Fake:
 
 def test_rook_takes_it_apart(machine: Fake) -> None:
     machine.file("works").touch()
-    done = machine.run("dissolve", NAMESPACE="rook-ceph")
+    done = machine.run("rook-ceph/delete-cluster", NAMESPACE="rook-ceph")
     assert (done.status, done.progress) == (0, ["removing Ceph; the disks are not wiped"])
     assert not [call for call in done.calls if " patch " in call]
     (deleted,) = (call for call in done.calls if " delete " in call)
@@ -38,6 +38,6 @@ def test_rook_takes_it_apart(machine: Fake) -> None:
 
 
 def test_where_the_whole_lab_goes_it_is_given_up(machine: Fake) -> None:
-    done = machine.run("dissolve", NAMESPACE="rook-ceph", RETIRED="yes")
+    done = machine.run("rook-ceph/delete-cluster", NAMESPACE="rook-ceph", RETIRED="yes")
     assert done.status == 0, done.errors
     assert [call for call in done.calls if f" patch {FILES} -n rook-ceph" in call]

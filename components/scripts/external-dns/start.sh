@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# On a server: scale external-dns to one replica, because `withdraw.sh` may have stopped it.
+# On a server: scale external-dns to one replica, because `external-dns/delete-records.sh` may have stopped it.
 # NAMESPACE
 
 main() {
