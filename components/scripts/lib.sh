@@ -423,11 +423,12 @@ label {{$name}} metadata.name {{$name}}
 }
 
 # volumes_only_on NODE [GOING…]: print the volumes on NODE that are on no other node which is Ready and not in GOING.
+# Without the label, or without its Node, a node counts as labelled with its name; `in` creates no entry in awk. A failed
+# replica still has data: if all replicas failed, Longhorn can salvage the volume from them.
 volumes_only_on() {
   local known; known=$(storage) || return
   awk -v node="$1" -v going=" $* " '
     function has(name, values) { return name != "" && index("," values, "," name ",") }
-    # without the label, or without its Node, a node counts as labelled with its name; `in` creates no entry in awk
     function of(name, key) { if ((name, key) in label) return label[name, key]; return name }
     function fits(name, key, operator, values) {
       if (operator == "In") return has(of(name, key), values)
@@ -448,7 +449,6 @@ volumes_only_on() {
     $1 == "volume" { end_volume(); volume = $2; claim = $3 }
     $1 == "term" { end_term(); term = 1; split("", fit); fit[node] = 1; for (name in ready) fit[name] = 1 }
     $1 == "match" { for (name in fit) if (!fits(name, $2, $3, $4)) fit[name] = 0 }
-    # a failed replica still has data: if all replicas failed, Longhorn can salvage the volume from them
     $1 == "replica" { if ($3 == node) { if (!($2 in here) || $4 == "healthy") here[$2] = $4 } else if ($4 == "healthy" && stays($3)) elsewhere[$2] }
     END { end_volume(); for (each in here) if (!(each in elsewhere)) print "Longhorn volume " each ", of which " (here[each] == "healthy" ? node " has the last healthy replica" : "no replica is healthy, and " node " has one") }
   ' <<<"$known" | sort

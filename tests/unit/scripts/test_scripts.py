@@ -1,10 +1,12 @@
 """What runs on machines: each script has its frame, and is given what it reads and nothing else."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from components.provider_resources import COMMENT_LINE
 from provider.model import Task
 from tests.support.recorder import Recording, Resource, config_of, record
 from tests.support.settings_fixtures import ROOT, SAMPLE, VALID
@@ -132,6 +134,21 @@ def test_script_is_read_whole_before_it_begins(file: Path) -> None:
     outside = re.sub(FUNCTION, "", text, flags=re.MULTILINE).partition("\nmain </dev/null")[0]
     lines = [line for line in outside.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert all(re.match(r"[a-z]+=\S+$", line) for line in lines), lines
+
+
+@pytest.mark.parametrize("file", [*FILES, SCRIPTS / "lib.sh"], ids=named)
+def test_comments_are_all_that_the_digest_ignores(file: Path) -> None:
+    """A line of a string or a here-document that begins with # would be missing from it."""
+    text = file.read_text()
+    assert parsed(COMMENT_LINE.sub("", text)) == parsed(text)
+
+
+def parsed(text: str) -> str:
+    """A script as Bash prints it after parsing: without comments, and in one layout."""
+    whole = f"whole() {{\n{text}\n}}\ndeclare -f whole"
+    done = subprocess.run(["bash", "-c", whole], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 def test_nothing_sleeps_but_the_wait_for_a_condition() -> None:
