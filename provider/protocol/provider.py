@@ -17,6 +17,7 @@ from provider.model import Machine, Settings
 from provider.protocol import encoding
 from provider.protocol import properties as given
 from provider.protocol.engine import Engine
+from provider.protocol.renamed_scripts import from_state, settings_from_state
 from provider.tasks.runner import Runner
 
 VERSION = "0.1.0"
@@ -46,7 +47,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Refuse new settings that remove nodes which the cluster needs; a change never replaces the provider."""
-        old, new = encoding.values(request.old_inputs), encoding.values(request.news)
+        old, new = settings_from_state(encoding.values(request.old_inputs)), encoding.values(request.news)
         try:
             await self._check_removal(given.settings(old), given.settings(new))
         except TaskError as error:
@@ -115,7 +116,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Report the inputs that differ; a task that failed is always run again."""
-        old, new = encoding.values(request.old_inputs), encoding.values(request.news)
+        old, new = from_state(encoding.values(request.old_inputs)), encoding.values(request.news)
         old.pop("drift", None)  # the last update has fixed it
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         if encoding.kind(request.urn) == TASK and new.get("once"):
@@ -139,7 +140,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Run the task again if it failed or its work changed; otherwise only store the new connection settings."""
-        inputs, old = encoding.values(request.news), encoding.values(request.olds)
+        inputs, old = encoding.values(request.news), from_state(encoding.values(request.olds))
         if encoding.kind(request.urn) == SECRET:
             same = inputs.get("generation", 1) == old.get("generation", 1)
             value = old["value"] if same else given.secret(inputs, preview=request.preview)
@@ -164,7 +165,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Undo the task."""
         if encoding.kind(request.urn) == TASK:
-            task = given.task(encoding.values(request.properties))
+            task = given.task(from_state(encoding.values(request.properties)))
 
             async def progress(message: str) -> None:
                 await self._engine.progress(request.urn, message)

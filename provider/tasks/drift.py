@@ -7,7 +7,8 @@ from pathlib import Path
 from provider.errors import TaskError, Unreachable
 from provider.model import Machine
 from provider.printable import printable
-from provider.ssh.connections import Connections, label, quiet, stream
+from provider.ssh.connections import Connections, label, quiet
+from provider.tasks.script_text import script_text
 
 LOOK_SECONDS = 3  # to connect: a drift check does not wait for a machine that is powered off
 SAY_SECONDS = 30  # for the script, because the machine may be busy
@@ -35,11 +36,11 @@ class Looks:
 
     async def _check(self, machine: Machine, script: str, variables: Mapping[str, str]) -> str:
         """Run the script and return its output, one difference per line. Raises TaskError."""
+        text = script_text(self._scripts, variables, script)
         try:
             await asyncio.wait_for(self._connections.connect(machine), LOOK_SECONDS)
         except TimeoutError as cause:
             raise Unreachable(f"{label(machine)} does not answer on SSH within {LOOK_SECONDS} s") from cause
-        text = stream(variables, (self._scripts / "lib.sh").read_text(), (self._scripts / script).read_text())
         try:
             status, output, details = await asyncio.wait_for(self._connections.run(machine, text, quiet), SAY_SECONDS)
         except TimeoutError as cause:

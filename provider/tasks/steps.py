@@ -9,9 +9,10 @@ from pathlib import Path
 
 from provider.errors import ApiAway, Foreign, TaskError, Unreachable
 from provider.model import Machine, Settings, Step, Task
-from provider.ssh.connections import Connections, Progress, label, stream
+from provider.ssh.connections import Connections, Progress, label
 from provider.ssh.reachability import answer, boot_id, booted_anew, first_serving, serves
 from provider.tasks.drift import Looks
+from provider.tasks.script_text import script_text
 from provider.tasks.step_output import Report, redact
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "components" / "scripts"
@@ -128,5 +129,5 @@ def serves_script() -> str:
 
 
 def script(variables: Mapping[str, str], name: str) -> str:
-    """Render a script with its variables and the library `lib.sh` in front of it."""
-    return stream(variables, (SCRIPTS / "lib.sh").read_text(), (SCRIPTS / name).read_text())
+    """Render a script with its variables and the library `lib.sh` in front of it. Raises TaskError."""
+    return script_text(SCRIPTS, variables, name)

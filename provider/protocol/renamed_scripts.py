@@ -1,0 +1,49 @@
+"""Translate Pulumi's state from before the scripts were moved into folders, so that the move changes no running lab.
+
+Such a state has the old names of scripts, and digests of their old texts. `renamed_scripts.json` maps both to those of
+the release that moved the scripts, which changed no script's behaviour. The digests are those of all tasks that the
+program registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`. A script that
+changes later has another digest, and its tasks run again.
+
+This module is for one release: a later release can remove it, together with `renamed_scripts.json`. Labs from before
+the move then run their tasks once more, and must first be updated with a release that has this module.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pulumi.runtime.rpc import UNKNOWN
+
+Properties = Mapping[str, Any]
+
+
+def from_state(properties: Properties) -> dict[str, Any]:
+    """Return a resource's properties from Pulumi's state; a task gets today's names and digest of its scripts."""
+    names, digests = _renamed()
+    current = dict(properties)
+    for steps in {"run", "undo"} & current.keys():
+        current[steps] = [step | {"script": names.get(step["script"], step["script"])} for step in current[steps]]
+    for key, renamed in (("probe", names), ("digest", digests)):
+        if key in current:
+            current[key] = renamed.get(current[key], current[key])
+    return current
+
+
+def settings_from_state(properties: Properties) -> dict[str, Any]:
+    """Return the plugin's settings from Pulumi's state with today's names of its drift checks."""
+    text = properties.get("settings")
+    if not text or text == UNKNOWN:
+        return dict(properties)
+    settings, (names, _) = json.loads(text), _renamed()
+    settings["probes"] = [names.get(probe, probe) for probe in settings.get("probes", ())]
+    return {**properties, "settings": json.dumps(settings)}
+
+
+@cache
+def _renamed() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the new names by old name, and the new digests by old digest."""
+    pairs = json.loads(Path(__file__).with_suffix(".json").read_text())
+    return pairs["names"], pairs["digests"]
