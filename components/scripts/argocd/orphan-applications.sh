@@ -7,11 +7,11 @@ kinds=applications.argoproj.io,applicationsets.argoproj.io,appprojects.argoproj.
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s, so the finalizers of Argo CD's Applications were not removed." "$(journal k3s)"
+  wait_for 120 api_ready || die_api_unavailable "The API on $(hostname) does not answer within 120 s, so the finalizers of Argo CD's Applications were not removed." "$(journal k3s)"
   local objects object output
-  objects=$(found $kinds -n "$NAMESPACE") || die "The API on $(hostname) did not answer which Applications exist; run \`pulumi up\` again:" "$objects"
+  objects=$(list_objects $kinds -n "$NAMESPACE") || die "The API on $(hostname) did not answer which Applications exist; run \`pulumi up\` again:" "$objects"
   for object in $objects; do
-    output=$(unbind "$NAMESPACE" "$object") || grep -q NotFound <<<"$output" || die "The finalizers of $object were not removed:" "$output"
+    output=$(remove_finalizers "$NAMESPACE" "$object") || grep -q NotFound <<<"$output" || die "The finalizers of $object were not removed:" "$output"
   done
 }
 main </dev/null

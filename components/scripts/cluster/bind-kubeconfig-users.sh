@@ -17,7 +17,7 @@ bind_in_namespaces() {
 }
 
 main() {
-  await_api
+  wait_for_api
   local output
   output=$(kube apply --server-side --force-conflicts -f - 2>&1 <<<"$RIGHTS") ||
     die "The users of the kubeconfigs could not be bound to their roles:" "$output"

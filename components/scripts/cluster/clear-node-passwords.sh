@@ -3,7 +3,7 @@
 # NODES
 
 main() {
-  await_api
+  wait_for_api
   local node
   for node in $NODES; do
     kube delete secret -n kube-system --ignore-not-found "$node.node-password.k3s" >/dev/null

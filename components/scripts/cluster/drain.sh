@@ -11,8 +11,8 @@ other_nodes() {
 }
 
 main() {
-  command -v k3s >/dev/null && wait_for 20 serving || return 0 # an API that is not ready is fixed by the change
-  exists "$NODE" || return 0
+  command -v k3s >/dev/null && wait_for 20 api_ready || return 0 # an API that is not ready is fixed by the change
+  node_exists "$NODE" || return 0
   local other_nodes; other_nodes=$(other_nodes)
   if [ "$other_nodes" = 0 ]; then say "$NODE is the only node: its pods stay"; return; fi
   if [ "$(kube get node "$NODE" -o jsonpath='{.spec.unschedulable}')" != true ]; then

@@ -5,9 +5,9 @@
 # The remaining servers must have a quorum without NODE.
 check_quorum() {
   local others reason
-  others=$(members | grep -cv "^$NODE " || true)
+  others=$(etcd_members | grep -cv "^$NODE " || true)
   [ "$others" -gt 0 ] || die "$NODE is the last server, so its removal would destroy the cluster; use \`pulumi destroy\` for that."
-  reason=$(unsafe_without "$NODE")
+  reason=$(quorum_loss_without "$NODE")
   [ -z "$reason" ] || die "Without $NODE etcd would lose its quorum, so $NODE was not removed: $reason." \
     "Make the other servers Ready first (kubectl get nodes), then run \`pulumi up\` again."
 }
@@ -15,7 +15,7 @@ check_quorum() {
 # away: succeed if NODE's machine is unreachable, or another machine has its address, so that its data cannot be moved.
 away() { [ "${UNREACHABLE:-}${FOREIGN:-}" != '' ]; }
 
-not_ready() { local now; now=$(status "$NODE") && [ "$now" != True ]; }
+not_ready() { local now; now=$(ready_condition "$NODE") && [ "$now" != True ]; }
 
 # Kubernetes detects a failed node within 50 s. A node that stays Ready for longer is running, and would register again
 # although it is no longer in the stack file.
@@ -38,26 +38,26 @@ keep_volumes() {
 
 # is_removed: succeed if NODE is not in the cluster; still refuse to lose volumes on a machine that answers.
 is_removed() {
-  ! exists "$NODE" || return 1
+  ! node_exists "$NODE" || return 1
   away || check_volumes "$NODE"
 }
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s, so $NODE was not removed from the cluster." "$(journal k3s)" \
+  wait_for 120 api_ready || die_api_unavailable "The API on $(hostname) does not answer within 120 s, so $NODE was not removed from the cluster." "$(journal k3s)" \
     "To destroy the whole lab although no server will answer again: HOMELAB_DELETE_UNREACHABLE=true pulumi destroy"
   local ready in_etcd
   if is_removed; then return; fi
   check_dead
   # read completely before grep, which would end the listing early and hide its failure
-  in_etcd=$(members) || die "The API on $(hostname) did not answer which servers are in etcd, so $NODE was not removed; run \`pulumi up\` again." "$(journal k3s)"
+  in_etcd=$(etcd_members) || die "The API on $(hostname) did not answer which servers are in etcd, so $NODE was not removed; run \`pulumi up\` again." "$(journal k3s)"
   if grep -q "^$NODE " <<<"$in_etcd"; then
     lock
-    drop_gone
+    remove_lost_servers
     if is_removed; then return; fi
     check_quorum
   fi
-  ready=$(status "$NODE") || die "The API on $(hostname) did not answer whether $NODE is Ready, so it was not removed; run \`pulumi up\` again." "$(journal k3s)"
+  ready=$(ready_condition "$NODE") || die "The API on $(hostname) did not answer whether $NODE is Ready, so it was not removed; run \`pulumi up\` again." "$(journal k3s)"
   keep_volumes
   if [ "$ready" = True ]; then drain removed; fi
   say "removing $NODE from the cluster"

@@ -7,13 +7,13 @@ forget_node() {
   local old_address ready reason
   kube get node "$NODE" >/dev/null 2>&1 || return 0
   old_address=$(kube get node "$NODE" -o jsonpath='{.status.addresses[?(@.type=="InternalIP")].address}')
-  ready=$(status "$NODE")
+  ready=$(ready_condition "$NODE")
   case "$ready $old_address " in
     True*" $ADDRESS "* | [!T]*) ;;
     *) die "$NODE is Ready at ${old_address% }, so the machine at $ADDRESS cannot be $NODE as well; no changes were made." \
       "Power off the old machine, wait until \`kubectl get nodes\` shows NotReady, then run \`pulumi up\` again." ;;
   esac
-  reason=$(unsafe_without "$NODE")
+  reason=$(quorum_loss_without "$NODE")
   [ -z "$reason" ] || die "$NODE has lost its data, and cannot join again: $reason." \
     "Make the other servers Ready first (kubectl get nodes), then run \`pulumi up\` again."
   say "removing the old Node of $NODE from the cluster"
@@ -29,6 +29,6 @@ main() {
   [ -n "$stale" ] || return 0 # as on a new cluster, whose machines need not wait for the lock
   lock
   forget_node
-  if [ "$ROLE" = server ]; then drop_gone; fi
+  if [ "$ROLE" = server ]; then remove_lost_servers; fi
 }
 main </dev/null

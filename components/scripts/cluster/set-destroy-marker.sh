@@ -3,6 +3,6 @@
 # data. See `provider/tasks/teardown.py`.
 
 main() {
-  if [ -n "$(owner)" ]; then write $state/retired 600 <<<yes; fi
+  if [ -n "$(prepared_node)" ]; then write_atomically $state/retired 600 <<<yes; fi
 }
 main </dev/null

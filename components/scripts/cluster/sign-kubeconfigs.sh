@@ -29,7 +29,7 @@ record_expiry() {
 }
 
 main() {
-  await_api
+  wait_for_api
   say "signing the certificates of the kubeconfigs"
   local output
   output=$(as_list | kube create -o name -f -)

@@ -4,10 +4,10 @@
 # NODE ROLE VERSION
 
 # spared: succeed if etcd would keep its quorum without NODE.
-spared() { [ -z "$(unsafe_without "$NODE")" ]; }
+spared() { [ -z "$(quorum_loss_without "$NODE")" ]; }
 
 # older_servers: print the servers' versions that are older than the version for NODE.
-older_servers() { versions | while read -r running; do if newer "$running" "$VERSION"; then echo "$running"; fi; done; }
+older_servers() { server_versions | while read -r running; do if newer "$running" "$VERSION"; then echo "$running"; fi; done; }
 
 # Kubernetes does not support a kubelet that is newer than the API server, so servers are upgraded before agents.
 check_order() {
@@ -16,15 +16,15 @@ check_order() {
 }
 
 main() {
-  wait_for 20 serving || return 0
+  wait_for 20 api_ready || return 0
   if [ "$ROLE" = agent ]; then check_order; return; fi
-  exists "$NODE" || return 0
+  node_exists "$NODE" || return 0
   local ready in_etcd
-  ready=$(status "$NODE") || die "The API on $(hostname) did not answer whether $NODE is Ready, so it was not changed; run \`pulumi up\` again." "$(journal k3s)"
-  in_etcd=$(members) || die "The API on $(hostname) did not answer which servers are in etcd, so $NODE was not changed; run \`pulumi up\` again." "$(journal k3s)"
+  ready=$(ready_condition "$NODE") || die "The API on $(hostname) did not answer whether $NODE is Ready, so it was not changed; run \`pulumi up\` again." "$(journal k3s)"
+  in_etcd=$(etcd_members) || die "The API on $(hostname) did not answer which servers are in etcd, so $NODE was not changed; run \`pulumi up\` again." "$(journal k3s)"
   [ "$ready" = True ] && [ "$(wc -l <<<"$in_etcd")" -gt 1 ] || return 0
-  spared || say "waiting for the other servers to be Ready: $(unsafe_without "$NODE")"
-  wait_for 120 spared || die "$NODE was not changed, because the API would be unavailable during its restart: $(unsafe_without "$NODE")." \
+  spared || say "waiting for the other servers to be Ready: $(quorum_loss_without "$NODE")"
+  wait_for 120 spared || die "$NODE was not changed, because the API would be unavailable during its restart: $(quorum_loss_without "$NODE")." \
     "Make the other servers Ready, or remove lost servers from \`nodes\`; then run \`pulumi up\` again."
 }
 main </dev/null

@@ -7,7 +7,7 @@ node() {
   local server
   server=$(sed -n 's/^ *server: //p' $data/agent/kubelet.kubeconfig 2>/dev/null)
   curl -fsS --max-time 3 --cacert $data/agent/server-ca.crt --cert $data/agent/client-kubelet.crt \
-    --key $data/agent/client-kubelet.key "$server/api/v1/nodes/$(owner)?pretty=false" 2>/dev/null
+    --key $data/agent/client-kubelet.key "$server/api/v1/nodes/$(prepared_node)?pretty=false" 2>/dev/null
 }
 
 # has KIND: print the labels or taints of the Node on standard input, one per line, in the format of the stack file.

@@ -9,7 +9,7 @@ binding() {
 }
 
 main() {
-  serving >/dev/null 2>&1 || return 0 # without the API, nothing can be compared
+  api_ready >/dev/null 2>&1 || return 0 # without the API, nothing can be compared
   local name user object mark renewal expiry
   while read -r name user; do
     object=$(binding "$name") || return 0

@@ -3,7 +3,7 @@
 
 k3s_is() {
   if ! command -v k3s >/dev/null; then echo absent
-  elif serving >/dev/null 2>&1; then echo serving
+  elif api_ready >/dev/null 2>&1; then echo serving
   else systemctl is-active k3s || true; fi
 }
 

@@ -4,7 +4,7 @@
 
 main() {
   lock
-  await_api
+  wait_for_api
   say "changing the server token"
   local output
   output=$(curl -sS --fail-with-body --max-time 60 --cacert $data/server/tls/server-ca.crt -K - 2>&1 <<EOF

@@ -10,7 +10,7 @@ db=$data/server/db
 check_alone() {
   local peer
   for peer in $ENDPOINT $PEERS; do
-    ! speaks_k3s "$peer" || die "A K3s server still answers at $peer, so nothing was restored: homelab could not stop it." \
+    ! any_k3s_answers "$peer" || die "A K3s server still answers at $peer, so nothing was restored: homelab could not stop it." \
       "Power off that machine, or make it reachable on SSH; then restore again." \
       "To continue without a restore: \`sudo systemctl enable --now k3s\` on every server that answers."
   done

@@ -3,8 +3,8 @@
 # VERSION
 
 main() {
-  await_api
-  ! grep -qxF "$VERSION" <<<"$(versions)" || return 0
+  wait_for_api
+  ! grep -qxF "$VERSION" <<<"$(server_versions)" || return 0
   local name=before-${VERSION//+/-} output
   say "taking a snapshot of etcd: $name"
   # a failed upload to S3 does not matter here, as long as the local snapshot exists

@@ -3,7 +3,7 @@
 # LABEL (prefix of the name) COPIED (yes: the upload must succeed)
 
 main() {
-  await_api
+  wait_for_api
   say "taking a snapshot"
   local output names
   output=$(k3s etcd-snapshot save --name "$LABEL" 2>&1) ||

@@ -30,7 +30,7 @@ withdraw() {
 main() {
   [ "$SYNC" = yes ] || { say "the DNS records stay, because \`externalDns.sync\` is not set"; return; }
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || ending=api_away not_removed "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
+  wait_for 120 api_ready || ending=die_api_unavailable not_removed "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"
   local spec output
   spec=$(kube get deployment external-dns -n "$NAMESPACE" --ignore-not-found -o jsonpath='{.spec.template.spec}')
   [ -n "$spec" ] || return 0

@@ -3,7 +3,7 @@
 # NAMESPACE
 
 main() {
-  await_api
+  wait_for_api
   local output
   output=$(kube scale deployment external-dns -n "$NAMESPACE" --replicas=1 2>&1) || die "external-dns could not be scaled:" "$output"
 }

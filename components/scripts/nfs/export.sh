@@ -15,8 +15,8 @@ main() {
   install_packages nfs-kernel-server
   mkdir -p "$FOLDER"
   for client in $CLIENTS; do line+=" $client(rw,sync,no_subtree_check,no_root_squash)"; done
-  write $exports 644 <<<"$line"
-  write $state/exports 600 <<<"$line"
+  write_atomically $exports 644 <<<"$line"
+  write_atomically $state/exports 600 <<<"$line"
   systemctl enable -q --now nfs-server || die "The NFS server does not start:" "$(journal nfs-server)"
   say "exporting $FOLDER"
   output=$(exportfs -ra 2>&1) || die "$FOLDER could not be exported:" "$output"

@@ -3,6 +3,6 @@
 # NODE
 
 main() {
-  [ "$(owner)" = "$NODE" ] || flag foreign
+  [ "$(prepared_node)" = "$NODE" ] || raise_flag foreign
 }
 main </dev/null

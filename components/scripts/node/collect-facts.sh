@@ -26,8 +26,8 @@ cgroups() {
 }
 
 network() {
-  fact device "$(device)"
-  fact device-there "$(yes_if ip link show "$(device)")"
+  fact device "$(network_interface)"
+  fact device-there "$(yes_if ip link show "$(network_interface)")"
   fact addresses "$(ip -o addr show scope global | awk '{printf "%s%s", sep, $4; sep=" "}')"
   fact ports-known "$(yes_if command -v ss)"
   ss -Hlntup 2>/dev/null | awk -v wanted=" $PORTS " '{
@@ -56,7 +56,7 @@ packages() {
 }
 
 cluster() {
-  fact owner "$(owner)"
+  fact owner "$(prepared_node)"
   fact unit "$(systemctl is-active "$(unit)" 2>/dev/null || true)"
   fact unit-there "$(yes_if systemctl cat "$(unit)")"
   fact other-unit "$(yes_if systemctl cat "$(ROLE=$([ "$ROLE" = server ] && echo agent || echo server) unit)")"

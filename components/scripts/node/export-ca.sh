@@ -3,7 +3,7 @@
 
 main() {
   local hash
-  if ! joined k3s; then return; fi
+  if ! is_member k3s; then return; fi
   hash=$(own_ca_hash)
   [ -n "$hash" ] || return 0
   export_variable CA_HASH "$hash"

@@ -7,7 +7,7 @@ release=$state/k3s/$VERSION
 
 # sums NAME URL FILE: download a list of checksums, which is pinned or protected by TLS.
 sums() {
-  local pinned; pinned=$(pin "$1")
+  local pinned; pinned=$(pinned_sum "$1")
   if [ -n "$pinned" ]; then fetch_verified "$2" "$3" "$pinned"; else fetch "$2" "$3"; fi
 }
 
@@ -15,7 +15,7 @@ sums() {
 held() {
   local sum name
   [ "$(head -n 1 "$release/held" 2>/dev/null)" = "# $source" ] || return 1
-  while read -r sum name; do [ "$(sum_of "$release/$name" 2>/dev/null)" = "$sum" ] || return 1; done < <(tail -n +2 "$release/held")
+  while read -r sum name; do [ "$(sha256_of "$release/$name" 2>/dev/null)" = "$sum" ] || return 1; done < <(tail -n +2 "$release/held")
 }
 
 # verified URL NAME SUM: download and verify a file, and record it for `held`.
@@ -29,31 +29,31 @@ fetch_release() {
   case $arch in arm64) binary=k3s-arm64 ;; arm) binary=k3s-armhf ;; esac
   mkdir -p "$release"
   sums "$arch" "$RELEASES/sha256sum-$arch.txt" "$release/sums"
-  noted+=("$(sum_of "$release/sums")  sums")
-  sum=$(listed "$release/sums" $binary)
+  noted+=("$(sha256_of "$release/sums")  sums")
+  sum=$(listed_sum "$release/sums" $binary)
   verified "$RELEASES/$binary" k3s "$sum"
   chmod 755 "$release/k3s"
   fetch_installer
   if [ -n "$IMAGES" ]; then
-    sum=$(listed "$release/sums" "$IMAGES-$arch.tar.zst")
+    sum=$(listed_sum "$release/sums" "$IMAGES-$arch.tar.zst")
     verified "$RELEASES/$IMAGES-$arch.tar.zst" images.tar.zst "$sum"
   fi
-  write "$release/held" 600 < <(printf '%s\n' "# $source" "${noted[@]}")
+  write_atomically "$release/held" 600 < <(printf '%s\n' "# $source" "${noted[@]}")
   find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
 }
 
 fetch_installer() {
-  local sum; sum=$(pin installer)
+  local sum; sum=$(pinned_sum installer)
   if [ -z "$sum" ]; then
     fetch "$INSTALLER.sha256sum" "$release/install.sum"
-    sum=$(listed "$release/install.sum" install.sh)
+    sum=$(listed_sum "$release/install.sum" install.sh)
   fi
   verified "$INSTALLER" install.sh "$sum"
 }
 
 # running: print the version of K3s that was applied last; nothing on a machine that is not a member yet.
 running() {
-  joined "$(unit)" || return 0
+  is_member "$(unit)" || return 0
   cat $state/version 2>/dev/null || k3s --version | awk 'NR == 1 {print $3}'
 }
 
@@ -87,44 +87,44 @@ stage_configuration() {
   mkdir -p $staged && chmod 700 $staged
   local text=$CONFIG
   # by default flannel uses the interface of the default route, and fails without one
-  if [ "$CNI" = flannel ]; then text+="flannel-iface: $(device)"$'\n'; fi
+  if [ "$CNI" = flannel ]; then text+="flannel-iface: $(network_interface)"$'\n'; fi
   # by default the kubelet refuses cgroup v1, but older Raspberry Pi systems have no other
   if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then text+=$'kubelet-arg+:\n- fail-cgroupv1=false\n'; fi
-  write $staged/config.yaml 600 < <(printf '%s' "$text")
-  write $staged/token 600 <<<"$TOKEN"
-  write $staged/agent-token 600 <<<"$AGENT_TOKEN"
-  write $staged/secrets.yaml 600 <<<"$SECRET_CONFIG"
-  write $staged/registries.yaml 600 <<<"$REGISTRIES"
-  write $staged/manifests.yaml 600 <<<"$MANIFESTS"
-  write $staged/admission.yaml 600 < <(printf '%s' "$ADMISSION")
-  write $staged/audit.yaml 600 < <(printf '%s' "$AUDIT")
-  write $staged/version 600 <<<"$VERSION"
-  write $staged/certificates 600 <<<"$CERTIFICATES"
+  write_atomically $staged/config.yaml 600 < <(printf '%s' "$text")
+  write_atomically $staged/token 600 <<<"$TOKEN"
+  write_atomically $staged/agent-token 600 <<<"$AGENT_TOKEN"
+  write_atomically $staged/secrets.yaml 600 <<<"$SECRET_CONFIG"
+  write_atomically $staged/registries.yaml 600 <<<"$REGISTRIES"
+  write_atomically $staged/manifests.yaml 600 <<<"$MANIFESTS"
+  write_atomically $staged/admission.yaml 600 < <(printf '%s' "$ADMISSION")
+  write_atomically $staged/audit.yaml 600 < <(printf '%s' "$AUDIT")
+  write_atomically $staged/version 600 <<<"$VERSION"
+  write_atomically $staged/certificates 600 <<<"$CERTIFICATES"
 }
 
 # name_ca: add the CA's hash to the token in use, without a restart, because K3s reads the token only when it starts.
 name_ca() {
   local hash; hash=$(ca_hash)
   [ -n "$hash" ] || return 0
-  write $state/ca-hash 600 <<<"$hash"
-  if [ "$(secret_of $etc/token)" = "$TOKEN" ] && [ "$(cat $staged/token 2>/dev/null)" = "$TOKEN" ]; then write $etc/token 600 < <(full_token "$hash"); fi
+  write_atomically $state/ca-hash 600 <<<"$hash"
+  if [ "$(token_secret $etc/token)" = "$TOKEN" ] && [ "$(cat $staged/token 2>/dev/null)" = "$TOKEN" ]; then write_atomically $etc/token 600 < <(full_token "$hash"); fi
 }
 
 main() {
   local now
   lock
-  check_fixed
+  refuse_immutable_changes
   now=$(running)
   check_version "$now"
   fetch_release
-  write $state/service 600 < <(unit)
+  write_atomically $state/service 600 < <(unit)
   name_ca
-  [ -z "$(drift)" ] || flag changed
+  [ -z "$(drift)" ] || raise_flag changed
   stage_configuration
-  write $state/wanted 600 < <(cat $staged/* "$release/sums" | sha256sum)
-  cmp -s $state/wanted $state/applied || flag changed
-  [ -z "$now" ] || [ "$now" = "$VERSION" ] || flag upgrade
-  joined "$(unit)" || flag empty
-  if systemctl -q is-active "$(unit)"; then flag member; fi
+  write_atomically $state/wanted 600 < <(cat $staged/* "$release/sums" | sha256sum)
+  cmp -s $state/wanted $state/applied || raise_flag changed
+  [ -z "$now" ] || [ "$now" = "$VERSION" ] || raise_flag upgrade
+  is_member "$(unit)" || raise_flag empty
+  if systemctl -q is-active "$(unit)"; then raise_flag member; fi
 }
 main </dev/null

@@ -22,18 +22,18 @@ install_program() {
   if [ "$(head -n 1 $own/program 2>/dev/null)" = "$source" ] && sha256sum --status -c $own/program 2>/dev/null; then return; fi
   arch=$(architecture)
   name=nomad_${VERSION}_linux_$arch.zip
-  sum=$(pin "$arch")
+  sum=$(pinned_sum "$arch")
   if [ -z "$sum" ]; then
     fetch "$RELEASES/$VERSION/nomad_${VERSION}_SHA256SUMS" $own/sums
-    sum=$(listed $own/sums "$name")
+    sum=$(listed_sum $own/sums "$name")
   fi
   fetch_verified "$RELEASES/$VERSION/$name" $own/archive "$sum"
   install_packages unzip
   unzip -qo $own/archive nomad -d $own
   chmod 755 $own/nomad
-  copy $own/nomad $bin
+  copy_atomically $own/nomad $bin
   own_sum=$(sha256sum $bin) || die "$bin could not be read."
-  write $own/program 600 <<<"$source"$'\n'"$own_sum"
+  write_atomically $own/program 600 <<<"$source"$'\n'"$own_sum"
 }
 
 # A server keeps its first gossip key, whatever the configuration contains later, and refuses servers with another key.
@@ -45,7 +45,7 @@ refuse_other_gossip() {
 }
 
 # put NAME TEXT: write a file that only root can read, or delete it if there is no text.
-put() { if [ -n "$2" ]; then write "$folder/$1" 600 <<<"$2"; else rm -f "${folder:?}/$1"; fi; }
+put() { if [ -n "$2" ]; then write_atomically "$folder/$1" 600 <<<"$2"; else rm -f "${folder:?}/$1"; fi; }
 
 configure() {
   local gossip=
@@ -56,7 +56,7 @@ configure() {
   put cert.pem "$CERTIFICATE"
   put key.pem "$CERTIFICATE_KEY"
   # KillMode=process: Nomad's jobs survive its restart
-  write $service 644 <<END
+  write_atomically $service 644 <<END
 [Unit]
 Description=Nomad, set up by homelab
 Wants=network-online.target
@@ -84,7 +84,7 @@ main() {
   install_program
   rm -f $own/archive $own/sums $own/nomad
   configure
-  write $own/wanted 600 < <(find $bin $service $folder -type f ! -name '*.homelab-new' -exec sha256sum {} + | sort -k 2)
+  write_atomically $own/wanted 600 < <(find $bin $service $folder -type f ! -name '*.homelab-new' -exec sha256sum {} + | sort -k 2)
   if cmp -s $own/wanted $own/running && systemctl -q is-active nomad; then return; fi
   systemctl daemon-reload
   systemctl -q enable nomad

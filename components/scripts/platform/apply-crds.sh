@@ -10,7 +10,7 @@ established() {
 
 main() {
   local log names
-  await_api
+  wait_for_api
   say "applying the CRDs"
   log=$(mktemp)
   names=$(k3s kubectl apply --request-timeout=60s --server-side --force-conflicts --validate=false --field-manager=homelab -o name -f - <<<"$CRDS" 2>"$log") ||

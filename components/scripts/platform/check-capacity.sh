@@ -3,7 +3,7 @@
 # CPU MEMORY
 
 main() {
-  local reason; reason=$(too_small)
+  local reason; reason=$(capacity_shortage)
   [ -z "$reason" ] || die "$reason" "Disable a layer, or add a node; nothing of the platform was changed."
 }
 main </dev/null

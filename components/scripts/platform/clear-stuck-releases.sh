@@ -12,11 +12,11 @@ remove_record() {
 }
 
 main() {
-  await_api
+  wait_for_api
   local release secret status
   # shellcheck disable=SC2086 # a list
   while IFS=: read -r release secret status; do
     [ -z "$release" ] || remove_record "$release" "$secret" "$status"
-  done < <(pending $RELEASES)
+  done < <(interrupted_releases $RELEASES)
 }
 main </dev/null

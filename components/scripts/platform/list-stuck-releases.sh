@@ -4,8 +4,8 @@
 
 main() {
   local record
-  systemctl -q is-active k3s && wait_for 30 serving || return 0
+  systemctl -q is-active k3s && wait_for 30 api_ready || return 0
   # shellcheck disable=SC2086 # a list
-  for record in $(pending $RELEASES); do echo "Helm was interrupted at release ${record%%:*} (${record##*:})"; done
+  for record in $(interrupted_releases $RELEASES); do echo "Helm was interrupted at release ${record%%:*} (${record##*:})"; done
 }
 main </dev/null

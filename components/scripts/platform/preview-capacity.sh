@@ -3,7 +3,7 @@
 # CPU MEMORY
 
 main() {
-  systemctl -q is-active k3s && wait_for 30 serving || return 0
-  too_small
+  systemctl -q is-active k3s && wait_for 30 api_ready || return 0
+  capacity_shortage
 }
 main </dev/null

@@ -34,7 +34,7 @@ decided() {
 main() {
   local problem=''
   exec 3>&2
-  await_api
+  wait_for_api
   wait_for "$GATE_SECONDS" decided || die "Not ready after $GATE_SECONDS s: ${RELEASES//$'\n'/, }" "$problem" "Pods in $NAMESPACE:" "$(kube get pods -n "$NAMESPACE" 2>&1)"
   [ -z "$problem" ] || die "The API server rejected an object of the layer; no changes were made:" "$problem"
 }

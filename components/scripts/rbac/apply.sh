@@ -19,7 +19,7 @@ END
 }
 
 main() {
-  await_api
+  wait_for_api
   local sign namespace name role user
   while read -r sign namespace name role user; do
     if [ "$sign" = '>' ]; then

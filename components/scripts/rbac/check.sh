@@ -3,7 +3,7 @@
 # RIGHTS (namespace name role user, one per line; * is the whole cluster)
 
 main() {
-  systemctl -q is-active k3s && wait_for 30 serving || return 0
+  systemctl -q is-active k3s && wait_for 30 api_ready || return 0
   local sign namespace name role user
   while read -r sign namespace name role user; do
     if [ "$sign" = '>' ]; then echo "$user has the role $role in $namespace by the binding $name"

@@ -5,7 +5,7 @@
 # Rook deletes an object only after all objects that depend on it, so all kinds are deleted together
 kinds=cephfilesystemsubvolumegroups,cephblockpoolradosnamespaces,cephobjectstores,cephfilesystems,cephblockpools,cephclusters
 
-remaining() { found $kinds -n "$NAMESPACE" || true; }
+remaining() { list_objects $kinds -n "$NAMESPACE" || true; }
 removed() { [ -z "$(remaining)" ]; }
 
 # everything: print all objects of Ceph that may block the deletion of the namespace.
@@ -22,14 +22,14 @@ let_go() {
   objects=$(everything) || return
   for object in $objects; do
     kube delete "$object" -n "$NAMESPACE" --wait=false || true
-    unbind "$NAMESPACE" "$object" || true
+    remove_finalizers "$NAMESPACE" "$object" || true
   done
   [ -z "$objects" ]
 }
 
 main() {
   command -v k3s >/dev/null || return 0
-  wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s, so Ceph was not removed." "$(journal k3s)"
+  wait_for 120 api_ready || die_api_unavailable "The API on $(hostname) does not answer within 120 s, so Ceph was not removed." "$(journal k3s)"
   if [ "${RETIRED:-}" = yes ]; then
     say "deleting Ceph's objects; the disks are not wiped"
     wait_for 120 let_go || die "These objects of Ceph still exist after 120 s; delete them, or run \`pulumi destroy\` again:" "$(everything 2>&1)"

@@ -22,7 +22,7 @@ wipe() {
     [ $((offset << 30)) -lt "$size" ] || break
     output=$(dd if=/dev/zero of="$1" bs=1M count=1 seek=$((offset << 10)) oflag=direct conv=notrunc,fsync 2>&1) || die "$1 could not be wiped:" "$output"
   done
-  output=$(holds "$1")
+  output=$(why_not_empty "$1")
   [ -z "$output" ] || die "$1 was wiped, but still $output"
 }
 
@@ -33,13 +33,13 @@ main() {
     if grep -qxF "$disk" $record 2>/dev/null; then continue; fi
     new+=("$disk")
     # a disk in WIPE is wiped even if it looks empty: an earlier run may have been interrupted while wiping
-    case " $WIPE " in *" $disk "*) reason=$(used "$disk"); to_wipe+=("$disk") ;; *) reason=$(holds "$disk") ;; esac
+    case " $WIPE " in *" $disk "*) reason=$(used "$disk"); to_wipe+=("$disk") ;; *) reason=$(why_not_empty "$disk") ;; esac
     [ -z "$reason" ] || problems+="$disk $reason"$'\n'
   done
   [ -z "$problems" ] || die "Ceph gets no disks that may contain data; no changes were made:" "$problems" \
     "To lose the data, add the disk to \`rookCeph.wipe\`. If the disk belongs to this Ceph already, as after this machine was reinstalled: mkdir -p ${record%/*} && echo DISK >>$record"
   for disk in "${to_wipe[@]}"; do wipe "$disk"; done
   if [ "${#new[@]}" = 0 ]; then return; fi
-  write $record 644 < <(cat $record 2>/dev/null || true; printf '%s\n' "${new[@]}")
+  write_atomically $record 644 < <(cat $record 2>/dev/null || true; printf '%s\n' "${new[@]}")
 }
 main </dev/null

@@ -12,7 +12,7 @@ working() {
 gathered() { [ "$(phase)" = Ready ] && [ "$(working)" -ge "$DISKS" ]; }
 
 main() {
-  await_api
+  wait_for_api
   say "waiting for Ceph on $DISKS disks"
   wait_for 1500 gathered || die "Ceph is not ready after 1500 s: its phase is '$(phase || true)', and it uses $(working) of $DISKS disks." \
     "$(kube get cephcluster "$NAMESPACE" -n "$NAMESPACE" -o jsonpath='{.status.message}' 2>&1)" "$(kube get pods -n "$NAMESPACE" 2>&1)" \

@@ -31,7 +31,7 @@ import_pool() {
 create_pool() {
   local disk reason problems='' layout=() types advice="To lose the data, on this machine: wipefs --all DISK (its partitions first), then run \`pulumi up\` again."
   for disk in $DEVICES; do
-    reason=$(holds "$disk")
+    reason=$(why_not_empty "$disk")
     [ -z "$reason" ] || problems+="$disk $reason"$'\n'
   done
   types=$(parts | xargs -n 1 blkid -p -o value -s TYPE 2>/dev/null || true)

@@ -112,7 +112,7 @@ def test_a_machine_raises_no_flag_that_is_for_the_owner_or_the_plugin_to_raise(
     """Or the one that is removed would decide that it is not drained and that no data are guarded."""
     put(
         scripts,
-        lie=f"flag {raised}; flag changed",
+        lie=f"raise_flag {raised}; raise_flag changed",
         drop="touch dropped",
         **{"platform/refuse-data-loss": "touch guarded"},
     )

@@ -267,7 +267,7 @@ def test_scripts_hear_that_another_machine_is_at_the_address(scripts: Path, tmp_
         async with computers(tmp_path, "a", "b") as (a, b):
             given = dropping(scripts, a)
             given = given.model_copy(update={"undo": (Step(script="leave.sh"), *given.undo[:1])})
-            put(scripts, leave="flag foreign", drop='touch "foreign-${FOREIGN:-no}"')
+            put(scripts, leave="raise_flag foreign", drop='touch "foreign-${FOREIGN:-no}"')
             await Runner(settings(b)).undo(given, Told(), Told())
             assert seen(b) == [["foreign-yes"]]
 

@@ -18,7 +18,8 @@ READING = {
 """Scripts that look and change nothing."""
 
 CHANGE = re.compile(
-    r"""(?mx) ^[^'"\n]*\b(?: write | copy | put | lock | install_packages | mkdir | mv | dd | touch )\s
+    r"""(?mx)
+    ^[^'"\n]*\b(?: write_atomically | copy_atomically | put | lock | install_packages | mkdir | mv | dd | touch )\s
     | ^[^'"\n]*\brm\s+- | \bsed\s+-i | wipefs\s+--all | \b(?: exportfs | helm | zfs | unzip )\s+-
     | \b(?: kube | kubectl )(?: \s+-\S+ )* \s+
       (?: apply | create | delete | patch | annotate | label | taint | scale | drain | uncordon | certificate )\b
@@ -33,7 +34,7 @@ KILLED = {scenario.script for scenario in ALL}
 
 def changes(script: str) -> list[str]:
     """What a script does to a machine or a cluster, as its text has it; what is said or only tried does not count."""
-    text = re.sub(r'\b(?:die|say|api_away|fact) (?:"[^"]*"|\\\n|[^"\n;|&}])*', "", whole(f"{script}.sh"))
+    text = re.sub(r'\b(?:die|say|die_api_unavailable|fact) (?:"[^"]*"|\\\n|[^"\n;|&}])*', "", whole(f"{script}.sh"))
     lines = [line for line in text.splitlines() if "--dry-run=server" not in line]
     return [match[0] for match in CHANGE.finditer("\n".join(lines))]
 

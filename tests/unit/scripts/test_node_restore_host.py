@@ -80,7 +80,8 @@ def test_a_file_behind_a_link_is_kept_and_put_back_and_the_link_stays(machine: F
     behind.write_text(HOSTS)
     hosts.unlink()
     hosts.symlink_to("overlay/hosts")
-    done = machine.call("node/prepare", "keep /etc/hosts; named pi-1 || write /etc/hosts 644 <<<'127.0.1.1 pi-1'; true")
+    entered = "has_hosts_entry pi-1 || write_atomically /etc/hosts 644 <<<'127.0.1.1 pi-1'"
+    done = machine.call("node/prepare", f"keep /etc/hosts; {entered}; true")
     assert (done.status, behind.read_text()) == (0, "127.0.1.1 pi-1\n"), done.errors
     behind.write_text("127.0.0.1 localhost\n127.0.1.1 pi-1\n")
     restored(machine)

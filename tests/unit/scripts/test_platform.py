@@ -12,7 +12,7 @@ from provider.ssh.connections import stream
 from tests.support.machine_scripts import SCRIPTS, Run
 
 FAKE = """
-serving() { :; }
+api_ready() { :; }
 command() { :; }
 systemctl() { :; }
 k3s() {

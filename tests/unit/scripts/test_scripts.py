@@ -97,7 +97,7 @@ def test_plugin_takes_the_task(task: Resource) -> None:
     taken = Task.model_validate(task.plain)
     assert taken.variables.keys().isdisjoint(taken.secrets)
     raised = {flag for step in (*taken.run, *taken.undo) for flag in (*step.when, *step.unless)}
-    can_raise = {flag for script in scripts(task) for flag in re.findall(r"\bflag (\w+)", whole(script))}
+    can_raise = {flag for script in scripts(task) for flag in re.findall(r"\braise_flag (\w+)", whole(script))}
     can_raise |= {f"discard-{task.plain['variables'].get('KEY')}", "retired"}  # the plugin's own
     assert raised <= can_raise, "a step asks for a flag that nothing raises"
 
@@ -114,7 +114,7 @@ def test_every_script_is_used() -> None:
 def test_what_only_looks_changes_nothing(name: str) -> None:
     """No lock is taken, and nothing of the library that writes is called."""
     text = (SCRIPTS / name).read_text()
-    assert not re.search(r"\b(lock|write|say|flag|keep)\b(?! *=)", "".join(functions(text).values()))
+    assert not re.search(r"\b(lock|write_atomically|say|raise_flag|keep)\b(?! *=)", "".join(functions(text).values()))
     assert not re.search(r"(?<![0-9<-])>(?!/dev/null|&)", re.sub(r"'[^']*'", "", text))
 
 
@@ -161,8 +161,8 @@ def test_nothing_sleeps_but_the_wait_for_a_condition() -> None:
 @pytest.mark.parametrize("file", FILES, ids=named)
 def test_what_is_written_is_never_a_condition(file: Path) -> None:
     """Bash ends no script for what fails in a condition or in a pipe: a full disk would pass for an answer."""
-    calls = re.findall(r"^.*\b(?:write|copy|put) .*$", file.read_text(), re.MULTILINE)
+    calls = re.findall(r"^.*\b(?:write_atomically|copy_atomically|put) .*$", file.read_text(), re.MULTILINE)
     statements = [call for call in calls if not call.lstrip().startswith("#")]
-    verb = r"\b(?:write|copy|put) "
+    verb = r"\b(?:write_atomically|copy_atomically|put) "
     wrong = re.compile(rf"(?:\b(?:if|while|until)|!|&&|[^|]\|) *{verb}|{verb}[^<]*(?:<<<\S+|<\S+)? *(?:\|\||&&)")
     assert [call for call in statements if wrong.search(call)] == []
