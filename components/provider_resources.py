@@ -104,7 +104,7 @@ class Archive(pulumi.CustomResource):
     """The archive of a Helm chart: downloaded once, verified, and stored at `path` for Helm.
 
     Without a `sha256` any archive that the repository returns is accepted. `keys` are the keys of values in the stack
-    file, which the chart must define. Previews already check all of this.
+    file, which are checked against the chart. Previews already check all of this.
     """
 
     path: pulumi.Output[str]

@@ -14,9 +14,8 @@ from urllib.parse import quote, urlsplit
 from ruamel.yaml import YAML
 
 from components.cluster.certificate_validity import Validity
+from operations.http import TIMEOUT
 
-SILENCE = 10.0
-"""Seconds without an answer after which the API counts as unreachable."""
 _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 Object = Mapping[str, Any]
 
@@ -25,16 +24,16 @@ class ApiError(Exception):
     """The API did not answer, or answered with an error."""
 
 
-class AbsentError(ApiError):
+class NotFoundError(ApiError):
     """The object or its kind does not exist."""
 
 
-class DeniedError(ApiError):
+class AccessDeniedError(ApiError):
     """The API rejects the credentials or the rights of the kubeconfig."""
 
-    def __init__(self, says: str, fix: str) -> None:
-        super().__init__(f"{says}; {fix}")
-        self.says, self.fix = says, fix
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(f"{reason}; {fix}")
+        self.reason, self.fix = reason, fix
 
 
 class Api:
@@ -59,56 +58,57 @@ class Api:
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], body: str | None = None) -> Object:
         url = urlsplit(self.server)
-        connection = HTTPSConnection(url.hostname or "", url.port, timeout=SILENCE, context=self._tls_context)
+        connection = HTTPSConnection(url.hostname or "", url.port, timeout=TIMEOUT, context=self._tls_context)
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
             content = response.read()
         except ssl.SSLCertVerificationError as error:
-            says = f"the API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
-            raise DeniedError(says, "after a restore, run `pulumi up` to renew it; else find out who answers") from None
+            reason = f"the API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
+            fix = "after a restore, run `pulumi up` to renew it; else find out who answers"
+            raise AccessDeniedError(reason, fix) from None
         except (OSError, HTTPException) as error:
             raise ApiError(f"the API at {self.server} does not answer: {error or type(error).__name__}") from None
         finally:
             connection.close()
         if response.status == 404:
-            raise AbsentError(f"the API at {self.server} has no {path}")
+            raise NotFoundError(f"the API at {self.server} has no {path}")
         if response.status == 401:
             raise self._unauthorized()
         if response.status == 403:
-            says = f"the API at {self.server} denies the kubeconfig's user access to {path} (403 Forbidden)"
-            raise DeniedError(says, "run `pulumi up` to restore the user's rights")
+            reason = f"the API at {self.server} denies the kubeconfig's user access to {path} (403 Forbidden)"
+            raise AccessDeniedError(reason, "run `pulumi up` to restore the user's rights")
         if response.status not in (200, 201):
             raise ApiError(f"the API at {self.server} answers {path} with {response.status} {response.reason}")
         return cast(Object, json.loads(content))
 
-    def _unauthorized(self) -> DeniedError:
+    def _unauthorized(self) -> AccessDeniedError:
         expired = f"its certificate expired on {self.validity.end}"
         why = expired if self.validity.over else "another CA signed its certificate, as after a restore"
-        says = f"the API at {self.server} rejects the kubeconfig (401 Unauthorized): {why}"
-        return DeniedError(says, "run `pulumi up` to renew it")
+        reason = f"the API at {self.server} rejects the kubeconfig (401 Unauthorized): {why}"
+        return AccessDeniedError(reason, "run `pulumi up` to renew it")
 
     def items(self, path: str, *, names_only: bool = False) -> list[Object]:
         """Return the objects of a list; with `names_only` only their metadata, without any secret data."""
         return list(self.get(path, _NAMES_ONLY if names_only else "application/json").get("items") or ())
 
     def find(self, version: str, kind: str, namespace: str, name: str) -> Object:
-        """Return an object by its apiVersion and kind. Raises `AbsentError` if it does not exist."""
+        """Return an object by its apiVersion and kind. Raises `NotFoundError` if it does not exist."""
         item = self._get_if_served(version, kind, namespace, name)
         if item is None:
-            raise AbsentError(f"the API at {self.server} has no kind {kind}")
+            raise NotFoundError(f"the API at {self.server} has no kind {kind}")
         return item
 
-    def find_word(self, word: str, namespace: str) -> Object:
-        """Return an object by `kind/name` as for `kubectl get`. Raises `AbsentError` if it does not exist."""
-        kind, _, name = word.partition("/")
+    def find_by_reference(self, reference: str, namespace: str) -> Object:
+        """Return an object by `kind/name` as for `kubectl get`. Raises `NotFoundError` if it does not exist."""
+        kind, _, name = reference.partition("/")
         kind, _, group = kind.partition(".")
         versions = [api_group["preferredVersion"]["groupVersion"] for api_group in self.get("/apis")["groups"]]
         for version in ("v1", *versions):
             in_group = not group or version.rpartition("/")[0] == group
             if in_group and (item := self._get_if_served(version, kind, namespace, name)):
                 return item
-        raise AbsentError(f"the API at {self.server} has no kind {kind}")
+        raise NotFoundError(f"the API at {self.server} has no kind {kind}")
 
     def _get_if_served(self, version: str, kind: str, namespace: str, name: str) -> Object | None:
         """Return the object, or `None` if that API version has no such kind."""

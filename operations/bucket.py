@@ -16,13 +16,11 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 
 from components.cluster.k3s.settings import S3Settings
+from operations.http import TIMEOUT
 
-SILENCE = 15.0
-"""Seconds without an answer after which the service counts as unreachable."""
-LARGEST = 8 << 20
-"""Maximum size of one page of a listing, in bytes."""
-AWS = "s3.amazonaws.com"
-EMPTY = hashlib.sha256(b"").hexdigest()
+MAX_PAGE_BYTES = 8 << 20  # one page of a listing
+AWS_ENDPOINT = "s3.amazonaws.com"
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class BucketError(Exception):
@@ -30,15 +28,15 @@ class BucketError(Exception):
 
 
 @dataclass(frozen=True)
-class Object:
+class StoredObject:
     """One object: its key without the folder, its size in bytes, and its modification time as Unix time."""
 
     key: str
     size: int
-    written: float
+    modified: float
 
 
-def objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[Object]:
+def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[StoredObject]:
     """Yield the objects of the configured folder, without subfolders. Raises `BucketError`."""
     folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
     after, more = "", True
@@ -56,25 +54,25 @@ def objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[
             raise BucketError(f"https://{settings.endpoint} returns an endless listing of bucket {settings.bucket}.")
 
 
-def _object(settings: S3Settings, key: str, listed: str) -> Object:
+def _object(settings: S3Settings, key: str, listed: str) -> StoredObject:
     try:
         written = datetime.fromisoformat(_field(listed, "LastModified"))
-        return Object(key, int(_field(listed, "Size")), written.timestamp())
+        return StoredObject(key, int(_field(listed, "Size")), written.timestamp())
     except ValueError:
         entry = f"{key[:80]!r} of bucket {settings.bucket}"
         raise BucketError(f"https://{settings.endpoint} lists {entry} without a valid time and size.") from None
 
 
-def signed(
+def signed_headers(
     host: str, path: str, query: Mapping[str, str], *, region: str, keys: tuple[str, str], now: float
 ) -> dict[str, str]:
     """Return the signed headers of a GET request; `keys` are access key and secret key."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp}
+    headers = {"host": host, "x-amz-content-sha256": EMPTY_SHA256, "x-amz-date": stamp}
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-    request = "\n".join(("GET", path, encoded(query), lines, names, EMPTY))
+    request = "\n".join(("GET", path, encode_query(query), lines, names, EMPTY_SHA256))
     text = "\n".join(("AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()))
     key = f"AWS4{keys[1]}".encode()
     for part in scope.split("/"):
@@ -84,24 +82,24 @@ def signed(
     return headers | {"authorization": authorization}
 
 
-def encoded(query: Mapping[str, str]) -> str:
+def encode_query(query: Mapping[str, str]) -> str:
     """Encode a query in the canonical form that is signed and sent."""
     return "&".join(f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query))
 
 
 def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret_key: str) -> str:
     host, path = settings.endpoint, f"/{settings.bucket}"
-    if host == AWS:  # AWS addresses a bucket by its own host name
+    if host == AWS_ENDPOINT:  # AWS addresses a bucket by its own host name
         host, path = f"{settings.bucket}.s3.{settings.region}.amazonaws.com", "/"
     keys = (access_key, secret_key)
-    headers = signed(host, path, query, region=settings.region, keys=keys, now=time.time())
-    request = urllib.request.Request(f"https://{host}{path}?{encoded(query)}", headers=headers)
+    headers = signed_headers(host, path, query, region=settings.region, keys=keys, now=time.time())
+    request = urllib.request.Request(f"https://{host}{path}?{encode_query(query)}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=SILENCE, context=_tls_context(settings)) as response:  # noqa: S310
-            content: bytes = response.read(LARGEST)
+        with urllib.request.urlopen(request, timeout=TIMEOUT, context=_tls_context(settings)) as response:  # noqa: S310
+            content: bytes = response.read(MAX_PAGE_BYTES)
     except HTTPError as error:
         with error:
-            code = _field(error.read(LARGEST).decode(errors="replace"), "Code") or error.reason
+            code = _field(error.read(MAX_PAGE_BYTES).decode(errors="replace"), "Code") or error.reason
         raise BucketError(f"https://{host} refuses to list bucket {settings.bucket}: {code} ({error.code}).") from None
     except (OSError, HTTPException) as error:
         cause = getattr(error, "reason", error)

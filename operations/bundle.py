@@ -14,14 +14,14 @@ from components.kubernetes.chart import Chart
 from operations import chart_images, chart_pins, console, release, resumable_download
 from operations.http import FetchError
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
-from operations.render import Renderer, RenderError, renderer
+from operations.render import Renderer, RenderError, start_renderer
 from provider.charts.repository import fetch
 from provider.errors import TaskError
 from stacks.homelab import charts_of, layers_of, values_of
 from stacks.settings import Settings
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
-IMAGES = "images.txt"
+IMAGE_LIST = "images.txt"
 Arch = Annotated[
     list[str] | None, typer.Option("--arch", help="CPU architecture; repeatable. Default: those of the nodes.")
 ]
@@ -37,18 +37,18 @@ def bundle(
 
     Existing files with the right checksum are not downloaded again. Exit code: 1 if a file is missing.
     """
-    with console.guarded():
+    with console.report_errors():
         settings = Settings.read(Stack(stack, config_file).file)
         missing = [*_k3s(folder, settings.cluster, _architectures(settings.cluster, arch))]
         unmirrored = settings.platform.model_copy(update={"chart_mirror": None})
         charts = folder / "charts"
         fetched, errors = _charts(charts, charts_of(replace(settings, platform=unmirrored)))
-        missing += [*errors, *_images(charts, folder / IMAGES, fetched, settings)]
+        missing += [*errors, *_images(charts, folder / IMAGE_LIST, fetched, settings)]
         if missing:
             advice = f"{folder} is incomplete: fix these errors, and run the command again."
             raise StackError("\n".join((*missing, advice)))
     console.console.print(
-        f"{folder} is complete; {IMAGES} lists the images of the charts.", markup=False, soft_wrap=True
+        f"{folder} is complete; {IMAGE_LIST} lists the images of the charts.", markup=False, soft_wrap=True
     )
 
 
@@ -77,21 +77,21 @@ def _k3s(folder: Path, cluster: ClusterSettings, architectures: Sequence[str]) -
 
 
 def _installer(folder: Path, cluster: ClusterSettings, url: str) -> None:
-    content = release.installer(url)
+    content = release.fetch_installer(url)
     _check_pin(url, content, cluster.k3s.pins.installer)
     (folder / "install.sh").write_bytes(content)
     (folder / "install.sh.sha256sum").write_text(f"{hashlib.sha256(content).hexdigest()}  install.sh\n")
 
 
 def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) -> None:
-    listing = release.listing(source, arch)
+    listing = release.fetch_checksum_list(source, arch)
     name = f"sha256sum-{arch}.txt"
     _check_pin(f"{source}/{name}", listing, getattr(cluster.k3s.pins, arch))
-    stated = release.stated(listing)
+    stated = release.parse_checksums(listing)
     for file in (BINARIES[arch], f"{config.IMAGES}-{arch}.tar.zst"):
         if file not in stated:
             raise FetchError(f"{source}/{name} has no checksum of {file}, so the file cannot be verified.")
-        is_new = resumable_download.obtain(f"{source}/{file}", folder / file, stated[file])
+        is_new = resumable_download.download(f"{source}/{file}", folder / file, stated[file])
         console.say(f"{file}: {'downloaded' if is_new else 'exists'}, verified against its release")
     (folder / name).write_bytes(listing)  # written last, so that the listed files exist
 
@@ -99,7 +99,7 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
 def _check_pin(url: str, content: bytes, pin: str | None) -> None:
     actual = hashlib.sha256(content).hexdigest()
     if pin and actual != pin:
-        raise FetchError(f"{url} does not match config.pins; it was not saved.\nfound  {actual}\npinned {pin}")
+        raise FetchError(f"{url} does not match k3s.pins; it was not saved.\nfound  {actual}\npinned {pin}")
 
 
 def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
@@ -108,15 +108,15 @@ def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[st
     downloaded, errors = list[Chart](), list[str]()
     for chart in charts:
         try:
-            _, archive = fetch(chart_pins.fetched(chart))
+            _, archive = fetch(chart_pins.plugin_input(chart))
         except TaskError as error:
             errors.append(str(error))
             continue
-        (folder / chart_images.archive_of(chart)).write_bytes(archive)
+        (folder / chart_images.archive_name(chart)).write_bytes(archive)
         source = "its pin" if chart.sha256 else "its repository's checksum; not pinned"
         console.say(f"{chart.name} {chart.version}: downloaded, verified against {source}")
         downloaded.append(chart)
-    (folder / "index.yaml").write_text(chart_images.index(folder, charts))
+    (folder / "index.yaml").write_text(chart_images.repository_index(folder, charts))
     return downloaded, errors
 
 
@@ -125,7 +125,7 @@ def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: Setti
     errors, lists = list[str](), [*_layer_images(settings)]
     try:
         if charts:
-            with renderer(settings.cluster.k3s.version) as helm:
+            with start_renderer(settings.cluster.k3s.version) as helm:
                 lists += _chart_images(folder, charts, settings, helm, errors)
     except RenderError as error:
         errors.append(f"{images.name} lacks the images of all charts. {error}")
@@ -139,12 +139,12 @@ def _chart_images(
     values = values_of(settings)
     namespaces = {name: layer.namespace for layer in layers_of(settings) for name in layer.values()}
     for chart in charts:
-        archive = folder / chart_images.archive_of(chart)
+        archive = folder / chart_images.archive_name(chart)
         try:
-            objects = helm.objects(archive, chart.name, namespaces[chart.name], values[chart.name])
-            images = chart_images.of(chart.name, str(archive), archive.read_bytes(), objects)
+            objects = helm.render(archive, chart.name, namespaces[chart.name], values[chart.name])
+            images = chart_images.of_chart(chart.name, str(archive), archive.read_bytes(), objects)
         except (RenderError, TaskError) as error:
-            errors.append(f"{IMAGES} lacks the images of {chart.name}: {error}")
+            errors.append(f"{IMAGE_LIST} lacks the images of {chart.name}: {error}")
             continue
         yield "\n".join((f"# {chart.name} {chart.version}", *images, ""))
 
@@ -152,5 +152,5 @@ def _chart_images(
 def _layer_images(settings: Settings) -> Iterator[str]:
     """Yield the images of the objects that layers create in addition to their charts."""
     for layer in layers_of(settings):
-        if images := chart_images.named([*layer.before(), *layer.extend()]):
+        if images := chart_images.of_objects([*layer.before(), *layer.extend()]):
             yield "\n".join((f"# {layer.key}", *sorted(images), ""))

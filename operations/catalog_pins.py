@@ -14,20 +14,20 @@ from stacks.catalog import LAYERS, PINS, SUMS
 
 def main() -> int:
     """Write all available checksums; return 1 if a checksum is missing."""
-    sums, missing = complete([chart for row in LAYERS for chart in row.charts], PINS)
+    sums, missing = fetch_missing([chart for row in LAYERS for chart in row.charts], PINS)
     files.replace(SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
     for cause in missing:
         print(cause, file=sys.stderr)
     return 1 if missing else 0
 
 
-def complete(charts: Iterable[Chart], known: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def fetch_missing(charts: Iterable[Chart], known: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return the checksums by archive name (NAME-VERSION.tgz), and the errors of charts without one."""
     sums, missing = dict[str, str](), list[str]()
     for chart in charts:
         name = f"{chart.name}-{chart.version}.tgz"
         try:
-            sums[name] = known.get(name) or chart_pins.sha256(chart)
+            sums[name] = known.get(name) or chart_pins.fetch_sha256(chart)
         except FetchError as error:
             missing.append(str(error))
     return sums, missing

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from operations import console
-from operations.markdown import block, code, fitting
+from operations.markdown import code_block, inline_code, truncate_lines
 from operations.pulumi_stack import StackError
 
-ROWS, DRIFT = 40_000, 15_000
+MAX_TABLE_LENGTH, MAX_DRIFT_LENGTH = 40_000, 15_000
 """Maximum size of the table and of the drift list, in characters; a GitHub comment has at most 65,536."""
-CELL = 40
+MAX_CELL_CHANGES = 40
 """Maximum number of changes in one table row."""
 _OWNERS = {"Node": "machine", "Layer": "layer", "App": "app"}
 _ORDER = ("cluster", *_OWNERS.values())
@@ -33,8 +33,8 @@ class Change:
     """The planned change of one resource."""
 
     owner: str
-    what: str
-    word: str
+    label: str
+    action: str
     detail: str
 
 
@@ -43,8 +43,8 @@ def changes(
     title: Annotated[str, typer.Option(help="Heading of the summary.")] = "Planned changes",
 ) -> None:
     """Summarize a preview as Markdown: planned changes by machine, layer and app, drift, and errors."""
-    with console.guarded():
-        typer.echo(markdown(_read(preview), title, looked=os.environ.get("HOMELAB_DRIFT") != "off"))
+    with console.report_errors():
+        typer.echo(to_markdown(_read(preview), title, drift_checked=os.environ.get("HOMELAB_DRIFT") != "off"))
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -57,20 +57,20 @@ def _read(file: Path) -> Mapping[str, Any]:
     return preview
 
 
-def markdown(preview: Mapping[str, Any], title: str, *, looked: bool) -> str:
-    """Render the preview as Markdown; `looked` is whether the preview checked the machines for drift."""
+def to_markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) -> str:
+    """Render the preview as Markdown; `drift_checked` is whether the preview checked the machines for drift."""
     steps = preview.get("steps") or []
     errors = (diagnostic for diagnostic in preview.get("diagnostics") or [] if diagnostic.get("severity") == "error")
     messages = list(dict.fromkeys(map(_message, errors)))
     planned = [change for step in steps if (change := _change(step))]
     lines = [f"### {title}", ""]
     if messages:
-        lines += ["**Errors: `pulumi up` would make no changes.**", "", block("\n".join(messages))]
+        lines += ["**Errors: `pulumi up` would make no changes.**", "", code_block("\n".join(messages))]
     elif not planned:
         lines.append("No changes: the lab matches its stack files.")
     else:
-        lines += fitting(_table(planned), ROWS)
-    return "\n".join([*lines, "", *fitting(_drift(steps, looked), DRIFT)])
+        lines += truncate_lines(_table(planned), MAX_TABLE_LENGTH)
+    return "\n".join([*lines, "", *truncate_lines(_drift(steps, drift_checked), MAX_DRIFT_LENGTH)])
 
 
 def _message(diagnostic: Mapping[str, Any]) -> str:
@@ -133,24 +133,24 @@ def _table(planned: Iterable[Change]) -> Iterator[str]:
         owners.setdefault(change.owner, []).append(change)
     yield from ("| Resource | Change | Details |", "| --- | --- | --- |")
     for owner in sorted(owners, key=lambda name: (_ORDER.index(name.partition(" ")[0]), name)):
-        words = dict.fromkeys(change.word for change in owners[owner])
+        words = dict.fromkeys(change.action for change in owners[owner])
         word = next(iter(words)) if len(words) == 1 else "changed"
         details = list(dict.fromkeys(_cell(change, word) for change in owners[owner]))
-        more = [f"and {len(details) - CELL} more"] if len(details) > CELL else []
+        more = [f"and {len(details) - MAX_CELL_CHANGES} more"] if len(details) > MAX_CELL_CHANGES else []
         bold = f"**{word}**" if word in ("deleted", "replaced") else word
         kind, _, name = owner.partition(" ")
-        resource = f"{kind} {code(name)}" if name else kind
-        yield f"| {resource} | {bold} | {'; '.join([*details[:CELL], *more])} |"
+        resource = f"{kind} {inline_code(name)}" if name else kind
+        yield f"| {resource} | {bold} | {'; '.join([*details[:MAX_CELL_CHANGES], *more])} |"
 
 
 def _cell(change: Change, word: str) -> str:
-    own = f"{change.word} " if change.word != word else ""
+    own = f"{change.action} " if change.action != word else ""
     detail = f" ({change.detail})" if change.detail else ""
-    return own + code(change.what + detail)
+    return own + inline_code(change.label + detail)
 
 
-def _drift(steps: Iterable[Step], looked: bool) -> Iterator[str]:
-    if not looked:
+def _drift(steps: Iterable[Step], drift_checked: bool) -> Iterator[str]:
+    if not drift_checked:
         yield "The machines were not checked for drift: manual changes on them are unknown."
         return
     states = (step.get("newState") or {} for step in steps)
@@ -160,4 +160,4 @@ def _drift(steps: Iterable[Step], looked: bool) -> Iterator[str]:
         yield ""
     for urn, inputs in drifted:
         name = (inputs.get("machine") or {}).get("name") or _type_and_name(urn)[1]
-        yield f"- {code(name)}: {code(inputs['drift'])}"
+        yield f"- {inline_code(name)}: {inline_code(inputs['drift'])}"

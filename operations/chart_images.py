@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from components.kubernetes.chart import Chart
-from operations.resumable_download import digest
+from operations import files
 from provider.charts import contents
-from provider.charts.repository import Loader
+from provider.charts.repository import StringLoader
 from provider.errors import TaskError
 
 _ANNOTATION = "artifacthub.io/images"
@@ -25,43 +25,43 @@ _TEXTS = ("args", "command", "env", "data")
 """Fields in which a program receives the names of images that it runs."""
 
 
-def of(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]) -> list[str]:
+def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the images that a chart's objects run or name and that its metadata lists. Raises `TaskError`.
 
     Images that are only in the code of the chart's programs are missing.
     """
-    texts = dict(contents.files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
+    texts = dict(contents.matching_files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
         raise TaskError(f"{url} has no {name}/Chart.yaml: it is not the chart {name}.")
     listed = (image for text in texts.values() for image in _annotated(_load_yaml(url, text)))
-    return sorted({*listed, *named(objects)})
+    return sorted({*listed, *of_objects(objects)})
 
 
-def named(objects: Iterable[Mapping[str, Any]]) -> set[str]:
+def of_objects(objects: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the images of containers and custom resources, and the images in arguments, variables and data."""
-    relevant = (item for item in objects if item.get("kind") != contents.KIND)
+    relevant = (item for item in objects if item.get("kind") != contents.CRD_KIND)
     return {image for item in relevant for image in _in_object(item)}
 
 
-def archive_of(chart: Chart) -> str:
+def archive_name(chart: Chart) -> str:
     """Return the file name of the chart's archive."""
     return f"{chart.name}-{chart.version}.tgz"
 
 
-def index(folder: Path, catalog: Sequence[Chart]) -> str:
+def repository_index(folder: Path, catalog: Sequence[Chart]) -> str:
     """Return a Helm repository index of those charts whose archive is in the folder."""
     entries: dict[str, list[dict[str, Any]]] = {}
     for chart in catalog:
-        file = folder / archive_of(chart)
+        file = folder / archive_name(chart)
         if file.exists():
-            release = {"name": chart.name, "version": chart.version, "urls": [file.name], "digest": digest(file)}
+            release = {"name": chart.name, "version": chart.version, "urls": [file.name], "digest": files.sha256(file)}
             entries.setdefault(chart.name, []).append({"apiVersion": "v2", **release})
     return yaml.safe_dump({"apiVersion": "v1", "entries": entries}, sort_keys=False)
 
 
 def _load_yaml(url: str, text: str) -> dict[str, Any]:
     try:
-        content = yaml.load(text, Loader)  # noqa: S506 - it builds only texts, lists and mappings
+        content = yaml.load(text, StringLoader)  # noqa: S506 - it builds only texts, lists and mappings
     except yaml.YAMLError as error:
         raise TaskError(f"{url} contains a file that is not YAML: {' '.join(str(error).split())[:200]}") from error
     return dict(content) if isinstance(content, Mapping) else {}
@@ -70,7 +70,7 @@ def _load_yaml(url: str, text: str) -> dict[str, Any]:
 def _annotated(metadata: Mapping[str, Any]) -> Iterator[str]:
     annotations = metadata.get("annotations")
     text = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
-    listed = yaml.load(text, Loader) or []  # noqa: S506 - as above
+    listed = yaml.load(text, StringLoader) or []  # noqa: S506 - as above
     yield from (str(entry["image"]) for entry in listed if isinstance(entry, Mapping) and entry.get("image"))
 
 

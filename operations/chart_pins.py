@@ -13,7 +13,7 @@ from stacks.homelab import charts_of
 from stacks.settings import Settings
 
 
-def pins(settings: Settings, old: Mapping[str, str], official: bool) -> dict[str, str]:
+def fetch_pins(settings: Settings, old: Mapping[str, str], official: bool) -> dict[str, str]:
     """Return the new `platform.pins`; `old` are the current pins. Raises `FetchError`.
 
     Charts that homelab pins itself are left out, unless the stack file pins another checksum.
@@ -32,21 +32,21 @@ def pins(settings: Settings, old: Mapping[str, str], official: bool) -> dict[str
                 "path could have changed it.\nUse --official to read its checksum from its own repository, or write "
                 "platform.pins manually from a trusted source."
             )
-        new[chart.name] = checksum = sha256(chart)
+        new[chart.name] = checksum = fetch_sha256(chart)
         if checksum == built_in:
             del new[chart.name]
     return new
 
 
-def sha256(chart: Chart) -> str:
+def fetch_sha256(chart: Chart) -> str:
     """Fetch the chart, ignoring its pin, and return its checksum. Raises `FetchError`."""
     try:
-        _, archive = fetch(fetched(replace(chart, sha256=None)))
+        _, archive = fetch(plugin_input(replace(chart, sha256=None)))
     except TaskError as error:
         raise FetchError(str(error)) from None
     return hashlib.sha256(archive).hexdigest()
 
 
-def fetched(chart: Chart) -> Fetched:
+def plugin_input(chart: Chart) -> Fetched:
     """Return the chart as the input of homelab's provider plugin."""
     return Fetched(name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or "")

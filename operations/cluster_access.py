@@ -17,24 +17,24 @@ from stacks import settings
 
 T = TypeVar("T")
 Say = Callable[[str], None]
-NONE: Mapping[str, str] = {}
+NO_VALUES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
-class Site:
+class ClusterAccess:
     """A stack's cluster settings, its machines, and the private keys for their SSH connections."""
 
     stack: Stack
     cluster: ClusterSettings
     machines: Mapping[str, Machine]
-    keys: Mapping[str, str]
+    private_keys: Mapping[str, str]
 
     @classmethod
-    def of(cls, stack: Stack) -> "Site":
+    def of(cls, stack: Stack) -> "ClusterAccess":
         """Read the stack file and the private keys that it names. Raises `SettingsError`, `StackError`."""
         cluster = settings.Settings.read(stack.file).cluster
-        targets = {node.name: machines.machine(node, cluster) for node in cluster.nodes}
-        return cls(stack, cluster, targets, machines.keys(list(targets.values()), stack))
+        targets = {node.name: machines.from_node(node, cluster) for node in cluster.nodes}
+        return cls(stack, cluster, targets, machines.private_keys(list(targets.values()), stack))
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -48,23 +48,28 @@ class Site:
 
     def runner(self, servers: Iterable[str] = ()) -> Runner:
         """Return a task runner. It runs steps with `on="server"` on one of `servers`."""
-        return Runner(Settings(keys=self.keys, servers=tuple(self.machines[name] for name in servers)))
+        return Runner(Settings(keys=self.private_keys, servers=tuple(self.machines[name] for name in servers)))
 
     def connections(self) -> Connections:
         """Return a pool of SSH connections for work outside of tasks."""
-        return Connections(self.keys)
+        return Connections(self.private_keys)
 
     def task(
-        self, name: str, *steps: Step, given: Task | None = None, secrets: Mapping[str, str] = NONE, **variables: str
+        self,
+        name: str,
+        *steps: Step,
+        base: Task | None = None,
+        secrets: Mapping[str, str] = NO_VALUES,
+        **variables: str,
     ) -> Task:
-        """Build a task for a machine; `variables` and `secrets` override those of the task `given`."""
+        """Build a task for a machine; `variables` and `secrets` override those of the task `base`."""
         inputs: dict[str, object] = {"machine": self.machines[name], "run": steps, "digest": ""}
-        inputs["variables"] = {**(given.variables if given else NONE), **variables}
-        inputs["secrets"] = {**(given.secrets if given else NONE), **secrets}
+        inputs["variables"] = {**(base.variables if base else NO_VALUES), **variables}
+        inputs["secrets"] = {**(base.secrets if base else NO_VALUES), **secrets}
         return Task.model_validate(inputs)
 
 
-async def all_of(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
+async def run_concurrently(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
     """Run the work of all machines concurrently, each to its end. Raises one `TaskError` with every failure."""
     results: Sequence[T | BaseException] = await asyncio.gather(*work.values(), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]

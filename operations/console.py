@@ -17,7 +17,7 @@ from provider.errors import TaskError
 from provider.printable import printable
 from stacks.settings import SettingsError
 
-INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 
 
 class Console(rich.Console):
@@ -37,27 +37,27 @@ class Console(rich.Console):
 
 
 console = Console()
-errors = Console(stderr=True)
+stderr = Console(stderr=True)
 _STARTED = time.monotonic()
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def say(message: str) -> None:
     """Print a progress message with the elapsed seconds to standard error."""
-    errors.print(f"{time.monotonic() - _STARTED:6.1f} s  {message}", markup=False, soft_wrap=True)
+    stderr.print(f"{time.monotonic() - _STARTED:6.1f} s  {message}", markup=False, soft_wrap=True)
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Turn an error of a command into a message and an exit code."""
     try:
         yield
     except (FetchError, SettingsError, SnapshotError, StackError, TaskError) as error:
-        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        stderr.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        errors.print(
+        stderr.print(
             "interrupted; scripts that run on machines continue to their end. Run the command again to continue."
         )
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -8,7 +8,7 @@ import typer
 
 from components.app.settings import AppSettings
 from operations import console
-from operations.picture.layout import draw
+from operations.picture.layout import draw_lab
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.settings import AppStack, Settings
 from stacks.stackfile import short_name
@@ -25,15 +25,15 @@ def diagram(
     output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
 ) -> None:
     """Draw the lab as SVG: apps, platform layers, API endpoint and machines. Connects to no machine."""
-    with console.guarded():
+    with console.report_errors():
         source = Stack(stack, config_file).file
         settings = Settings.read(source)
-        picture = draw(settings, _apps_on(settings.cluster.name, app or ()))
+        picture = draw_lab(settings, _apps_on(settings.cluster.name, app or ()))
     if output is None:
         typer.echo(picture, nl=False)
         return
     output.write_text(picture, encoding="utf-8")
-    console.errors.print(f"{output}: drawn from {source.name}.", markup=False, soft_wrap=True)
+    console.stderr.print(f"{output}: drawn from {source.name}.", markup=False, soft_wrap=True)
 
 
 def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:

@@ -17,7 +17,7 @@ from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
 from stacks.settings import Settings, SettingsError
 
-FINDINGS, IMPOSSIBLE = 1, 2
+EXIT_PROBLEMS, EXIT_NOT_RUN = 1, 2
 _COLUMNS = ("system", "arch", "disk", "K3s")
 _STYLES = {State.FINE: "green", State.NOTE: "yellow", State.WRONG: "red"}
 
@@ -32,27 +32,27 @@ def doctor(
     Exit code: 0 without problems, 1 with problems, 2 if the checks could not run.
     """
     try:
-        reports = _look(Stack(stack, config_file))
+        reports = _run_checks(Stack(stack, config_file))
     except (SettingsError, StackError, TaskError) as error:
         errors = Console(stderr=True)
         errors.print(f"{error}\nNo checks ran.", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(IMPOSSIBLE) from None
+        raise typer.Exit(EXIT_NOT_RUN) from None
     if as_json:
-        typer.echo(json.dumps({"stack": stack, "reports": [report.as_data() for report in reports]}, indent=2))
+        typer.echo(json.dumps({"stack": stack, "reports": [report.as_dict() for report in reports]}, indent=2))
     else:
         _show(Console(), reports)
     if any_wrong(reports):
-        raise typer.Exit(FINDINGS)
+        raise typer.Exit(EXIT_PROBLEMS)
 
 
-def _look(stack: Stack) -> list[Report]:
+def _run_checks(stack: Stack) -> list[Report]:
     settings = Settings.read(stack.file)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("machines", total=len(settings.cluster.nodes))
-        machines = asyncio.run(health_checks.of_machines(settings, stack, lambda: progress.advance(bar)))
+        machines = asyncio.run(health_checks.machine_reports(settings, stack, lambda: progress.advance(bar)))
         progress.add_task("the cluster and its layers", total=None)
-        return [*machines, *health_checks.of_charts(settings), *health_checks.of_cluster(settings, stack)]
+        return [*machines, *health_checks.chart_reports(settings), *health_checks.cluster_reports(settings, stack)]
 
 
 def _show(console: Console, reports: Sequence[Report]) -> None:

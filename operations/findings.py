@@ -43,7 +43,7 @@ class Report:
         """Return the result text of a check, or an empty string if the check did not run."""
         return next((finding.says for finding in self.findings if finding.check == check), "")
 
-    def as_data(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the report as data for `--json`."""
         findings = [asdict(finding) for finding in self.findings]
         return {"kind": self.kind, "name": self.name, "state": self.state, "findings": findings}

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from components.cluster.node import packages
 from components.platform.layer_resources import AnyLayer
 from operations import machines
-from operations.api import AbsentError, Api, ApiError, DeniedError, Object
+from operations.api import AccessDeniedError, Api, ApiError, NotFoundError, Object
 from operations.checks import cluster, k3s, layer, machine
-from operations.checks.machine_state import Seen
+from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack, StackError
@@ -17,11 +17,11 @@ from stacks.settings import Settings
 _HELM = "labelSelector=owner%3Dhelm"
 
 
-async def of_machines(settings: Settings, stack: Stack, answered: Callable[[], object]) -> list[Report]:
+async def machine_reports(settings: Settings, stack: Stack, on_result: Callable[[], object]) -> list[Report]:
     """Check every machine. Raises `StackError` or `TaskError` without a usable SSH private key."""
     lab = settings.cluster
     host = host_of(layers_of(settings), settings.cluster)
-    targets = [machines.machine(node, lab) for node in lab.nodes]
+    targets = [machines.from_node(node, lab) for node in lab.nodes]
     variables = [
         {
             "ADDRESS": node.address,
@@ -32,31 +32,35 @@ async def of_machines(settings: Settings, stack: Stack, answered: Callable[[], o
         }
         for node in lab.nodes
     ]
-    answers = await machines.ask(targets, machines.keys(targets, stack), "node/collect-facts.sh", variables, answered)
-    seen = {
-        node.name: Seen(node, lab, Facts.parse(answer.output), answer)
-        for node, answer in zip(lab.nodes, answers, strict=True)
-    }
-    duplicates = machine.same_identity({name: state.facts for name, state in seen.items()})
-    return [Report("machine", name, tuple(_of_machine(state, duplicates.get(name)))) for name, state in seen.items()]
+    private_keys = machines.private_keys(targets, stack)
+    results = await machines.run_script(targets, private_keys, "node/collect-facts.sh", variables, on_result)
+    states = [
+        MachineState(node, lab, Facts.parse(result.output), result)
+        for node, result in zip(lab.nodes, results, strict=True)
+    ]
+    duplicates = machine.duplicate_machine_ids({state.node.name: state.facts for state in states})
+    return [
+        Report("machine", state.node.name, tuple(_check_machine(state, duplicates.get(state.node.name))))
+        for state in states
+    ]
 
 
-def _of_machine(seen: Seen, duplicate: Finding | None) -> Iterator[Finding]:
-    if seen.answer.failure is not None:
-        yield from machine.unreachable(seen.node, seen.answer)
+def _check_machine(state: MachineState, duplicate: Finding | None) -> Iterator[Finding]:
+    if state.result.failure is not None:
+        yield from machine.check_connection(state.node, state.result)
         return
-    yield from machine.judge(seen)
+    yield from machine.check(state)
     if duplicate:
         yield duplicate
 
 
-def of_charts(settings: Settings) -> list[Report]:
+def chart_reports(settings: Settings) -> list[Report]:
     """Check that the checksum of every chart is pinned; fetches nothing."""
-    findings = [layer.pinned(chart) for chart in charts_of(settings)]
+    findings = [layer.check_pin(chart) for chart in charts_of(settings)]
     return [Report("platform", "charts", tuple(findings))] if findings else []
 
 
-def of_cluster(settings: Settings, stack: Stack) -> list[Report]:
+def cluster_reports(settings: Settings, stack: Stack) -> list[Report]:
     """Check the cluster and its layers; without a kubeconfig, report why they cannot be checked."""
     name = settings.cluster.name
     try:
@@ -69,33 +73,33 @@ def of_cluster(settings: Settings, stack: Stack) -> list[Report]:
         return [Report("cluster", name, (note("API", "there is no cluster yet", "run `pulumi up` to create it"),))]
     api = Api(str(outputs["kubeconfig"]))
     try:
-        findings = [cluster.lasts(api.validity), *cluster.judge(settings.cluster, api.items("/api/v1/nodes"))]
-    except DeniedError as error:
-        return [Report("cluster", name, (wrong("kubeconfig", error.says, error.fix),))]
+        findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, api.items("/api/v1/nodes"))]
+    except AccessDeniedError as error:
+        return [Report("cluster", name, (wrong("kubeconfig", error.reason, error.fix),))]
     except ApiError as error:
         fix = "see the findings about the servers: one of them must have the virtual IP, and its K3s must be active"
         return [Report("cluster", name, (wrong("API", str(error), fix),))]
     return [
         Report("cluster", name, tuple(findings)),
-        *(Report("layer", each.key, tuple(_of_layer(each, api))) for each in layers_of(settings)),
+        *(Report("layer", entry.key, tuple(_check_layer(entry, api))) for entry in layers_of(settings)),
     ]
 
 
-def _of_layer(each: AnyLayer, api: Api) -> Iterator[Finding]:
-    namespace = f"/api/v1/namespaces/{each.namespace}"
+def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
+    namespace = f"/api/v1/namespaces/{entry.namespace}"
     try:
-        if charts := each.values():
-            yield from layer.releases(charts, api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
-            yield from layer.pods(each.namespace, api.items(f"{namespace}/pods"))
-        for manifest in each.extend():
+        if charts := entry.values():
+            yield from layer.check_releases(charts, api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
+            yield from layer.check_pods(entry.namespace, api.items(f"{namespace}/pods"))
+        for manifest in entry.extend():
             kind, metadata = manifest["kind"], manifest["metadata"]
-            space = metadata.get("namespace", each.namespace)
-            yield layer.thing(
+            space = metadata.get("namespace", entry.namespace)
+            yield layer.check_object(
                 kind, metadata["name"], _if_exists(api.find, manifest["apiVersion"], kind, space, metadata["name"])
             )
-        for word in each.appears:
+        for word in entry.appears:
             kind, _, name = word.partition("/")
-            yield layer.thing(kind, name, _if_exists(api.find_word, word, each.namespace))
+            yield layer.check_object(kind, name, _if_exists(api.find_by_reference, word, entry.namespace))
     except ApiError as error:
         yield wrong("API", str(error), "run the command again; if it fails again, see the cluster's findings")
 
@@ -103,5 +107,5 @@ def _of_layer(each: AnyLayer, api: Api) -> Iterator[Finding]:
 def _if_exists(find: Callable[..., Object], *words: str) -> Object | None:
     try:
         return find(*words)
-    except AbsentError:
+    except NotFoundError:
         return None

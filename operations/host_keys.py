@@ -11,7 +11,7 @@ import asyncssh
 
 from components.cluster.settings import BastionSettings, ClusterSettings
 from operations import machines
-from operations.stackfile import Loc
+from operations.stackfile_editor import KeyPath
 from provider.errors import TaskError
 from provider.model import Hop, Machine
 from provider.ssh.connections import CONNECT_SECONDS, Connections
@@ -27,17 +27,17 @@ class Verdict(StrEnum):
     SAME = "as pinned"
     NEW = "new"
     DIFFERS = "DIFFERS"
-    SILENT = "no answer"
+    UNREACHABLE = "no answer"
 
 
 @dataclass(frozen=True)
-class Place:
+class HostKeySetting:
     """A `hostKey` setting of the stack file and the machine that it identifies."""
 
-    loc: Loc
+    path: KeyPath
     """Path of the mapping with the `hostKey`, below `homelab:cluster`."""
     hop: Hop
-    through: Machine | None = None
+    bastion: Machine | None = None
 
     @property
     def pinned(self) -> str | None:
@@ -46,10 +46,10 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ScannedKey:
     """The host key that a machine presented, or the reason why there is none."""
 
-    place: Place
+    setting: HostKeySetting
     key: str | None
     cause: str = ""
 
@@ -57,10 +57,10 @@ class Shown:
     def verdict(self) -> Verdict:
         """The comparison with the pinned key."""
         if self.key is None:
-            return Verdict.SILENT
-        if self.place.pinned is None:
+            return Verdict.UNREACHABLE
+        if self.setting.pinned is None:
             return Verdict.NEW
-        return Verdict.SAME if self.key == self.place.pinned else Verdict.DIFFERS
+        return Verdict.SAME if self.key == self.setting.pinned else Verdict.DIFFERS
 
 
 def placeholder(number: int) -> str:
@@ -73,7 +73,7 @@ def is_placeholder(key: str) -> bool:
     return key.startswith(_PLACEHOLDER)
 
 
-def filled(cluster: Any) -> Any:
+def with_placeholders(cluster: Any) -> Any:
     """Return the raw `homelab:cluster` settings with a placeholder for every missing `hostKey`."""
     if not isinstance(cluster, Mapping) or not isinstance(cluster.get("nodes"), list):
         return cluster
@@ -92,52 +92,52 @@ def _with_host_key(entry: Any, number: int) -> Any:
     return entry | {"hostKey": entry.get("hostKey") or placeholder(number)} if isinstance(entry, dict) else entry
 
 
-def bastions(cluster: ClusterSettings) -> list[Place]:
+def of_bastions(cluster: ClusterSettings) -> list[HostKeySetting]:
     """Return the `hostKey` settings of all bastions."""
     return list(_bastions(cluster))
 
 
-def _bastions(cluster: ClusterSettings) -> Iterator[Place]:
-    candidates: list[tuple[Loc, BastionSettings | None]] = [(("ssh", "bastion"), cluster.ssh.bastion)]
+def _bastions(cluster: ClusterSettings) -> Iterator[HostKeySetting]:
+    candidates: list[tuple[KeyPath, BastionSettings | None]] = [(("ssh", "bastion"), cluster.ssh.bastion)]
     for index, node in enumerate(cluster.nodes):
         candidates.append((("nodes", index, "ssh", "bastion"), node.ssh.bastion))
-    yield from (Place(loc, machines.bastion(settings)) for loc, settings in candidates if settings)
+    yield from (HostKeySetting(path, machines.from_bastion(settings)) for path, settings in candidates if settings)
 
 
-def nodes(cluster: ClusterSettings) -> list[Place]:
+def of_nodes(cluster: ClusterSettings) -> list[HostKeySetting]:
     """Return the `hostKey` settings of all nodes."""
-    places = []
+    settings = []
     for index, node in enumerate(cluster.nodes):
-        machine = machines.machine(node, cluster)
-        through = Machine(**machine.bastion.model_dump(), sudo=False) if machine.bastion else None
-        places.append(Place(("nodes", index), machine, through))
-    return places
+        machine = machines.from_node(node, cluster)
+        bastion = Machine(**machine.bastion.model_dump(), sudo=False) if machine.bastion else None
+        settings.append(HostKeySetting(("nodes", index), machine, bastion))
+    return settings
 
 
-async def collect(places: Sequence[Place], keys: Mapping[str, str]) -> list[Shown]:
+async def scan(settings: Sequence[HostKeySetting], keys: Mapping[str, str]) -> list[ScannedKey]:
     """Read the host keys of all machines concurrently. Only bastions are logged in to."""
     connections = Connections(keys)
     try:
-        return await asyncio.gather(*(_scan(place, connections) for place in places))
+        return await asyncio.gather(*(_scan(setting, connections) for setting in settings))
     finally:
-        for place in places:
-            if place.through:
-                connections.forget(place.through)
+        for setting in settings:
+            if setting.bastion:
+                connections.close(setting.bastion)
 
 
-async def _scan(place: Place, connections: Connections) -> Shown:
-    hop = place.hop
+async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey:
+    hop = setting.hop
     try:
-        if place.through and is_placeholder(place.through.host_key):
-            return Shown(place, None, f"its bastion {place.through.address} is not trusted yet")
-        tunnel = await connections.connect(place.through) if place.through else ()
+        if setting.bastion and is_placeholder(setting.bastion.host_key):
+            return ScannedKey(setting, None, f"its bastion {setting.bastion.address} is not trusted yet")
+        tunnel = await connections.connect(setting.bastion) if setting.bastion else ()
         scan = asyncssh.get_server_host_key(
-            hop.address, hop.port, tunnel=tunnel, config=None, server_host_key_algs=algorithms(place.pinned)
+            hop.address, hop.port, tunnel=tunnel, config=None, server_host_key_algs=algorithms(setting.pinned)
         )
         key = await asyncio.wait_for(scan, CONNECT_SECONDS)
     except (TaskError, OSError, asyncssh.Error, TimeoutError) as cause:
-        return Shown(place, None, str(cause) or f"no answer within {CONNECT_SECONDS} s")
-    return Shown(place, " ".join(key.export_public_key().decode().split()[:2]) if key else None)
+        return ScannedKey(setting, None, str(cause) or f"no answer within {CONNECT_SECONDS} s")
+    return ScannedKey(setting, " ".join(key.export_public_key().decode().split()[:2]) if key else None)
 
 
 def algorithms(pinned: str | None) -> list[str]:

@@ -1,60 +1,71 @@
 """Downloads small files over HTTPS, only from servers whose certificate the workstation trusts."""
 
 import urllib.request
-from http.client import HTTPException, HTTPMessage
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO
 from urllib.error import HTTPError
 
-SILENCE = 10.0
+TIMEOUT = 15.0
 """Seconds without an answer after which a host counts as unreachable."""
-LARGEST = 1 << 20
-"""Maximum size of a file, in bytes."""
+MAX_BYTES = 1 << 20
+"""Maximum size of a file that `fetch` downloads."""
 
 
 class FetchError(Exception):
-    """A download failed. The message states the URL, the cause and the fix."""
+    """A download failed. The message states the URL, the cause and the fix; `status` is the HTTP status, if any."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
-class OutOfReachError(FetchError):
+class UnreachableError(FetchError):
     """The host is unreachable or its certificate is not trusted. The message states the URL and the cause."""
 
 
 def fetch(url: str) -> bytes:
     """Download the file at `url`, never over plain HTTP. Raises `FetchError`."""
-    refuse_plain(url)
-    opener = urllib.request.build_opener(OnlyToHttps)
-    try:
-        with opener.open(url, timeout=SILENCE) as response:
-            content: bytes = response.read(LARGEST + 1)
-    except HTTPError as error:
-        with error:
-            raise FetchError(refused(url, error.code)) from None
-    except (OSError, HTTPException) as error:
-        raise OutOfReachError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}.") from None
-    if len(content) > LARGEST:
-        raise FetchError(f"{url} is larger than {LARGEST >> 20} MiB: it is not the expected file.")
+    with open_url(url) as response:
+        content = response.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise FetchError(f"{url} is larger than {MAX_BYTES >> 20} MiB: it is not the expected file.")
     return content
 
 
-class OnlyToHttps(urllib.request.HTTPRedirectHandler):
+@contextmanager
+def open_url(url: str, headers: Mapping[str, str] | None = None, advice: str = "") -> Iterator[HTTPResponse]:
+    """Open an https URL; `advice` ends the message if the connection fails or breaks off. Raises `FetchError`."""
+    _require_https(url)
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - https
+    try:
+        with urllib.request.build_opener(_OnlyToHttps).open(request, timeout=TIMEOUT) as response:
+            yield response
+    except HTTPError as error:
+        with error:
+            raise FetchError(_status_message(url, error.code), error.code) from None
+    except (OSError, HTTPException) as error:
+        raise UnreachableError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}.{advice}") from None
+
+
+class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
     """Follows redirects only to https URLs."""
 
     def redirect_request(  # noqa: PLR0917  # signature of urllib
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         """Return the redirected request. Raises `FetchError` if the new URL is not https."""
-        refuse_plain(newurl)
+        _require_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def refuse_plain(url: str) -> None:
-    """Reject a URL that is not https with `FetchError`."""
+def _require_https(url: str) -> None:
     if not url.startswith("https://"):
         raise FetchError(f"{url} is not https: anyone on the network path could have changed its content.")
 
 
-def refused(url: str, code: int) -> str:
-    """Return the message for an HTTP error status."""
-    if code == 404:
+def _status_message(url: str, status: int) -> str:
+    if status == 404:
         return f"{url} does not exist: check that k3s.version is a release of K3s, and that your mirror has the file."
-    return f"{url} was refused with HTTP status {code}: try again later, or use another source."
+    return f"{url} was refused with HTTP status {status}: try again later, or use another source."

@@ -8,19 +8,17 @@ import typer
 from ruamel.yaml.comments import CommentedMap
 
 from components.settings.model import NAMESPACE
-from operations import console as talk
-from operations import files
-from operations import stackfile as edit
-from operations.console import Console
-from operations.prompts import Answers, Interview, ask
+from operations import files, stackfile_editor
+from operations.console import Console, report_errors
+from operations.prompts import Answers, Interview, ask_all
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.trust import trust
 
-MODE = 0o644
+FILE_MODE = 0o644
 SSH_KEY = "sshKey"
 """Secret with the SSH private key, used if the stack file has it: `pulumi config set --secret sshKey < KEY`."""
 _OWN_KEYS = (f"{NAMESPACE}:cluster", f"{NAMESPACE}:platform")
-HEAD = """# yaml-language-server: $schema=./homelab.schema.json
+HEADER = """# yaml-language-server: $schema=./homelab.schema.json
 # The lab: every key is explained in docs/configuration.md and docs/platform.md.
 """
 Nodes = Annotated[
@@ -56,13 +54,13 @@ def init(
     Exit code: 0 if the file is complete, 1 if host keys are missing or nothing was written.
     """
     console, target = Console(), Stack(stack, config_file)
-    with talk.guarded():
+    with report_errors():
         before = target.file.read_text(encoding="utf-8") if target.file.exists() else ""
         if _has_lab(before) and not overwrite:
             question = f"{target.file.name} already has a lab. Replace it and keep a copy? (--overwrite skips this)"
             typer.confirm(question, abort=True)
         options = {"domain": domain, "user": user, "vip": vip, "addresses": addresses}
-        answers = ask(Interview(console), _start_answers(stack, before, lan), options, node or ())
+        answers = ask_all(Interview(console), _start_answers(stack, before, lan), options, node or ())
         _write(console, target.file, before, _with_lab(before, answers))
     try:
         trust(stack, config_file, yes)
@@ -78,13 +76,13 @@ def _start_answers(stack: str, text: str, lan: str | None) -> Answers:
     answers = Answers(stack, SSH_KEY if f"{NAMESPACE}:{SSH_KEY}" in _config(text) else None)
     answers.cluster |= {"lan": lan} if lan else {}
     for option, key in ((f"--stack {stack}", "name"), (f"--lan {lan}", "lan")):
-        if reason := answers.wrong(f"{NAMESPACE}:cluster.{key}"):
+        if reason := answers.errors_at(f"{NAMESPACE}:cluster.{key}"):
             raise StackError(f"{option}: {reason}.")
     return answers
 
 
 def _config(text: str) -> dict[str, Any]:
-    return (edit.in_style_of(text).load(text) or {}).get("config") or {}
+    return (stackfile_editor.yaml_in_style_of(text).load(text) or {}).get("config") or {}
 
 
 def _has_lab(text: str) -> bool:
@@ -93,7 +91,7 @@ def _has_lab(text: str) -> bool:
 
 def _with_lab(text: str, answers: Answers) -> str:
     """Return the stack file with this lab; the SSH key, the secrets' salt and other programs' settings stay."""
-    yaml = edit.in_style_of(text)
+    yaml = stackfile_editor.yaml_in_style_of(text)
     document = yaml.load(text) or CommentedMap()
     ssh_key = f"{NAMESPACE}:{answers.ssh_key}"
     existing = (document.get("config") or {}).items()
@@ -103,7 +101,7 @@ def _with_lab(text: str, answers: Answers) -> str:
         config[_OWN_KEYS[1]] = CommentedMap({key: _in_flow_style(value) for key, value in answers.platform.items()})
     config.update(others)
     rest = {key: value for key, value in document.items() if key != "config"}
-    return HEAD + edit.dumped(yaml, CommentedMap({"config": config} | rest))
+    return HEADER + stackfile_editor.to_text(yaml, CommentedMap({"config": config} | rest))
 
 
 def _cluster(answers: dict[str, Any]) -> CommentedMap:
@@ -131,5 +129,5 @@ def _write(console: Console, file: Path, before: str, text: str) -> None:
         copy = file.with_name(f"{file.name}.{datetime.now():%Y%m%d-%H%M%S}")
         files.replace(copy, before, file.stat().st_mode & 0o777)
         console.print(f"{copy.name}: copy of the previous {file.name}.", markup=False, soft_wrap=True)
-    files.replace(file, text, MODE if not before else None)
+    files.replace(file, text, FILE_MODE if not before else None)
     console.print(f"{file.name}: written.", markup=False, soft_wrap=True)

@@ -11,13 +11,13 @@ from components.cluster.certificate_validity import Validity
 from operations import files, user_certificates
 from operations.api import Api, ApiError
 from operations.console import Console
-from operations.kubeconfig_merge import Merged, MergeError, entries, merge
+from operations.kubeconfig_merge import MergeError, MergeResult, entries_of, merge
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
-from operations.user_certificates import PersonError
+from operations.user_certificates import UserCertificateError
 from stacks.settings import Settings, SettingsError
 
-MODE = 0o600
-DAYS = 30
+FILE_MODE = 0o600
+DEFAULT_DAYS = 30
 
 
 def kubeconfig(
@@ -29,21 +29,23 @@ def kubeconfig(
     yes: Annotated[bool, typer.Option("--yes", help="Replace entries of the same name without asking.")] = False,
     *,
     user: Annotated[str, typer.Option(help="A user of homelab:platform.rbac.people. Default: the administrator.")] = "",
-    days: Annotated[int, typer.Option(min=1, max=365, help="With --user: lifetime of the certificate in days.")] = DAYS,
+    days: Annotated[
+        int, typer.Option(min=1, max=365, help="With --user: lifetime of the certificate in days.")
+    ] = DEFAULT_DAYS,
 ) -> None:
     """Add the cluster's context, cluster and user to your kubeconfig file. Other entries stay unchanged."""
     console, file = Console(), _file(output)
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else ""
-        name, entries_ = _cluster_entries(Stack(stack, config_file), user, days)
-        merged = merge(before, entries_, name)
-        _replace_only_if_asked(console, file, merged, entries_["clusters"]["server"], yes)
+        name, own_entries = _cluster_entries(Stack(stack, config_file), user, days)
+        merged = merge(before, own_entries, name)
+        _replace_only_if_asked(console, file, merged, own_entries["clusters"]["server"], yes)
         _write(console, file, before, merged)
-    except (SettingsError, StackError, MergeError, ApiError, PersonError, OSError) as error:
+    except (SettingsError, StackError, MergeError, ApiError, UserCertificateError, OSError) as error:
         text = f"{file}: {error}" if isinstance(error, MergeError) else str(error)
         console.print(f"{text}\nNo changes were made.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    console.print(_expiry(Validity.of(entries_["users"]), user), markup=False, soft_wrap=True)
+    console.print(_expiry(Validity.of(own_entries["users"]), user), markup=False, soft_wrap=True)
     use = "" if merged.current == name else f" --context {name}"
     console.print(f"Try: kubectl{use} get nodes", markup=False, soft_wrap=True)
     if use:
@@ -62,13 +64,16 @@ def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str,
     if "kubeconfig" not in outputs:
         raise StackError(f"Stack {stack.name} has no kubeconfig yet: run `pulumi up` first.")
     name, admins = str(outputs["name"]), str(outputs["kubeconfig"])
-    own = entries(admins, name)
+    own = entries_of(admins, name)
     if (validity := Validity.of(own["users"])).over:
         raise StackError(f"The certificate of the kubeconfig expired on {validity.end}: run `pulumi up` to renew it.")
     if not user:
         return name, own
     name = f"{user}@{name}"
-    return name, {**entries(admins, name), "users": user_certificates.user(Api(admins), user, groups, days)}
+    return name, {
+        **entries_of(admins, name),
+        "users": user_certificates.issue_credentials(Api(admins), user, groups, days),
+    }
 
 
 def _expiry(validity: Validity, user: str) -> str:
@@ -80,7 +85,7 @@ def _expiry(validity: Validity, user: str) -> str:
     return f"The certificate is valid until {validity.end}."
 
 
-def _replace_only_if_asked(console: Console, file: Path, merged: Merged, server: str, yes: bool) -> None:
+def _replace_only_if_asked(console: Console, file: Path, merged: MergeResult, server: str, yes: bool) -> None:
     if not merged.replaced:
         return
     console.print(f"{file} has {', '.join(merged.replaced)} with other content.", markup=False, soft_wrap=True)
@@ -94,10 +99,10 @@ def _replace_only_if_asked(console: Console, file: Path, merged: Merged, server:
         typer.confirm("Replace the entries and keep a copy of the file? (--yes skips this)", abort=True)
 
 
-def _write(console: Console, file: Path, before: str, merged: Merged) -> None:
+def _write(console: Console, file: Path, before: str, merged: MergeResult) -> None:
     if merged.text == before:
         if file.stat().st_mode & 0o077:
-            file.chmod(MODE)
+            file.chmod(FILE_MODE)
         console.print(f"{file} already has the cluster.", markup=False, soft_wrap=True)
         return
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -112,10 +117,10 @@ def _write(console: Console, file: Path, before: str, merged: Merged) -> None:
             raise MergeError("another program changed the file meanwhile; run the command again")
         if merged.replaced:
             copy = file.with_name(f"{file.name}.{datetime.now():%Y%m%d-%H%M%S}")
-            copy.touch(mode=MODE, exist_ok=False)
+            copy.touch(mode=FILE_MODE, exist_ok=False)
             copy.write_text(before, encoding="utf-8")
             console.print(f"{copy}: copy of the previous file.", markup=False, soft_wrap=True)
-        files.replace(file, merged.text, MODE)
+        files.replace(file, merged.text, FILE_MODE)
     finally:
         lock.unlink()
     console.print(f"{file}: cluster added.", markup=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from operations import kubeconfig_text
-from operations.stackfile import dumped, in_style_of
+from operations.stackfile_editor import to_text, yaml_in_style_of
 
 SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 _EMPTY = 'apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\ncurrent-context: ""\n'
@@ -21,7 +21,7 @@ class MergeError(Exception):
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeResult:
     """A kubeconfig with the entries of one cluster."""
 
     text: str
@@ -33,14 +33,14 @@ class Merged:
     """The current context of the merged file."""
 
 
-def entries(kubeconfig: str, name: str) -> dict[str, Any]:
+def entries_of(kubeconfig: str, name: str) -> dict[str, Any]:
     """Return the entries of a single-cluster kubeconfig by section; the context refers to `name`."""
     content = _parse(kubeconfig)
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     return {"clusters": cluster, "users": user, "contexts": {"cluster": name, "user": name}}
 
 
-def merge(text: str, own: Mapping[str, Any], name: str) -> Merged:
+def merge(text: str, own: Mapping[str, Any], name: str) -> MergeResult:
     """Add or replace the entries called `name` in the kubeconfig `text`. Raises `MergeError`."""
     text = text if text.strip() else _EMPTY
     before = _parse(text)
@@ -55,7 +55,7 @@ def merge(text: str, own: Mapping[str, Any], name: str) -> Merged:
         raise MergeError("it cannot be rewritten without changes to other entries")
     replaced = tuple(f"{SECTIONS[section]} {name}" for section in changed if existing[section])
     server = existing["clusters"]["cluster"].get("server", "") if f"cluster {name}" in replaced else ""
-    return Merged(result, replaced, server, current or name)
+    return MergeResult(result, replaced, server, current or name)
 
 
 def _entry(section: str, own: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -69,15 +69,15 @@ def _candidates(text: str, put: Sequence[tuple[str, dict[str, Any]]], current: s
         spliced = text
         for section, entry in put:
             spliced = kubeconfig_text.with_entry(spliced, section, entry)
-        yield kubeconfig_text.with_current(spliced, current) if current else spliced
-    yaml = in_style_of(text)
+        yield kubeconfig_text.with_current_context(spliced, current) if current else spliced
+    yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     for section, entry in put:
         others = [item for item in document.get(section) or () if item["name"] != entry["name"]]
         document[section] = CommentedSeq([*others, CommentedMap(entry)])
     if current:
         document["current-context"] = current
-    yield dumped(yaml, document)
+    yield to_text(yaml, document)
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Inserts entries into the text of a kubeconfig without changing any other byte."""
+"""Inserts entries into the text of a kubeconfig without changing any other byte.
+
+A round trip through ruamel.yaml would reindent other styles, and put entries below the next section's comment.
+"""
 
 import io
 import textwrap
@@ -17,7 +20,7 @@ def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
     """Return the text with the entry in the list `section`; it replaces the entry of the same name or is appended."""
     items = _value(text, section)
     if items is None:
-        return f"{text}\n"[: len(text) + (not text.endswith("\n"))] + f"{section}:\n{_item(entry, 0)}"
+        return f"{_with_newline(text)}{section}:\n{_item(entry, 0)}"
     if not items.value or isinstance(items, ScalarNode):
         start, end = items.start_mark.index, items.end_mark.index
         return text[:start].rstrip(" ") + "\n" + _item(entry, 0).rstrip("\n") + text[end:]
@@ -32,12 +35,16 @@ def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
     return before + _item(entry, items.start_mark.column) + after
 
 
-def with_current(text: str, name: str) -> str:
+def with_current_context(text: str, name: str) -> str:
     """Return the text with this `current-context`."""
     value = _value(text, "current-context")
     if value is None:
-        return f"{text}\n"[: len(text) + (not text.endswith("\n"))] + f"current-context: {name}\n"
+        return f"{_with_newline(text)}current-context: {name}\n"
     return f"{text[: value.start_mark.index].rstrip(' ')} {name}{text[value.end_mark.index :]}"
+
+
+def _with_newline(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"
 
 
 def _value(text: str, key: str) -> Node | None:

@@ -8,10 +8,8 @@ class Disk(NamedTuple):
     """A file system that K3s writes to."""
 
     path: str
-    free: int
-    """Free space in MiB."""
-    used: int
-    """Used space in percent."""
+    free_mib: int
+    used_percent: int
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,14 @@ class Facts:
         """Return the first value of a fact, or an empty string."""
         return next(iter(self.all(name)), "")
 
-    def yes(self, name: str) -> bool:
+    def is_yes(self, name: str) -> bool:
         """Whether the value of a fact is `yes`."""
         return self.text(name) == "yes"
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether the script ran to its end."""
-        return self.yes("end")
+        return self.is_yes("end")
 
     @property
     def ports(self) -> dict[str, str]:

@@ -8,89 +8,91 @@ from enum import Enum, auto
 
 import asyncssh
 
-from components.cluster import connection as described
+from components.cluster import connection
 from components.cluster.settings import BastionSettings, ClusterSettings, NodeSettings
 from components.provider_resources import SCRIPTS
 from operations.pulumi_stack import Stack
 from provider.errors import TaskError
 from provider.model import Hop, Machine
-from provider.ssh.connections import Connections, stream
+from provider.ssh.connections import Connections, render_script
 
-PATIENCE = 60.0
+SCRIPT_TIMEOUT = 60.0
 """Timeout of a read-only script, in seconds."""
 
 
 class Failure(Enum):
     """The reason why a machine gave no output."""
 
-    REACH = auto()
+    UNREACHABLE = auto()
     HOST_KEY = auto()
     LOGIN = auto()
     SCRIPT = auto()
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The output of a script, or its failure and cause; `asked` and `answered` are Unix times of start and end."""
+class ScriptResult:
+    """The output of a script, or its failure and cause; `started` and `ended` are Unix times."""
 
     output: str = ""
     failure: Failure | None = None
     cause: str = ""
-    asked: float = 0
-    answered: float = 0
+    started: float = 0
+    ended: float = 0
 
 
-def machine(node: NodeSettings, cluster: ClusterSettings) -> Machine:
+def from_node(node: NodeSettings, cluster: ClusterSettings) -> Machine:
     """Return the SSH connection settings of a node."""
-    return Machine.model_validate(described.machine(node, cluster.ssh_of(node)))
+    return Machine.model_validate(connection.machine(node, cluster.ssh_of(node)))
 
 
-def bastion(settings: BastionSettings) -> Hop:
+def from_bastion(settings: BastionSettings) -> Hop:
     """Return the SSH address and user of a bastion, which suffice to read its host key."""
     target = {"address": settings.address, "port": settings.port, "user": settings.user}
     return Hop(name="bastion", host_key=settings.host_key, key=None, **target)
 
 
-def keys(machines: Sequence[Machine], stack: Stack) -> dict[str, str]:
+def private_keys(machines: Sequence[Machine], stack: Stack) -> dict[str, str]:
     """Read the private keys of these machines and their bastions from the stack's secrets. Raises `StackError`."""
     hops = [*machines, *(machine.bastion for machine in machines if machine.bastion)]
     return {name: stack.secret(name) for name in sorted({hop.key for hop in hops if hop.key})}
 
 
-async def ask(
+async def run_script(
     machines: Sequence[Machine],
-    private_keys: Mapping[str, str],
+    keys: Mapping[str, str],
     script: str,
     variables: Sequence[Mapping[str, str]],
-    answered: Callable[[], object],
-) -> list[Answer]:
+    on_result: Callable[[], object],
+) -> list[ScriptResult]:
     """Run a script on every machine with that machine's variables. Raises `TaskError` for an unusable private key."""
-    connections = Connections(private_keys)
+    connections = Connections(keys)
     library, text = ((SCRIPTS / name).read_text() for name in ("lib.sh", script))
 
-    async def run_on(target: Machine, values: Mapping[str, str]) -> Answer:
-        asked = time.time()
+    async def run_on(target: Machine, values: Mapping[str, str]) -> ScriptResult:
+        started = time.time()
         try:
-            result = await asyncio.wait_for(_run(connections, target, stream(values, library, text)), PATIENCE)
+            result = await asyncio.wait_for(
+                _run(connections, target, render_script(values, library, text)), SCRIPT_TIMEOUT
+            )
         except TaskError as error:
-            result = Answer(failure=_failure(error), cause=str(error))
+            result = ScriptResult(failure=_failure(error), cause=str(error))
         except TimeoutError:
-            result = Answer(failure=Failure.SCRIPT, cause=f"{script} did not end within {PATIENCE:.0f} s")
-        answered()
-        return Answer(result.output, result.failure, result.cause, asked, time.time())
+            result = ScriptResult(failure=Failure.SCRIPT, cause=f"{script} did not end within {SCRIPT_TIMEOUT:.0f} s")
+        on_result()
+        return ScriptResult(result.output, result.failure, result.cause, started, time.time())
 
     try:
         return await asyncio.gather(*map(run_on, machines, variables))
     finally:
         for target in machines:
-            connections.forget(target)
+            connections.close(target)
 
 
-async def _run(connections: Connections, target: Machine, script: str) -> Answer:
+async def _run(connections: Connections, target: Machine, script: str) -> ScriptResult:
     status, output, details = await connections.run(target, script, _ignore)
     if status:
-        return Answer(failure=Failure.SCRIPT, cause="\n".join(details[-5:]).strip() or f"exit status {status}")
-    return Answer(output)
+        return ScriptResult(failure=Failure.SCRIPT, cause="\n".join(details[-5:]).strip() or f"exit status {status}")
+    return ScriptResult(output)
 
 
 async def _ignore(_: str) -> None:
@@ -100,4 +102,4 @@ async def _ignore(_: str) -> None:
 def _failure(error: TaskError) -> Failure:
     if isinstance(error.__cause__, asyncssh.HostKeyNotVerifiable):
         return Failure.HOST_KEY
-    return Failure.LOGIN if isinstance(error.__cause__, asyncssh.PermissionDenied) else Failure.REACH
+    return Failure.LOGIN if isinstance(error.__cause__, asyncssh.PermissionDenied) else Failure.UNREACHABLE

@@ -8,35 +8,35 @@ from collections.abc import Iterable, Iterator
 
 from provider.printable import printable
 
-SPAN = 300
+MAX_CODE_LENGTH = 300
 """Maximum length of inline code, in characters."""
-MORE = "… truncated: see the log."
+TRUNCATED = "… truncated: see the log."
 
 
-def code(text: str) -> str:
+def inline_code(text: str) -> str:
     """Render a text as inline code that is safe in a table cell."""
-    line = " ".join(printable(text[: SPAN * 10]).split()) or "?"
-    shown = line if len(line) <= SPAN else f"{line[:SPAN]}…"
+    line = " ".join(printable(text[: MAX_CODE_LENGTH * 10]).split()) or "?"
+    shown = line if len(line) <= MAX_CODE_LENGTH else f"{line[:MAX_CODE_LENGTH]}…"
     fence = "`" * (_longest_fence(shown) + 1)
     space = " " if "`" in (shown[0], shown[-1]) else ""
     return f"{fence}{space}{shown}{space}{fence}".replace("|", "\\|")
 
 
-def block(text: str, most: int = 20_000) -> str:
-    """Render a text as a code block of at most `most` characters."""
-    shown = printable(text[: most * 2])
-    shown = shown if len(shown) <= most else f"{shown[:most]}\n{MORE}"
+def code_block(text: str, max_length: int = 20_000) -> str:
+    """Render a text as a code block of at most `max_length` characters."""
+    shown = printable(text[: max_length * 2])
+    shown = shown if len(shown) <= max_length else f"{shown[:max_length]}\n{TRUNCATED}"
     fence = "`" * max(3, _longest_fence(shown) + 1)
     return f"{fence}\n{shown}\n{fence}"
 
 
-def fitting(lines: Iterable[str], most: int) -> Iterator[str]:
-    """Yield lines up to `most` characters in total, then a note if lines were cut."""
-    remaining = most
+def truncate_lines(lines: Iterable[str], max_length: int) -> Iterator[str]:
+    """Yield lines up to `max_length` characters in total, then a note if lines were cut."""
+    remaining = max_length
     for line in lines:
         remaining -= len(line) + 1
         if remaining < 0:
-            yield from ("", MORE)
+            yield from ("", TRUNCATED)
             return
         yield line
 

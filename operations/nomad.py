@@ -11,13 +11,13 @@ from components.layers.nomad.layer import PORT, Nomad
 from components.layers.nomad.secrets import Proof
 from components.settings.addresses import bracketed
 from operations import files, task_state
-from operations.console import console, guarded
+from operations.console import console, report_errors
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.homelab import layers_of
 from stacks.settings import Settings
 from stacks.stackfile import short_name
 
-FOLDER, FILE = 0o700, 0o600
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
 def nomad(
@@ -29,11 +29,11 @@ def nomad(
 ) -> None:
     """Write the files for the `nomad` command: this year's certificate, its private key, and a management token."""
     folder = (output or Path("~/.config/homelab") / short_name(stack) / "nomad").expanduser().resolve()
-    with guarded():
+    with report_errors():
         texts = _texts(Stack(stack, config_file), folder)
-        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER)
+        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         for name, text in texts.items():
-            files.replace(folder / name, text, FILE)
+            files.replace(folder / name, text, FILE_MODE)
     console.print(f"Try: . {shlex.quote(str(folder / 'environment'))} && nomad server members", soft_wrap=True)
 
 

@@ -8,16 +8,16 @@ import typer
 from rich.table import Table
 
 from components.cluster.settings import ClusterSettings
-from operations import chart_pins, files, release
-from operations import stackfile as edit
+from operations import chart_pins, files, release, stackfile_editor
 from operations.console import Console
-from operations.http import FetchError, OutOfReachError
+from operations.http import FetchError, UnreachableError
 from operations.pulumi_stack import Stack, StackFile, StackName
 from stacks import stackfile
 from stacks.catalog import LAYERS
 from stacks.settings import Settings, SettingsError
 
-AIR_GAP = """Run this command where the host is reachable and trusted, and copy k3s.pins from there. Or set k3s.pins
+AIR_GAP_ADVICE = """\
+Run this command where the host is reachable and trusted, and copy k3s.pins from there. Or set k3s.pins
 manually to the output of `sha256sum` for the release's sha256sum-amd64.txt, sha256sum-arm64.txt, sha256sum-arm.txt
 and install.sh from a trusted source."""
 _SUM = "0" * 64
@@ -39,9 +39,9 @@ def pin(
     try:
         settings, old, old_charts = _read(file)
         cluster = _with_source(settings.cluster, official)
-        new, new_charts = release.pins(cluster), chart_pins.pins(settings, old_charts, official)
+        new, new_charts = release.fetch_pins(cluster), chart_pins.fetch_pins(settings, old_charts, official)
     except (FetchError, SettingsError) as error:
-        advice = f"{AIR_GAP}\n" if isinstance(error, OutOfReachError) else ""
+        advice = f"{AIR_GAP_ADVICE}\n" if isinstance(error, UnreachableError) else ""
         console.print(f"{error}\n{advice}No changes were made.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     console.print(_table(f"K3s {cluster.k3s.version}, from {cluster.k3s.mirror or 'its release'}", old, new))
@@ -53,8 +53,8 @@ def pin(
     if (_replaced(old, new) or _replaced(old_charts, new_charts)) and not yes:
         console.print("Pins change with versions. If no version changed, the released files were modified.")
         typer.confirm(f"Replace the pins in {file.name}? (--yes skips this)", abort=True)
-    text = edit.with_pins(file.read_text(encoding="utf-8"), new)
-    files.replace(file, edit.with_chart_pins(text, new_charts) if old_charts != new_charts else text)
+    text = stackfile_editor.with_pins(file.read_text(encoding="utf-8"), new)
+    files.replace(file, stackfile_editor.with_chart_pins(text, new_charts) if old_charts != new_charts else text)
     console.print(f"{file.name} now has these pins.")
 
 

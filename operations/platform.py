@@ -6,14 +6,14 @@ from dataclasses import fields
 import typer
 
 from components.settings.model import camel
-from operations.console import guarded
+from operations.console import report_errors
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.outputs import PlatformOutputs
 
 
 def platform(stack: StackName = "homelab", config_file: StackFile = None) -> None:
     """Print the platform outputs that an app stack needs as JSON. Contains a kubeconfig: store it as a secret."""
-    with guarded():
+    with report_errors():
         outputs = Stack(stack, config_file).outputs()
         if "appKubeconfig" not in outputs:
             raise StackError(f"Stack {stack} has no kubeconfig for app stacks yet: run `pulumi up` first.")

@@ -29,18 +29,18 @@ class Answers:
     cluster: dict[str, Any] = field(default_factory=dict)
     platform: dict[str, Any] = field(default_factory=dict)
 
-    def wrong(self, place: str, **cluster: Any) -> str:
+    def errors_at(self, path: str, **cluster: Any) -> str:
         """Return the validation errors at a stack file path and below it, or an empty string."""
-        config = {"cluster": host_keys.filled({"nodes": []} | self.cluster | cluster)}
+        config = {"cluster": host_keys.with_placeholders({"nodes": []} | self.cluster | cluster)}
         config |= {"platform": self.platform} if self.platform else {}
         try:
             Settings.parse(config, {self.ssh_key} if self.ssh_key else (), self.stack)
         except SettingsError as error:
-            problems = (problem for problem in error.problems if _within(problem.path, place))
+            problems = (problem for problem in error.problems if _within(problem.path, path))
             return "; ".join(f"{problem.reason}; {problem.fix}" for problem in problems)
         return ""
 
-    def login(self, user: str) -> dict[str, Any]:
+    def ssh_settings(self, user: str) -> dict[str, Any]:
         """Return the `ssh` settings for logging in as that user."""
         return {"user": user} | ({"privateKey": {"secret": self.ssh_key}} if self.ssh_key else {"agent": True})
 
@@ -55,28 +55,30 @@ class Interview:
 
     console: Console
 
-    def one(self, question: str, option: str, given: str | None, check: Callable[[str], str], usual: str = "") -> str:
-        """Return the first valid answer: the option's value `given`, or the answer to a prompt."""
+    def ask_one(
+        self, question: str, option: str, option_value: str | None, check: Callable[[str], str], usual: str = ""
+    ) -> str:
+        """Return the first valid answer: the option's value, or the answer to a prompt."""
         while True:
-            answer = typer.prompt(question, usual, show_default=bool(usual)) if given is None else given
+            answer = typer.prompt(question, usual, show_default=bool(usual)) if option_value is None else option_value
             if not (reason := check(str(answer).strip())):
                 return str(answer).strip()
-            self._refuse(answer, reason, option if given is not None else "")
+            self._refuse(answer, reason, option if option_value is not None else "")
 
-    def machines(self, answers: Answers, given: Sequence[str]) -> list[Node]:
+    def ask_machines(self, answers: Answers, options: Sequence[str]) -> list[Node]:
         """Return all machines: those of the `--node` options, or one per prompt until an empty answer."""
         nodes: list[Node] = []
-        for text in given:
+        for text in options:
             if reason := self._add(answers, nodes, text):
                 self._refuse(text, reason, "--node")
-        while not given:
+        while not options:
             text = str(typer.prompt(_question(nodes), "", show_default=False)).strip()
-            reason = self._add(answers, nodes, text) if text else answers.wrong(f"{_CLUSTER}.nodes", nodes=nodes)
+            reason = self._add(answers, nodes, text) if text else answers.errors_at(f"{_CLUSTER}.nodes", nodes=nodes)
             if not (text or reason):
                 break
             if reason:
                 self._refuse(text, reason, "")
-        if reason := answers.wrong(f"{_CLUSTER}.nodes", nodes=nodes):
+        if reason := answers.errors_at(f"{_CLUSTER}.nodes", nodes=nodes):
             self._refuse(f"{len(nodes)} machines", reason, "--node")
         return nodes
 
@@ -92,7 +94,7 @@ class Interview:
         if match is None:
             return _FORM
         node = {key: match[key] for key in ("name", "role", "address")}
-        reason = answers.wrong(f"{_CLUSTER}.nodes[{len(nodes)}]", nodes=[*nodes, node])
+        reason = answers.errors_at(f"{_CLUSTER}.nodes[{len(nodes)}]", nodes=[*nodes, node])
         if not reason:
             nodes.append(node)
         return reason
@@ -109,24 +111,24 @@ def _question(nodes: Sequence[Node]) -> str:
     return f"Next machine (empty: done; -NAME: remove it; so far: {names})" if nodes else f"First machine ({_FORM})"
 
 
-def ask(interview: Interview, answers: Answers, given: dict[str, str | None], nodes: Sequence[str]) -> Answers:
-    """Prompt for every setting that `given` and `nodes` do not answer. Return `answers`, completed."""
-    cluster, answer = answers.cluster, interview.one
+def ask_all(interview: Interview, answers: Answers, options: dict[str, str | None], nodes: Sequence[str]) -> Answers:
+    """Prompt for every setting that `options` and `nodes` do not answer. Return `answers`, completed."""
+    cluster, answer = answers.cluster, interview.ask_one
 
     def validator(path: str, settings_for: Callable[[str], dict[str, Any]]) -> Callable[[str], str]:
-        return lambda text: answers.wrong(f"{_CLUSTER}.{path}" if path else _CLUSTER, **settings_for(text))
+        return lambda text: answers.errors_at(f"{_CLUSTER}.{path}" if path else _CLUSTER, **settings_for(text))
 
     check = validator("domain", lambda text: {"domain": text})
-    cluster["domain"] = answer("Domain of the lab, such as lab.example.com", "--domain", given["domain"], check)
-    check = validator("ssh.user", lambda text: {"ssh": answers.login(text)})
-    cluster["ssh"] = answers.login(answer("SSH user on the machines", "--user", given["user"], check, "pi"))
-    cluster["nodes"] = interview.machines(answers, nodes)
+    cluster["domain"] = answer("Domain of the lab, such as lab.example.com", "--domain", options["domain"], check)
+    check = validator("ssh.user", lambda text: {"ssh": answers.ssh_settings(text)})
+    cluster["ssh"] = answers.ssh_settings(answer("SSH user on the machines", "--user", options["user"], check, "pi"))
+    cluster["nodes"] = interview.ask_machines(answers, nodes)
     is_ha = sum(node["role"] == "server" for node in cluster["nodes"]) > 1
     note = "a free IP address of the network" + ("" if is_ha else "; empty: use the server's address")
     check = validator("", _api)
-    cluster |= _api(answer(f"Virtual IP of the API ({note})", "--vip", given["vip"], check))
+    cluster |= _api(answer(f"Virtual IP of the API ({note})", "--vip", options["vip"], check))
     question = "IP range for LoadBalancer services, such as 192.168.1.200-192.168.1.220 (empty: no platform)"
-    answers.platform = _platform(answer(question, "--addresses", given["addresses"], _platform_validator(answers)))
+    answers.platform = _platform(answer(question, "--addresses", options["addresses"], _platform_validator(answers)))
     return answers
 
 
@@ -139,4 +141,4 @@ def _platform(addresses: str) -> dict[str, Any]:
 
 
 def _platform_validator(answers: Answers) -> Callable[[str], str]:
-    return lambda text: replace(answers, platform=_platform(text)).wrong(_PLATFORM)
+    return lambda text: replace(answers, platform=_platform(text)).errors_at(_PLATFORM)

@@ -13,7 +13,7 @@ import typer
 
 from components.settings.model import NAMESPACE
 
-PROJECT = Path(__file__).parent.parent
+PROJECT_FOLDER = Path(__file__).parent.parent
 _PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - a name
 
 StackName = Annotated[str, typer.Option("--stack", help="Stack name: the NAME in Pulumi.NAME.yaml.")]
@@ -32,14 +32,14 @@ class Stack:
     """A Pulumi stack, by its name."""
 
     name: str
-    given: Path | None = None
+    stack_file: Path | None = None
     """Path of the stack file, if it is not `Pulumi.NAME.yaml` in the project."""
     _environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
         """The path of the stack file."""
-        return self.given or PROJECT / f"Pulumi.{self.name}.yaml"
+        return self.stack_file or PROJECT_FOLDER / f"Pulumi.{self.name}.yaml"
 
     def secret(self, name: str) -> str:
         """Return a secret of the stack's configuration. Raises `StackError`."""
@@ -73,7 +73,7 @@ class Stack:
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         environment = os.environ | self._environment
-        return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=PROJECT_FOLDER, env=environment, capture_output=True, text=True, check=False)
 
 
 def _cause(stderr: str) -> str:

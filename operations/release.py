@@ -12,25 +12,25 @@ ARCHITECTURES = tuple(name for name in Pins.model_fields if name != INSTALLER)
 _LINE = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>\S+)")
 
 
-def pins(cluster: ClusterSettings) -> dict[str, str]:
+def fetch_pins(cluster: ClusterSettings) -> dict[str, str]:
     """Fetch the checksums for `k3s.pins` from the stack's mirror or from the K3s release. Raises `FetchError`."""
     source = config.release(cluster)
-    sums = {arch: hashlib.sha256(listing(source["RELEASES"], arch)).hexdigest() for arch in ARCHITECTURES}
-    return sums | {INSTALLER: hashlib.sha256(installer(source["INSTALLER"])).hexdigest()}
+    sums = {arch: hashlib.sha256(fetch_checksum_list(source["RELEASES"], arch)).hexdigest() for arch in ARCHITECTURES}
+    return sums | {INSTALLER: hashlib.sha256(fetch_installer(source["INSTALLER"])).hexdigest()}
 
 
-def listing(release: str, arch: str) -> bytes:
+def fetch_checksum_list(release: str, arch: str) -> bytes:
     """Fetch the release's checksum list for an architecture. Raises `FetchError`."""
     url = f"{release}/sha256sum-{arch}.txt"
     content = fetch(url)
-    if not any(name.startswith(f"{config.IMAGES}-{arch}.") for name in stated(content)):
+    if not any(name.startswith(f"{config.IMAGES}-{arch}.") for name in parse_checksums(content)):
         raise FetchError(f"{url} does not list the checksums of K3s for {arch}: it is not a checksum list of K3s.")
     return content
 
 
-def installer(url: str) -> bytes:
+def fetch_installer(url: str) -> bytes:
     """Fetch the installer and verify it against the checksum file next to it. Raises `FetchError`."""
-    expected, content = stated(fetch(f"{url}.sha256sum")).get("install.sh"), fetch(url)
+    expected, content = parse_checksums(fetch(f"{url}.sha256sum")).get("install.sh"), fetch(url)
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise FetchError(
@@ -41,7 +41,7 @@ def installer(url: str) -> bytes:
     return content
 
 
-def stated(listing: bytes) -> dict[str, str]:
+def parse_checksums(listing: bytes) -> dict[str, str]:
     """Parse the output of `sha256sum` into checksums by file name; other lines are ignored."""
     lines = (_LINE.fullmatch(line.strip()) for line in listing.decode(errors="replace").splitlines())
     return {line["name"]: line["sum"] for line in lines if line}

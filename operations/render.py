@@ -18,9 +18,9 @@ from components.kubernetes.manifest import Derived, Filled, Hashed, Made, Tree
 from components.settings.model import SecretRef
 
 PLUGIN = "pulumi-resource-kubernetes"
-SECONDS = 60.0
-LARGEST = 256 << 20
-APIS = (
+RENDER_TIMEOUT = 60.0  # seconds
+MAX_MESSAGE_BYTES = 256 << 20
+API_VERSIONS = (
     "v1", "policy/v1/PodDisruptionBudget", "batch/v1/CronJob", "cert-manager.io/v1", "monitoring.coreos.com/v1",
     "monitoring.coreos.com/v1/ServiceMonitor", "monitoring.coreos.com/v1/PodMonitor",
     "monitoring.coreos.com/v1/PrometheusRule",
@@ -48,22 +48,22 @@ class Renderer:
         variables = {"kubernetes:config:kubeconfig": NO_CLUSTER}
         request = provider_pb2.ConfigureRequest(variables=variables, acceptSecrets=True)
         try:
-            self._stub.Configure(request, timeout=SECONDS, wait_for_ready=True)
+            self._stub.Configure(request, timeout=RENDER_TIMEOUT, wait_for_ready=True)
         except grpc.RpcError as error:
             raise RenderError(f"{PLUGIN} does not start: {error.details()}") from error
 
-    def objects(self, archive: Path, name: str, namespace: str, values: Mapping[str, Tree]) -> list[dict[str, Any]]:
+    def render(self, archive: Path, name: str, namespace: str, values: Mapping[str, Tree]) -> list[dict[str, Any]]:
         """Render all objects of a chart archive, including hooks and CRDs. Raises `RenderError`."""
         options = {
             "path": str(archive.parent.absolute()), "chart": archive.name, "release_name": name,
             "namespace": namespace,
-            "kube_version": self._version, "api_versions": APIS, "values": _plain(values),
+            "kube_version": self._version, "api_versions": API_VERSIONS, "values": _plain(values),
         }  # fmt: skip
         arguments = struct_pb2.Struct()
         arguments.update({"jsonOpts": json.dumps(options)})
         request = provider_pb2.InvokeRequest(tok="kubernetes:helm:template", args=arguments)
         try:
-            answer = self._stub.Invoke(request, timeout=SECONDS)
+            answer = self._stub.Invoke(request, timeout=RENDER_TIMEOUT)
         except grpc.RpcError as error:
             raise RenderError(f"{archive.name} cannot be rendered: {error.details()}") from error
         objects = json_format.MessageToDict(getattr(answer, "return")).get("result", [])
@@ -71,22 +71,25 @@ class Renderer:
 
 
 @contextmanager
-def renderer(version: str, program: Path | None = None) -> Iterator[Renderer]:
+def start_renderer(version: str, program: Path | None = None) -> Iterator[Renderer]:
     """Run the plugin to render charts for this Kubernetes version. Raises `RenderError`."""
-    command = [str(program or plugin()), "127.0.0.1:0"]  # the engine's address, which the plugin does not contact
+    command = [str(program or find_plugin()), "127.0.0.1:0"]  # the engine's address, which the plugin does not contact
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
         try:
             port = running.stdout.readline().strip() if running.stdout else ""
             if not port.isdigit():
                 raise RenderError(f"{command[0]} did not start.")
-            limits = [("grpc.max_receive_message_length", LARGEST), ("grpc.max_send_message_length", LARGEST)]
+            limits = [
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ]
             with grpc.insecure_channel(f"127.0.0.1:{port}", options=limits) as channel:
                 yield Renderer(channel, version.partition("+")[0])
         finally:
             running.kill()
 
 
-def plugin() -> Path:
+def find_plugin() -> Path:
     """Return the Kubernetes provider plugin: from PATH, else the newest installed one. Raises `RenderError`."""
     if on_path := shutil.which(PLUGIN):
         return Path(on_path)

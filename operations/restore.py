@@ -10,12 +10,12 @@ import typer
 from rich.table import Table
 
 from operations import restore_runner, snapshot_catalog, task_state
-from operations.cluster_access import Site
-from operations.console import Json, console, errors, guarded, say
+from operations.cluster_access import ClusterAccess
+from operations.console import AsJson, console, report_errors, say, stderr
 from operations.pulumi_stack import Stack, StackFile, StackName
-from operations.restore_runner import Plan, Rescue, Restored
-from operations.snapshot import as_data
-from operations.snapshot_catalog import NAME, Found, Server, Snapshot, SnapshotError
+from operations.restore_runner import Plan, RestoreResult, RestoreRunner
+from operations.snapshot import as_dict
+from operations.snapshot_catalog import NAME_PATTERN, Server, Snapshot, SnapshotError, SnapshotInventory
 
 
 def restore(
@@ -33,7 +33,7 @@ def restore(
         typer.Option(help="File with the snapshot's server token, if it differs from the stack's.", dir_okay=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
     config_file: StackFile = None,
 ) -> None:
     """Restore the cluster from an etcd snapshot, even if all servers are lost. Asks before it replaces data.
@@ -42,18 +42,18 @@ def restore(
     """
     if file and (snapshot or from_s3):
         raise typer.BadParameter("cannot be combined with SNAPSHOT or --from-s3", param_hint="--file")
-    with guarded():
-        site = Site.of(Stack(stack, config_file))
-        tasks = task_state.tasks(site.stack)
-        restore_runner.check(site, tasks)
-        inventory = asyncio.run(snapshot_catalog.look(site))
+    with report_errors():
+        access = ClusterAccess.of(Stack(stack, config_file))
+        tasks = task_state.tasks(access.stack)
+        restore_runner.require_tasks(access, tasks)
+        inventory = asyncio.run(snapshot_catalog.list_snapshots(access))
         chosen = _from_file(file) if file else inventory.choose(snapshot, from_s3=from_s3)
-        plan = replace(restore_runner.plan(inventory, chosen, file, from_s3=from_s3), token=_token(token_file))
-        _show(site, inventory, plan)
+        plan = replace(restore_runner.plan_restore(inventory, chosen, file, from_s3=from_s3), token=_token(token_file))
+        _show(access, inventory, plan)
         if not yes:
             typer.confirm("Continue?", abort=True, err=True)
-        restored = asyncio.run(Rescue(site, tasks, plan, say).run())
-        _report(restored, as_json=as_json)
+        result = asyncio.run(RestoreRunner(access, tasks, plan, say).run())
+        _report(result, as_json=as_json)
 
 
 def _token(file: Path | None) -> str:
@@ -69,26 +69,26 @@ def _existing(file: Path) -> Path:
 
 def _from_file(file: Path) -> Snapshot:
     """Describe a snapshot file of the workstation."""
-    if not NAME.fullmatch(file.name):
+    if not NAME_PATTERN.fullmatch(file.name):
         raise SnapshotError(f"{file.name} is not a snapshot name: use letters, digits, dots, dashes, underscores.")
     status = _existing(file).stat()
-    return Snapshot(file.name, snapshot_catalog.taken(file.name, status.st_mtime), status.st_size, ())
+    return Snapshot(file.name, snapshot_catalog.time_from_name(file.name, status.st_mtime), status.st_size, ())
 
 
-def _show(site: Site, inventory: Found, plan: Plan) -> None:
-    for note in inventory.notes:
-        errors.print(note, style="yellow", markup=False, soft_wrap=True)
-    source = "this workstation" if plan.file else "S3" if plan.fetch else plan.first
+def _show(access: ClusterAccess, inventory: SnapshotInventory, plan: Plan) -> None:
+    for note in inventory.warnings:
+        stderr.print(note, style="yellow", markup=False, soft_wrap=True)
+    source = "this workstation" if plan.file else "S3" if plan.from_s3 else plan.first
     size = f"{plan.snapshot.size / (1 << 20):.1f} MiB"
-    errors.print(f"{plan.snapshot.name}, {snapshot_catalog.age(plan.snapshot)} old, {size}, from {source}")
+    stderr.print(f"{plan.snapshot.name}, {snapshot_catalog.age(plan.snapshot)} old, {size}, from {source}")
     rows = Table(box=None)
     for column in ("server", "K3s", "action"):
         rows.add_column(column)
     for server in inventory.servers:
         rows.add_row(server.name, server.k3s or "does not answer", _action(server, plan))
-    errors.print(rows)
-    errors.print(
-        f"K3s stops on all servers. Objects of {site.cluster.name} that are not in the snapshot are lost; "
+    stderr.print(rows)
+    stderr.print(
+        f"K3s stops on all servers. Objects of {access.cluster.name} that are not in the snapshot are lost; "
         "volumes are not changed.",
         soft_wrap=True,
     )
@@ -102,11 +102,11 @@ def _action(server: Server, plan: Plan) -> str:
     return "K3s is installed; joins" if server.k3s == "absent" else "etcd data is deleted; joins"
 
 
-def _report(restored: Restored, *, as_json: bool) -> None:
-    plan = restored.plan
-    skipped = (*plan.lost, *restored.absent)
+def _report(result: RestoreResult, *, as_json: bool) -> None:
+    plan = result.plan
+    skipped = (*plan.lost, *result.skipped_agents)
     if as_json:
-        data = {"snapshot": as_data(plan.snapshot), "restored": plan.first, "rejoined": list(plan.others)}
+        data = {"snapshot": as_dict(plan.snapshot), "restored": plan.first, "rejoined": list(plan.others)}
         console.print_json(json.dumps(data | {"leftOut": list(skipped)}))
         return
     console.print(

@@ -9,28 +9,28 @@ from pathlib import Path
 
 from components.provider_resources import Step, step
 from operations import files, snapshot_catalog
-from operations.cluster_access import NONE, Say, Site, all_of, progress
-from operations.snapshot_catalog import BEFORE, S3, Found, Snapshot, SnapshotError
+from operations.cluster_access import NO_VALUES, ClusterAccess, Say, progress, run_concurrently
+from operations.snapshot_catalog import BEFORE_RESTORE, S3, Snapshot, SnapshotError, SnapshotInventory
 from provider.errors import TaskError, Unreachable
 from provider.model import Task
 
-READY = (
+PREPARE = (
     step("node/prepare.sh"),
     step("node/reboot.sh", when=["reboot"], reboots=True),
     step("node/prepare.sh", when=["reboot"]),
 )
 STAGE = (step("node/stage-k3s.sh"),)
-HALT = (step("node/stop-k3s.sh"),)
-PLACE = (step("etcd/receive-snapshot.sh"),)
+STOP = (step("node/stop-k3s.sh"),)
+RECEIVE = (step("etcd/receive-snapshot.sh"),)
 RESTORE = (step("node/stage-k3s.sh"), step("etcd/restore-snapshot.sh"), step("node/install-k3s.sh"))
-ROTATE = (step("etcd/replace-snapshot-token.sh"), step("node/stage-k3s.sh"), step("node/install-k3s.sh"))
-ADMIT = (step("cluster/clear-node-passwords.sh", on="server"),)
-CA = step("node/export-ca.sh", on="server", exports=["CA", "CA_HASH"])
-REJOIN = (CA, step("etcd/reset-member.sh"), step("node/stage-k3s.sh"), step("node/install-k3s.sh"))
-RETURN = (CA, step("node/stage-k3s.sh"), step("node/install-k3s.sh"), step("node/restart-agent.sh"))
-BIND = (step("cluster/bind-kubeconfig-users.sh", on="server"),)
-SETTLE = (step("cluster/uncordon.sh", on="server"), step("cluster/sync-labels.sh", on="server"))
-INBOX = "/var/lib/homelab/inbox/snapshot"
+ROTATE_TOKEN = (step("etcd/replace-snapshot-token.sh"), step("node/stage-k3s.sh"), step("node/install-k3s.sh"))
+CLEAR_NODE_PASSWORDS = (step("cluster/clear-node-passwords.sh", on="server"),)
+EXPORT_CA = step("node/export-ca.sh", on="server", exports=["CA", "CA_HASH"])
+REJOIN_SERVER = (EXPORT_CA, step("etcd/reset-member.sh"), step("node/stage-k3s.sh"), step("node/install-k3s.sh"))
+RESTART_AGENT = (EXPORT_CA, step("node/stage-k3s.sh"), step("node/install-k3s.sh"), step("node/restart-agent.sh"))
+BIND_USERS = (step("cluster/bind-kubeconfig-users.sh", on="server"),)
+FINISH = (step("cluster/uncordon.sh", on="server"), step("cluster/sync-labels.sh", on="server"))
+UPLOAD_PATH = "/var/lib/homelab/inbox/snapshot"
 
 
 @dataclass(frozen=True)
@@ -42,102 +42,104 @@ class Plan:
 
     snapshot: Snapshot
     file: Path | None
-    fetch: bool
+    from_s3: bool
     first: str
     others: tuple[str, ...]
     lost: tuple[str, ...]
-    serving: tuple[str, ...]
+    ready_servers: tuple[str, ...]
     token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
-class Restored:
-    """The result of a restore. `absent` are the agents that did not answer."""
+class RestoreResult:
+    """The result of a restore. `skipped_agents` are the agents that did not answer."""
 
     plan: Plan
-    absent: tuple[str, ...]
+    skipped_agents: tuple[str, ...]
 
 
-def plan(inventory: Found, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False) -> Plan:
+def plan_restore(
+    inventory: SnapshotInventory, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False
+) -> Plan:
     """Choose the server to restore and the source of the snapshot. Raises `SnapshotError`."""
-    answering = inventory.answering
-    if not answering:
+    reachable = inventory.reachable_servers
+    if not reachable:
         raise SnapshotError("No server answers over SSH: power on the server to restore, or reinstall its system.")
-    holders = [name for name in answering if name in snapshot.places]
-    fetch = not file and (from_s3 or not holders)
-    if fetch and S3 not in snapshot.places:
-        raise SnapshotError(f"{snapshot.name} is only on servers that do not answer: {', '.join(snapshot.places)}.")
-    first = answering[0] if fetch or file else holders[0]
-    others = tuple(name for name in answering if name != first)
+    holders = [name for name in reachable if name in snapshot.locations]
+    from_s3 = not file and (from_s3 or not holders)
+    if from_s3 and S3 not in snapshot.locations:
+        raise SnapshotError(f"{snapshot.name} is only on servers that do not answer: {', '.join(snapshot.locations)}.")
+    first = reachable[0] if from_s3 or file else holders[0]
+    others = tuple(name for name in reachable if name != first)
     lost = tuple(server.name for server in inventory.servers if server.k3s is None)
-    return Plan(snapshot, file, fetch, first, others, lost, inventory.serving)
+    return Plan(snapshot, file, from_s3, first, others, lost, inventory.ready_servers)
 
 
-def check(site: Site, tasks: Mapping[str, Task]) -> None:
+def require_tasks(access: ClusterAccess, tasks: Mapping[str, Task]) -> None:
     """Reject a restore unless Pulumi's state has the tasks of every machine. Raises `SnapshotError`."""
-    missing = [name for name in site.machines if not {f"{name}-prepare", f"{name}-roll"} <= tasks.keys()]
+    missing = [name for name in access.machines if not {f"{name}-prepare", f"{name}-roll"} <= tasks.keys()]
     if missing:
         raise SnapshotError(
-            f"Pulumi's state of stack {site.stack.name} does not have {', '.join(missing)}: "
+            f"Pulumi's state of stack {access.stack.name} does not have {', '.join(missing)}: "
             "the state is empty, belongs to another stack, or predates these nodes. No changes were made."
         )
 
 
-class Rescue:
+class RestoreRunner:
     """Runs one restore."""
 
-    def __init__(self, site: Site, tasks: Mapping[str, Task], plan: Plan, say: Say) -> None:
-        self._site = site
+    def __init__(self, access: ClusterAccess, tasks: Mapping[str, Task], plan: Plan, say: Say) -> None:
+        self._access = access
         self._tasks = tasks
         self._plan = plan
         self._say = say
-        self._runner = site.runner((plan.first,))
+        self._runner = access.runner((plan.first,))
 
-    async def run(self) -> Restored:
+    async def run(self) -> RestoreResult:
         """Run all steps of the restore. Raises `TaskError`."""
         plan = self._plan
         servers = (plan.first, *plan.others)
-        agents = self._site.agents
-        await all_of({name: self._prepare(name) for name in servers})
-        absent = tuple(
-            name for name, answers in (await all_of({n: self._prepare_agent(n) for n in agents})).items() if not answers
-        )
+        agents = self._access.agents
+        await run_concurrently({name: self._prepare(name) for name in servers})
+        reached = await run_concurrently({name: self._prepare_agent(name) for name in agents})
+        rejoining = [name for name in agents if reached[name]]
         await self._snapshot_current_state()
         if plan.file:
             await self._send(plan.file)
-        await all_of({name: self._run_steps(name, HALT) for name in servers})
+        await run_concurrently({name: self._run_steps(name, STOP) for name in servers})
         await self._restore()
-        rejoining = [name for name in agents if name not in absent]
-        await self._run_steps(plan.first, ADMIT, NODES=" ".join((*plan.others, *plan.lost, *agents)))
+        await self._run_steps(plan.first, CLEAR_NODE_PASSWORDS, NODES=" ".join((*plan.others, *plan.lost, *agents)))
         await self._grant_rights()
-        joining = {name: self._run_steps(name, REJOIN) for name in plan.others}
-        await all_of(joining | {name: self._run_steps(name, RETURN) for name in rejoining})
-        await all_of({name: self._run_steps(name, SETTLE) for name in (*servers, *rejoining)})
-        return Restored(plan, absent)
+        joining = {name: self._run_steps(name, REJOIN_SERVER) for name in plan.others}
+        await run_concurrently(joining | {name: self._run_steps(name, RESTART_AGENT) for name in rejoining})
+        await run_concurrently({name: self._run_steps(name, FINISH) for name in (*servers, *rejoining)})
+        return RestoreResult(plan, tuple(name for name in agents if not reached[name]))
 
     async def _restore(self) -> None:
         plan = self._plan
-        fetch = "yes" if plan.fetch else "no"
-        token = {"TOKEN": plan.token} if plan.token else NONE
+        fetch = "yes" if plan.from_s3 else "no"
+        token = {"TOKEN": plan.token} if plan.token else NO_VALUES
         await self._run_steps(plan.first, RESTORE, token, SNAPSHOT=plan.snapshot.name, FETCH=fetch)
         if plan.token:
-            await self._run_steps(plan.first, ROTATE, {"OLD_TOKEN": plan.token})
+            await self._run_steps(plan.first, ROTATE_TOKEN, {"OLD_TOKEN": plan.token})
 
     async def _grant_rights(self) -> None:
         """Grant rights to the users of the stack's kubeconfigs; revoke those of older users in the snapshot."""
         kubeconfig = self._tasks.get("cluster-kubeconfig")
         if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions have no RIGHTS
-            await self._runner.run(self._site.task(self._plan.first, *BIND, given=kubeconfig), progress(self._say))
+            await self._runner.run(
+                self._access.task(self._plan.first, *BIND_USERS, base=kubeconfig), progress(self._say)
+            )
 
     async def _prepare(self, name: str) -> None:
-        prepared = self._site.task(name, *READY, given=self._tasks[f"{name}-prepare"])
+        prepared = self._access.task(name, *PREPARE, base=self._tasks[f"{name}-prepare"])
         await self._runner.run(prepared, progress(self._say))
         await self._run_steps(name, STAGE)
 
     async def _prepare_agent(self, name: str) -> bool:
         """Prepare an agent. Return whether it answers over SSH."""
         try:
-            await self._site.connections().connect(self._site.machines[name])
+            await self._access.connections().connect(self._access.machines[name])
         except Unreachable as cause:
             self._say(f"{cause}; the restore skips it")
             return False
@@ -146,9 +148,9 @@ class Rescue:
 
     async def _snapshot_current_state(self) -> None:
         """Take a snapshot of the current cluster before the restore replaces it, if an API server is ready."""
-        for name in self._plan.serving[:1]:
+        for name in self._plan.ready_servers[:1]:
             try:
-                saved = await snapshot_catalog.take(self._site, name, BEFORE, self._say)
+                saved = await snapshot_catalog.take_snapshot(self._access, name, BEFORE_RESTORE, self._say)
             except TaskError as error:
                 self._say(f"no snapshot of the current state: {error}")
             else:
@@ -157,11 +159,13 @@ class Rescue:
     async def _send(self, file: Path) -> None:
         first = self._plan.first
         self._say(f"{first}: sending {file.name}")
-        await self._site.connections().put(self._site.machines[first], file, INBOX)
-        await self._run_steps(first, PLACE, SNAPSHOT=self._plan.snapshot.name, SENT=INBOX, CHECKSUM=files.sha256(file))
+        await self._access.connections().upload(self._access.machines[first], file, UPLOAD_PATH)
+        await self._run_steps(
+            first, RECEIVE, SNAPSHOT=self._plan.snapshot.name, SENT=UPLOAD_PATH, CHECKSUM=files.sha256(file)
+        )
 
     async def _run_steps(
-        self, name: str, steps: Sequence[Step], secrets: Mapping[str, str] = NONE, **variables: str
+        self, name: str, steps: Sequence[Step], secrets: Mapping[str, str] = NO_VALUES, **variables: str
     ) -> None:
-        task = self._site.task(name, *steps, given=self._tasks[f"{name}-roll"], secrets=secrets, **variables)
+        task = self._access.task(name, *steps, base=self._tasks[f"{name}-roll"], secrets=secrets, **variables)
         await self._runner.run(task, progress(self._say))

@@ -10,13 +10,13 @@ import typer
 from rich.table import Table
 
 from operations import files, snapshot_catalog
-from operations.cluster_access import Site
-from operations.console import Json, console, errors, guarded, say
+from operations.cluster_access import ClusterAccess
+from operations.console import AsJson, console, report_errors, say, stderr
 from operations.pulumi_stack import Stack, StackFile, StackName
-from operations.snapshot_catalog import NAME, S3, Found, Snapshot, SnapshotError
-from provider.ssh.connections import quiet, stream
+from operations.snapshot_catalog import NAME_PATTERN, S3, Snapshot, SnapshotError, SnapshotInventory
+from provider.ssh.connections import no_progress, render_script
 
-FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
+SNAPSHOT_FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 
 
 def snapshot(
@@ -27,45 +27,46 @@ def snapshot(
     save: Annotated[
         Path | None, typer.Option(help="Also copy the snapshot to this local folder.", file_okay=False)
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
     config_file: StackFile = None,
 ) -> None:
     """Take a snapshot of etcd on one server, which uploads it to S3 if k3s.snapshots.s3 is set."""
-    if not NAME.fullmatch(name):
+    if not NAME_PATTERN.fullmatch(name):
         raise typer.BadParameter("use letters, digits, dots, dashes and underscores", param_hint="--name")
-    with guarded():
-        site = Site.of(Stack(stack, config_file))
-        taken = None if listing else asyncio.run(_take(site, name, save))
-        inventory = asyncio.run(snapshot_catalog.look(site))
+    with report_errors():
+        access = ClusterAccess.of(Stack(stack, config_file))
+        taken = None if listing else asyncio.run(_take(access, name, save))
+        inventory = asyncio.run(snapshot_catalog.list_snapshots(access))
         shown = [entry for entry in inventory.snapshots if listing or entry.name == taken]
         _show(inventory, shown, as_json=as_json)
-        if listing and not inventory.answering and not shown:
+        if listing and not inventory.reachable_servers and not shown:
             raise typer.Exit(1)
 
 
-async def _take(site: Site, label: str, folder: Path | None) -> str:
-    inventory = await snapshot_catalog.look(site)
-    if not inventory.serving:
+async def _take(access: ClusterAccess, label: str, folder: Path | None) -> str:
+    inventory = await snapshot_catalog.list_snapshots(access)
+    if not inventory.ready_servers:
         causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in inventory.servers]
         raise SnapshotError("\n".join(("No server has a ready API, so no snapshot can be taken:", *causes)))
-    server = inventory.serving[0]
-    name = await snapshot_catalog.take(site, server, label, say)
+    server = inventory.ready_servers[0]
+    name = await snapshot_catalog.take_snapshot(access, server, label, say)
     if folder:
-        await _copy(site, server, name, folder)
+        await _copy(access, server, name, folder)
         say(f"copied to {folder / name}")
     return name
 
 
-async def _copy(site: Site, server: str, name: str, folder: Path) -> None:
+async def _copy(access: ClusterAccess, server: str, name: str, folder: Path) -> None:
     """Copy a snapshot from its server; it gets its name once verified. Raises `TaskError`, `SnapshotError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    connections, machine, source = site.connections(), site.machines[server], f"{FOLDER}/{name}"
+    connections, machine, source = access.connections(), access.machines[server], f"{SNAPSHOT_FOLDER}/{name}"
     part = folder / f"{name}.part"
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it contains every Secret of the cluster
     try:
-        await connections.get(machine, source, part)
-        _, output, _ = await connections.run(machine, stream({"FILE": source}, 'sha256sum <"$FILE"'), quiet)
+        await connections.download(machine, source, part)
+        script = render_script({"FILE": source}, 'sha256sum <"$FILE"')
+        _, output, _ = await connections.run(machine, script, no_progress)
         if output.partition(" ")[0] != files.sha256(part):
             raise SnapshotError(f"The local copy of {name} from {server} is corrupt: run the command again.")
         part.replace(folder / name)
@@ -73,36 +74,36 @@ async def _copy(site: Site, server: str, name: str, folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _show(inventory: Found, shown: list[Snapshot], *, as_json: bool) -> None:
-    for note in inventory.notes:
-        errors.print(note, style="yellow", markup=False, soft_wrap=True)
+def _show(inventory: SnapshotInventory, shown: list[Snapshot], *, as_json: bool) -> None:
+    for note in inventory.warnings:
+        stderr.print(note, style="yellow", markup=False, soft_wrap=True)
     if as_json:
-        console.print_json(json.dumps([as_data(entry) for entry in shown]))
+        console.print_json(json.dumps([as_dict(entry) for entry in shown]))
     elif shown:
-        console.print(table(shown))
+        console.print(as_table(shown))
     else:
         console.print("There are no snapshots.")
 
 
-def table(shown: list[Snapshot]) -> Table:
+def as_table(shown: list[Snapshot]) -> Table:
     """Return a table of snapshots, in the given order."""
     rows = Table(box=None)
     for column in ("snapshot", "age", "size", "on"):
         rows.add_column(column, no_wrap=column != "on", justify="right" if column == "size" else "left")
     for entry in shown:
         rows.add_row(
-            entry.name, snapshot_catalog.age(entry), f"{entry.size / (1 << 20):.1f} MiB", ", ".join(entry.places)
+            entry.name, snapshot_catalog.age(entry), f"{entry.size / (1 << 20):.1f} MiB", ", ".join(entry.locations)
         )
     return rows
 
 
-def as_data(entry: Snapshot) -> dict[str, Any]:
+def as_dict(entry: Snapshot) -> dict[str, Any]:
     """Return a snapshot as data for `--json`."""
-    servers = [place for place in entry.places if place != S3]
+    servers = [location for location in entry.locations if location != S3]
     return {
         "name": entry.name,
-        "taken": int(entry.taken),
+        "taken": int(entry.taken_at),
         "bytes": entry.size,
         "servers": servers,
-        "s3": S3 in entry.places,
+        "s3": S3 in entry.locations,
     }

@@ -27,13 +27,13 @@ def secret(stack: Stack, name: str) -> str:
     """Return a generated secret of the stack. Raises `StackError`."""
     for resource in stack.resources():
         if resource["type"] == _SECRET and _name(resource) == name and not resource.get("delete"):
-            return str(plain(resource["outputs"])["value"])
+            return str(decrypted(resource["outputs"])["value"])
     raise StackError(f"Stack {stack.name} has no secret {name} in its state: run `pulumi up` first.")
 
 
 def _task(stack: Stack, resource: Any) -> Task:
     try:
-        return properties.task(plain(resource["inputs"]))
+        return properties.parse_task(decrypted(resource["inputs"]))
     except ValidationError:
         raise StackError(
             f"the state of stack {stack.name} has {_name(resource)} from another version of homelab: use that version, "
@@ -41,13 +41,13 @@ def _task(stack: Stack, resource: Any) -> Task:
         ) from None
 
 
-def plain(value: Any) -> Any:
+def decrypted(value: Any) -> Any:
     """Return the value with its secrets decrypted to plaintext."""
     if isinstance(value, dict):
         if value.get(_MARK[0]) == _MARK[1]:
-            return plain(json.loads(value["plaintext"]))
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list) else value
+            return decrypted(json.loads(value["plaintext"]))
+        return {key: decrypted(inner) for key, inner in value.items()}
+    return [decrypted(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _name(resource: Any) -> str:

@@ -10,18 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from components.cluster.settings import ClusterSettings
-from operations import files, host_keys, machines
-from operations import stackfile as edit
+from operations import files, host_keys, machines, stackfile_editor
 from operations.console import Console
-from operations.host_keys import Place, Shown, Verdict, fingerprint
+from operations.host_keys import HostKeySetting, ScannedKey, Verdict, fingerprint
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
 from stacks import stackfile
 from stacks.settings import Settings, SettingsError
 
-COMPARE = """An attacker on the network can forge these keys. Compare them with the output on each machine's console:
+COMPARE_ADVICE = """\
+An attacker on the network can forge these keys. Compare them with the output on each machine's console:
   ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub"""
-_STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold red", Verdict.SILENT: "red"}
+_STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold red", Verdict.UNREACHABLE: "red"}
 
 Replace = Annotated[
     list[str] | None,
@@ -41,7 +41,7 @@ def trust(
     """
     console, target = Console(), Stack(stack, config_file)
     try:
-        groups = (host_keys.bastions, host_keys.nodes)
+        groups = (host_keys.of_bastions, host_keys.of_nodes)
         complete = [_pin_keys(console, target, group, yes, replace or []) for group in groups]
     except (SettingsError, StackError, TaskError) as error:
         console.print(f"{error}\nNo changes were made.", style="red", markup=False, soft_wrap=True)
@@ -52,29 +52,33 @@ def trust(
 
 
 def _pin_keys(
-    console: Console, stack: Stack, pick: Callable[[ClusterSettings], list[Place]], yes: bool, replace: Sequence[str]
+    console: Console,
+    stack: Stack,
+    pick: Callable[[ClusterSettings], list[HostKeySetting]],
+    yes: bool,
+    replace: Sequence[str],
 ) -> bool:
     """Read the host keys of the picked machines and pin the accepted keys. Return whether all keys are pinned."""
-    places = pick(_read(stack))
-    if not places:
+    settings = pick(_read(stack))
+    if not settings:
         return True
-    hops = [place.through for place in places if place.through]
-    shown = asyncio.run(host_keys.collect(places, machines.keys(hops, stack)))
-    console.print(_table(shown))
-    shared = _report_shared_keys(console, shown)
-    usable = [scan for scan in shown if scan not in shared]
+    hops = [setting.bastion for setting in settings if setting.bastion]
+    scans = asyncio.run(host_keys.scan(settings, machines.private_keys(hops, stack)))
+    console.print(_table(scans))
+    shared = _report_shared_keys(console, scans)
+    usable = [scan for scan in scans if scan not in shared]
     new = [scan for scan in usable if scan.verdict is Verdict.NEW]
     changed = [scan for scan in usable if scan.verdict is Verdict.DIFFERS]
     if new or changed:
         kinds = {_key_type(scan.key) for scan in (*new, *changed)}
-        console.print(COMPARE.format(kind=kinds.pop() if len(kinds) == 1 else "*"), markup=False, soft_wrap=True)
+        console.print(COMPARE_ADVICE.format(kind=kinds.pop() if len(kinds) == 1 else "*"), markup=False, soft_wrap=True)
     accepted = new if new and (yes or _confirmed(f"Pin {_names(new)} in {stack.file.name}? (--yes skips this)")) else []
     accepted = accepted + [scan for scan in changed if _may_replace(console, scan, replace)]
     if accepted:
-        keys = {scan.place.loc: scan.key for scan in accepted if scan.key}
-        files.replace(stack.file, edit.with_host_keys(stack.file.read_text(encoding="utf-8"), keys))
+        keys = {scan.setting.path: scan.key for scan in accepted if scan.key}
+        files.replace(stack.file, stackfile_editor.with_host_keys(stack.file.read_text(encoding="utf-8"), keys))
         console.print(f"{stack.file.name}: pinned {_names(accepted)}.")
-    unpinned = [scan for scan in shown if scan.verdict is not Verdict.SAME and scan not in accepted]
+    unpinned = [scan for scan in scans if scan.verdict is not Verdict.SAME and scan not in accepted]
     if unpinned:
         console.print(f"Not pinned: {_names(unpinned)}.", style="red")
     return not unpinned
@@ -83,18 +87,20 @@ def _pin_keys(
 def _read(stack: Stack) -> ClusterSettings:
     """Read the cluster settings with placeholders for missing host keys; all other settings must be valid."""
     config, secrets = stackfile.read(stack.file)
-    config["cluster"] = host_keys.filled(config.get("cluster"))
+    config["cluster"] = host_keys.with_placeholders(config.get("cluster"))
     return Settings.parse(config, secrets, stackfile.stack_of(stack.file)).cluster
 
 
-def _table(shown: Sequence[Shown]) -> Table:
+def _table(scans: Sequence[ScannedKey]) -> Table:
     table = Table("machine", "type", "SHA256 fingerprint", "", box=None, pad_edge=False)
-    for scan in shown:
+    for scan in scans:
         style = _STYLES[scan.verdict]
         result = _fingerprint(scan.key) if scan.key else Text(scan.cause)
-        table.add_row(scan.place.hop.name, _key_type(scan.key), result, Text(scan.verdict, style))
+        table.add_row(scan.setting.hop.name, _key_type(scan.key), result, Text(scan.verdict, style))
         if scan.verdict is Verdict.DIFFERS:
-            table.add_row("", _key_type(scan.place.pinned), _fingerprint(scan.place.pinned), Text("is pinned", style))
+            table.add_row(
+                "", _key_type(scan.setting.pinned), _fingerprint(scan.setting.pinned), Text("is pinned", style)
+            )
     return table
 
 
@@ -108,10 +114,10 @@ def _key_type(key: str | None) -> str:
     return key.split()[0].removeprefix("ssh-").partition("-")[0] if key else ""
 
 
-def _report_shared_keys(console: Console, shown: Sequence[Shown]) -> list[Shown]:
+def _report_shared_keys(console: Console, scans: Sequence[ScannedKey]) -> list[ScannedKey]:
     """Report and return the nodes that present the same key: a stack file rejects duplicate keys."""
-    owners = Counter(scan.key for scan in shown if scan.key and scan.place.hop.name != "bastion")
-    shared = [scan for scan in shown if scan.key and owners[scan.key] > 1]
+    owners = Counter(scan.key for scan in scans if scan.key and scan.setting.hop.name != "bastion")
+    shared = [scan for scan in scans if scan.key and owners[scan.key] > 1]
     for key in dict.fromkeys(scan.key for scan in shared):
         names = _names([scan for scan in shared if scan.key == key])
         console.print(f"{names} have the same key: they are one machine, or their disks are clones.", style="bold red")
@@ -119,8 +125,8 @@ def _report_shared_keys(console: Console, shown: Sequence[Shown]) -> list[Shown]
     return shared
 
 
-def _may_replace(console: Console, shown: Shown, replace: Sequence[str]) -> bool:
-    hop = shown.place.hop
+def _may_replace(console: Console, scan: ScannedKey, replace: Sequence[str]) -> bool:
+    hop = scan.setting.hop
     text = f"{hop.name} ({hop.address}) presents ANOTHER host key than the pinned one."
     console.print(text, style="bold red", markup=False, soft_wrap=True)
     console.print("It was reinstalled, or another machine answers at its address. Find out which before you continue.")
@@ -135,5 +141,5 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-def _names(shown: Sequence[Shown]) -> str:
-    return ", ".join(scan.place.hop.name for scan in shown)
+def _names(scans: Sequence[ScannedKey]) -> str:
+    return ", ".join(scan.setting.hop.name for scan in scans)

@@ -15,39 +15,44 @@ from stacks.settings import Settings
 from stacks.validation_errors import meant
 
 SIGNER = "kubernetes.io/kube-apiserver-client"
-PATIENCE = 30.0
+SIGNING_TIMEOUT = 30.0
 """Timeout for the cluster to sign a certificate, in seconds."""
 _REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
 
-class PersonError(Exception):
+class UserCertificateError(Exception):
     """A user's credentials cannot be created. The message states the cause and the fix."""
 
 
-def groups_of(person: str, settings: Settings) -> tuple[str, ...]:
-    """Return the groups of a user in the stack file. Raises `PersonError`."""
+def groups_of(user: str, settings: Settings) -> tuple[str, ...]:
+    """Return the groups of a user in the stack file. Raises `UserCertificateError`."""
     rbac = settings.platform.layers().get("rbac")
     if not isinstance(rbac, RbacSettings):
-        raise PersonError("The layer rbac is disabled, so only the administrator has rights: see docs/security.md.")
-    if person not in rbac.people:
-        raise PersonError(f"{person} is not in homelab:platform.rbac.people: {meant(person, rbac.people)}")
-    return rbac.people[person]
+        raise UserCertificateError(
+            "The layer rbac is disabled, so only the administrator has rights: see docs/security.md."
+        )
+    if user not in rbac.people:
+        raise UserCertificateError(f"{user} is not in homelab:platform.rbac.people: {meant(user, rbac.people)}")
+    return rbac.people[user]
 
 
-def user(api: Api, person: str, groups: Sequence[str], days: int) -> dict[str, str]:
-    """Return a kubeconfig user entry: a new private key, and a certificate for `days`. Raises `PersonError`."""
+def issue_credentials(api: Api, user: str, groups: Sequence[str], days: int) -> dict[str, str]:
+    """Return a kubeconfig user entry: a new private key, and a certificate for `days`.
+
+    Raises `UserCertificateError`.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-    subject = x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, person)])
+    subject = x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, user)])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    certificate = _request_certificate(api, person, request.public_bytes(serialization.Encoding.PEM), days)
+    certificate = _request_certificate(api, user, request.public_bytes(serialization.Encoding.PEM), days)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return {"client-certificate-data": certificate, "client-key-data": base64.b64encode(private).decode()}
 
 
-def _request_certificate(api: Api, person: str, request: bytes, days: int) -> str:
+def _request_certificate(api: Api, user: str, request: bytes, days: int) -> str:
     """Have the cluster sign a certificate request, and delete the CertificateSigningRequest in any case."""
     spec = {
         "request": base64.b64encode(request).decode(),
@@ -56,7 +61,7 @@ def _request_certificate(api: Api, person: str, request: bytes, days: int) -> st
         "usages": ["client auth"],
     }
     kind = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
-    created = api.send("POST", _REQUESTS, {**kind, "metadata": {"generateName": f"homelab-{person}-"}, "spec": spec})
+    created = api.send("POST", _REQUESTS, {**kind, "metadata": {"generateName": f"homelab-{user}-"}, "spec": spec})
     path = f"{_REQUESTS}/{created['metadata']['name']}"
     try:
         approval = {"type": "Approved", "status": "True", "reason": "Homelab", "message": "homelab kubeconfig --user"}
@@ -67,7 +72,7 @@ def _request_certificate(api: Api, person: str, request: bytes, days: int) -> st
 
 
 def _wait_for_certificate(api: Api, path: str) -> str:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + SIGNING_TIMEOUT
     while True:
         status: Object = api.get(path).get("status", {})
         if certificate := status.get("certificate"):
@@ -75,7 +80,9 @@ def _wait_for_certificate(api: Api, path: str) -> str:
         for condition in status.get("conditions", ()):
             if condition["type"] in ("Denied", "Failed"):
                 cause = condition.get("message", condition["type"])
-                raise PersonError(f"The cluster does not sign the certificate: {cause}")
+                raise UserCertificateError(f"The cluster does not sign the certificate: {cause}")
         if time.monotonic() > end:
-            raise PersonError(f"The cluster did not sign the certificate within {PATIENCE:.0f} s: try again.")
+            raise UserCertificateError(
+                f"The cluster did not sign the certificate within {SIGNING_TIMEOUT:.0f} s: try again."
+            )
         time.sleep(0.2)

@@ -11,12 +11,12 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from provider.protocol.engine import Engine
 from provider.protocol.provider import Service
 
-OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
+GRPC_OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
 
 
 async def serve(engine_address: str) -> None:
     """Serve the engine that listens at `engine_address` (host:port)."""
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=GRPC_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Service(Engine(engine_address)), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

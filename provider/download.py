@@ -10,10 +10,10 @@ from typing import Any
 
 from provider.errors import TaskError
 
-SILENCE_SECONDS = 15  # without a byte
+IDLE_SECONDS = 15  # without a byte
 TOTAL_SECONDS = 180  # for one file
-BLOCK = 1 << 16
-AGENT = "homelab"  # some hosts refuse Python's default User-Agent
+BLOCK_BYTES = 1 << 16
+USER_AGENT = "homelab"  # some hosts refuse Python's default User-Agent
 
 
 class Unauthorized(TaskError):  # noqa: N818 - the name of HTTP's status 401
@@ -36,18 +36,18 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def download(url: str, largest: int, headers: Mapping[str, str] | None = None) -> bytes:
-    """Fetch a file of at most `largest` bytes over http or https; blocks. Raises TaskError that names the URL.
+def download(url: str, max_bytes: int, headers: Mapping[str, str] | None = None) -> bytes:
+    """Fetch a file of at most `max_bytes` over http or https; blocks. Raises TaskError that names the URL.
 
     `headers` are sent to this host only, not to a host that it redirects to.
     """
-    request = urllib.request.Request(url, headers={"User-Agent": AGENT, "Accept-Encoding": "identity"})  # noqa: S310
+    request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})  # noqa: S310
     for name, value in (headers or {}).items():
         request.add_unredirected_header(name, value)
     end = time.monotonic() + TOTAL_SECONDS
     try:
-        with opener().open(request, timeout=SILENCE_SECONDS) as response:
-            return _read(response, url, largest, end)
+        with url_opener().open(request, timeout=IDLE_SECONDS) as response:
+            return _read(response, url, max_bytes, end)
     except urllib.error.HTTPError as error:
         text = f"{url} answers {error.code} {error.reason}: {_FIX}"
         challenge = error.headers.get("WWW-Authenticate", "")
@@ -60,7 +60,7 @@ def download(url: str, largest: int, headers: Mapping[str, str] | None = None) -
 _FIX = "check that your workstation can reach it and that the repository's URL is correct, then try again."
 
 
-def opener() -> urllib.request.OpenerDirector:
+def url_opener() -> urllib.request.OpenerDirector:
     """Return a URL opener for http and https only, which uses the proxy from the environment variables."""
     director = urllib.request.OpenerDirector()
     for handler in (
@@ -76,12 +76,12 @@ def opener() -> urllib.request.OpenerDirector:
     return director
 
 
-def _read(response: http.client.HTTPResponse, url: str, largest: int, end: float) -> bytes:
+def _read(response: http.client.HTTPResponse, url: str, max_bytes: int, end: float) -> bytes:
     content = bytearray()
-    while block := response.read1(BLOCK):
+    while block := response.read1(BLOCK_BYTES):
         content += block
-        if len(content) > largest:
-            raise TaskError(f"{url} is larger than {largest >> 20} MiB; it was not used. Is it the right file?")
+        if len(content) > max_bytes:
+            raise TaskError(f"{url} is larger than {max_bytes >> 20} MiB; it was not used. Is it the right file?")
         if time.monotonic() > end:
             raise TaskError(f"{url} was not completely downloaded within {TOTAL_SECONDS} s: {_FIX}")
     if response.length:  # bytes of Content-Length that are still missing

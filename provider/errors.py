@@ -9,11 +9,11 @@ class Unreachable(TaskError):  # noqa: N818 - the state of the machine
     """SSH on the machine does not answer, or its connection was lost."""
 
 
-class ApiAway(TaskError):  # noqa: N818 - the state of the API
+class ApiUnavailable(TaskError):  # noqa: N818 - the state of the API
     """SSH on the machine answers, but its Kubernetes API does not."""
 
 
-class Untrusted(TaskError):  # noqa: N818 - the state of the machine
+class HostKeyMismatch(TaskError):  # noqa: N818 - the state of the machine
     """The SSH server at the address of `hop` shows another host key than the pinned one."""
 
     def __init__(self, hop: str, message: str) -> None:
@@ -21,5 +21,5 @@ class Untrusted(TaskError):  # noqa: N818 - the state of the machine
         self.hop = hop
 
 
-class Foreign(TaskError):  # noqa: N818 - the state of the machine
+class OtherCluster(TaskError):  # noqa: N818 - the state of the machine
     """The machine is a node of another cluster; no changes were made there."""

@@ -58,7 +58,7 @@ class Step(Model):
     exports: tuple[str, ...] = ()  # variables that it prints for later steps, one line `export: NAME=value` each
 
 
-class Turn(Model):
+class DisruptionLimit(Model):
     """Limit on disruption: at most `width` tasks of a group disrupt their machines at the same time."""
 
     group: str
@@ -86,10 +86,10 @@ class Task(Model):
     variables: Mapping[str, str] = Field(default_factory=dict)
     secrets: Mapping[str, str] = Field(default_factory=dict)
     chart: Chart | None = None
-    turn: Turn | None = None
+    turn: DisruptionLimit | None = None
     once: bool = False  # never runs again after it succeeded
 
-    def reruns(self, old: "Task") -> bool:
+    def needs_rerun(self, old: "Task") -> bool:
         """Return whether an update from `old` must run the steps; a changed SSH connection alone does not."""
         return not self.once and self._work() != old._work()
 

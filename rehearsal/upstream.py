@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from provider.charts import oci
-from provider.download import AGENT, opener
+from provider.download import USER_AGENT, url_opener
 from provider.errors import TaskError
 from rehearsal.cache import root, write_whole
 from rehearsal.download import REACH, OutOfReachError
@@ -36,7 +36,7 @@ AT_ONCE = 8
 FORGIVEN = 60.0  # seconds until an unreachable registry is queried for an image again
 
 T = TypeVar("T")
-_OPENER = opener()
+_OPENER = url_opener()
 
 
 class There(StrEnum):
@@ -206,7 +206,7 @@ def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) ->
 def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = SILENCE) -> HTTPResponse:
     """Open `url`, with an anonymous token if the registry requires one. Redirects do not get the token."""
     request = urllib.request.Request(url, method=method)  # noqa: S310  # only http and https
-    for name, value in {"User-Agent": AGENT, **headers}.items():
+    for name, value in {"User-Agent": USER_AGENT, **headers}.items():
         (request.add_unredirected_header if name == "Authorization" else request.add_header)(name, value)
     try:
         response: HTTPResponse = _OPENER.open(request, timeout=timeout)
@@ -215,5 +215,5 @@ def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: fl
         if error.code != 401 or "Authorization" in headers or not challenge.lower().startswith("bearer"):
             raise
         error.close()
-        return _open(url, {**headers, "Authorization": f"Bearer {oci.token(url, challenge)}"}, method, timeout)
+        return _open(url, {**headers, "Authorization": f"Bearer {oci.request_token(url, challenge)}"}, method, timeout)
     return response

@@ -25,7 +25,7 @@ class _Common(Model):
     pins: dict[Text, Sha256] = Field(default_factory=dict)
     """SHA-256 of charts' archives by the chart's name, for charts that homelab does not pin itself."""
     values: dict[Text, Values] = Field(default_factory=dict)
-    """Helm values by the chart's name, which override homelab's values. The chart must define their keys."""
+    """Helm values by the chart's name, which override homelab's values. The chart must have their top-level keys."""
     object_store: ObjectStoreSettings | None = None
     """Bucket for all layers that set no bucket of their own. Each layer uses a folder of its own."""
     discard: tuple[Text, ...] = ()

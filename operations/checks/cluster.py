@@ -5,12 +5,11 @@ from typing import Any
 
 from components.cluster.certificate_validity import Validity
 from components.cluster.settings import ClusterSettings, NodeSettings
+from operations.api import Object
 from operations.findings import Finding, fine, note, wrong
 
-Object = Mapping[str, Any]
 
-
-def judge(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
+def check(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
     """Return the findings about the cluster's nodes and etcd."""
     in_cluster = {str(node["metadata"]["name"]): node for node in nodes}
     expected = {node.name for node in cluster.nodes}
@@ -19,7 +18,7 @@ def judge(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
     return [*findings, _etcd_members(cluster, in_cluster)]
 
 
-def lasts(kubeconfig: Validity) -> Finding:
+def check_expiry(kubeconfig: Validity) -> Finding:
     """Return the finding about the expiry of the stack's kubeconfig."""
     expires = f"expires on {kubeconfig.end}"
     if kubeconfig.due:
@@ -69,6 +68,6 @@ def _etcd_members(cluster: ClusterSettings, in_cluster: Mapping[str, Object]) ->
     return wrong("etcd", f"not voting members: {', '.join(missing)}", fix)
 
 
-def conditions(thing: Object) -> dict[str, Any]:
+def conditions(item: Object) -> dict[str, Any]:
     """Return the conditions of a Kubernetes object by type."""
-    return {condition["type"]: condition for condition in thing.get("status", {}).get("conditions") or ()}
+    return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}

@@ -2,90 +2,91 @@
 
 from collections.abc import Callable, Sequence
 
-from operations.checks.machine_state import Seen
+from operations.checks.machine_state import MachineState
 from operations.findings import Finding, fine, note, wrong
 
 DISTRIBUTIONS = {"debian", "ubuntu", "raspbian"}
-ROOM = 1024
+MIN_FREE_MIB = 1024
 """Free disk space that K3s needs, in MiB."""
-FULL, FILLING = 95, 85
+EVICTION_PERCENT, IMAGE_GC_PERCENT = 95, 85
 """Disk usage in percent at which kubelet evicts pods, and at which it deletes unused images."""
-APART = 30
+MAX_CLOCK_SKEW = 30
 """Tolerated clock difference, in seconds."""
 
 
-def _root(seen: Seen) -> Finding:
-    if seen.facts.yes("root"):
+def _root(machine: MachineState) -> Finding:
+    if machine.facts.is_yes("root"):
         return fine("root", "yes")
     return wrong("root", "scripts do not run as root", "set `ssh.sudo: true`, or log in as root")
 
 
-def _system(seen: Seen) -> Finding:
-    facts = seen.facts
+def _system(machine: MachineState) -> Finding:
+    facts = machine.facts
     name = facts.text("os-name") or "unknown"
-    if not facts.yes("systemd"):
+    if not facts.is_yes("systemd"):
         return wrong("system", "systemd does not run on it", "use a system that boots with systemd")
-    if not facts.yes("apt"):
+    if not facts.is_yes("apt"):
         return wrong("system", f"{name} is not supported", "install Debian, Ubuntu or Raspberry Pi OS")
     if not DISTRIBUTIONS & {facts.text("os"), *facts.text("os-like").split()}:
         return note("system", f"{name} has apt but is untested", "if it fails, use Debian, Ubuntu or Raspberry Pi OS")
     return fine("system", name)
 
 
-def _architecture(seen: Seen) -> Finding:
-    actual, expected = seen.facts.text("arch"), seen.node.arch
+def _architecture(machine: MachineState) -> Finding:
+    actual, expected = machine.facts.text("arch"), machine.node.arch
     if not actual:
-        return wrong("arch", f"K3s has no release for {seen.facts.text('uname')}", "use another machine")
+        return wrong("arch", f"K3s has no release for {machine.facts.text('uname')}", "use another machine")
     if expected and expected != actual:
         fix = f"set `arch: {actual}`, or install a system for {expected}"
         return wrong("arch", f"is {actual}, but the stack file says {expected}", fix)
     return fine("arch", actual)
 
 
-def _memory_cgroup(seen: Seen) -> Finding:
-    if seen.facts.yes("memory-cgroup"):
+def _memory_cgroup(machine: MachineState) -> Finding:
+    if machine.facts.is_yes("memory-cgroup"):
         return fine("cgroup", "memory cgroup is enabled")
-    if file := seen.facts.text("command-line"):
+    if file := machine.facts.text("command-line"):
         return note("cgroup", f"memory cgroup is disabled; `pulumi up` enables it in {file} and reboots the machine")
     return wrong("cgroup", "memory cgroup is disabled", "boot the kernel with cgroup_enable=memory")
 
 
-def _disk(seen: Seen) -> Finding:
-    disks = seen.facts.disks
+def _disk(machine: MachineState) -> Finding:
+    disks = machine.facts.disks
     if not disks:
         return note("disk", "df reports no free space")
     for disk in disks:
-        says = f"{disk.free} MiB free ({disk.used} % used) at {disk.path}"
-        if disk.free < ROOM or disk.used >= FULL:
-            return wrong("disk", says, f"free disk space: K3s needs {ROOM} MiB; kubelet evicts pods at {FULL} %")
-        if disk.used >= FILLING:
-            return note("disk", says, f"kubelet deletes unused images above {FILLING} % usage")
-    return fine("disk", f"{min(disk.free for disk in disks) / 1024:.1f} GiB free")
+        says = f"{disk.free_mib} MiB free ({disk.used_percent} % used) at {disk.path}"
+        if disk.free_mib < MIN_FREE_MIB or disk.used_percent >= EVICTION_PERCENT:
+            fix = f"free disk space: K3s needs {MIN_FREE_MIB} MiB; kubelet evicts pods at {EVICTION_PERCENT} %"
+            return wrong("disk", says, fix)
+        if disk.used_percent >= IMAGE_GC_PERCENT:
+            return note("disk", says, f"kubelet deletes unused images above {IMAGE_GC_PERCENT} % usage")
+    return fine("disk", f"{min(disk.free_mib for disk in disks) / 1024:.1f} GiB free")
 
 
-def _clock(seen: Seen) -> Finding:
-    clock = seen.facts.text("clock")
+def _clock(machine: MachineState) -> Finding:
+    clock = machine.facts.text("clock")
     if not clock.isdigit():
         return note("clock", "date reports no time")
-    # the machine read its clock at an unknown moment between `asked` and `answered`
-    behind, ahead = seen.answer.asked - int(clock) - 1, int(clock) - seen.answer.answered
+    # the machine read its clock at an unknown moment between `started` and `ended`
+    behind, ahead = machine.result.started - int(clock) - 1, int(clock) - machine.result.ended
     difference = max(behind, ahead, 0.0)
-    if difference > APART:
+    if difference > MAX_CLOCK_SKEW:
         says = f"is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
         return wrong("clock", says, "synchronize it: timedatectl set-ntp true; timedatectl timesync-status")
     return fine("clock", "is synchronized")
 
 
-def _address(seen: Seen) -> Finding:
-    facts, device = seen.facts, seen.facts.text("device")
+def _address(machine: MachineState) -> Finding:
+    facts, device = machine.facts, machine.facts.text("device")
     if not device:
-        says = f"no interface has {seen.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
+        says = f"no interface has {machine.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
         return wrong("address", says, "correct `address`, or the machine's DHCP reservation in your router")
-    if not facts.yes("device-there"):
+    if not facts.is_yes("device-there"):
         return wrong("address", f"interface {device} does not exist", "correct or remove `interface`")
     return fine("address", f"on {device}")
 
 
-CHECKS: Sequence[Callable[[Seen], Finding]] = (
+CHECKS: Sequence[Callable[[MachineState], Finding]] = (
     _root, _system, _architecture, _memory_cgroup, _disk, _clock, _address,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from components.cluster.settings import ClusterSettings, NodeSettings
-from operations.checks.machine_state import Seen
+from operations.checks.machine_state import MachineState
 from operations.findings import Finding, fine, note, wrong
 
 _FLANNEL_PORTS = {"vxlan": ("udp/8472",), "wireguard-native": ("udp/51820", "udp/51821")}
@@ -20,61 +20,61 @@ def _load_balancer_ports(cluster: ClusterSettings) -> tuple[str, ...]:
     return (f"tcp/{cluster.endpoint_port}",) if cluster.api.balancer else ()
 
 
-def _ports(seen: Seen) -> Finding:
-    if not seen.facts.yes("ports-known"):
+def _ports(machine: MachineState) -> Finding:
+    if not machine.facts.is_yes("ports-known"):
         return note("ports", "unknown until `pulumi up` installs iproute2")
-    taken = {port: program for port, program in seen.facts.ports.items() if not _is_own(seen, port, program)}
+    taken = {port: program for port, program in machine.facts.ports.items() if not _is_own(machine, port, program)}
     if taken:
         says = ", ".join(f"{port} is in use by {program}" for port, program in sorted(taken.items()))
         return wrong("ports", says, "stop the programs that listen on these ports, or dedicate the machine to K3s")
-    return fine("ports", "in use by K3s" if seen.facts.ports else "free")
+    return fine("ports", "in use by K3s" if machine.facts.ports else "free")
 
 
-def _is_own(seen: Seen, port: str, program: str) -> bool:
-    if port in _load_balancer_ports(seen.cluster):
-        return program == "haproxy" and bool(seen.facts.text("owner"))
+def _is_own(machine: MachineState, port: str, program: str) -> bool:
+    if port in _load_balancer_ports(machine.cluster):
+        return program == "haproxy" and bool(machine.facts.text("owner"))
     # the kernel itself listens on flannel's tunnel port, so no process owns it
-    return seen.installed and (program.startswith("k3s") or program == "the kernel")
+    return machine.has_k3s and (program.startswith("k3s") or program == "the kernel")
 
 
-def _packages(seen: Seen) -> Finding:
-    facts = seen.facts
-    if not facts.yes("apt"):
+def _packages(machine: MachineState) -> Finding:
+    facts = machine.facts
+    if not facts.is_yes("apt"):
         return note("packages", "unknown without apt")
     if half := facts.text("half-installed"):
         return wrong("packages", f"half installed: {half}", "dpkg --configure -a; apt-get -f install")
     missing = facts.text("missing")
     if not missing:
         return fine("packages", "all installed")
-    if facts.yes("apt-would"):
+    if facts.is_yes("apt-would"):
         return note("packages", f"`pulumi up` installs {missing}")
     says = f"missing: {missing}; apt says: {facts.text('apt-says') or 'nothing'}"
     return note("packages", says, "`pulumi up` refreshes apt's package lists first; if it fails, run `apt-get update`")
 
 
-def _owner(seen: Seen) -> Finding:
-    owner = seen.facts.text("owner")
-    if owner not in ("", seen.node.name):
-        fix = f"remove {owner} from `nodes`, run `pulumi up`, add {seen.node.name}, run `pulumi up`"
+def _owner(machine: MachineState) -> Finding:
+    owner = machine.facts.text("owner")
+    if owner not in ("", machine.node.name):
+        fix = f"remove {owner} from `nodes`, run `pulumi up`, add {machine.node.name}, run `pulumi up`"
         return wrong("owner", f"is already the node {owner}", fix)
-    if not owner and (seen.installed or seen.facts.yes("other-unit")):
+    if not owner and (machine.has_k3s or machine.facts.is_yes("other-unit")):
         fix = "if you do not need it: disable its service, reboot, run k3s-uninstall.sh or k3s-agent-uninstall.sh"
         return wrong("owner", "has a K3s that homelab did not install", fix)
-    if owner and seen.facts.yes("other-unit") and not seen.installed:
+    if owner and machine.facts.is_yes("other-unit") and not machine.has_k3s:
         fix = "remove it from `nodes`, run `pulumi up`, add it again, run `pulumi up`: a role cannot be changed"
-        return wrong("owner", f"is a node of the cluster, but with another role than {seen.node.role}", fix)
+        return wrong("owner", f"is a node of the cluster, but with another role than {machine.node.role}", fix)
     return fine("owner", "this stack" if owner else "none yet")
 
 
-def _k3s(seen: Seen) -> Finding:
-    facts, expected = seen.facts, seen.cluster.k3s.version
-    if not seen.installed or not facts.text("owner"):
+def _k3s(machine: MachineState) -> Finding:
+    facts, expected = machine.facts, machine.cluster.k3s.version
+    if not machine.has_k3s or not facts.text("owner"):
         return note("K3s", "not installed yet")
-    name = "k3s" if seen.node.role == "server" else "k3s-agent"
-    state, version = facts.text("unit"), facts.text("version")
-    if state != "active":
+    name = "k3s" if machine.node.role == "server" else "k3s-agent"
+    unit_state, version = facts.text("unit"), facts.text("version")
+    if unit_state != "active":
         fix = f"read `journalctl -u {name}` on the machine, then run `pulumi up`"
-        return wrong("K3s", f"{version}; the unit {name} is {state or 'unknown'}", fix)
+        return wrong("K3s", f"{version}; the unit {name} is {unit_state or 'unknown'}", fix)
     if version != expected:
         return wrong("K3s", f"{version}, but the stack file says {expected}", "run `pulumi up`")
     if differences := facts.all("differs"):
@@ -82,4 +82,4 @@ def _k3s(seen: Seen) -> Finding:
     return fine("K3s", version)
 
 
-CHECKS: Sequence[Callable[[Seen], Finding]] = (_ports, _packages, _owner, _k3s)
+CHECKS: Sequence[Callable[[MachineState], Finding]] = (_ports, _packages, _owner, _k3s)

@@ -1,18 +1,17 @@
 """Checks whether a layer is healthy: its Helm releases, its pods, and its other objects."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from components.kubernetes.chart import Chart
+from operations.api import Object
 from operations.checks.cluster import conditions
 from operations.findings import Finding, fine, note, wrong
 
-Object = Mapping[str, Any]
 _HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accepted")
 """Conditions that report whether an object is healthy."""
 
 
-def releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
+def check_releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
     """Yield a finding for each expected release, from the labels of Helm's release Secrets."""
     latest: dict[str, tuple[int, str]] = {}
     for record in records:
@@ -32,7 +31,7 @@ def releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Fin
             yield wrong(f"release {name}", says, "run `pulumi up`")
 
 
-def pinned(chart: Chart) -> Finding:
+def check_pin(chart: Chart) -> Finding:
     """Return the finding about a chart's pinned checksum."""
     check = f"chart {chart.name}"
     if chart.sha256:
@@ -41,7 +40,7 @@ def pinned(chart: Chart) -> Finding:
     return note(check, says, "run `./homelab pin`, which writes its checksum into the stack file")
 
 
-def pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
+def check_pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
     """Yield a finding for each pod that is not healthy, or one finding if all pods are."""
     count, healthy = 0, True
     for pod in items:
@@ -74,13 +73,13 @@ def _cause(pod: Object) -> str:
     return str(status.get("message") or status.get("reason") or "no reason given")
 
 
-def thing(kind: str, name: str, found: Object | None) -> Finding:
-    """Return the finding about an object of the layer; `found` is `None` if the object does not exist."""
+def check_object(kind: str, name: str, item: Object | None) -> Finding:
+    """Return the finding about an object of the layer; `item` is `None` if the object does not exist."""
     check = f"{kind} {name}"
-    if found is None:
+    if item is None:
         return wrong(check, "does not exist", "run `pulumi up --refresh`")
     for status_type in _HEALTH_CONDITIONS:
-        condition = conditions(found).get(status_type, {})
+        condition = conditions(item).get(status_type, {})
         if condition.get("status") == "False":
             says = f"is not {status_type}: {condition.get('message') or condition.get('reason') or 'no reason given'}"
             return wrong(check, says, f"run `kubectl describe {kind.lower()} {name}`")

@@ -4,38 +4,38 @@ from collections.abc import Mapping
 
 from components.cluster.settings import NodeSettings
 from operations.checks import host, k3s
-from operations.checks.machine_state import Seen
+from operations.checks.machine_state import MachineState
 from operations.findings import Finding, fine, wrong
 from operations.machine_facts import Facts
-from operations.machines import Answer, Failure
+from operations.machines import Failure, ScriptResult
 
 
-def unreachable(node: NodeSettings, answer: Answer) -> list[Finding]:
+def check_connection(node: NodeSettings, result: ScriptResult) -> list[Finding]:
     """Return the findings about a machine on which the script did not run."""
-    cause = answer.cause.removeprefix(f"{node.name} ({node.address})").lstrip(": ")
-    if answer.failure is Failure.HOST_KEY:
+    cause = result.cause.removeprefix(f"{node.name} ({node.address})").lstrip(": ")
+    if result.failure is Failure.HOST_KEY:
         fix = "find out which machine answers; if the machine was reinstalled, run `./homelab trust`"
         return [wrong("host key", cause.partition("\n")[0], fix)]
     reached = fine("host key", "as pinned")
-    if answer.failure is Failure.LOGIN:
+    if result.failure is Failure.LOGIN:
         fix = "add the public key to its authorized_keys, or correct `ssh` in the stack file"
         return [reached, wrong("login", cause.partition(": add")[0], fix)]
-    if answer.failure is Failure.SCRIPT:
+    if result.failure is Failure.SCRIPT:
         fix = "allow passwordless sudo for the user" if "sudo" in cause else "test the login with `ssh`"
         return [reached, wrong("root", cause, fix)]
     fix = f"power it on, and check that `address` ({node.address}) and `ssh.port` are the machine's"
     return [wrong("reachable", cause, fix)]
 
 
-def judge(seen: Seen) -> list[Finding]:
+def check(machine: MachineState) -> list[Finding]:
     """Return the findings of all checks on a machine."""
-    if not seen.facts.whole:
+    if not machine.facts.complete:
         return [wrong("script", "its output was cut off", "run the command again")]
-    known = "as pinned, or certified" if seen.cluster.ssh.host_authority else "as pinned"
-    return [fine("host key", known), *(check(seen) for check in (*host.CHECKS, *k3s.CHECKS))]
+    known = "as pinned, or certified" if machine.cluster.ssh.host_authority else "as pinned"
+    return [fine("host key", known), *(run(machine) for run in (*host.CHECKS, *k3s.CHECKS))]
 
 
-def same_identity(facts: Mapping[str, Facts]) -> dict[str, Finding]:
+def duplicate_machine_ids(facts: Mapping[str, Facts]) -> dict[str, Finding]:
     """Return a finding for each machine that shares its machine-id with another machine."""
     ids = {name: machine.text("machine-id") for name, machine in facts.items()}
     fix = "on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"

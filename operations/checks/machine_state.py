@@ -4,19 +4,19 @@ from dataclasses import dataclass
 
 from components.cluster.settings import ClusterSettings, NodeSettings
 from operations.machine_facts import Facts
-from operations.machines import Answer
+from operations.machines import ScriptResult
 
 
 @dataclass(frozen=True)
-class Seen:
+class MachineState:
     """A machine's settings and its collected facts."""
 
     node: NodeSettings
     cluster: ClusterSettings
     facts: Facts
-    answer: Answer
+    result: ScriptResult
 
     @property
-    def installed(self) -> bool:
+    def has_k3s(self) -> bool:
         """Whether the K3s unit of the node's role is installed."""
-        return self.facts.yes("unit-there")
+        return self.facts.is_yes("unit-there")

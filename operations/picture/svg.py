@@ -7,8 +7,8 @@ from html import escape
 SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 MONO_WIDTH = 0.61
-BOLD = 1.13
-LEAST = 0.8
+BOLD_FACTOR = 1.13
+MIN_SCALE = 0.8
 """Text shrinks to this fraction of its size before it is truncated."""
 _WIDTHS = {"ijlI|!.,:;'/ ": 0.37, "frt()[]-": 0.42, "mwMW@%…+=<>": 1.0, "ABCDEFGHKLNOPQRSTUVXYZ": 0.79}
 """Character widths in em of DejaVu Sans, the widest of the usual fonts; all other characters have 0.65."""
@@ -40,9 +40,9 @@ class Style:
     def width(self, text: str, size: float | None = None) -> float:
         """Estimate the width of a text in pixels. Overestimates most text; wide scripts are not measured."""
         em = sum(_width(character, self.mono) for character in text)
-        return em * (size or self.size) * (BOLD if self.bold and not self.mono else 1)
+        return em * (size or self.size) * (BOLD_FACTOR if self.bold and not self.mono else 1)
 
-    def rule(self) -> str:
+    def css_rule(self) -> str:
         """Return the CSS rule of the style."""
         weight = "600" if self.bold else "400"
         return f".{self.name}{{font:{weight} {self.size:g}px {MONO if self.mono else SANS}}}"
@@ -54,11 +54,11 @@ def _width(character: str, mono: bool) -> float:
     return MONO_WIDTH if mono else _CHARACTER_WIDTHS.get(character, 0.65)
 
 
-def fitted(text: str, style: Style, room: float) -> tuple[str, float]:
-    """Fit a text into `room` pixels: unchanged, else smaller, else cut in the middle. Return the text and its size."""
-    size = max(style.size * LEAST, min(style.size, room / max(style.width(text, 1), 0.01)))
+def fit_text(text: str, style: Style, max_width: float) -> tuple[str, float]:
+    """Fit a text into `max_width` pixels: unchanged, else smaller, else cut in the middle. Return text and size."""
+    size = max(style.size * MIN_SCALE, min(style.size, max_width / max(style.width(text, 1), 0.01)))
     left, right = text[: (len(text) + 1) // 2], text[(len(text) + 1) // 2 :]
-    while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > room:
+    while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > max_width:
         left, right = (left[:-1], right) if len(left) > len(right) else (left, right[1:])
     return (shown if left else "…"), size
 
@@ -70,19 +70,21 @@ class Canvas:
     width: float
     parts: list[str] = field(default_factory=list)
 
-    def box(self, area: Area, look: str, radius: float = 8) -> None:
-        """Draw a rectangle; `look` is its CSS class."""
+    def box(self, area: Area, css_class: str, radius: float = 8) -> None:
+        """Draw a rectangle."""
         attributes = f'x="{area.x:g}" y="{area.y:g}" width="{area.width:g}" height="{area.height:g}"'
-        self.parts.append(f'<rect class="{look}" {attributes} rx="{radius:g}"/>')
+        self.parts.append(f'<rect class="{css_class}" {attributes} rx="{radius:g}"/>')
 
     def line(self, *points: Point) -> None:
         """Draw a line through the points."""
         joined = " ".join(f"{x:g},{y:g}" for x, y in points)
         self.parts.append(f'<polyline class="line" points="{joined}"/>')
 
-    def text(self, at: Point, text: str, style: Style, room: float, *, ink: str = "ink", anchor: str = "start") -> None:
-        """Write text at a baseline point, no wider than `room`; a tooltip shows the whole text if it is cut."""
-        shown, size = fitted(text, style, room)
+    def text(
+        self, at: Point, text: str, style: Style, max_width: float, *, ink: str = "ink", anchor: str = "start"
+    ) -> None:
+        """Write text at a baseline point, no wider than `max_width`; a tooltip shows the whole text if it is cut."""
+        shown, size = fit_text(text, style, max_width)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""
         tip = f"<title>{escape(text)}</title>" if shown != text else ""
@@ -98,9 +100,9 @@ class Canvas:
         return "\n".join(lines) + "\n"
 
 
-def sheet(styles: Iterator[Style], light: Palette, dark: Palette) -> str:
+def style_sheet(styles: Iterator[Style], light: Palette, dark: Palette) -> str:
     """Return the CSS style sheet; a palette maps CSS classes to colours."""
-    rules = [style.rule() for style in styles]
+    rules = [style.css_rule() for style in styles]
     rules += [f".{name}{{{paint}}}" for name, paint in light.items()]
     dark_rules = "\n".join(f".{name}{{{paint}}}" for name, paint in dark.items())
     return "\n".join((*rules, f"@media (prefers-color-scheme: dark){{\n{dark_rules}\n}}"))

@@ -14,12 +14,12 @@ FOLDER = ".charts"
 """Folder of the cache, relative to the project's folder, in which Pulumi starts its plugins."""
 
 
-def path(chart: Chart) -> str:
+def cached_path(chart: Chart) -> str:
     """Return the relative path of the cached archive: the same on every workstation, with the SHA-256 in its name."""
     return f"./{FOLDER}/{chart.name}-{quote(chart.version, safe='+')}-{chart.sha256}.tgz"
 
 
-def keep(chart: Chart) -> Chart:
+def cache(chart: Chart) -> Chart:
     """Store the archive in the cache and return the chart with its sha256; blocks. Raises TaskError.
 
     A chart without a sha256 is fetched again, because the repository may have changed since the last fetch.
@@ -28,20 +28,20 @@ def keep(chart: Chart) -> Chart:
         return chart
     _, archive = fetch(chart)
     fetched = chart.model_copy(update={"sha256": hashlib.sha256(archive).hexdigest()})
-    _write(Path(path(fetched)), archive)
+    _write(Path(cached_path(fetched)), archive)
     return fetched
 
 
-def read(chart: Chart) -> tuple[str, bytes]:
+def read_or_fetch(chart: Chart) -> tuple[str, bytes]:
     """Return origin and content of the archive, from the cache or else fetched; blocks. Raises TaskError."""
     cached = _cached(chart) if chart.sha256 else None
-    return fetch(chart) if cached is None else (path(chart), cached)
+    return fetch(chart) if cached is None else (cached_path(chart), cached)
 
 
 def _cached(chart: Chart) -> bytes | None:
     """Return the archive from the cache; None if it is missing or has the wrong checksum."""
     try:
-        archive = Path(path(chart)).read_bytes()
+        archive = Path(cached_path(chart)).read_bytes()
     except OSError:
         return None
     return archive if hashlib.sha256(archive).hexdigest() == chart.sha256 else None

@@ -11,27 +11,27 @@ from pathlib import PurePosixPath
 import yaml
 
 from provider.charts import archives
-from provider.charts.repository import Loader, brief
+from provider.charts.repository import StringLoader, one_line
 from provider.errors import TaskError
 from provider.model import Chart
 
-LARGEST_CONTENT = 128 << 20  # bytes of the unpacked archive
-KIND = "CustomResourceDefinition"
+MAX_CONTENT_BYTES = 128 << 20  # of the unpacked archive
+CRD_KIND = "CustomResourceDefinition"
 
 
 def crds(chart: Chart) -> str:
     """Return the CRDs of a chart and its sub-charts as YAML documents; blocks. Raises TaskError."""
-    return crds_in(chart.name, *archives.read(chart))
+    return crds_of_archive(chart.name, *archives.read_or_fetch(chart))
 
 
-def crds_in(chart: str, url: str, archive: bytes) -> str:
+def crds_of_archive(chart: str, url: str, archive: bytes) -> str:
     """Return the CRDs in an archive as YAML documents; error messages name the archive as `url`. Raises TaskError."""
     folder = rf"{re.escape(chart)}(/charts/[^/]+)*"
     crds_folder = rf"{folder}/crds/.+\.(ya?ml|json)"
     crd_templates = rf"{folder}/(charts/crds/templates|templates/crds)/.+\.ya?ml"
     all_templates = rf"{re.escape(chart)}/templates/.+\.ya?ml"  # of a chart that consists of CRDs only
     for pattern in (crds_folder, crd_templates, all_templates):
-        matches = [(f"{url}: {name}", text) for name, text in files(url, archive, pattern)]
+        matches = [(f"{url}: {name}", text) for name, text in matching_files(url, archive, pattern)]
         if matches:
             plain = pattern == crds_folder
             texts = [_checked(name, text if plain else _without_directives(name, text)) for name, text in matches]
@@ -49,8 +49,8 @@ def _without_directives(name: str, text: str) -> str:
     return plain
 
 
-def files(url: str, archive: bytes, wanted: str) -> Iterator[tuple[str, str]]:
-    """Yield name and text of every file whose path matches `wanted` (a regular expression). Raises TaskError."""
+def matching_files(url: str, archive: bytes, pattern: str) -> Iterator[tuple[str, str]]:
+    """Yield name and text of every file whose path matches `pattern`. Raises TaskError."""
     try:
         with tarfile.open(fileobj=io.BytesIO(_unpacked(url, archive)), mode="r:") as files:
             for member in files:
@@ -59,7 +59,7 @@ def files(url: str, archive: bytes, wanted: str) -> Iterator[tuple[str, str]]:
                     raise TaskError(
                         f"{url} contains a path outside of the archive ({member.name}); the chart was not used."
                     )
-                if not re.fullmatch(wanted, str(path)) or member.isdir():
+                if not re.fullmatch(pattern, str(path)) or member.isdir():
                     continue
                 # a small archive may contain a huge sparse file
                 regular = member.isfile() and not member.issparse()
@@ -74,22 +74,22 @@ def files(url: str, archive: bytes, wanted: str) -> Iterator[tuple[str, str]]:
 def _unpacked(url: str, archive: bytes) -> bytes:
     try:
         with gzip.open(io.BytesIO(archive)) as content:
-            unpacked = content.read(LARGEST_CONTENT + 1)
+            unpacked = content.read(MAX_CONTENT_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise TaskError(f"{url} is not a chart archive: {error}") from error
-    if len(unpacked) > LARGEST_CONTENT:
-        raise TaskError(f"{url} unpacks to more than {LARGEST_CONTENT >> 20} MiB; the chart was not used.")
+    if len(unpacked) > MAX_CONTENT_BYTES:
+        raise TaskError(f"{url} unpacks to more than {MAX_CONTENT_BYTES >> 20} MiB; the chart was not used.")
     return unpacked
 
 
 def _checked(name: str, text: str) -> str:
     """Return the text of a file after validating that it contains only CRDs. Raises TaskError."""
     try:
-        documents = [document for document in yaml.load_all(text, Loader) if document]
+        documents = [document for document in yaml.load_all(text, StringLoader) if document]
     except yaml.YAMLError as error:
-        raise TaskError(f"{name} is not YAML: {brief(error)}") from error
+        raise TaskError(f"{name} is not YAML: {one_line(error)}") from error
     for document in documents:
         kind = document.get("kind") if isinstance(document, Mapping) else None
-        if kind != KIND:
-            raise TaskError(f"{name} contains a {kind or 'document'} that is not a {KIND}; nothing was applied.")
+        if kind != CRD_KIND:
+            raise TaskError(f"{name} contains a {kind or 'document'} that is not a {CRD_KIND}; nothing was applied.")
     return text.strip()

@@ -11,20 +11,20 @@ from provider.download import Unauthorized, download
 from provider.errors import TaskError
 from provider.model import Chart
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-ARCHIVE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-LARGEST_MANIFEST = 1 << 20
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+ARCHIVE_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+MAX_MANIFEST_BYTES = 1 << 20
 
 
-def pull(chart: Chart, largest: int) -> tuple[str, str, bytes]:
+def pull(chart: Chart, max_bytes: int) -> tuple[str, str, bytes]:
     """Return URL, digest and content of the chart's archive; blocks. Raises TaskError."""
     repository = urlsplit(chart.repository)
     base = f"https://{repository.netloc}/v2{repository.path.rstrip('/')}/{chart.name}"
     url = f"{base}/manifests/{chart.version.replace('+', '_')}"  # tags cannot contain `+`; Helm replaces it by `_`
-    content, token = _get(url, LARGEST_MANIFEST, {"Accept": MANIFEST})
+    content, token = _get(url, MAX_MANIFEST_BYTES, {"Accept": MANIFEST_TYPE})
     digest = _digest(url, _loaded(url, content))
     blob = f"{base}/blobs/{digest}"
-    archive, _ = _get(blob, largest, token)
+    archive, _ = _get(blob, max_bytes, token)
     expected, actual = digest.removeprefix("sha256:"), hashlib.sha256(archive).hexdigest()
     if actual != expected:
         raise TaskError(f"{blob} does not have the sha256 of its digest; it was not used.\nfound sha256 {actual}")
@@ -35,22 +35,22 @@ def _digest(url: str, manifest: Mapping[str, Any]) -> str:
     """Return the digest of the chart's layer in the manifest. Raises TaskError."""
     entries = manifest.get("layers")
     layers = [layer for layer in entries if isinstance(layer, Mapping)] if isinstance(entries, list) else []
-    digest = next((str(layer.get("digest")) for layer in layers if layer.get("mediaType") == ARCHIVE), "")
+    digest = next((str(layer.get("digest")) for layer in layers if layer.get("mediaType") == ARCHIVE_TYPE), "")
     if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
         raise TaskError(f"{url} has no layer with a chart archive and its sha256, so it is not a Helm chart.")
     return digest
 
 
-def _get(url: str, largest: int, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
+def _get(url: str, max_bytes: int, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
     """Return the content and the headers for further requests, which may contain the token of an anonymous client."""
     try:
-        return download(url, largest, headers), headers
+        return download(url, max_bytes, headers), headers
     except Unauthorized as error:
-        authorization = {"Authorization": f"Bearer {token(url, error.challenge)}"}
-        return download(url, largest, {**headers, **authorization}), authorization
+        authorization = {"Authorization": f"Bearer {request_token(url, error.challenge)}"}
+        return download(url, max_bytes, {**headers, **authorization}), authorization
 
 
-def token(url: str, challenge: str) -> str:
+def request_token(url: str, challenge: str) -> str:
     """Request an anonymous token from the authorization server that the `WWW-Authenticate` header names.
 
     Raises TaskError if the registry offers none.
@@ -64,7 +64,7 @@ def token(url: str, challenge: str) -> str:
             f"{url} requires authentication, and homelab does not log in to registries: allow anonymous pulls."
         )
     query = urlencode({key: value for key, value in parameters.items() if key in ("service", "scope")})
-    answer = _loaded(realm, download(f"{realm}?{query}", LARGEST_MANIFEST))
+    answer = _loaded(realm, download(f"{realm}?{query}", MAX_MANIFEST_BYTES))
     return str(answer.get("token") or answer.get("access_token") or "")
 
 

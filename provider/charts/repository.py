@@ -15,10 +15,10 @@ from provider.download import download
 from provider.errors import TaskError
 from provider.model import Chart
 
-LARGEST_INDEX = 64 << 20
-LARGEST_ARCHIVE = 32 << 20
-NOTHING = ("", "~", "null")  # how YAML writes a missing digest
-Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # returns every scalar as a string
+MAX_INDEX_BYTES = 64 << 20
+MAX_ARCHIVE_BYTES = 32 << 20
+YAML_NULLS = ("", "~", "null")  # how YAML writes a missing digest
+StringLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # returns every scalar as a string
 
 
 def fetch(chart: Chart) -> tuple[str, bytes]:
@@ -28,7 +28,7 @@ def fetch(chart: Chart) -> tuple[str, bytes]:
     """
     scheme = urlsplit(chart.repository).scheme
     if scheme == "oci":
-        url, digest, archive = oci.pull(chart, LARGEST_ARCHIVE)
+        url, digest, archive = oci.pull(chart, MAX_ARCHIVE_BYTES)
     elif scheme in ("http", "https"):
         url, digest = _release(chart)
         if scheme == "https" and not url.startswith("https:") and not (chart.sha256 or digest):
@@ -36,7 +36,7 @@ def fetch(chart: Chart) -> tuple[str, bytes]:
                 f"The index of {chart.repository} leads to {url}, from https to http, and no checksum of {chart.name} "
                 f"{chart.version} is known; it was not fetched. Pin its sha256, or use another repository."
             )
-        archive = download(url, LARGEST_ARCHIVE)
+        archive = download(url, MAX_ARCHIVE_BYTES)
     else:
         raise TaskError(
             f"{chart.name} cannot be fetched from {chart.repository}: only https://, http:// and oci:// are supported. "
@@ -66,13 +66,13 @@ def _compare(chart: Chart, url: str, archive: bytes, expected: str) -> None:
 def _release(chart: Chart) -> tuple[str, str]:
     """Look up URL and digest of the chart's archive in the repository's index. Raises TaskError."""
     url = f"{chart.repository.rstrip('/')}/index.yaml"
-    text = download(url, LARGEST_INDEX).decode(errors="replace")
+    text = download(url, MAX_INDEX_BYTES).decode(errors="replace")
     release = _find_by_text(chart, text) or _find_by_yaml(chart, url, text)
     urls = release.get("urls")
     if not isinstance(urls, list) or not urls:
         raise TaskError(f"{url} has no URL of an archive of {chart.name} {chart.version}.")
     digest = str(release.get("digest", "")).removeprefix("sha256:")
-    return urljoin(url, str(urls[0])), "" if digest in NOTHING else digest
+    return urljoin(url, str(urls[0])), "" if digest in YAML_NULLS else digest
 
 
 def _find_by_text(chart: Chart, text: str) -> Mapping[str, Any] | None:
@@ -82,7 +82,7 @@ def _find_by_text(chart: Chart, text: str) -> Mapping[str, Any] | None:
     for entry in re.split("^  - ", section[1], flags=re.MULTILINE)[1:] if section else ():
         if version.search(f"    {entry}"):
             with contextlib.suppress(yaml.YAMLError):
-                release = yaml.load(f"    {entry}", Loader)  # noqa: S506 - it only creates strings, lists and mappings
+                release = yaml.load(f"    {entry}", StringLoader)  # noqa: S506 - it only creates strings, lists and mappings
                 matches = isinstance(release, Mapping) and release.get("version") == chart.version
                 return dict(release) if matches else None
     return None
@@ -112,14 +112,14 @@ def _nearest(word: str, known: list[str]) -> str:
 def _loaded(url: str, text: str) -> Mapping[str, Any]:
     """Parse the index of a repository. Raises TaskError."""
     try:
-        index = yaml.load(text, Loader)  # noqa: S506 - it only creates strings, lists and mappings
+        index = yaml.load(text, StringLoader)  # noqa: S506 - it only creates strings, lists and mappings
     except yaml.YAMLError as error:
-        raise TaskError(f"{url} is not YAML, so it is not the index of a Helm repository: {brief(error)}") from error
+        raise TaskError(f"{url} is not YAML, so it is not the index of a Helm repository: {one_line(error)}") from error
     if not isinstance(index, Mapping):
         raise TaskError(f"{url} is not the index of a Helm repository.")
     return index
 
 
-def brief(error: yaml.YAMLError) -> str:
-    """Return the message of a YAML error on one line."""
+def one_line(error: Exception) -> str:
+    """Return the message of an error on one line, without its end if it is long."""
     return " ".join(str(error).split())[:200]

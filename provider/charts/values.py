@@ -1,96 +1,86 @@
-"""Validate that a chart has the Helm values set for it: in `values.yaml`, comments included, or in its schema."""
+"""Validate the Helm values set for a chart: refuse unknown top-level keys, and keys that the chart's schema forbids."""
 
 import asyncio
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from provider.charts import archives
-from provider.charts.contents import files
-from provider.charts.repository import Loader
+from provider.charts.contents import matching_files
+from provider.charts.repository import StringLoader, one_line
 from provider.errors import TaskError
 from provider.model import Chart
 
-Tree = Mapping[str, Any]
+_FILES = ("values.schema.json", "values.yaml", "Chart.yaml")
+_COMMENTED_OUT = re.compile(r'^#+ ?"?([\w.-]+)"?:(?:\s|$)', re.MULTILINE)
+"""A commented-out key of the top level in `values.yaml`."""
 
 
-async def check(chart: Chart) -> None:
-    """Validate that the chart has the values set for it in the stack file. Raises TaskError."""
-    keys = await asyncio.to_thread(lambda: list(unknown(chart))) if chart.keys else []
+async def validate(chart: Chart) -> None:
+    """Validate the keys of the values in the stack file. Raises TaskError."""
+    keys = await asyncio.to_thread(refused_keys, chart) if chart.keys else {}
     if keys:
-        lines = (f"  {key}" + (f"; did you mean {similar}?" if similar else "") for key, similar in keys)
+        lines = (f"  {key}" + (f"; did you mean {similar}?" if similar else "") for key, similar in keys.items())
         path = f"homelab:platform.values.{chart.name}"
         raise TaskError("\n".join((f"{path}: the chart {chart.version} has no such values:", *lines)))
 
 
-def unknown(chart: Chart) -> Iterator[tuple[str, str]]:
-    """Yield each unknown value of the chart's `keys` as dotted path, with similar known keys; blocks.
+def refused_keys(chart: Chart) -> dict[str, str]:
+    """Return each refused key of the chart's `keys` as dotted path, with similar top-level keys; blocks.
 
-    Every value is known if the chart's schema allows additional properties or the parent mapping is empty by default.
-    Raises TaskError.
+    Only a schema can refuse a nested key, because templates may use values that have no default. Raises TaskError.
     """
-    url, archive = archives.read(chart)
-    pattern = rf"{re.escape(chart.name)}(/charts/[^/]+)*/(values\.yaml|values\.schema\.json|Chart\.yaml)"
-    texts = dict(files(url, archive, pattern))
-    schema = _read(url, f"{chart.name}/values.schema.json", texts)
-    if schema.get("additionalProperties") is True:
-        return
-    defaults = _defaults(url, chart.name, texts)
-    mentioned = {key for text in texts.values() for key in re.findall(r"^[\s#-]*\"?([\w.-]+)\"?:", text, re.MULTILINE)}
+    url, archive = archives.read_or_fetch(chart)
+    pattern = rf"{re.escape(chart.name)}/({'|'.join(map(re.escape, _FILES))})"
+    texts = {path.partition("/")[2]: text for path, text in matching_files(url, archive, pattern)}
+    schema, defaults, meta = (_parse(url, name, texts.get(name, "")) for name in _FILES)
+    top = _dereferenced(schema, schema)
+    known = {"global", "tags", *top.get("properties", {}), *defaults}
+    known.update(_COMMENTED_OUT.findall(texts.get("values.yaml", "")))
+    for dependency in meta.get("dependencies") or ():
+        known.update(dependency[field] for field in ("name", "alias") if field in dependency)
+    refused = {}
     for key in chart.keys:
-        if (depth := _unknown_depth(key, defaults, schema)) and key[depth - 1] not in mentioned:
-            yield ".".join(key[:depth]), _nearest(key[:depth], defaults)
+        if key[0] not in known and top.get("additionalProperties", False) is False:
+            refused[key[0]] = ", ".join(difflib.get_close_matches(key[0], sorted(known), n=3))
+        elif _forbids(schema, key):
+            refused[".".join(key)] = ""
+    return refused
 
 
-def _unknown_depth(key: Sequence[str], defaults: Tree, schema: Tree) -> int:
-    """Return the depth (from 1) of the key's first part that values and schema do not have; 0 if all are known."""
-    for depth, part in enumerate(key, 1):
-        properties = schema.get("properties", {})
-        if part not in defaults and part not in properties:
-            return depth
-        inner, schema = defaults.get(part), properties.get(part, {})
-        if not (isinstance(inner, Mapping) and inner) and not schema.get("properties"):
-            return 0  # any value is allowed below
-        defaults = inner if isinstance(inner, Mapping) else {}
-    return 0
+def _forbids(root: Any, key: Sequence[str]) -> bool:
+    """Return whether the JSON schema `root` forbids a value at the path `key`; most keywords forbid nothing here."""
+    schema = root
+    for part in key:
+        schema = _dereferenced(schema, root)
+        if not isinstance(schema, Mapping) or "patternProperties" in schema:
+            return False
+        if "object" not in schema.get("type", "object"):
+            return True
+        schema = schema.get("properties", {}).get(part, schema.get("additionalProperties"))
+        if schema is False:
+            return True
+    return False
 
 
-def _nearest(key: Sequence[str], defaults: Tree) -> str:
-    """List up to three keys of the same mapping that are similar to the last part of `key`."""
-    for part in key[:-1]:
-        inner = defaults.get(part)
-        defaults = inner if isinstance(inner, Mapping) else {}
-    return ", ".join(difflib.get_close_matches(key[-1], list(defaults), n=3))
+def _dereferenced(schema: Any, root: Any) -> Any:
+    """Return the part of `root` to which the schema refers by `$ref`, or else the schema itself."""
+    if not isinstance(schema, Mapping) or "$ref" not in schema:
+        return schema
+    part = root
+    for name in schema["$ref"].split("/")[1:]:  # a JSON pointer, such as #/$defs/NAME
+        part = part.get(name, {}) if isinstance(part, Mapping) else {}
+    return part
 
 
-def _defaults(url: str, folder: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Merge a chart's default values over those of its sub-charts, which are keyed by name or alias."""
-    subcharts: dict[str, Any] = {}
-    for name in sorted({path.removeprefix(f"{folder}/charts/").partition("/")[0] for path in texts
-                        if path.startswith(f"{folder}/charts/")}):  # fmt: skip
-        subcharts[name] = _defaults(url, f"{folder}/charts/{name}", texts)
-    for dependency in _read(url, f"{folder}/Chart.yaml", texts).get("dependencies") or ():
-        if dependency.get("alias") and dependency.get("name") in subcharts:
-            subcharts[dependency["alias"]] = subcharts[dependency["name"]]
-    return _merged(subcharts, _read(url, f"{folder}/values.yaml", texts))
-
-
-def _merged(base: Tree, overrides: Tree) -> dict[str, Any]:
-    """Merge two trees of values recursively; `overrides` wins."""
-    both = {key: _merged(base[key], overrides[key]) for key in base.keys() & overrides.keys()
-            if isinstance(base[key], Mapping) and isinstance(overrides[key], Mapping)}  # fmt: skip
-    return {**base, **overrides, **both}
-
-
-def _read(url: str, name: str, texts: Mapping[str, str]) -> Tree:
-    """Parse a YAML or JSON file of the chart; empty if it is missing or no mapping. Raises TaskError."""
-    text = texts.get(name, "")
+def _parse(url: str, name: str, text: str) -> Mapping[str, Any]:
+    """Parse a YAML or JSON file of the chart; empty if it is empty or no mapping. Raises TaskError."""
     try:
-        content = json.loads(text or "{}") if name.endswith(".json") else yaml.load(text, Loader)  # noqa: S506
+        content = json.loads(text or "{}") if name.endswith(".json") else yaml.load(text, StringLoader)  # noqa: S506
     except (yaml.YAMLError, json.JSONDecodeError) as error:
-        raise TaskError(f"{url}: {name} cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise TaskError(f"{url}: {name} cannot be read: {one_line(error)}") from error
     return content if isinstance(content, Mapping) else {}

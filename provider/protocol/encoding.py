@@ -9,27 +9,27 @@ from google.protobuf import any_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
 
-def values(properties: struct_pb2.Struct) -> dict[str, Any]:
+def to_dict(properties: struct_pb2.Struct) -> dict[str, Any]:
     """Convert a protobuf Struct to a dict."""
     return dict(json_format.MessageToDict(properties))
 
 
-def struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
+def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
     """Convert a mapping to a protobuf Struct."""
     return json_format.ParseDict(dict(properties), struct_pb2.Struct())
 
 
-def changes(changed: bool) -> Any:
+def diff_kind(changed: bool) -> Any:
     """Return the protocol's constant for a diff with or without changes."""
     return provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
 
 
-def kind(urn: str) -> str:
+def resource_type(urn: str) -> str:
     """Return the type of a resource, from its URN."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
-def name(urn: str) -> str:
+def resource_name(urn: str) -> str:
     """Return the name of a resource, from its URN."""
     return urn.split("::")[3]
 
@@ -43,7 +43,7 @@ async def abort_unfinished(
 ) -> NoReturn:
     """Fail the request, and let the engine store the resource as unfinished with `outputs` and `inputs`."""
     failure = provider_pb2.ErrorResourceInitFailed(
-        id=id, properties=struct(outputs), inputs=struct(inputs), reasons=[reason]
+        id=id, properties=to_struct(outputs), inputs=to_struct(inputs), reasons=[reason]
     )
     detail = any_pb2.Any()
     detail.Pack(failure)

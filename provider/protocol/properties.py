@@ -12,33 +12,33 @@ from provider.model import Chart, Settings, Task
 Properties = Mapping[str, Any]
 
 
-def settings(properties: Properties) -> Settings:
+def parse_settings(properties: Properties) -> Settings:
     """Parse the plugin's settings; empty settings while Pulumi does not know them yet."""
     text = str(properties.get("settings") or "{}")
     return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
 
 
-def task(properties: Properties) -> Task:
+def parse_task(properties: Properties) -> Task:
     """Parse a task from its inputs or from its state."""
     return Task.model_validate({k: value for k, value in properties.items() if k not in ("done", "output", "drift")})
 
 
-def chart(properties: Properties) -> Chart:
+def parse_chart(properties: Properties) -> Chart:
     """Parse a chart from its inputs or from its state."""
     return Chart.model_validate({key: value for key, value in properties.items() if key != "path"})
 
 
-def reruns(properties: Properties, old: Properties) -> bool:
+def needs_rerun(properties: Properties, old: Properties) -> bool:
     """Return whether a task must run again: it failed last time, or its scripts or their inputs changed."""
-    return not old.get("done") or task(properties).reruns(task(old))
+    return not old.get("done") or parse_task(properties).needs_rerun(parse_task(old))
 
 
-def secret(properties: Properties, *, preview: bool) -> str:
+def generate_secret(properties: Properties, *, preview: bool) -> str:
     """Generate the value of a secret; it is unknown in a preview."""
     return UNKNOWN if preview else secrets.token_hex(int(properties["bytes"]))
 
 
-def looking() -> bool:
+def drift_checks_enabled() -> bool:
     """Return whether drift checks run. `HOMELAB_DRIFT=off` disables them where machines cannot be reached, as in CI."""
     return os.environ.get("HOMELAB_DRIFT") != "off"
 

@@ -14,16 +14,16 @@ from pulumi.runtime.rpc import UNKNOWN
 from provider.charts import archives, values
 from provider.errors import TaskError
 from provider.model import Machine, Settings
-from provider.protocol import encoding
-from provider.protocol import properties as given
+from provider.protocol import properties
+from provider.protocol.encoding import abort_unfinished, diff_kind, resource_name, resource_type, to_dict, to_struct
 from provider.protocol.engine import Engine
 from provider.protocol.renamed_scripts import from_state, settings_from_state
 from provider.tasks.runner import Runner
 
 VERSION = "0.1.0"
-TASK = "homelab:index:Task"
-SECRET = "homelab:index:Secret"  # noqa: S105 - the name of a resource type
-CHART = "homelab:index:Chart"
+TASK_TYPE = "homelab:index:Task"
+SECRET_TYPE = "homelab:index:Secret"  # noqa: S105 - the name of a resource type
+CHART_TYPE = "homelab:index:Chart"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -47,30 +47,30 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Refuse new settings that remove nodes which the cluster needs; a change never replaces the provider."""
-        old, new = settings_from_state(encoding.values(request.old_inputs)), encoding.values(request.news)
+        old, new = settings_from_state(to_dict(request.old_inputs)), to_dict(request.news)
         try:
-            await self._check_removal(given.settings(old), given.settings(new))
+            await self._check_removal(properties.parse_settings(old), properties.parse_settings(new))
         except TaskError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        return provider_pb2.DiffResponse(changes=encoding.changes(old != new))
+        return provider_pb2.DiffResponse(changes=diff_kind(old != new))
 
     async def _check_removal(self, old: Settings, new: Settings) -> None:
         """Refuse a removal of nodes that would lose etcd's quorum or volumes, before any change. Raises TaskError."""
         kept = {machine.name for machine in (*new.servers, *new.agents)}
         nodes = [machine.name for machine in (*old.servers, *old.agents) if machine.name not in kept]
         servers = [server.name for server in old.servers if server.name in nodes]
-        if nodes and len(servers) < len(old.servers) and given.looking():
+        if nodes and len(servers) < len(old.servers) and properties.drift_checks_enabled():
             await Runner(new).check_removal(servers, nodes)
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Store the settings, then start the drift checks of all machines."""
         settings = request.variables.get("homelab:config:settings", "{}")  # missing while Pulumi does not know them yet
         try:
-            self._runner = Runner(Settings.model_validate_json(settings), given.deletes_unreachable())
+            self._runner = Runner(Settings.model_validate_json(settings), properties.deletes_unreachable())
         except TaskError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        if given.looking():
-            self._runner.look_around()
+        if properties.drift_checks_enabled():
+            self._runner.start_drift_checks()
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
@@ -81,22 +81,23 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Accept the inputs and add the machine's differences from its applied state as the input `drift`."""
         self._program_runs = True
-        news = encoding.values(request.news)
-        if encoding.kind(request.urn) == TASK and request.olds.fields and news.get("probe") and given.looking():
+        news = to_dict(request.news)
+        is_task = resource_type(request.urn) == TASK_TYPE
+        if is_task and request.olds.fields and news.get("probe") and properties.drift_checks_enabled():
             news |= await self._drift(request.urn, news)
         failures = []
-        if encoding.kind(request.urn) == CHART:
+        if resource_type(request.urn) == CHART_TYPE:
             try:
-                news |= await self._archive(news, encoding.values(request.olds))
+                news |= await self._archive(news, to_dict(request.olds))
             except TaskError as error:
                 failures.append(provider_pb2.CheckFailure(reason=str(error)))
-        return provider_pb2.CheckResponse(inputs=encoding.struct(news), failures=failures)
+        return provider_pb2.CheckResponse(inputs=to_struct(news), failures=failures)
 
     async def _archive(self, news: Mapping[str, Any], olds: Mapping[str, Any]) -> dict[str, str]:
         """Store a chart's archive where Helm reads it and return its checksum as an input. Raises TaskError."""
-        chart = await asyncio.to_thread(archives.keep, given.chart(news))
+        chart = await asyncio.to_thread(archives.cache, properties.parse_chart(news))
         if {**news, "sha256": chart.sha256} != olds:
-            await values.check(chart)
+            await values.validate(chart)
         return {"sha256": chart.sha256}
 
     async def _drift(self, urn: str, news: Mapping[str, Any]) -> dict[str, str]:
@@ -104,7 +105,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             return {}
         machine = Machine.model_validate(news["machine"])
         try:
-            drift = await self._runner.look(machine, news["probe"], news["variables"])
+            drift = await self._runner.check_drift(machine, news["probe"], news["variables"])
         except TaskError as error:
             if machine.name not in self._warned_machines:
                 self._warned_machines.add(machine.name)
@@ -116,47 +117,46 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Report the inputs that differ; a task that failed is always run again."""
-        old, new = from_state(encoding.values(request.old_inputs)), encoding.values(request.news)
+        old, new = from_state(to_dict(request.old_inputs)), to_dict(request.news)
         old.pop("drift", None)  # the last update has fixed it
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-        if encoding.kind(request.urn) == TASK and new.get("once"):
+        is_task = resource_type(request.urn) == TASK_TYPE
+        if is_task and new.get("once"):
             differing = [key for key in differing if key in ("machine", "undo", "drift")]
-        unfinished = encoding.kind(request.urn) == TASK and not encoding.values(request.olds).get("done")
-        return provider_pb2.DiffResponse(changes=encoding.changes(bool(differing) or unfinished), diffs=differing)
+        unfinished = is_task and not to_dict(request.olds).get("done")
+        return provider_pb2.DiffResponse(changes=diff_kind(bool(differing) or unfinished), diffs=differing)
 
     async def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Run the task, generate the secret, or return the path of the chart's archive."""
-        inputs = encoding.values(request.properties)
-        if encoding.kind(request.urn) == SECRET:
-            value = given.secret(inputs, preview=request.preview)
-            properties = encoding.struct({**inputs, "value": value})
-            return provider_pb2.CreateResponse(id=encoding.name(request.urn), properties=properties)
-        if encoding.kind(request.urn) == CHART:
-            return provider_pb2.CreateResponse(id=encoding.name(request.urn), properties=_with_path(inputs))
+        inputs = to_dict(request.properties)
+        if resource_type(request.urn) == SECRET_TYPE:
+            value = properties.generate_secret(inputs, preview=request.preview)
+            secret = to_struct({**inputs, "value": value})
+            return provider_pb2.CreateResponse(id=resource_name(request.urn), properties=secret)
+        if resource_type(request.urn) == CHART_TYPE:
+            return provider_pb2.CreateResponse(id=resource_name(request.urn), properties=_with_path(inputs))
         if request.preview:
-            return provider_pb2.CreateResponse(properties=encoding.struct({**inputs, "done": True, "output": UNKNOWN}))
+            return provider_pb2.CreateResponse(properties=to_struct({**inputs, "done": True, "output": UNKNOWN}))
         outputs = await self._run(request.urn, inputs, context)
-        return provider_pb2.CreateResponse(id=encoding.name(request.urn), properties=encoding.struct(outputs))
+        return provider_pb2.CreateResponse(id=resource_name(request.urn), properties=to_struct(outputs))
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Run the task again if it failed or its work changed; otherwise only store the new connection settings."""
-        inputs, old = encoding.values(request.news), from_state(encoding.values(request.olds))
-        if encoding.kind(request.urn) == SECRET:
+        inputs, old = to_dict(request.news), from_state(to_dict(request.olds))
+        if resource_type(request.urn) == SECRET_TYPE:
             same = inputs.get("generation", 1) == old.get("generation", 1)
-            value = old["value"] if same else given.secret(inputs, preview=request.preview)
-            return provider_pb2.UpdateResponse(properties=encoding.struct({**inputs, "value": value}))
-        if encoding.kind(request.urn) == CHART:
+            value = old["value"] if same else properties.generate_secret(inputs, preview=request.preview)
+            return provider_pb2.UpdateResponse(properties=to_struct({**inputs, "value": value}))
+        if resource_type(request.urn) == CHART_TYPE:
             return provider_pb2.UpdateResponse(properties=_with_path(inputs))
-        rerun = bool(inputs.pop("drift", "")) or UNKNOWN in json.dumps(inputs) or given.reruns(inputs, old)
+        rerun = bool(inputs.pop("drift", "")) or UNKNOWN in json.dumps(inputs) or properties.needs_rerun(inputs, old)
         finished = {**inputs, "done": True, "output": old.get("output", "")}
         if request.preview:
-            return provider_pb2.UpdateResponse(
-                properties=encoding.struct(finished | ({"output": UNKNOWN} if rerun else {}))
-            )
+            return provider_pb2.UpdateResponse(properties=to_struct(finished | ({"output": UNKNOWN} if rerun else {})))
         if not rerun:
             await self._verify(inputs, context)
-            return provider_pb2.UpdateResponse(properties=encoding.struct(finished))
-        return provider_pb2.UpdateResponse(properties=encoding.struct(await self._run(request.urn, inputs, context)))
+            return provider_pb2.UpdateResponse(properties=to_struct(finished))
+        return provider_pb2.UpdateResponse(properties=to_struct(await self._run(request.urn, inputs, context)))
 
     async def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Return the stored properties, because `Check` detects drift on every run."""
@@ -164,8 +164,8 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Undo the task."""
-        if encoding.kind(request.urn) == TASK:
-            task = given.task(from_state(encoding.values(request.properties)))
+        if resource_type(request.urn) == TASK_TYPE:
+            task = properties.parse_task(from_state(to_dict(request.properties)))
 
             async def progress(message: str) -> None:
                 await self._engine.progress(request.urn, message)
@@ -186,19 +186,19 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             await self._engine.progress(urn, message)
 
         try:
-            output = await self._runner.run(given.task(inputs), progress)
+            output = await self._runner.run(properties.parse_task(inputs), progress)
         except TaskError as error:
             unfinished = {**inputs, "done": False, "output": ""}
-            await encoding.abort_unfinished(context, encoding.name(urn), unfinished, inputs, str(error))
+            await abort_unfinished(context, resource_name(urn), unfinished, inputs, str(error))
         return {**inputs, "done": True, "output": output}
 
     async def _verify(self, inputs: Mapping[str, Any], context: Context) -> None:
         try:
-            await self._runner.verify(given.task(inputs))
+            await self._runner.verify_connection(properties.parse_task(inputs))
         except TaskError as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
 
 def _with_path(inputs: Mapping[str, Any]) -> Any:
     """Return a chart's properties with the path of its archive."""
-    return encoding.struct({**inputs, "path": archives.path(given.chart(inputs))})
+    return to_struct({**inputs, "path": archives.cached_path(properties.parse_chart(inputs))})

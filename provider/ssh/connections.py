@@ -11,20 +11,20 @@ from typing import Any
 
 import asyncssh
 
-from provider.errors import TaskError, Unreachable, Untrusted
+from provider.errors import HostKeyMismatch, TaskError, Unreachable
 from provider.model import Hop, Machine
 from provider.printable import printable
-from provider.ssh.host_certificates import Named
-from provider.text import read_lines, read_output
+from provider.ssh.host_certificates import PrincipalCheckingClient
+from provider.ssh.output import read_lines, read_output
 
 CONNECT_SECONDS = 5
-SESSIONS = 8  # per connection; sshd's default limit is ten (MaxSessions)
-ALIVE = {"keepalive_interval": 5, "keepalive_count_max": 6}
+MAX_SESSIONS = 8  # per connection; sshd's default limit is ten (MaxSessions)
+KEEPALIVE = {"keepalive_interval": 5, "keepalive_count_max": 6}
 STEP_SECONDS = 3600  # limit of one script, longer than every wait in it
 COPY_SECONDS = 3600  # limit of one file transfer
 KILL_SECONDS = 30  # between SIGTERM and SIGKILL for a script that exceeds its limit
-TIMED_OUT = 124  # exit status of `timeout`
-DETAILS = 1000  # lines of standard error that are kept
+TIMEOUT_STATUS = 124  # exit status of `timeout`
+MAX_DETAIL_LINES = 1000  # lines of standard error that are kept
 
 Progress = Callable[[str], Awaitable[None]]
 
@@ -46,15 +46,15 @@ class Connections:
         start with `==> ` are reported as progress and not returned. Raises Unreachable, or TaskError if the script
         prints too much or takes too long.
         """
-        sessions = self._sessions.setdefault(_identity(machine), asyncio.Semaphore(SESSIONS))
+        sessions = self._sessions.setdefault(_identity(machine), asyncio.Semaphore(MAX_SESSIONS))
         async with sessions:
             connection = await self.connect(machine)
             try:
                 async with asyncio.timeout(seconds + KILL_SECONDS * 2):
                     return await self._run(connection, machine, script, progress, seconds)
             except TimeoutError as cause:
-                self.forget(machine)
-                raise TaskError(f"{label(machine)}: the script did not end within {seconds} s") from cause
+                self.close(machine)
+                raise TaskError(f"{machine_label(machine)}: the script did not end within {seconds} s") from cause
 
     async def _run(
         self, connection: asyncssh.SSHClientConnection, machine: Machine, script: str, progress: Progress, seconds: int
@@ -71,18 +71,18 @@ class Connections:
             except TaskError as error:
                 process.terminate()
                 process.close()
-                raise TaskError(f"{label(machine)}: {error}") from error
+                raise TaskError(f"{machine_label(machine)}: {error}") from error
         except (asyncssh.Error, OSError) as cause:
-            self.forget(machine)
-            raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
+            self.close(machine)
+            raise Unreachable(f"{machine_label(machine)}: the connection was lost ({cause})") from cause
         if process.exit_status is None:
-            self.forget(machine)
-            raise Unreachable(f"{label(machine)}: the connection was lost before the script ended")
-        if process.exit_status == TIMED_OUT:
-            raise TaskError(f"{label(machine)}: the script did not end within {seconds} s")
+            self.close(machine)
+            raise Unreachable(f"{machine_label(machine)}: the connection was lost before the script ended")
+        if process.exit_status == TIMEOUT_STATUS:
+            raise TaskError(f"{machine_label(machine)}: the script did not end within {seconds} s")
         return process.exit_status, output, details
 
-    async def put(self, machine: Machine, source: Path, target: str) -> None:
+    async def upload(self, machine: Machine, source: Path, target: str) -> None:
         """Copy a local file to the machine, where only root may read it. Raises Unreachable, TaskError.
 
         A folder that this creates is accessible to root only as well.
@@ -90,7 +90,7 @@ class Connections:
         folder, file = shlex.quote(str(PurePosixPath(target).parent)), shlex.quote(target)
         await self._copy(machine, f"umask 077 && mkdir -p {folder} && cat >{file}", source, asyncssh.DEVNULL)
 
-    async def get(self, machine: Machine, source: str, target: Path) -> None:
+    async def download(self, machine: Machine, source: str, target: Path) -> None:
         """Copy a file that root may read from the machine to a local path. Raises Unreachable, TaskError."""
         await self._copy(machine, f"cat {shlex.quote(source)}", asyncssh.DEVNULL, target)
 
@@ -101,15 +101,15 @@ class Connections:
             async with asyncio.timeout(COPY_SECONDS):
                 result = await connection.run(shell, stdin=source, stdout=target, encoding=None)
         except TimeoutError as cause:
-            self.forget(machine)
-            raise TaskError(f"{label(machine)}: the file was not copied within {COPY_SECONDS} s") from cause
+            self.close(machine)
+            raise TaskError(f"{machine_label(machine)}: the file was not copied within {COPY_SECONDS} s") from cause
         except (asyncssh.Error, OSError) as cause:
-            self.forget(machine)
-            raise Unreachable(f"{label(machine)}: the connection was lost ({cause})") from cause
+            self.close(machine)
+            raise Unreachable(f"{machine_label(machine)}: the connection was lost ({cause})") from cause
         if result.exit_status != 0:
             reason = printable(result.stderr.decode(errors="replace")) if isinstance(result.stderr, bytes) else ""
             raise TaskError(
-                f"{label(machine)}: the file could not be copied: {reason.strip() or 'the connection was lost'}"
+                f"{machine_label(machine)}: the file could not be copied: {reason.strip() or 'the connection was lost'}"
             )
 
     async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
@@ -120,7 +120,7 @@ class Connections:
             task = self._open[identity] = asyncio.create_task(self._dial(machine))
         return await asyncio.shield(task)
 
-    def forget(self, machine: Machine) -> None:
+    def close(self, machine: Machine) -> None:
         """Close the connection, so that the next use opens a new one."""
         task = self._open.pop(_identity(machine), None)
         if task and task.done() and not task.cancelled() and not task.exception():
@@ -145,21 +145,23 @@ class Connections:
             certificate = (
                 f"It has no valid host certificate either: {str(cause).rstrip('.')}.\n" if hop.host_authority else ""
             )
-            raise Untrusted(
+            raise HostKeyMismatch(
                 hop.name,
-                f"{label(hop)} shows another host key than the pinned one; nothing was sent.\n{certificate}"
+                f"{machine_label(hop)} shows another host key than the pinned one; nothing was sent.\n{certificate}"
                 "If the machine was reinstalled, replace its `hostKey`; if not, find out which machine answers there.",
             ) from cause
         except asyncssh.PermissionDenied as cause:
             if hop.key and hop.key not in self._keys:
-                raise Unreachable(f"{label(hop)}: its SSH key {hop.key} is no longer in the configuration.") from cause
+                raise Unreachable(
+                    f"{machine_label(hop)}: its SSH key {hop.key} is no longer in the configuration."
+                ) from cause
             raise TaskError(
-                f"{label(hop)} refuses user {hop.user}: add the public key to that user's authorized_keys, "
+                f"{machine_label(hop)} refuses user {hop.user}: add the public key to that user's authorized_keys, "
                 "or correct `ssh` in the stack file."
             ) from cause
         except (OSError, asyncssh.Error, TimeoutError) as cause:
             reason = str(cause) or f"no answer within {CONNECT_SECONDS} s"
-            raise Unreachable(f"{label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
+            raise Unreachable(f"{machine_label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
 
     async def _trusted(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         """Connect with the pinned host key, or else with a host certificate of the SSH CA, if there is one."""
@@ -180,8 +182,8 @@ class Connections:
         known_keys, known_cas = ([*map(asyncssh.import_public_key, texts)] for texts in (keys, authorities))
         return await asyncssh.connect(
             hop.address, hop.port, username=hop.user, tunnel=tunnel or (), config=None,
-            client_factory=partial(Named, hop), known_hosts=(known_keys, known_cas, []), preferred_auth="publickey",
-            connect_timeout=CONNECT_SECONDS, **ALIVE, **self._credentials(hop),
+            client_factory=partial(PrincipalCheckingClient, hop), known_hosts=(known_keys, known_cas, []),
+            preferred_auth="publickey", connect_timeout=CONNECT_SECONDS, **KEEPALIVE, **self._credentials(hop),
         )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:
@@ -190,16 +192,16 @@ class Connections:
         return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
 
 
-async def quiet(message: str) -> None:
+async def no_progress(message: str) -> None:
     """Report no progress, for short scripts."""
 
 
-def label(hop: Hop) -> str:
+def machine_label(hop: Hop) -> str:
     """Return a machine's name and address for messages."""
     return f"{hop.name} ({hop.address})"
 
 
-def stream(variables: Mapping[str, str], *texts: str) -> str:
+def render_script(variables: Mapping[str, str], *texts: str) -> str:
     """Render a script with its variables assigned first; values are quoted, so the shell never expands them."""
     assignments = [f"{name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
     return "\n".join([*assignments, *texts]) + "\n"
@@ -228,7 +230,7 @@ async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
 
 
 async def _listen(stream: asyncssh.SSHReader[str], progress: Progress) -> list[str]:
-    details: deque[str] = deque(maxlen=DETAILS)
+    details: deque[str] = deque(maxlen=MAX_DETAIL_LINES)
     async for line in read_lines(stream):
         text = printable(line.rstrip())
         if text.startswith("==> "):

@@ -6,7 +6,7 @@ from asyncssh.public_key import SSHOpenSSHCertificate, decode_ssh_certificate
 from provider.model import Hop
 
 
-class Named(asyncssh.SSHClient):
+class PrincipalCheckingClient(asyncssh.SSHClient):
     """Rejects a host certificate without principals, which SSH and asyncssh accept for every host."""
 
     def __init__(self, hop: Hop) -> None:

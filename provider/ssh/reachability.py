@@ -8,20 +8,20 @@ import asyncssh
 
 from provider.errors import TaskError, Unreachable
 from provider.model import Machine
-from provider.ssh.connections import Connections, Progress, label, quiet
+from provider.ssh.connections import Connections, Progress, machine_label, no_progress
 
 REBOOT_SECONDS = 600
 POLL_SECONDS = 0.5
 
 
-async def serves(connections: Connections, server: Machine, script: str) -> bool:
+async def api_is_ready(connections: Connections, server: Machine, script: str) -> bool:
     """Return whether `script`, which checks that the API is ready, succeeds on the server."""
     with contextlib.suppress(TaskError):
-        return (await connections.run(server, script, quiet))[0] == 0
+        return (await connections.run(server, script, no_progress))[0] == 0
     return False
 
 
-async def first_serving(connections: Connections, servers: tuple[Machine, ...], script: str) -> Machine:
+async def first_ready_server(connections: Connections, servers: tuple[Machine, ...], script: str) -> Machine:
     """Return the first server on which `script` finds a ready API, else the first that answers on SSH.
 
     Raises TaskError, or Unreachable if no server answers.
@@ -34,7 +34,7 @@ async def first_serving(connections: Connections, servers: tuple[Machine, ...], 
         except Unreachable as cause:
             causes.append(str(cause))
             continue
-        if await serves(connections, server, script):
+        if await api_is_ready(connections, server, script):
             return server
         reachable.append(server)
     if not reachable:
@@ -42,16 +42,16 @@ async def first_serving(connections: Connections, servers: tuple[Machine, ...], 
     return reachable[0]
 
 
-async def answer(connections: Connections, machine: Machine, progress: Progress, patience: float) -> None:
-    """Wait up to `patience` seconds until the machine answers on SSH. Raises Unreachable with the last cause."""
-    end = time.monotonic() + patience
+async def wait_for_ssh(connections: Connections, machine: Machine, progress: Progress, seconds: float) -> None:
+    """Wait up to `seconds` until the machine answers on SSH. Raises Unreachable with the last cause."""
+    end = time.monotonic() + seconds
     while True:
         try:
             await connections.connect(machine)
         except Unreachable as cause:
             if time.monotonic() > end:
                 raise
-            await progress(f"waiting up to {patience:.0f} s for SSH: {cause}")
+            await progress(f"waiting up to {seconds:.0f} s for SSH: {cause}")
             await asyncio.sleep(POLL_SECONDS)
         else:
             return
@@ -63,24 +63,24 @@ async def boot_id(connections: Connections, machine: Machine) -> str:
     try:
         result = await asyncio.wait_for(connection.run("cat /proc/sys/kernel/random/boot_id", check=True), 10)
     except (OSError, TimeoutError, asyncssh.Error) as cause:
-        connections.forget(machine)
+        connections.close(machine)
         raise Unreachable(
-            f"{label(machine)}: the SSH connection was lost before the reboot ({str(cause) or 'no answer'})"
+            f"{machine_label(machine)}: the SSH connection was lost before the reboot ({str(cause) or 'no answer'})"
         ) from cause
     return str(result.stdout).strip()
 
 
-async def booted_anew(connections: Connections, machine: Machine, boot: str, progress: Progress) -> None:
+async def wait_for_reboot(connections: Connections, machine: Machine, boot: str, progress: Progress) -> None:
     """Wait until the machine's boot ID is no longer `boot`. Raises TaskError."""
     end = time.monotonic() + REBOOT_SECONDS
     await progress(f"{machine.name}: waiting for SSH to answer after the reboot")
     while time.monotonic() < end:
-        connections.forget(machine)
+        connections.close(machine)
         with contextlib.suppress(Unreachable):
             if await boot_id(connections, machine) != boot:
                 return
         await asyncio.sleep(POLL_SECONDS)
     raise TaskError(
-        f"{label(machine)} did not answer on SSH within {REBOOT_SECONDS} s after its reboot: "
+        f"{machine_label(machine)} did not answer on SSH within {REBOOT_SECONDS} s after its reboot: "
         "look at the machine's screen, then run `pulumi up` again."
     )

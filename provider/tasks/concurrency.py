@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from provider.errors import TaskError
-from provider.model import Turn
+from provider.model import DisruptionLimit
 
 
 @dataclass
@@ -22,9 +22,9 @@ class Turns:
     _groups: dict[str, _Group] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def take(self, turn: Turn, name: str) -> AsyncIterator[None]:
+    async def take(self, limit: DisruptionLimit, name: str) -> AsyncIterator[None]:
         """Hold one of the group's slots. Raises TaskError if another task of the group has failed."""
-        group = self._groups.setdefault(turn.group, _Group(asyncio.Semaphore(turn.width)))
+        group = self._groups.setdefault(limit.group, _Group(asyncio.Semaphore(limit.width)))
         async with group.slots:
             if group.failed:
                 raise TaskError(f"{name} was not changed, because {group.failed} failed before it; fix that first.")

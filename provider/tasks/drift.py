@@ -7,14 +7,14 @@ from pathlib import Path
 from provider.errors import TaskError, Unreachable
 from provider.model import Machine
 from provider.printable import printable
-from provider.ssh.connections import Connections, label, quiet
+from provider.ssh.connections import Connections, machine_label, no_progress
 from provider.tasks.script_text import script_text
 
-LOOK_SECONDS = 3  # to connect: a drift check does not wait for a machine that is powered off
-SAY_SECONDS = 30  # for the script, because the machine may be busy
+CONNECT_SECONDS = 3  # to connect: a drift check does not wait for a machine that is powered off
+SCRIPT_SECONDS = 30  # for the script, because the machine may be busy
 
 
-class Looks:
+class DriftChecks:
     """Cache of drift checks: each runs once per machine, and again after a step ran on that machine."""
 
     def __init__(self, connections: Connections, scripts: Path) -> None:
@@ -22,7 +22,7 @@ class Looks:
         self._scripts = scripts
         self._checks: dict[tuple[Machine, str], asyncio.Task[str]] = {}
 
-    def begin(self, machine: Machine, script: str, variables: Mapping[str, str]) -> asyncio.Task[str]:
+    def start(self, machine: Machine, script: str, variables: Mapping[str, str]) -> asyncio.Task[str]:
         """Return the drift check that is running or finished, or start one."""
         key = (machine, script)
         if key not in self._checks:
@@ -30,7 +30,7 @@ class Looks:
             self._checks[key].add_done_callback(_mark_error_retrieved)
         return self._checks[key]
 
-    def forget(self, machine: Machine) -> None:
+    def invalidate(self, machine: Machine) -> None:
         """Discard the cached drift checks of a machine that a step may have changed."""
         self._checks = {key: check for key, check in self._checks.items() if key[0] != machine}
 
@@ -38,15 +38,17 @@ class Looks:
         """Run the script and return its output, one difference per line. Raises TaskError."""
         text = script_text(self._scripts, variables, script)
         try:
-            await asyncio.wait_for(self._connections.connect(machine), LOOK_SECONDS)
+            await asyncio.wait_for(self._connections.connect(machine), CONNECT_SECONDS)
         except TimeoutError as cause:
-            raise Unreachable(f"{label(machine)} does not answer on SSH within {LOOK_SECONDS} s") from cause
+            raise Unreachable(f"{machine_label(machine)} does not answer on SSH within {CONNECT_SECONDS} s") from cause
         try:
-            status, output, details = await asyncio.wait_for(self._connections.run(machine, text, quiet), SAY_SECONDS)
+            status, output, details = await asyncio.wait_for(
+                self._connections.run(machine, text, no_progress), SCRIPT_SECONDS
+            )
         except TimeoutError as cause:
-            raise TaskError(f"{label(machine)}: {script} did not end within {SAY_SECONDS} s") from cause
+            raise TaskError(f"{machine_label(machine)}: {script} did not end within {SCRIPT_SECONDS} s") from cause
         if status:
-            raise TaskError(f"{label(machine)}: {script} failed\n" + "\n".join(details[-5:]))
+            raise TaskError(f"{machine_label(machine)}: {script} failed\n" + "\n".join(details[-5:]))
         return printable(output).rstrip()
 
 

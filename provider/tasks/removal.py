@@ -2,64 +2,68 @@
 
 from dataclasses import dataclass
 
-from provider.errors import ApiAway, Foreign, TaskError, Unreachable, Untrusted
+from provider.errors import ApiUnavailable, HostKeyMismatch, OtherCluster, TaskError, Unreachable
 from provider.model import Settings, Step, Task
 from provider.tasks.step_output import RETIRED
-from provider.tasks.steps import Work
+from provider.tasks.steps import TaskRun
 
-UNINSTALL = "node/uninstall-k3s.sh"
+UNINSTALL_SCRIPT = "node/uninstall-k3s.sh"
 """Script that uninstalls K3s from a machine that is removed from the lab."""
-GUARD = "platform/refuse-data-loss.sh"
+GUARD_SCRIPT = "platform/refuse-data-loss.sh"
 """Script that refuses to remove a layer while the layer has data."""
 
 
 @dataclass(frozen=True)
-class Removal:
+class RemovalRules:
     """The rules of one run. `deletes_unreachable`: the user gives up tasks on any machine that does not answer."""
 
     settings: Settings
     deletes_unreachable: bool
 
-    def may_give_up(self, work: Work, step: Step, error: TaskError) -> bool:
+    def may_skip(self, task_run: TaskRun, step: Step, error: TaskError) -> bool:
         """Return whether a failed undo step may be skipped. Raises TaskError for a machine that stays in the lab."""
-        if isinstance(error, Foreign):
+        if isinstance(error, OtherCluster):
             return True
-        if isinstance(error, Unreachable | ApiAway) and self.deletes_unreachable:
+        if isinstance(error, Unreachable | ApiUnavailable) and self.deletes_unreachable:
             return True
-        name = work.task.machine.name
-        lost = isinstance(error, Unreachable) or (isinstance(error, Untrusted) and error.hop == name)
+        name = task_run.task.machine.name
+        lost = isinstance(error, Unreachable) or (isinstance(error, HostKeyMismatch) and error.hop == name)
         if step.on != "machine" or not lost:
             return False
-        if self._is_removed(work):
+        if self._is_removed(task_run):
             return True
         raise TaskError(
             f"{error}\n{step.script} did not run, and {name} is still in `nodes`: make it reachable, or remove it from "
             "`nodes`; then run `pulumi up` again."
         ) from error
 
-    def _is_removed(self, work: Work) -> bool:
+    def _is_removed(self, task_run: TaskRun) -> bool:
         """Return whether the task's own machine is being removed from the lab."""
         names = {machine.name for machine in (*self.settings.servers, *self.settings.agents)}
-        return RETIRED in work.report.flags or _undone_by(work.task, UNINSTALL) or work.task.machine.name not in names
+        return (
+            RETIRED in task_run.results.flags
+            or _undone_by(task_run.task, UNINSTALL_SCRIPT)
+            or task_run.task.machine.name not in names
+        )
 
     @staticmethod
-    def left(task: Task, step: Step, error: TaskError) -> str:
+    def skip_warning(task: Task, step: Step, error: TaskError) -> str:
         """Return the text of the warning about an undo step that was skipped."""
-        if isinstance(error, Foreign):
+        if isinstance(error, OtherCluster):
             return f"{step.script} did not run there."
         if step.on == "machine":
-            wipe = f" Wipe {task.machine.name} before you use it again." if _undone_by(task, UNINSTALL) else ""
+            wipe = f" Wipe {task.machine.name} before you use it again." if _undone_by(task, UNINSTALL_SCRIPT) else ""
             return f"The machine was not cleaned up: {step.script} did not run.{wipe}"
         return f"{step.script} was skipped, because HOMELAB_DELETE_UNREACHABLE is set."
 
 
-def of_some_cluster(task: Task) -> Task:
+def with_cluster_identity(task: Task) -> Task:
     """Return the task with a cluster identity, so that its scripts refuse machines of another cluster.
 
     State of older versions has no cluster identity, and its machines may belong to a newer lab by now. A task that
     guards data is returned unchanged and keeps guarding: its old state may be this lab's, after an `up` that failed.
     """
-    if _undone_by(task, GUARD):
+    if _undone_by(task, GUARD_SCRIPT):
         return task
     return task.model_copy(update={"variables": {"CLUSTER": "none", **task.variables}})
 

@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provider.charts.contents import crds
-from provider.errors import Foreign, TaskError, Unreachable
+from provider.errors import OtherCluster, TaskError, Unreachable
 from provider.model import Machine, Settings, Step, Task
-from provider.ssh.connections import Connections, Progress, label, quiet
-from provider.ssh.reachability import first_serving
+from provider.ssh.connections import Connections, Progress, machine_label, no_progress
+from provider.ssh.reachability import first_ready_server
 from provider.tasks import steps
 from provider.tasks.concurrency import Turns
-from provider.tasks.drift import Looks
-from provider.tasks.removal import Removal, of_some_cluster
-from provider.tasks.step_output import FOREIGN, RETIRED, UNREACHABLE, Report
-from provider.tasks.steps import Steps, Work
-from provider.tasks.teardown import MARKER, RETIRE, Teardown
+from provider.tasks.drift import DriftChecks
+from provider.tasks.removal import RemovalRules, with_cluster_identity
+from provider.tasks.step_output import FOREIGN, RETIRED, UNREACHABLE, StepResults
+from provider.tasks.steps import Steps, TaskRun
+from provider.tasks.teardown import MARK_SCRIPT, RETIRE_SCRIPT, Teardown
 
-GONE_SECONDS = 10  # to wait for SSH on a machine that is being removed
+UNDO_SSH_SECONDS = 10  # to wait for SSH on a machine that is being removed
 CHECK_SECONDS = 10  # to find a server that can check whether nodes may be removed
 
 
@@ -35,32 +35,32 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._connections = Connections(self.settings.keys)
-        self._looks = Looks(self._connections, steps.SCRIPTS)
-        self._steps = Steps(self.settings, self._connections, self._looks)
-        self._removal = Removal(self.settings, self.deletes_unreachable)
+        self._drift_checks = DriftChecks(self._connections, steps.SCRIPTS)
+        self._steps = Steps(self.settings, self._connections, self._drift_checks)
+        self._removal = RemovalRules(self.settings, self.deletes_unreachable)
         self._teardown = Teardown(self.settings.servers, self._mark)
 
     def cancel(self) -> None:
         """Start no further step."""
         self._steps.cancelled = True
 
-    def look_around(self) -> None:
+    def start_drift_checks(self) -> None:
         """Start the drift checks of all machines at the same time, before the engine asks for their results."""
         for machine in (*self.settings.servers, *self.settings.agents):
             for script in self.settings.probes:
-                self._looks.begin(machine, script, {})
+                self._drift_checks.start(machine, script, {})
 
     async def run(self, task: Task, progress: Progress) -> str:
         """Run the task and return what its scripts printed. Raises TaskError."""
-        work = Work(await _with_chart(task, progress), Report(set(self.settings.flags)), progress)
-        async for step in self._wanted(work, work.task.run):
-            work.report.add(await self._run(work, step), step.exports)
-        return work.report.output
+        task_run = TaskRun(await _with_chart(task, progress), StepResults(set(self.settings.flags)), progress)
+        async for step in self._due_steps(task_run, task_run.task.run):
+            task_run.results.add_output(await self._run(task_run, step), step.exports)
+        return task_run.results.output
 
-    async def _run(self, work: Work, step: Step) -> str:
+    async def _run(self, task_run: TaskRun, step: Step) -> str:
         if step.on != "servers":
-            return await self._steps.run(work, step)
-        output, errors = await self._steps.run_on_servers(work, step)
+            return await self._steps.run(task_run, step)
+        output, errors = await self._steps.run_on_servers(task_run, step)
         if errors:
             raise errors[0]
         return output
@@ -72,54 +72,54 @@ class Runner:
         on another server, and fails if no server answers. A machine of another cluster is skipped. Output of the
         scripts becomes a warning. Without a program (`pulumi destroy`), an unfinished destroy is resumed.
         """
-        report = Report(set(self.settings.flags))
-        work = Work(task if program_runs else of_some_cluster(task), report, progress)
-        if task.undo and await self._teardown.under_way(program_runs=program_runs):
-            report.raise_flag(RETIRED)
-        async for step in self._wanted(work, task.undo):
-            if step.on == "machine" and UNREACHABLE in report.flags:
+        results = StepResults(set(self.settings.flags))
+        task_run = TaskRun(task if program_runs else with_cluster_identity(task), results, progress)
+        if task.undo and await self._teardown.in_progress(program_runs=program_runs):
+            results.raise_flag(RETIRED)
+        async for step in self._due_steps(task_run, task.undo):
+            if step.on == "machine" and UNREACHABLE in results.flags:
                 continue
             try:
-                report.add(await self._undo(work, step, warn), step.exports)
-                if FOREIGN in report.flags:
-                    report.raise_flag(FOREIGN)  # node/check-ownership.sh raised it; this sets the variable as well
+                results.add_output(await self._undo(task_run, step, warn), step.exports)
+                if FOREIGN in results.flags:
+                    results.raise_flag(FOREIGN)  # node/check-ownership.sh raised it; this sets the variable as well
             except TaskError as error:
-                if not self._removal.may_give_up(work, step, error):
+                if not self._removal.may_skip(task_run, step, error):
                     raise
                 if step.on == "machine":
-                    report.raise_flag(FOREIGN if isinstance(error, Foreign) else UNREACHABLE)
-                await warn(f"{error}\n{self._removal.left(task, step, error)}")
-        if report.output.strip():
-            await warn(report.output.strip())
+                    results.raise_flag(FOREIGN if isinstance(error, OtherCluster) else UNREACHABLE)
+                await warn(f"{error}\n{self._removal.skip_warning(task, step, error)}")
+        if results.output.strip():
+            await warn(results.output.strip())
 
-    async def _undo(self, work: Work, step: Step, warn: Progress) -> str:
+    async def _undo(self, task_run: TaskRun, step: Step, warn: Progress) -> str:
         if step.on != "servers":
-            return await self._steps.run(work, step, GONE_SECONDS)
-        output, errors = await self._steps.run_on_servers(work, step)
+            return await self._steps.run(task_run, step, UNDO_SSH_SECONDS)
+        output, errors = await self._steps.run_on_servers(task_run, step)
         fatal = [error for error in errors if not isinstance(error, Unreachable)]
         if fatal or len(errors) == len(self.settings.servers):
             raise (fatal or errors)[0]
-        self._teardown.begun |= step.script == RETIRE
+        self._teardown.started |= step.script == RETIRE_SCRIPT
         for error in errors:
             await warn(f"{error}\n{step.script} did not run there.")
         return output
 
-    async def _wanted(self, work: Work, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
+    async def _due_steps(self, task_run: TaskRun, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
         """Yield the steps whose conditions are met; the task holds its turn from the first disruptive step on."""
         async with contextlib.AsyncExitStack() as stack:
-            turn = work.task.turn
+            limit = task_run.task.turn
             for step in steps:
-                if not work.report.wants(step):
+                if not task_run.results.conditions_met(step):
                     continue
-                if step.turn and turn:
-                    await work.progress(f"waiting for other {turn.group} to finish")
-                    await stack.enter_async_context(self.turns.take(turn, work.task.machine.name))
-                    turn = None
+                if step.turn and limit:
+                    await task_run.progress(f"waiting for other {limit.group} to finish")
+                    await stack.enter_async_context(self.turns.take(limit, task_run.task.machine.name))
+                    limit = None
                 yield step
 
-    async def look(self, machine: Machine, probe: str, variables: Mapping[str, str]) -> str:
+    async def check_drift(self, machine: Machine, probe: str, variables: Mapping[str, str]) -> str:
         """Return the differences between the machine and its applied state, one per line. Raises TaskError."""
-        return await asyncio.shield(self._looks.begin(machine, probe, variables))
+        return await asyncio.shield(self._drift_checks.start(machine, probe, variables))
 
     async def check_removal(self, servers: Sequence[str], nodes: Sequence[str]) -> None:
         """Validate that these servers, and these nodes of any role, may be removed. Raises TaskError.
@@ -129,26 +129,28 @@ class Runner:
         variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
         try:
             server = await asyncio.wait_for(self._server(), CHECK_SECONDS)
-            script = steps.script(variables, "cluster/check-quorum.sh")
-            status, _, details = await self._connections.run(server, script, quiet)
+            status, _, details = await self._connections.run(
+                server, steps.load_script(variables, "cluster/check-quorum.sh"), no_progress
+            )
         except (TaskError, TimeoutError):
             return
         if status:
             raise TaskError("\n".join(details).rstrip())
 
-    async def verify(self, task: Task) -> None:
+    async def verify_connection(self, task: Task) -> None:
         """Validate that the machine answers with its new connection settings. Raises TaskError."""
         await self._connections.connect(task.machine)
 
     async def _server(self) -> Machine:
         """Return a server, preferably one whose API is ready. Raises TaskError."""
-        return await first_serving(self._connections, self.settings.servers, steps.serves_script())
+        return await first_ready_server(self._connections, self.settings.servers, steps.api_ready_script())
 
     async def _mark(self, server: Machine) -> str:
         """Return the server's mark of an unfinished destroy: `yes`, `no`, or nothing. Raises TaskError."""
-        status, output, details = await self._connections.run(server, steps.script({}, MARKER), quiet)
+        script = steps.load_script({}, MARK_SCRIPT)
+        status, output, details = await self._connections.run(server, script, no_progress)
         if status:
-            raise TaskError(f"{label(server)}: {MARKER} failed\n" + "\n".join(details[-5:]))
+            raise TaskError(f"{machine_label(server)}: {MARK_SCRIPT} failed\n" + "\n".join(details[-5:]))
         return output
 
 

@@ -1,10 +1,10 @@
-"""Read the scripts of `components/scripts`, in the form that a machine runs."""
+"""Read the scripts of `components/scripts` as a machine runs them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from provider.errors import TaskError
-from provider.ssh.connections import stream
+from provider.ssh.connections import render_script
 
 
 def script_text(folder: Path, variables: Mapping[str, str], name: str) -> str:
@@ -16,4 +16,4 @@ def script_text(folder: Path, variables: Mapping[str, str], name: str) -> str:
             f"homelab has no script {name}, although Pulumi's state names it; no changes were made. First run "
             "`pulumi up` with the version of homelab that wrote the state."
         ) from cause
-    return stream(variables, (folder / "lib.sh").read_text(), text)
+    return render_script(variables, (folder / "lib.sh").read_text(), text)

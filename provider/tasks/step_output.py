@@ -6,27 +6,27 @@ from dataclasses import dataclass, field
 from provider.errors import TaskError
 from provider.model import Step, Task
 
-FLAG = "flag: "
-EXPORT = "export: "
+FLAG_PREFIX = "flag: "
+EXPORT_PREFIX = "export: "
 RETIRED = "retired"
 """Flag raised while the whole lab is being destroyed; scripts get it as variable in upper case."""
 UNREACHABLE = "unreachable"
 """Flag of a task whose own machine does not answer and is skipped; scripts get it as variable in upper case."""
 FOREIGN = "foreign"
 """Flag of a task whose own machine is another node by now; scripts get it as variable in upper case."""
-DISCARD = "discard-"
+DISCARD_PREFIX = "discard-"
 """Prefix of the flags by which the stack file allows data loss; scripts cannot raise them."""
 
 
 @dataclass
-class Report:
+class StepResults:
     """Flags, variables and output of the steps that have run."""
 
     flags: set[str] = field(default_factory=set)
     variables: dict[str, str] = field(default_factory=dict)
     output: str = ""
 
-    def wants(self, step: Step) -> bool:
+    def conditions_met(self, step: Step) -> bool:
         """Return whether the raised flags meet the step's conditions."""
         return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
 
@@ -35,19 +35,19 @@ class Report:
         self.flags.add(name)
         self.variables[name.upper()] = "yes"
 
-    def add(self, text: str, exports: tuple[str, ...] = ()) -> None:
+    def add_output(self, text: str, exports: tuple[str, ...] = ()) -> None:
         """Parse a script's output: flags, the variables named in `exports`, and all other lines.
 
         The output of a machine is not trusted: it can set only the variables that its step declares, and cannot raise
         flags that belong to the plugin or to the stack file. Raises TaskError if two machines export different values.
         """
         for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-            name, _, value = line.removeprefix(EXPORT).rstrip("\n").partition("=")
-            flag = line.removeprefix(FLAG).strip()
-            if line.startswith(FLAG):
-                if flag not in (RETIRED, UNREACHABLE) and not flag.startswith(DISCARD):
+            name, _, value = line.removeprefix(EXPORT_PREFIX).rstrip("\n").partition("=")
+            flag = line.removeprefix(FLAG_PREFIX).strip()
+            if line.startswith(FLAG_PREFIX):
+                if flag not in (RETIRED, UNREACHABLE) and not flag.startswith(DISCARD_PREFIX):
                     self.flags.add(flag)
-            elif line.startswith(EXPORT) and name in exports:
+            elif line.startswith(EXPORT_PREFIX) and name in exports:
                 if self.variables.setdefault(name, value) != value:
                     raise TaskError(f"machines report different values of {name}; no changes were made after that")
             else:

@@ -7,27 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from provider.errors import ApiAway, Foreign, TaskError, Unreachable
+from provider.errors import ApiUnavailable, OtherCluster, TaskError, Unreachable
 from provider.model import Machine, Settings, Step, Task
-from provider.ssh.connections import Connections, Progress, label
-from provider.ssh.reachability import answer, boot_id, booted_anew, first_serving, serves
-from provider.tasks.drift import Looks
+from provider.ssh.connections import Connections, Progress, machine_label
+from provider.ssh.reachability import api_is_ready, boot_id, first_ready_server, wait_for_reboot, wait_for_ssh
+from provider.tasks.drift import DriftChecks
 from provider.tasks.script_text import script_text
-from provider.tasks.step_output import Report, redact
+from provider.tasks.step_output import StepResults, redact
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "components" / "scripts"
-ANSWER_SECONDS = 60  # to wait for SSH, because the machine may be booting
+SSH_SECONDS = 60  # to wait for SSH, because the machine may be booting
 ATTEMPTS = 3  # per step; scripts are idempotent
-KINDS = {76: ApiAway, 77: Foreign}  # errors by exit status of a script
-TAIL = 40  # lines of a failed script's standard error that are shown
+ERRORS_BY_STATUS = {76: ApiUnavailable, 77: OtherCluster}  # exit statuses of scripts
+SHOWN_LINES = 40  # of a failed script's standard error
 
 
 @dataclass(frozen=True)
-class Work:
+class TaskRun:
     """One run or undo of a task, with the results of its steps so far."""
 
     task: Task
-    report: Report
+    results: StepResults
     progress: Progress
 
 
@@ -37,33 +37,33 @@ class Steps:
 
     settings: Settings
     connections: Connections
-    looks: Looks
+    drift_checks: DriftChecks
     cancelled: bool = False
 
-    async def run(self, work: Work, step: Step, patience: float | None = None) -> str:
+    async def run(self, task_run: TaskRun, step: Step, ssh_seconds: float | None = None) -> str:
         """Run a step and return its output. If its server's API fails, another server is tried. Raises TaskError.
 
-        `patience` is the number of seconds to wait for SSH on the task's own machine.
+        `ssh_seconds` is the time to wait for SSH on the task's own machine.
         """
         if step.on == "machine":
-            return await self._run_on(work.task.machine, work, step, patience)
+            return await self._run_on(task_run.task.machine, task_run, step, ssh_seconds)
         for remaining in reversed(range(ATTEMPTS)):
-            server = await self._server_for(work.task, step)
+            server = await self._server_for(task_run.task, step)
             if server is None:
                 return ""
             try:
-                return await self._run_on(server, work, step)
+                return await self._run_on(server, task_run, step)
             except TaskError as error:
                 single = len(self.settings.servers) < 2
                 last = self.cancelled or not remaining or single
-                if last or await serves(self.connections, server, serves_script()):
+                if last or await api_is_ready(self.connections, server, api_ready_script()):
                     raise
-                await work.progress(f"{error}; trying {step.script} on another server")
+                await task_run.progress(f"{error}; trying {step.script} on another server")
         raise AssertionError("every attempt returns or raises")
 
-    async def run_on_servers(self, work: Work, step: Step) -> tuple[str, list[TaskError]]:
+    async def run_on_servers(self, task_run: TaskRun, step: Step) -> tuple[str, list[TaskError]]:
         """Run a step on all servers at the same time. Returns their joined output and the errors."""
-        runs = (self._run_on(server, work, step) for server in self.settings.servers)
+        runs = (self._run_on(server, task_run, step) for server in self.settings.servers)
         results = await asyncio.gather(*runs, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, TaskError):
@@ -71,63 +71,69 @@ class Steps:
         errors = [result for result in results if isinstance(result, TaskError)]
         return "".join(result for result in results if isinstance(result, str)), errors
 
-    async def _run_on(self, machine: Machine, work: Work, step: Step, patience: float | None = None) -> str:
+    async def _run_on(self, machine: Machine, task_run: TaskRun, step: Step, ssh_seconds: float | None = None) -> str:
         """Run one script on a machine, and again if the connection is lost and the machine returns."""
         if self.cancelled:
-            raise TaskError(f"{label(machine)}: cancelled before {step.script}; `pulumi up` continues from here.")
+            raise TaskError(
+                f"{machine_label(machine)}: cancelled before {step.script}; `pulumi up` continues from here."
+            )
         for remaining in reversed(range(ATTEMPTS)):
-            await answer(self.connections, machine, work.progress, ANSWER_SECONDS if patience is None else patience)
+            await wait_for_ssh(
+                self.connections, machine, task_run.progress, SSH_SECONDS if ssh_seconds is None else ssh_seconds
+            )
             try:
                 if step.reboots:
-                    return await self._reboot(machine, work, step)
-                return await self._script(machine, work, step)
+                    return await self._reboot(machine, task_run, step)
+                return await self._script(machine, task_run, step)
             except Unreachable as cause:
                 if not remaining:
                     raise
-                await work.progress(f"{cause}; waiting for SSH to answer again")
+                await task_run.progress(f"{cause}; waiting for SSH to answer again")
             finally:
-                self.looks.forget(machine)
+                self.drift_checks.invalidate(machine)
         raise AssertionError("every attempt returns or raises")
 
-    async def _script(self, machine: Machine, work: Work, step: Step) -> str:
+    async def _script(self, machine: Machine, task_run: TaskRun, step: Step) -> str:
         """Run a script and return its output. Raises TaskError, Unreachable."""
-        names, task = " ".join(server.name for server in self.settings.servers), work.task
+        names, task = " ".join(server.name for server in self.settings.servers), task_run.task
         common = {"NOW": str(int(time.time())), "SERVERS": names, "FLAGS": " ".join(sorted(self.settings.flags))}
-        text = script({**common, **task.variables, **task.secrets, **work.report.variables}, step.script)
+        text = load_script({**common, **task.variables, **task.secrets, **task_run.results.variables}, step.script)
         last = ""
 
         async def follow(line: str) -> None:
             nonlocal last
             last = line
-            await work.progress(redact(f"{machine.name}: {line}", task))
+            await task_run.progress(redact(f"{machine.name}: {line}", task))
 
         status, output, details = await self.connections.run(machine, text, follow)
         if status != 0:
             during = f", during: {last}" if last else ""
-            tail = "\n".join(details[-TAIL:]).rstrip()
-            raise KINDS.get(status, TaskError)(redact(f"{label(machine)}: {step.script} failed{during}\n{tail}", task))
+            tail = "\n".join(details[-SHOWN_LINES:]).rstrip()
+            raise ERRORS_BY_STATUS.get(status, TaskError)(
+                redact(f"{machine_label(machine)}: {step.script} failed{during}\n{tail}", task)
+            )
         return output
 
-    async def _reboot(self, machine: Machine, work: Work, step: Step) -> str:
+    async def _reboot(self, machine: Machine, task_run: TaskRun, step: Step) -> str:
         """Run a script that reboots the machine, and wait until the machine answers after the reboot."""
         boot = await boot_id(self.connections, machine)
         with contextlib.suppress(Unreachable):  # the reboot may cut the connection before the script ends
-            await self._script(machine, work, step)
-        await booted_anew(self.connections, machine, boot, work.progress)
+            await self._script(machine, task_run, step)
+        await wait_for_reboot(self.connections, machine, boot, task_run.progress)
         return ""
 
     async def _server_for(self, task: Task, step: Step) -> Machine | None:
         """Return the server for a step, None if it needs another server and there is none. Raises TaskError."""
         needs_other = step.on == "other"
         servers = tuple(s for s in self.settings.servers if not (needs_other and s.name == task.machine.name))
-        return await first_serving(self.connections, servers, serves_script()) if servers else None
+        return await first_ready_server(self.connections, servers, api_ready_script()) if servers else None
 
 
-def serves_script() -> str:
+def api_ready_script() -> str:
     """Render the script that checks whether a server's API is ready."""
-    return script({}, "node/check-api.sh")
+    return load_script({}, "node/check-api.sh")
 
 
-def script(variables: Mapping[str, str], name: str) -> str:
+def load_script(variables: Mapping[str, str], name: str) -> str:
     """Render a script with its variables and the library `lib.sh` in front of it. Raises TaskError."""
     return script_text(SCRIPTS, variables, name)

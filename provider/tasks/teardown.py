@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from provider.errors import TaskError, Unreachable
 from provider.model import Machine
 
-RETIRE = "cluster/set-destroy-marker.sh"
+RETIRE_SCRIPT = "cluster/set-destroy-marker.sh"
 """Script that leaves a mark on every server, as the first step of destroying the lab."""
 
-MARKER = "cluster/check-destroy-marker.sh"
+MARK_SCRIPT = "cluster/check-destroy-marker.sh"
 """Script that prints whether a server has this mark."""
 
-Ask = Callable[[Machine], Awaitable[str]]
+ReadMark = Callable[[Machine], Awaitable[str]]
 """Returns a server's mark: `yes`, `no`, or nothing if the machine is no longer a node of the lab."""
 
 
@@ -26,14 +26,14 @@ class Teardown:
     """
 
     servers: tuple[Machine, ...]
-    ask: Ask
-    begun: bool = False
+    read_mark: ReadMark
+    started: bool = False
     _resumed: "asyncio.Task[bool] | None" = field(default=None, init=False)
 
-    async def under_way(self, *, program_runs: bool) -> bool:
+    async def in_progress(self, *, program_runs: bool) -> bool:
         """Return whether the lab is being destroyed. Raises TaskError if the marks of the servers differ."""
-        if self.begun or program_runs:
-            return self.begun
+        if self.started or program_runs:
+            return self.started
         if self._resumed is None:
             self._resumed = asyncio.create_task(self._marked())
         return await asyncio.shield(self._resumed)
@@ -53,6 +53,6 @@ class Teardown:
 
     async def _mark(self, server: Machine) -> str:
         try:
-            return (await self.ask(server)).strip()
+            return (await self.read_mark(server)).strip()
         except Unreachable:
             return ""

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from operations.render import PLUGIN, Renderer, RenderError, plugin, renderer
+from operations.render import PLUGIN, Renderer, RenderError, find_plugin, start_renderer
 from rehearsal import recipes
 from stacks.catalog import K3S, LAYERS
 from tests.contracts import places
@@ -20,7 +20,7 @@ def _running() -> Renderer | str:
     stack = ExitStack()
     atexit.register(stack.close)
     try:
-        return stack.enter_context(renderer(K3S, _program()))
+        return stack.enter_context(start_renderer(K3S, _program()))
     except RenderError as error:
         return str(error)
 
@@ -28,7 +28,7 @@ def _running() -> Renderer | str:
 def _program() -> Path:
     """Pulumi's plugin, or the one that the rehearsal has built."""
     try:
-        return plugin()
+        return find_plugin()
     except RenderError:
         built = recipes.built_provider().folder / PLUGIN
         if built.is_file():
@@ -47,7 +47,7 @@ def objects_of(archive: Path, chart: str, values: Mapping[str, Any]) -> list[dic
     namespace = next(row.layer.namespace for row in LAYERS if chart in [each.name for each in row.charts])
     if isinstance(helm, str):
         raise NotHereError(helm)
-    return [_whole(each) for each in helm.objects(archive, chart, namespace, values)]
+    return [_whole(each) for each in helm.render(archive, chart, namespace, values)]
 
 
 def _whole(tree: Any) -> Any:

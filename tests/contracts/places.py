@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 
 from components.kubernetes.chart import Chart
-from operations.chart_images import archive_of
-from operations.chart_pins import fetched
+from operations.chart_images import archive_name
+from operations.chart_pins import plugin_input
 from provider.charts.repository import fetch
 from provider.errors import TaskError
 from rehearsal import go
@@ -56,7 +56,7 @@ MODULES: Mapping[str, InModule] = {
 def catalog(name: str) -> Chart:
     """The chart of the catalog, with its pin."""
     chart = next(chart for row in LAYERS for chart in row.charts if chart.name == name)
-    return replace(chart, sha256=PINS.get(archive_of(chart)))
+    return replace(chart, sha256=PINS.get(archive_name(chart)))
 
 
 @cache
@@ -84,7 +84,7 @@ def bundled(chart: Chart) -> Path:
     folder = os.environ.get(BUNDLE)
     if not folder:
         raise NotHereError(f"{BUNDLE} names no bundle")
-    file = Path(folder) / "charts" / archive_of(chart)
+    file = Path(folder) / "charts" / archive_name(chart)
     if not file.is_file():
         raise NotHereError(f"{file} is not there")
     if chart.sha256 and hashlib.sha256(file.read_bytes()).hexdigest() != chart.sha256:
@@ -103,7 +103,7 @@ def fetched_now(chart: Chart) -> Path:
     if _away:
         raise NotHereError(_away[0])
     try:
-        _, content = fetch(fetched(chart))
+        _, content = fetch(plugin_input(chart))
     except TaskError as error:
         said = str(error).partition(": see that")[0]
         if AWAY in said:

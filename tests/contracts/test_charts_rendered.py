@@ -132,9 +132,9 @@ def test_release_fits_into_its_secret(chart: str, renders: Renders) -> None:
         layer = case.row.layer
         if chart in layer.crd_charts:
             return
-        kept = [each for each in objects if chart not in layer.bare_crds or each["kind"] != contents.KIND]
+        kept = [each for each in objects if chart not in layer.bare_crds or each["kind"] != contents.CRD_KIND]
         file = places.archive(chart)
-        texts = contents.files(str(file), file.read_bytes(), r"(?!.+/tests?/).+\.(ya?ml|json|tpl|txt)")
+        texts = contents.matching_files(str(file), file.read_bytes(), r"(?!.+/tests?/).+\.(ya?ml|json|tpl|txt)")
         # Helm keeps no sub-charts, but for their objects
         own = ((name, text) for name, text in texts if not name.startswith(f"{chart}/charts/"))
         parts = {name: base64.b64encode(text.encode()).decode() for name, text in own}

@@ -80,7 +80,7 @@ def _texts(chart: str) -> dict[str, str]:
         names = ("values.yaml", "values.schema.json", "Chart.yaml")
         return {str(each.relative_to(folder)): each.read_text() for name in names for each in folder.rglob(name)}
     wanted = rf"{chart}(/charts/[^/]+)*/(values\.yaml|values\.schema\.json|Chart\.yaml)"
-    found = contents.files(str(file), file.read_bytes(), wanted)
+    found = contents.matching_files(str(file), file.read_bytes(), wanted)
     return {name.removeprefix(f"{chart}/"): text for name, text in found}
 
 
@@ -104,7 +104,7 @@ def _crds_of(chart: str) -> Mapping[tuple[str, str], Mapping[str, Any]]:
     """The CRDs in the archive of a chart, if it is there, and Helm if they are among templates."""
     try:
         file = places.archive(chart)
-        found = [each for each in _definitions(chart, file) if each.get("kind") == contents.KIND]
+        found = [each for each in _definitions(chart, file) if each.get("kind") == contents.CRD_KIND]
     except (NotHereError, RenderError):
         return {}
     return {(each["spec"]["group"], each["spec"]["names"]["kind"]): each for each in found}
@@ -114,9 +114,9 @@ def _definitions(chart: str, file: Any) -> Iterator[Any]:
     plain = rf"{chart}(/charts/[^/]+)*/crds/.+\.(ya?ml|json)"
     case = next(case for case in CASES if chart in case.values and case.name.endswith("-default"))
     if chart in case.row.layer.bare_crds or chart in case.row.layer.crd_charts:
-        yield from yaml.load_all(contents.crds_in(chart, str(file), file.read_bytes()), Loader)
+        yield from yaml.load_all(contents.crds_of_archive(chart, str(file), file.read_bytes()), Loader)
         return
-    yield from (each for _, text in contents.files(str(file), file.read_bytes(), plain) for each in _all(text))
+    yield from (each for _, text in contents.matching_files(str(file), file.read_bytes(), plain) for each in _all(text))
     yield from helm.objects(chart, case.values[chart])
 
 

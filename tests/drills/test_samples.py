@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from operations.checks.layer import releases
+from operations.checks.layer import check_releases
 from operations.findings import State
 from stacks import stackfile
 from stacks.homelab import layers_of
@@ -28,7 +28,7 @@ def test_sample_becomes_a_lab(file: Path, tmp_path: Path, figure: Figure) -> Non
         wait_until(lambda: lab.ready() == {node.name for node in settings.cluster.nodes}, "all nodes are Ready")
         if len(settings.cluster.servers) > 1:
             assert lab.voters() == {node.name for node in settings.cluster.servers}
-        wrong = [found for found in releases(charts(settings), helm(lab)) if found.state is not State.FINE]
+        wrong = [found for found in check_releases(charts(settings), helm(lab)) if found.state is not State.FINE]
         assert wrong == []
         lab.up("--expect-no-changes")
         lab.succeeds("destroy", "--yes", "--skip-preview")

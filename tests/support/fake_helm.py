@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 class Plugin(provider_pb2_grpc.ResourceProviderServicer):
@@ -42,7 +42,7 @@ def install(folder: Path, answer: Any) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "answer.json").write_text(json.dumps(answer))
     program = folder / "pulumi-resource-kubernetes"
-    program.write_text(f"#!/bin/sh\ncd {FOLDER.parent} && exec {sys.executable} -m tests.fake_helm {folder}\n")
+    program.write_text(f"#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m tests.support.fake_helm {folder}\n")
     program.chmod(0o755)
     return program
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from provider.ssh.connections import stream
+from provider.ssh.connections import render_script
 from tests.support.settings_fixtures import ROOT
 
 SCRIPTS = ROOT / "components/scripts"
@@ -68,7 +68,7 @@ class Fake:
         path = f"PATH={self.root}/bin:/usr/local/sbin"
         library = library.replace("PATH=/usr/local/sbin", path)
         assert path in library
-        return stream(variables, library, text)
+        return render_script(variables, library, text)
 
     def call(self, script: str, function: str, **variables: str) -> Run:
         """Run one function of a script, and nothing else of it."""

@@ -37,15 +37,15 @@ def reach(found: list[Computer], monkeypatch: pytest.MonkeyPatch, bastion: Compu
     """Have the nodes of the stack file be these machines; their names and pinned keys are the file's."""
     ports = {each.name: each.port for each in found}
     through = {"address": "127.0.0.1", "port": bastion.port} if bastion else {}
-    real, real_bastion = machines.machine, machines.bastion
+    real, real_bastion = machines.from_node, machines.from_bastion
 
     def on_loopback(node: Any, cluster: Any) -> Any:
         made = real(node, cluster)
         own = {"address": "127.0.0.1", "port": ports[node.name], "sudo": False}
         return made.model_copy(update=own | {"bastion": made.bastion and made.bastion.model_copy(update=through)})
 
-    monkeypatch.setattr(machines, "machine", on_loopback)
-    monkeypatch.setattr(machines, "bastion", lambda given: real_bastion(given).model_copy(update=through))
+    monkeypatch.setattr(machines, "from_node", on_loopback)
+    monkeypatch.setattr(machines, "from_bastion", lambda given: real_bastion(given).model_copy(update=through))
 
 
 def public(computer: Computer) -> str:

@@ -26,9 +26,9 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / "components/scripts" / name, folder / name)
     monkeypatch.setattr(plugin_steps, "SCRIPTS", folder)
-    monkeypatch.setattr(plugin_steps, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(runner, "GONE_SECONDS", 0.1)
-    monkeypatch.setattr(drift, "LOOK_SECONDS", 30)  # a busy computer is no machine that is off
+    monkeypatch.setattr(plugin_steps, "SSH_SECONDS", 0.3)
+    monkeypatch.setattr(runner, "UNDO_SSH_SECONDS", 0.1)
+    monkeypatch.setattr(drift, "CONNECT_SECONDS", 30)  # a busy computer is no machine that is off
     monkeypatch.setattr(reachability, "POLL_SECONDS", 0.05)
     return folder
 

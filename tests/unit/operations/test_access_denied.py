@@ -71,7 +71,7 @@ def test_an_api_of_another_authority_is_no_silence(api: FakeApi, tmp_path: Path)
 
 def of_cluster(pulumi: FakePulumi, api: FakeApi) -> Report:
     pulumi.put_out(kubeconfig=api.kubeconfig)
-    (found, *_) = health_checks.of_cluster(Settings.read(FILE), Stack("lab", FILE))
+    (found, *_) = health_checks.cluster_reports(Settings.read(FILE), Stack("lab", FILE))
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from components.cluster.k3s.settings import S3Settings
 from operations import bucket
-from operations.bucket import BucketError, Object
+from operations.bucket import BucketError, StoredObject
 from tests.support.s3_server import Bucket, Service, Stored
 
 
@@ -42,19 +42,19 @@ def put(service: Service, *keys: str) -> None:
 
 def test_objects_of_the_folder_are_listed_and_those_below_it_are_not(service: Service) -> None:
     put(service, "etcd/a & b-1", "etcd/c-2", "etcd/.metadata/c-2", "other/d-3", "etcd", "e-4")
-    found = list(bucket.objects(settings(service, folder="etcd"), "id", "key/+="))
-    assert found == [Object("a & b-1", 5, 1_700_000_000), Object("c-2", 5, 1_700_000_000)]
+    found = list(bucket.list_objects(settings(service, folder="etcd"), "id", "key/+="))
+    assert found == [StoredObject("a & b-1", 5, 1_700_000_000), StoredObject("c-2", 5, 1_700_000_000)]
 
 
 def test_without_a_folder_the_top_is_listed(service: Service) -> None:
     put(service, "etcd/a-1", "e-4")
-    assert [each.key for each in bucket.objects(settings(service), "id", "key/+=")] == ["e-4"]
+    assert [each.key for each in bucket.list_objects(settings(service), "id", "key/+=")] == ["e-4"]
 
 
 def test_every_page_is_read(service: Service) -> None:
     service.bucket.page = 2
     put(service, *(f"s-{number}" for number in range(5)))
-    assert [each.key for each in bucket.objects(settings(service), "id", "key/+=")] == [f"s-{n}" for n in range(5)]
+    assert [each.key for each in bucket.list_objects(settings(service), "id", "key/+=")] == [f"s-{n}" for n in range(5)]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_is_wrong_is_said(
     service: Service, changes: dict[str, object], keys: tuple[str, str], reason: str
 ) -> None:
     with pytest.raises(BucketError) as error:
-        list(bucket.objects(settings(service, **changes), *keys))
+        list(bucket.list_objects(settings(service, **changes), *keys))
     assert reason in str(error.value)
     assert keys[1] not in str(error.value)
 
@@ -86,14 +86,14 @@ def test_buckets_of_amazon_are_found_by_their_own_name(monkeypatch: pytest.Monke
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     given = {"bucket": "lab", "region": "eu-west-1", "accessKey": {"secret": "i"}, "secretKey": {"secret": "k"}}
     with pytest.raises(BucketError):
-        list(bucket.objects(S3Settings.model_validate(given), "id", "key"))
+        list(bucket.list_objects(S3Settings.model_validate(given), "id", "key"))
     assert asked == ["https://lab.s3.eu-west-1.amazonaws.com/?list-type=2&prefix="]
 
 
 def test_the_signature_is_the_one_that_amazon_publishes() -> None:
     """The example of its documentation: GET Bucket (List Objects)."""
     now = time.mktime(time.strptime("20130524T000000Z", "%Y%m%dT%H%M%SZ")) - time.timezone
-    headers = bucket.signed(
+    headers = bucket.signed_headers(
         "examplebucket.s3.amazonaws.com", "/", {"max-keys": "2", "prefix": "J"}, region="us-east-1",
         keys=("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), now=now,
     )  # fmt: skip

@@ -98,13 +98,13 @@ def test_what_is_not_pinned_is_named_by_every_run(caplog: pytest.LogCaptureFixtu
 
 
 def test_doctor_names_it_too() -> None:
-    (report,) = health_checks.of_charts(read(pins={"traefik": "b" * 64}, versions={"cert-manager": "v1.99.0"}))
+    (report,) = health_checks.chart_reports(read(pins={"traefik": "b" * 64}, versions={"cert-manager": "v1.99.0"}))
     first, second = report.findings
     assert (first.check, first.state) == ("chart cert-manager", State.NOTE)
     assert "v1.99.0 is not pinned: whoever controls https://charts.jetstack.io can change" in first.says
     assert "./homelab pin" in first.fix
     assert (second.check, second.state) == ("chart traefik", State.FINE)
-    assert health_checks.of_charts(Settings.read(LAB)) == [], "there are no charts"
+    assert health_checks.chart_reports(Settings.read(LAB)) == [], "there are no charts"
 
 
 def test_mirror_in_clear_may_serve_what_is_pinned_and_a_registry_is_a_mirror() -> None:

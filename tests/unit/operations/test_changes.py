@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from operations import changes
-from operations.changes import markdown
+from operations.changes import to_markdown
 
 URN = "urn:pulumi:homelab::homelab::"
 CLUSTER = "homelab:components:Cluster"
@@ -35,8 +35,8 @@ def task(op: str, machine: str, role: str, **more: Any) -> dict[str, Any]:
     return step(op, f"machine {machine}", "homelab:index:Task", f"{machine}-{role}", **more)
 
 
-def told(*steps: dict[str, Any], looked: bool = True, **more: Any) -> str:
-    return markdown({"steps": list(steps), **more}, "Preview", looked=looked)
+def told(*steps: dict[str, Any], drift_checked: bool = True, **more: Any) -> str:
+    return to_markdown({"steps": list(steps), **more}, "Preview", drift_checked=drift_checked)
 
 
 def test_a_change_is_told_by_what_differs() -> None:
@@ -94,7 +94,7 @@ def test_drift_is_told_by_machine() -> None:
 
 
 def test_machines_that_were_not_looked_at_are_not_called_unchanged() -> None:
-    assert "The machines were not checked for drift" in told(looked=False)
+    assert "The machines were not checked for drift" in told(drift_checked=False)
 
 
 def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:
@@ -110,7 +110,7 @@ def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:
 
 
 def test_a_comment_is_never_too_long_for_github(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "ROWS", 300)
+    monkeypatch.setattr(changes, "MAX_TABLE_LENGTH", 300)
     said = told(*(task("create", f"machine-{number}", "join") for number in range(99)))
     assert len(said) < 400
     assert "|\n\n… truncated: see the log.\n" in said

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from operations.markdown import block, code
+from operations.markdown import code_block, inline_code
 from tests.unit.operations.test_changes import step, task, told
 
 HOSTILE = [
@@ -38,7 +38,7 @@ def outside(said: str) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_code_is_one_span_on_one_line(text: str) -> None:
-    said = code(text)
+    said = inline_code(text)
     assert "\n" not in said
     assert outside(said) == ""
     assert "\x1b" not in said
@@ -46,7 +46,7 @@ def test_code_is_one_span_on_one_line(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_block_ends_where_it_should(text: str) -> None:
-    first, *inner, last = block(text).split("\n")
+    first, *inner, last = code_block(text).split("\n")
     assert first == last
     assert re.fullmatch("`{3,}", first)
     assert not any(line.strip().startswith(first) for line in inner)

@@ -13,11 +13,11 @@ from typer.testing import CliRunner, Result
 import cli
 from components.provider_resources import SCRIPTS
 from operations import doctor, health_checks, machines
-from operations.api import AbsentError, Api, ApiError
+from operations.api import Api, ApiError, NotFoundError
 from operations.findings import Report, State, fine, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack
-from provider.ssh.connections import stream
+from provider.ssh.connections import render_script
 from stacks.settings import Settings
 from tests.support import fake_api, machines_on_loopback
 from tests.support.fake_api import FakeApi
@@ -94,7 +94,7 @@ def test_machines_are_asked_and_what_is_wrong_is_said(
 def test_findings_are_shown_with_their_fixes_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = wrong("disk", "[full]", "make room"), fine("system", "Debian GNU/Linux 12 (bookworm)")
     found = [Report("machine", "one", (good, bad)), Report("layer", "traefik", (note("API", "later"),))]
-    monkeypatch.setattr(doctor, "_look", lambda _: found)
+    monkeypatch.setattr(doctor, "_run_checks", lambda _: found)
     result = run(tmp_path)
     assert result.exit_code == 1
     assert "one, disk: [full]\n  fix: make room\n" in result.output
@@ -140,7 +140,7 @@ def test_a_key_that_is_none_is_not_shown(lab: list[Computer], tmp_path: Path, pu
 def test_a_machine_that_does_not_end_is_given_up(
     lab: list[Computer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machines, "PATIENCE", 0.0)
+    monkeypatch.setattr(machines, "SCRIPT_TIMEOUT", 0.0)
     found = reports(run(two(lab, tmp_path), "--json"))
     assert "did not end within 0 s" in found["one"]["findings"][-1]["says"]
 
@@ -149,10 +149,12 @@ def test_the_script_comes_to_its_end_wherever_it_runs(tmp_path: Path) -> None:
     """Without systemd, K3s, ss or apt too: what is not there is not said."""
     texts = [(SCRIPTS / name).read_text() for name in ("lib.sh", "node/collect-facts.sh")]
     given = {"ADDRESS": "10.9.0.1", "INTERFACE": "", "ROLE": "agent", "PACKAGES": "no-such-package", "PORTS": "tcp/1"}
-    done = subprocess.run(["bash", "-s"], input=stream(given, *texts), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-s"], input=render_script(given, *texts), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     facts = Facts.parse(done.stdout)
-    assert facts.whole
+    assert facts.complete
     assert facts.text("missing") in ("no-such-package", "")
     assert facts.disks
 
@@ -174,7 +176,7 @@ def platform(tmp_path: Path) -> Path:
 
 
 def of_cluster(file: Path) -> dict[str, Report]:
-    return {each.name: each for each in health_checks.of_cluster(Settings.read(file), Stack("lab", file))}
+    return {each.name: each for each in health_checks.cluster_reports(Settings.read(file), Stack("lab", file))}
 
 
 def test_cluster_and_layers_are_judged_by_their_api(platform: Path, pulumi: FakePulumi, api: FakeApi) -> None:
@@ -224,11 +226,11 @@ def test_objects_are_found_as_kubectl_names_them(api: FakeApi) -> None:
     api.answers["/apis/storage.k8s.io/v1/storageclasses/fast"] = {"kind": "StorageClass"}
     api.answers["/api/v1/namespaces/ns/secrets/a"] = {"kind": "Secret"}
     found = Api(api.kubeconfig)
-    assert found.find_word("storageclass/fast", "ns") == {"kind": "StorageClass"}
-    assert found.find_word("storageclass.storage.k8s.io/fast", "ns") == {"kind": "StorageClass"}
-    assert found.find_word("secret/a", "ns") == {"kind": "Secret"}
+    assert found.find_by_reference("storageclass/fast", "ns") == {"kind": "StorageClass"}
+    assert found.find_by_reference("storageclass.storage.k8s.io/fast", "ns") == {"kind": "StorageClass"}
+    assert found.find_by_reference("secret/a", "ns") == {"kind": "Secret"}
     for word in ("secret/b", "nothing/a", "secret.storage.k8s.io/a"):
-        with pytest.raises(AbsentError):
-            found.find_word(word, "ns")
-    with pytest.raises(AbsentError):
+        with pytest.raises(NotFoundError):
+            found.find_by_reference(word, "ns")
+    with pytest.raises(NotFoundError):
         found.find("v1", "Nothing", "ns", "a")

@@ -39,12 +39,12 @@ def whole() -> dict[str, dict[str, Any]]:
 )
 def test_what_is_wrong_with_the_cluster(changed: dict[str, Any] | None, check: str, says: str) -> None:
     nodes = whole()
-    assert not any_wrong([Report("cluster", "lab", tuple(cluster.judge(LAB, nodes.values())))])
+    assert not any_wrong([Report("cluster", "lab", tuple(cluster.check(LAB, nodes.values())))])
     if changed is None:
         del nodes[NODE.name]
     else:
         nodes[changed["metadata"]["name"]] = changed
-    found = {each.check: each for each in cluster.judge(LAB, nodes.values()) if each.state is State.WRONG}
+    found = {each.check: each for each in cluster.check(LAB, nodes.values()) if each.state is State.WRONG}
     assert says in found[check].says
     assert found[check].fix
 
@@ -56,7 +56,7 @@ def record(name: str, status: str, version: int) -> dict[str, Any]:
 def test_the_latest_record_of_a_release_counts() -> None:
     records = [record("a", "superseded", 9), record("a", "deployed", 10), record("b", "deployed", 1)]
     records += [record("b", "pending-upgrade", 2), record("d", "failed", 1)]
-    found = {each.check: each for each in layer.releases("abcd", records)}
+    found = {each.check: each for each in layer.check_releases("abcd", records)}
     assert {name: each.state for name, each in found.items()} == {
         "release a": State.FINE, "release b": State.WRONG, "release c": State.WRONG, "release d": State.WRONG,
     }  # fmt: skip
@@ -83,13 +83,13 @@ def pod(phase: str, *conditions: dict[str, str], **status: Any) -> dict[str, Any
     ],
 )
 def test_pods(given: dict[str, Any], state: State, says: str) -> None:
-    (found,) = layer.pods("ns", [given])
+    (found,) = layer.check_pods("ns", [given])
     assert found.state is state
     assert says in found.says
 
 
 def test_an_object_that_says_it_is_not_in_order() -> None:
     ready = {"status": {"conditions": [condition("Ready", "False", "no account")]}}
-    assert layer.thing("ClusterIssuer", "ca", None).says == "does not exist"
-    assert layer.thing("ClusterIssuer", "ca", ready).says == "is not Ready: no account"
-    assert layer.thing("ClusterIssuer", "ca", {"spec": {}}).state is State.FINE
+    assert layer.check_object("ClusterIssuer", "ca", None).says == "does not exist"
+    assert layer.check_object("ClusterIssuer", "ca", ready).says == "is not Ready: no account"
+    assert layer.check_object("ClusterIssuer", "ca", {"spec": {}}).state is State.FINE

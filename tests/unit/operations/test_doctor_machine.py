@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from operations.checks import k3s, machine
-from operations.checks.machine_state import Seen
+from operations.checks.machine_state import MachineState
 from operations.findings import Finding, State
 from operations.machine_facts import Facts
-from operations.machines import Answer, Failure
+from operations.machines import Failure, ScriptResult
 from stacks.settings import Settings
 from tests.support.settings_fixtures import ROOT
 
@@ -46,20 +46,20 @@ BARE = {
 JOINED = {"owner": NODE.name, "unit": "active", "unit-there": "yes", "version": LAB.k3s.version}
 
 
-def seen(**facts: str | list[str] | None) -> Seen:
+def seen(**facts: str | list[str] | None) -> MachineState:
     """A bare machine that is fit, but for `facts`; those that are None it does not say."""
     given: dict[str, Any] = BARE | {name.replace("_", "-"): value for name, value in facts.items()}
     lines = [f"{name}={each}" for name, value in given.items() if value is not None for each in _all(value)]
-    answer = Answer(asked=NOW, answered=NOW + 1)
-    return Seen(NODE.model_copy(update={"arch": None}), LAB, Facts.parse("\n".join(lines)), answer)
+    answer = ScriptResult(started=NOW, ended=NOW + 1)
+    return MachineState(NODE.model_copy(update={"arch": None}), LAB, Facts.parse("\n".join(lines)), answer)
 
 
 def _all(value: str | list[str]) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
-def not_fine(given: Seen) -> list[Finding]:
-    return [finding for finding in machine.judge(given) if finding.state is not State.FINE]
+def not_fine(given: MachineState) -> list[Finding]:
+    return [finding for finding in machine.check(given) if finding.state is not State.FINE]
 
 
 def test_a_fit_bare_machine_is_only_not_installed_yet() -> None:
@@ -133,14 +133,14 @@ def test_another_architecture_than_the_files_is_wrong() -> None:
 
 
 def test_an_answer_that_was_cut_off_is_no_answer() -> None:
-    assert [each.says for each in machine.judge(seen(end=None))] == ["its output was cut off"]
+    assert [each.says for each in machine.check(seen(end=None))] == ["its output was cut off"]
 
 
 def test_machines_with_one_identity_are_named() -> None:
     facts = {
         name: Facts.parse(f"machine-id={value}") for name, value in (("a", "1"), ("b", "2"), ("c", "1"), ("d", ""))
     }
-    found = machine.same_identity(facts)
+    found = machine.duplicate_machine_ids(facts)
     assert {name: each.says for name, each in found.items()} == {
         "a": "has the same machine-id as c",
         "c": "has the same machine-id as a",
@@ -150,14 +150,14 @@ def test_machines_with_one_identity_are_named() -> None:
 @pytest.mark.parametrize(
     ("failure", "cause", "check", "fix"),
     [
-        (Failure.REACH, "does not answer", "reachable", "power it on"),
+        (Failure.UNREACHABLE, "does not answer", "reachable", "power it on"),
         (Failure.HOST_KEY, "another key\nmore", "host key", "find out which machine answers"),
         (Failure.LOGIN, "refuses user pi: add the key", "login", "authorized_keys"),
         (Failure.SCRIPT, "sudo: a password is required", "root", "passwordless sudo"),
     ],
 )
 def test_why_a_machine_could_not_be_asked(failure: Failure, cause: str, check: str, fix: str) -> None:
-    found = machine.unreachable(NODE, Answer(failure=failure, cause=cause))[-1]
+    found = machine.check_connection(NODE, ScriptResult(failure=failure, cause=cause))[-1]
     assert (found.check, found.state) == (check, State.WRONG)
     assert "\n" not in found.says
     assert fix in found.fix

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import cli
-from operations.kubeconfig_merge import Merged, MergeError, entries, merge
+from operations.kubeconfig_merge import MergeError, MergeResult, entries_of, merge
 from tests.support.certificates import certificate
 from tests.support.fake_pulumi import FakePulumi
 
@@ -61,7 +61,7 @@ users:
       command: get-token
       env: null
 """
-OWN = entries(OURS, "lab")
+OWN = entries_of(OURS, "lab")
 
 
 @pytest.fixture
@@ -118,6 +118,11 @@ def test_other_entries_stay_byte_for_byte(home: Path) -> None:
     assert "kubectl --context lab get nodes" in result.output
     assert mode(file) == 0o600
     assert [each.name for each in home.iterdir() if each.name.startswith("mine")] == ["mine"]
+
+
+def test_a_comment_above_the_next_section_stays_there() -> None:
+    merged = merge(THEIRS.replace("contexts:\n", "# my contexts\ncontexts:\n"), OWN, "lab")
+    assert "  name: lab\n# my contexts\ncontexts:\n" in merged.text
 
 
 def test_a_second_run_changes_nothing(home: Path) -> None:
@@ -254,7 +259,7 @@ def test_what_is_no_kubeconfig_is_left_alone(text: str, said: str) -> None:
     ],
 )
 def test_every_form_of_a_kubeconfig_is_taken(text: str) -> None:
-    merged: Merged = merge(text, OWN, "lab")
+    merged: MergeResult = merge(text, OWN, "lab")
     before: dict[str, Any] = yaml.safe_load(text) or {}
     after = yaml.safe_load(merged.text)
     for section, kind in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from components.cluster.k3s import config as k3s
-from operations import pin, release, stackfile
+from operations import pin, release, stackfile_editor
 from rehearsal import certificates
 from stacks import catalog, platform_settings
 from stacks.catalog import K3S
@@ -77,7 +77,7 @@ def mirror(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stack file that is pinned: a copy of the shipped one, whose charts the program pins all."""
-    monkeypatch.setattr("operations.pulumi_stack.PROJECT", tmp_path)
+    monkeypatch.setattr("operations.pulumi_stack.PROJECT_FOLDER", tmp_path)
     charts = [chart for row in catalog.LAYERS for chart in row.charts]
     sums = {f"{chart.name}-{chart.version}.tgz": "0" * 64 for chart in charts}
     monkeypatch.setattr(platform_settings, "PINS", sums)
@@ -200,7 +200,7 @@ def test_without_network_it_says_what_to_do(stack: Path, monkeypatch: pytest.Mon
     output = refused(run(), stack, stack.read_text())
     assert "https://127.0.0.1:9/v1" in output
     assert "Connection refused" in output
-    assert pin.AIR_GAP in output
+    assert pin.AIR_GAP_ADVICE in output
 
 
 def test_untrusted_host_is_refused(mirror: str, stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_other_mistakes_in_the_file_come_first(mirror: str, stack: Path) -> None
 def test_every_line_stays_in_its_place(file: Path, tmp_path: Path) -> None:
     new = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), "e" * 64)
     before = file.read_text()
-    text = stackfile.with_pins(before, new)
+    text = stackfile_editor.with_pins(before, new)
     copy = tmp_path / file.name
     copy.write_text(text)
     assert Settings.read(copy).cluster.k3s.pins.model_dump() == new
@@ -240,4 +240,4 @@ def test_every_line_stays_in_its_place(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dash", ["- ", "  - ", "    - "])
 def test_indentation_of_lists_is_kept(dash: str) -> None:
     before = f"config:\n    homelab:cluster:\n        domain: a.b\n        nodes: # machines\n        {dash}name: a\n"
-    assert stackfile.with_pins(before, {"arm": "0"}).startswith(before)
+    assert stackfile_editor.with_pins(before, {"arm": "0"}).startswith(before)

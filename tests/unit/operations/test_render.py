@@ -19,8 +19,8 @@ SECRET = SecretRef(secret="token")
 def test_plugin_is_asked_for_the_archive_with_the_values(tmp_path: Path) -> None:
     program = fake_helm.install(tmp_path / "bin", [POD])
     values = {"a": [1, None], "b": {"c": SECRET, "d": Hashed(SECRET), "e": Filled("{}", (Derived("x"),))}}
-    with render.renderer("v1.36.3+k3s1", program) as helm:
-        assert helm.objects(tmp_path / "web-1.tgz", "web", "shop", values) == [POD]
+    with render.start_renderer("v1.36.3+k3s1", program) as helm:
+        assert helm.render(tmp_path / "web-1.tgz", "web", "shop", values) == [POD]
     asked = json.loads((tmp_path / "bin/asked.json").read_text())
     assert (asked["path"], asked["chart"], asked["release_name"]) == (str(tmp_path), "web-1.tgz", "web")
     assert asked["namespace"] == "shop"
@@ -31,15 +31,15 @@ def test_plugin_is_asked_for_the_archive_with_the_values(tmp_path: Path) -> None
 def test_what_helm_refuses_is_said(tmp_path: Path) -> None:
     program = fake_helm.install(tmp_path / "bin", "at '/replicas': got string, want integer")
     said = r"web-1.tgz cannot be rendered: at '/replicas': got string"
-    with render.renderer("v1.36.3+k3s1", program) as helm, pytest.raises(RenderError, match=said):
-        helm.objects(tmp_path / "web-1.tgz", "web", "shop", {})
+    with render.start_renderer("v1.36.3+k3s1", program) as helm, pytest.raises(RenderError, match=said):
+        helm.render(tmp_path / "web-1.tgz", "web", "shop", {})
 
 
 def test_plugin_that_does_not_start(tmp_path: Path) -> None:
     program = tmp_path / "broken"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
-    with pytest.raises(RenderError, match="broken did not start"), render.renderer("v1.36.3", program):
+    with pytest.raises(RenderError, match="broken did not start"), render.start_renderer("v1.36.3", program):
         raise AssertionError
 
 
@@ -47,13 +47,13 @@ def test_newest_plugin_that_pulumi_has_installed(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
     with pytest.raises(RenderError, match=r"pulumi plugin install resource kubernetes \d+\.\d+\.\d+$"):
-        render.plugin()
+        render.find_plugin()
     for version in ("4.9.0", "4.25.0", "4.3.1"):
         fake_helm.install_in(tmp_path / f"plugins/resource-kubernetes-v{version}")
-    assert render.plugin().parent.name == "resource-kubernetes-v4.25.0"
+    assert render.find_plugin().parent.name == "resource-kubernetes-v4.25.0"
     found = fake_helm.install(tmp_path / "bin", [])
     monkeypatch.setenv("PATH", str(found.parent))
-    assert render.plugin() == found, "what is on PATH is what Pulumi takes"
+    assert render.find_plugin() == found, "what is on PATH is what Pulumi takes"
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_newest_plugin_that_pulumi_has_installed(tmp_path: Path, monkeypatch: py
     ],
 )  # fmt: skip
 def test_images_in_objects(tree: Any, images: set[str]) -> None:
-    assert chart_images.named([{"kind": "Thing", **tree}]) == images
+    assert chart_images.of_objects([{"kind": "Thing", **tree}]) == images

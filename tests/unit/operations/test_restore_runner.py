@@ -10,11 +10,11 @@ import pytest
 
 from components.cluster import node as described
 from operations import restore_runner, snapshot_catalog
-from operations.cluster_access import Site
-from operations.machines import machine
+from operations.cluster_access import ClusterAccess
+from operations.machines import from_node
 from operations.pulumi_stack import Stack
-from operations.restore_runner import Plan, Rescue, Restored
-from operations.snapshot_catalog import S3, Found, Server, Snapshot, SnapshotError
+from operations.restore_runner import Plan, RestoreResult, RestoreRunner
+from operations.snapshot_catalog import S3, Server, Snapshot, SnapshotError, SnapshotInventory
 from provider.errors import TaskError, Unreachable
 from provider.model import Settings as PluginSettings
 from provider.model import Task
@@ -72,33 +72,35 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
     monkeypatch.setattr("provider.tasks.runner.Runner.run", run)
     monkeypatch.setattr("provider.ssh.connections.Connections.connect", connect)
-    monkeypatch.setattr("provider.ssh.connections.Connections.put", put)
+    monkeypatch.setattr("provider.ssh.connections.Connections.upload", put)
     return bench
 
 
-def site() -> Site:
+def site() -> ClusterAccess:
     cluster = Settings.read(FILE).cluster
-    return Site(Stack("lab", FILE), cluster, {node.name: machine(node, cluster) for node in cluster.nodes}, {})
+    return ClusterAccess(
+        Stack("lab", FILE), cluster, {node.name: from_node(node, cluster) for node in cluster.nodes}, {}
+    )
 
 
-def found(*lost: str, serving: str = "", stored: tuple[Snapshot, ...] = (OLD,)) -> Found:
+def found(*lost: str, serving: str = "", stored: tuple[Snapshot, ...] = (OLD,)) -> SnapshotInventory:
     states = {name: None if name in lost else "serving" if name in serving else "inactive" for name in SERVERS}
-    return Found(tuple(Server(name, state) for name, state in states.items()), stored, ())
+    return SnapshotInventory(tuple(Server(name, state) for name, state in states.items()), stored, ())
 
 
-def restore(plan: Plan) -> Restored:
-    return asyncio.run(Rescue(site(), GIVEN, plan, lambda _: None).run())
+def restore(plan: Plan) -> RestoreResult:
+    return asyncio.run(RestoreRunner(site(), GIVEN, plan, lambda _: None).run())
 
 
 def test_the_server_that_has_the_snapshot_is_restored_and_the_others_join(bench: Bench) -> None:
-    plan = restore_runner.plan(found(), OLD)
-    assert (plan.first, plan.others, plan.lost, plan.fetch) == ("b", ("a", "c"), (), False)
+    plan = restore_runner.plan_restore(found(), OLD)
+    assert (plan.first, plan.others, plan.lost, plan.from_s3) == ("b", ("a", "c"), (), False)
     restore(plan)
     assert (bench.given[RESTORE]["SNAPSHOT"], bench.given[RESTORE]["FETCH"]) == (OLD.name, "no")
 
 
 def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
-    restore(restore_runner.plan(found(serving="ac"), OLD))
+    restore(restore_runner.plan_restore(found(serving="ac"), OLD))
     ready = max(index for index in bench.when("node/stage-k3s.sh") if index < min(bench.when(STOP)))
     assert {bench.done[index][0] for index in bench.when("node/stage-k3s.sh")[:5]} == {*SERVERS, *AGENTS}
     assert bench.when("etcd/take-snapshot.sh", "a")
@@ -118,7 +120,7 @@ def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
 
 def test_kubeconfigs_that_were_ended_before_are_so_again(bench: Bench) -> None:
     """The snapshot may hold the rights of an earlier rotation."""
-    restore(restore_runner.plan(found(), OLD))
+    restore(restore_runner.plan_restore(found(), OLD))
     (bound,) = bench.when("cluster/bind-kubeconfig-users.sh")
     assert bench.when(RESTORE)[0] < bound < min(bench.when(RESET))
     assert bench.given["cluster/bind-kubeconfig-users.sh"]["RIGHTS"] == GIVEN["cluster-kubeconfig"].variables["RIGHTS"]
@@ -127,7 +129,9 @@ def test_kubeconfigs_that_were_ended_before_are_so_again(bench: Bench) -> None:
 def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
     old = GIVEN["cluster-kubeconfig"].model_copy(update={"variables": {"ENDPOINT": "x"}})
     asyncio.run(
-        Rescue(site(), GIVEN | {"cluster-kubeconfig": old}, restore_runner.plan(found(), OLD), lambda _: None).run()
+        RestoreRunner(
+            site(), GIVEN | {"cluster-kubeconfig": old}, restore_runner.plan_restore(found(), OLD), lambda _: None
+        ).run()
     )
     assert not bench.when("cluster/bind-kubeconfig-users.sh")
     assert bench.when(RESET)
@@ -136,7 +140,7 @@ def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
 def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "mine-1700000000"
     file.write_bytes(b"etcd")
-    restore(restore_runner.plan(found(), Snapshot(file.name, 1.7e9, 4, ()), file))
+    restore(restore_runner.plan_restore(found(), Snapshot(file.name, 1.7e9, 4, ()), file))
     sent, placed = bench.done.index(("a", "put mine-1700000000")), bench.when("etcd/receive-snapshot.sh", "a")[0]
     assert sent < placed < min(bench.when(STOP))
     assert bench.given["etcd/receive-snapshot.sh"]["CHECKSUM"] == hashlib.sha256(b"etcd").hexdigest()
@@ -147,7 +151,7 @@ def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Benc
 def test_a_server_that_fails_before_the_restore_leaves_all_data(bench: Bench, script: str) -> None:
     bench.fails = frozenset({("c", script)})
     with pytest.raises(TaskError, match=f"c: {script} failed"):
-        restore(restore_runner.plan(found(), OLD))
+        restore(restore_runner.plan_restore(found(), OLD))
     assert not bench.when(RESTORE)
     assert not bench.when(RESET)
     assert not bench.when(STOP) or script == STOP
@@ -156,45 +160,45 @@ def test_a_server_that_fails_before_the_restore_leaves_all_data(bench: Bench, sc
 def test_a_restore_that_fails_leaves_the_others_data(bench: Bench) -> None:
     bench.fails = frozenset({("b", RESTORE)})
     with pytest.raises(TaskError, match=r"b: etcd/restore-snapshot\.sh failed"):
-        restore(restore_runner.plan(found(), OLD))
+        restore(restore_runner.plan_restore(found(), OLD))
     assert not bench.when(RESET)
 
 
 def test_no_snapshot_of_what_is_there_does_not_stop_it(bench: Bench) -> None:
     bench.fails = frozenset({("a", "etcd/take-snapshot.sh")})
-    restore(restore_runner.plan(found(serving="a"), OLD))
+    restore(restore_runner.plan_restore(found(serving="a"), OLD))
     assert bench.when(RESTORE)
 
 
 def test_lost_machines_are_left_out(bench: Bench) -> None:
     bench.silent = frozenset({"e"})
-    restored = restore(restore_runner.plan(found("a"), OLD))
-    assert (restored.plan.lost, restored.plan.others, restored.absent) == (("a",), ("c",), ("e",))
+    restored = restore(restore_runner.plan_restore(found("a"), OLD))
+    assert (restored.plan.lost, restored.plan.others, restored.skipped_agents) == (("a",), ("c",), ("e",))
     assert not {"a", "e"} & {place for place, _ in bench.done}
     assert bench.given["cluster/clear-node-passwords.sh"]["NODES"] == "c a d e"
 
 
 def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
-    both = replace(OLD, places=("b", S3))
+    both = replace(OLD, locations=("b", S3))
     plans = [
-        restore_runner.plan(found(), both),
-        restore_runner.plan(found("b"), both),
-        restore_runner.plan(found(), both, from_s3=True),
-        restore_runner.plan(found(), replace(OLD, places=(S3,))),
+        restore_runner.plan_restore(found(), both),
+        restore_runner.plan_restore(found("b"), both),
+        restore_runner.plan_restore(found(), both, from_s3=True),
+        restore_runner.plan_restore(found(), replace(OLD, locations=(S3,))),
     ]
-    assert [(plan.first, plan.fetch) for plan in plans] == [("b", False), ("a", True), ("a", True), ("a", True)]
+    assert [(plan.first, plan.from_s3) for plan in plans] == [("b", False), ("a", True), ("a", True), ("a", True)]
     restore(plans[1])
     assert bench.given[RESTORE]["FETCH"] == "yes"
 
 
 def test_what_cannot_be_restored_is_refused() -> None:
     with pytest.raises(SnapshotError, match="No server answers"):
-        restore_runner.plan(found("a", "b", "c"), OLD)
+        restore_runner.plan_restore(found("a", "b", "c"), OLD)
     with pytest.raises(SnapshotError, match="is only on servers that do not answer: b"):
-        restore_runner.plan(found("b"), OLD)
+        restore_runner.plan_restore(found("b"), OLD)
     with pytest.raises(SnapshotError, match="state of stack lab does not have e: "):
-        restore_runner.check(site(), {name: task for name, task in GIVEN.items() if name != "e-roll"})
-    restore_runner.check(site(), GIVEN)
+        restore_runner.require_tasks(site(), {name: task for name, task in GIVEN.items() if name != "e-roll"})
+    restore_runner.require_tasks(site(), GIVEN)
 
 
 def test_the_newest_is_chosen_but_never_what_a_restore_replaced() -> None:
@@ -213,7 +217,7 @@ def test_the_newest_is_chosen_but_never_what_a_restore_replaced() -> None:
 
 
 def test_the_token_of_a_snapshot_gives_way_to_the_stacks(bench: Bench) -> None:
-    restore(replace(restore_runner.plan(found(), OLD), token="old"))
+    restore(replace(restore_runner.plan_restore(found(), OLD), token="old"))
     (reset,), (rotated,) = bench.when(RESTORE), bench.when(REPLACE)
     assert bench.given[RESTORE]["TOKEN"] == "old"
     assert (bench.given[REPLACE]["OLD_TOKEN"], bench.given[REPLACE]["TOKEN"]) == ("old", GIVEN_TOKEN)
@@ -227,7 +231,7 @@ def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) ->
 
     file = tmp_path / "mine-1700000000"
     file.write_bytes(b"etcd")
-    plan = restore_runner.plan(found(serving="a"), Snapshot(file.name, 1.7e9, 4, ()), file)
+    plan = restore_runner.plan_restore(found(serving="a"), Snapshot(file.name, 1.7e9, 4, ()), file)
     restore(replace(plan, token="old"))
     assert bench.given.keys() >= {
         "etcd/receive-snapshot.sh",
@@ -244,17 +248,17 @@ def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) ->
 def test_preparing_is_what_a_run_of_pulumi_does() -> None:
     disturbing = {"cluster/drain.sh", "cluster/uncordon.sh"}
     ours = [dict(step) for step in described.PREPARE if step["script"] not in disturbing]
-    assert [dict(step) for step in restore_runner.READY] == ours
+    assert [dict(step) for step in restore_runner.PREPARE] == ours
 
 
 def test_a_servers_answer_is_read() -> None:
     lines = ["k3s serving", "on-demand-a-1700000000 1654816 1700000003.5", "mine 5 1600000000.25", "with spaces 5 1.0"]
-    server = snapshot_catalog.parsed("a", "\n".join([*lines, "z-1700000001.zip 7 1.0\n"]))
+    server = snapshot_catalog.parse_server("a", "\n".join([*lines, "z-1700000001.zip 7 1.0\n"]))
     assert server.k3s == "serving"
-    assert [(each.name, each.taken, each.size) for each in server.snapshots] == [
+    assert [(each.name, each.taken_at, each.size) for each in server.snapshots] == [
         ("on-demand-a-1700000000", 1_700_000_000, 1_654_816),
         ("mine", 1_600_000_000.25, 5),
         ("z-1700000001.zip", 1_700_000_001, 7),
     ]
-    (one, other) = snapshot_catalog.merged([*server.snapshots[:2], replace(server.snapshots[0], places=(S3,))])
-    assert (one.places, other.places) == (("a", S3), ("a",))
+    (one, other) = snapshot_catalog.merge_copies([*server.snapshots[:2], replace(server.snapshots[0], locations=(S3,))])
+    assert (one.locations, other.locations) == (("a", S3), ("a",))

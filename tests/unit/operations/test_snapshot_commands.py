@@ -11,10 +11,10 @@ from typer.testing import CliRunner, Result
 
 import cli
 from operations import snapshot_catalog, task_state
-from operations.cluster_access import Site
+from operations.cluster_access import ClusterAccess
 from operations.pulumi_stack import Stack, StackError
-from operations.restore_runner import Plan, Rescue, Restored
-from operations.snapshot_catalog import S3, Found, Server, Snapshot
+from operations.restore_runner import Plan, RestoreResult, RestoreRunner
+from operations.snapshot_catalog import S3, Server, Snapshot, SnapshotInventory
 from provider.errors import TaskError
 from tests.unit.operations.test_restore_runner import GIVEN, SERVERS, found, site
 
@@ -22,7 +22,9 @@ NOW = int(time.time())
 DAY = 86400
 NEW = Snapshot(f"on-demand-a-{NOW - DAY * 5 // 2}", NOW - DAY * 5 // 2, 3 << 20, ("a", S3))
 OLD = Snapshot(f"etcd-snapshot-b-{NOW - DAY * 7 // 2}", NOW - DAY * 7 // 2, 5 << 19, ("b",))
-LOST = Found(tuple(Server(name, None, cause=f"{name} does not answer") for name in SERVERS), (), ("b does not answer",))
+LOST = SnapshotInventory(
+    tuple(Server(name, None, cause=f"{name} does not answer") for name in SERVERS), (), ("b does not answer",)
+)
 
 
 def run(*words: str, answer: str | None = None) -> Result:
@@ -34,20 +36,20 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the servers say (`found`, to be changed), and what was done: `plan` and `taken`."""
     seen: dict[str, Any] = {"found": found("c", serving="a", stored=(NEW, OLD))}
 
-    async def look(_: Site) -> Found:
-        answer: Found = seen["found"]
+    async def look(_: ClusterAccess) -> SnapshotInventory:
+        answer: SnapshotInventory = seen["found"]
         return answer
 
-    async def take(_: Site, server: str, label: str, say: Any) -> str:
+    async def take(_: ClusterAccess, server: str, label: str, say: Any) -> str:
         seen["taken"] = (server, label)
         say("a: taking a snapshot")
         return NEW.name
 
-    async def restore(self: Rescue) -> Restored:
+    async def restore(self: RestoreRunner) -> RestoreResult:
         seen["plan"] = self._plan
         if "fails" in seen:
             raise TaskError(seen["fails"])
-        return Restored(self._plan, ("e",))
+        return RestoreResult(self._plan, ("e",))
 
     async def get(_: Any, machine: Any, source: str, target: Path) -> None:
         seen["source"] = (machine.name, source)
@@ -60,12 +62,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         assert (machine.name, seen["source"][1] in script) == (seen["source"][0], True)
         return 0, f"{hashlib.sha256(b'etcd').hexdigest()}  -\n", []
 
-    monkeypatch.setattr(Site, "of", lambda _: site())
+    monkeypatch.setattr(ClusterAccess, "of", lambda _: site())
     monkeypatch.setattr(task_state, "tasks", lambda _: GIVEN)
-    monkeypatch.setattr(snapshot_catalog, "look", look)
-    monkeypatch.setattr(snapshot_catalog, "take", take)
-    monkeypatch.setattr(Rescue, "run", restore)
-    monkeypatch.setattr("provider.ssh.connections.Connections.get", get)
+    monkeypatch.setattr(snapshot_catalog, "list_snapshots", look)
+    monkeypatch.setattr(snapshot_catalog, "take_snapshot", take)
+    monkeypatch.setattr(RestoreRunner, "run", restore)
+    monkeypatch.setattr("provider.ssh.connections.Connections.download", get)
     monkeypatch.setattr("provider.ssh.connections.Connections.run", checksum)
     return seen
 
@@ -141,7 +143,7 @@ def test_a_restore_says_what_came_of_it(seen: dict[str, Any]) -> None:
     assert "Skipped: c, e." in done.stdout
     told = json.loads(run("restore", "--from-s3", "--yes", "--json").stdout)
     assert (told["restored"], told["rejoined"], told["leftOut"]) == ("a", ["b"], ["c", "e"])
-    assert seen["plan"].fetch
+    assert seen["plan"].from_s3
 
 
 def test_a_failure_is_said_and_ends_with_one(seen: dict[str, Any]) -> None:
@@ -159,7 +161,7 @@ def test_a_file_of_this_computer_and_a_token(seen: dict[str, Any], tmp_path: Pat
     done = run("restore", "--file", str(file), "--token-file", str(token), "--yes")
     assert done.exit_code == 0
     plan: Plan = seen["plan"]
-    assert (plan.file, plan.first, plan.token, plan.snapshot.taken) == (file, "a", "s3cret", 1_700_000_000)
+    assert (plan.file, plan.first, plan.token, plan.snapshot.taken_at) == (file, "a", "s3cret", 1_700_000_000)
     assert "s3cret" not in done.output + repr(plan)
     assert run("restore", OLD.name, "--file", str(file)).exit_code == 2
     absent = run("restore", "--file", str(tmp_path / "absent"))

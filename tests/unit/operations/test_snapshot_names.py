@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 
 from components.cluster.k3s.settings import S3Settings
 from operations import bucket, snapshot_catalog
-from operations.bucket import BucketError, Object
-from operations.cluster_access import Site
-from operations.machines import Answer
+from operations.bucket import BucketError, StoredObject
+from operations.cluster_access import ClusterAccess
+from operations.machines import ScriptResult
 from operations.pulumi_stack import Stack
 from operations.snapshot_catalog import S3, Snapshot
 from provider.errors import TaskError
@@ -30,18 +30,18 @@ STRANGE = [
 
 @pytest.mark.parametrize("name", KEPT)
 def test_names_that_k3s_makes_are_taken(name: str) -> None:
-    assert snapshot_catalog.NAME.fullmatch(name)
+    assert snapshot_catalog.NAME_PATTERN.fullmatch(name)
 
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_other_names_are_not(name: str) -> None:
-    assert not snapshot_catalog.NAME.fullmatch(name)
+    assert not snapshot_catalog.NAME_PATTERN.fullmatch(name)
 
 
 @pytest.fixture
-def stored(monkeypatch: pytest.MonkeyPatch) -> list[Object]:
+def stored(monkeypatch: pytest.MonkeyPatch) -> list[StoredObject]:
     """What the bucket holds; the servers hold one good snapshot each."""
-    objects: list[Object] = []
+    objects: list[StoredObject] = []
     described = site()
     s3 = {"bucket": "lab", "accessKey": {"secret": "id"}, "secretKey": {"secret": "key"}}
     taken = described.cluster.k3s.snapshots.model_validate({"s3": s3})
@@ -49,13 +49,13 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[Object]:
     cluster = described.cluster.model_copy(update={"k3s": k3s})
     monkeypatch.setattr(Stack, "secret", lambda *_: "x")
 
-    async def ask(*_: Any) -> list[Answer]:
-        return [Answer(f"k3s serving\n{GOOD} 5 1700000000.5\n") for _ in SERVERS]
+    async def ask(*_: Any) -> list[ScriptResult]:
+        return [ScriptResult(f"k3s serving\n{GOOD} 5 1700000000.5\n") for _ in SERVERS]
 
-    monkeypatch.setattr("operations.machines.ask", ask)
-    monkeypatch.setattr(bucket, "objects", lambda *_: iter(objects))
+    monkeypatch.setattr("operations.machines.run_script", ask)
+    monkeypatch.setattr(bucket, "list_objects", lambda *_: iter(objects))
     monkeypatch.setattr(
-        "tests.unit.operations.test_snapshot_names.LAB", Site(described.stack, cluster, described.machines, {})
+        "tests.unit.operations.test_snapshot_names.LAB", ClusterAccess(described.stack, cluster, described.machines, {})
     )
     return objects
 
@@ -64,19 +64,19 @@ LAB: Any = None
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_an_object_of_another_name_is_named_and_left_out(stored: list[Object], name: str) -> None:
-    stored += [Object(name, 5, 1), Object(GOOD, 5, 1)]
-    found = asyncio.run(snapshot_catalog.look(LAB))
+def test_an_object_of_another_name_is_named_and_left_out(stored: list[StoredObject], name: str) -> None:
+    stored += [StoredObject(name, 5, 1), StoredObject(GOOD, 5, 1)]
+    found = asyncio.run(snapshot_catalog.list_snapshots(LAB))
     assert found.snapshots == (Snapshot(GOOD, 1700000000, 5, (*SERVERS, S3)),)
-    (note,) = found.notes
+    (note,) = found.warnings
     assert note.startswith("S3 has files whose names are not K3s snapshot names; they were skipped: ")
     assert len(note) < 250
     assert note.isprintable()
 
 
-def test_many_of_them_are_told_in_one_line(stored: list[Object]) -> None:
-    stored += [Object(f"{number} {'x' * 500}", 5, 1) for number in range(500)]
-    (note,) = asyncio.run(snapshot_catalog.look(LAB)).notes
+def test_many_of_them_are_told_in_one_line(stored: list[StoredObject]) -> None:
+    stored += [StoredObject(f"{number} {'x' * 500}", 5, 1) for number in range(500)]
+    (note,) = asyncio.run(snapshot_catalog.list_snapshots(LAB)).warnings
     assert note.endswith(" and 497 more")
     assert len(note) < 350
 
@@ -91,21 +91,23 @@ def test_a_file_of_another_name_on_a_server_is_named_and_left_out() -> None:
         "odd x 17",
         "odd 5 nan",
     ]
-    server = snapshot_catalog.parsed("a", "\n".join(("k3s serving", *lines)))
+    server = snapshot_catalog.parse_server("a", "\n".join(("k3s serving", *lines)))
     assert [each.name for each in server.snapshots] == [GOOD, "break"], "what a line says alone cannot be told apart"
-    assert server.strange == ("line", "two words 5 17.5", "../up 5 17", "odd x 17", "odd 5 nan")
+    assert server.invalid_names == ("line", "two words 5 17.5", "../up 5 17", "odd x 17", "odd 5 nan")
 
 
-def test_what_is_strange_on_a_server_is_noted(stored: list[Object], monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ask(*_: Any) -> list[Answer]:
-        return [Answer(f"k3s serving\n../{'x' * 500} 5 17\n{GOOD} 5 17\n") for _ in SERVERS]
+def test_what_is_strange_on_a_server_is_noted(stored: list[StoredObject], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(*_: Any) -> list[ScriptResult]:
+        return [ScriptResult(f"k3s serving\n../{'x' * 500} 5 17\n{GOOD} 5 17\n") for _ in SERVERS]
 
-    monkeypatch.setattr("operations.machines.ask", ask)
-    found = asyncio.run(snapshot_catalog.look(LAB))
+    monkeypatch.setattr("operations.machines.run_script", ask)
+    found = asyncio.run(snapshot_catalog.list_snapshots(LAB))
     assert [each.name for each in found.snapshots] == [GOOD]
-    assert len(found.notes) == len(SERVERS)
-    assert found.notes[0].startswith("a has files whose names are not K3s snapshot names; they were skipped: '../xxx")
-    assert max(map(len, found.notes)) < 250
+    assert len(found.warnings) == len(SERVERS)
+    assert found.warnings[0].startswith(
+        "a has files whose names are not K3s snapshot names; they were skipped: '../xxx"
+    )
+    assert max(map(len, found.warnings)) < 250
 
 
 @pytest.mark.parametrize("name", [*STRANGE, f"{GOOD}\nsecond"])
@@ -115,7 +117,7 @@ def test_a_server_that_names_its_new_snapshot_strangely_is_refused(monkeypatch: 
 
     monkeypatch.setattr("provider.tasks.runner.Runner.run", run)
     with pytest.raises(TaskError, match=r"^a reports a snapshot with a name that K3s does not use: "):
-        asyncio.run(snapshot_catalog.take(site(), "a", "mine", lambda _: None))
+        asyncio.run(snapshot_catalog.take_snapshot(site(), "a", "mine", lambda _: None))
 
 
 def listing(*contents: str, cut: bool = False) -> str:
@@ -140,7 +142,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def keys() -> Iterator[str]:
     s3 = {"bucket": "lab", "accessKey": {"secret": "id"}, "secretKey": {"secret": "key"}}
-    return (each.key for each in bucket.objects(S3Settings.model_validate(s3), "id", "key"))
+    return (each.key for each in bucket.list_objects(S3Settings.model_validate(s3), "id", "key"))
 
 
 @pytest.mark.parametrize(
@@ -197,4 +199,4 @@ def test_the_name_is_quoted_in_the_configuration(machine: Fake, fetch: str, path
 
 def test_scripts_and_commands_take_the_same_names() -> None:
     for script in GIVEN:
-        assert f"^{snapshot_catalog.NAME.pattern}$" in (SCRIPTS / f"{script}.sh").read_text()
+        assert f"^{snapshot_catalog.NAME_PATTERN.pattern}$" in (SCRIPTS / f"{script}.sh").read_text()

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from components.settings.host_keys import host_key
-from operations import host_keys, stackfile
+from operations import host_keys, stackfile_editor
 from operations.host_keys import fingerprint, is_placeholder, placeholder
 from stacks.settings import Settings
 from tests.support.fake_pulumi import FakePulumi
@@ -156,8 +156,8 @@ def test_every_other_line_stays_in_its_place(file: Path) -> None:
     before = file.read_text()
     without = "".join(line for line in before.splitlines(keepends=True) if not line.lstrip().startswith("hostKey:"))
     count = len(Settings.read(file).cluster.nodes)
-    places: dict[stackfile.Loc, str] = {("nodes", index): OTHER for index in range(count)}
-    after = stackfile.with_host_keys(without, places)
+    places: dict[stackfile_editor.KeyPath, str] = {("nodes", index): OTHER for index in range(count)}
+    after = stackfile_editor.with_host_keys(without, places)
     lines = iter(after.splitlines())
     assert [line for line in without.splitlines() if "{" not in line and line not in lines] == []
     assert after.count(OTHER) >= count

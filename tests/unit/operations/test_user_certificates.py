@@ -120,7 +120,7 @@ def test_cluster_is_asked_for_a_client_certificate_and_nothing_stays_there(tmp_p
 def test_what_is_not_signed_is_taken_back(
     tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch, says: dict[str, Any], report: str
 ) -> None:
-    monkeypatch.setattr(user_certificates, "PATIENCE", 0.0)
+    monkeypatch.setattr(user_certificates, "SIGNING_TIMEOUT", 0.0)
     signer.says = says
     result = run(tmp_path, "--user", "ben")
     assert (result.exit_code, signer.deleted) == (1, 1)

@@ -1,6 +1,7 @@
 """The documentation names what is there: links, commands, settings, files and error messages."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,22 @@ def test_pages_are_short(page: Path) -> None:
 def test_make_has_the_targets_named(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert targets >= set(_MAKE.findall(page.read_text()))
+
+
+def test_make_reads_the_variables_named() -> None:
+    known = set(re.findall(r"^(\w+) \?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {variable for page in PAGES for variable in re.findall(r"\bmake [a-z]+ ([A-Z]+)=", page.read_text())}
+    assert "DRILLS" in named
+    assert named <= known
+
+
+def test_one_file_of_drills_runs_alone() -> None:
+    """Not beside all others: pytest runs a folder whole, whatever else is named."""
+    command = subprocess.run(
+        ["make", "--dry-run", "drills", "DRILLS=tests/drills/test_upgrade.py"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert re.findall(r"tests/drills\S*", command) == ["tests/drills/test_upgrade.py"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provider.charts import archives
-from provider.charts.archives import keep, path, read
+from provider.charts.archives import cache, cached_path, read_or_fetch
 from provider.errors import TaskError
 from provider.model import Chart
 from tests.support.plugin_client import CHART, plain, plugin
@@ -42,16 +42,16 @@ def chart(where: Repository, archive: bytes | None = GOOD, **changes: Any) -> Ch
 
 def failure(chart: Chart) -> str:
     with pytest.raises(TaskError) as caught:
-        keep(chart)
+        cache(chart)
     return str(caught.value)
 
 
 def test_pinned_chart_is_kept_where_every_computer_has_it(repository: Repository, project: Path) -> None:
     pinned = chart(repository)
-    assert keep(pinned) == pinned
-    assert path(pinned) == f"./.charts/web-1.10-{sha256(GOOD)}.tgz"
-    assert (project / path(pinned)).read_bytes() == GOOD
-    assert [file.name for file in (project / ".charts").iterdir()] == [Path(path(pinned)).name]
+    assert cache(pinned) == pinned
+    assert cached_path(pinned) == f"./.charts/web-1.10-{sha256(GOOD)}.tgz"
+    assert (project / cached_path(pinned)).read_bytes() == GOOD
+    assert [file.name for file in (project / ".charts").iterdir()] == [Path(cached_path(pinned)).name]
 
 
 def test_changed_chart_of_the_same_version_is_refused_with_both_sums(repository: Repository, project: Path) -> None:
@@ -65,53 +65,53 @@ def test_changed_chart_of_the_same_version_is_refused_with_both_sums(repository:
 
 def test_pin_counts_more_than_an_index_that_is_not_up_to_date(repository: Repository) -> None:
     repository.publish(GOOD, digest="0" * 64)
-    keep(chart(repository))
+    cache(chart(repository))
     assert "does not have the checksum in the repository's index" in failure(chart(repository, None))
 
 
 def test_kept_chart_is_not_fetched_again(repository: Repository) -> None:
-    pinned = keep(chart(repository))
+    pinned = cache(chart(repository))
     shutil.rmtree(repository.root)
-    assert keep(pinned) == pinned
-    assert read(pinned) == (path(pinned), GOOD)
+    assert cache(pinned) == pinned
+    assert read_or_fetch(pinned) == (cached_path(pinned), GOOD)
 
 
 def test_file_that_was_changed_here_is_fetched_anew(repository: Repository, project: Path) -> None:
-    pinned = keep(chart(repository))
-    (project / path(pinned)).write_bytes(EVIL)
-    assert read(pinned)[1] == GOOD
-    keep(pinned)
-    assert (project / path(pinned)).read_bytes() == GOOD
-    (project / path(pinned)).write_bytes(EVIL)
+    pinned = cache(chart(repository))
+    (project / cached_path(pinned)).write_bytes(EVIL)
+    assert read_or_fetch(pinned)[1] == GOOD
+    cache(pinned)
+    assert (project / cached_path(pinned)).read_bytes() == GOOD
+    (project / cached_path(pinned)).write_bytes(EVIL)
     repository.publish(EVIL)
     assert "does not have the pinned checksum" in failure(pinned)
 
 
 def test_pin_of_another_version_does_not_let_the_kept_one_pass_for_it(repository: Repository) -> None:
     """The version was raised, its pin was not: what is kept under the pin is the old version."""
-    keep(chart(repository))
+    cache(chart(repository))
     repository.publish(EVIL, "1.11")
     assert "does not have the pinned checksum" in failure(chart(repository, version="1.11"))
 
 
 def test_chart_without_a_pin_is_what_its_repository_has_now(repository: Repository, project: Path) -> None:
-    first = keep(chart(repository, None))
+    first = cache(chart(repository, None))
     assert first.sha256 == sha256(GOOD)
     repository.publish(EVIL)
-    second = keep(chart(repository, None))
-    assert (second.sha256, path(second) != path(first)) == (sha256(EVIL), True)
-    assert (project / path(first)).read_bytes() == GOOD, "who was given the first still has it"
+    second = cache(chart(repository, None))
+    assert (second.sha256, cached_path(second) != cached_path(first)) == (sha256(EVIL), True)
+    assert (project / cached_path(first)).read_bytes() == GOOD, "who was given the first still has it"
 
 
 def test_version_names_no_other_folder(repository: Repository) -> None:
-    assert path(chart(repository, version="../../x+y")).startswith("./.charts/web-..%2F..%2Fx+y-")
+    assert cached_path(chart(repository, version="../../x+y")).startswith("./.charts/web-..%2F..%2Fx+y-")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone writes for others")
 def test_root_leaves_files_to_who_owns_the_project(repository: Repository, project: Path) -> None:
     os.chown(project, 1000, 1001)
-    pinned = keep(chart(repository))
-    for file in (project / ".charts", project / path(pinned)):
+    pinned = cache(chart(repository))
+    for file in (project / ".charts", project / cached_path(pinned)):
         assert (file.stat().st_uid, file.stat().st_gid) == (1000, 1001)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from provider import text
 from provider.model import Settings, Step
 from provider.ssh import connections as ssh
+from provider.ssh import output as limits
 from provider.tasks.runner import Runner
 from tests.support.plugin_fixtures import Told, failure, play, put, scripts, steps, task
 from tests.support.ssh_server import KEYS, computers
@@ -17,7 +17,7 @@ __all__ = ["scripts"]
 
 
 def test_output_without_end_is_cut_off(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "OUTPUT_LIMIT", 1 << 20)
+    monkeypatch.setattr(limits, "MAX_OUTPUT_CHARS", 1 << 20)
     put(scripts, endless="yes", after="echo after")
 
     async def scenario() -> None:
@@ -37,7 +37,7 @@ def test_a_line_without_end_is_cut_off(scripts: Path, tmp_path: Path) -> None:
         async with computers(tmp_path, "a") as (a,):
             error = await failure(Runner(Settings(keys=KEYS)).run(task(a.machine(), *steps("long")), Told()))
             cut, *_, last = str(error).splitlines()[1:]
-            assert (len(cut), last) == (text.LINE_LIMIT, "the end")
+            assert (len(cut), last) == (limits.MAX_LINE_CHARS, "the end")
 
     play(scenario())
 
@@ -62,7 +62,7 @@ def test_a_script_that_hangs_is_ended(scripts: Path, tmp_path: Path) -> None:
         async with computers(tmp_path, "a") as (a,):
             connections = ssh.Connections(KEYS)
             script = (scripts / "hang.sh").read_text()
-            error = await failure(connections.run(a.machine(), script, ssh.quiet, 1))
+            error = await failure(connections.run(a.machine(), script, ssh.no_progress, 1))
             assert str(error) == "a (127.0.0.1): the script did not end within 1 s"
             assert a.commands == ["timeout -k 30 1 bash -s"]
 
@@ -78,7 +78,7 @@ def test_a_machine_that_does_not_end_a_script_is_not_waited_for(
     async def scenario() -> None:
         async with computers(tmp_path, "a") as (a,):
             script = (scripts / "hang.sh").read_text()
-            work = ssh.Connections(KEYS).run(a.machine(), script, ssh.quiet, 0)
+            work = ssh.Connections(KEYS).run(a.machine(), script, ssh.no_progress, 0)
             error = await failure(asyncio.wait_for(work, 15))
             assert "did not end within 0 s" in str(error)
 

@@ -98,7 +98,7 @@ def test_text_that_yaml_would_take_for_something_else(
 ) -> None:
     """`=` in the CRDs of Prometheus, and versions that look like numbers: 1.10 is not 1.1."""
     for module in (contents, of_charts):
-        monkeypatch.setattr(module, "Loader", getattr(yaml, loader))
+        monkeypatch.setattr(module, "StringLoader", getattr(yaml, loader))
     repository.publish(packed(FILES | {"web/crds/b.yaml": crd("bs.lab") + "enum: [=, on]\n"}))
     text = crds(Chart(name="web", version="1.10", repository=repository.url))
     assert "enum: [=, on]" in text
@@ -274,13 +274,13 @@ def test_archive_that_is_none(repository: Repository, archive: bytes) -> None:
 
 def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.publish(packed(FILES | {"web/zeros": "0" * (9 << 20)}))
-    monkeypatch.setattr(contents, "LARGEST_CONTENT", 8 << 20)
+    monkeypatch.setattr(contents, "MAX_CONTENT_BYTES", 8 << 20)
     assert "web-1.10.tgz unpacks to more than 8 MiB; the chart was not used." in repository.failure()
     repository.publish(packed(FILES) + b"x" * (2 << 20))
-    monkeypatch.setattr(of_charts, "LARGEST_ARCHIVE", 1 << 20)
+    monkeypatch.setattr(of_charts, "MAX_ARCHIVE_BYTES", 1 << 20)
     assert "web-1.10.tgz is larger than 1 MiB; it was not used." in repository.failure()
     (repository.root / "index.yaml").write_text("#" * (2 << 20))
-    monkeypatch.setattr(of_charts, "LARGEST_INDEX", 1 << 20)
+    monkeypatch.setattr(of_charts, "MAX_INDEX_BYTES", 1 << 20)
     assert "index.yaml is larger than 1 MiB; it was not used." in repository.failure()
 
 

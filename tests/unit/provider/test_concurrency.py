@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provider.model import Settings, Step, Task, Turn
+from provider.model import DisruptionLimit, Settings, Step, Task
 from provider.tasks.runner import Runner
 from tests.support.plugin_fixtures import Told, appears, failure, play, put, scripts, steps, task
 from tests.support.ssh_server import KEYS, Computer, computers
@@ -17,7 +17,7 @@ IN_TURN = (Step(script="stage.sh"), Step(script="disturb.sh", turn=True), Step(s
 def in_turn(computer: Computer, name: str, width: int) -> Task:
     variables = {"NODE": name, "WIDTH": str(width)}
     machine = computer.machine(name=name)
-    return task(machine, *IN_TURN, variables=variables, turn=Turn(group="servers", width=width))
+    return task(machine, *IN_TURN, variables=variables, turn=DisruptionLimit(group="servers", width=width))
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -54,7 +54,7 @@ def test_after_one_failed_in_its_turn_no_other_begins(scripts: Path, tmp_path: P
             assert str(await failure(second)) == ("n2 was not changed, because n1 failed before it; fix that first.")
             assert told == ["waiting for other servers to finish"]
             assert not (a.home / "in-n2").exists()
-            other = in_turn(a, "n3", 1).model_copy(update={"turn": Turn(group="agents", width=1)})
+            other = in_turn(a, "n3", 1).model_copy(update={"turn": DisruptionLimit(group="agents", width=1)})
             assert "disturb.sh failed" in str(await failure(plugin.run(other, Told()))), "a group of its own"
 
     play(scenario())

@@ -54,7 +54,7 @@ def test_half_a_download(answer: bytes) -> None:
 
 
 def test_silence_and_endless_slowness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(download, "IDLE_SECONDS", 0.1)
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nentries", stay=5) as url:
         assert "/index.yaml could not be fetched (timed out)" in failure(url)
     monkeypatch.setattr(download, "TOTAL_SECONDS", -1)

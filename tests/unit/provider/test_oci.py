@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provider.charts.oci import ARCHIVE, MANIFEST
+from provider.charts.oci import ARCHIVE_TYPE, MANIFEST_TYPE
 from provider.charts.repository import fetch
 from provider.errors import TaskError
 from provider.model import Chart
@@ -28,7 +28,7 @@ def publish(root: Path, archive: bytes = GOOD, tag: str = "1.10_1", **layer: str
     for name in ("manifests", "blobs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     digest = f"sha256:{sha256(archive)}"
-    layers = [{"mediaType": "other", "digest": "x"}, {"mediaType": ARCHIVE, "digest": digest} | layer]
+    layers = [{"mediaType": "other", "digest": "x"}, {"mediaType": ARCHIVE_TYPE, "digest": digest} | layer]
     (folder / "manifests" / tag).write_text(json.dumps({"layers": layers}))
     (folder / "blobs" / digest).write_bytes(archive)
 
@@ -125,7 +125,7 @@ def test_token_is_fetched_and_told_to_nobody_else(registry: Upstream, monkeypatc
     assert [path for path, *_ in asked if path.startswith("/token")] == [
         "/token?service=lab&scope=repository%3Acharts%2Fweb%3Apull"
     ]
-    assert all(accepted == MANIFEST for path, _, accepted in asked if "/manifests/" in path)
+    assert all(accepted == MANIFEST_TYPE for path, _, accepted in asked if "/manifests/" in path)
     assert [given for path, given, _ in asked if path.startswith(("/store", "/token"))] == ["", ""]
 
 

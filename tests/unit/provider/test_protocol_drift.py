@@ -89,8 +89,8 @@ def test_all_machines_are_looked_at_at_once(scripts: Path, tmp_path: Path) -> No
             runner = Runner(
                 Settings(keys=KEYS, servers=(a.machine(),), agents=(b.machine(), c.machine()), probes=("look.sh",))
             )
-            runner.look_around()
-            assert [await runner.look(each.machine(), "look.sh", {}) for each in (a, b, c)] == ["seen"] * 3
+            runner.start_drift_checks()
+            assert [await runner.check_drift(each.machine(), "look.sh", {}) for each in (a, b, c)] == ["seen"] * 3
 
     play(scenario())
 

@@ -119,7 +119,7 @@ def test_no_connection_stays_on_the_bastion(scripts: Path, tmp_path: Path) -> No
         async with computers(tmp_path, "bastion", "inside") as (bastion, inside):
             connections, machine = Connections(KEYS), inside.machine(bastion=bastion.hop())
             await connections.connect(machine)
-            connections.forget(machine)
+            connections.close(machine)
             await closed(bastion)
             await inside.vanish()
             for _ in range(2):

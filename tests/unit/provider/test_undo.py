@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provider.errors import Untrusted
+from provider.errors import HostKeyMismatch
 from provider.model import Settings, Step, Task
 from provider.tasks.runner import Runner
 from tests.support.plugin_fixtures import Told, appears, failure, play, put, scripts, task
@@ -165,7 +165,7 @@ def test_undo_fails_when_a_server_shows_another_key(scripts: Path, tmp_path: Pat
     async def scenario() -> None:
         async with computers(tmp_path, "a", "b") as (a, b):
             wrong = b.machine(host_key=a.machine().host_key)
-            with pytest.raises(Untrusted, match=r"b .* shows another host key"):
+            with pytest.raises(HostKeyMismatch, match=r"b .* shows another host key"):
                 await Runner(Settings(keys=KEYS, servers=(wrong,))).undo(undoing(scripts, a), Told(), Told())
 
     play(scenario())
@@ -176,7 +176,7 @@ def test_undo_fails_when_the_bastion_shows_another_key(scripts: Path, tmp_path: 
         async with computers(tmp_path, "a", "b") as (a, b):
             bastion = b.hop().model_copy(update={"host_key": a.hop().host_key})
             given = undoing(scripts, a).model_copy(update={"machine": a.machine(bastion=bastion)})
-            with pytest.raises(Untrusted, match=r"b .* shows another host key"):
+            with pytest.raises(HostKeyMismatch, match=r"b .* shows another host key"):
                 await Runner(settings(b)).undo(given, Told(), Told())
             assert seen(a, b) == [[], []]
 

@@ -1,4 +1,4 @@
-"""Values that somebody gave a chart: known by its defaults, its comments, its schema, its sub-charts; else named."""
+"""Keys of Helm values in the stack file: refused if the top level or the chart's schema does not have them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provider.charts.values import unknown
+from provider.charts.values import refused_keys
 from provider.errors import TaskError
 from provider.model import Chart
 from tests.support.files_over_http import served
@@ -14,11 +14,20 @@ from tests.support.plugin_client import CHART, plugin
 from tests.support.plugin_fixtures import play
 from tests.unit.provider.test_charts import Repository, packed
 
+SCHEMA = {
+    "properties": {
+        "hidden": {"additionalProperties": False, "properties": {"deep": {"type": ["string", "null"]}}},
+        "referring": {"$ref": "#/$defs/closed"},
+        "map": {"additionalProperties": {"$ref": "#/$defs/closed"}},
+        "remote": {"$ref": "https://example.org/schema.json#/$defs/closed"},
+        "patterns": {"patternProperties": {"^x-": {}}, "additionalProperties": False},
+    },
+    "$defs": {"closed": {"additionalProperties": False, "properties": {"size": {}}}},
+}
 FILES = {
-    "web/Chart.yaml": "name: web\ndependencies: [{name: redis, alias: cache}]",
-    "web/values.yaml": "ports: {web: {port: 80}}\nextra: {}\nlist: []\n# priorityClassName: high\nredis: {own: 1}\n",
-    "web/values.schema.json": json.dumps({"properties": {"hidden": {"properties": {"deep": {"type": "string"}}}}}),
-    "web/charts/redis/values.yaml": "size: 1",
+    "web/Chart.yaml": "name: web\ndependencies: [{name: redis, alias: cache}, {name: postgres}]",
+    "web/values.yaml": "ports: {web: {port: 80}}\n# priorityClassName: high\n#tolerations:\n#  - key: x\n",
+    "web/values.schema.json": json.dumps(SCHEMA),
     "web/templates/values.yaml": "no: [values",
 }
 
@@ -30,50 +39,67 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
         yield Repository(url, tmp_path / "charts")
 
 
-def strangers(repository: Repository, *keys: str, files: Mapping[str, str] = FILES) -> dict[str, str]:
+def refused(repository: Repository, *keys: str, files: Mapping[str, str] = FILES) -> dict[str, str]:
     repository.publish(packed(files))
-    chart = Chart(
-        name="web", version="1.10", repository=repository.url, keys=tuple(tuple(key.split(".")) for key in keys)
-    )
-    return dict(unknown(chart))
+    paths = tuple(tuple(key.split(".")) for key in keys)
+    return refused_keys(Chart(name="web", version="1.10", repository=repository.url, keys=paths))
 
 
-KNOWN = ["ports.web.port", "extra.any.thing", "list", "priorityClassName", "hidden.deep", "redis.own", "redis.size",
-         "cache.size", "ports.web"]  # fmt: skip
+KNOWN = ["ports.web.port", "priorityClassName", "tolerations", "hidden.deep", "redis.size", "cache.size", "postgres",
+         "global.registry", "tags.all", "referring.size.x", "map.any.size", "remote.any", "patterns.any"]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", KNOWN)
-def test_known(repository: Repository, key: str) -> None:
-    assert strangers(repository, key) == {}
+def test_known_key(repository: Repository, key: str) -> None:
+    assert refused(repository, key) == {}
 
 
 @pytest.mark.parametrize(
-    ("key", "stranger", "near"),
+    ("defaults", "key"),
     [
-        ("port.web.port", "port", "ports"),
-        ("ports.webb.port", "ports.webb", "web"),
-        ("ports.web.prt", "ports.web.prt", "port"),
-        ("hidden.shallow", "hidden.shallow", ""),
-        ("redis.siz", "redis.siz", "size"),
-        ("cache.siz", "cache.siz", "size"),
+        ("ports: {web: {port: 80}}", ("ports", "ssh", "port")),
+        ("configs: {params: {create: true}}", ("configs", "params", "server.insecure")),
+        ("log: {}", ("log", "level")),
+        ("extraArgs: null", ("extraArgs", "name")),
     ],
 )
-def test_stranger_is_named_with_the_nearest(repository: Repository, key: str, stranger: str, near: str) -> None:
-    assert strangers(repository, key, "extra.x") == {stranger: near}
+def test_nested_key_without_default(repository: Repository, defaults: str, key: tuple[str, ...]) -> None:
+    repository.publish(packed({"web/Chart.yaml": "name: web", "web/values.yaml": defaults}))
+    chart = Chart(name="web", version="1.10", repository=repository.url, keys=(key,))
+    assert refused_keys(chart) == {}
+
+
+def test_unknown_top_level_key_with_similar_ones(repository: Repository) -> None:
+    assert refused(repository, "port.web.port", "port.ssh", "hiden", "xyz") == {
+        "port": "ports", "hiden": "hidden", "xyz": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["hidden.shallow", "hidden.deep.deeper", "referring.siz", "map.any.siz"])
+def test_nested_key_that_the_schema_forbids(repository: Repository, key: str) -> None:
+    assert refused(repository, key, "ports.any") == {key: ""}
+
+
+def test_schema_that_is_a_reference(repository: Repository) -> None:
+    schema = {"$ref": "#/$defs/values", "$defs": {"values": SCHEMA | {"additionalProperties": False}}}
+    files = FILES | {"web/values.schema.json": json.dumps(schema), "web/values.yaml": ""}
+    assert refused(repository, "hidden.deep", "hidden.shallow", "hiden", files=files) == {
+        "hidden.shallow": "", "hiden": "hidden",
+    }  # fmt: skip
 
 
 def test_chart_that_takes_any_value(repository: Repository) -> None:
     files = FILES | {"web/values.schema.json": '{"additionalProperties": true}'}
-    assert strangers(repository, "whatever", files=files) == {}
+    assert refused(repository, "whatever", files=files) == {}
 
 
-@pytest.mark.parametrize("name", ["web/values.yaml", "web/values.schema.json", "web/charts/redis/values.yaml"])
+@pytest.mark.parametrize("name", ["values.yaml", "values.schema.json", "Chart.yaml"])
 def test_file_that_cannot_be_read(repository: Repository, name: str) -> None:
     with pytest.raises(TaskError, match=f"{name} cannot be read"):
-        strangers(repository, "x", files=FILES | {name: "{"})
+        refused(repository, "x", files=FILES | {f"web/{name}": "{"})
 
 
-def test_engine_is_told_in_the_preview(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preview_reports_unknown_keys(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     chart = {"name": "web", "version": "1.10", "repository": repository.url}
 

@@ -42,4 +42,4 @@ def test_images_that_the_chart_asks_for_are_built() -> None:
             objects = helm.objects(CHART, case.values[CHART])
         except NotHereError as error:
             pytest.skip(str(error))
-        assert set(map(repository, chart_images.named(objects))) == built, case.name
+        assert set(map(repository, chart_images.of_objects(objects))) == built, case.name

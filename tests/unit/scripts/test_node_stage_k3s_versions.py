@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from provider.ssh.connections import stream
+from provider.ssh.connections import render_script
 from tests.support.settings_fixtures import ROOT
 
 SCRIPTS = ROOT / "components/scripts"
@@ -15,7 +15,7 @@ def asked(before: str, after: str, role: str = "server", etcd: str = "3.5.26") -
     library, stage = ((SCRIPTS / f"{name}.sh").read_text() for name in ("lib", "node/stage-k3s"))
     functions = stage.partition("\nmain </dev/null")[0]
     given = {"VERSION": after, "ROLE": role, "ETCD": etcd, "BEFORE": before}
-    script = stream(given, library, functions, 'etcd() { echo "$ETCD"; }', 'check_version "$BEFORE" </dev/null')
+    script = render_script(given, library, functions, 'etcd() { echo "$ETCD"; }', 'check_version "$BEFORE" </dev/null')
     done = subprocess.run(["bash", "-s"], input=script, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) == (done.stderr == ""), done.stderr
     return done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provider.ssh.connections import stream
+from provider.ssh.connections import render_script
 from tests.support.machine_scripts import SCRIPTS, Run
 
 FAKE = """
@@ -32,7 +32,7 @@ def called(tmp_path: Path) -> Path:
 def run(script: str, called: Path, kubectl: str, **variables: str) -> Run:
     """Run a script; `kubectl` is Bash that answers, with the arguments of kubectl in `$*`."""
     library, text = ((SCRIPTS / f"{name}.sh").read_text() for name in ("lib", script))
-    text = stream({**variables, "CALLED": str(called)}, library, FAKE.replace("ANSWER", kubectl), text)
+    text = render_script({**variables, "CALLED": str(called)}, library, FAKE.replace("ANSWER", kubectl), text)
     done = subprocess.run(
         ["bash", "-s"], input=text, capture_output=True, text=True, cwd=called.parent, timeout=30, check=False
     )

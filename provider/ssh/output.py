@@ -5,33 +5,33 @@ from typing import Any
 
 from provider.errors import TaskError
 
-OUTPUT_LIMIT = 4 << 20
+MAX_OUTPUT_CHARS = 4 << 20
 """Maximum number of characters that a script may print to standard output."""
-LINE_LIMIT = 2_000
+MAX_LINE_CHARS = 2_000
 """Maximum length of a line of standard error; the rest of the line is dropped."""
-BLOCK = 1 << 16
+BLOCK_CHARS = 1 << 16
 
 
 async def read_output(stream: Any) -> str:
-    """Read a script's standard output to its end. Raises TaskError if it exceeds `OUTPUT_LIMIT`."""
+    """Read a script's standard output to its end. Raises TaskError if it exceeds `MAX_OUTPUT_CHARS`."""
     blocks: list[str] = []
     size = 0
-    while block := await stream.read(BLOCK):
+    while block := await stream.read(BLOCK_CHARS):
         size += len(block)
-        if size > OUTPUT_LIMIT:
-            raise TaskError(f"the script printed more than {OUTPUT_LIMIT >> 20} MiB")
+        if size > MAX_OUTPUT_CHARS:
+            raise TaskError(f"the script printed more than {MAX_OUTPUT_CHARS >> 20} MiB")
         blocks.append(block)
     return "".join(blocks)
 
 
 async def read_lines(stream: Any) -> AsyncIterator[str]:
-    """Yield the lines of a stream, each truncated to `LINE_LIMIT` characters."""
+    """Yield the lines of a stream, each truncated to `MAX_LINE_CHARS` characters."""
     current = ""
-    while block := await stream.read(BLOCK):
+    while block := await stream.read(BLOCK_CHARS):
         first, *rest = block.split("\n")
-        current = (current + first)[:LINE_LIMIT]
+        current = (current + first)[:MAX_LINE_CHARS]
         for line in rest:
             yield current
-            current = line[:LINE_LIMIT]
+            current = line[:MAX_LINE_CHARS]
     if current:
         yield current

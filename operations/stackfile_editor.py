@@ -9,25 +9,25 @@ from ruamel.yaml.comments import CommentedMap
 
 from components.settings.model import NAMESPACE
 
-Loc = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 _STYLES = ((2, 4, 2), (2, 2, 0), (4, 2, 0), (4, 4, 2), (4, 6, 4))
 """Indentation of mappings and of sequences, and the offset of a sequence's dash."""
 
 
 def with_pins(text: str, pins: Mapping[str, str]) -> str:
     """Return the stack file `text` with these `k3s.pins` added or replaced."""
-    yaml = in_style_of(text)
+    yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     k3s = document["config"][f"{NAMESPACE}:cluster"].setdefault("k3s", CommentedMap())
     if k3s.get("pins") is None:
         k3s["pins"] = CommentedMap()
     k3s["pins"].update(pins)
-    return dumped(yaml, document)
+    return to_text(yaml, document)
 
 
 def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
     """Return the stack file `text` with exactly these `platform.pins`."""
-    yaml = in_style_of(text)
+    yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     platform = document["config"][f"{NAMESPACE}:platform"]
     if platform.get("pins") is None:
@@ -38,12 +38,12 @@ def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
     current.update(pins)
     if not current:
         del platform["pins"]
-    return dumped(yaml, document)
+    return to_text(yaml, document)
 
 
-def with_host_keys(text: str, keys: Mapping[Loc, str]) -> str:
+def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
     """Return the stack file `text` with these host keys; each path leads to a mapping below `homelab:cluster`."""
-    yaml = in_style_of(text)
+    yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     for loc, key in keys.items():
         entry = document["config"][f"{NAMESPACE}:cluster"]
@@ -55,13 +55,13 @@ def with_host_keys(text: str, keys: Mapping[Loc, str]) -> str:
             address = list(entry).index("address")
             # ruamel stores the blank lines and comments after an entry with its last key, so the last key stays last
             entry.insert(address if address == len(entry) - 1 else address + 1, "hostKey", key)
-    return dumped(yaml, document)
+    return to_text(yaml, document)
 
 
-def in_style_of(text: str) -> YAML:
+def yaml_in_style_of(text: str) -> YAML:
     """Return a YAML round-tripper in the style of the text, or in the usual style if no known style reproduces it."""
     styles = [_yaml(*style) for style in _STYLES]
-    return next((yaml for yaml in styles if dumped(yaml, yaml.load(text)) == text), styles[0])
+    return next((yaml for yaml in styles if to_text(yaml, yaml.load(text)) == text), styles[0])
 
 
 def _yaml(mapping: int, sequence: int, offset: int) -> YAML:
@@ -72,7 +72,7 @@ def _yaml(mapping: int, sequence: int, offset: int) -> YAML:
     return yaml
 
 
-def dumped(yaml: YAML, document: Any) -> str:
+def to_text(yaml: YAML, document: Any) -> str:
     """Return a document as YAML text."""
     text = io.StringIO()
     yaml.dump(document, text)
