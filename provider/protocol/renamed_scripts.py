@@ -1,12 +1,14 @@
 """Translate Pulumi's state from before the scripts were moved into folders, so that the move changes no running lab.
 
-Such a state has the old names of scripts, and digests of their old texts. `renamed_scripts.json` maps both to those of
-the release that moved the scripts, which changed no script's behaviour. The digests are those of all tasks that the
-program registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`. A script that
-changes later has another digest, and its tasks run again.
+Such a state contains the old names of scripts and the digests of their old texts. `renamed_scripts.json` maps both to
+the names and digests of the release that moved the scripts, which changed no script's behaviour. A script that changes
+later has another digest, so its tasks run again. The digests are those of all tasks that the program registers for the
+stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
 
-This module is for one release: a later release can remove it, together with `renamed_scripts.json`. Labs from before
-the move then run their tasks once more, and must first be updated with a release that has this module.
+Pulumi stores a task's new properties only when the task is updated: until then, its outputs keep the old names. A
+change of `lib.sh` updates every task that has steps to undo. This module and `renamed_scripts.json` can be removed in
+a later release than the first one that changes `lib.sh`. Labs from before the move must be updated with a release that
+has this module first.
 """
 
 import json
