@@ -40,7 +40,9 @@ def settings_from_state(properties: Properties) -> dict[str, Any]:
     if not text or text == UNKNOWN:
         return dict(properties)
     settings, (names, _) = json.loads(text), _renamed()
-    settings["probes"] = [names.get(probe, probe) for probe in settings.get("probes", ())]
+    if names.keys().isdisjoint(settings.get("probes", ())):
+        return dict(properties)
+    settings["probes"] = [names.get(probe, probe) for probe in settings["probes"]]
     return {**properties, "settings": json.dumps(settings)}
 
 
