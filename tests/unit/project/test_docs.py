@@ -130,7 +130,7 @@ def resolve(words: list[str]) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_named_exist(page: Path) -> None:
     for path in set(_FILE.findall(prose(page).partition(MARK)[0])) - EXAMPLES - MADE:
-        assert any((folder / path).exists() for folder in (ROOT, page.parent)), path
+        assert any((folder / path).exists() for folder in (ROOT, page.parent, ROOT / "components/scripts")), path
 
 
 def test_tests_named_in_comparisons_are_there() -> None:
