@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench.figures import Figure, read, renewed, table, write
-from bench.suites import MEASURE, Part
-from rehearsal.session import refuse_unfit_computer
+from bench.figures import Figure, merge, read, table, write
+from bench.suites import MEASUREMENTS, Part
+from rehearsal.session import require_suitable_computer
 from rehearsal.shell import RehearsalError
 
 errors = Console(stderr=True, highlight=False)
@@ -27,12 +27,12 @@ def main(only: Parts = None, runs: Runs = 3, file: Json = None) -> None:
     """Run the benchmarks on simulated machines, and print a Markdown table. Needs Linux and root."""
     figures = read(file) if file else []
     try:
-        refuse_unfit_computer()
+        require_suitable_computer()
         for part in only or Part:
             errors.print(f"measuring {part}")
-            for figure in MEASURE[part](runs):
-                errors.print(f"{figure.what}: {figure.median:.1f} s")
-                figures = renewed(figures, [figure])
+            for figure in MEASUREMENTS[part](runs):
+                errors.print(f"{figure.name}: {figure.median:.1f} s")
+                figures = merge(figures, [figure])
                 _keep(figures, file)
     except RehearsalError as error:
         errors.print(str(error), style="red", markup=False)

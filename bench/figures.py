@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -11,13 +11,13 @@ HEAD = ["| What | Median | Spread | Runs | Ratio | Goal |", "| --- | --- | --- |
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the result table; `beside` is the name of the row's baseline."""
+    """One row of the result table; `baseline` is the name of the row to compare this row with."""
 
-    what: str
+    name: str
     seconds: tuple[float, ...]
-    beside: str = ""
+    baseline: str = ""
     goal: float | None = None
-    """Maximum ratio to the baseline `beside`; if `beside` is empty, the maximum duration in seconds."""
+    """Maximum ratio to the baseline; without a baseline, the maximum duration in seconds."""
 
     @property
     def median(self) -> float:
@@ -30,13 +30,13 @@ class Figure:
         return max(self.seconds) - min(self.seconds)
 
     def ratio(self, all_: Sequence["Figure"]) -> float | None:
-        """Return this row's median divided by the median of its baseline, or None if the baseline is missing."""
-        other = next((figure for figure in all_ if figure.what == self.beside), None)
+        """Return this row's median divided by the baseline's median, or None if the baseline is missing."""
+        other = next((figure for figure in all_ if figure.name == self.baseline), None)
         return self.median / other.median if other else None
 
-    def met(self, all_: Sequence["Figure"]) -> bool | None:
+    def goal_met(self, all_: Sequence["Figure"]) -> bool | None:
         """Return whether this row meets its goal, or None if the goal or the baseline is missing."""
-        value = self.ratio(all_) if self.beside else self.median
+        value = self.ratio(all_) if self.baseline else self.median
         return None if self.goal is None or value is None else value <= self.goal
 
 
@@ -46,27 +46,30 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def _row(figure: Figure, all_: Sequence[Figure]) -> str:
-    ratio, met = figure.ratio(all_), figure.met(all_)
-    unit = " ×" if figure.beside else " s"
+    ratio, met = figure.ratio(all_), figure.goal_met(all_)
+    unit = " ×" if figure.baseline else " s"
     goal = "" if figure.goal is None else f"{figure.goal:g}{unit}" + {True: ", met", False: ", missed", None: ""}[met]
-    times = "" if ratio is None else f"{ratio:.2f} × {figure.beside}"
-    cells = (figure.what, f"{figure.median:.1f} s", f"{figure.spread:.1f} s", str(len(figure.seconds)), times, goal)
+    times = "" if ratio is None else f"{ratio:.2f} × {figure.baseline}"
+    cells = (figure.name, f"{figure.median:.1f} s", f"{figure.spread:.1f} s", str(len(figure.seconds)), times, goal)
     return f"| {' | '.join(cells)} |"
 
 
 def read(file: Path) -> list[Figure]:
     """Read benchmark results from a JSON file; return an empty list if the file does not exist."""
     rows = json.loads(file.read_text())["figures"] if file.exists() else []
-    return [Figure(**(row | {"seconds": tuple(row["seconds"])})) for row in rows]
+    return [Figure(row["what"], tuple(row["seconds"]), row["beside"], row["goal"]) for row in rows]
 
 
 def write(file: Path, figures: Iterable[Figure], machine: Mapping[str, object]) -> None:
     """Write benchmark results to a JSON file, with a description of the host that ran the benchmarks."""
-    described = {"machine": dict(machine), "figures": [asdict(figure) for figure in figures]}
-    file.write_text(json.dumps(described, indent=2) + "\n")
+    rows = [
+        {"what": figure.name, "seconds": figure.seconds, "beside": figure.baseline, "goal": figure.goal}
+        for figure in figures
+    ]
+    file.write_text(json.dumps({"machine": dict(machine), "figures": rows}, indent=2) + "\n")
 
 
-def renewed(old: Sequence[Figure], new: Sequence[Figure]) -> list[Figure]:
+def merge(old: Sequence[Figure], new: Sequence[Figure]) -> list[Figure]:
     """Merge benchmark results; a new result replaces the old result with the same name."""
-    by_name = {figure.what: figure for figure in (*old, *new)}
+    by_name = {figure.name: figure for figure in (*old, *new)}
     return list(by_name.values())

@@ -19,7 +19,7 @@ Document = Mapping[str, Any]
 """The content of a stack file."""
 
 
-def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
+def stack_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
     """Build a stack file with servers s1, s2, … and agents a1, a2, …; `settings` are more cluster settings."""
     nodes = [{"name": f"s{i}", "role": "server", "address": f"10.9.0.{10 + i}"} for i in range(1, servers + 1)]
     nodes += [{"name": f"a{i}", "role": "agent", "address": f"10.9.0.{20 + i}"} for i in range(1, agents + 1)]
@@ -34,9 +34,9 @@ def cluster_of(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
     return {"config": {"homelab:cluster": cluster | settings}}
 
 
-def document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
+def benchmark_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
     """Build a stack file as `cluster_of()` does, with a VIP outside the addresses of up to 200 agents."""
-    return cluster_of(servers, agents, api={"vip": VIP}, **settings)
+    return stack_document(servers, agents, api={"vip": VIP}, **settings)
 
 
 def _host_key(name: str) -> str:
@@ -47,7 +47,7 @@ def _host_key(name: str) -> str:
 
 
 @contextmanager
-def bare(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
+def new_lab(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
     """Yield a session with newly booted machines, empty disks and an empty Pulumi state; delete the lab afterwards.
 
     The lab's files are in `folder`, separate from the user's own rehearsals.
@@ -56,12 +56,12 @@ def bare(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
     lab = Lab(STACK)
     with lab.locked():
         try:
-            yield opened(lab, stack, folder, **apps)
+            yield open_lab(lab, stack, folder, **apps)
         finally:
-            lab.stop()
+            lab.remove()
 
 
-def opened(lab: Lab, stack: Document, folder: Path, **apps: Document) -> Session:
+def open_lab(lab: Lab, stack: Document, folder: Path, **apps: Document) -> Session:
     """Open a session on a lab with the stack file `stack`; `apps` contains app stack files by stack name."""
     file, *others = (_written(folder, *item) for item in {STACK: stack, **apps}.items())
     return open_session(lab, lambda _: None, file=file, apps=others)

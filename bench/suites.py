@@ -10,15 +10,15 @@ from pathlib import Path
 
 import yaml
 
-from bench import timers as clock
 from bench.figures import Figure
-from bench.labs import STACK, Document, bare, document, opened
-from rehearsal import stackfile
+from bench.labs import STACK, Document, benchmark_document, new_lab, open_lab
+from bench.timers import EmptyProgram, time_baseline, time_pulumi
+from rehearsal import derived_stackfile
 from rehearsal.paths import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 
-HAND = ", by hand"
+BY_HAND = ", by hand"
 EMPTY = " of an empty program"
 SMALL = "3 servers and 3 agents"
 UNCHANGED = f" of {SMALL}, unchanged"
@@ -29,15 +29,18 @@ OLD, NEW = "v1.35.1+k3s1", "v1.36.3+k3s1"
 
 @contextmanager
 def _lab(stack: Document, **apps: Document) -> Iterator[tuple[Session, Path]]:
-    with tempfile.TemporaryDirectory(prefix="homelab-bench-") as folder, bare(stack, Path(folder), **apps) as session:
+    with (
+        tempfile.TemporaryDirectory(prefix="homelab-bench-") as folder,
+        new_lab(stack, Path(folder), **apps) as session,
+    ):
         yield session, Path(folder)
 
 
 def _own(session: Session) -> float:
-    return clock.pulumi(session.engine, "up")
+    return time_pulumi(session.engine, "up")
 
 
-TOOLS: Mapping[str, Callable[[Session], float]] = {HAND: clock.by_hand, "": _own}
+BUILDERS: Mapping[str, Callable[[Session], float]] = {BY_HAND: time_baseline, "": _own}
 """Functions that build a cluster on bare machines and return the seconds, by the suffix of their row names."""
 
 
@@ -46,7 +49,8 @@ def cluster(runs: int) -> list[Figure]:
     seconds = _grown(runs, 3)
     goals = {"": 1.3}
     return [
-        Figure(SMALL + tool, seconds[tool], "" if tool == HAND else SMALL + HAND, goals.get(tool)) for tool in TOOLS
+        Figure(SMALL + tool, seconds[tool], "" if tool == BY_HAND else SMALL + BY_HAND, goals.get(tool))
+        for tool in BUILDERS
     ]
 
 
@@ -56,29 +60,29 @@ def agents(runs: int) -> Iterator[Figure]:
         name = f"3 servers and {count} agents"
         seconds = _grown(runs, count)
         goals = {"": 2.0} if count == 50 else {}
-        yield from (Figure(name + tool, seconds[tool], SMALL + tool, goals.get(tool)) for tool in TOOLS)
+        yield from (Figure(name + tool, seconds[tool], SMALL + tool, goals.get(tool)) for tool in BUILDERS)
 
 
 def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
     """Build three servers and `count` agents with each tool; return the seconds of all runs by tool."""
-    rounds = [{tool: _timed(build, count) for tool, build in TOOLS.items()} for _ in range(runs)]
-    return {tool: tuple(measured[tool] for measured in rounds) for tool in TOOLS}
+    rounds = [{tool: _timed(build, count) for tool, build in BUILDERS.items()} for _ in range(runs)]
+    return {tool: tuple(measured[tool] for measured in rounds) for tool in BUILDERS}
 
 
 def _timed(build: Callable[[Session], float], count: int) -> float:
-    with _lab(document(3, count)) as (session, _folder):
+    with _lab(benchmark_document(3, count)) as (session, _folder):
         return build(session)
 
 
 def unchanged(runs: int) -> list[Figure]:
     """Measure `pulumi up` and `pulumi preview` of an unchanged small cluster, compared with an empty program."""
-    with _lab(document(3, 3)) as (session, folder):
-        clock.pulumi(session.engine, "up")
-        empty = clock.Empty(session.engine, folder)
+    with _lab(benchmark_document(3, 3)) as (session, folder):
+        time_pulumi(session.engine, "up")
+        empty = EmptyProgram(session.engine, folder)
         timers: dict[str, Timer] = {}
         for verb in ("up", "preview"):
-            timers[verb + EMPTY] = partial(empty.timed, verb)
-            timers[verb + UNCHANGED] = partial(clock.pulumi, session.engine, verb)
+            timers[verb + EMPTY] = partial(empty.time, verb)
+            timers[verb + UNCHANGED] = partial(time_pulumi, session.engine, verb)
         seconds = _in_turns(runs, timers)
     figures = []
     for verb in ("up", "preview"):
@@ -89,20 +93,20 @@ def unchanged(runs: int) -> list[Figure]:
 
 def preview(runs: int) -> list[Figure]:
     """Measure `pulumi preview` of new labs with 10 and 100 machines."""
-    with _lab(document(1, 0)) as (session, folder):
+    with _lab(benchmark_document(1, 0)) as (session, folder):
         engines = {count: _engine_of(count, session) for count in (10, 100)}
-        empty = clock.Empty(session.engine, folder)
-        timers: dict[str, Timer] = {f"preview{EMPTY}": partial(empty.timed, "preview")}
+        empty = EmptyProgram(session.engine, folder)
+        timers: dict[str, Timer] = {f"preview{EMPTY}": partial(empty.time, "preview")}
         for count, engine in engines.items():
-            timers[f"preview of {count} new machines"] = partial(clock.pulumi, engine, "preview")
+            timers[f"preview of {count} new machines"] = partial(time_pulumi, engine, "preview")
         seconds = _in_turns(runs, timers)
     empty_figure, ten, hundred = (Figure(name, measured) for name, measured in seconds.items())
-    return [empty_figure, replace(ten, beside=empty_figure.what), replace(hundred, goal=6.0)]
+    return [empty_figure, replace(ten, baseline=empty_figure.name), replace(hundred, goal=6.0)]
 
 
 def _engine_of(count: int, session: Session) -> Engine:
     engine = Engine(session.lab, session.engine.tools, f"nodes-{count}")
-    engine.prepare(stackfile.Derived(document(3, count - 3)))
+    engine.prepare(derived_stackfile.DerivedStackFile(benchmark_document(3, count - 3)))
     return engine
 
 
@@ -121,7 +125,7 @@ def _sample() -> float:
     sample, shop = (yaml.safe_load(file.read_text()) for file in SAMPLE)
     shop["config"]["homelab:app"]["platform"] = STACK
     with _lab(sample, shop=shop) as (session, _folder):
-        return sum(clock.pulumi(engine, "up") for engine in (session.engine, *session.apps))
+        return sum(time_pulumi(engine, "up") for engine in (session.engine, *session.apps))
 
 
 def upgrade(runs: int) -> list[Figure]:
@@ -130,10 +134,10 @@ def upgrade(runs: int) -> list[Figure]:
 
 
 def _upgrade() -> float:
-    with _lab(document(3, 3, k3s={"version": OLD})) as (session, folder):
-        clock.pulumi(session.engine, "up")
-        newer = opened(session.lab, document(3, 3, k3s={"version": NEW}), folder)
-        return clock.pulumi(newer.engine, "up")
+    with _lab(benchmark_document(3, 3, k3s={"version": OLD})) as (session, folder):
+        time_pulumi(session.engine, "up")
+        newer = open_lab(session.lab, benchmark_document(3, 3, k3s={"version": NEW}), folder)
+        return time_pulumi(newer.engine, "up")
 
 
 class Part(StrEnum):
@@ -147,7 +151,7 @@ class Part(StrEnum):
     AGENTS = "agents"
 
 
-MEASURE: Mapping[Part, Callable[[int], Iterable[Figure]]] = {
+MEASUREMENTS: Mapping[Part, Callable[[int], Iterable[Figure]]] = {
     Part.CLUSTER: cluster,
     Part.UNCHANGED: unchanged,
     Part.PREVIEW: preview,

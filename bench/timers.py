@@ -1,4 +1,4 @@
-"""Timers for Pulumi on a lab's stack, for Pulumi on an empty program, and for the shell script `floor.sh`."""
+"""Timers for Pulumi on a lab's stack, Pulumi on an empty program, and the shell script `baseline.sh`."""
 
 import os
 import secrets
@@ -14,13 +14,13 @@ from rehearsal.paths import PROJECT
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
-FLOOR = Path(__file__).with_name("floor.sh")
+BASELINE = Path(__file__).with_name("baseline.sh")
 OPTIONS = {"up": ("--yes", "--skip-preview"), "preview": ()}
 
 
-def pulumi(engine: Engine, verb: str) -> float:
+def time_pulumi(engine: Engine, verb: str) -> float:
     """Run `pulumi up` or `pulumi preview`; return the duration in seconds. Raises `RehearsalError` if Pulumi fails."""
     start = time.monotonic()
     process = engine.start(verb, *OPTIONS[verb], output=subprocess.PIPE)
@@ -31,7 +31,7 @@ def pulumi(engine: Engine, verb: str) -> float:
     return seconds
 
 
-class Empty:
+class EmptyProgram:
     """An empty Pulumi program that uses a lab's Pulumi CLI, Python environment and state backend."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
@@ -42,9 +42,9 @@ class Empty:
         (self._folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "empty", "runtime": runtime}))
         (self._folder / "__main__.py").write_text("import pulumi\n")
         self._pulumi("stack", "init", "empty")
-        self.timed("up")
+        self.time("up")
 
-    def timed(self, verb: str) -> float:
+    def time(self, verb: str) -> float:
         """Run `pulumi up` or `pulumi preview` on the empty program; return the duration in seconds."""
         start = time.monotonic()
         self._pulumi(verb, *OPTIONS[verb], "--stack", "empty", "--parallel", "64")
@@ -55,19 +55,19 @@ class Empty:
         run(command, cwd=self._folder, env=self._engine.environment)
 
 
-def by_hand(session: Session) -> float:
-    """Build the session's cluster with the shell script `floor.sh`; return the duration in seconds."""
+def time_baseline(session: Session) -> float:
+    """Run `baseline.sh`, which builds the same cluster on the same machines; return its duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
-    cluster_in_lab = Settings.read(session.engine.stack_file).cluster
+    cluster_in_lab = LabStack.read(session.engine.stack_file).cluster
     environment = os.environ | {
         "KEY": str(lab.private_key),
         "KNOWN_HOSTS": str(lab.folder / "known_hosts"),
         "LOGIN": cluster.ssh.user,
-        "MIRROR": config.release(cluster_in_lab)["RELEASES"],
+        "MIRROR": config.release_variables(cluster_in_lab)["RELEASES"],
         "VIP": VIP,
         "TOKEN": secrets.token_hex(16),
     }
     nodes = "".join(f"{node.name} {node.role} {node.address}\n" for node in cluster.nodes)
     start = time.monotonic()
-    run(lab.namespace.command(FLOOR), stdin=nodes, env=environment)
+    run(lab.namespace.command(BASELINE), stdin=nodes, env=environment)
     return time.monotonic() - start

@@ -14,7 +14,7 @@ from components.kubernetes.chart import Chart
 SCRIPTS = Path(__file__).parent / "scripts"
 
 Step = Mapping[str, object]
-Machine = Mapping[str, object]
+Connection = Mapping[str, object]
 
 
 def step(script: str, **where_and_when: object) -> Step:
@@ -22,25 +22,25 @@ def step(script: str, **where_and_when: object) -> Step:
     return {"script": script, **where_and_when}
 
 
-class Machines(pulumi.ProviderResource):
+class HomelabProvider(pulumi.ProviderResource):
     """Settings of homelab's provider: the private SSH keys, and the servers on which cluster-wide steps run.
 
-    All tasks share these settings, so a new key or another server changes no task. `probes` are scripts that check
-    every machine for drift at the start of a run. `flags` are set for every task from its start.
+    All tasks share these settings, so a new key or another server changes no task. `drift_checks` are scripts that
+    check every machine for drift at the start of a run. `flags` are set for every task from its start.
     """
 
     def __init__(
         self,
         name: str,
         keys: Mapping[str, pulumi.Input[str]],
-        servers: Sequence[Machine],
+        servers: Sequence[Connection],
         *,
-        agents: Sequence[Machine] = (),
-        probes: Sequence[str] = (),
+        agents: Sequence[Connection] = (),
+        drift_checks: Sequence[str] = (),
         flags: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        shared = {"servers": list(servers), "agents": list(agents), "probes": list(probes), "flags": list(flags)}
+        shared = {"servers": list(servers), "agents": list(agents), "probes": list(drift_checks), "flags": list(flags)}
         settings = pulumi.Output.json_dumps({"keys": dict(keys), **shared})
         super().__init__("homelab", name, {"settings": pulumi.Output.secret(settings)}, opts)
 
@@ -57,28 +57,28 @@ class Task(pulumi.CustomResource):
     def __init__(
         self,
         name: str,
-        machine: Machine,
+        machine: Connection,
         run: Sequence[Step],
         *,
         cluster: pulumi.Input[str],
         undo: Sequence[Step] = (),
-        probe: str = "",
+        drift_check: str = "",
         variables: Mapping[str, pulumi.Input[str]] | None = None,
         secrets: Mapping[str, pulumi.Input[str]] | None = None,
         chart: Mapping[str, object] | None = None,
         turn: Mapping[str, object] | None = None,
-        once: bool = False,
+        run_once: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props: dict[str, Any] = {
             "machine": machine,
             "run": list(run),
             "undo": list(undo),
-            "probe": probe,
+            "probe": drift_check,
             "digest": _digest(run),
             "variables": variables or {},
             "secrets": pulumi.Output.secret(pulumi.Output.from_input({"CLUSTER": cluster, **(secrets or {})})),
-            "once": once,
+            "once": run_once,
             "output": None,
             **({"chart": chart} if chart else {}),
             **({"turn": turn} if turn else {}),
@@ -86,7 +86,7 @@ class Task(pulumi.CustomResource):
         super().__init__("homelab:index:Task", name, props, opts)
 
 
-class Secret(pulumi.CustomResource):
+class RandomSecret(pulumi.CustomResource):
     """A random secret of `size` bytes as hexadecimal digits, generated once for each `generation`."""
 
     value: pulumi.Output[str]
@@ -98,11 +98,11 @@ class Secret(pulumi.CustomResource):
         super().__init__("homelab:index:Secret", name, {"bytes": size, "generation": generation, "value": None}, opts)
 
 
-class Archive(pulumi.CustomResource):
+class ChartArchive(pulumi.CustomResource):
     """The archive of a Helm chart: downloaded once, verified, and stored at `path` for Helm.
 
-    Without a `sha256` any archive that the repository returns is accepted. `keys` are the keys of values in the stack
-    file, which are checked against the chart. Previews already check all of this.
+    Without a `sha256` any archive that the repository returns is accepted. `value_paths` are the paths of values in
+    the stack file, which are checked against the chart. Previews already check all of this.
     """
 
     path: pulumi.Output[str]
@@ -112,7 +112,7 @@ class Archive(pulumi.CustomResource):
         self,
         name: str,
         chart: Chart,
-        keys: Iterable[Sequence[str]] = (),
+        value_paths: Iterable[Sequence[str]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props: dict[str, Any] = {
@@ -120,7 +120,7 @@ class Archive(pulumi.CustomResource):
             "version": chart.version,
             "repository": chart.repository,
             "sha256": chart.sha256,
-            "keys": [list(key) for key in keys],
+            "keys": [list(key) for key in value_paths],
             "path": None,
         }
         super().__init__("homelab:index:Chart", name, props, opts)

@@ -43,7 +43,7 @@ class Api:
         content = YAML(typ="safe", pure=True).load(kubeconfig)
         cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
         self.server = str(cluster["server"])
-        self.validity = Validity.of(user)
+        self.validity = Validity.of_kubeconfig_user(user)
         self._ca = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._certificate = base64.b64decode(user["client-certificate-data"]).decode()
         self._key = base64.b64decode(user["client-key-data"]).decode()
@@ -86,10 +86,10 @@ class Api:
         return cast(Object, json.loads(content))
 
     def _unauthorized(self) -> AccessDeniedError:
-        expired = f"the client certificate expired on {self.validity.end}"
+        expired = f"the client certificate expired on {self.validity.end_text}"
         why = (
             expired
-            if self.validity.over
+            if self.validity.is_expired
             else "another CA signed the client certificate, as after a restore of the cluster"
         )
         reason = f"the API at {self.server} rejects the kubeconfig (401 Unauthorized): {why}"

@@ -17,8 +17,8 @@ from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.render import Renderer, RenderError, start_renderer
 from provider.charts.repository import fetch
 from provider.errors import TaskError
-from stacks.homelab import charts_of, layers_of, values_of
-from stacks.settings import Settings
+from stacks.homelab import chart_values_of, charts_of, layers_of
+from stacks.settings import LabStack
 
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 IMAGE_LIST = "images.txt"
@@ -40,7 +40,7 @@ def bundle(
     Exit code: 0 if the bundle is complete, 1 if a file is missing.
     """
     with console.report_errors():
-        settings = Settings.read(Stack(stack, config_file).file)
+        settings = LabStack.read(Stack(stack, config_file).file)
         missing = [*_k3s(folder, settings.cluster, _architectures(settings.cluster, arch))]
         unmirrored = settings.platform.model_copy(update={"chart_mirror": None})
         charts = folder / "charts"
@@ -65,7 +65,7 @@ def _architectures(cluster: ClusterSettings, requested: Sequence[str] | None) ->
 def _k3s(folder: Path, cluster: ClusterSettings, architectures: Sequence[str]) -> Iterator[str]:
     """Download a K3s release; yield an error message for each file that cannot be downloaded."""
     official = cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})
-    source, version = config.release(official), folder / cluster.k3s.version
+    source, version = config.release_variables(official), folder / cluster.k3s.version
     version.mkdir(parents=True, exist_ok=True)
     try:
         _installer(version, cluster, source["INSTALLER"])
@@ -90,7 +90,7 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
     name = f"sha256sum-{arch}.txt"
     _check_pin(f"{source}/{name}", listing, getattr(cluster.k3s.pins, arch))
     stated = release.parse_checksums(listing)
-    for file in (BINARIES[arch], f"{config.IMAGES}-{arch}.tar.zst"):
+    for file in (BINARIES[arch], f"{config.IMAGES_ARCHIVE}-{arch}.tar.zst"):
         if file not in stated:
             raise FetchError(f"{source}/{name} has no checksum of {file}, so the file cannot be verified.")
         is_new = resumable_download.download(f"{source}/{file}", folder / file, stated[file])
@@ -122,7 +122,7 @@ def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[st
     return downloaded, errors
 
 
-def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: Settings) -> list[str]:
+def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: LabStack) -> list[str]:
     """Write a file that lists the images of a stack's charts and layers; return the error messages."""
     errors, lists = list[str](), [*_layer_images(settings)]
     try:
@@ -136,9 +136,9 @@ def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: Setti
 
 
 def _chart_images(
-    folder: Path, charts: Sequence[Chart], settings: Settings, helm: Renderer, errors: list[str]
+    folder: Path, charts: Sequence[Chart], settings: LabStack, helm: Renderer, errors: list[str]
 ) -> Iterator[str]:
-    values = values_of(settings)
+    values = chart_values_of(settings)
     namespaces = {name: layer.namespace for layer in layers_of(settings) for name in layer.values()}
     for chart in charts:
         archive = folder / chart_images.archive_name(chart)
@@ -151,8 +151,8 @@ def _chart_images(
         yield "\n".join((f"# {chart.name} {chart.version}", *images, ""))
 
 
-def _layer_images(settings: Settings) -> Iterator[str]:
+def _layer_images(settings: LabStack) -> Iterator[str]:
     """Yield the images of the Kubernetes objects that layers create in addition to their charts."""
     for layer in layers_of(settings):
-        if images := chart_images.of_objects([*layer.before(), *layer.extend()]):
+        if images := chart_images.of_objects([*layer.objects_before_charts(), *layer.objects_after_charts()]):
             yield "\n".join((f"# {layer.key}", *sorted(images), ""))

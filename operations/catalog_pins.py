@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from components.kubernetes.chart import Chart
 from operations import chart_pins, files
 from operations.http import FetchError
-from stacks.catalog import LAYERS, PINS, SUMS
+from stacks.catalog import CHECKSUMS_FILE, LAYERS, PINS
 
 
 def main() -> int:
     """Write the checksums of all charts; return exit code 1 if a chart cannot be downloaded."""
-    sums, missing = fetch_missing([chart for row in LAYERS for chart in row.charts], PINS)
-    files.replace(SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
+    sums, missing = fetch_missing([chart for entry in LAYERS for chart in entry.charts], PINS)
+    files.replace(CHECKSUMS_FILE, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
     for cause in missing:
         print(cause, file=sys.stderr)
     return 1 if missing else 0

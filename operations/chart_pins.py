@@ -10,10 +10,10 @@ from provider.charts.repository import fetch
 from provider.errors import TaskError
 from provider.model import Chart as Fetched
 from stacks.homelab import charts_of
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 
-def fetch_pins(settings: Settings, old: Mapping[str, str], official: bool) -> dict[str, str]:
+def fetch_pins(settings: LabStack, old: Mapping[str, str], official: bool) -> dict[str, str]:
     """Return the new `platform.pins` of a stack; `old` contains the current pins. Raises `FetchError`.
 
     The result omits charts that homelab's catalog pins, unless the stack file pins a different checksum.

@@ -32,7 +32,7 @@ class ClusterAccess:
     @classmethod
     def of(cls, stack: Stack) -> "ClusterAccess":
         """Read the stack file and the private keys that the file names. Raises `SettingsError` or `StackError`."""
-        cluster = settings.Settings.read(stack.file).cluster
+        cluster = settings.LabStack.read(stack.file).cluster
         targets = {node.name: machines.from_node(node, cluster) for node in cluster.nodes}
         return cls(stack, cluster, targets, machines.private_keys(list(targets.values()), stack))
 

@@ -10,7 +10,7 @@ from components.app.settings import AppSettings
 from operations import console
 from operations.picture.layout import draw_lab
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
-from stacks.settings import AppStack, Settings
+from stacks.settings import AppStack, LabStack
 from stacks.stackfile import short_name
 
 Apps = Annotated[
@@ -27,7 +27,7 @@ def diagram(
     """Draw the lab as SVG: apps, platform layers, API endpoint and machines. Connects to no machine."""
     with console.report_errors():
         source = Stack(stack, config_file).file
-        settings = Settings.read(source)
+        settings = LabStack.read(source)
         picture = draw_lab(settings, _apps_on(settings.cluster.name, app or ()))
     if output is None:
         typer.echo(picture, nl=False)

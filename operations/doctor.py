@@ -15,7 +15,7 @@ from operations.console import Console
 from operations.findings import Report, State, any_wrong
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 
 EXIT_PROBLEMS, EXIT_NOT_RUN = 1, 2
 _COLUMNS = ("system", "arch", "disk", "K3s")
@@ -46,7 +46,7 @@ def doctor(
 
 
 def _run_checks(stack: Stack) -> list[Report]:
-    settings = Settings.read(stack.file)
+    settings = LabStack.read(stack.file)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("machines", total=len(settings.cluster.nodes))

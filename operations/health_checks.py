@@ -11,16 +11,16 @@ from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack, StackError
-from stacks.homelab import charts_of, host_of, layers_of
-from stacks.settings import Settings
+from stacks.homelab import charts_of, host_requirements_of, layers_of
+from stacks.settings import LabStack
 
 _HELM = "labelSelector=owner%3Dhelm"
 
 
-async def machine_reports(settings: Settings, stack: Stack, on_result: Callable[[], object]) -> list[Report]:
+async def machine_reports(settings: LabStack, stack: Stack, on_result: Callable[[], object]) -> list[Report]:
     """Check every machine. Raises `StackError` or `TaskError` if an SSH private key is missing or invalid."""
     lab = settings.cluster
-    host = host_of(layers_of(settings), settings.cluster)
+    host = host_requirements_of(layers_of(settings), settings.cluster)
     targets = [machines.from_node(node, lab) for node in lab.nodes]
     variables = [
         {
@@ -54,13 +54,13 @@ def _check_machine(state: MachineState, duplicate: Finding | None) -> Iterator[F
         yield duplicate
 
 
-def chart_reports(settings: Settings) -> list[Report]:
+def chart_reports(settings: LabStack) -> list[Report]:
     """Check that every chart has a pinned checksum, without downloading the charts."""
     findings = [layer.check_pin(chart) for chart in charts_of(settings)]
     return [Report("platform", "charts", tuple(findings))] if findings else []
 
 
-def cluster_reports(settings: Settings, stack: Stack) -> list[Report]:
+def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
     """Check the cluster and its layers; without a kubeconfig, report why the cluster cannot be checked."""
     name = settings.cluster.name
     try:
@@ -89,13 +89,13 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
         if charts := entry.values():
             yield from layer.check_releases(charts, api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
             yield from layer.check_pods(entry.namespace, api.items(f"{namespace}/pods"))
-        for manifest in entry.extend():
+        for manifest in entry.objects_after_charts():
             kind, metadata = manifest["kind"], manifest["metadata"]
             space = metadata.get("namespace", entry.namespace)
             yield layer.check_object(
                 kind, metadata["name"], _if_exists(api.find, manifest["apiVersion"], kind, space, metadata["name"])
             )
-        for word in entry.appears:
+        for word in entry.awaited_objects:
             kind, _, name = word.partition("/")
             yield layer.check_object(kind, name, _if_exists(api.find_by_reference, word, entry.namespace))
     except ApiError as error:

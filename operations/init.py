@@ -58,7 +58,7 @@ def init(
         before = target.file.read_text(encoding="utf-8") if target.file.exists() else ""
         if _has_lab(before) and not overwrite:
             question = f"{target.file.name} already has a lab. Replace the lab and keep a copy of the file?"
-            typer.confirm(f"{question} (--overwrite skips this question)", abort=True)
+            typer.confirm(question, abort=True)
         options = {"domain": domain, "user": user, "vip": vip, "addresses": addresses}
         answers = ask_all(Interview(console), _start_answers(stack, before, lan), options, node or ())
         _write(console, target.file, before, _with_lab(before, answers))

@@ -14,7 +14,7 @@ from operations.console import Console
 from operations.kubeconfig_merge import MergeError, MergeResult, entries_of, merge
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.user_certificates import UserCertificateError
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 
 FILE_MODE = 0o600
 DEFAULT_DAYS = 30
@@ -45,7 +45,7 @@ def kubeconfig(
         text = f"{file}: {error}" if isinstance(error, MergeError) else str(error)
         console.print(f"{text}\nNo changes were made.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    console.print(_expiry(Validity.of(own_entries["users"]), user), markup=False, soft_wrap=True)
+    console.print(_expiry(Validity.of_kubeconfig_user(own_entries["users"]), user), markup=False, soft_wrap=True)
     use = "" if merged.current == name else f" --context {name}"
     console.print(f"Try: kubectl{use} get nodes", markup=False, soft_wrap=True)
     if use:
@@ -59,15 +59,16 @@ def _file(output: Path | None) -> Path:
 
 def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
     """Return the name of the stack's kubeconfig entries, and the contents of the entries by section."""
-    groups = user_certificates.groups_of(user, Settings.read(stack.file)) if user else ()
+    groups = user_certificates.groups_of(user, LabStack.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:
         raise StackError(f"Stack {stack.name} has no kubeconfig yet: run `pulumi up` first.")
     name, admins = str(outputs["name"]), str(outputs["kubeconfig"])
     own = entries_of(admins, name)
-    if (validity := Validity.of(own["users"])).over:
+    if (validity := Validity.of_kubeconfig_user(own["users"])).is_expired:
         raise StackError(
-            f"The certificate of the kubeconfig expired on {validity.end}: run `pulumi up` to renew the certificate."
+            f"The certificate of the kubeconfig expired on {validity.end_text}: "
+            "run `pulumi up` to renew the certificate."
         )
     if not user:
         return name, own
@@ -80,11 +81,11 @@ def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str,
 
 def _expiry(validity: Validity, user: str) -> str:
     if user:
-        return f"The certificate of {user} is valid until {validity.end}."
-    if validity.due:
-        expires = f"The certificate expires on {validity.end}, in {validity.left.days} days"
+        return f"The certificate of {user} is valid until {validity.end_text}."
+    if validity.needs_renewal:
+        expires = f"The certificate expires on {validity.end_text}, in {validity.remaining.days} days"
         return f"{expires}: run `pulumi up`, then `./homelab kubeconfig` again."
-    return f"The certificate is valid until {validity.end}."
+    return f"The certificate is valid until {validity.end_text}."
 
 
 def _replace_only_if_asked(console: Console, file: Path, merged: MergeResult, server: str, yes: bool) -> None:

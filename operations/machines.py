@@ -42,7 +42,7 @@ class ScriptResult:
 
 def from_node(node: NodeSettings, cluster: ClusterSettings) -> Machine:
     """Return the SSH connection settings of a node."""
-    return Machine.model_validate(connection.machine(node, cluster.ssh_of(node)))
+    return Machine.model_validate(connection.connection_settings(node, cluster.ssh_of(node)))
 
 
 def from_bastion(settings: BastionSettings) -> Hop:

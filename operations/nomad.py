@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from components.kubernetes.manifest import Made
-from components.layers.nomad.layer import PORT, Nomad
-from components.layers.nomad.secrets import Proof
+from components.kubernetes.manifest import ComputedSecret
+from components.layers.nomad.layer import HTTP_PORT, Nomad
+from components.layers.nomad.secrets import Credential
 from components.settings.addresses import bracketed
 from operations import files, task_state
 from operations.console import console, report_errors
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.homelab import layers_of
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from stacks.stackfile import short_name
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
@@ -39,20 +39,20 @@ def nomad(
 
 def _texts(stack: Stack, folder: Path) -> dict[str, str]:
     """Return the contents of the credential files by file name. Raises `SettingsError` or `StackError`."""
-    layer = next((entry for entry in layers_of(Settings.read(stack.file)) if isinstance(entry, Nomad)), None)
+    layer = next((entry for entry in layers_of(LabStack.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:
         raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")
     salt = task_state.secret(stack, "nomad-salt")
 
-    def value_of(proof: Proof) -> str:
-        return proof.of(salt) if isinstance(proof, Made) else stack.secret(proof.secret)
+    def value_of(credential: Credential) -> str:
+        return credential.compute(salt) if isinstance(credential, ComputedSecret) else stack.secret(credential.secret)
 
     access = layer.access
-    proofs = {"ca.pem": access.authority, "cert.pem": access.certificate, "key.pem": access.key}
-    texts = {name: value_of(proof) for name, proof in proofs.items()}
+    credentials = {"ca.pem": access.ca, "cert.pem": access.certificate, "key.pem": access.key}
+    texts = {name: value_of(credential) for name, credential in credentials.items()}
     server = next(node for node in layer.lab.cluster.nodes if node.name == layer.settings.servers[0])
     variables = {
-        "NOMAD_ADDR": f"https://{bracketed(server.address)}:{PORT}",
+        "NOMAD_ADDR": f"https://{bracketed(server.address)}:{HTTP_PORT}",
         "NOMAD_TLS_SERVER_NAME": "server.global.nomad",
         "NOMAD_CACERT": str(folder / "ca.pem"),
         "NOMAD_CLIENT_CERT": str(folder / "cert.pem"),

@@ -14,7 +14,7 @@ from operations.http import FetchError, UnreachableError
 from operations.pulumi_stack import Stack, StackFile, StackName
 from stacks import stackfile
 from stacks.catalog import LAYERS
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 
 AIR_GAP_ADVICE = """\
 Run `./homelab pin` on a workstation that reaches and trusts the host, and copy k3s.pins from its stack file.
@@ -22,7 +22,7 @@ Or set k3s.pins manually to the output of `sha256sum` for the release's sha256su
 sha256sum-arm.txt and install.sh from a trusted source."""
 _SUM = "0" * 64
 _PLACEHOLDERS = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), _SUM)
-_CHART_PLACEHOLDERS = {chart.name: _SUM for row in LAYERS for chart in row.charts}
+_CHART_PLACEHOLDERS = {chart.name: _SUM for entry in LAYERS for chart in entry.charts}
 Pins = Mapping[str, str]
 
 
@@ -63,7 +63,7 @@ def pin(
     console.print(f"{file.name} now has these pins.")
 
 
-def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
+def _read(file: Path) -> tuple[LabStack, dict[str, str], dict[str, str]]:
     """Read a stack file without its pins; return the settings, the current K3s pins and the current chart pins."""
     config, secrets = stackfile.read(file)
     old = old_charts = dict[str, Any]()
@@ -72,7 +72,7 @@ def _read(file: Path) -> tuple[Settings, dict[str, str], dict[str, str]]:
         config["cluster"] = dict(cluster) | {"k3s": pinned}
     if isinstance(platform := config.get("platform"), Mapping):
         old_charts, config["platform"] = _with_pins(platform, _CHART_PLACEHOLDERS)
-    settings = Settings.parse(config, secrets, stackfile.stack_of(file))
+    settings = LabStack.parse(config, secrets, stackfile.stack_name(file))
     return settings, _as_text(old), _as_text(old_charts)
 
 

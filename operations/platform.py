@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import typer
 
-from components.settings.model import camel
+from components.settings.model import camel_case
 from operations.console import report_errors
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from stacks.outputs import PlatformOutputs
@@ -17,6 +17,6 @@ def platform(stack: StackName = "homelab", config_file: StackFile = None) -> Non
         outputs = Stack(stack, config_file).outputs()
         if "appKubeconfig" not in outputs:
             raise StackError(f"Stack {stack} has no kubeconfig for app stacks yet: run `pulumi up` first.")
-        names = [camel(field.name) for field in fields(PlatformOutputs)]
+        names = [camel_case(field.name) for field in fields(PlatformOutputs)]
         platform_outputs = {name: outputs[name] for name in names if name in outputs}
     typer.echo(json.dumps(platform_outputs))

@@ -11,7 +11,7 @@ from components.settings.model import NAMESPACE
 from operations import host_keys
 from operations.console import Console
 from operations.pulumi_stack import StackError
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 
 _MACHINE = re.compile(r"(?P<name>[^=\s]+)\s*=\s*(?P<address>\S+)\s+(?P<role>\S+)")
 _FORM = "use the form NAME=ADDRESS ROLE, such as pi-1=192.168.1.11 server"
@@ -34,7 +34,7 @@ class Answers:
         config = {"cluster": host_keys.with_placeholders({"nodes": []} | self.cluster | cluster)}
         config |= {"platform": self.platform} if self.platform else {}
         try:
-            Settings.parse(config, {self.ssh_key} if self.ssh_key else (), self.stack)
+            LabStack.parse(config, {self.ssh_key} if self.ssh_key else (), self.stack)
         except SettingsError as error:
             problems = (problem for problem in error.problems if _within(problem.path, path))
             return "; ".join(f"{problem.reason}; {problem.fix}" for problem in problems)

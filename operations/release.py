@@ -14,7 +14,7 @@ _LINE = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>\S+)")
 
 def fetch_pins(cluster: ClusterSettings) -> dict[str, str]:
     """Return the checksums for `k3s.pins` from the stack's mirror or from the K3s release. Raises `FetchError`."""
-    source = config.release(cluster)
+    source = config.release_variables(cluster)
     sums = {arch: hashlib.sha256(fetch_checksum_list(source["RELEASES"], arch)).hexdigest() for arch in ARCHITECTURES}
     return sums | {INSTALLER: hashlib.sha256(fetch_installer(source["INSTALLER"])).hexdigest()}
 
@@ -23,7 +23,7 @@ def fetch_checksum_list(release: str, arch: str) -> bytes:
     """Download the checksum list of a K3s release for one CPU architecture. Raises `FetchError`."""
     url = f"{release}/sha256sum-{arch}.txt"
     content = fetch(url)
-    if not any(name.startswith(f"{config.IMAGES}-{arch}.") for name in parse_checksums(content)):
+    if not any(name.startswith(f"{config.IMAGES_ARCHIVE}-{arch}.") for name in parse_checksums(content)):
         raise FetchError(f"{url} is not a checksum list of K3s: checksums for {arch} are missing.")
     return content
 

@@ -14,7 +14,7 @@ import grpc
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from components.kubernetes.manifest import Derived, Filled, Hashed, Made, Tree
+from components.kubernetes.manifest import BcryptHash, ComputedSecret, DerivedPassword, Json, SecretTemplate
 from components.settings.model import SecretRef
 
 PLUGIN = "pulumi-resource-kubernetes"
@@ -52,7 +52,7 @@ class Renderer:
         except grpc.RpcError as error:
             raise RenderError(f"{PLUGIN} does not start: {error.details()}") from error
 
-    def render(self, archive: Path, name: str, namespace: str, values: Mapping[str, Tree]) -> list[dict[str, Any]]:
+    def render(self, archive: Path, name: str, namespace: str, values: Mapping[str, Json]) -> list[dict[str, Any]]:
         """Render all objects of a chart archive, including hooks and CRDs. Raises `RenderError`."""
         options = {
             "path": str(archive.parent.absolute()), "chart": archive.name, "release_name": name,
@@ -107,9 +107,9 @@ def _number(program: Path) -> list[int]:
     return [int(part) for part in program.parent.name.rpartition("-v")[2].split(".") if part.isdigit()]
 
 
-def _plain(tree: Tree) -> Tree:
+def _plain(tree: Json) -> Json:
     """Replace each secret in Helm values with a placeholder text."""
-    if isinstance(tree, SecretRef | Derived | Hashed | Filled | Made):
+    if isinstance(tree, SecretRef | DerivedPassword | BcryptHash | SecretTemplate | ComputedSecret):
         return "secret"
     if isinstance(tree, Mapping):
         return {key: _plain(value) for key, value in tree.items()}

@@ -16,7 +16,7 @@ from operations.host_keys import HostKeySetting, ScannedKey, Verdict, fingerprin
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
 from stacks import stackfile
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 
 COMPARE_ADVICE = """\
 An attacker on the network can forge these keys. Compare them with the output on each machine's console:
@@ -94,7 +94,7 @@ def _read(stack: Stack) -> ClusterSettings:
     """Read the cluster settings with placeholders for missing host keys; all other settings must be valid."""
     config, secrets = stackfile.read(stack.file)
     config["cluster"] = host_keys.with_placeholders(config.get("cluster"))
-    return Settings.parse(config, secrets, stackfile.stack_of(stack.file)).cluster
+    return LabStack.parse(config, secrets, stackfile.stack_name(stack.file)).cluster
 
 
 def _table(scans: Sequence[ScannedKey]) -> Table:

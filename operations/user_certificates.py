@@ -11,8 +11,8 @@ from cryptography.x509.oid import NameOID
 
 from components.layers.rbac import RbacSettings
 from operations.api import Api, Object
-from stacks.settings import Settings
-from stacks.validation_errors import meant
+from stacks.settings import LabStack
+from stacks.validation_errors import suggest_fix
 
 SIGNER = "kubernetes.io/kube-apiserver-client"
 SIGNING_TIMEOUT = 30.0
@@ -24,15 +24,15 @@ class UserCertificateError(Exception):
     """A user's credentials cannot be created. The error message states the cause and the fix."""
 
 
-def groups_of(user: str, settings: Settings) -> tuple[str, ...]:
+def groups_of(user: str, settings: LabStack) -> tuple[str, ...]:
     """Return the groups that the stack file assigns to a user. Raises `UserCertificateError`."""
-    rbac = settings.platform.layers().get("rbac")
+    rbac = settings.platform.enabled_layers().get("rbac")
     if not isinstance(rbac, RbacSettings):
         raise UserCertificateError(
             "The layer rbac is disabled, so only the administrator has access: see docs/security.md."
         )
     if user not in rbac.people:
-        raise UserCertificateError(f"{user} is not in homelab:platform.rbac.people: {meant(user, rbac.people)}")
+        raise UserCertificateError(f"{user} is not in homelab:platform.rbac.people: {suggest_fix(user, rbac.people)}")
     return rbac.people[user]
 
 

@@ -15,68 +15,68 @@ from components.layers.cert_manager.layer import CertManagerSettings
 from rehearsal import certificates, recipes, tools
 from rehearsal.artefacts import Row
 from rehearsal.cache import Recipe, Report
-from rehearsal.controllers.lets_encrypt import AUTHORITY, KNOWN
+from rehearsal.controllers.lets_encrypt import CA_FILE, HOSTS_FILE
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host, wait
-from rehearsal.paths import ACME
-from stacks.settings import Settings
+from rehearsal.paths import ACME_FOLDER
+from stacks.settings import LabStack
 
-SERVERS = tuple(str(urlsplit(url).hostname) for _, url in acme.SERVERS.values())
-PORT, MANAGEMENT_PORT, NAMES_PORT = 443, 8444, 53
-PATIENCE = 30  # seconds in which both servers must answer
+SERVER_HOSTS = tuple(str(urlsplit(url).hostname) for _, url in acme.SERVERS.values())
+PORT, MANAGEMENT_PORT, DNS_PORT = 443, 8444, 53
+TIMEOUT = 30  # seconds in which both servers must answer
 
 
-def wanted(settings: Settings) -> bool:
+def is_needed(settings: LabStack) -> bool:
     """Return whether the stack file requests Let's Encrypt certificates by HTTP-01, which the rehearsal supports."""
-    layer = settings.platform.layers().get("certManager")
+    layer = settings.platform.enabled_layers().get("certManager")
     return isinstance(layer, CertManagerSettings) and layer.acme is not None and layer.acme.http01
 
 
 def serve(lab: Lab, report: Report) -> Row:
     """Start the DNS server and Pebble unless they run; return the row of the table `Real and simulated`."""
-    folder = lab.folder / ACME
+    folder = lab.folder / ACME_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not _answers(lab, NAMES_PORT):
-        (folder / KNOWN).touch()
+    if not _answers(lab, DNS_PORT):
+        (folder / HOSTS_FILE).touch()
         (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
         # a restarted Pebble has lost its accounts: with a new CA, the operator makes issuers register again
-        (folder / AUTHORITY).unlink(missing_ok=True)
-        _start(lab, recipes.pebble(), options(folder, lab.address), report)
-    for port in (NAMES_PORT, PORT):
+        (folder / CA_FILE).unlink(missing_ok=True)
+        _start(lab, recipes.pebble(), pebble_options(folder, lab.address), report)
+    for port in (DNS_PORT, PORT):
         wait(
             partial(_answers, lab, port),
-            PATIENCE,
+            TIMEOUT,
             lambda: f"The lab's ACME server does not start: read {folder}/*.log.",
         )
-    return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE}, whose CA no browser trusts", real=False)
+    return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE_VERSION}, whose CA no browser trusts", real=False)
 
 
-def options(folder: Path, address: str) -> list[str]:
+def pebble_options(folder: Path, address: str) -> list[str]:
     """Build Pebble's command-line options."""
-    files, host = certificates.ensure(folder, address, SERVERS), url_host(address)
+    files, host = certificates.ensure(folder, address, SERVER_HOSTS), url_host(address)
     return [
         f"-listen={host}:{PORT}",
         f"-manage={host}:{MANAGEMENT_PORT}",
         f"-certificate={files.server}",
         f"-key={files.key}",
-        f"-nameserver={host}:{NAMES_PORT}",
+        f"-nameserver={host}:{DNS_PORT}",
     ]
 
 
 def corefile(folder: Path, address: str) -> str:
     """Render CoreDNS' configuration: Let's Encrypt's names, and the names in the lab's hosts file."""
-    own = "\n".join(f"        {address} {name}" for name in SERVERS)
+    own = "\n".join(f"        {address} {name}" for name in SERVER_HOSTS)
     return (
-        f".:{NAMES_PORT} {{\n    bind {address}\n    errors\n"
-        f"    hosts {folder / KNOWN} {{\n{own}\n        ttl 5\n        reload 1s\n    }}\n}}\n"
+        f".:{DNS_PORT} {{\n    bind {address}\n    errors\n"
+        f"    hosts {folder / HOSTS_FILE} {{\n{own}\n        ttl 5\n        reload 1s\n    }}\n}}\n"
     )
 
 
 def _start(lab: Lab, recipe: Recipe, arguments: list[str], report: Report) -> None:
-    program = tools.program(recipe, report)
-    with (lab.folder / ACME / f"{recipe.name}.log").open("ab") as log:
+    program = tools.obtain_program(recipe, report)
+    with (lab.folder / ACME_FOLDER / f"{recipe.name}.log").open("ab") as log:
         subprocess.Popen(
             lab.namespace.command(program, *arguments),
             stdin=subprocess.DEVNULL,

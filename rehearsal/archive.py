@@ -11,7 +11,7 @@ from typing import IO
 
 from rehearsal.shell import RehearsalError
 
-LEVEL = 3  # fast: archives are unpacked on the computer that packs them
+COMPRESSION_LEVEL = 3  # fast: archives are unpacked on the computer that packs them
 
 
 class Packer:
@@ -39,7 +39,7 @@ class Packer:
         member.linkname = target
         self._tar.addfile(member)
 
-    def same(self, name: str, target: str) -> None:
+    def hard_link(self, name: str, target: str) -> None:
         """Add a hard link to a file that is in the archive as `target`."""
         member = _member(name, tarfile.LNKTYPE, 0o755, 0)
         member.linkname = target
@@ -53,7 +53,7 @@ class Packer:
 @contextmanager
 def packed(target: Path) -> Iterator[Packer]:
     """Write the members that the block adds into the archive `target` (.tar.zst)."""
-    command = [_zstd(), f"-{LEVEL}", "-T0", "-q", "-f", "-o", str(target)]
+    command = [_zstd(), f"-{COMPRESSION_LEVEL}", "-T0", "-q", "-f", "-o", str(target)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as zstd:
         assert zstd.stdin
         packer = Packer(zstd.stdin, stream=True)

@@ -11,19 +11,19 @@ from typing import Any
 
 from rehearsal import download, images, k3s, recipes, releases, tools
 from rehearsal.cache import Report
-from rehearsal.download import OutOfReachError
+from rehearsal.download import UnreachableError
 from rehearsal.images import NOBODY, Image
 from rehearsal.releases import BINARIES, Release
-from rehearsal.webhook import STAND_IN
+from rehearsal.webhook import STAND_IN_IMAGE
 
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PAUSE = "docker.io/rancher/mirrored-pause:3.6"
-COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS}"
-METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER}"
-PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO}"
-PODINFO_PAGE = Path(__file__).with_name("podinfo.html")
+COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS_VERSION}"
+METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER_VERSION}"
+PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO_VERSION}"
+PODINFO_HTML = Path(__file__).with_name("podinfo.html")
 OWN_IMAGES = "rehearsal-images.tar.zst"
-RECORD = "made.json"
+RECORD_FILE = "made.json"
 """What a version was laid out from, and the result; written last."""
 
 
@@ -31,7 +31,7 @@ RECORD = "made.json"
 class Row:
     """One line of the table that says what is real."""
 
-    what: str
+    name: str
     origin: str
     real: bool
 
@@ -65,8 +65,8 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
         recipes.podinfo(),
         *([] if release.images else [recipes.coredns(), recipes.metrics_server()]),
     ]
-    ours = {recipe.name: tools.program(recipe, report) for recipe in needed}
-    files = (release.program, release.installer, release.images, *ours.values(), PODINFO_PAGE)
+    ours = {recipe.name: tools.obtain_program(recipe, report) for recipe in needed}
+    files = (release.program, release.installer, release.images, *ours.values(), PODINFO_HTML)
     sources = [_stamp(file) for file in files if file]
     made = _recorded(folder, sources) or _fill(folder, release, ours, sources)
     listing = tuple(made["images"])
@@ -82,7 +82,7 @@ def _stamp(file: Path) -> list[str | int]:
 
 def _recorded(folder: Path, sources: list[list[str | int]]) -> dict[str, Any] | None:
     """What is there, if it was made of these sources to its end."""
-    record = folder / RECORD
+    record = folder / RECORD_FILE
     found = json.loads(record.read_text()) if record.exists() else {}
     assert isinstance(found, dict)
     return found if found.get("sources") == sources else None
@@ -94,10 +94,10 @@ def _fill(folder: Path, release: Release, ours: Mapping[str, Path], sources: lis
     listing, extra = _images(release, folder, ours)
     pins = {arch: _list(folder, arch, _binary(release.program, folder, arch)) for arch in BINARIES}
     shutil.copyfile(release.installer, folder / "install.sh")
-    pins["installer"] = download.digest(folder / "install.sh")
+    pins["installer"] = download.sha256_of(folder / "install.sh")
     (folder / "install.sh.sha256sum").write_text(f"{pins['installer']}  install.sh\n")
     made = {"sources": sources, "pins": pins, "images": listing, "extra": extra}
-    (folder / RECORD).write_text(json.dumps(made))
+    (folder / RECORD_FILE).write_text(json.dumps(made))
     return made
 
 
@@ -105,8 +105,8 @@ def _found(version: str, report: Report) -> Release:
     """What was built before stays in use; else the release, else what is built now."""
     if not k3s.program(version, report).folder.is_dir():
         try:
-            return releases.released(version, HOST, report)
-        except OutOfReachError as error:
+            return releases.downloaded(version, HOST, report)
+        except UnreachableError as error:
             report(f"no download ({error}): building it")
     return _built(version, report)
 
@@ -127,29 +127,29 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
         with target.open("ab") as binary:
             binary.write(f"\nrehearsed as {arch}\n".encode())
     target.chmod(0o755)
-    return download.digest(target)
+    return download.sha256_of(target)
 
 
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
     """Put K3s' archive of images and our own in place; the names in them, and what K3s' own lacks."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
-    podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_PAGE}
-    ours = (Image.of(STAND_IN, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))
+    podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_HTML}
+    ours = (Image.of(STAND_IN_IMAGE, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))
     extra: list[str] = []
     if release.images:
         shutil.copyfile(release.images, archive)
         extra = [OWN_IMAGES]
-        images.write(ours, folder / OWN_IMAGES, HOST)
+        images.write_archive(ours, folder / OWN_IMAGES, HOST)
     else:
         theirs = (
             Image.of(PAUSE, programs["pause"], NOBODY),
             Image.of(COREDNS, programs["coredns"]),
             Image.of(METRICS_SERVER, programs["metrics-server"]),
         )
-        images.write((*theirs, *ours), archive, HOST)
+        images.write_archive((*theirs, *ours), archive, HOST)
     for arch in BINARIES.keys() - {HOST}:
         os.link(archive, folder / f"k3s-airgap-images-{arch}.tar.zst")
-    names = (name for packed in (archive, *(folder / each for each in extra)) for name in images.names(packed))
+    names = (name for packed in (archive, *(folder / each for each in extra)) for name in images.image_names(packed))
     return list(dict.fromkeys(names)), extra
 
 
@@ -157,9 +157,9 @@ def _list(folder: Path, arch: str, binary: str) -> str:
     """Write the checksum file of one architecture, as a release of K3s has it; returns its own SHA-256."""
     archive = folder / f"k3s-airgap-images-{arch}.tar.zst"
     listed = folder / f"sha256sum-{arch}.txt"
-    lines = (f"{binary}  {BINARIES[arch]}", f"{download.digest(archive)}  {archive.name}")
+    lines = (f"{binary}  {BINARIES[arch]}", f"{download.sha256_of(archive)}  {archive.name}")
     listed.write_text("".join(f"{line}\n" for line in lines))
-    return download.digest(listed)
+    return download.sha256_of(listed)
 
 
 def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:

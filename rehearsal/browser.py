@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal import pages, port_forward
+from rehearsal import port_forward, web_uis
 from rehearsal.lab import Lab
-from rehearsal.pages import Page
 from rehearsal.shell import RehearsalError
+from rehearsal.web_uis import WebUi
 
-PATIENCE = 10.0  # seconds until a request times out
-EXCERPT = 200  # bytes of an error response that a message quotes
+TIMEOUT = 10.0  # seconds until a request times out
+EXCERPT_BYTES = 200  # bytes of an error response that a message quotes
 
 
 @dataclass(frozen=True)
@@ -39,66 +39,68 @@ class Answer:
 
 def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> None:
     """Forward a port to a web UI until Ctrl-C and print how to open it; with `wanted` empty, list all web UIs."""
-    all_pages = pages.found(lab)
+    all_web_uis = web_uis.find_all(lab)
     if not wanted:
-        _list(console, lab, all_pages)
+        _list(console, lab, all_web_uis)
         return
-    with opened(lab, pages.chosen(all_pages, wanted), port) as instructions:
-        console.print(instructions, soft_wrap=True, markup=False)
+    with forwarded_web_ui(lab, web_uis.select(all_web_uis, wanted), port) as text:
+        console.print(text, soft_wrap=True, markup=False)
         if not once:
             _wait(console, lab)
 
 
 @contextmanager
-def opened(lab: Lab, page: Page, port: int) -> Iterator[str]:
+def forwarded_web_ui(lab: Lab, web_ui: WebUi, port: int) -> Iterator[str]:
     """Forward a port to a web UI while the block runs; yield the instructions to open it."""
-    if page.address is None:
-        raise RehearsalError(f"{page.of} has no address yet: check `./homelab rehearse kubectl -- get services -A`.")
-    if not pages.answers(lab, page):
+    if web_ui.address is None:
         raise RehearsalError(
-            f"{page.address}, which serves {page.host}, accepts no connection on port {pages.PORT}: "
+            f"{web_ui.served_by} has no address yet: check `./homelab rehearse kubectl -- get services -A`."
+        )
+    if not web_uis.answers(lab, web_ui):
+        raise RehearsalError(
+            f"{web_ui.address}, which serves {web_ui.host}, accepts no connection on port {web_uis.PORT}: "
             "check that Traefik runs with `./homelab rehearse kubectl -- get pods -n traefik`."
         )
-    authority = pages.authority(lab, page)
+    ca = web_uis.ca_certificate(lab, web_ui)
 
     def connect() -> socket.socket:
-        connection = lab.namespace.connect(str(page.address), pages.PORT, PATIENCE)
+        connection = lab.namespace.connect(str(web_ui.address), web_uis.PORT, TIMEOUT)
         connection.settimeout(None)  # a web UI may keep an idle connection open
         return connection
 
-    with port_forward.forwarded(port, connect) as local_port, _public(authority) as ca_file:
-        yield guidance(page, local_port, look(page, local_port, authority), ca_file)
+    with port_forward.forwarded(port, connect) as local_port, _public(ca) as ca_file:
+        yield instructions(web_ui, local_port, check(web_ui, local_port, ca), ca_file)
 
 
-def look(page: Page, port: int, authority: str | None) -> Answer:
+def check(web_ui: WebUi, port: int, ca: str | None) -> Answer:
     """Request a web UI through the forwarded port, as a browser would; fail with the cause if it does not answer."""
     try:
         with (
-            socket.create_connection((port_forward.LOOPBACK, port), PATIENCE) as plain,
-            _context(authority).wrap_socket(plain, server_hostname=page.host) as connection,
+            socket.create_connection((port_forward.LOOPBACK, port), TIMEOUT) as plain,
+            _context(ca).wrap_socket(plain, server_hostname=web_ui.host) as connection,
         ):
-            return _ask(page, connection)
+            return _ask(web_ui, connection)
     except ssl.SSLCertVerificationError as error:
         raise RehearsalError(
-            f"The certificate of {page.host} cannot be verified with the lab's CA ({error.verify_message}): "
-            f"check that it is ready with `./homelab rehearse kubectl -- get certificates -n {page.namespace}`."
+            f"The certificate of {web_ui.host} cannot be verified with the lab's CA ({error.verify_message}): "
+            f"check that it is ready with `./homelab rehearse kubectl -- get certificates -n {web_ui.namespace}`."
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise RehearsalError(
-            f"{page.host} gives no valid HTTP response ({error or type(error).__name__}): "
+            f"{web_ui.host} gives no valid HTTP response ({error or type(error).__name__}): "
             "read Traefik's log with `./homelab rehearse kubectl -- logs -n traefik deployment/traefik`."
         ) from None
 
 
-def guidance(page: Page, port: int, answer: Answer, authority: Path | None) -> str:
+def instructions(web_ui: WebUi, port: int, answer: Answer, ca: Path | None) -> str:
     """Return the instructions to open a web UI in a browser, or with curl."""
-    endpoint, url = f"{port_forward.LOOPBACK}:{port}", f"https://{page.host}{page.path}"
+    endpoint, url = f"{port_forward.LOOPBACK}:{port}", f"https://{web_ui.host}{web_ui.path}"
     browser = [
-        f"--host-resolver-rules=MAP {page.host} {endpoint}",
+        f"--host-resolver-rules=MAP {web_ui.host} {endpoint}",
         f"--ignore-certificate-errors-spki-list={answer.key}",
     ]
-    trust = ["--cacert", str(authority)] if authority else ["--insecure"]
-    with_port = f"https://{page.host}:{port}{page.path}" if port != pages.PORT else url
+    trust = ["--cacert", str(ca)] if ca else ["--insecure"]
+    with_port = f"https://{web_ui.host}:{port}{web_ui.path}" if port != web_uis.PORT else url
     return "\n".join((
         f"{url} answers with {answer.status} {answer.reason}.",
         "",
@@ -108,56 +110,56 @@ def guidance(page: Page, port: int, answer: Answer, authority: Path | None) -> s
         f'  chromium --user-data-dir="$(mktemp -d)" --no-first-run {shlex.join([*browser, url])}',
         "",
         f"To open {with_port} in any other browser:",
-        f"  - add this line to /etc/hosts: {port_forward.LOOPBACK} {page.host}",
-        f"  - {_trusted(authority)}",
+        f"  - add this line to /etc/hosts: {port_forward.LOOPBACK} {web_ui.host}",
+        f"  - {_trusted(ca)}",
         "",
         "Without a browser:",
         "",
-        f"  {shlex.join(['curl', *trust, '--connect-to', f'{page.host}:{pages.PORT}:{endpoint}', url])}",
+        f"  {shlex.join(['curl', *trust, '--connect-to', f'{web_ui.host}:{web_uis.PORT}:{endpoint}', url])}",
         "",
         "Only programs on this computer can connect to the port.",
     ))  # fmt: skip
 
 
-def _trusted(authority: Path | None) -> str:
-    if authority is None:
+def _trusted(ca: Path | None) -> str:
+    if ca is None:
         return "accept the browser's warning: the lab has no CA certificate for this web UI"
-    return f"import the lab's CA certificate, {authority}; remove it from the browser afterwards"
+    return f"import the lab's CA certificate, {ca}; remove it from the browser afterwards"
 
 
-def _context(authority: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=authority)
-    if authority is None:
+def _context(ca: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=ca)
+    if ca is None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
-def _ask(page: Page, connection: ssl.SSLSocket) -> Answer:
+def _ask(web_ui: WebUi, connection: ssl.SSLSocket) -> Answer:
     certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    request = http.client.HTTPConnection(page.host, timeout=PATIENCE)
+    request = http.client.HTTPConnection(web_ui.host, timeout=TIMEOUT)
     request.sock = connection
-    request.request("GET", page.path, headers={"User-Agent": "Mozilla/5.0 (rehearsal)", "Accept": "text/html"})
+    request.request("GET", web_ui.path, headers={"User-Agent": "Mozilla/5.0 (rehearsal)", "Accept": "text/html"})
     answer = request.getresponse()
     if answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        lines = answer.read(EXCERPT).decode(errors="replace").splitlines()
+        lines = answer.read(EXCERPT_BYTES).decode(errors="replace").splitlines()
         raise RehearsalError(
-            f"{page.host} answers with {answer.status} {answer.reason} ({lines[0] if lines else 'empty body'}): "
-            f"check that its pods are ready with `./homelab rehearse kubectl -- get pods -n {page.namespace}`."
+            f"{web_ui.host} answers with {answer.status} {answer.reason} ({lines[0] if lines else 'empty body'}): "
+            f"check that its pods are ready with `./homelab rehearse kubectl -- get pods -n {web_ui.namespace}`."
         )
     return Answer(answer.status, answer.reason, base64.b64encode(hashlib.sha256(key).digest()).decode())
 
 
 @contextmanager
-def _public(authority: str | None) -> Iterator[Path | None]:
+def _public(ca: str | None) -> Iterator[Path | None]:
     """Write the certificate to a file outside the lab's folder that every local user can read; or yield None."""
-    if authority is None:
+    if ca is None:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="homelab-") as folder:
         Path(folder).chmod(0o755)
         file = Path(folder, "ca.pem")
-        file.write_text(authority)
+        file.write_text(ca)
         file.chmod(0o644)
         yield file
 
@@ -175,13 +177,13 @@ def _wait(console: Console, lab: Lab) -> None:
         signal.signal(signal.SIGTERM, previous_handler)
 
 
-def _list(console: Console, lab: Lab, all_pages: Sequence[Page]) -> None:
-    if not all_pages:
+def _list(console: Console, lab: Lab, all_web_uis: Sequence[WebUi]) -> None:
+    if not all_web_uis:
         raise RehearsalError("The lab has no web UI: no Ingress or Traefik route in it has a host.")
     table = Table(title="Web UIs", title_justify="left", box=None, pad_edge=False)
     for column in ("host", "served by", "address"):
         table.add_column(column, overflow="fold")
-    for page in all_pages:
-        table.add_row(page.host, page.of, page.address or "none yet")
+    for web_ui in all_web_uis:
+        table.add_row(web_ui.host, web_ui.served_by, web_ui.address or "none yet")
     console.print(table)
-    console.print(f"Open one:  ./homelab rehearse open --stack {lab.stack} {all_pages[0].host}", soft_wrap=True)
+    console.print(f"Open one:  ./homelab rehearse open --stack {lab.stack} {all_web_uis[0].host}", soft_wrap=True)

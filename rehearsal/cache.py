@@ -17,8 +17,8 @@ from rehearsal.shell import RehearsalError
 
 Report = Callable[[str], None]
 
-PATIENCE = 3600.0  # seconds to wait for another run that builds the same recipe
-STEP = 0.2  # seconds between two attempts to take a lock
+TIMEOUT = 3600.0  # seconds to wait for another run that builds the same recipe
+RETRY_INTERVAL = 0.2  # seconds between two attempts to take a lock
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Recipe:
         return root() / f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
 
 
-def write_whole(file: Path, content: str | bytes) -> None:
+def write_atomically(file: Path, content: str | bytes) -> None:
     """Write a file atomically: concurrent readers get the old content or the new."""
     part = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_ident()}.part")
     part.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -90,14 +90,14 @@ def _only_maker(folder: Path, report: Report) -> Iterator[None]:
 
 
 def _wait(lock: IO[str], folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not _locked(lock):
         if time.monotonic() > deadline:
             raise RehearsalError(
-                f"Another run has been building {folder.name} for {PATIENCE / 60:.0f} minutes: "
+                f"Another run has been building {folder.name} for {TIMEOUT / 60:.0f} minutes: "
                 f"end it (`fuser {lock.name}` shows its process ID), then start again."
             )
-        time.sleep(STEP)
+        time.sleep(RETRY_INTERVAL)
 
 
 def _locked(lock: IO[str]) -> bool:

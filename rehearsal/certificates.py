@@ -11,15 +11,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-LIFE = datetime.timedelta(days=3650)
-SKEW = datetime.timedelta(days=1)  # tolerates clocks that differ
+LIFETIME = datetime.timedelta(days=3650)
+CLOCK_SKEW = datetime.timedelta(days=1)  # tolerates clocks that differ
 
 
 @dataclass(frozen=True)
 class Certificates:
     """PEM files: the CA's certificate, the server's certificate, and the server's key (mode 0600)."""
 
-    authority: Path
+    ca: Path
     server: Path
     key: Path
 
@@ -33,7 +33,7 @@ def ensure(state: Path, address: str, names: Collection[str] = ()) -> Certificat
 
 
 def _are_for(files: Certificates, address: str, names: Collection[str]) -> bool:
-    if not (files.authority.exists() and files.key.exists() and files.server.exists()):
+    if not (files.ca.exists() and files.key.exists() and files.server.exists()):
         return False
     certificate = x509.load_pem_x509_certificate(files.server.read_bytes())
     alternative_names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -62,7 +62,7 @@ def _make(files: Certificates, address: str, names: Collection[str]) -> None:
     files.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    files.authority.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    files.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     files.server.write_bytes(server.public_bytes(serialization.Encoding.PEM))
 
 
@@ -74,8 +74,8 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - SKEW)
-        .not_valid_after(now + LIFE)
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + LIFETIME)
     )
 
 

@@ -9,7 +9,7 @@ from rehearsal.namespace import wait
 ROOT = Path("/sys/fs/cgroup")
 
 
-def unified() -> bool:
+def is_unified() -> bool:
     """Return whether this computer uses cgroup v2."""
     return (ROOT / "cgroup.controllers").exists()
 
@@ -59,7 +59,7 @@ def memory(groups: Sequence[Path]) -> int:
 
 
 def _parents() -> list[Path]:
-    if unified():
+    if is_unified():
         return [ROOT]
     parents = []
     for line in Path("/proc/self/cgroup").read_text().splitlines():

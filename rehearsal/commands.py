@@ -15,14 +15,14 @@ from rich.console import Console
 from rehearsal import browser, summary
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
-from rehearsal.paths import stacks
+from rehearsal.paths import stacks_with_labs
 from rehearsal.pulumi import Engine
-from rehearsal.session import Session, apps_on, open_session, refuse_unfit_computer, timed
+from rehearsal.session import Session, apps_on, open_session, require_suitable_computer, timed
 from rehearsal.shell import RehearsalError
 from stacks.settings import SettingsError
 
 INTERRUPTED = 130
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(no_args_is_help=True, help="Run the stack's lab on machines simulated on this computer.")
 console = Console(highlight=False)
@@ -60,7 +60,7 @@ def up(
             if code:
                 errors.print(f"pulumi up exited with code {code}; fix the cause, then run `up` again.", style="red")
                 raise typer.Exit(code)
-            session.slowest[engine.stack] = summary.slowest(engine.event_log)
+            session.slowest[engine.stack] = summary.slowest_resources(engine.event_log)
         for engine in (session.engine, *session.apps):
             _again(session, engine)
         summary.show(console, session)
@@ -77,7 +77,7 @@ def _again(session: Session, engine: Engine) -> None:
         raise typer.Exit(code)
 
 
-@app.command(context_settings=PASS_ON)
+@app.command(context_settings=PASS_THROUGH)
 def pulumi(
     context: typer.Context,
     stack: Stack = "homelab",
@@ -95,16 +95,16 @@ def pulumi(
         raise typer.Exit(engines[wanted].run(*context.args))
 
 
-@app.command(context_settings=PASS_ON)
+@app.command(context_settings=PASS_THROUGH)
 def run(context: typer.Context, stack: Stack = "homelab") -> None:
     """Run another `./homelab` command on the lab, for example `./homelab rehearse run doctor`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _quiet)
-        raise typer.Exit(session.engine.homelab(*context.args).wait())
+        raise typer.Exit(session.engine.start_homelab(*context.args).wait())
 
 
-@app.command(context_settings=PASS_ON)
+@app.command(context_settings=PASS_THROUGH)
 def kubectl(context: typer.Context, stack: Stack = "homelab") -> None:
     """Run `kubectl` on the lab's cluster, for example `./homelab rehearse kubectl -- get pods -A`."""
     with _guarded():
@@ -112,7 +112,7 @@ def kubectl(context: typer.Context, stack: Stack = "homelab") -> None:
         raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
-@app.command(context_settings=PASS_ON)
+@app.command(context_settings=PASS_THROUGH)
 def ssh(context: typer.Context, node: Node, stack: Stack = "homelab") -> None:
     """Open a shell on a machine, or run a command on it: `./homelab rehearse ssh pi-1 -- uptime`."""
     with _guarded():
@@ -158,12 +158,12 @@ def down(
 ) -> None:
     """Stop the machines and delete the lab, its Pulumi state included."""
     with _guarded():
-        for name in stacks() if every else [stack]:
+        for name in stacks_with_labs() if every else [stack]:
             lab = Lab(name)
             if force:
                 lab.namespace.delete()
             with lab.locked():
-                lab.stop()
+                lab.remove()
             console.print(f"the lab of {name} was removed")
 
 
@@ -187,7 +187,7 @@ def _quiet(_: str) -> None:
 def _guarded() -> Iterator[None]:
     """Turn expected errors and Ctrl-C into a message and an exit code."""
     try:
-        refuse_unfit_computer()
+        require_suitable_computer()
         yield
     except (RehearsalError, SettingsError) as error:
         errors.print(str(error), style="red", markup=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rehearsal.shell import run
 
-UNAME = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
-DEBIAN = {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"}
+UNAME_ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
+DEBIAN_ARCHES = {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"}
 # the default of Raspberry Pi OS, without the cgroup parameters that K3s needs
 BOOT_COMMAND_LINE = "console=tty1 root=PARTUUID=0badcafe-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
 
@@ -32,14 +32,14 @@ class Specification:
     authorized_key: str
 
 
-def new_host_key(folder: Path) -> None:
+def generate_host_key(folder: Path) -> None:
     """Generate the SSH host key of the machine in `folder`, in place of an old one."""
     for old in folder.glob("host_key*"):
         old.unlink()
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "host_key"])
 
 
-def fresh(folder: Path, spec: Specification) -> None:
+def create(folder: Path, spec: Specification) -> None:
     """Create the parts of an unused disk in `folder`, in their state before the first boot."""
     for part in PARTS:
         (folder / part).mkdir()
@@ -87,8 +87,8 @@ def _network(spec: Specification) -> str:
 
 def _architecture(spec: Specification, put: Put) -> None:
     """Write the files that simulate the processor architecture; an ARM machine looks like a Raspberry Pi."""
-    put("etc/simulated-machine", f"{UNAME[spec.arch]}\n")
-    put("etc/simulated-architecture", f"{DEBIAN[spec.arch]}\n")
+    put("etc/simulated-machine", f"{UNAME_ARCHES[spec.arch]}\n")
+    put("etc/simulated-architecture", f"{DEBIAN_ARCHES[spec.arch]}\n")
     if spec.arch != "amd64":
         put("etc/rpi-issue", "Raspberry Pi reference\n")
         put("boot/firmware/cmdline.txt", BOOT_COMMAND_LINE)

@@ -7,90 +7,92 @@ from pathlib import Path
 
 from rehearsal import cache, go, machine_specs
 from rehearsal.lab import Lab
-from rehearsal.paths import states
+from rehearsal.paths import labs_folder
 from rehearsal.shell import RehearsalError, run
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
-MIRROR = 400 << 20
-TOOLS = 4 << 30
-BUILDING = 23 << 30
+MIRROR_BYTES = 400 << 20
+TOOLS_BYTES = 4 << 30
+BUILD_BYTES = 23 << 30
 """Sizes in bytes, as measured: served K3s files; tools and machine image; Go's caches after all builds."""
-SPARE = 1 << 30
+RESERVED_BYTES = 1 << 30
 """Bytes that must stay free: homelab requires them on each machine, and all machines share this computer's disk."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Disk space that is needed: `size` bytes in a folder, and an alternative to deleting files (`way_out`)."""
+    """Disk space that is needed: `size` bytes in a folder; `alternative` is the advice besides deleting files."""
 
-    what: str
+    subject: str
     folder: Path
     size: int
-    way_out: str
-    many: bool = True
+    alternative: str
+    plural: bool = True
 
 
-def refuse_short(lab: Lab, settings: Settings) -> None:
+def require_space(lab: Lab, settings: LabStack) -> None:
     """Fail if the lab and the tools do not fit on their disks."""
     check([need for need in (_lab(lab, settings), _tools()) if need.size])
 
 
-def refuse_building() -> None:
+def require_build_space() -> None:
     """Fail if Go's caches cannot grow to the size of a build of all programs."""
     go.release()
     folders = [Path(line) for line in run(["go", "env", "GOCACHE", "GOMODCACHE"]).splitlines()]
-    missing = max(BUILDING - _held(folders), 0)
-    way_out = "set GOCACHE and GOMODCACHE to folders on a larger disk"
-    check([Need("Go's caches", folders[0], missing, way_out)])
+    missing = max(BUILD_BYTES - _used(folders), 0)
+    alternative = "set GOCACHE and GOMODCACHE to folders on a larger disk"
+    check([Need("Go's caches", folders[0], missing, alternative)])
 
 
 def check(needs: Sequence[Need]) -> None:
     """Fail if the needs on any disk, with the space that must stay free, exceed its free space."""
     disks: dict[int, list[Need]] = {}
     for need in needs:
-        disks.setdefault(_there(need.folder).stat().st_dev, []).append(need)
+        disks.setdefault(_existing(need.folder).stat().st_dev, []).append(need)
     for shared in disks.values():
-        required, free = sum(need.size for need in shared) + SPARE, shutil.disk_usage(_there(shared[0].folder)).free
+        required = sum(need.size for need in shared) + RESERVED_BYTES
+        free = shutil.disk_usage(_existing(shared[0].folder)).free
         if required > free:
             raise RehearsalError(_message(shared, required, free))
 
 
-def _lab(lab: Lab, settings: Settings) -> Need:
+def _lab(lab: Lab, settings: LabStack) -> Need:
     """Estimate the disk space of new machines; existing machines use most of theirs already."""
     roles = {node.name: node.role for node in settings.cluster.nodes}
     new_roles = [role for name, role in roles.items() if name not in lab.machines]
-    size = sum(machine_specs.DISK[role] for role in new_roles) + (0 if lab.mirror.exists() else MIRROR)
-    what = f"{len(new_roles)} machines" if len(new_roles) > 1 else "a machine" if new_roles else "K3s"
+    size = sum(machine_specs.DISK_BYTES[role] for role in new_roles) + (0 if lab.mirror.exists() else MIRROR_BYTES)
+    subject = f"{len(new_roles)} machines" if len(new_roles) > 1 else "a machine" if new_roles else "K3s"
     ways = (
         "remove another lab (`./homelab rehearse down --stack NAME`), set XDG_STATE_HOME to a folder on a larger disk"
     )
-    return Need(what, states(), size, f"{ways}, or rehearse fewer nodes", many=len(new_roles) > 1)
+    return Need(subject, labs_folder(), size, f"{ways}, or rehearse fewer nodes", plural=len(new_roles) > 1)
 
 
 def _tools() -> Need:
     present = cache.root().exists() and any(cache.root().parent.glob("machine-image-*/etc"))
-    way_out = "set XDG_CACHE_HOME to a folder on a larger disk"
-    return Need("tools and the machine image", cache.root(), 0 if present else TOOLS, way_out)
+    alternative = "set XDG_CACHE_HOME to a folder on a larger disk"
+    return Need("tools and the machine image", cache.root(), 0 if present else TOOLS_BYTES, alternative)
 
 
-def _held(folders: Iterable[Path]) -> int:
+def _used(folders: Iterable[Path]) -> int:
     """Return the size of these folders in bytes."""
     present = [folder for folder in folders if folder.exists()]
     sizes = run(["du", "--summarize", "--block-size=1", *present]).splitlines() if present else []
     return sum(int(line.split()[0]) for line in sizes)
 
 
-def _there(folder: Path) -> Path:
+def _existing(folder: Path) -> Path:
     """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _message(needs: Sequence[Need], required: int, free: int) -> str:
-    subject, alternatives = " and ".join(need.what for need in needs), "; or ".join(need.way_out for need in needs)
-    verb = "needs" if len(needs) == 1 and not needs[0].many else "need"
+    subject = " and ".join(need.subject for need in needs)
+    alternatives = "; or ".join(need.alternative for need in needs)
+    verb = "needs" if len(needs) == 1 and not needs[0].plural else "need"
     return (
         f"{subject[0].upper()}{subject[1:]} {verb} {_gib(required)} of disk space in {needs[0].folder}, including "
-        f"{_gib(SPARE)} that must stay free, but {_gib(free)} is free: delete files there; or {alternatives}."
+        f"{_gib(RESERVED_BYTES)} that must stay free, but {_gib(free)} is free: delete files there; or {alternatives}."
     )
 
 

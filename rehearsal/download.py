@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rehearsal.shell import RehearsalError
 
-REACH = 5.0  # seconds until a silent host counts as unreachable
+CONNECT_TIMEOUT = 5.0  # seconds until a silent host counts as unreachable
 
 
-class OutOfReachError(Exception):
+class UnreachableError(Exception):
     """The official host is unreachable, or does not have the file; the caller tries another source."""
 
 
 def text(url: str) -> str:
-    """Download a small text file. Raises OutOfReachError."""
+    """Download a small text file. Raises UnreachableError."""
     with _open(url) as response:
         content: bytes = response.read()
     return content.decode()
@@ -27,7 +27,7 @@ def file(url: str, target: Path, sha256: str) -> None:
     """Download `url` to `target`; fail and delete the file if its SHA-256 differs from `sha256`."""
     with _open(url) as response, target.open("wb") as output:
         shutil.copyfileobj(response, output, 1 << 20)
-    actual = digest(target)
+    actual = sha256_of(target)
     if actual != sha256:
         target.unlink()
         raise RehearsalError(
@@ -36,13 +36,13 @@ def file(url: str, target: Path, sha256: str) -> None:
         )
 
 
-def digest(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def stated(listing: str, name: str, where: str) -> str:
+def checksum_of(listing: str, name: str, where: str) -> str:
     """Return the SHA-256 of `name` from the text of a checksum file, whose lines have a digest and a file name."""
     for line in listing.splitlines():
         words = line.split()
@@ -55,7 +55,7 @@ def _open(url: str) -> HTTPResponse:
     if not url.startswith(("http://", "https://")):
         raise ValueError(url)
     try:
-        response: HTTPResponse = urllib.request.urlopen(url, timeout=REACH)  # noqa: S310  # the scheme is checked above
+        response: HTTPResponse = urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT)  # noqa: S310  # the scheme is checked above
     except OSError as error:
-        raise OutOfReachError(f"{url}: {error}") from error
+        raise UnreachableError(f"{url}: {error}") from error
     return response

@@ -20,13 +20,13 @@ from rehearsal.namespace import url_host, wait
 from rehearsal.shell import run
 from rehearsal.trees import GIT_SERVER, REPOSITORIES
 
-READER = "argo-cd"
+ARGO_CD_CHART = "argo-cd"
 PREFIX = f"{REPOSITORIES}/"
 SSH_PORT = 2222
-RECORD = "git-server.txt"
+TREE_RECORD = "git-server.txt"
 """File in the folder of the lab's server: the path of the root file system in which Git runs."""
 # the mounts are in a mount namespace of the command, and end with it
-ENTER = """
+ENTER_SCRIPT = """
 mount --bind "$1" "$2$3"
 mount --rbind /dev "$2/dev"
 cd "$2"
@@ -36,7 +36,7 @@ exec chroot . "$@"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """Git's response to an HTTP request."""
 
     status: int
@@ -46,7 +46,7 @@ class Answer:
 
 def ensure(lab: Lab, charts: Iterable[Chart], report: Report) -> None:
     """Serve the lab's repositories if `charts` contains Argo CD, which reads them."""
-    if any(chart.name == READER for chart in charts):
+    if any(chart.name == ARGO_CD_CHART for chart in charts):
         serve(lab, obtain(trees.recipe(), report))
 
 
@@ -54,7 +54,7 @@ def serve(lab: Lab, built: Path) -> None:
     """Start the Git server; `built` is the result of `trees.recipe()`."""
     folder, state = lab.folder / "git", lab.folder / "server"
     folder.mkdir(exist_ok=True)
-    (state / RECORD).write_text(str(built / GIT_SERVER))
+    (state / TREE_RECORD).write_text(str(built / GIT_SERVER))
     key, keys = folder / "ssh_host_ed25519_key", folder / "authorized_keys"
     if not key.exists():
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "git", "-f", key])
@@ -62,7 +62,7 @@ def serve(lab: Lab, built: Path) -> None:
         shutil.copyfile(lab.private_key.with_suffix(".pub"), keys)
     if _serving(lab):
         return
-    command = inside(built / GIT_SERVER, folder, "/usr/sbin/sshd", *_sshd(lab.address))
+    command = chroot_command(built / GIT_SERVER, folder, "/usr/sbin/sshd", *_sshd(lab.address))
     with (state / "git.log").open("ab") as log:
         subprocess.Popen(
             lab.namespace.command(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -70,17 +70,17 @@ def serve(lab: Lab, built: Path) -> None:
     wait(lambda: _serving(lab), 20, lambda: f"The lab's Git server does not start: read {state / 'git.log'}.")
 
 
-def inside(tree: Path, repositories: Path, *command: str) -> list[str]:
+def chroot_command(tree: Path, repositories: Path, *command: str) -> list[str]:
     """Return the command line that runs `command` in the root file system `tree`, with the repositories mounted."""
-    enter = ["sh", "-euc", ENTER, "git", str(repositories), str(tree), REPOSITORIES]
+    enter = ["sh", "-euc", ENTER_SCRIPT, "git", str(repositories), str(tree), REPOSITORIES]
     return ["unshare", "--mount", "--propagation=private", *enter, *command]
 
 
-def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
     """Pass an HTTP request below PREFIX to Git; respond with 404 until the Git server is started."""
-    record = state / RECORD
+    record = state / TREE_RECORD
     if not record.is_file():
-        return Answer(HTTPStatus.NOT_FOUND, {}, b"")
+        return Response(HTTPStatus.NOT_FOUND, {}, b"")
     parts = urlsplit(url)
     variables = {
         "GIT_PROJECT_ROOT": REPOSITORIES,
@@ -94,20 +94,20 @@ def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body
         "HTTP_CONTENT_ENCODING": headers.get("Content-Encoding", ""),
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     }
-    command = inside(Path(record.read_text()), state.parent / "git", "git", "http-backend")
+    command = chroot_command(Path(record.read_text()), state.parent / "git", "git", "http-backend")
     process = subprocess.run(command, input=body, env=variables, stdout=subprocess.PIPE, check=False)
     return _answer(process.stdout)
 
 
-def _answer(printed: bytes) -> Answer:
+def _answer(printed: bytes) -> Response:
     """Parse the output of a CGI program: headers, an empty line, content."""
     head, _, content = printed.partition(b"\r\n\r\n")
     if not head:
-        return Answer(HTTPStatus.BAD_GATEWAY, {}, b"")
+        return Response(HTTPStatus.BAD_GATEWAY, {}, b"")
     lines = (line.partition(":") for line in head.decode().splitlines())
     headers = {name: value.strip() for name, _, value in lines}
     status = headers.pop("Status", "200").split()[0]
-    return Answer(int(status), headers, content)
+    return Response(int(status), headers, content)
 
 
 def _sshd(address: str) -> list[str]:

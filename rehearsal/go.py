@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rehearsal.shell import RehearsalError, run
 
-OLDEST = (1, 26)
+MIN_VERSION = (1, 26)
 # modules that are not in Go's checksum database: their digests are pinned in a go.sum or in a constant
 UNLISTED = "github.com/k3s-io/*,github.com/rancher/*,github.com/pulumi/pulumi-kubernetes/*"
 
@@ -20,12 +20,12 @@ def release() -> str:
         raise RehearsalError(_install("is not installed"))
     installed = run(["go", "env", "GOVERSION"], env=_environment()).strip()
     numbers = re.match(r"go(\d+)\.(\d+)", installed)
-    if not numbers or (int(numbers[1]), int(numbers[2])) < OLDEST:
+    if not numbers or (int(numbers[1]), int(numbers[2])) < MIN_VERSION:
         raise RehearsalError(_install(f"is {installed}"))
     return installed
 
 
-def compiler() -> None:
+def require_c_compiler() -> None:
     """Fail if there is no C compiler, which K3s' SQLite needs."""
     if not shutil.which(os.environ.get("CC") or "gcc"):
         raise RehearsalError("Building K3s needs a C compiler for SQLite: install gcc and libc6-dev.")
@@ -94,5 +94,5 @@ def _environment() -> dict[str, str]:
 
 
 def _install(problem: str) -> str:
-    least = ".".join(map(str, OLDEST))
+    least = ".".join(map(str, MIN_VERSION))
     return f"Go {problem}; what cannot be downloaded is built here: install Go {least} or newer (go.dev/dl)."

@@ -6,7 +6,7 @@ import shutil
 from rehearsal.cache import Report
 from rehearsal.shell import RehearsalError, run
 
-NEEDED = {
+PACKAGES = {
     "debootstrap": "debootstrap",
     "systemd-nspawn": "systemd-container",
     "ssh": "openssh-client",
@@ -19,7 +19,7 @@ NEEDED = {
 
 def missing() -> list[str]:
     """Return the packages whose programs are not installed."""
-    return sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
+    return sorted({package for program, package in PACKAGES.items() if not shutil.which(program)})
 
 
 def ensure(report: Report) -> None:

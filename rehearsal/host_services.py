@@ -11,7 +11,7 @@ from rehearsal.lab import Lab
 from rehearsal.namespace import wait
 from rehearsal.paths import PROJECT
 
-THRESHOLDS = """\
+KUBELET_CONFIG = """\
 # Kubelets judge this computer's own disk. By K3s' defaults, parts of a whole, a large disk with much free has no room:
 # pods are evicted, and images deleted that no registry brings back.
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -20,11 +20,11 @@ evictionHard: {nodefs.available: 100Mi, imagefs.available: 100Mi}
 evictionMinimumReclaim: {nodefs.available: "0", imagefs.available: "0"}
 imageGCHighThresholdPercent: 100
 """
-KUBELET = "k3s/agent/etc/kubelet.conf.d/90-rehearsal.conf"
+KUBELET_CONFIG_PATH = "k3s/agent/etc/kubelet.conf.d/90-rehearsal.conf"
 """Path below /var/lib/rancher; the kubelet reads it after the files of K3s and homelab, whose names sort before."""
 
 
-def serve(lab: Lab) -> None:
+def start_server(lab: Lab) -> None:
     """Start the rehearsal's server, `rehearsal.server`, unless it runs."""
     if _serving(lab):
         return
@@ -46,7 +46,7 @@ def serve(lab: Lab) -> None:
     wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's server does not start: read {state / 'server.log'}.")
 
 
-def furnish_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
+def provision_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
     """Collect files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds."""
     furnishing = lab.folder / "furnishing"
     manifests = furnishing / "server/k3s/server/manifests"
@@ -58,9 +58,9 @@ def furnish_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
         images.mkdir(parents=True)
         for archive in archives:
             shutil.copy2(archive, images)
-        kubelet = furnishing / role / KUBELET
+        kubelet = furnishing / role / KUBELET_CONFIG_PATH
         kubelet.parent.mkdir(parents=True, exist_ok=True)
-        kubelet.write_text(THRESHOLDS)
+        kubelet.write_text(KUBELET_CONFIG)
         kubelet.chmod(0o600)
 
 

@@ -6,18 +6,18 @@ from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 
-from rehearsal.cache import write_whole
-from rehearsal.download import OutOfReachError
+from rehearsal.cache import write_atomically
+from rehearsal.download import UnreachableError
 from rehearsal.images import full_name
-from rehearsal.registry import ANY_TAG, ask_for, repository, split
-from rehearsal.upstream import There, Upstream
+from rehearsal.registry import ANY_TAG, allow_pulls, repository_of, split_name
+from rehearsal.upstream import Existence, Upstream
 
-DECIDED = "decided.json"
+RECORD_FILE = "decided.json"
 """File in the folder of the lab's server: the source of each image that a pod requested."""
 _writing = threading.Lock()
 
 
-class Rung(StrEnum):
+class ImageSource(StrEnum):
     """Sources of an image; the lab's records contain these values."""
 
     MACHINE = "on the machines"
@@ -26,40 +26,40 @@ class Rung(StrEnum):
     STAND_IN = "the stand-in, which sleeps"
 
 
-def rung(image: str, listed: Collection[str], upstream: Upstream | None) -> Rung:
+def source_of(image: str, listed: Collection[str], upstream: Upstream | None) -> ImageSource:
     """Decide the source of an image. `listed` are the full names of available images; `NAME:*` means any tag.
 
     An image that its registry does not have is not replaced: its pods fail, as they would on real hardware.
     """
     name = full_name(image)
     if name in listed:
-        return Rung.MACHINE
-    if "@" not in name and f"{repository(name)}{ANY_TAG}" in listed:
-        return Rung.BUILT
-    if upstream and not name.partition("/")[0].endswith(".invalid") and _there(name, upstream):
-        return Rung.NETWORK
-    return Rung.STAND_IN
+        return ImageSource.MACHINE
+    if "@" not in name and f"{repository_of(name)}{ANY_TAG}" in listed:
+        return ImageSource.BUILT
+    if upstream and not name.partition("/")[0].endswith(".invalid") and _has_image(name, upstream):
+        return ImageSource.NETWORK
+    return ImageSource.STAND_IN
 
 
-def note(image: str, source: Rung, state: Path) -> None:
+def record(image: str, source: ImageSource, state: Path) -> None:
     """Record the source of an image."""
     with _writing:
-        if source is Rung.NETWORK:
-            ask_for(full_name(image), state)
-        recorded = decided(state)
-        if recorded.get(full_name(image)) != source:
-            write_whole(state / DECIDED, json.dumps({**recorded, full_name(image): source}, indent=1))
+        if source is ImageSource.NETWORK:
+            allow_pulls(full_name(image), state)
+        sources = recorded(state)
+        if sources.get(full_name(image)) != source:
+            write_atomically(state / RECORD_FILE, json.dumps({**sources, full_name(image): source}, indent=1))
 
 
-def decided(state: Path) -> dict[str, Rung]:
+def recorded(state: Path) -> dict[str, ImageSource]:
     """Read the recorded sources of images, by full name."""
-    file = state / DECIDED
-    recorded = json.loads(file.read_text()) if file.exists() else {}
-    return {name: Rung(source) for name, source in recorded.items()}
+    file = state / RECORD_FILE
+    values = json.loads(file.read_text()) if file.exists() else {}
+    return {name: ImageSource(value) for name, value in values.items()}
 
 
-def _there(name: str, upstream: Upstream) -> bool:
+def _has_image(name: str, upstream: Upstream) -> bool:
     try:
-        return upstream.there(*split(name)) is not There.PRIVATE
-    except OutOfReachError:
+        return upstream.existence(*split_name(name)) is not Existence.PRIVATE
+    except UnreachableError:
         return False

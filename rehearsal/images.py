@@ -15,13 +15,13 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
-NAME = "io.containerd.image.name"
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"
+NAME_ANNOTATION = "io.containerd.image.name"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"
 REVISION = "2"
 """Version of the packing code; a new one makes cached images outdated."""
 NOBODY = "65535:65535"  # numeric, because `runAsNonRoot` cannot verify user names
 
-Keep = Callable[[bytes | Path], tuple[str, int]]
+StoreBlob = Callable[[bytes | Path], tuple[str, int]]
 """Stores a blob; returns its digest and size."""
 
 
@@ -56,7 +56,7 @@ class Layout:
     def images(self) -> dict[str, dict[str, object]]:
         """The manifests' descriptors, by full image name."""
         listed = json.loads((self.folder / "index.json").read_text())["manifests"]
-        return {entry["annotations"][NAME]: entry for entry in listed}
+        return {entry["annotations"][NAME_ANNOTATION]: entry for entry in listed}
 
     def blob(self, digest: str) -> Path:
         """Return the path of the blob with a digest (`sha256:…`), whether it exists or not."""
@@ -82,7 +82,7 @@ def lay_out(images: tuple[Image, ...], folder: Path, architecture: str) -> Layou
     return layout
 
 
-def write(images: tuple[Image, ...], target: Path, architecture: str) -> None:
+def write_archive(images: tuple[Image, ...], target: Path, architecture: str) -> None:
     """Pack `images` into one OCI archive (.tar.zst), reproducibly."""
     blobs: dict[str, bytes] = {}
 
@@ -100,7 +100,7 @@ def write(images: tuple[Image, ...], target: Path, architecture: str) -> None:
             packer.content(f"blobs/{digest.replace(':', '/')}", blob)
 
 
-def names(archive: Path) -> tuple[str, ...]:
+def image_names(archive: Path) -> tuple[str, ...]:
     """Return the full names of the images in an OCI or Docker archive (.tar.zst)."""
     with unpacked(archive) as tar:
         for member in tar:
@@ -122,10 +122,10 @@ def full_name(name: str) -> str:
     return name if re.search(r"[:@][^/]*$", name) else f"{name}:latest"
 
 
-def _add(image: Image, architecture: str, keep: Keep) -> dict[str, object]:
+def _add(image: Image, architecture: str, keep: StoreBlob) -> dict[str, object]:
     root: list[bytes | Path] = [image.root] if image.root else []
     layers = [*root, _layer(image)]
-    environment = {"PATH": PATH, **image.env}
+    environment = {"PATH": DEFAULT_PATH, **image.env}
     config = {
         "architecture": architecture,
         "os": "linux",
@@ -143,7 +143,10 @@ def _add(image: Image, architecture: str, keep: Keep) -> dict[str, object]:
         "layers": [_described(layer, LAYER, keep) for layer in layers],
     }
     platform = {"architecture": architecture, "os": "linux"}
-    return _described(_json(manifest), MANIFEST, keep) | {"platform": platform, "annotations": {NAME: image.name}}
+    return _described(_json(manifest), MANIFEST, keep) | {
+        "platform": platform,
+        "annotations": {NAME_ANNOTATION: image.name},
+    }
 
 
 def _layer(image: Image) -> bytes:
@@ -156,7 +159,7 @@ def _layer(image: Image) -> bytes:
     for path, source in sorted(image.files.items()):
         name = path.removeprefix("/")
         if source in names:
-            packer.same(name, names[source])
+            packer.hard_link(name, names[source])
         else:
             packer.file(name, source)
             names[source] = name
@@ -164,14 +167,14 @@ def _layer(image: Image) -> bytes:
     return layer.getvalue()
 
 
-def _described(content: bytes | Path, kind: str, keep: Keep) -> dict[str, object]:
+def _described(content: bytes | Path, kind: str, keep: StoreBlob) -> dict[str, object]:
     digest, size = keep(content)
     return {"mediaType": kind, "digest": digest, "size": size}
 
 
 def _listed(content: object) -> list[str]:
     if isinstance(content, dict):  # index.json of an OCI archive
-        annotated = (entry.get("annotations", {}).get(NAME) for entry in content["manifests"])
+        annotated = (entry.get("annotations", {}).get(NAME_ANNOTATION) for entry in content["manifests"])
         return [name for name in annotated if name]
     assert isinstance(content, list)  # manifest.json of a Docker archive
     return [name for entry in content for name in entry["RepoTags"] or ()]

@@ -6,7 +6,7 @@ from pathlib import Path
 from rehearsal import go
 from rehearsal.archive import Packer, packed
 from rehearsal.cache import Recipe, Report, obtain
-from rehearsal.download import digest
+from rehearsal.download import sha256_of
 
 DEFAULT_LABEL = "v1.35.0+k3s1"
 MODULE = "github.com/k3s-io/k3s"
@@ -54,7 +54,7 @@ def program(label: str, report: Report) -> Recipe:
 
 
 def _make(folder: Path, origin: Path, label: str) -> None:
-    go.compiler()
+    go.require_c_compiler()
     variables = _variables(label, go.release())
     work = folder / "work"
     work.mkdir()
@@ -98,11 +98,11 @@ def _pack(work: Path) -> Path:
         _add_lists(packer, work, programs)
         for name in LINKS:
             packer.link(f"bin/{name}", "k3s")
-    return archive.rename(work / f"{digest(archive)}.tar.zst")
+    return archive.rename(work / f"{sha256_of(archive)}.tar.zst")
 
 
 def _add_lists(packer: Packer, work: Path, programs: list[str]) -> None:
     """What the front program checks after it has unpacked."""
-    sums = "".join(f"{digest(work / name)}  {name}\n" for name in programs)
+    sums = "".join(f"{sha256_of(work / name)}  {name}\n" for name in programs)
     packer.content("bin/.sha256sums", sums.encode())
     packer.content("bin/.links", "".join(f"{name} k3s\n" for name in sorted(LINKS)).encode())

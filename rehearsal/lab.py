@@ -12,7 +12,7 @@ from components.cluster.settings import ClusterSettings
 from rehearsal import machine_specs
 from rehearsal.machine import Machine
 from rehearsal.namespace import Namespace
-from rehearsal.paths import VOLUMES, states
+from rehearsal.paths import VOLUMES_FOLDER, labs_folder
 from rehearsal.shell import RehearsalError, run
 
 
@@ -21,7 +21,7 @@ class Lab:
 
     def __init__(self, stack: str) -> None:
         self.stack = stack
-        self.folder = states() / stack
+        self.folder = labs_folder() / stack
         self.namespace = Namespace(f"homelab-{stack}")
         self.lock: int | None = None
         """File descriptor of the lock while this process holds it; children that inherit it hold the lock, too."""
@@ -60,7 +60,7 @@ class Lab:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lab's lock; fail at once if another command holds it."""
-        with (states() / f"{self.stack}.lock").open("w") as lock:
+        with (labs_folder() / f"{self.stack}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -82,9 +82,9 @@ class Lab:
             raise RehearsalError(f"The lab of {self.stack} has no machine {name} (it has: {existing}).")
         return machines[name]
 
-    def furnish(self, cluster: ClusterSettings, image: Path) -> None:
+    def provision(self, cluster: ClusterSettings, image: Path) -> None:
         """Create the network and the missing machines, without starting them."""
-        for folder in ("machines", "keys", "project", VOLUMES):
+        for folder in ("machines", "keys", "project", VOLUMES_FOLDER):
             (self.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
         if not self.private_key.exists():
@@ -108,7 +108,7 @@ class Lab:
             machine.wait_until_up()
         self.write_known_hosts()
 
-    def stop(self) -> None:
+    def remove(self) -> None:
         """Kill all processes of the lab and delete it, whatever its state."""
         for machine in self.machines.values():
             machine.power_off()
@@ -181,10 +181,10 @@ class Lab:
     def _network(self, cluster: ClusterSettings) -> None:
         record = self.folder / "network.json"
         if not record.exists():
-            network = {"lan": cluster.lan, "address": machine_specs.free_in_lan(cluster)}
+            network = {"lan": cluster.lan, "address": machine_specs.choose_gateway(cluster)}
             record.write_text(json.dumps(network))
         network = json.loads(record.read_text())
-        if network["lan"] != cluster.lan or network["address"] in machine_specs.taken(cluster):
+        if network["lan"] != cluster.lan or network["address"] in machine_specs.used_addresses(cluster):
             raise RehearsalError(
                 "The lab's network no longer fits the stack file, whose `lan` or addresses changed: "
                 "run `./homelab rehearse down`, then `up`."
@@ -193,5 +193,5 @@ class Lab:
             self.namespace.create(machine_specs.lan(cluster), self.address)
 
     def _power_on(self, machine: Machine) -> None:
-        machine.furnish(self.folder / "furnishing" / machine.spec.role)
+        machine.provision(self.folder / "furnishing" / machine.spec.role)
         machine.power_on()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rehearsal import cgroups, disk
 from rehearsal.disk import Specification
-from rehearsal.namespace import BRIDGE, Namespace, end, wait
+from rehearsal.namespace import BRIDGE, Namespace, kill_all, wait
 
 SUPERVISE = Path(__file__).with_name("supervise")
 BOOT_SECONDS = 90
@@ -30,8 +30,8 @@ class Machine:
         """Create a machine with an unused disk and a new host key; it is switched off."""
         folder.mkdir(parents=True)
         (folder / "image").write_text(str(image))
-        disk.new_host_key(folder)
-        disk.fresh(folder, spec)
+        disk.generate_host_key(folder)
+        disk.create(folder, spec)
         # written last: a folder with this file is a complete machine
         (folder / "machine.json").write_text(json.dumps(asdict(spec), indent=2))
         return cls(folder, namespace)
@@ -67,7 +67,7 @@ class Machine:
         """Return the IDs of the machine's processes on this computer."""
         return cgroups.processes(self._groups())
 
-    def furnish(self, furnishing: Path) -> None:
+    def provision(self, furnishing: Path) -> None:
         """Copy missing or changed files of a folder to /var/lib/rancher, from which uninstalling K3s deletes them."""
         for file in (path for path in furnishing.rglob("*") if path.is_file()):
             target = self.on_data_disk(str(file.relative_to(furnishing)))
@@ -102,7 +102,7 @@ class Machine:
 
     def power_off(self) -> None:
         """Kill all processes of the machine at once, as a power cut does; keep its disk."""
-        end(self.processes, f"machine {self.name}")
+        kill_all(self.processes, f"machine {self.name}")
         cgroups.remove(self._groups())
 
     def wipe(self, *, new_host_key: bool = False) -> None:
@@ -111,13 +111,8 @@ class Machine:
         for part in disk.PARTS:
             shutil.rmtree(self.folder / part)
         if new_host_key:
-            disk.new_host_key(self.folder)
-        disk.fresh(self.folder, self.spec)
-
-    def remove(self) -> None:
-        """Cut the machine's power and delete the machine."""
-        self.power_off()
-        shutil.rmtree(self.folder)
+            disk.generate_host_key(self.folder)
+        disk.create(self.folder, self.spec)
 
     def on_data_disk(self, path: str) -> Path:
         """Return the path on this computer of the machine's /var/lib/rancher/`path`."""

@@ -10,9 +10,9 @@ from rehearsal.disk import Specification
 from rehearsal.namespace import Network, free_address
 
 HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), "amd64")
-MEMORY = {"server": 600 << 20, "agent": 350 << 20, "bastion": 30 << 20}
+MEMORY_BYTES = {"server": 600 << 20, "agent": 350 << 20, "bastion": 30 << 20}
 """Memory that a machine of each role needs, in bytes, as measured."""
-DISK = {"server": 2500 << 20, "agent": 2000 << 20, "bastion": 50 << 20}
+DISK_BYTES = {"server": 2500 << 20, "agent": 2000 << 20, "bastion": 50 << 20}
 """Disk space that a machine of each role needs, in bytes, as measured, without the shared machine image."""
 
 
@@ -21,16 +21,16 @@ def lan(cluster: ClusterSettings) -> Network:
     return ip_network(cluster.lan)
 
 
-def taken(cluster: ClusterSettings) -> set[str]:
+def used_addresses(cluster: ClusterSettings) -> set[str]:
     """Return all addresses that the stack file assigns: nodes, bastions and the API endpoint."""
     addresses = {address for node in cluster.nodes for address in node.addresses}
     addresses |= {host for host in (cluster.api.vip, cluster.api.external) if host}
     return addresses | {bastion.address for bastion in bastions(cluster)}
 
 
-def free_in_lan(cluster: ClusterSettings) -> str:
+def choose_gateway(cluster: ClusterSettings) -> str:
     """Choose this computer's address in the lab's LAN: the machines' default gateway, which routes nowhere."""
-    return free_address(lan(cluster), taken(cluster))
+    return free_address(lan(cluster), used_addresses(cluster))
 
 
 def bastions(cluster: ClusterSettings) -> list[BastionSettings]:
@@ -39,7 +39,7 @@ def bastions(cluster: ClusterSettings) -> list[BastionSettings]:
     return list({bastion.address: bastion for bastion in configured if bastion}.values())
 
 
-def in_lan(cluster: ClusterSettings, host: str) -> bool:
+def is_in_lan(cluster: ClusterSettings, host: str) -> bool:
     """Return whether `host` is an address in the LAN, which a simulated machine can have."""
     try:
         return ip_address(host) in lan(cluster)
@@ -67,7 +67,7 @@ def specifications(cluster: ClusterSettings, gateway: str, authorized_key: str) 
         )
     nodes = {node.address for node in cluster.nodes}
     for number, bastion in enumerate(bastions(cluster), start=1):
-        if in_lan(cluster, bastion.address) and bastion.address not in nodes:
+        if is_in_lan(cluster, bastion.address) and bastion.address not in nodes:
             yield Specification(
                 name=f"bastion-{number}",
                 role="bastion",

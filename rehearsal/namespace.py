@@ -71,7 +71,7 @@ class Namespace:
         """Kill all processes in the namespace and delete it."""
         if not self.exists:
             return
-        end(self.processes, f"the network namespace {self.name}")
+        kill_all(self.processes, f"the network namespace {self.name}")
         run(["ip", "netns", "del", self.name])
 
     def processes(self) -> list[int]:
@@ -114,7 +114,7 @@ def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], st
         time.sleep(0.05)
 
 
-def end(processes: Callable[[], Sequence[int]], where: str) -> None:
+def kill_all(processes: Callable[[], Sequence[int]], where: str) -> None:
     """Kill `processes` until none is left; wait up to 20 seconds."""
 
     def none_left() -> bool:

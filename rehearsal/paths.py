@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-ACME = "server/acme"
+ACME_FOLDER = "server/acme"
 """Subfolder of a lab: files of its ACME server and DNS server."""
-VOLUMES = "volumes"
+VOLUMES_FOLDER = "volumes"
 """Subfolder of a lab: its Longhorn volumes, mounted in every machine."""
 
 
-def states() -> Path:
+def labs_folder() -> Path:
     """Return the folder that contains all labs; create it if it is missing."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     folder = Path(base) / "homelab"
@@ -18,6 +18,6 @@ def states() -> Path:
     return folder
 
 
-def stacks() -> list[str]:
+def stacks_with_labs() -> list[str]:
     """List the stacks that have a lab on this computer."""
-    return sorted(path.name for path in states().iterdir() if path.is_dir())
+    return sorted(path.name for path in labs_folder().iterdir() if path.is_dir())

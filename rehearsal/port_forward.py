@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from rehearsal.shell import RehearsalError
 
 LOOPBACK = "127.0.0.1"
-CHUNK = 1 << 16  # bytes to copy at once
+CHUNK_BYTES = 1 << 16  # bytes to copy at once
 
 
 @contextmanager
@@ -60,7 +60,7 @@ class _Connection(socketserver.BaseRequestHandler):
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
     """Copy until `source` ends, then half-close `target`; on an error, close both."""
     try:
-        while content := source.recv(CHUNK):
+        while content := source.recv(CHUNK_BYTES):
             target.sendall(content)
         target.shutdown(socket.SHUT_WR)
     except OSError:

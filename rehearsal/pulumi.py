@@ -10,16 +10,16 @@ from typing import IO
 
 import yaml
 
+from rehearsal.derived_stackfile import DerivedStackFile
 from rehearsal.lab import Lab
 from rehearsal.paths import PROJECT
 from rehearsal.shell import run
-from rehearsal.stackfile import Derived
 from rehearsal.tools import Toolchain
 
 # commands that read the stack's configuration: they get the rehearsal's stack file by --config-file
-CONFIGURED = {"up", "update", "preview", "pre", "refresh", "destroy", "config", "import", "watch"}
-CHANGING = {"up", "update", "destroy"}
-PARALLEL = {"up", "update", "preview", "pre", "refresh", "destroy"}
+CONFIG_COMMANDS = {"up", "update", "preview", "pre", "refresh", "destroy", "config", "import", "watch"}
+CHANGING_COMMANDS = {"up", "update", "destroy"}
+PARALLEL_COMMANDS = {"up", "update", "preview", "pre", "refresh", "destroy"}
 
 
 class Engine:
@@ -35,7 +35,7 @@ class Engine:
         self.folder = lab.folder / "project"
         self.stack_file = self.folder / f"Pulumi.{stack}.yaml"
 
-    def prepare(self, derived: Derived) -> None:
+    def prepare(self, derived: DerivedStackFile) -> None:
         """Write the rehearsal's stack file and create the stack in the lab's backend."""
         for folder in (self.folder, self._backend, self._home):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -72,11 +72,11 @@ class Engine:
             # Pulumi gets the signal, too, and shuts down cleanly
             process.wait()
             raise
-        if code == 0 and CHANGING.intersection(arguments):
+        if code == 0 and CHANGING_COMMANDS.intersection(arguments):
             self.save_kubeconfig()
         return code
 
-    def homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
+    def start_homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
         """Start a `./homelab` command in the lab's network, on the rehearsal's stack file."""
         words = [verb, "--stack", self.lab.stack, "--config-file", str(self.stack_file), *arguments]
         return subprocess.Popen(
@@ -88,13 +88,13 @@ class Engine:
             text=True,
         )
 
-    def output(self, *arguments: str) -> str:
+    def capture(self, *arguments: str) -> str:
         """Run `pulumi` and return its output; fail if it fails."""
         return run(self._command(*arguments), cwd=PROJECT, env=self.environment)
 
     def outputs(self) -> Mapping[str, object]:
         """Return the stack's outputs, with secrets in plain text."""
-        outputs = json.loads(self.output("stack", "output", "--json", "--show-secrets"))
+        outputs = json.loads(self.capture("stack", "output", "--json", "--show-secrets"))
         assert isinstance(outputs, dict)
         return outputs
 
@@ -114,9 +114,9 @@ class Engine:
     def _command(self, *arguments: str) -> list[str]:
         words = list(arguments)
         verb = next((word for word in words if not word.startswith("-")), "")
-        if verb in CONFIGURED and not any(word.startswith("--config-file") for word in words):
+        if verb in CONFIG_COMMANDS and not any(word.startswith("--config-file") for word in words):
             words += ["--config-file", str(self.stack_file)]
-        if verb in PARALLEL and not any(word.startswith(("-p", "--parallel")) for word in words):
+        if verb in PARALLEL_COMMANDS and not any(word.startswith(("-p", "--parallel")) for word in words):
             words += ["--parallel", "64"]
         if verb in ("up", "update"):
             self.event_log.unlink(missing_ok=True)

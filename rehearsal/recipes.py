@@ -9,21 +9,21 @@ from rehearsal import download, go
 from rehearsal.cache import Recipe
 
 SOURCES = Path(__file__).with_name("toolchain")
-PULUMI = "3.245.0"
-PROVIDER = "4.25.0"
-METRICS_SERVER = "0.8.0"  # as in the manifests of the K3s that is built here
-COREDNS = "1.13.1"  # as in the manifests of the K3s that is built here
-PEBBLE = "2.10.3"
-PODINFO = "6.9.2"  # as in the sample app
-OWN = "1"  # version of the project's own small programs
-ARCHIVES = "https://get.pulumi.com/releases/sdk"
-RELEASES = "https://github.com/pulumi/pulumi/releases/download"
-CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
-CLI_VERSION = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
-KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+PULUMI_VERSION = "3.245.0"
+PROVIDER_VERSION = "4.25.0"
+METRICS_SERVER_VERSION = "0.8.0"  # as in the manifests of the K3s that is built here
+COREDNS_VERSION = "1.13.1"  # as in the manifests of the K3s that is built here
+PEBBLE_VERSION = "2.10.3"
+PODINFO_VERSION = "6.9.2"  # as in the sample app
+OWN_VERSION = "1"  # version of the project's own small programs
+ARCHIVES_URL = "https://get.pulumi.com/releases/sdk"
+RELEASES_URL = "https://github.com/pulumi/pulumi/releases/download"
+CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+CLI_VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+PROVIDER_MODULE = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 
 
-def released_pulumi(version: str, archives: str = ARCHIVES, releases: str = RELEASES) -> Recipe:
+def released_pulumi(version: str, archives: str = ARCHIVES_URL, releases: str = RELEASES_URL) -> Recipe:
     """Recipe of Pulumi's official archive: the CLI and its language hosts."""
     machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     name = f"pulumi-v{version}-linux-{machine}.tar.gz"
@@ -31,7 +31,7 @@ def released_pulumi(version: str, archives: str = ARCHIVES, releases: str = RELE
     def make(folder: Path) -> None:
         sums = f"{releases}/v{version}/pulumi-{version}-checksums.txt"
         archive = folder / name
-        download.file(f"{archives}/{name}", archive, download.stated(download.text(sums), name, sums))
+        download.file(f"{archives}/{name}", archive, download.checksum_of(download.text(sums), name, sums))
         _programs(archive, folder)
         archive.unlink()
 
@@ -44,10 +44,10 @@ def built_pulumi() -> Recipe:
 
     def make(folder: Path) -> None:
         go.release()
-        go.build(CLI, folder / "pulumi", folder=source, variables={CLI_VERSION: f"v{PULUMI}"})
+        go.build(CLI_PACKAGE, folder / "pulumi", folder=source, variables={CLI_VERSION_VARIABLE: f"v{PULUMI_VERSION}"})
 
     takes = "building from its Go module: 4 minutes on two cores"
-    return Recipe("pulumi-built", PULUMI, sources(source), takes, make)
+    return Recipe("pulumi-built", PULUMI_VERSION, sources(source), takes, make)
 
 
 def built_provider() -> Recipe:
@@ -56,51 +56,55 @@ def built_provider() -> Recipe:
 
     def make(folder: Path) -> None:
         go.release()
-        upstream = go.required(KUBERNETES, source) / "cmd/pulumi-resource-kubernetes"
+        upstream = go.required(PROVIDER_MODULE, source) / "cmd/pulumi-resource-kubernetes"
         schema = folder / "schema.json"
-        content = json.loads((upstream / schema.name).read_text()) | {"version": PROVIDER}
+        content = json.loads((upstream / schema.name).read_text()) | {"version": PROVIDER_VERSION}
         schema.write_text(json.dumps(content, separators=(",", ":")))
         mapping = upstream / "terraform-mapping.json"
         go.build(
             ".",
             folder / "pulumi-resource-kubernetes",
             folder=source,
-            variables={f"{KUBERNETES}/pkg/version.Version": PROVIDER},
+            variables={f"{PROVIDER_MODULE}/pkg/version.Version": PROVIDER_VERSION},
             overlay={source / file.name: file for file in (schema, mapping)},
         )
         schema.unlink()
 
     takes = "building from its Go module: 7 minutes on two cores"
-    return Recipe("pulumi-resource-kubernetes", PROVIDER, sources(source), takes, make)
+    return Recipe("pulumi-resource-kubernetes", PROVIDER_VERSION, sources(source), takes, make)
 
 
 def coredns() -> Recipe:
     """Recipe of CoreDNS, as a static program."""
-    return _static("coredns", COREDNS, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores")
+    return _static(
+        "coredns", COREDNS_VERSION, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores"
+    )
 
 
 def pause() -> Recipe:
     """Recipe of the program that sleeps, or exits at once when called with `exit`: static."""
-    return _static("pause", OWN, SOURCES / "pause", "building, seconds")
+    return _static("pause", OWN_VERSION, SOURCES / "pause", "building, seconds")
 
 
 def podinfo() -> Recipe:
     """Recipe of the sample app's program, podinfo: static."""
     source = SOURCES / "podinfo"
     takes = "building from its Go module: 1 minute on two cores"
-    return _static("podinfo", PODINFO, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
+    return _static("podinfo", PODINFO_VERSION, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
 
 
 def pebble() -> Recipe:
     """Recipe of Pebble, the ACME server that replaces Let's Encrypt in a lab: static."""
-    return _static("pebble", PEBBLE, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
+    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
 
 
 def metrics_server() -> Recipe:
     """Recipe of K3s' metrics server: static. While its API does not answer, no namespace can be deleted."""
     source = SOURCES / "metrics-server"
     takes = "building from its Go module: 4 minutes on two cores"
-    return _static("metrics-server", METRICS_SERVER, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server")
+    return _static(
+        "metrics-server", METRICS_SERVER_VERSION, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server"
+    )
 
 
 def sources(folder: Path) -> tuple[bytes, ...]:

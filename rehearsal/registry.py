@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from rehearsal.cache import write_whole
+from rehearsal.cache import write_atomically
 from rehearsal.images import MANIFEST, Layout, full_name
 from rehearsal.upstream import HUB, Blob, Upstream
 
 PREFIX = "/v2/"
 ANY_TAG = ":*"
-LISTED = "layouts.txt"
+LAYOUTS_FILE = "layouts.txt"
 """File in the folder of the lab's server: the paths of image layouts, one per line."""
-ASKED_FOR = "repositories.txt"
+REPOSITORIES_FILE = "repositories.txt"
 """File in the same folder: the repositories that may be pulled from their registries, one per line."""
 _HOST = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?")
 _ASKED = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)$")
@@ -30,12 +30,12 @@ def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
     """
     layouts = tuple(layouts)
     state.mkdir(parents=True, exist_ok=True)
-    write_whole(state / LISTED, "".join(f"{layout.folder}\n" for layout in layouts))
-    return tuple(f"{repository(name)}{ANY_TAG}" for layout in layouts for name in layout.images)
+    write_atomically(state / LAYOUTS_FILE, "".join(f"{layout.folder}\n" for layout in layouts))
+    return tuple(f"{repository_of(name)}{ANY_TAG}" for layout in layouts for name in layout.images)
 
 
 def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None:
-    """Return the manifest or blob at `url` (path and query), or None (not found). Raises OutOfReachError."""
+    """Return the manifest or blob at `url` (path and query), or None (not found). Raises UnreachableError."""
     request = _ASKED.match(urlsplit(url).path)
     if not request:
         return None
@@ -49,26 +49,29 @@ def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None
     return (upstream.manifest if kind == "manifests" else upstream.blob)(registry, path, reference)
 
 
-def ask_for(name: str, state: Path) -> None:
+def allow_pulls(name: str, state: Path) -> None:
     """Allow pulls of an image's repository from its registry, because a pod uses the image."""
-    if repository(name) not in _asked_for(state):
-        write_whole(state / ASKED_FOR, "".join(f"{line}\n" for line in sorted({*_asked_for(state), repository(name)})))
+    if repository_of(name) not in _asked_for(state):
+        write_atomically(
+            state / REPOSITORIES_FILE,
+            "".join(f"{line}\n" for line in sorted({*_asked_for(state), repository_of(name)})),
+        )
 
 
 def _asked_for(state: Path) -> set[str]:
-    listed = state / ASKED_FOR
+    listed = state / REPOSITORIES_FILE
     return set(listed.read_text().split()) if listed.exists() else set()
 
 
-def split(name: str) -> tuple[str, str, str]:
+def split_name(name: str) -> tuple[str, str, str]:
     """Split a full image name into registry, repository, and digest or else tag."""
     registry, _, rest = name.partition("/")
     tagged, _, digest = rest.partition("@")
-    path = repository(tagged)
+    path = repository_of(tagged)
     return registry, path, digest or tagged[len(path) + 1 :]
 
 
-def repository(name: str) -> str:
+def repository_of(name: str) -> str:
     """Return a full image name without its tag and digest."""
     return re.sub(r":[^/]*$", "", name.partition("@")[0])
 
@@ -76,9 +79,9 @@ def repository(name: str) -> str:
 def _built(name: str, kind: str, reference: str, state: Path) -> Blob | None:
     if kind == "blobs" or reference.startswith("sha256:"):
         return _blob(reference, kind, state)
-    repository_name = repository(full_name(name))
+    repository_name = repository_of(full_name(name))
     images = (image for layout in _layouts(state) for image in layout.images.items())
-    descriptor = next((descriptor for image, descriptor in images if repository(image) == repository_name), None)
+    descriptor = next((descriptor for image, descriptor in images if repository_of(image) == repository_name), None)
     return _blob(str(descriptor["digest"]), kind, state) if descriptor else None
 
 
@@ -93,5 +96,5 @@ def _blob(digest: str, kind: str, state: Path) -> Blob | None:
 
 
 def _layouts(state: Path) -> list[Layout]:
-    listed = state / LISTED
+    listed = state / LAYOUTS_FILE
     return [Layout(Path(line)) for line in listed.read_text().splitlines()] if listed.exists() else []

@@ -8,8 +8,8 @@ from rehearsal import download
 from rehearsal.cache import Recipe, Report, obtain
 from rehearsal.shell import RehearsalError
 
-FILES = "https://github.com/k3s-io/k3s/releases/download"
-SOURCE = "https://raw.githubusercontent.com/k3s-io/k3s"
+FILES_URL = "https://github.com/k3s-io/k3s/releases/download"
+SOURCE_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
 
@@ -35,15 +35,15 @@ def bundled(bundle: Path, version: str, arch: str) -> Release:
     return _release(folder, arch, f"bundle {bundle}")
 
 
-def released(version: str, arch: str, report: Report, files: str = FILES, source: str = SOURCE) -> Release:
-    """Return the official release, downloaded into the cache. Raises OutOfReachError."""
+def downloaded(version: str, arch: str, report: Report, files: str = FILES_URL, source: str = SOURCE_URL) -> Release:
+    """Return the official release, downloaded into the cache. Raises UnreachableError."""
     tag = quote(version, safe="")
 
     def make(folder: Path) -> None:
         for name, listing in _files(arch).items():
             base = f"{source}/{tag}" if name == "install.sh" else f"{files}/{tag}"
             (folder / listing).write_text(download.text(f"{base}/{listing}"))
-            stated = download.stated((folder / listing).read_text(), name, f"{base}/{listing}")
+            stated = download.checksum_of((folder / listing).read_text(), name, f"{base}/{listing}")
             download.file(f"{base}/{name}", folder / name, stated)
 
     recipe = Recipe("k3s-release", version, (arch, files), "downloading, 300 MB", make)
@@ -69,6 +69,6 @@ def _verify(file: Path, listing: Path) -> None:
     for needed in (file, listing):
         if not needed.is_file():
             raise RehearsalError(f"{needed} is missing in the bundle: add it.")
-    stated, actual = download.stated(listing.read_text(), file.name, str(listing)), download.digest(file)
+    stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), download.sha256_of(file)
     if stated != actual:
         raise RehearsalError(f"{file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}.")

@@ -18,22 +18,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rehearsal import admission_requests, certificates, git, registry, webhook
-from rehearsal.cache import write_whole
-from rehearsal.charts import Surroundings
+from rehearsal import certificates, cluster_requests, git, registry, webhook
+from rehearsal.cache import write_atomically
+from rehearsal.charts import LabEndpoints
 from rehearsal.controllers import run
 from rehearsal.controllers.api import ApiError
-from rehearsal.download import OutOfReachError
+from rehearsal.download import UnreachableError
 from rehearsal.namespace import url_host
-from rehearsal.upstream import Upstream, kept, outside
+from rehearsal.upstream import Upstream, cache_folder, runner_in
 
-LARGEST_REQUEST = 8 << 20  # bytes of a request's body
-IDLE = 30  # seconds until an idle client is disconnected
+MAX_REQUEST_BYTES = 8 << 20  # bytes of a request's body
+IDLE_TIMEOUT = 30  # seconds until an idle client is disconnected
 HTTP_PORT = 8080
 WEBHOOK_PORT = 8443
 
 
-class Service(ThreadingHTTPServer):
+class LoggingServer(ThreadingHTTPServer):
     """An HTTP server on one IPv4 or IPv6 address, with an access log."""
 
     daemon_threads = True
@@ -44,7 +44,7 @@ class Service(ThreadingHTTPServer):
         self._log = (state / log).open("a", buffering=1)
         super().__init__((address, port), handler)
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Write one line with a timestamp to the access log."""
         self._log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
 
@@ -57,13 +57,13 @@ class Service(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Base class of both services' request handlers."""
 
-    server: Service
+    server: LoggingServer
     protocol_version = "HTTP/1.1"
-    timeout = IDLE
+    timeout = IDLE_TIMEOUT
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as the base class names it
         """Write a message to the access log, with the client's address."""
-        self.server.note(f"{self.client_address[0]} {format % args}")
+        self.server.log(f"{self.client_address[0]} {format % args}")
 
     def reply(self, kind: str, content: bytes) -> None:
         """Respond with 200 and `content`."""
@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-class Mirror(Handler):
+class MirrorHandler(Handler):
     """Serves the files of a folder, the images of the registry, and Git repositories."""
 
     def __init__(self, *args: object, root: Path, upstream: Upstream | None = None) -> None:
@@ -86,11 +86,11 @@ class Mirror(Handler):
         if self.path.startswith(git.PREFIX):
             self._ask_git(b"")
             return
-        if not self.path.startswith(admission_requests.JOBS):
+        if not self.path.startswith(cluster_requests.JOBS_PATH):
             self._answer()
             return
         try:
-            status = admission_requests.question(self.path, self.server.state)
+            status = cluster_requests.job_status(self.path, self.server.state)
         except (ApiError, OSError):
             status = HTTPStatus.SERVICE_UNAVAILABLE
         self.send_response(status)
@@ -104,7 +104,7 @@ class Mirror(Handler):
     def do_POST(self) -> None:
         """Pass the request of a Git client to Git."""
         size = int(self.headers.get("Content-Length", -1))
-        if not self.path.startswith(git.PREFIX) or not 0 <= size <= LARGEST_REQUEST:
+        if not self.path.startswith(git.PREFIX) or not 0 <= size <= MAX_REQUEST_BYTES:
             self.close_connection = True  # the unread body must not be parsed as the next request
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
@@ -131,11 +131,11 @@ class Mirror(Handler):
     def _send_image(self) -> None:
         try:
             blob = registry.find(self.path, self.server.state, self.upstream)
-        except (OutOfReachError, ValueError) as error:
-            self.server.note(f"{self.path} could not be fetched: {error}")
+        except (UnreachableError, ValueError) as error:
+            self.server.log(f"{self.path} could not be fetched: {error}")
             self.send_error(HTTPStatus.BAD_GATEWAY, explain=str(error))
             return
-        self._send(blob.file if blob else None, blob.kind if blob else "", blob.digest if blob else "")
+        self._send(blob.file if blob else None, blob.media_type if blob else "", blob.digest if blob else "")
 
     def _send(self, file: Path | None, kind: str = "application/octet-stream", digest: str = "") -> None:
         """Respond with a file (to HEAD with its headers), or with 404 if there is none."""
@@ -153,7 +153,7 @@ class Mirror(Handler):
                 shutil.copyfileobj(content, self.wfile, 1 << 20)
 
 
-class Reviews(Handler):
+class WebhookHandler(Handler):
     """Answers AdmissionReviews; closes the connection while the simulated webhook is not ready."""
 
     def __init__(self, *args: object, upstream: Upstream | None = None) -> None:
@@ -163,14 +163,14 @@ class Reviews(Handler):
     def do_POST(self) -> None:
         """Answer one AdmissionReview."""
         size = int(self.headers.get("Content-Length", 0))
-        if not 0 < size <= LARGEST_REQUEST:
+        if not 0 < size <= MAX_REQUEST_BYTES:
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         try:
             asked = json.loads(self.rfile.read(size))
-            answer = admission_requests.review(urlsplit(self.path).path, asked, self.server.state, self.upstream)
+            answer = cluster_requests.answer_review(urlsplit(self.path).path, asked, self.server.state, self.upstream)
         except (ApiError, OSError) as error:
-            self.server.note(f"{self.path} has no answer: {error}")
+            self.server.log(f"{self.path} has no answer: {error}")
             answer = None
         except (KeyError, TypeError, ValueError) as error:
             self.send_error(HTTPStatus.BAD_REQUEST, f"not an AdmissionReview for a known webhook: {error!r}")
@@ -184,35 +184,35 @@ class Reviews(Handler):
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
     """Write the server's files into `state`; return the webhook configuration that K3s must apply."""
     state.mkdir(parents=True, exist_ok=True)
-    if not (state / admission_requests.IMAGES).exists():  # pods of a running lab need the images of the last list
-        list_images(state, images)
-    lab = surroundings(state, address, port)
-    return webhook.configuration(f"{lab.webhooks}{admission_requests.PODS}", lab.authority)
+    if not (state / cluster_requests.IMAGES_FILE).exists():  # pods of a running lab need the images of the last list
+        write_image_list(state, images)
+    lab = lab_endpoints(state, address, port)
+    return webhook.configuration(f"{lab.webhooks_url}{cluster_requests.PODS_PATH}", lab.ca)
 
 
-def list_images(state: Path, images: tuple[str, ...]) -> None:
+def write_image_list(state: Path, images: tuple[str, ...]) -> None:
     """Write the list of available images; the webhook replaces images that have no source."""
-    write_whole(state / admission_requests.IMAGES, "".join(f"{image}\n" for image in images))
+    write_atomically(state / cluster_requests.IMAGES_FILE, "".join(f"{image}\n" for image in images))
 
 
-def surroundings(state: Path, address: str, port: int = WEBHOOK_PORT) -> Surroundings:
-    """Return the stand-in charts' settings for the server with the folder `state`."""
+def lab_endpoints(state: Path, address: str, port: int = WEBHOOK_PORT) -> LabEndpoints:
+    """Return the endpoints that stand-in charts use, for the server with the folder `state`."""
     host = url_host(address)
-    authority = certificates.ensure(state, address).authority.read_text()
-    return Surroundings(f"https://{host}:{port}", authority, f"{host}:{HTTP_PORT}")
+    ca = certificates.ensure(state, address).ca.read_text()
+    return LabEndpoints(f"https://{host}:{port}", ca, f"{host}:{HTTP_PORT}")
 
 
-def mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> Service:
+def create_mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> LoggingServer:
     """Create the mirror on `port` (0: any free one); `upstream` provides images that are not built here."""
-    handler = partial(Mirror, root=root, upstream=upstream)
-    return Service(address, port, handler, state, "access.log")  # type: ignore[arg-type]
+    handler = partial(MirrorHandler, root=root, upstream=upstream)
+    return LoggingServer(address, port, handler, state, "access.log")  # type: ignore[arg-type]
 
 
-def images(address: str, port: int, state: Path, upstream: Upstream | None = None) -> Service:
+def create_webhooks(address: str, port: int, state: Path, upstream: Upstream | None = None) -> LoggingServer:
     """Create the HTTPS server of the webhooks."""
     files = certificates.ensure(state, address)
-    handler = partial(Reviews, upstream=upstream)
-    service = Service(address, port, handler, state, "webhook.log")  # type: ignore[arg-type]
+    handler = partial(WebhookHandler, upstream=upstream)
+    service = LoggingServer(address, port, handler, state, "webhook.log")  # type: ignore[arg-type]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server, files.key)
     # each client's handshake is in its own thread, so that an idle client does not block others
@@ -224,10 +224,10 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     options = _options()
     options.state.mkdir(parents=True, exist_ok=True)
-    upstream = None if options.outside is None else Upstream(kept(), outside(options.outside))
+    upstream = None if options.outside is None else Upstream(cache_folder(), runner_in(options.outside))
     services = (
-        mirror(options.root, options.address, options.http_port, options.state, upstream),
-        images(options.address, options.webhook_port, options.state, upstream),
+        create_mirror(options.root, options.address, options.http_port, options.state, upstream),
+        create_webhooks(options.address, options.webhook_port, options.state, upstream),
     )
     stopped = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):

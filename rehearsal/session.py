@@ -13,6 +13,7 @@ from rehearsal import (
     acme,
     artefacts,
     charts,
+    derived_stackfile,
     disk_space,
     git,
     host_packages,
@@ -22,12 +23,11 @@ from rehearsal import (
     programs,
     registry,
     server,
-    stackfile,
     tools,
     upstream,
 )
 from rehearsal.artefacts import Artefacts
-from rehearsal.cache import Report, write_whole
+from rehearsal.cache import Report, write_atomically
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host
 from rehearsal.paths import PROJECT
@@ -36,8 +36,8 @@ from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
 from stacks.homelab import charts_of
-from stacks.settings import AppStack, Settings
-from stacks.stackfile import short_name, stack_of
+from stacks.settings import AppStack, LabStack
+from stacks.stackfile import short_name, stack_name
 
 
 @dataclass
@@ -48,10 +48,10 @@ class Session:
     """
 
     lab: Lab
-    settings: Settings
+    settings: LabStack
     engine: Engine
     artefacts: Artefacts
-    replacements: list[stackfile.Replacement]
+    replacements: list[derived_stackfile.Replacement]
     apps: list[Engine] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     slowest: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
@@ -64,13 +64,13 @@ def open_session(
 
     The caller must hold the lab's lock. `file` is the stack file (default: the project's), `apps` those of app stacks.
     """
-    refuse_unfit_computer()
+    require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
     if not source.exists():
         raise RehearsalError(f"{source.parent} has no {source.name}: name another stack with --stack NAME.")
-    settings = Settings.read(source)
-    _refuse_what_cannot_be(settings, lab)
-    disk_space.refuse_short(lab, settings)
+    settings = LabStack.read(source)
+    _require_simulatable(settings, lab)
+    disk_space.require_space(lab, settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
         host_packages.ensure(report)
@@ -89,39 +89,44 @@ def open_session(
         with timed(seconds, "programs of the platform"):
             built = building.result()
             git.ensure(lab, platform_charts, report)
-    if acme.wanted(settings):
+    if acme.is_needed(settings):
         with timed(seconds, "ACME server"):
             laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
     with timed(seconds, "charts"):
         state = lab.folder / "server"
-        server.list_images(state, (*laid_out.images, *registry.offer(state, built.layouts)))
+        server.write_image_list(state, (*laid_out.images, *registry.offer(state, built.layouts)))
         sources = charts.Sources(bundle, online, built.charts)
-        packed = charts.lay_out(lab.mirror, platform_charts, server.surroundings(state, lab.address), sources, report)
+        packed = charts.lay_out(lab.mirror, platform_charts, server.lab_endpoints(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
     with timed(seconds, "stack file"):
-        facts, replacements = _facts(lab, laid_out, charts.pins(packed)), list[stackfile.Replacement]()
-        engine, *others = (_engine(stack_file, lab, toolchain, facts, replacements) for stack_file in (source, *apps))
+        lab_settings = _lab_settings(lab, laid_out, charts.pins(packed))
+        replacements: list[derived_stackfile.Replacement] = []
+        engine, *others = (_engine(path, lab, toolchain, lab_settings, replacements) for path in (source, *apps))
     return Session(lab, settings, engine, laid_out, list(dict.fromkeys(replacements)), others, seconds)
 
 
 def apps_on(stack: str) -> list[Path]:
     """Return the project's stack files of apps whose `platform` is that stack."""
-    app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if stackfile.is_app(file)]
+    app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if derived_stackfile.is_app(file)]
     return [file for file in app_files if short_name(AppStack.read(file).app.platform) == stack]
 
 
 def _engine(
-    source: Path, lab: Lab, toolchain: Toolchain, facts: stackfile.Facts, replacements: list[stackfile.Replacement]
+    source: Path,
+    lab: Lab,
+    toolchain: Toolchain,
+    lab_settings: derived_stackfile.LabSettings,
+    replacements: list[derived_stackfile.Replacement],
 ) -> Engine:
     """Create the engine of one stack, with its stack file adapted to the rehearsal."""
-    engine = Engine(lab, toolchain, stack_of(source))
-    derived = stackfile.derive(source, facts)
+    engine = Engine(lab, toolchain, stack_name(source))
+    derived = derived_stackfile.derive(source, lab_settings)
     engine.prepare(derived)
     replacements += derived.replacements
     return engine
 
 
-def refuse_unfit_computer() -> None:
+def require_suitable_computer() -> None:
     """Fail if this computer cannot simulate machines: without Linux or root."""
     if os.uname().sysname != "Linux":
         raise RehearsalError(
@@ -131,7 +136,7 @@ def refuse_unfit_computer() -> None:
         raise RehearsalError("The rehearsal creates networks and mounts: run it as root, for example with `sudo`.")
 
 
-def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
+def _require_simulatable(settings: LabStack, lab: Lab) -> None:
     api = settings.cluster.api
     if api.external:
         raise RehearsalError(
@@ -144,7 +149,7 @@ def _refuse_what_cannot_be(settings: Settings, lab: Lab) -> None:
             "use `by: keepalived` for the rehearsal."
         )
     running = sum(machine.running for machine in lab.machines.values())
-    needed = sum(machine_specs.MEMORY[node.role] for node in settings.cluster.nodes[running:])
+    needed = sum(machine_specs.MEMORY_BYTES[node.role] for node in settings.cluster.nodes[running:])
     available = _available_memory()
     if needed > available:
         raise RehearsalError(
@@ -160,11 +165,11 @@ def _available_memory() -> int:
     raise RehearsalError("/proc/meminfo has no line MemAvailable: use a kernel that provides it (3.14 or newer).")
 
 
-def _start(lab: Lab, settings: Settings, laid_out: Artefacts, image: Path) -> None:
-    lab.furnish(settings.cluster, image)
+def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> None:
+    lab.provision(settings.cluster, image)
     manifest = server.prepare(lab.folder / "server", lab.address, laid_out.images)
-    host_services.furnish_disks(lab, manifest, laid_out.extra)
-    host_services.serve(lab)
+    host_services.provision_disks(lab, manifest, laid_out.extra)
+    host_services.start_server(lab)
     lab.start()
 
 
@@ -172,13 +177,13 @@ def _online(lab: Lab) -> bool:
     """Return whether the Internet was reachable when the lab was created, so that later runs use the same sources."""
     record = lab.folder / "online.json"
     if not record.exists():
-        write_whole(record, json.dumps(upstream.reachable()))
+        write_atomically(record, json.dumps(upstream.reachable()))
     return bool(json.loads(record.read_text()))
 
 
-def _facts(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> stackfile.Facts:
+def _lab_settings(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> derived_stackfile.LabSettings:
     host = url_host(lab.address)
-    return stackfile.Facts(
+    return derived_stackfile.LabSettings(
         host_keys={machine.spec.address: machine.host_key for machine in lab.machines.values()},
         private_key=lab.private_key.read_text(),
         mirror=f"http://{host}:{server.HTTP_PORT}",

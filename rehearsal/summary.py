@@ -9,14 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal import image_sources, pages
-from rehearsal.image_sources import Rung
+from rehearsal import image_sources, web_uis
+from rehearsal.image_sources import ImageSource
 from rehearsal.lab import Lab
-from rehearsal.pages import objects
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session
+from rehearsal.web_uis import list_objects
 
-LONGEST = 5  # slowest resources in the table `Durations`
+MAX_SLOWEST = 5  # slowest resources in the table `Durations`
 
 
 def show(console: Console, session: Session) -> None:
@@ -25,7 +25,7 @@ def show(console: Console, session: Session) -> None:
     status(console, session.lab)
     nodes = json.loads(session.lab.kubectl("get", "nodes", "-o", "json"))["items"]
     console.print(_nodes(nodes))
-    if session.settings.platform.layers():
+    if session.settings.platform.enabled_layers():
         console.print(_layers(session.lab))
     for engine in session.apps:
         console.print(_app(session.lab, engine))
@@ -45,8 +45,8 @@ def show(console: Console, session: Session) -> None:
 def _open(session: Session) -> str | None:
     """Return the host of a web UI that answers, preferably of an app; None if there is none."""
     apps = {engine.outputs()["namespace"] for engine in session.apps}
-    by_preference = sorted(pages.found(session.lab), key=lambda page: page.namespace not in apps)
-    return next((page.host for page in by_preference if pages.answers(session.lab, page)), None)
+    by_preference = sorted(web_uis.find_all(session.lab), key=lambda web_ui: web_ui.namespace not in apps)
+    return next((web_ui.host for web_ui in by_preference if web_uis.answers(session.lab, web_ui)), None)
 
 
 def status(console: Console, lab: Lab) -> None:
@@ -81,24 +81,26 @@ def _real(session: Session) -> Table:
     for tool in session.engine.tools.tools:
         table.add_row(tool.name, _yes(tool.official), tool.origin)
     for row in session.artefacts.rows:
-        table.add_row(row.what, _yes(row.real), row.origin)
-    for source, names in itertools.groupby(sorted(_images(session), key=_rung), key=_rung):
-        table.add_row(f"images {', '.join(name for name, _ in names)}", _yes(source is not Rung.STAND_IN), source)
+        table.add_row(row.name, _yes(row.real), row.origin)
+    for source, names in itertools.groupby(sorted(_images(session), key=_source), key=_source):
+        table.add_row(
+            f"images {', '.join(name for name, _ in names)}", _yes(source is not ImageSource.STAND_IN), source
+        )
     arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
     table.add_row("machines", "no", f"containers with systemd and SSH that report {', '.join(arches)}")
     table.add_row("network", "no", "a network namespace with the LAN's addresses and no route out")
     for replacement in session.replacements:
-        table.add_row(replacement.what, "no", replacement.instead)
+        table.add_row(replacement.setting, "no", replacement.value)
     return table
 
 
-def _images(session: Session) -> list[tuple[str, Rung]]:
+def _images(session: Session) -> list[tuple[str, ImageSource]]:
     """Return the images that pods requested and their sources, without the images that machines are created with."""
-    decided = image_sources.decided(session.lab.folder / "server")
-    return [(name, source) for name, source in sorted(decided.items()) if source is not Rung.MACHINE]
+    recorded = image_sources.recorded(session.lab.folder / "server")
+    return [(name, source) for name, source in sorted(recorded.items()) if source is not ImageSource.MACHINE]
 
 
-def _rung(image: tuple[str, Rung]) -> Rung:
+def _source(image: tuple[str, ImageSource]) -> ImageSource:
     return image[1]
 
 
@@ -115,7 +117,7 @@ def _time(session: Session) -> Table:
     return table
 
 
-def slowest(log: Path) -> list[tuple[str, int]]:
+def slowest_resources(log: Path) -> list[tuple[str, int]]:
     """Return the slowest resources and their seconds, from the engine's event log, which has whole seconds."""
     started: dict[str, int] = {}
     durations: dict[str, int] = {}
@@ -131,7 +133,7 @@ def slowest(log: Path) -> list[tuple[str, int]]:
     by_name = {
         urn.rpartition("::")[2]: seconds for urn, seconds in durations.items() if ":components:" not in _type(urn)
     }
-    return sorted(((n, s) for n, s in by_name.items() if s), key=lambda item: -item[1])[:LONGEST]
+    return sorted(((n, s) for n, s in by_name.items() if s), key=lambda item: -item[1])[:MAX_SLOWEST]
 
 
 def _type(urn: str) -> str:
@@ -153,7 +155,7 @@ def _nodes(nodes: Iterable[dict[str, Any]]) -> Table:
 def _layers(lab: Lab) -> Table:
     """Tabulate the Helm releases, from the labels of Helm's Secrets."""
     table = _table("Platform", "release", "namespace", "status", "revision")
-    records = objects(lab, "secrets", "--all-namespaces", "--selector=owner=helm")
+    records = list_objects(lab, "secrets", "--all-namespaces", "--selector=owner=helm")
     latest = {record["metadata"]["labels"]["name"]: record["metadata"] for record in sorted(records, key=_revision)}
     for name, release in sorted(latest.items()):
         table.add_row(name, release["namespace"], release["labels"]["status"], release["labels"]["version"])
@@ -169,16 +171,16 @@ def _app(lab: Lab, engine: Engine) -> Table:
     outputs = engine.outputs()
     in_namespace = f"--namespace={outputs['namespace']}"
     table = _table(f"App {engine.stack}", "kind", "name", "state")
-    for thing in objects(lab, "deployments,statefulsets", in_namespace):
+    for thing in list_objects(lab, "deployments,statefulsets", in_namespace):
         ready = thing.get("status", {}).get("readyReplicas", 0)
         table.add_row("pods", thing["metadata"]["name"], f"{ready} of {thing['spec']['replicas']} ready")
-    kinds = {thing["metadata"]["name"] for thing in objects(lab, "customresourcedefinitions")}
+    kinds = {thing["metadata"]["name"] for thing in list_objects(lab, "customresourcedefinitions")}
     for kind in ("clusters.postgresql.cnpg.io", "certificates.cert-manager.io"):
-        for thing in objects(lab, kind, in_namespace) if kind in kinds else ():
+        for thing in list_objects(lab, kind, in_namespace) if kind in kinds else ():
             status = thing.get("status") or {}
             ready = next((c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
             table.add_row(thing["kind"], thing["metadata"]["name"], str(status.get("phase", f"Ready: {ready}")))
-    for thing in objects(lab, "ingresses", in_namespace):
+    for thing in list_objects(lab, "ingresses", in_namespace):
         points = (thing.get("status", {}).get("loadBalancer") or {}).get("ingress") or [{}]
         hosts = ", ".join(rule["host"] for rule in thing["spec"]["rules"])
         table.add_row("hosts", hosts, f"at {points[0].get('ip', 'no address')}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rehearsal import disk_space, recipes
 from rehearsal.cache import Recipe, Report, obtain, root
-from rehearsal.download import OutOfReachError
+from rehearsal.download import UnreachableError
 from rehearsal.shell import RehearsalError, run
 
 LANGUAGE_HOST = Path(__file__).parent / "toolchain/language/pulumi-language-python"
@@ -53,23 +53,23 @@ def ensure(report: Report) -> Toolchain:
     return Toolchain(pulumi, _language(pulumi), _kubernetes(pulumi, report))
 
 
-def program(recipe: Recipe, report: Report) -> Path:
+def obtain_program(recipe: Recipe, report: Report) -> Path:
     """Return the program of a recipe that makes one program."""
     return obtain(recipe, report) / recipe.name
 
 
 def _pulumi(report: Report) -> Tool:
     on_path = _on_path("pulumi")
-    if on_path and _at_least(run([on_path, "version"]), recipes.PULUMI):
+    if on_path and _at_least(run([on_path, "version"]), recipes.PULUMI_VERSION):
         return Tool("pulumi", Path(on_path), "on PATH", official=True)
     released, built = recipes.released_pulumi(metadata.version("pulumi")), recipes.built_pulumi()
     if not built.folder.is_dir():
         try:
             folder = obtain(released, report)
             return Tool("pulumi", folder / "pulumi", f"release {released.version}", official=True)
-        except OutOfReachError as error:
+        except UnreachableError as error:
             report(f"no download ({error}): building it")
-            disk_space.refuse_building()  # without downloads, all other programs are built, too
+            disk_space.require_build_space()  # without downloads, all other programs are built, too
     folder = obtain(built, report)
     return Tool("pulumi", folder / "pulumi", f"built here from its Go module {built.version}", official=False)
 

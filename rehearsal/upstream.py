@@ -22,24 +22,24 @@ from typing import TypeVar
 from provider.charts import oci
 from provider.download import USER_AGENT, url_opener
 from provider.errors import TaskError
-from rehearsal.cache import root, write_whole
-from rehearsal.download import REACH, OutOfReachError
+from rehearsal.cache import root, write_atomically
+from rehearsal.download import CONNECT_TIMEOUT, UnreachableError
 from rehearsal.images import INDEX, MANIFEST
 from rehearsal.namespace import enter
 
 HUB, HUB_HOST = "docker.io", "registry-1.docker.io"
-DOCKER = "application/vnd.docker.distribution.manifest"
-ACCEPT = ", ".join((INDEX, MANIFEST, f"{DOCKER}.list.v2+json", f"{DOCKER}.v2+json"))
-SILENCE = 15.0  # seconds without data until a request times out
-BLOCK = 1 << 20
-AT_ONCE = 8
-FORGIVEN = 60.0  # seconds until an unreachable registry is queried for an image again
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest"
+ACCEPT = ", ".join((INDEX, MANIFEST, f"{DOCKER_MANIFEST}.list.v2+json", f"{DOCKER_MANIFEST}.v2+json"))
+READ_TIMEOUT = 15.0  # seconds without data until a request times out
+BLOCK_BYTES = 1 << 20
+MAX_REQUESTS = 8
+RETRY_AFTER = 60.0  # seconds until an unreachable registry is queried for an image again
 
 T = TypeVar("T")
 _OPENER = url_opener()
 
 
-class There(StrEnum):
+class Existence(StrEnum):
     """A registry's answer about an image's existence."""
 
     YES = "yes"
@@ -53,10 +53,10 @@ class Blob:
 
     file: Path
     digest: str
-    kind: str
+    media_type: str
 
 
-def kept() -> Path:
+def cache_folder() -> Path:
     """Return the folder of the cache for all labs, which users may delete while no lab runs."""
     return root().parent / "registry"
 
@@ -64,7 +64,7 @@ def kept() -> Path:
 def reachable(registry: str = HUB) -> bool:
     """Return whether this computer reaches the registry."""
     try:
-        _open(f"{_base(registry)}/", {}, timeout=REACH).close()
+        _open(f"{_base(registry)}/", {}, timeout=CONNECT_TIMEOUT).close()
     except urllib.error.HTTPError as error:
         error.close()
     except (OSError, HTTPException, TaskError):
@@ -74,111 +74,111 @@ def reachable(registry: str = HUB) -> bool:
 
 @dataclass
 class Upstream:
-    """All registries, queried anonymously; `outside` runs the requests outside the lab's network."""
+    """All registries, queried anonymously; `run_outside` runs the requests outside the lab's network."""
 
-    kept: Path
-    outside: Callable[[Callable[[], T]], T]
-    _there: dict[str, There] = field(default_factory=dict)
-    _silent: dict[str, float] = field(default_factory=dict)
+    folder: Path
+    run_outside: Callable[[Callable[[], T]], T]
+    _existence: dict[str, Existence] = field(default_factory=dict)
+    _unreachable_since: dict[str, float] = field(default_factory=dict)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
 
-    def there(self, registry: str, repository: str, reference: str) -> There:
-        """Return whether the registry has the image; the answer is cached. Raises OutOfReachError."""
+    def existence(self, registry: str, repository: str, reference: str) -> Existence:
+        """Return whether the registry has the image; the answer is cached. Raises UnreachableError."""
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
-        if url not in self._there and self._tagged(url):
-            self._there[url] = There.YES
-        if url not in self._there:
-            if time.monotonic() - self._silent.get(registry, -FORGIVEN) < FORGIVEN:
-                raise OutOfReachError(f"{registry} was unreachable less than {FORGIVEN:.0f} s ago")
+        if url not in self._existence and self._tagged(url):
+            self._existence[url] = Existence.YES
+        if url not in self._existence:
+            if time.monotonic() - self._unreachable_since.get(registry, -RETRY_AFTER) < RETRY_AFTER:
+                raise UnreachableError(f"{registry} was unreachable less than {RETRY_AFTER:.0f} s ago")
             try:
-                self._there[url] = self._asked(url)
-            except OutOfReachError:
-                self._silent[registry] = time.monotonic()
+                self._existence[url] = self._asked(url)
+            except UnreachableError:
+                self._unreachable_since[registry] = time.monotonic()
                 raise
-        return self._there[url]
+        return self._existence[url]
 
     def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
         """Return a manifest or index: a tag's current one, or its last one while the registry is unreachable.
 
-        Raises OutOfReachError.
+        Raises UnreachableError.
         """
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if reference.startswith("sha256:"):
-            return self._kept(reference) or self._fetched(url, reference)
+            return self._stored(reference) or self._fetched(url, reference)
         try:
             fetched = self._fetched(url, reference)
-        except OutOfReachError:
+        except UnreachableError:
             if stored := self._tagged(url):
                 return stored
             raise
         if fetched:
-            write_whole(self._tag(url), fetched.digest)
+            write_atomically(self._tag(url), fetched.digest)
         return fetched
 
     def blob(self, registry: str, repository: str, digest: str) -> Blob | None:
-        """Return a layer or an image configuration. Raises OutOfReachError."""
+        """Return a layer or an image configuration. Raises UnreachableError."""
         with self._locks.setdefault(digest, threading.Lock()):
-            return self._kept(digest) or self._fetched(f"{_base(registry)}/{repository}/blobs/{digest}", digest)
+            return self._stored(digest) or self._fetched(f"{_base(registry)}/{repository}/blobs/{digest}", digest)
 
     def _tag(self, url: str) -> Path:
-        return self.kept / f"{hashlib.sha256(url.encode()).hexdigest()}.tag"
+        return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()}.tag"
 
     def _tagged(self, url: str) -> Blob | None:
         """Return the manifest that the tag had when it was last fetched; None if it is not stored."""
         tag = self._tag(url)
         digest = tag.read_text() if tag.exists() else ""
-        return self._kept(digest) if digest else None
+        return self._stored(digest) if digest else None
 
-    def _asked(self, url: str) -> There:
+    def _asked(self, url: str) -> Existence:
         try:
-            self.outside(lambda: _open(url, {"Accept": ACCEPT}, "HEAD", REACH).close())
+            self.run_outside(lambda: _open(url, {"Accept": ACCEPT}, "HEAD", CONNECT_TIMEOUT).close())
         except urllib.error.HTTPError as error:
             error.close()
-            answers = {401: There.PRIVATE, 403: There.PRIVATE, 404: There.NO}
+            answers = {401: Existence.PRIVATE, 403: Existence.PRIVATE, 404: Existence.NO}
             if error.code not in answers:
-                raise OutOfReachError(f"{url}: {error}") from error
+                raise UnreachableError(f"{url}: {error}") from error
             return answers[error.code]
         except (OSError, HTTPException, TaskError) as error:
-            raise OutOfReachError(f"{url}: {error}") from error
-        return There.YES
+            raise UnreachableError(f"{url}: {error}") from error
+        return Existence.YES
 
     def _fetched(self, url: str, reference: str) -> Blob | None:
         try:
-            return self.outside(lambda: self._fetch(url, reference))
+            return self.run_outside(lambda: self._fetch(url, reference))
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 404:
                 return None
-            raise OutOfReachError(f"{url}: {error}") from error
+            raise UnreachableError(f"{url}: {error}") from error
         except (OSError, HTTPException, TaskError) as error:
-            raise OutOfReachError(f"{url}: {error}") from error
+            raise UnreachableError(f"{url}: {error}") from error
 
     def _fetch(self, url: str, reference: str) -> Blob:
         """Download `url` and store it by its digest, which must equal `reference` if that is a digest."""
-        part = self.kept / f".{os.getpid()}-{threading.get_ident()}.part"
-        self.kept.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f".{os.getpid()}-{threading.get_ident()}.part"
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with _open(url, {"Accept": ACCEPT}) as response, part.open("wb") as output:
                 kind = response.headers.get("Content-Type", "application/octet-stream")
                 digest = _copy(response, output.write, url)
             if reference.startswith("sha256:") and digest != reference:
                 raise TaskError(f"its content has the digest {digest}, not the requested one; it was discarded")
-            write_whole(_name(self.kept, digest).with_suffix(".json"), json.dumps({"kind": kind}))
-            part.replace(_name(self.kept, digest))
+            write_atomically(_name(self.folder, digest).with_suffix(".json"), json.dumps({"kind": kind}))
+            part.replace(_name(self.folder, digest))
         finally:
             part.unlink(missing_ok=True)
-        return Blob(_name(self.kept, digest), digest, kind)
+        return Blob(_name(self.folder, digest), digest, kind)
 
-    def _kept(self, digest: str) -> Blob | None:
-        file = _name(self.kept, digest)
+    def _stored(self, digest: str) -> Blob | None:
+        file = _name(self.folder, digest)
         if not file.exists():
             return None
         return Blob(file, digest, json.loads(file.with_suffix(".json").read_text())["kind"])
 
 
-def outside(namespace: int) -> Callable[[Callable[[], T]], T]:
+def runner_in(namespace: int) -> Callable[[Callable[[], T]], T]:
     """Return a function that runs work in threads in the network namespace of a file descriptor."""
-    threads = ThreadPoolExecutor(AT_ONCE, initializer=enter, initargs=(namespace, "outside of the lab"))
+    threads = ThreadPoolExecutor(MAX_REQUESTS, initializer=enter, initargs=(namespace, "outside of the lab"))
     return lambda work: threads.submit(work).result()
 
 
@@ -195,7 +195,7 @@ def _name(kept: Path, digest: str) -> Path:
 def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) -> str:
     """Write the response's body; return its digest. Raises TaskError if the connection ends early."""
     digest = hashlib.sha256()
-    while block := response.read(BLOCK):
+    while block := response.read(BLOCK_BYTES):
         digest.update(block)
         write(block)
     if response.length:
@@ -203,7 +203,7 @@ def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) ->
     return f"sha256:{digest.hexdigest()}"
 
 
-def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = SILENCE) -> HTTPResponse:
+def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = READ_TIMEOUT) -> HTTPResponse:
     """Open `url`, with an anonymous token if the registry requires one. Redirects do not get the token."""
     request = urllib.request.Request(url, method=method)  # noqa: S310  # only http and https
     for name, value in {"User-Agent": USER_AGENT, **headers}.items():

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-STAND_IN = "homelab.local/pause:1"
-ANNOTATION = "rehearsal.homelab/"
+STAND_IN_IMAGE = "homelab.local/pause:1"
+ANNOTATION_PREFIX = "rehearsal.homelab/"
 # fields for the real program, which the stand-in does not implement
-ABOUT_PROGRAM = ("command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
+PROGRAM_FIELDS = ("command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 Json = dict[str, Any]
 
@@ -19,14 +19,14 @@ def answer(review: Json, is_real: Callable[[str], bool]) -> Json:
     """Answer a pod's AdmissionReview with a patch that replaces images for which `is_real` is false."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
-    patch = changes(request["object"], lambda image: image == STAND_IN or is_real(image))
+    patch = build_patch(request["object"], lambda image: image == STAND_IN_IMAGE or is_real(image))
     if patch:
         response["patchType"] = "JSONPatch"
         response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
     return {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response}
 
 
-def changes(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
+def build_patch(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
     """Build the JSON patch that puts the stand-in into `pod` and records the replaced images as annotations."""
     metadata, spec = pod.get("metadata", {}), pod["spec"]
     job = any(owner["kind"] == "Job" for owner in metadata.get("ownerReferences", ()))
@@ -37,7 +37,7 @@ def changes(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
         absent = [container for container in containers if not is_real(container["image"])]
         if not absent:
             continue
-        replaced |= {f"{ANNOTATION}{container['name']}": container["image"] for container in absent}
+        replaced |= {f"{ANNOTATION_PREFIX}{container['name']}": container["image"] for container in absent}
         stood_in = [
             _stand_in(container, ends=job or _prepares(field, container)) if container in absent else container
             for container in containers
@@ -49,9 +49,9 @@ def changes(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
     return patch
 
 
-def configuration(url: str, authority: str) -> str:
-    """Render the MutatingWebhookConfiguration for the webhook at `url`; `authority` is its CA in PEM."""
-    bundle = base64.b64encode(authority.encode()).decode()
+def configuration(url: str, ca: str) -> str:
+    """Render the MutatingWebhookConfiguration for the webhook at `url`; `ca` is the webhook's CA in PEM."""
+    bundle = base64.b64encode(ca.encode()).decode()
     webhook = {
         "name": "images.rehearsal.homelab",
         "clientConfig": {"url": url, "caBundle": bundle},
@@ -78,6 +78,6 @@ def _prepares(field: str, container: Mapping[str, Any]) -> bool:
 
 
 def _stand_in(container: Json, *, ends: bool) -> Json:
-    stand_in = {key: value for key, value in container.items() if key not in ABOUT_PROGRAM}
-    stand_in |= {"image": STAND_IN, "imagePullPolicy": "IfNotPresent"}
+    stand_in = {key: value for key, value in container.items() if key not in PROGRAM_FIELDS}
+    stand_in |= {"image": STAND_IN_IMAGE, "imagePullPolicy": "IfNotPresent"}
     return stand_in | {"command": ["/pause", "exit"]} if ends else stand_in

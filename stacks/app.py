@@ -4,12 +4,12 @@ from functools import partial
 
 import pulumi
 
-from components.app import place
-from components.app.checks import in_clear
+from components.app import placement
 from components.app.component import App
-from components.app.security import level, reasons
+from components.app.requirements import required_outputs
+from components.app.security import level, level_requirements
 from components.app.settings import AppSettings
-from components.app.surroundings import needs
+from components.app.validation import plaintext_secrets
 from stacks.outputs import PlatformOutputs
 from stacks.settings import AppStack
 
@@ -17,11 +17,11 @@ from stacks.settings import AppStack
 def deploy() -> None:
     """Read and check the whole configuration and the platform's outputs, then declare the app's resources."""
     settings = AppStack.load().app
-    if causes := ", ".join(setting for setting, _ in reasons(settings)):
+    if causes := ", ".join(setting for setting, _ in level_requirements(settings)):
         pulumi.log.info(
             f"namespace {settings.name} has the Pod Security level {level(settings)} because of its {causes}"
         )
-    for name in in_clear(settings):
+    for name in plaintext_secrets(settings):
         pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear text: move it to secrets")
     app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
@@ -35,9 +35,9 @@ def _platform(app: AppSettings) -> PlatformOutputs:
         outputs = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
         renew = "store the current output of `./homelab platform` in that secret"
     else:
-        outputs = PlatformOutputs.of(pulumi.StackReference(full_name(app.platform)))
+        outputs = PlatformOutputs.of_stack(pulumi.StackReference(full_name(app.platform)))
         renew = "run `pulumi up` on that stack"
-    return outputs.needing(list(needs(app)), partial(place.lacking, app), app.platform, renew)
+    return outputs.require(list(required_outputs(app)), partial(placement.unsatisfied, app), app.platform, renew)
 
 
 def full_name(stack: str) -> str:

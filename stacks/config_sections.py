@@ -8,12 +8,13 @@ from typing import Any
 import pulumi
 from pydantic import ValidationError
 
+from components.settings.errors import Findings, SettingPath
 from components.settings.model import LENIENT, NAMESPACE, Model
 from stacks import stackfile
-from stacks.secrets import NAME_IT, keys, unset
-from stacks.validation_errors import Loc, Problem, SettingsError, explain, path
+from stacks.secrets import NAMING_FIX, top_level_problems, unset_secrets
+from stacks.validation_errors import Problem, SettingsError, display_path, explain_errors
 
-Relations = Callable[[Mapping[str, Any]], Iterator[tuple[Loc, str, str]]]
+RelationCheck = Callable[[Mapping[str, Any]], Findings]
 """Check of the valid settings by section: yields the path (from the section's key down), the reason and the fix."""
 
 _ENCRYPTED = "contains an encrypted value"
@@ -25,30 +26,30 @@ class Section:
 
     key: str
     model: type[Model]
-    advice: str = ""
+    missing_fix: str = ""
 
 
 def parse(
-    config: Mapping[str, Any], secrets: Collection[str], sections: Sequence[Section], relations: Relations
+    config: Mapping[str, Any], secrets: Collection[str], sections: Sequence[Section], relations: RelationCheck
 ) -> dict[str, Model]:
     """Check the keys of homelab's namespace, passed without prefix. Return the sections or raise `SettingsError`."""
     known = [section.key for section in sections]
     encrypted = sorted(set(known) & set(secrets))
     if encrypted:
         raise SettingsError(
-            [Problem(f"{NAMESPACE}:{key}", "contains an encrypted value", NAME_IT) for key in encrypted]
+            [Problem(f"{NAMESPACE}:{key}", "contains an encrypted value", NAMING_FIX) for key in encrypted]
         )
     raw = {key: value for key, value in config.items() if key not in secrets}
-    needed = {section.key: section.advice for section in sections if section.advice}
+    needed = {section.key: section.missing_fix for section in sections if section.missing_fix}
     field_problems = [problem for section in sections if section.key in raw for problem in _fields(section, raw)]
     relation_problems = _relation_problems(sections, raw, secrets, relations)
-    problems = dict.fromkeys((*keys(raw, secrets, known, needed), *field_problems, *relation_problems))
+    problems = dict.fromkeys((*top_level_problems(raw, secrets, known, needed), *field_problems, *relation_problems))
     if problems:
         raise SettingsError(problems)
     return {section.key: section.model.model_validate(raw[section.key]) for section in sections if section.key in raw}
 
 
-def given() -> tuple[dict[str, Any], set[str]]:
+def read_running_config() -> tuple[dict[str, Any], set[str]]:
     """Return the running program's configuration by key without namespace, and the names of its secrets."""
     names = {*pulumi.runtime.get_config_env(), *pulumi.runtime.config.CONFIG.get()}
     full_names = {name.partition(":")[2]: name for name in names if name.startswith(f"{NAMESPACE}:")}
@@ -68,18 +69,18 @@ def _decoded(value: Any) -> Any:
 
 def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield the problems of the fields of one section."""
-    encrypted: list[Loc] = list(stackfile.ciphertexts(raw[section.key], (section.key,)))
-    yield from (Problem(path(loc, raw), _ENCRYPTED, NAME_IT) for loc in encrypted)
+    encrypted: list[SettingPath] = list(stackfile.ciphertext_paths(raw[section.key], (section.key,)))
+    yield from (Problem(display_path(loc, raw), _ENCRYPTED, NAMING_FIX) for loc in encrypted)
     try:
         section.model.model_validate(raw[section.key])
     except ValidationError as error:
-        places = tuple(path(loc, raw).partition(" ")[0] for loc in encrypted)
-        problems = explain(error, section.model, raw, (section.key,))
+        places = tuple(display_path(loc, raw).partition(" ")[0] for loc in encrypted)
+        problems = explain_errors(error, section.model, raw, (section.key,))
         yield from (problem for problem in problems if not problem.path.startswith(places or " "))
 
 
 def _relation_problems(
-    sections: Sequence[Section], raw: Mapping[str, Any], secrets: Collection[str], relations: Relations
+    sections: Sequence[Section], raw: Mapping[str, Any], secrets: Collection[str], relations: RelationCheck
 ) -> Iterator[Problem]:
     """Yield conflicts between valid fields, and the problems of the secrets that they name."""
     valid = {
@@ -87,6 +88,6 @@ def _relation_problems(
         for section in sections
         if isinstance(raw.get(section.key), Mapping)
     }
-    yield from (Problem(path(loc, raw), reason, fix) for loc, reason, fix in relations(valid))
+    yield from (Problem(display_path(loc, raw), reason, fix) for loc, reason, fix in relations(valid))
     for key, settings in valid.items():
-        yield from unset(settings, key, raw, secrets)
+        yield from unset_secrets(settings, key, raw, secrets)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from components.settings.model import Model
 
 
-def meanings(model: type[Model]) -> dict[str, str]:
+def field_descriptions(model: type[Model]) -> dict[str, str]:
     """Return the description of each field of `model` by the field's name."""
     models = [base for base in reversed(model.__mro__) if issubclass(base, Model)]
     docstrings = {name: text for base in models for name, text in _docstrings(base)}

@@ -6,31 +6,31 @@ from functools import partial, reduce
 import pulumi
 
 from components.app import rights
-from components.app.security import up_to
+from components.app.security import allowed_levels
 from components.cluster.cluster import Cluster
-from components.cluster.host_requirements import NOTHING, Host
+from components.cluster.host_requirements import NO_REQUIREMENTS, HostRequirements
 from components.cluster.k3s import config
 from components.cluster.kubeconfig import Kubeconfig
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import Tree, resolve
-from components.platform.chart_values import laid_over
+from components.kubernetes.manifest import Json, resolve_secrets
+from components.platform.chart_values import merge_values
 from components.platform.layer_resources import AnyLayer
 from components.platform.platform import Platform
 from stacks import catalog
 from stacks.outputs import PlatformOutputs
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from stacks.version import VERSION
 
-NFS_CLIENT = Host(packages=("nfs-common",), modules=("nfs",))
+NFS_CLIENT = HostRequirements(packages=("nfs-common",), modules=("nfs",))
 """Packages and kernel modules that machines need to mount NFS shares."""
-LOCAL = "local-path"
+LOCAL_STORAGE_CLASS = "local-path"
 """StorageClass that K3s provides."""
 
 
 def deploy() -> None:
     """Read and check the whole configuration, then declare the lab's resources."""
-    settings = Settings.load()
+    settings = LabStack.load()
     layers = layers_of(settings)
     if unpinned := [chart for chart in charts_of(settings) if chart.sha256 is None]:
         names = ", ".join(f"{chart.name} {chart.version}" for chart in unpinned)
@@ -40,12 +40,14 @@ def deploy() -> None:
         )
     flags = [f"discard-{key}" for key in settings.platform.discard]
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
-    packaged = [component for layer in layers for component in layer.replaces]
-    cluster_settings = settings.cluster.without(packaged).labelled(lambda node: _labels(layers, node))
-    app_rights = partial(rights.of_apps, most=settings.cluster.apps.pod_security)
-    cluster = Cluster(cluster_settings, catalog.KUBE_VIP, app_rights, host_of(layers, settings.cluster), flags)
+    packaged = [component for layer in layers for component in layer.replaces_packaged]
+    cluster_settings = settings.cluster.with_disabled(packaged).with_node_labels(lambda node: _labels(layers, node))
+    app_rights = partial(rights.for_app_stacks, max_level=settings.cluster.apps.pod_security)
+    cluster = Cluster(
+        cluster_settings, catalog.KUBE_VIP_IMAGE, app_rights, host_requirements_of(layers, settings.cluster), flags
+    )
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
-    cluster.leave_first([platform])
+    cluster.mark_on_destroy([platform])
     _outputs(cluster_settings, cluster.app_kubeconfig, layers).export()
     pulumi.export("kubeconfig", cluster.kubeconfig)  # administrator credentials, which no app stack reads
 
@@ -54,42 +56,46 @@ def _labels(layers: Sequence[AnyLayer], node: NodeSettings) -> dict[str, str]:
     return {key: value for layer in layers for key, value in layer.node_labels(node).items()}
 
 
-def layers_of(settings: Settings) -> list[AnyLayer]:
+def layers_of(settings: LabStack) -> list[AnyLayer]:
     """Return the enabled layers."""
     lab = settings.platform.lab(settings.cluster)
-    return [row.layer(lab.layers[row.layer.key], lab) for row in catalog.LAYERS if lab.has(row.layer.key)]
+    return [
+        entry.layer(lab.layers[entry.layer.key], lab) for entry in catalog.LAYERS if lab.is_enabled(entry.layer.key)
+    ]
 
 
-def charts_of(settings: Settings) -> list[Chart]:
+def charts_of(settings: LabStack) -> list[Chart]:
     """Return the charts that Helm installs for the enabled layers."""
     charts = settings.platform.charts()
     return [charts[name] for layer in layers_of(settings) for name in layer.values()]
 
 
-def values_of(settings: Settings) -> dict[str, Mapping[str, Tree]]:
+def chart_values_of(settings: LabStack) -> dict[str, Mapping[str, Json]]:
     """Return the values of these charts by name: the layers' values, overridden by the stack file's values."""
     overrides = settings.platform.values
     layers = (layer.values().items() for layer in layers_of(settings))
-    return {name: laid_over(defaults, overrides.get(name, {})) for values in layers for name, defaults in values}
+    return {name: merge_values(defaults, overrides.get(name, {})) for values in layers for name, defaults in values}
 
 
-def host_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> Host:
+def host_requirements_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> HostRequirements:
     """Return the packages and kernel modules that these layers, and apps, need on every machine."""
-    return reduce(lambda all_, layer: all_ | layer.host, layers, NFS_CLIENT if cluster.apps.nfs else NOTHING)
+    return reduce(
+        lambda all_, layer: all_ | layer.host_requirements, layers, NFS_CLIENT if cluster.apps.nfs else NO_REQUIREMENTS
+    )
 
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
     """Build the outputs for app stacks: facts about the cluster, and the layers' outputs by field name."""
     nodes = [_node(node) for node in cluster.nodes]
-    outputs: dict[str, Tree] = {
+    outputs: dict[str, Json] = {
         "name": cluster.name,
         "domain": cluster.domain,
-        "endpoint": f"https://{config.endpoint(cluster)}",
+        "endpoint": f"https://{config.api_endpoint(cluster)}",
         "app_kubeconfig": apps.text,
         "app_user": apps.user,
         "nodes": nodes,
         "cluster_networks": [*cluster.network.pods, *cluster.network.services],
-        "pod_security_levels": up_to(cluster.apps.pod_security),
+        "pod_security_levels": allowed_levels(cluster.apps.pod_security),
         "nfs_client": cluster.apps.nfs,
         "version": VERSION,
         "monitoring": any(layer.key == "monitoring" for layer in layers),
@@ -97,17 +103,23 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
     }
     for name, value in (output for layer in layers for output in layer.outputs().items()):
         outputs[name] = [*outputs.get(name, ()), *value] if isinstance(value, list) else value
-    return PlatformOutputs(**{name: pulumi.Output.from_input(resolve(value)) for name, value in outputs.items()})
+    return PlatformOutputs(
+        **{name: pulumi.Output.from_input(resolve_secrets(value)) for name, value in outputs.items()}
+    )
 
 
-def _node(node: NodeSettings) -> dict[str, Tree]:
+def _node(node: NodeSettings) -> dict[str, Json]:
     required = {"name": node.name, "role": node.role, "address": node.address}
     optional = {"arch": node.arch} if node.arch else {}  # Pulumi drops None from outputs
     return {**required, **optional, "labels": dict(node.labels), "taints": list(node.taints)}
 
 
-def _packaged_storage(cluster: ClusterSettings) -> dict[str, Tree]:
+def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:
     """Return the storage outputs of K3s' own local-storage. The outputs of storage layers override them."""
     if "local-storage" in cluster.k3s.disable:
         return {}
-    return {"storage_classes": [LOCAL], "storage_class": LOCAL, "database_storage_class": LOCAL}
+    return {
+        "storage_classes": [LOCAL_STORAGE_CLASS],
+        "storage_class": LOCAL_STORAGE_CLASS,
+        "database_storage_class": LOCAL_STORAGE_CLASS,
+    }

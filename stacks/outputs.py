@@ -8,18 +8,19 @@ from typing import Any, Self
 import pulumi
 import yaml
 
-from components.app.surroundings import Need, Surroundings, nothing, since
+from components.app.platform_outputs import AppPlatformOutputs, none_output, since
+from components.app.requirements import RequiredOutput
 from components.cluster.certificate_validity import Validity
-from components.layers.shared.address_pools import holds
-from components.settings.model import NAMESPACE, camel
-from stacks.validation_errors import meant
+from components.layers.shared.address_pools import can_assign
+from components.settings.model import NAMESPACE, camel_case
+from stacks.validation_errors import suggest_fix
 
-Places = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
+PlacementCheck = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
 """Check of the platform's nodes: yields each setting that no node satisfies, with the reason and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlatformOutputs(Surroundings):
+class PlatformOutputs(AppPlatformOutputs):
     """The cluster and its platform, as app stacks see them.
 
     The stack outputs have the names of the fields in camelCase. A disabled layer has no outputs.
@@ -31,20 +32,22 @@ class PlatformOutputs(Surroundings):
     """URL of the Kubernetes API."""
     version: pulumi.Output[str] = field(metadata=since("0.2.0"))
     """Version of homelab that wrote the outputs."""
-    ingress_address: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "traefik"))
+    ingress_address: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
     """Address of the ingress controller."""
-    gitops_namespace: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "argocd"))
+    gitops_namespace: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "argocd"))
     """Namespace of Argo CD."""
-    kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "kafka"))
+    kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "kafka"))
     """Bootstrap address of the Kafka cluster."""
-    cassandra_contact: pulumi.Output[str | None] = field(default_factory=nothing, metadata=since("0.2.0", "cassandra"))
+    cassandra_contact: pulumi.Output[str | None] = field(
+        default_factory=none_output, metadata=since("0.2.0", "cassandra")
+    )
     """Contact point of the Cassandra cluster."""
     sealing_certificate: pulumi.Output[str | None] = field(
-        default_factory=nothing, metadata=since("0.2.0", "sealedSecrets")
+        default_factory=none_output, metadata=since("0.2.0", "sealedSecrets")
     )
     """Public certificate for sealing secrets, as PEM, if the stack file sets one."""
     object_store_endpoint: pulumi.Output[str | None] = field(
-        default_factory=nothing, metadata=since("0.2.0", "seaweedfs")
+        default_factory=none_output, metadata=since("0.2.0", "seaweedfs")
     )
     """URL at which pods reach the lab's own S3 service."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
@@ -53,10 +56,10 @@ class PlatformOutputs(Surroundings):
     def export(self) -> None:
         """Export every field as an output of this stack."""
         for output_field in fields(self):
-            pulumi.export(camel(output_field.name), getattr(self, output_field.name))
+            pulumi.export(camel_case(output_field.name), getattr(self, output_field.name))
 
     @classmethod
-    def of(cls, stack: pulumi.StackReference) -> Self:
+    def of_stack(cls, stack: pulumi.StackReference) -> Self:
         """Read the outputs of another stack.
 
         Reading an output that the platform is too old for ends the program. The error names the version to update to.
@@ -80,7 +83,9 @@ class PlatformOutputs(Surroundings):
             for output_field, value in values.items()
         })  # fmt: skip
 
-    def needing(self, needs: Sequence[Need], places: Places, stack: str, renew: str) -> Self:
+    def require(
+        self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
+    ) -> Self:
         """Return a copy whose kubeconfig is available only if the platform meets all `needs`.
 
         `places` yields the app's settings that no node satisfies. `stack` is the platform's name, and `renew` says what
@@ -90,7 +95,9 @@ class PlatformOutputs(Surroundings):
         needed = {name: getattr(self, name) for name in names}
         # only the kubeconfig, a secret already, depends on this check: the other outputs must not become secrets
         values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **needed)
-        return replace(self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, places, stack, renew)))
+        return replace(
+            self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, placement_check, stack, renewal_fix))
+        )
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -107,7 +114,7 @@ def _parsed(text: str) -> dict[str, Any]:
 def _read(
     output_field: "Field[Any]", output: Callable[[str], pulumi.Output[Any]], stack: pulumi.Output[str]
 ) -> pulumi.Output[Any]:
-    arguments = pulumi.Output.all(output(camel(output_field.name)), output("version"), stack)
+    arguments = pulumi.Output.all(output(camel_case(output_field.name)), output("version"), stack)
     return arguments.apply(lambda values: _require_present(output_field, *values))
 
 
@@ -118,13 +125,15 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
     optional = bool(output_field.metadata["layer"])
     if value is None and (not optional or _version_tuple(version or "0") < _version_tuple(introduced)):
         has = f"version {version}" if version else "a version older than 0.2.0"
-        reason = f"has no output {camel(output_field.name)}, which needs version {introduced} or newer"
+        reason = f"has no output {camel_case(output_field.name)}, which needs version {introduced} or newer"
         fix = "run `pulumi up` on that stack with a newer version of homelab"
         raise pulumi.RunError(f"the platform of stack {stack} {reason}; it has {has}: {fix}")
     return value
 
 
-def _checked(values: dict[str, Any], needs: Sequence[Need], places: Places, stack: str, renew: str) -> str:
+def _checked(
+    values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str
+) -> str:
     """Return the kubeconfig. Raises `pulumi.RunError` with all needs that the platform does not meet."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
@@ -132,33 +141,33 @@ def _checked(values: dict[str, Any], needs: Sequence[Need], places: Places, stac
         heading = f"the platform of stack {stack} does not meet this app's needs; no changes were made:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))
     text = str(values["app_kubeconfig"])
-    validity = Validity.of(yaml.safe_load(text)["users"][0]["user"])
+    validity = Validity.of_kubeconfig_user(yaml.safe_load(text)["users"][0]["user"])
     source = f"the kubeconfig from the platform of stack {stack}"
-    if validity.over:
-        raise pulumi.RunError(f"{source} expired on {validity.end}: {renew}")
-    if validity.due:
-        pulumi.log.warn(f"{source} expires on {validity.end}, in {validity.left.days} days: {renew}")
+    if validity.is_expired:
+        raise pulumi.RunError(f"{source} expired on {validity.end_text}: {renew}")
+    if validity.needs_renewal:
+        pulumi.log.warn(f"{source} expires on {validity.end_text}, in {validity.remaining.days} days: {renew}")
     return text
 
 
-def _lacking(need: Need, values: dict[str, Any], stack: str) -> list[str]:
+def _lacking(need: RequiredOutput, values: dict[str, Any], stack: str) -> list[str]:
     value = values[need.output]
     where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
     if not value:
         key = layer if "." in layer else f"platform.{layer}"
-        reason = f"needs {NAMESPACE}:{key}, which does not provide {camel(need.output)}"
+        reason = f"needs {NAMESPACE}:{key}, which does not provide {camel_case(need.output)}"
         return [f"{where}: {reason}; enable it in stack {stack} and run `pulumi up` there"]
     name = values[need.default] if need.default else need.name
-    if name is not None and need.within:
+    if name is not None and need.in_ranges:
         fix = f"use one of {', '.join(value)}"
-        return [] if holds(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
-    if name is not None and name not in value and need.lacks:
-        reason, fix = need.lacks
+        return [] if can_assign(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
+    if name is not None and name not in value and need.missing_error:
+        reason, fix = need.missing_error
         return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]
     if name is not None and name not in value:
         known: Collection[str] = value
         reference = f"is {name} by default" if need.default else f"names {name}"
-        return [f"{where}: {reference}, which is not among {camel(need.output)}; {meant(name, known)}"]
+        return [f"{where}: {reference}, which is not among {camel_case(need.output)}; {suggest_fix(name, known)}"]
     return []
 
 

@@ -7,62 +7,64 @@ from pydantic import Field, create_model
 
 from components.cluster.settings import ClusterSettings
 from components.kubernetes.chart import Chart
-from components.platform.chart_values import Values
-from components.platform.layer import Lab
+from components.platform.chart_values import ChartValues
+from components.platform.layer import LabContext
 from components.platform.object_store import ObjectStoreSettings
-from components.settings.fields import ChartsUrl, Sha256, Text
-from components.settings.model import UNKNOWN, Model, snake
-from stacks.catalog import LAYERS, PINS, PROGRAMS
+from components.settings.fields import ChartRepositoryUrl, Sha256, Text
+from components.settings.model import UNKNOWN, Model, snake_case
+from stacks.catalog import LAYERS, PINS, PROGRAM_VERSIONS
 
 
 class _Common(Model):
     """The platform. The key of a layer enables it; `{}` enables it with its defaults."""
 
-    chart_mirror: ChartsUrl | None = None
+    chart_mirror: ChartRepositoryUrl | None = None
     """Helm repository, or folder of an OCI registry, from which all layers' charts are downloaded instead."""
     versions: dict[Text, Text] = Field(default_factory=dict)
     """Versions of charts by the chart's name, which override homelab's default versions."""
     pins: dict[Text, Sha256] = Field(default_factory=dict)
     """SHA-256 of charts' archives by the chart's name, for charts that homelab does not pin itself."""
-    values: dict[Text, Values] = Field(default_factory=dict)
+    values: dict[Text, ChartValues] = Field(default_factory=dict)
     """Helm values by the chart's name, which override homelab's values. The chart must have their top-level keys."""
     object_store: ObjectStoreSettings | None = None
     """Bucket for all layers that set no bucket of their own. Each layer uses a folder of its own."""
     discard: tuple[Text, ...] = ()
     """Layers that may be disabled although they contain user data, which is then lost."""
 
-    def layers(self) -> Mapping[str, Model]:
+    def enabled_layers(self) -> Mapping[str, Model]:
         """Return the settings of the enabled layers by key."""
-        settings_by_key = {row.layer.key: self.__dict__[snake(row.layer.key)] for row in LAYERS}
+        settings_by_key = {entry.layer.key: self.__dict__[snake_case(entry.layer.key)] for entry in LAYERS}
         return {key: settings for key, settings in settings_by_key.items() if isinstance(settings, Model)}
 
-    def lab(self, cluster: ClusterSettings) -> Lab:
+    def lab(self, cluster: ClusterSettings) -> LabContext:
         """Return the lab as layers see it: the cluster, the enabled layers, the shared bucket, and the charts."""
         invalid = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
-        enabled, charts = self.layers(), {} if invalid else self.charts()
-        layers = [row.layer for row in LAYERS if row.layer.key in enabled]
+        enabled, charts = self.enabled_layers(), {} if invalid else self.charts()
+        layers = [entry.layer for entry in LAYERS if entry.layer.key in enabled]
         namespaces = {layer.namespace for layer in layers}
         further = {name for layer in layers for name in layer.further_namespaces}
-        return Lab(cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAMS)
+        return LabContext(
+            cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAM_VERSIONS
+        )
 
     def charts(self) -> dict[str, Chart]:
         """Return all charts of the catalog by name, with the version, repository and pin from the settings."""
-        return {chart.name: self._configured(chart) for row in LAYERS for chart in row.charts}
+        return {chart.name: self._configured(chart) for entry in LAYERS for chart in entry.charts}
 
     def _configured(self, chart: Chart) -> Chart:
         version = self.versions.get(chart.name, chart.version)
         sha256 = self.pins.get(chart.name) or PINS.get(f"{chart.name}-{version}.tgz")
         return Chart(chart.name, version, self.chart_mirror or chart.repository, sha256)
 
-    def wrong(self) -> frozenset[str]:
+    def invalid_layers(self) -> frozenset[str]:
         """Return the keys of layers whose settings are not a mapping."""
-        return frozenset(row.layer.key for row in LAYERS if self.__dict__[snake(row.layer.key)] is UNKNOWN)
+        return frozenset(entry.layer.key for entry in LAYERS if self.__dict__[snake_case(entry.layer.key)] is UNKNOWN)
 
 
 def _fields() -> dict[str, Any]:
     return {
-        snake(row.layer.key): (row.layer.settings_type, Field(default=None, description=_title(row.layer)))
-        for row in LAYERS
+        snake_case(entry.layer.key): (entry.layer.settings_type, Field(default=None, description=_title(entry.layer)))
+        for entry in LAYERS
     }
 
 

@@ -12,7 +12,7 @@ def deploy() -> None:
     """Deploy an app if the stack has `homelab:app`, else a lab."""
     # the SDK's debug messages cost four blocking engine calls for each resource, even without --debug
     pulumi.log.debug = _ignore_debug
-    config, secrets = config_sections.given()
+    config, secrets = config_sections.read_running_config()
     program = app if "app" in {*config, *secrets} and "cluster" not in config else homelab
     program.deploy()
     pulumi.run(_start_registrations)

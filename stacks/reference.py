@@ -10,13 +10,13 @@ from pydantic_core import PydanticUndefined
 from components.app.settings import AppSettings
 from components.cluster.settings import ClusterSettings
 from components.settings.model import NAMESPACE, Model, SecretRef
-from stacks.descriptions import meanings
+from stacks.descriptions import field_descriptions
 from stacks.platform_settings import PlatformSettings
-from stacks.settings import FILLED_IN
-from stacks.validation_errors import is_model, plain
+from stacks.settings import STACK_DEFAULTS
+from stacks.validation_errors import is_model, without_none
 
 DOCS = Path(__file__).parent.parent / "docs"
-MARK = "<!-- The rest is made from the settings models by `python -m stacks.reference`. -->\n"
+GENERATED_MARK = "<!-- The rest is made from the settings models by `python -m stacks.reference`. -->\n"
 PAGES: dict[str, tuple[str, type[Model]]] = {
     "configuration.md": ("cluster", ClusterSettings),
     "platform.md": ("platform", PlatformSettings),
@@ -25,14 +25,14 @@ PAGES: dict[str, tuple[str, type[Model]]] = {
 """The pages that end with a reference: by file name, the configuration's section and its model."""
 
 
-def text(page: str) -> str:
+def page_text(page: str) -> str:
     """Return a page: the unchanged text before the mark, followed by the reference."""
     key, model = PAGES[page]
     titles: dict[type[Model], str] = {}
     _collect_titles(model, f"{NAMESPACE}:{key}", titles)
-    prose, _, _ = (DOCS / page).read_text(encoding="utf-8").partition(MARK)
+    prose, _, _ = (DOCS / page).read_text(encoding="utf-8").partition(GENERATED_MARK)
     sections = [_section(section_model, title, titles) for section_model, title in titles.items()]
-    return "\n".join((prose + MARK, *sections))
+    return "\n".join((prose + GENERATED_MARK, *sections))
 
 
 def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], str]) -> None:
@@ -49,7 +49,7 @@ def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], st
 
 def _inside(kind: Any) -> tuple[type[Model] | None, str]:
     """Return the model inside a field's type, and the path suffix of its values."""
-    kind = plain(kind)
+    kind = without_none(kind)
     origin, args = get_origin(kind), get_args(kind)
     if origin is tuple:
         return (args[0], "[]") if is_model(args[0]) else (None, "")
@@ -59,7 +59,7 @@ def _inside(kind: Any) -> tuple[type[Model] | None, str]:
 
 
 def _section(model: type[Model], title: str, titles: dict[type[Model], str]) -> str:
-    descriptions = meanings(model)
+    descriptions = field_descriptions(model)
     rows = [
         f"| `{field.alias}` | {_type(field.annotation, field.metadata, titles)} | {_default(model, field)} "
         f"| {descriptions[name]} |"
@@ -71,7 +71,7 @@ def _section(model: type[Model], title: str, titles: dict[type[Model], str]) -> 
 
 def _type(kind: Any, notes: list[Any], titles: dict[type[Model], str]) -> str:
     """Describe the type of a field in words."""
-    kind = plain(kind)
+    kind = without_none(kind)
     if get_origin(kind) is Annotated:
         kind, *more = get_args(kind)
         notes = [*notes, *more]
@@ -107,8 +107,8 @@ def _anchor(title: str) -> str:
 
 def _default(model: type[Model], field: FieldInfo) -> str:
     """Describe the default of a field. The field's description explains computed defaults."""
-    if (model, field.alias or "") in FILLED_IN:
-        return FILLED_IN[model, field.alias or ""]
+    if (model, field.alias or "") in STACK_DEFAULTS:
+        return STACK_DEFAULTS[model, field.alias or ""]
     if field.is_required():
         return "required"
     if field.default is PydanticUndefined:
@@ -127,4 +127,4 @@ def _formatted(value: Any) -> str:
 
 if __name__ == "__main__":
     for name in PAGES:
-        (DOCS / name).write_text(text(name), encoding="utf-8")
+        (DOCS / name).write_text(page_text(name), encoding="utf-8")

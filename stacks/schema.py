@@ -7,21 +7,21 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import ModelSchema
 
-from components.settings.model import NAMESPACE, camel
-from stacks.descriptions import meanings
-from stacks.settings import APP, FILLED_IN, LAB
+from components.settings.model import NAMESPACE, camel_case
+from stacks.descriptions import field_descriptions
+from stacks.settings import APP_SECTIONS, LAB_SECTIONS, STACK_DEFAULTS
 
 FILE = Path(__file__).parent.parent / "homelab.schema.json"
-SECTIONS = {section.key: section.model for section in (*LAB, *APP)}
+SECTIONS = {section.key: section.model for section in (*LAB_SECTIONS, *APP_SECTIONS)}
 
 
-def schema() -> dict[str, Any]:
+def build_schema() -> dict[str, Any]:
     """Build the JSON Schema of a whole `Pulumi.<stack>.yaml`."""
     definitions: dict[str, Any] = {}
     for model in SECTIONS.values():
         model_schema = model.model_json_schema(schema_generator=_WithDescriptions)
         definitions |= model_schema.pop("$defs", {}) | {model.__name__: model_schema}
-    for model, filled_in in FILLED_IN:
+    for model, filled_in in STACK_DEFAULTS:
         definition = definitions[model.__name__]
         definition["required"] = [key for key in definition.get("required", []) if key != filled_in]
     secret = {
@@ -43,7 +43,11 @@ def schema() -> dict[str, Any]:
                     f"{NAMESPACE}:{key}": {"$ref": f"#/$defs/{model.__name__}"} for key, model in SECTIONS.items()
                 },
                 "patternProperties": {f"^{NAMESPACE}:(?!({'|'.join(SECTIONS)})$)": secret},
-                "anyOf": [{"required": [f"{NAMESPACE}:{section.key}"]} for section in (*LAB, *APP) if section.advice],
+                "anyOf": [
+                    {"required": [f"{NAMESPACE}:{section.key}"]}
+                    for section in (*LAB_SECTIONS, *APP_SECTIONS)
+                    if section.missing_fix
+                ],
             }
         },
         "required": ["config"],
@@ -56,8 +60,8 @@ class _WithDescriptions(GenerateJsonSchema):
 
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
         definition = super().model_schema(schema)
-        for name, meaning in meanings(schema["cls"]).items():
-            definition["properties"][camel(name)]["description"] = meaning
+        for name, meaning in field_descriptions(schema["cls"]).items():
+            definition["properties"][camel_case(name)]["description"] = meaning
         return definition
 
 
@@ -75,10 +79,10 @@ def _compact(node: Any) -> Any:
     }
 
 
-def text() -> str:
+def schema_text() -> str:
     """Return the content of the schema file."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), encoding="utf-8")
+    FILE.write_text(schema_text(), encoding="utf-8")

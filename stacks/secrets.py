@@ -3,26 +3,27 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from components.settings.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel
-from stacks.validation_errors import Loc, Problem, meant, nearest, path
+from components.settings.errors import SettingPath
+from components.settings.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel_case
+from stacks.validation_errors import Problem, closest_match, display_path, suggest_fix
 
-NAME_IT = "store it under a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
+NAMING_FIX = "store it under a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
 
 
-def keys(
+def top_level_problems(
     raw: Mapping[str, Any], secrets: Collection[str], known: Collection[str], needed: Mapping[str, str]
 ) -> Iterator[Problem]:
     """Yield problems of the top-level keys, whatever their values. `needed` has the fix for each missing key."""
     named = {name for key in known for name in _secret_names(raw.get(key))}
     unknown = sorted(set(raw) - set(known) - named)
     for key in unknown:
-        yield Problem(f"{NAMESPACE}:{key}", "is not a known key", meant(key, known))
+        yield Problem(f"{NAMESPACE}:{key}", "is not a known key", suggest_fix(key, known))
     for key in sorted((set(raw) & named) - set(known)):
         yield Problem(
             f"{NAMESPACE}:{key}", "is stored in clear text", f"set it with `pulumi config set --secret {key}`"
         )
     for key in sorted(needed.keys() - set(raw)):
-        if not any(nearest(word, [key]) for word in unknown):
+        if not any(closest_match(word, [key]) for word in unknown):
             yield Problem(f"{NAMESPACE}:{key}", "is missing", needed[key])
     complete = all(isinstance(raw.get(key), Mapping) for key in needed)
     for key in sorted(set(secrets) - named) if complete else ():
@@ -30,16 +31,16 @@ def keys(
         yield Problem(f"{NAMESPACE}:{key}", "is a secret that no setting uses", fix)
 
 
-def unset(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
+def unset_secrets(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
     """Yield the fields of a section that name a secret which the stack lacks. Messages do not repeat that name."""
     for loc, name in _references(settings, (key,)):
         if name not in secrets and isinstance(raw.get(name), Mapping):
             fix = "set one with `pulumi config set --secret` under another name"
-            yield Problem(path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is not a secret", fix)
+            yield Problem(display_path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is not a secret", fix)
         elif name not in secrets and name not in raw:
-            near = nearest(name, secrets)
+            near = closest_match(name, secrets)
             fix = f"did you mean {near}?" if near else "set it with `pulumi config set --secret` under this name"
-            yield Problem(path((*loc, "secret"), raw), "names a secret that the stack does not have", fix)
+            yield Problem(display_path((*loc, "secret"), raw), "names a secret that the stack does not have", fix)
 
 
 def _secret_names(value: Any) -> Iterator[str]:
@@ -54,7 +55,7 @@ def _secret_names(value: Any) -> Iterator[str]:
             yield from _secret_names(inner)
 
 
-def _references(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+def _references(value: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, str]]:
     """Yield the path and name of each secret reference in the settings."""
     if value is UNKNOWN:
         return
@@ -63,7 +64,7 @@ def _references(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
             yield loc, name
     elif isinstance(value, Model):
         for field, inner in value.__dict__.items():
-            yield from _references(inner, (*loc, camel(field)))
+            yield from _references(inner, (*loc, camel_case(field)))
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _references(inner, (*loc, key))

@@ -1,37 +1,47 @@
 """The configuration of a stack: read once and checked as a whole, with all errors reported together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
 import pulumi
 
-from components.app.checks import problems
 from components.app.settings import AppSettings
+from components.app.validation import findings
 from components.cluster.settings import ClusterSettings, K3sSettings
-from components.settings.model import NAMESPACE, Model, NotKnownError
+from components.settings.errors import Findings
+from components.settings.model import NAMESPACE, Model, UnknownValueError
 from stacks import config_sections, stackfile
-from stacks.catalog import K3S, LAYERS
-from stacks.checks import platform, relations
+from stacks.catalog import K3S_VERSION, LAYERS
+from stacks.checks import cluster_findings, platform
 from stacks.config_sections import Section
 from stacks.platform_settings import PlatformSettings
-from stacks.validation_errors import Loc, Problem, SettingsError
+from stacks.validation_errors import Problem, SettingsError
 
-__all__ = ["APP", "FILLED_IN", "LAB", "NAMESPACE", "AppStack", "Problem", "Settings", "SettingsError"]
+__all__ = [
+    "APP_SECTIONS",
+    "LAB_SECTIONS",
+    "NAMESPACE",
+    "STACK_DEFAULTS",
+    "AppStack",
+    "LabStack",
+    "Problem",
+    "SettingsError",
+]
 
-LAB = (
+LAB_SECTIONS = (
     Section("cluster", ClusterSettings, "describe the cluster there, see docs/configuration.md"),
     Section("platform", PlatformSettings),
 )
-APP = (Section("app", AppSettings, "describe the app there, see docs/apps.md"),)
+APP_SECTIONS = (Section("app", AppSettings, "describe the app there, see docs/apps.md"),)
 
-FILLED_IN: Mapping[tuple[type[Model], str], str] = {
+STACK_DEFAULTS: Mapping[tuple[type[Model], str], str] = {
     (ClusterSettings, "name"): "the stack's name",
     (AppSettings, "name"): "the stack's name",
     (ClusterSettings, "k3s"): "",
-    (K3sSettings, "version"): f"`{K3S}`",
+    (K3sSettings, "version"): f"`{K3S_VERSION}`",
 }
 """Required keys that a stack file may omit, and their defaults as the reference describes them."""
 
@@ -48,7 +58,7 @@ class _Stack(ABC):
     def load(cls) -> Self:
         """Read the running program's configuration. An invalid configuration ends the program with one message."""
         try:
-            return cls.parse(*config_sections.given(), pulumi.get_stack())
+            return cls.parse(*config_sections.read_running_config(), pulumi.get_stack())
         except SettingsError as error:
             raise error.of_stack(pulumi.get_stack()) from None
 
@@ -56,11 +66,11 @@ class _Stack(ABC):
     def read(cls, file: Path) -> Self:
         """Read a `Pulumi.<stack>.yaml` without Pulumi. Raises `SettingsError`."""
         config, secrets = stackfile.read(file)
-        return cls.parse(config, secrets, stackfile.stack_of(file))
+        return cls.parse(config, secrets, stackfile.stack_name(file))
 
 
 @dataclass(frozen=True)
-class Settings(_Stack):
+class LabStack(_Stack):
     """The valid settings of a lab's stack."""
 
     cluster: ClusterSettings
@@ -69,7 +79,7 @@ class Settings(_Stack):
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
         """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
-        parsed = config_sections.parse(_with_lab_defaults(dict(config), stack), secrets, LAB, _lab_relations)
+        parsed = config_sections.parse(_with_lab_defaults(dict(config), stack), secrets, LAB_SECTIONS, _lab_relations)
         platform_settings = parsed.get("platform", PlatformSettings())
         return cls(cast(ClusterSettings, parsed["cluster"]), cast(PlatformSettings, platform_settings))
 
@@ -86,7 +96,7 @@ class AppStack(_Stack):
         with_name = _with_defaults(dict(config), "app", {"name": stack})
         app = config.get("app")
         try:
-            parsed = config_sections.parse(with_name, secrets, APP, _app_relations)
+            parsed = config_sections.parse(with_name, secrets, APP_SECTIONS, _app_relations)
         except SettingsError as error:
             if isinstance(app, Mapping) and "name" in app:
                 raise
@@ -98,7 +108,7 @@ def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
     """Add defaults that the models do not know: the stack's name, and the catalog's K3s release."""
     config = _with_defaults(config, "cluster", {"name": stack, "k3s": {}})
     if isinstance(config.get("cluster"), Mapping) and "k3s" in config["cluster"]:
-        config["cluster"] = _with_defaults(config["cluster"], "k3s", {"version": K3S})
+        config["cluster"] = _with_defaults(config["cluster"], "k3s", {"version": K3S_VERSION})
     return config
 
 
@@ -117,28 +127,28 @@ def _with_defaults(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> 
     return tree | {key: defaults | dict(value)} if value is not None and usable else tree
 
 
-def _lab_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
+def _lab_relations(known: Mapping[str, Any]) -> Findings:
     if "cluster" not in known:
         return
-    for loc, reason, fix in relations(known["cluster"]):
+    for loc, reason, fix in cluster_findings(known["cluster"]):
         yield ("cluster", *loc), reason, fix
     if "platform" in known:
-        for loc, reason, fix in platform.relations(known["cluster"], known["platform"]):
+        for loc, reason, fix in platform.platform_findings(known["cluster"], known["platform"]):
             yield ("platform", *loc), reason, fix
 
 
-def _app_relations(known: Mapping[str, Any]) -> Iterator[tuple[Loc, str, str]]:
+def _app_relations(known: Mapping[str, Any]) -> Findings:
     for app in known.values():
         yield from _layer_namespaces(app)
-        for loc, reason, fix in problems(app):
+        for loc, reason, fix in findings(app):
             yield ("app", *loc), reason, fix
 
 
-def _layer_namespaces(app: AppSettings) -> Iterator[tuple[Loc, str, str]]:
+def _layer_namespaces(app: AppSettings) -> Findings:
     """Yield a problem if an app has a layer's namespace, where its pods would get the layer's Secrets and rights."""
-    for row in LAYERS:
+    for entry in LAYERS:
         try:
-            if app.name in (row.layer.namespace, *row.layer.further_namespaces):
-                yield ("app", "name"), f"is the namespace of the layer {row.layer.key}", "use another name"
-        except NotKnownError:
+            if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
+                yield ("app", "name"), f"is the namespace of the layer {entry.layer.key}", "use another name"
+        except UnknownValueError:
             return

@@ -10,8 +10,9 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import ScalarEvent
 
+from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE
-from stacks.validation_errors import Loc, Problem, SettingsError
+from stacks.validation_errors import Problem, SettingsError
 
 _QUOTE = "put it in quotes if it is text, or write it without the zero if it is a number"
 
@@ -32,7 +33,7 @@ def read(file: Path) -> tuple[dict[str, Any], set[str]]:
     return {name: value for name, value in settings.items() if name not in secrets}, secrets
 
 
-def stack_of(file: Path) -> str:
+def stack_name(file: Path) -> str:
     """Return the stack's name, which is part of its file's name."""
     return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
@@ -42,16 +43,16 @@ def short_name(stack: str) -> str:
     return stack.rpartition("/")[2]
 
 
-def ciphertexts(value: Any, loc: Loc) -> Iterator[Loc]:
+def ciphertext_paths(value: Any, loc: SettingPath) -> Iterator[SettingPath]:
     """Yield the path of each encrypted secret inside a value."""
     if _is_ciphertext(value):
         yield loc
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from ciphertexts(inner, (*loc, key))
+            yield from ciphertext_paths(inner, (*loc, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from ciphertexts(inner, (*loc, index))
+            yield from ciphertext_paths(inner, (*loc, index))
 
 
 def _is_ciphertext(value: Any) -> bool:

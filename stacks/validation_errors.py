@@ -12,11 +12,9 @@ import pulumi
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE, Model, SecretRef
-from stacks.descriptions import meanings
-
-Loc = tuple[str | int, ...]
-"""Path of a setting from the top-level key down: `("cluster", "nodes", 1, "hostKey")`."""
+from stacks.descriptions import field_descriptions
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class SettingsError(pulumi.RunError):
         return pulumi.RunError("\n  ".join((heading, *map(str, self.problems))))
 
 
-def path(loc: Loc, raw: Any) -> str:
+def display_path(loc: SettingPath, raw: Any) -> str:
     """Return a path as users write it in the stack file, followed by the name of the node in it."""
     text, name = f"{NAMESPACE}:{loc[0]}", ""
     for step, key in enumerate(loc[1:], start=1):
@@ -55,7 +53,7 @@ def path(loc: Loc, raw: Any) -> str:
     return f"{text} ({name})" if name else text
 
 
-def at(raw: Any, loc: Loc) -> Any:
+def value_at(raw: Any, loc: SettingPath) -> Any:
     """Return the value at path `loc` in the stack file, or None if there is none."""
     for key in loc:
         try:
@@ -65,12 +63,12 @@ def at(raw: Any, loc: Loc) -> Any:
     return raw
 
 
-def _valid_name(raw: Any, loc: Loc) -> str:
-    name = at(raw, (*loc, "name"))
+def _valid_name(raw: Any, loc: SettingPath) -> str:
+    name = value_at(raw, (*loc, "name"))
     return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) else ""
 
 
-def nearest(word: Any, known: Collection[str]) -> str | None:
+def closest_match(word: Any, known: Collection[str]) -> str | None:
     """Return the known word closest to `word`, or None."""
     by_lower_case = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(str(word).lower().replace("_", ""), by_lower_case, n=1, cutoff=0.7)
@@ -90,16 +88,16 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
 """Setting names of Docker, Compose, Kubernetes and Helm, and the matching settings here."""
 
 
-def meant(word: Any, known: Collection[str]) -> str:
+def suggest_fix(word: Any, known: Collection[str]) -> str:
     """Return the fix for an unknown word: the closest known word, or all of them."""
     synonyms = _SYNONYMS.get(str(word).lower(), ())
-    near = nearest(word, known) or next((synonym for synonym in synonyms if synonym in known), None)
+    near = closest_match(word, known) or next((synonym for synonym in synonyms if synonym in known), None)
     if near:
         return f"did you mean {near}?"
     return f"use one of: {', '.join(sorted(known))}" if known else "take it out"
 
 
-def explain(error: ValidationError, model: type[Model], raw: Any, top: Loc) -> Iterator[Problem]:
+def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: SettingPath) -> Iterator[Problem]:
     """Convert pydantic's errors for `model` to messages. The invalid value is at path `top` in `raw`."""
     details = error.errors(include_url=False, include_input=False)
     misspelt = set(_misspelt(details, model))
@@ -107,15 +105,17 @@ def explain(error: ValidationError, model: type[Model], raw: Any, top: Loc) -> I
         loc = tuple(key for key in detail["loc"] if key != "[key]")
         redundant = detail["type"] == "default_factory_not_called" or (detail["type"] == "missing" and loc in misspelt)
         if not redundant:
-            reason, fix = _reason_and_fix(detail, _field(model, loc), at(raw, (*top, *loc)))
-            yield Problem(path((*top, *loc), raw), reason, fix)
+            reason, fix = _reason_and_fix(detail, _field(model, loc), value_at(raw, (*top, *loc)))
+            yield Problem(display_path((*top, *loc), raw), reason, fix)
 
 
-def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[Loc]:
+def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[SettingPath]:
     """Yield the paths of required keys that unknown keys probably misspell."""
     for detail in details:
         *parents, key = detail["loc"] or ("",)
-        near = nearest(key, _field(model, detail["loc"]).siblings) if detail["type"] == "extra_forbidden" else None
+        near = (
+            closest_match(key, _field(model, detail["loc"]).siblings) if detail["type"] == "extra_forbidden" else None
+        )
         if near:
             yield (*parents, near)
 
@@ -129,24 +129,24 @@ class _Field:
     siblings: Collection[str]
 
 
-def _field(model: Any, loc: Loc) -> _Field:
+def _field(model: Any, loc: SettingPath) -> _Field:
     """Find the field at path `loc` in the models."""
     meaning, siblings, kind = "", (), model
     for key in loc:
-        kind = plain(kind)
+        kind = without_none(kind)
         if is_model(kind):
             names = {field.alias or name: name for name, field in kind.model_fields.items()}
             siblings = tuple(names)
             if key not in names:
                 return _Field("", None, siblings)
             name = names[str(key)]
-            meaning, kind = meanings(kind)[name], kind.model_fields[name].annotation
+            meaning, kind = field_descriptions(kind)[name], kind.model_fields[name].annotation
         else:
             kind = next((arg for arg in reversed(get_args(kind)) if arg is not Ellipsis), None)
     return _Field(meaning, kind, siblings)
 
 
-def plain(kind: Any) -> Any:
+def without_none(kind: Any) -> Any:
     """Return a type without its `| None`."""
     if get_origin(kind) not in (Union, UnionType):
         return kind
@@ -164,7 +164,7 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
     if kind == "homelab":
         words = (context["reason"], context["fix"])
     elif kind == "extra_forbidden":
-        words = ("is not a known key", meant(detail["loc"][-1], field.siblings))
+        words = ("is not a known key", suggest_fix(detail["loc"][-1], field.siblings))
     elif kind == "invalid_key":
         words = ("must be text", "put the key in quotes")
     elif kind == "missing":
@@ -172,7 +172,7 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
     elif kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         words = ("is not one of the choices", f"use one of: {choices}")
-    elif kind == "model_type" and plain(field.kind) is SecretRef:
+    elif kind == "model_type" and without_none(field.kind) is SecretRef:
         fix = "write {secret: NAME}, and set it with `pulumi config set --secret NAME`"
         words = ("must name a secret, not contain it", fix)
     elif kind in _BOUNDS:

@@ -1,4 +1,4 @@
-"""App: the Pulumi component that creates an app's objects in the cluster, in their order."""
+"""App: the Pulumi component that creates the Kubernetes objects of an app in the required order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -6,30 +6,41 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.app import database, entrance, jobs, network, objects, remote, rights, rollout, volumes, workload
-from components.app import read as reading
+from components.app import (
+    config_objects,
+    database,
+    exposure,
+    jobs,
+    network,
+    objects,
+    remote_secrets,
+    rights,
+    rollout,
+    volumes,
+    workload,
+)
+from components.app.config_objects import ConfigSources
 from components.app.container_settings import AppContainerSettings
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.postgres_settings import PostgresSettings
-from components.app.read import Read
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree, create, resolve
+from components.kubernetes.manifest import Json, Manifest, create_resource, resolve_secrets
 
 DATABASE_TIMEOUT = "20m"
 """Longest wait until all instances of a database are ready, including a restore."""
-BEFORE_TIMEOUT = f"{jobs.SECONDS + 60}s"
+PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 """Longest wait for the Job before a new version: one minute more than Kubernetes lets the Job run."""
 
 
 class App(pulumi.ComponentResource):
-    """An app in a namespace of its own.
+    """An app in its own namespace.
 
-    It creates the RoleBinding of the app's stack and the NetworkPolicies first, then the database. When the database
-    is ready, it creates the pods, and then their autoscaling and Ingress. Objects whose deletion loses data are
-    protected until an `up` with `discard: true`.
+    Pulumi creates the RoleBinding of the app's stack and the NetworkPolicies first, and then the database. When the
+    database is ready, Pulumi creates the pods, and then autoscaling and Ingress. Objects with data are protected from
+    deletion until a `pulumi up` with `discard: true`.
     """
 
-    def __init__(self, settings: AppSettings, platform: Surroundings) -> None:
+    def __init__(self, settings: AppSettings, platform: AppPlatformOutputs) -> None:
         super().__init__("homelab:components:App", settings.name)
         self._settings, self._platform = settings, platform
         self._provider = kubernetes.Provider(
@@ -39,80 +50,88 @@ class App(pulumi.ComponentResource):
             upsert_existing_objects=True,  # adopts objects that an interrupted run created but did not record
             opts=pulumi.ResourceOptions(parent=self),
         )
-        namespace = self._create(objects.namespace(settings), [], protect=objects.keeps(settings))
-        binding = self._create(rights.in_namespace(settings, platform.app_user), [namespace], deleted_with=namespace)
+        namespace = self._create(objects.namespace(settings), [], protect=objects.has_protected_data(settings))
+        binding = self._create(rights.role_binding(settings, platform.app_user), [namespace], deleted_with=namespace)
         base = [binding, *self._create_all(network.policies(settings, platform), [binding])]
-        claims = self._create_all(volumes.claims(settings, platform), base, protect=objects.keeps(settings))
+        claims = self._create_all(
+            volumes.claims(settings, platform), base, protect=objects.has_protected_data(settings)
+        )
         ready = [*base, *claims]
         if settings.remote_secrets:
-            ready.append(self._create(remote.external_secret(settings), [binding], f"{settings.name}-remote"))
+            ready.append(self._create(remote_secrets.external_secret(settings), [binding], f"{settings.name}-remote"))
         if settings.postgres is not None:
             ready += self._database(settings.postgres, base)
-        sources = Read(self._files(binding), self._secrets(binding), self._pull(binding))
-        service = self._create(entrance.service(settings), base)
+        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding))
+        service = self._create(exposure.service(settings), base)
         ready += self._create_all(rollout.analysis(settings, platform), base)
         ready += [service] if settings.strategy else []  # Argo Rollouts switches it to the pods of a new version
         if settings.before is not None:
             ready.append(self._before(settings.before, sources, ready))
         ready.append(self._pods(sources, ready))
-        self._create_all(jobs.cron(settings, platform, sources), ready)
-        self._create_all(workload.scale(settings), ready)
-        self._create_all(entrance.load_balancer(settings), ready)
-        self._create_all(entrance.ingress(settings, platform), [*ready, service])
-        self.urls = [pulumi.Output.format("https://{}", host) for host in entrance.hosts(settings, platform)]
+        self._create_all(jobs.cron_jobs(settings, platform, sources), ready)
+        self._create_all(workload.scaling_objects(settings), ready)
+        self._create_all(exposure.load_balancer(settings), ready)
+        self._create_all(exposure.ingress(settings, platform), [*ready, service])
+        self.urls = [pulumi.Output.format("https://{}", host) for host in exposure.host_names(settings, platform)]
         self.register_outputs({"urls": self.urls})
 
     def _database(self, postgres: PostgresSettings, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         settings, platform = self._settings, self._platform
         needed = list(after)
         if postgres.backup or postgres.restore:
-            name = f"{database.archive(settings, postgres)}-store"
-            keys = self._create(database.access(settings, platform), after[:1], name)
+            name = f"{database.cluster_name(settings, postgres)}-store"
+            keys = self._create(database.store_credentials(settings, platform), after[:1], name)
             store = database.object_store(settings, postgres, platform, _name(keys))
             needed.append(self._create(store, after))
         cluster = self._create(
             database.cluster(settings, postgres, platform),
             needed,
-            protect=objects.keeps(settings),
+            protect=objects.has_protected_data(settings),
             ignore_changes=["spec.bootstrap"],  # CloudNativePG uses it only to create a database
             custom_timeouts=pulumi.CustomTimeouts(create=DATABASE_TIMEOUT, update=DATABASE_TIMEOUT),
         )
-        return [cluster, *self._create_all(database.around(settings, postgres), [cluster])]
+        return [cluster, *self._create_all(database.dependent_objects(settings, postgres), [cluster])]
 
     def _before(
-        self, container: AppContainerSettings, sources: Read, after: Sequence[pulumi.Resource]
+        self, container: AppContainerSettings, sources: ConfigSources, after: Sequence[pulumi.Resource]
     ) -> pulumi.Resource:
-        job = jobs.before(self._settings, container, self._platform, sources)
+        job = jobs.pre_rollout_job(self._settings, container, self._platform, sources)
         return self._create(
             job,
             after,
-            f"{self._settings.name}-{jobs.BEFORE}",
+            f"{self._settings.name}-{jobs.PRE_ROLLOUT}",
             delete_before_replace=True,  # a Job that an interrupted `up` left running must not run beside the new Job
-            custom_timeouts=pulumi.CustomTimeouts(create=BEFORE_TIMEOUT),
+            custom_timeouts=pulumi.CustomTimeouts(create=PRE_ROLLOUT_TIMEOUT),
         )
 
-    def _pods(self, sources: Read, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
+    def _pods(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
         manifest = workload.workload(self._settings, self._platform, sources)
-        pods = self._create(manifest, after, ignore_changes=workload.left(self._settings))
-        if volumes.TEMPLATES in manifest["spec"]:
+        pods = self._create(manifest, after, ignore_changes=workload.ignored_fields(self._settings))
+        if volumes.CLAIM_TEMPLATES in manifest["spec"]:
             spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
-            wanted_and_spec = pulumi.Output.all(manifest["spec"][volumes.TEMPLATES], spec)
+            wanted_and_spec = pulumi.Output.all(manifest["spec"][volumes.CLAIM_TEMPLATES], spec)
             wanted_and_spec.apply(lambda both: _report_volumes(both[0], both[1], pods))
         return pods
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return _name(self._create(reading.files(app), [binding], f"{app.name}-files")) if app.files else None
+        return (
+            _name(self._create(config_objects.config_map(app), [binding], f"{app.name}-files")) if app.files else None
+        )
 
     def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
         if not (app.secrets or app.secret_files):
             return None
-        return _name(self._create(reading.secrets(app), [binding], f"{app.name}-secrets"))
+        return _name(self._create(config_objects.secret(app), [binding], f"{app.name}-secrets"))
 
     def _pull(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app, login = self._settings, self._settings.image_pull_secret
-        return _name(self._create(reading.pull(app, login), [binding], f"{app.name}-pull")) if login else None
+        return (
+            _name(self._create(config_objects.image_pull_secret(app, login), [binding], f"{app.name}-pull"))
+            if login
+            else None
+        )
 
     def _create_all(
         self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any
@@ -123,20 +142,20 @@ class App(pulumi.ComponentResource):
         self, manifest: Manifest, after: Sequence[pulumi.Resource], name: str = "", **opts: Any
     ) -> pulumi.CustomResource:
         options = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
-        return create(resolve(manifest), name or manifest["metadata"]["name"], options)
+        return create_resource(resolve_secrets(manifest), name or manifest["metadata"]["name"], options)
 
 
-def _report_volumes(wanted: Sequence[Tree], spec: Mapping[str, Tree] | None, pods: pulumi.Resource) -> None:
-    """Report volumes that cannot follow the settings. In a preview, the spec in the cluster may be unknown."""
-    current = wanted if spec is None else spec.get(volumes.TEMPLATES, ())
-    if errors := volumes.further(wanted, current):
+def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, pods: pulumi.Resource) -> None:
+    """Report volumes whose settings differ from the existing StatefulSet. In a preview, `spec` may be unknown."""
+    current = wanted if spec is None else spec.get(volumes.CLAIM_TEMPLATES, ())
+    if errors := volumes.missing_template_errors(wanted, current):
         raise pulumi.RunError("\n".join(errors))
-    for warning in volumes.unlike(wanted, current):
+    for warning in volumes.template_drift_warnings(wanted, current):
         pulumi.log.warn(warning, pods)
 
 
 def _name(resource: pulumi.CustomResource) -> pulumi.Output[str]:
-    """Return the name that Pulumi generated for an object."""
+    """Return the name that Pulumi generated for a Kubernetes object."""
     metadata: pulumi.Output[Any] = resource.metadata  # type: ignore[attr-defined]
     name: pulumi.Output[str] = metadata["name"]
     return name

@@ -4,13 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.settings.fields import Count, HostLabel, Schedule, Text
-from components.settings.kubernetes_fields import Cpu, EnvName, Image, Lines, Size, TimeZone
+from components.settings.fields import DnsLabel, PositiveInt, Schedule, Text
+from components.settings.kubernetes_fields import Cpu, EnvName, Image, MultilineText, Size, TimeZone
 from components.settings.model import Model
 
 
 class AppContainerSettings(Model):
-    """Additional container that inherits the app's rights, variables, secrets and files. Its keys override the rest."""
+    """Additional container that inherits the app's permissions, variables, secrets and files. Settings of the
+    additional container override inherited settings."""
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""
@@ -18,16 +19,17 @@ class AppContainerSettings(Model):
     """Command to run. Default: the image's entrypoint."""
     args: tuple[Text, ...] = ()
     """Arguments of the command. Default: the image's arguments."""
-    environment: dict[EnvName, Lines] = Field(default_factory=dict)
-    """Environment variables that add to the app's `environment` or override it."""
+    environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
+    """Environment variables in addition to the app's `environment`. Variables of the same name override the app's
+    variables."""
     cpu: Cpu | None = None
     """CPU request of the container. Default: the app's `cpu`."""
     memory: Size | None = None
     """Memory request and limit of the container. Default: the app's `memory`."""
 
     @property
-    def mounted(self) -> tuple[str, ...]:
-        """Names of the app's volumes that a Job of this container mounts."""
+    def mounted_volumes(self) -> tuple[str, ...]:
+        """Names of the app's volumes that a Job with the container mounts."""
         return ()
 
 
@@ -35,17 +37,18 @@ class AppCronSettings(AppContainerSettings):
     """A CronJob of the app."""
 
     schedule: Schedule
-    """When a job starts: a cron schedule with five fields."""
+    """Start times of the job: a cron schedule with five fields."""
     time_zone: TimeZone | None = None
     """Time zone of the schedule. Default: the servers' time zone, usually UTC."""
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Forbid"
-    """If the last job still runs: `Allow` runs both, `Forbid` skips the new job, `Replace` stops the old job."""
-    deadline: Count | None = None
+    """Policy for a job that is due while the previous job still runs: `Allow` runs both jobs, `Forbid` skips the new
+    job, `Replace` stops the previous job."""
+    deadline: PositiveInt | None = None
     """Seconds after which Kubernetes stops a job (activeDeadlineSeconds). Default: never."""
-    volumes: tuple[HostLabel, ...] = ()
+    volumes: tuple[DnsLabel, ...] = ()
     """Names of the app's volumes that the job mounts. Default: none."""
 
     @property
-    def mounted(self) -> tuple[str, ...]:
-        """Names of the app's volumes that a Job of this container mounts."""
+    def mounted_volumes(self) -> tuple[str, ...]:
+        """Names of the app's volumes that a Job with the container mounts."""
         return self.volumes

@@ -5,11 +5,11 @@ from typing import Any
 
 import pulumi
 
-from components.app.objects import metadata, unnamed
+from components.app.objects import immutable_object, metadata
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import resources
 
 PLUGIN = "barman-cloud.cloudnative-pg.io"
@@ -19,30 +19,30 @@ METRICS_PORT = 9187
 _RESTORE_SOURCE = "origin"
 
 
-def archive(app: AppSettings, postgres: PostgresSettings) -> str:
-    """Return the name of the database's Cluster, which is also the name of its backups in the object store."""
+def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:
+    """Return the name of the database's Cluster, which is also the name of the backups in the object store."""
     return f"{app.name}-{postgres.name}"
 
 
 def pooler_name(app: AppSettings, postgres: PostgresSettings) -> str:
     """Return the name of the database's Pooler."""
-    return f"{archive(app, postgres)}-pooler"
+    return f"{cluster_name(app, postgres)}-pooler"
 
 
-def access(app: AppSettings, platform: Surroundings) -> Manifest:
+def store_credentials(app: AppSettings, platform: AppPlatformOutputs) -> Manifest:
     """Return the Secret with the access keys of the object store."""
     store = platform.database_backup
     data = {key: _store_setting(store, key) for key in ("accessKey", "secretKey", "region")}
-    return unnamed(app, "Secret", stringData=data)
+    return immutable_object(app, "Secret", stringData=data)
 
 
 def object_store(
-    app: AppSettings, postgres: PostgresSettings, platform: Surroundings, keys: pulumi.Input[str]
+    app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs, keys: pulumi.Input[str]
 ) -> Manifest:
-    """Return the ObjectStore for backups and restores; `keys` is the name of the Secret with its access keys."""
+    """Return the ObjectStore for backups and restores; `keys` is the name of the Secret with the access keys."""
     store = platform.database_backup
     compressed = {"compression": "gzip"}
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "configuration": {
             "destinationPath": pulumi.Output.unsecret(_destination(store)),
             "endpointURL": pulumi.Output.unsecret(_store_setting(store, "endpoint")),
@@ -58,13 +58,13 @@ def object_store(
     }
     if postgres.backup is not None:
         spec["retentionPolicy"] = postgres.backup.retention
-    return _object(app, "barmancloud.cnpg.io/v1", "ObjectStore", archive(app, postgres), spec)
+    return _object(app, "barmancloud.cnpg.io/v1", "ObjectStore", cluster_name(app, postgres), spec)
 
 
-def cluster(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    """Return the Cluster of PostgreSQL instances. Pulumi waits until all of them are ready."""
+def cluster(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
+    """Return the Cluster of PostgreSQL instances. Pulumi waits until all instances are ready."""
     replicated = postgres.instances > 1
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "instances": postgres.instances,
         "enablePDB": replicated,  # with one instance, a PodDisruptionBudget would block every drain
         "primaryUpdateMethod": "switchover" if replicated else "restart",
@@ -84,20 +84,20 @@ def cluster(app: AppSettings, postgres: PostgresSettings, platform: Surroundings
     if postgres.image is not None:
         spec["imageName"] = postgres.image
     if postgres.backup is not None:
-        spec["plugins"] = [{"isWALArchiver": True, **_plugin(app, postgres, archive(app, postgres))}]
+        spec["plugins"] = [{"isWALArchiver": True, **_plugin(app, postgres, cluster_name(app, postgres))}]
     if postgres.restore is not None:
         source = _plugin(app, postgres, postgres.restore.source)
         spec["externalClusters"] = [{"name": _RESTORE_SOURCE, "plugin": source}]
-    name = archive(app, postgres)
+    name = cluster_name(app, postgres)
     return _object(app, "postgresql.cnpg.io/v1", "Cluster", name, spec, wait_for="condition=Ready")
 
 
-def around(app: AppSettings, postgres: PostgresSettings) -> Iterator[Manifest]:
+def dependent_objects(app: AppSettings, postgres: PostgresSettings) -> Iterator[Manifest]:
     """Yield the objects that need ready instances: extensions, scheduled backups, connection pool."""
-    name, cluster_ref = archive(app, postgres), {"cluster": {"name": archive(app, postgres)}}
+    name, cluster_ref = cluster_name(app, postgres), {"cluster": {"name": cluster_name(app, postgres)}}
     group = "postgresql.cnpg.io/v1"
     if postgres.extensions:
-        spec: dict[str, Tree] = {
+        spec: dict[str, Json] = {
             **cluster_ref,
             "name": postgres.database,
             "owner": postgres.database,
@@ -114,13 +114,13 @@ def around(app: AppSettings, postgres: PostgresSettings) -> Iterator[Manifest]:
         yield _object(app, group, "Pooler", pooler_name(app, postgres), spec)
 
 
-def environment(app: AppSettings) -> Iterator[dict[str, Tree]]:
+def environment(app: AppSettings) -> Iterator[dict[str, Json]]:
     """Yield the environment variables with the address and credentials of the app's database."""
     postgres = app.postgres
     if postgres is None:
         return
-    secret = f"{archive(app, postgres)}-app"  # CloudNativePG creates it
-    host = pooler_name(app, postgres) if postgres.pooler else f"{archive(app, postgres)}-rw"
+    secret = f"{cluster_name(app, postgres)}-app"  # CloudNativePG creates it
+    host = pooler_name(app, postgres) if postgres.pooler else f"{cluster_name(app, postgres)}-rw"
     yield {"name": "PGHOST", "value": host}
     yield {"name": "PGPORT", "value": str(PORT)}
     yield {"name": "PGDATABASE", "value": postgres.database}
@@ -130,15 +130,15 @@ def environment(app: AppSettings) -> Iterator[dict[str, Tree]]:
     yield {"name": "DATABASE_URL", "value": url}
 
 
-def _postgresql(postgres: PostgresSettings) -> dict[str, Tree]:
-    spec: dict[str, Tree] = {"parameters": dict(postgres.parameters)}
+def _postgresql(postgres: PostgresSettings) -> dict[str, Json]:
+    spec: dict[str, Json] = {"parameters": dict(postgres.parameters)}
     if postgres.instances > 1:
-        # a commit waits until a second instance has it, unless only one instance is left
+        # a commit waits until a second instance has the data, unless only one instance is ready
         spec["synchronous"] = {"method": "any", "number": 1, "dataDurability": "preferred"}
     return spec
 
 
-def _bootstrap(postgres: PostgresSettings) -> dict[str, Tree]:
+def _bootstrap(postgres: PostgresSettings) -> dict[str, Json]:
     names = {"database": postgres.database, "owner": postgres.database}
     if postgres.restore is None:
         return {"initdb": names}
@@ -146,8 +146,8 @@ def _bootstrap(postgres: PostgresSettings) -> dict[str, Tree]:
     return {"recovery": {"source": _RESTORE_SOURCE, **names, **target}}
 
 
-def _plugin(app: AppSettings, postgres: PostgresSettings, server: str) -> dict[str, Tree]:
-    return {"name": PLUGIN, "parameters": {"barmanObjectName": archive(app, postgres), "serverName": server}}
+def _plugin(app: AppSettings, postgres: PostgresSettings, server: str) -> dict[str, Json]:
+    return {"name": PLUGIN, "parameters": {"barmanObjectName": cluster_name(app, postgres), "serverName": server}}
 
 
 def _store_setting(store: pulumi.Output[Any], key: str) -> pulumi.Output[str]:
@@ -160,7 +160,7 @@ def _destination(store: pulumi.Output[Any]) -> pulumi.Output[str]:
 
 
 def _object(
-    app: AppSettings, version: str, kind: str, name: str, spec: dict[str, Tree], *, wait_for: str | None = None
+    app: AppSettings, version: str, kind: str, name: str, spec: dict[str, Json], *, wait_for: str | None = None
 ) -> Manifest:
     annotations = {"annotations": {"pulumi.com/waitFor": wait_for}} if wait_for else {}
     return {"apiVersion": version, "kind": kind, "metadata": metadata(app, name, **annotations), "spec": spec}

@@ -1,6 +1,6 @@
 """NetworkPolicy peers for the destinations of databases: CIDRs and namespaces.
 
-NetworkPolicies see addresses after Service translation, so they must allow the API at the addresses of its servers.
+NetworkPolicies apply after the translation of Service IPs, so rules for the API must allow the servers' IP addresses.
 """
 
 import re
@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pulumi
 
 from components.app.objects import NAMESPACE_LABEL
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 
 API_PORT = 6443
 _PRIVATE = ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
-PUBLIC: list[Tree] = [
+PUBLIC_PEERS: list[Json] = [
     {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE}},
     {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7", "fe80::/10"]}},
 ]
@@ -25,54 +25,54 @@ _NODE_LOCAL = ("127.0.0.0/8", "169.254.0.0/16", "fe80::/10")
 """Loopback and link-local CIDRs."""
 
 
-def api(nodes: Sequence[Mapping[str, Any]]) -> Tree:
+def api_rule(nodes: Sequence[Mapping[str, Any]]) -> Json:
     """Return an egress rule for the Kubernetes API on each server."""
-    servers = [block(node["address"]) for node in nodes if node["role"] == "server"]
+    servers = [ip_peer(node["address"]) for node in nodes if node["role"] == "server"]
     if not servers:
         raise pulumi.RunError(
-            "the platform's outputs list no server, but databases need the Kubernetes API: "
+            "the platform's outputs list no server, but databases need the servers' Kubernetes API: "
             "run `pulumi up` on the platform's stack"
         )
     return {"to": servers, "ports": _tcp(API_PORT)}
 
 
-def store(url: str, inside: Sequence[str]) -> Tree:
+def object_store_rule(url: str, inside: Sequence[str]) -> Json:
     """Return an egress rule for an object store; `inside` lists the pod and Service CIDRs.
 
-    A NetworkPolicy cannot match host names, so a host name allows every address outside the cluster.
+    A NetworkPolicy cannot match host names, so the rule for a host name allows every address outside the cluster.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     return {"to": _peers(host, inside), "ports": _tcp(parts.port or {"http": 80}.get(parts.scheme, 443))}
 
 
-def _peers(host: str, inside: Sequence[str]) -> list[Tree]:
+def _peers(host: str, inside: Sequence[str]) -> list[Json]:
     if service := re.fullmatch(r"[^.]+\.([^.]+)\.svc(\.cluster\.local)?", host):
         return [{"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: service[1]}}}]
     if host.endswith(".amazonaws.com"):
-        return PUBLIC
+        return PUBLIC_PEERS
     try:
-        return [block(host)]
+        return [ip_peer(host)]
     except ValueError:
-        return outside([*inside, *_NODE_LOCAL])
+        return peers_outside([*inside, *_NODE_LOCAL])
 
 
-def outside(inside: Sequence[str]) -> list[Tree]:
-    """Return peers that match every address outside these CIDRs."""
+def peers_outside(inside: Sequence[str]) -> list[Json]:
+    """Return peers that match every address outside the CIDRs in `inside`."""
     return [_all_except(cidr, inside) for cidr in ("0.0.0.0/0", "::/0")]
 
 
-def block(address: str) -> Tree:
+def ip_peer(address: str) -> Json:
     """Return a peer that matches one address. Raises `ValueError` if `address` is not an IP address."""
     return {"ipBlock": {"cidr": str(ip_network(ip_address(address)))}}
 
 
-def _all_except(cidr: str, networks: Sequence[str]) -> Tree:
+def _all_except(cidr: str, networks: Sequence[str]) -> Json:
     version = ip_network(cidr).version
     return {
         "ipBlock": {"cidr": cidr, "except": [network for network in networks if ip_network(network).version == version]}
     }
 
 
-def _tcp(port: int) -> list[Tree]:
+def _tcp(port: int) -> list[Json]:
     return [{"protocol": "TCP", "port": port}]

@@ -1,33 +1,35 @@
-"""The Jobs of an app: one before each new version, and CronJobs."""
+"""Jobs of an app: the Job before each new version, and CronJobs."""
 
 from collections.abc import Iterator
 
 from components.app import pods
+from components.app.config_objects import ConfigSources
 from components.app.container_settings import AppContainerSettings
 from components.app.objects import job_labels, metadata
-from components.app.read import Read
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
-BEFORE = "before"
-SECONDS = 30 * 60
-"""Seconds that the Job before a new version may run, including its retries."""
+PRE_ROLLOUT = "before"
+PRE_ROLLOUT_SECONDS = 30 * 60
+"""Seconds that the Job before a new version may run, including retries."""
 _RETRIES = 2
 
 
-def before(app: AppSettings, container: AppContainerSettings, platform: Surroundings, sources: Read) -> Manifest:
-    """Return the Job that must succeed before a rollout. Every change replaces it with a Job of a new name."""
-    spec = _job(BEFORE, container, app, platform, sources) | {"activeDeadlineSeconds": SECONDS}
+def pre_rollout_job(
+    app: AppSettings, container: AppContainerSettings, platform: AppPlatformOutputs, sources: ConfigSources
+) -> Manifest:
+    """Return the Job that must succeed before a rollout. Every change replaces the Job with a Job of a new name."""
+    spec = _job(PRE_ROLLOUT, container, app, platform, sources) | {"activeDeadlineSeconds": PRE_ROLLOUT_SECONDS}
     meta = {"namespace": app.name, "labels": job_labels(app), "annotations": {"pulumi.com/replaceUnready": "true"}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def cron(app: AppSettings, platform: Surroundings, sources: Read) -> Iterator[Manifest]:
+def cron_jobs(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources) -> Iterator[Manifest]:
     """Yield the CronJobs of the app."""
     for name, settings in app.cron.items():
         job = _job(name, settings, app, platform, sources)
-        spec: dict[str, Tree] = {
+        spec: dict[str, Json] = {
             "schedule": settings.schedule,
             **({"timeZone": settings.time_zone} if settings.time_zone else {}),
             "concurrencyPolicy": settings.concurrency_policy,
@@ -40,7 +42,7 @@ def cron(app: AppSettings, platform: Surroundings, sources: Read) -> Iterator[Ma
 
 
 def _job(
-    name: str, container: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read
-) -> dict[str, Tree]:
-    pod = pods.of_job(name, container, app, platform, sources)
+    name: str, container: AppContainerSettings, app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources
+) -> dict[str, Json]:
+    pod = pods.job_pod_spec(name, container, app, platform, sources)
     return {"backoffLimit": _RETRIES, "template": {"metadata": {"labels": job_labels(app)}, "spec": pod}}

@@ -1,28 +1,28 @@
-"""NetworkPolicies of an app: they deny all connections that are not allowed here."""
+"""NetworkPolicies of an app. Connections that no NetworkPolicy allows are denied."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pulumi
 
-from components.app import database, destinations, traces
+from components.app import database, destinations, tracing
 from components.app.objects import NAMESPACE_LABEL, has_jobs, job_labels, labels, metadata
+from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutput
 from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppDestinationSettings, AppSettings
-from components.app.surroundings import ObjectStoreOutput, Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
-SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
+SOLVER_LABEL = {"acme.cert-manager.io/http01-solver": "true"}
 """Label of the pods that answer ACME HTTP-01 challenges for cert-manager."""
 SOLVER_PORT = 8089
-POLICIES = ("job", "acme")
+POLICY_SUFFIXES = ("job", "acme")
 """Suffixes of the names of the app's additional NetworkPolicies: APP-job, APP-acme."""
-MONITORING = "monitoring"
+MONITORING_NAMESPACE = "monitoring"
 """Namespace of Prometheus, which reads the metrics of databases if the layer `monitoring` is enabled."""
 
 
-def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
+def policies(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the NetworkPolicies of the app's namespace."""
     yield _policy(app, "default-deny", {}, (), _dns())
     yield _policy(app, app.name, labels(app), _ingress(app, platform), _egress(app, platform))
@@ -30,14 +30,14 @@ def policies(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
         yield _policy(app, f"{app.name}-job", job_labels(app), (), _egress(app, platform))
     if app.hosts and app.tls.certificate:
         solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
-        yield _policy(app, f"{app.name}-acme", SOLVER, [solver], ())
+        yield _policy(app, f"{app.name}-acme", SOLVER_LABEL, [solver], ())
     if app.postgres is not None:
         yield _database(app, app.postgres, platform)
         if app.postgres.pooler is not None:
             yield _pooler(app, app.postgres, platform)
 
 
-def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
+def _ingress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
     sources = [_namespace(platform.ingress_namespace)] if app.hosts else []
     allowed = [_namespace(name) for name in app.allow.from_]
     rules = [_rule("from", sources + allowed, [app.port])] if sources + allowed else []
@@ -49,53 +49,53 @@ def _ingress(app: AppSettings, platform: Surroundings) -> list[Tree]:
     return rules
 
 
-def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: Surroundings) -> Tree:
+def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: AppPlatformOutputs) -> Json:
     """Return the peers that may connect to the load balancer: by default, every address outside the cluster."""
     if settings.from_:
         return [{"ipBlock": {"cidr": network}} for network in settings.from_]
-    return platform.cluster_networks.apply(destinations.outside)
+    return platform.cluster_networks.apply(destinations.peers_outside)
 
 
-def _egress(app: AppSettings, platform: Surroundings) -> list[Tree]:
+def _egress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
     rules = [_rule("to", [_destination(destination)], destination.ports) for destination in app.allow.to]
     if app.allow.internet:
-        rules.append({"to": destinations.PUBLIC})
+        rules.append({"to": destinations.PUBLIC_PEERS})
     if app.traces:
-        rules.append(_rule("to", [_namespace(traces.namespace(platform))], [traces.port(platform)]))
+        rules.append(_rule("to", [_namespace(tracing.endpoint_namespace(platform))], [tracing.endpoint_port(platform)]))
     if app.postgres is not None:
         pods = _pooler_labels(app, app.postgres) if app.postgres.pooler else _instance_labels(app, app.postgres)
         rules.append(_rule("to", [_pods(pods)], [database.PORT]))
     return rules
 
 
-def _dns() -> list[Tree]:
+def _dns() -> list[Json]:
     resolver = {**_namespace("kube-system"), "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
     return [{"to": [resolver], "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}]
 
 
-def _database(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
-    """Return the policy of the database: clients, operator and Prometheus in; Kubernetes API and object store out."""
+def _database(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
+    """Return the database's NetworkPolicy: ingress from clients, operator, Prometheus; egress to API, object store."""
     pods = _instance_labels(app, postgres)
     clients = [pods, _pooler_labels(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
     inward = [
         _rule("from", [_pods(client) for client in clients], [database.PORT]),
         _rule("from", [_pods(pods), _namespace(platform.database_operator)], [database.PORT, database.STATUS_PORT]),
-        _rule("from", [_namespace(MONITORING)], [database.METRICS_PORT]),
+        _rule("from", [_namespace(MONITORING_NAMESPACE)], [database.METRICS_PORT]),
     ]
     outward = [
         _rule("to", [_pods(pods)], [database.PORT, database.STATUS_PORT]),
-        platform.nodes.apply(destinations.api),
+        platform.nodes.apply(destinations.api_rule),
     ]
     if postgres.backup or postgres.restore:
         both = pulumi.Output.all(platform.database_backup, platform.cluster_networks)
         outward.append(pulumi.Output.unsecret(both.apply(lambda store_and_cidrs: _object_store(*store_and_cidrs))))
-    return _policy(app, database.archive(app, postgres), pods, inward, outward)
+    return _policy(app, database.cluster_name(app, postgres), pods, inward, outward)
 
 
-def _pooler(app: AppSettings, postgres: PostgresSettings, platform: Surroundings) -> Manifest:
+def _pooler(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
     inward = [_rule("from", [_pods(client) for client in _clients_of_database(app)], [database.PORT])]
     instances = _rule("to", [_pods(_instance_labels(app, postgres))], [database.PORT])
-    outward = [instances, platform.nodes.apply(destinations.api)]
+    outward = [instances, platform.nodes.apply(destinations.api_rule)]
     return _policy(app, database.pooler_name(app, postgres), _pooler_labels(app, postgres), inward, outward)
 
 
@@ -104,38 +104,42 @@ def _clients_of_database(app: AppSettings) -> list[dict[str, str]]:
 
 
 def _instance_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
-    return {"cnpg.io/cluster": database.archive(app, postgres)}
+    return {"cnpg.io/cluster": database.cluster_name(app, postgres)}
 
 
 def _pooler_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:
     return {"cnpg.io/poolerName": database.pooler_name(app, postgres)}
 
 
-def _object_store(store: ObjectStoreOutput | None, inside: Sequence[str]) -> Tree:
-    """Return the egress rule for the object store. Without a store, another check stops the deployment."""
-    return destinations.store(store["endpoint"], inside) if store else {"to": [destinations.block("127.0.0.1")]}
+def _object_store(store: ObjectStoreOutput | None, inside: Sequence[str]) -> Json:
+    """Return the egress rule for the object store. Without a store, `needs()` makes the deployment fail."""
+    return (
+        destinations.object_store_rule(store["endpoint"], inside)
+        if store
+        else {"to": [destinations.ip_peer("127.0.0.1")]}
+    )
 
 
-def _destination(settings: AppDestinationSettings) -> Tree:
+def _destination(settings: AppDestinationSettings) -> Json:
     return {"ipBlock": {"cidr": settings.network}} if settings.network else _namespace(settings.namespace)
 
 
-def _namespace(name: pulumi.Input[str | None] | None) -> dict[str, Tree]:
+def _namespace(name: pulumi.Input[str | None] | None) -> dict[str, Json]:
     return {"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: name}}}
 
 
-def _pods(pod_labels: Mapping[str, str]) -> Tree:
+def _pods(pod_labels: Mapping[str, str]) -> Json:
     return {"podSelector": {"matchLabels": dict(pod_labels)}}
 
 
-def _rule(direction: str, peers: Sequence[Tree], ports: Sequence[Any]) -> Tree:
-    """Return a rule. Without peers it applies to every address, without ports to every port."""
+def _rule(direction: str, peers: Sequence[Json], ports: Sequence[Any]) -> Json:
+    """Return a rule. A rule without peers applies to every address, and a rule without ports applies to every port."""
     tcp = [{"protocol": "TCP", "port": port} for port in ports]
     return ({direction: list(peers)} if peers else {}) | ({"ports": tcp} if tcp else {})
 
 
 def _policy(
-    app: AppSettings, name: str, pods: Mapping[str, str], inward: Sequence[Tree], outward: Sequence[Tree]
+    app: AppSettings, name: str, pods: Mapping[str, str], inward: Sequence[Json], outward: Sequence[Json]
 ) -> Manifest:
     spec = {
         "podSelector": {"matchLabels": dict(pods)} if pods else {},

@@ -8,8 +8,8 @@ from components.app.settings import AppSettings
 from components.kubernetes.manifest import Manifest
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
-UNAWAITED = {"pulumi.com/skipAwait": "true"}
-"""Annotation for objects that Pulumi does not wait for, because they become ready with another object."""
+SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+"""Annotation for objects that Pulumi does not wait for, because the objects become ready with another object."""
 
 
 def labels(app: AppSettings) -> dict[str, str]:
@@ -18,7 +18,7 @@ def labels(app: AppSettings) -> dict[str, str]:
 
 
 def job_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels of the pods of the app's Jobs, which its Service does not select."""
+    """Return the labels for pods of the app's Jobs, which the app's Service does not select."""
     return {"app.kubernetes.io/name": f"{app.name}-job"}
 
 
@@ -32,14 +32,14 @@ def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "namespace": app.name, "labels": labels(app), **more}
 
 
-def keeps(app: AppSettings) -> bool:
+def has_protected_data(app: AppSettings) -> bool:
     """Whether the app has data that may be deleted only after `discard` is set."""
     return has_data(app) and not app.discard
 
 
 def has_data(app: AppSettings) -> bool:
     """Whether deleting the app's namespace deletes data."""
-    return app.postgres is not None or any(volume.kept for volume in app.volumes.values())
+    return app.postgres is not None or any(volume.deleted_with_namespace for volume in app.volumes.values())
 
 
 def namespace(app: AppSettings) -> Manifest:
@@ -48,8 +48,8 @@ def namespace(app: AppSettings) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": app.name, "labels": labels(app) | level}}
 
 
-def unnamed(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
-    """Return an immutable ConfigMap or Secret. New content means a new name, so a change restarts the pods."""
+def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
+    """Return an immutable ConfigMap or Secret. Changed content results in a new name, which restarts the pods."""
     return {
         "apiVersion": "v1",
         "kind": kind,

@@ -2,67 +2,73 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from components.app import database, place, remote, security, traces, volumes
+from components.app import database, placement, remote_secrets, security, tracing, volumes
+from components.app.config_objects import ConfigSources, file_key
 from components.app.container_settings import AppContainerSettings
 from components.app.objects import labels
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.probe_settings import AppProbeSettings
-from components.app.read import Read, key
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Tree
-from components.platform.layer import resources, spread
+from components.kubernetes.manifest import Json
+from components.platform.layer import resources, topology_spread
 
 _FILES, _SECRET_FILES = "files", "secret-files"
 _SECRET_MODE = 0o440
 """Mode of secret files: readable by their owner and the app's group."""
-DRAIN_SECONDS = 5
-"""Seconds that a terminating pod still answers, until all proxies have removed its endpoint."""
+PRE_STOP_SECONDS = 5
+"""Seconds for which a terminating pod still answers, until all proxies have removed the pod's endpoint."""
 _DEFAULT_TIMEOUT, _DEFAULT_GRACE_PERIOD = 1, 30
 """Defaults of Kubernetes, in seconds."""
 _SHARED_MEMORY = "shared-memory"
 
 
-def of_app(app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
+def app_pod_spec(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources) -> Json:
     """Return the spec of the app's own pods."""
     init = [
         _extra_container(name, container, app, platform, sources) for name, container in app.init_containers.items()
     ]
     sidecars = [_extra_container(name, container, app, platform, sources) for name, container in app.sidecars.items()]
     return {
-        **_pod_settings(app, sources, volumes.of_pods(app, app.volumes)),
-        "topologySpreadConstraints": spread(labels(app)),
+        **_pod_settings(app, sources, volumes.for_pods(app, app.volumes)),
+        "topologySpreadConstraints": topology_spread(labels(app)),
         **({"initContainers": init} if init else {}),
         "containers": [_app_container(app, platform, sources), *sidecars],
     }
 
 
-def of_job(name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
+def job_pod_spec(
+    name: str, settings: AppContainerSettings, app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources
+) -> Json:
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
-    app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": place.HOSTNAME}
-    # a volume for one pod can be mounted only on the node of that pod
+    app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": placement.HOSTNAME_LABEL}
+    # a Job can mount a single-pod volume only on the node of the app's pod
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [app_node]}}
     return {
-        **_pod_settings(app, sources, volumes.of_job(app, settings.mounted)),
-        **({"affinity": affinity} if any(app.volumes[volume].single for volume in settings.mounted) else {}),
+        **_pod_settings(app, sources, volumes.for_job(app, settings.mounted_volumes)),
+        **(
+            {"affinity": affinity}
+            if any(app.volumes[volume].is_single_pod for volume in settings.mounted_volumes)
+            else {}
+        ),
         "restartPolicy": "Never",
-        "containers": [container | {"volumeMounts": list(_mounts(app, settings.mounted))}],
+        "containers": [container | {"volumeMounts": list(_mounts(app, settings.mounted_volumes))}],
     }
 
 
-def _pod_settings(app: AppSettings, sources: Read, app_volumes: Iterable[Tree]) -> dict[str, Tree]:
+def _pod_settings(app: AppSettings, sources: ConfigSources, app_volumes: Iterable[Json]) -> dict[str, Json]:
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": security.of_pod(app),
-        **({"imagePullSecrets": [{"name": sources.pull}]} if app.image_pull_secret else {}),
-        **place.of(app),
+        "securityContext": security.pod_context(app),
+        **({"imagePullSecrets": [{"name": sources.image_pull_secret}]} if app.image_pull_secret else {}),
+        **placement.pod_fields(app),
         **({"terminationGracePeriodSeconds": app.grace_period} if app.grace_period != _DEFAULT_GRACE_PERIOD else {}),
         "volumes": [*_volumes(app, sources), *app_volumes],
     }
 
 
-def _app_container(app: AppSettings, platform: Surroundings, sources: Read) -> Tree:
+def _app_container(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources) -> Json:
     probes = {f"{name}Probe": _probe(probe, app) for name, probe in app.probes if probe is not None}
     return {
         "name": app.name,
@@ -71,7 +77,7 @@ def _app_container(app: AppSettings, platform: Surroundings, sources: Read) -> T
         "ports": list(_ports(app)),
         "env": list(_environment(app, platform, sources, app.environment)),
         "resources": resources(app.cpu, app.memory),
-        "securityContext": security.of_container(app),
+        "securityContext": security.container_context(app),
         "lifecycle": {"preStop": _pre_stop(app)},
         **probes,
         "volumeMounts": list(_mounts(app, app.volumes)),
@@ -79,49 +85,49 @@ def _app_container(app: AppSettings, platform: Surroundings, sources: Read) -> T
 
 
 def _extra_container(
-    name: str, settings: AppContainerSettings, app: AppSettings, platform: Surroundings, sources: Read
-) -> Tree:
-    """Return an additional container, which inherits every setting of the app that it does not override."""
+    name: str, settings: AppContainerSettings, app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources
+) -> Json:
+    """Return an additional container, which inherits all settings of the app that the container does not override."""
     return {
         "name": name,
         "image": settings.image or app.image,
         **_program(settings.command, settings.args),
         "env": list(_environment(app, platform, sources, {**app.environment, **settings.environment})),
         "resources": resources(settings.cpu or app.cpu, settings.memory or app.memory),
-        "securityContext": security.of_container(app),
+        "securityContext": security.container_context(app),
         "volumeMounts": list(_mounts(app, app.volumes)),
     }
 
 
-def _program(command: Sequence[str], args: Sequence[str]) -> dict[str, Tree]:
+def _program(command: Sequence[str], args: Sequence[str]) -> dict[str, Json]:
     return ({"command": list(command)} if command else {}) | ({"args": list(args)} if args else {})
 
 
-def _ports(app: AppSettings) -> Iterator[Tree]:
+def _ports(app: AppSettings) -> Iterator[Json]:
     yield {"name": "http", "containerPort": app.port, "protocol": "TCP"}
     for name, port in app.ports.items():
         if (port.port, port.protocol) != (app.port, "TCP"):
             yield {"name": name, "containerPort": port.port, "protocol": port.protocol}
 
 
-def _pre_stop(app: AppSettings) -> Tree:
-    return {"exec": {"command": list(app.stop)}} if app.stop else {"sleep": {"seconds": DRAIN_SECONDS}}
+def _pre_stop(app: AppSettings) -> Json:
+    return {"exec": {"command": list(app.stop)}} if app.stop else {"sleep": {"seconds": PRE_STOP_SECONDS}}
 
 
 def _environment(
-    app: AppSettings, platform: Surroundings, sources: Read, variables: Mapping[str, str]
-) -> Iterator[Tree]:
-    """Yield the variables of a container. Referenced variables must come first, so `variables` are last."""
+    app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources, variables: Mapping[str, str]
+) -> Iterator[Json]:
+    """Yield a container's variables. `variables` come last, because `variables` can reference other variables."""
     yield from database.environment(app)
-    yield from traces.environment(app, platform)
+    yield from tracing.environment(app, platform)
     for name in app.secrets:
         yield {"name": name, "valueFrom": {"secretKeyRef": {"name": sources.secrets, "key": name}}}
-    yield from remote.environment(app)
+    yield from remote_secrets.environment(app)
     for name, value in variables.items():
         yield {"name": name, "value": value}
 
 
-def _probe(probe: AppProbeSettings, app: AppSettings) -> Tree:
+def _probe(probe: AppProbeSettings, app: AppSettings) -> Json:
     times = {
         "periodSeconds": probe.period,
         "failureThreshold": probe.failures,
@@ -131,7 +137,7 @@ def _probe(probe: AppProbeSettings, app: AppSettings) -> Tree:
     return _probe_action(probe, app) | times
 
 
-def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Tree:
+def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Json:
     if probe.command:
         return {"exec": {"command": list(probe.command)}}
     if probe.grpc:
@@ -140,11 +146,11 @@ def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Tree:
     return {"httpGet": {"path": probe.path, "port": port}} if probe.path else {"tcpSocket": {"port": port}}
 
 
-def _volumes(app: AppSettings, sources: Read) -> Iterator[Tree]:
+def _volumes(app: AppSettings, sources: ConfigSources) -> Iterator[Json]:
     if app.files:
         yield {"name": _FILES, "configMap": {"name": sources.files}}
     if app.secret_files:
-        items = [{"key": key(path), "path": key(path)} for path in app.secret_files]
+        items = [{"key": file_key(path), "path": file_key(path)} for path in app.secret_files]
         yield {
             "name": _SECRET_FILES,
             "secret": {"secretName": sources.secrets, "items": items, "defaultMode": _SECRET_MODE},
@@ -155,10 +161,12 @@ def _volumes(app: AppSettings, sources: Read) -> Iterator[Tree]:
         yield {"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": app.shared_memory}}
 
 
-def _mounts(app: AppSettings, mounted: Iterable[str]) -> Sequence[Tree]:
-    entries: list[Tree] = list(volumes.mounts(app, mounted))
+def _mounts(app: AppSettings, mounted: Iterable[str]) -> Sequence[Json]:
+    entries: list[Json] = list(volumes.mounts(app, mounted))
     entries += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
     entries += [{"name": _SHARED_MEMORY, "mountPath": "/dev/shm"}] if app.shared_memory else []  # noqa: S108
     for name, paths in ((_FILES, app.files), (_SECRET_FILES, app.secret_files)):
-        entries += [{"name": name, "mountPath": path, "subPath": key(path), "readOnly": True} for path in sorted(paths)]
+        entries += [
+            {"name": name, "mountPath": path, "subPath": file_key(path), "readOnly": True} for path in sorted(paths)
+        ]
     return entries

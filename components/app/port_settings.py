@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from components.settings.fields import Address, Network, Port
+from components.settings.fields import Address, Cidr, Port
 from components.settings.model import Model
 
 
 class AppPortSettings(Model):
-    """An additional port of the app, which has the same number in its Service."""
+    """An additional port of the app, with the same number in the app's Service."""
 
     port: Port
     """Port number."""
@@ -19,6 +19,7 @@ class AppLoadBalancerSettings(Model):
     """A Service of type LoadBalancer for all of the app's `ports`."""
 
     address: Address | None = None
-    """IP address of the Service, from an address pool of metallb or cilium. Default: the next free address."""
-    from_: tuple[Network, ...] = ()
-    """CIDRs that may connect to it. Default: all addresses outside the cluster."""
+    """IP address of the Service, from an address pool of metallb or cilium. Default: the next free address of the
+    pools."""
+    from_: tuple[Cidr, ...] = ()
+    """CIDRs that may connect to the load balancer. Default: all addresses outside the cluster."""

@@ -4,42 +4,43 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.app.postgres_kinds import (
+from components.app.postgres_fields import (
     DatabaseLabel,
     DatabaseName,
     Extension,
-    Moment,
-    Parameter,
+    ParameterName,
     Retention,
-    Schedule,
+    ScheduleWithSeconds,
+    Timestamp,
 )
-from components.settings.fields import Count, HostLabel, Text
+from components.settings.fields import DnsLabel, PositiveInt, Text
 from components.settings.kubernetes_fields import Cpu, Image, Size
 from components.settings.model import Model
 
 
 class PostgresBackupSettings(Model):
-    """Backups of the database in the platform's object store: base backups, and the WAL of every change."""
+    """Backups of the database in the platform's object store: base backups, and the write-ahead log (WAL)."""
 
-    schedule: Schedule = "0 0 2 * * *"
-    """When a base backup starts: a cron schedule with six fields, seconds first."""
+    schedule: ScheduleWithSeconds = "0 0 2 * * *"
+    """Start times of base backups: a cron schedule with six fields, of which the first is the seconds."""
     retention: Retention = "30d"
-    """How long backups are retained, which is how far back a restore can go."""
+    """Retention period of backups. A restore cannot go back further than the retention period."""
 
 
 class PostgresRestoreSettings(Model):
-    """Source of the data of a new database. It does not change an existing database."""
+    """Source of the data of a new database. The setting does not change an existing database."""
 
-    source: HostLabel
-    """Database whose backup is restored: APP-NAME, such as shop-db. It can belong to another app of the platform."""
-    time: Moment | None = None
-    """Point in time to restore. Default: the latest in the backups."""
+    source: DnsLabel
+    """Name of the backed-up database: APP-NAME, such as shop-db. The database can belong to another app of the
+    platform."""
+    time: Timestamp | None = None
+    """Point in time to restore. Default: the latest point in time in the backups."""
 
 
 class PoolerSettings(Model):
     """A PgBouncer connection pool between the app and its database."""
 
-    instances: Count = 2
+    instances: PositiveInt = 2
     """Number of PgBouncer pods."""
     mode: Literal["session", "transaction"] = "session"
     """Whether a connection returns to the pool after a session or after each transaction."""
@@ -50,20 +51,21 @@ class PostgresSettings(Model):
     PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD and DATABASE_URL."""
 
     name: DatabaseLabel = "db"
-    """Second part of the Cluster's name, APP-NAME. Another name creates another database, empty or restored."""
-    instances: Count = 3
-    """Number of instances: one primary, and standbys that take over if it fails."""
+    """Second part of the name of the database's Cluster, APP-NAME. A changed name creates another database, which is
+    empty or restored."""
+    instances: PositiveInt = 3
+    """Number of instances: one primary, and standbys that take over if the primary fails."""
     size: Size
-    """Size of each instance's volume. It can grow later, but not shrink."""
-    storage_class: HostLabel | None = None
+    """Size of each instance's volume. Later, you can only increase the size."""
+    storage_class: DnsLabel | None = None
     """StorageClass of the volumes. Default: the platform's StorageClass for databases."""
     image: Image | None = None
-    """Image of PostgreSQL, which determines its major version. Default: the operator's default image."""
+    """Image of PostgreSQL, which determines PostgreSQL's major version. Default: the operator's default image."""
     database: DatabaseName = "app"
     """Name of the database and of its owner role."""
     extensions: tuple[Extension, ...] = ()
     """Extensions to create in the database. The image must contain them."""
-    parameters: dict[Parameter, Text] = Field(default_factory=dict)
+    parameters: dict[ParameterName, Text] = Field(default_factory=dict)
     """Parameters of postgresql.conf."""
     cpu: Cpu = "250m"
     """CPU request of each instance."""
@@ -72,6 +74,6 @@ class PostgresSettings(Model):
     backup: PostgresBackupSettings | None = None
     """Backups to the platform's object store. Default: none."""
     restore: PostgresRestoreSettings | None = None
-    """Backup from which a new database is restored. Default: none, so it is empty."""
+    """Backup from which a new database is restored. Default: none, so a new database is empty."""
     pooler: PoolerSettings | None = None
     """Connection pool in front of the database. Default: none."""

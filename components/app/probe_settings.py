@@ -1,18 +1,19 @@
 """Settings of the probes of an app's pods."""
 
-from components.settings.fields import Count, Port, Switch, Text
+from components.settings.fields import Port, PositiveInt, StrictBool, Text
 from components.settings.kubernetes_fields import Seconds, UrlPath
 from components.settings.model import Model
 
 
 class AppProbeSettings(Model):
-    """A probe by one of `path`, `command` and `grpc`. Without them, the probe opens a TCP connection."""
+    """A probe by one of `path`, `command` and `grpc`. With none of `path`, `command` and `grpc`, the probe opens a TCP
+    connection."""
 
     path: UrlPath | None = None
     """Path that must answer an HTTP GET request with a status from 200 to 399."""
     command: tuple[Text, ...] = ()
     """Command with arguments that must exit with status 0 in the container."""
-    grpc: Switch = False
+    grpc: StrictBool = False
     """Whether to probe the gRPC health service."""
     port: Port | None = None
     """Port to probe. Default: the app's port."""
@@ -22,7 +23,7 @@ class AppProbeSettings(Model):
     """Seconds between two probes (periodSeconds)."""
     timeout: Seconds = 1
     """Seconds after which a probe fails (timeoutSeconds)."""
-    failures: Count = 3
+    failures: PositiveInt = 3
     """Consecutive failures after which the pod counts as failed (failureThreshold)."""
 
 
@@ -30,8 +31,11 @@ class AppProbesSettings(Model):
     """Probes of the app's pods."""
 
     readiness: AppProbeSettings = AppProbeSettings()
-    """Until it passes, Services send no requests to the pod, and a rollout does not continue."""
+    """Readiness probe. Until the readiness probe passes, Services send no requests to the pod, and a rollout does not
+    continue."""
     liveness: AppProbeSettings | None = None
-    """When it fails, Kubernetes restarts the container. Default: none, so only an exit of the process restarts it."""
+    """Liveness probe. When the liveness probe fails, Kubernetes restarts the container. Default: none, so only an exit
+    of the process restarts the container."""
     startup: AppProbeSettings | None = None
-    """For apps that start slowly: the other probes start after it has passed. Default: none."""
+    """Startup probe for apps that start slowly. The other probes start after the startup probe has passed. Default:
+    none."""

@@ -1,21 +1,21 @@
-"""RBAC rules and admission policy of app stacks, which restrict them to the objects and namespaces of apps."""
+"""RBAC rules and admission policy that restrict app stacks to the objects and namespaces of apps."""
 
 from collections.abc import Mapping, Sequence
 
 from components.app.objects import metadata
-from components.app.security import LEVELS, up_to
+from components.app.security import LEVELS, allowed_levels
 from components.app.settings import AppSettings
 from components.kubernetes import rbac
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
-ROLE = "homelab:app"
-"""Name of the ClusterRole of an app stack in the app's namespace, and of the RoleBinding there."""
-EVERYWHERE = "homelab:apps"
+NAMESPACE_ROLE = "homelab:app"
+"""Name of the ClusterRole of an app stack in the app's namespace, and of its RoleBinding."""
+CLUSTER_ROLE = "homelab:apps"
 """Name of the ClusterRole of app stacks in the whole cluster, and of its ClusterRoleBinding."""
-POLICY = "homelab-apps"
-USERS = "homelab:apps-"
+ADMISSION_POLICY = "homelab-apps"
+USER_PREFIX = "homelab:apps-"
 """Prefix of the user names of app stacks, in all rotations of their kubeconfig."""
-KINDS: Mapping[str, Sequence[str]] = {
+RESOURCES: Mapping[str, Sequence[str]] = {
     "": ("configmaps", "persistentvolumeclaims", "secrets", "services"),
     "apps": ("deployments", "statefulsets"),
     "argoproj.io": ("analysistemplates", "rollouts"),
@@ -34,49 +34,57 @@ _READ = ("get", "list", "watch")
 _APPLY = ("create", "patch")
 
 
-def of_apps(user: str, most: str = LEVELS[0]) -> list[Manifest]:
-    """Return the rights of the user of the app stacks' kubeconfig; `most` is the most permissive Pod Security level.
+def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
+    """Return the rights of the app stacks' user; `max_level` is the most permissive Pod Security level.
 
-    App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay.
-    The admission policy restricts these rights to namespaces of apps. To read or delete objects, an app stack needs
+    App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay. The
+    admission policy restricts app stacks to namespaces of apps. To read or delete objects, an app stack needs
     the RoleBinding of the namespace.
     """
     return [
-        _role(EVERYWHERE, [
+        _role(CLUSTER_ROLE, [
             _rule("", ["namespaces"], (*_APPLY, "delete", *_READ)),
-            _rule(rbac.GROUP, ["rolebindings"], ["create"]),
-            _rule(rbac.GROUP, ["rolebindings"], ["get", "patch"], ROLE),
-            _rule(rbac.GROUP, ["clusterroles"], ["bind"], ROLE),
-            *(_rule(group, kinds, _APPLY) for group, kinds in KINDS.items()),
+            _rule(rbac.API_GROUP, ["rolebindings"], ["create"]),
+            _rule(rbac.API_GROUP, ["rolebindings"], ["get", "patch"], NAMESPACE_ROLE),
+            _rule(rbac.API_GROUP, ["clusterroles"], ["bind"], NAMESPACE_ROLE),
+            *(_rule(group, kinds, _APPLY) for group, kinds in RESOURCES.items()),
         ]),
-        _role(ROLE, [
-            *(_rule(group, kinds, (*_APPLY, "delete", *_READ)) for group, kinds in KINDS.items()),
+        _role(NAMESPACE_ROLE, [
+            *(_rule(group, kinds, (*_APPLY, "delete", *_READ)) for group, kinds in RESOURCES.items()),
             *(_rule(group, kinds, _READ) for group, kinds in _WATCHED.items()),
         ]),
-        rbac.cluster_role_binding(user, EVERYWHERE, EVERYWHERE),
-        *_policy(up_to(most)),
+        rbac.cluster_role_binding(user, CLUSTER_ROLE, CLUSTER_ROLE),
+        *_policy(allowed_levels(max_level)),
     ]  # fmt: skip
 
 
-def in_namespace(app: AppSettings, user: Tree) -> Manifest:
+def role_binding(app: AppSettings, user: Json) -> Manifest:
     """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
-    # when the kubeconfigs are rotated, the platform's stack changes the user of this RoleBinding
+    # patchForce, because the platform's stack changes the user of this RoleBinding at a rotation of kubeconfigs
     annotations = {"pulumi.com/patchForce": "true"}
-    return {**rbac.binding("RoleBinding", user, ROLE), "metadata": metadata(app, ROLE, annotations=annotations)}
+    return {
+        **rbac.binding("RoleBinding", user, NAMESPACE_ROLE),
+        "metadata": metadata(app, NAMESPACE_ROLE, annotations=annotations),
+    }
 
 
-def _role(name: str, rules: Sequence[Tree]) -> Manifest:
-    return {"apiVersion": f"{rbac.GROUP}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
+def _role(name: str, rules: Sequence[Json]) -> Manifest:
+    return {
+        "apiVersion": f"{rbac.API_GROUP}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": list(rules),
+    }
 
 
-def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -> dict[str, Tree]:
+def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -> dict[str, Json]:
     rule = {"apiGroups": [group], "resources": list(kinds), "verbs": list(verbs)}
     return rule | ({"resourceNames": list(names)} if names else {})
 
 
 def _policy(levels: Sequence[str]) -> list[Manifest]:
-    """Return the policy that restricts app stacks to namespaces of apps with one of these Pod Security levels."""
-    resources = {**KINDS, "": (*KINDS[""], "namespaces"), rbac.GROUP: ("rolebindings",)}
+    """Return the policy that restricts app stacks to namespaces of apps with a Pod Security level in `levels`."""
+    resources = {**RESOURCES, "": (*RESOURCES[""], "namespaces"), rbac.API_GROUP: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
     rules = [
         {"apiGroups": [group], "apiVersions": ["*"], "operations": operations, "resources": list(kinds)}
@@ -97,14 +105,16 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
     spec = {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": rules},
-        "matchConditions": [{"name": "app-stacks", "expression": f"request.userInfo.username.startsWith('{USERS}')"}],
+        "matchConditions": [
+            {"name": "app-stacks", "expression": f"request.userInfo.username.startsWith('{USER_PREFIX}')"}
+        ],
         "validations": [
             *({"expression": expression, "message": message} for expression in validations),
             {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
         ],
     }
-    name = {"metadata": {"name": POLICY}}
-    binding = {"policyName": POLICY, "validationActions": ["Deny"]}
+    name = {"metadata": {"name": ADMISSION_POLICY}}
+    binding = {"policyName": ADMISSION_POLICY, "validationActions": ["Deny"]}
     return [
         {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", **name, "spec": spec},
         {"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", **name, "spec": binding},
@@ -112,7 +122,7 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
 
 
 def _is_app(namespace: str, levels: Sequence[str]) -> str:
-    labels = f"{namespace}.metadata.labels"  # an older version of a level allows more
+    labels = f"{namespace}.metadata.labels"  # an older version of a Pod Security level allows more
     return (
         f"has({labels}) && {labels}[?'app.kubernetes.io/name'].orValue('') == {namespace}.metadata.name"
         f" && {labels}[?'pod-security.kubernetes.io/enforce'].orValue('') in {list(levels)}"

@@ -1,44 +1,45 @@
-"""Update strategy of an app: the Rollout's strategy and the AnalysisTemplate for Argo Rollouts."""
+"""Update strategy of an app: the strategy of the Rollout, and the AnalysisTemplate of Argo Rollouts."""
 
 from collections.abc import Iterator
 
 from components.app.objects import metadata
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.app.strategy_settings import AppAnalysisSettings, AppStrategySettings
-from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
-API = "argoproj.io/v1alpha1"
+API_VERSION = "argoproj.io/v1alpha1"
 KIND = "Rollout"
-AWAITED = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
-"""Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for later versions, which take longer."""
+WAIT_FOR_HEALTHY = {"pulumi.com/waitFor": "jsonpath={.status.phase}=Healthy"}
+"""Annotation that makes Pulumi wait for the first pods. Pulumi does not wait for the rollout of later versions, which
+takes longer."""
 
 
-def strategy(app: AppSettings, settings: AppStrategySettings) -> Tree:
+def strategy(app: AppSettings, settings: AppStrategySettings) -> Json:
     """Return the strategy of a Rollout."""
     template = {"templates": [{"templateName": app.name}]} if settings.analysis else {}
     if settings.canary:
-        steps: list[Tree] = []
+        steps: list[Json] = []
         for step in settings.canary.steps:
             steps += [{"setWeight": step.weight}, {"pause": {"duration": f"{step.seconds}s"}}]
         background = {"analysis": template} if template else {}
         return {"canary": {"steps": steps, "maxUnavailable": 0, "maxSurge": "25%", **background}}
     keep = settings.blue_green.keep if settings.blue_green else 0
     pre_promotion = {"prePromotionAnalysis": template} if template else {}
-    # without a preview Service, the new version gets no requests before the switch
+    # no preview Service, so that the new version gets no requests before the blue-green switch
     return {"blueGreen": {"activeService": app.name, "scaleDownDelaySeconds": keep, **pre_promotion}}
 
 
-def analysis(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
+def analysis(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the AnalysisTemplate of the app, if its strategy has an analysis."""
     if app.strategy is None or app.strategy.analysis is None:
         return
     metrics = [_metric(app.strategy.analysis, platform, blue_green=app.strategy.blue_green is not None)]
     meta = metadata(app, app.name)
-    yield {"apiVersion": API, "kind": "AnalysisTemplate", "metadata": meta, "spec": {"metrics": metrics}}
+    yield {"apiVersion": API_VERSION, "kind": "AnalysisTemplate", "metadata": meta, "spec": {"metrics": metrics}}
 
 
-def _metric(settings: AppAnalysisSettings, platform: Surroundings, *, blue_green: bool) -> Tree:
+def _metric(settings: AppAnalysisSettings, platform: AppPlatformOutputs, *, blue_green: bool) -> Json:
     return {
         "name": "answer",
         "interval": f"{settings.interval}s",

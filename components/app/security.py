@@ -1,10 +1,10 @@
-"""Security contexts of an app's pods, and the Pod Security level that its namespace needs for them."""
+"""Security contexts of an app's pods, and the Pod Security level that the pods need in the app's namespace."""
 
 from collections.abc import Iterator
 
 from components.app.settings import AppSettings
-from components.kubernetes.manifest import Tree
-from components.settings.kubernetes_fields import ANY_CAPABILITY
+from components.kubernetes.manifest import Json
+from components.settings.kubernetes_fields import ALL_CAPABILITIES
 
 LEVELS = ("restricted", "baseline", "privileged")
 """Pod Security levels, from the strictest to the most permissive."""
@@ -15,18 +15,18 @@ _BASELINE_CAPABILITIES = {
 """Capabilities that the Pod Security level `baseline` allows."""
 
 
-def up_to(most: str) -> list[str]:
-    """Return the levels that are at most as permissive as `most`."""
-    return list(LEVELS[: LEVELS.index(most) + 1])
+def allowed_levels(max_level: str) -> list[str]:
+    """Return the Pod Security levels that are at most as permissive as `max_level`."""
+    return list(LEVELS[: LEVELS.index(max_level) + 1])
 
 
 def level(app: AppSettings) -> str:
-    """Return the strictest level that allows the app's pods."""
-    return max((needed for _, needed in reasons(app)), key=LEVELS.index, default=LEVELS[0])
+    """Return the strictest Pod Security level that allows the app's pods."""
+    return max((needed for _, needed in level_requirements(app)), key=LEVELS.index, default=LEVELS[0])
 
 
-def reasons(app: AppSettings) -> Iterator[tuple[str, str]]:
-    """Yield each setting that needs a more permissive level than `restricted`, and that level."""
+def level_requirements(app: AppSettings) -> Iterator[tuple[str, str]]:
+    """Yield each setting that needs a more permissive Pod Security level than `restricted`, with the needed level."""
     if app.privileged:
         yield "privileged", "privileged"
     if app.user == 0:
@@ -47,7 +47,7 @@ def group(app: AppSettings) -> int:
     return app.user if app.group is None else app.group
 
 
-def of_pod(app: AppSettings) -> Tree:
+def pod_context(app: AppSettings) -> Json:
     """Return the security context of a pod."""
     return {
         "runAsNonRoot": app.user != 0,
@@ -60,7 +60,7 @@ def of_pod(app: AppSettings) -> Tree:
     }
 
 
-def of_container(app: AppSettings) -> Tree:
+def container_context(app: AppSettings) -> Json:
     """Return the security context of a container."""
     root = {"readOnlyRootFilesystem": not app.writable_root}
     if app.privileged:
@@ -68,14 +68,15 @@ def of_container(app: AppSettings) -> Tree:
     return {"allowPrivilegeEscalation": _escalates(app), **root, "capabilities": _capabilities(app)}
 
 
-def _capabilities(app: AppSettings) -> Tree:
-    if ANY_CAPABILITY in app.capabilities:
+def _capabilities(app: AppSettings) -> Json:
+    if ALL_CAPABILITIES in app.capabilities:
         # containerd applies `add` before `drop`, so drop ALL would undo add ALL
-        return {"add": [ANY_CAPABILITY]}
-    return {"drop": [ANY_CAPABILITY], **({"add": list(app.capabilities)} if app.capabilities else {})}
+        return {"add": [ALL_CAPABILITIES]}
+    return {"drop": [ALL_CAPABILITIES], **({"add": list(app.capabilities)} if app.capabilities else {})}
 
 
 def _escalates(app: AppSettings) -> bool:
     """Whether a process may gain more privileges than its parent (allowPrivilegeEscalation)."""
-    # users other than root gain capabilities from files, and the API requires escalation for SYS_ADMIN and ALL
-    return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ANY_CAPABILITY} & set(app.capabilities)))
+    # a user other than root gets capabilities only from executable files, which requires escalation
+    # the API server requires escalation for the capabilities SYS_ADMIN and ALL
+    return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ALL_CAPABILITIES} & set(app.capabilities)))

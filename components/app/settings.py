@@ -1,4 +1,4 @@
-"""Settings of an app: the model of `homelab:app` in its stack file."""
+"""Settings of an app: the model of `homelab:app` in the app's stack file."""
 
 from typing import Literal
 
@@ -10,17 +10,27 @@ from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.strategy_settings import AppStrategySettings
 from components.app.volume_settings import AppVolumeSettings
-from components.settings.fields import Count, HostLabel, LabelValue, Network, NodeLabel, Port, Switch, Taint, Text
+from components.settings.fields import (
+    Cidr,
+    DnsLabel,
+    LabelValue,
+    Port,
+    PositiveInt,
+    SelectorKey,
+    StrictBool,
+    Taint,
+    Text,
+)
 from components.settings.kubernetes_fields import (
-    AppHost,
+    AbsolutePath,
     AppName,
     Capability,
     Cpu,
     EnvName,
+    HostName,
     Image,
     IngressPath,
-    Lines,
-    Path,
+    MultilineText,
     Percent,
     PortName,
     Seconds,
@@ -34,18 +44,19 @@ from components.settings.model import Model, SecretRef
 class AppTlsSettings(Model):
     """TLS certificates of the app's hosts."""
 
-    certificate: Switch = True
-    """Whether the hosts get their own certificate from cert-manager instead of the ingress controller's default."""
-    issuer: HostLabel | None = None
-    """ClusterIssuer of that certificate. Default: the platform's default issuer."""
+    certificate: StrictBool = True
+    """Whether cert-manager issues a certificate for the hosts. With `false`, the hosts use Traefik's default
+    certificate."""
+    issuer: DnsLabel | None = None
+    """ClusterIssuer of the hosts' certificate. Default: the platform's default issuer."""
 
 
 class AppAutoscalingSettings(Model):
     """Scaling of the app's pods by their CPU usage (HorizontalPodAutoscaler)."""
 
-    min: Count = 3
+    min: PositiveInt = 3
     """Minimum number of pods."""
-    max: Count
+    max: PositiveInt
     """Maximum number of pods."""
     cpu: Percent = 80
     """Target for the average CPU usage of the pods, in percent of their CPU request."""
@@ -54,12 +65,12 @@ class AppAutoscalingSettings(Model):
 class AppRemoteSecretSettings(Model):
     """A secret in an external store, which the platform's layer externalSecrets copies into the cluster."""
 
-    store: HostLabel
+    store: DnsLabel
     """Name of a secret store of the platform."""
     key: Text
-    """Name of the secret in that store, such as shop/payments."""
+    """Name of the secret in the external store, such as shop/payments."""
     property: Text | None = None
-    """Key within a secret that contains several values. Default: the whole secret."""
+    """Key of the value, for a secret that contains several values. Default: the whole secret."""
 
 
 class AppPullSettings(Model):
@@ -74,22 +85,23 @@ class AppPullSettings(Model):
 class AppDestinationSettings(Model):
     """A destination of the app's connections: one namespace of the cluster, or one CIDR."""
 
-    namespace: HostLabel | None = None
-    """Namespace, with all of its pods."""
-    network: Network | None = None
-    """CIDR outside the cluster. Write a single address with /32."""
+    namespace: DnsLabel | None = None
+    """Namespace of the destination, which includes all pods of the namespace."""
+    network: Cidr | None = None
+    """CIDR outside the cluster. Write a single IPv4 address with the suffix /32."""
     ports: tuple[Port, ...] = ()
     """TCP ports of the destination. Default: all ports and protocols."""
 
 
 class AppAllowSettings(Model):
-    """Additional connections. The ingress controller, DNS and the app's database are always allowed."""
+    """Additional connections. Connections from the ingress controller, to DNS and to the app's database are always
+    allowed."""
 
-    from_: tuple[HostLabel, ...] = ()
+    from_: tuple[DnsLabel, ...] = ()
     """Namespaces whose pods may connect to the app's `port` and `ports`."""
     to: tuple[AppDestinationSettings, ...] = ()
     """Destinations that the app may connect to."""
-    internet: Switch = False
+    internet: StrictBool = False
     """Whether the app may connect to all public addresses."""
 
 
@@ -99,7 +111,8 @@ class AppSettings(Model):
     platform: StackName
     """Stack of the platform: a stack name in this project, or organization/project/stack."""
     platform_outputs: SecretRef | None = None
-    """Secret with the output of `./homelab platform`. Default: none, so homelab reads the platform's stack."""
+    """Secret with the output of `./homelab platform`. Default: none, so homelab reads the outputs of the platform's
+    stack."""
     name: AppName
     """Name of the app and of its namespace."""
     image: Image
@@ -108,44 +121,47 @@ class AppSettings(Model):
     """Command to run. Default: the image's entrypoint."""
     args: tuple[Text, ...] = ()
     """Arguments of the command. Default: the image's arguments."""
-    sidecars: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
+    sidecars: dict[DnsLabel, AppContainerSettings] = Field(default_factory=dict)
     """Additional containers of each pod, by name."""
-    init_containers: dict[HostLabel, AppContainerSettings] = Field(default_factory=dict)
-    """Init containers of each pod, by name. They run in this order."""
+    init_containers: dict[DnsLabel, AppContainerSettings] = Field(default_factory=dict)
+    """Init containers of each pod, by name, in the order of execution."""
     before: AppContainerSettings | None = None
     """Job that must succeed before a new version rolls out, such as a database migration."""
-    cron: dict[HostLabel, AppCronSettings] = Field(default_factory=dict)
+    cron: dict[DnsLabel, AppCronSettings] = Field(default_factory=dict)
     """CronJobs of the app, by name."""
-    replicas: Count | None = None
-    """Number of pods, spread over the nodes. Default: 3, or 1 with a volume that only one pod can mount."""
+    replicas: PositiveInt | None = None
+    """Number of pods, spread over the nodes. Default: 3, or 1 if the app has a volume that only one pod can mount."""
     autoscaling: AppAutoscalingSettings | None = None
     """Autoscaling of the pods instead of a fixed number of `replicas`."""
     port: Port = 8080
     """Port on which the app answers HTTP."""
     ports: dict[PortName, AppPortSettings] = Field(default_factory=dict)
-    """Additional ports of the app's Service, by name. `allow.from` defines which pods may connect."""
+    """Additional ports of the app's Service, by name. The setting `allow.from` defines which pods may connect to the
+    ports."""
     load_balancer: AppLoadBalancerSettings | None = None
     """Service of type LoadBalancer for the app's `ports`. Default: none."""
-    hosts: tuple[AppHost, ...] = ()
-    """Host names of the app's Ingress. The platform's domain is appended to a name without a dot."""
+    hosts: tuple[HostName, ...] = ()
+    """Host names of the app's Ingress. homelab appends the platform's domain to a name without a dot."""
     paths: tuple[IngressPath, ...] = ("/",)
-    """Path prefixes of these hosts that the Ingress routes to the app."""
+    """URL path prefixes that the Ingress routes to the app."""
     tls: AppTlsSettings = AppTlsSettings()
     """TLS certificates of the hosts."""
-    environment: dict[EnvName, Lines] = Field(default_factory=dict)
-    """Environment variables. `$(NAME)` inserts a variable of a secret or of the database."""
+    environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
+    """Environment variables. In a value, `$(NAME)` inserts another variable, such as a secret or a variable of the
+    database."""
     secrets: dict[EnvName, SecretRef] = Field(default_factory=dict)
     """Environment variables from secrets of the stack."""
     remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
-    """Environment variables from secrets in an external store. Pods read them only when they start."""
-    secret_files: dict[Path, SecretRef] = Field(default_factory=dict)
+    """Environment variables from secrets in an external store. Pods read changed secrets only at their next start."""
+    secret_files: dict[AbsolutePath, SecretRef] = Field(default_factory=dict)
     """Files from secrets of the stack: path → secret."""
-    files: dict[Path, Lines] = Field(default_factory=dict)
+    files: dict[AbsolutePath, MultilineText] = Field(default_factory=dict)
     """Configuration files: path → content."""
-    volumes: dict[HostLabel, AppVolumeSettings] = Field(default_factory=dict)
+    volumes: dict[DnsLabel, AppVolumeSettings] = Field(default_factory=dict)
     """Volumes of the app, by name."""
-    scratch: tuple[Path, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
-    """Writable folders, which are empty when a pod starts. All other folders of the image are read-only."""
+    scratch: tuple[AbsolutePath, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
+    """Writable folders, which are empty when a pod starts. Folders of the image that are not in `scratch` are
+    read-only."""
     probes: AppProbesSettings = AppProbesSettings()
     """Probes of the app's container."""
     cpu: Cpu = "100m"
@@ -158,33 +174,36 @@ class AppSettings(Model):
     """Group ID of the app's containers, which also owns its volumes (fsGroup). Default: the value of `user`."""
     supplemental_groups: tuple[UserId, ...] = ()
     """Additional group IDs of the app's containers (supplementalGroups)."""
-    writable_root: Switch = False
-    """Whether the containers may write to their root file system. A restart discards these writes."""
+    writable_root: StrictBool = False
+    """Whether the containers may write to their root file system. A restart of a container discards changes of the root
+    file system."""
     capabilities: tuple[Capability, ...] = ()
     """Linux capabilities of the app's containers. Default: none, even for root."""
-    privileged: Switch = False
-    """Whether the app's containers are privileged, which gives them root rights on their node."""
+    privileged: StrictBool = False
+    """Whether the app's containers are privileged, which gives the containers root access to the node."""
     image_pull_secret: AppPullSettings | None = None
-    """Login at the registry of the app's image. Default: the login in `cluster.registries`, or none."""
+    """Login at the registry of the app's image. Default: the registry's login in `cluster.registries`, or no login."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
     """Architecture of the app's nodes, for an image that does not support the architectures of all nodes."""
-    nodes: dict[NodeLabel, LabelValue] = Field(default_factory=dict)
+    nodes: dict[SelectorKey, LabelValue] = Field(default_factory=dict)
     """Labels that a node must have to run the app (nodeSelector). Default: none, so the app runs on any node."""
     tolerations: tuple[Taint, ...] = ()
     """Node taints that the app tolerates, written as in `cluster.nodes`."""
     grace_period: Seconds = 30
-    """Seconds for a pod to terminate before Kubernetes kills it (terminationGracePeriodSeconds)."""
+    """Seconds that a pod has to terminate before Kubernetes kills the pod (terminationGracePeriodSeconds)."""
     stop: tuple[Text, ...] = ()
-    """Command of the preStop hook, which runs before SIGTERM. Default: wait five seconds and still answer."""
+    """Command of the preStop hook, which runs before SIGTERM. Default: the pod answers requests for five more
+    seconds."""
     shared_memory: Size | None = None
-    """Size of /dev/shm, which is part of the pod's memory. Default: 64 MiB in addition to that memory."""
+    """Size of /dev/shm, which is part of the pod's memory. Default: 64 MiB in addition to the pod's memory."""
     allow: AppAllowSettings = AppAllowSettings()
-    """Connections that NetworkPolicies allow. All other connections are denied."""
+    """Connections that NetworkPolicies allow. NetworkPolicies deny all connections that are not allowed."""
     strategy: AppStrategySettings | None = None
     """Canary or blue-green rollout of new versions by Argo Rollouts. Default: a rolling update."""
-    traces: Switch = False
-    """Whether the app may send traces by OTLP over HTTP. It gets the endpoint in OpenTelemetry variables."""
+    traces: StrictBool = False
+    """Whether the app may send traces by OTLP over HTTP. The app gets the endpoint in OpenTelemetry's environment
+    variables."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
-    discard: Switch = False
-    """Whether homelab may delete the app's database and volumes. It takes effect with the next `pulumi up`."""
+    discard: StrictBool = False
+    """Whether homelab may delete the app's database and volumes. `discard` takes effect with the next `pulumi up`."""

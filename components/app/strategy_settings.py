@@ -1,6 +1,6 @@
 """Settings of an app's update strategy with Argo Rollouts."""
 
-from components.settings.fields import Count, Text
+from components.settings.fields import PositiveInt, Text
 from components.settings.kubernetes_fields import Percent, Seconds
 from components.settings.model import Model
 
@@ -10,7 +10,7 @@ class AppStepSettings(Model):
 
     weight: Percent
     """Percentage of the pods that run the new version."""
-    seconds: Count = 120
+    seconds: PositiveInt = 120
     """Seconds before the next step."""
 
 
@@ -22,33 +22,36 @@ class AppCanarySettings(Model):
 
 
 class AppBlueGreenSettings(Model):
-    """A blue-green rollout: when all pods of the new version are ready, the Service switches to them at once."""
+    """A blue-green rollout: when all pods of the new version are ready, the Service switches to the new version at
+    once."""
 
-    keep: Count = 60
+    keep: PositiveInt = 60
     """Seconds for which the old pods are retained after the switch, for a fast rollback."""
 
 
 class AppAnalysisSettings(Model):
-    """A Prometheus query during a rollout. If it fails, Argo Rollouts returns to the old version."""
+    """A Prometheus query during a rollout. If the query fails, Argo Rollouts returns to the old version."""
 
     query: Text
     """Query in PromQL."""
     success: Text = "len(result) == 0 || isNaN(result[0]) || result[0] < 0.05"
-    """Condition for success; `result` is the list of values. Default: no value, or a value below 0.05."""
+    """Condition for success, in which `result` is the list of values from the query. Default: the query returns no
+    value, or a value below 0.05."""
     interval: Seconds = 30
     """Seconds between two queries."""
-    failures: Count = 1
-    """Number of failed queries that are tolerated."""
-    count: Count = 5
-    """Number of queries before a blue-green switch. During a canary rollout, the query repeats until its end."""
+    failures: PositiveInt = 1
+    """Number of queries that may fail without a rollback."""
+    count: PositiveInt = 5
+    """Number of queries before a blue-green switch. During a canary rollout, the query repeats until the end of the
+    rollout."""
 
 
 class AppStrategySettings(Model):
     """Update strategy: exactly one of `canary` and `blueGreen`, with an optional analysis."""
 
     canary: AppCanarySettings | None = None
-    """Replaces the pods step by step."""
+    """Canary rollout, which replaces the pods step by step."""
     blue_green: AppBlueGreenSettings | None = None
-    """Starts all new pods, and then switches to them at once."""
+    """Blue-green rollout, which starts all new pods and then switches all requests to the new pods at once."""
     analysis: AppAnalysisSettings | None = None
     """Query that must succeed during the rollout. Default: none, so the new pods must only become ready."""

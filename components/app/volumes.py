@@ -2,95 +2,95 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from components.app.objects import UNAWAITED, metadata
+from components.app.objects import SKIP_AWAIT, metadata
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
 from components.app.volume_settings import AppVolumeSettings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.settings.quantities import mebibytes
 
-TEMPLATES = "volumeClaimTemplates"
-"""Field of a StatefulSet with the volumes of each pod. It is immutable: on a change, Pulumi would replace the
+CLAIM_TEMPLATES = "volumeClaimTemplates"
+"""Field of a StatefulSet with the volumes of each pod. The field is immutable: on a change, Pulumi would replace the
 StatefulSet and end all pods, and the existing volumes would stay unchanged."""
 _FIX = "the pods keep their existing volumes; see docs/apps-storage.md"
 
 
-def single(app: AppSettings) -> list[str]:
+def single_pod_names(app: AppSettings) -> list[str]:
     """Return the names of the volumes that at most one pod may mount."""
-    return [name for name, volume in app.volumes.items() if volume.single]
+    return [name for name, volume in app.volumes.items() if volume.is_single_pod]
 
 
-def node(app: AppSettings) -> str | None:
-    """Return the node of the app's hostPath volumes, on which its pods must run."""
+def host_path_node(app: AppSettings) -> str | None:
+    """Return the node of the app's hostPath volumes, on which the app's pods must run."""
     return next((volume.host_path.node for volume in app.volumes.values() if volume.host_path), None)
 
 
-def claims(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
+def claims(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the PersistentVolumeClaims of volumes that all pods share."""
     for name, volume in app.volumes.items():
-        if volume.of_class and volume.shared:
-            # a claim may stay unbound until a pod uses it
-            claim = metadata(app, f"{app.name}-{name}", annotations=UNAWAITED)
+        if volume.is_provisioned and volume.shared:
+            # Pulumi does not wait for the claim, because a claim may stay unbound until a pod uses it
+            claim = metadata(app, f"{app.name}-{name}", annotations=SKIP_AWAIT)
             spec = _claim(volume, platform, "ReadWriteMany")
             yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": spec}
 
 
-def templates(app: AppSettings, platform: Surroundings) -> Iterator[Tree]:
-    """Yield the volumeClaimTemplates, which give each pod a volume of its own."""
+def templates(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Json]:
+    """Yield the volumeClaimTemplates, which give each pod its own volume."""
     for name, volume in app.volumes.items():
-        if volume.of_class and not volume.shared:
+        if volume.is_provisioned and not volume.shared:
             yield {"metadata": {"name": name}, "spec": _claim(volume, platform, "ReadWriteOnce")}
 
 
-def of_pods(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
-    """Yield these volumes for the app's pods, except volumes of the StatefulSet's volumeClaimTemplates."""
+def for_pods(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
+    """Yield the volumes in `mounted` for the app's pods, except the StatefulSet's volumeClaimTemplates."""
     for name in mounted:
         if source := _source(app, name, app.volumes[name]):
             yield {"name": name, **source}
 
 
-def of_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
-    """Yield these volumes for the pod of a Job, which refers to the claim of the app's only pod by name."""
+def for_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
+    """Yield the volumes in `mounted` for a Job's pod, which references the claim of the app's only pod by name."""
     for name in mounted:
         first_claim = {"persistentVolumeClaim": {"claimName": f"{name}-{app.name}-0"}}
         yield {"name": name, **(_source(app, name, app.volumes[name]) or first_claim)}
 
 
-def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Tree]:
-    """Yield the volumeMounts of these volumes."""
+def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
+    """Yield the volumeMounts of the volumes in `mounted`."""
     for name in mounted:
         volume = app.volumes[name]
         yield {"name": name, "mountPath": volume.path} | ({"readOnly": True} if volume.read_only else {})
 
 
-def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Tree:
+def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
     if volume.nfs:
         return {"nfs": {"server": volume.nfs.server, "path": volume.nfs.path}}
     if volume.claim:
         return {"persistentVolumeClaim": {"claimName": volume.claim}}
     if volume.host_path:
-        # Kubernetes must not create the folder: if its disk is not mounted, the app would fill the root disk
+        # Kubernetes must not create a missing folder: without the folder's disk, the app would fill the root disk
         return {"hostPath": {"path": volume.host_path.path, "type": "Directory"}}
     if volume.memory:
         return {"emptyDir": {"medium": "Memory", "sizeLimit": volume.size}}
     return {"persistentVolumeClaim": {"claimName": f"{app.name}-{name}"}} if volume.shared else {}
 
 
-def unlike(wanted: Sequence[Tree], current: Sequence[Tree]) -> Iterator[str]:
-    """Yield a warning for each difference between the wanted templates and the templates in the cluster."""
+def template_drift_warnings(wanted: Sequence[Json], current: Sequence[Json]) -> Iterator[str]:
+    """Yield a warning for each difference between the wanted volumes and the volumes of the existing StatefulSet."""
     remaining = {template["metadata"]["name"]: template["spec"] for template in current}
     for template in wanted:
         name = template["metadata"]["name"]
         claim = remaining.pop(name, None)
         if claim and _properties(claim) != _properties(template["spec"]):
             properties = f"{_size(claim)}, StorageClass {claim['storageClassName']}, {claim['accessModes'][0]}"
-            yield f"homelab:app.volumes.{name}: still has {properties} in the cluster; {_FIX}"
+            yield f"homelab:app.volumes.{name}: still has {properties} in the existing StatefulSet; {_FIX}"
     for name in remaining:
-        yield f"homelab:app.volumes.{name}: is not in the stack file, but still in the cluster; {_FIX}"
+        yield f"homelab:app.volumes.{name}: is not in the stack file, but in the existing StatefulSet; {_FIX}"
 
 
-def further(wanted: Sequence[Tree], current: Sequence[Tree]) -> list[str]:
-    """Return an error for each volume without a template in the cluster, because pods that mount it cannot start."""
+def missing_template_errors(wanted: Sequence[Json], current: Sequence[Json]) -> list[str]:
+    """Return an error for each volume that the existing StatefulSet lacks, because its pods cannot get the volume."""
     existing = {template["metadata"]["name"] for template in current}
     added = {template["metadata"]["name"] for template in wanted} - existing
     reason = "cannot be added to an existing StatefulSet"
@@ -98,15 +98,15 @@ def further(wanted: Sequence[Tree], current: Sequence[Tree]) -> list[str]:
     return [f"homelab:app.volumes.{name}: {reason}; {fix}" for name in sorted(added)]
 
 
-def _properties(claim: Tree) -> tuple[int, str, list[str]]:
+def _properties(claim: Json) -> tuple[int, str, list[str]]:
     return mebibytes(_size(claim)), claim["storageClassName"], claim["accessModes"]  # the API normalizes 1024Mi to 1Gi
 
 
-def _size(claim: Tree) -> str:
+def _size(claim: Json) -> str:
     return str(claim["resources"]["requests"]["storage"])
 
 
-def _claim(volume: AppVolumeSettings, platform: Surroundings, mode: str) -> Tree:
+def _claim(volume: AppVolumeSettings, platform: AppPlatformOutputs, mode: str) -> Json:
     return {
         "accessModes": [volume.access_mode or mode],
         "storageClassName": volume.storage_class or platform.storage_class,

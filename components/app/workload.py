@@ -3,71 +3,71 @@
 from collections.abc import Iterator
 
 from components.app import pods, rollout, volumes
+from components.app.config_objects import ConfigSources
 from components.app.objects import labels, metadata
-from components.app.read import Read
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
 _PATCH_FORCE = {"pulumi.com/patchForce": "true"}
-"""Annotation that overrides fields last set by an autoscaler or by hand."""
+"""Annotation that overrides fields last set by an autoscaler or manually."""
 
 
-def workload(app: AppSettings, platform: Surroundings, sources: Read) -> Manifest:
-    """Return the workload of the app: a Deployment, a StatefulSet for volumes of single pods, or a Rollout."""
-    template = {"metadata": {"labels": labels(app)}, "spec": pods.of_app(app, platform, sources)}
-    spec: dict[str, Tree] = {
+def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources) -> Manifest:
+    """Return the app's workload: a Deployment, a StatefulSet for single-pod volumes, or a Rollout for `strategy`."""
+    template = {"metadata": {"labels": labels(app)}, "spec": pods.app_pod_spec(app, platform, sources)}
+    spec: dict[str, Json] = {
         "selector": {"matchLabels": labels(app)},
         "revisionHistoryLimit": 3,
         "template": template,
-        "replicas": least(app),
+        "replicas": min_replicas(app),
     }
-    if kind(app)["kind"] == "StatefulSet":
+    if type_meta(app)["kind"] == "StatefulSet":
         spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
     if templates := list(volumes.templates(app, platform)):
-        spec[volumes.TEMPLATES] = templates
+        spec[volumes.CLAIM_TEMPLATES] = templates
     annotations = dict(_PATCH_FORCE)
     if app.autoscaling:
-        annotations["homelab/scaled"] = "true"  # when it is removed, Pulumi applies the replicas again
+        annotations["homelab/scaled"] = "true"  # when the annotation is removed, Pulumi applies replicas again
     if app.strategy:
         spec["strategy"] = rollout.strategy(app, app.strategy)
-        annotations |= rollout.AWAITED
-    return {**kind(app), "metadata": metadata(app, app.name, annotations=annotations), "spec": spec}
+        annotations |= rollout.WAIT_FOR_HEALTHY
+    return {**type_meta(app), "metadata": metadata(app, app.name, annotations=annotations), "spec": spec}
 
 
-def least(app: AppSettings) -> int:
+def min_replicas(app: AppSettings) -> int:
     """Return the minimum number of pods."""
-    return app.autoscaling.min if app.autoscaling else app.replicas or (1 if volumes.single(app) else 3)
+    return app.autoscaling.min if app.autoscaling else app.replicas or (1 if volumes.single_pod_names(app) else 3)
 
 
-def left(app: AppSettings) -> list[str]:
+def ignored_fields(app: AppSettings) -> list[str]:
     """Return the fields of an existing workload that Pulumi must not change."""
-    # If the manifest had no replicas, the API would replace the applied number by 1. So the manifest has the first
-    # number, and Pulumi ignores the field: it sends the number in the cluster, and leaves the field out once the
-    # autoscaler has changed and owns it. So no `up` removes pods of the autoscaler.
+    # without replicas in the manifest, the API server would scale the workload to one pod
+    # Pulumi ignores changes of replicas, and sends the number of replicas in the cluster
+    # once the autoscaler owns replicas, Pulumi omits the field, so `pulumi up` never removes pods of the autoscaler
     scaled = ["spec.replicas"] if app.autoscaling else []
-    return [*scaled, f"spec.{volumes.TEMPLATES}"] if kind(app)["kind"] == "StatefulSet" else scaled
+    return [*scaled, f"spec.{volumes.CLAIM_TEMPLATES}"] if type_meta(app)["kind"] == "StatefulSet" else scaled
 
 
-def kind(app: AppSettings) -> dict[str, Tree]:
+def type_meta(app: AppSettings) -> dict[str, Json]:
     """Return apiVersion and kind of the workload."""
     if app.strategy:
-        return {"apiVersion": rollout.API, "kind": rollout.KIND}
-    # only a StatefulSet ends a pod before it creates the replacement, and never runs two pods of the same name
-    stateful = any(volume.single or volume.per_pod for volume in app.volumes.values())
+        return {"apiVersion": rollout.API_VERSION, "kind": rollout.KIND}
+    # only a StatefulSet stops a pod before it creates the replacement, and never runs two pods of the same name
+    stateful = any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values())
     return {"apiVersion": "apps/v1", "kind": "StatefulSet" if stateful else "Deployment"}
 
 
-def scale(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the PodDisruptionBudget and the HorizontalPodAutoscaler, if the app has several pods or autoscaling."""
-    if least(app) > 1:  # with one pod, the budget would block every drain
-        spec: dict[str, Tree] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
+def scaling_objects(app: AppSettings) -> Iterator[Manifest]:
+    """Yield the PodDisruptionBudget of an app with several pods, and the HorizontalPodAutoscaler."""
+    if min_replicas(app) > 1:  # with one pod, the budget would block every drain
+        spec: dict[str, Json] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)
         yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec}
     if app.autoscaling is not None:
         target = {"type": "Utilization", "averageUtilization": app.autoscaling.cpu}
         spec = {
-            "scaleTargetRef": {**kind(app), "name": app.name},
+            "scaleTargetRef": {**type_meta(app), "name": app.name},
             "minReplicas": app.autoscaling.min,
             "maxReplicas": app.autoscaling.max,
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],

@@ -16,27 +16,27 @@ class Validity:
     ends: datetime
 
     @classmethod
-    def of(cls, user: Mapping[str, str]) -> "Validity":
+    def of_kubeconfig_user(cls, user: Mapping[str, str]) -> "Validity":
         """Read the validity of the client certificate in a kubeconfig's user entry."""
         certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
         return cls(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
     @property
-    def left(self) -> timedelta:
+    def remaining(self) -> timedelta:
         """Remaining validity, negative after the end."""
         return self.ends - datetime.now(UTC)
 
     @property
-    def over(self) -> bool:
+    def is_expired(self) -> bool:
         """Whether the certificate has expired."""
-        return self.left <= timedelta()
+        return self.remaining <= timedelta()
 
     @property
-    def due(self) -> bool:
+    def needs_renewal(self) -> bool:
         """Whether `pulumi up` renews the certificate, which it does in the last quarter of its validity."""
-        return self.left <= (self.ends - self.begins) / 4
+        return self.remaining <= (self.ends - self.begins) / 4
 
     @property
-    def end(self) -> str:
+    def end_text(self) -> str:
         """End of the validity as text for messages, in UTC."""
         return f"{self.ends:%Y-%m-%d %H:%M} UTC"

@@ -7,29 +7,29 @@ from functools import partial
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.cluster.connection import machine
-from components.cluster.host_requirements import NOTHING, Host
-from components.cluster.kubeconfig import ADMIN, APPS, Rights, kubeconfigs
-from components.cluster.node import PROBES, Node, Shared
+from components.cluster.connection import connection_settings
+from components.cluster.host_requirements import NO_REQUIREMENTS, HostRequirements
+from components.cluster.kubeconfig import ADMIN, APPS, Rights, create_kubeconfigs
+from components.cluster.node import DRIFT_CHECKS, ClusterInputs, Node
 from components.cluster.settings import ClusterSettings
-from components.provider_resources import Machines, Secret, Task, step
+from components.provider_resources import HomelabProvider, RandomSecret, Task, step
 
 TOKEN_BYTES = 32
 IDENTITY_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Access:
+class ClusterAccess:
     """Access to the cluster: its API, and the machine that cluster-wide tasks belong to."""
 
-    kubernetes: kubernetes.Provider
-    machines: Machines
+    kubernetes_provider: kubernetes.Provider
+    homelab_provider: HomelabProvider
     identity: pulumi.Output[str]
     """Random identity of the cluster, stored on each of its machines."""
-    machine: Mapping[str, object]
-    reach: Mapping[str, Mapping[str, object]]
+    first_server: Mapping[str, object]
+    connections: Mapping[str, Mapping[str, object]]
     """Machines by node name."""
-    ready: tuple[pulumi.Resource, ...]
+    prior_tasks: tuple[pulumi.Resource, ...]
     """Tasks that must finish before anything is installed in the cluster: the rolls of all nodes."""
 
 
@@ -46,38 +46,38 @@ class Cluster(pulumi.ComponentResource):
         settings: ClusterSettings,
         kube_vip: str,
         app_rights: Rights,
-        host: Host = NOTHING,
+        host: HostRequirements = NO_REQUIREMENTS,
         flags: Sequence[str] = (),
     ) -> None:
         super().__init__("homelab:components:Cluster", "cluster")
-        reach = {node.name: machine(node, settings.ssh_of(node)) for node in settings.nodes}
-        machines = Machines(
+        reach = {node.name: connection_settings(node, settings.ssh_of(node)) for node in settings.nodes}
+        machines = HomelabProvider(
             "cluster-machines",
             keys=_private_keys(settings),
             servers=[reach[server.name] for server in settings.servers],
             agents=[reach[agent.name] for agent in settings.agents],
-            probes=PROBES,
+            drift_checks=DRIFT_CHECKS,
             flags=flags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         opts = pulumi.ResourceOptions(parent=self, provider=machines)
-        self.identity = Secret("cluster-identity", IDENTITY_BYTES, _immutable(opts)).value
+        self.identity = RandomSecret("cluster-identity", IDENTITY_BYTES, _immutable(opts)).value
         generation = settings.k3s.rotation.token
-        self.token = Secret("cluster-token", TOKEN_BYTES, _immutable(opts), generation=generation).value
-        shared = Shared(
+        self.token = RandomSecret("cluster-token", TOKEN_BYTES, _immutable(opts), generation=generation).value
+        shared = ClusterInputs(
             settings,
             kube_vip,
             host,
             identity=self.identity,
             token=self.token,
-            agent_token=Secret("cluster-agent-token", TOKEN_BYTES, _immutable(opts), generation=generation).value,
+            agent_token=RandomSecret("cluster-agent-token", TOKEN_BYTES, _immutable(opts), generation=generation).value,
         )
         nodes = [
             Node(node, shared, pulumi.ResourceOptions(parent=self, providers=[machines])) for node in settings.nodes
         ]
         first = reach[settings.servers[0].name]
         settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, opts))
-        rendered = kubeconfigs(
+        rendered = create_kubeconfigs(
             settings, first, shared.identity, opts, settled[: len(settings.servers)], app_rights=app_rights
         )
         self.kubeconfig, self.app_kubeconfig = rendered[ADMIN].text, rendered[APPS]
@@ -88,7 +88,7 @@ class Cluster(pulumi.ComponentResource):
             upsert_existing_objects=True,  # adopts objects of an interrupted run, missing in its state
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.access = Access(provider, machines, self.identity, first, reach, tuple(settled))
+        self.access = ClusterAccess(provider, machines, self.identity, first, reach, tuple(settled))
         self.register_outputs({"kubeconfig": self.kubeconfig})
 
     @staticmethod
@@ -96,7 +96,7 @@ class Cluster(pulumi.ComponentResource):
         """Bootstrap, join, rotate tokens and roll; return the tasks of the rolls, servers first."""
         servers = [node for node in nodes if node.settings.role == "server"]
         agents = [node for node in nodes if node.settings.role == "agent"]
-        bootstrapped = servers[0].found()
+        bootstrapped = servers[0].bootstrap()
         joined = {node.settings.name: node.join(bootstrapped) for node in nodes}
         all_servers = [joined[server.settings.name] for server in servers]
         settled = [*all_servers, rotate(all_servers)]
@@ -105,7 +105,7 @@ class Cluster(pulumi.ComponentResource):
 
     @staticmethod
     def _rotate_tokens(
-        first: Mapping[str, object], shared: Shared, parent: pulumi.ResourceOptions, joined: list[Task]
+        first: Mapping[str, object], shared: ClusterInputs, parent: pulumi.ResourceOptions, joined: list[Task]
     ) -> Task:
         opts = pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(depends_on=joined))
         secrets = {"TOKEN": shared.token, "AGENT_TOKEN": shared.agent_token}
@@ -114,12 +114,14 @@ class Cluster(pulumi.ComponentResource):
             variables={"VERSION": shared.cluster.k3s.version}, secrets=secrets, opts=opts,
         )  # fmt: skip
 
-    def leave_first(self, everything: Sequence[pulumi.Resource]) -> None:
+    def mark_on_destroy(self, resources: Sequence[pulumi.Resource]) -> None:
         """Create the task that `pulumi destroy` undoes first: it marks servers, so that nodes leave without drains."""
-        after = [*self.access.ready, *everything]
-        opts = pulumi.ResourceOptions(parent=self, provider=self.access.machines, depends_on=after)
+        after = [*self.access.prior_tasks, *resources]
+        opts = pulumi.ResourceOptions(parent=self, provider=self.access.homelab_provider, depends_on=after)
         clear_mark, set_mark = step("keep.sh", on="servers"), step("retire.sh", on="servers")
-        Task("cluster-retire", self.access.machine, [clear_mark], cluster=self.identity, undo=[set_mark], opts=opts)
+        Task(
+            "cluster-retire", self.access.first_server, [clear_mark], cluster=self.identity, undo=[set_mark], opts=opts
+        )
 
 
 def _private_keys(settings: ClusterSettings) -> dict[str, pulumi.Input[str]]:

@@ -1,10 +1,10 @@
 """SSH connection settings of a machine, in the form that homelab's provider reads."""
 
 from components.cluster.settings import NodeSettings, SSHSettings
-from components.provider_resources import Machine
+from components.provider_resources import Connection
 
 
-def machine(node: NodeSettings, ssh: SSHSettings) -> Machine:
+def connection_settings(node: NodeSettings, ssh: SSHSettings) -> Connection:
     """Return the connection settings of a machine. They name the private keys and do not contain them."""
     key = None if ssh.private_key is None else ssh.private_key.secret
     connection: dict[str, object] = {

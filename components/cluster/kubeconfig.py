@@ -17,11 +17,11 @@ from components.cluster.k3s import config
 from components.cluster.settings import ClusterSettings
 from components.kubernetes import rbac
 from components.kubernetes.manifest import Manifest
-from components.provider_resources import Machine, Secret, Task, step
+from components.provider_resources import Connection, RandomSecret, Task, step
 
 ADMIN, APPS = "admin", "apps"
 USERS = (ADMIN, APPS)
-DAYS = 365
+VALIDITY_DAYS = 365
 """Validity of client certificates in days; they are renewed in its last quarter."""
 KEY_BYTES = 32
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -45,9 +45,9 @@ class Kubeconfig:
     text: pulumi.Output[str]
 
 
-def kubeconfigs(
+def create_kubeconfigs(
     settings: ClusterSettings,
-    server: Machine,
+    server: Connection,
     identity: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
     after: Sequence[pulumi.Resource],
@@ -61,17 +61,19 @@ def kubeconfigs(
     """
     generation = settings.k3s.rotation.kubeconfigs
     immutable = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))
-    keys = {name: Secret(f"cluster-{name}-key", KEY_BYTES, immutable, generation=generation).value for name in USERS}
+    keys = {
+        name: RandomSecret(f"cluster-{name}-key", KEY_BYTES, immutable, generation=generation).value for name in USERS
+    }
     users = pulumi.Output.unsecret(pulumi.Output.all(**keys).apply(partial(_users, generation)))
     variables: dict[str, pulumi.Input[str]] = {
         "USERS": users.apply(lambda names: "\n".join(f"{_binding(name)} {user}" for name, user in names.items())),
         "RIGHTS": users.apply(partial(_rights, {ADMIN: _administrator, APPS: app_rights})),
         "REQUESTS": pulumi.Output.unsecret(pulumi.Output.all(users, pulumi.Output.all(**keys)).apply(_requests)),
-        "SECONDS_VALID": str(DAYS * 24 * 3600),
+        "SECONDS_VALID": str(VALIDITY_DAYS * 24 * 3600),
     }
     signed = Task(
         "cluster-kubeconfig", server, [step("bind.sh", on="server"), step("sign.sh", on="server")],
-        cluster=identity, probe="signed.sh", variables=variables,
+        cluster=identity, drift_check="signed.sh", variables=variables,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=after)),
     ).output  # fmt: skip
     results = {}
@@ -103,10 +105,10 @@ def _rights(rights: Mapping[str, Rights], users: Mapping[str, str]) -> str:
 
 def _requests(users_and_keys: Sequence[Mapping[str, str]]) -> str:
     users, keys = users_and_keys
-    return "\n".join(request(keys[name], user) for name, user in users.items())
+    return "\n".join(signing_request(keys[name], user) for name, user in users.items())
 
 
-def request(key: str, user: str) -> str:
+def signing_request(key: str, user: str) -> str:
     """Return a certificate signing request of a user, in base64. The same key gives the same request."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
     unsigned = x509.CertificateSigningRequestBuilder().subject_name(subject)
@@ -139,7 +141,7 @@ kind: Config
 clusters:
 - name: {name}
   cluster:
-    server: https://{config.endpoint(settings)}
+    server: https://{config.api_endpoint(settings)}
     certificate-authority-data: {ca}
 users:
 - name: {name}

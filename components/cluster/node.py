@@ -7,8 +7,8 @@ from typing import TypedDict, Unpack
 import pulumi
 
 from components.cluster.api_endpoint import virtual_ip
-from components.cluster.connection import machine
-from components.cluster.host_requirements import Host
+from components.cluster.connection import connection_settings
+from components.cluster.host_requirements import HostRequirements
 from components.cluster.k3s import config, hardening
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.provider_resources import Step, Task, step
@@ -16,7 +16,7 @@ from components.settings.addresses import is_ipv6
 
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
-JOINING = 8
+MAX_PARALLEL_JOINS = 8
 """Number of servers, and of agents, that join at the same time. Joining more at once makes nodes time out."""
 SYSCTL = {
     # nodes forward packets; kubelet and the containerd shims need more inotify instances and watches than the default
@@ -34,7 +34,7 @@ SYSCTL = {
 SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
 """Set only if the cluster has IPv6: a kernel may lack IPv6, and forwarding makes it ignore router advertisements."""
 
-PROBES = ("prepared.sh", "joined.sh", "applied.sh")
+DRIFT_CHECKS = ("prepared.sh", "joined.sh", "applied.sh")
 
 PREPARE = (
     step("prepare.sh"),
@@ -49,16 +49,16 @@ LEAVE = (
     step("uninstall.sh", unless=["foreign"]),
     step("restore.sh", unless=["foreign"]),
 )
-CA = ["CA", "CA_HASH"]
-FOUND = (step("cluster-ca.sh", on="servers", exports=CA), step("stage.sh"), step("apply.sh"))
+CA_EXPORTS = ["CA", "CA_HASH"]
+BOOTSTRAP = (step("cluster-ca.sh", on="servers", exports=CA_EXPORTS), step("stage.sh"), step("apply.sh"))
 JOIN = (
-    step("cluster-ca.sh", on="server", exports=CA, turn=True),
+    step("cluster-ca.sh", on="server", exports=CA_EXPORTS, turn=True),
     step("stage.sh"),
     step("forget.sh", on="other", when=["empty"]),
     step("apply.sh"),
 )
 ROLL = (
-    step("cluster-ca.sh", on="server", exports=CA),
+    step("cluster-ca.sh", on="server", exports=CA_EXPORTS),
     step("stage.sh"),
     step("spared.sh", on="server", when=["changed", "member"]),
     step("backup.sh", on="server", when=["upgrade", "member"], turn=True),
@@ -74,17 +74,17 @@ class TaskInputs(TypedDict, total=False):
 
     variables: Mapping[str, str]
     undo: Sequence[Step]
-    probe: str
-    once: bool
+    drift_check: str
+    run_once: bool
 
 
 @dataclass(frozen=True)
-class Shared:
+class ClusterInputs:
     """Inputs that all nodes of a cluster share."""
 
     cluster: ClusterSettings
     kube_vip: str
-    host: Host
+    host: HostRequirements
     identity: pulumi.Input[str]
     token: pulumi.Input[str]
     agent_token: pulumi.Input[str]
@@ -93,41 +93,41 @@ class Shared:
 class Node(pulumi.ComponentResource):
     """A machine of the cluster.
 
-    The constructor prepares the machine. `found` or `join` adds it to the cluster, once. `roll` applies all later
+    The constructor prepares the machine. `bootstrap` or `join` adds it to the cluster, once. `roll` applies all later
     changes, one machine at a time. Deleting the node removes it from the cluster and undoes all changes to the machine.
     """
 
-    def __init__(self, settings: NodeSettings, shared: Shared, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, settings: NodeSettings, shared: ClusterInputs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("homelab:components:Node", settings.name, None, opts)
         self.settings = settings
-        self.machine = machine(settings, shared.cluster.ssh_of(settings))
+        self.machine = connection_settings(settings, shared.cluster.ssh_of(settings))
         self._shared = shared
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
         self.prepared = self._task(
-            f"{settings.name}-prepare", PREPARE, [], probe="prepared.sh",
+            f"{settings.name}-prepare", PREPARE, [], drift_check="prepared.sh",
             variables=self._prepare_variables(), undo=LEAVE,
         )  # fmt: skip
         self.register_outputs({})
 
-    def found(self) -> Task:
+    def bootstrap(self) -> Task:
         """Bootstrap the cluster on this machine. Pulumi's state records this task, so it never runs again."""
         return self._task(
-            "cluster-found", FOUND, [self.prepared], once=True, variables={**self._variables, "FOUND": "yes"}
+            "cluster-found", BOOTSTRAP, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"}
         )
 
-    def join(self, founded: Task) -> Task:
+    def join(self, bootstrapped: Task) -> Task:
         """Join the machine to the cluster: once, and again if the machine lost its membership data."""
         return self._task(
-            f"{self.settings.name}-join", JOIN, [self.prepared, founded],
-            probe="joined.sh", once=True, variables=self._variables,
+            f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],
+            drift_check="joined.sh", run_once=True, variables=self._variables,
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
         """Apply every later change to the machine. Disruptive steps wait for the node's turn."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
-        return self._task(f"{self.settings.name}-roll", ROLL, after, probe="applied.sh", variables=variables)
+        return self._task(f"{self.settings.name}-roll", ROLL, after, drift_check="applied.sh", variables=variables)
 
     def _task(
         self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
@@ -154,7 +154,7 @@ class Node(pulumi.ComponentResource):
             "ARCH": self.settings.arch or "",
             "PACKAGES": " ".join(packages(self._shared.cluster, self.settings, host)),
             "MODULES": "\n".join(modules),
-            "FIXED": config.fixed(self._shared.cluster, self.settings),
+            "FIXED": config.immutable_settings(self._shared.cluster, self.settings),
             "SYSCTL": "\n".join(f"{key}={value}" for key, value in sysctl(self._shared.cluster, self.settings).items()),
             **virtual_ip.variables(self._shared.cluster, self.settings),
         }
@@ -162,22 +162,25 @@ class Node(pulumi.ComponentResource):
     def _install_variables(self) -> dict[str, str]:
         cluster, node = self._shared.cluster, self.settings
         hardening_files = hardening.files(cluster, node)
-        manifests = (virtual_ip.manifests(cluster, node, self._shared.kube_vip), hardening.manifests(cluster, node))
+        manifests = (
+            virtual_ip.kube_vip_manifests(cluster, node, self._shared.kube_vip),
+            hardening.manifests(cluster, node),
+        )
         return {
             **self._identity(),
-            **config.release(cluster),
+            **config.release_variables(cluster),
             "ADDRESS": node.address,
             "INTERFACE": node.interface or "",
-            "CONFIG": config.config(cluster, node),
+            "CONFIG": config.config_yaml(cluster, node),
             "MANIFESTS": "---\n".join(filter(None, manifests)),
-            "ADMISSION": hardening_files[hardening.ADMISSION],
-            "AUDIT": hardening_files[hardening.AUDIT],
-            "ENDPOINT": config.endpoint(cluster),
-            "PEERS": config.server_addresses(cluster, node),
+            "ADMISSION": hardening_files[hardening.ADMISSION_FILE],
+            "AUDIT": hardening_files[hardening.AUDIT_FILE],
+            "ENDPOINT": config.api_endpoint(cluster),
+            "PEERS": config.peer_addresses(cluster, node),
             "TAINTS": "\n".join(node.taints),
-            "FIXED": config.fixed(cluster, node),
+            "FIXED": config.immutable_settings(cluster, node),
             "FOUND": "no",
-            "CERTIFICATES": config.certificates(cluster),
+            "CERTIFICATES": config.certificate_rotation(cluster),
         }
 
     def _install_secrets(self) -> dict[str, pulumi.Input[str]]:
@@ -185,21 +188,21 @@ class Node(pulumi.ComponentResource):
         return {
             "TOKEN": self._shared.token if server else self._shared.agent_token,
             "AGENT_TOKEN": self._shared.agent_token if server else "",
-            "SECRET_CONFIG": config.secret_config(self._shared.cluster, self.settings),
-            "REGISTRIES": config.registries(self._shared.cluster),
+            "SECRET_CONFIG": config.secret_config_yaml(self._shared.cluster, self.settings),
+            "REGISTRIES": config.registries_yaml(self._shared.cluster),
         }
 
 
 def _turn(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
     """Return the concurrency limit: several nodes join at once; later, one server or `max_unavailable` agents roll."""
     if run is JOIN:
-        return {"group": f"{node.role}s that join", "width": JOINING}
+        return {"group": f"{node.role}s that join", "width": MAX_PARALLEL_JOINS}
     if node.role == "server":
         return {"group": "servers", "width": 1}
     return {"group": "agents", "width": cluster.max_unavailable}
 
 
-def packages(cluster: ClusterSettings, node: NodeSettings, host: Host) -> list[str]:
+def packages(cluster: ClusterSettings, node: NodeSettings, host: HostRequirements) -> list[str]:
     """Return the operating system packages that the machine needs."""
     return sorted({*PACKAGES, *host.packages, *virtual_ip.packages(cluster, node)})
 

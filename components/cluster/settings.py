@@ -15,24 +15,24 @@ from components.cluster.k3s.settings import (
     S3Settings,
     SnapshotSettings,
 )
-from components.cluster.ssh_settings import BastionSettings, NodeSSHSettings, SSHSettings, merge
+from components.cluster.ssh_settings import BastionSettings, NodeSSHSettings, SSHSettings, merge_ssh
 from components.settings.addresses import default_lan
 from components.settings.fields import (
     Address,
-    Count,
+    Cidr,
+    DnsLabel,
     Domain,
     Host,
     HostKey,
-    HostLabel,
     Interface,
     LabelKey,
     LabelValue,
-    Network,
     Port,
-    Switch,
+    PositiveInt,
+    StrictBool,
     Taint,
 )
-from components.settings.model import UNKNOWN, Model, NotKnownError
+from components.settings.model import UNKNOWN, Model, UnknownValueError
 
 __all__ = [
     "ApiSettings",
@@ -84,9 +84,9 @@ class NetworkSettings(Model):
     """Pod network: K3s' flannel, or `none` to install another CNI plugin."""
     flannel_backend: Literal["vxlan", "host-gw", "wireguard-native"] = "vxlan"
     """Flannel's backend, which carries packets between nodes."""
-    pods: tuple[Network, ...] = ("10.42.0.0/16",)
+    pods: tuple[Cidr, ...] = ("10.42.0.0/16",)
     """Pod CIDRs."""
-    services: tuple[Network, ...] = ("10.43.0.0/16",)
+    services: tuple[Cidr, ...] = ("10.43.0.0/16",)
     """Service CIDRs, with the IP families in the same order as in `pods`."""
 
     @property
@@ -98,7 +98,7 @@ class NetworkSettings(Model):
 class NodeSettings(Model):
     """One machine of the cluster."""
 
-    name: HostLabel
+    name: DnsLabel
     """Name of the node. It becomes the machine's host name."""
     role: Literal["server", "agent"]
     """Role of the node: a server runs the control plane, etcd and workloads, an agent runs workloads only."""
@@ -133,7 +133,7 @@ class AppsSettings(Model):
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
     """Highest Pod Security level that an app may use. `baseline` allows root in containers and NFS shares;
     `privileged` lets apps be root on the nodes."""
-    nfs: Switch = False
+    nfs: StrictBool = False
     """Install an NFS client on all nodes, so that apps can mount NFS shares. An app can then act as any user there."""
 
 
@@ -141,14 +141,14 @@ def _lan_of_first_server(validated: dict[str, Any]) -> Any:
     nodes = () if validated["nodes"] is UNKNOWN else validated["nodes"]
     try:
         return default_lan(next(node.address for node in nodes if node.role == "server"))
-    except (NotKnownError, StopIteration):
+    except (UnknownValueError, StopIteration):
         return UNKNOWN  # the checks of the nodes report the cause
 
 
 class ClusterSettings(Model):
     """A K3s cluster and its machines."""
 
-    name: HostLabel
+    name: DnsLabel
     """Name of the cluster."""
     domain: Domain
     """Domain of the lab. The host names of its services are subdomains of it."""
@@ -156,7 +156,7 @@ class ClusterSettings(Model):
     """SSH login on the machines. A node can override it with its own `ssh`."""
     nodes: tuple[NodeSettings, ...]
     """The machines: an odd number of servers, such as one or three, and any number of agents."""
-    lan: Network = Field(default_factory=_lan_of_first_server)
+    lan: Cidr = Field(default_factory=_lan_of_first_server)
     """CIDR of the machines' LAN. Default: the /24 (IPv6: /64) of the first server's address."""
     api: ApiSettings = ApiSettings()
     """Endpoint of the Kubernetes API."""
@@ -171,9 +171,9 @@ class ClusterSettings(Model):
     including the Pod Security level `restricted`."""
     apps: AppsSettings = AppsSettings()
     """Permissions of apps beyond the defaults."""
-    discard: tuple[HostLabel, ...] = ()
+    discard: tuple[DnsLabel, ...] = ()
     """Names of nodes that may be removed although they have the only replica of a volume, which is then lost."""
-    max_unavailable: Count = 1
+    max_unavailable: PositiveInt = 1
     """Number of agents that may be out of service at the same time during a change."""
 
     @property
@@ -187,7 +187,7 @@ class ClusterSettings(Model):
         return tuple(node for node in self.nodes if node.role == "agent")
 
     @property
-    def endpoint(self) -> str:
+    def endpoint_host(self) -> str:
         """Host of the API endpoint: the load balancer, the virtual IP, or the address of the only server."""
         return self.api.external or self.api.vip or self.servers[0].address
 
@@ -196,16 +196,16 @@ class ClusterSettings(Model):
         """Port of the API endpoint."""
         return self.api.port
 
-    def without(self, packaged: Iterable[str]) -> "ClusterSettings":
+    def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
         """Return a copy that also disables these components packaged with K3s."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
-    def labelled(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
+    def with_node_labels(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
         """Return a copy whose nodes also have these labels. A node's own labels win."""
         nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
         return self.model_copy(update={"nodes": nodes})
 
     def ssh_of(self, node: NodeSettings) -> SSHSettings:
         """Return the SSH settings of `node`: the cluster's `ssh`, overridden by the node's own."""
-        return merge(self.ssh, node.ssh)
+        return merge_ssh(self.ssh, node.ssh)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from components.settings.fields import AuthorityKey, Host, HostKey, Port, Switch, User
+from components.settings.fields import CaPublicKey, Host, HostKey, Port, StrictBool, User
 from components.settings.model import Model, SecretRef
 
 
@@ -30,13 +30,13 @@ class SSHSettings(Model):
     """SSH port of the machines."""
     private_key: SecretRef | None = None
     """Secret that contains the private key (OpenSSH format, no passphrase). Either this or `agent`."""
-    agent: Switch = False
+    agent: StrictBool = False
     """Use the keys of the SSH agent on your workstation. Either this or `privateKey`."""
-    sudo: Switch = Field(default_factory=lambda fields: fields.get("user") != "root")
+    sudo: StrictBool = Field(default_factory=lambda fields: fields.get("user") != "root")
     """Become root through sudo. Default: true unless the user is root."""
     bastion: BastionSettings | None = None
     """Bastion to connect through. Default: none."""
-    host_authority: AuthorityKey | None = None
+    host_authority: CaPublicKey | None = None
     """Public key of an SSH CA. A machine or bastion whose host key differs from its `hostKey` is trusted if it shows a
     host certificate that this CA signed for its address."""
 
@@ -50,15 +50,15 @@ class NodeSSHSettings(Model):
     """SSH port of the machine."""
     private_key: SecretRef | None = None
     """Secret that contains the private key for this machine."""
-    agent: Switch | None = None
+    agent: StrictBool | None = None
     """Use the keys of the SSH agent on your workstation."""
-    sudo: Switch | None = None
+    sudo: StrictBool | None = None
     """Become root through sudo. Default: the cluster's `ssh.sudo` if it is set, else true unless the user is root."""
     bastion: BastionSettings | None = None
     """Bastion to connect through. `null` connects directly to this machine although the cluster has a bastion."""
 
 
-def merge(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
+def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
     """Return `common` overridden by the settings of `own`; a private key replaces the agent, and vice versa."""
     overrides = {name: getattr(own, name) for name in own.model_fields_set}
     overrides = {name: value for name, value in overrides.items() if value is not None or name == "bastion"}

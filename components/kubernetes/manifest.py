@@ -10,14 +10,14 @@ import pulumi
 
 from components.settings.model import SecretRef
 
-Tree = Any
-"""JSON data that may contain secrets, each as `SecretRef`, `Derived`, `Hashed`, `Filled`, `Made` or an Output."""
-Manifest = dict[str, Tree]
+Json = Any
+"""JSON data that may contain secrets: Outputs, and all types that `resolve_secrets` replaces."""
+Manifest = dict[str, Json]
 """A Kubernetes object."""
 
 
 @dataclass(frozen=True)
-class Derived:
+class DerivedPassword:
     """A password for programs only, derived once for each layer and name: at most 64 hexadecimal digits."""
 
     name: str
@@ -25,58 +25,60 @@ class Derived:
 
 
 @dataclass(frozen=True)
-class Hashed:
+class BcryptHash:
     """The bcrypt hash of a secret. Pulumi stores its salt, so the hash changes only when the secret does."""
 
-    secret: SecretRef | Derived
+    secret: SecretRef | DerivedPassword
 
 
 @dataclass(frozen=True)
-class Filled:
+class SecretTemplate:
     """A text template whose `{}` placeholders are replaced by secrets."""
 
     template: str
-    parts: tuple[SecretRef | Derived | Hashed, ...]
+    parts: tuple[SecretRef | DerivedPassword | BcryptHash, ...]
 
 
 @dataclass(frozen=True)
-class Made:
+class ComputedSecret:
     """A text that a function computes from the layer's random bytes, passed as hexadecimal digits."""
 
-    of: Callable[[str], str]
+    compute: Callable[[str], str]
 
 
-Salt = Callable[[], pulumi.Output[str]]
+SaltFactory = Callable[[], pulumi.Output[str]]
 
 
 def _no_salt() -> pulumi.Output[str]:
     raise ValueError("this object needs a salt for its secrets, and has none")
 
 
-def resolve(tree: Tree, salt: Salt = _no_salt) -> Tree:
+def resolve_secrets(tree: Json, salt: SaltFactory = _no_salt) -> Json:
     """Replace the secrets in `tree` by secret Outputs. `salt` returns 16 random bytes as hexadecimal digits."""
-    if isinstance(tree, SecretRef | Derived | Hashed | Filled | Made):
+    if isinstance(tree, SecretRef | DerivedPassword | BcryptHash | SecretTemplate | ComputedSecret):
         return _resolve_secret(tree, salt)
     if isinstance(tree, Mapping):
-        return {key: resolve(value, salt) for key, value in tree.items()}
+        return {key: resolve_secrets(value, salt) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [resolve(value, salt) for value in tree]
+        return [resolve_secrets(value, salt) for value in tree]
     return tree
 
 
-def _resolve_secret(secret: SecretRef | Derived | Hashed | Filled | Made, salt: Salt) -> pulumi.Output[str]:
+def _resolve_secret(
+    secret: SecretRef | DerivedPassword | BcryptHash | SecretTemplate | ComputedSecret, salt: SaltFactory
+) -> pulumi.Output[str]:
     if isinstance(secret, SecretRef):
         return secret.resolve()
-    if isinstance(secret, Derived):
-        return salt().apply(lambda random: derive(random, secret))
-    if isinstance(secret, Made):
-        return salt().apply(secret.of)
-    if isinstance(secret, Hashed):
+    if isinstance(secret, DerivedPassword):
+        return salt().apply(lambda random: derive_password(random, secret))
+    if isinstance(secret, ComputedSecret):
+        return salt().apply(secret.compute)
+    if isinstance(secret, BcryptHash):
         return pulumi.Output.all(_resolve_secret(secret.secret, salt), salt()).apply(lambda texts: bcrypt_hash(*texts))
     return pulumi.Output.format(secret.template, *(_resolve_secret(part, salt) for part in secret.parts))
 
 
-def derive(salt: str, wanted: Derived) -> str:
+def derive_password(salt: str, wanted: DerivedPassword) -> str:
     """Derive a password from `salt`: 16 secret bytes as hexadecimal digits."""
     return hmac.new(bytes.fromhex(salt), wanted.name.encode(), "sha256").hexdigest()[: wanted.length]
 
@@ -95,18 +97,18 @@ def bcrypt_base64(raw: bytes) -> bytes:
     return bytes(alphabet[int(bits[start : start + 6], 2)] for start in range(0, len(bits), 6))
 
 
-def secret_of(metadata: Mapping[str, Tree], data: Mapping[str, Tree]) -> Manifest:
+def secret_manifest(metadata: Mapping[str, Json], data: Mapping[str, Json]) -> Manifest:
     """Build a Kubernetes Secret from plain texts (`stringData`)."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": dict(metadata), "stringData": dict(data)}
 
 
-def is_custom(manifest: Manifest) -> bool:
+def is_custom_resource(manifest: Manifest) -> bool:
     """Whether a CRD defines the object's kind: its API group has a dot and is not built into Kubernetes."""
     group = manifest["apiVersion"].rpartition("/")[0]
     return "." in group and group not in _OWN_GROUPS
 
 
-def create(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+def create_resource(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
     """Create the Pulumi resource of an object whose secrets are all resolved."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{kind}"

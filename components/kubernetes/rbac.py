@@ -1,17 +1,17 @@
 """RBAC: bindings of users to ClusterRoles."""
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
-GROUP = "rbac.authorization.k8s.io"
+API_GROUP = "rbac.authorization.k8s.io"
 
 
-def binding(kind: str, user: Tree, role: str) -> dict[str, Tree]:
+def binding(kind: str, user: Json, role: str) -> dict[str, Json]:
     """Return a ClusterRoleBinding or RoleBinding (`kind`) of one user to a ClusterRole, without its metadata."""
     return {
-        "apiVersion": f"{GROUP}/v1",
+        "apiVersion": f"{API_GROUP}/v1",
         "kind": kind,
-        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": GROUP, "kind": "User", "name": user}],
+        "roleRef": {"apiGroup": API_GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": API_GROUP, "kind": "User", "name": user}],
     }
 
 

@@ -1,1 +1,1 @@
-"""The systems of the platform, one file each."""
+"""Layers of the platform: one module or package for each system."""

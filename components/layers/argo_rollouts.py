@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from components.kubernetes.manifest import Tree
-from components.platform.layer import Layer, resources, spread
+from components.kubernetes.manifest import Json
+from components.platform.layer import Layer, resources, topology_spread
 from components.settings.model import Model
 
 
@@ -12,31 +12,31 @@ class ArgoRolloutsSettings(Model):
 
 
 class ArgoRollouts(Layer[ArgoRolloutsSettings]):
-    """Argo Rollouts, which apps that set `strategy` require."""
+    """Argo Rollouts, required by apps with the setting `strategy`."""
 
     key = "argoRollouts"
     settings_type = ArgoRolloutsSettings
     namespace = "argo-rollouts"
-    security = "restricted"
-    keeps = "apps"
-    kept = ("rollouts.argoproj.io -A",)
+    pod_security = "restricted"
+    user_data = "apps"
+    user_data_queries = ("rollouts.argoproj.io -A",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the controller, which runs with up to two replicas and leader election."""
         replicas = self.lab.replicas(2)
-        metrics = {"enabled": True, "serviceMonitor": {"enabled": self.monitored}}
-        controller: dict[str, Tree] = {
+        metrics = {"enabled": True, "serviceMonitor": {"enabled": self.has_monitoring}}
+        controller: dict[str, Json] = {
             "replicas": replicas,
             "pdb": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
             "priorityClassName": "system-cluster-critical",
             "resources": resources("25m", "128Mi"),
-            "topologySpreadConstraints": spread({"app.kubernetes.io/component": "rollouts-controller"}),
+            "topologySpreadConstraints": topology_spread({"app.kubernetes.io/component": "rollouts-controller"}),
             "metrics": metrics,
         }
-        # the dashboard has no login
+        # the dashboard is disabled because it requires no login
         values = {"installCRDs": True, "keepCRDs": True, "controller": controller, "dashboard": {"enabled": False}}
         return {"argo-rollouts": values}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the controller's namespace, which tells app stacks that `strategy` is supported."""
+        """Return the controller's namespace. App stacks need the output `rollouts` for `strategy`."""
         return {"rollouts": self.namespace}

@@ -1,40 +1,41 @@
-"""Calico: the pod network, with NetworkPolicies."""
+"""Calico: the pod network, with enforcement of NetworkPolicies."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers.shared import cni
-from components.platform.layer import Finding, Layer, resources
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
 from components.settings.model import Model
 
-CRDS = "crd.projectcalico.org.v1"
-"""The chart of Calico's CRDs, including the CRDs of its operator."""
+CRD_CHART = "crd.projectcalico.org.v1"
+"""Chart of Calico's CRDs, including the CRDs of Calico's operator."""
 
 
 class CalicoSettings(Model):
-    """Calico: the pod network, with NetworkPolicies."""
+    """Calico: the pod network, with enforcement of NetworkPolicies."""
 
     encapsulation: Literal["VXLAN", "VXLANCrossSubnet"] = "VXLAN"
     """Encapsulation of pod traffic between nodes; `VXLANCrossSubnet` encapsulates only traffic between subnets."""
 
 
 class Calico(Layer[CalicoSettings]):
-    """Calico as the pod network, with `network.cni: none`; it enforces NetworkPolicies from the start."""
+    """Calico as the pod network of a cluster with `network.cni: none`, with enforcement of NetworkPolicies."""
 
     key = "calico"
     settings_type = CalicoSettings
     namespace = "tigera-operator"
     further_namespaces = ("calico-apiserver", "calico-system")
-    security = "privileged"
-    first = True
-    crd_charts = (CRDS,)
-    appears = ("clusterinformations.crd.projectcalico.org/default",)
-    keeps = cni.KEEPS
-    kept = cni.KEPT
+    pod_security = "privileged"
+    installs_first = True
+    crd_only_charts = (CRD_CHART,)
+    awaited_objects = ("clusterinformations.crd.projectcalico.org/default",)
+    user_data = cni.USER_DATA
+    user_data_queries = cni.USER_DATA_QUERIES
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the operator, which runs without a pod network, and of the Calico installation."""
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values of the Tigera operator, which needs no pod network, and of the Calico installation."""
         encapsulation = self.settings.encapsulation
         pools = [
             {"cidr": cidr, "encapsulation": encapsulation, "natOutgoing": "Enabled"}
@@ -46,7 +47,7 @@ class Calico(Layer[CalicoSettings]):
             "containerIPForwarding": "Enabled",
             "ipPools": pools,
         }
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "installation": {
                 "cni": {"type": "Calico", "ipam": {"type": "Calico"}},
                 "calicoNetwork": calico_network,
@@ -57,8 +58,8 @@ class Calico(Layer[CalicoSettings]):
             "resources": resources("25m", "256Mi"),
             "priorityClassName": "system-cluster-critical",
         }
-        return {CRDS: {}, "tigera-operator": values}
+        return {CRD_CHART: {}, "tigera-operator": values}
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield conflicts with another pod network."""
-        yield from cni.problems(self.key, self.lab)
+    def findings(self) -> Iterator[Finding]:
+        """Yield an error for each other pod network that is enabled."""
+        yield from cni.findings(self.key, self.lab)

@@ -1,43 +1,46 @@
-"""Cilium: the pod network, with NetworkPolicies; optionally a kube-proxy replacement and load-balancer IPs."""
+"""Cilium: the pod network, and optionally a replacement of kube-proxy and the assignment of load-balancer IPs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import address_pools, cni
-from components.platform.layer import Finding, Layer, resources, uncapped
-from components.settings.fields import AddressRange, Switch
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
+from components.settings.fields import AddressRange, StrictBool
 from components.settings.model import Model
 
 _OPTION = "disable-kube-proxy"
 
 
 class CiliumSettings(Model):
-    """Cilium: the pod network, with NetworkPolicies."""
+    """Cilium: the pod network, with enforcement of NetworkPolicies."""
 
-    replace_kube_proxy: Switch = False
-    """Whether Cilium replaces kube-proxy. Requires `disable-kube-proxy: true` in `k3s.serverOptions`."""
+    replace_kube_proxy: StrictBool = False
+    """Whether Cilium replaces kube-proxy. `replaceKubeProxy` requires `disable-kube-proxy: true` in
+    `k3s.serverOptions`."""
     addresses: tuple[AddressRange, ...] = ()
-    """IP addresses for Services of type LoadBalancer, announced in layer 2; each entry is a range (`FIRST-LAST`) or a
-    CIDR. Requires `replaceKubeProxy`, and cannot be combined with metallb."""
+    """IP addresses for Services of type LoadBalancer, announced in layer 2. Each entry is a range (`FIRST-LAST`) or a
+    CIDR. `addresses` requires `replaceKubeProxy`, and conflicts with the layer metallb."""
 
 
 class Cilium(Layer[CiliumSettings]):
-    """Cilium as the pod network, with `network.cni: none`; it can replace kube-proxy and metallb too."""
+    """Cilium as the pod network of a cluster with `network.cni: none`. Cilium can also replace kube-proxy and
+    metallb."""
 
     key = "cilium"
     settings_type = CiliumSettings
     namespace = "kube-system"
-    own_namespace = False
-    first = True
-    keeps = cni.KEEPS
-    kept = cni.KEPT
+    owns_namespace = False
+    installs_first = True
+    user_data = cni.USER_DATA
+    user_data_queries = cni.USER_DATA_QUERIES
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of agents and operator; Cilium uses the pod CIDR that K3s assigns to each node."""
+    def values(self) -> Mapping[str, Json]:
+        """Return Cilium's Helm values. Cilium uses the pod CIDR that K3s assigns to each node."""
         versions = {ip_network(cidr).version for cidr in self.lab.cluster.network.pods}
-        metrics = {"enabled": self.monitored, "serviceMonitor": {"enabled": self.monitored}}
-        values: dict[str, Tree] = {
+        metrics = {"enabled": self.has_monitoring, "serviceMonitor": {"enabled": self.has_monitoring}}
+        values: dict[str, Json] = {
             "ipam": {"mode": "kubernetes"},
             "ipv4": {"enabled": 4 in versions},
             "ipv6": {"enabled": 6 in versions},
@@ -46,7 +49,7 @@ class Cilium(Layer[CiliumSettings]):
             "l2announcements": {"enabled": bool(self.settings.addresses)},
             "rollOutCiliumPods": True,
             "resources": resources("100m", "512Mi"),
-            "cni": {"resources": uncapped("100m", "64Mi")},
+            "cni": {"resources": uncapped_resources("100m", "64Mi")},
             "prometheus": metrics,
             "envoy": {"resources": resources("25m", "256Mi")},
             "hubble": {"enabled": False},
@@ -59,13 +62,13 @@ class Cilium(Layer[CiliumSettings]):
         }
         return {"cilium": values | (self._api_endpoint() if self.settings.replace_kube_proxy else {})}
 
-    def _api_endpoint(self) -> dict[str, Tree]:
-        """Return the API endpoint for the agents: Services do not work before the agents run."""
+    def _api_endpoint(self) -> dict[str, Json]:
+        """Return the API endpoint for Cilium's agents, which cannot use the API's Service before Cilium runs."""
         cluster = self.lab.cluster
-        return {"k8sServiceHost": cluster.endpoint, "k8sServicePort": cluster.endpoint_port}
+        return {"k8sServiceHost": cluster.endpoint_host, "k8sServicePort": cluster.endpoint_port}
 
-    def extend(self) -> Sequence[Manifest]:
-        """Return the pool of load-balancer IPs and the policy that announces them."""
+    def objects_after_charts(self) -> Sequence[Manifest]:
+        """Return the pool of load-balancer IPs and the policy that announces these IPs in layer 2."""
         if not self.settings.addresses:
             return ()
         announced = {"loadBalancerIPs": True, "externalIPs": False}
@@ -75,25 +78,25 @@ class Cilium(Layer[CiliumSettings]):
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the load-balancer IPs."""
+        """Return the IP addresses that Services of type LoadBalancer can get."""
         return {"load_balancer_addresses": list(self.settings.addresses)}
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield conflicts with other pod networks, kube-proxy and metallb, and errors in the load-balancer IPs."""
-        yield from cni.problems(self.key, self.lab)
+    def findings(self) -> Iterator[Finding]:
+        """Yield conflicts with other pod networks, kube-proxy and metallb, and errors in `addresses`."""
+        yield from cni.findings(self.key, self.lab)
         yield from self._kube_proxy_problems()
         if not self.settings.addresses:
             return
-        if self.lab.has("metallb"):
-            reason = "conflict with metallb, which assigns load-balancer IPs too"
+        if self.lab.is_enabled("metallb"):
+            reason = "conflict with metallb, which also assigns load-balancer IPs"
             yield ("addresses",), reason, "remove addresses, or remove metallb"
         if not self.settings.replace_kube_proxy:
             yield ("addresses",), "require replaceKubeProxy", "set replaceKubeProxy: true, or use metallb"
         addresses = enumerate(self.settings.addresses)
         ranges: list[address_pools.Range] = [(("addresses", index), entry) for index, entry in addresses]
-        yield from address_pools.shared(ranges)
-        yield from address_pools.taken(ranges, self.lab.cluster)
-        yield from address_pools.outside(ranges, self.lab.cluster)
+        yield from address_pools.range_overlaps(ranges)
+        yield from address_pools.cluster_conflicts(ranges, self.lab.cluster)
+        yield from address_pools.ranges_outside_lan(ranges, self.lab.cluster)
 
     def _kube_proxy_problems(self) -> Iterator[Finding]:
         cluster, replaces = self.lab.cluster, self.settings.replace_kube_proxy
@@ -105,18 +108,18 @@ class Cilium(Layer[CiliumSettings]):
                 f"set k3s.serverOptions: {{{_OPTION}: true}}",
             )
         if disabled and not replaces:
-            yield (), f"needs kube-proxy for Services, and {_OPTION} disables it", "set replaceKubeProxy: true"
+            yield (), f"needs kube-proxy for Services, but {_OPTION} disables kube-proxy", "set replaceKubeProxy: true"
         if replaces and cluster.api.vip and cluster.api.by == "kube-vip":
             reason = "conflicts with api.by: kube-vip, which reaches the API through a Service"
             yield ("replaceKubeProxy",), reason, "set api.by: keepalived"
 
 
-def _block(addresses: str) -> Tree:
+def _block(addresses: str) -> Json:
     if "/" in addresses:
         return {"cidr": addresses}
     first, _, last = addresses.partition("-")
     return {"start": first, "stop": last}
 
 
-def _custom(version: str, kind: str, spec: Tree) -> Manifest:
+def _custom(version: str, kind: str, spec: Json) -> Manifest:
     return {"apiVersion": f"cilium.io/{version}", "kind": kind, "metadata": {"name": "lan"}, "spec": spec}

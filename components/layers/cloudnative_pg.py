@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from components.kubernetes.manifest import Tree
-from components.platform.layer import Layer, resources, spread
+from components.kubernetes.manifest import Json
+from components.platform.layer import Layer, resources, topology_spread
 from components.platform.object_store import ObjectStoreSettings
 from components.settings.model import Model
 
@@ -14,7 +14,8 @@ class CloudNativePGSettings(Model):
     """CloudNativePG: PostgreSQL for apps."""
 
     backup: ObjectStoreSettings | None = None
-    """Bucket for the backups of apps' databases. Default: folder `databases` of the platform's objectStore, if any."""
+    """Bucket for the backups of apps' databases. Default: the folder `databases` in the platform's `objectStore`, if
+    `objectStore` is set."""
 
 
 class CloudNativePG(Layer[CloudNativePGSettings]):
@@ -24,21 +25,21 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     settings_type = CloudNativePGSettings
     namespace = "cnpg-system"
     requires = ("certManager",)
-    keeps = "databases"
-    kept = ("clusters.postgresql.cnpg.io -A",)
+    user_data = "databases"
+    user_data_queries = ("clusters.postgresql.cnpg.io -A",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values: the operator has up to two replicas, the plugin supports only one replica."""
-        operator: dict[str, Tree] = {
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values. The operator has up to two replicas; the backup plugin supports only one replica."""
+        operator: dict[str, Json] = {
             "replicaCount": self.lab.replicas(2),
             "crds": {"create": True},
             "config": {"clusterWide": True},
             "resources": resources("50m", "256Mi"),
             "priorityClassName": _PRIORITY,
-            "topologySpreadConstraints": spread({"app.kubernetes.io/name": "cloudnative-pg"}),
-            "monitoring": {"podMonitorEnabled": self.monitored},
+            "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": "cloudnative-pg"}),
+            "monitoring": {"podMonitorEnabled": self.has_monitoring},
         }
-        plugin: dict[str, Tree] = {
+        plugin: dict[str, Json] = {
             "replicaCount": 1,
             "crds": {"create": True},
             "resources": resources("25m", "128Mi"),
@@ -50,8 +51,8 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
         """Return the namespace of the operator, and the bucket for database backups."""
         return {"database_operator": self.namespace, "database_backup": self._store()}
 
-    def _store(self) -> Tree:
-        s3 = self.lab.store(self.settings.backup, "databases")
+    def _store(self) -> Json:
+        s3 = self.lab.object_store(self.settings.backup, "databases")
         if s3 is None:
             return None
         return {

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers.shared import volumes
-from components.platform.layer import Finding, Layer, resources, uncapped
-from components.settings.fields import HostLabel
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
@@ -16,12 +17,14 @@ _SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
 class ConsulSettings(Model):
     """Consul: a service mesh that encrypts connections and authenticates both ends by certificates (mutual TLS)."""
 
-    namespaces: tuple[HostLabel, ...] = ()
-    """Namespaces of the mesh: pods there annotated `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
+    namespaces: tuple[DnsLabel, ...] = ()
+    """Namespaces of the mesh. In the namespaces of the mesh, pods with the annotation
+    `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
     size: Size = "10Gi"
     """Volume size of each server."""
-    storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and three servers, else the default."""
+    storage_class: DnsLabel | None = None
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
+    servers; if not, the cluster's default StorageClass."""
 
 
 class Consul(Layer[ConsulSettings]):
@@ -30,54 +33,54 @@ class Consul(Layer[ConsulSettings]):
     key = "consul"
     settings_type = ConsulSettings
     namespace = "consul"
-    after = ("longhorn",)
-    keeps = "the mesh's servers: its authority, its services, what is stored in it"
-    kept = ("persistentvolumeclaims -n consul",)
-    timeout = 900
+    installs_after = ("longhorn",)
+    user_data = "the mesh's servers: its authority, its services, what is stored in it"
+    user_data_queries = ("persistentvolumeclaims -n consul",)
+    timeout_seconds = 900
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return Consul's Helm values: one or three servers, and up to two replicas of the sidecar injector."""
-        servers, injectors = self.lab.quorum, self.lab.replicas(2)
-        consul: dict[str, Tree] = {
+        servers, injectors = self.lab.quorum_size, self.lab.replicas(2)
+        consul: dict[str, Json] = {
             "global": {
                 "name": "consul",
                 "tls": {"enabled": True},
                 "gossipEncryption": {"autoGenerate": True},
-                "acls": {"manageSystemACLs": True, "resources": uncapped("50m", "50Mi")},
+                "acls": {"manageSystemACLs": True, "resources": uncapped_resources("50m", "50Mi")},
             },
             "server": {
                 "replicas": servers,
                 "storage": self.settings.size,
-                "storageClass": volumes.class_of(self.lab, self.settings.storage_class, servers),
-                "resources": uncapped("100m", "256Mi"),
+                "storageClass": volumes.storage_class_for(self.lab, self.settings.storage_class, servers),
+                "resources": uncapped_resources("100m", "256Mi"),
                 "disruptionBudget": {"enabled": servers > 1},  # a budget for a single server would block every drain
             },
             "ui": {"service": {"type": "ClusterIP"}},
             "connectInject": {
                 "replicas": injectors,
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
-                # pods of other namespaces must start even while the webhook is down
+                # pods outside the mesh must be able to start while Consul's webhook is down
                 "namespaceSelector": self._namespace_selector(),
                 "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
-                "resources": uncapped("50m", "200Mi"),
-                # sidecars run in pods of apps, where a policy may require memory limits
+                "resources": uncapped_resources("50m", "200Mi"),
+                # sidecars run in pods of apps, and a policy may require memory limits for these pods
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
-                "apiGateway": {"managedGatewayClass": {"resources": uncapped("100m", "100Mi")}},
+                "apiGateway": {"managedGatewayClass": {"resources": uncapped_resources("100m", "100Mi")}},
             },
-            "webhookCertManager": {"resources": uncapped("25m", "50Mi")},
+            "webhookCertManager": {"resources": uncapped_resources("25m", "50Mi")},
         }
         return {"consul": consul}
 
     def _namespace_selector(self) -> str:
         names = list(self.settings.namespaces)
-        listed: dict[str, Tree] = {"operator": "In", "values": names}
-        nothing: dict[str, Tree] = {"operator": "DoesNotExist"}  # In rejects an empty list; all namespaces have the key
+        listed: dict[str, Json] = {"operator": "In", "values": names}
+        nothing: dict[str, Json] = {"operator": "DoesNotExist"}  # In rejects an empty list; all namespaces have the key
         expression = {"key": "kubernetes.io/metadata.name", **(listed if names else nothing)}
         return json.dumps({"matchExpressions": [expression]})
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the StorageClass and in the list of namespaces."""
-        yield from volumes.problems(self.lab, self.settings.storage_class)
+        yield from volumes.findings(self.lab, self.settings.storage_class)
         for index, name in enumerate(self.settings.namespaces):
             if name in _SYSTEM or name in self.lab.namespaces:
                 reason = "is a system namespace: its pods could not start while Consul's webhook is down"

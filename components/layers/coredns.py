@@ -6,36 +6,39 @@ from ipaddress import ip_address
 
 from pydantic import Field
 
-from components.cluster.k3s.options import listed
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Finding, Layer
+from components.cluster.k3s.options import as_tuple
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import Layer
+from components.settings.errors import Finding
 from components.settings.fields import Address, Domain
 from components.settings.model import Model
 
 _FOLDER = "/etc/coredns/custom"
-"""Mount path of the ConfigMap in K3s' CoreDNS, which imports its `*.server` files as further server blocks."""
+"""Mount path of the ConfigMap in K3s' CoreDNS, which imports the `*.server` files as additional server blocks."""
 _TTL = 60
 
 
 class ZoneSettings(Model):
-    """A DNS zone: a name and all names below it."""
+    """A DNS zone: a domain and all names below the domain."""
 
     hosts: dict[Domain, tuple[Address, ...]] = Field(default_factory=dict)
     """Host names in the zone, with their IP addresses."""
     wildcard: tuple[Address, ...] = ()
-    """IP addresses of all other names in the zone. CoreDNS then queries no other DNS server for the zone."""
+    """IP addresses of all names in the zone that `hosts` does not list. With `wildcard`, CoreDNS queries no other DNS
+    server for the zone."""
     forward: tuple[Address, ...] = ()
-    """DNS servers that resolve all other names of the zone. Default: the DNS servers of the nodes."""
+    """DNS servers that resolve all names in the zone that `hosts` does not list. Default: the DNS servers of the
+    nodes."""
 
 
 class CorednsSettings(Model):
     """DNS zones that CoreDNS resolves for pods."""
 
     zones: dict[Domain, ZoneSettings] = Field(default_factory=dict)
-    """Zones by domain; a single host name can be a zone too."""
+    """DNS zones by domain. A single host name can also be a zone."""
 
-    def hidden(self, domain: str) -> str | None:
-        """Return a zone that overlaps `domain` and hides its public DNS records from pods, or None."""
+    def overlapping_zone(self, domain: str) -> str | None:
+        """Return the name of a zone that hides public DNS records of `domain` from pods, or None."""
         hiding = (name for name, zone in self.zones.items() if zone.wildcard or zone.forward)
         return next((name for name in hiding if _overlap(name, domain)), None)
 
@@ -46,13 +49,13 @@ class Coredns(Layer[CorednsSettings]):
     key = "coredns"
     settings_type = CorednsSettings
     namespace = "kube-system"
-    own_namespace = False
+    owns_namespace = False
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return no Helm values: K3s installs CoreDNS."""
         return {}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the ConfigMap with the zones, which K3s' CoreDNS loads within two minutes."""
         zones = self.settings.zones.items()
         data = {f"{name}.server": _server(name, zone) for name, zone in zones}
@@ -60,20 +63,20 @@ class Coredns(Layer[CorednsSettings]):
         metadata = self.metadata("coredns-custom")
         return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}] if data else []
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield zones that are empty, have contradictory settings, or shadow the cluster domain."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield an error for each zone that is empty, has contradictory settings, or shadows the cluster domain."""
         k3s = self.lab.cluster.k3s
         if "coredns" in k3s.disable:
             yield (), "needs K3s' CoreDNS, which k3s.disable disables", "remove coredns from k3s.disable"
         configured = {**k3s.options, **k3s.server_options}.get("cluster-domain", "cluster.local")
-        domain = str(listed(configured)[-1])
+        domain = str(as_tuple(configured)[-1])
         for name, zone in self.settings.zones.items():
             if _overlap(name, domain):
                 yield ("zones", name), f"would shadow names of the cluster domain {domain}", "choose another zone"
             if not (zone.hosts or zone.wildcard or zone.forward):
                 yield ("zones", name), "is empty", "add hosts, wildcard or forward"
             if zone.wildcard and zone.forward:
-                reason = "is never used, because wildcard answers all other names"
+                reason = "is never used, because wildcard answers all names that hosts does not list"
                 yield ("zones", name, "forward"), reason, "keep either wildcard or forward"
             yield from _host_problems(name, zone)
 
@@ -108,7 +111,7 @@ def _server(name: str, zone: ZoneSettings) -> str:
 
 
 def _zone_file(name: str, zone: ZoneSettings) -> str:
-    """Return the zone file; CoreDNS reloads it when its serial number changes."""
+    """Return the zone file. CoreDNS reloads a zone file when the serial number in the file changes."""
     records_by_type = [("AAAA" if ip_address(address).version == 6 else "A", address) for address in zone.wildcard]
     records = [f"{label} {_TTL} IN {kind} {address}" for label in "@*" for kind, address in records_by_type]
     serial = zlib.crc32("\n".join(records).encode())

@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.argocd import applications
 from components.layers.argocd.applications import ApplicationSettings
 from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, HostLabel
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 
@@ -20,15 +21,16 @@ _NAME, _CHART, _ROOT_SECRET = "gitlab", "gitlab", "root-password"
 
 
 class GitLabSettings(Model):
-    """GitLab Community Edition. It needs 8 GiB of memory and ten minutes to start."""
+    """GitLab Community Edition. GitLab needs 8 GiB of memory, and ten minutes to start."""
 
     host: Domain | None = None
-    """Host name of the web UI; registry and object store use `registry` and `minio` in the same domain. Default:
-    `gitlab.DOMAIN`."""
-    issuer: HostLabel | None = None
-    """Issuer of certManager for the certificates. Default: the default issuer."""
+    """Host name of the web UI. Container registry and object store use the host names `registry` and `minio` in the
+    domain of `host`. Default: `gitlab.DOMAIN`."""
+    issuer: DnsLabel | None = None
+    """ClusterIssuer of the certificates. Default: the default issuer of certManager."""
     root_password: SecretRef
-    """Secret that contains the initial password of `root`, at least 8 characters; change it later in the web UI."""
+    """Secret that contains the initial password of `root`, with at least 8 characters. You can change the password
+    later in the web UI."""
     size: Size = "50Gi"
     """Volume size for Git repositories."""
     store_size: Size = "20Gi"
@@ -42,28 +44,28 @@ class GitLab(Layer[GitLabSettings]):
     settings_type = GitLabSettings
     namespace = "gitlab"
     requires = ("argocd", "certManager", "traefik")
-    after = ("longhorn",)
-    keeps = "repositories and what belongs to them"
-    kept = ("persistentvolumeclaims -n gitlab",)
+    installs_after = ("longhorn",)
+    user_data = "repositories and what belongs to them"
+    user_data_queries = ("persistentvolumeclaims -n gitlab",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return no Helm values: Argo CD installs the chart."""
         return {}
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the initial password of root."""
         data = {"password": self.settings.root_password}
-        return [secret_of(self.metadata(_ROOT_SECRET), data)]
+        return [secret_manifest(self.metadata(_ROOT_SECRET), data)]
 
-    def extend(self) -> Sequence[Manifest]:
-        """Return the Application; deleting it deletes GitLab too, so homelab's guard checks for data first."""
+    def objects_after_charts(self) -> Sequence[Manifest]:
+        """Return the Application, whose deletion deletes GitLab: homelab's guard checks for data first."""
         chart = self.lab.charts[_CHART]
         source = {"repository": chart.repository, "chart": chart.name, "revision": chart.version}
         options = {"namespace": self.namespace, "createNamespace": False, "cascade": True, "values": self._values()}
         settings = ApplicationSettings.model_validate(source | options)
         return [applications.application(_NAME, settings, {}, ArgoCD.namespace)]
 
-    def _values(self) -> Tree:
+    def _values(self) -> Json:
         one_replica = {"minReplicas": 1, "maxReplicas": 1}
         not_installed = {"install": False}
         return {
@@ -87,15 +89,15 @@ class GitLab(Layer[GitLabSettings]):
             },
         }
 
-    def _global(self) -> Tree:
-        domain = self.page.host.partition(".")[2]
+    def _global(self) -> Json:
+        domain = self.web_ui.host.partition(".")[2]
         return {
             "edition": "ce",
-            "hosts": {"domain": domain, "gitlab": {"name": self.page.host}},
+            "hosts": {"domain": domain, "gitlab": {"name": self.web_ui.host}},
             "ingress": {
-                "class": CLASS,
+                "class": INGRESS_CLASS,
                 "configureCertmanager": False,
-                "annotations": self.page.annotations,
+                "annotations": self.web_ui.annotations,
                 "tls": {"enabled": True},
             },
             "initialRootPassword": {"secret": _ROOT_SECRET, "key": "password"},
@@ -103,36 +105,36 @@ class GitLab(Layer[GitLabSettings]):
         }
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI of GitLab."""
-        return Page(self.lab, self.key, _NAME, self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, _NAME, self.settings.host, self.settings.issuer)
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the host name, the Application's name, the chart's source and the nodes."""
         further = (self._host_problems(), self._name_problems(), self._chart_problems(), self._store_problems())
-        return chain(self.page.problems(), *further)
+        return chain(self.web_ui.findings(), *further)
 
     def _host_problems(self) -> Iterator[Finding]:
-        if "." not in self.page.host:
-            yield ("host",), "has no domain for the host name of the registry", "write it as gitlab.lab.example.com"
+        if "." not in self.web_ui.host:
+            yield ("host",), "needs a domain for the registry's host name", "write it as gitlab.lab.example.com"
 
     def _store_problems(self) -> Iterator[Finding]:
-        if not any(node.arch in (None, ARCH) for node in self.lab.untainted):
-            reason = f"needs an untainted {ARCH} node: the images of its object store exist only for {ARCH}"
+        if not any(node.arch in (None, ARCH) for node in self.lab.schedulable_nodes):
+            reason = f"needs an untainted {ARCH} node: the images of GitLab's object store exist only for {ARCH}"
             yield (), reason, "add such a node, or remove gitlab"
 
     def _name_problems(self) -> Iterator[Finding]:
-        argocd = self.lab.of(ArgoCDSettings)
+        argocd = self.lab.settings_of(ArgoCDSettings)
         if argocd and _NAME in argocd.applications:
             reason = f"has the same Application name as argocd.applications.{_NAME}"
-            yield (), reason, "give that application another name"
+            yield (), reason, "rename the application in Argo CD"
 
     def _chart_problems(self) -> Iterator[Finding]:
         chart = self.lab.charts.get(_CHART)
         if chart and chart.repository.startswith("oci://"):
-            reason = f"is installed by Argo CD, which has no configuration for the registry {chart.repository}"
+            reason = f"is installed by Argo CD, which is not configured for the registry {chart.repository}"
             yield (), reason, "set chartMirror to an https:// URL"
 
 
-def _tls(name: str) -> Tree:
+def _tls(name: str) -> Json:
     return {"ingress": {"tls": {"secretName": f"{name}-tls"}}}

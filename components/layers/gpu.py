@@ -3,15 +3,16 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.cluster.host_requirements import Service
+from components.cluster.host_requirements import HostService
 from components.cluster.settings import NodeSettings
-from components.kubernetes.manifest import Tree
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Count, HostLabel
+from components.kubernetes.manifest import Json
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, PositiveInt
 from components.settings.model import Model
 
 _RUNTIME = "nvidia"
-"""RuntimeClass of pods that use a GPU; K3s creates it."""
+"""RuntimeClass of pods that use a GPU. K3s creates the RuntimeClass."""
 _LABEL = {"nvidia.com/gpu.present": "true"}
 _SHARED_CONFIG = "shared"
 
@@ -19,10 +20,10 @@ _SHARED_CONFIG = "shared"
 class GPUSettings(Model):
     """NVIDIA GPUs for pods with `runtimeClassName: nvidia` and the resource limit `nvidia.com/gpu: 1`."""
 
-    nodes: tuple[HostLabel, ...]
+    nodes: tuple[DnsLabel, ...]
     """Nodes that have a GPU, with NVIDIA's driver and container toolkit installed."""
-    shares: Count = 1
-    """Number of pods that share one GPU by time-slicing. The GPU's memory is not partitioned among them."""
+    shares: PositiveInt = 1
+    """Number of pods that share one GPU by time-slicing. Time-slicing does not partition the GPU's memory."""
 
 
 class GPU(Layer[GPUSettings]):
@@ -31,31 +32,31 @@ class GPU(Layer[GPUSettings]):
     key = "gpu"
     settings_type = GPUSettings
     namespace = "gpu"
-    security = "privileged"  # the plugin accesses the GPUs and the kubelet
+    pod_security = "privileged"  # the plugin accesses the GPUs and the kubelet
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the device plugin, which its chart runs on nodes with the label of a GPU."""
-        plugin: dict[str, Tree] = {"runtimeClassName": _RUNTIME, "resources": resources("10m", "128Mi")}
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values of the device plugin for nodes with the label `nvidia.com/gpu.present`."""
+        plugin: dict[str, Json] = {"runtimeClassName": _RUNTIME, "resources": resources("10m", "128Mi")}
         if self.settings.shares > 1:
             shared_gpu = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}
             config = {"version": "v1", "sharing": {"timeSlicing": {"resources": [shared_gpu]}}}
             plugin["config"] = {"map": {_SHARED_CONFIG: json.dumps(config)}, "default": _SHARED_CONFIG}
         return {"nvidia-device-plugin": plugin}
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the services that check the driver and the container runtime of each GPU node."""
         chosen = [node for node in self.lab.cluster.nodes if node.name in self.settings.nodes]
         return [
-            Service("runtime", node.name, ("gpu.sh",), variables={"NODE": node.name, "ROLE": node.role})
+            HostService("runtime", node.name, ("gpu.sh",), variables={"NODE": node.name, "ROLE": node.role})
             for node in chosen
         ]
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label of nodes with a GPU."""
+        """Return the label `nvidia.com/gpu.present` for a node with a GPU."""
         return _LABEL if node.name in self.settings.nodes else {}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the list of nodes."""
         if not self.settings.nodes:
             yield ("nodes",), "is empty", "list the nodes that have a GPU"
-        yield from self.lab.strangers(self.settings.nodes, "nodes")
+        yield from self.lab.check_node_names(self.settings.nodes, "nodes")

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Derived, Filled, Hashed, Manifest, Tree, secret_of
+from components.kubernetes.manifest import BcryptHash, DerivedPassword, Json, Manifest, SecretTemplate, secret_manifest
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources, uncapped
-from components.settings.fields import Domain, HostLabel, Switch
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain, StrictBool
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 
@@ -23,26 +24,29 @@ class TokenSettings(Model):
     key: SecretRef
     """Secret that contains the private key (RSA, PEM)."""
     certificate: SecretRef
-    """Secret that contains the certificate of the key (PEM)."""
+    """Secret that contains the certificate of the private key (PEM)."""
 
 
 class HarborSettings(Model):
-    """Harbor: a container registry and a pull-through cache for other registries. It runs on amd64 nodes only."""
+    """Harbor: a container registry and a pull-through cache for other registries. Harbor runs only on amd64 nodes."""
 
     admin_password: SecretRef
-    """Secret that contains the initial password of `admin`; change it later in the web UI."""
+    """Secret that contains the initial password of `admin`. You can change the password later in the web UI."""
     host: Domain | None = None
     """Host name of the web UI and of the registry. Default: `harbor.DOMAIN`."""
-    issuer: HostLabel | None = None
-    """Issuer of certManager for the certificate. Default: the default issuer."""
+    issuer: DnsLabel | None = None
+    """ClusterIssuer of the certificate. Default: the default issuer of certManager."""
     size: Size = "50Gi"
     """Volume size for container images."""
-    storage_class: HostLabel | None = None
-    """StorageClass of the volumes, which Harbor itself does not replicate. Default: the default class."""
-    scanner: Switch = False
-    """Whether Trivy scans images for known vulnerabilities, with a database from the Internet."""
+    storage_class: DnsLabel | None = None
+    """StorageClass of the volumes, which Harbor itself does not replicate. Default: the cluster's default
+    StorageClass."""
+    scanner: StrictBool = False
+    """Whether Trivy scans images for known vulnerabilities. Trivy downloads a vulnerability database from the
+    Internet."""
     token: TokenSettings | None = None
-    """Your own key pair for access tokens. Default: the chart generates one, and may replace it in an upgrade."""
+    """Your own key pair for access tokens. Default: the chart generates a key pair, and an upgrade may replace the key
+    pair."""
 
 
 class Harbor(Layer[HarborSettings]):
@@ -52,48 +56,48 @@ class Harbor(Layer[HarborSettings]):
     settings_type = HarborSettings
     namespace = "harbor"
     requires = ("traefik", "certManager")
-    after = ("longhorn", "monitoring")
-    keeps = "images"
-    kept = ("persistentvolumeclaims -n harbor",)
-    timeout = 900
+    installs_after = ("longhorn", "monitoring")
+    user_data = "images"
+    user_data_queries = ("persistentvolumeclaims -n harbor",)
+    timeout_seconds = 900
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return Harbor's Helm values: one replica of each component, because volumes allow only one node at a time."""
-        values: dict[str, Tree] = {
-            "externalURL": f"https://{self.page.host}",
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values. Components have one replica, because only one node at a time can mount a volume."""
+        values: dict[str, Json] = {
+            "externalURL": f"https://{self.web_ui.host}",
             "expose": self._expose(),
             "updateStrategy": {"type": "Recreate"},
             "persistence": {"persistentVolumeClaim": self._volumes()},
             "existingSecretAdminPassword": _KEYS,
             "existingSecretSecretKey": _KEYS,
-            "metrics": {"enabled": self.monitored, "serviceMonitor": {"enabled": self.monitored}},
+            "metrics": {"enabled": self.has_monitoring, "serviceMonitor": {"enabled": self.has_monitoring}},
             "portal": self._component("10m", "64Mi"),
             "core": {**self._component("50m", "384Mi"), **self._core()},
-            "jobservice": {**self._component("25m", "256Mi"), "secret": Derived("jobservice", 16)},
+            "jobservice": {**self._component("25m", "256Mi"), "secret": DerivedPassword("jobservice", 16)},
             "registry": self._registry(),
             "trivy": self._scanner(),
-            "database": {"internal": {**self._component("50m", "512Mi"), "password": Derived("database")}},
+            "database": {"internal": {**self._component("50m", "512Mi"), "password": DerivedPassword("database")}},
             "redis": {"internal": self._component("25m", "128Mi")},
             "exporter": self._component("10m", "64Mi"),
         }
         return {"harbor": values}
 
-    def _scanner(self) -> Tree:
-        component = {"nodeSelector": self._selector, "resources": uncapped("50m", "1Gi")}
+    def _scanner(self) -> Json:
+        component = {"nodeSelector": self._selector, "resources": uncapped_resources("50m", "1Gi")}
         return {"enabled": self.settings.scanner, **component}
 
-    def _expose(self) -> Tree:
+    def _expose(self) -> Json:
         return {
             "type": "ingress",
             "tls": {"enabled": True, "certSource": "secret", "secret": {"secretName": "harbor-tls"}},
             "ingress": {
-                "hosts": {"core": self.page.host},
-                "className": CLASS,
-                "annotations": self.page.annotations,
+                "hosts": {"core": self.web_ui.host},
+                "className": INGRESS_CLASS,
+                "annotations": self.web_ui.annotations,
             },
         }
 
-    def _volumes(self) -> Tree:
+    def _volumes(self) -> Json:
         storage_class = {"storageClass": self.settings.storage_class or ""}
         return {
             "registry": {**storage_class, "size": self.settings.size},
@@ -103,50 +107,50 @@ class Harbor(Layer[HarborSettings]):
             "trivy": storage_class,
         }
 
-    def _core(self) -> dict[str, Tree]:
+    def _core(self) -> dict[str, Json]:
         token = {"secretName": _TOKEN} if self.settings.token else {}
-        return {"secret": Derived("core", 16), "xsrfKey": Derived("xsrf"), **token}
+        return {"secret": DerivedPassword("core", 16), "xsrfKey": DerivedPassword("xsrf"), **token}
 
-    def _registry(self) -> Tree:
-        """Return the registry's Helm values, with a stable htpasswd hash: the chart's own would change each time."""
-        password = Derived("registry-login")
+    def _registry(self) -> Json:
+        """Return the registry's Helm values, with a fixed htpasswd hash: the chart would change the hash each time."""
+        password = DerivedPassword("registry-login")
         return {
             "nodeSelector": self._selector,
             "registry": {"resources": resources("50m", "512Mi")},
             "controller": {"resources": resources("10m", "128Mi")},
-            "secret": Derived("registry", 16),
+            "secret": DerivedPassword("registry", 16),
             "credentials": {
                 "username": _USER,
                 "password": password,
-                "htpasswdString": Filled(f"{_USER}:{{}}", (Hashed(password),)),
+                "htpasswdString": SecretTemplate(f"{_USER}:{{}}", (BcryptHash(password),)),
             },
         }
 
-    def _component(self, cpu: str, memory: str) -> dict[str, Tree]:
+    def _component(self, cpu: str, memory: str) -> dict[str, Json]:
         return {"nodeSelector": self._selector, "resources": resources(cpu, memory)}
 
     @property
-    def _selector(self) -> Tree:
+    def _selector(self) -> Json:
         return {"kubernetes.io/arch": ARCH}
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the admin password, Harbor's encryption key and the key pair for tokens."""
-        data = {"HARBOR_ADMIN_PASSWORD": self.settings.admin_password, "secretKey": Derived("encryption", 16)}
-        secrets = [secret_of(self.metadata(_KEYS), data)]
+        data = {"HARBOR_ADMIN_PASSWORD": self.settings.admin_password, "secretKey": DerivedPassword("encryption", 16)}
+        secrets = [secret_manifest(self.metadata(_KEYS), data)]
         if token := self.settings.token:
             pair = {"tls.key": token.key, "tls.crt": token.certificate}
-            secrets.append(secret_of(self.metadata(_TOKEN), pair))
+            secrets.append(secret_manifest(self.metadata(_TOKEN), pair))
         return secrets
 
     @property
-    def page(self) -> Page:
-        """The web UI, whose host name is the registry's too."""
-        return Page(self.lab, self.key, "harbor", self.settings.host, self.settings.issuer)
+    def web_ui(self) -> WebUI:
+        """The web UI, which has the same host name as the registry."""
+        return WebUI(self.lab, self.key, "harbor", self.settings.host, self.settings.issuer)
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the host name, the nodes and the StorageClass."""
-        yield from self.page.problems()
-        if not any(node.arch in (None, ARCH) for node in self.lab.untainted):
-            reason = f"needs an untainted {ARCH} node: its images exist only for {ARCH}"
+        yield from self.web_ui.findings()
+        if not any(node.arch in (None, ARCH) for node in self.lab.schedulable_nodes):
+            reason = f"needs an untainted {ARCH} node: Harbor's images exist only for {ARCH}"
             yield (), reason, "add such a node, or remove harbor"
-        yield from volumes.problems(self.lab, self.settings.storage_class)
+        yield from volumes.findings(self.lab, self.settings.storage_class)

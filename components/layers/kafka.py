@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import volumes
-from components.platform.layer import Finding, Layer, resources, spread, uncapped
-from components.settings.fields import HostLabel
+from components.platform.layer import Layer, resources, topology_spread, uncapped_resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
@@ -15,24 +16,26 @@ _API_VERSION = "kafka.strimzi.io/v1"
 
 
 class KafkaClusterSettings(Model):
-    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write its topics."""
+    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write all topics of the
+    cluster."""
 
     members: Literal[1, 3] | None = None
-    """Number of members, each on its own node. You cannot change it later. Default: 3, or 1 with fewer than 3 untainted
-    nodes."""
+    """Number of members, on different nodes. You cannot change the number of members later. Default: 3, or 1 if the
+    cluster has fewer than 3 untainted nodes."""
     size: Size = "10Gi"
     """Volume size of each member."""
-    storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
+    storage_class: DnsLabel | None = None
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
+    members; if not, the cluster's default StorageClass."""
     memory: Size = "1Gi"
-    """Memory of each member; Kafka's heap uses half of it."""
+    """Memory of each member, of which Kafka's heap uses half."""
 
 
 class KafkaSettings(Model):
     """Kafka, run by the Strimzi operator, which manages `Kafka` resources in every namespace."""
 
     cluster: KafkaClusterSettings | None = None
-    """Cluster `lab` in namespace `kafka`. Default: none, only the operator runs."""
+    """Kafka cluster `lab` in the namespace `kafka`. Default: no cluster, so only the operator runs."""
 
 
 class Kafka(Layer[KafkaSettings]):
@@ -41,39 +44,41 @@ class Kafka(Layer[KafkaSettings]):
     key = "kafka"
     settings_type = KafkaSettings
     namespace = "kafka"
-    after = ("longhorn",)
-    bare_crds = ("strimzi-kafka-operator",)
-    keeps = "Kafka clusters"
-    kept = ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
+    installs_after = ("longhorn",)
+    charts_with_crds_folder = ("strimzi-kafka-operator",)
+    user_data = "Kafka clusters"
+    user_data_queries = ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the operator, with a standby replica if there are two nodes."""
-        operator: dict[str, Tree] = {
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values of the operator, with a standby replica if the cluster has two or more nodes."""
+        operator: dict[str, Json] = {
             "replicas": self.lab.replicas(2),
             "watchAnyNamespace": True,
-            "resources": uncapped("100m", "384Mi"),
-            "topologySpreadConstraints": spread({"name": "strimzi-cluster-operator"}),
+            "resources": uncapped_resources("100m", "384Mi"),
+            "topologySpreadConstraints": topology_spread({"name": "strimzi-cluster-operator"}),
         }
         return {"strimzi-kafka-operator": operator}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Kafka cluster, and the PodMonitors for its metrics."""
-        return [*self._cluster(), *(self._monitors() if self.monitored else ())]
+        return [*self._cluster(), *(self._monitors() if self.has_monitoring else ())]
 
     def _cluster(self) -> Iterator[Manifest]:
         cluster = self.settings.cluster
         if cluster is None:
             return
         labels = {"strimzi.io/cluster": CLUSTER}
-        volume: dict[str, Tree] = {"id": 0, "type": "persistent-claim", "size": cluster.size, "kraftMetadata": "shared"}
-        if storage_class := volumes.class_of(self.lab, cluster.storage_class, self.members):
+        volume: dict[str, Json] = {"id": 0, "type": "persistent-claim", "size": cluster.size, "kraftMetadata": "shared"}
+        if storage_class := volumes.storage_class_for(self.lab, cluster.storage_class, self.members):
             volume["class"] = storage_class
         pool = {
             "replicas": self.members,
             "roles": ["controller", "broker"],
             "storage": {"type": "jbod", "volumes": [volume]},
             "resources": resources("200m", cluster.memory),
-            "template": {"pod": {"topologySpreadConstraints": spread(labels | {"strimzi.io/pool-name": "member"})}},
+            "template": {
+                "pod": {"topologySpreadConstraints": topology_spread(labels | {"strimzi.io/pool-name": "member"})}
+            },
         }
         yield {
             "apiVersion": _API_VERSION,
@@ -83,8 +88,8 @@ class Kafka(Layer[KafkaSettings]):
         }
         yield {"apiVersion": _API_VERSION, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
 
-    def _kafka(self) -> Tree:
-        in_sync = max(1, self.members - 1)  # members that must confirm a write: one of them may be down
+    def _kafka(self) -> Json:
+        in_sync = max(1, self.members - 1)  # members that must confirm a write: one member may be down
         config = {
             "default.replication.factor": self.members,
             "min.insync.replicas": in_sync,
@@ -96,8 +101,8 @@ class Kafka(Layer[KafkaSettings]):
             {"name": "plain", "port": 9092, "type": "internal", "tls": False},
             {"name": "tls", "port": 9093, "type": "internal", "tls": True},
         ]
-        metrics = {"metricsConfig": {"type": "strimziMetricsReporter"}} if self.monitored else {}
-        # topics with finalizers would block the deletion of the namespace, once the operator is deleted
+        metrics = {"metricsConfig": {"type": "strimziMetricsReporter"}} if self.has_monitoring else {}
+        # without the operator, finalizers of topics would block the deletion of the namespace
         environment = [{"name": "STRIMZI_USE_FINALIZERS", "value": "false"}]
         return {
             "kafka": {"listeners": listeners, "config": config, **metrics},
@@ -124,22 +129,22 @@ class Kafka(Layer[KafkaSettings]):
 
     @property
     def members(self) -> int:
-        """Number of members: one or three, because two members lose quorum when one fails."""
+        """Number of members: one or three, because two members lose quorum when one member fails."""
         configured = self.settings.cluster.members if self.settings.cluster else None
-        return configured or self.lab.quorum
+        return configured or self.lab.quorum_size
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the bootstrap address for clients."""
+        """Return the bootstrap address for Kafka clients."""
         address = f"{CLUSTER}-kafka-bootstrap.{self.namespace}.svc:9092"
         return {"kafka_bootstrap": address} if self.settings.cluster else {}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the cluster's StorageClass and number of members."""
         cluster = self.settings.cluster
         if cluster is None:
             return
-        yield from volumes.problems(self.lab, cluster.storage_class, "cluster")
-        count = len(self.lab.untainted)
+        yield from volumes.findings(self.lab, cluster.storage_class, "cluster")
+        count = len(self.lab.schedulable_nodes)
         if cluster.members and cluster.members > count:
             reason = f"exceeds the number of untainted nodes ({count})"
             yield ("cluster", "members"), reason, "use 1, or add nodes"

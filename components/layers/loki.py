@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.layers.shared import grafana
-from components.layers.shared import retained_storage as archive
-from components.layers.shared.retained_storage import Archive, ArchiveSettings
-from components.platform.layer import Finding, Layer, resources
+from components.kubernetes.manifest import Json, Manifest
+from components.layers.shared import grafana, retained_storage
+from components.layers.shared.retained_storage import RetainedStorage, RetainedStorageSettings
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
 from components.settings.kubernetes_fields import Size
 
 URL = "http://loki.loki.svc:3100"
@@ -17,8 +17,9 @@ _UNUSED_TARGETS = ("read", "write", "backend")
 _TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"
 
 
-class LokiSettings(ArchiveSettings):
-    """Loki: log storage and search. It has one replica; logs wait on their nodes while Loki is unavailable."""
+class LokiSettings(RetainedStorageSettings):
+    """Loki: log storage and search. Loki has one replica. While Loki is unavailable, Vector buffers logs on the
+    nodes."""
 
     memory: Size = "1Gi"
     """Memory of Loki."""
@@ -30,73 +31,77 @@ class Loki(Layer[LokiSettings]):
     key = "loki"
     settings_type = LokiSettings
     namespace = "loki"
-    security = "restricted"
-    after = ("longhorn",)
-    keeps = "logs"
-    kept = ("persistentvolumeclaims -n loki",)
+    pod_security = "restricted"
+    installs_after = ("longhorn",)
+    user_data = "logs"
+    user_data_queries = ("persistentvolumeclaims -n loki",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return Loki's Helm values for a single replica, without the chart's components for large installations."""
-        storage, storage_class = self.archive, self.settings.storage_class
-        single: dict[str, Tree] = {
+        storage, storage_class = self.storage, self.settings.storage_class
+        single: dict[str, Json] = {
             "replicas": 1,
             "podDisruptionBudget": {"enabled": False},  # a budget for a single replica would block every drain
             "resources": resources("100m", self.settings.memory),
             "persistence": storage.volume | ({"storageClass": storage_class} if storage_class else {}),
-            **storage.keys,
-            **storage.annotations,
+            **storage.key_environment,
+            **storage.pod_annotations,
         }
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "loki": self._configuration(),
             "singleBinary": single,
             **{component: {"enabled": False} for component in _DISABLED_COMPONENTS},
             **{target: {"replicas": 0} for target in _UNUSED_TARGETS},
             "sidecar": {"rules": {"enabled": False}},
-            "monitoring": {"serviceMonitor": {"enabled": self.monitored}},
+            "monitoring": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
         return {"loki": values}
 
-    def _configuration(self) -> Tree:
-        store = "s3" if self.archive.bucket else "filesystem"
+    def _configuration(self) -> Json:
+        store = "s3" if self.storage.bucket else "filesystem"
         index = {"prefix": "index_", "period": "24h"}
         schema = {"from": _SCHEMA_SINCE, "store": "tsdb", "object_store": store, "schema": "v13", "index": index}
-        hours = self.archive.hours
+        hours = self.storage.retention
         return {
             "auth_enabled": False,
             "commonConfig": {"replication_factor": 1},
             "schemaConfig": {"configs": [schema]},
             "storage": self._storage(),
             "compactor": {"retention_enabled": True, "delete_request_store": store},
-            # journals contain older entries: accept everything within the retention period
+            # journals contain older entries, so Loki must accept all entries within the retention period
             "limits_config": {"retention_period": hours, "reject_old_samples_max_age": hours},
             "analytics": {"reporting_enabled": False},
         }
 
-    def _storage(self) -> Tree:
-        s3 = self.archive.bucket
+    def _storage(self) -> Json:
+        s3 = self.storage.bucket
         if s3 is None:
             return {"type": "filesystem"}
-        store = {"type": "s3", **archive.flat(s3), "s3": {**archive.endpoint(s3), "region": s3.region}}
+        store = {
+            "type": "s3",
+            **retained_storage.flat_prefix_values(s3),
+            "s3": {**retained_storage.s3_endpoint_values(s3), "region": s3.region},
+        }
         return {"type": "s3", "bucketNames": {"chunks": s3.bucket}, "use_thanos_objstore": True, "object_store": store}
 
     @property
-    def archive(self) -> Archive:
+    def storage(self) -> RetainedStorage:
         """The storage of the logs."""
-        return Archive(self.lab, self.key, self.settings)
+        return RetainedStorage(self.lab, self.key, self.settings)
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the S3 bucket."""
-        return [*self.archive.secret(self.namespace)]
+        return [*self.storage.credential_secrets(self.namespace)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Grafana data source, which links logs to traces if tempo is enabled."""
-        if not self.monitored:
+        if not self.has_monitoring:
             return ()
-        # Grafana replaces its own variables after a single dollar sign
+        # two dollar signs, because Grafana expands variables after a single dollar sign
         link = {"name": "trace", "matcherRegex": _TRACE_ID, "datasourceUid": "tempo", "url": "$${__value.raw}"}
-        links = {"derivedFields": [link]} if self.lab.has("tempo") else {}
+        links = {"derivedFields": [link]} if self.lab.is_enabled("tempo") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of Loki's volume and bucket."""
-        return self.archive.problems()
+        return self.storage.findings()

@@ -5,17 +5,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Host
+from components.cluster.host_requirements import HostRequirements
 from components.cluster.settings import NodeSettings
-from components.kubernetes.manifest import Manifest, Tree, secret_of
-from components.platform.layer import Finding, Layer
-from components.platform.object_store import NAME_STORE, ObjectStoreSettings
-from components.settings.fields import Count, LabelKey, LabelValue, Schedule
-from components.settings.kubernetes_fields import Path
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.platform.layer import Layer
+from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
+from components.settings.errors import Finding
+from components.settings.fields import LabelKey, LabelValue, PositiveInt, Schedule
+from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 
-CLASS, SINGLE = "longhorn", "longhorn-single"
-COPIES = 3
+STORAGE_CLASS, SINGLE_REPLICA_CLASS = "longhorn", "longhorn-single"
+DEFAULT_REPLICAS = 3
 _BACKUP = "backup"
 _DISK_LABEL = {"node.longhorn.io/create-default-disk": "true"}
 
@@ -24,7 +25,7 @@ class VolumeBackupSettings(Model):
     """Scheduled backups of all volumes to S3."""
 
     s3: ObjectStoreSettings | None = None
-    """Bucket for the backups. Default: folder `longhorn` of the platform's objectStore."""
+    """Bucket for the backups. Default: the folder `longhorn` in the platform's `objectStore`."""
     schedule: Schedule = "0 3 * * *"
     """Cron schedule of the backups, in UTC: minute, hour, day of the month, month, day of the week."""
     retain: Annotated[int, Field(strict=True, ge=1, le=100)] = 7
@@ -32,37 +33,40 @@ class VolumeBackupSettings(Model):
 
 
 class LonghornSettings(Model):
-    """Longhorn: replicated volumes. Its StorageClasses are `longhorn` and, with one replica, `longhorn-single`."""
+    """Longhorn: volumes of the StorageClasses `longhorn`, which is replicated, and `longhorn-single`, with one
+    replica."""
 
-    replicas: Count | None = None
-    """Replicas of each volume, each on its own node. Default: 3, or the number of storage nodes if it is lower."""
+    replicas: PositiveInt | None = None
+    """Number of replicas of each volume, on different nodes. Default: 3, or one replica per storage node with fewer
+    than 3 storage nodes."""
     storage_nodes: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels of the storage nodes, whose disks contain the volumes. Default: all nodes are storage nodes."""
-    path: Path = "/var/lib/longhorn"
-    """Directory for the volumes on the storage nodes; you can mount a separate disk there."""
+    path: AbsolutePath = "/var/lib/longhorn"
+    """Directory on the storage nodes for the volumes, where you can mount a separate disk."""
     backup: VolumeBackupSettings | None = None
     """Backups to S3. Default: none."""
 
 
 class Longhorn(Layer[LonghornSettings]):
-    """Longhorn with a replicated StorageClass, and a single-replica one for databases, which replicate themselves."""
+    """Longhorn with a replicated StorageClass, and a single-replica StorageClass for databases with their own
+    replication."""
 
     key = "longhorn"
     settings_type = LonghornSettings
     namespace = "longhorn-system"
-    security = "privileged"
-    host = Host(packages=("open-iscsi", "nfs-common"), modules=("iscsi_tcp",))
-    replaces = ("local-storage",)
-    appears = (f"storageclass/{CLASS}",)
-    keeps = "volumes"
-    kept = ("volumes.longhorn.io -A",)
-    timeout = 1200  # its uninstall job alone may take 900 s
+    pod_security = "privileged"
+    host_requirements = HostRequirements(packages=("open-iscsi", "nfs-common"), modules=("iscsi_tcp",))
+    replaces_packaged = ("local-storage",)
+    awaited_objects = (f"storageclass/{STORAGE_CLASS}",)
+    user_data = "volumes"
+    user_data_queries = ("volumes.longhorn.io -A",)
+    timeout_seconds = 1200  # Longhorn's uninstall job alone may take 900 s
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return Longhorn's Helm values; by default, volumes have no more replicas than there are storage nodes."""
+    def values(self) -> Mapping[str, Json]:
+        """Return Longhorn's Helm values. By default, a volume has at most one replica on each storage node."""
         controllers = self.lab.replicas(2)
         sidecars = ("attacher", "provisioner", "resizer", "snapshotter")
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "persistence": {
                 "defaultClass": True,
                 "defaultClassReplicaCount": self.replicas,
@@ -73,11 +77,11 @@ class Longhorn(Layer[LonghornSettings]):
             "csi": {f"{name}ReplicaCount": controllers for name in sidecars},
             "longhornUI": {"replicas": 1},
             "longhornManager": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}},
-            "metrics": {"serviceMonitor": {"enabled": self.monitored}},
+            "metrics": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
         return {"longhorn": values | self._backup_store()}
 
-    def _defaults(self) -> Tree:
+    def _defaults(self) -> Json:
         return {  # strings only: Longhorn stores strings, and some releases of its chart reject other types
             "createDefaultDiskLabeledNodes": "true" if self.settings.storage_nodes else "false",
             "defaultDataPath": self.settings.path,
@@ -93,11 +97,11 @@ class Longhorn(Layer[LonghornSettings]):
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # Longhorn cannot be uninstalled without this flag; homelab's guard checks for volumes first
+            # Longhorn cannot be uninstalled without this flag; before an uninstall, homelab's guard checks for volumes
             "deletingConfirmationFlag": "true",
         }
 
-    def _backup_store(self) -> dict[str, Tree]:
+    def _backup_store(self) -> dict[str, Json]:
         s3 = self._bucket
         if s3 is None:
             return {}
@@ -105,17 +109,17 @@ class Longhorn(Layer[LonghornSettings]):
         target = f"s3://{s3.bucket}@{s3.region}/{folder}"
         return {"defaultBackupStore": {"backupTarget": target, "backupTargetCredentialSecret": _BACKUP}}
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the S3 bucket."""
         s3 = self._bucket
         if s3 is None:
             return ()
-        data: dict[str, Tree] = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
+        data: dict[str, Json] = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
         if s3.endpoint:
             data["AWS_ENDPOINTS"] = s3.endpoint
-        return [secret_of(self.metadata(_BACKUP), data)]
+        return [secret_manifest(self.metadata(_BACKUP), data)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the single-replica StorageClass, and the recurring backup job."""
         return [_single_replica_class(), *self._backup_job()]
 
@@ -126,7 +130,7 @@ class Longhorn(Layer[LonghornSettings]):
         spec = {
             "name": _BACKUP,
             "task": "backup",
-            "groups": ["default"],  # all volumes without recurring jobs of their own
+            "groups": ["default"],  # all volumes without their own recurring jobs
             "cron": backup.schedule,
             "retain": backup.retain,
             "concurrency": 2,
@@ -140,36 +144,36 @@ class Longhorn(Layer[LonghornSettings]):
 
     @property
     def _bucket(self) -> ObjectStoreSettings | None:
-        return self.lab.store(self.settings.backup.s3, self.key) if self.settings.backup else None
+        return self.lab.object_store(self.settings.backup.s3, self.key) if self.settings.backup else None
 
     @property
     def replicas(self) -> int:
         """Number of replicas of each volume."""
-        return self.settings.replicas or max(1, min(COPIES, len(self._storage_nodes)))
+        return self.settings.replicas or max(1, min(DEFAULT_REPLICAS, len(self._storage_nodes)))
 
     @property
     def _storage_nodes(self) -> list[NodeSettings]:
         labels = self.settings.storage_nodes.items()
-        return [node for node in self.lab.untainted if labels <= node.labels.items()]
+        return [node for node in self.lab.schedulable_nodes if labels <= node.labels.items()]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the StorageClasses, the default StorageClass and the StorageClass for databases."""
+        """Return the names of both StorageClasses: one is the default, and the other is for databases."""
         return {
-            "storage_classes": [CLASS, SINGLE],
-            "shared_storage_classes": [CLASS, SINGLE],
-            "storage_class": CLASS,
-            "database_storage_class": SINGLE,
+            "storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
+            "shared_storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
+            "storage_class": STORAGE_CLASS,
+            "database_storage_class": SINGLE_REPLICA_CLASS,
         }
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the backups, the storage nodes and the number of replicas."""
         if self.settings.backup and self._bucket is None:
-            yield ("backup", "s3"), "is missing, and there is no objectStore to share", NAME_STORE
+            yield ("backup", "s3"), "is missing, and the platform has no objectStore", MISSING_BUCKET_FIX
         count = len(self._storage_nodes)
-        if not self.lab.untainted:
+        if not self.lab.schedulable_nodes:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         elif not count:
-            yield ("storageNodes",), "matches no untainted node", "set these labels on nodes under cluster.nodes"
+            yield ("storageNodes",), "matches no untainted node", "add these labels to nodes in cluster.nodes"
         elif self.settings.replicas and self.settings.replicas > count:
             reason = f"exceeds the number of storage nodes ({count})"
             yield ("replicas",), reason, f"use at most {count}, or add storage nodes"
@@ -179,12 +183,12 @@ def _single_replica_class() -> Manifest:
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": {"name": SINGLE},
+        "metadata": {"name": SINGLE_REPLICA_CLASS},
         "provisioner": "driver.longhorn.io",
         "allowVolumeExpansion": True,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "WaitForFirstConsumer",
-        # strict-local would leave a pod that moves to another node without its volume forever
+        # with strict-local, a pod that moves to another node would never get its volume
         "parameters": {
             "numberOfReplicas": "1",
             "dataLocality": "best-effort",

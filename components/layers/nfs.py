@@ -2,47 +2,49 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.cluster.host_requirements import Host, Service
-from components.kubernetes.manifest import Manifest, Tree
-from components.layers.shared.persistent_volumes import of_class
-from components.platform.layer import Finding, Layer
+from components.cluster.host_requirements import HostRequirements, HostService
+from components.kubernetes.manifest import Json, Manifest
+from components.layers.shared.persistent_volumes import volume_query
+from components.platform.layer import Layer
 from components.settings import fields
-from components.settings.fields import HostLabel
-from components.settings.kubernetes_fields import Path
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel
+from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 
-CLASS = "nfs"
+STORAGE_CLASS = "nfs"
 _DRIVER = "nfs.csi.k8s.io"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
 _SAME_NODE = {"labelSelector": {"matchLabels": {"app": "csi-nfs-controller"}}, "topologyKey": "kubernetes.io/hostname"}
 _CONTROLLER_AFFINITY = {
-    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without it the chart ignores affinity
+    "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without nodeAffinity, the chart ignores affinity
     "podAntiAffinity": {_REQUIRED: [_SAME_NODE]},
 }
-"""Places controllers on different nodes, because they listen on a host port."""
+"""Affinity that places controllers on different nodes, because the controllers listen on a host port."""
 
 
 class ExternalServerSettings(Model):
-    """Your own NFS server. All nodes must have write access as root (`no_root_squash`)."""
+    """Your own NFS server. The server must give all nodes write access as root (`no_root_squash`)."""
 
     address: fields.Host
-    """Host name or IP address of the server."""
-    path: Path
-    """Directory that the server exports; each volume is a subdirectory."""
+    """Host name or IP address of the NFS server."""
+    path: AbsolutePath
+    """Directory that the server exports, with a subdirectory for each volume."""
 
 
 class NodeServerSettings(Model):
-    """A node as the NFS server. It is a single point of failure: while it is down, pods with its volumes wait."""
+    """A node as the NFS server. The node is a single point of failure: pods with NFS volumes wait while the node is
+    down."""
 
-    node: HostLabel
-    """Name of the node. A change of this setting does not move existing volumes."""
-    path: Path = "/srv/nfs"
-    """Directory that the node exports; you can mount a separate disk there."""
+    node: DnsLabel
+    """Name of the node. A later change of `node` does not move existing volumes."""
+    path: AbsolutePath = "/srv/nfs"
+    """Directory that the node exports, where you can mount a separate disk."""
 
 
 class NfsSettings(Model):
-    """NFS: the StorageClass `nfs` for volumes that many pods share, with exactly one of `external` and `server`."""
+    """NFS: the StorageClass `nfs` for volumes that many pods share. Set exactly one of `external` and `server`."""
 
     external: ExternalServerSettings | None = None
     """Your own NFS server."""
@@ -51,42 +53,42 @@ class NfsSettings(Model):
 
 
 class Nfs(Layer[NfsSettings]):
-    """NFS for volumes that many pods share, with your own server or a node as the server."""
+    """NFS for volumes that many pods share. The NFS server is your own server or a node of the lab."""
 
     key = "nfs"
     settings_type = NfsSettings
     namespace = "csi-driver-nfs"
-    security = "privileged"  # the driver mounts file systems on its host
-    host = Host(modules=("nfs",))
-    keeps = "volumes"
-    kept = (of_class(CLASS),)
+    pod_security = "privileged"  # the driver mounts file systems on the host
+    host_requirements = HostRequirements(modules=("nfs",))
+    user_data = "volumes"
+    user_data_queries = (volume_query(STORAGE_CLASS),)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the NFS driver, without snapshots, which are only copies on the same server."""
-        replicas = 2 if len(self.lab.untainted) > 1 else 1
-        values: dict[str, Tree] = {
+    def values(self) -> Mapping[str, Json]:
+        """Return the NFS driver's Helm values, without snapshots: snapshots would be copies on the same server."""
+        replicas = 2 if len(self.lab.schedulable_nodes) > 1 else 1
+        values: dict[str, Json] = {
             "controller": {"replicas": replicas, "affinity": _CONTROLLER_AFFINITY, "enableSnapshotter": False},
             "externalSnapshotter": {"enabled": False},
         }
         return {"csi-driver-nfs": values}
 
-    def services(self) -> Sequence[Service]:
-        """Return the NFS server on a node, which accepts only nodes of the cluster as clients."""
+    def host_services(self) -> Sequence[HostService]:
+        """Return the service that runs the NFS server, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()
         clients = (address for node in self.lab.cluster.nodes for address in node.addresses)
         variables = {"FOLDER": server.path, "CLIENTS": " ".join(clients)}
-        return [Service("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
+        return [HostService("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the StorageClass."""
         address, path = self._share()
         return [
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "provisioner": _DRIVER,
                 "parameters": {"server": address, "share": path},
                 "mountOptions": ["nfsvers=4.1", "hard", "noatime"],
@@ -97,19 +99,19 @@ class Nfs(Layer[NfsSettings]):
         ]
 
     def _share(self) -> tuple[str, str]:
-        """Return the address of the server and its exported directory."""
+        """Return the address and the exported directory of the NFS server."""
         if self.settings.external:
             return self.settings.external.address, self.settings.external.path
         server = self.settings.server
-        assert server is not None, "problems() rejects settings without a server"
+        assert server is not None, "findings() rejects settings without a server"
         node = next(node for node in self.lab.cluster.nodes if node.name == server.node)
         return node.address, server.path
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClass."""
-        return {"storage_classes": [CLASS], "shared_storage_classes": [CLASS]}
+        return {"storage_classes": [STORAGE_CLASS], "shared_storage_classes": [STORAGE_CLASS]}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the choice of the NFS server."""
         server = self.settings.server
         if (server is None) is (self.settings.external is None):

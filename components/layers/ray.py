@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Finding, Layer, resources, spread, uncapped
-from components.settings.errors import wrong
-from components.settings.fields import Kind
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import Layer, resources, topology_spread, uncapped_resources
+from components.settings.errors import Finding, setting_error
+from components.settings.fields import TextType
 from components.settings.kubernetes_fields import AppName, Cpu, Image, Size
 from components.settings.model import Model
 
@@ -19,14 +19,14 @@ _FIRST_WITH_TOKENS = (2, 52)
 
 def _version(value: str) -> str:
     if not re.fullmatch(_VERSION, value, re.ASCII):
-        raise wrong("is not a version of Ray", "write it as 2.53.0")
+        raise setting_error("is not a version of Ray", "write it as 2.53.0")
     if tuple(map(int, value.split(".")))[:2] < _FIRST_WITH_TOKENS:
-        raise wrong("has no authentication: Ray has tokens since 2.52", "use 2.52.0 or newer")
+        raise setting_error("has no authentication: Ray supports tokens since 2.52", "use 2.52.0 or newer")
     return value
 
 
 class RayWorkersSettings(Model):
-    """Workers of a Ray cluster. Ray scales their number with the demand of Ray programs."""
+    """Workers of a Ray cluster. Ray adjusts the number of workers to the demand of Ray programs."""
 
     min: Annotated[int, Field(strict=True, ge=0)] = 0
     """Minimum number of workers."""
@@ -39,17 +39,18 @@ class RayWorkersSettings(Model):
 
 
 class RayClusterSettings(Model):
-    """A Ray cluster. Users with the token, from the Secret named after the cluster, can run any code in it."""
+    """A Ray cluster. The Secret with the cluster's name contains a token, with which users can run any code in the
+    cluster."""
 
-    version: Annotated[str, Kind("Ray version", _version, _VERSION)] = "2.53.0"
+    version: Annotated[str, TextType("Ray version", _version, _VERSION)] = "2.53.0"
     """Version of Ray in the image."""
     image: Image | None = None
-    """Image of head and workers. Default: `rayproject/ray` for the version and the architecture."""
+    """Image of head and workers. Default: `rayproject/ray` with the tag for `version` and `arch`."""
     arch: Literal["amd64", "arm64"] | None = None
-    """Architecture of the nodes it runs on, as Ray's images support one architecture each. Default: arm64 if all nodes
-    have `arch: arm64`, else amd64."""
+    """Architecture of the nodes for the Ray cluster: each Ray image supports only one architecture. Default: `arm64` if
+    all untainted nodes have `arch: arm64`, and `amd64` if not."""
     cpu: Cpu = "500m"
-    """CPUs of the head, which runs no tasks itself."""
+    """CPUs of the head, which runs no Ray tasks."""
     memory: Size = "2Gi"
     """Memory of the head."""
     workers: RayWorkersSettings = RayWorkersSettings()
@@ -60,7 +61,7 @@ class RaySettings(Model):
     """Ray, run by the KubeRay operator, which manages `RayCluster` resources in every namespace."""
 
     clusters: dict[AppName, RayClusterSettings] = Field(default_factory=dict)
-    """Ray clusters in namespace `ray`, by name. Programs connect to `ray://NAME-head-svc.ray.svc:10001`."""
+    """Ray clusters in the namespace `ray`, by name. Ray programs connect to `ray://NAME-head-svc.ray.svc:10001`."""
 
 
 class Ray(Layer[RaySettings]):
@@ -69,18 +70,18 @@ class Ray(Layer[RaySettings]):
     key = "ray"
     settings_type = RaySettings
     namespace = "ray"
-    bare_crds = ("kuberay-operator",)
+    charts_with_crds_folder = ("kuberay-operator",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the operator, with a standby replica if there are two nodes."""
-        operator: dict[str, Tree] = {
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values of the operator, with a standby replica if the cluster has two or more nodes."""
+        operator: dict[str, Json] = {
             "replicas": self.lab.replicas(2),
-            "resources": uncapped("50m", "256Mi"),
-            "metrics": {"serviceMonitor": {"enabled": self.monitored}},
+            "resources": uncapped_resources("50m", "256Mi"),
+            "metrics": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
         return {"kuberay-operator": operator}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the RayClusters."""
         return [
             {
@@ -92,7 +93,7 @@ class Ray(Layer[RaySettings]):
             for name, cluster in self.settings.clusters.items()
         ]
 
-    def _cluster(self, name: str, cluster: RayClusterSettings) -> Tree:
+    def _cluster(self, name: str, cluster: RayClusterSettings) -> Json:
         workers = cluster.workers
         group = {
             "groupName": "workers",
@@ -114,29 +115,29 @@ class Ray(Layer[RaySettings]):
             "workerGroupSpecs": [group],
         }
 
-    def _template(self, name: str, cluster: RayClusterSettings, role: str, amounts: Tree) -> Tree:
+    def _template(self, name: str, cluster: RayClusterSettings, role: str, amounts: Json) -> Json:
         arch = self._arch(cluster)
         suffix = "-aarch64" if arch == "arm64" else ""
         image = cluster.image or f"rayproject/ray:{cluster.version}{suffix}"
-        pod: dict[str, Tree] = {
+        pod: dict[str, Json] = {
             "nodeSelector": {"kubernetes.io/arch": arch},
-            "topologySpreadConstraints": spread({"ray.io/cluster": name, "ray.io/node-type": role}),
+            "topologySpreadConstraints": topology_spread({"ray.io/cluster": name, "ray.io/node-type": role}),
             "containers": [{"name": f"ray-{role}", "image": image, "resources": amounts}],
         }
         return {"spec": pod}
 
     def _arch(self, cluster: RayClusterSettings) -> str:
-        known = {node.arch for node in self.lab.untainted}
+        known = {node.arch for node in self.lab.schedulable_nodes}
         return cluster.arch or ("arm64" if known == {"arm64"} else "amd64")
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the workers and the architecture of Ray clusters."""
-        known = {node.arch for node in self.lab.untainted}
+        known = {node.arch for node in self.lab.schedulable_nodes}
         for name, cluster in self.settings.clusters.items():
             path = ("clusters", name)
             if cluster.workers.min > cluster.workers.max:
                 yield (*path, "workers", "min"), "exceeds max", "raise max, or lower min"
             arch = self._arch(cluster)
             if None not in known and arch not in known:
-                reason = f"is {arch}, and no untainted node has this architecture"
-                yield (*path, "arch"), reason, "set another arch, or correct arch under cluster.nodes"
+                reason = f"is {arch}, but no untainted node has this architecture"
+                yield (*path, "arch"), reason, "set another arch, or correct arch of the nodes in cluster.nodes"

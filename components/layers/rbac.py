@@ -1,14 +1,15 @@
-"""RBAC: permissions of people in the cluster, by their groups."""
+"""RBAC: permissions of people in the cluster, granted through groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Service
-from components.kubernetes.manifest import Tree
-from components.platform.layer import Finding, Layer
-from components.settings.fields import HostLabel
+from components.cluster.host_requirements import HostService
+from components.kubernetes.manifest import Json
+from components.platform.layer import Layer
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
 ROLES = ("view", "edit", "admin", "cluster-admin")
@@ -21,20 +22,21 @@ class GroupSettings(Model):
 
     cluster: Literal["view", "edit", "admin", "cluster-admin"] | None = None
     """Role of the group in the whole cluster; `cluster-admin` has all permissions."""
-    namespaces: dict[HostLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
-    """Role of the group by namespace. If a namespace is created later, run `pulumi up` again to grant the role."""
+    namespaces: dict[DnsLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
+    """Role of the group by namespace. For a namespace that is created later, run `pulumi up` again to grant the
+    role."""
 
 
 class RbacSettings(Model):
     """Permissions of people in the cluster. `./homelab kubeconfig --user NAME` creates a person's kubeconfig."""
 
-    people: dict[HostLabel, tuple[HostLabel, ...]] = Field(default_factory=dict)
+    people: dict[DnsLabel, tuple[DnsLabel, ...]] = Field(default_factory=dict)
     """People by name, each with a list of groups."""
-    groups: dict[HostLabel, GroupSettings] = Field(default_factory=dict)
-    """Groups by name, each with its roles."""
+    groups: dict[DnsLabel, GroupSettings] = Field(default_factory=dict)
+    """Groups by name, each with roles in the cluster or in namespaces."""
 
-    def rights(self) -> list[tuple[str, str, str]]:
-        """Return all permissions as namespace, role and person; the namespace `*` stands for the whole cluster."""
+    def role_bindings(self) -> list[tuple[str, str, str]]:
+        """Return all permissions as (namespace, role, person). The namespace `*` stands for the whole cluster."""
         return sorted({
             (namespace, role, person)
             for person, groups in self.people.items()
@@ -48,28 +50,30 @@ def _roles(group: GroupSettings) -> dict[str, str]:
 
 
 class Rbac(Layer[RbacSettings]):
-    """People and their groups, with roles in namespaces or in the whole cluster.
+    """People and groups, with roles in namespaces or in the whole cluster.
 
-    Role bindings name people, not the groups in their certificates: removing a person revokes permissions at once.
-    A script creates the bindings, because the namespaces of apps belong to app stacks.
+    Role bindings list people instead of groups, so the removal of a person revokes the person's permissions at once. A
+    script creates the role bindings, because the namespaces of apps belong to app stacks.
     """
 
     key = "rbac"
     settings_type = RbacSettings
     namespace = "kube-system"
-    own_namespace = False
+    owns_namespace = False
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return no Helm values: Kubernetes includes RBAC."""
         return {}
 
-    def services(self) -> Sequence[Service]:
-        """Return the role bindings, which every run checks for drift."""
-        lines = (f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.rights())
-        return [Service("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
+    def host_services(self) -> Sequence[HostService]:
+        """Return the service that creates the role bindings, and checks for drift in every run."""
+        lines = (
+            f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.role_bindings()
+        )
+        return [HostService("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield people without groups, unknown groups, groups without people, and roles without effect."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield errors: people without groups, unknown groups, groups without people, and roles without effect."""
         groups, people = self.settings.groups, self.settings.people
         for person, memberships in people.items():
             if not memberships:
@@ -80,7 +84,7 @@ class Rbac(Layer[RbacSettings]):
                     yield ("people", person, index), "is not a group", fix
         for name, group in groups.items():
             if not any(name in memberships for memberships in people.values()):
-                yield ("groups", name), "has no members", "add it to a person under people, or remove it"
+                yield ("groups", name), "has no members", "add the group to a person under people, or remove the group"
             yield from _without_effect(name, group)
 
 

@@ -6,27 +6,28 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Finding, Layer, resources
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import Layer, resources
 from components.settings import certificates
+from components.settings.errors import Finding
 from components.settings.fields import Certificate
 from components.settings.model import Model, SecretRef
 
 _LABEL = "sealedsecrets.bitnami.com/sealed-secrets-key"
 _PROVIDED = "homelab/given"
-_GENERATE = "generate one with `openssl req -x509 -newkey rsa:4096 …`, see docs/secrets.md"
+_GENERATE = "generate an RSA key with `openssl req -x509 -newkey rsa:4096 …`, see docs/secrets.md"
 
 
 class SealingKeySettings(Model):
     """A key pair that decrypts the secrets sealed with its certificate."""
 
     certificate: Certificate
-    """Certificate of the key pair, which is public: the output of `base64 -w0 sealing.crt`."""
+    """Public certificate of the key pair: the output of `base64 -w0 sealing.crt`."""
     private_key: SecretRef
     """Secret that contains the private key, as PEM."""
 
     @property
-    def name(self) -> str:
+    def secret_name(self) -> str:
         """Name of the Kubernetes Secret, which is independent of the key pair's position in the list."""
         return f"given-{hashlib.sha256(self.certificate.encode()).hexdigest()[:12]}"
 
@@ -35,9 +36,10 @@ class SealedSecretsSettings(Model):
     """Sealed Secrets: encrypted secrets that are safe in Git, because only the cluster can decrypt them."""
 
     keys: tuple[SealingKeySettings, ...] = ()
-    """Key pairs, the newest first; older pairs decrypt older secrets. Default: the controller generates key pairs."""
+    """Key pairs, with the newest first. Older key pairs decrypt older secrets. Default: the controller generates key
+    pairs."""
     renewal_days: Annotated[int, Field(strict=True, ge=0)] = 30
-    """Days after which the controller generates a further key pair, if `keys` is empty; 0 disables renewal."""
+    """Days after which the controller generates an additional key pair. 0 disables renewal. Not allowed with `keys`."""
 
 
 class SealedSecrets(Layer[SealedSecretsSettings]):
@@ -46,30 +48,30 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     key = "sealedSecrets"
     settings_type = SealedSecretsSettings
     namespace = "sealed-secrets"  # kubeseal's default is kube-system, which no layer owns; --cert needs none
-    bare_crds = ("sealed-secrets",)
-    keeps = "sealing keys that are nowhere else"
-    kept = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
+    charts_with_crds_folder = ("sealed-secrets",)
+    user_data = "sealing keys that are nowhere else"
+    user_data_queries = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of the controller; changed keys restart it, because it reads keys only at startup."""
-        names = ",".join(key.name for key in self.settings.keys)
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values. Changed keys restart the controller, which reads keys only at startup."""
+        names = ",".join(key.secret_name for key in self.settings.keys)
         days = 0 if names else self.settings.renewal_days
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "fullnameOverride": "sealed-secrets-controller",  # the name that kubeseal expects by default
             "keyrenewperiod": f"{days * 24}h",
             "podAnnotations": {"homelab/keys": names},
             "resources": resources("10m", "128Mi"),
-            "metrics": {"serviceMonitor": {"enabled": self.monitored}},
+            "metrics": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
         return {"sealed-secrets": values}
 
-    def before(self) -> Sequence[Manifest]:
-        """Return the Secrets with the key pairs; a controller with an existing key pair generates none."""
+    def objects_before_charts(self) -> Sequence[Manifest]:
+        """Return the Secrets with the key pairs. With an existing key pair, the controller generates no key pair."""
         return [self._key_secret(key) for key in self.settings.keys]
 
     def _key_secret(self, key: SealingKeySettings) -> Manifest:
-        data = {"tls.crt": certificates.decoded(key.certificate), "tls.key": key.private_key}
-        metadata = self.metadata(key.name, labels={_LABEL: "active", _PROVIDED: "true"})
+        data = {"tls.crt": certificates.decode_pem(key.certificate), "tls.key": key.private_key}
+        metadata = self.metadata(key.secret_name, labels={_LABEL: "active", _PROVIDED: "true"})
         return {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -81,14 +83,14 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     def outputs(self) -> Mapping[str, object]:
         """Return the certificate for sealing, or None if the controller generates the key pair."""
         keys = self.settings.keys
-        return {"sealing_certificate": certificates.decoded(keys[0].certificate) if keys else None}
+        return {"sealing_certificate": certificates.decode_pem(keys[0].certificate) if keys else None}
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield conflicts between your own and generated keys, and errors in your own keys."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield errors in `keys`, and a conflict between `keys` and `renewalDays`."""
         keys = self.settings.keys
         if keys and "renewal_days" in self.settings.model_fields_set:
-            reason = "has no effect with keys, because generated keys would be lost with the cluster"
-            yield ("renewalDays",), reason, "remove it, and add new key pairs at the start of keys instead"
+            reason = "is not allowed with keys, because generated keys would be lost with the cluster"
+            yield ("renewalDays",), reason, "remove renewalDays, and add new key pairs at the start of keys"
         for index, key in enumerate(keys):
             if key.certificate in [earlier.certificate for earlier in keys[:index]]:
                 yield ("keys", index), "repeats the certificate of an earlier entry", "remove one of them"

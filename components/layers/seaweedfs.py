@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Filled, Hashed, Manifest, Tree, secret_of
+from components.kubernetes.manifest import BcryptHash, Json, Manifest, SecretTemplate, secret_manifest
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Bucket, Domain, HostLabel
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import Bucket, DnsLabel, Domain
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 
@@ -20,62 +21,63 @@ _IDENTITY = (
 
 
 class SeaweedFSSettings(Model):
-    """SeaweedFS: S3 buckets on disks of the lab. If you lose the lab, you lose objects without another copy."""
+    """SeaweedFS: S3 buckets on disks of the lab. Objects without another copy are lost if the lab is lost."""
 
     access_key: SecretRef
     """Secret that contains the access key ID: letters and digits."""
     secret_key: SecretRef
     """Secret that contains the secret access key: letters and digits."""
     buckets: tuple[Bucket, ...] = ()
-    """Buckets to create. Removing a bucket from the list does not delete it."""
+    """Buckets to create. Removing a bucket from the list does not delete the bucket."""
     size: Size = "50Gi"
-    """Volume size on each of the two nodes that store a replica. You can increase it, but not decrease it."""
-    storage_class: HostLabel | None = None
-    """StorageClass of these volumes. Default: longhorn-single with longhorn and two replicas, else the default."""
+    """Size of the data volume on each node that stores a replica. You can only increase the size."""
+    storage_class: DnsLabel | None = None
+    """StorageClass of the data volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are two
+    replicas; if not, the cluster's default StorageClass."""
     host: Domain | None = None
     """Host name of the S3 service for clients outside the cluster, through Traefik. Default: `s3.DOMAIN`."""
-    issuer: HostLabel | None = None
-    """Issuer of certManager for the host name's certificate. Default: the default issuer."""
+    issuer: DnsLabel | None = None
+    """ClusterIssuer of the host name's certificate. Default: the default issuer of certManager."""
 
 
 class SeaweedFS(Layer[SeaweedFSSettings]):
-    """SeaweedFS with two replicas of all data if there are two untainted nodes, and one key for all buckets."""
+    """SeaweedFS with one key for all buckets. On two or more untainted nodes, all data have two replicas."""
 
     key = "seaweedfs"
     settings_type = SeaweedFSSettings
     namespace = "seaweedfs"
-    after = ("certManager", "traefik", "longhorn")
-    keeps = "objects"
-    kept = ("persistentvolumeclaims -n seaweedfs",)
-    timeout = 900
+    installs_after = ("certManager", "traefik", "longhorn")
+    user_data = "objects"
+    user_data_queries = ("persistentvolumeclaims -n seaweedfs",)
+    timeout_seconds = 900
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of masters, volume servers and filer; other clients can reach only the S3 port."""
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values of masters, volume servers and filer. Other pods can reach only the S3 port."""
         data = self._volume(self.settings.size, self._storage_class)
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "global": {
                 "seaweedfs": {
-                    "enableReplication": self.copies > 1,
-                    "replicationPlacement": "001",  # one further replica, on another server
-                    "monitoring": {"enabled": self.monitored},
+                    "enableReplication": self.replicas > 1,
+                    "replicationPlacement": "001",  # one additional replica, on another server
+                    "monitoring": {"enabled": self.has_monitoring},
                 }
             },
             "master": self._master(),
             "volume": {
-                "replicas": self.copies,
+                "replicas": self.replicas,
                 "dataDirs": [{"name": "data", "maxVolumes": 0, **data}],
                 "resources": resources("50m", "512Mi"),
             },
             "filer": self._filer(),
             "s3": {"ingress": self._ingress()},
-            # internal ports have no authentication, only S3 has
+            # only the S3 port has authentication, so other pods must not reach the internal ports
             "networkPolicy": {"enabled": True, "extraIngress": self._extra_ingress()},
         }
         return {"seaweedfs": values}
 
-    def _master(self) -> Tree:
+    def _master(self) -> Json:
         return {
-            "replicas": self.lab.quorum,
+            "replicas": self.lab.quorum_size,
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
@@ -83,15 +85,15 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{replicas}": "2" for replicas in (1, 2)},
         }
 
-    def _filer(self) -> Tree:
+    def _filer(self) -> Json:
         settings = self.settings
         return {
             "replicas": 1,  # filers do not share their metadata
             "data": self._volume("10Gi", None),
             "logs": {"type": ""},
             "resources": resources("50m", "512Mi"),
-            # the filer reads the keys only at startup: changed keys restart the pod
-            "podAnnotations": {f"homelab/{key}": Hashed(ref) for key, ref in self._secrets().items()},
+            # the filer reads the keys only at startup, so changed keys must restart the pod
+            "podAnnotations": {f"homelab/{key}": BcryptHash(ref) for key, ref in self._secrets().items()},
             "s3": {
                 "enabled": True,
                 "port": _PORT,
@@ -106,58 +108,58 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         return {"access-key": self.settings.access_key, "secret-key": self.settings.secret_key}
 
     @staticmethod
-    def _volume(size: str, storage_class: str | None) -> dict[str, Tree]:
+    def _volume(size: str, storage_class: str | None) -> dict[str, Json]:
         return {"type": "persistentVolumeClaim", "size": size, "storageClass": storage_class or ""}
 
-    def _extra_ingress(self) -> list[Tree]:
-        """Return the NetworkPolicy rules for S3, open to all clients, and for metrics, open to Prometheus."""
-        s3_rule: Tree = {"ports": [{"protocol": "TCP", "port": _PORT}]}
-        if not self.monitored:
+    def _extra_ingress(self) -> list[Json]:
+        """Return the NetworkPolicy rules: all clients can reach S3, and Prometheus can reach the metrics."""
+        s3_rule: Json = {"ports": [{"protocol": "TCP", "port": _PORT}]}
+        if not self.has_monitoring:
             return [s3_rule]
         namespace = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
         return [s3_rule, {"from": [namespace], "ports": [{"protocol": "TCP", "port": _METRICS}]}]
 
-    def _ingress(self) -> Tree:
-        if not self.page.served:
+    def _ingress(self) -> Json:
+        if not self.ingress.has_ingress:
             return {"enabled": False}
         return {
             "enabled": True,
-            "className": CLASS,
-            "host": self.page.host,
-            "annotations": self.page.annotations,
-            "tls": self.page.tls("s3-tls"),
+            "className": INGRESS_CLASS,
+            "host": self.ingress.host,
+            "annotations": self.ingress.annotations,
+            "tls": self.ingress.tls("s3-tls"),
         }
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the key for all buckets, in SeaweedFS' format."""
-        data = {"seaweedfs_s3_config": Filled(_IDENTITY, (self.settings.access_key, self.settings.secret_key))}
-        return [secret_of(self.metadata(_KEYS), data)]
+        data = {"seaweedfs_s3_config": SecretTemplate(_IDENTITY, (self.settings.access_key, self.settings.secret_key))}
+        return [secret_manifest(self.metadata(_KEYS), data)]
 
     @property
-    def page(self) -> Page:
+    def ingress(self) -> WebUI:
         """The S3 service's Ingress, for clients outside the cluster."""
-        return Page(self.lab, self.key, "s3", self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, "s3", self.settings.host, self.settings.issuer)
 
     @property
-    def copies(self) -> int:
-        """Replicas of all data, each on its own node."""
-        return max(1, min(2, len(self.lab.untainted)))
+    def replicas(self) -> int:
+        """Number of replicas of all data, on different nodes."""
+        return max(1, min(2, len(self.lab.schedulable_nodes)))
 
     @property
     def _storage_class(self) -> str | None:
-        return volumes.class_of(self.lab, self.settings.storage_class, self.copies)
+        return volumes.storage_class_for(self.lab, self.settings.storage_class, self.replicas)
 
     def outputs(self) -> Mapping[str, object]:
         """Return the S3 endpoint for pods."""
         return {"object_store_endpoint": f"http://seaweedfs-s3.{self.namespace}.svc:{_PORT}"}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the buckets, the volumes and the Ingress."""
-        yield from self.page.problems()
+        yield from self.ingress.findings()
         if len(set(self.settings.buckets)) < len(self.settings.buckets):
             yield ("buckets",), "lists a bucket twice", "list each bucket once"
-        if not self.lab.untainted:
+        if not self.lab.schedulable_nodes:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
-        if "local-storage" in self.lab.cluster.k3s.disable and not self.lab.has("longhorn"):
-            reason = "needs a default StorageClass: local-storage and longhorn are disabled"
+        if "local-storage" in self.lab.cluster.k3s.disable and not self.lab.is_enabled("longhorn"):
+            reason = "needs a default StorageClass, but local-storage and longhorn are disabled"
             yield (), reason, "add longhorn: {} next to seaweedfs"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Layer, resources, spread
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import Layer, resources, topology_spread
 from components.settings.model import Model
 
 
@@ -21,26 +21,26 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
     key = "snapshotController"
     settings_type = SnapshotControllerSettings
     namespace = "snapshot-controller"
-    after = ("longhorn",)
-    keeps = "snapshots of volumes"
-    kept = ("volumesnapshots.snapshot.storage.k8s.io -A",)
+    installs_after = ("longhorn",)
+    user_data = "snapshots of volumes"
+    user_data_queries = ("volumesnapshots.snapshot.storage.k8s.io -A",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the controller, which runs with up to two replicas and leader election."""
         replicas = self.lab.replicas(2)
-        controller: dict[str, Tree] = {
+        controller: dict[str, Json] = {
             "replicaCount": replicas,
             "pdb": {"maxUnavailable": 1} if replicas > 1 else {},
             "priorityClassName": "system-cluster-critical",
             "resources": resources("10m", "64Mi"),
-            "topologySpreadConstraints": spread({"app.kubernetes.io/name": "snapshot-controller"}),
-            "serviceMonitor": {"create": self.monitored},
+            "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": "snapshot-controller"}),
+            "serviceMonitor": {"create": self.has_monitoring},
         }
         return {"snapshot-controller": {"controller": controller}}
 
-    def extend(self) -> Sequence[Manifest]:
-        """Return the VolumeSnapshotClass, which the chart cannot create in the same release as its CRD."""
-        if not self.lab.has("longhorn"):
+    def objects_after_charts(self) -> Sequence[Manifest]:
+        """Return the VolumeSnapshotClass, which the chart cannot create, because the same chart installs the CRD."""
+        if not self.lab.is_enabled("longhorn"):
             return ()
         metadata = {
             "name": "longhorn",

@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Filled, Manifest, Tree, secret_of
-from components.platform.layer import Finding, Layer, resources, uncapped
+from components.kubernetes.manifest import Json, Manifest, SecretTemplate, secret_manifest
+from components.platform.layer import Layer, resources, uncapped_resources
 from components.settings import certificates
-from components.settings.fields import Certificate, Domain, Switch, Text
+from components.settings.errors import Finding
+from components.settings.fields import Certificate, Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 _NAME = "step-certificates"
@@ -24,25 +25,25 @@ class StepProvisionerSettings(Model):
     name: Text = "admin"
     """Name of the provisioner, as passed to `step ca init`."""
     key_id: Text
-    """Key ID of the provisioner: `.key.kid` in its definition."""
+    """Key ID of the provisioner: the field `.key.kid` of the provisioner's definition."""
     definition: SecretRef
-    """Secret that contains the provisioner's definition: the first of `.authority.provisioners` in ca.json."""
+    """Secret that contains the provisioner's definition: the first entry of `.authority.provisioners` in ca.json."""
 
 
 class StepCaSettings(Model):
-    """step-ca: your own CA, created by `step ca init`. You keep its files."""
+    """step-ca: your own CA, created by `step ca init`. You must keep the files of `step ca init`."""
 
     root: Certificate
     """Root certificate, which your devices must trust: the output of `base64 -w0 root_ca.crt`."""
     intermediate: Certificate
-    """Intermediate certificate, which signs all others: the output of `base64 -w0 intermediate_ca.crt`."""
+    """Intermediate certificate, which signs all issued certificates: the output of `base64 -w0 intermediate_ca.crt`."""
     intermediate_key: SecretRef
-    """Secret that contains the key of the intermediate certificate, as `step ca init` encrypted it."""
+    """Secret that contains the private key of the intermediate certificate, encrypted by `step ca init`."""
     password: SecretRef
     """Secret that contains the password of the intermediate key and of the provisioner."""
     provisioner: StepProvisionerSettings
     """Provisioner with which cert-manager requests certificates."""
-    lan: Switch = False
+    lan: StrictBool = False
     """Whether ACME clients in the LAN can reach step-ca, at a load-balancer IP of metallb."""
     host: Domain | None = None
     """Host name of step-ca for ACME clients in the LAN. Default: `ca.DOMAIN`."""
@@ -55,29 +56,29 @@ class StepCa(Layer[StepCaSettings]):
     settings_type = StepCaSettings
     namespace = "step-ca"
     requires = ("certManager",)
-    after = ("metallb", "longhorn")
-    bare_crds = ("step-issuer",)
+    installs_after = ("metallb", "longhorn")
+    charts_with_crds_folder = ("step-issuer",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of step-ca, which uses only existing keys, and of its issuer for cert-manager."""
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values of step-ca, which generates no keys, and of step-ca's issuer for cert-manager."""
         existing = dict.fromkeys(("enabled", "ca", "certsAsSecret", "configAsSecret"), True)
-        step_ca: dict[str, Tree] = {
+        step_ca: dict[str, Json] = {
             "existingSecrets": existing,
             "bootstrap": {"enabled": False, "configmaps": False, "secrets": False},
             "ca": {"db": {"size": "1Gi"}},
-            # changed keys restart the pod, which reads keys only at startup
+            # changed keys must restart the pod, because step-ca reads keys only at startup
             "podExtraLabels": {"homelab/keys": self._digest},
             "resources": resources("25m", "128Mi"),
             "service": {"type": "LoadBalancer" if self.settings.lan else "ClusterIP"},
         }
-        return {_NAME: step_ca, "step-issuer": {"resources": uncapped("10m", "96Mi")}}
+        return {_NAME: step_ca, "step-issuer": {"resources": uncapped_resources("10m", "96Mi")}}
 
     @property
     def _digest(self) -> str:
         content = f"{self.settings.root}{self.settings.intermediate}{json.dumps(self._config())}"
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
-    def _config(self) -> Tree:
+    def _config(self) -> Json:
         claims = {"defaultTLSCertDuration": "24h", "maxTLSCertDuration": "2160h"}  # cert-manager requests 90 days
         return {
             "root": f"{_HOME_DIR}/certs/root_ca.crt",
@@ -91,26 +92,26 @@ class StepCa(Layer[StepCaSettings]):
             "tls": {"minVersion": 1.2, "maxVersion": 1.3},
         }
 
-    def before(self) -> Sequence[Manifest]:
-        """Return the certificates, key, password and configuration, which the chart would otherwise generate."""
+    def objects_before_charts(self) -> Sequence[Manifest]:
+        """Return the Secrets with your certificates, key, password and configuration. The chart then generates none."""
         settings, definition = self.settings, self.settings.provisioner.definition
         template = (
             json.dumps(self._config()).replace("{", "{{").replace("}", "}}").replace(json.dumps(_JWK_PLACEHOLDER), "{}")
         )
         return [
-            secret_of(self.metadata(f"{_NAME}-config"), {"ca.json": Filled(template, (definition,))}),
-            secret_of(
+            secret_manifest(self.metadata(f"{_NAME}-config"), {"ca.json": SecretTemplate(template, (definition,))}),
+            secret_manifest(
                 self.metadata(f"{_NAME}-certs"),
                 {
-                    "root_ca.crt": certificates.decoded(settings.root),
-                    "intermediate_ca.crt": certificates.decoded(settings.intermediate),
+                    "root_ca.crt": certificates.decode_pem(settings.root),
+                    "intermediate_ca.crt": certificates.decode_pem(settings.intermediate),
                 },
             ),
-            secret_of(self.metadata(f"{_NAME}-secrets"), {"intermediate_ca_key": settings.intermediate_key}),
-            secret_of(self.metadata(_PASSWORD), {"password": settings.password}),
+            secret_manifest(self.metadata(f"{_NAME}-secrets"), {"intermediate_ca_key": settings.intermediate_key}),
+            secret_manifest(self.metadata(_PASSWORD), {"password": settings.password}),
         ]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the StepClusterIssuer."""
         provisioner = self.settings.provisioner
         password = {"name": _PASSWORD, "namespace": self.namespace, "key": "password"}
@@ -127,9 +128,9 @@ class StepCa(Layer[StepCaSettings]):
         """Host name of step-ca in the LAN."""
         return self.settings.host or f"ca.{self.lab.cluster.domain}"
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the access from the LAN and in the certificates."""
-        if self.settings.lan and not self.lab.has("metallb"):
+        if self.settings.lan and not self.lab.is_enabled("metallb"):
             yield ("lan",), "needs metallb, which is disabled", "add metallb next to stepCa"
         if self.settings.host and not self.settings.lan:
             yield ("host",), "has no effect without lan", "add lan: true, or remove host"

@@ -2,24 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.layers.shared import grafana
-from components.layers.shared import retained_storage as archive
-from components.layers.shared.retained_storage import Archive, ArchiveSettings
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Count
+from components.kubernetes.manifest import Json, Manifest
+from components.layers.shared import grafana, retained_storage
+from components.layers.shared.retained_storage import RetainedStorage, RetainedStorageSettings
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import PositiveInt
 from components.settings.kubernetes_fields import Size
 
 HOST = "tempo.tempo.svc"
-PORT = 4318
+OTLP_PORT = 4318
 """Port for sending traces, with OTLP over HTTP."""
 _DATA = "/var/tempo"
 
 
-class TempoSettings(ArchiveSettings):
-    """Tempo: trace storage and search. It has one replica."""
+class TempoSettings(RetainedStorageSettings):
+    """Tempo: trace storage and search. Tempo has one replica."""
 
-    retention_days: Count = 14
+    retention_days: PositiveInt = 14
     """Days after which Tempo deletes traces."""
     memory: Size = "1Gi"
     """Memory of Tempo."""
@@ -31,16 +31,16 @@ class Tempo(Layer[TempoSettings]):
     key = "tempo"
     settings_type = TempoSettings
     namespace = "tempo"
-    security = "restricted"
-    after = ("longhorn",)
-    keeps = "traces"
-    kept = ("persistentvolumeclaims -n tempo",)
+    pod_security = "restricted"
+    installs_after = ("longhorn",)
+    user_data = "traces"
+    user_data_queries = ("persistentvolumeclaims -n tempo",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values of Tempo; its chart enables OTLP by default."""
+    def values(self) -> Mapping[str, Json]:
+        """Return Tempo's Helm values. The chart enables OTLP by default."""
         storage_class = self.settings.storage_class
-        tempo: dict[str, Tree] = {
-            "retention": self.archive.hours,
+        tempo: dict[str, Json] = {
+            "retention": self.storage.retention,
             "reportingEnabled": False,
             "memBallastSizeMbs": 0,
             "resources": resources("50m", self.settings.memory),
@@ -50,20 +50,20 @@ class Tempo(Layer[TempoSettings]):
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             },
-            **self.archive.keys,
+            **self.storage.key_environment,
         }
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "tempo": tempo,
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
             "serviceAccount": {"automountServiceAccountToken": False},
-            "persistence": self.archive.volume | ({"storageClassName": storage_class} if storage_class else {}),
-            "serviceMonitor": {"enabled": self.monitored},
-            **self.archive.annotations,
+            "persistence": self.storage.volume | ({"storageClassName": storage_class} if storage_class else {}),
+            "serviceMonitor": {"enabled": self.has_monitoring},
+            **self.storage.pod_annotations,
         }
         return {"tempo": values}
 
-    def _storage(self) -> Tree:
-        s3 = self.archive.bucket
+    def _storage(self) -> Json:
+        s3 = self.storage.bucket
         local_paths = {"local": {"path": f"{_DATA}/traces"}, "wal": {"path": f"{_DATA}/wal"}}
         if s3 is None:
             return {"backend": "local", **local_paths}
@@ -71,33 +71,33 @@ class Tempo(Layer[TempoSettings]):
         return {
             "backend": "s3",
             **local_paths,
-            "s3": {"bucket": s3.bucket, "region": s3.region, **archive.endpoint(s3), **folder},
+            "s3": {"bucket": s3.bucket, "region": s3.region, **retained_storage.s3_endpoint_values(s3), **folder},
         }
 
     @property
-    def archive(self) -> Archive:
+    def storage(self) -> RetainedStorage:
         """The storage of the traces."""
-        return Archive(self.lab, self.key, self.settings)
+        return RetainedStorage(self.lab, self.key, self.settings)
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the S3 bucket."""
-        return [*self.archive.secret(self.namespace)]
+        return [*self.storage.credential_secrets(self.namespace)]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Grafana data source, which links traces to logs if loki is enabled."""
-        if not self.monitored:
+        if not self.has_monitoring:
             return ()
-        # Grafana replaces its own variables after a single dollar sign
+        # two dollar signs, because Grafana expands variables after a single dollar sign
         query = '{source="pods"} |= "$${__trace.traceId}"'
         time_range = {"spanStartTimeShift": "-5m", "spanEndTimeShift": "5m"}
         logs = {"tracesToLogsV2": {"datasourceUid": "loki", "customQuery": True, "query": query, **time_range}}
-        links = logs if self.lab.has("loki") else {}
+        links = logs if self.lab.is_enabled("loki") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "tempo", f"http://{HOST}:3200", **links)]
 
     def outputs(self) -> Mapping[str, object]:
         """Return the endpoint to which apps send traces."""
-        return {"traces_endpoint": f"http://{HOST}:{PORT}"}
+        return {"traces_endpoint": f"http://{HOST}:{OTLP_PORT}"}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of Tempo's volume and bucket."""
-        return self.archive.problems()
+        return self.storage.findings()

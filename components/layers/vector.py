@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers import loki
 from components.platform.layer import Layer, resources
-from components.settings.fields import HostLabel, Switch
+from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _BUFFER = 512 * 1024**2
@@ -19,24 +19,24 @@ _JOURNAL = """\
 class VectorSettings(Model):
     """Vector: sends logs to Loki."""
 
-    journals: Switch = True
-    """Whether Vector sends the journals of the nodes too."""
-    exclude: tuple[HostLabel, ...] = ()
-    """Namespaces whose pod logs Vector does not send."""
+    journals: StrictBool = True
+    """Whether Vector also sends the journals of the nodes."""
+    exclude: tuple[DnsLabel, ...] = ()
+    """Namespaces to exclude: Vector does not send the logs of pods in these namespaces."""
 
 
 class Vector(Layer[VectorSettings]):
-    """Vector on every node. It stores its read positions on the node, so that it sends no log entry twice."""
+    """Vector on every node. Vector stores read positions on the node, so that no log entry is sent twice."""
 
     key = "vector"
     settings_type = VectorSettings
     namespace = "vector"
-    security = "privileged"  # it reads files of its host
+    pod_security = "privileged"  # Vector reads files of the host
     requires = ("loki",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return Vector's Helm values, with the Debian image, because no other variant contains journalctl."""
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "role": "Agent",
             "image": {"base": "debian"},
             "podPriorityClassName": "system-node-critical",
@@ -50,15 +50,15 @@ class Vector(Layer[VectorSettings]):
             "readinessProbe": {"httpGet": {"path": "/health", "port": 8686}},
             "service": {"enabled": False},
             "serviceHeadless": {"enabled": False},
-            "podMonitor": {"enabled": self.monitored},
+            "podMonitor": {"enabled": self.has_monitoring},
             **_files(),
             "customConfig": self._configuration(),
         }
         return {"vector": values}
 
-    def _configuration(self) -> Tree:
-        sources: dict[str, Tree] = {"pods": self._pods(), "itself": {"type": "internal_metrics"}}
-        sinks: dict[str, Tree] = {
+    def _configuration(self) -> Json:
+        sources: dict[str, Json] = {"pods": self._pods(), "itself": {"type": "internal_metrics"}}
+        sinks: dict[str, Json] = {
             "prom_exporter": {"type": "prometheus_exporter", "inputs": ["itself"], "address": "0.0.0.0:9090"},
             "loki_pods": _loki("pods", namespace="kubernetes.pod_namespace", pod="kubernetes.pod_name",
                                container="kubernetes.container_name", node="kubernetes.pod_node_name"),
@@ -70,19 +70,19 @@ class Vector(Layer[VectorSettings]):
             "sinks": sinks,
         }
         if self.settings.journals:
-            # earlier boots too: their last entries show why a machine went down
+            # include earlier boots, because the last entries before a reboot show why a machine went down
             sources["journal"] = {"type": "journald", "current_boot_only": False}
             sinks["loki_journals"] = _loki("journals", program="program", node="host")
             config["transforms"] = {"journals": {"type": "remap", "inputs": ["journal"], "source": _JOURNAL}}
         return config
 
-    def _pods(self) -> Tree:
+    def _pods(self) -> Json:
         selectors = [f"metadata.namespace!={name}" for name in self.settings.exclude]
         field_selector = {"extra_field_selector": ",".join(selectors)} if selectors else {}
         return {"type": "kubernetes_logs", "glob_minimum_cooldown_ms": 5000, **field_selector}
 
 
-def _loki(source: str, **labels: str) -> Tree:
+def _loki(source: str, **labels: str) -> Json:
     """Return a Loki sink for `source`; `labels` maps labels to fields of the log entries."""
     return {
         "type": "loki",
@@ -96,12 +96,12 @@ def _loki(source: str, **labels: str) -> Tree:
 
 
 def _field(path: str) -> str:
-    """Return Vector's template for a field, escaped so that the chart's templates do not expand it."""
+    """Return Vector's template for a field, escaped so that the chart does not expand the template."""
     return "{{ `{{ " + path + " }}` }}"
 
 
-def _files() -> dict[str, Tree]:
-    """Return the mounts of the host's logs and machine ID, by which journalctl finds the host's own journal."""
+def _files() -> dict[str, Json]:
+    """Return the mounts of the host's logs and of the machine ID, which journalctl needs to find the host's journal."""
     paths = {"logs": "/var/log", "journal": "/run/log/journal", "machine-id": "/etc/machine-id"}
     types = {"logs": "Directory", "journal": "DirectoryOrCreate", "machine-id": "File"}
     volumes = [{"name": name, "hostPath": {"path": path, "type": types[name]}} for name, path in paths.items()]

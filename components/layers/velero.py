@@ -4,17 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Filled, Manifest, Tree, secret_of
-from components.platform.layer import Finding, Layer, resources
-from components.platform.object_store import NAME_STORE, ObjectStoreSettings
-from components.settings.fields import Count, HostLabel, Schedule
+from components.kubernetes.manifest import Json, Manifest, SecretTemplate, secret_manifest
+from components.platform.layer import Layer, resources
+from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, PositiveInt, Schedule
 from components.settings.model import Model, SecretRef
 
 # each minor version of Velero needs a matching version of the plugin: upgrade both together
-PLUGIN = "velero/velero-plugin-for-aws:v1.14.1"
+AWS_PLUGIN_IMAGE = "velero/velero-plugin-for-aws:v1.14.1"
 _KEYS = "object-store"
 _REPOSITORY = "velero-repo-credentials"
-"""Name of the Secret with the password of backup repositories, which Velero creates only if it is missing."""
+"""Name of the Secret with the password of backup repositories. Velero creates the Secret only if the Secret is
+missing."""
 
 
 class BackupScheduleSettings(Model):
@@ -22,11 +24,12 @@ class BackupScheduleSettings(Model):
 
     schedule: Schedule = "0 2 * * *"
     """Cron schedule in UTC: minute, hour, day of the month, month, day of the week."""
-    namespaces: tuple[HostLabel, ...] = ()
+    namespaces: tuple[DnsLabel, ...] = ()
     """Namespaces to back up. Default: all namespaces, except the namespaces in `exclude`."""
-    exclude: tuple[HostLabel, ...] = ("kube-system", "monitoring", "loki", "tempo")
-    """Namespaces to skip. Default: namespaces that `pulumi up` recreates, or whose data another cluster cannot use."""
-    retention_days: Count = 14
+    exclude: tuple[DnsLabel, ...] = ("kube-system", "monitoring", "loki", "tempo")
+    """Namespaces to exclude from backups. Default: namespaces that `pulumi up` recreates, and namespaces with data that
+    another cluster cannot use."""
+    retention_days: PositiveInt = 14
     """Days for which Velero retains each backup."""
 
 
@@ -34,13 +37,14 @@ class VeleroSettings(Model):
     """Velero: backups of apps and their volumes to S3."""
 
     s3: ObjectStoreSettings | None = None
-    """Bucket for the backups. Default: folder `velero` of the platform's objectStore."""
+    """Bucket for the backups. Default: the folder `velero` in the platform's `objectStore`."""
     password: SecretRef
-    """Secret that contains the password which encrypts volume backups; without it you cannot restore them."""
-    schedules: dict[HostLabel, BackupScheduleSettings] = Field(
+    """Secret that contains the password for the encryption of volume backups. Without the password, you cannot restore
+    volume backups."""
+    schedules: dict[DnsLabel, BackupScheduleSettings] = Field(
         default_factory=lambda: {"daily": BackupScheduleSettings()}
     )
-    """Scheduled backups, by a name of your choice. Default: `daily`, with the default settings of a schedule."""
+    """Scheduled backups, by a name of your choice. Default: the schedule `daily`, with default settings."""
 
 
 class Velero(Layer[VeleroSettings]):
@@ -49,14 +53,14 @@ class Velero(Layer[VeleroSettings]):
     key = "velero"
     settings_type = VeleroSettings
     namespace = "velero"
-    security = "privileged"  # the node agent reads the volumes of its host
+    pod_security = "privileged"  # the node agent reads the volumes of the host
     requires = ("snapshotController",)
-    after = ("longhorn",)
-    bare_crds = ("velero",)
+    installs_after = ("longhorn",)
+    charts_with_crds_folder = ("velero",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return Velero's Helm values, with the AWS plugin; homelab applies the CRDs, not the chart."""
-        values: dict[str, Tree] = {
+    def values(self) -> Mapping[str, Json]:
+        """Return Velero's Helm values, with the AWS plugin. homelab applies the CRDs instead of the chart."""
+        values: dict[str, Json] = {
             "upgradeCRDs": False,
             "cleanUpCRDs": False,
             "initContainers": [_aws_plugin()],
@@ -72,18 +76,18 @@ class Velero(Layer[VeleroSettings]):
             "nodeAgent": {"resources": resources("25m", "512Mi"), "tolerations": [{"operator": "Exists"}]},
             "resources": resources("50m", "512Mi"),
             "metrics": {
-                part: {"enabled": self.monitored, "autodetect": False}
+                part: {"enabled": self.has_monitoring, "autodetect": False}
                 for part in ("serviceMonitor", "nodeAgentPodMonitor")
             },
             "schedules": {name: _schedule(schedule) for name, schedule in self.settings.schedules.items()},
         }
         return {"velero": values}
 
-    def _backup_location(self) -> Tree:
+    def _backup_location(self) -> Json:
         s3 = self._bucket
         if s3 is None:
             return {}
-        # other S3 services may support neither bucket names as host names nor Amazon's newest checksums
+        # other S3 services may support neither virtual-hosted-style addressing nor Amazon's newest checksums
         custom = {"s3Url": s3.endpoint, "s3ForcePathStyle": "true", "checksumAlgorithm": ""} if s3.endpoint else {}
         bucket = {"bucket": s3.bucket, "prefix": s3.path} if s3.path else {"bucket": s3.bucket}
         return {
@@ -96,33 +100,37 @@ class Velero(Layer[VeleroSettings]):
 
     @property
     def _bucket(self) -> ObjectStoreSettings | None:
-        return self.lab.store(self.settings.s3, self.key)
+        return self.lab.object_store(self.settings.s3, self.key)
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the bucket's credentials and the encryption password."""
-        data: dict[str, Tree] = {"repository-password": self.settings.password}
-        secrets = [secret_of(self.metadata(_REPOSITORY), data)]
+        data: dict[str, Json] = {"repository-password": self.settings.password}
+        secrets = [secret_manifest(self.metadata(_REPOSITORY), data)]
         if s3 := self._bucket:
             template = "[default]\naws_access_key_id={}\naws_secret_access_key={}\n"
-            secrets.append(secret_of(self.metadata(_KEYS), {"cloud": Filled(template, (s3.access_key, s3.secret_key))}))
+            secrets.append(
+                secret_manifest(
+                    self.metadata(_KEYS), {"cloud": SecretTemplate(template, (s3.access_key, s3.secret_key))}
+                )
+            )
         return secrets
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield a missing bucket, and errors in the schedules."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield an error if the bucket is missing, and errors in the schedules."""
         if self._bucket is None:
-            yield ("s3",), "is missing, and there is no objectStore to share", NAME_STORE
+            yield ("s3",), "is missing, and the platform has no objectStore", MISSING_BUCKET_FIX
         for name, schedule in self.settings.schedules.items():
             for namespace in sorted(set(schedule.namespaces) & set(schedule.exclude)):
                 path = ("schedules", name, "namespaces")
-                yield path, f"lists {namespace}, which exclude lists too", "remove it from one of them"
+                yield path, f"lists {namespace}, which exclude also lists", "remove it from one of them"
 
 
-def _aws_plugin() -> Tree:
+def _aws_plugin() -> Json:
     mount = {"name": "plugins", "mountPath": "/target"}
-    return {"name": "aws", "image": PLUGIN, "resources": resources("10m", "64Mi"), "volumeMounts": [mount]}
+    return {"name": "aws", "image": AWS_PLUGIN_IMAGE, "resources": resources("10m", "64Mi"), "volumeMounts": [mount]}
 
 
-def _schedule(settings: BackupScheduleSettings) -> Tree:
+def _schedule(settings: BackupScheduleSettings) -> Json:
     template = {
         "includedNamespaces": list(settings.namespaces) or ["*"],
         "excludedNamespaces": list(settings.exclude),

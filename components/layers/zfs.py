@@ -5,36 +5,38 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Service
+from components.cluster.host_requirements import HostService
 from components.cluster.settings import NodeSettings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
-from components.layers.shared.persistent_volumes import of_class
-from components.platform.layer import Finding, Layer
-from components.settings.fields import HostLabel
+from components.layers.shared.persistent_volumes import volume_query
+from components.platform.layer import Layer
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
-CLASS = "zfs"
+STORAGE_CLASS = "zfs"
 _DRIVER = "zfs.csi.openebs.io"
 _LABEL = {"homelab/zfs": "true"}
 
 
 class ZfsPoolSettings(Model):
-    """The ZFS pool of a node: homelab creates it on empty disks, or imports it if the disks already contain it."""
+    """The ZFS pool of a node. homelab creates the pool on empty disks, or imports a pool that the disks already
+    contain."""
 
     devices: tuple[Device, ...]
-    """Disks by persistent device names. homelab rejects disks that contain other data."""
+    """Disks by persistent device names. homelab rejects disks that contain data other than the ZFS pool."""
     raid: Literal["none", "mirror"] = "none"
-    """`mirror` stores all data on each disk; `none` stripes data over the disks, and one failed disk loses all data."""
+    """`mirror` stores all data on each disk. `none` stripes data over all disks, so one failed disk loses all data."""
 
 
 class ZfsSettings(Model):
-    """ZFS: the StorageClass `zfs` for volumes on one node each, with checksums, compression and snapshots."""
+    """ZFS: the StorageClass `zfs` for unreplicated volumes, with checksums, compression and snapshots."""
 
-    pool: HostLabel = "lab"
-    """Name of the ZFS pool, the same on all nodes."""
-    pools: dict[HostLabel, ZfsPoolSettings] = Field(default_factory=dict)
+    pool: DnsLabel = "lab"
+    """Name of the ZFS pool, which is the same on all nodes."""
+    pools: dict[DnsLabel, ZfsPoolSettings] = Field(default_factory=dict)
     """ZFS pools by node."""
 
 
@@ -44,13 +46,13 @@ class Zfs(Layer[ZfsSettings]):
     key = "zfs"
     settings_type = ZfsSettings
     namespace = "openebs-zfs"
-    security = "privileged"  # the driver runs the host's zfs commands
-    keeps = "volumes"
-    kept = ("zfsvolumes.zfs.openebs.io -A", of_class(CLASS))
+    pod_security = "privileged"  # the driver runs the host's zfs commands
+    user_data = "volumes"
+    user_data_queries = ("zfsvolumes.zfs.openebs.io -A", volume_query(STORAGE_CLASS))
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a pool."""
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "zfsController": {"replicas": self.lab.replicas(2)},
             "zfsNode": {
                 "nodeSelector": _LABEL,
@@ -63,25 +65,25 @@ class Zfs(Layer[ZfsSettings]):
         }
         return {"zfs-localpv": values}
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the services that create the pools. Removing the layer does not delete the pools."""
         return [self._pool(node, pool) for node, pool in self.settings.pools.items()]
 
-    def _pool(self, node: str, pool: ZfsPoolSettings) -> Service:
+    def _pool(self, node: str, pool: ZfsPoolSettings) -> HostService:
         variables = {"POOL": self.settings.pool, "DEVICES": " ".join(pool.devices), "RAID": pool.raid}
-        return Service("pool", node, ("pool.sh",), probe="pooled.sh", variables=variables)
+        return HostService("pool", node, ("pool.sh",), drift_check="pooled.sh", variables=variables)
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
         """Return the label of nodes with a pool."""
         return _LABEL if node.name in self.settings.pools else {}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the StorageClass and the VolumeSnapshotClass."""
         return [
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "provisioner": _DRIVER,
                 "parameters": {"poolname": self.settings.pool, "fstype": "zfs", "thinprovision": "yes"},
                 "allowVolumeExpansion": True,
@@ -91,7 +93,7 @@ class Zfs(Layer[ZfsSettings]):
             {
                 "apiVersion": "snapshot.storage.k8s.io/v1",
                 "kind": "VolumeSnapshotClass",
-                "metadata": {"name": CLASS},
+                "metadata": {"name": STORAGE_CLASS},
                 "driver": _DRIVER,
                 "deletionPolicy": "Delete",
             },
@@ -99,14 +101,14 @@ class Zfs(Layer[ZfsSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClass."""
-        return {"storage_classes": [CLASS]}
+        return {"storage_classes": [STORAGE_CLASS]}
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield a conflict with another snapshot controller, and errors in the nodes and their disks."""
-        if self.lab.has("snapshotController"):
-            yield (), "includes a snapshot controller, as does snapshotController", "keep one of them"
+    def findings(self) -> Iterator[Finding]:
+        """Yield an error if snapshotController is enabled, and errors in the nodes and disks of `pools`."""
+        if self.lab.is_enabled("snapshotController"):
+            yield (), "conflicts with snapshotController: zfs includes a snapshot controller", "keep one of them"
         pools = self.settings.pools
-        yield from devices.problems(self.lab.cluster, {name: pool.devices for name, pool in pools.items()}, "pools")
+        yield from devices.findings(self.lab.cluster, {name: pool.devices for name, pool in pools.items()}, "pools")
         for name, pool in pools.items():
             if pool.raid == "mirror" and len(pool.devices) < 2:
                 yield ("pools", name, "raid"), "is mirror, which needs two devices or more", "add a device, or use none"

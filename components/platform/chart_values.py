@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from components.kubernetes.manifest import Tree
-from components.settings.errors import wrong
+from components.kubernetes.manifest import Json
+from components.settings.errors import setting_error
 from components.settings.model import SecretRef
 
 
@@ -25,16 +25,16 @@ class _Values:
         return {"type": "object"}
 
 
-Values = Annotated[dict[str, Any], _Values()]
+ChartValues = Annotated[dict[str, Any], _Values()]
 
 
-def _mapping(value: Any) -> dict[str, Tree]:
+def _mapping(value: Any) -> dict[str, Json]:
     if not isinstance(value, Mapping) or not value:
-        raise wrong("is not a mapping of values", "write it like the chart's values.yaml, or leave it out")
+        raise setting_error("is not a mapping of values", "write it like the chart's values.yaml, or leave it out")
     return {str(key): _tree(inner) for key, inner in value.items()}
 
 
-def _tree(value: Any) -> Tree:
+def _tree(value: Any) -> Json:
     if isinstance(value, Mapping):
         if set(value) == {"secret"}:
             return SecretRef.model_validate(value)
@@ -42,23 +42,23 @@ def _tree(value: Any) -> Tree:
     return tuple(map(_tree, value)) if isinstance(value, list | tuple) else value
 
 
-def laid_over(values: Mapping[str, Tree], given: Mapping[str, Tree]) -> dict[str, Tree]:
-    """Merge `given` into `values` as Helm does: mappings key by key, all other values as a whole."""
-    merged = {key: laid_over(values[key], given[key]) for key in values.keys() & given.keys()
-            if isinstance(values[key], Mapping) and isinstance(given[key], Mapping)}  # fmt: skip
-    return {**values, **given, **merged}
+def merge_values(values: Mapping[str, Json], overrides: Mapping[str, Json]) -> dict[str, Json]:
+    """Merge `overrides` into `values` as Helm does: mappings key by key, all other values as a whole."""
+    merged = {key: merge_values(values[key], overrides[key]) for key in values.keys() & overrides.keys()
+            if isinstance(values[key], Mapping) and isinstance(overrides[key], Mapping)}  # fmt: skip
+    return {**values, **overrides, **merged}
 
 
-def keys(values: Tree, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield the path of keys to each value. An empty mapping counts as a value."""
     if isinstance(values, Mapping) and values:
         for key, inner in values.items():
-            yield from keys(inner, (*place, key))
+            yield from value_paths(inner, (*prefix, key))
     else:
-        yield place
+        yield prefix
 
 
-def has_null(values: Tree) -> bool:
+def has_null(values: Json) -> bool:
     """Whether the values contain a null, which removes a default of the chart."""
     inner = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
     return values is None or any(map(has_null, inner))

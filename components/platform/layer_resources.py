@@ -1,4 +1,4 @@
-"""Installed: one layer's resources, from its namespace to its custom resources."""
+"""LayerResources: one layer's resources, from its namespace to its custom resources."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,16 +7,16 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.cluster.cluster import Access
-from components.cluster.host_requirements import Service
+from components.cluster.cluster import ClusterAccess
+from components.cluster.host_requirements import HostService
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import Manifest, Tree, create, is_custom, resolve
-from components.platform.chart_values import has_null, keys
-from components.platform.layer import LAYER, Layer
-from components.provider_resources import Archive, Secret, Task, step
+from components.kubernetes.manifest import Json, Manifest, create_resource, is_custom_resource, resolve_secrets
+from components.platform.chart_values import has_null, value_paths
+from components.platform.layer import LAYER_LABEL, Layer
+from components.provider_resources import ChartArchive, RandomSecret, Task, step
 
 SALT_BYTES = 16
-HISTORY = 5
+MAX_HISTORY = 5
 """Revisions of a release that Helm retains, each in a Secret."""
 CRD_SECONDS = 300
 GATE_SECONDS = 300
@@ -24,58 +24,64 @@ GATE_SECONDS = 300
 AnyLayer = Layer[Any]
 
 
-class Installed(pulumi.ComponentResource):
-    """One layer in the cluster: its charts, objects and scripts; `given` are the user's own chart values."""
+class LayerResources(pulumi.ComponentResource):
+    """One layer in the cluster: its charts, objects and scripts; `user_values` come from the stack file."""
 
     def __init__(
         self,
         layer: AnyLayer,
         charts: Mapping[str, Chart],
-        values: Mapping[str, Mapping[str, Tree]],
-        access: Access,
+        values: Mapping[str, Mapping[str, Json]],
+        access: ClusterAccess,
         *,
-        given: Mapping[str, Mapping[str, Tree]],
+        user_values: Mapping[str, Mapping[str, Json]],
         parent: pulumi.Resource,
     ) -> None:
         super().__init__("homelab:components:Layer", layer.key, None, pulumi.ResourceOptions(parent=parent))
         self._layer, self._charts, self._access = layer, charts, access
-        self._values, self._given = values, given
+        self._values, self._user_values = values, user_values
         self._salt: pulumi.Output[str] | None = None
-        first = [self._namespace()] if layer.own_namespace else list(access.ready)
-        self._base = [*first, *self._create(layer.before(), first), *self._services(access.ready, last=False)]
-        self.early = [self._release(name, self._base) for name in self._values if name in layer.early]
+        first = [self._namespace()] if layer.owns_namespace else list(access.prior_tasks)
+        self._base = [
+            *first,
+            *self._create(layer.objects_before_charts(), first),
+            *self._services(access.prior_tasks, last=False),
+        ]
+        self.early_releases = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
         """Create the rest of the layer after the resources in `after`."""
-        created = [*self._base, *self.early]
+        created = [*self._base, *self.early_releases]
         for name in self._values:
-            if name not in self._layer.early:
+            if name not in self._layer.early_charts:
                 created.append(self._release(name, [*created, *after]))
-        extension = list(self._layer.extend())
-        if extension or self._layer.appears:
+        extension = list(self._layer.objects_after_charts())
+        if extension or self._layer.awaited_objects:
             created.append(self._gate(extension, [*created, *after]))
             created += self._create(extension, created)
         created += self._services([*created, *after], last=True)
-        if self._layer.keeps:
+        if self._layer.user_data:
             self._guard(created)
         self.register_outputs({})
 
     def _namespace(self) -> pulumi.Resource:
         layer = self._layer
-        labels = {f"pod-security.kubernetes.io/{mode}": layer.security for mode in ("enforce", "warn")}
+        labels = {f"pod-security.kubernetes.io/{mode}": layer.pod_security for mode in ("enforce", "warn")}
         namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": layer.namespace}}
-        namespace["metadata"]["labels"] = {LAYER: layer.key, **labels}
-        return create(namespace, f"{layer.key}-namespace", self._kubernetes(self._access.ready))
+        namespace["metadata"]["labels"] = {LAYER_LABEL: layer.key, **labels}
+        return create_resource(namespace, f"{layer.key}-namespace", self._kubernetes(self._access.prior_tasks))
 
     def _release(self, name: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         chart, layer = self._charts[name], self._layer
-        has_bare_crds = name in layer.bare_crds
-        opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after[:1]))
-        user_values = self._given.get(name, {})
-        archive = Archive(f"{layer.key}-chart-{name}", chart, keys(user_values) if user_values else (), opts)
+        has_bare_crds = name in layer.charts_with_crds_folder
+        opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, depends_on=list(after[:1]))
+        user_values = self._user_values.get(name, {})
+        archive = ChartArchive(
+            f"{layer.key}-chart-{name}", chart, value_paths(user_values) if user_values else (), opts
+        )
         # Helm installs the CRDs of a chart's `crds/` folder once and never upgrades them
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
-        applies_crds = has_bare_crds or name in layer.crd_charts
+        applies_crds = has_bare_crds or name in layer.crd_only_charts
         source = _source(chart, archive)
         crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=source)] if applies_crds else []
         if applies_crds and not has_bare_crds:
@@ -86,11 +92,11 @@ class Installed(pulumi.ComponentResource):
             namespace=layer.namespace,
             chart=archive.path,  # verified: Helm itself checks no checksum
             version=chart.version,
-            values=resolve(self._values[name], self._random_bytes),
+            values=resolve_secrets(self._values[name], self._random_bytes),
             allow_null_values=has_null(self._values[name]) or None,  # else Pulumi drops nulls, which unset defaults
             skip_crds=has_bare_crds,
-            timeout=layer.timeout,
-            max_history=HISTORY,
+            timeout=layer.timeout_seconds,
+            max_history=MAX_HISTORY,
             opts=pulumi.ResourceOptions.merge(
                 self._kubernetes([*after, *crds]), pulumi.ResourceOptions(delete_before_replace=True)
             ),
@@ -98,11 +104,11 @@ class Installed(pulumi.ComponentResource):
 
     def _gate(self, extension: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> Task:
         """Create the task that waits until the API accepts the custom resources: webhooks may start after their pod."""
-        by_kind = {(item["apiVersion"], item["kind"]): item for item in reversed(extension) if is_custom(item)}
+        by_kind = {(item["apiVersion"], item["kind"]): item for item in reversed(extension) if is_custom_resource(item)}
         samples = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(by_kind.values())}) if by_kind else ""
         variables = {
             "MANIFESTS": samples,
-            "APPEARS": "\n".join(self._layer.appears),
+            "APPEARS": "\n".join(self._layer.awaited_objects),
             "NAMESPACE": self._layer.namespace,
             "GATE_SECONDS": str(GATE_SECONDS),
             "RELEASES": " ".join(f"{name}-{self._charts[name].version}" for name in self._values),
@@ -113,48 +119,52 @@ class Installed(pulumi.ComponentResource):
         """Create the task that is undone first when the layer is removed: it refuses while protected objects exist."""
         key = self._layer.key
         check = [step("guard.sh", on="server", unless=["retired", f"discard-{key}"])]
-        query = "\n".join(self._layer.kept)
-        variables = {"KEY": key, "KEEPS": self._layer.keeps, "QUERY": query}
+        query = "\n".join(self._layer.user_data_queries)
+        variables = {"KEY": key, "KEEPS": self._layer.user_data, "QUERY": query}
         self._task("guard", [], variables, after, undo=check)
 
     def _services(self, after: Sequence[pulumi.Resource], *, last: bool) -> list[pulumi.Resource]:
-        return [self._service(service, after) for service in self._layer.services() if service.last is last]
+        return [self._service(service, after) for service in self._layer.host_services() if service.runs_last is last]
 
-    def _service(self, service: Service, after: Sequence[pulumi.Resource]) -> Task:
+    def _service(self, service: HostService, after: Sequence[pulumi.Resource]) -> Task:
         role, on = "-".join(filter(None, (service.name, service.node))), "machine" if service.node else "server"
         return self._task(
-            role, service.run, service.variables, after, on=on, node=service.node, probe=service.probe,
-            undo=[step(script, on=on) for script in service.undo], secrets=resolve(service.secrets, self._random_bytes),
+            role, service.run, service.variables, after, on=on, node=service.node, drift_check=service.drift_check,
+            undo=[step(script, on=on) for script in service.undo],
+            secrets=resolve_secrets(service.secrets, self._random_bytes),
         )  # fmt: skip
 
     def _task(
         self, role: str, scripts: Sequence[str], variables: Mapping[str, str], after: Sequence[pulumi.Resource],
         *, on: str = "server", node: str = "", **more: Any,
     ) -> Task:  # fmt: skip
-        machine = self._access.reach[node] if node else self._access.machine
-        opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, depends_on=list(after))
+        machine = self._access.connections[node] if node else self._access.first_server
+        opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, depends_on=list(after))
         run = [step(script, on=on) for script in scripts]
         name, identity = f"{self._layer.key}-{role}", self._access.identity
         return Task(name, machine, run, cluster=identity, variables=variables, opts=opts, **more)
 
     def _create(self, manifests: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         opts = self._kubernetes(after)
-        return [create(resolve(manifest, self._random_bytes), name, opts) for name, manifest in self._named(manifests)]
+        return [
+            create_resource(resolve_secrets(manifest, self._random_bytes), name, opts)
+            for name, manifest in self._named(manifests)
+        ]
 
-    def _named(self, manifests: Sequence[Manifest]) -> Iterator[tuple[str, Tree]]:
+    def _named(self, manifests: Sequence[Manifest]) -> Iterator[tuple[str, Json]]:
         for manifest in manifests:
             yield f"{self._layer.key}-{manifest['kind'].lower()}-{manifest['metadata']['name']}", manifest
 
     def _kubernetes(self, after: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, provider=self._access.kubernetes, depends_on=list(after))
+        return pulumi.ResourceOptions(parent=self, provider=self._access.kubernetes_provider, depends_on=list(after))
 
     def _random_bytes(self) -> pulumi.Output[str]:
         """Return the layer's random bytes, generated at their first use."""
         if self._salt is None:
-            opts = pulumi.ResourceOptions(parent=self, provider=self._access.machines, ignore_changes=["bytes"])
-            self._salt = Secret(f"{self._layer.key}-salt", SALT_BYTES, opts).value
+            opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, ignore_changes=["bytes"])
+            self._salt = RandomSecret(f"{self._layer.key}-salt", SALT_BYTES, opts).value
         return self._salt
 
 
-def _source(chart: Chart, archive: Archive) -> dict[str, object]:
+def _source(chart: Chart, archive: ChartArchive) -> dict[str, object]:
     return {"name": chart.name, "version": chart.version, "repository": chart.repository, "sha256": archive.sha256}

@@ -3,28 +3,28 @@
 import re
 from typing import Annotated
 
-from components.settings.errors import wrong
-from components.settings.fields import Bucket, Kind, Url
+from components.settings.errors import setting_error
+from components.settings.fields import Bucket, TextType, Url
 from components.settings.model import Model, SecretRef
 
-NAME_STORE = "set a bucket here, or one for all layers under homelab:platform.objectStore"
+MISSING_BUCKET_FIX = "set a bucket here, or one for all layers under homelab:platform.objectStore"
 _FOLDER = "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
 
 
 def _folder(value: str) -> str:
     if not re.fullmatch(_FOLDER, value, re.ASCII):
         fix = "use letters, digits, dots, dashes and underscores between single slashes, none at the ends"
-        raise wrong("is not a valid folder of a bucket", fix)
+        raise setting_error("is not a valid folder of a bucket", fix)
     return value
 
 
 def _region(value: str) -> str:
     if not re.fullmatch("[a-z0-9-]+", value, re.ASCII):
-        raise wrong("is not a region", "write it like eu-central-1; self-hosted services often use us-east-1")
+        raise setting_error("is not a region", "write it like eu-central-1; self-hosted services often use us-east-1")
     return value
 
 
-Region = Annotated[str, Kind("region", _region, "[a-z0-9-]+")]
+Region = Annotated[str, TextType("region", _region, "[a-z0-9-]+")]
 
 
 class ObjectStoreSettings(Model):
@@ -36,7 +36,7 @@ class ObjectStoreSettings(Model):
     """Name of the bucket, which must already exist."""
     region: Region = "us-east-1"
     """Region of the bucket, such as eu-central-1."""
-    path: Annotated[str, Kind("folder of a bucket", _folder, _FOLDER)] | None = None
+    path: Annotated[str, TextType("folder of a bucket", _folder, _FOLDER)] | None = None
     """Folder (key prefix) in the bucket. Default: the root of the bucket."""
     access_key: SecretRef
     """Secret that contains the access key ID."""

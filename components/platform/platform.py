@@ -5,21 +5,21 @@ from dataclasses import replace
 
 import pulumi
 
-from components.cluster.cluster import Access
+from components.cluster.cluster import ClusterAccess
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import Tree
-from components.platform.chart_values import laid_over
-from components.platform.layer_resources import AnyLayer, Installed
-from components.platform.resource_requests import Requests, least
+from components.kubernetes.manifest import Json
+from components.platform.chart_values import merge_values
+from components.platform.layer_resources import AnyLayer, LayerResources
+from components.platform.resource_requests import ResourceRequests, total_requests
 from components.provider_resources import Task, step
 
 
-def in_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each follows its dependencies and the `first` layers. Otherwise the order is stable."""
-    return [layer for stage in in_steps(layers) for layer in stage]
+def install_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
+    """Sort the layers so that each follows its dependencies. Otherwise the order is stable."""
+    return [layer for stage in install_stages(layers) for layer in stage]
 
 
-def in_steps(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
+def install_stages(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
     """Group the layers into stages, so that the dependencies of each layer are in earlier stages."""
     dependencies, remaining = _dependencies(layers), {layer.key: layer for layer in layers}
     stages: list[list[AnyLayer]] = []
@@ -34,8 +34,11 @@ def in_steps(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
 
 def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
     """Return the keys of the layers that must be installed before each layer."""
-    first = {layer.key for layer in layers if layer.first}
-    return {layer.key: {*layer.requires, *layer.after, *(set() if layer.first else first)} for layer in layers}
+    first = {layer.key for layer in layers if layer.installs_first}
+    return {
+        layer.key: {*layer.requires, *layer.installs_after, *(set() if layer.installs_first else first)}
+        for layer in layers
+    }
 
 
 class Platform(pulumi.ComponentResource):
@@ -45,13 +48,15 @@ class Platform(pulumi.ComponentResource):
         self,
         layers: Sequence[AnyLayer],
         charts: Mapping[str, Chart],
-        access: Access,
-        values: Mapping[str, Mapping[str, Tree]] | None = None,
+        access: ClusterAccess,
+        values: Mapping[str, Mapping[str, Json]] | None = None,
     ) -> None:
         super().__init__("homelab:components:Platform", "platform")
-        ordered, overrides = in_order(layers), values or {}
+        ordered, overrides = install_order(layers), values or {}
         chart_values = {
-            layer.key: {name: laid_over(defaults, overrides.get(name, {})) for name, defaults in layer.values().items()}
+            layer.key: {
+                name: merge_values(defaults, overrides.get(name, {})) for name, defaults in layer.values().items()
+            }
             for layer in ordered
         }
         if ordered:
@@ -60,32 +65,36 @@ class Platform(pulumi.ComponentResource):
                 self._clear_pending_releases(releases, access),
                 self._check_capacity(list(chart_values.values()), access),
             )
-            access = replace(access, ready=(*access.ready, *checks))
+            access = replace(access, prior_tasks=(*access.prior_tasks, *checks))
         installed = {
-            layer.key: Installed(layer, charts, chart_values[layer.key], access, given=overrides, parent=self)
+            layer.key: LayerResources(
+                layer, charts, chart_values[layer.key], access, user_values=overrides, parent=self
+            )
             for layer in ordered
         }
-        early = [release for layer in installed.values() for release in layer.early]
+        early = [release for layer in installed.values() for release in layer.early_releases]
         dependencies = _dependencies(ordered)
         for key, layer in installed.items():
             layer.install([*early, *(other for name, other in installed.items() if name in dependencies[key])])
         self.register_outputs({})
 
-    def _clear_pending_releases(self, releases: Sequence[str], access: Access) -> Task:
+    def _clear_pending_releases(self, releases: Sequence[str], access: ClusterAccess) -> Task:
         """Clear the pending Helm releases of a killed run. The next `up` detects them and runs this task."""
         return Task(
-            "platform-releases", access.machine, [step("releases.sh", on="server")], cluster=access.identity,
-            probe="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._options(access),
+            "platform-releases", access.first_server, [step("releases.sh", on="server")], cluster=access.identity,
+            drift_check="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._options(access),
         )  # fmt: skip
 
-    def _check_capacity(self, values: Sequence[Tree], access: Access) -> Task:
+    def _check_capacity(self, values: Sequence[Json], access: ClusterAccess) -> Task:
         """Stop before the installation if the nodes lack CPU or memory. On a running lab the preview checks it too."""
-        total = sum(map(least, values), Requests())
+        total = sum(map(total_requests, values), ResourceRequests())
         return Task(
-            "platform-fits", access.machine, [step("fits.sh", on="server")],
-            cluster=access.identity, probe="fitting.sh",
-            variables={"CPU": str(total.cpu), "MEMORY": str(total.memory)}, opts=self._options(access),
+            "platform-fits", access.first_server, [step("fits.sh", on="server")],
+            cluster=access.identity, drift_check="fitting.sh",
+            variables={"CPU": str(total.cpu_millicores), "MEMORY": str(total.memory_mib)}, opts=self._options(access),
         )  # fmt: skip
 
-    def _options(self, access: Access) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, provider=access.machines, depends_on=list(access.ready))
+    def _options(self, access: ClusterAccess) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self, provider=access.homelab_provider, depends_on=list(access.prior_tasks)
+        )

@@ -4,47 +4,47 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.settings.quantities import mebibytes
 
 
 @dataclass(frozen=True)
-class Requests:
+class ResourceRequests:
     """Resource requests: CPU in millicores, and memory in MiB."""
 
-    cpu: int = 0
-    memory: int = 0
+    cpu_millicores: int = 0
+    memory_mib: int = 0
 
-    def __add__(self, other: "Requests") -> "Requests":
-        return Requests(self.cpu + other.cpu, self.memory + other.memory)
+    def __add__(self, other: "ResourceRequests") -> "ResourceRequests":
+        return ResourceRequests(self.cpu_millicores + other.cpu_millicores, self.memory_mib + other.memory_mib)
 
 
-def least(values: Tree) -> Requests:
+def total_requests(values: Json) -> ResourceRequests:
     """Sum the requests in Helm values, multiplied by the replicas set beside them. A DaemonSet counts once."""
-    return sum(_requests_in(values), Requests())
+    return sum(_requests_in(values), ResourceRequests())
 
 
-def _requests_in(values: Tree) -> Iterator[Requests]:
+def _requests_in(values: Json) -> Iterator[ResourceRequests]:
     if not isinstance(values, Mapping):
         return
     for key, inner in values.items():
         if key == "resources" and isinstance(inner, Mapping):
-            yield from [sum(map(_requests_of, _per_program(inner)), Requests())] * _replicas(values)
+            yield from [sum(map(_requests_of, _per_program(inner)), ResourceRequests())] * _replicas(values)
         else:
             yield from _requests_in(inner)
 
 
-def _per_program(resources: Mapping[str, Tree]) -> list[Tree]:
+def _per_program(resources: Mapping[str, Json]) -> list[Json]:
     """Return the resources of each program: some charts set them for several programs, by name."""
     return [resources] if "requests" in resources else list(resources.values())
 
 
-def _requests_of(resources: Tree) -> Requests:
+def _requests_of(resources: Json) -> ResourceRequests:
     requests = (resources.get("requests") if isinstance(resources, Mapping) else None) or {}
-    return Requests(_cpu(str(requests.get("cpu", "0"))), _memory(str(requests.get("memory", "0Mi"))))
+    return ResourceRequests(_cpu(str(requests.get("cpu", "0"))), _memory(str(requests.get("memory", "0Mi"))))
 
 
-def _replicas(values: Mapping[str, Tree]) -> int:
+def _replicas(values: Mapping[str, Json]) -> int:
     replicas = values.get("replicas", values.get("replicaCount", 1))
     return replicas if isinstance(replicas, int) else 1
 

@@ -4,7 +4,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from urllib.parse import urlsplit
 
-from components.settings.errors import wrong
+from components.settings.errors import setting_error
 
 IP = IPv4Address | IPv6Address
 
@@ -19,14 +19,16 @@ _SPECIAL = {
 }
 
 
-def machine(value: str) -> str:
+def machine_ip(value: str) -> str:
     """Return the canonical address of one machine (IPv4 or IPv6)."""
     try:
         address = ip_address(value)
     except ValueError:
-        raise wrong("is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length") from None
+        raise setting_error(
+            "is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length"
+        ) from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
-        raise wrong("has a zone or is IPv4-mapped", "remove the zone, or write the IPv4 address itself")
+        raise setting_error("has a zone or is IPv4-mapped", "remove the zone, or write the IPv4 address itself")
     _refuse_special(address, "use the address at which other machines reach this machine")
     return str(address)
 
@@ -34,21 +36,21 @@ def machine(value: str) -> str:
 def _refuse_special(address: IP, fix: str) -> None:
     for flag, name in _SPECIAL.items():
         if getattr(address, flag):
-            raise wrong(f"is {name} address", fix)
+            raise setting_error(f"is {name} address", fix)
 
 
-def network(value: str) -> str:
+def cidr(value: str) -> str:
     """Return the canonical form of a CIDR; reject host bits."""
     try:
         subnet = ip_interface(value).network
     except ValueError:
-        raise wrong("is not a CIDR", "write it as 10.42.0.0/16 or fd42::/56") from None
+        raise setting_error("is not a CIDR", "write it as 10.42.0.0/16 or fd42::/56") from None
     if "/" not in value:
-        raise wrong("has no prefix length", "write it as 10.42.0.0/16 or fd42::/56")
+        raise setting_error("has no prefix length", "write it as 10.42.0.0/16 or fd42::/56")
     try:
         return str(ip_network(value))
     except ValueError:
-        raise wrong("has host bits set", f"write {subnet}") from None
+        raise setting_error("has host bits set", f"write {subnet}") from None
 
 
 _RANGE_FIX = "write it as 192.168.1.240-192.168.1.250 or 192.168.1.240/28"
@@ -57,18 +59,18 @@ _RANGE_FIX = "write it as 192.168.1.240-192.168.1.250 or 192.168.1.240/28"
 def address_range(value: str) -> str:
     """Return the canonical form of an address range: a CIDR, or `FIRST-LAST`, both inclusive."""
     if "/" in value:
-        canonical = network(value)
+        canonical = cidr(value)
         first, last = bounds(canonical)
     else:
         try:
             first, last = (ip_address(part.strip()) for part in value.split("-"))
         except ValueError:
-            raise wrong("is not an address range", _RANGE_FIX) from None
+            raise setting_error("is not an address range", _RANGE_FIX) from None
         canonical = f"{first}-{last}"
     if first.version != last.version or any(isinstance(end, IPv6Address) and end.scope_id for end in (first, last)):
-        raise wrong("must have both ends in one address family, without zone", _RANGE_FIX)
+        raise setting_error("must have both ends in one address family, without zone", _RANGE_FIX)
     if int(first) > int(last):
-        raise wrong("ends before it starts", f"write {last}-{first}")
+        raise setting_error("ends before it starts", f"write {last}-{first}")
     for end in (first, last):
         _refuse_special(end, "use addresses that other machines can reach")
     return canonical
@@ -102,41 +104,43 @@ def host(value: str) -> str:
         looks_like_address = re.fullmatch(r"[0-9.]+", value)
         if looks_like_address or not _HOST_NAME.fullmatch(value):
             reason = "is neither a host name nor an IP address"
-            raise wrong(reason, "write it without scheme and port, in lower case") from None
+            raise setting_error(reason, "write it without scheme and port, in lower case") from None
         return value
-    return machine(value)
+    return machine_ip(value)
 
 
 def host_port(value: str) -> str:
     """Return a host with an optional port, as in `s3.lan:9000` or `[fd00::1]:9000`."""
     parts = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
     if not parts or not 1 <= int(parts["port"] or 1) <= 65535:
-        raise wrong("is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000")
+        raise setting_error(
+            "is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000"
+        )
     host(parts["v6"] or parts["name"])
     return value
 
 
-def url(value: str) -> str:
+def http_url(value: str) -> str:
     """Return an http or https URL without credentials, query and trailing slash."""
     try:
         parts = urlsplit(value)
         port = parts.port
     except ValueError:
-        raise wrong("is not a URL", "write it as https://mirror.lan/k3s") from None
+        raise setting_error("is not a URL", "write it as https://mirror.lan/k3s") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise wrong("is not an http or https URL", "write it as https://mirror.lan/k3s")
+        raise setting_error("is not an http or https URL", "write it as https://mirror.lan/k3s")
     if parts.username is not None or parts.password is not None:
-        raise wrong("must not contain credentials", "write it without the part before @")
+        raise setting_error("must not contain credentials", "write it without the part before @")
     if parts.query or parts.fragment or " " in value:
-        raise wrong("must not contain a query, fragment or space", "end it with the path")
+        raise setting_error("must not contain a query, fragment or space", "end it with the path")
     host(parts.hostname)
     return value.rstrip("/")
 
 
-def charts(value: str) -> str:
+def chart_repository(value: str) -> str:
     """Return the URL of a Helm repository: http(s)://, or oci:// for a path in a registry."""
     scheme, _, rest = value.partition("://")
-    return f"oci{url(f'https://{rest}').removeprefix('https')}" if scheme == "oci" else url(value)
+    return f"oci{http_url(f'https://{rest}').removeprefix('https')}" if scheme == "oci" else http_url(value)
 
 
 def is_address(value: str) -> bool:

@@ -4,28 +4,30 @@ import base64
 import binascii
 import ssl
 
-from components.settings.errors import wrong
+from components.settings.errors import setting_error
 
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _RSA = bytes.fromhex("2a864886f70d010101")
 
 
-def encoded(value: str) -> str:
+def base64_pem(value: str) -> str:
     """Validate that `value` is base64 of PEM certificates, and return it unchanged."""
     try:
         text = base64.b64decode(value, validate=True).decode("ascii")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (binascii.Error, UnicodeDecodeError, ssl.SSLError, ValueError):
-        raise wrong("is not a base64-encoded PEM certificate", "write what `base64 -w0 ca.pem` prints") from None
+        raise setting_error(
+            "is not a base64-encoded PEM certificate", "write what `base64 -w0 ca.pem` prints"
+        ) from None
     return value
 
 
 def is_rsa(value: str) -> bool:
     """Whether the first certificate has an RSA key, judged by the object identifier in its DER encoding."""
-    first = decoded(value).partition(_END)[0].partition(_BEGIN)[2]
+    first = decode_pem(value).partition(_END)[0].partition(_BEGIN)[2]
     return _RSA in base64.b64decode(first)
 
 
-def decoded(value: str) -> str:
+def decode_pem(value: str) -> str:
     """Return the PEM certificates encoded in `value`."""
     return base64.b64decode(value).decode("ascii")

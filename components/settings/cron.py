@@ -2,7 +2,7 @@
 
 import re
 
-from components.settings.errors import wrong
+from components.settings.errors import setting_error
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
@@ -20,19 +20,19 @@ def schedule(value: str) -> str:
     """Validate a schedule of five fields, and return it with single spaces between them."""
     if len(value.split()) != len(_FIELDS):
         reason = "does not have the 5 fields of a cron schedule"
-        raise wrong(reason, 'write minute, hour, day, month and weekday, such as "0 */12 * * *"')
+        raise setting_error(reason, 'write minute, hour, day, month and weekday, such as "0 */12 * * *"')
     return _validated(value, _FIELDS)
 
 
-def with_seconds(value: str) -> str:
+def schedule_with_seconds(value: str) -> str:
     """Validate a schedule of six fields (seconds first), and return it with single spaces between them."""
     if len(value.split()) != len(_FIELDS) + 1:
         reason = "does not have the 6 fields of a cron schedule with seconds"
-        raise wrong(reason, 'write second, minute, hour, day, month and weekday, such as "0 30 2 * * *"')
+        raise setting_error(reason, 'write second, minute, hour, day, month and weekday, such as "0 30 2 * * *"')
     return _validated(value, (("second", 0, 59, []), *_FIELDS))
 
 
-def days(value: str) -> int:
+def longest_interval_days(value: str) -> int:
     """Return the longest possible interval between two runs of a five-field schedule, in days."""
     _, _, day, month, weekday = value.split()
     if month != "*":
@@ -46,7 +46,7 @@ def _validated(value: str, fields: _Fields) -> str:
     entries = value.split()
     for entry, (name, low, high, names) in zip(entries, fields, strict=True):
         if not all(_valid(part.lower(), low, high, names) for part in entry.split(",")):
-            raise wrong(
+            raise setting_error(
                 f"has an invalid {name}",
                 f"use *, {low} to {high}, ranges such as {low}-{high}, or steps such as */2",
             )

@@ -1,8 +1,16 @@
-"""Validation errors of single settings."""
+"""Errors in settings."""
+
+from collections.abc import Iterator
 
 from pydantic_core import PydanticCustomError
 
+SettingPath = tuple[str | int, ...]
+"""Path of a setting, such as `("nodes", 1, "hostKey")`."""
+Finding = tuple[SettingPath, str, str]
+"""An error in the settings: its path below the checked section, layer or node, the reason, and the fix."""
+Findings = Iterator[Finding]
 
-def wrong(reason: str, fix: str) -> PydanticCustomError:
+
+def setting_error(reason: str, fix: str) -> PydanticCustomError:
     """Create a validation error. `reason` follows the field's path, `fix` says what to do. Neither shows secrets."""
     return PydanticCustomError("homelab", "{reason}; {fix}", {"reason": reason, "fix": fix})

@@ -9,11 +9,11 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from components.settings import addresses, certificates, cron, host_keys, labels
-from components.settings.errors import wrong
+from components.settings.errors import setting_error
 
 
 @dataclass(frozen=True)
-class Kind:
+class TextType:
     """A type of text: its name, a check that returns its canonical form, and a regular expression for editors."""
 
     name: str
@@ -23,7 +23,7 @@ class Kind:
     def __call__(self, value: str) -> str:
         """Validate `value` and return its canonical form."""
         if not value.isprintable():
-            raise wrong("must not contain line breaks or control characters", "write it on one line")
+            raise setting_error("must not contain line breaks or control characters", "write it on one line")
         return self.check(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -33,18 +33,18 @@ class Kind:
         return handler(schema) | ({"pattern": f"^{self.pattern}$"} if self.pattern else {})
 
 
-def _matching(name: str, pattern: str, reason: str, fix: str) -> Kind:
+def _matching(name: str, pattern: str, reason: str, fix: str) -> TextType:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise wrong(reason, fix)
+            raise setting_error(reason, fix)
         return value
 
-    return Kind(name, check, pattern)
+    return TextType(name, check, pattern)
 
 
 def _one_line(value: str) -> str:
     if not value.strip():
-        raise wrong("must not be empty", "write a value or remove the key")
+        raise setting_error("must not be empty", "write a value or remove the key")
     return value
 
 
@@ -56,7 +56,7 @@ DOMAIN = _matching(
     "use lower-case labels separated by dots, such as lab.example.com",
 )
 
-HostLabel = Annotated[
+DnsLabel = Annotated[
     str,
     _matching(
         "DNS label",
@@ -142,26 +142,26 @@ OptionName = Annotated[
         "write it in lower case with dashes and without the leading --, such as kubelet-arg",
     ),
 ]
-Text = Annotated[str, Kind("text", _one_line)]
-Certificate = Annotated[str, Kind("certificate", certificates.encoded)]
-Address = Annotated[str, Kind("IP address", addresses.machine)]
-Network = Annotated[str, Kind("CIDR", addresses.network)]
-AddressRange = Annotated[str, Kind("address range", addresses.address_range)]
-Host = Annotated[str, Kind("host name or IP address", addresses.host)]
-HostPort = Annotated[str, Kind("host or host:port", addresses.host_port)]
-Url = Annotated[str, Kind("http(s) URL", addresses.url)]
-ChartsUrl = Annotated[str, Kind("http(s) or oci URL", addresses.charts)]
-HostKey = Annotated[str, Kind("SSH host key", host_keys.host_key)]
-AuthorityKey = Annotated[str, Kind("SSH public key", host_keys.authority_key)]
-Schedule = Annotated[str, Kind("cron schedule", cron.schedule)]
-LabelKey = Annotated[str, Kind("label key", labels.label_key)]
-NodeLabel = Annotated[str, Kind("label key", labels.selector_key)]
-LabelValue = Annotated[str, Kind("label value", labels.label_value)]
-Taint = Annotated[str, Kind("taint", labels.taint)]
+Text = Annotated[str, TextType("text", _one_line)]
+Certificate = Annotated[str, TextType("certificate", certificates.base64_pem)]
+Address = Annotated[str, TextType("IP address", addresses.machine_ip)]
+Cidr = Annotated[str, TextType("CIDR", addresses.cidr)]
+AddressRange = Annotated[str, TextType("address range", addresses.address_range)]
+Host = Annotated[str, TextType("host name or IP address", addresses.host)]
+HostPort = Annotated[str, TextType("host or host:port", addresses.host_port)]
+Url = Annotated[str, TextType("http(s) URL", addresses.http_url)]
+ChartRepositoryUrl = Annotated[str, TextType("http(s) or oci URL", addresses.chart_repository)]
+HostKey = Annotated[str, TextType("SSH host key", host_keys.host_key)]
+CaPublicKey = Annotated[str, TextType("SSH public key", host_keys.ca_public_key)]
+Schedule = Annotated[str, TextType("cron schedule", cron.schedule)]
+LabelKey = Annotated[str, TextType("label key", labels.label_key)]
+SelectorKey = Annotated[str, TextType("label key", labels.selector_key)]
+LabelValue = Annotated[str, TextType("label value", labels.label_value)]
+Taint = Annotated[str, TextType("taint", labels.taint)]
 
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Switch = Annotated[bool, Field(strict=True)]
+PositiveInt = Annotated[int, Field(strict=True, ge=1)]
+StrictBool = Annotated[bool, Field(strict=True)]
 
 
 def _option(value: Any) -> Any:
@@ -169,9 +169,11 @@ def _option(value: Any) -> Any:
     entries = tuple(value) if isinstance(value, list | tuple) else (value,)
     for entry in entries:
         if not isinstance(entry, str | int | float):
-            raise wrong("must be text, a number, true, false, or a list of these", "write it as in K3s' config.yaml")
+            raise setting_error(
+                "must be text, a number, true, false, or a list of these", "write it as in K3s' config.yaml"
+            )
         if isinstance(entry, str) and not entry.isprintable():
-            raise wrong("must not contain line breaks or control characters", "write it on one line")
+            raise setting_error("must not contain line breaks or control characters", "write it on one line")
     return entries if isinstance(value, list | tuple) else value
 
 
@@ -179,7 +181,7 @@ _SCALAR = [{"type": json_type} for json_type in ("string", "number", "boolean")]
 
 
 @dataclass(frozen=True)
-class Free:
+class OptionType:
     """The type of a K3s option's value: a scalar or a list of scalars."""
 
     name: str = "text, number, true, false or a list"
@@ -192,4 +194,4 @@ class Free:
 
 
 Scalar = str | int | float | bool
-OptionValue = Annotated[Scalar | tuple[Scalar, ...], Free()]
+OptionValue = Annotated[Scalar | tuple[Scalar, ...], OptionType()]

@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-from components.settings.errors import wrong
+from components.settings.errors import setting_error
 
 _FIX = "copy the line in /etc/ssh/ssh_host_ed25519_key.pub on that machine"
 _POINT_BYTES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
@@ -14,21 +14,21 @@ def host_key(value: str, fix: str = _FIX) -> str:
     """Validate a public host key, and return it as `type base64` without its comment."""
     words = value.split()
     if not words or words[0] not in KEY_TYPES:
-        raise wrong(f"does not start with a key type ({', '.join(KEY_TYPES)})", fix)
+        raise setting_error(f"does not start with a key type ({', '.join(KEY_TYPES)})", fix)
     if len(words) < 2:
-        raise wrong("has no key after its type", fix)
+        raise setting_error("has no key after its type", fix)
     try:
         parts = _parts(base64.b64decode(words[1], validate=True))
     except (binascii.Error, ValueError):
-        raise wrong("is truncated or not base64", fix) from None
+        raise setting_error("is truncated or not base64", fix) from None
     if not parts or parts[0] != words[0].encode():
-        raise wrong("contains a key of another type than its first word says", fix)
+        raise setting_error("contains a key of another type than its first word says", fix)
     if not _is_complete(words[0], parts[1:]):
-        raise wrong(f"is not a usable {words[0]} key", fix)
+        raise setting_error(f"is not a usable {words[0]} key", fix)
     return f"{words[0]} {words[1]}"
 
 
-def authority_key(value: str) -> str:
+def ca_public_key(value: str) -> str:
     """Validate the public key of an SSH CA, and return it as `type base64` without its comment."""
     return host_key(value, "copy the one-line public key that your SSH CA signs host certificates with")
 

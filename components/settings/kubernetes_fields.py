@@ -6,29 +6,29 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.settings.errors import wrong
-from components.settings.fields import DOMAIN, Kind
+from components.settings.errors import setting_error
+from components.settings.fields import DOMAIN, TextType
 
 
-class _Lines(Kind):
+class _Lines(TextType):
     """Text that may have several lines or be empty."""
 
     def __call__(self, value: str) -> str:
         """Return the text unchanged. Reject null bytes, which files and variables cannot contain."""
         if "\0" in value:
-            raise wrong("must not contain null bytes", "write plain text")
+            raise setting_error("must not contain null bytes", "write plain text")
         return value
 
 
-def like(name: str, pattern: str, fix: str) -> Kind:
+def matching(name: str, pattern: str, fix: str) -> TextType:
     """Return a kind of text that must match `pattern`; `fix` tells users how to write it."""
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
-            raise wrong(f"is not {_article(name)} {name}", fix)
+            raise setting_error(f"is not {_article(name)} {name}", fix)
         return value
 
-    return Kind(name, check, pattern)
+    return TextType(name, check, pattern)
 
 
 def _article(name: str) -> str:
@@ -44,14 +44,16 @@ _IMAGE = (
 
 def _image(value: str) -> str:
     if "://" in value:
-        raise wrong("must not have a URL scheme", "remove everything up to and including ://")
+        raise setting_error("must not have a URL scheme", "remove everything up to and including ://")
     name = value.rpartition("/")[2].partition("@")[0]
     if name.count(":") > 1:
-        raise wrong("has two tags", "keep one of them, such as :1.2.3")
+        raise setting_error("has two tags", "keep one of them, such as :1.2.3")
     if not re.fullmatch(_IMAGE, value, re.ASCII):
-        raise wrong("is not an image name", "write it as ghcr.io/owner/name:1.2.3")
+        raise setting_error("is not an image name", "write it as ghcr.io/owner/name:1.2.3")
     if "@" not in value and name.partition(":")[2] in ("", "latest"):
-        raise wrong("needs a digest, or a tag other than latest", "end it with a tag such as :1.2.3, or with @sha256:…")
+        raise setting_error(
+            "needs a digest, or a tag other than latest", "end it with a tag such as :1.2.3, or with @sha256:…"
+        )
     return value
 
 
@@ -60,12 +62,12 @@ _ABSOLUTE_PATH = "(/[A-Za-z0-9._-]+)+"
 
 def _absolute_path(value: str) -> str:
     if value.endswith("/") and re.fullmatch(_ABSOLUTE_PATH, value.rstrip("/"), re.ASCII):
-        raise wrong("must not end with a slash", "remove it")
+        raise setting_error("must not end with a slash", "remove it")
     if value != value.strip():
-        raise wrong("must not begin or end with a space", "remove it")
+        raise setting_error("must not begin or end with a space", "remove it")
     if not re.fullmatch(_ABSOLUTE_PATH, value, re.ASCII) or {".", ".."} & set(value.split("/")):
         fix = "start it with /, and use letters, digits, dots, dashes and underscores, such as /etc/app/app.yaml"
-        raise wrong("is not an absolute path", fix)
+        raise setting_error("is not an absolute path", fix)
     return value
 
 
@@ -77,11 +79,11 @@ def _cpu(value: str) -> str:
     if decimal := re.fullmatch(r"0*([0-9]*)\.([0-9]{1,3})0*", value, re.ASCII):
         millicores = int(decimal[1] or 0) * 1000 + int(decimal[2].ljust(3, "0"))
         fix = f"write {millicores}m" if millicores else "write 250m for a quarter of a CPU"
-        raise wrong("must not have a decimal point", fix)
+        raise setting_error("must not have a decimal point", fix)
     if not re.fullmatch(_CPU, value, re.ASCII):
-        raise wrong("is not a CPU quantity", "write it as 250m for a quarter of a CPU, or as 2 for two CPUs")
+        raise setting_error("is not a CPU quantity", "write it as 250m for a quarter of a CPU, or as 2 for two CPUs")
     if not value.endswith("m") and int(value) > _MAX_CPUS:
-        raise wrong(f"is {value} whole CPUs", f"write {value}m for {value} millicores")
+        raise setting_error(f"is {value} whole CPUs", f"write {value}m for {value} millicores")
     return value
 
 
@@ -90,28 +92,30 @@ def _host(value: str) -> str:
         ip_address(value)
     except ValueError:
         return DOMAIN.check(value)
-    raise wrong("must be a name, not an IP address", "write a name, or use ports and loadBalancer for an address")
+    raise setting_error(
+        "must be a name, not an IP address", "write a name, or use ports and loadBalancer for an address"
+    )
 
 
 def _app_name(value: str) -> str:
     if not re.fullmatch("[a-z]([-a-z0-9]{0,38}[a-z0-9])?", value, re.ASCII):
         fix = "use at most 40 lower-case letters, digits and dashes, a letter first and no dash last"
-        raise wrong("is not a valid app name", fix)
+        raise setting_error("is not a valid app name", fix)
     if value == "default-deny":
-        raise wrong("is the name of a NetworkPolicy that every app has", "use another name")
+        raise setting_error("is the name of a NetworkPolicy that every app has", "use another name")
     if value == "default" or value.startswith("kube-"):
-        raise wrong("is reserved for namespaces of Kubernetes", "use another name")
+        raise setting_error("is reserved for namespaces of Kubernetes", "use another name")
     return value
 
 
-AppName = Annotated[str, Kind("app name", _app_name, "[a-z]([-a-z0-9]{0,38}[a-z0-9])?")]
-Image = Annotated[str, Kind("image with tag or digest", _image, _IMAGE)]
-Lines = Annotated[str, _Lines("text", str)]
-AppHost = Annotated[str, Kind(DOMAIN.name, _host, DOMAIN.pattern)]
-Path = Annotated[str, Kind("absolute path", _absolute_path, _ABSOLUTE_PATH)]
+AppName = Annotated[str, TextType("app name", _app_name, "[a-z]([-a-z0-9]{0,38}[a-z0-9])?")]
+Image = Annotated[str, TextType("image with tag or digest", _image, _IMAGE)]
+MultilineText = Annotated[str, _Lines("text", str)]
+HostName = Annotated[str, TextType(DOMAIN.name, _host, DOMAIN.pattern)]
+AbsolutePath = Annotated[str, TextType("absolute path", _absolute_path, _ABSOLUTE_PATH)]
 ObjectName = Annotated[
     str,
-    like(
+    matching(
         "Kubernetes object name",
         r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
         "write it as kubectl shows it, such as data-shop-0",
@@ -119,44 +123,46 @@ ObjectName = Annotated[
 ]
 EnvName = Annotated[
     str,
-    like("environment variable name", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"),
+    matching(
+        "environment variable name", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"
+    ),
 ]
 StackName = Annotated[
     str,
-    like(
+    matching(
         "stack name",
         "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+)?",
         "write the name of a stack of this project, or organization/project/stack",
     ),
 ]
 UrlPath = Annotated[
-    str, like("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "start it with /, such as /healthz, without host or spaces")
+    str, matching("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "start it with /, such as /healthz, without host or spaces")
 ]
 IngressPath = Annotated[
     str,
-    like(
+    matching(
         "Ingress path",
         r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~=&+-]+)+/?",
         "start it with /, such as /api, and leave out //, ?, % and the segments . and ..",
     ),
 ]
-Size = Annotated[str, like("size in Mi, Gi or Ti", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
-Cpu = Annotated[str, Kind("CPU quantity", _cpu, _CPU)]
+Size = Annotated[str, matching("size in Mi, Gi or Ti", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
+Cpu = Annotated[str, TextType("CPU quantity", _cpu, _CPU)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
 UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
 TimeZone = Annotated[
-    str, like("time zone", "(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+)", "write it like Europe/Berlin or UTC")
+    str, matching("time zone", "(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+)", "write it like Europe/Berlin or UTC")
 ]
 PortName = Annotated[
     str,
-    like(
+    matching(
         "port name",
         "(?=[a-z0-9-]{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*",
         "use at most 15 lower-case letters, digits and single dashes, with at least one letter",
     ),
 ]
-ANY_CAPABILITY = "ALL"
+ALL_CAPABILITIES = "ALL"
 _CAPABILITIES = (
     "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
     "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
@@ -166,9 +172,9 @@ _CAPABILITIES = (
 
 
 def _capability(value: str) -> str:
-    if value not in {*_CAPABILITIES.split(), ANY_CAPABILITY}:
-        raise wrong("is not a Linux capability", "write it in capitals and without CAP_, such as NET_ADMIN")
+    if value not in {*_CAPABILITIES.split(), ALL_CAPABILITIES}:
+        raise setting_error("is not a Linux capability", "write it in capitals and without CAP_, such as NET_ADMIN")
     return value
 
 
-Capability = Annotated[str, Kind("Linux capability", _capability, "[A-Z_]+")]
+Capability = Annotated[str, TextType("Linux capability", _capability, "[A-Z_]+")]

@@ -23,21 +23,21 @@ LENIENT = {"lenient": True}
 """Validation context that replaces invalid values by `UNKNOWN` instead of raising an error."""
 
 
-class NotKnownError(Exception):
+class UnknownValueError(Exception):
     """The program read a field whose value is missing or invalid in the configuration."""
 
 
 UNKNOWN: Any = object()
-"""Placeholder for an invalid value. Reading a field with this value raises `NotKnownError`."""
+"""Placeholder for an invalid value. Reading a field with this value raises `UnknownValueError`."""
 
 
-def camel(name: str) -> str:
+def camel_case(name: str) -> str:
     """Convert a Python field name to its key in the stack file: `host_key` becomes `hostKey`."""
     first, *rest = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
-def snake(key: str) -> str:
+def snake_case(key: str) -> str:
     """Convert a key of the stack file to its Python field name: `hostKey` becomes `host_key`."""
     return re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", key)
 
@@ -48,7 +48,7 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        alias_generator=camel,
+        alias_generator=camel_case,
         hide_input_in_errors=True,
         defer_build=True,
     )
@@ -58,7 +58,7 @@ class Model(BaseModel):
         def __getattribute__(self, name: str) -> Any:
             value = super().__getattribute__(name)
             if value is UNKNOWN:
-                raise NotKnownError(name)
+                raise UnknownValueError(name)
             return value
 
     @model_validator(mode="before")
@@ -67,7 +67,7 @@ class Model(BaseModel):
         if not info.context:
             return raw
         mapping = raw if isinstance(raw, Mapping) else {}
-        fields = {camel(name): field for name, field in cls.model_fields.items()}
+        fields = {camel_case(name): field for name, field in cls.model_fields.items()}
         missing = {key: UNKNOWN for key, field in fields.items() if field.is_required() or mapping is not raw}
         return missing | {key: value for key, value in mapping.items() if key in fields}
 

@@ -20,10 +20,10 @@ def check(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
 
 def check_expiry(kubeconfig: Validity) -> Finding:
     """Return the finding about the expiry of the stack's kubeconfig."""
-    expires = f"expires on {kubeconfig.end}"
-    if kubeconfig.due:
+    expires = f"expires on {kubeconfig.end_text}"
+    if kubeconfig.needs_renewal:
         fix = "run `pulumi up` to renew the kubeconfig, `./homelab kubeconfig`, then `pulumi up` in each app stack"
-        return note("kubeconfig", f"{expires}, in {kubeconfig.left.days} days", fix)
+        return note("kubeconfig", f"{expires}, in {kubeconfig.remaining.days} days", fix)
     return fine("kubeconfig", expires)
 
 

@@ -5,11 +5,11 @@ from itertools import islice
 
 from components.app.settings import AppSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
-from components.platform.platform import in_steps
+from components.platform.platform import install_stages
 from operations.picture.svg import Area, Canvas, style_sheet
 from operations.picture.theme import DARK, LIGHT, NAME, SECTION, SMALL, STYLES, TITLE, VALUE
 from stacks.homelab import layers_of
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 WIDTH = 880
 MARGIN = 24
@@ -23,7 +23,7 @@ HEADING_GAP = 30
 """Distance from the baseline of a section's title to its content, in pixels."""
 
 
-def draw_lab(settings: Settings, apps: Sequence[AppSettings]) -> str:
+def draw_lab(settings: LabStack, apps: Sequence[AppSettings]) -> str:
     """Draw the diagram as SVG; the same settings always produce the same bytes."""
     canvas, cluster = Canvas(WIDTH), settings.cluster
     y = _header(canvas, cluster)
@@ -68,13 +68,13 @@ def _hosts(app: AppSettings, cluster: ClusterSettings) -> list[str]:
     return [host if "." in host else f"{host}.{cluster.domain}" for host in app.hosts]
 
 
-def _platform(canvas: Canvas, y: float, settings: Settings) -> float:
+def _platform(canvas: Canvas, y: float, settings: LabStack) -> float:
     layers = layers_of(settings)
     if not layers:
         return y
     y = _section(canvas, y, "Platform", "installed step by step from 1: each layer waits for its dependencies")
     charts = settings.platform.charts()
-    for number, step in reversed(list(enumerate(in_steps(layers), start=1))):
+    for number, step in reversed(list(enumerate(install_stages(layers), start=1))):
         cards = [(layer.key, [f"{name} {charts[name].version}" for name in layer.values()]) for layer in step]
         canvas.box(Area(MARGIN, y, 26, 26), "step", 13)
         canvas.text((MARGIN + 13, y + 17.5), str(number), SMALL, 22, anchor="middle")
@@ -146,7 +146,7 @@ def _endpoint_kind(cluster: ClusterSettings) -> str:
 
 
 def _endpoint(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
-    host = f"[{cluster.endpoint}]" if ":" in cluster.endpoint else cluster.endpoint
+    host = f"[{cluster.endpoint_host}]" if ":" in cluster.endpoint_host else cluster.endpoint_host
     url = f"https://{host}:{cluster.endpoint_port}"
     width = min(INNER_WIDTH, VALUE.width(url) + 64)
     canvas.box(Area((WIDTH - width) / 2, y, width, 40), "endpoint", 20)

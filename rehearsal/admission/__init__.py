@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rehearsal.admission import longhorn
-from rehearsal.controllers.api import Objects
+from rehearsal.controllers.api import KubernetesApi
 
 Json = dict[str, Any]
-Rule = Callable[[Json, Json | None, Objects], Iterator[str]]
+Rule = Callable[[Json, Json | None, KubernetesApi], Iterator[str]]
 """Yields an object's errors, given the object, its old version (None on creation), and the API."""
 
 RULES: dict[str, Mapping[str, Rule]] = {
@@ -16,7 +16,7 @@ RULES: dict[str, Mapping[str, Rule]] = {
 """Rules by system and kind."""
 
 
-def answer(system: str, review: Json, api: Objects) -> Json:
+def answer(system: str, review: Json, api: KubernetesApi) -> Json:
     """Answer an AdmissionReview by the rules of a system; a rejection has all errors in its message."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}

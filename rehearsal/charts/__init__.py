@@ -19,19 +19,19 @@ from provider.errors import TaskError
 from rehearsal import download, upstream
 from rehearsal.archive import Packer
 from rehearsal.artefacts import Row
-from rehearsal.cache import Report, write_whole
+from rehearsal.cache import Report, write_atomically
 from rehearsal.charts import crds
 from rehearsal.shell import RehearsalError
-from rehearsal.webhook import STAND_IN
+from rehearsal.webhook import STAND_IN_IMAGE
 
-SOURCES = Path(__file__).parent
-LIBRARY = SOURCES / "library"
+STAND_INS = Path(__file__).parent
+LIBRARY = STAND_INS / "library"
 BUNDLE = "the bundle"
 NETWORK = "their repositories"
 MODULE = "its Go module"
-FURNISHED = "stand-in with the CRDs, RBAC and webhooks of its Go module"
-STANDS_IN = "stand-ins; the rehearsal simulates their webhooks and operators"
-OTHER_KERNEL = frozenset(
+STAND_IN_WITH_MODULE = "stand-in with the CRDs, RBAC and webhooks of its Go module"
+STAND_IN = "stand-ins; the rehearsal simulates their webhooks and operators"
+NEEDS_OTHER_KERNEL = frozenset(
     [
         "ceph-csi-drivers",
         "cilium",
@@ -51,15 +51,15 @@ FOLDER = "charts"
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """Settings of the lab for stand-in charts: the webhooks' URL (https://…), and the jobs' endpoint (host:port).
+class LabEndpoints:
+    """The lab's endpoints for stand-in charts: the webhooks' URL (https://…), and the jobs' endpoint (host:port).
 
-    `authority` is the webhooks' CA certificate in PEM.
+    `ca` is the webhooks' CA certificate in PEM.
     """
 
-    webhooks: str
-    authority: str
-    questions: str
+    webhooks_url: str
+    ca: str
+    jobs_endpoint: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedChart:
     """A chart in the lab's repository, its origin, and its archive's SHA-256."""
 
     chart: Chart
@@ -86,8 +86,8 @@ class Packed:
 
 
 def lay_out(
-    mirror: Path, charts: Iterable[Chart], lab: Surroundings, sources: Sources = Sources(), report: Report = print
-) -> list[Packed]:
+    mirror: Path, charts: Iterable[Chart], lab: LabEndpoints, sources: Sources = Sources(), report: Report = print
+) -> list[PackedChart]:
     """Recreate `MIRROR/charts`: each chart from its best source, or else its stand-in.
 
     A module's folder without a `Chart.yaml` has only parts of a chart, which are added to the stand-in.
@@ -100,28 +100,28 @@ def lay_out(
     return packed
 
 
-def pins(packed: Iterable[Packed]) -> dict[str, str]:
+def pins(packed: Iterable[PackedChart]) -> dict[str, str]:
     """Return the SHA-256 of charts by name, except of original archives whose checksum homelab itself pins."""
     return {
         item.chart.name: item.sha256 for item in packed if not (item.origin in (BUNDLE, NETWORK) and item.chart.sha256)
     }
 
 
-def rows(packed: Iterable[Packed]) -> list[Row]:
+def rows(packed: Iterable[PackedChart]) -> list[Row]:
     """Return the rows of the table `Real and simulated`."""
-    by_origin: dict[str, list[Packed]] = {}
+    by_origin: dict[str, list[PackedChart]] = {}
     for item in packed:
         by_origin.setdefault(item.origin, []).append(item)
     return [Row(f"charts {_names(group)}", origin, real=group[0].real) for origin, group in by_origin.items()]
 
 
-def _names(packed: Iterable[Packed]) -> str:
+def _names(packed: Iterable[PackedChart]) -> str:
     return ", ".join(f"{item.chart.name} {item.chart.version}" for item in packed)
 
 
-def pack(chart: Chart, lab: Surroundings, more: Path | None = None) -> bytes:
+def pack_stand_in(chart: Chart, lab: LabEndpoints, more: Path | None = None) -> bytes:
     """Pack a stand-in chart, with the files of the folder `more`, as a reproducible .tgz."""
-    source = SOURCES / chart.name
+    source = STAND_INS / chart.name
     if not (source / "values.yaml").is_file():
         raise RehearsalError(
             f"There is no stand-in for the chart {chart.name}: write {source}, or use --bundle with a bundle that has "
@@ -146,20 +146,20 @@ def pack_module(chart: Chart, folder: Path) -> bytes:
     return _packed(chart, files | {"Chart.yaml": yaml.safe_dump(metadata, sort_keys=False)})
 
 
-def _lay_out(chart: Chart, target: Path, lab: Surroundings, sources: Sources, report: Report) -> Packed:
+def _lay_out(chart: Chart, target: Path, lab: LabEndpoints, sources: Sources, report: Report) -> PackedChart:
     bundled = sources.bundle / FOLDER / target.name if sources.bundle else None
     module = sources.modules.get(chart.name)
     if bundled and bundled.is_file():
         shutil.copyfile(bundled, target)
         origin = BUNDLE
-    elif sources.online and chart.name not in OTHER_KERNEL and (archive := _fetched(chart, report)):
+    elif sources.online and chart.name not in NEEDS_OTHER_KERNEL and (archive := _fetched(chart, report)):
         target.write_bytes(archive)
         origin = NETWORK
     else:
         complete = module is not None and (module / "Chart.yaml").is_file()
-        target.write_bytes(pack_module(chart, module) if module and complete else pack(chart, lab, module))
-        origin = MODULE if complete else FURNISHED if module else STANDS_IN
-    return Packed(chart, origin, download.digest(target))
+        target.write_bytes(pack_module(chart, module) if module and complete else pack_stand_in(chart, lab, module))
+        origin = MODULE if complete else STAND_IN_WITH_MODULE if module else STAND_IN
+    return PackedChart(chart, origin, download.sha256_of(target))
 
 
 def _texts(folder: Path) -> dict[str, str]:
@@ -169,8 +169,8 @@ def _texts(folder: Path) -> dict[str, str]:
 def _fetched(chart: Chart, report: Report) -> bytes | None:
     """Return the original archive from its repository, or from the cache; None if it cannot be downloaded."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
-    cached = upstream.kept() / FOLDER / origin / _file(chart)
-    if cached.exists() and chart.sha256 in (None, download.digest(cached)):
+    cached = upstream.cache_folder() / FOLDER / origin / _file(chart)
+    if cached.exists() and chart.sha256 in (None, download.sha256_of(cached)):
         return cached.read_bytes()
     requested = provider.Chart(
         name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""
@@ -181,7 +181,7 @@ def _fetched(chart: Chart, report: Report) -> bytes | None:
         report(f"using a stand-in for the chart {chart.name}: {error}")
         return None
     cached.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(cached, archive)
+    write_atomically(cached, archive)
     return archive
 
 
@@ -189,7 +189,7 @@ def _file(chart: Chart) -> str:
     return f"{chart.name}-{chart.version}.tgz"
 
 
-def _files(chart: Chart, source: Path, lab: Surroundings) -> dict[str, str]:
+def _files(chart: Chart, source: Path, lab: LabEndpoints) -> dict[str, str]:
     values = {"rehearsal": _values(lab)}
     files = {
         "Chart.yaml": yaml.safe_dump(_metadata(chart), sort_keys=False),
@@ -199,7 +199,7 @@ def _files(chart: Chart, source: Path, lab: Surroundings) -> dict[str, str]:
     templates = [*LIBRARY.iterdir(), *(source / "templates").glob("*")]
     files |= {f"templates/{file.name}": file.read_text() for file in templates}
     listed = source / "crds.yaml"
-    return files | (crds.files(yaml.safe_load(listed.read_text())) if listed.is_file() else {})
+    return files | (crds.chart_files(yaml.safe_load(listed.read_text())) if listed.is_file() else {})
 
 
 def _metadata(chart: Chart) -> dict[str, str]:
@@ -211,16 +211,16 @@ def _metadata(chart: Chart) -> dict[str, str]:
     }
 
 
-def _values(lab: Surroundings) -> Mapping[str, str]:
+def _values(lab: LabEndpoints) -> Mapping[str, str]:
     return {
-        "webhooks": lab.webhooks,
-        "authority": base64.b64encode(lab.authority.encode()).decode(),
-        "questions": lab.questions,
-        "image": STAND_IN,
+        "webhooks": lab.webhooks_url,
+        "authority": base64.b64encode(lab.ca.encode()).decode(),
+        "questions": lab.jobs_endpoint,
+        "image": STAND_IN_IMAGE,
     }
 
 
-def _index(packed: Iterable[Packed]) -> str:
+def _index(packed: Iterable[PackedChart]) -> str:
     entries: dict[str, list[dict[str, object]]] = {}
     for item in packed:
         release: dict[str, object] = {"urls": [_file(item.chart)], "digest": item.sha256}

@@ -7,13 +7,13 @@ from typing import Any
 import yaml
 
 Json = dict[str, Any]
-OPEN = "x-kubernetes-preserve-unknown-fields"
-KEEP = "helm.sh/resource-policy"
+PRESERVE_UNKNOWN = "x-kubernetes-preserve-unknown-fields"
+RESOURCE_POLICY = "helm.sh/resource-policy"
 APPROVED = {"api-approved.kubernetes.io": "unapproved, it stands in for another"}
 """The API server accepts a CRD of a group below k8s.io only with this annotation."""
 
 
-def files(listed: Mapping[str, Any]) -> dict[str, str]:
+def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
     """Build the chart files with the CRDs of a list.
 
     With `folder`, the CRDs are in `crds/`; else they are a template: `when` names the value that enables them, `keep`
@@ -34,7 +34,7 @@ def template(definitions: Iterable[Json], *, when: str, keep: str) -> str:
     mark = "@keep@"
     texts = []
     for item in definitions:
-        annotations = {**item["metadata"].get("annotations", {}), KEEP: mark}
+        annotations = {**item["metadata"].get("annotations", {}), RESOURCE_POLICY: mark}
         text = json.dumps(item | {"metadata": item["metadata"] | {"annotations": annotations}})
         texts.append(text.replace("{{", '{{ "{{" }}').replace(mark, f'{{{{ .Values.{keep} | ternary "keep" "" }}}}'))
     return f"{{{{- if .Values.{when} }}}}\n" + "\n---\n".join(texts) + "\n{{- end }}\n"
@@ -75,26 +75,26 @@ def schema(required: Iterable[str]) -> Json:
 
     `spec.a.b` requires `b` in `spec.a` if that exists; `spec.a[].b` requires `b` in each element of the list `spec.a`.
     """
-    root: Json = {"type": "object", OPEN: True}
+    root: Json = {"type": "object", PRESERVE_UNKNOWN: True}
     for path in required:
         *parents, field = path.split(".")
         node = root
         for parent in parents:
             node = _below(node, parent)
         node.setdefault("required", []).append(field)
-        node.setdefault("properties", {}).setdefault(field, {OPEN: True})
+        node.setdefault("properties", {}).setdefault(field, {PRESERVE_UNKNOWN: True})
     return root
 
 
 def _below(node: Json, step: str) -> Json:
     """Return the schema of an object field, or of a list field's elements; add it if it is missing."""
     name, is_list = step.removesuffix("[]"), step.endswith("[]")
-    child: Json = node.setdefault("properties", {}).setdefault(name, {OPEN: True})
+    child: Json = node.setdefault("properties", {}).setdefault(name, {PRESERVE_UNKNOWN: True})
     if is_list:
-        child.pop(OPEN, None)
+        child.pop(PRESERVE_UNKNOWN, None)
         child["type"] = "array"
         child = child.setdefault("items", {})
-    child |= {"type": "object", OPEN: True}
+    child |= {"type": "object", PRESERVE_UNKNOWN: True}
     return child
 
 
@@ -111,7 +111,7 @@ def _text(definition: Json) -> str:
 def _kept(text: str, keep: str | None) -> str:
     if keep is None:
         return text
-    annotation = f"    {KEEP}: keep\n"
+    annotation = f"    {RESOURCE_POLICY}: keep\n"
     if keep != "always":
         annotation = f"    {{{{- if .Values.{keep} }}}}\n{annotation}    {{{{- end }}}}\n"
     head = "  annotations:\n"

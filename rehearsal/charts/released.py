@@ -11,12 +11,12 @@ _ANNOTATIONS = "\nmetadata:\n  annotations:\n"
 
 def put(released: str, folder: Path) -> None:
     """Write the chart files of a release's manifests into `folder`."""
-    for name, text in parts(released).items():
+    for name, text in split(released).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
 
-def parts(released: str) -> dict[str, str]:
+def split(released: str) -> dict[str, str]:
     """Split manifests into chart files: a template of CRDs, which Helm retains on uninstall, and all other objects."""
     documents = f"\n{released}".split(_BETWEEN)
     crds = [document for document in documents if _CRD in f"\n{document}"]

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Json = dict[str, Any]
-PATIENCE = 5  # seconds until a request times out
+TIMEOUT = 5  # seconds until a request times out
 PORT = 6443
-MERGE = "application/merge-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 
 
 class ApiError(Exception):
     """A request to the API failed; the message quotes the response."""
 
 
-class Objects(Protocol):
+class KubernetesApi(Protocol):
     """Operations of the Kubernetes API that operators use. Paths begin with /api or /apis."""
 
     def read(self, path: str) -> Json | None:
@@ -36,7 +36,7 @@ class Objects(Protocol):
         """Delete an object if it exists."""
 
 
-class Api:
+class ApiClient:
     """The API of the first server that is ready."""
 
     def __init__(self, servers: Sequence[tuple[str, Path]]) -> None:
@@ -51,7 +51,7 @@ class Api:
     def items(self, path: str) -> list[Json]:
         """Return the objects of a list; an empty list if the kind does not exist."""
         listed = self._request("GET", path, absent_ok=True)
-        return whole(listed) if listed else []
+        return with_kind(listed) if listed else []
 
     def create(self, path: str, body: Json) -> None:
         """Create an object in a list unless it exists."""
@@ -68,7 +68,7 @@ class Api:
     def _request(
         self, method: str, path: str, body: Json | None = None, *, absent_ok: bool = False, present_ok: bool = False
     ) -> Json | None:
-        kind = MERGE if method == "PATCH" else "application/json"
+        kind = MERGE_PATCH if method == "PATCH" else "application/json"
         text = None if body is None else json.dumps(body)
         try:
             connection = self._connected()
@@ -96,7 +96,7 @@ class Api:
             try:
                 context = ssl.create_default_context(cafile=str(tls / "server-ca.crt"))
                 context.load_cert_chain(tls / "client-admin.crt", tls / "client-admin.key")
-                connection = http.client.HTTPSConnection(address, PORT, timeout=PATIENCE, context=context)
+                connection = http.client.HTTPSConnection(address, PORT, timeout=TIMEOUT, context=context)
                 connection.request("GET", "/readyz")
                 response = connection.getresponse()
                 response.read()
@@ -107,39 +107,16 @@ class Api:
         raise ConnectionError("no server's API is ready")
 
 
-def whole(listed: Json) -> list[Json]:
+def with_kind(listed: Json) -> list[Json]:
     """Return the objects of a list, with the `apiVersion` and `kind` that lists of built-in kinds omit."""
     kind = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
     return [kind | item for item in listed["items"]]
 
 
-def named(path: str, thing: Json) -> str:
-    """Return the path of an object below the path of its list."""
-    return f"{path}/{thing['metadata']['name']}"
-
-
-def ready(api: Objects, namespace: str, name: str) -> bool:
+def is_ready(api: KubernetesApi, namespace: str, name: str) -> bool:
     """Return whether a Deployment or StatefulSet whose name contains `name` has a ready pod in the namespace."""
     for plural in ("deployments", "statefulsets"):
         for workload in api.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}"):
             if name in workload["metadata"]["name"] and workload.get("status", {}).get("readyReplicas", 0) > 0:
                 return True
     return False
-
-
-def owner(thing: Json) -> list[Json]:
-    """Build the owner references of an object that Kubernetes deletes together with `thing`."""
-    metadata = thing["metadata"]
-    reference = {
-        "apiVersion": thing["apiVersion"],
-        "kind": thing["kind"],
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-    }
-    return [reference | {"controller": True, "blockOwnerDeletion": True}]
-
-
-def condition(kind: str, reason: str, *, true: bool = True, message: str = "") -> Json:
-    """Build a status condition of the type `kind`."""
-    status = "True" if true else "False"
-    return {"type": kind, "status": status, "reason": reason, "message": message or reason}

@@ -5,32 +5,32 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rehearsal.controllers.api import Json, Objects
+from rehearsal.controllers.api import Json, KubernetesApi
 
-GROUP = "apis/cert-manager.io/v1"
-KINDS = ("clusterissuers", "issuers")
+API_GROUP = "apis/cert-manager.io/v1"
+ISSUER_KINDS = ("clusterissuers", "issuers")
 INGRESSES = "/apis/networking.k8s.io/v1/ingresses"
 DOMAIN = "letsencrypt.org"
-AUTHORITY, KNOWN = "ca.pem", "hosts"
+CA_FILE, HOSTS_FILE = "ca.pem", "hosts"
 
 
-def reconcile(api: Objects, folder: Path) -> None:
+def reconcile(api: KubernetesApi, folder: Path) -> None:
     """Set Pebble's CA in Let's Encrypt issuers, and write the addresses of Ingress hosts to the DNS server's file."""
-    known = folder / KNOWN
-    if not known.exists():
+    hosts_file = folder / HOSTS_FILE
+    if not hosts_file.exists():
         return
     lines = sorted(set(_lines(api)))
     text = "".join(f"{line}\n" for line in lines)
-    if text != known.read_text():
-        known.write_text(text)
-    bundle = base64.b64encode((folder / AUTHORITY).read_bytes()).decode()
-    for plural in KINDS:
-        for issuer in api.items(f"/{GROUP}/{plural}"):
+    if text != hosts_file.read_text():
+        hosts_file.write_text(text)
+    bundle = base64.b64encode((folder / CA_FILE).read_bytes()).decode()
+    for plural in ISSUER_KINDS:
+        for issuer in api.items(f"/{API_GROUP}/{plural}"):
             if _asks(issuer) and issuer["spec"]["acme"].get("caBundle") != bundle:
                 _introduce(api, _path(plural, issuer["metadata"]), bundle)
 
 
-def _introduce(api: Objects, path: str, bundle: str) -> None:
+def _introduce(api: KubernetesApi, path: str, bundle: str) -> None:
     """Make an issuer trust a new Pebble, and drop its ACME account, which only the previous Pebble knew."""
     api.patch(f"{path}/status", {"status": {"acme": None}})
     api.patch(path, {"spec": {"acme": {"caBundle": bundle}}})
@@ -38,7 +38,7 @@ def _introduce(api: Objects, path: str, bundle: str) -> None:
 
 def _path(plural: str, metadata: Json) -> str:
     scope = f"namespaces/{metadata['namespace']}/" if "namespace" in metadata else ""
-    return f"/{GROUP}/{scope}{plural}/{metadata['name']}"
+    return f"/{API_GROUP}/{scope}{plural}/{metadata['name']}"
 
 
 def _asks(issuer: Json) -> bool:
@@ -46,7 +46,7 @@ def _asks(issuer: Json) -> bool:
     return host.endswith(f".{DOMAIN}")
 
 
-def _lines(api: Objects) -> Iterator[str]:
+def _lines(api: KubernetesApi) -> Iterator[str]:
     """Yield a line of the hosts file for each host of an Ingress with an IP address."""
     for ingress in api.items(INGRESSES):
         load_balancer = (ingress.get("status") or {}).get("loadBalancer") or {}

@@ -6,84 +6,84 @@ from typing import Any
 
 import yaml
 
-from rehearsal.controllers.api import Json, Objects, ready
+from rehearsal.controllers.api import Json, KubernetesApi, is_ready
 
 NAMESPACE = "longhorn-system"
 DRIVER = "driver.longhorn.io"
-FOLDER = "/srv/volumes"
+MOUNT_POINT = "/srv/volumes"
 """Mount point of the lab's volumes on the nodes."""
 VOLUMES = f"/apis/longhorn.io/v1beta2/namespaces/{NAMESPACE}/volumes"
-CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
-EVERYWHERE = [{"key": "kubernetes.io/os", "operator": "Exists"}]
-SELECTED = "volume.kubernetes.io/selected-node"
+STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+ANY_NODE = [{"key": "kubernetes.io/os", "operator": "Exists"}]
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
-def reconcile(api: Objects, folder: Path) -> None:
+def reconcile(api: KubernetesApi, folder: Path) -> None:
     """Create the chart's StorageClass, and volumes in `folder` for pending claims; delete released volumes."""
-    if not ready(api, NAMESPACE, "longhorn-driver-deployer"):
+    if not is_ready(api, NAMESPACE, "longhorn-driver-deployer"):
         return
     manifests = api.read(f"/api/v1/namespaces/{NAMESPACE}/configmaps/longhorn-storageclass")
     if manifests:
         for text in manifests["data"].values():
             manifest = yaml.safe_load(text)
-            if api.read(f"{CLASSES}/{manifest['metadata']['name']}") is None:
-                api.create(CLASSES, manifest)
-    classes = {item["metadata"]["name"]: item for item in api.items(CLASSES) if item["provisioner"] == DRIVER}
+            if api.read(f"{STORAGE_CLASSES}/{manifest['metadata']['name']}") is None:
+                api.create(STORAGE_CLASSES, manifest)
+    classes = {item["metadata"]["name"]: item for item in api.items(STORAGE_CLASSES) if item["provisioner"] == DRIVER}
     volumes = {item["metadata"]["name"]: item for item in api.items("/api/v1/persistentvolumes")}
     for claim in api.items("/api/v1/persistentvolumeclaims"):
         storage_class = classes.get(claim["spec"].get("storageClassName", ""))
-        if storage_class and waits(claim, storage_class) and name(claim) not in volumes:
-            (folder / name(claim)).mkdir(parents=True, exist_ok=True)
-            api.create(VOLUMES, record(claim))
-            api.create("/api/v1/persistentvolumes", volume(claim, storage_class))
-    for volume_name, existing in volumes.items():
-        if released(existing):
-            api.delete(f"/api/v1/persistentvolumes/{volume_name}")
-            api.delete(f"{VOLUMES}/{volume_name}")
-            shutil.rmtree(folder / volume_name, ignore_errors=True)
+        if storage_class and needs_volume(claim, storage_class) and volume_name(claim) not in volumes:
+            (folder / volume_name(claim)).mkdir(parents=True, exist_ok=True)
+            api.create(VOLUMES, longhorn_volume(claim))
+            api.create("/api/v1/persistentvolumes", persistent_volume(claim, storage_class))
+    for name, existing in volumes.items():
+        if is_released(existing):
+            api.delete(f"/api/v1/persistentvolumes/{name}")
+            api.delete(f"{VOLUMES}/{name}")
+            shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def waits(claim: Json, storage_class: Json) -> bool:
+def needs_volume(claim: Json, storage_class: Json) -> bool:
     """Return whether a pending claim needs its volume now, by the volume binding mode of its StorageClass."""
     if claim["status"].get("phase") != "Pending" or claim["spec"].get("volumeName"):
         return False
     annotations = claim["metadata"].get("annotations") or {}
-    return storage_class.get("volumeBindingMode") != "WaitForFirstConsumer" or SELECTED in annotations
+    return storage_class.get("volumeBindingMode") != "WaitForFirstConsumer" or SELECTED_NODE in annotations
 
 
-def name(claim: Json) -> str:
+def volume_name(claim: Json) -> str:
     """Return the name of a claim's volume."""
     return f"pvc-{claim['metadata']['uid']}"
 
 
-def volume(claim: Json, storage_class: Json) -> Json:
+def persistent_volume(claim: Json, storage_class: Json) -> Json:
     """Build a claim's PersistentVolume, of type `local`, which supports `fsGroup`."""
     metadata, spec = claim["metadata"], claim["spec"]
     bound: Json = {key: metadata[key] for key in ("name", "namespace", "uid")}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": name(claim), "annotations": {"pv.kubernetes.io/provisioned-by": DRIVER}},
+        "metadata": {"name": volume_name(claim), "annotations": {"pv.kubernetes.io/provisioned-by": DRIVER}},
         "spec": {
             "capacity": {"storage": spec["resources"]["requests"]["storage"]},
             "accessModes": spec["accessModes"],
             "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy", "Delete"),
             "storageClassName": storage_class["metadata"]["name"],
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **bound},
-            "local": {"path": f"{FOLDER}/{name(claim)}"},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": EVERYWHERE}]}},
+            "local": {"path": f"{MOUNT_POINT}/{volume_name(claim)}"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": ANY_NODE}]}},
         },
     }
 
 
-def record(claim: Json) -> Json:
+def longhorn_volume(claim: Json) -> Json:
     """Build Longhorn's own Volume object for a claim."""
     size: Any = claim["spec"]["resources"]["requests"]["storage"]
-    metadata = {"name": name(claim), "namespace": NAMESPACE}
+    metadata = {"name": volume_name(claim), "namespace": NAMESPACE}
     return {"apiVersion": "longhorn.io/v1beta2", "kind": "Volume", "metadata": metadata, "spec": {"size": size}}
 
 
-def released(volume: Json) -> bool:
+def is_released(volume: Json) -> bool:
     """Return whether a volume of this driver is released and has the reclaim policy Delete."""
     own = (volume["metadata"].get("annotations") or {}).get("pv.kubernetes.io/provisioned-by") == DRIVER
     unclaimed = volume["status"].get("phase") == "Released"

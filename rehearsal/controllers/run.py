@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from rehearsal.controllers import lets_encrypt, longhorn
-from rehearsal.controllers.api import Api, ApiError, Objects
-from rehearsal.paths import ACME, VOLUMES
+from rehearsal.controllers.api import ApiClient, ApiError, KubernetesApi
+from rehearsal.paths import ACME_FOLDER, VOLUMES_FOLDER
 
-PAUSE = 0.3  # seconds between two reconciliations
+INTERVAL = 0.3  # seconds between two reconciliations
 
 
 def servers(lab: Path) -> list[tuple[str, Path]]:
@@ -24,23 +24,23 @@ def servers(lab: Path) -> list[tuple[str, Path]]:
     return addresses
 
 
-def operators(lab: Path) -> dict[str, Callable[[Objects], None]]:
+def reconcilers(lab: Path) -> dict[str, Callable[[KubernetesApi], None]]:
     """Return the reconcile functions by the name of the system that they stand in for."""
     return {
-        "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME),
-        "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES),
+        "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME_FOLDER),
+        "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES_FOLDER),
     }
 
 
-def operate(name: str, reconcile: Callable[[Objects], None], lab: Path) -> None:
+def run_controller(name: str, reconcile: Callable[[KubernetesApi], None], lab: Path) -> None:
     """Run one operator forever; log its errors and try again."""
     last_error = ""
     while True:
-        api = Api(servers(lab))
+        api = ApiClient(servers(lab))
         try:
             while True:
                 reconcile(api)
-                time.sleep(PAUSE)
+                time.sleep(INTERVAL)
         except (ApiError, LookupError, TypeError, ValueError, OSError) as error:
             if last_error != str(error):
                 last_error = str(error)
@@ -50,5 +50,5 @@ def operate(name: str, reconcile: Callable[[Objects], None], lab: Path) -> None:
 
 def start(lab: Path) -> None:
     """Start all operators in daemon threads."""
-    for name, reconcile in operators(lab).items():
-        threading.Thread(target=operate, args=(name, reconcile, lab), daemon=True).start()
+    for name, reconcile in reconcilers(lab).items():
+        threading.Thread(target=run_controller, args=(name, reconcile, lab), daemon=True).start()

@@ -27,7 +27,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltPrograms:
     """What was built: images, folders of real charts by name, lines of the table that says what is real."""
 
     layouts: tuple[Layout, ...] = ()
@@ -35,7 +35,7 @@ class Built:
     rows: tuple[Row, ...] = ()
 
 
-def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program]) -> Built:
+def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program]) -> BuiltPrograms:
     """Build what `charts` run, as far as `programs` say how; what was built before stays."""
     wanted = {chart.name for chart in charts}
     needed = [program for program in programs if wanted & set(program.charts)]
@@ -44,7 +44,7 @@ def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program]) 
         name: program.chart(folder) for program, folder in folders.items() if program.chart for name in program.charts
     }
     layouts = tuple(_layout(program, report) for program in needed)
-    return Built(layouts, real, tuple(_row(program.recipe()) for program in needed))
+    return BuiltPrograms(layouts, real, tuple(_row(program.recipe()) for program in needed))
 
 
 def _layout(program: Program, report: Report) -> Layout:

@@ -3,26 +3,27 @@
 from collections.abc import Iterable, Iterator
 
 from components.cluster.settings import ClusterSettings
-from components.settings.model import NotKnownError
+from components.settings.errors import Findings
+from components.settings.model import UnknownValueError
 from stacks.checks import api, hardening, k3s, network, nodes, ssh
-from stacks.checks.finding import Found, T, each
+from stacks.checks.finding import T, nodes_with
 
 _OF_CLUSTER = (
-    *nodes.OF_CLUSTER,
-    *api.OF_CLUSTER,
-    *ssh.OF_CLUSTER,
-    *network.OF_CLUSTER,
-    *k3s.OF_CLUSTER,
-    *hardening.OF_CLUSTER,
+    *nodes.CLUSTER_CHECKS,
+    *api.CLUSTER_CHECKS,
+    *ssh.CLUSTER_CHECKS,
+    *network.CLUSTER_CHECKS,
+    *k3s.CLUSTER_CHECKS,
+    *hardening.CLUSTER_CHECKS,
 )
-_OF_NODE = (*nodes.OF_NODE, *ssh.OF_NODE, *network.OF_NODE, *k3s.OF_NODE, *hardening.OF_NODE)
+_OF_NODE = (*nodes.NODE_CHECKS, *ssh.NODE_CHECKS, *network.NODE_CHECKS, *k3s.NODE_CHECKS, *hardening.NODE_CHECKS)
 
 
-def relations(cluster: ClusterSettings) -> Iterator[Found]:
+def cluster_findings(cluster: ClusterSettings) -> Findings:
     """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
     for check in _OF_CLUSTER:
         yield from _until_unknown(check(cluster))
-    for index, node, _ in _until_unknown(each(cluster, lambda _: True)):
+    for index, node, _ in _until_unknown(nodes_with(cluster, lambda _: True)):
         for check_node in _OF_NODE:
             for loc, reason, fix in _until_unknown(check_node(cluster, node)):
                 yield ("nodes", index, *loc), reason, fix
@@ -31,5 +32,5 @@ def relations(cluster: ClusterSettings) -> Iterator[Found]:
 def _until_unknown(findings: Iterable[T]) -> Iterator[T]:
     try:
         yield from findings
-    except NotKnownError:
+    except UnknownValueError:
         return

@@ -3,7 +3,8 @@
 from ipaddress import ip_address, ip_network
 
 from components.cluster.settings import API_PORT, BALANCER_PORT, ClusterSettings
-from stacks.checks.finding import Findings, each, label
+from components.settings.errors import Findings
+from stacks.checks.finding import name_or_index, nodes_with
 
 K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 10260), *range(30000, 32768)}
 """Ports of K3s on a server: etcd, image sharing, the API, containerd, Kubernetes' components, and NodePorts."""
@@ -53,10 +54,10 @@ def _free_vip(cluster: ClusterSettings) -> Findings:
         return
     fix = "choose a free address of the lan"
     for read_address in (lambda node: node.address, lambda node: node.second_address):
-        for index, node, address in each(cluster, read_address):
+        for index, node, address in nodes_with(cluster, read_address):
             if address == cluster.api.vip:
-                yield ("api", "vip"), f"is the address of {label(node, index)}", fix
-    bastions = [cluster.ssh.bastion, *(bastion for *_, bastion in each(cluster, lambda node: node.ssh.bastion))]
+                yield ("api", "vip"), f"is the address of {name_or_index(node, index)}", fix
+    bastions = [cluster.ssh.bastion, *(bastion for *_, bastion in nodes_with(cluster, lambda node: node.ssh.bastion))]
     if any(bastion and bastion.address == cluster.api.vip for bastion in bastions):
         yield ("api", "vip"), "is the address of a bastion", fix
 
@@ -77,7 +78,7 @@ def _servers_in_lan(cluster: ClusterSettings) -> Findings:
     if cluster.api.vip is None:
         return
     lan = ip_network(cluster.lan)
-    for index, _, address in each(cluster, lambda node: node.address if node.role == "server" else None):
+    for index, _, address in nodes_with(cluster, lambda node: node.address if node.role == "server" else None):
         if ip_address(address) not in lan:
             fix = "a virtual IP works only within one subnet: set lan, or use an external load balancer"
             yield ("nodes", index, "address"), f"is not in the lan {lan}", fix
@@ -86,13 +87,13 @@ def _servers_in_lan(cluster: ClusterSettings) -> Findings:
 def _external_is_no_node(cluster: ClusterSettings) -> Findings:
     if cluster.api.external is None or len(cluster.nodes) == 1:
         return
-    for index, node, address in each(cluster, lambda node: node.address):
+    for index, node, address in nodes_with(cluster, lambda node: node.address):
         if address == cluster.api.external:
-            reason = f"is the address of {label(node, index)}: the API would fail with that node"
+            reason = f"is the address of {name_or_index(node, index)}: the API would fail with that node"
             yield ("api", "external"), reason, "name a load balancer in front of all servers, or set vip"
 
 
-OF_CLUSTER = (
+CLUSTER_CHECKS = (
     _single_endpoint,
     _vip_options,
     _balancer,

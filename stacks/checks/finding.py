@@ -4,28 +4,27 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from components.cluster.settings import ClusterSettings, NodeSettings
-from components.settings.model import NotKnownError
+from components.settings.model import UnknownValueError
 
-Found = tuple[tuple[str | int, ...], str, str]
-"""A finding: its path (from the cluster or the node down), the reason, and the fix."""
-Findings = Iterator[Found]
 T = TypeVar("T")
 
 
-def each(cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]) -> Iterator[tuple[int, NodeSettings, T]]:
+def nodes_with(
+    cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]
+) -> Iterator[tuple[int, NodeSettings, T]]:
     """Yield the nodes for which `read` returns a value: their index in the stack file, the node, and the value."""
     for index, node in enumerate(cluster.nodes):
         try:
             value = read(node)
             if value is not None:
                 yield index, node, value
-        except NotKnownError:
+        except UnknownValueError:
             continue
 
 
-def label(node: NodeSettings, index: int) -> str:
+def name_or_index(node: NodeSettings, index: int) -> str:
     """Return the node's name, or its index if the name is invalid."""
     try:
         return str(node.name)
-    except NotKnownError:
+    except UnknownValueError:
         return f"nodes[{index}]"

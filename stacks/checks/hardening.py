@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
-from components.cluster.k3s.hardening import FREE, argument, arguments
-from components.cluster.k3s.options import listed
+from components.cluster.k3s.hardening import OVERRIDABLE, argument_name, hardened_arguments
+from components.cluster.k3s.options import as_tuple
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings
+from components.settings.errors import Findings
 
-_SET_BY_CIS = {option: values.keys() - FREE for option, values in arguments("cis", "server", "").items()}
+_SET_BY_CIS = {
+    option: values.keys() - OVERRIDABLE for option, values in hardened_arguments("cis", "server", "").items()
+}
 _FIX = "remove it, or use hardening: default"
 
 
@@ -36,10 +38,10 @@ def _conflicts(options: Options) -> Iterator[tuple[str, str]]:
     if options.get("protect-kernel-defaults") is False:
         yield "protect-kernel-defaults", "is false, but hardening: cis requires it"
     for option, set_by_cis in _SET_BY_CIS.items():
-        arguments_set = {argument(entry) for entry in listed(options.get(option, ()))}
+        arguments_set = {argument_name(entry) for entry in as_tuple(options.get(option, ()))}
         for name in sorted(arguments_set & set_by_cis):
             yield option, f"sets {name}, which hardening: cis sets itself"
 
 
-OF_CLUSTER = (_options,)
-OF_NODE = (_own_options,)
+CLUSTER_CHECKS = (_options,)
+NODE_CHECKS = (_own_options,)

@@ -2,25 +2,26 @@
 
 from collections.abc import Mapping
 
-from components.cluster.k3s.options import AGENT, OWNED, SAME_ON_SERVERS, SERVER
+from components.cluster.k3s.options import AGENT_OPTIONS, RESERVED_OPTIONS, SAME_ON_SERVERS, SERVER_OPTIONS
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings, each
-from stacks.validation_errors import meant
+from components.settings.errors import Findings
+from stacks.checks.finding import nodes_with
+from stacks.validation_errors import suggest_fix
 
-OLDEST = (1, 30)
+OLDEST_VERSION = (1, 30)
 _KINDS = {
     "flag": ("true or false", "write true or false"),
     "value": ("a single value", "write text, a number, true or false"),
 }
-_ON_ALL_NODES = {name: kind for name, kind in SERVER.items() if AGENT.get(name) == kind}
+_ON_ALL_NODES = {name: kind for name, kind in SERVER_OPTIONS.items() if AGENT_OPTIONS.get(name) == kind}
 
 
 def _version(cluster: ClusterSettings) -> Findings:
     """A ValidatingAdmissionPolicy restricts the permissions of app stacks."""
     major, minor, *_ = cluster.k3s.version.removeprefix("v").split(".")
-    if (int(major), int(minor)) < OLDEST:
-        name = "v{}.{}".format(*OLDEST)
+    if (int(major), int(minor)) < OLDEST_VERSION:
+        name = "v{}.{}".format(*OLDEST_VERSION)
         yield (
             ("k3s", "version"),
             f"is older than {name}, the first version with ValidatingAdmissionPolicy",
@@ -30,9 +31,14 @@ def _version(cluster: ClusterSettings) -> Findings:
 
 def _options(cluster: ClusterSettings) -> Findings:
     for key, options, known, other in (
-        ("options", cluster.k3s.options, _ON_ALL_NODES, {"serverOptions": SERVER, "agentOptions": AGENT}),
-        ("serverOptions", cluster.k3s.server_options, SERVER, {"agentOptions": AGENT}),
-        ("agentOptions", cluster.k3s.agent_options, AGENT, {"serverOptions": SERVER}),
+        (
+            "options",
+            cluster.k3s.options,
+            _ON_ALL_NODES,
+            {"serverOptions": SERVER_OPTIONS, "agentOptions": AGENT_OPTIONS},
+        ),
+        ("serverOptions", cluster.k3s.server_options, SERVER_OPTIONS, {"agentOptions": AGENT_OPTIONS}),
+        ("agentOptions", cluster.k3s.agent_options, AGENT_OPTIONS, {"serverOptions": SERVER_OPTIONS}),
     ):
         for name, reason, fix in _option_problems(options, known, other):
             yield ("k3s", key, name), reason, fix
@@ -44,13 +50,13 @@ def _option_problems(
     problems = []
     for name, value in options.items():
         elsewhere = next((key for key, names in others.items() if name in names), None)
-        if name in OWNED:
-            problems.append((name, "is managed by homelab", OWNED[name]))
+        if name in RESERVED_OPTIONS:
+            problems.append((name, "is managed by homelab", RESERVED_OPTIONS[name]))
         elif name not in known and elsewhere:
             only = "servers" if elsewhere == "serverOptions" else "agents"
             problems.append((name, f"is an option of {only} only", f"move it to k3s.{elsewhere}"))
         elif name not in known:
-            problems.append((name, "is not an option of K3s", meant(name, set(known) - set(OWNED))))
+            problems.append((name, "is not an option of K3s", suggest_fix(name, set(known) - set(RESERVED_OPTIONS))))
         elif not _fits(known[name], value):
             required, fix = _KINDS[known[name]]
             problems.append((name, f"must be {required}", fix))
@@ -62,7 +68,11 @@ def _fits(kind: str, value: object) -> bool:
 
 
 def _own_options(cluster: ClusterSettings, node: NodeSettings) -> Findings:
-    known, others = (SERVER, {"agentOptions": AGENT}) if node.role == "server" else (AGENT, {"serverOptions": SERVER})
+    known, others = (
+        (SERVER_OPTIONS, {"agentOptions": AGENT_OPTIONS})
+        if node.role == "server"
+        else (AGENT_OPTIONS, {"serverOptions": SERVER_OPTIONS})
+    )
     for name, reason, fix in _option_problems(node.options, known, others):
         yield ("options", name), reason, fix
     for name in sorted(SAME_ON_SERVERS & set(node.options)):
@@ -74,7 +84,7 @@ def _pinned_mirror(cluster: ClusterSettings) -> Findings:
     mirror = cluster.k3s.mirror
     if mirror is None or not mirror.startswith("http://"):
         return
-    declared = [arch for *_, arch in each(cluster, lambda node: node.arch or "any")]
+    declared = [arch for *_, arch in nodes_with(cluster, lambda node: node.arch or "any")]
     architectures = ("amd64", "arm64", "arm") if "any" in declared else tuple(dict.fromkeys(declared))
     missing = [name for name in (*architectures, "installer") if getattr(cluster.k3s.pins, name) is None]
     if missing:
@@ -104,5 +114,5 @@ def _mirrors(cluster: ClusterSettings) -> Findings:
             yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded"
 
 
-OF_CLUSTER = (_version, _options, _pinned_mirror, _disabled, _mirrors)
-OF_NODE = (_own_options,)
+CLUSTER_CHECKS = (_version, _options, _pinned_mirror, _disabled, _mirrors)
+NODE_CHECKS = (_own_options,)

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
 
 from components.cluster.settings import ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings
+from components.settings.errors import Findings
 
 _POD_BLOCK = {4: 24, 6: 64}
 _POD_PREFIX = {4: (8, 24), 6: (48, 64)}
@@ -102,5 +102,5 @@ def _address_outside_cidrs(cluster: ClusterSettings, node: NodeSettings) -> Find
         yield ("address",), f"is not in the lan {lan}, which flannel's host-gw needs", fix
 
 
-OF_CLUSTER = (_ip_families, _overlaps, _prefix_lengths, _pod_cidr_capacity, _backend)
-OF_NODE = (_address_family, _second_address, _address_outside_cidrs)
+CLUSTER_CHECKS = (_ip_families, _overlaps, _prefix_lengths, _pod_cidr_capacity, _backend)
+NODE_CHECKS = (_address_family, _second_address, _address_outside_cidrs)

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from components.cluster.settings import ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings, each, label
+from components.settings.errors import Findings
+from stacks.checks.finding import name_or_index, nodes_with
 
 
 def _server_count(cluster: ClusterSettings) -> Findings:
@@ -22,11 +23,11 @@ def _server_count(cluster: ClusterSettings) -> Findings:
 def _unique(key: str, read: Callable[[NodeSettings], str | None], fix: str) -> Callable[[ClusterSettings], Findings]:
     def check(cluster: ClusterSettings) -> Findings:
         first: dict[str, str] = {}
-        for index, node, value in each(cluster, read):
+        for index, node, value in nodes_with(cluster, read):
             if value in first:
                 yield ("nodes", index, key), f"is already used by {first[value]}", fix
             else:
-                first[value] = f"nodes[{index}]" if key == "name" else label(node, index)
+                first[value] = f"nodes[{index}]" if key == "name" else name_or_index(node, index)
 
     return check
 
@@ -34,10 +35,10 @@ def _unique(key: str, read: Callable[[NodeSettings], str | None], fix: str) -> C
 def _addresses(cluster: ClusterSettings) -> Findings:
     first: dict[str, str] = {}
     for key, read in (("address", lambda node: node.address), ("secondAddress", lambda node: node.second_address)):
-        for index, node, value in each(cluster, read):
+        for index, node, value in nodes_with(cluster, read):
             if value in first:
                 yield ("nodes", index, key), f"is already used by {first[value]}", "give every node its own address"
-            first.setdefault(value, label(node, index))
+            first.setdefault(value, name_or_index(node, index))
 
 
 def _max_unavailable(cluster: ClusterSettings) -> Findings:
@@ -65,7 +66,7 @@ def _taints(cluster: ClusterSettings, node: NodeSettings) -> Findings:
             yield ("taints",), f"contains {key}:{effect} {count} times", "keep one of them"
 
 
-OF_CLUSTER = (
+CLUSTER_CHECKS = (
     _server_count,
     _unique("name", lambda node: node.name, "give every node its own name"),
     _addresses,
@@ -77,4 +78,4 @@ OF_CLUSTER = (
     _max_unavailable,
     _discard,
 )
-OF_NODE = (_taints,)
+NODE_CHECKS = (_taints,)

@@ -1,96 +1,96 @@
 """Checks of relations between the layers, and between the layers and the cluster."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from components.cluster.settings import ClusterSettings
-from components.platform.layer import Lab, Row
-from components.settings.model import NotKnownError
+from components.platform.layer import CatalogEntry, LabContext
+from components.settings.errors import Findings
+from components.settings.model import UnknownValueError
 from stacks.catalog import LAYERS
-from stacks.checks.finding import Findings, Found
 from stacks.platform_settings import PlatformSettings
-from stacks.validation_errors import meant
+from stacks.validation_errors import suggest_fix
 
 
-def relations(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Found]:
+def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
     """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
     yield from _pinned_mirror(lab, platform)
-    for row in LAYERS:
-        if lab.has(row.layer.key):
-            yield from _requires(row, lab, platform)
-            yield from _unused_values(row, lab, platform)
-            yield from _layer_problems(row, lab)
+    for entry in LAYERS:
+        if lab.is_enabled(entry.layer.key):
+            yield from _requires(entry, lab, platform)
+            yield from _unused_values(entry, lab, platform)
+            yield from _layer_problems(entry, lab)
 
 
 def _discard(platform: PlatformSettings) -> Findings:
-    keys = [row.layer.key for row in LAYERS if row.layer.keeps]
+    keys = [entry.layer.key for entry in LAYERS if entry.layer.user_data]
     try:
         for index, key in enumerate(platform.discard):
             if key not in keys:
-                yield ("discard", index), "is not a layer with user data", meant(key, keys)
-    except NotKnownError:
+                yield ("discard", index), "is not a layer with user data", suggest_fix(key, keys)
+    except UnknownValueError:
         return
 
 
 def _charts(platform: PlatformSettings) -> Findings:
-    known = [chart.name for row in LAYERS for chart in row.charts]
-    enabled = [chart.name for row in LAYERS if row.layer.key in platform.layers() for chart in row.charts]
+    known = [chart.name for entry in LAYERS for chart in entry.charts]
+    enabled = [chart.name for entry in LAYERS if entry.layer.key in platform.enabled_layers() for chart in entry.charts]
     for key in ("versions", "pins", "values"):
         try:
             for name in getattr(platform, key):
                 if name not in known:
-                    yield (key, name), "is not a chart of any layer", meant(name, known)
+                    yield (key, name), "is not a chart of any layer", suggest_fix(name, known)
                 elif key == "values" and name not in enabled:
                     yield (key, name), "is a chart of a disabled layer", "leave it out, or add the layer"
-        except NotKnownError:
+        except UnknownValueError:
             continue
 
 
-def _pinned_mirror(lab: Lab, platform: PlatformSettings) -> Findings:
+def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
     """Require pins with an http:// mirror: attackers on the network could replace charts, which get all permissions."""
     try:
         mirror = platform.chart_mirror or ""
-    except NotKnownError:
+    except UnknownValueError:
         return
-    missing = [name for row in LAYERS if lab.has(row.layer.key) for name in _unpinned(row, lab)]
+    missing = [name for entry in LAYERS if lab.is_enabled(entry.layer.key) for name in _unpinned(entry, lab)]
     if mirror.startswith("http://") and missing:
         reason = f"is http, but these charts are not pinned: {', '.join(missing)}"
         yield ("chartMirror",), reason, "pin them with `./homelab pin --official`, or use https"
 
 
-def _unpinned(row: Row, lab: Lab) -> list[str]:
+def _unpinned(entry: CatalogEntry, lab: LabContext) -> list[str]:
     try:
-        return [name for name in _installed(row, lab) if name in lab.charts and lab.charts[name].sha256 is None]
-    except NotKnownError:
+        return [name for name in _installed(entry, lab) if name in lab.charts and lab.charts[name].sha256 is None]
+    except UnknownValueError:
         return []
 
 
-def _installed(row: Row, lab: Lab) -> Collection[str]:
+def _installed(entry: CatalogEntry, lab: LabContext) -> Collection[str]:
     """Return the names of the charts that Helm installs for an enabled layer."""
-    return row.layer(lab.layers[row.layer.key], lab).values().keys()
+    return entry.layer(lab.layers[entry.layer.key], lab).values().keys()
 
 
-def _requires(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
-    for needed in row.layer.requires:
-        if not lab.has(needed) and needed not in platform.wrong():
-            yield (row.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
+def _requires(entry: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
+    for needed in entry.layer.requires:
+        if not lab.is_enabled(needed) and needed not in platform.invalid_layers():
+            yield (entry.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
 
 
-def _layer_problems(row: Row, lab: Lab) -> Findings:
+def _layer_problems(entry: CatalogEntry, lab: LabContext) -> Findings:
     try:
-        for loc, reason, fix in row.layer(lab.layers[row.layer.key], lab).problems():
-            yield (row.layer.key, *loc), reason, fix
-    except NotKnownError:
+        for loc, reason, fix in entry.layer(lab.layers[entry.layer.key], lab).findings():
+            yield (entry.layer.key, *loc), reason, fix
+    except UnknownValueError:
         return
 
 
-def _unused_values(row: Row, lab: Lab, platform: PlatformSettings) -> Findings:
+def _unused_values(entry: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
     try:
-        installed = _installed(row, lab)
-        with_values = [chart.name for chart in row.charts if chart.name in platform.values]
-    except NotKnownError:
+        installed = _installed(entry, lab)
+        with_values = [chart.name for chart in entry.charts if chart.name in platform.values]
+    except UnknownValueError:
         return
     for name in with_values:
         if name not in installed:

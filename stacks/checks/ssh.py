@@ -1,7 +1,8 @@
 """Checks of the SSH settings."""
 
 from components.cluster.settings import BastionSettings, ClusterSettings, NodeSettings
-from stacks.checks.finding import Findings, each, label
+from components.settings.errors import Findings
+from stacks.checks.finding import name_or_index, nodes_with
 
 _KEY_FIX = "set privateKey: {secret: NAME}, or agent: true"
 
@@ -10,7 +11,7 @@ def _login(cluster: ClusterSettings) -> Findings:
     if cluster.ssh.private_key is not None and cluster.ssh.agent:
         yield ("ssh",), "has both privateKey and agent", "keep one of them"
         return
-    merged = each(cluster, lambda node: (cluster.ssh_of(node).private_key, cluster.ssh_of(node).agent))
+    merged = nodes_with(cluster, lambda node: (cluster.ssh_of(node).private_key, cluster.ssh_of(node).agent))
     if any(key is None and not agent for *_, (key, agent) in merged):
         yield ("ssh",), "has neither privateKey nor agent", _KEY_FIX
 
@@ -54,11 +55,11 @@ def _own_bastion(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 def _bastion_key(cluster: ClusterSettings, bastion: BastionSettings | None) -> Findings:
     if bastion is None:
         return
-    for index, node, (address, key) in each(cluster, lambda node: (node.address, node.host_key)):
+    for index, node, (address, key) in nodes_with(cluster, lambda node: (node.address, node.host_key)):
         if address == bastion.address and key != bastion.host_key:
-            reason = f"differs from the host key of {label(node, index)}, which has the same address"
+            reason = f"differs from the host key of {name_or_index(node, index)}, which has the same address"
             yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both settings"
 
 
-OF_CLUSTER = (_login, _sudo_for_root, _common_bastion)
-OF_NODE = (_own_login, _bastion_is_the_node, _own_bastion)
+CLUSTER_CHECKS = (_login, _sudo_for_root, _common_bastion)
+NODE_CHECKS = (_own_login, _bastion_is_the_node, _own_bastion)

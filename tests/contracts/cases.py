@@ -11,12 +11,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.kubernetes.manifest import Derived, Filled, Hashed
-from components.platform.layer import Layer, Row
+from components.kubernetes.manifest import BcryptHash, DerivedPassword, SecretTemplate
+from components.platform.layer import CatalogEntry, Layer
 from components.settings.model import Model, SecretRef
 from stacks import stackfile
 from stacks.catalog import LAYERS
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
 
 FOLDER = Path(__file__).parent / "cases"
@@ -37,8 +37,8 @@ class Case:
         return self.name.partition("-")[0]
 
     @property
-    def row(self) -> Row:
-        return next(row for row in LAYERS if row.layer.key == self.key)
+    def entry(self) -> CatalogEntry:
+        return next(entry for entry in LAYERS if entry.layer.key == self.key)
 
     @cached_property
     def layer(self) -> Layer[Any]:
@@ -49,13 +49,13 @@ class Case:
         platform = given.pop("beside", {}) | {self.key: given.pop("settings")}
         monitored = given.pop("monitored", False)
         assert not given, f"unknown keys in {self.file.name}: {list(given)}"
-        settings = Settings.parse(
+        settings = LabStack.parse(
             {"cluster": cluster, "platform": platform}, secrets | set(secrets_of(platform)), "lab"
         )
         lab = settings.platform.lab(settings.cluster)
         if monitored:
             lab = replace(lab, layers={**lab.layers, "monitoring": Model()})
-        return self.row.layer(lab.layers[self.key], lab)
+        return self.entry.layer(lab.layers[self.key], lab)
 
     @cached_property
     def values(self) -> dict[str, dict[str, Any]]:
@@ -65,12 +65,12 @@ class Case:
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
         """All objects, with names in place of secrets."""
-        return [plain(each) for each in (*self.layer.before(), *self.layer.extend())]
+        return [plain(each) for each in (*self.layer.objects_before_charts(), *self.layer.objects_after_charts())]
 
     @cached_property
     def rendered(self) -> dict[str, Any]:
         """Everything that the layer says, as plain data."""
-        before, extend = (len(each()) for each in (self.layer.before, self.layer.extend))
+        before, extend = (len(each()) for each in (self.layer.objects_before_charts, self.layer.objects_after_charts))
         assert before + extend == len(self.objects)
         parts = {"before": self.objects[:before], "extend": self.objects[before:]}
         return {"values": self.values, **parts, "outputs": plain(self.layer.outputs())}
@@ -88,10 +88,10 @@ def plain(tree: Any) -> Any:
     """Data without secrets, and with nothing in it but what YAML has."""
     if isinstance(tree, SecretRef):
         return f"secret-{tree.secret}"
-    if isinstance(tree, Filled):
+    if isinstance(tree, SecretTemplate):
         return tree.template.format(*map(plain, tree.parts))
-    if isinstance(tree, Derived | Hashed):
-        return f"derived-{tree.name}" if isinstance(tree, Derived) else f"hash-of-{plain(tree.secret)}"
+    if isinstance(tree, DerivedPassword | BcryptHash):
+        return f"derived-{tree.name}" if isinstance(tree, DerivedPassword) else f"hash-of-{plain(tree.secret)}"
     if isinstance(tree, Mapping):
         return {str(key): plain(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
@@ -101,4 +101,4 @@ def plain(tree: Any) -> Any:
 
 
 FILES = sorted(FOLDER.glob("*.yaml"))
-CASES = [case for case in map(Case, FILES) if case.key in {row.layer.key for row in LAYERS}]
+CASES = [case for case in map(Case, FILES) if case.key in {entry.layer.key for entry in LAYERS}]

@@ -9,7 +9,7 @@ from typing import Any
 
 from operations.render import PLUGIN, Renderer, RenderError, find_plugin, start_renderer
 from rehearsal import recipes
-from stacks.catalog import K3S, LAYERS
+from stacks.catalog import K3S_VERSION, LAYERS
 from tests.contracts import places
 from tests.contracts.places import NotHereError
 
@@ -20,7 +20,7 @@ def _running() -> Renderer | str:
     stack = ExitStack()
     atexit.register(stack.close)
     try:
-        return stack.enter_context(start_renderer(K3S, _program()))
+        return stack.enter_context(start_renderer(K3S_VERSION, _program()))
     except RenderError as error:
         return str(error)
 
@@ -44,7 +44,7 @@ def objects(chart: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
 def objects_of(archive: Path, chart: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All objects of this archive in the place of the catalog's chart. Raises NotHereError, RenderError."""
     helm = _running()
-    namespace = next(row.layer.namespace for row in LAYERS if chart in [each.name for each in row.charts])
+    namespace = next(entry.layer.namespace for entry in LAYERS if chart in [each.name for each in entry.charts])
     if isinstance(helm, str):
         raise NotHereError(helm)
     return [_whole(each) for each in helm.render(archive, chart, namespace, values)]

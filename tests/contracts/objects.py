@@ -6,8 +6,8 @@ from typing import Any
 
 import pulumi_kubernetes as kubernetes
 
-from components.kubernetes.manifest import is_custom
-from components.settings.model import snake
+from components.kubernetes.manifest import is_custom_resource
+from components.settings.model import snake_case
 from tests.contracts import upstream
 from tests.contracts.schemas import Place, Problem, Schema, Validator
 
@@ -37,7 +37,7 @@ def problems(object_: Mapping[str, Any]) -> Iterator[Problem]:
         yield from wrong
         return
     yield from Validator(METADATA).problems(object_["metadata"], None, ("metadata",))
-    if not is_custom(dict(object_)):
+    if not is_custom_resource(dict(object_)):
         yield from _own_kind(object_)
         return
     try:
@@ -61,7 +61,7 @@ def _own_kind(object_: Mapping[str, Any]) -> Iterator[Problem]:
         yield ("kind",), "is none of Kubernetes' own"
         return
     known = inspect.signature(made._internal_init).parameters
-    yield from (((key,), "is no field of it") for key in object_ if snake(key) not in known)
+    yield from (((key,), "is no field of it") for key in object_ if snake_case(key) not in known)
 
 
 def schema_of(object_: Mapping[str, Any]) -> Schema:

@@ -55,7 +55,7 @@ MODULES: Mapping[str, InModule] = {
 
 def catalog(name: str) -> Chart:
     """The chart of the catalog, with its pin."""
-    chart = next(chart for row in LAYERS for chart in row.charts if chart.name == name)
+    chart = next(chart for entry in LAYERS for chart in entry.charts if chart.name == name)
     return replace(chart, sha256=PINS.get(archive_name(chart)))
 
 

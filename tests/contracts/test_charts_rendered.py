@@ -129,10 +129,12 @@ def test_copies_on_their_machines_network_are_apart(chart: str, renders: Renders
 def test_release_fits_into_its_secret(chart: str, renders: Renders) -> None:
     """Helm keeps chart and objects of a release in one Secret, compressed: at most 1 MiB."""
     for case, objects in renders:
-        layer = case.row.layer
-        if chart in layer.crd_charts:
+        layer = case.entry.layer
+        if chart in layer.crd_only_charts:
             return
-        kept = [each for each in objects if chart not in layer.bare_crds or each["kind"] != contents.CRD_KIND]
+        kept = [
+            each for each in objects if chart not in layer.charts_with_crds_folder or each["kind"] != contents.CRD_KIND
+        ]
         file = places.archive(chart)
         texts = contents.matching_files(str(file), file.read_bytes(), r"(?!.+/tests?/).+\.(ya?ml|json|tpl|txt)")
         # Helm keeps no sub-charts, but for their objects

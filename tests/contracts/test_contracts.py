@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import is_custom
+from components.kubernetes.manifest import is_custom_resource
 from components.settings.model import Model, SecretRef
 from stacks.catalog import LAYERS
 from tests.contracts import charts, objects, schemas, snapshots, upstream
@@ -24,7 +24,7 @@ def listed(problems: Any) -> list[str]:
 
 @every_case
 def test_charts_take_the_values(case: Case) -> None:
-    assert case.values.keys() <= {chart.name for chart in case.row.charts}
+    assert case.values.keys() <= {chart.name for chart in case.entry.charts}
     with known_charts(case) as known:
         for chart in known:
             assert listed(charts.problems(chart, case.values[chart])) == [], chart
@@ -48,13 +48,13 @@ def test_api_takes_the_objects(case: Case) -> None:
 
 def checkable(case: Case) -> Iterator[dict[str, Any]]:
     """All objects but custom resources of charts whose files are not there."""
-    yield from (each for each in case.objects if not is_custom(each) or upstream.has_kind(each))
+    yield from (each for each in case.objects if not is_custom_resource(each) or upstream.has_kind(each))
 
 
 @every_case
 def test_custom_resources_hold_no_secrets(case: Case) -> None:
     """The gate shows them to the API before they are made, and everybody may read them afterwards."""
-    custom = [each for each in case.layer.extend() if is_custom(each)]
+    custom = [each for each in case.layer.objects_after_charts() if is_custom_resource(each)]
     assert json.loads(json.dumps(custom)) == custom
 
 
@@ -86,7 +86,7 @@ def left_free(chart: str, place: Place) -> bool:
 @every_case
 def test_misspelt_mistyped_and_missing_fields_are_noticed(case: Case) -> None:
     for each in checkable(case):
-        if is_custom(each):
+        if is_custom_resource(each):
             schema = objects.schema_of(each)
             for place, broken in (*misspelt(each), *mistyped(each)):
                 free = place[0] == "metadata" or objects.is_open(schema, place)
@@ -95,12 +95,12 @@ def test_misspelt_mistyped_and_missing_fields_are_noticed(case: Case) -> None:
                 assert listed(objects.problems(broken)), f"{each['kind']}: {place}"
 
 
-@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.layer.key)
-def test_every_setting_is_set_in_a_case(row: Any) -> None:
-    cases = [case for case in CASES if case.key == row.layer.key]
+@pytest.mark.parametrize("entry", LAYERS, ids=lambda entry: entry.layer.key)
+def test_every_setting_is_set_in_a_case(entry: Any) -> None:
+    cases = [case for case in CASES if case.key == entry.layer.key]
     used = {field for case in cases for field in fields_set(case.layer.settings)}
-    assert set(fields_of(row.layer.settings_type)) <= used
-    assert f"{row.layer.key}-default" in [case.name for case in cases]
+    assert set(fields_of(entry.layer.settings_type)) <= used
+    assert f"{entry.layer.key}-default" in [case.name for case in cases]
 
 
 def fields_of(model: type[Model]) -> Iterator[str]:
@@ -131,9 +131,9 @@ def fields_set(value: Any) -> Iterator[str]:
             yield from fields_set(inner)
 
 
-@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.layer.key)
-def test_what_is_published_here_is_what_is_installed(row: Any) -> None:
-    for chart in filter(lambda each: upstream.has(each.name), row.charts):
+@pytest.mark.parametrize("entry", LAYERS, ids=lambda entry: entry.layer.key)
+def test_what_is_published_here_is_what_is_installed(entry: Any) -> None:
+    for chart in filter(lambda each: upstream.has(each.name), entry.charts):
         assert upstream.version(chart.name).removeprefix("v") == chart.version.removeprefix("v"), chart.name
 
 

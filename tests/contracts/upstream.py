@@ -113,7 +113,7 @@ def _crds_of(chart: str) -> Mapping[tuple[str, str], Mapping[str, Any]]:
 def _definitions(chart: str, file: Any) -> Iterator[Any]:
     plain = rf"{chart}(/charts/[^/]+)*/crds/.+\.(ya?ml|json)"
     case = next(case for case in CASES if chart in case.values and case.name.endswith("-default"))
-    if chart in case.row.layer.bare_crds or chart in case.row.layer.crd_charts:
+    if chart in case.entry.layer.charts_with_crds_folder or chart in case.entry.layer.crd_only_charts:
         yield from yaml.load_all(contents.crds_of_archive(chart, str(file), file.read_bytes()), Loader)
         return
     yield from (each for _, text in contents.matching_files(str(file), file.read_bytes(), plain) for each in _all(text))

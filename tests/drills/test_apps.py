@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.labs import cluster_of
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal, verdict, wait_until
+from bench.labs import stack_document
+from tests.drills.measurements import Recorder, timed
+from tests.rehearsal.rehearsed_lab import RehearsedLab, diagnostics, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
@@ -65,124 +65,125 @@ done
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     folder = tmp_path_factory.mktemp("apps")
-    document = cluster_of(1, 0, apps={"podSecurity": "baseline"})
+    document = stack_document(1, 0, apps={"podSecurity": "baseline"})
     document["config"]["homelab:platform"] = PLATFORM
     document["config"]["homelab:cluster"]["nodes"][0]["labels"] = {"storage": "true"}
     file = folder / "Pulumi.home.yaml"
-    write(file, APP)
-    with rehearsal("apps", document, folder, apps=[file]) as found:
+    write_stack_file(file, APP)
+    with rehearse("apps", document, folder, apps=[file]) as found:
         found.up()
-        found.root("s1", VOLUMES)
+        found.run_as_root("s1", VOLUMES)
         yield found
 
 
-def write(file: Path, app: dict[str, Any]) -> None:
+def write_stack_file(file: Path, app: dict[str, Any]) -> None:
     secrets = {f"homelab:{name}": {"secure": "v1:placeholder"} for name in ("apiKey", "registryPassword")}
     file.write_text(yaml.safe_dump({"config": {"homelab:app": app, **secrets}}))
 
 
-def change(lab: Rehearsal, **settings: Any) -> dict[str, Any]:
+def change(lab: RehearsedLab, **settings: Any) -> dict[str, Any]:
     """Write the app's stack file with changed settings; None removes a setting."""
     (file,) = lab.apps
     app = {key: value for key, value in {**APP, **settings}.items() if value is not None}
-    write(file, app)
-    lab.open()
+    write_stack_file(file, app)
+    lab.reopen()
     return app
 
 
-def found(lab: Rehearsal, kind: str, name: str = "home") -> Any:
+def get_object(lab: RehearsedLab, kind: str, name: str = "home") -> Any:
     return json.loads(lab.kubectl("get", kind, "-n", "home", name, "-o", "json"))
 
 
-def names(lab: Rehearsal, kind: str) -> set[str]:
+def object_names(lab: RehearsedLab, kind: str) -> set[str]:
     listed = json.loads(lab.kubectl("get", kind, "-n", "home", "-o", "json"))["items"]
     return {each["metadata"]["name"] for each in listed if "deletionTimestamp" not in each["metadata"]}
 
 
-def running(lab: Rehearsal) -> list[Any]:
+def running_pods(lab: RehearsedLab) -> list[Any]:
     selector = ("-l", "app.kubernetes.io/name=home", "-o", "json")
     return list(json.loads(lab.kubectl("get", "pods", "-n", "home", *selector))["items"])
 
 
-def test_all_of_it_is_accepted_and_runs(lab: Rehearsal, figure: Figure) -> None:
-    with timed(figure, "an app with sidecar, jobs, ports and volumes"):
-        lab.up(engine=lab.app("home"))
-    assert {each["metadata"]["name"] for each in running(lab)} == {"home-0", "home-1"}
-    for pod in running(lab):
+def test_the_app_is_deployed_and_runs(lab: RehearsedLab, record: Recorder) -> None:
+    with timed(record, "an app with sidecar, jobs, ports and volumes"):
+        lab.up(engine=lab.app_engine("home"))
+    assert {each["metadata"]["name"] for each in running_pods(lab)} == {"home-0", "home-1"}
+    for pod in running_pods(lab):
         states = pod["status"]["containerStatuses"]
         assert {each["name"] for each in states} == {"home", "exporter"}
         assert all(each["ready"] for each in states), states
         assert pod["spec"]["nodeName"] == "s1"
 
 
-def test_the_namespace_has_the_level_that_follows(lab: Rehearsal) -> None:
+def test_the_namespace_has_the_required_pod_security_level(lab: RehearsedLab) -> None:
     labels = json.loads(lab.kubectl("get", "namespace", "home", "-o", "json"))["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
-    assert lab.app("home").outputs()["podSecurity"] == "baseline"
+    assert lab.app_engine("home").outputs()["podSecurity"] == "baseline"
 
 
-def test_what_comes_before_a_version_has_succeeded(lab: Rehearsal) -> None:
+def test_the_job_before_a_version_has_succeeded(lab: RehearsedLab) -> None:
     jobs = json.loads(lab.kubectl("get", "jobs", "-n", "home", "-o", "json"))["items"]
     (job,) = (each for each in jobs if each["metadata"]["name"].startswith("home-before"))
     assert job["status"]["succeeded"] == 1
 
 
-def test_the_job_of_a_schedule_runs(lab: Rehearsal) -> None:
-    assert found(lab, "cronjob", "home-backup")["spec"]["timeZone"] == "Europe/Berlin"
+def test_the_scheduled_job_runs(lab: RehearsedLab) -> None:
+    assert get_object(lab, "cronjob", "home-backup")["spec"]["timeZone"] == "Europe/Berlin"
     lab.kubectl("create", "job", "-n", "home", "now", "--from=cronjob/home-backup")
-    wait_until(lambda: found(lab, "job", "now")["status"].get("succeeded") == 1, "the job ends")
+    wait_until(lambda: get_object(lab, "job", "now")["status"].get("succeeded") == 1, "the job ends")
     lab.kubectl("delete", "job", "-n", "home", "now")
 
 
-def test_the_load_balancer_has_the_address_that_was_asked_for(lab: Rehearsal) -> None:
-    service = found(lab, "service", "home-lb")
+def test_the_load_balancer_has_the_requested_address(lab: RehearsedLab) -> None:
+    service = get_object(lab, "service", "home-lb")
     assert service["status"]["loadBalancer"]["ingress"][0]["ip"] == ADDRESS
     assert {(each["port"], each["protocol"]) for each in service["spec"]["ports"]} == {(1883, "TCP"), (53, "UDP")}
 
 
-def test_nothing_changes_without_a_change(lab: Rehearsal) -> None:
-    assert " unchanged\n" in lab.up("--expect-no-changes", engine=lab.app("home"))
+def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
+    assert " unchanged\n" in lab.up("--expect-no-changes", engine=lab.app_engine("home"))
 
 
-def test_one_pod_writes_a_volume_and_the_claims_of_others_stay(lab: Rehearsal) -> None:
+def test_a_single_writer_keeps_the_claims_of_other_replicas(lab: RehearsedLab) -> None:
     volumes = {**APP["volumes"], "data": {"path": "/data", "size": "16Mi"}}
     change(lab, volumes=volumes, replicas=None)
-    lab.up(engine=lab.app("home"))
-    wait_until(lambda: [each["metadata"]["name"] for each in running(lab)] == ["home-0"], "one pod stays")
-    assert names(lab, "persistentvolumeclaims") == {"data-home-0", "data-home-1"}
+    lab.up(engine=lab.app_engine("home"))
+    wait_until(lambda: [each["metadata"]["name"] for each in running_pods(lab)] == ["home-0"], "one pod stays")
+    assert object_names(lab, "persistentvolumeclaims") == {"data-home-0", "data-home-1"}
     change(lab, volumes=volumes)
-    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
+    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0
-    assert "homelab:app.replicas: requests several pods, but only one pod may mount volumes.data" in said, verdict(said)
+    reason = "homelab:app.replicas: requests several pods, but only one pod may mount volumes.data"
+    assert reason in said, diagnostics(said)
 
 
-def test_more_rights_than_the_platform_gives_are_refused(lab: Rehearsal) -> None:
+def test_rights_beyond_the_platforms_limit_are_refused(lab: RehearsedLab) -> None:
     disk = {"disk": {"path": "/disk", "hostPath": {"node": "s1", "path": "/srv/disk"}}}
     change(lab, volumes={**APP["volumes"], **disk}, replicas=1)
-    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
+    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0
-    assert "homelab:app.volumes.disk.hostPath: needs the Pod Security level privileged" in said, verdict(said)
-    assert "disk" not in json.dumps(found(lab, "statefulset")["spec"]["template"]), "no changes were made"
+    assert "homelab:app.volumes.disk.hostPath: needs the Pod Security level privileged" in said, diagnostics(said)
+    assert "disk" not in json.dumps(get_object(lab, "statefulset")["spec"]["template"]), "no changes were made"
     lab.cluster["apps"] = {"podSecurity": "privileged"}
-    lab.open()
+    lab.reopen()
     lab.up()
-    lab.up(engine=lab.app("home"))
-    (pod,) = running(lab)
+    lab.up(engine=lab.app_engine("home"))
+    (pod,) = running_pods(lab)
     assert {"path": "/srv/disk", "type": "Directory"} in [each.get("hostPath") for each in pod["spec"]["volumes"]]
     assert pod["spec"]["nodeSelector"]["kubernetes.io/hostname"] == "s1"
 
 
-def test_a_place_that_no_machine_is_is_refused(lab: Rehearsal) -> None:
+def test_placement_without_a_matching_node_is_refused(lab: RehearsedLab) -> None:
     change(lab, nodes={"storage": "false"})
-    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app("home"))
+    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0
     reason = "homelab:app.nodes: fits no node of the platform: s1 lacks the label storage=false"
-    assert reason in said, verdict(said)
+    assert reason in said, diagnostics(said)
 
 
-def test_it_goes_as_a_whole(lab: Rehearsal) -> None:
+def test_destroy_deletes_the_whole_app(lab: RehearsedLab) -> None:
     change(lab)
-    lab.succeeds("destroy", "--yes", engine=lab.app("home"))
+    lab.pulumi_succeeds("destroy", "--yes", engine=lab.app_engine("home"))
     assert "namespace/home" not in lab.kubectl("get", "namespaces", "-o", "name")

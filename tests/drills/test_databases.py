@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
-from tests.drills.queries import PSQL, instance, sql, sql_at
-from tests.rehearsal.bench import Rehearsal, kill_tree, longest_gap, rehearsal, wait_until
+from tests.drills.sql import PSQL, instance_arguments, run_sql, run_sql_at
+from tests.rehearsal.rehearsed_lab import RehearsedLab, kill_tree, longest_outage, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
@@ -38,24 +38,24 @@ APP: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     folder = tmp_path_factory.mktemp("databases")
-    document = cluster_of(1, 2)
+    document = stack_document(1, 2)
     document["config"]["homelab:platform"] = {"certManager": {}, "longhorn": {}, "cloudnativePg": {}}
     apps = [folder / "Pulumi.shop.yaml", folder / "Pulumi.second.yaml"]
     for file in apps:
         file.write_text(yaml.safe_dump({"config": {"homelab:app": APP}}))
-    with rehearsal("databases", document, folder, apps) as found, object_store(found) as store:
+    with rehearse("databases", document, folder, apps) as found, object_store(found) as store:
         document["config"] |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in KEYS}
         document["config"]["homelab:platform"]["cloudnativePg"] = {"backup": store}
-        found.open()
+        found.reopen()
         found.up()
-        found.up(engine=found.app("shop"))
+        found.up(engine=found.app_engine("shop"))
         yield found
 
 
 @contextmanager
-def object_store(lab: Rehearsal) -> Iterator[dict[str, object]]:
+def object_store(lab: RehearsedLab) -> Iterator[dict[str, object]]:
     """Run an S3 service in the lab's network; yield its settings for the stack file."""
     address = lab.lab.address
     options = ["--address", address, "--port", str(PORT), "--bucket", "lab", "--keys", ":".join(KEYS.values())]
@@ -69,36 +69,38 @@ def object_store(lab: Rehearsal) -> Iterator[dict[str, object]]:
             kill_tree(process.pid)
 
 
-def cluster(lab: Rehearsal, path: str, app: str = "shop") -> str:
+def database_status(lab: RehearsedLab, path: str, app: str = "shop") -> str:
     return lab.kubectl("get", "clusters.postgresql.cnpg.io", "-n", app, f"{app}-db", "-o", f"jsonpath={path}")
 
 
-def healthy(lab: Rehearsal) -> bool:
-    return cluster(lab, "{.status.phase} {.status.readyInstances}") == "Cluster in healthy state 2"
+def is_healthy(lab: RehearsedLab) -> bool:
+    return database_status(lab, "{.status.phase} {.status.readyInstances}") == "Cluster in healthy state 2"
 
 
-def test_rows_are_written_and_read_with_the_app_s_own_credentials(lab: Rehearsal) -> None:
-    assert healthy(lab)
-    wait_until(lambda: sql(lab, "SELECT 1"), "the pooler is ready", 60)
-    sql(lab, "CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), what text)")
-    sql(lab, "INSERT INTO orders (what) SELECT 'before ' || n FROM generate_series(1, 100) n")
-    assert sql(lab, "SELECT count(*) FROM orders") == "100"
-    wait_until(lambda: sql_at(lab, "shop-db-ro", "SELECT count(*) FROM orders") == "100", "the standby has them", 30)
+def test_the_app_reads_and_writes_rows_with_its_own_credentials(lab: RehearsedLab) -> None:
+    assert is_healthy(lab)
+    wait_until(lambda: run_sql(lab, "SELECT 1"), "the pooler is ready", 60)
+    run_sql(lab, "CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), what text)")
+    run_sql(lab, "INSERT INTO orders (what) SELECT 'before ' || n FROM generate_series(1, 100) n")
+    assert run_sql(lab, "SELECT count(*) FROM orders") == "100"
+    wait_until(
+        lambda: run_sql_at(lab, "shop-db-ro", "SELECT count(*) FROM orders") == "100", "the standby has them", 30
+    )
     with pytest.raises(RehearsalError, match="read-only transaction"):
-        sql_at(lab, "shop-db-ro", "DELETE FROM orders")
+        run_sql_at(lab, "shop-db-ro", "DELETE FROM orders")
 
 
-def test_extension_is_there(lab: Rehearsal) -> None:
-    assert float(sql(lab, "SELECT similarity('longhorn', 'longhorns')")) > 0.5
+def test_the_extension_exists(lab: RehearsedLab) -> None:
+    assert float(run_sql(lab, "SELECT similarity('longhorn', 'longhorns')")) > 0.5
 
 
-def test_app_reaches_its_database_through_the_pooler_alone(lab: Rehearsal) -> None:
-    assert sql(lab, "SHOW application_name") is not None
+def test_the_app_reaches_its_database_only_through_the_pooler(lab: RehearsedLab) -> None:
+    assert run_sql(lab, "SHOW application_name") is not None
     with pytest.raises(RehearsalError, match=r"Connection refused|timeout expired"):
         lab.kubectl("exec", "-n", "shop", "client", "--", "env", "PGHOST=shop-db-rw", *PSQL, "SELECT 1")
 
 
-def test_operator_refuses_what_cannot_be(lab: Rehearsal) -> None:
+def test_the_operator_refuses_invalid_clusters(lab: RehearsedLab) -> None:
     less = ["patch", "clusters.postgresql.cnpg.io", "-n", "shop", "shop-db", "--type=merge", "-p"]
     with pytest.raises(RehearsalError, match="can't shrink existing storage from 1Gi to 500Mi"):
         lab.kubectl(*less, '{"spec": {"storage": {"size": "500Mi"}}}')
@@ -106,15 +108,15 @@ def test_operator_refuses_what_cannot_be(lab: Rehearsal) -> None:
         lab.kubectl(*less, '{"spec": {"postgresql": {"parameters": {"port": "5433"}}}}')
 
 
-def test_files_of_a_volume_are_of_the_group_that_the_pod_asks_for(lab: Rehearsal) -> None:
+def test_volume_files_have_the_pods_fs_group(lab: RehearsedLab) -> None:
     said = lab.kubectl(
-        "exec", "-n", "shop", *instance(lab, "shop"), "--", "stat", "-c", "%g", "/var/lib/postgresql/data"
+        "exec", "-n", "shop", *instance_arguments(lab, "shop"), "--", "stat", "-c", "%g", "/var/lib/postgresql/data"
     )
     assert said.strip() == "26"
 
 
-def test_no_row_is_lost_with_the_primary_s_machine(lab: Rehearsal) -> None:
-    primary = cluster(lab, "{.status.currentPrimary}")
+def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab) -> None:
+    primary = database_status(lab, "{.status.currentPrimary}")
     machine = lab.kubectl("get", "pod", "-n", "shop", primary, "-o", "jsonpath={.spec.nodeName}")
     if machine == "s1":
         pytest.skip("the only server has the primary")
@@ -123,7 +125,7 @@ def test_no_row_is_lost_with_the_primary_s_machine(lab: Rehearsal) -> None:
     def write() -> bool:
         row = f"row {len(acknowledged)}"
         try:
-            sql(lab, f"INSERT INTO orders (what) VALUES ('{row}')")
+            run_sql(lab, f"INSERT INTO orders (what) VALUES ('{row}')")
         except RehearsalError:
             return False
         acknowledged.append(row)
@@ -132,42 +134,44 @@ def test_no_row_is_lost_with_the_primary_s_machine(lab: Rehearsal) -> None:
     def lose() -> None:
         wait_until(lambda: len(acknowledged) > 2, "rows are written", 60)
         lab.lab.power_off(machine)
-        wait_until(lambda: cluster(lab, "{.status.currentPrimary}") != primary, "another instance is the primary", 300)
+        wait_until(
+            lambda: database_status(lab, "{.status.currentPrimary}") != primary, "another instance is the primary", 300
+        )
         before = len(acknowledged)
         wait_until(lambda: len(acknowledged) > before, "rows are written again", 120)
 
-    gap = longest_gap(write, lose)
+    gap = longest_outage(write, lose)
     print(f"No row could be written for {gap:.0f} s", flush=True)
-    assert set(acknowledged) <= set(sql(lab, "SELECT what FROM orders").splitlines())
-    lab.given_power(machine)
-    wait_until(lambda: healthy(lab), "both instances are healthy", 300)
+    assert set(acknowledged) <= set(run_sql(lab, "SELECT what FROM orders").splitlines())
+    lab.power_on(machine)
+    wait_until(lambda: is_healthy(lab), "both instances are healthy", 300)
     assert gap < 120
 
 
-def test_database_comes_back_as_it_was_before_a_deletion(lab: Rehearsal) -> None:
+def test_a_database_is_restored_to_a_point_in_time(lab: RehearsedLab) -> None:
     backup = ["get", "backups.postgresql.cnpg.io", "-n", "shop", "-o", "jsonpath={.items[*].status.phase}"]
     wait_until(lambda: "completed" in lab.kubectl(*backup), "the first backup is complete", 300)
-    before = sql(lab, "SELECT count(*) FROM orders")
-    moment = sql(lab, "SELECT now()")
-    sql(lab, "SELECT pg_sleep(1)")
-    sql(lab, "DELETE FROM orders")
-    sql(lab, "CREATE TABLE later (id int)")  # so that the WAL has entries after the deletion
+    before = run_sql(lab, "SELECT count(*) FROM orders")
+    moment = run_sql(lab, "SELECT now()")
+    run_sql(lab, "SELECT pg_sleep(1)")
+    run_sql(lab, "DELETE FROM orders")
+    run_sql(lab, "CREATE TABLE later (id int)")  # so that the WAL has entries after the deletion
     archived = "{.status.conditions[?(@.type=='ContinuousArchiving')].status}"
-    switch = ["exec", "-n", "shop", *primary_of(lab), "--", "psql", "-c", "SELECT pg_switch_wal()"]
+    switch = ["exec", "-n", "shop", *primary(lab), "--", "psql", "-c", "SELECT pg_switch_wal()"]
     lab.kubectl(*switch)
-    wait_until(lambda: cluster(lab, archived) == "True", "the WAL is archived", 60)
-    document = {"config": {"homelab:app": APP | {"postgres": restored(moment)}}}
+    wait_until(lambda: database_status(lab, archived) == "True", "the WAL is archived", 60)
+    document = {"config": {"homelab:app": APP | {"postgres": restore_settings(moment)}}}
     lab.apps[1].write_text(yaml.safe_dump(document))
-    lab.open()
-    lab.up(engine=lab.app("second"))
-    assert sql(lab, "SELECT count(*) FROM orders", app="second") == before
+    lab.reopen()
+    lab.up(engine=lab.app_engine("second"))
+    assert run_sql(lab, "SELECT count(*) FROM orders", app="second") == before
 
 
-def primary_of(lab: Rehearsal) -> tuple[str, ...]:
-    return (cluster(lab, "{.status.currentPrimary}"), "-c", "postgres")
+def primary(lab: RehearsedLab) -> tuple[str, ...]:
+    return (database_status(lab, "{.status.currentPrimary}"), "-c", "postgres")
 
 
-def restored(moment: str) -> dict[str, Any]:
+def restore_settings(moment: str) -> dict[str, Any]:
     """Build the settings of a database that is restored from shop's database at a point in time."""
     time = datetime.datetime.fromisoformat(re.sub(r"\+00$", "+00:00", moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
     own = {key: value for key, value in APP["postgres"].items() if key in ("size", "memory")}

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from stacks.catalog import LAYERS
 from tests.contracts.cases import CASES, secrets_of
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal
+from tests.drills.measurements import Recorder, timed
+from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse
 
 pytestmark = pytest.mark.drill
 
@@ -24,17 +24,17 @@ LEFT_OUT = {
     "nomad": "downloads Nomad from the Internet, which the rehearsal's machines cannot reach",
 }
 """Layers that cannot be installed with the others on simulated machines, and the reasons."""
-ROWS = [row for row in LAYERS if row.layer.key not in LEFT_OUT]
+ROWS = [entry for entry in LAYERS if entry.layer.key not in LEFT_OUT]
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    document = cluster_of(1, 2)
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
+    document = stack_document(1, 2)
     config = document["config"]
     config["homelab:platform"] = platform()
     secrets = secrets_of(config["homelab:platform"])
     config |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in secrets}
-    with rehearsal("everything", document, tmp_path_factory.mktemp("everything")) as found:
+    with rehearse("everything", document, tmp_path_factory.mktemp("everything")) as found:
         yield found
 
 
@@ -47,36 +47,38 @@ def platform() -> dict[str, Any]:
     return beside | own | {"metallb": {"addresses": ["10.9.0.200-10.9.0.220"]}}
 
 
-def namespaces(lab: Rehearsal) -> set[str]:
+def namespaces(lab: RehearsedLab) -> set[str]:
     return {each.removeprefix("namespace/") for each in lab.kubectl("get", "namespaces", "-o", "name").split()}
 
 
-def test_all_layers_come(lab: Rehearsal, figure: Figure) -> None:
-    assert [row.layer.key for row in ROWS if row.layer.key not in platform()] == []
-    with timed(figure, f"{len(ROWS)} layers at once, from bare machines"):
+def test_all_layers_are_deployed(lab: RehearsedLab, record: Recorder) -> None:
+    assert [entry.layer.key for entry in ROWS if entry.layer.key not in platform()] == []
+    with timed(record, f"{len(ROWS)} layers at once, from bare machines"):
         lab.up()
     secrets = yaml.safe_load(lab.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", "yaml"))["items"]
     status = {each["metadata"]["labels"]["name"]: each["metadata"]["labels"]["status"] for each in secrets}
-    layers = (row.layer(lab.session.settings.platform.layers()[row.layer.key], lab_of(lab)) for row in ROWS)
+    layers = (
+        entry.layer(lab.session.settings.platform.enabled_layers()[entry.layer.key], lab_of(lab)) for entry in ROWS
+    )
     assert status == {chart: "deployed" for layer in layers for chart in layer.values()}
 
 
-def lab_of(lab: Rehearsal) -> Any:
+def lab_of(lab: RehearsedLab) -> Any:
     settings = lab.session.settings
     return settings.platform.lab(settings.cluster)
 
 
-def test_all_layers_stay(lab: Rehearsal) -> None:
+def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
 
 
-def test_all_layers_go(lab: Rehearsal, figure: Figure) -> None:
+def test_all_layers_are_removed(lab: RehearsedLab, record: Recorder) -> None:
     config = lab.document["config"]
     for name in secrets_of(config["homelab:platform"]):
         config.pop(f"homelab:{name}", None)
     config["homelab:platform"] = {"discard": ["certManager"]}
-    lab.open()
-    with timed(figure, f"{len(ROWS)} layers removed"):
+    lab.reopen()
+    with timed(record, f"{len(ROWS)} layers removed"):
         lab.up()
-    own = {row.layer.namespace for row in ROWS if row.layer.own_namespace}
+    own = {entry.layer.namespace for entry in ROWS if entry.layer.owns_namespace}
     assert namespaces(lab) & own == set()

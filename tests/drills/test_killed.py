@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from rehearsal.shell import RehearsalError
-from tests.drills.figures import Figure
-from tests.rehearsal.bench import Rehearsal, rehearsal
+from tests.drills.measurements import Recorder
+from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse
 
 pytestmark = pytest.mark.drill
 
@@ -44,26 +44,26 @@ HELM_SECONDS = 8  # seconds to wait until Helm starts a release
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    document = cluster_of(3, 1)
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
+    document = stack_document(3, 1)
     document["config"]["homelab:platform"] = {
         "metallb": {"addresses": ["10.9.0.200-10.9.0.220"]},
         "certManager": {},
         "traefik": {},
         "longhorn": {},
     }
-    with rehearsal("killed", document, tmp_path_factory.mktemp("killed")) as found:
+    with rehearse("killed", document, tmp_path_factory.mktemp("killed")) as found:
         yield found
 
 
-def releases(lab: Rehearsal) -> dict[str, str]:
+def releases(lab: RehearsedLab) -> dict[str, str]:
     """Return the status of each Helm release's last revision, by name."""
-    items = yaml.safe_load(lab.root("s1", "k3s kubectl get secrets -A -l owner=helm -o yaml"))["items"]
+    items = yaml.safe_load(lab.run_as_root("s1", "k3s kubectl get secrets -A -l owner=helm -o yaml"))["items"]
     labels = sorted((item["metadata"]["labels"] for item in items), key=lambda found: int(found["version"]))
     return {found["name"]: found["status"] for found in labels}
 
 
-def in_the_middle(lab: Rehearsal, line: str) -> None:
+def wait_for_helm(lab: RehearsedLab, line: str) -> None:
     """Wait until Helm has started the release that the line names."""
     found = re.search(r"Release \w+?-([\w-]+) creating", line)
     end = time.monotonic() + HELM_SECONDS
@@ -74,18 +74,18 @@ def in_the_middle(lab: Rehearsal, line: str) -> None:
         time.sleep(0.2)
 
 
-def test_twenty_runs_killed_one_after_the_other(lab: Rehearsal, figure: Figure) -> None:
+def test_twenty_killed_runs_are_completed(lab: RehearsedLab, record: Recorder) -> None:
     points = CLUSTER + PLATFORM
     while points:
-        line = lab.killed_at("|".join(points), lambda line: in_the_middle(lab, line))
+        line = lab.kill_up_at("|".join(points), lambda line: wait_for_helm(lab, line))
         points = [point for point in points if not re.search(point, line)]
         print(f"killed at: {line.strip()}", flush=True)
-        lab.open()
+        lab.reopen()
     start = time.monotonic()
     lab.up()
     seconds = time.monotonic() - start
-    lab.unchanged()
-    assert lab.ready() == {"s1", "s2", "s3", "a1"}
-    assert lab.voters() == {"s1", "s2", "s3"}
+    lab.up_changes_nothing()
+    assert lab.ready_nodes() == {"s1", "s2", "s3", "a1"}
+    assert lab.etcd_voters() == {"s1", "s2", "s3"}
     assert set(releases(lab).values()) == {"deployed"}
-    figure("`up` killed at 20 points", f"each run continued by the next, the last one in {seconds:.0f} s")
+    record("`up` killed at 20 points", f"each run continued by the next, the last one in {seconds:.0f} s")

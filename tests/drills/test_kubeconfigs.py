@@ -12,9 +12,9 @@ import pytest
 import yaml
 from cryptography import x509
 
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from rehearsal.paths import PROJECT
-from tests.rehearsal.bench import Rehearsal, rehearsal
+from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse
 
 pytestmark = pytest.mark.drill
 
@@ -22,17 +22,17 @@ ADMIN, APPS = "kubeconfig", "appKubeconfig"
 LABELS = {"app.kubernetes.io/name": "shop", "pod-security.kubernetes.io/enforce": "restricted"}
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": LABELS}}
 RIGHTS_FIRST = ("--target", "**:Namespace::**", "--target", "**:RoleBinding::**")
-RUNS = "systemctl show -p MainPID --value k3s"
+K3S_PID = "systemctl show -p MainPID --value k3s"
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    with rehearsal("kubeconfigs", cluster_of(1, 0), tmp_path_factory.mktemp("kubeconfigs")) as found:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
+    with rehearse("kubeconfigs", stack_document(1, 0), tmp_path_factory.mktemp("kubeconfigs")) as found:
         found.up()
         yield found
 
 
-def kept(lab: Rehearsal, output: str) -> Path:
+def save_kubeconfig(lab: RehearsedLab, output: str) -> Path:
     """Save the stack's current kubeconfig to a new file; return its path."""
     file = lab.lab.folder / f"kept-{output}-{len(list(lab.lab.folder.glob('kept-*')))}"
     file.touch(mode=0o600)
@@ -45,38 +45,38 @@ def certificate(file: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
 
 
-def object_of(version: str, kind: str, name: str, namespace: str, **more: Any) -> dict[str, Any]:
+def manifest(version: str, kind: str, name: str, namespace: str, **more: Any) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **more}
 
 
-def binding(lab: Rehearsal, namespace: str, role: str) -> dict[str, Any]:
+def role_binding(lab: RehearsedLab, namespace: str, role: str) -> dict[str, Any]:
     group, user = "rbac.authorization.k8s.io", lab.session.engine.outputs()["appUser"]
-    return object_of(
+    return manifest(
         f"{group}/v1", "RoleBinding", "homelab:app", namespace,
         roleRef={"apiGroup": group, "kind": "ClusterRole", "name": role},
         subjects=[{"apiGroup": group, "kind": "User", "name": user}],
     )  # fmt: skip
 
 
-def apply(lab: Rehearsal, file: Path, wanted: Any) -> str:
-    return lab.said_to(file, "apply", "--server-side", "-f", "-", given=wanted)
+def apply(lab: RehearsedLab, file: Path, wanted: Any) -> str:
+    return lab.kubectl_as(file, "apply", "--server-side", "-f", "-", stdin=wanted)
 
 
-def test_administrator_has_a_name_of_ours_and_no_group_that_is_for_ever(lab: Rehearsal) -> None:
-    admin = kept(lab, ADMIN)
-    who = json.loads(lab.said_to(admin, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
+def test_the_administrator_has_a_revocable_user_and_no_permanent_group(lab: RehearsedLab) -> None:
+    admin = save_kubeconfig(lab, ADMIN)
+    who = json.loads(lab.kubectl_as(admin, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
     assert re.fullmatch(r"homelab:admin-1-[0-9a-f]{8}", who["username"])
     assert set(who["groups"]) == {"system:authenticated"}
-    assert lab.said_to(admin, "auth", "can-i", "*", "*", "-A") == "yes\n"
+    assert lab.kubectl_as(admin, "auth", "can-i", "*", "*", "-A") == "yes\n"
     life = certificate(admin).not_valid_after_utc - certificate(admin).not_valid_before_utc
     assert life.days == 365
     assert not json.loads(lab.kubectl("get", "certificatesigningrequests", "-o", "json"))["items"]
 
 
-def test_app_stacks_make_namespaces_of_apps_and_no_others(lab: Rehearsal) -> None:
-    apps = kept(lab, APPS)
+def test_app_stacks_create_only_namespaces_of_apps(lab: RehearsedLab) -> None:
+    apps = save_kubeconfig(lab, APPS)
     assert "serverside-applied" in apply(lab, apps, NAMESPACE)
-    assert "serverside-applied" in apply(lab, apps, binding(lab, "shop", "homelab:app"))
+    assert "serverside-applied" in apply(lab, apps, role_binding(lab, "shop", "homelab:app"))
     other = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}
     assert "app stacks may write to namespaces of apps only" in apply(lab, apps, other)
     loose = {**NAMESPACE, "metadata": {"name": "shop", "labels": LABELS | {"app.kubernetes.io/name": "x"}}}
@@ -90,46 +90,46 @@ def test_app_stacks_make_namespaces_of_apps_and_no_others(lab: Rehearsal) -> Non
         labels = {"app.kubernetes.io/name": name, "pod-security.kubernetes.io/enforce": "restricted"}
         taken = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         assert "app stacks may write to namespaces of apps only" in apply(lab, apps, taken)
-    assert "app stacks may write to namespaces of apps only" in lab.said_to(apps, "delete", "namespace", "layer")
+    assert "app stacks may write to namespaces of apps only" in lab.kubectl_as(apps, "delete", "namespace", "layer")
 
 
-def test_app_stacks_have_their_rights_there_alone(lab: Rehearsal) -> None:
-    apps = kept(lab, APPS)
-    secret = object_of("v1", "Secret", "mine", "shop", stringData={"key": "word"})
+def test_app_stacks_have_rights_only_in_namespaces_of_apps(lab: RehearsedLab) -> None:
+    apps = save_kubeconfig(lab, APPS)
+    secret = manifest("v1", "Secret", "mine", "shop", stringData={"key": "word"})
     assert "serverside-applied" in apply(lab, apps, secret)
-    assert lab.said_to(apps, "-n", "shop", "get", "secret", "mine", "-o", "name") == "secret/mine\n"
-    assert "deleted" in lab.said_to(apps, "-n", "shop", "delete", "secret", "mine")
+    assert lab.kubectl_as(apps, "-n", "shop", "get", "secret", "mine", "-o", "name") == "secret/mine\n"
+    assert "deleted" in lab.kubectl_as(apps, "-n", "shop", "delete", "secret", "mine")
     for namespace in ("kube-system", "default"):
         for kind in ("secrets", "configmaps", "pods", "deployments.apps"):
-            assert "Forbidden" in lab.said_to(apps, "-n", namespace, "get", kind)
-        secret = object_of("v1", "Secret", "mine", namespace, stringData={"key": "word"})
+            assert "Forbidden" in lab.kubectl_as(apps, "-n", namespace, "get", kind)
+        secret = manifest("v1", "Secret", "mine", namespace, stringData={"key": "word"})
         assert "app stacks may write to namespaces of apps only" in apply(lab, apps, secret)
         assert "app stacks may write to namespaces of apps only" in apply(
-            lab, apps, binding(lab, namespace, "homelab:app")
+            lab, apps, role_binding(lab, namespace, "homelab:app")
         )
-    assert "Forbidden" in lab.said_to(apps, "-n", "kube-system", "delete", "deployment", "coredns")
+    assert "Forbidden" in lab.kubectl_as(apps, "-n", "kube-system", "delete", "deployment", "coredns")
 
 
-def test_app_stacks_cannot_get_more(lab: Rehearsal) -> None:
-    apps = kept(lab, APPS)
-    stronger = {**binding(lab, "shop", "cluster-admin"), "metadata": {"name": "more", "namespace": "shop"}}
-    said = lab.said_to(apps, "create", "-f", "-", given=stronger)
+def test_app_stacks_cannot_escalate_their_rights(lab: RehearsedLab) -> None:
+    apps = save_kubeconfig(lab, APPS)
+    stronger = {**role_binding(lab, "shop", "cluster-admin"), "metadata": {"name": "more", "namespace": "shop"}}
+    said = lab.kubectl_as(apps, "create", "-f", "-", stdin=stronger)
     assert "is attempting to grant RBAC permissions not currently held" in said
     cluster = {**stronger, "kind": "ClusterRoleBinding", "metadata": {"name": "more"}}
-    for each in (cluster, object_of("v1", "ServiceAccount", "more", "shop"), object_of("v1", "Pod", "more", "shop")):
+    for each in (cluster, manifest("v1", "ServiceAccount", "more", "shop"), manifest("v1", "Pod", "more", "shop")):
         assert "is forbidden" in apply(lab, apps, each)
     pod = lab.kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "name").strip()
-    assert "Forbidden" in lab.said_to(apps, "-n", "kube-system", "exec", pod, "--", "true")
+    assert "Forbidden" in lab.kubectl_as(apps, "-n", "kube-system", "exec", pod, "--", "true")
     for arguments in (("get", "nodes"), ("get", "secrets", "-A"), ("get", "clusterrolebindings")):
-        assert "Forbidden" in lab.said_to(apps, *arguments)
+        assert "Forbidden" in lab.kubectl_as(apps, *arguments)
     for who in ("--as=homelab:admin-1", "--as-group=system:masters"):
-        assert "cannot impersonate" in lab.said_to(apps, "get", "nodes", who, "--as=x")
+        assert "cannot impersonate" in lab.kubectl_as(apps, "get", "nodes", who, "--as=x")
 
 
-class Apart:
+class SeparateProject:
     """An app developer's own Pulumi, whose separate backend and passphrase give no access to the lab's state."""
 
-    def __init__(self, lab: Rehearsal, folder: Path) -> None:
+    def __init__(self, lab: RehearsedLab, folder: Path) -> None:
         own = {"PULUMI_BACKEND_URL": f"file://{folder}", "PULUMI_CONFIG_PASSPHRASE": "another", "PULUMI_STACK": "blog"}
         self._environment = lab.session.engine.environment | own
         self._pulumi = lab.lab.namespace.command(lab.session.engine.program)
@@ -165,8 +165,8 @@ class Apart:
         return done.stdout
 
 
-def test_an_app_is_deployed_by_who_can_do_nothing_else(lab: Rehearsal, tmp_path: Path) -> None:
-    pulumi = Apart(lab, tmp_path)
+def test_the_app_kubeconfig_suffices_to_deploy_an_app(lab: RehearsedLab, tmp_path: Path) -> None:
+    pulumi = SeparateProject(lab, tmp_path)
     said = pulumi("preview") + pulumi("up", "--yes", "--skip-preview")
     ready = ["get", "deployment", "-n", "blog", "blog", "-o", "jsonpath={.status.readyReplicas}"]
     assert lab.kubectl(*ready) == "1"
@@ -187,9 +187,9 @@ def test_an_app_is_deployed_by_who_can_do_nothing_else(lab: Rehearsal, tmp_path:
     assert not re.search(r"forbidden|\berror\b", said, re.IGNORECASE), said
 
 
-def test_renewal_is_shown_weeks_before_and_touches_no_node(lab: Rehearsal) -> None:
-    before, runs = {name: kept(lab, name) for name in (ADMIN, APPS)}, lab.root("s1", RUNS)
-    lab.unchanged()
+def test_renewal_is_shown_weeks_ahead_and_changes_no_node(lab: RehearsedLab) -> None:
+    before, runs = {name: save_kubeconfig(lab, name) for name in (ADMIN, APPS)}, lab.run_as_root("s1", K3S_PID)
+    lab.up_changes_nothing()
     note = "jsonpath={.metadata.annotations.homelab/kubeconfigs}"
     mark, _, ends = lab.kubectl("get", "clusterrolebinding", "homelab:admin", "-o", note).split()
     past = f"homelab/kubeconfigs={mark} 1 {ends}"  # as it is nine months later
@@ -203,16 +203,16 @@ def test_renewal_is_shown_weeks_before_and_touches_no_node(lab: Rehearsal) -> No
     said = lab.up()
     assert re.search(r"~ \d updated", said), said
     assert not re.search(r"replaced|created|deleted", said), said
-    lab.unchanged()
+    lab.up_changes_nothing()
     for name, old in before.items():
-        new = kept(lab, name)
+        new = save_kubeconfig(lab, name)
         assert certificate(new).serial_number != certificate(old).serial_number
         assert certificate(new).public_key() == certificate(old).public_key()
-        assert "yes" in lab.said_to(new, "auth", "can-i", "create", "namespaces")
-    assert lab.root("s1", RUNS) == runs
+        assert "yes" in lab.kubectl_as(new, "auth", "can-i", "create", "namespaces")
+    assert lab.run_as_root("s1", K3S_PID) == runs
 
 
-def test_doctor_and_kubeconfig_say_until_when(lab: Rehearsal, tmp_path: Path) -> None:
+def test_doctor_and_kubeconfig_print_the_expiry(lab: RehearsedLab, tmp_path: Path) -> None:
     said = lab.homelab("kubeconfig", "--output", str(tmp_path / "config"))
     assert re.search(r"The certificate is valid until 20\S+ \S+ UTC", said)
     reports = json.loads(lab.homelab("doctor", "--json").partition("\n{")[2].join(("{", "")))["reports"]
@@ -221,37 +221,37 @@ def test_doctor_and_kubeconfig_say_until_when(lab: Rehearsal, tmp_path: Path) ->
     assert found["state"] == "fine"
 
 
-def test_a_binding_that_is_gone_is_seen_and_made_again(lab: Rehearsal) -> None:
-    admin = kept(lab, ADMIN)
-    lab.root("s1", "k3s kubectl delete clusterrolebinding homelab:admin homelab:apps")
-    assert "Forbidden" in lab.said_to(admin, "get", "nodes")
+def test_a_deleted_binding_is_detected_and_recreated(lab: RehearsedLab) -> None:
+    admin = save_kubeconfig(lab, ADMIN)
+    lab.run_as_root("s1", "k3s kubectl delete clusterrolebinding homelab:admin homelab:apps")
+    assert "Forbidden" in lab.kubectl_as(admin, "get", "nodes")
     code, said = lab.pulumi("preview")
     assert code == 0
     assert re.search(r"homelab:admin-1-\w+ has no role", said)
     lab.up()
-    assert "s1" in lab.said_to(admin, "get", "nodes")
-    lab.unchanged()
+    assert "s1" in lab.kubectl_as(admin, "get", "nodes")
+    lab.up_changes_nothing()
 
 
-def test_a_leaked_one_is_ended_by_a_rotation(lab: Rehearsal) -> None:
-    leaked, runs = {name: kept(lab, name) for name in (ADMIN, APPS)}, lab.root("s1", RUNS)
-    assert "homelab:app" in lab.said_to(leaked[APPS], "-n", "shop", "get", "rolebinding", "homelab:app")
+def test_a_rotation_revokes_a_leaked_kubeconfig(lab: RehearsedLab) -> None:
+    leaked, runs = {name: save_kubeconfig(lab, name) for name in (ADMIN, APPS)}, lab.run_as_root("s1", K3S_PID)
+    assert "homelab:app" in lab.kubectl_as(leaked[APPS], "-n", "shop", "get", "rolebinding", "homelab:app")
     lab.cluster["k3s"] = {"rotation": {"kubeconfigs": 2}}
-    lab.open()
+    lab.reopen()
     said = lab.up()
     assert not re.search(r"replaced|deleted", said), said
-    assert "Forbidden" in lab.said_to(leaked[ADMIN], "get", "nodes")
+    assert "Forbidden" in lab.kubectl_as(leaked[ADMIN], "get", "nodes")
     for arguments in (("-n", "shop", "get", "secrets"), ("get", "namespaces")):
-        assert "Forbidden" in lab.said_to(leaked[APPS], *arguments)
-    secret = object_of("v1", "Secret", "leaked", "shop", stringData={"key": "word"})
+        assert "Forbidden" in lab.kubectl_as(leaked[APPS], *arguments)
+    secret = manifest("v1", "Secret", "leaked", "shop", stringData={"key": "word"})
     assert "Forbidden" in apply(lab, leaked[APPS], secret)
-    assert "No resources found" in lab.said_to(kept(lab, APPS), "-n", "shop", "get", "secrets")
-    assert "s1" in lab.said_to(kept(lab, ADMIN), "get", "nodes")
-    assert lab.root("s1", RUNS) == runs
-    lab.unchanged()
+    assert "No resources found" in lab.kubectl_as(save_kubeconfig(lab, APPS), "-n", "shop", "get", "secrets")
+    assert "s1" in lab.kubectl_as(save_kubeconfig(lab, ADMIN), "get", "nodes")
+    assert lab.run_as_root("s1", K3S_PID) == runs
+    lab.up_changes_nothing()
 
 
-def test_the_recovery_token_is_told_to_the_keeper_of_the_lab_alone(lab: Rehearsal) -> None:
+def test_the_recovery_token_is_printed_but_is_no_output(lab: RehearsedLab) -> None:
     token = lab.homelab("recovery-token").strip()
-    assert lab.root("s1", "cat /etc/rancher/k3s/token").strip().endswith(f"::server:{token}")
+    assert lab.run_as_root("s1", "cat /etc/rancher/k3s/token").strip().endswith(f"::server:{token}")
     assert token not in json.dumps(dict(lab.session.engine.outputs()))

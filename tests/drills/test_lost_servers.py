@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.labs import cluster_of
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal
+from bench.labs import stack_document
+from tests.drills.measurements import Recorder, timed
+from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse
 
 pytestmark = pytest.mark.drill
 
@@ -22,13 +22,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab(folder: Path) -> Iterator[Rehearsal]:
-    with rehearsal("rescue", cluster_of(3, 0), folder) as found:
+def lab(folder: Path) -> Iterator[RehearsedLab]:
+    with rehearse("rescue", stack_document(3, 0), folder) as found:
         found.up()
         yield found
 
 
-def test_a_snapshot_is_taken_and_copied_here(lab: Rehearsal, folder: Path) -> None:
+def test_a_snapshot_is_taken_and_copied_to_this_computer(lab: RehearsedLab, folder: Path) -> None:
     lab.kubectl("create", "configmap", "canary", "--from-literal=song=heard")
     said = lab.homelab("snapshot", "--name", "canary", "--save", str(folder / "kept"))
     (kept,) = (folder / "kept").iterdir()
@@ -39,17 +39,17 @@ def test_a_snapshot_is_taken_and_copied_here(lab: Rehearsal, folder: Path) -> No
     lab.kubectl("delete", "configmap", "canary")
 
 
-def test_all_servers_lost_and_restored(lab: Rehearsal, folder: Path, figure: Figure) -> None:
+def test_all_servers_lost_and_restored(lab: RehearsedLab, folder: Path, record: Recorder) -> None:
     (kept,) = (folder / "kept").iterdir()
     for name in sorted(SERVERS):
         lab.lab.wipe(name)
     lab.homelab("restore", code=1)
-    with timed(figure, "all three servers lost, restored from a file"):
+    with timed(record, "all three servers lost, restored from a file"):
         lab.homelab("restore", "--file", str(kept), "--yes")
     assert "song: heard" in lab.kubectl("get", "configmap", "canary", "-o", "yaml")
-    assert lab.ready() == SERVERS
-    assert lab.voters() == SERVERS
+    assert lab.ready_nodes() == SERVERS
+    assert lab.etcd_voters() == SERVERS
 
 
-def test_the_next_run_finds_the_cluster_in_order(lab: Rehearsal) -> None:
+def test_the_next_up_changes_nothing(lab: RehearsedLab) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up("--refresh"))

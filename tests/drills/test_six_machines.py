@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.labs import cluster_of
-from tests.drills.figures import Figure, timed
-from tests.drills.traffic import Client, Traffic
-from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
+from bench.labs import stack_document
+from tests.drills.measurements import Recorder, timed
+from tests.drills.traffic import ApiClient, Traffic
+from tests.rehearsal.rehearsed_lab import RehearsedLab, longest_outage, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
@@ -26,54 +26,54 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab(folder: Path) -> Iterator[Rehearsal]:
-    with rehearsal("six", cluster_of(3, 3), folder) as found:
+def lab(folder: Path) -> Iterator[RehearsedLab]:
+    with rehearse("six", stack_document(3, 3), folder) as found:
         found.up()
         yield found
 
 
 @pytest.fixture(scope="module")
-def client(lab: Rehearsal, folder: Path) -> Client:
-    return Client(lab, folder)
+def client(lab: RehearsedLab, folder: Path) -> ApiClient:
+    return ApiClient(lab, folder)
 
 
-def whole(lab: Rehearsal) -> bool:
-    return lab.ready() == SERVERS | AGENTS and lab.voters() == SERVERS
+def all_machines_ready(lab: RehearsedLab) -> bool:
+    return lab.ready_nodes() == SERVERS | AGENTS and lab.etcd_voters() == SERVERS
 
 
-def lose(lab: Rehearsal, name: str) -> None:
+def cut_power(lab: RehearsedLab, name: str) -> None:
     lab.lab.power_off(name)
     time.sleep(MISSED)
-    wait_until(lab.answers, "the API answers through the virtual address")
+    wait_until(lab.api_answers, "the API answers through the virtual address")
 
 
-def test_each_machine_loses_its_power(lab: Rehearsal, client: Client, figure: Figure) -> None:
+def test_no_write_is_lost_when_machines_lose_power(lab: RehearsedLab, client: ApiClient, record: Recorder) -> None:
     gaps: dict[str, float] = {}
-    with Traffic(client.writes) as canary:
+    with Traffic(client.can_write) as canary:
         for name in sorted(SERVERS | AGENTS):
-            held = lab.holder()
-            gaps[name] = longest_gap(lab.answers, partial(lose, lab, name))
+            held = lab.vip_holder()
+            gaps[name] = longest_outage(lab.api_answers, partial(cut_power, lab, name))
             print(f"{name} off while {held} held the virtual address: {gaps[name]:.1f} s", flush=True)
-            lab.given_power(name)
-            wait_until(partial(whole, lab), f"{name} is back")
-    lost = client.lost(canary.answered)
+            lab.power_on(name)
+            wait_until(partial(all_machines_ready, lab), f"{name} is back")
+    lost = client.missing_objects(canary.answered)
     worst = max(gaps, key=lambda name: gaps[name])
-    figure("six machines powered off in turn, longest gap of the API", f"{gaps[worst]:.1f} s ({worst}; goal 5 s)")
-    figure("six machines powered off in turn, writes", f"{canary}; {len(lost)} lost")
+    record("six machines powered off in turn, longest gap of the API", f"{gaps[worst]:.1f} s ({worst}; goal 5 s)")
+    record("six machines powered off in turn, writes", f"{canary}; {len(lost)} lost")
     assert lost == set()
     assert gaps[worst] <= GOAL
 
 
-def test_another_configuration_rolls_under_a_steady_probe(lab: Rehearsal, client: Client, figure: Figure) -> None:
+def test_a_configuration_rolls_out_under_steady_reads(lab: RehearsedLab, client: ApiClient, record: Recorder) -> None:
     lab.cluster["k3s"] = {"options": {"kubelet-arg": ["max-pods=120"]}}
-    lab.open()
-    with timed(figure, "K3s configuration rolled out to six machines"), Traffic(client.reads) as probe:
+    lab.reopen()
+    with timed(record, "K3s configuration rolled out to six machines"), Traffic(client.can_read) as probe:
         lab.up()
-    figure("K3s configuration rolled out to six machines, reads", f"{probe} (goal 0)")
+    record("K3s configuration rolled out to six machines, reads", f"{probe} (goal 0)")
     capacity = lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.capacity.pods}")
     assert capacity.split() == ["120"] * 6
-    assert whole(lab)
-    assert probe.unhealed == 0
+    assert all_machines_ready(lab)
+    assert probe.failing == 0
 
 
 BY_HAND = {
@@ -83,11 +83,11 @@ BY_HAND = {
 }
 
 
-def test_what_was_changed_by_hand_is_found_and_mended(lab: Rehearsal, figure: Figure) -> None:
+def test_drift_is_detected_and_corrected(lab: RehearsedLab, record: Recorder) -> None:
     for task, (change, _) in BY_HAND.items():
-        lab.root(task.partition("-")[0], change)
+        lab.run_as_root(task.partition("-")[0], change)
     start = time.monotonic()
-    said = lab.succeeds("preview")
+    said = lab.pulumi_succeeds("preview")
     detection = time.monotonic() - start
     for task, (_, reason) in BY_HAND.items():
         assert re.search(rf"{task}\):\n +warning: \w+: {reason}", said), said
@@ -95,6 +95,6 @@ def test_what_was_changed_by_hand_is_found_and_mended(lab: Rehearsal, figure: Fi
     start = time.monotonic()
     lab.up()
     correction = time.monotonic() - start
-    wait_until(lambda: whole(lab), "all nodes are Ready")
-    lab.unchanged()
-    figure("three kinds of drift on six machines", f"detected in {detection:.0f} s, corrected in {correction:.0f} s")
+    wait_until(lambda: all_machines_ready(lab), "all nodes are Ready")
+    lab.up_changes_nothing()
+    record("three kinds of drift on six machines", f"detected in {detection:.0f} s, corrected in {correction:.0f} s")

@@ -10,17 +10,17 @@ from types import TracebackType
 
 import yaml
 
-from tests.rehearsal.bench import Rehearsal
+from tests.rehearsal.rehearsed_lab import RehearsedLab
 
-PAUSE = 0.2  # seconds between requests
-LAST = 60  # seconds until the last request fails, after the block has ended
+INTERVAL = 0.2  # seconds between requests
+FINAL_TIMEOUT = 60  # seconds until the last request fails, after the block has ended
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
 
-class Client:
+class ApiClient:
     """A client with the stack's kubeconfig. Each request has a new connection and a timeout of one second."""
 
-    def __init__(self, lab: Rehearsal, folder: Path) -> None:
+    def __init__(self, lab: RehearsedLab, folder: Path) -> None:
         self._lab = lab
         kubeconfig = yaml.safe_load(lab.lab.kubeconfig.read_text())
         (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
@@ -37,22 +37,22 @@ class Client:
             file.write_bytes(base64.b64decode(held[name]))
             self._options += [f"--{option}", str(file)]
 
-    def ask(self, path: str, *options: str) -> str:
+    def status_of(self, path: str, *options: str) -> str:
         """Send a request; return the HTTP status, or 000 without a response."""
         command = self._lab.lab.namespace.command("curl", *self._options, *options, self._url + path)
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
-    def reads(self, number: int) -> bool:
+    def can_read(self, number: int) -> bool:
         """Read an object; return whether that succeeded."""
-        return self.ask(f"{CONFIGMAPS}/kube-root-ca.crt?{number}") == "200"
+        return self.status_of(f"{CONFIGMAPS}/kube-root-ca.crt?{number}") == "200"
 
-    def writes(self, number: int) -> bool:
+    def can_write(self, number: int) -> bool:
         """Create a numbered object; return whether it exists, now or from a request whose response was lost."""
         body = f'{{"metadata": {{"name": "canary-{number}"}}}}'
         header = "Content-Type: application/json"
-        return self.ask(CONFIGMAPS, "--header", header, "--data", body) in ("201", "409")
+        return self.status_of(CONFIGMAPS, "--header", header, "--data", body) in ("201", "409")
 
-    def lost(self, written: int) -> set[int]:
+    def missing_objects(self, written: int) -> set[int]:
         """Return the numbers of acknowledged objects that do not exist."""
         names = self._lab.kubectl("get", "configmaps", "-o", "name").split()
         return {number for number in range(written) if f"configmap/canary-{number}" not in names}
@@ -67,11 +67,11 @@ class Traffic:
         self._thread = threading.Thread(target=self._run)
         self.answered = 0
         """Number of requests that succeeded, at once or after repetitions."""
-        self.failed = 0
+        self.repeated = 0
         """Number of requests that had to be repeated."""
-        self.unhealed = 0
+        self.failing = 0
         """Number of requests that still failed a second after their first failure."""
-        self.longest = 0.0
+        self.longest_wait = 0.0
         """Longest time until a request succeeded, in seconds."""
 
     def __enter__(self) -> "Traffic":
@@ -85,20 +85,20 @@ class Traffic:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.wait(PAUSE):
+        while not self._end.wait(INTERVAL):
             start, failed = time.monotonic(), 0.0
             while not self._succeeds(self.answered):
                 failed = failed or time.monotonic()
-                if self._end.is_set() and time.monotonic() - start > LAST:
-                    self.unhealed += 1
+                if self._end.is_set() and time.monotonic() - start > FINAL_TIMEOUT:
+                    self.failing += 1
                     return
                 time.sleep(0.05)
             now = time.monotonic()
             self.answered += 1
-            self.failed += bool(failed)
-            self.unhealed += bool(failed) and now - failed > 1
-            self.longest = max(self.longest, now - start)
+            self.repeated += bool(failed)
+            self.failing += bool(failed) and now - failed > 1
+            self.longest_wait = max(self.longest_wait, now - start)
 
     def __str__(self) -> str:
-        repeated = f"{self.failed} repeated, {self.unhealed} for more than a second"
-        return f"{self.answered} requests, {repeated}, {self.longest:.1f} s at most"
+        repeated = f"{self.repeated} repeated, {self.failing} for more than a second"
+        return f"{self.answered} requests, {repeated}, {self.longest_wait:.1f} s at most"

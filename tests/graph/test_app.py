@@ -16,16 +16,16 @@ from tests.support.app_stacks import (
     APPS,
     OUTPUTS,
     SAMPLE_APP,
-    app,
+    created,
     kinds,
     kubeconfig,
-    made,
     objects,
-    run,
-    run_apart,
-    without,
+    outputs_without,
+    run_app,
+    run_fixture,
+    run_separately,
 )
-from tests.support.envelopes import is_sealed, opened, sealed, texts
+from tests.support.envelopes import is_sealed, sealed, texts, unsealed
 from tests.support.recorder import KUBERNETES, Recording, canary, config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -36,28 +36,28 @@ DEV = ROOT / "tests/settings/apps/shop-dev.yaml"
                 ids=lambda given: f"{given[0].stem}{'-preview' if given[1] else ''}")  # fmt: skip
 def case(request: pytest.FixtureRequest) -> tuple[Path, Recording]:
     file, preview = request.param
-    return file, run(file, preview=preview)
+    return file, run_app(file, preview=preview)
 
 
 @pytest.fixture(scope="module")
 def prod() -> Recording:
-    return app("shop-prod")
+    return run_fixture("shop-prod")
 
 
 def waits_for(recording: Recording, name: str, kind: str) -> set[str]:
     """Kinds of what must be there before an object is made."""
-    (found,) = (each for each in made(recording) if each.name == name and each.plain["kind"] == kind)
+    (found,) = (each for each in created(recording) if each.name == name and each.plain["kind"] == kind)
     seen, queue = set(), list(found.depends_on)
     while queue:
         resource = recording.resources_by_urn.get(queue.pop())
         if resource and resource.urn not in seen:
             seen.add(resource.urn)
             queue += resource.depends_on
-    return {each.plain["kind"] for each in made(recording) if each.urn in seen}
+    return {each.plain["kind"] for each in created(recording) if each.urn in seen}
 
 
 def test_kinds_of_the_sample() -> None:
-    assert sorted(objects(run(SAMPLE_APP))) == [
+    assert sorted(objects(run_app(SAMPLE_APP))) == [
         "Cluster/shop-db", "ConfigMap/shop-files", "Deployment/shop", "Ingress/shop", "Namespace/shop",
         "NetworkPolicy/default-deny", "NetworkPolicy/shop", "NetworkPolicy/shop-acme", "NetworkPolicy/shop-db",
         "PodDisruptionBudget/shop", "RoleBinding/homelab:app", "Service/shop",
@@ -66,8 +66,8 @@ def test_kinds_of_the_sample() -> None:
 
 
 def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
-    assert kinds(app("shop-dev")) == {"Namespace", "RoleBinding", "NetworkPolicy", "Deployment", "Service"}
-    assert kinds(app("shop-staging")) == {
+    assert kinds(run_fixture("shop-dev")) == {"Namespace", "RoleBinding", "NetworkPolicy", "Deployment", "Service"}
+    assert kinds(run_fixture("shop-staging")) == {
         "Namespace", "RoleBinding", "NetworkPolicy", "Rollout", "AnalysisTemplate", "Service", "PodDisruptionBudget",
         "Ingress", "Secret", "ObjectStore", "Cluster",
     }  # fmt: skip
@@ -113,10 +113,10 @@ def test_order(prod: Recording) -> None:
 def test_every_object_is_made_by_the_provider_of_the_platform(case: tuple[Path, Recording]) -> None:
     (provider,) = (each for each in case[1].registered if each.type == KUBERNETES)
     assert is_sealed(provider.inputs["kubeconfig"])
-    assert provider.plain["kubeconfig"] == opened(OUTPUTS["appKubeconfig"])
+    assert provider.plain["kubeconfig"] == unsealed(OUTPUTS["appKubeconfig"])
     assert provider.plain["clusterIdentifier"]
     assert provider.plain["upsertExistingObjects"] == "true"
-    for resource in made(case[1]):
+    for resource in created(case[1]):
         assert resource.provider == f"{provider.urn}::{provider.name}"
     assert {each.urn for each in case[1].registered if not each.custom} <= case[1].outputs.keys()
 
@@ -146,7 +146,7 @@ def test_secrets_are_nowhere_in_clear(case: tuple[Path, Recording]) -> None:
 
 
 def test_where_backups_go_is_no_secret(prod: Recording) -> None:
-    (store,) = (each for each in made(prod) if each.plain["kind"] == "ObjectStore")
+    (store,) = (each for each in created(prod) if each.plain["kind"] == "ObjectStore")
     configuration = store.inputs["spec"]["configuration"]
     assert configuration["destinationPath"] == "s3://backups/lab"
     assert configuration["endpointURL"] == "https://s3.lan:9000"
@@ -157,16 +157,16 @@ def test_data_is_protected_until_it_may_be_discarded(file: Path) -> None:
     settings = AppStack.read(file).app
     kept = {"Namespace", "Cluster", "PersistentVolumeClaim"}
     for discard in (False, True) if settings.postgres or settings.volumes else ():
-        found = {each.plain["kind"] for each in made(run(file, discard=discard)) if each.protected}
-        assert found == (set() if discard else kept & kinds(run(file)))
+        found = {each.plain["kind"] for each in created(run_app(file, discard=discard)) if each.protected}
+        assert found == (set() if discard else kept & kinds(run_app(file)))
 
 
 def test_without_data_nothing_is_protected() -> None:
-    assert not any(each.protected for each in made(app("shop-dev")))
+    assert not any(each.protected for each in created(run_fixture("shop-dev")))
 
 
 def test_custom_resources_fit_their_crds(case: tuple[Path, Recording]) -> None:
-    for each in made(case[1]):
+    for each in created(case[1]):
         group = each.plain["apiVersion"].partition("/")[0]
         if group.endswith(("cnpg.io", "external-secrets.io", "argoproj.io")):
             upstream.need(each.plain)
@@ -215,7 +215,7 @@ def whole(value: Any) -> Any:
 )
 def test_what_the_platform_lacks_is_named_before_anything_is_made(lacking: tuple[str], lines: list[str]) -> None:
     with pytest.raises(pulumi.RunError) as caught:
-        app("shop-prod", outputs=without(*lacking))
+        run_fixture("shop-prod", outputs=outputs_without(*lacking))
     heading, *found = str(caught.value).splitlines()
     assert (
         heading
@@ -229,7 +229,7 @@ def test_what_the_platform_lacks_is_named_before_anything_is_made(lacking: tuple
 @pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
 def test_an_issuer_that_the_platform_does_not_have_is_named() -> None:
     with pytest.raises(pulumi.RunError, match=r"app\.tls\.issuer: names own-ca, which is not among issuers; use"):
-        app("shop-staging", outputs=OUTPUTS | {"issuers": ["letsencrypt"]})
+        run_fixture("shop-staging", outputs=OUTPUTS | {"issuers": ["letsencrypt"]})
     gc.collect()
 
 
@@ -244,7 +244,7 @@ def test_an_issuer_that_the_platform_does_not_have_is_named() -> None:
 def test_a_class_that_many_machines_cannot_write_is_not_shared(classes: list[str], line: str) -> None:
     volumes = {"data": {"path": "/data", "size": "1Gi"}, "media": {"path": "/media", "size": "1Gi", "shared": True}}
     with pytest.raises(pulumi.RunError) as caught:
-        app("shop-dev", outputs=OUTPUTS | {"sharedStorageClasses": classes}, volumes=volumes)
+        run_fixture("shop-dev", outputs=OUTPUTS | {"sharedStorageClasses": classes}, volumes=volumes)
     (found,) = str(caught.value).splitlines()[1:]
     assert found.startswith(f"  homelab:app.volumes.media.storageClass: {line}")
     gc.collect()
@@ -255,7 +255,7 @@ def test_a_store_that_the_platform_does_not_have_is_named() -> None:
     with pytest.raises(
         pulumi.RunError, match=r"remoteSecrets\.SIGNING_KEY\.store: names vault, which is not among sec"
     ):
-        app("shop-prod", outputs=OUTPUTS | {"secretStores": ["aws"]})
+        run_fixture("shop-prod", outputs=OUTPUTS | {"secretStores": ["aws"]})
     gc.collect()
 
 
@@ -264,26 +264,26 @@ def test_a_kubeconfig_that_has_ended_is_told_with_what_renews_it() -> None:
     ended = OUTPUTS | {"appKubeconfig": sealed(kubeconfig(left=-1))}
     text = r"the kubeconfig from the platform of stack lab expired on 20\S+ \S+ UTC: "
     with pytest.raises(pulumi.RunError, match=text + "run `pulumi up` on that stack"):
-        app("shop-dev", outputs=ended)
+        run_fixture("shop-dev", outputs=ended)
     with pytest.raises(pulumi.RunError, match=text + r"store the current output of `\./homelab platform` in"):
-        run_apart(DEV, ended)
+        run_separately(DEV, ended)
     gc.collect()
 
 
 def test_one_that_ends_soon_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
-    app("shop-dev", outputs=OUTPUTS | {"appKubeconfig": sealed(kubeconfig(left=40.5))})
+    run_fixture("shop-dev", outputs=OUTPUTS | {"appKubeconfig": sealed(kubeconfig(left=40.5))})
     (text,) = said
     assert re.search(r"stack lab expires on 20\S+ \S+ UTC, in 40 days: run `pulumi up` on that stack", text)
-    app("shop-dev")
+    run_fixture("shop-dev")
     assert len(said) == 1
 
 
 @pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
 def test_what_the_platform_gives_may_be_a_secret_of_the_apps_own(file: Path) -> None:
     """Then nothing of the platform's stack is read, and the same is made."""
-    apart, beside = run_apart(file, OUTPUTS), run(file)
+    apart, beside = run_separately(file, OUTPUTS), run_app(file)
     assert {urn: each.inputs for urn, each in apart.resources_by_urn.items()} == {
         urn: each.inputs for urn, each in beside.resources_by_urn.items()
     }
@@ -293,16 +293,16 @@ def test_what_the_platform_gives_may_be_a_secret_of_the_apps_own(file: Path) -> 
 @pytest.mark.parametrize(
     ("outputs", "said"),
     [
-        (without("ingressClass"), "hosts: needs homelab:platform.traefik"),
+        (outputs_without("ingressClass"), "hosts: needs homelab:platform.traefik"),
         (
-            without("appUser") | {"version": "0.2.0"},
+            outputs_without("appUser") | {"version": "0.2.0"},
             "no output appUser, which needs version 0.3.0 or newer; it has version 0.2.0",
         ),
     ],
 )
 def test_what_such_a_secret_lacks_is_named_too(outputs: dict[str, Any], said: str) -> None:
     with pytest.raises(pulumi.RunError, match=said):
-        run_apart(SAMPLE_APP, outputs)
+        run_separately(SAMPLE_APP, outputs)
     gc.collect()
 
 
@@ -319,4 +319,4 @@ def test_a_secret_that_is_something_else_is_not_repeated(text: str) -> None:
 
 def test_an_app_that_needs_no_layer_runs_on_a_cluster_alone() -> None:
     layers = {"ingressClass", "issuer", "issuers", "databaseOperator", "storageClass", "databaseBackup", "secretStores"}
-    assert opened(app("shop-dev", outputs=without(*layers)).stack_outputs)["namespace"] == "shop-dev"
+    assert unsealed(run_fixture("shop-dev", outputs=outputs_without(*layers)).stack_outputs)["namespace"] == "shop-dev"

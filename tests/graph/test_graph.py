@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support import graph_rules
-from tests.support.envelopes import opened
+from tests.support.envelopes import unsealed
 from tests.support.recorder import MACHINES, Recording, canary, config_of, record
 from tests.support.settings_fixtures import ROOT, SAMPLE, VALID
 
@@ -17,13 +17,13 @@ FILES = [*VALID, SAMPLE]
 THREE = ROOT / "tests/settings/valid/three-servers.yaml"
 ORDER: tuple[Callable[[Recording], None], ...] = (
     graph_rules.machines_are_prepared_at_once,
-    graph_rules.the_first_server_founds,
-    graph_rules.joining_follows_founding,
+    graph_rules.the_first_server_bootstraps,
+    graph_rules.joining_follows_bootstrapping,
     graph_rules.all_join_at_once,
     graph_rules.servers_roll_when_all_have_joined,
     graph_rules.agents_roll_after_servers,
-    graph_rules.remembered_tasks_are_those_that_happen_once,
-    graph_rules.leaving_comes_first_and_reading_last,
+    graph_rules.remembered_tasks_run_once,
+    graph_rules.retirement_and_kubeconfig_follow_rolls,
     graph_rules.every_provider_is_explicit,
     graph_rules.secrets_are_sealed,
 )
@@ -42,19 +42,19 @@ def test_graph_keeps(rule: Callable[[Recording], None], case: tuple[Path, Record
 
 
 def test_turns(case: tuple[Path, Recording]) -> None:
-    graph_rules.turns_bound_what_is_disturbed(case[1], Settings.read(case[0]).cluster.max_unavailable)
+    graph_rules.turns_limit_disruption(case[1], LabStack.read(case[0]).cluster.max_unavailable)
 
 
 def test_secrets_are_nowhere_in_clear(case: tuple[Path, Recording]) -> None:
     canaries = {value for name, value in config_of(case[0]).items() if value == canary(name)}
-    graph_rules.secrets_are_nowhere_in_clear(case[1], canaries)
+    graph_rules.no_secret_is_in_plain_text(case[1], canaries)
 
 
 def test_every_node_is_there_once_and_outputs_are_whole(case: tuple[Path, Recording]) -> None:
     file, run = case
-    nodes = [node.name for node in Settings.read(file).cluster.nodes]
+    nodes = [node.name for node in LabStack.read(file).cluster.nodes]
     assert [each["name"] for each in run.stack_outputs["nodes"]] == nodes
-    assert sorted(run.role("join")) == sorted(nodes)
+    assert sorted(run.tasks_of_role("join")) == sorted(nodes)
     assert run.stack_outputs.keys() >= {"name", "domain", "endpoint", "kubeconfig", "nodes", "version"}
 
 
@@ -92,7 +92,7 @@ def with_nodes(index: int, *nodes: dict[str, Any]) -> Recording:
 
 
 def node(name: str, role: str, last: int) -> dict[str, Any]:
-    samples = Settings.read(SAMPLE).cluster.nodes
+    samples = LabStack.read(SAMPLE).cluster.nodes
     return {"name": name, "role": role, "address": f"10.0.0.{last}", "hostKey": samples[last % 10].host_key}
 
 
@@ -146,13 +146,13 @@ def test_another_first_server_founds_no_second_cluster() -> None:
     config["cluster"]["nodes"].reverse()
     after = record(config)
     assert before.resources_by_urn.keys() == after.resources_by_urn.keys()
-    assert after.role("found")["c"].plain["once"], "it happened before, so it does not again"
+    assert after.tasks_of_role("found")["c"].plain["once"], "it happened before, so it does not again"
 
 
 def test_private_keys_are_with_the_provider_alone() -> None:
     run = record(config_of(ROOT / "tests/settings/valid/bastion.yaml"))
     for resource in run.registered:
-        held = canary("sshKey") in str(opened(resource.inputs)), canary("jumpKey") in str(opened(resource.inputs))
+        held = canary("sshKey") in str(unsealed(resource.inputs)), canary("jumpKey") in str(unsealed(resource.inputs))
         assert held == ((True, True) if resource.type == MACHINES else (False, False)), resource.name
 
 

@@ -44,8 +44,8 @@ def join_one_after_the_other(patch: Patch) -> None:
     joined: list[pulumi.Resource] = []
     real = Node.join
 
-    def join(self: Node, founded: Task) -> Task:
-        joined.append(real(self, joined[-1] if joined else founded))  # type: ignore[arg-type]
+    def join(self: Node, bootstrapped: Task) -> Task:
+        joined.append(real(self, joined[-1] if joined else bootstrapped))  # type: ignore[arg-type]
         return joined[-1]  # type: ignore[return-value]
 
     patch.setattr(Node, "join", join)
@@ -56,9 +56,9 @@ def roll_while_others_join(patch: Patch) -> None:
 
 
 def every_join_founds(patch: Patch) -> None:
-    def join(self: Node, founded: Task) -> Task:
+    def join(self: Node, bootstrapped: Task) -> Task:
         variables = {**self._variables, "FOUND": "yes"}
-        return self._task(f"{self.settings.name}-join", node.JOIN, [founded], once=True, variables=variables)
+        return self._task(f"{self.settings.name}-join", node.JOIN, [bootstrapped], run_once=True, variables=variables)
 
     patch.setattr(Node, "join", join)
 
@@ -67,7 +67,7 @@ def join_again_after_every_change(patch: Patch) -> None:
     real = Task.__init__
 
     def make(self: Task, *args: Any, **inputs: Any) -> None:
-        real(self, *args, **(inputs | {"once": False}))
+        real(self, *args, **(inputs | {"run_once": False}))
 
     patch.setattr(Task, "__init__", make)
 
@@ -106,18 +106,18 @@ class Bare(pulumi.CustomResource):
 
 
 def kubeconfig_in_clear(patch: Patch) -> None:
-    patch.setattr(kubeconfig, "Secret", Bare)
+    patch.setattr(kubeconfig, "RandomSecret", Bare)
 
 
 def tokens_in_clear(patch: Patch) -> None:
-    patch.setattr(cluster, "Secret", Bare)
+    patch.setattr(cluster, "RandomSecret", Bare)
 
 
 def registry_password_among_the_variables(patch: Patch) -> None:
     real = Node._install_variables
 
     def variables(self: Node) -> dict[str, Any]:
-        return real(self) | {"CONFIG": pulumi.Output.unsecret(config.registries(self._shared.cluster))}
+        return real(self) | {"CONFIG": pulumi.Output.unsecret(config.registries_yaml(self._shared.cluster))}
 
     patch.setattr(Node, "_install_variables", variables)
 
@@ -127,21 +127,21 @@ def private_key_in_clear(patch: Patch) -> None:
         settings = pulumi.Output.unsecret(pulumi.Output.json_dumps({"keys": keys, "servers": servers}))
         pulumi.ProviderResource.__init__(self, "homelab", name, {"settings": settings}, more["opts"])
 
-    patch.setattr(provider_resources.Machines, "__init__", keys)
+    patch.setattr(provider_resources.HomelabProvider, "__init__", keys)
 
 
 def nowhere_in_clear(run: Recording) -> None:
-    graph_rules.secrets_are_nowhere_in_clear(run, {canary("sshKey"), canary("other")})
+    graph_rules.no_secret_is_in_plain_text(run, {canary("sshKey"), canary("other")})
 
 
 MUTATIONS = (
-    (join_before_the_cluster_is_founded, graph_rules.joining_follows_founding),
-    (join_before_the_machine_is_prepared, graph_rules.joining_follows_founding),
+    (join_before_the_cluster_is_founded, graph_rules.joining_follows_bootstrapping),
+    (join_before_the_machine_is_prepared, graph_rules.joining_follows_bootstrapping),
     (join_one_after_the_other, graph_rules.all_join_at_once),
     (roll_while_others_join, graph_rules.servers_roll_when_all_have_joined),
     (roll_while_others_join, graph_rules.agents_roll_after_servers),
-    (every_join_founds, graph_rules.the_first_server_founds),
-    (join_again_after_every_change, graph_rules.remembered_tasks_are_those_that_happen_once),
+    (every_join_founds, graph_rules.the_first_server_bootstraps),
+    (join_again_after_every_change, graph_rules.remembered_tasks_run_once),
     (tasks_of_nodes_with_a_default_provider, graph_rules.every_provider_is_explicit),
     (tasks_of_the_cluster_with_a_default_provider, graph_rules.every_provider_is_explicit),
     (secrets_in_clear, graph_rules.secrets_are_sealed),

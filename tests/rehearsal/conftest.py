@@ -4,6 +4,6 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
+def temporary_labs_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Store the tests' labs in a temporary folder, apart from the user's labs."""
     pytest.MonkeyPatch().setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.artefacts import PODINFO
-from tests.rehearsal.bench import Rehearsal
+from tests.rehearsal.rehearsed_lab import RehearsedLab
 
-METRICS = {"k8s-app": "metrics-server"}
+METRICS_SERVER_LABELS = {"k8s-app": "metrics-server"}
 PORT = 10250  # the port of metrics-server
 _RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -28,26 +28,26 @@ print(reply[len(question) + name + 10:][:4].hex())
 """
 
 
-def resolved(lab: Rehearsal, machine: str) -> str:
+def resolve_api(lab: RehearsedLab, machine: str) -> str:
     """Resolve the API's Service on a machine, through kube-proxy and flannel; return its IP in hexadecimal."""
-    return asked(lab, machine, "kubernetes.default.svc.cluster.local")
+    return resolve(lab, machine, "kubernetes.default.svc.cluster.local")
 
 
-def asked(lab: Rehearsal, machine: str, name: str, kind: int = 1) -> str:
+def resolve(lab: RehearsedLab, machine: str, name: str, kind: int = 1) -> str:
     """Query the cluster's DNS for a name; return the first address in hexadecimal. `kind` is the record type."""
     dns = lab.kubectl("-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
-    return lab.root(machine, f'python3 -c "{_ASK}" {dns} {name} {kind}').strip()
+    return lab.run_as_root(machine, f'python3 -c "{_ASK}" {dns} {name} {kind}').strip()
 
 
-def handshake(lab: Rehearsal, machine: str, port: int, *options: str) -> bool:
+def tls_succeeds(lab: RehearsedLab, machine: str, port: int, *options: str) -> bool:
     """Return whether a TLS handshake with a port of the machine succeeds with these curl options."""
     curl = f"curl -ks -o /dev/null {' '.join(options)} https://127.0.0.1:{port}/; echo $?"
-    ended = lab.root(machine, curl).strip()
+    ended = lab.run_as_root(machine, curl).strip()
     assert ended in ("0", "35"), f"curl ended with {ended}"
     return ended == "0"
 
 
-def pod(
+def pod_manifest(
     namespace: str,
     name: str,
     node: str,
@@ -69,20 +69,20 @@ def pod(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def service(namespace: str, name: str, labels: dict[str, str]) -> Any:
+def service_manifest(namespace: str, name: str, labels: dict[str, str]) -> Any:
     """Build a Service that selects pods with these labels."""
     spec = {"selector": labels, "ports": [{"port": 80, "targetPort": PORT}]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": name}, "spec": spec}
 
 
-def apply(lab: Rehearsal, folder: Path, *objects: Any) -> str:
+def apply(lab: RehearsedLab, folder: Path, *objects: Any) -> str:
     """Apply objects with kubectl; return its output."""
     file = folder / "objects.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
     return lab.kubectl("apply", "-f", str(file))
 
 
-def through_the_api(lab: Rehearsal, namespace: str, service: str) -> str:
+def pod_behind_proxy(lab: RehearsedLab, namespace: str, service: str) -> str:
     """Return the pod that answers when the API server proxies a request to a Service, as to metrics-server."""
     said = lab.kubectl("get", "--raw", f"/api/v1/namespaces/{namespace}/services/{service}:80/proxy/api/info")
     return str(json.loads(said)["hostname"])

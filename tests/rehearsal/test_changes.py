@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from rehearsal.namespace import BRIDGE
 from rehearsal.shell import run
-from tests.rehearsal.bench import Rehearsal, longest_gap, rehearsal, wait_until
 from tests.rehearsal.probes import apply
+from tests.rehearsal.rehearsed_lab import RehearsedLab, longest_outage, rehearse, wait_until
 
 pytestmark = pytest.mark.rehearsal
 
@@ -29,8 +29,8 @@ SECRETS = ("sshKey", "registry", "s3Access", "s3Secret")
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    document = cluster_of(
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
+    document = stack_document(
         3,
         1,
         ssh={"user": "pi", "privateKey": {"secret": "sshKey"}},
@@ -46,36 +46,36 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
         },
     )  # fmt: skip
     document["config"] |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in SECRETS}
-    with rehearsal("changes", document, tmp_path_factory.mktemp("changes")) as found:
+    with rehearse("changes", document, tmp_path_factory.mktemp("changes")) as found:
         yield found
 
 
-def test_a_stranger_with_the_virtual_address_is_named(lab: Rehearsal) -> None:
+def test_another_machine_with_the_vip_is_reported(lab: RehearsedLab) -> None:
     address = ["ip", "-n", lab.lab.namespace.name, "addr", "{}", "10.9.0.100/24", "dev", BRIDGE]
     run([word.format("add") for word in address])
     try:
-        said = lab.refused()
+        said = lab.up_fails()
     finally:
         run([word.format("del") for word in address])
     assert "The virtual IP 10.9.0.100 is in use by a machine with the MAC address" in said
-    assert lab.root("s1", "systemctl is-active keepalived || true").strip() != "active"
+    assert lab.run_as_root("s1", "systemctl is-active keepalived || true").strip() != "active"
 
 
-def test_interrupted_runs_are_finished_by_the_next(lab: Rehearsal) -> None:
+def test_the_next_run_completes_interrupted_runs(lab: RehearsedLab) -> None:
     for moment in MOMENTS:
-        lab.killed_at(moment)
-        lab.open()
+        lab.kill_up_at(moment)
+        lab.reopen()
     lab.up()
-    assert lab.ready() == {"s1", "s2", "s3", "a1"}
-    assert lab.voters() == {"s1", "s2", "s3"}
-    members = lab.root("s1", "ls /var/lib/rancher/k3s/server/db/etcd/member/wal | wc -l")
+    assert lab.ready_nodes() == {"s1", "s2", "s3", "a1"}
+    assert lab.etcd_voters() == {"s1", "s2", "s3"}
+    members = lab.run_as_root("s1", "ls /var/lib/rancher/k3s/server/db/etcd/member/wal | wc -l")
     assert int(members) >= 1
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
 
 
-def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
+def test_no_secret_is_in_plain_text(lab: RehearsedLab) -> None:
     key = lab.lab.private_key.read_text().splitlines()[2]
-    outputs = json.loads(lab.session.engine.output("stack", "export", "--show-secrets"))
+    outputs = json.loads(lab.session.engine.capture("stack", "export", "--show-secrets"))
     resources = outputs["deployment"]["resources"]
     made = [resource for resource in resources if resource["type"] == "homelab:index:Secret"]
     tokens = [each["outputs"]["value"]["plaintext"].strip('"') for each in made]
@@ -87,28 +87,28 @@ def test_secrets_are_in_clear_nowhere(lab: Rehearsal) -> None:
     def leaks(text: str) -> list[str]:
         return [canary for canary in canaries if canary in text]
 
-    assert leaks(lab.session.engine.output("stack", "export")) == []
+    assert leaks(lab.session.engine.capture("stack", "export")) == []
     assert leaks(lab.pulumi("preview", "--json")[1]) == []
     assert leaks(lab.pulumi("preview", "--diff", "--show-config")[1]) == []
     assert leaks(lab.session.engine.event_log.read_text()) == []
     for machine in ("s1", "a1"):
-        assert leaks(lab.root(machine, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")) == []
-        assert leaks(lab.root(machine, "journalctl --no-pager")) == []
+        assert leaks(lab.run_as_root(machine, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")) == []
+        assert leaks(lab.run_as_root(machine, "journalctl --no-pager")) == []
         pattern = "\n".join(canaries)
         readable = f"find / -xdev -type f -perm /044 -not -path '/proc/*' -print0 | xargs -0 grep -lF '{pattern}'; true"
-        assert lab.root(machine, readable) == ""
+        assert lab.run_as_root(machine, readable) == ""
 
 
-def test_labels_and_taints_are_kept_in_step(lab: Rehearsal) -> None:
+def test_labels_and_taints_are_synchronized(lab: RehearsedLab) -> None:
     wait_until(lambda: lab.kubectl("label", "node", "a1", "mine=stays", "--overwrite"), "the API takes a label")
-    lab.node("a1").update(labels={"disk": "fast"}, taints=["only=me:NoSchedule"])
-    lab.open()
+    lab.node_settings("a1").update(labels={"disk": "fast"}, taints=["only=me:NoSchedule"])
+    lab.reopen()
     lab.up()
     a1 = json.loads(lab.kubectl("get", "node", "a1", "-o", "json"))
     assert (a1["metadata"]["labels"]["disk"], a1["metadata"]["labels"]["mine"]) == ("fast", "stays")
     assert {"key": "only", "value": "me", "effect": "NoSchedule"} in a1["spec"]["taints"]
-    lab.node("a1").update(labels={}, taints=[])
-    lab.open()
+    lab.node_settings("a1").update(labels={}, taints=[])
+    lab.reopen()
     lab.up()
     a1 = json.loads(lab.kubectl("get", "node", "a1", "-o", "json"))
     assert "disk" not in a1["metadata"]["labels"]
@@ -116,16 +116,16 @@ def test_labels_and_taints_are_kept_in_step(lab: Rehearsal) -> None:
     assert "taints" not in a1["spec"]
 
 
-def test_configuration_rolls_without_losing_the_api(lab: Rehearsal) -> None:
+def test_configuration_rolls_without_losing_the_api(lab: RehearsedLab) -> None:
     lab.cluster["k3s"]["serverOptions"] = {"kube-apiserver-arg": ["default-watch-cache-size=101"]}
-    lab.open()
-    started = {name: lab.root(name, STARTED) for name in ("s1", "s2", "s3", "a1")}
-    gap = longest_gap(lab.answers, lab.up)
+    lab.reopen()
+    started = {name: lab.run_as_root(name, STARTED) for name in ("s1", "s2", "s3", "a1")}
+    gap = longest_outage(lab.api_answers, lab.up)
     print(f"a configuration change of three servers: no answer through the virtual address for {gap:.1f} s at most")
-    restarted = {name for name, before in started.items() if lab.root(name, STARTED) != before}
+    restarted = {name for name, before in started.items() if lab.run_as_root(name, STARTED) != before}
     assert restarted == {"s1", "s2", "s3"}
-    assert "default-watch-cache-size=101" in lab.root("s2", "cat /etc/rancher/k3s/config.yaml")
-    assert lab.ready() == {"s1", "s2", "s3", "a1"}
+    assert "default-watch-cache-size=101" in lab.run_as_root("s2", "cat /etc/rancher/k3s/config.yaml")
+    assert lab.ready_nodes() == {"s1", "s2", "s3", "a1"}
     unschedulable = lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].spec.unschedulable}")
     assert unschedulable == ""
 
@@ -133,19 +133,19 @@ def test_configuration_rolls_without_losing_the_api(lab: Rehearsal) -> None:
 STARTED = "systemctl show -p ActiveEnterTimestampMonotonic k3s k3s-agent"
 
 
-def test_a_change_that_breaks_stops_at_the_first_server(lab: Rehearsal) -> None:
+def test_a_broken_change_stops_at_the_first_server(lab: RehearsedLab) -> None:
     lab.cluster["k3s"]["serverOptions"] = {"kube-apiserver-arg": ["no-such-flag=1"]}
-    lab.open()
-    said = lab.refused()
+    lab.reopen()
+    said = lab.up_fails()
     assert "no-such-flag" in said
     assert said.count("was not changed, because") == 2
-    assert lab.answers()
+    assert lab.api_answers()
     # if this server led the controllers, the next leader waits another 50 s before it marks the node NotReady
-    wait_until(lambda: len(lab.ready() & {"s1", "s2", "s3"}) == 2, "the server that was changed is not Ready")
+    wait_until(lambda: len(lab.ready_nodes() & {"s1", "s2", "s3"}) == 2, "the server that was changed is not Ready")
     lab.cluster["k3s"]["serverOptions"] = {"kube-apiserver-arg": ["default-watch-cache-size=101"]}
-    lab.open()
+    lab.reopen()
     lab.up()
-    assert lab.ready() == {"s1", "s2", "s3", "a1"}
+    assert lab.ready_nodes() == {"s1", "s2", "s3", "a1"}
 
 
 BY_HAND = {
@@ -160,16 +160,16 @@ BY_HAND = {
 }
 
 
-def test_what_was_changed_by_hand_is_named_and_mended(lab: Rehearsal) -> None:
-    lab.node("a1").update(labels={"disk": "fast"}, taints=["only=me:PreferNoSchedule"])
-    lab.open()
+def test_drift_is_reported_and_corrected(lab: RehearsedLab) -> None:
+    lab.node_settings("a1").update(labels={"disk": "fast"}, taints=["only=me:PreferNoSchedule"])
+    lab.reopen()
     lab.up()
     lab.kubectl("label", "node", "a1", "disk=slow", "--overwrite")
     lab.kubectl("taint", "node", "a1", "only-")
     # after kubectl's changes, because the stopped server may have the virtual IP that kubectl uses
     for machine, change, _ in BY_HAND.values():
-        lab.root(machine, change)
-    said = lab.succeeds("preview")
+        lab.run_as_root(machine, change)
+    said = lab.pulumi_succeeds("preview")
     for task, (machine, _, reason) in BY_HAND.items():
         assert re.search(rf"{task}\):\n +warning: {machine}: {reason}", said), said
         assert re.search(rf"{task} .*diff: \+drift", said), said
@@ -177,32 +177,32 @@ def test_what_was_changed_by_hand_is_named_and_mended(lab: Rehearsal) -> None:
     assert "taint only=me:PreferNoSchedule was changed or removed" in said
     assert "~ 4 to update" in said
     lab.up()
-    wait_until(lambda: lab.ready() == {"s1", "s2", "s3", "a1"}, "all nodes are Ready")
-    assert "# mine" not in lab.root("a1", "cat /etc/rancher/k3s/config.yaml")
+    wait_until(lambda: lab.ready_nodes() == {"s1", "s2", "s3", "a1"}, "all nodes are Ready")
+    assert "# mine" not in lab.run_as_root("a1", "cat /etc/rancher/k3s/config.yaml")
     assert lab.kubectl("get", "node", "a1", "-o", "jsonpath={.metadata.labels.disk}") == "fast"
     assert re.search(r"Resources:\n +\d+ unchanged\n", lab.up())
 
 
-def test_a_preview_needs_no_machine(lab: Rehearsal) -> None:
+def test_a_preview_needs_no_machine(lab: RehearsedLab) -> None:
     for name in ("s3", "a1"):
         lab.lab.power_off(name)
-    said = lab.succeeds("preview")
+    said = lab.pulumi_succeeds("preview")
     assert {name for name in ("s1", "s2", "s3", "a1") if f"not checked for drift: {name} (" in said} == {"s3", "a1"}
     assert re.search(r"Resources:\n +\d+ unchanged\n", said)
     for name in ("s3", "a1"):
         lab.lab.power_on(name)
-    wait_until(lambda: lab.ready() == {"s1", "s2", "s3", "a1"}, "all nodes are Ready")
+    wait_until(lambda: lab.ready_nodes() == {"s1", "s2", "s3", "a1"}, "all nodes are Ready")
 
 
-def test_what_a_cluster_is_founded_with_is_refused_later(lab: Rehearsal) -> None:
+def test_settings_fixed_at_bootstrap_cannot_change_later(lab: RehearsedLab) -> None:
     lab.cluster["network"] = {"pods": ["10.50.0.0/16"], "flannelBackend": "host-gw"}
-    lab.open()
-    said = lab.refused()
+    lab.reopen()
+    said = lab.up_fails()
     assert "was: network.pods: 10.42.0.0/16\n" in said
     assert "now: network.pods: 10.50.0.0/16\n" in said
     assert "now: network.flannelBackend: host-gw\n" in said
     del lab.cluster["network"]
-    lab.open()
+    lab.reopen()
     lab.up()
 
 
@@ -223,32 +223,32 @@ def volume_on(node: str) -> dict[str, Any]:
     }
 
 
-def test_a_node_with_a_volume_that_no_other_has_is_refused(lab: Rehearsal, tmp_path: Path) -> None:
+def test_a_node_with_the_only_replica_of_a_volume_is_not_removed(lab: RehearsedLab, tmp_path: Path) -> None:
     apply(lab, tmp_path, volume_on("a1"))
     nodes = lab.cluster["nodes"]
     lab.cluster["nodes"] = [node for node in nodes if node["name"] != "a1"]
-    lab.open()
+    lab.reopen()
     for code, said in (lab.pulumi("preview"), lab.pulumi("up", "--yes", "--skip-preview")):
         assert code != 0, said
         assert "a1 has volumes that are on no other node (1); it was not removed:" in said
         assert "volume films of claim default/films" in said
     assert lab.kubectl("get", "node", "a1", "-o", "jsonpath={.spec.unschedulable}") == ""
     lab.cluster["discard"] = ["a1"]
-    lab.open()
-    lab.succeeds("preview")
+    lab.reopen()
+    lab.pulumi_succeeds("preview")
     del lab.cluster["discard"]
     lab.cluster["nodes"] = nodes
-    lab.open()
-    lab.unchanged()
+    lab.reopen()
+    lab.up_changes_nothing()
 
 
-def test_a_dead_agent_is_dropped(lab: Rehearsal) -> None:
+def test_a_failed_agent_is_removed(lab: RehearsedLab) -> None:
     lab.lab.power_off("a1")
     # until its node is NotReady, its volumes are protected like those of a working node
-    wait_until(lambda: "a1" not in lab.ready(), "a1 is not Ready")
+    wait_until(lambda: "a1" not in lab.ready_nodes(), "a1 is not Ready")
     lab.cluster["nodes"] = [node for node in lab.cluster["nodes"] if node["name"] != "a1"]
-    lab.open()
+    lab.reopen()
     said = lab.up()
     assert "a1 (10.9.0.21) does not answer" in said
     assert re.search(r"a1 was removed, and these volumes are lost.*\n.*volume films of claim default/films", said), said
-    assert set(lab.nodes()) == {"s1", "s2", "s3"}
+    assert set(lab.node_conditions()) == {"s1", "s2", "s3"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from components.cluster.k3s.hardening import AUDIT_LOG, CIPHERS
 from rehearsal import images, recipes, tools
 from rehearsal.artefacts import HOST
@@ -19,15 +19,23 @@ from rehearsal.images import NOBODY, Image
 from rehearsal.registry import offer
 from rehearsal.server import HTTP_PORT
 from rehearsal.shell import RehearsalError
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
-from tests.rehearsal.probes import METRICS, apply, handshake, pod, resolved, service, through_the_api
-from tests.support.files_over_http import served
+from tests.rehearsal.probes import (
+    METRICS_SERVER_LABELS,
+    apply,
+    pod_behind_proxy,
+    pod_manifest,
+    resolve_api,
+    service_manifest,
+    tls_succeeds,
+)
+from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
+from tests.support.files_over_http import serve_files
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    with rehearsal(
-        "fields", cluster_of(1, 1, k3s={"version": "v1.35.1+k3s1"}), tmp_path_factory.mktemp("fields")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
+    with rehearse(
+        "fields", stack_document(1, 1, k3s={"version": "v1.35.1+k3s1"}), tmp_path_factory.mktemp("fields")
     ) as found:
         found.up()
         yield found
@@ -67,19 +75,19 @@ CHANGED: dict[str, Any] = {
 
 
 @pytest.mark.rehearsal
-def test_changes_take_effect(lab: Rehearsal) -> None:
+def test_changes_take_effect(lab: RehearsedLab) -> None:
     for name in ("s3Access", "s3Secret", "registry"):
         lab.document["config"][f"homelab:{name}"] = {"secure": "v1:c2FtcGxl:c2FtcGxl"}
     lab.cluster.update(CHANGED)
-    lab.node("a1").update(labels={"disk": "fast"}, taints=["only=me:PreferNoSchedule"])
-    lab.node("a1").update(options={"kubelet-arg": ["max-pods=99"]})
-    lab.open()
+    lab.node_settings("a1").update(labels={"disk": "fast"}, taints=["only=me:PreferNoSchedule"])
+    lab.node_settings("a1").update(options={"kubelet-arg": ["max-pods=99"]})
+    lab.reopen()
     lab.up()
-    assert lab.ready() == {"s1", "a1"}
+    assert lab.ready_nodes() == {"s1", "a1"}
 
 
 @pytest.mark.rehearsal
-def test_the_cluster_is_as_changed(lab: Rehearsal) -> None:
+def test_the_cluster_has_the_changes(lab: RehearsedLab) -> None:
     outputs = lab.session.engine.outputs()
     assert (outputs["name"], outputs["domain"]) == ("renamed", "other.test")
     kubeconfig = yaml.safe_load(str(outputs["kubeconfig"]))
@@ -94,8 +102,8 @@ def test_the_cluster_is_as_changed(lab: Rehearsal) -> None:
 
 
 @pytest.mark.rehearsal
-def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
-    config = yaml.safe_load(lab.root("s1", "cat /etc/rancher/k3s/config.yaml"))
+def test_the_machines_have_the_changes(lab: RehearsedLab) -> None:
+    config = yaml.safe_load(lab.run_as_root("s1", "cat /etc/rancher/k3s/config.yaml"))
     assert config["etcd-snapshot-schedule-cron"] == "5 4 * * *"
     assert config["etcd-snapshot-retention"] == 9
     assert config["etcd-s3-endpoint"] == "10.9.0.200:9000"
@@ -106,14 +114,18 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
     )
     assert config["etcd-s3-retention"] == 7
     assert config["embedded-registry"] is True
-    assert yaml.safe_load(lab.root("a1", "cat /etc/rancher/k3s/config.yaml"))["node-external-dns"] == ["a1.other.test"]
-    secret = yaml.safe_load(lab.root("s1", "cat /etc/rancher/k3s/config.yaml.d/secrets.yaml"))
+    assert yaml.safe_load(lab.run_as_root("a1", "cat /etc/rancher/k3s/config.yaml"))["node-external-dns"] == [
+        "a1.other.test"
+    ]
+    secret = yaml.safe_load(lab.run_as_root("s1", "cat /etc/rancher/k3s/config.yaml.d/secrets.yaml"))
     assert secret == {"etcd-s3-access-key": "rehearsal-s3Access", "etcd-s3-secret-key": "rehearsal-s3Secret"}
-    assert "before-v1.36.3-k3s1-s1-" in lab.root("s1", "ls /var/lib/rancher/k3s/server/db/snapshots")
-    modes = lab.root("s1", "stat -c %a /etc/rancher/k3s/config.yaml.d/secrets.yaml /etc/rancher/k3s/registries.yaml")
+    assert "before-v1.36.3-k3s1-s1-" in lab.run_as_root("s1", "ls /var/lib/rancher/k3s/server/db/snapshots")
+    modes = lab.run_as_root(
+        "s1", "stat -c %a /etc/rancher/k3s/config.yaml.d/secrets.yaml /etc/rancher/k3s/registries.yaml"
+    )
     assert modes.split() == ["600", "600"]
     for machine in ("s1", "a1"):
-        registries = yaml.safe_load(lab.root(machine, "cat /etc/rancher/k3s/registries.yaml"))
+        registries = yaml.safe_load(lab.run_as_root(machine, "cat /etc/rancher/k3s/registries.yaml"))
         ours = f"http://{lab.lab.address}:{HTTP_PORT}"
         assert registries["mirrors"] == {
             "registry.test": {"endpoint": [ours, "https://10.9.0.200:5000"]},
@@ -121,35 +133,45 @@ def test_the_machines_are_as_changed(lab: Rehearsal) -> None:
         }
         login = {"username": "lab", "password": "rehearsal-registry"}
         assert registries["configs"] == {"registry.test": {"auth": login}}
-    assert "10.9.0.101/24" in lab.root("s1", "cat /etc/keepalived/keepalived.conf")
+    assert "10.9.0.101/24" in lab.run_as_root("s1", "cat /etc/keepalived/keepalived.conf")
     certificates = "--cacert /var/lib/rancher/k3s/server/tls/server-ca.crt"
     named = f"curl -fsS {certificates} --resolve api.other.test:6443:10.9.0.11 https://api.other.test:6443/ping"
-    assert lab.root("s1", named) == "pong"
+    assert lab.run_as_root("s1", named) == "pong"
 
 
 @pytest.mark.rehearsal
-def test_hardened_namespaces_take_pods_without_rights_only(lab: Rehearsal, tmp_path: Path) -> None:
+def test_hardened_namespaces_accept_only_restricted_pods(lab: RehearsedLab, tmp_path: Path) -> None:
     with pytest.raises(RehearsalError, match='violates PodSecurity "restricted:latest": privileged'):
-        apply(lab, tmp_path, pod("default", "privileged", "a1", {}, {"privileged": True}))
-    apply(lab, tmp_path, pod("default", "plain", "a1", {}))
+        apply(lab, tmp_path, pod_manifest("default", "privileged", "a1", {}, {"privileged": True}))
+    apply(lab, tmp_path, pod_manifest("default", "plain", "a1", {}))
     lab.kubectl("wait", "--for=condition=Ready", "pod/plain", "--timeout=120s")
     assert lab.kubectl("get", "pod", "plain", "-o", "jsonpath={.spec.volumes}") == ""
-    outside = service("default", "outside", {})
+    outside = service_manifest("default", "outside", {})
     outside["spec"]["externalIPs"] = ["10.9.0.200"]
     with pytest.raises(RehearsalError, match="external IPs is denied by admission control"):
         apply(lab, tmp_path, outside)
 
 
 @pytest.mark.rehearsal
-def test_hardened_network_keeps_dns_and_metrics_alive(lab: Rehearsal, tmp_path: Path) -> None:
-    assert resolved(lab, "a1") == "0a2b0001"
+def test_dns_and_metrics_work_in_a_hardened_network(lab: RehearsedLab, tmp_path: Path) -> None:
+    assert resolve_api(lab, "a1") == "0a2b0001"
     closed = {"app": "closed"}
-    apply(lab, tmp_path, pod("kube-system", "metrics", "a1", METRICS), service("kube-system", "metrics", METRICS))
-    apply(lab, tmp_path, pod("kube-system", "closed", "a1", closed), service("kube-system", "closed", closed))
+    apply(
+        lab,
+        tmp_path,
+        pod_manifest("kube-system", "metrics", "a1", METRICS_SERVER_LABELS),
+        service_manifest("kube-system", "metrics", METRICS_SERVER_LABELS),
+    )
+    apply(
+        lab,
+        tmp_path,
+        pod_manifest("kube-system", "closed", "a1", closed),
+        service_manifest("kube-system", "closed", closed),
+    )
     lab.kubectl("-n", "kube-system", "wait", "--for=condition=Ready", "pod/metrics", "pod/closed", "--timeout=120s")
-    wait_until(lambda: through_the_api(lab, "kube-system", "metrics") == "metrics", "the API reaches the Service")
+    wait_until(lambda: pod_behind_proxy(lab, "kube-system", "metrics") == "metrics", "the API reaches the Service")
     with pytest.raises(RehearsalError, match="ServiceUnavailable"):
-        through_the_api(lab, "kube-system", "closed")
+        pod_behind_proxy(lab, "kube-system", "closed")
 
 
 @pytest.fixture
@@ -157,18 +179,18 @@ def registry(tmp_path: Path) -> Iterator[str]:
     """Serve a registry with the image lab/web:1 on this computer, outside the lab's network."""
     for name in ("layout", "mirror"):
         (tmp_path / name).mkdir()
-    program = tools.program(recipes.podinfo(), print)
+    program = tools.obtain_program(recipes.podinfo(), print)
     image = Image.of("docker.io/lab/web:1", program, NOBODY)
     offer(tmp_path / "state", [images.lay_out((image,), tmp_path / "layout", HOST)])
-    with served(tmp_path / "mirror", tmp_path / "state") as url:
+    with serve_files(tmp_path / "mirror", tmp_path / "state") as url:
         yield url.removeprefix("http://")
 
 
 @pytest.mark.rehearsal
-def test_images_come_from_their_registry(lab: Rehearsal, registry: str, tmp_path: Path) -> None:
-    apply(lab, tmp_path, pod("default", "pulled", "a1", {}, image=f"{registry}/lab/web:1"))
+def test_images_come_from_their_registry(lab: RehearsedLab, registry: str, tmp_path: Path) -> None:
+    apply(lab, tmp_path, pod_manifest("default", "pulled", "a1", {}, image=f"{registry}/lab/web:1"))
     lab.kubectl("wait", "--for=condition=Ready", "pod/pulled", "--timeout=120s")
-    apply(lab, tmp_path, pod("default", "absent", "a1", {}, image=f"{registry}/lab/other:1"))
+    apply(lab, tmp_path, pod_manifest("default", "absent", "a1", {}, image=f"{registry}/lab/other:1"))
     said = "jsonpath={.status.containerStatuses[0].state.waiting.message}"
     wait_until(
         lambda: "not found" in lab.kubectl("get", "pod", "absent", "-o", said), "the pod reports the missing image"
@@ -177,25 +199,25 @@ def test_images_come_from_their_registry(lab: Rehearsal, registry: str, tmp_path
 
 
 @pytest.mark.rehearsal
-def test_hardened_servers_take_strong_ciphers_and_known_clients_only(lab: Rehearsal) -> None:
+def test_hardened_servers_accept_only_strong_ciphers_and_known_clients(lab: RehearsedLab) -> None:
     for machine, port in (("s1", 6443), ("s1", 10250), ("a1", 10250)):
-        assert handshake(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-GCM-SHA256")
-        assert not handshake(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-SHA")
-        assert not handshake(lab, machine, port, "--tls-max 1.1", "--ciphers DEFAULT@SECLEVEL=0")
-    assert not handshake(lab, "s1", 2379, "--tls-max 1.2")  # etcd requires a client certificate
-    assert lab.answers()
-    status = lab.root("a1", "curl -ks -o /dev/null -w '%{http_code}' https://127.0.0.1:10250/pods")
+        assert tls_succeeds(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-GCM-SHA256")
+        assert not tls_succeeds(lab, machine, port, "--tls-max 1.2", "--ciphers ECDHE-ECDSA-AES128-SHA")
+        assert not tls_succeeds(lab, machine, port, "--tls-max 1.1", "--ciphers DEFAULT@SECLEVEL=0")
+    assert not tls_succeeds(lab, "s1", 2379, "--tls-max 1.2")  # etcd requires a client certificate
+    assert lab.api_answers()
+    status = lab.run_as_root("a1", "curl -ks -o /dev/null -w '%{http_code}' https://127.0.0.1:10250/pods")
     assert status == "401"
 
 
 @pytest.mark.rehearsal
-def test_hardened_server_writes_down_who_did_what(lab: Rehearsal) -> None:
-    events = [json.loads(line) for line in lab.root("s1", f"cat {AUDIT_LOG}").splitlines()]
+def test_hardened_servers_write_an_audit_log(lab: RehearsedLab) -> None:
+    events = [json.loads(line) for line in lab.run_as_root("s1", f"cat {AUDIT_LOG}").splitlines()]
     refused = [e for e in events if e["verb"] == "create" and e.get("responseStatus", {}).get("code") == 403]
     assert "pods" in {event["objectRef"]["resource"] for event in refused}
     assert "secrets" in {event["objectRef"]["resource"] for event in events if "objectRef" in event}
     assert not [event for event in events if "requestObject" in event or "responseObject" in event]
-    assert "Encryption Status: Enabled" in lab.root("s1", "k3s secrets-encrypt status")
+    assert "Encryption Status: Enabled" in lab.run_as_root("s1", "k3s secrets-encrypt status")
 
 
 RUNS_WITH = {
@@ -216,12 +238,12 @@ RUNS_WITHOUT = ("token-auth-file", "AlwaysAdmit", "AlwaysAllow", "disable-admiss
 
 
 @pytest.mark.rehearsal
-def test_hardened_control_plane_runs_as_configured(lab: Rehearsal) -> None:
+def test_hardened_control_plane_runs_as_configured(lab: RehearsedLab) -> None:
     for program, arguments in RUNS_WITH.items():
-        running = lab.root("s1", f"journalctl -q -o cat -u k3s | grep 'Running {program} ' | tail -n 1")
+        running = lab.run_as_root("s1", f"journalctl -q -o cat -u k3s | grep 'Running {program} ' | tail -n 1")
         assert [each for each in arguments.split() if f" {each}" not in running] == []
         assert [each for each in RUNS_WITHOUT if each in running] == []
-    etcd = yaml.safe_load(lab.root("s1", "cat /var/lib/rancher/k3s/server/db/etcd/config"))
+    etcd = yaml.safe_load(lab.run_as_root("s1", "cat /var/lib/rancher/k3s/server/db/etcd/config"))
     client, peer = etcd["client-transport-security"], etcd["peer-transport-security"]
     assert client["client-cert-auth"] is True
     assert peer["client-cert-auth"] is True
@@ -231,7 +253,7 @@ def test_hardened_control_plane_runs_as_configured(lab: Rehearsal) -> None:
 
 
 @pytest.mark.rehearsal
-def test_hardened_kubelets_run_as_configured(lab: Rehearsal) -> None:
+def test_hardened_kubelets_run_as_configured(lab: RehearsedLab) -> None:
     for node in ("s1", "a1"):
         config = json.loads(lab.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/configz"))["kubeletconfig"]
         assert config["protectKernelDefaults"] is True
@@ -241,24 +263,24 @@ def test_hardened_kubelets_run_as_configured(lab: Rehearsal) -> None:
         assert (config["tlsMinVersion"], config["tlsCipherSuites"]) == ("VersionTLS12", list(CIPHERS))
         assert config["authentication"]["anonymous"]["enabled"] is False
         assert (config["authorization"]["mode"], bool(config["tlsCertFile"])) == ("Webhook", True)
-        assert lab.root(node, "ss -Hltn sport = :10249").split()[3] == "127.0.0.1:10249"  # kube-proxy's metrics
+        assert lab.run_as_root(node, "ss -Hltn sport = :10249").split()[3] == "127.0.0.1:10249"  # kube-proxy's metrics
         assert config.get("readOnlyPort", 0) == 0
     running = "for each in $(pgrep -x coredns); do cat /proc/$each/status; done"
-    statuses = [lab.root(node, running) for node in ("s1", "a1")]  # the scheduler chooses the node
+    statuses = [lab.run_as_root(node, running) for node in ("s1", "a1")]  # the scheduler chooses the node
     assert "Seccomp:\t2" in "".join(statuses)
 
 
 @pytest.mark.rehearsal
-def test_hardened_files_are_for_root_alone(lab: Rehearsal) -> None:
+def test_only_root_can_read_hardened_files(lab: RehearsedLab) -> None:
     server = "var/lib/rancher/k3s/server"
     folders = f"etc/rancher/k3s {server} {server}/tls {server}/cred {server}/db/etcd"
-    modes = lab.root("s1", f"cd / && stat -c '%a %U:%G' {folders} {AUDIT_LOG} etc/rancher/k3s/*.yaml")
+    modes = lab.run_as_root("s1", f"cd / && stat -c '%a %U:%G' {folders} {AUDIT_LOG} etc/rancher/k3s/*.yaml")
     assert set(modes.splitlines()) == {"700 root:root", "600 root:root"}
     keys = "/var/lib/rancher/k3s/server/tls /var/lib/rancher/k3s/server/cred /var/lib/rancher/k3s/agent"
     names = "-name '*.key' -o -name '*.kubeconfig' -o -name token -o -name passwd -o -name 'encryption-*'"
     loose = f"find {keys} -xdev -path '*/containerd' -prune -o -type f \\( {names} \\) ! -perm 600 -print"
-    assert lab.root("s1", loose) == ""
-    assert lab.root("a1", f"{loose.replace('/var/lib/rancher/k3s/server', '/nowhere')} 2>/dev/null; true") == ""
+    assert lab.run_as_root("s1", loose) == ""
+    assert lab.run_as_root("a1", f"{loose.replace('/var/lib/rancher/k3s/server', '/nowhere')} 2>/dev/null; true") == ""
 
 
 @pytest.mark.rehearsal
@@ -279,7 +301,7 @@ def test_hardened_files_are_for_root_alone(lab: Rehearsal) -> None:
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_changes_are_refused(lab: Rehearsal, change: dict[str, dict[str, Any]], reason: str) -> None:
+def test_changes_are_refused(lab: RehearsedLab, change: dict[str, dict[str, Any]], reason: str) -> None:
     stack_file = lab.session.engine.stack_file
     whole = stack_file.read_text()
     document = yaml.safe_load(whole)
@@ -288,32 +310,32 @@ def test_changes_are_refused(lab: Rehearsal, change: dict[str, dict[str, Any]], 
         node = next((node for node in cluster["nodes"] if node["name"] == place), None)
         ((cluster.setdefault(place, {}) if place else cluster) if node is None else node).update(values)
     stack_file.write_text(yaml.safe_dump(document))
-    lab.root("a1", "ip address replace 10.9.0.77/24 dev eth0")
-    said = lab.refused()
+    lab.run_as_root("a1", "ip address replace 10.9.0.77/24 dev eth0")
+    said = lab.up_fails()
     stack_file.write_text(whole)
     assert reason in said
 
 
 @pytest.mark.rehearsal
-def test_role_and_address_are_refused(lab: Rehearsal) -> None:
+def test_role_and_address_are_refused(lab: RehearsedLab) -> None:
     """Role and address are among the recorded settings that cannot change; the lab cannot simulate other ones."""
-    state = lab.root("a1", "cat /var/lib/homelab/fixed")
+    state = lab.run_as_root("a1", "cat /var/lib/homelab/fixed")
     assert "nodes[a1].role: agent" in state
     assert "nodes[a1].address: 10.9.0.21" in state
 
 
 @pytest.mark.rehearsal
-def test_what_was_refused_left_no_trace(lab: Rehearsal) -> None:
+def test_refused_changes_leave_no_trace(lab: RehearsedLab) -> None:
     lab.up()
-    assert lab.ready() == {"s1", "a1"}
+    assert lab.ready_nodes() == {"s1", "a1"}
 
 
 @pytest.mark.rehearsal
-def test_another_way_in_runs_nothing(lab: Rehearsal) -> None:
-    before = lab.root("a1", "cat /var/lib/homelab/applied; stat -c %Y /var/lib/homelab/wanted")
-    lab.root("a1", "useradd -m -s /bin/bash other; install -d -o other /home/other/.ssh")
-    lab.root("a1", "install -o other /home/pi/.ssh/authorized_keys /home/other/.ssh/authorized_keys")
-    lab.root("a1", "echo 'other ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/other; /usr/sbin/sshd -p 2222")
+def test_changed_ssh_settings_run_nothing(lab: RehearsedLab) -> None:
+    before = lab.run_as_root("a1", "cat /var/lib/homelab/applied; stat -c %Y /var/lib/homelab/wanted")
+    lab.run_as_root("a1", "useradd -m -s /bin/bash other; install -d -o other /home/other/.ssh")
+    lab.run_as_root("a1", "install -o other /home/pi/.ssh/authorized_keys /home/other/.ssh/authorized_keys")
+    lab.run_as_root("a1", "echo 'other ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/other; /usr/sbin/sshd -p 2222")
     config = lab.session.engine.stack_file
     whole = yaml.safe_load(config.read_text())
     cluster = whole["config"]["homelab:cluster"]
@@ -325,11 +347,13 @@ def test_another_way_in_runs_nothing(lab: Rehearsal) -> None:
     config.write_text(yaml.safe_dump(whole))
     said = lab.up()
     assert "==> " not in said
-    after = lab.root("a1", "cat /var/lib/homelab/applied; stat -c %Y /var/lib/homelab/wanted")
+    after = lab.run_as_root("a1", "cat /var/lib/homelab/applied; stat -c %Y /var/lib/homelab/wanted")
     assert after == before
-    assert "from 10.9.0.11" in lab.root("a1", "journalctl -q -o cat -t sshd | grep 'Accepted publickey for other'")
+    assert "from 10.9.0.11" in lab.run_as_root(
+        "a1", "journalctl -q -o cat -t sshd | grep 'Accepted publickey for other'"
+    )
     a1["ssh"]["user"] = "nobody"
     config.write_text(yaml.safe_dump(whole))
-    assert "a1 (10.9.0.21) refuses user nobody" in lab.refused()
-    lab.open()
+    assert "a1 (10.9.0.21) refuses user nobody" in lab.up_fails()
+    lab.reopen()
     lab.up()

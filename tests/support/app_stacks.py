@@ -1,4 +1,4 @@
-"""App stacks under a recording engine, on a platform that has everything unless a test takes it away."""
+"""Runs app stacks under a recording engine, on a platform with all layers unless a test removes some."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from pulumi.runtime.proto import resource_pb2
 from stacks import app as shop
 from stacks import stackfile
 from tests.support.certificates import certificate
-from tests.support.envelopes import is_sealed, opened, sealed
+from tests.support.envelopes import is_sealed, sealed, unsealed
 from tests.support.recorder import Program, Recording, Resource, canary, config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -25,7 +25,7 @@ STORE = {
 
 
 def kubeconfig(days: float = 365, left: float | None = None) -> str:
-    """What app stacks are given, with a certificate that lasts so long."""
+    """Build the kubeconfig of app stacks; its certificate is valid for `days`, of which `left` remain."""
     user = {"client-certificate-data": certificate(days, left=left), "client-key-data": canary("kubeconfig")}
     return yaml.safe_dump({"users": [{"name": "lab", "user": user}]})
 
@@ -59,8 +59,10 @@ OUTPUTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def reading(program: Program, config: dict[str, Any], stack: str, outputs: dict[str, Any], **more: Any) -> Recording:
-    """Run a program that reads the stack of a lab, which has these outputs."""
+def run_on_platform(
+    program: Program, config: dict[str, Any], stack: str, outputs: dict[str, Any], **more: Any
+) -> Recording:
+    """Run a program that reads the lab's stack, which has these outputs."""
 
     def read(self: Recording, request: Any) -> Any:
         assert request.properties["name"] in ("organization/homelab/lab", "organization/homelab/homelab")
@@ -73,50 +75,50 @@ def reading(program: Program, config: dict[str, Any], stack: str, outputs: dict[
         return record(config, stack, program, **more)
 
 
-def run(file: Path, outputs: dict[str, Any] | None = None, *, preview: bool = False, **app: Any) -> Recording:
+def run_app(file: Path, outputs: dict[str, Any] | None = None, *, preview: bool = False, **app: Any) -> Recording:
     """Run the app of a stack file, with other values for some of its keys."""
     config = config_of(file)
     config["app"] = config["app"] | app
-    return reading(
-        shop.deploy, config, stackfile.stack_of(file), OUTPUTS if outputs is None else outputs, preview=preview
+    return run_on_platform(
+        shop.deploy, config, stackfile.stack_name(file), OUTPUTS if outputs is None else outputs, preview=preview
     )
 
 
-def run_apart(file: Path, outputs: dict[str, Any], **more: Any) -> Recording:
-    """Run the app of a stack file with what `./homelab platform` prints of these outputs, as a secret of its own."""
+def run_separately(file: Path, outputs: dict[str, Any], **more: Any) -> Recording:
+    """Run the app of a stack file that has these outputs as a secret, as `./homelab platform` prints them."""
     config = config_of(file)
-    text = json.dumps({name: opened(value) for name, value in outputs.items()})
+    text = json.dumps({name: unsealed(value) for name, value in outputs.items()})
     config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
-    return record(config | {"platform": text}, stackfile.stack_of(file), shop.deploy, secret=["platform"], **more)
+    return record(config | {"platform": text}, stackfile.stack_name(file), shop.deploy, secret=["platform"], **more)
 
 
-def app(name: str, **changes: Any) -> Recording:
+def run_fixture(name: str, **changes: Any) -> Recording:
     """Run one of the apps under `tests/settings/apps`."""
-    return run(ROOT / f"tests/settings/apps/{name}.yaml", **changes)
+    return run_app(ROOT / f"tests/settings/apps/{name}.yaml", **changes)
 
 
-def without(*names: str) -> dict[str, Any]:
-    """The outputs of a platform, with some layers off."""
+def outputs_without(*names: str) -> dict[str, Any]:
+    """Return the platform's outputs without some of them, as if their layers were disabled."""
     return {name: value for name, value in OUTPUTS.items() if name not in names}
 
 
 def objects(recording: Recording) -> dict[str, dict[str, Any]]:
-    """Kubernetes objects by kind and name, without envelopes."""
-    return {f"{each.plain['kind']}/{each.name}": each.plain for each in made(recording)}
+    """Return the created Kubernetes objects by kind and name, without envelopes."""
+    return {f"{each.plain['kind']}/{each.name}": each.plain for each in created(recording)}
 
 
-def made(recording: Recording) -> list[Resource]:
-    """What is made in the cluster."""
+def created(recording: Recording) -> list[Resource]:
+    """Return the resources that the run creates in the cluster."""
     return [each for each in recording.registered if each.custom and not each.type.startswith("pulumi:providers:")]
 
 
-def pod(recording: Recording, name: str) -> Any:
-    """What a pod of an app is."""
+def pod_spec(recording: Recording, name: str) -> Any:
+    """Return the pod specification of an app's workload."""
     kinds = objects(recording)
     found = (kinds.get(f"{kind}/{name}") for kind in ("Deployment", "StatefulSet", "Rollout"))
     return next(filter(None, found))["spec"]["template"]["spec"]
 
 
 def kinds(recording: Recording) -> set[str]:
-    """Kinds of what is made in the cluster."""
-    return {each.plain["kind"] for each in made(recording)}
+    """Return the kinds of the created objects."""
+    return {each.plain["kind"] for each in created(recording)}

@@ -1,4 +1,4 @@
-"""Certificates as a cluster signs them, for any time."""
+"""Certificates as a cluster signs them, with any validity."""
 
 import base64
 import datetime
@@ -11,7 +11,7 @@ KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 def certificate(days: float, *, left: float | None = None) -> str:
-    """One that lasts so many days, as a kubeconfig holds it; it begins now, unless it says how many days are left."""
+    """Create a certificate for a kubeconfig (base64 of PEM), valid for `days`; `left` days remain, by default all."""
     begins = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days - (days if left is None else left))
     made = x509.CertificateBuilder(
         x509.Name([]), x509.Name([]), KEY.public_key(), 1, begins, begins + datetime.timedelta(days=days)

@@ -1,4 +1,4 @@
-"""Debian's Chromium, where it is installed, on a page that `rehearse open` opens."""
+"""Debian's Chromium, if it is installed, on a web UI that `rehearse open` forwards."""
 
 import re
 import shutil
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from rehearsal.shell import run
 
-THERE = shutil.which("chromium") is not None
-PATIENCE = 10_000  # milliseconds of the page's own clock, which stands still while something is loaded
+INSTALLED = shutil.which("chromium") is not None
+VIRTUAL_TIME_MS = 10_000  # milliseconds of the page's own clock, which stands still while something is loaded
 ATTEMPTS = 3
 
 
-def seen(said: str) -> str:
-    """What it makes of a page, run as the guidance says."""
+def dump_dom(said: str) -> str:
+    """Return the web UI's DOM, with Chromium started as the instructions say."""
     return _run(said, "--dump-dom")
 
 
-def pictured(said: str, picture: Path) -> bytes:
-    """A screenshot of a page, which is kept in a file."""
+def screenshot(said: str, picture: Path) -> bytes:
+    """Take a screenshot of the web UI, store it in a file, and return its bytes."""
     for _ in range(ATTEMPTS):  # on a busy computer it was seen to end well without one
         printed = _run(said, "--window-size=1200,800", f"--screenshot={picture}", errors="2>&1")
         if picture.exists():
@@ -26,7 +26,7 @@ def pictured(said: str, picture: Path) -> bytes:
 
 
 def _run(said: str, *options: str, errors: str = "") -> str:
-    """Without a screen; and without its sandbox, which it does not have for root."""
+    """Run Chromium headless, and without its sandbox, which it cannot use as root."""
     (words,) = re.findall(r"^  chromium (.*)$", said, re.MULTILINE)
-    alone = ("--headless", "--no-sandbox", "--disable-gpu", f"--virtual-time-budget={PATIENCE}")
+    alone = ("--headless", "--no-sandbox", "--disable-gpu", f"--virtual-time-budget={VIRTUAL_TIME_MS}")
     return run(["sh", "-c", f'chromium "$@" {words} {errors}', "sh", *alone, *options])

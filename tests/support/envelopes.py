@@ -1,4 +1,4 @@
-"""Secrets on the wire between program and engine: each value in an envelope that says so."""
+"""Secrets between the Pulumi program and the engine: each value is in an envelope that marks it as secret."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from pulumi.runtime import rpc
 
 
 def sealed(value: Any) -> dict[str, Any]:
-    """A secret's envelope on the wire."""
+    """Put a value into an envelope."""
     return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}
 
 
@@ -15,17 +15,17 @@ def is_sealed(value: Any) -> bool:
     return isinstance(value, dict) and value.get(rpc._special_sig_key) == rpc._special_secret_sig
 
 
-def opened(value: Any) -> Any:
-    """The value without any envelope."""
+def unsealed(value: Any) -> Any:
+    """Remove all envelopes from a value."""
     if is_sealed(value):
-        return opened(value["value"])
+        return unsealed(value["value"])
     if isinstance(value, dict):
-        return {key: opened(inner) for key, inner in value.items()}
-    return [opened(inner) for inner in value] if isinstance(value, list) else value
+        return {key: unsealed(inner) for key, inner in value.items()}
+    return [unsealed(inner) for inner in value] if isinstance(value, list) else value
 
 
 def texts(value: Any, secret: bool = False) -> Iterator[tuple[str, bool]]:
-    """Every text within a value, keys too, and whether an envelope is around it."""
+    """Yield every text within a value, including keys, and whether the text is in an envelope."""
     if is_sealed(value):
         yield from texts(value["value"], True)
     elif isinstance(value, dict):

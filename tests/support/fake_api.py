@@ -1,4 +1,4 @@
-"""A Kubernetes API over TLS that knows its clients by certificate, and answers what a test puts there."""
+"""A Kubernetes API over TLS with client certificates, whose answers a test sets."""
 
 import base64
 import http.server
@@ -18,27 +18,27 @@ from rehearsal import certificates
 ADDRESS = "127.0.0.1"
 
 
-def encoded(text: str) -> str:
-    """As a kubeconfig holds it."""
+def to_base64(text: str) -> str:
+    """Encode a text as kubeconfigs contain it."""
     return base64.b64encode(text.encode()).decode()
 
 
 class FakeApi:
-    """Its answers by path; what it was asked, with what Accept header."""
+    """The API's answers by path, and the requests that it received, with their Accept headers."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
-        self.asked: list[tuple[str, str, str]] = []
-        self.changes: dict[tuple[str, str], Callable[[Any], Any]] = {}
-        """What becomes of a body that is sent there, by method and path."""
+        self.requests: list[tuple[str, str, str]] = []
+        self.handlers: dict[tuple[str, str], Callable[[Any], Any]] = {}
+        """Functions from a request's body to the answer, by method and path."""
         self.kubeconfig = ""
 
-    def lists(self, path: str, *items: Any) -> None:
-        """Have a list answered at a path."""
+    def add_list(self, path: str, *items: Any) -> None:
+        """Answer a path with a list."""
         self.answers[path] = {"items": list(items)}
 
-    def knows(self, version: str, kind: str, plural: str, *, namespaced: bool = True) -> None:
-        """Have a kind known in a version of the API."""
+    def add_kind(self, version: str, kind: str, plural: str, *, namespaced: bool = True) -> None:
+        """Add a kind to a version of the API."""
         place = f"/api/{version}" if version == "v1" else f"/apis/{version}"
         known = self.answers.setdefault(place, {"resources": []})
         known["resources"] += [
@@ -53,14 +53,14 @@ def handler(api: FakeApi) -> type[http.server.BaseHTTPRequestHandler]:
             pass
 
         def do_GET(self) -> None:
-            api.asked.append((self.command, self.path, self.headers["Accept"]))
+            api.requests.append((self.command, self.path, self.headers["Accept"]))
             answer = api.answers.get(unquote(self.path))
             self._say(answer if isinstance(answer, int) else 404 if answer is None else 200, answer)
 
         def change(self) -> None:
-            api.asked.append((self.command, self.path, self.headers["Content-Type"]))
+            api.requests.append((self.command, self.path, self.headers["Content-Type"]))
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            made = api.changes.get((self.command, unquote(self.path)))
+            made = api.handlers.get((self.command, unquote(self.path)))
             self._say(201 if made else 404, made(json.loads(body or "null")) if made else None)
 
         do_POST = do_PUT = do_DELETE = change  # noqa: N815
@@ -75,18 +75,18 @@ def handler(api: FakeApi) -> type[http.server.BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[FakeApi]:
-    """An API that answers until the block ends."""
+def serve_api(folder: Path) -> Iterator[FakeApi]:
+    """Run an API until the block ends."""
     api = FakeApi()
     made = certificates.ensure(folder, ADDRESS)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.authority))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.ca))
     context.load_cert_chain(made.server, made.key)
     context.verify_mode = ssl.CERT_REQUIRED
     service = http.server.ThreadingHTTPServer((ADDRESS, 0), handler(api))
     service.socket = context.wrap_socket(service.socket, server_side=True)
     thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    authority, cert, key = (encoded(file.read_text()) for file in (made.authority, made.server, made.key))
+    authority, cert, key = (to_base64(file.read_text()) for file in (made.ca, made.server, made.key))
     server = f"https://{ADDRESS}:{service.server_port}"
     content = {
         "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority-data": authority}}],

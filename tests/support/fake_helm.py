@@ -1,4 +1,4 @@
-"""Stands for Pulumi's Kubernetes plugin where charts are rendered: it answers with objects that are written here."""
+"""A fake of Pulumi's Kubernetes provider, which answers requests to render charts with objects from a file."""
 
 import json
 import sys
@@ -14,18 +14,18 @@ ROOT = Path(__file__).parents[2]
 
 
 class Plugin(provider_pb2_grpc.ResourceProviderServicer):
-    """Keeps what it is asked beside the answer, which is a JSON list, or a text that says what is wrong."""
+    """Records the request; answers with a list of objects from a JSON file, or fails with a text from it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Take a kubeconfig that leads nowhere."""
+        """Accept a kubeconfig without a cluster."""
         assert "127.0.0.1:1" in request.variables["kubernetes:config:kubeconfig"]
         return provider_pb2.ConfigureResponse()
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Answer, or fail with the text."""
+        """Answer with the objects, or fail with the text."""
         (self._folder / "asked.json").write_text(request.args["jsonOpts"])
         answer = json.loads((self._folder / "answer.json").read_text())
         if isinstance(answer, str):
@@ -38,7 +38,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def install(folder: Path, answer: Any) -> Path:
-    """A program that is the plugin, in a folder that may stand on PATH."""
+    """Write the provider's program into a folder for PATH."""
     folder.mkdir(exist_ok=True)
     (folder / "answer.json").write_text(json.dumps(answer))
     program = folder / "pulumi-resource-kubernetes"
@@ -48,13 +48,13 @@ def install(folder: Path, answer: Any) -> Path:
 
 
 def install_in(folder: Path) -> Path:
-    """The same in a folder of plugins."""
+    """Write the provider's program into a folder of Pulumi plugins."""
     folder.mkdir(parents=True)
     return install(folder, [])
 
 
 def main() -> None:
-    """Serve until the end."""
+    """Serve until the process is ended."""
     server = grpc.server(futures.ThreadPoolExecutor(1))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Plugin(Path(sys.argv[1])), server)
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)

@@ -1,4 +1,4 @@
-"""A program `pulumi` that tells what a test gives it, and notes how it was asked."""
+"""A fake `pulumi` that prints outputs and secrets of a test, and records its arguments."""
 
 import json
 import stat
@@ -19,7 +19,7 @@ exit 255
 
 
 class FakePulumi:
-    """What it tells; nothing at first, as of a stack that was never made."""
+    """The fake on PATH; initially it fails, as for a stack that does not exist."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder = folder
@@ -29,16 +29,16 @@ class FakePulumi:
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", str(folder), prepend=":")
 
-    def put_out(self, **outputs: Any) -> None:
-        """Have it tell these outputs."""
+    def set_outputs(self, **outputs: Any) -> None:
+        """Set the outputs that it prints."""
         (self._folder / "outputs").write_text(json.dumps(outputs))
 
-    def keep(self, secret: str) -> None:
-        """Have it tell this secret, whichever it is asked for."""
+    def set_secret(self, secret: str) -> None:
+        """Set the value that it prints for every secret."""
         (self._folder / "secret").write_text(secret)
 
     @property
-    def asked(self) -> list[str]:
-        """How it was asked."""
+    def calls(self) -> list[str]:
+        """The arguments of each call."""
         file = self._folder / "asked"
         return file.read_text().splitlines() if file.exists() else []

@@ -1,8 +1,8 @@
-"""Scripts that change the cluster: files of the machine here, so that it outlives a script that is killed."""
+"""Scripts that change the cluster, which is simulated with files, so that it outlives a killed script."""
 
 from tests.support.certificates import certificate
 from tests.support.faults import Scenario
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 from tests.unit.scripts.test_kubeconfig import REQUESTS, TLS
 
 KUBECTL = """
@@ -12,7 +12,7 @@ gone() { echo 'Error from server (NotFound): not found' >&2; exit 1; }
 
 
 def tools(answers: str) -> dict[str, str]:
-    """A server's, where the API is ready and `kubectl` answers so."""
+    """Build the tools of a server with a ready API; `answers` are cases of `kubectl`'s arguments."""
     return {
         "k3s": f'{KUBECTL}case "$*" in\n{answers}\nesac',
         "curl": "",
@@ -45,28 +45,28 @@ NODES = tools("""
 """)
 
 
-def three(fake: Fake) -> None:
-    """Three servers that are Ready and vote."""
+def three_servers(fake: FakeMachine) -> None:
+    """Create three servers that are Ready and etcd voters."""
     for node in "abc":
         fake.file(f"node-{node}").write_text("True")
         for kind in ("password", "record", "pods"):
             fake.file(f"{kind}-{node}").write_text(node)
 
 
-def silent(fake: Fake) -> None:
-    """The same without an answer of one."""
-    three(fake)
+def unreachable_server(fake: FakeMachine) -> None:
+    """Create three servers, one of which is unreachable."""
+    three_servers(fake)
     fake.file("node-b").write_text("Unknown")
 
 
-def drained(fake: Fake) -> None:
-    three(fake)
+def drained_node(fake: FakeMachine) -> None:
+    three_servers(fake)
     for kind in ("cordon", "note"):
         fake.file(f"{kind}-b").touch()
 
 
-def nothing_left(fake: Fake) -> None:
-    """Of a node that was removed nothing keeps its name."""
+def verify_no_trace(fake: FakeMachine) -> None:
+    """Verify that no file of a removed node is left."""
     assert not [path.name for path in fake.root.glob("*-b") if path.name not in {"pods-b", "cordon-b"}]
 
 
@@ -94,8 +94,8 @@ LABELS = tools("""
 LABEL = {"NODE": "b", "LABELS": "room=cellar\ndisk=ssd", "TAINTS": "fast=x:NoExecute"}
 
 
-def labelled(fake: Fake) -> None:
-    """By an earlier run, and one label by somebody else."""
+def labelled_node(fake: FakeMachine) -> None:
+    """Set labels by an earlier run, and one label by hand."""
     fake.file("has-label/theirs").write_text("x\n")
     done = fake.run("label", NODE="b", LABELS="room=attic\nold=yes", TAINTS="slow=x:NoSchedule\nfast=x:NoSchedule")
     assert done.status == 0, done.errors
@@ -116,7 +116,7 @@ RIGHTS = tools("""
 GRANT = {"RIGHTS": "* homelab-1 view ann\ndev homelab-2 edit bob\nnone homelab-3 edit bob"}
 
 
-def granted(fake: Fake) -> None:
+def granted_rights(fake: FakeMachine) -> None:
     fake.file("namespace-dev").touch()
     fake.file("rights/homelab-9").write_text("dev homelab-9 admin eve\n")
     fake.file("rights/homelab-8").write_text("* homelab-8 admin eve\n")
@@ -130,7 +130,7 @@ BINDINGS = tools("""
 BIND = {"USERS": "homelab:admin homelab:admin-2\nhomelab:apps homelab:apps-2", "RIGHTS": "objects"}
 
 
-def bound(fake: Fake) -> None:
+def bound_apps(fake: FakeMachine) -> None:
     for app in ("shop", "blog"):
         fake.file(f"app-{app}").write_text("homelab:apps-1\n")
 
@@ -150,7 +150,7 @@ SIGNING = tools("""
 ONE = certificate(365)
 
 
-def unsigned(fake: Fake) -> None:
+def unsigned_requests(fake: FakeMachine) -> None:
     for name in ("client-ca", "server-ca"):
         fake.file(f"{TLS}/{name}.crt").write_text(name)
     fake.file("one").write_text(f"{ONE}\n")
@@ -172,7 +172,7 @@ esac; case "$*" in
 """)
 
 
-def with_ceph(fake: Fake) -> None:
+def with_ceph(fake: FakeMachine) -> None:
     for each in ("pool", "cluster"):
         fake.file(f"ceph/{each}").touch()
 
@@ -183,7 +183,7 @@ APPLICATIONS = tools("""
 """)
 
 
-def with_applications(fake: Fake) -> None:
+def with_applications(fake: FakeMachine) -> None:
     for each in "ab":
         fake.file(f"application-{each}").write_text("held\n")
 
@@ -198,7 +198,7 @@ HELM = tools("""
 """)
 
 
-def interrupted(fake: Fake) -> None:
+def interrupted_releases(fake: FakeMachine) -> None:
     for each in ("web.v2.pending-upgrade", "sub.v1.superseded", "sub.v2.uninstalling"):
         fake.file(f"helm/{each}").touch()
 
@@ -213,7 +213,7 @@ DNS = tools("""
 """)
 
 
-def working(fake: Fake) -> None:
+def running_controller(fake: FakeMachine) -> None:
     fake.file("scale").write_text("--replicas=1\n")
 
 
@@ -238,17 +238,17 @@ TOKEN = {"VERSION": "v1.36.3+k3s1", "TOKEN": "new", "AGENT_TOKEN": "agents"}
 PASSWORDS = "/var/lib/rancher/k3s/server/cred/passwd"
 
 
-def with_token(fake: Fake) -> None:
+def with_token(fake: FakeMachine) -> None:
     fake.file("started").write_text("old")
     fake.file("/etc/rancher/k3s/token").write_text("K10ab::server:old\n")
     fake.file(PASSWORDS).write_text("old,node,node,k3s:agent\nold,server,server,k3s:server\n")
 
 
-def agents_have_theirs(fake: Fake) -> None:
+def verify_agent_token(fake: FakeMachine) -> None:
     assert fake.file(PASSWORDS).read_text() == "agents,node,node,k3s:agent\nold,server,server,k3s:server\n"
 
 
-def rotated(fake: Fake) -> None:
+def verify_rotation(fake: FakeMachine) -> None:
     assert "new" in fake.file("rotated").read_text()
 
 
@@ -267,7 +267,7 @@ esac""",
 }  # fmt: skip
 
 
-def has_snapshot(fake: Fake) -> None:
+def verify_snapshot(fake: FakeMachine) -> None:
     assert list(fake.root.glob("snapshots-of-k3s/*"))
 
 
@@ -276,37 +276,38 @@ FORGET = {"NODE": "b", "ROLE": "server", "ADDRESS": "10.0.0.12", "SERVERS": "a b
 
 
 def cluster(name: str, variables: dict[str, str], given: dict[str, str], **more: object) -> Scenario:
-    """Of a script that is named first; the cluster is not on the machine's disk."""
+    """Build the scenario of the script that `name` begins with; the cluster is not on the machine's disk."""
     return Scenario(name, name.partition(",")[0], variables, given, on_disk=False, **more)  # type: ignore[arg-type]
 
 
 CLUSTERS = [
-    cluster("drain", NODE, NODES, before=three),
-    cluster("uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, before=drained),
-    cluster("drop", NODE, NODES, before=three, after=nothing_left),
-    cluster("drop, dead", NODE, NODES, before=silent, after=nothing_left),
-    cluster("forget", FORGET, NODES, before=silent, after=nothing_left),
-    cluster("forget, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES, before=silent,
-            after=nothing_left),
-    cluster("admit", {"NODES": "a b"}, NODES, before=three),
-    cluster("label", LABEL, LABELS, before=labelled),
-    cluster("grant", GRANT, RIGHTS, before=granted),
-    cluster("revoke", {}, RIGHTS, before=granted),
-    cluster("bind", BIND, BINDINGS, before=bound),
-    cluster("sign", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING, before=unsigned, ignored="requests/"),
-    cluster("crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, before=lambda _: None),
-    cluster("dissolve", {"NAMESPACE": "rook-ceph"}, CEPH, before=with_ceph),
-    cluster("dissolve, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, before=with_ceph),
-    cluster("orphan", {"NAMESPACE": "argocd"}, APPLICATIONS, before=with_applications),
-    cluster("releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, before=interrupted),
-    cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, before=working),
-    cluster("announce", {"NAMESPACE": "dns"}, DNS, before=lambda _: None),
-    cluster("tokens", TOKEN, TOKENS, before=with_token, after=agents_have_theirs),
-    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, before=with_token, after=rotated),
-    cluster("return", {"NODE": "b"}, STARTS, before=lambda _: None),
-    cluster("reboot", {}, STARTS, before=lambda _: None),
-    cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, before=lambda _: None, after=has_snapshot,
+    cluster("drain", NODE, NODES, prepare=three_servers),
+    cluster("uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, prepare=drained_node),
+    cluster("drop", NODE, NODES, prepare=three_servers, verify=verify_no_trace),
+    cluster("drop, dead", NODE, NODES, prepare=unreachable_server, verify=verify_no_trace),
+    cluster("forget", FORGET, NODES, prepare=unreachable_server, verify=verify_no_trace),
+    cluster("forget, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES, prepare=unreachable_server,
+            verify=verify_no_trace),
+    cluster("admit", {"NODES": "a b"}, NODES, prepare=three_servers),
+    cluster("label", LABEL, LABELS, prepare=labelled_node),
+    cluster("grant", GRANT, RIGHTS, prepare=granted_rights),
+    cluster("revoke", {}, RIGHTS, prepare=granted_rights),
+    cluster("bind", BIND, BINDINGS, prepare=bound_apps),
+    cluster("sign", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING, prepare=unsigned_requests,
+            ignored="requests/"),
+    cluster("crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, prepare=lambda _: None),
+    cluster("dissolve", {"NAMESPACE": "rook-ceph"}, CEPH, prepare=with_ceph),
+    cluster("dissolve, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, prepare=with_ceph),
+    cluster("orphan", {"NAMESPACE": "argocd"}, APPLICATIONS, prepare=with_applications),
+    cluster("releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, prepare=interrupted_releases),
+    cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, prepare=running_controller),
+    cluster("announce", {"NAMESPACE": "dns"}, DNS, prepare=lambda _: None),
+    cluster("tokens", TOKEN, TOKENS, prepare=with_token, verify=verify_agent_token),
+    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, prepare=with_token, verify=verify_rotation),
+    cluster("return", {"NODE": "b"}, STARTS, prepare=lambda _: None),
+    cluster("reboot", {}, STARTS, prepare=lambda _: None),
+    cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, prepare=lambda _: None, verify=verify_snapshot,
             ignored="snapshots-of-k3s"),
-    cluster("backup", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS, before=lambda _: None, after=has_snapshot,
+    cluster("backup", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS, prepare=lambda _: None, verify=verify_snapshot,
             ignored="snapshots-of-k3s"),
 ]  # fmt: skip

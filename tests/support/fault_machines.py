@@ -1,11 +1,11 @@
-"""Scripts that change what a machine has beside K3s, each with a machine to run it on: exports, pools, disks, data."""
+"""Scripts that change a machine besides K3s, each with a machine to run it on: exports, pools, disks, data."""
 
 import hashlib
 import zipfile
 
 from tests.support.fault_scenarios import DATA, TOOLS, _done
-from tests.support.faults import Scenario, once
-from tests.support.machine_scripts import Fake
+from tests.support.faults import Scenario, cached
+from tests.support.machine_scripts import FakeMachine
 from tests.unit.scripts.test_give import ONE, TWO
 from tests.unit.scripts.test_give import TOOLS as DISKS
 from tests.unit.scripts.test_nomad import GIVEN as NOMAD_GIVEN
@@ -23,25 +23,25 @@ FOLDER = {"FOLDER": "ROOT/srv/nfs"}
 EXPORT = FOLDER | {"CLIENTS": "10.0.0.11 10.0.0.12"}
 
 
-def with_data(fake: Fake) -> None:
+def with_data(fake: FakeMachine) -> None:
     fake.file("/srv/nfs/data").write_text("kept")
     fake.file("/etc/exports.d/nas.exports").write_text("/other *(rw)\n")
 
 
-def exported(fake: Fake) -> None:
+def exported_folder(fake: FakeMachine) -> None:
     with_data(fake)
     _done(fake, "export", {name: value.replace("ROOT", str(fake.root)) for name, value in EXPORT.items()})
 
 
-def empty_disks(fake: Fake) -> None:
+def empty_disks(fake: FakeMachine) -> None:
     fake.file("/sys/module/zfs/version").touch()
     for disk in (ONE, TWO):
         fake.file(disk).touch()
     fake.file("real").write_text("".join(f"{fake.root}{disk}\n" for disk in (ONE, TWO)))
 
 
-def with_pool(fake: Fake) -> None:
-    """Disks that hold the pool, which is not imported."""
+def with_pool(fake: FakeMachine) -> None:
+    """Create disks with the pool, which is not imported."""
     empty_disks(fake)
     for disk in (ONE, TWO):
         for part in ("-part1", "-part9"):
@@ -59,8 +59,8 @@ POOL = {"POOL": "lab", "DEVICES": BOTH, "RAID": "mirror"}
 DD = """disk=${2##*/}; rm -f "label-$disk-${5#seek=}" """
 
 
-def full_disk(fake: Fake) -> None:
-    """One disk is empty, and one holds a file system on a partition."""
+def full_disk(fake: FakeMachine) -> None:
+    """Create an empty disk, and one with a file system on a partition."""
     for disk in (ONE, TWO):
         fake.file(disk).touch()
     fake.file("tree-ata-two").write_text("disk sdb \npart sdb1 \n")
@@ -69,7 +69,7 @@ def full_disk(fake: Fake) -> None:
         fake.file(f"label-ata-two-{at << 10}").write_text("bluestore")
 
 
-def beside_releases(fake: Fake) -> None:
+def beside_releases(fake: FakeMachine) -> None:
     with zipfile.ZipFile(fake.file(f"/served/{ZIP}"), "w") as archive:
         archive.writestr(zipfile.ZipInfo("nomad"), "#!/bin/sh\n")
     digest = hashlib.sha256((fake.root / "served" / ZIP).read_bytes()).hexdigest()
@@ -92,8 +92,8 @@ NOMAD_MACHINE = NOMAD_TOOLS | {"systemctl": NOMAD_SERVICE, "df": "echo 4096"}
 OTHER = NOMAD_GIVEN | {"CONFIG": '{"name": "b"}', "CERTIFICATE": "new", "GOSSIP": ""}
 
 
-@once
-def with_nomad(fake: Fake) -> None:
+@cached
+def with_nomad(fake: FakeMachine) -> None:
     beside_releases(fake)
     _done(fake, "nomad", NOMAD_GIVEN)
     fake.file("/var/lib/nomad/kept").write_text("data")
@@ -103,7 +103,7 @@ def with_nomad(fake: Fake) -> None:
 ACL = {"nomad": NOMAD.replace(">>environment", ">/dev/null")}
 
 
-def led(fake: Fake) -> None:
+def elected_leader(fake: FakeMachine) -> None:
     fake.file("/led").touch()
 
 
@@ -111,12 +111,12 @@ SENT = b"snapshot"
 PLACE = {"SNAPSHOT": "of-monday", "SENT": "ROOT/sent", "CHECKSUM": hashlib.sha256(SENT).hexdigest()}
 
 
-def sent(fake: Fake) -> None:
+def sent_snapshot(fake: FakeMachine) -> None:
     fake.file("/sent").write_bytes(SENT)
 
 
-def halted(fake: Fake) -> None:
-    """A server with data, where K3s does not run; another answers for the cluster."""
+def halted_server(fake: FakeMachine) -> None:
+    """Create a server with data and without a running K3s; another server is ready."""
     for path in ("db/etcd/member/wal/0", "db/etcd-old-1/old", "db/etcd-old-2/old", "db/reset-flag",
                  "db/snapshots/of-monday", "tls/server-ca.crt", "tls-1/old", "tls-2/old", "cred/passwd"):  # fmt: skip
         fake.file(f"{DATA}/server/{path}").write_text(path)
@@ -141,15 +141,15 @@ VERSION = "v1.36.3+k3s1"
 RESET = {"SNAPSHOT": "of-monday", "FETCH": "no", "VERSION": VERSION, "ENDPOINT": "10.0.0.1:6443", "PEERS": ""}
 
 
-def to_be_reset(fake: Fake) -> None:
-    halted(fake)
+def server_before_reset(fake: FakeMachine) -> None:
+    halted_server(fake)
     program = fake.file(f"/var/lib/homelab/k3s/{VERSION}/k3s")
     program.write_text(RESETTING)
     program.chmod(0o755)
 
 
-def kept_aside(fake: Fake) -> None:
-    """What was there before the restore is still there."""
+def verify_old_data(fake: FakeMachine) -> None:
+    """Verify that the data of before the restore still exist."""
     assert "db/etcd/member/wal/0" in [
         file.read_text() for file in fake.root.glob(f"{DATA[1:]}/server/db/etcd-old-*/member/wal/0")
     ]
@@ -161,16 +161,16 @@ EMPTY = {"NODE": "b", "ENDPOINT": "10.0.0.1:6443", "CA": "eA=="}
 
 MACHINES = [
     Scenario("export", "export", EXPORT, NFS, with_data),
-    Scenario("export, to others", "export", EXPORT | {"CLIENTS": "10.0.0.13"}, NFS, exported),
-    Scenario("unexport", "unexport", FOLDER, NFS, exported),
+    Scenario("export, to others", "export", EXPORT | {"CLIENTS": "10.0.0.13"}, NFS, exported_folder),
+    Scenario("unexport", "unexport", FOLDER, NFS, exported_folder),
     Scenario("pool, new", "pool", POOL, POOL_TOOLS, empty_disks, on_disk=False),
     Scenario("pool, imported", "pool", POOL, POOL_TOOLS, with_pool, on_disk=False),
-    Scenario("empty", "empty", EMPTY, RESTORED, halted),
-    Scenario("place", "place", PLACE, TOOLS, sent, again=sent),
-    Scenario("reset", "reset", RESET, AWAY, to_be_reset, after=kept_aside, ignored="/db/etcd-old-"),
+    Scenario("empty", "empty", EMPTY, RESTORED, halted_server),
+    Scenario("place", "place", PLACE, TOOLS, sent_snapshot, between_runs=sent_snapshot),
+    Scenario("reset", "reset", RESET, AWAY, server_before_reset, verify=verify_old_data, ignored="/db/etcd-old-"),
     Scenario("give", "give", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"}, DISKS | {"dd": DD}, full_disk),
     Scenario("nomad, new", "nomad", NOMAD_GIVEN, NOMAD_MACHINE, beside_releases),
     Scenario("nomad, other configuration", "nomad", OTHER, NOMAD_MACHINE, with_nomad),
     Scenario("nomad-away", "nomad-away", {}, NOMAD_MACHINE, with_nomad),
-    Scenario("nomad-acl", "nomad-acl", {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}, ACL, led, on_disk=False),
+    Scenario("nomad-acl", "nomad-acl", {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}, ACL, elected_leader, on_disk=False),
 ]  # fmt: skip

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.faults import Scenario, once
-from tests.support.machine_scripts import PASSING, Fake
+from tests.support.faults import Scenario, cached
+from tests.support.machine_scripts import FAST_SLEEP, FakeMachine
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -72,7 +72,7 @@ TOOLS: Mapping[str, str] = {
     "systemctl": SYSTEMCTL, "sysctl": SYSCTL, "curl": CURL, "id": "echo 0", "df": "echo 4096",
     "ip": "case $* in *link*) ;; *) echo '2: eth0 10.0.0.11/24' ;; esac",
     "hostname": 'if [ $# = 0 ]; then cat hostname-now; else echo "$1" >hostname-now; fi',
-    "apt-get": "", "dpkg-query": "echo installed", "modprobe": "", "timedatectl": "", "ps": "", "sleep": PASSING,
+    "apt-get": "", "dpkg-query": "echo installed", "modprobe": "", "timedatectl": "", "ps": "", "sleep": FAST_SLEEP,
     "iptables-save": "", "ip6tables-save": "", "exportfs": "", "journalctl": "", "umount": "",
     "k3s": "", "date": "echo 0", "timeout": 'while [[ $1 == -* ]]; do shift 2; done; shift; exec "$@"',
 }  # fmt: skip
@@ -94,8 +94,8 @@ def _tasks() -> dict[str, dict[str, str]]:
 TASKS = _tasks()
 
 
-def bare(fake: Fake) -> None:
-    """A Raspberry Pi as it was flashed; what is not of its disk lies outside of it."""
+def new_machine(fake: FakeMachine) -> None:
+    """Create a newly flashed Raspberry Pi; paths outside its disk are links."""
     outside = fake.root.parent / f"{fake.root.name}-outside"
     outside.mkdir(exist_ok=True)
     for name, content in (("uptime", "1.00 1.00\n"), ("calls", "")):
@@ -122,18 +122,18 @@ def bare(fake: Fake) -> None:
         fake.file(f"{folder}/any")
 
 
-@once
-def prepared(fake: Fake) -> None:
-    """The same, ready for K3s."""
-    bare(fake)
+@cached
+def prepared_machine(fake: FakeMachine) -> None:
+    """Create the same, prepared for K3s."""
+    new_machine(fake)
     fake.file("/sys/fs/cgroup/cgroup.controllers").write_text("cpu memory\n")
     _done(fake, "prepare", TASKS["a-prepare"])
 
 
-@once
-def released(fake: Fake) -> None:
-    """The same, beside a mirror with K3s."""
-    prepared(fake)
+@cached
+def machine_with_mirror(fake: FakeMachine) -> None:
+    """Create the same, with a mirror of K3s."""
+    prepared_machine(fake)
     served = {"k3s": "program", "install.sh": INSTALLER}
     for name, content in served.items():
         fake.file(f"/served/{name}").write_text(content)
@@ -142,55 +142,55 @@ def released(fake: Fake) -> None:
     fake.file("/served/install.sh.sha256sum").write_text(f"{sums['install.sh']}  install.sh\n")
 
 
-@once
-def staged(fake: Fake) -> None:
-    released(fake)
-    _done(fake, "stage", FOUND)
+@cached
+def staged_machine(fake: FakeMachine) -> None:
+    machine_with_mirror(fake)
+    _done(fake, "stage", BOOTSTRAP)
 
 
-@once
-def running(fake: Fake) -> None:
-    """A server that runs K3s."""
-    staged(fake)
-    _done(fake, "apply", FOUND)
+@cached
+def running_server(fake: FakeMachine) -> None:
+    """Create a server that runs K3s."""
+    staged_machine(fake)
+    _done(fake, "apply", BOOTSTRAP)
 
 
-@once
-def changed(fake: Fake) -> None:
-    """A server that is to get another configuration."""
-    running(fake)
+@cached
+def outdated_server(fake: FakeMachine) -> None:
+    """Create a server with an outdated configuration."""
+    running_server(fake)
     _done(fake, "stage", OTHER)
 
 
-@once
-def retired(fake: Fake) -> None:
-    running(fake)
+@cached
+def retired_server(fake: FakeMachine) -> None:
+    running_server(fake)
     _done(fake, "retire", {})
 
 
-@once
-def uninstalled(fake: Fake) -> None:
-    running(fake)
+@cached
+def uninstalled_server(fake: FakeMachine) -> None:
+    running_server(fake)
     _done(fake, "uninstall", {})
 
 
-def _done(fake: Fake, script: str, variables: Mapping[str, str]) -> None:
+def _done(fake: FakeMachine, script: str, variables: Mapping[str, str]) -> None:
     done = fake.run(script, **variables)
     assert done.status == 0, done.errors
 
 
-def _sum(fake: Fake, name: str) -> str:
+def _sum(fake: FakeMachine, name: str) -> str:
     import hashlib
 
     return hashlib.sha256((fake.root / "served" / name).read_bytes()).hexdigest()
 
 
-FOUND = TASKS["cluster-found"] | {"PINS": "", "TOKEN": "token"}
+BOOTSTRAP = TASKS["cluster-found"] | {"PINS": "", "TOKEN": "token"}
 ROLL = TASKS["a-roll"] | {"PINS": "", "TOKEN": "token"}
 OTHER = ROLL | {"CONFIG": f"{ROLL['CONFIG']}node-label:\n- other=yes\n", "CA_HASH": CA_HASH}
 
 
-def as_it_was(fake: Fake) -> None:
+def verify_restored(fake: FakeMachine) -> None:
     for path, content in (("etc/hostname", "raspberrypi\n"), ("hostname-now", "raspberrypi\n")):
         assert (fake.root / path).read_text() == content
     assert (fake.root / "etc/hosts").read_text() == "127.0.0.1 localhost\n127.0.1.1 raspberrypi\n192.168.1.9 nas\n"
@@ -198,15 +198,16 @@ def as_it_was(fake: Fake) -> None:
 
 
 SCENARIOS = [
-    Scenario("prepare", "prepare", TASKS["a-prepare"], TOOLS, bare),
+    Scenario("prepare", "prepare", TASKS["a-prepare"], TOOLS, new_machine),
     Scenario("prepare, other keepalived", "prepare",
-             TASKS["a-prepare"] | {"KEEPALIVED": "# homelab\nother\n", "SYSCTL": "kernel.panic=11"}, TOOLS, prepared),
-    Scenario("stage", "stage", FOUND, TOOLS, released),
-    Scenario("apply, first server", "apply", FOUND, TOOLS, staged),
-    Scenario("apply, other configuration", "apply", OTHER, TOOLS, changed),
-    Scenario("uninstall", "uninstall", {}, TOOLS, running),
-    Scenario("restore", "restore", {}, TOOLS, uninstalled, after=as_it_was),
-    Scenario("halt", "halt", {}, TOOLS, running),
-    Scenario("retire", "retire", {}, TOOLS, running),
-    Scenario("keep", "keep", {}, TOOLS, retired),
+             TASKS["a-prepare"] | {"KEEPALIVED": "# homelab\nother\n", "SYSCTL": "kernel.panic=11"}, TOOLS,
+             prepared_machine),
+    Scenario("stage", "stage", BOOTSTRAP, TOOLS, machine_with_mirror),
+    Scenario("apply, first server", "apply", BOOTSTRAP, TOOLS, staged_machine),
+    Scenario("apply, other configuration", "apply", OTHER, TOOLS, outdated_server),
+    Scenario("uninstall", "uninstall", {}, TOOLS, running_server),
+    Scenario("restore", "restore", {}, TOOLS, uninstalled_server, verify=verify_restored),
+    Scenario("halt", "halt", {}, TOOLS, running_server),
+    Scenario("retire", "retire", {}, TOOLS, running_server),
+    Scenario("keep", "keep", {}, TOOLS, retired_server),
 ]  # fmt: skip

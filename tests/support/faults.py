@@ -1,4 +1,4 @@
-"""Faults on a machine that is a folder: a script is ended before each of its commands, or finds the disk full."""
+"""Faults on a machine simulated by a folder: the script is killed before each command, or the disk is full."""
 
 import hashlib
 import os
@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.machine_scripts import Fake, Run
+from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 PAGE = 4096
 OWN_MOUNTS = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
-"""Runs a command with mounts of its own; what it started ends with it."""
-_MADE: dict[tuple[Callable[[Fake], None], Path], Path] = {}
+"""Runs a command with its own mounts, and kills the command's processes when it ends."""
+_MADE: dict[tuple[Callable[[FakeMachine], None], Path], Path] = {}
 VOLATILE = ("var/lib/homelab/program",)
-"""Files that hold when something was made."""
+"""Files that contain times."""
 IGNORED = ("bin", "calls", "snapshots", "tmp")
-"""What is of the test and not of the machine."""
+"""Files of the test, not of the machine."""
 
 # Before every command: a copy of the machine, if the commands before changed it. After one that surely changed nothing,
 # nobody looks; what a subshell ran is known outside of it by a file. No match of its own: scripts read BASH_REMATCH.
@@ -67,13 +67,13 @@ cp -a {root} {result}/root
 """
 
 
-def once(before: Callable[[Fake], None]) -> Callable[[Fake], None]:
-    """Have a machine made once for each place, and copied from then on: its path stands in what scripts keep."""
+def cached(prepare: Callable[[FakeMachine], None]) -> Callable[[FakeMachine], None]:
+    """Run `prepare` once for each path of a machine, and copy the result afterwards: scripts store the path."""
 
-    def made(fake: Fake) -> None:
-        key = (before, fake.root)
+    def made(fake: FakeMachine) -> None:
+        key = (prepare, fake.root)
         if key not in _MADE:
-            before(fake)
+            prepare(fake)
             _MADE[key] = Path(tempfile.mkdtemp(dir=fake.root.parent, prefix="made-"))
             shutil.copytree(fake.root, _MADE[key], symlinks=True, dirs_exist_ok=True)
         else:
@@ -84,34 +84,34 @@ def once(before: Callable[[Fake], None]) -> Callable[[Fake], None]:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A script on a machine: how the machine was before, and how it must be once the script has run to its end."""
+    """A script on a machine: `prepare` creates the machine, `verify` checks it after the script."""
 
     name: str
     script: str
     variables: Mapping[str, str]
     tools: Mapping[str, str]
-    before: Callable[[Fake], None]
+    prepare: Callable[[FakeMachine], None]
     on_disk: bool = True  # whether what it changes is on the machine's disk, which may be full
     ignored: str | None = None  # part of the paths of files that a run may leave in any number
-    after: Callable[[Fake], None] = field(default=lambda _: None)
-    again: Callable[[Fake], None] = field(default=lambda _: None)  # what goes before the next run
+    verify: Callable[[FakeMachine], None] = field(default=lambda _: None)
+    between_runs: Callable[[FakeMachine], None] = field(default=lambda _: None)  # what goes before the next run
 
-    def machine(self, root: Path) -> Fake:
-        """A machine as it was before."""
+    def machine(self, root: Path) -> FakeMachine:
+        """Create the machine."""
         root.mkdir()
-        fake = Fake(root, self.tools)
-        self.before(fake)
+        fake = FakeMachine(root, self.tools)
+        self.prepare(fake)
         return fake
 
-    def given(self, root: Path) -> dict[str, str]:
-        """Its variables; those that are paths are on the machine."""
+    def variables_on(self, root: Path) -> dict[str, str]:
+        """Return the script's variables, with paths on the machine."""
         return {name: value.replace("ROOT/", f"{root}/") for name, value in self.variables.items()}
 
-    def run(self, fake: Fake) -> Run:
-        return fake.run(self.script, **self.given(fake.root))
+    def run(self, fake: FakeMachine) -> ScriptRun:
+        return fake.run(self.script, **self.variables_on(fake.root))
 
-    def tree(self, root: Path) -> dict[str, str]:
-        """Every file of the machine with its mode and content."""
+    def files(self, root: Path) -> dict[str, str]:
+        """Return the mode and content of every file of the machine."""
         known = ((path, content) for path, content in _files(root) if path not in VOLATILE)
         return {path: content for path, content in known if not self.ignored or self.ignored not in path}
 
@@ -129,55 +129,55 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(root)), f"{stat.S_IMODE(facts.st_mode):o} {content}"
 
 
-def state(root: Path) -> str:
-    """What tells a machine from the same one at another time."""
+def fingerprint(root: Path) -> str:
+    """Hash all files of a machine."""
     return hashlib.sha256(repr(sorted(_files(root))).encode()).hexdigest()
 
 
-def states(scenario: Scenario, folder: Path) -> Iterator[Path]:
-    """Every state of the disk in which the script may be ended, as a copy of the machine."""
+def disk_states(scenario: Scenario, folder: Path) -> Iterator[Path]:
+    """Yield every state of the disk at which the script can be killed, as a copy of the machine."""
     copies = folder / "copies"
     copies.mkdir()
     fake = scenario.machine(folder / "machine")
     text = WATCH.format(root=fake.root, copies=copies) + fake.script(scenario.script)
-    done = fake.run_text(text, **scenario.given(fake.root))
+    done = fake.run_text(text, **scenario.variables_on(fake.root))
     assert done.status == 0, done.errors
     known = set[str]()
     for copy in sorted(copies.iterdir()):
-        found = state(copy / "root")
+        found = fingerprint(copy / "root")
         if found not in known:
             known.add(found)
             yield copy / "root"
 
 
-def restored(scenario: Scenario, copy: Path, root: Path) -> Fake:
-    """The machine as the copy has it, in its place: its tools know where they are."""
+def restore_copy(scenario: Scenario, copy: Path, root: Path) -> FakeMachine:
+    """Replace the machine by the copy, at the machine's own path, which its tools contain."""
     shutil.rmtree(root)
     shutil.copytree(copy, root, symlinks=True)
-    fake = Fake(root, scenario.tools)
-    scenario.again(fake)
+    fake = FakeMachine(root, scenario.tools)
+    scenario.between_runs(fake)
     return fake
 
 
 @dataclass(frozen=True)
-class OnSmallDisk:
-    """What came of a run with so much space: its status, its errors, and the machine after it."""
+class SmallDiskRun:
+    """The result of a run with limited space: exit status, errors, and the machine's folder."""
 
     status: int
     errors: str
     root: Path
 
 
-def on_small_disk(scenario: Scenario, copy: Path, fake: Fake, free: int) -> OnSmallDisk:
-    """Run the script on a copy of the machine, on a file system of its own that has `free` bytes left."""
+def run_on_small_disk(scenario: Scenario, copy: Path, fake: FakeMachine, free: int) -> SmallDiskRun:
+    """Run the script on a copy of the machine, on its own file system with `free` bytes left."""
     result = copy.parent / "result"
     shutil.rmtree(result, ignore_errors=True)
     result.mkdir()
     script = result / "script"
-    script.write_text(fake.text(scenario.script, **scenario.given(fake.root)))
+    script.write_text(fake.sent_text(scenario.script, **scenario.variables_on(fake.root)))
     if not copy.exists():
         shutil.copytree(fake.root, copy, symlinks=True)  # with its tools
     text = ON_A_SMALL_DISK.format(size=64 << 20, root=fake.root, copy=copy, free=free, script=script, result=result)
     subprocess.run([*OWN_MOUNTS, "bash", "-c", text], check=True, timeout=60)
     found = result / "root"
-    return OnSmallDisk(int((result / "status").read_text()), (result / "errors").read_text(), found)
+    return SmallDiskRun(int((result / "status").read_text()), (result / "errors").read_text(), found)

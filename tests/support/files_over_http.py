@@ -1,4 +1,4 @@
-"""A folder served over HTTP on loopback, as an official host would."""
+"""A folder served over HTTP on loopback, as official hosts serve theirs."""
 
 import threading
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from rehearsal import server
 
 
 @contextmanager
-def served(root: Path, state: Path) -> Iterator[str]:
+def serve_files(root: Path, state: Path) -> Iterator[str]:
     state.mkdir(parents=True, exist_ok=True)
-    service = server.mirror(root, "127.0.0.1", 0, state)
+    service = server.create_mirror(root, "127.0.0.1", 0, state)
     with running(service):
         yield f"http://127.0.0.1:{service.server_port}"
 

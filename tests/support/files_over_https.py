@@ -1,4 +1,4 @@
-"""A folder served over HTTPS by a host that is trusted, which goes on where a download broke off."""
+"""A folder served over trusted HTTPS, with range requests that resume downloads."""
 
 import http.server
 import socket
@@ -15,14 +15,14 @@ from rehearsal import certificates
 from tests.support.files_over_http import running
 
 ADDRESS = "192.0.2.1"
-"""Loopback is nobody's mirror, so it has this address here."""
+"""The host's address in URLs, because homelab accepts no mirror on loopback."""
 
 
-class Host(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; `asked` are paths and ranges, `breaks` says after how many bytes a path's answer ends."""
+class RangeHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder. `requests` are paths and ranges; `truncated` are the bytes of a file's next response."""
 
-    asked: list[tuple[str, str]]
-    breaks: dict[str, int]
+    requests: list[tuple[str, str]]
+    truncated: dict[str, int]
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         pass
@@ -30,7 +30,7 @@ class Host(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         file = Path(self.translate_path(self.path))
         wanted = self.headers.get("Range", "")
-        self.asked.append((self.path, wanted))
+        self.requests.append((self.path, wanted))
         if not file.is_file():
             return self.send_error(404)
         content, start = file.read_bytes(), int(wanted.removeprefix("bytes=").rstrip("-") or 0)
@@ -39,32 +39,32 @@ class Host(http.server.SimpleHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        self.wfile.write(content[start:][: self.breaks.pop(file.name, None)])
+        self.wfile.write(content[start:][: self.truncated.pop(file.name, None)])
         self.close_connection = True
         return None
 
 
 class Upstream:
-    """The host while it serves."""
+    """The running host."""
 
-    def __init__(self, url: str, root: Path, handler: type[Host]) -> None:
-        self.url, self.root, self.asked, self.breaks = url, root, handler.asked, handler.breaks
+    def __init__(self, url: str, root: Path, handler: type[RangeHandler]) -> None:
+        self.url, self.root, self.requests, self.truncated = url, root, handler.requests, handler.truncated
 
     def ranges(self, name: str) -> list[str]:
-        """The ranges that were asked of a file."""
-        return [wanted for path, wanted in self.asked if path.endswith(f"/{name}")]
+        """Return the ranges that were requested of a file."""
+        return [wanted for path, wanted in self.requests if path.endswith(f"/{name}")]
 
 
 @contextmanager
-def upstream(root: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+def serve_upstream(root: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     look_up = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest: look_up("127.0.0.1", *rest))
     made = certificates.ensure(state, ADDRESS)
-    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))
     monkeypatch.setenv("NO_PROXY", "*")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.server, made.key)
-    handler = type("Handler", (Host,), {"asked": [], "breaks": {}})
+    handler = type("Handler", (RangeHandler,), {"requests": [], "truncated": {}})
     service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(root)))
     service.socket = context.wrap_socket(service.socket, server_side=True)
     with running(service):

@@ -1,57 +1,57 @@
-"""The rules that the graph of resources keeps; each fails with what breaks it."""
+"""Rules of the resource graph; each fails with the resources that break it."""
 
 from components.cluster.kubeconfig import private_key
 from tests.support.envelopes import is_sealed, texts
-from tests.support.recorder import KUBERNETES, MACHINES, SECRET, Recording, made_by
+from tests.support.recorder import KUBERNETES, MACHINES, SECRET, Recording, generated
 
-REMEMBERED = {"found", "join"}
+RUN_ONCE_ROLES = {"found", "join"}
 
 
 def machines_are_prepared_at_once(run: Recording) -> None:
-    assert run.role("prepare").keys() == roles(run).keys()
-    for node, task in run.role("prepare").items():
-        assert not run.before(task), f"{node} waits for others"
+    assert run.tasks_of_role("prepare").keys() == roles(run).keys()
+    for node, task in run.tasks_of_role("prepare").items():
+        assert not run.tasks_before(task), f"{node} waits for others"
 
 
-def the_first_server_founds(run: Recording) -> None:
-    founds = run.role("found")
+def the_first_server_bootstraps(run: Recording) -> None:
+    founds = run.tasks_of_role("found")
     assert list(founds) == servers(run)[:1]
     marked = [task.name for task in run.tasks if task.plain["variables"].get("FOUND") == "yes"]
     assert marked == [task.name for task in founds.values()]
 
 
-def joining_follows_founding(run: Recording) -> None:
-    (found,) = run.role("found").values()
-    assert run.role("join").keys() == roles(run).keys()
-    for node, task in run.role("join").items():
-        assert {found.name, f"{node}-prepare"} <= run.before(task), f"{node} joins too early"
+def joining_follows_bootstrapping(run: Recording) -> None:
+    (found,) = run.tasks_of_role("found").values()
+    assert run.tasks_of_role("join").keys() == roles(run).keys()
+    for node, task in run.tasks_of_role("join").items():
+        assert {found.name, f"{node}-prepare"} <= run.tasks_before(task), f"{node} joins too early"
 
 
 def all_join_at_once(run: Recording) -> None:
-    ((founder, found),) = run.role("found").items()
-    for node, task in run.role("join").items():
+    ((founder, found),) = run.tasks_of_role("found").items()
+    for node, task in run.tasks_of_role("join").items():
         needed = {f"{founder}-prepare", found.name, f"{node}-prepare"}
-        assert run.before(task) == needed, f"{node} waits for more than it needs"
+        assert run.tasks_before(task) == needed, f"{node} waits for more than it needs"
 
 
 def servers_roll_when_all_have_joined(run: Recording) -> None:
     for node in servers(run):
-        before = run.before(run.role("roll")[node])
+        before = run.tasks_before(run.tasks_of_role("roll")[node])
         assert {f"{each}-join" for each in servers(run)} <= before, f"{node} rolls too early"
         assert not {f"{each}-roll" for each in roles(run)} & before, f"{node} rolls after others, which its turn is for"
 
 
 def agents_roll_after_servers(run: Recording) -> None:
     for node in agents(run):
-        before = run.before(run.role("roll")[node])
+        before = run.tasks_before(run.tasks_of_role("roll")[node])
         assert {f"{each}-roll" for each in servers(run)} <= before, f"{node} rolls too early"
         assert f"{node}-join" in before
         assert not {f"{each}-roll" for each in agents(run)} & before
 
 
-def turns_bound_what_is_disturbed(run: Recording, max_unavailable: int) -> None:
+def turns_limit_disruption(run: Recording, max_unavailable: int) -> None:
     widths = {"server": ("servers", 1), "agent": ("agents", max_unavailable)}
-    joining = {task.name for task in run.role("join").values()}
+    joining = {task.name for task in run.tasks_of_role("join").values()}
     tasks = [each for each in run.tasks if "turn" in each.plain]
     assert tasks == [each for each in run.tasks if run.node_of(each)], "what is no machine's own disturbs nothing"
     for task in tasks:
@@ -60,16 +60,16 @@ def turns_bound_what_is_disturbed(run: Recording, max_unavailable: int) -> None:
         assert (turn["group"], turn["width"]) == wanted, task.name
 
 
-def remembered_tasks_are_those_that_happen_once(run: Recording) -> None:
+def remembered_tasks_run_once(run: Recording) -> None:
     once = {task.name for task in run.tasks if task.plain["once"]}
-    assert once == {task.name for role in REMEMBERED for task in run.role(role).values()}
+    assert once == {task.name for role in RUN_ONCE_ROLES for task in run.tasks_of_role(role).values()}
 
 
-def leaving_comes_first_and_reading_last(run: Recording) -> None:
-    rolls = {task.name for task in run.role("roll").values()}
-    assert rolls <= run.before(run.named("cluster-retire"))
-    assert {f"{each}-roll" for each in servers(run)} <= run.before(run.named("cluster-kubeconfig"))
-    assert not {f"{each}-roll" for each in agents(run)} & run.before(run.named("cluster-kubeconfig"))
+def retirement_and_kubeconfig_follow_rolls(run: Recording) -> None:
+    rolls = {task.name for task in run.tasks_of_role("roll").values()}
+    assert rolls <= run.tasks_before(run.resource("cluster-retire"))
+    assert {f"{each}-roll" for each in servers(run)} <= run.tasks_before(run.resource("cluster-kubeconfig"))
+    assert not {f"{each}-roll" for each in agents(run)} & run.tasks_before(run.resource("cluster-kubeconfig"))
 
 
 def every_provider_is_explicit(run: Recording) -> None:
@@ -101,9 +101,9 @@ def secrets_are_sealed(run: Recording) -> None:
         assert is_sealed(run.stack_outputs[output]), output
 
 
-def secrets_are_nowhere_in_clear(run: Recording, canaries: set[str]) -> None:
-    made = {made_by(each.name) for each in run.registered if each.type == SECRET}
-    keys = {made_by(each.name) for each in run.registered if each.type == SECRET and each.name.endswith("-key")}
+def no_secret_is_in_plain_text(run: Recording, canaries: set[str]) -> None:
+    made = {generated(each.name) for each in run.registered if each.type == SECRET}
+    keys = {generated(each.name) for each in run.registered if each.type == SECRET and each.name.endswith("-key")}
     made |= {private_key(key) for key in keys}
     places = {each.name: each.inputs for each in run.registered}
     places |= {f"outputs of {urn}": outputs for urn, outputs in run.outputs.items()}
@@ -114,14 +114,14 @@ def secrets_are_nowhere_in_clear(run: Recording, canaries: set[str]) -> None:
             assert secret or not found, f"{found} in clear: {place}"
             seen |= found
     salts = {
-        made_by(each.name) for each in run.registered if each.name.endswith("-salt")
+        generated(each.name) for each in run.registered if each.name.endswith("-salt")
     }  # hidden in what is made of it
     assert run.preview or canaries | made <= seen | salts | keys, "a secret is not used"
 
 
 def roles(run: Recording) -> dict[str, str]:
-    """Node -> its role, as its join is told."""
-    return {node: task.plain["variables"]["ROLE"] for node, task in run.role("join").items()}
+    """Return the nodes' roles, from the variables of their join tasks."""
+    return {node: task.plain["variables"]["ROLE"] for node, task in run.tasks_of_role("join").items()}
 
 
 def servers(run: Recording) -> list[str]:

@@ -1,4 +1,4 @@
-"""A Kubernetes API in memory, as far as operators ask it."""
+"""A Kubernetes API in memory, with the operations that stand-in operators use."""
 
 import itertools
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ Key = tuple[str, str, str, str]
 """Group with version, plural, namespace, name."""
 
 
-def parts(path: str) -> tuple[Key, str]:
-    """The key of what a path names, with an empty name for a list, and the subresource."""
+def parse_path(path: str) -> tuple[Key, str]:
+    """Split a path into an object's key, whose name is empty for a list, and the subresource."""
     words = path.partition("?")[0].strip("/").split("/")
     count = 2 if words[0] == "api" else 3
     group, rest = "/".join(words[:count]), words[count:]
@@ -21,18 +21,18 @@ def parts(path: str) -> tuple[Key, str]:
     return (group, rest[0], namespace, name), rest[2] if len(rest) > 2 else ""
 
 
-class Memory:
-    """Objects by key; every kind is there."""
+class InMemoryApi:
+    """Objects by key; every kind exists."""
 
     def __init__(self) -> None:
         self.objects: dict[Key, Json] = {}
         self._uids = itertools.count(1)
 
     def read(self, path: str) -> Json | None:
-        return self.objects.get(parts(path)[0])
+        return self.objects.get(parse_path(path)[0])
 
     def items(self, path: str) -> list[Json]:
-        (group, plural, namespace, _), _ = parts(path)
+        (group, plural, namespace, _), _ = parse_path(path)
         label = path.partition("labelSelector=")[2].replace("%2F", "/").replace("%3D", "=")
         return [
             found
@@ -46,20 +46,20 @@ class Memory:
         return not label or (found["metadata"].get("labels") or {}).get(key) == value
 
     def create(self, path: str, body: Json) -> None:
-        (group, plural, namespace, _), _ = parts(path)
+        (group, plural, namespace, _), _ = parse_path(path)
         name = body["metadata"]["name"]
         assert body["metadata"].get("namespace", "") == namespace, f"{name} is not of the namespace it is put into"
         body = {"status": {}} | body | {"metadata": {"uid": f"uid-{next(self._uids)}", **body["metadata"]}}
         self.objects.setdefault((group, plural, namespace, name), body)
 
     def patch(self, path: str, body: Json) -> None:
-        key, sub = parts(path)
+        key, sub = parse_path(path)
         assert not sub or set(body) == {sub}
         if key in self.objects:
-            merge(self.objects[key], body)
+            apply_merge_patch(self.objects[key], body)
 
     def delete(self, path: str) -> None:
-        self.objects.pop(parts(path)[0], None)
+        self.objects.pop(parse_path(path)[0], None)
 
     def names(self, plural: str) -> list[str]:
         return [key[3] for key in self.objects if key[1] == plural]
@@ -71,11 +71,11 @@ class Memory:
         yield from self.objects
 
 
-def merge(into: Json, changes: Json) -> None:
+def apply_merge_patch(into: Json, changes: Json) -> None:
     for key, value in changes.items():
         if value is None:
             into.pop(key, None)
         elif isinstance(value, dict) and isinstance(into.get(key), dict):
-            merge(into[key], value)
+            apply_merge_patch(into[key], value)
         else:
             into[key] = value

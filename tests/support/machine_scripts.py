@@ -1,4 +1,4 @@
-"""Runs scripts as they are on a machine that is a folder: files below it, tools on PATH that answer as told."""
+"""Runs unchanged scripts on a machine simulated by a folder, with fake tools on PATH."""
 
 import subprocess
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from provider.ssh.connections import render_script
 from tests.support.settings_fixtures import ROOT
 
 SCRIPTS = ROOT / "components/scripts"
-MOVED = (
+REDIRECTED_PATHS = (
     "/etc/exports", "/var/lib/homelab", "/var/lib/rook", "/run/homelab", "/dev/disk", "/sys/module",
     "/etc/nomad.d", "/etc/systemd/system/nomad", "/usr/local/bin/", "/var/lib/nomad", "/sys/fs/cgroup/nomad",
     "/etc/rancher", "/var/lib/rancher", "/etc/cni", "/etc/hostname", "/etc/hosts", "/etc/machine-id",
@@ -19,11 +19,11 @@ MOVED = (
 )  # fmt: skip
 
 
-PASSING = "read -r now _ <proc/uptime; echo $((${now%.*} + 3600)).00 0 >proc/uptime"
+FAST_SLEEP = "read -r now _ <proc/uptime; echo $((${now%.*} + 3600)).00 0 >proc/uptime"
 
 
 @dataclass(frozen=True)
-class Run:
+class ScriptRun:
     status: int
     output: str
     errors: str
@@ -35,32 +35,32 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Fake:
-    """A machine in a folder. `tools` is Bash by the tool's name; every call of one is noted."""
+class FakeMachine:
+    """A machine in the folder `root`. `tools` are Bash scripts by name; their calls are recorded."""
 
     root: Path
     tools: Mapping[str, str]
 
-    def run(self, script: str, **variables: str) -> Run:
+    def run(self, script: str, **variables: str) -> ScriptRun:
         return self.run_text(self.script(script), **variables)
 
     def script(self, name: str) -> str:
-        """A script as it is."""
+        """Return a script's text."""
         return (SCRIPTS / f"{name}.sh").read_text()
 
-    def text(self, script: str, **variables: str) -> str:
-        """What a machine is sent, for this one."""
+    def sent_text(self, script: str, **variables: str) -> str:
+        """Return the text that the provider would send to this machine."""
         return self._stream(self.script(script), variables)
 
-    def run_text(self, text: str, **variables: str) -> Run:
-        """Run what a script is, or a part of it."""
+    def run_text(self, text: str, **variables: str) -> ScriptRun:
+        """Run the text of a script, or of a part of it."""
         whole = self._stream(text, variables)
         calls = self.root / "calls"
         calls.write_text("")
         done = subprocess.run(
             ["bash", "-s"], input=whole, capture_output=True, text=True, cwd=self.root, timeout=60, check=False
         )
-        return Run(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
+        return ScriptRun(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
 
     def _stream(self, text: str, variables: Mapping[str, str]) -> str:
         self._install()
@@ -70,26 +70,26 @@ class Fake:
         assert path in library
         return render_script(variables, library, text)
 
-    def call(self, script: str, function: str, **variables: str) -> Run:
-        """Run one function of a script, and nothing else of it."""
+    def call_function(self, script: str, function: str, **variables: str) -> ScriptRun:
+        """Run only one function of a script."""
         text = (SCRIPTS / f"{script}.sh").read_text().partition("\nmain() {")[0]
         return self.run_text(f"{text}\n{function} </dev/null\n", **variables)
 
     def file(self, path: str) -> Path:
-        """A file of the machine; its folder is made."""
+        """Return the path of the machine's file, and create its folder."""
         found = self.root / path.lstrip("/")
         found.parent.mkdir(parents=True, exist_ok=True)
         return found
 
     @property
-    def impatient(self) -> "Fake":
-        """The same machine, where every sleep lasts an hour and no test waits for it."""
+    def with_fast_sleep(self) -> "FakeMachine":
+        """The same machine with a fake clock: every sleep advances it by an hour and ends at once."""
         self.file("/proc/uptime").write_text("1.00 1.00\n")
-        return Fake(self.root, {**self.tools, "sleep": PASSING})
+        return FakeMachine(self.root, {**self.tools, "sleep": FAST_SLEEP})
 
     def _moved(self, text: str) -> str:
         own_time = ("/proc/uptime",) if (self.root / "proc/uptime").exists() else ()
-        for place in (*MOVED, *own_time):
+        for place in (*REDIRECTED_PATHS, *own_time):
             text = text.replace(place, f"{self.root}{place}")
         return text
 

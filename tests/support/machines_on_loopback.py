@@ -1,4 +1,4 @@
-"""The machines of a stack file behind real SSH servers on loopback, for commands that have a loop of their own."""
+"""The machines of a stack file as real SSH servers on loopback, for commands with their own event loop."""
 
 import asyncio
 import threading
@@ -11,19 +11,19 @@ import pytest
 import yaml
 
 from operations import machines
-from tests.support.ssh_server import Computer, computers
+from tests.support.ssh_server import SshMachine, ssh_machines
 
 KEY_NAME = "key"
 
 
 @contextmanager
-def served(home: Path, *names: str) -> Iterator[list[Computer]]:
-    """Machines that answer until the block ends, from a thread of their own."""
+def serve_machines(home: Path, *names: str) -> Iterator[list[SshMachine]]:
+    """Run machines in their own thread until the block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     home.mkdir()
-    together = computers(home, *names)
+    together = ssh_machines(home, *names)
     try:
         yield asyncio.run_coroutine_threadsafe(together.__aenter__(), loop).result()
     finally:
@@ -33,8 +33,8 @@ def served(home: Path, *names: str) -> Iterator[list[Computer]]:
         loop.close()
 
 
-def reach(found: list[Computer], monkeypatch: pytest.MonkeyPatch, bastion: Computer | None = None) -> None:
-    """Have the nodes of the stack file be these machines; their names and pinned keys are the file's."""
+def redirect_nodes(found: list[SshMachine], monkeypatch: pytest.MonkeyPatch, bastion: SshMachine | None = None) -> None:
+    """Redirect the stack file's nodes to these machines; names and pinned keys stay."""
     ports = {each.name: each.port for each in found}
     through = {"address": "127.0.0.1", "port": bastion.port} if bastion else {}
     real, real_bastion = machines.from_node, machines.from_bastion
@@ -48,13 +48,13 @@ def reach(found: list[Computer], monkeypatch: pytest.MonkeyPatch, bastion: Compu
     monkeypatch.setattr(machines, "from_bastion", lambda given: real_bastion(given).model_copy(update=through))
 
 
-def public(computer: Computer) -> str:
-    """Its host key as a stack file has it."""
+def public_key(computer: SshMachine) -> str:
+    """Return the machine's host key in the stack file's format."""
     return " ".join(computer.host_key.export_public_key().decode().split()[:2])
 
 
-def stack_file(folder: Path, *nodes: dict[str, Any], **more: Any) -> Path:
-    """A stack file with these nodes, servers one after the other at addresses of their own."""
+def write_stack_file(folder: Path, *nodes: dict[str, Any], **more: Any) -> Path:
+    """Write a stack file with these nodes; unless set, they are servers at consecutive addresses."""
     given = [{"name": "one", "role": "server", "address": f"10.9.0.{11 + i}"} | node for i, node in enumerate(nodes)]
     ssh = {"user": "pi", "privateKey": {"secret": KEY_NAME}}
     cluster = {"domain": "lab.test", "ssh": ssh, "nodes": given} | more

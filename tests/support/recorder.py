@@ -1,4 +1,4 @@
-"""Runs the real program under a monitor that keeps every registration as the engine would see it."""
+"""Runs the real Pulumi program under a monitor that records every resource as the engine receives it."""
 
 import asyncio
 import contextvars
@@ -18,12 +18,12 @@ from pulumi.runtime.stack import run_in_stack
 
 from stacks import homelab, stackfile
 from stacks.settings import NAMESPACE
-from tests.support.envelopes import opened, sealed
+from tests.support.envelopes import sealed, unsealed
 
 STACK = "pulumi:pulumi:Stack"
 TASK = "homelab:index:Task"
 SECRET = "homelab:index:Secret"
-ARCHIVE = "homelab:index:Chart"
+CHART = "homelab:index:Chart"
 MACHINES = "pulumi:providers:homelab"
 KUBERNETES = "pulumi:providers:kubernetes"
 Program = Callable[[], None]
@@ -31,7 +31,7 @@ Program = Callable[[], None]
 
 @dataclass(frozen=True)
 class Resource:
-    """One registration. Inputs and outputs are as sent: secrets stand in their envelopes."""
+    """A registered resource. Inputs are as sent: secrets are in envelopes."""
 
     urn: str
     type: str
@@ -49,18 +49,18 @@ class Resource:
 
     @property
     def role(self) -> str:
-        """What a task is for: the last word of its name."""
+        """The task's role: the last word of its name."""
         return self.name.rpartition("-")[2]
 
     @property
     def plain(self) -> dict[str, Any]:
-        """The inputs without envelopes, as the plugin is given them."""
-        return dict(opened(self.inputs))
+        """The inputs without envelopes, as the plugin gets them."""
+        return dict(unsealed(self.inputs))
 
 
 @dataclass
 class Recording(MockMonitor):
-    """What a run of the program registered, and the outputs of its components by URN."""
+    """The resources that a run registered, and the outputs of components by URN."""
 
     preview: bool = False
     resources_by_urn: dict[str, Resource] = field(default_factory=dict)
@@ -88,24 +88,24 @@ class Recording(MockMonitor):
         return empty_pb2.Empty()
 
     def _made(self, request: Any) -> dict[str, Any]:
-        """What plugins add to the inputs, secret where the program asked the engine for it."""
+        """Return the outputs that plugins add to the inputs, secret if the program marked them so."""
         if request.type.startswith("kubernetes:core/v1:") and "name" not in request.object["metadata"]:
             metadata = json_format.MessageToDict(request.object["metadata"])
             return {"metadata": metadata | {"name": f"{request.name}-1a2b3c4d"}}
-        if request.type == ARCHIVE:
+        if request.type == CHART:
             given = json_format.MessageToDict(request.object)
-            return {"path": f"./.charts/{given['name']}.tgz", "sha256": given.get("sha256") or made_by(given["name"])}
+            return {"path": f"./.charts/{given['name']}.tgz", "sha256": given.get("sha256") or generated(given["name"])}
         kind = {TASK: "output", SECRET: "value"}.get(request.type)
         if kind is None:
             return {}
-        value = rpc.UNKNOWN if self.preview else made_by(request.name)
+        value = rpc.UNKNOWN if self.preview else generated(request.name)
         if request.name == "cluster-kubeconfig" and not self.preview:
-            value = "\n".join((made_by("authority"), made_by("certificate-admin"), made_by("certificate-apps")))
+            value = "\n".join((generated("authority"), generated("certificate-admin"), generated("certificate-apps")))
         return {kind: sealed(value) if kind in request.additionalSecretOutputs else value}
 
     @property
     def registered(self) -> list[Resource]:
-        """Every resource but the stack's own."""
+        """All resources except the stack."""
         return [each for each in self.resources_by_urn.values() if each.type != STACK]
 
     @property
@@ -116,25 +116,25 @@ class Recording(MockMonitor):
     def stack_outputs(self) -> dict[str, Any]:
         return next(outputs for urn, outputs in self.outputs.items() if self.resources_by_urn[urn].type == STACK)
 
-    def named(self, name: str) -> Resource:
+    def resource(self, name: str) -> Resource:
         (found,) = (each for each in self.registered if each.custom and each.name == name)
         return found
 
-    def role(self, role: str) -> dict[str, Resource]:
-        """The tasks of one role (`prepare`, `join`, ...) by the node they belong to."""
+    def tasks_of_role(self, role: str) -> dict[str, Resource]:
+        """Return the tasks of one role (`prepare`, `join`, …) by their node."""
         return {self.node_of(each): each for each in self.tasks if self.node_of(each) and each.role == role}
 
     def node_of(self, task: Resource) -> str:
-        """The node that a task belongs to; empty for those of the cluster."""
+        """Return the name of a task's node; empty for tasks of the cluster."""
         parent = self.resources_by_urn[task.parent]
         return parent.name if parent.type.endswith(":Node") else ""
 
-    def before(self, resource: Resource) -> frozenset[str]:
-        """Names of the tasks that must have ended before this one begins."""
-        return frozenset(each.name for each in self.all_before(resource) if each.type == TASK)
+    def tasks_before(self, resource: Resource) -> frozenset[str]:
+        """Return the names of the tasks that must end before this resource starts."""
+        return frozenset(each.name for each in self.dependencies(resource) if each.type == TASK)
 
-    def all_before(self, resource: Resource) -> list[Resource]:
-        """Everything that must have been made before this one, near or far."""
+    def dependencies(self, resource: Resource) -> list[Resource]:
+        """Return all resources, direct and transitive, that must exist before this one."""
         seen: set[str] = set()
         queue = list(resource.depends_on)
         while queue:
@@ -146,7 +146,7 @@ class Recording(MockMonitor):
 
 
 class _Nothing(Mocks):
-    """The recording answers itself."""
+    """Fails for calls that the recording does not answer."""
 
     def call(self, args: Any) -> Any:
         raise AssertionError(f"the program calls {args.token}")
@@ -155,18 +155,18 @@ class _Nothing(Mocks):
         raise AssertionError(f"the program reads {args.name}")
 
 
-def made_by(name: str) -> str:
-    """What a resource gives when it is made: hexadecimal digits, as a generated secret is."""
+def generated(name: str) -> str:
+    """Return the value that a resource generates: hexadecimal digits, as generated secrets have."""
     return hashlib.blake2s(name.encode(), digest_size=16).hexdigest()
 
 
 def canary(name: str) -> str:
-    """The value of a secret in recordings."""
+    """Return the value of a secret in recordings."""
     return f"canary-of-{name}"
 
 
 def config_of(file: Path) -> dict[str, Any]:
-    """The configuration of our namespace in a stack file, with canaries for its secrets."""
+    """Read homelab's configuration from a stack file, with canaries as its secrets."""
     config, secrets = stackfile.read(file)
     return {**config, **{name: canary(name) for name in secrets}}
 
@@ -175,7 +175,7 @@ def record(
     config: Mapping[str, Any], stack: str = "lab", program: Program = homelab.deploy, *, preview: bool = False,
     secret: Collection[str] = (),
 ) -> Recording:  # fmt: skip
-    """Run the program with this configuration; texts that are canaries are secrets of the stack, and those named."""
+    """Run the program with this configuration; canaries, and the keys in `secret`, are secrets of the stack."""
 
     def run() -> Recording:
         secrets = [f"{NAMESPACE}:{name}" for name, value in config.items() if value == canary(name) or name in secret]

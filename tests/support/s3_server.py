@@ -1,7 +1,7 @@
-"""A small S3 service in memory, as far as K3s' client, Barman's and ours need it; every signature is verified.
+"""A small S3 service in memory, with the requests of K3s, Barman and homelab; it verifies every signature.
 
-Run as `python -m tests.s3_server --address IP --port PORT --bucket NAME --keys ACCESS:SECRET [--state FOLDER]`; with a
-folder it speaks TLS, and keeps its authority there.
+Run as `python -m tests.support.s3_server --address IP --port PORT --bucket NAME --keys ACCESS:SECRET`. With
+`--state FOLDER`, the service uses TLS, and stores its CA in the folder.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rehearsal import certificates
-from tests.support.s3_signatures import forged
+from tests.support.s3_signatures import signature_error
 
 PAGE = 1000
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredObject:
     content: bytes
     headers: dict[str, str]
     written: float
@@ -35,12 +35,12 @@ class Bucket:
     name: str
     keys: dict[str, str]
     page: int = PAGE
-    objects: dict[str, Stored] = field(default_factory=dict)
+    objects: dict[str, StoredObject] = field(default_factory=dict)
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
-    """What was uploaded of objects that are not whole yet, by their upload."""
+    """Parts of uncompleted objects, by upload."""
 
 
-class Service(ThreadingHTTPServer):
+class S3Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, address: str, port: int, state: Path | None, bucket: Bucket) -> None:
@@ -49,18 +49,18 @@ class Service(ThreadingHTTPServer):
         if state is None:
             return
         files = certificates.ensure(state, address)
-        self.authority = files.authority
+        self.ca = files.ca
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files.server, files.key)
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Service
+    server: S3Server
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         name, _, key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
-        if (wrong := forged(self.command, self.path, self.headers, self.server.bucket.keys)) is not None:
+        if (wrong := signature_error(self.command, self.path, self.headers, self.server.bucket.keys)) is not None:
             self._fail(HTTPStatus.FORBIDDEN, wrong)
         elif name != self.server.bucket.name:
             self._fail(HTTPStatus.NOT_FOUND, "NoSuchBucket")
@@ -117,18 +117,18 @@ class Handler(BaseHTTPRequestHandler):
             self.server.bucket.parts[query["uploadId"]][int(query["partNumber"])] = body
         else:
             kept = {k: v for k, v in self.headers.items() if k.lower().startswith(("x-amz-meta-", "content-type"))}
-            self.server.bucket.objects[key] = Stored(body, kept, time.time())
+            self.server.bucket.objects[key] = StoredObject(body, kept, time.time())
         self._reply(b"", {"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
 
     def _upload(self, key: str) -> None:
-        """Begin an upload in parts, or make its parts an object."""
+        """Start an upload in parts, or complete it."""
         parts, upload = self.server.bucket.parts, self._query().get("uploadId")
         if upload is None:
             parts[upload := f"{time.time()}"] = {}
             self._xml("InitiateMultipartUploadResult", f"<UploadId>{upload}</UploadId>")
             return
         whole = b"".join(content for _, content in sorted(parts.pop(upload).items()))
-        self.server.bucket.objects[key] = Stored(whole, {}, time.time())
+        self.server.bucket.objects[key] = StoredObject(whole, {}, time.time())
         self._xml("CompleteMultipartUploadResult", f"<Key>{escape(key)}</Key><ETag>whole</ETag>")
 
     def _list(self) -> None:
@@ -165,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
-def _entry(key: str, found: Stored) -> str:
+def _entry(key: str, found: StoredObject) -> str:
     written = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(found.written))
     return (
         f"<Contents><Key>{escape(key)}</Key><LastModified>{written}</LastModified>"
@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--keys", required=True)
     options = parser.parse_args()
     access, _, secret = options.keys.partition(":")
-    Service(options.address, options.port, options.state, Bucket(options.bucket, {access: secret})).serve_forever()
+    S3Server(options.address, options.port, options.state, Bucket(options.bucket, {access: secret})).serve_forever()
 
 
 if __name__ == "__main__":

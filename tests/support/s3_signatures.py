@@ -1,4 +1,4 @@
-"""Signatures of requests to S3, version 4."""
+"""Signatures (version 4) of S3 requests."""
 
 import hashlib
 import hmac
@@ -7,8 +7,8 @@ from email.message import Message
 from urllib.parse import parse_qsl, quote, urlsplit
 
 
-def forged(method: str, path: str, headers: Message, keys: Mapping[str, str]) -> str | None:
-    """What is wrong with the signature of a request; `keys` are secret keys by their ids."""
+def signature_error(method: str, path: str, headers: Message, keys: Mapping[str, str]) -> str | None:
+    """Return the S3 error code of an invalid signature, or None; `keys` are secret keys by access key."""
     kind, _, rest = headers.get("Authorization", "").partition(" ")
     if kind != "AWS4-HMAC-SHA256":
         return "AccessDenied"

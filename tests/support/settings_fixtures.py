@@ -8,28 +8,28 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stacks import stackfile
-from stacks.settings import Settings
+from stacks.settings import LabStack
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "Pulumi.homelab.yaml"
 SAMPLES = [SAMPLE, *sorted((ROOT / "samples").glob("Pulumi.*.yaml"))]
-"""What a lab may begin with."""
+"""Stack files that users start with."""
 VALID = sorted((ROOT / "tests/settings/valid").glob("*.yaml"))
 INVALID_APPS = sorted((ROOT / "tests/settings/invalid-apps").glob("*.yaml"))
 INVALID = sorted((ROOT / "tests/settings/invalid").glob("*.yaml"))
 
 
-def expected(fixture: Path) -> list[str]:
+def expected_report(fixture: Path) -> list[str]:
     """Return the report that the fixture's first comment lines state."""
     lines = fixture.read_text().splitlines()
     count = next(index for index, line in enumerate(lines) if not line.startswith("# "))
     return [line.removeprefix("# ") for line in lines[:count]]
 
 
-def parse(fixture: Path) -> Settings:
+def parse_fixture(fixture: Path) -> LabStack:
     """Parse a fixture: a change to a valid one where it names a base, else a stack file."""
     if not re.search("^base: ", fixture.read_text(), re.MULTILINE):
-        return Settings.read(fixture)
+        return LabStack.read(fixture)
     patch = YAML(typ="safe", pure=True).load(fixture)
     config, secrets = stackfile.read(ROOT / f"tests/settings/valid/{patch.pop('base')}.yaml")
     for place, value in patch.pop("change", {}).items():
@@ -40,7 +40,7 @@ def parse(fixture: Path) -> Settings:
     secrets = set(patch.pop("secrets", secrets))
     stack = patch.pop("stack", "lab")
     assert not patch, f"unknown keys in {fixture.name}"
-    return Settings.parse(config, secrets, stack)
+    return LabStack.parse(config, secrets, stack)
 
 
 def _steps(place: str) -> list[str | int]:

@@ -1,4 +1,4 @@
-"""A machine behind a real SSH server on loopback: it runs what it is sent, can reboot, and can vanish."""
+"""A machine with a real SSH server on loopback: it runs commands, and can reboot and lose power."""
 
 import asyncio
 import contextlib
@@ -16,29 +16,29 @@ from provider.model import Hop, Machine
 
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 USER = "pi"
-KEY = asyncssh.generate_private_key("ssh-ed25519")
-"""What the user logs in with."""
-AUTHORITY = asyncssh.generate_private_key("ssh-ed25519")
-"""Who signs certificates, of machines and of users."""
-KEYS = {"key": KEY.export_private_key().decode()}
-"""The plugin's settings know it by this name."""
+USER_KEY = asyncssh.generate_private_key("ssh-ed25519")
+"""The user's private key."""
+CA_KEY = asyncssh.generate_private_key("ssh-ed25519")
+"""The key of the CA of host and user certificates."""
+KEYS = {"key": USER_KEY.export_private_key().decode()}
+"""Private keys by their names in the plugin's settings."""
 
 
 @dataclass
-class Computer:
-    """One machine. `home` is where its scripts run; a script asks for a reboot with `touch reboot`."""
+class SshMachine:
+    """A machine. Its scripts run in `home`; they request a reboot with `touch reboot`."""
 
     home: Path
     name: str
     host_key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
     certificate: asyncssh.SSHCertificate | None = None
-    """What it shows with its key to who asks for one."""
+    """The host certificate for clients that accept one."""
     max_sessions: int = 10
-    """What sshd allows a connection unless told otherwise."""
+    """Maximum number of sessions per connection; the default is that of sshd."""
     boot: int = 1
     port: int = 0
     logins: list[str] = field(default_factory=list)
-    """Users whose authentication began."""
+    """Users that started to authenticate."""
     commands: list[str] = field(default_factory=list)
     connections: list["Connection"] = field(default_factory=list)
     tunnels: list[tuple[str, int]] = field(default_factory=list)
@@ -47,21 +47,21 @@ class Computer:
     _rebooting: asyncio.Task[None] | None = None
 
     def machine(self, **changes: Any) -> Machine:
-        """How the plugin reaches it."""
+        """Return the machine's properties as the plugin gets them."""
         public = self.host_key.export_public_key().decode().strip()
         known = {"name": self.name, "address": "127.0.0.1", "port": self.port, "user": USER, "host_key": public,
                  "key": "key", "sudo": False}  # fmt: skip
         return Machine(**(known | changes))
 
-    def certify(self, *principals: str, by: asyncssh.SSHKey = AUTHORITY, valid_before: str = "+1h") -> None:
-        """Give it a host certificate, which it shows from its next start on."""
+    def certify(self, *principals: str, by: asyncssh.SSHKey = CA_KEY, valid_before: str = "+1h") -> None:
+        """Sign a host certificate, which the machine uses from its next start on."""
         public = self.host_key.convert_to_public()
         self.certificate = by.generate_host_certificate(
             public, self.name, principals=principals, valid_after="-2h", valid_before=valid_before
         )
 
-    def hop(self) -> Hop:
-        """The way through it."""
+    def as_bastion(self) -> Hop:
+        """Return the machine's properties as a bastion."""
         return Hop(**self.machine().model_dump(include=set(Hop.model_fields)))
 
     async def listen(self) -> None:
@@ -74,8 +74,8 @@ class Computer:
         )
         self.port = self._acceptor.get_port()
 
-    async def vanish(self) -> None:
-        """Lose power: nothing listens, connections and scripts are gone."""
+    async def lose_power(self) -> None:
+        """Stop listening, close all connections and kill all scripts."""
         if self._acceptor:
             self._acceptor.close()
             await self._acceptor.wait_closed()
@@ -92,7 +92,7 @@ class Computer:
     async def end(self) -> None:
         if self._rebooting:
             await self._rebooting
-        await self.vanish()
+        await self.lose_power()
 
     async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Run one session's command."""
@@ -120,18 +120,18 @@ class Computer:
 
     async def _reboot(self) -> None:
         await asyncio.sleep(0.05)  # as the reboot script does: once its own connection has ended
-        await self.vanish()
+        await self.lose_power()
         await asyncio.sleep(0.2)  # what a boot takes here
         self.boot += 1
         await self.listen()
 
 
 class Connection(asyncssh.SSHServer):
-    """One connection to a computer, with its limit of sessions."""
+    """A connection to a machine, with a limit of sessions."""
 
     ssh: asyncssh.SSHServerConnection
 
-    def __init__(self, computer: Computer) -> None:
+    def __init__(self, computer: SshMachine) -> None:
         self._computer = computer
         self._sessions = 0
 
@@ -147,10 +147,10 @@ class Connection(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == USER and key.public_data == KEY.public_data
+        return username == USER and key.public_data == USER_KEY.public_data
 
     def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == USER and key.public_data == AUTHORITY.public_data
+        return username == USER and key.public_data == CA_KEY.public_data
 
     def session_requested(self) -> Any:
         if self._sessions == self._computer.max_sessions:
@@ -171,7 +171,7 @@ class Connection(asyncssh.SSHServer):
 
 
 async def pump(source: Any, target: Any, *, end: bool = False) -> None:
-    """Carry everything from one stream to another."""
+    """Copy one stream to another."""
     with contextlib.suppress(OSError, asyncssh.Error):
         while data := await source.read(1 << 16):
             target.write(data)
@@ -184,9 +184,9 @@ async def pump(source: Any, target: Any, *, end: bool = False) -> None:
 
 
 @contextlib.asynccontextmanager
-async def computers(home: Path, *names: str) -> AsyncIterator[list[Computer]]:
-    """Machines that answer until the block ends, each with a home of its own below `home`."""
-    found = [Computer(home / name, name) for name in names]
+async def ssh_machines(home: Path, *names: str) -> AsyncIterator[list[SshMachine]]:
+    """Run machines until the block ends, each with its own folder below `home`."""
+    found = [SshMachine(home / name, name) for name in names]
     for each in found:
         each.home.mkdir()
         await each.listen()

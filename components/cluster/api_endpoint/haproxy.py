@@ -3,7 +3,7 @@
 from components.cluster.settings import API_PORT, ClusterSettings, NodeSettings
 from components.settings.addresses import bracketed
 
-HAPROXY = """\
+CONFIG_TEMPLATE = """\
 # homelab
 global
   log stdout format raw local0 notice
@@ -35,17 +35,17 @@ listen api
   default-server rise 3 slowstart 30s on-marked-down shutdown-sessions
 {servers}
 """
-WAY = """\
+HEALTH_CHECK = """\
 #!/bin/sh
 exec curl -fksS -o /dev/null --max-time 5 https://127.0.0.1:{port}/ping"""
 
 
-def haproxy(cluster: ClusterSettings, node: NodeSettings) -> str:
+def haproxy_config(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Render the HAProxy configuration of one server; empty where HAProxy does not run."""
     if node.role == "agent" or cluster.api.balancer is None:
         return ""
     has_ipv6 = any(":" in address for address in node.addresses)
-    return HAPROXY.format(
+    return CONFIG_TEMPLATE.format(
         bind=f"[::]:{cluster.api.port} v4v6" if has_ipv6 else f"*:{cluster.api.port}",
         servers="\n".join(_backend(server) for server in cluster.servers),
     )

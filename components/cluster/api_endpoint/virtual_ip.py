@@ -9,7 +9,7 @@ from components.cluster.k3s import config
 from components.cluster.settings import API_PORT, ClusterSettings, NodeSettings
 from components.settings.addresses import bracketed
 
-KEEPALIVED = """\
+KEEPALIVED_TEMPLATE = """\
 # homelab
 global_defs {{
   enable_script_security
@@ -47,7 +47,7 @@ vrrp_instance api {{
 """
 
 # retries while the API is briefly unready, as when etcd adds a member; a refused connection fails at once
-READY = """\
+API_HEALTH_CHECK = """\
 #!/bin/sh
 cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\
   --retry-max-time 5 --cacert server-ca.crt --cert client-admin.crt --key client-admin.key https://127.0.0.1:6443/readyz"""
@@ -55,17 +55,17 @@ cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 -
 
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
     """Return the variables of `prepare.sh` for keepalived and HAProxy; empty strings where they do not run."""
-    check = haproxy.WAY.format(port=cluster.endpoint_port) if cluster.api.balancer else READY
-    keepalived_config = keepalived(cluster, node)
+    check = haproxy.HEALTH_CHECK.format(port=cluster.endpoint_port) if cluster.api.balancer else API_HEALTH_CHECK
+    keepalived = keepalived_config(cluster, node)
     addresses = {
-        "VIP": f"{bracketed(cluster.api.vip)}:{API_PORT}" if keepalived_config and cluster.api.vip else "",
-        "PEERS": config.server_addresses(cluster, node) if keepalived_config else "",
+        "VIP": f"{bracketed(cluster.api.vip)}:{API_PORT}" if keepalived and cluster.api.vip else "",
+        "PEERS": config.peer_addresses(cluster, node) if keepalived else "",
     }
     return {
         **addresses,
-        "KEEPALIVED": keepalived_config,
-        "CHECK": check if keepalived_config else "",
-        "HAPROXY": haproxy.haproxy(cluster, node),
+        "KEEPALIVED": keepalived,
+        "CHECK": check if keepalived else "",
+        "HAPROXY": haproxy.haproxy_config(cluster, node),
     }
 
 
@@ -75,7 +75,7 @@ def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
     return [name for name in ("keepalived", "haproxy") if configs[name.upper()]]
 
 
-def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
+def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Render the keepalived configuration of one server; empty where keepalived does not run.
 
     `prepare.sh` replaces `@DEVICE@` with the machine's interface. The router ID is derived from the VIP, so that two
@@ -87,7 +87,7 @@ def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
         return ""
-    return KEEPALIVED.format(
+    return KEEPALIVED_TEMPLATE.format(
         router=int(ip_address(vip)) % 255 + 1,
         address=node.address,
         peers="\n".join(f"    {server.address}" for server in cluster.servers if server.name != node.name),
@@ -96,7 +96,7 @@ def keepalived(cluster: ClusterSettings, node: NodeSettings) -> str:
     )
 
 
-def manifests(cluster: ClusterSettings, node: NodeSettings, image: str) -> str:
+def kube_vip_manifests(cluster: ClusterSettings, node: NodeSettings, image: str) -> str:
     """Render the manifests of kube-vip that K3s deploys on a server; empty without kube-vip."""
     if node.role == "agent" or cluster.api.vip is None or cluster.api.by != "kube-vip":
         return ""

@@ -12,25 +12,25 @@ from components.cluster.settings import ClusterSettings, NodeSettings, SnapshotS
 from components.settings.addresses import bracketed
 from components.settings.model import SecretRef
 
-ETC = "/etc/rancher/k3s"
-RELEASES = "https://github.com/k3s-io/k3s/releases/download"
-SOURCES = "https://raw.githubusercontent.com/k3s-io/k3s"
-IMAGES = "k3s-airgap-images"
-GATEWAY_API = 37
+CONFIG_FOLDER = "/etc/rancher/k3s"
+RELEASES_URL = "https://github.com/k3s-io/k3s/releases/download"
+SOURCES_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
+IMAGES_ARCHIVE = "k3s-airgap-images"
+GATEWAY_API_MINOR = 37
 """First minor version of Kubernetes whose K3s packages the Gateway API CRDs."""
 
 
-def config(cluster: ClusterSettings, node: NodeSettings) -> str:
+def config_yaml(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Render the node's config.yaml, which contains no secrets."""
     options = _common(cluster, node)
     if node.role == "server":
         options |= _server(cluster, node)
     extra = cluster.k3s.server_options if node.role == "server" else cluster.k3s.agent_options
     user_options = {**cluster.k3s.options, **extra, **node.options}
-    return _yaml({**user_options, **hardening.options(cluster, node, ETC, user_options), **options})
+    return _yaml({**user_options, **hardening.options(cluster, node, CONFIG_FOLDER, user_options), **options})
 
 
-def secret_config(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:
+def secret_config_yaml(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:
     """Render the secret part of the configuration: the S3 keys for etcd snapshots."""
     s3 = cluster.k3s.snapshots.s3
     if s3 is None or node.role == "agent":
@@ -38,7 +38,7 @@ def secret_config(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output
     return _with_secrets({"etcd-s3-access-key": s3.access_key, "etcd-s3-secret-key": s3.secret_key}, _yaml)
 
 
-def registries(cluster: ClusterSettings) -> pulumi.Output[str]:
+def registries_yaml(cluster: ClusterSettings) -> pulumi.Output[str]:
     """Render registries.yaml, passwords included."""
     mirrors = {name: {"endpoint": list(mirror.endpoints)} for name, mirror in cluster.registries.mirrors.items()}
     auth = cluster.registries.auth
@@ -54,22 +54,22 @@ def registries(cluster: ClusterSettings) -> pulumi.Output[str]:
     return _with_secrets({name: login.password for name, login in auth.items()}, render)
 
 
-def release(cluster: ClusterSettings) -> dict[str, str]:
+def release_variables(cluster: ClusterSettings) -> dict[str, str]:
     """Return the variables of `stage.sh` for the release: version, download URLs, and pinned checksums."""
     version, mirror = cluster.k3s.version.replace("+", "%2B"), cluster.k3s.mirror
-    releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES}/{version}"
-    installer = f"{releases if mirror else f'{SOURCES}/{version}'}/install.sh"
+    releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES_URL}/{version}"
+    installer = f"{releases if mirror else f'{SOURCES_URL}/{version}'}/install.sh"
     pins = cluster.k3s.pins.model_dump(exclude_none=True)
     return {
         "VERSION": cluster.k3s.version,
         "RELEASES": releases,
         "INSTALLER": installer,
         "PINS": "\n".join(f"{name} {value}" for name, value in pins.items()),
-        "IMAGES": IMAGES if mirror else "",
+        "IMAGES": IMAGES_ARCHIVE if mirror else "",
     }
 
 
-def fixed(cluster: ClusterSettings, node: NodeSettings) -> str:
+def immutable_settings(cluster: ClusterSettings, node: NodeSettings) -> str:
     """List settings that are fixed once the node has joined, one per line: K3s cannot change them safely."""
     network = cluster.network
     values = {
@@ -84,19 +84,19 @@ def fixed(cluster: ClusterSettings, node: NodeSettings) -> str:
     return "\n".join(f"{name}: {value}" for name, value in values.items())
 
 
-def certificates(cluster: ClusterSettings) -> str:
+def certificate_rotation(cluster: ClusterSettings) -> str:
     """Return the rotation number of the servers' certificates."""
     return str(cluster.k3s.rotation.certificates)
 
 
-def endpoint(cluster: ClusterSettings) -> str:
+def api_endpoint(cluster: ClusterSettings) -> str:
     """Return host and port of the API, in URL form."""
-    return f"{bracketed(cluster.endpoint)}:{cluster.endpoint_port}"
+    return f"{bracketed(cluster.endpoint_host)}:{cluster.endpoint_port}"
 
 
-def server_addresses(cluster: ClusterSettings, besides: NodeSettings) -> str:
+def peer_addresses(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Return host and port of every server except `besides`, separated by spaces."""
-    others = (server for server in cluster.servers if server.name != besides.name)
+    others = (server for server in cluster.servers if server.name != node.name)
     return " ".join(f"{bracketed(server.address)}:6443" for server in others)
 
 
@@ -104,17 +104,17 @@ def _common(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
     return {
         "node-name": node.name,
         "node-ip": ",".join(node.addresses),
-        "server": f"https://{endpoint(cluster)}",
-        "token-file": f"{ETC}/token",
+        "server": f"https://{api_endpoint(cluster)}",
+        "token-file": f"{CONFIG_FOLDER}/token",
     }
 
 
 def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
     network, flannel = cluster.network, cluster.network.cni == "flannel"
-    names = dict.fromkeys([cluster.endpoint, *node.addresses, *cluster.api.tls_sans])
+    names = dict.fromkeys([cluster.endpoint_host, *node.addresses, *cluster.api.tls_sans])
     return {
         "advertise-address": node.address,
-        "agent-token-file": f"{ETC}/agent-token",
+        "agent-token-file": f"{CONFIG_FOLDER}/agent-token",
         "tls-san": list(names),
         "cluster-cidr": ",".join(network.pods),
         "service-cidr": ",".join(network.services),
@@ -131,7 +131,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
 def _disabled_components(version: str) -> list[str]:
     """Return K3s' packaged components to disable: layers install them, and two owners would overwrite each other."""
     names = ["traefik", "servicelb"]
-    return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API else names
+    return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API_MINOR else names
 
 
 def _minor(version: str) -> int:

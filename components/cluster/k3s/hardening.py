@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from components.cluster.k3s.options import listed
+from components.cluster.k3s.options import as_tuple
 from components.cluster.settings import ClusterSettings, NodeSettings
 
-ADMISSION = "admission.yaml"
-AUDIT = "audit.yaml"
+ADMISSION_FILE = "admission.yaml"
+AUDIT_FILE = "audit.yaml"
 AUDIT_LOG = "/var/lib/rancher/k3s/server/logs/audit.log"
 CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
@@ -43,7 +43,7 @@ _API = {
 }
 _MANAGER = {"profiling": "false", "terminated-pod-gc-threshold": "100"}
 _SCHEDULER = {"profiling": "false"}
-FREE = frozenset(
+OVERRIDABLE = frozenset(
     {
         *("audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize", "event-qps"),
         *("pod-max-pids", "streaming-connection-idle-timeout", "terminated-pod-gc-threshold", _PLUGINS),
@@ -59,32 +59,32 @@ _SYSTEM = ("kube-system", "kube-public", "kube-node-lease", "default")
 _INGRESS = "traefik"
 
 
-def options(cluster: ClusterSettings, node: NodeSettings, folder: str, theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hardened K3s options of `node`, merged with the user's (`theirs`); `folder` contains `files`."""
-    hardened = arguments(cluster.hardening, node.role, folder)
-    merged: dict[str, Any] = {name: _merged(ours, listed(theirs.get(name, ()))) for name, ours in hardened.items()}
+def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hardened K3s options of `node`, merged with the user's (`extra`); `folder` contains `files`."""
+    by_option = hardened_arguments(cluster.hardening, node.role, folder).items()
+    merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
 
 
-def arguments(level: str, role: str, folder: str) -> dict[str, dict[str, str]]:
+def hardened_arguments(level: str, role: str, folder: str) -> dict[str, dict[str, str]]:
     """Return the hardened arguments as K3s option -> argument of the component -> value."""
     cis, server = level == "cis", role == "server"
     by_option = {"kubelet-arg": _TLS | (_KUBELET if cis else {})}
     if server:
-        by_option["kube-apiserver-arg"] = _TLS | {"admission-control-config-file": f"{folder}/{ADMISSION}"}
+        by_option["kube-apiserver-arg"] = _TLS | {"admission-control-config-file": f"{folder}/{ADMISSION_FILE}"}
     if server and cis:
-        by_option["kube-apiserver-arg"] |= _API | {"audit-policy-file": f"{folder}/{AUDIT}"}
+        by_option["kube-apiserver-arg"] |= _API | {"audit-policy-file": f"{folder}/{AUDIT_FILE}"}
         by_option |= {"kube-controller-manager-arg": dict(_MANAGER), "kube-scheduler-arg": dict(_SCHEDULER)}
     return by_option
 
 
-def argument(text: object) -> str:
+def argument_name(text: object) -> str:
     """Return the argument's name in `name=value`; K3s also accepts `--name+=value`, which appends."""
     return str(text).strip().removeprefix("--").partition("=")[0].rstrip("+-")
 
 
 def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]:
-    overridden = {argument(text) for text in theirs} - {_PLUGINS}
+    overridden = {argument_name(text) for text in theirs} - {_PLUGINS}
     return [*(f"{name}={value}" for name, value in ours.items() if name not in overridden), *theirs]
 
 
@@ -92,8 +92,8 @@ def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
     """Return the files next to config.yaml as name -> content; empty content means that the file must not exist."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
-        ADMISSION: _yaml([_admission(cluster.hardening)]) if server else "",
-        AUDIT: _yaml([_audit()]) if server and cis else "",
+        ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",
+        AUDIT_FILE: _yaml([_audit()]) if server and cis else "",
     }
 
 

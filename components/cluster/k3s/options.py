@@ -51,9 +51,9 @@ def _kinds(*tables: dict[str, str]) -> dict[str, str]:
     return {name: kind for table in tables for kind, names in table.items() for name in names.split()}
 
 
-SERVER = _kinds(_SHARED, _SERVER_ONLY)
+SERVER_OPTIONS = _kinds(_SHARED, _SERVER_ONLY)
 """Option of `k3s server` -> flag, value or list."""
-AGENT = _kinds(_SHARED, _AGENT_ONLY)
+AGENT_OPTIONS = _kinds(_SHARED, _AGENT_ONLY)
 """Option of `k3s agent` -> flag, value or list."""
 
 _FIXES = {
@@ -92,15 +92,15 @@ _FIXES = {
 }
 
 
-def listed(value: object) -> tuple[object, ...]:
+def as_tuple(value: object) -> tuple[object, ...]:
     """Return the values of a list option as a tuple; K3s also accepts a single value without a list."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-OWNED = (
+RESERVED_OPTIONS = (
     {name: fix for fix, names in _FIXES.items() for name in names.split()}
-    | {name: "set k3s.snapshots instead" for name in SERVER if name.startswith("etcd-snapshot-")}
-    | {name: "set k3s.snapshots.s3 instead" for name in SERVER if name.startswith("etcd-s3")}
+    | {name: "set k3s.snapshots instead" for name in SERVER_OPTIONS if name.startswith("etcd-snapshot-")}
+    | {name: "set k3s.snapshots.s3 instead" for name in SERVER_OPTIONS if name.startswith("etcd-s3")}
 )
 """Options that users cannot set -> the fix for the error message."""
 

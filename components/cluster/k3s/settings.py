@@ -7,15 +7,15 @@ from pydantic import Field
 from components.settings.fields import (
     Bucket,
     Certificate,
-    Count,
     HostPort,
     K3sVersion,
     OptionName,
     OptionValue,
+    PositiveInt,
     Registry,
     Schedule,
     Sha256,
-    Switch,
+    StrictBool,
     Text,
     Url,
 )
@@ -54,7 +54,7 @@ class S3Settings(Model):
     """Secret that contains the secret access key."""
     endpoint_ca: Certificate | None = None
     """CA certificate of the S3 service, as printed by `base64 -w0 ca.pem`. Default: the CAs that machines trust."""
-    retention: Count = 15
+    retention: PositiveInt = 15
     """Number of scheduled snapshots to retain in the bucket, all servers together."""
 
 
@@ -63,7 +63,7 @@ class SnapshotSettings(Model):
 
     schedule: Schedule = "0 */12 * * *"
     """Cron schedule of the snapshots: minute, hour, day of the month, month, day of the week."""
-    retention: Count = 5
+    retention: PositiveInt = 5
     """Number of scheduled snapshots that each server retains on its disk."""
     s3: S3Settings | None = None
     """Bucket for copies of the snapshots. Default: snapshots stay on the servers only."""
@@ -72,11 +72,11 @@ class SnapshotSettings(Model):
 class RotationSettings(Model):
     """Rotation numbers: raising a number rotates the credentials it stands for."""
 
-    token: Count = 1
+    token: PositiveInt = 1
     """Rotation number of the join tokens. Restoring a snapshot needs the token from the time of the snapshot."""
-    certificates: Count = 1
+    certificates: PositiveInt = 1
     """Rotation number of the servers' K3s certificates."""
-    kubeconfigs: Count = 1
+    kubeconfigs: PositiveInt = 1
     """Rotation number of the kubeconfigs of administrator and app stacks. Older ones lose their permissions."""
 
 
@@ -89,7 +89,7 @@ class K3sSettings(Model):
     """URL to download K3s releases from, with each version under `MIRROR/VERSION/`. Default: GitHub."""
     pins: Pins = Pins()
     """Checksums that the downloaded release must match, from GitHub or a mirror."""
-    secrets_encryption: Switch = True
+    secrets_encryption: StrictBool = True
     """Encrypt Kubernetes Secrets at rest in etcd."""
     snapshots: SnapshotSettings = SnapshotSettings()
     """Schedule, retention and S3 copies of etcd snapshots."""
@@ -125,7 +125,7 @@ class RegistryAuthSettings(Model):
 class RegistriesSettings(Model):
     """Image registries in the containerd configuration of every node."""
 
-    embedded: Switch = False
+    embedded: StrictBool = False
     """Enable K3s' embedded registry mirror: nodes share images of the registries under `mirrors` with each other."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
     """Mirrors by registry. `*` matches all other registries."""

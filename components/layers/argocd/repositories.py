@@ -1,14 +1,13 @@
-"""Repositories that Argo CD reads, with the credentials of private ones."""
+"""Repositories that Argo CD reads, and the credentials of private repositories."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from components.kubernetes.manifest import Manifest, Tree, secret_of
-from components.platform.layer import Finding
-from components.settings.errors import wrong
-from components.settings.fields import HostLabel, Kind, Text
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.settings.errors import Finding, setting_error
+from components.settings.fields import DnsLabel, Text, TextType
 from components.settings.model import Model, SecretRef
 
 _SCP_STYLE = r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s:]+"
@@ -16,23 +15,23 @@ _LABEL = {"argocd.argoproj.io/secret-type": "repository"}
 
 
 def is_url(value: str) -> bool:
-    """Whether a text is the URL of a repository rather than its name."""
+    """Whether `value` is the URL of a repository, and not the name of an entry of `repositories`."""
     return "://" in value or re.fullmatch(_SCP_STYLE, value) is not None
 
 
 def repository_url(value: str) -> str:
-    """Validate the URL of a repository, which must not contain a password."""
+    """Validate the URL of a repository: the URL must not contain credentials."""
     if re.fullmatch(_SCP_STYLE, value):
         return value
     fix = "write it as https://git.lan/me/apps.git, ssh://git@git.lan/me/apps.git or git@git.lan:me/apps.git"
     try:
         parts = urlsplit(value)
     except ValueError:
-        raise wrong("is not the URL of a repository", fix) from None
+        raise setting_error("is not the URL of a repository", fix) from None
     if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or " " in value:
-        raise wrong("is not the URL of a repository", fix)
+        raise setting_error("is not the URL of a repository", fix)
     if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
-        raise wrong("must not contain credentials", "set username and password in an entry of repositories")
+        raise setting_error("must not contain credentials", "set username and password in an entry of repositories")
     return value
 
 
@@ -40,13 +39,13 @@ def _name_or_url(value: str) -> str:
     return repository_url(value) if is_url(value) else value
 
 
-Named = Annotated[str, Kind("name or URL", _name_or_url)]
+RepositoryRef = Annotated[str, TextType("name or URL", _name_or_url)]
 
 
 class RepositorySettings(Model):
-    """A repository with its credentials, or one that applications refer to by name."""
+    """A repository with credentials, or a public repository that applications reference by name."""
 
-    url: Annotated[str, Kind("URL of a repository", repository_url)]
+    url: Annotated[str, TextType("URL of a repository", repository_url)]
     """URL of the repository: https, http, ssh, or user@host:path."""
     type: Literal["git", "helm"] = "git"
     """Type of the repository: `git` for files in Git, `helm` for Helm charts."""
@@ -55,10 +54,10 @@ class RepositorySettings(Model):
     username: Text | None = None
     """User name for read access over HTTPS."""
     password: SecretRef | None = None
-    """Secret that contains that user's password or token."""
+    """Secret that contains the password or token of the user in `username`."""
 
     @property
-    def over_ssh(self) -> bool:
+    def uses_ssh(self) -> bool:
         """Whether Argo CD reads the repository over SSH."""
         return not self.url.startswith("http")
 
@@ -68,15 +67,15 @@ Repositories = Mapping[str, RepositorySettings]
 
 def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
     """Build the Secret that registers a repository with Argo CD."""
-    data: dict[str, Tree] = {"name": name, "url": settings.url, "type": settings.type}
+    data: dict[str, Json] = {"name": name, "url": settings.url, "type": settings.type}
     credentials = {"sshPrivateKey": settings.ssh_key, "username": settings.username, "password": settings.password}
     metadata = {"name": f"repository-{name}", "namespace": namespace, "labels": _LABEL}
     present = {key: value for key, value in credentials.items() if value is not None}
-    return secret_of(metadata, data | present)
+    return secret_manifest(metadata, data | present)
 
 
-def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[Finding]:
-    """Yield findings for the repositories and their credentials."""
+def findings(repositories: Mapping[DnsLabel, RepositorySettings]) -> Iterator[Finding]:
+    """Yield errors in the repositories and their credentials."""
     first: dict[str, str] = {}
     for name, settings in repositories.items():
         if settings.url in first:
@@ -88,20 +87,21 @@ def problems(repositories: Mapping[HostLabel, RepositorySettings]) -> Iterator[F
 
 
 def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, str, str]]:
-    if settings.ssh_key and not settings.over_ssh:
+    if settings.ssh_key and not settings.uses_ssh:
         yield (
             "sshKey",
             "has no effect: the repository is read over HTTP",
-            "use its ssh URL, or set username and password",
+            "use the repository's ssh URL, or set username and password",
         )
-    if settings.password and settings.over_ssh:
-        yield "password", "has no effect: the repository is read over SSH", "use its https URL, or set sshKey"
+    if settings.password and settings.uses_ssh:
+        fix = "use the repository's https URL, or set sshKey"
+        yield "password", "has no effect: the repository is read over SSH", fix
     if settings.password and settings.url.startswith("http:"):
         yield "password", "would be sent in clear text", "use the repository's https URL"
     if (settings.username is None) is not (settings.password is None):
         key, other = ("password", "username") if settings.username is None else ("username", "password")
-        yield key, f"is set without {other}", f"add {other}; services with token login accept any username"
-    if settings.over_ssh and not settings.ssh_key:
-        yield "sshKey", "is missing: reading over SSH needs a key", "add it, or use the https URL"
-    if settings.over_ssh and settings.type == "helm":
+        yield key, f"is set without {other}", f"add {other}; Git services accept any username together with a token"
+    if settings.uses_ssh and not settings.ssh_key:
+        yield "sshKey", "is missing: access over SSH needs a key", "add sshKey, or use the https URL"
+    if settings.uses_ssh and settings.type == "helm":
         yield "type", "is helm, but Helm charts are read over HTTP", "use the https URL"

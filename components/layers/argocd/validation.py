@@ -4,23 +4,21 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from components.layers.argocd.applications import (
-    DEFAULT,
+    DEFAULT_PROJECT,
     ApplicationSetSettings,
     ApplicationSettings,
     ProjectSettings,
-    Source,
+    SourceSettings,
 )
 from components.layers.argocd.repositories import Repositories, is_url
-from components.platform.layer import Finding
-
-Place = tuple[str | int, ...]
+from components.settings.errors import Finding, SettingPath
 
 
 def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repositories) -> Iterator[Finding]:
-    """Yield the problems of projects."""
-    if DEFAULT in settings_by_name:
+    """Yield errors in the entries of `projects`."""
+    if DEFAULT_PROJECT in settings_by_name:
         reason = "is the name of Argo CD's built-in project, which allows everything"
-        yield ("projects", DEFAULT), reason, "choose another name"
+        yield ("projects", DEFAULT_PROJECT), reason, "choose another name"
     for name, settings in settings_by_name.items():
         for index, reference in enumerate(settings.repositories):
             if "*" not in reference:
@@ -28,17 +26,17 @@ def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repo
 
 
 def application(
-    settings: ApplicationSettings, known_projects: Collection[str], repositories: Repositories, path: Place
+    settings: ApplicationSettings, known_projects: Collection[str], repositories: Repositories, path: SettingPath
 ) -> Iterator[Finding]:
-    """Yield the problems of an application."""
+    """Yield errors in one entry of `applications`."""
     yield from _source(settings, known_projects, repositories, path)
     yield from _location(settings, path)
 
 
 def application_set(
-    settings: ApplicationSetSettings, known_projects: Collection[str], repositories: Repositories, path: Place
+    settings: ApplicationSetSettings, known_projects: Collection[str], repositories: Repositories, path: SettingPath
 ) -> Iterator[Finding]:
-    """Yield the problems of a set of applications."""
+    """Yield errors in one entry of `applicationSets`."""
     yield from _source(settings, known_projects, repositories, path)
     if bool(settings.directories) is bool(settings.elements):
         yield path, "needs exactly one of directories and elements", "add one, or keep one of them"
@@ -51,18 +49,18 @@ def application_set(
                 yield (*path, key), "has no effect with directories", "remove it, or use elements"
 
 
-def repository(reference: str, repositories: Repositories, path: Place) -> Iterator[Finding]:
-    """Yield a problem if `reference` is neither the name of a repository nor a URL."""
+def repository(reference: str, repositories: Repositories, path: SettingPath) -> Iterator[Finding]:
+    """Yield an error if `reference` is neither the name of a repository nor a URL."""
     if reference not in repositories and not is_url(reference):
         choice = f"use one of: {', '.join(repositories)}; or " if repositories else ""
         yield path, "is neither an entry of repositories nor a URL", f"{choice}write its URL"
 
 
 def _source(
-    settings: Source, known_projects: Collection[str], repositories: Repositories, path: Place
+    settings: SourceSettings, known_projects: Collection[str], repositories: Repositories, path: SettingPath
 ) -> Iterator[Finding]:
-    if settings.project not in (DEFAULT, *known_projects):
-        fix = f"use one of: {', '.join((DEFAULT, *known_projects))}; or add it to projects"
+    if settings.project not in (DEFAULT_PROJECT, *known_projects):
+        fix = f"use one of: {', '.join((DEFAULT_PROJECT, *known_projects))}; or add it to projects"
         yield (*path, "project"), "is not a project", fix
     yield from repository(settings.repository, repositories, (*path, "repository"))
     entry = repositories.get(settings.repository)
@@ -72,14 +70,14 @@ def _source(
         yield (*path, "repository"), "is a Git repository", "set path instead of chart, or use a Helm repository"
 
 
-def _location(settings: Source, path: Place) -> Iterator[Finding]:
+def _location(settings: SourceSettings, path: SettingPath) -> Iterator[Finding]:
     if bool(settings.chart) is bool(settings.path):
         yield path, "needs exactly one of path and chart", "add one, or keep one of them"
     if settings.chart and not settings.revision:
         yield (*path, "revision"), "is missing: a chart needs a fixed version", "add the version of the chart"
 
 
-def _elements(elements: Collection[Mapping[str, Any]], path: Place) -> Iterator[Finding]:
+def _elements(elements: Collection[Mapping[str, Any]], path: SettingPath) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, element in enumerate(elements):
         element_path = (*path, "elements", index)

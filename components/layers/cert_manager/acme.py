@@ -1,20 +1,21 @@
-"""Let's Encrypt: its settings, cert-manager's ACME issuers, and the validation of the settings."""
+"""Settings of Let's Encrypt, their validation, and cert-manager's ACME issuers."""
 
 from collections.abc import Iterator
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.coredns import CorednsSettings
 from components.layers.shared import aws
-from components.platform.layer import Finding, Lab
-from components.settings.fields import HostPort, MailAddress, Switch, Text
+from components.platform.layer import LabContext
+from components.settings.errors import Finding
+from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 SERVERS = {
     "production": ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
     "staging": ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
 }
-"""Let's Encrypt's servers: for each, the name of its issuer and its URL."""
+"""Let's Encrypt's servers: name of the ClusterIssuer, and URL of each server."""
 
 
 class Route53Settings(Model):
@@ -23,7 +24,8 @@ class Route53Settings(Model):
     region: Text
     """AWS region, such as eu-central-1."""
     hosted_zone_id: Text | None = None
-    """ID of the domain's hosted zone. Default: looked up by domain, which needs the permission to list zones."""
+    """ID of the domain's hosted zone. Default: cert-manager looks up the zone by domain, which needs the permission to
+    list zones."""
     access_key: SecretRef | None = None
     """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None
@@ -38,25 +40,26 @@ class CloudflareSettings(Model):
 
 
 class AcmeSettings(Model):
-    """Certificates from Let's Encrypt, with challenges by exactly one of `route53`, `cloudflare` and `http01`."""
+    """Certificates from Let's Encrypt. Set exactly one of `route53`, `cloudflare` and `http01` to solve challenges."""
 
     email: MailAddress
-    """Contact address of the Let's Encrypt account."""
+    """Contact email address of the Let's Encrypt account."""
     server: Literal["production", "staging"] = "production"
-    """Default issuer: `letsencrypt` (production) or `letsencrypt-staging` (staging). Both issuers always exist."""
+    """Default issuer: `letsencrypt` (production) or `letsencrypt-staging` (staging). homelab creates both issuers."""
     route53: Route53Settings | None = None
     """Solve DNS-01 challenges in Amazon Route 53."""
     cloudflare: CloudflareSettings | None = None
     """Solve DNS-01 challenges at Cloudflare."""
-    http01: Switch = False
+    http01: StrictBool = False
     """Solve HTTP-01 challenges through Traefik. The Internet must reach Traefik on ports 80 and 443. HTTP-01 cannot
     issue wildcard certificates."""
     nameservers: tuple[HostPort, ...] = ()
-    """DNS servers that cert-manager queries for records of DNS-01 challenges. Default: the machines' DNS servers."""
+    """DNS servers that cert-manager queries to check the records of DNS-01 challenges. Default: the machines' DNS
+    servers."""
 
 
-def nameservers(acme: AcmeSettings) -> dict[str, Tree]:
-    """Return cert-manager's Helm values for the DNS servers that it queries."""
+def nameserver_values(acme: AcmeSettings) -> dict[str, Json]:
+    """Return cert-manager's Helm values for the setting `nameservers`."""
     if not acme.nameservers:
         return {}
     servers = ",".join(map(_with_port, acme.nameservers))
@@ -67,24 +70,24 @@ def _with_port(server: str) -> str:
     return server if ":" in server.rpartition("]")[2] else f"{server}:53"
 
 
-def credentials(acme: AcmeSettings, namespace: str) -> list[Manifest]:
+def credential_secrets(acme: AcmeSettings, namespace: str) -> list[Manifest]:
     """Return the Secrets with the credentials of the DNS-01 solver."""
-    data: dict[str, Tree] = {}
+    data: dict[str, Json] = {}
     if acme.route53 and acme.route53.access_key:
         data["route53"] = {"accessKey": acme.route53.access_key, "secretKey": acme.route53.secret_key}
     if acme.cloudflare:
         data["cloudflare"] = {"apiToken": acme.cloudflare.api_token}
-    return [secret_of({"name": name, "namespace": namespace}, keys) for name, keys in data.items()]
+    return [secret_manifest({"name": name, "namespace": namespace}, keys) for name, keys in data.items()]
 
 
-def issuers(acme: AcmeSettings) -> Iterator[tuple[str, Tree]]:
+def issuers(acme: AcmeSettings) -> Iterator[tuple[str, Json]]:
     """Yield the name and the spec of each ACME issuer."""
     for name, url in SERVERS.values():
         account = {"email": acme.email, "server": url, "privateKeySecretRef": {"name": f"{name}-account"}}
         yield name, {"acme": account | {"solvers": [_solver(acme)]}}
 
 
-def _solver(acme: AcmeSettings) -> Tree:
+def _solver(acme: AcmeSettings) -> Json:
     if acme.cloudflare:
         return {"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "cloudflare", "key": "apiToken"}}}}
     if acme.route53:
@@ -93,7 +96,7 @@ def _solver(acme: AcmeSettings) -> Tree:
     return {"http01": {"ingress": {"ingressClassName": "traefik", "serviceType": "ClusterIP"}}}
 
 
-def _key_references(route53: Route53Settings) -> dict[str, Tree]:
+def _key_references(route53: Route53Settings) -> dict[str, Json]:
     if route53.access_key is None:
         return {}
     return {
@@ -102,23 +105,23 @@ def _key_references(route53: Route53Settings) -> dict[str, Tree]:
     }
 
 
-def problems(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
-    """Yield the problems of the ACME settings in this lab."""
+def findings(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
+    """Yield errors in the ACME settings."""
     if [acme.route53 is not None, acme.cloudflare is not None, acme.http01].count(True) != 1:
         yield ("acme",), "needs exactly one of route53, cloudflare and http01", "add one, or keep one of them"
-    if acme.http01 and not lab.has("traefik"):
+    if acme.http01 and not lab.is_enabled("traefik"):
         yield ("acme", "http01"), "needs traefik, which is disabled", "add traefik: {} next to certManager"
     if acme.http01 and acme.nameservers:
-        yield ("acme", "nameservers"), "has no effect with http01, which checks no DNS records", "remove it"
+        yield ("acme", "nameservers"), "has no effect, because http01 challenges use no DNS records", "remove it"
     yield from _split_horizon(acme, lab)
     if acme.route53:
-        yield from aws.problems(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
+        yield from aws.findings(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
 
 
-def _split_horizon(acme: AcmeSettings, lab: Lab) -> Iterator[Finding]:
-    """Yield a problem if CoreDNS hides the records of DNS-01 challenges from cert-manager's checks."""
-    coredns = lab.of(CorednsSettings)
-    zone = coredns.hidden(lab.cluster.domain) if coredns else None
+def _split_horizon(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
+    """Yield an error if CoreDNS hides the records of DNS-01 challenges from cert-manager's checks."""
+    coredns = lab.settings_of(CorednsSettings)
+    zone = coredns.overlapping_zone(lab.cluster.domain) if coredns else None
     if zone and not acme.http01 and not acme.nameservers:
-        reason = f"is missing: coredns answers pods differently for {zone} than public DNS"
+        reason = f"is missing: for {zone}, pods get different answers from coredns than from public DNS"
         yield ("acme", "nameservers"), reason, "add public DNS servers, such as [1.1.1.1, 9.9.9.9]"

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager import acme
 from components.layers.cert_manager.acme import AcmeSettings
-from components.platform.layer import Finding, Layer, resources, spread
+from components.platform.layer import Layer, resources, topology_spread
+from components.settings.errors import Finding
 from components.settings.fields import Text
 from components.settings.model import Model
 
@@ -13,7 +14,7 @@ _CA, _BOOTSTRAP = "ca", "ca-bootstrap"
 
 
 class CaSettings(Model):
-    """The lab's own CA. Install its certificate on your devices, so that they trust the lab."""
+    """The lab's own CA. Install the CA certificate on your devices, so that your devices trust the lab."""
 
     common_name: Text | None = None
     """Common name of the CA certificate. Default: the name of the cluster, followed by `CA`."""
@@ -25,7 +26,7 @@ class CertManagerSettings(Model):
     acme: AcmeSettings | None = None
     """Certificates from Let's Encrypt, for labs with a public domain."""
     ca: CaSettings | None = None
-    """The lab's own CA, with the ClusterIssuer `ca`. Default: created if `acme` is not set."""
+    """The lab's own CA, with the ClusterIssuer `ca`. Default: homelab creates a CA only if `acme` is not set."""
 
     @property
     def has_ca(self) -> bool:
@@ -42,7 +43,7 @@ class CertManagerSettings(Model):
 
     @property
     def wildcard_issuers(self) -> tuple[str, ...]:
-        """Issuers that can issue certificates for `*.DOMAIN`, which ACME's HTTP-01 challenge does not allow."""
+        """Names of the issuers of wildcard certificates, which ACME's HTTP-01 challenge does not support."""
         return tuple(name for name in self.issuers if name == _CA or not (self.acme and self.acme.http01))
 
 
@@ -52,37 +53,37 @@ class CertManager(Layer[CertManagerSettings]):
     key = "certManager"
     settings_type = CertManagerSettings
     namespace = "cert-manager"
-    keeps = "the lab's own authority, which devices trust"
-    kept = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
+    user_data = "the lab's own authority, which devices trust"
+    user_data_queries = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return cert-manager's Helm values: controller, webhook and CA injector have up to two replicas each."""
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "crds": {"enabled": True, "keep": True},
             "global": {"priorityClassName": "system-cluster-critical", "leaderElection": {"namespace": self.namespace}},
             **self._replicated("cert-manager", "controller", "128Mi"),
             "webhook": self._replicated("webhook", "webhook", "64Mi"),
             "cainjector": self._replicated("cainjector", "cainjector", "192Mi"),
             "startupapicheck": {"timeout": "5m", "resources": resources("10m", "64Mi")},
-            "prometheus": {"servicemonitor": {"enabled": self.monitored}},
+            "prometheus": {"servicemonitor": {"enabled": self.has_monitoring}},
         }
-        return {"cert-manager": values | (acme.nameservers(self.settings.acme) if self.settings.acme else {})}
+        return {"cert-manager": values | (acme.nameserver_values(self.settings.acme) if self.settings.acme else {})}
 
-    def _replicated(self, name: str, component: str, memory: str) -> dict[str, Tree]:
+    def _replicated(self, name: str, component: str, memory: str) -> dict[str, Json]:
         replicas = self.lab.replicas(2)
         labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": component}
         return {
             "replicaCount": replicas,
             "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
             "resources": resources("25m", memory),
-            "topologySpreadConstraints": spread(labels),
+            "topologySpreadConstraints": topology_spread(labels),
         }
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the credentials of the DNS provider."""
-        return acme.credentials(self.settings.acme, self.namespace) if self.settings.acme else ()
+        return acme.credential_secrets(self.settings.acme, self.namespace) if self.settings.acme else ()
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the ClusterIssuers, and the certificate of the CA."""
         specs = acme.issuers(self.settings.acme) if self.settings.acme else ()
         issuers = [_issuer(name, spec) for name, spec in specs]
@@ -114,14 +115,14 @@ class CertManager(Layer[CertManagerSettings]):
         """Return the names of the issuers that apps can use, and of the default issuer."""
         return {"issuers": list(self.settings.issuers), "issuer": self.settings.issuers[0]}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the CA's common name and in the ACME settings."""
         ca = self.settings.ca
         if ca and ca.common_name and len(ca.common_name) > 64:
-            yield ("ca", "commonName"), "is longer than the 64 characters that certificates allow", "shorten it"
+            yield ("ca", "commonName"), "is longer than 64 characters, the limit in certificates", "shorten it"
         if self.settings.acme:
-            yield from acme.problems(self.settings.acme, self.lab)
+            yield from acme.findings(self.settings.acme, self.lab)
 
 
-def _issuer(name: str, spec: Tree) -> Manifest:
+def _issuer(name: str, spec: Json) -> Manifest:
     return {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": name}, "spec": spec}

@@ -2,56 +2,58 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.cluster.host_requirements import Service
-from components.kubernetes.manifest import Hashed, Manifest, Tree, secret_of
+from components.cluster.host_requirements import HostService
+from components.kubernetes.manifest import BcryptHash, Json, Manifest, secret_manifest
 from components.layers.external_dns import providers
 from components.layers.external_dns.providers import CloudflareZoneSettings, Rfc2136Settings, Route53ZoneSettings
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, Switch, Text
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 _NAME = "external-dns"
 
 
 class ExternalDnsSettings(Model):
-    """ExternalDNS: publishes host names in DNS, with exactly one of `route53`, `cloudflare` and `rfc2136`."""
+    """ExternalDNS: publishes host names in DNS. Set exactly one of `route53`, `cloudflare` and `rfc2136`."""
 
     route53: Route53ZoneSettings | None = None
-    """DNS records in Amazon Route 53."""
+    """Publish host names in Amazon Route 53."""
     cloudflare: CloudflareZoneSettings | None = None
-    """DNS records at Cloudflare."""
+    """Publish host names in Cloudflare DNS."""
     rfc2136: Rfc2136Settings | None = None
-    """DNS records on a DNS server that supports dynamic updates (RFC 2136)."""
+    """Publish host names on a DNS server that supports dynamic updates (RFC 2136)."""
     domains: tuple[Domain, ...] = ()
     """Domains in which ExternalDNS may write records. Default: the lab's domain."""
-    sync: Switch = False
-    """Whether ExternalDNS deletes records too: the records of deleted Ingresses and Services and, when the layer is
-    removed, all records that it created."""
+    sync: StrictBool = False
+    """Whether ExternalDNS deletes the records of deleted Ingresses and Services. With `sync`, the removal of the layer
+    deletes all records that ExternalDNS created."""
     owner: Text | None = None
-    """Owner ID of the DNS records; every cluster needs its own. Default: `NAME.DOMAIN` of the cluster."""
+    """Owner ID of the DNS records. Every cluster needs a different owner ID. Default: name and domain of the cluster,
+    as `NAME.DOMAIN`."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the provider's credentials, by environment variable."""
+        """Secrets with the DNS provider's credentials, by name of the environment variable."""
         chosen = self.route53 or self.cloudflare or self.rfc2136
         return chosen.secrets if chosen else {}
 
 
 class ExternalDns(Layer[ExternalDnsSettings]):
-    """ExternalDNS for Ingresses, Services of type LoadBalancer and DNSEndpoints."""
+    """ExternalDNS, which publishes the host names of Ingresses, Services of type LoadBalancer and DNSEndpoints."""
 
     key = "externalDns"
     settings_type = ExternalDnsSettings
     namespace = "external-dns"
-    security = "restricted"
-    after = ("metallb", "traefik", "monitoring")
-    bare_crds = (_NAME,)
+    pod_security = "restricted"
+    installs_after = ("metallb", "traefik", "monitoring")
+    charts_with_crds_folder = (_NAME,)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of ExternalDNS, which must run with a single replica."""
         settings = self.settings
-        provider = providers.provider(settings.route53, settings.cloudflare, settings.rfc2136, self.domains)
-        values: dict[str, Tree] = {
+        provider = providers.helm_values(settings.route53, settings.cloudflare, settings.rfc2136, self.domains)
+        values: dict[str, Json] = {
             **provider,
             "sources": ["service", "ingress", "crd"],
             "policy": "sync" if settings.sync else "upsert-only",
@@ -60,34 +62,34 @@ class ExternalDns(Layer[ExternalDnsSettings]):
             "domainFilters": list(self.domains),
             "triggerLoopOnEvent": True,
             "env": [*provider.get("env", ()), *map(_env_from_secret, settings.secrets)],
-            # ExternalDNS reads credentials only at startup: a changed secret restarts the pod
-            "podAnnotations": {f"homelab/{name}": Hashed(secret) for name, secret in settings.secrets.items()},
+            # ExternalDNS reads credentials only at startup, so a changed secret must restart the pod
+            "podAnnotations": {f"homelab/{name}": BcryptHash(secret) for name, secret in settings.secrets.items()},
             "priorityClassName": "system-cluster-critical",
             "resources": resources("10m", "128Mi"),
-            "serviceMonitor": {"enabled": self.monitored},
+            "serviceMonitor": {"enabled": self.has_monitoring},
         }
         return {_NAME: values}
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         """Return the service that deletes DNS records before the layer is removed, if `sync` is set."""
         variables = {"NAMESPACE": self.namespace, "SYNC": "yes" if self.settings.sync else "no"}
-        return [Service("records", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
+        return [HostService("records", "", ("announce.sh",), ("withdraw.sh",), variables=variables, runs_last=True)]
 
-    def before(self) -> Sequence[Manifest]:
-        """Return the Secret with the provider's credentials."""
+    def objects_before_charts(self) -> Sequence[Manifest]:
+        """Return the Secret with the DNS provider's credentials."""
         data = dict(self.settings.secrets)
         metadata = self.metadata(_NAME)
-        return [secret_of(metadata, data)] if data else ()
+        return [secret_manifest(metadata, data)] if data else ()
 
     @property
     def domains(self) -> tuple[str, ...]:
         """Domains in which ExternalDNS may write records."""
         return self.settings.domains or (self.lab.cluster.domain,)
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of the DNS provider."""
-        return providers.problems(self.settings.route53, self.settings.cloudflare, self.settings.rfc2136)
+        return providers.findings(self.settings.route53, self.settings.cloudflare, self.settings.rfc2136)
 
 
-def _env_from_secret(name: str) -> Tree:
+def _env_from_secret(name: str) -> Json:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": _NAME, "key": name}}}

@@ -1,12 +1,12 @@
-"""DNS providers of ExternalDNS: their settings, Helm values, and validation."""
+"""Settings, Helm values and validation of the DNS providers of ExternalDNS."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 from components.layers.shared import aws
-from components.platform.layer import Finding
 from components.platform.object_store import Region
+from components.settings.errors import Finding
 from components.settings.fields import Domain, Host, Port, Text
 from components.settings.model import Model, SecretRef
 
@@ -15,9 +15,9 @@ class Route53ZoneSettings(Model):
     """Zones in Amazon Route 53."""
 
     hosted_zone_id: Text | None = None
-    """ID of the only hosted zone to write records in. Default: all zones that contain the domains."""
+    """ID of the hosted zone in which ExternalDNS writes records. Default: all hosted zones of the domains."""
     region: Region = "us-east-1"
-    """AWS region of the API. Route 53 has the same data in all regions, except in China."""
+    """AWS region of the API. Route 53 stores the same records in all regions, except in China."""
     access_key: SecretRef | None = None
     """Secret that contains the access key ID. Default: the instance role."""
     secret_key: SecretRef | None = None
@@ -25,7 +25,7 @@ class Route53ZoneSettings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by name of the environment variable."""
+        """Secrets with the credentials, by name of the environment variable."""
         if self.access_key is None or self.secret_key is None:
             return {}
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
@@ -44,10 +44,10 @@ class CloudflareZoneSettings(Model):
 
 
 class Rfc2136Settings(Model):
-    """Zones of a DNS server that accepts dynamic updates and zone transfers, both with one TSIG key."""
+    """Zones of a DNS server that accepts dynamic updates and zone transfers with the same TSIG key."""
 
     server: Host
-    """Name or IP address of the DNS server."""
+    """Host name or IP address of the DNS server."""
     port: Port = 53
     """Port of the DNS server."""
     key_name: Domain
@@ -63,13 +63,13 @@ class Rfc2136Settings(Model):
         return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
 
 
-def provider(
+def helm_values(
     route53: Route53ZoneSettings | None,
     cloudflare: CloudflareZoneSettings | None,
     rfc2136: Rfc2136Settings | None,
     domains: tuple[str, ...],
-) -> dict[str, Tree]:
-    """Return ExternalDNS' Helm values for the provider. With RFC 2136, each domain is a zone."""
+) -> dict[str, Json]:
+    """Return ExternalDNS' Helm values for the DNS provider. With RFC 2136, each domain is a zone."""
     if rfc2136:
         arguments = [
             f"--rfc2136-host={rfc2136.server}",
@@ -82,18 +82,18 @@ def provider(
         return {"provider": {"name": "rfc2136"}, "extraArgs": arguments}
     if cloudflare:
         return {"provider": {"name": "cloudflare"}}
-    values: dict[str, Tree] = {"provider": {"name": "aws"}}
+    values: dict[str, Json] = {"provider": {"name": "aws"}}
     if route53:
         values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # the AWS SDK needs a region
         values |= {"extraArgs": [f"--zone-id-filter={zone}"]} if (zone := route53.hosted_zone_id) else {}
     return values
 
 
-def problems(
+def findings(
     route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
 ) -> Iterator[Finding]:
-    """Yield the problems of the provider's settings."""
+    """Yield errors in the settings of the DNS provider."""
     if [route53, cloudflare, rfc2136].count(None) != 2:
         yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
     if route53:
-        yield from aws.problems(route53.access_key, route53.secret_key, "route53")
+        yield from aws.findings(route53.access_key, route53.secret_key, "route53")

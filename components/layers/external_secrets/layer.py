@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.external_secrets import stores as secret_stores
 from components.layers.external_secrets.stores import SecretStoreSettings
-from components.platform.layer import Finding, Layer, resources, spread
-from components.settings.fields import HostLabel
+from components.platform.layer import Layer, resources, topology_spread
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel
 from components.settings.model import Model
 
 _NAME = "external-secrets"
@@ -17,8 +18,9 @@ _NAME = "external-secrets"
 class ExternalSecretsSettings(Model):
     """external-secrets: syncs secrets from AWS or Vault into the cluster."""
 
-    stores: dict[HostLabel, SecretStoreSettings] = Field(default_factory=dict)
-    """Secret stores by a name of your choice. Users who can create ExternalSecrets can read everything in a store."""
+    stores: dict[DnsLabel, SecretStoreSettings] = Field(default_factory=dict)
+    """Secret stores by a name of your choice. Users who can create ExternalSecrets can read all secrets of every
+    store."""
 
 
 class ExternalSecrets(Layer[ExternalSecretsSettings]):
@@ -27,46 +29,48 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     key = "externalSecrets"
     settings_type = ExternalSecretsSettings
     namespace = _NAME
-    security = "restricted"
-    after = ("vault",)
-    keeps = "secrets that come from elsewhere"  # removing the layer deletes its CRDs, and with them the synced secrets
-    kept = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
+    pod_security = "restricted"
+    installs_after = ("vault",)
+    user_data = "secrets that come from elsewhere"  # the layer's removal deletes CRDs and synced secrets
+    user_data_queries = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values: controller and webhook of external-secrets have up to two replicas each."""
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "installCRDs": True,
             "leaderElect": self.lab.replicas(2) > 1,
             **self._replicated(_NAME, "192Mi"),
             "webhook": self._replicated(f"{_NAME}-webhook", "96Mi"),
             "certController": {"resources": resources("10m", "128Mi")},
-            "serviceMonitor": {"enabled": self.monitored},
+            "serviceMonitor": {"enabled": self.has_monitoring},
         }
         return {_NAME: values}
 
-    def _replicated(self, name: str, memory: str) -> dict[str, Tree]:
+    def _replicated(self, name: str, memory: str) -> dict[str, Json]:
         replicas = self.lab.replicas(2)
         return {
             "replicaCount": replicas,
             "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
             "resources": resources("10m", memory),
-            "topologySpreadConstraints": spread({"app.kubernetes.io/name": name}),
+            "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": name}),
         }
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the credentials for the stores."""
         stores = self.settings.stores.items()
-        return [secret for name, store in stores for secret in secret_stores.keys(name, store, self.namespace)]
+        return [
+            secret for name, store in stores for secret in secret_stores.credential_secrets(name, store, self.namespace)
+        ]
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the secret stores."""
         stores = self.settings.stores.items()
-        return [secret_stores.store_of(name, store, _NAME, self.namespace) for name, store in stores]
+        return [secret_stores.cluster_secret_store(name, store, _NAME, self.namespace) for name, store in stores]
 
     def outputs(self) -> Mapping[str, object]:
         """Return the names of the secret stores."""
         return {"secret_stores": list(self.settings.stores)}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the secret stores."""
-        return secret_stores.problems(self.settings.stores, self.lab)
+        return secret_stores.findings(self.settings.stores, self.lab)

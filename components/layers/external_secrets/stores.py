@@ -1,21 +1,22 @@
-"""External secret stores: their settings, their external-secrets objects, and their validation."""
+"""Settings, Kubernetes objects and validation of the secret stores of external-secrets."""
 
 from collections.abc import Iterator
 
-from components.kubernetes.manifest import Manifest, Tree, secret_of
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.shared import aws
-from components.layers.vault.layer import ADDRESS, NAME, TLS
-from components.platform.layer import Finding, Lab
+from components.layers.vault import layer as vault_layer
+from components.platform.layer import LabContext
 from components.platform.object_store import Region
-from components.settings.fields import Certificate, HostLabel, Text, Url
+from components.settings.errors import Finding
+from components.settings.fields import Certificate, DnsLabel, Text, Url
 from components.settings.model import Model, SecretRef
 
-KINDS = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
-"""AWS service by the setting's name."""
+AWS_SERVICES = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
+"""Name of the AWS service in external-secrets, by setting."""
 
 
 class AwsStoreSettings(Model):
-    """An AWS service that stores secrets."""
+    """A secret store in AWS."""
 
     region: Region
     """Region, such as eu-central-1."""
@@ -26,22 +27,23 @@ class AwsStoreSettings(Model):
 
 
 class VaultStoreSettings(Model):
-    """A key-value engine (version 2) of Vault. It needs exactly one of `token` and `kubernetesRole`."""
+    """A key-value engine (version 2) of Vault. Set exactly one of `token` and `kubernetesRole`."""
 
     server: Url | None = None
     """URL of Vault. Default: the lab's own Vault, installed by the layer `vault`."""
     path: Text = "secret"
-    """Mount path of the engine in Vault."""
+    """Mount path of the key-value engine in Vault."""
     token: SecretRef | None = None
     """Secret that contains a token with read access."""
     kubernetes_role: Text | None = None
-    """Role for external-secrets' service account in Vault's Kubernetes authentication, mounted at `kubernetes`."""
+    """Vault role for the ServiceAccount of external-secrets. Vault's Kubernetes auth method must be mounted at
+    `kubernetes`."""
     ca: Certificate | None = None
-    """CA certificate for `server`, as `base64 -w0 ca.pem` prints it. Default: the publicly trusted CAs."""
+    """CA certificate for `server`: the output of `base64 -w0 ca.pem`. Default: the publicly trusted CAs."""
 
 
 class SecretStoreSettings(Model):
-    """A secret store. It needs exactly one of `secretsManager`, `parameterStore` and `vault`."""
+    """A secret store. Set exactly one of `secretsManager`, `parameterStore` and `vault`."""
 
     secrets_manager: AwsStoreSettings | None = None
     """AWS Secrets Manager."""
@@ -51,28 +53,28 @@ class SecretStoreSettings(Model):
     """Vault."""
 
     @property
-    def aws(self) -> tuple[str, AwsStoreSettings] | None:
-        """Name and value of the AWS setting, None for a store in Vault."""
+    def aws_service(self) -> tuple[str, AwsStoreSettings] | None:
+        """Name and value of the store's AWS setting, or None for a store in Vault."""
         services = {"secrets_manager": self.secrets_manager, "parameter_store": self.parameter_store}
         return next(((name, settings) for name, settings in services.items() if settings), None)
 
 
-def keys(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield the Secret with the store's credentials, if it has any."""
-    data: dict[str, Tree] = {}
-    if store.aws and store.aws[1].access_key:
-        data = {"accessKey": store.aws[1].access_key, "secretKey": store.aws[1].secret_key}
+def credential_secrets(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
+    """Yield the Secret with the store's credentials, if the store has credentials."""
+    data: dict[str, Json] = {}
+    if store.aws_service and store.aws_service[1].access_key:
+        data = {"accessKey": store.aws_service[1].access_key, "secretKey": store.aws_service[1].secret_key}
     elif store.vault and store.vault.token:
         data = {"token": store.vault.token}
     if data:
         metadata = {"name": _secret_name(name), "namespace": namespace}
-        yield secret_of(metadata, data)
+        yield secret_manifest(metadata, data)
 
 
-def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
-    """Build the ClusterSecretStore. `account` is external-secrets' service account."""
-    if store.aws:
-        provider = {"aws": _aws(name, *store.aws, namespace)}
+def cluster_secret_store(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
+    """Build the ClusterSecretStore. `account` is the name of external-secrets' ServiceAccount."""
+    if store.aws_service:
+        provider = {"aws": _aws(name, *store.aws_service, namespace)}
     else:
         assert store.vault
         provider = {"vault": _vault(name, store.vault, account, namespace)}
@@ -84,25 +86,34 @@ def store_of(name: str, store: SecretStoreSettings, account: str, namespace: str
     }
 
 
-def _aws(name: str, setting: str, store: AwsStoreSettings, namespace: str) -> Tree:
+def _aws(name: str, setting: str, store: AwsStoreSettings, namespace: str) -> Json:
     keys = (("accessKeyIDSecretRef", "accessKey"), ("secretAccessKeySecretRef", "secretKey"))
     auth = {"secretRef": {field: _key_ref(name, namespace, key) for field, key in keys}}
-    return {"service": KINDS[setting], "region": store.region} | ({"auth": auth} if store.access_key else {})
+    return {"service": AWS_SERVICES[setting], "region": store.region} | ({"auth": auth} if store.access_key else {})
 
 
-def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -> Tree:
-    auth: Tree = {"tokenSecretRef": _key_ref(name, namespace, "token")}
+def _vault(name: str, vault: VaultStoreSettings, account: str, namespace: str) -> Json:
+    auth: Json = {"tokenSecretRef": _key_ref(name, namespace, "token")}
     if vault.kubernetes_role:
         account_ref = {"name": account, "namespace": namespace}
         auth = {
             "kubernetes": {"mountPath": "kubernetes", "role": vault.kubernetes_role, "serviceAccountRef": account_ref}
         }
-    return {"server": vault.server or ADDRESS, "path": vault.path, "version": "v2", "auth": auth} | _ca_fields(vault)
+    return {"server": vault.server or vault_layer.URL, "path": vault.path, "version": "v2", "auth": auth} | _ca_fields(
+        vault
+    )
 
 
-def _ca_fields(vault: VaultStoreSettings) -> Tree:
+def _ca_fields(vault: VaultStoreSettings) -> Json:
     if vault.server is None:
-        return {"caProvider": {"type": "Secret", "name": TLS, "namespace": NAME, "key": "ca.crt"}}
+        return {
+            "caProvider": {
+                "type": "Secret",
+                "name": vault_layer.TLS_SECRET,
+                "namespace": vault_layer.NAME,
+                "key": "ca.crt",
+            }
+        }
     return {"caBundle": vault.ca} if vault.ca else {}
 
 
@@ -110,28 +121,28 @@ def _secret_name(name: str) -> str:
     return f"store-{name}"
 
 
-def _key_ref(name: str, namespace: str, key: str) -> Tree:
+def _key_ref(name: str, namespace: str, key: str) -> Json:
     return {"name": _secret_name(name), "namespace": namespace, "key": key}
 
 
-def problems(stores: dict[HostLabel, SecretStoreSettings], lab: Lab) -> Iterator[Finding]:
-    """Yield findings for the stores."""
+def findings(stores: dict[DnsLabel, SecretStoreSettings], lab: LabContext) -> Iterator[Finding]:
+    """Yield errors in the secret stores."""
     for name, store in stores.items():
-        place = ("stores", name)
+        path = ("stores", name)
         if [store.secrets_manager, store.parameter_store, store.vault].count(None) != 2:
             reason = "needs exactly one of secretsManager, parameterStore and vault"
-            yield place, reason, "add one, or keep one of them"
+            yield path, reason, "add one, or keep one of them"
         for key, settings in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
             if settings:
-                yield from aws.problems(settings.access_key, settings.secret_key, *place, key)
+                yield from aws.findings(settings.access_key, settings.secret_key, *path, key)
         if store.vault:
-            yield from _vault_problems(store.vault, (*place, "vault"), lab)
+            yield from _vault_problems(store.vault, (*path, "vault"), lab)
 
 
-def _vault_problems(vault: VaultStoreSettings, place: tuple[str, ...], lab: Lab) -> Iterator[Finding]:
+def _vault_problems(vault: VaultStoreSettings, path: tuple[str, ...], lab: LabContext) -> Iterator[Finding]:
     if (vault.token is None) is (vault.kubernetes_role is None):
-        yield place, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
-    if vault.server is None and not lab.has("vault"):
-        yield (*place, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
+        yield path, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
+    if vault.server is None and not lab.is_enabled("vault"):
+        yield (*path, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
     if vault.server is None and vault.ca:
-        yield (*place, "ca"), "is set without server", "leave it out: the CA of the lab's own Vault is known"
+        yield (*path, "ca"), "is set without server", "remove ca: homelab knows the CA of the lab's own Vault"

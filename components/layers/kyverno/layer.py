@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.kyverno import policies
 from components.layers.kyverno.policies import ImageSource
-from components.platform.layer import Finding, Layer, resources, uncapped
-from components.settings.fields import HostLabel, Switch
+from components.platform.layer import Layer, resources, uncapped_resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
@@ -15,11 +16,11 @@ _PRIORITY = "system-cluster-critical"
 class KyvernoSettings(Model):
     """Kyverno: pod policies, which forbid privileged containers and require memory limits and image versions."""
 
-    enforce: Switch = False
-    """Whether Kyverno rejects pods that violate a policy. Default: it only reports violations."""
+    enforce: StrictBool = False
+    """Whether Kyverno rejects pods that violate a policy. Default: Kyverno only reports violations."""
     registries: tuple[ImageSource, ...] = ()
-    """Registries, or paths in registries, that images may come from. Default: all registries."""
-    exempt: tuple[HostLabel, ...] = ()
+    """Registries, or paths in registries, from which pods may pull images. Default: all registries."""
+    exempt: tuple[DnsLabel, ...] = ()
     """Namespaces exempt from all policies, in addition to the namespaces of Kubernetes and of layers."""
 
 
@@ -29,13 +30,15 @@ class Kyverno(Layer[KyvernoSettings]):
     key = "kyverno"
     settings_type = KyvernoSettings
     namespace = "kyverno"
-    security = "restricted"
-    bare_crds = ("kyverno",)  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
+    pod_security = "restricted"
+    charts_with_crds_folder = (
+        "kyverno",
+    )  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return Kyverno's Helm values; its webhooks skip exempt namespaces, so its failure blocks no layer."""
-        selector = policies.exempted(self._exempt)
-        values: dict[str, Tree] = {
+    def values(self) -> Mapping[str, Json]:
+        """Return Kyverno's Helm values. The webhooks skip exempt namespaces, so a Kyverno failure blocks no layer."""
+        selector = policies.namespace_selector(self._exempt)
+        values: dict[str, Json] = {
             "crds": {"install": False},
             "config": {"webhooks": {"namespaceSelector": selector}},
             "admissionController": self._admission(),
@@ -44,31 +47,31 @@ class Kyverno(Layer[KyvernoSettings]):
             values[name] = {**self._component(), "replicas": 1, "resources": resources("25m", "192Mi")}
         return {"kyverno": values}
 
-    def _component(self) -> dict[str, Tree]:
-        return {"priorityClassName": _PRIORITY, "serviceMonitor": {"enabled": self.monitored}}
+    def _component(self) -> dict[str, Json]:
+        return {"priorityClassName": _PRIORITY, "serviceMonitor": {"enabled": self.has_monitoring}}
 
-    def _admission(self) -> Tree:
+    def _admission(self) -> Json:
         replicas = self.lab.replicas(3)
         return {
             **self._component(),
             "replicas": replicas,
             "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
-            "initContainer": {"resources": uncapped("10m", "256Mi")},
+            "initContainer": {"resources": uncapped_resources("10m", "256Mi")},
             "container": {"resources": resources("50m", "384Mi")},
         }
 
     @property
     def _exempt(self) -> tuple[str, ...]:
-        """Exempt namespaces that have no label of a layer."""
+        """Namespaces that policies must exempt by name, because these namespaces have no label of a layer."""
         return (*self.settings.exempt, *sorted(self.lab.further_namespaces))
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the baseline policies."""
         settings = self.settings
         return [*policies.baseline(settings.registries, self._exempt, enforced=settings.enforce)]
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield namespaces in `exempt` that are always exempt."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield an error for each namespace in `exempt` that is always exempt."""
         for index, name in enumerate(self.settings.exempt):
-            if name in policies.SYSTEM or name == self.namespace or name in self.lab.further_namespaces:
+            if name in policies.SYSTEM_NAMESPACES or name == self.namespace or name in self.lab.further_namespaces:
                 yield ("exempt", index), "is always exempt", "remove it"

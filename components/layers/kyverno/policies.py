@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import LAYER
-from components.settings.errors import wrong
-from components.settings.fields import Kind
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import LAYER_LABEL
+from components.settings.errors import setting_error
+from components.settings.fields import TextType
 
-SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 _SOURCE = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9._-]+)*"
 _HUB = "docker.io"
 _CONTAINERS = "object.spec.containers + object.spec.?initContainers.orValue([])"
@@ -21,11 +21,11 @@ _VERSIONED = "c.image.matches('(@sha256:[0-9a-f]{64}|:[^/:@]+)$') && !c.image.en
 def _source(value: str) -> str:
     if not re.fullmatch(_SOURCE, value, re.ASCII):
         fix = "write host or host:port, optionally with a path such as ghcr.io/owner, without scheme or trailing slash"
-        raise wrong("is not a registry", fix)
+        raise setting_error("is not a registry", fix)
     return value
 
 
-ImageSource = Annotated[str, Kind("registry, or a path in one", _source, _SOURCE)]
+ImageSource = Annotated[str, TextType("registry, or a path in one", _source, _SOURCE)]
 
 
 def baseline(sources: Sequence[str], exempt: Sequence[str], *, enforced: bool) -> Iterator[Manifest]:
@@ -57,10 +57,10 @@ def _from_sources(sources: Sequence[str]) -> str:
     return f"{listed} || !c.image.matches('^[^/]*[.:][^/]*/')" if _HUB in sources else listed
 
 
-def exempted(namespaces: Sequence[str]) -> Tree:
-    """Return the policies' namespace selector. It excludes system namespaces, layers' namespaces and `namespaces`."""
-    name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM, *namespaces]}
-    return {"matchExpressions": [name, {"key": LAYER, "operator": "DoesNotExist"}]}
+def namespace_selector(namespaces: Sequence[str]) -> Json:
+    """Return the policies' namespace selector, which excludes namespaces of Kubernetes, of layers, and `namespaces`."""
+    name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM_NAMESPACES, *namespaces]}
+    return {"matchExpressions": [name, {"key": LAYER_LABEL, "operator": "DoesNotExist"}]}
 
 
 def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enforced: bool) -> Manifest:
@@ -71,7 +71,7 @@ def _policy(name: str, rule: tuple[str, str, str], exempt: Sequence[str], *, enf
         "validationActions": ["Deny"] if enforced else ["Audit"],
         "failurePolicy": "Fail" if enforced else "Ignore",
         "evaluation": {"background": {"enabled": True}},
-        "matchConstraints": {"resourceRules": [pods], "namespaceSelector": exempted(exempt)},
+        "matchConstraints": {"resourceRules": [pods], "namespaceSelector": namespace_selector(exempt)},
         "variables": [{"name": "containers", "expression": containers}],
         "validations": [{"expression": validation, "message": message}],
     }

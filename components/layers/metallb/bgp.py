@@ -1,4 +1,4 @@
-"""MetalLB's BGP mode: its settings, its BGPPeer objects, and the validation of the settings."""
+"""Settings, BGPPeer objects and validation of MetalLB's BGP mode."""
 
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Finding
-from components.settings.fields import Address, HostLabel, Switch
+from components.kubernetes.manifest import Json, Manifest
+from components.settings.errors import Finding
+from components.settings.fields import Address, DnsLabel, StrictBool
 from components.settings.model import Model, SecretRef
 
 Asn = Annotated[int, Field(strict=True, ge=1, le=4294967295)]
@@ -26,8 +26,8 @@ class PeerSettings(Model):
     """BGP port of the router. MetalLB accepts ports up to 16384."""
     password: SecretRef | None = None
     """Secret that contains the password of the BGP session (TCP MD5)."""
-    ebgp_multi_hop: Switch = False
-    """Set to true if the router is more than one hop away (eBGP multi-hop)."""
+    ebgp_multi_hop: StrictBool = False
+    """Whether the router is more than one hop away from the nodes (eBGP multi-hop)."""
 
 
 class BgpSettings(Model):
@@ -36,18 +36,18 @@ class BgpSettings(Model):
     asn: Asn
     """Autonomous system number (ASN) of the cluster."""
     peers: tuple[PeerSettings, ...]
-    """Routers that the pools are announced to."""
-    pools: tuple[HostLabel, ...] | None = None
-    """Pools announced through BGP; other pools are announced in layer 2. `default` is the pool of `addresses`.
-    Default: all pools."""
+    """Routers to which MetalLB announces the pools."""
+    pools: tuple[DnsLabel, ...] | None = None
+    """Pools that MetalLB announces through BGP. MetalLB announces all other pools in layer 2. The name `default` stands
+    for the pool of `addresses`. Default: all pools."""
 
 
-def custom(kind: str, metadata: Tree, spec: Tree, version: str = "v1beta1") -> Manifest:
+def custom_resource(kind: str, metadata: Json, spec: Json, version: str = "v1beta1") -> Manifest:
     """Return a custom resource of MetalLB."""
     return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def passwords(bgp: BgpSettings, namespace: str) -> list[Manifest]:
+def password_secrets(bgp: BgpSettings, namespace: str) -> list[Manifest]:
     """Return the Secrets with the passwords of BGP sessions."""
     return [
         {
@@ -68,7 +68,7 @@ def peers(bgp: BgpSettings, namespace: str) -> list[Manifest]:
 
 
 def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "myASN": asn,
         "peerASN": peer.asn,
         "peerAddress": peer.address,
@@ -77,22 +77,22 @@ def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
     }
     if peer.password:
         spec["passwordSecret"] = {"name": _object_name(peer), "namespace": namespace}
-    return custom("BGPPeer", {"name": _object_name(peer), "namespace": namespace}, spec, "v1beta2")
+    return custom_resource("BGPPeer", {"name": _object_name(peer), "namespace": namespace}, spec, "v1beta2")
 
 
 def _object_name(peer: PeerSettings) -> str:
     return "peer-" + ip_address(peer.address).exploded.replace(".", "-").replace(":", "-")
 
 
-def problems(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
-    """Yield settings that MetalLB would reject, or that would announce nothing."""
+def findings(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
+    """Yield an error for each BGP setting that MetalLB would reject, or that would have no effect."""
     if not bgp.peers:
         yield ("bgp", "peers"), "is empty", "add a router"
     for index, peer in enumerate(bgp.peers):
         if peer.address in [other.address for other in bgp.peers[:index]]:
-            yield ("bgp", "peers", index, "address"), "is the address of another peer too", "keep one of them"
+            yield ("bgp", "peers", index, "address"), "is also the address of another peer", "keep one of them"
         if peer.ebgp_multi_hop and peer.asn == bgp.asn:
-            reason = f"is for eBGP only: this peer has the cluster's own asn, {bgp.asn}"
+            reason = f"is only for eBGP, but this peer has the cluster's own asn, {bgp.asn}"
             yield ("bgp", "peers", index, "ebgpMultiHop"), reason, "remove it"
     for index, name in enumerate(bgp.pools or ()):
         if name not in pools:

@@ -5,43 +5,45 @@ from itertools import chain
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.metallb import bgp
 from components.layers.metallb.bgp import BgpSettings
 from components.layers.shared import address_pools as pools
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import AddressRange, HostLabel, Switch
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding, SettingPath
+from components.settings.fields import AddressRange, DnsLabel, StrictBool
 from components.settings.model import Model
 
-DEFAULT = "default"
+DEFAULT_POOL = "default"
 """Name of the pool for Services that request no specific pool."""
 
 
 class PoolSettings(Model):
-    """A further pool, which a Service requests with the annotation `metallb.io/address-pool`."""
+    """An additional address pool, which Services request with the annotation `metallb.io/address-pool`."""
 
     addresses: tuple[AddressRange, ...]
-    """IP addresses of the pool, each entry a range (`FIRST-LAST`) or a CIDR."""
-    auto_assign: Switch = False
-    """Whether Services that request no specific pool can get addresses from this pool too."""
+    """IP addresses of the pool. Each entry is a range (`FIRST-LAST`) or a CIDR."""
+    auto_assign: StrictBool = False
+    """Whether Services that request no specific pool can also get addresses from this pool."""
 
 
 class MetalLBSettings(Model):
     """MetalLB: IP addresses for Services of type LoadBalancer."""
 
     addresses: tuple[AddressRange, ...]
-    """IP addresses of the default pool, each entry a range (`FIRST-LAST`) or a CIDR. Exclude them from DHCP."""
-    pools: dict[HostLabel, PoolSettings] = Field(default_factory=dict)
-    """Further pools by name."""
+    """IP addresses of the default pool. Each entry is a range (`FIRST-LAST`) or a CIDR. Exclude the addresses from
+    DHCP."""
+    pools: dict[DnsLabel, PoolSettings] = Field(default_factory=dict)
+    """Additional address pools by name."""
     bgp: BgpSettings | None = None
     """Announcement of pools to routers through BGP. Default: all pools are announced in layer 2."""
 
     def all_pools(self) -> dict[str, PoolSettings]:
         """Return all pools by name, the default pool first."""
-        further = {name: pool for name, pool in self.pools.items() if name != DEFAULT}
-        return {DEFAULT: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
+        further = {name: pool for name, pool in self.pools.items() if name != DEFAULT_POOL}
+        return {DEFAULT_POOL: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
 
-    def by_bgp(self, pool: str) -> bool:
+    def announced_by_bgp(self, pool: str) -> bool:
         """Whether the pool is announced through BGP instead of layer 2."""
         return self.bgp is not None and (self.bgp.pools is None or pool in self.bgp.pools)
 
@@ -52,11 +54,11 @@ class MetalLB(Layer[MetalLBSettings]):
     key = "metallb"
     settings_type = MetalLBSettings
     namespace = "metallb-system"
-    security = "privileged"
-    replaces = ("servicelb",)
+    pod_security = "privileged"
+    replaces_packaged = ("servicelb",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values; BGP always uses FRR, a further DaemonSet, because BGP without FRR lacks IPv6."""
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values. BGP always uses FRR, an additional DaemonSet, because BGP without FRR lacks IPv6."""
         values = {
             "controller": {"priorityClassName": "system-cluster-critical", "resources": resources("25m", "128Mi")},
             "speaker": {
@@ -67,68 +69,72 @@ class MetalLB(Layer[MetalLBSettings]):
             "frrk8s": {"enabled": self.settings.bgp is not None},
             "prometheus": {
                 "rbacPrometheus": False,
-                "serviceMonitor": {"enabled": self.monitored},
-                "prometheusRule": {"enabled": self.monitored},
+                "serviceMonitor": {"enabled": self.has_monitoring},
+                "prometheusRule": {"enabled": self.has_monitoring},
             },
         }
         return {"metallb": values | ({"frr-k8s": self._frr()} if self.settings.bgp else {})}
 
-    def _frr(self) -> Tree:
+    def _frr(self) -> Json:
         return {
             "frrk8s": {
                 "priorityClassName": "system-node-critical",
                 "resources": resources("25m", "128Mi"),
                 "frr": {"resources": resources("50m", "256Mi")},
             },
-            "prometheus": {"serviceMonitor": {"enabled": self.monitored}},
+            "prometheus": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with the passwords of the BGP sessions."""
-        return bgp.passwords(self.settings.bgp, self.namespace) if self.settings.bgp else ()
+        return bgp.password_secrets(self.settings.bgp, self.namespace) if self.settings.bgp else ()
 
-    def extend(self) -> Sequence[Manifest]:
-        """Return pools, BGP peers and announcements; an announcement that lists no pool would announce all pools."""
+    def objects_after_charts(self) -> Sequence[Manifest]:
+        """Return pools, BGP peers and announcements. An announcement without pools would announce all pools."""
         manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
         manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
         for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):
-            announced = [pool for pool in self.settings.all_pools() if self.settings.by_bgp(pool) is routed]
-            manifests += [bgp.custom(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
+            announced = [pool for pool in self.settings.all_pools() if self.settings.announced_by_bgp(pool) is routed]
+            manifests += (
+                [bgp.custom_resource(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
+            )
         return manifests
 
     def _pool(self, name: str, pool: PoolSettings) -> Manifest:
         spec = {"addresses": list(pool.addresses), "autoAssign": pool.auto_assign, "avoidBuggyIPs": True}
-        return bgp.custom("IPAddressPool", self.metadata(name), spec)
+        return bgp.custom_resource("IPAddressPool", self.metadata(name), spec)
 
     def outputs(self) -> Mapping[str, object]:
         """Return all load-balancer IPs."""
         all_pools = self.settings.all_pools().values()
         return {"load_balancer_addresses": [entry for pool in all_pools for entry in pool.addresses]}
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the pools and their announcements, and conflicts with addresses of the cluster."""
         cluster, ranges = self.lab.cluster, list(self._ranges())
         every_range = [(path, entry) for _, path, entry in ranges]
         return chain(
             self._pool_problems(),
-            bgp.problems(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
-            pools.shared(every_range),
-            pools.taken(every_range, cluster),
-            pools.outside([(path, entry) for name, path, entry in ranges if not self.settings.by_bgp(name)], cluster),
+            bgp.findings(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
+            pools.range_overlaps(every_range),
+            pools.cluster_conflicts(every_range, cluster),
+            pools.ranges_outside_lan(
+                [(path, entry) for name, path, entry in ranges if not self.settings.announced_by_bgp(name)], cluster
+            ),
         )
 
     def _pool_problems(self) -> Iterator[Finding]:
-        if DEFAULT in self.settings.pools:
-            yield ("pools", DEFAULT), "is reserved for the pool of the setting addresses", "choose another name"
+        if DEFAULT_POOL in self.settings.pools:
+            yield ("pools", DEFAULT_POOL), "is reserved for the pool of the setting addresses", "choose another name"
         for name, pool in self.settings.all_pools().items():
             if not pool.addresses:
                 yield (*_path(name), "addresses"), "is empty", "add a range or a CIDR"
 
-    def _ranges(self) -> Iterator[tuple[str, pools.Place, str]]:
+    def _ranges(self) -> Iterator[tuple[str, SettingPath, str]]:
         for name, pool in self.settings.all_pools().items():
             for index, entry in enumerate(pool.addresses):
                 yield name, (*_path(name), "addresses", index), entry
 
 
-def _path(pool: str) -> pools.Place:
-    return () if pool == DEFAULT else ("pools", pool)
+def _path(pool: str) -> SettingPath:
+    return () if pool == DEFAULT_POOL else ("pools", pool)

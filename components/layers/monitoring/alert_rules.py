@@ -1,9 +1,9 @@
-"""Alerts for layers and etcd snapshots, and their metrics. The chart itself covers machines, disks, pods and K3s."""
+"""Alerts for layers and etcd snapshots. The chart's own alerts cover machines, disks, pods and K3s."""
 
 from collections.abc import Iterator, Mapping
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Lab
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import LabContext
 from components.settings import cron
 
 Alert = tuple[str, str, str, int, str]
@@ -61,16 +61,16 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
 """By layer key: the name of the rule group, and its alerts."""
 
 
-def rules(lab: Lab, namespace: str) -> Iterator[Manifest]:
+def prometheus_rules(lab: LabContext, namespace: str) -> Iterator[Manifest]:
     """Yield the PrometheusRules of the enabled layers and of K3s' etcd snapshots."""
-    groups = [("snapshots", _snapshot_alerts(lab)), *(group for key, group in _ALERTS.items() if lab.has(key))]
+    groups = [("snapshots", _snapshot_alerts(lab)), *(group for key, group in _ALERTS.items() if lab.is_enabled(key))]
     for name, alerts in groups:
         spec = {"groups": [{"name": name, "rules": [_rule(*alert) for alert in alerts]}]}
         metadata = {"name": name, "namespace": namespace}
         yield {"apiVersion": _GROUP, "kind": "PrometheusRule", "metadata": metadata, "spec": spec}
 
 
-def databases(namespace: str) -> Manifest:
+def database_pod_monitor(namespace: str) -> Manifest:
     """Build the PodMonitor that collects the metrics of all databases in the namespaces of apps."""
     spec = {
         "selector": {"matchLabels": {"cnpg.io/podRole": "instance"}},
@@ -81,8 +81,8 @@ def databases(namespace: str) -> Manifest:
     return {"apiVersion": _GROUP, "kind": "PodMonitor", "metadata": metadata, "spec": spec}
 
 
-def snapshot_metrics() -> dict[str, Tree]:
-    """Build the Helm values with which kube-state-metrics reports K3s' ETCDSnapshotFiles, one for each snapshot."""
+def snapshot_metrics_values() -> dict[str, Json]:
+    """Build the Helm values with which kube-state-metrics exports a metric for each etcd snapshot."""
     kind = {"group": "k3s.cattle.io", "version": "v1", "kind": "ETCDSnapshotFile"}
     created = {"type": "Gauge", "gauge": {"path": ["status", "creationTime"]}}
     resource = {
@@ -96,9 +96,9 @@ def snapshot_metrics() -> dict[str, Tree]:
     return {"customResourceState": {"enabled": True, "config": config}, "rbac": {"extraRules": [read_rule]}}
 
 
-def _snapshot_alerts(lab: Lab) -> Iterator[Alert]:
+def _snapshot_alerts(lab: LabContext) -> Iterator[Alert]:
     snapshots = lab.cluster.k3s.snapshots
-    days = cron.days(snapshots.schedule) + 1
+    days = cron.longest_interval_days(snapshots.schedule) + 1
     locations = [("", "!=", "on a server")] + ([("Copy", "=", "in S3")] if snapshots.s3 else [])
     for name, sign, where in locations:
         metric = f'k3s_etcd_snapshot_created{{node{sign}"s3"}}'
@@ -107,6 +107,6 @@ def _snapshot_alerts(lab: Lab) -> Iterator[Alert]:
         yield f"EtcdSnapshot{name}Missing", "warning", expression, 60, summary
 
 
-def _rule(alert: str, severity: str, expression: str, minutes: int, summary: str) -> Tree:
+def _rule(alert: str, severity: str, expression: str, minutes: int, summary: str) -> Json:
     labels, annotations = {"severity": severity}, {"summary": summary}
     return {"alert": alert, "expr": expression, "for": f"{minutes}m", "labels": labels, "annotations": annotations}

@@ -1,10 +1,10 @@
-"""Grafana dashboards of the layers. Dashboards of machines and Kubernetes come with the chart."""
+"""Grafana dashboards of the layers. The chart of Prometheus includes dashboards of machines and Kubernetes."""
 
 import json
 from collections.abc import Iterator, Mapping
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.platform.layer import Lab
+from components.kubernetes.manifest import Json, Manifest
+from components.platform.layer import LabContext
 
 Panel = tuple[str, str, str, str]
 """A panel: title, unit, PromQL expression, and legend format."""
@@ -87,17 +87,17 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
 """Dashboards by layer key: title and panels."""
 
 
-def dashboards(lab: Lab, namespace: str) -> Iterator[Manifest]:
-    """Yield a ConfigMap with the dashboard of each enabled layer that has one."""
+def config_maps(lab: LabContext, namespace: str) -> Iterator[Manifest]:
+    """Yield a ConfigMap with a dashboard for each enabled layer that has metrics to show."""
     for key, (title, panels) in _BOARDS.items():
-        if lab.has(key):
+        if lab.is_enabled(key):
             name = title.lower()
             metadata = {"name": f"dashboard-{name}", "namespace": namespace, "labels": {"grafana_dashboard": "1"}}
             data = {f"{name}.json": json.dumps(_board(title, name, panels))}
             yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def _board(title: str, name: str, panels: tuple[Panel, ...]) -> Tree:
+def _board(title: str, name: str, panels: tuple[Panel, ...]) -> Json:
     return {
         "title": title,
         "uid": f"homelab-{name}",
@@ -109,7 +109,7 @@ def _board(title: str, name: str, panels: tuple[Panel, ...]) -> Tree:
     }
 
 
-def _panel(index: int, title: str, unit: str, expression: str, legend: str) -> Tree:
+def _panel(index: int, title: str, unit: str, expression: str, legend: str) -> Json:
     position = {"x": index % 2 * _WIDE, "y": index // 2 * _HIGH, "w": _WIDE, "h": _HIGH}
     return {
         "id": index + 1,

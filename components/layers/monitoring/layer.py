@@ -5,16 +5,17 @@ from itertools import chain
 
 from pydantic import Field
 
-from components.kubernetes.manifest import Manifest, Tree
-from components.layers.longhorn import SINGLE
+from components.kubernetes.manifest import Json, Manifest
+from components.layers.longhorn import SINGLE_REPLICA_CLASS
 from components.layers.monitoring import alert_rules, dashboards
 from components.layers.monitoring import receivers as alerts
 from components.layers.monitoring.receivers import ReceiverSettings
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Count, Domain, HostLabel
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain, PositiveInt
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 from components.settings.quantities import mebibytes
@@ -23,57 +24,58 @@ _CRITICAL = "system-cluster-critical"
 
 
 class GrafanaSettings(Model):
-    """Grafana: dashboards. A restart deletes dashboards made in the web UI; add your own dashboards as ConfigMaps."""
+    """Grafana: dashboards. A restart of Grafana deletes dashboards from the web UI, so add your dashboards as
+    ConfigMaps."""
 
     host: Domain | None = None
     """Host name of the web UI. Default: `grafana.DOMAIN`."""
-    issuer: HostLabel | None = None
-    """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
+    issuer: DnsLabel | None = None
+    """ClusterIssuer of the web UI's certificate. Default: the default issuer of certManager."""
     admin_password: SecretRef | None = None
-    """Secret that contains the password of `admin`. Default: the chart generates one in Secret
+    """Secret that contains the password of the user `admin`. Default: the chart generates a password in the Secret
     kube-prometheus-stack-grafana."""
 
 
 class MonitoringSettings(Model):
-    """Prometheus, Alertmanager and Grafana. Prometheus and Alertmanager have two replicas if there are two nodes."""
+    """Prometheus, Alertmanager and Grafana. On two or more nodes, Prometheus and Alertmanager have two replicas."""
 
-    retention_days: Count = 15
-    """Days for which Prometheus retains metrics, unless their volume is full earlier."""
+    retention_days: PositiveInt = 15
+    """Days for which Prometheus retains metrics. A full volume shortens the retention."""
     size: Size = "20Gi"
-    """Volume size of each Prometheus. A later change does not resize an existing volume."""
-    storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn, because Prometheus has its own replicas;
-    else the default class."""
+    """Volume size of each replica of Prometheus. A later change does not resize an existing volume."""
+    storage_class: DnsLabel | None = None
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled, because Prometheus has
+    its own replicas; if not, the cluster's default StorageClass."""
     memory: Size = "2Gi"
-    """Memory of each Prometheus."""
+    """Memory of each replica of Prometheus."""
     grafana: GrafanaSettings = GrafanaSettings()
     """Settings of Grafana."""
-    receivers: dict[HostLabel, ReceiverSettings] = Field(default_factory=dict)
-    """Receivers of alerts, by a name of your choice. Default: none; Grafana shows the alerts."""
+    receivers: dict[DnsLabel, ReceiverSettings] = Field(default_factory=dict)
+    """Receivers of alerts, by a name of your choice. Default: none, so only Grafana shows the alerts."""
 
 
 class Monitoring(Layer[MonitoringSettings]):
-    """Prometheus, Alertmanager and Grafana; it collects etcd's metrics if K3s has the option etcd-expose-metrics."""
+    """Prometheus, Alertmanager and Grafana. The K3s option etcd-expose-metrics adds the metrics of etcd."""
 
     key = "monitoring"
     settings_type = MonitoringSettings
     namespace = "monitoring"
-    security = "privileged"  # node exporters use the network, processes and files of their host
-    after = ("certManager", "traefik", "longhorn")
-    early = ("prometheus-operator-crds",)
-    keeps = "recorded metrics"
-    kept = ("persistentvolumeclaims -n monitoring",)
-    timeout = 900
+    pod_security = "privileged"  # node exporters use network, processes and files of the host
+    installs_after = ("certManager", "traefik", "longhorn")
+    early_charts = ("prometheus-operator-crds",)
+    user_data = "recorded metrics"
+    user_data_queries = ("persistentvolumeclaims -n monitoring",)
+    timeout_seconds = 900
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values. CRDs have their own chart and are never deleted, because other layers use them."""
-        stack: dict[str, Tree] = {
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values. The CRDs have their own chart, and are never deleted, as other layers use CRDs."""
+        stack: dict[str, Json] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),
             "prometheus": {"podDisruptionBudget": self._budget(), "prometheusSpec": self._prometheus()},
             "alertmanager": {"podDisruptionBudget": self._budget(), "alertmanagerSpec": self._alertmanager()},
             "grafana": self._grafana(),
-            "kube-state-metrics": {"resources": resources("10m", "128Mi"), **alert_rules.snapshot_metrics()},
+            "kube-state-metrics": {"resources": resources("10m", "128Mi"), **alert_rules.snapshot_metrics_values()},
             "prometheus-node-exporter": {
                 "priorityClassName": "system-node-critical",
                 "resources": resources("10m", "64Mi"),
@@ -83,8 +85,8 @@ class Monitoring(Layer[MonitoringSettings]):
         crds = {"annotations": {"helm.sh/resource-policy": "keep"}}
         return {"prometheus-operator-crds": {"crds": crds}, "kube-prometheus-stack": stack | self._k3s()}
 
-    def _operator(self) -> Tree:
-        certificates = self.lab.has("certManager")
+    def _operator(self) -> Json:
+        certificates = self.lab.is_enabled("certManager")
         return {
             "priorityClassName": _CRITICAL,
             "resources": resources("25m", "192Mi"),
@@ -96,7 +98,7 @@ class Monitoring(Layer[MonitoringSettings]):
             },
         }
 
-    def _prometheus(self) -> Tree:
+    def _prometheus(self) -> Json:
         capacity = mebibytes(self.settings.size)
         kinds = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
         return {
@@ -109,52 +111,53 @@ class Monitoring(Layer[MonitoringSettings]):
             **{f"{kind}SelectorNilUsesHelmValues": False for kind in kinds},
         }
 
-    def _alertmanager(self) -> Tree:
+    def _alertmanager(self) -> Json:
         return {
             "replicas": self.replicas,
             "storage": self._volume("1Gi"),
             "resources": resources("10m", "128Mi"),
             "priorityClassName": _CRITICAL,
-            # receivers of this layer get the alerts of all namespaces; an app's receivers get those of its namespace
+            # receivers of this layer get all alerts; an app's receivers get only the alerts of the app's namespace
             "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
         }
 
-    def _volume(self, size: str) -> Tree:
-        storage_class = self.settings.storage_class or (SINGLE if self.lab.has("longhorn") else None)
-        spec: dict[str, Tree] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    def _volume(self, size: str) -> Json:
+        default_class = SINGLE_REPLICA_CLASS if self.lab.is_enabled("longhorn") else None
+        storage_class = self.settings.storage_class or default_class
+        spec: dict[str, Json] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
         return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": storage_class} if storage_class else {})}}
 
-    def _budget(self) -> Tree:
+    def _budget(self) -> Json:
         return {"enabled": True, "minAvailable": 1} if self.replicas > 1 else {"enabled": False}
 
-    def _grafana(self) -> Tree:
+    def _grafana(self) -> Json:
         password = self.settings.grafana.admin_password
         return {
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
             "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
-            # a value instead of a Secret: a change then restarts Grafana, which reads the password only at startup
+            # Grafana reads the password only at startup; a change of this Helm value restarts Grafana
             **({"adminPassword": password} if password else {}),
         }
 
-    def _ingress(self) -> Tree:
-        if not self.page.served:
+    def _ingress(self) -> Json:
+        if not self.web_ui.has_ingress:
             return {"enabled": False}
         return {
             "enabled": True,
-            "ingressClassName": CLASS,
-            "hosts": [self.page.host],
-            "annotations": self.page.annotations,
-            "tls": self.page.tls("grafana-tls"),
+            "ingressClassName": INGRESS_CLASS,
+            "hosts": [self.web_ui.host],
+            "annotations": self.web_ui.annotations,
+            "tls": self.web_ui.tls("grafana-tls"),
         }
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI of Grafana."""
-        return Page(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
+        return WebUI(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
-    def _k3s(self) -> dict[str, Tree]:
-        """Return the Helm values for K3s, whose API endpoint exports the metrics of all its components except etcd."""
+    def _k3s(self) -> dict[str, Json]:
+        """Return the Helm values for K3s: the API's metrics include all components of K3s except etcd."""
         etcd = self._etcd()
         components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
         disabled = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")
@@ -167,18 +170,19 @@ class Monitoring(Layer[MonitoringSettings]):
         servers = ((node, {**k3s.options, **k3s.server_options, **node.options}) for node in self.lab.cluster.servers)
         return [node.address for node, options in servers if options.get("etcd-expose-metrics") is True]
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secrets with passwords and URLs of receivers."""
         receivers = self.settings.receivers.items()
-        return [*chain.from_iterable(alerts.secret(name, receiver, self.namespace) for name, receiver in receivers)]
+        secrets = (alerts.credential_secrets(name, receiver, self.namespace) for name, receiver in receivers)
+        return list(chain.from_iterable(secrets))
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the receivers, and the alert rules and dashboards for the enabled layers."""
         settings = self.settings.receivers.items()
-        receivers = [alerts.receiver(name, receiver, self.namespace) for name, receiver in settings]
-        monitors = [alert_rules.databases(self.namespace)] if self.lab.has("cloudnativePg") else []
-        boards = dashboards.dashboards(self.lab, self.namespace)
-        return [*receivers, *alert_rules.rules(self.lab, self.namespace), *monitors, *boards]
+        receivers = [alerts.alertmanager_config(name, receiver, self.namespace) for name, receiver in settings]
+        monitors = [alert_rules.database_pod_monitor(self.namespace)] if self.lab.is_enabled("cloudnativePg") else []
+        boards = dashboards.config_maps(self.lab, self.namespace)
+        return [*receivers, *alert_rules.prometheus_rules(self.lab, self.namespace), *monitors, *boards]
 
     def outputs(self) -> Mapping[str, object]:
         """Return the URL of Prometheus."""
@@ -186,10 +190,10 @@ class Monitoring(Layer[MonitoringSettings]):
 
     @property
     def replicas(self) -> int:
-        """Replicas of Prometheus and Alertmanager: with two, one remains when a node fails."""
+        """Replicas of Prometheus and Alertmanager. With two replicas, one replica remains when a node fails."""
         return self.lab.replicas(2)
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the StorageClass and the receivers."""
-        volume_problems = volumes.problems(self.lab, self.settings.storage_class)
-        return chain(self.page.problems("grafana"), volume_problems, alerts.problems(self.settings.receivers))
+        volume_problems = volumes.findings(self.lab, self.settings.storage_class)
+        return chain(self.web_ui.findings("grafana"), volume_problems, alerts.findings(self.settings.receivers))

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Tree, secret_of
-from components.platform.layer import Finding
-from components.settings.fields import HostPort, MailAddress, Switch, Text
+from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.settings.errors import Finding
+from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 _INTEGRATIONS = ("email", "slack", "webhook")
@@ -20,8 +20,8 @@ class EmailSettings(Model):
     """Email address of the sender."""
     server: HostPort
     """SMTP server. Default port: 587. On port 465 the connection uses TLS from the start."""
-    require_tls: Switch = True
-    """Refuse to send email through a server without TLS."""
+    require_tls: StrictBool = True
+    """Whether Alertmanager refuses to send email through a server without TLS."""
     username: Text | None = None
     """User name for the SMTP login. Default: no login."""
     password: SecretRef | None = None
@@ -34,7 +34,7 @@ class SlackSettings(Model):
     url: SecretRef
     """Secret that contains the URL of the incoming webhook."""
     channel: Text | None = None
-    """Channel or user. Default: the channel of the webhook."""
+    """Channel or user that gets the alerts. Default: the channel of the webhook."""
 
 
 class WebhookSettings(Model):
@@ -45,7 +45,7 @@ class WebhookSettings(Model):
 
 
 class ReceiverSettings(Model):
-    """A receiver of alerts, with exactly one of `email`, `slack` and `webhook`."""
+    """A receiver of alerts. Set exactly one of `email`, `slack` and `webhook`."""
 
     severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
     """Severities of the alerts that the receiver gets."""
@@ -57,17 +57,17 @@ class ReceiverSettings(Model):
     """Send alerts to a webhook."""
 
 
-def secret(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield the Secret with the receiver's URL or password, if it has one."""
+def credential_secrets(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
+    """Yield the Secret with the receiver's URL or password, if the receiver has a URL or a password."""
     email, http = receiver.email, receiver.slack or receiver.webhook
     data = {"url": http.url} if http else {"password": email.password} if email and email.password else {}
     if data:
         metadata = {"name": _secret_name(name), "namespace": namespace}
-        yield secret_of(metadata, data)
+        yield secret_manifest(metadata, data)
 
 
-def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
-    """Return the AlertmanagerConfig of one receiver. Receivers do not exclude each other: each gets all its alerts."""
+def alertmanager_config(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
+    """Return the AlertmanagerConfig of one receiver. Several receivers can get the same alert."""
     route = {
         "receiver": name,
         "matchers": [{"name": "severity", "matchType": "=~", "value": "|".join(settings.severities)}],
@@ -82,7 +82,7 @@ def receiver(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
     return {**kind, "metadata": metadata, "spec": spec}
 
 
-def _integration(name: str, settings: ReceiverSettings) -> dict[str, Tree]:
+def _integration(name: str, settings: ReceiverSettings) -> dict[str, Json]:
     url = {"name": _secret_name(name), "key": "url"}
     if settings.email:
         return {"emailConfigs": [_email(name, settings.email)]}
@@ -92,9 +92,9 @@ def _integration(name: str, settings: ReceiverSettings) -> dict[str, Tree]:
     return {"webhookConfigs": [{"urlSecret": url, "sendResolved": True}]}
 
 
-def _email(name: str, email: EmailSettings) -> dict[str, Tree]:
+def _email(name: str, email: EmailSettings) -> dict[str, Json]:
     with_port = ":" in email.server.rpartition("]")[2]
-    login: dict[str, Tree] = {}
+    login: dict[str, Json] = {}
     if email.username:
         login = {"authUsername": email.username, "authPassword": {"name": _secret_name(name), "key": "password"}}
     return {
@@ -111,13 +111,13 @@ def _secret_name(name: str) -> str:
     return f"receiver-{name}"
 
 
-def problems(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
-    """Yield the problems of the receivers' settings."""
+def findings(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
+    """Yield errors in the settings of the receivers."""
     for name, settings in receivers.items():
         if [getattr(settings, key) is not None for key in _INTEGRATIONS].count(True) != 1:
             yield ("receivers", name), "needs exactly one of email, slack and webhook", "add one, or keep one of them"
         if not settings.severities:
-            yield ("receivers", name, "severities"), "is empty, so no alert is sent", "add one, or remove the key"
+            yield ("receivers", name, "severities"), "is empty, so no alert is sent", "add a severity, or remove it"
         if settings.email:
             yield from _email_problems(name, settings.email)
 

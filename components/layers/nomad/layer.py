@@ -6,47 +6,49 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Service
+from components.cluster.host_requirements import HostService
 from components.cluster.settings import NodeSettings
-from components.kubernetes.manifest import Made, Tree
-from components.layers.nomad.secrets import GOSSIP, TOKEN, Access, issued
+from components.kubernetes.manifest import ComputedSecret, Json
+from components.layers.nomad.secrets import GOSSIP_KEY, MANAGEMENT_TOKEN, NomadAccess, tls_credentials
 from components.layers.shared.certificate_authority import Subject
-from components.platform.layer import Finding, Layer
+from components.platform.layer import Layer
 from components.settings.addresses import bracketed
-from components.settings.fields import HostLabel, Sha256, Text, Url
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Sha256, Text, Url
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 from components.settings.quantities import mebibytes
 
 _DATA_DIR, _CONFIG_DIR = "/var/lib/nomad", "/etc/nomad.d"
-PORT, _RPC, _GOSSIP = 4646, 4647, 4648
+HTTP_PORT, _RPC, _GOSSIP = 4646, 4647, 4648
 _TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
 """Last dynamic port of jobs, below the range of NodePort Services."""
 
 
 class NomadTLSSettings(Model):
-    """Your own certificates, created by `nomad tls ca create` and `nomad tls cert create`. You must renew them."""
+    """Your own certificates, created by `nomad tls ca create` and `nomad tls cert create`. You must renew the
+    certificates."""
 
     authority: SecretRef
     """Secret that contains the CA certificate."""
     server_certificate: SecretRef
-    """Secret that contains the certificate of the servers, created with `-server`."""
+    """Secret that contains the certificate of the servers, created by `nomad tls cert create -server`."""
     server_key: SecretRef
     """Secret that contains the private key of the servers' certificate."""
     client_certificate: SecretRef
-    """Secret that contains the certificate of the clients, created with `-client`."""
+    """Secret that contains the certificate of the clients, created by `nomad tls cert create -client`."""
     client_key: SecretRef
     """Secret that contains the private key of the clients' certificate."""
 
 
 class NomadSettings(Model):
-    """Nomad, outside K3s. ACLs and mutual TLS are always enabled. `./homelab nomad` gives you the token and a client
-    certificate."""
+    """Nomad, outside K3s. ACLs and mutual TLS are always enabled. `./homelab nomad` gives you Nomad's token and a
+    client certificate."""
 
-    servers: tuple[HostLabel, ...]
+    servers: tuple[DnsLabel, ...]
     """Nodes that run a Nomad server: one, three or five."""
-    clients: tuple[HostLabel, ...] = ()
+    clients: tuple[DnsLabel, ...] = ()
     """Nodes that run Nomad jobs, with the drivers `exec` and `java`. Docker is not available on K3s nodes."""
     gossip_key: SecretRef | None = None
     """Secret that contains the gossip key, created by `nomad operator gossip keyring generate`. Default: homelab
@@ -54,13 +56,13 @@ class NomadSettings(Model):
     tls: NomadTLSSettings | None = None
     """Your own certificates. Default: homelab creates a CA, and renews the certificates every year."""
     memory: Size = "2Gi"
-    """Memory for jobs on each client. K3s does not account for it."""
+    """Memory for jobs on each client. K3s does not account for this memory."""
     version: Text | None = None
     """Version of Nomad. Default: the version pinned by homelab."""
     releases: Url = "https://releases.hashicorp.com/nomad"
-    """URL of the releases, with one folder per version. Change it for an air-gapped lab."""
+    """URL of the releases, with one folder per version. An air-gapped lab needs another URL."""
     checksums: dict[Literal["amd64", "arm64"], Sha256] = Field(default_factory=dict)
-    """SHA-256 of the release's zip file, by architecture. Default: the checksum list of the release."""
+    """SHA-256 of the release's zip file, by architecture. Default: the checksums in the release's checksum list."""
 
 
 class Nomad(Layer[NomadSettings]):
@@ -69,24 +71,26 @@ class Nomad(Layer[NomadSettings]):
     key = "nomad"
     settings_type = NomadSettings
     namespace = "kube-system"
-    own_namespace = False
+    owns_namespace = False
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return no Helm values: Nomad does not run in the cluster."""
         return {}
 
-    def services(self) -> Sequence[Service]:
-        """Return Nomad's service on each of its nodes, and the ACL bootstrap, which needs an elected leader."""
+    def host_services(self) -> Sequence[HostService]:
+        """Return the Nomad service of each node, and the ACL bootstrap service, which needs an elected leader."""
         names = {*self.settings.servers, *self.settings.clients}
         nodes = [node for node in self.lab.cluster.nodes if node.name in names]
         first = next(node for node in nodes if node.name == self.settings.servers[0])
         secrets = {"TOKEN": self.access.token}
-        acl = Service("acl", first.name, ("nomad-acl.sh",), (), "", {"ADDRESS": first.address}, secrets, last=True)
+        acl = HostService(
+            "acl", first.name, ("nomad-acl.sh",), (), "", {"ADDRESS": first.address}, secrets, runs_last=True
+        )
         return [*map(self._service, nodes), acl]
 
-    def _service(self, node: NodeSettings) -> Service:
+    def _service(self, node: NodeSettings) -> HostService:
         settings = self.settings
-        version = (settings.version or self.lab.programs[self.key]).removeprefix("v")
+        version = (settings.version or self.lab.program_versions[self.key]).removeprefix("v")
         pins = "\n".join(f"{arch} {checksum}" for arch, checksum in settings.checksums.items())
         config = json.dumps(self._config(node), indent=2)
         variables = {"VERSION": version, "RELEASES": settings.releases, "PINS": pins, "CONFIG": config}
@@ -94,30 +98,30 @@ class Nomad(Layer[NomadSettings]):
         if "GOSSIP" not in secrets:
             variables["GOSSIP"] = ""
         undo, probe = ("nomad-away.sh",), "nomad-runs.sh"
-        return Service("agent", node.name, ("nomad.sh",), undo, probe, variables, secrets)
+        return HostService("agent", node.name, ("nomad.sh",), undo, probe, variables, secrets)
 
-    def _secrets(self, node: NodeSettings) -> Mapping[str, SecretRef | Made]:
+    def _secrets(self, node: NodeSettings) -> Mapping[str, SecretRef | ComputedSecret]:
         server = node.name in self.settings.servers
-        gossip = {"GOSSIP": self.settings.gossip_key or GOSSIP} if server else {}
+        gossip = {"GOSSIP": self.settings.gossip_key or GOSSIP_KEY} if server else {}
         names = (node.name, "localhost")
         subject = Subject(f"{'server' if server else 'client'}.global.nomad", names, ("127.0.0.1", *node.addresses))
         tls = self.settings.tls
         if tls:
             key_pair = (tls.server_certificate, tls.server_key) if server else (tls.client_certificate, tls.client_key)
             return gossip | dict(zip(_TLS, (tls.authority, *key_pair), strict=True))
-        return gossip | dict(zip(_TLS, issued(subject), strict=True))
+        return gossip | dict(zip(_TLS, tls_credentials(subject), strict=True))
 
     @property
-    def access(self) -> Access:
+    def access(self) -> NomadAccess:
         """Credentials with which the lab's administrator accesses Nomad."""
         tls = self.settings.tls
         if tls:
-            return Access(TOKEN, tls.authority, tls.client_certificate, tls.client_key)
-        return Access(TOKEN, *issued(Subject("cli.global.nomad")))
+            return NomadAccess(MANAGEMENT_TOKEN, tls.authority, tls.client_certificate, tls.client_key)
+        return NomadAccess(MANAGEMENT_TOKEN, *tls_credentials(Subject("cli.global.nomad")))
 
-    def _config(self, node: NodeSettings) -> Tree:
+    def _config(self, node: NodeSettings) -> Json:
         settings = self.settings
-        config: dict[str, Tree] = {
+        config: dict[str, Json] = {
             "name": node.name,
             "data_dir": _DATA_DIR,
             "bind_addr": node.address,
@@ -138,15 +142,15 @@ class Nomad(Layer[NomadSettings]):
             config["client"] = {"enabled": True, **limits, **self._join(_RPC)}
         return config
 
-    def _join(self, port: int) -> dict[str, Tree]:
+    def _join(self, port: int) -> dict[str, Json]:
         servers = (node for node in self.lab.cluster.nodes if node.name in self.settings.servers)
         return {"server_join": {"retry_join": [f"{bracketed(node.address)}:{port}" for node in servers]}}
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield errors in the nodes for Nomad and in its release."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield errors in the lists of nodes and in the release of Nomad."""
         arm_nodes = [node.name for node in self.lab.cluster.nodes if node.arch == "arm"]
         for key, names in (("servers", self.settings.servers), ("clients", self.settings.clients)):
-            yield from self.lab.strangers(names, key)
+            yield from self.lab.check_node_names(names, key)
             for index, name in enumerate(names):
                 if name in arm_nodes and name not in names[:index]:
                     yield (key, index), "is a 32-bit node, which Nomad does not support", "use another node"
@@ -160,5 +164,5 @@ class Nomad(Layer[NomadSettings]):
         needed = {"amd64", "arm64"} if "any" in declared else declared
         missing = sorted(needed - self.settings.checksums.keys())
         if self.settings.releases.startswith("http://") and missing:
-            reason = f"uses http, and checksums are missing for: {', '.join(missing)}"
-            yield ("releases",), reason, "add them under checksums, or use https"
+            reason = f"uses http, but checksums are missing for: {', '.join(missing)}"
+            yield ("releases",), reason, "add the checksums, or use https"

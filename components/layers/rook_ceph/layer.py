@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from components.cluster.host_requirements import Host, Service
-from components.kubernetes.manifest import Manifest, Tree
+from components.cluster.host_requirements import HostRequirements, HostService
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.rook_ceph import pools
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
-from components.layers.shared.persistent_volumes import of_class
-from components.platform.layer import Finding, Layer, uncapped
-from components.settings.fields import HostLabel, Switch
+from components.layers.shared.persistent_volumes import volume_query
+from components.platform.layer import Layer, uncapped_resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _BY_ID = "/dev/disk/by-id/"
@@ -21,18 +22,19 @@ class CephDevicesSettings(Model):
     """The disks of one node for Ceph."""
 
     devices: tuple[Device, ...]
-    """Disks by persistent device names. homelab rejects disks that contain data, unless `wipe` lists them."""
+    """Disks by persistent device names. homelab rejects a disk that contains data, unless `wipe` lists the disk."""
 
 
 class RookCephSettings(Model):
     """Ceph: the StorageClasses `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
 
-    devices: dict[HostLabel, CephDevicesSettings] = Field(default_factory=dict)
-    """Disks by node. Ceph stores three replicas of all data on three or more nodes, else one replica per node."""
-    wipe: dict[HostLabel, tuple[Device, ...]] = Field(default_factory=dict)
-    """Disks to wipe, by node. All their data are lost. Only names below /dev/disk/by-id are allowed. Clear this setting
-    afterwards."""
-    object: Switch = False
+    devices: dict[DnsLabel, CephDevicesSettings] = Field(default_factory=dict)
+    """Disks by node. With three or more nodes, Ceph stores three replicas of all data; with fewer nodes, one replica
+    per node."""
+    wipe: dict[DnsLabel, tuple[Device, ...]] = Field(default_factory=dict)
+    """Disks to wipe, by node. Wiping deletes all data on the disks. Only device names below /dev/disk/by-id are
+    allowed. Clear `wipe` after the disks are wiped."""
+    object: StrictBool = False
     """Whether Ceph provides an object store for buckets."""
 
 
@@ -42,30 +44,30 @@ class RookCeph(Layer[RookCephSettings]):
     key = "rookCeph"
     settings_type = RookCephSettings
     namespace = pools.NAMESPACE
-    security = "privileged"
-    host = Host(modules=("rbd", "ceph"))
-    after = ("monitoring", "snapshotController", "zfs")
-    keeps = "volumes"
-    kept = (
-        of_class(pools.BLOCK),
-        of_class(pools.FILES),
+    pod_security = "privileged"
+    host_requirements = HostRequirements(modules=("rbd", "ceph"))
+    installs_after = ("monitoring", "snapshotController", "zfs")
+    user_data = "volumes"
+    user_data_queries = (
+        volume_query(pools.BLOCK_CLASS),
+        volume_query(pools.FILES_CLASS),
         "objectbuckets.objectbucket.io",
         "cephobjectstoreusers.ceph.rook.io -A",
     )
-    timeout = 1200
+    timeout_seconds = 1200
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         """Return the Helm values of Rook's operator, the CSI drivers and the Ceph cluster."""
-        operator: dict[str, Tree] = {
+        operator: dict[str, Json] = {
             "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
-            "monitoring": {"enabled": self.monitored},
-            "ceph-csi-operator": {"controllerManager": {"manager": {"resources": uncapped("10m", "128Mi")}}},
+            "monitoring": {"enabled": self.has_monitoring},
+            "ceph-csi-operator": {"controllerManager": {"manager": {"resources": uncapped_resources("10m", "128Mi")}}},
         }
         return {"rook-ceph": operator, "ceph-csi-drivers": self._drivers(), "rook-ceph-cluster": self._cluster()}
 
-    def _drivers(self) -> dict[str, Tree]:
+    def _drivers(self) -> dict[str, Json]:
         policy = "volumeSnapshot" if self._snapshots else "none"
-        driver: dict[str, Tree] = {
+        driver: dict[str, Json] = {
             "imageSet": {"name": "rook-csi-operator-image-set-configmap"},
             "snapshotPolicy": policy,
             "nodePlugin": {"priorityClassName": "system-node-critical", "tolerations": [{"operator": "Exists"}]},
@@ -74,8 +76,9 @@ class RookCeph(Layer[RookCephSettings]):
                 "replicas": self.lab.replicas(2),
             },
         }
-        named: dict[str, Tree] = {
-            kind: driver | {"enabled": True, "name": f"{pools.NAMESPACE}.{kind}.csi.ceph.com"} for kind in pools.DRIVERS
+        named: dict[str, Json] = {
+            kind: driver | {"enabled": True, "name": f"{pools.NAMESPACE}.{kind}.csi.ceph.com"}
+            for kind in pools.DRIVER_CLASSES
         }
         return {
             "cephConnections": [],  # Rook creates connections and profiles
@@ -84,76 +87,79 @@ class RookCeph(Layer[RookCephSettings]):
             "drivers": named | {"nfs": {"enabled": False}, "nvmeof": {"enabled": False}},
         }
 
-    def _cluster(self) -> dict[str, Tree]:
-        replicas = self.copies
-        stores = [pools.store(replicas, self.lab.replicas(2))] if self.settings.object else []
+    def _cluster(self) -> dict[str, Json]:
+        replicas = self.replicas
+        stores = [pools.object_store(replicas, self.lab.replicas(2))] if self.settings.object else []
         return {
             "toolbox": {"enabled": True},
-            "monitoring": {"enabled": self.monitored, "createPrometheusRules": self.monitored},
-            "configOverride": pools.configuration(replicas),
+            "monitoring": {"enabled": self.has_monitoring, "createPrometheusRules": self.has_monitoring},
+            "configOverride": pools.ceph_conf(replicas),
             "cephClusterSpec": self._spec(),
-            "cephBlockPools": [pools.blocks(replicas)],
-            "cephFileSystems": [pools.files(replicas, standby=len(self.lab.untainted) > 1)],
+            "cephBlockPools": [pools.block_pool(replicas)],
+            "cephFileSystems": [pools.file_system(replicas, standby=len(self.lab.schedulable_nodes) > 1)],
             "cephObjectStores": stores,
         }
 
-    def _spec(self) -> dict[str, Tree]:
+    def _spec(self) -> dict[str, Json]:
         by_node = self.settings.devices.items()
         nodes = [{"name": node, "devices": [{"name": disk} for disk in disks.devices]} for node, disks in by_node]
-        count = len(self.lab.untainted)
+        count = len(self.lab.schedulable_nodes)
         tolerant = {"tolerations": [{"operator": "Exists"}]}
         return {
             "mon": {"count": 3 if count >= 3 else 1},
             "mgr": {"count": 2 if count > 1 else 1},
-            # the chart's default is every disk of every node
+            # by default, the chart would use every disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
-            "resources": {  # in addition to the chart's limits; OSDs size their caches by the memory request
+            "resources": {  # added to the chart's limits; OSDs size their caches by the memory request
                 "mon": {"requests": {"cpu": "100m", "memory": "512Mi"}},
                 "mgr": {"requests": {"cpu": "100m", "memory": "512Mi"}},
                 "osd": {"requests": {"cpu": "200m", "memory": "2Gi"}},
             },
         }
 
-    def services(self) -> Sequence[Service]:
-        """Return services that prepare the disks, which nothing undoes, and that wait until Ceph uses all disks."""
+    def host_services(self) -> Sequence[HostService]:
+        """Return the services that prepare disks (which cannot be undone) and wait until Ceph uses all disks."""
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}
-        cluster = Service("cluster", "", ("gather.sh",), ("dissolve.sh",), variables=variables, last=True)
+        cluster = HostService("cluster", "", ("gather.sh",), ("dissolve.sh",), variables=variables, runs_last=True)
         return [*(self._preparation(node, disks.devices) for node, disks in by_node.items()), cluster]
 
-    def _preparation(self, node: str, disks: Sequence[str]) -> Service:
+    def _preparation(self, node: str, disks: Sequence[str]) -> HostService:
         variables = {"DEVICES": " ".join(disks), "WIPE": " ".join(self.settings.wipe.get(node, ()))}
-        return Service("disks", node, ("give.sh",), probe="given.sh", variables=variables)
+        return HostService("disks", node, ("give.sh",), drift_check="given.sh", variables=variables)
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the VolumeSnapshotClasses, if the lab has a snapshot controller."""
-        return [pools.snapshots(kind) for kind in pools.DRIVERS] if self._snapshots else ()
+        return [pools.snapshot_class(kind) for kind in pools.DRIVER_CLASSES] if self._snapshots else ()
 
     @property
     def _snapshots(self) -> bool:
-        return self.lab.has("snapshotController") or self.lab.has("zfs")
+        return self.lab.is_enabled("snapshotController") or self.lab.is_enabled("zfs")
 
     @property
-    def copies(self) -> int:
-        """Replicas of all data, each on its own node."""
+    def replicas(self) -> int:
+        """Number of replicas of all data, on different nodes."""
         return min(3, len(self.settings.devices))
 
     def outputs(self) -> Mapping[str, object]:
         """Return the StorageClasses."""
-        return {"storage_classes": [pools.BLOCK, pools.FILES], "shared_storage_classes": [pools.FILES]}
+        return {
+            "storage_classes": [pools.BLOCK_CLASS, pools.FILES_CLASS],
+            "shared_storage_classes": [pools.FILES_CLASS],
+        }
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the nodes, their disks and the disks to wipe."""
         by_node = {name: disks.devices for name, disks in self.settings.devices.items()}
-        yield from devices.problems(self.lab.cluster, by_node, "devices")
-        if not self.lab.untainted:
+        yield from devices.findings(self.lab.cluster, by_node, "devices")
+        if not self.lab.schedulable_nodes:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         for name, disks in self.settings.wipe.items():
             for index, disk in enumerate(disks):
                 if disk not in by_node.get(name, ()):
-                    yield ("wipe", name, index), "is not a disk of this node", f"add it to devices.{name} too"
+                    yield ("wipe", name, index), "is not a disk of this node", f"add the disk to devices.{name}"
                 elif not disk.startswith(_BY_ID):
-                    reason = "names a slot, which can contain another disk later"
-                    yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} here and under devices"
+                    reason = "is the name of a slot, which can contain another disk later"
+                    yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} in wipe and devices"

@@ -1,34 +1,34 @@
 """Helm values of Ceph's pools for Rook's chart, with a StorageClass for each pool."""
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import resources
 
 NAMESPACE = "rook-ceph"
-BLOCK, FILES, BUCKETS = "ceph-block", "ceph-filesystem", "ceph-bucket"
-DRIVERS = {"rbd": BLOCK, "cephfs": FILES}
-"""CSI drivers, and the StorageClass of each."""
+BLOCK_CLASS, FILES_CLASS, BUCKET_CLASS = "ceph-block", "ceph-filesystem", "ceph-bucket"
+DRIVER_CLASSES = {"rbd": BLOCK_CLASS, "cephfs": FILES_CLASS}
+"""CSI drivers, and the StorageClass of each driver."""
 _STAGES = ("provisioner", "controller-expand", "controller-publish")
 
 
-def configuration(replicas: int) -> str:
-    """Render ceph.conf: internal pools get the same number of replicas, and a single replica raises no warning."""
+def ceph_conf(replicas: int) -> str:
+    """Render ceph.conf: Ceph's internal pools get `replicas` replicas, and a single replica raises no warning."""
     lines = ["[global]", f"osd_pool_default_size = {replicas}"]
     return "\n".join([*lines, *(["mon_warn_on_pool_no_redundancy = false"] if replicas == 1 else [])])
 
 
-def _pool(replicas: int) -> dict[str, Tree]:
+def _pool(replicas: int) -> dict[str, Json]:
     # Rook rejects a single replica unless requireSafeReplicaSize is false
     replicated = {"size": replicas, "requireSafeReplicaSize": replicas > 1}
     return {"failureDomain": "host", "replicated": replicated}
 
 
-def _storage_class(name: str, **options: Tree) -> dict[str, Tree]:
+def _storage_class(name: str, **options: Json) -> dict[str, Json]:
     return {"enabled": True, "name": name, "reclaimPolicy": "Delete", **options}
 
 
-def _volume_class(name: str, driver: str, **options: Tree) -> dict[str, Tree]:
-    """Build a StorageClass of volumes. It is never the default StorageClass: K3s or Longhorn provides that."""
-    parameters: dict[str, Tree] = {"csi.storage.k8s.io/fstype": "ext4"}
+def _volume_class(name: str, driver: str, **options: Json) -> dict[str, Json]:
+    """Build a StorageClass of volumes, which is not the default: K3s or Longhorn provides the default."""
+    parameters: dict[str, Json] = {"csi.storage.k8s.io/fstype": "ext4"}
     for stage in (*_STAGES, "node-stage"):
         client = "node" if stage == "node-stage" else "provisioner"
         parameters[f"csi.storage.k8s.io/{stage}-secret-name"] = f"rook-csi-{driver}-{client}"
@@ -37,16 +37,16 @@ def _volume_class(name: str, driver: str, **options: Tree) -> dict[str, Tree]:
     return _storage_class(name, **defaults, **options, parameters=parameters)
 
 
-def blocks(replicas: int) -> dict[str, Tree]:
-    """Return the block pool, for volumes that one pod at a time mounts."""
-    storage_class = _volume_class(BLOCK, "rbd")
+def block_pool(replicas: int) -> dict[str, Json]:
+    """Return the block pool, for volumes that only one pod at a time can mount."""
+    storage_class = _volume_class(BLOCK_CLASS, "rbd")
     storage_class["parameters"] = {"imageFormat": "2", "imageFeatures": "layering", **storage_class["parameters"]}
     return {"name": "ceph-blockpool", "spec": _pool(replicas), "storageClass": storage_class}
 
 
-def files(replicas: int, *, standby: bool) -> dict[str, Tree]:
+def file_system(replicas: int, *, standby: bool) -> dict[str, Json]:
     """Return the CephFS file system, for volumes that many pods share."""
-    server: dict[str, Tree] = {
+    server: dict[str, Json] = {
         "activeCount": 1,
         "activeStandby": standby,
         "priorityClassName": "system-cluster-critical",
@@ -54,12 +54,12 @@ def files(replicas: int, *, standby: bool) -> dict[str, Tree]:
     }
     data_pool = {"name": "data0", **_pool(replicas)}
     spec = {"metadataPool": _pool(replicas), "dataPools": [data_pool], "metadataServer": server}
-    return {"name": FILES, "spec": spec, "storageClass": _volume_class(FILES, "cephfs", pool="data0")}
+    return {"name": FILES_CLASS, "spec": spec, "storageClass": _volume_class(FILES_CLASS, "cephfs", pool="data0")}
 
 
-def store(replicas: int, gateways: int) -> dict[str, Tree]:
-    """Return the object store. Its pools stay in Ceph when it is disabled."""
-    gateway: dict[str, Tree] = {
+def object_store(replicas: int, gateways: int) -> dict[str, Json]:
+    """Return the object store. Ceph retains the object store's pools when the object store is disabled."""
+    gateway: dict[str, Json] = {
         "port": 80,
         "instances": gateways,
         "priorityClassName": "system-cluster-critical",
@@ -71,18 +71,18 @@ def store(replicas: int, gateways: int) -> dict[str, Tree]:
         "preservePoolsOnDelete": True,
         "gateway": gateway,
     }
-    bucket_class = _storage_class(BUCKETS, volumeBindingMode="Immediate", parameters={"region": "us-east-1"})
+    bucket_class = _storage_class(BUCKET_CLASS, volumeBindingMode="Immediate", parameters={"region": "us-east-1"})
     return {"name": "ceph-objectstore", "spec": spec, "storageClass": bucket_class, "ingress": {"enabled": False}}
 
 
-def snapshots(driver: str) -> Manifest:
-    """Return the VolumeSnapshotClass of a CSI driver: the chart's own template fails with labels."""
+def snapshot_class(driver: str) -> Manifest:
+    """Return the VolumeSnapshotClass of a CSI driver: the chart's template fails if labels are set."""
     labels = {"velero.io/csi-volumesnapshot-class": "true"}
     prefix = "csi.storage.k8s.io/snapshotter"
     return {
         "apiVersion": "snapshot.storage.k8s.io/v1",
         "kind": "VolumeSnapshotClass",
-        "metadata": {"name": DRIVERS[driver], "labels": labels},
+        "metadata": {"name": DRIVER_CLASSES[driver], "labels": labels},
         "driver": f"{NAMESPACE}.{driver}.csi.ceph.com",
         "deletionPolicy": "Delete",
         "parameters": {

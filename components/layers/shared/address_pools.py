@@ -1,68 +1,66 @@
-"""Address pools: conflicts between their ranges, and between the ranges and the cluster."""
+"""Validation of address pools: conflicts between ranges, and conflicts between ranges and the cluster."""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
 from itertools import combinations
 
 from components.cluster.settings import ClusterSettings
-from components.platform.layer import Finding
 from components.settings.addresses import IP, bounds, is_address, overlap
+from components.settings.errors import Finding, SettingPath
 
-Place = tuple[str | int, ...]
-"""Path of a setting below the layer's key."""
-Range = tuple[Place, str]
+Range = tuple[SettingPath, str]
 """The path of an address range in the settings, and the range in canonical form."""
 
 
-def is_avoided(address: IP) -> bool:
-    """Whether pools skip the address: old devices treat IPv4 addresses that end in 0 or 255 as broadcast addresses."""
+def is_skipped(address: IP) -> bool:
+    """Whether pools skip the address: old devices treat addresses that end in 0 or 255 as broadcast addresses."""
     return address.version == 4 and int(address) % 256 in (0, 255)
 
 
-def first(ranges: Iterable[str], version: int) -> str | None:
-    """Return the first address of an IP family that the ranges assign, or None if there is none."""
+def first_address(ranges: Iterable[str], version: int) -> str | None:
+    """Return the first address of an IP family (4 or 6) that the ranges can assign, or None."""
     for low, high in map(bounds, ranges):
         for address in (low, low + 1, low + 2):
-            if address.version == version and int(address) <= int(high) and not is_avoided(address):
+            if address.version == version and int(address) <= int(high) and not is_skipped(address):
                 return str(address)
     return None
 
 
-def holds(ranges: Iterable[str], address: str) -> bool:
+def can_assign(ranges: Iterable[str], address: str) -> bool:
     """Whether one of the ranges can assign the address."""
-    return not is_avoided(bounds(address)[0]) and any(overlap(entry, address) for entry in ranges)
+    return not is_skipped(bounds(address)[0]) and any(overlap(entry, address) for entry in ranges)
 
 
-def shared(ranges: Iterable[Range]) -> Iterator[Finding]:
-    """Yield a finding for each range that overlaps another range."""
-    for (_, one), (place, other) in combinations(ranges, 2):
+def range_overlaps(ranges: Iterable[Range]) -> Iterator[Finding]:
+    """Yield an error for each range that overlaps another range."""
+    for (_, one), (path, other) in combinations(ranges, 2):
         if overlap(one, other):
-            yield place, f"overlaps {one}", "use every address in only one range of one pool"
+            yield path, f"overlaps {one}", "list each address in only one range of one pool"
 
 
-def taken(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
-    """Yield a finding for each range that contains an address of the cluster."""
+def cluster_conflicts(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
+    """Yield an error for each range that contains an address of the cluster."""
     owners = [(address, f"the address of {node.name}") for node in cluster.nodes for address in node.addresses]
     api = cluster.api.vip or cluster.api.external
     owners += [(api, "the address of the API")] if api and is_address(api) else []
     owners += [(network, "a pod CIDR") for network in cluster.network.pods]
     owners += [(network, "a Service CIDR") for network in cluster.network.services]
-    for place, entry in ranges:
+    for path, entry in ranges:
         for owned, name in owners:
             if overlap(entry, owned):
-                yield place, f"contains {owned}, {name}", "choose unused addresses"
+                yield path, f"contains {owned}, {name}", "choose unused addresses"
 
 
-def outside(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
-    """Yield a finding for each range that machines in the LAN cannot reach in layer 2."""
+def ranges_outside_lan(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
+    """Yield an error for each range that machines in the LAN cannot reach in layer 2."""
     network = ip_network(cluster.lan)
     has_edges = isinstance(network, IPv4Network) and network.num_addresses > 2
     edges = [network.network_address, network.broadcast_address] if has_edges else []
-    for place, entry in ranges:
+    for path, entry in ranges:
         low, high = bounds(entry)
         if low.version == network.version and not (low in network and high in network):
             fix = "choose addresses in the lan, set cluster.lan, or announce the pool over BGP (bgp)"
-            yield place, f"is not in the lan {network}", fix
+            yield path, f"is not in the lan {network}", fix
         for edge in edges:
-            if overlap(entry, str(edge)) and not is_avoided(edge):
-                yield place, f"contains {edge}, the network or broadcast address of the lan {network}", "leave it out"
+            if overlap(entry, str(edge)) and not is_skipped(edge):
+                yield path, f"contains {edge}, the network or broadcast address of the lan {network}", "exclude it"

@@ -1,7 +1,7 @@
 """A CA for one layer, derived from the layer's random bytes.
 
-Keys and certificates depend only on these bytes, on names and on a year, so a run without changes renews nothing.
-Pulumi's state stores the bytes encrypted; the CA's key is not stored anywhere.
+Keys and certificates depend only on the random bytes, names and the year. Repeated runs in the same year renew no
+certificate. Pulumi's state stores the random bytes encrypted. The CA's private key is not stored anywhere.
 """
 
 import hmac
@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SALT_BYTES = 16
-YEARS = 3
-"""Validity of a certificate in calendar years, year of issue included; the first run of each year renews it."""
+VALIDITY_YEARS = 3
+"""Validity of a certificate in calendar years, including the year of issue. The first run of each year renews
+certificates."""
 _BEGIN, _END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2125, 1, 1, tzinfo=UTC)
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Order of the curve P-256."""
@@ -26,21 +27,21 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 class Subject:
     """The subject of a certificate: its common name, further DNS names, and IP addresses."""
 
-    name: str
-    names: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
+    common_name: str
+    dns_names: tuple[str, ...] = ()
+    ip_addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Issued:
+class IssuedCertificate:
     """A certificate and its private key, both as PEM."""
 
     certificate: str
     key: str = field(repr=False)
 
 
-class Authority:
-    """A CA derived from `salt`: at least 16 random bytes in hexadecimal digits."""
+class CertificateAuthority:
+    """A CA derived from `salt`, which contains at least 16 random bytes as hexadecimal digits."""
 
     def __init__(self, salt: str, name: str) -> None:
         try:
@@ -53,24 +54,24 @@ class Authority:
         self._key = self._private_key("authority")
         self.certificate = self._self_signed()
 
-    def issue(self, subject: Subject, year: int) -> Issued:
-        """Issue the certificate of one year, for TLS servers and clients."""
-        label = "\n".join((subject.name, *subject.names, *subject.addresses, str(year)))
+    def issue(self, subject: Subject, year: int) -> IssuedCertificate:
+        """Issue the certificate of `subject` for `year`, which TLS servers and TLS clients can use."""
+        label = "\n".join((subject.common_name, *subject.dns_names, *subject.ip_addresses, str(year)))
         key = self._private_key(label)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.name)])
-        names: list[x509.GeneralName] = [x509.DNSName(host) for host in (subject.name, *subject.names)]
-        names += [x509.IPAddress(ip_address(address)) for address in subject.addresses]
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
+        names: list[x509.GeneralName] = [x509.DNSName(host) for host in (subject.common_name, *subject.dns_names)]
+        names += [x509.IPAddress(ip_address(address)) for address in subject.ip_addresses]
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
-            self._builder(name, key.public_key(), label, datetime(year + YEARS, 1, 1, tzinfo=UTC))
+            self._builder(name, key.public_key(), label, datetime(year + VALIDITY_YEARS, 1, 1, tzinfo=UTC))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(issuer, critical=False)
         )
-        return Issued(self._signed(builder), _pem(key))
+        return IssuedCertificate(self._signed(builder), _pem(key))
 
     def _self_signed(self) -> str:
         builder = (

@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator
 
-from components.platform.layer import Finding, Lab
+from components.platform.layer import LabContext
+from components.settings.errors import Finding
 
-KEYS = ("calico", "cilium")
-KEEPS = "the network of all pods"
-KEPT = ("nodes",)
+LAYER_KEYS = ("calico", "cilium")
+USER_DATA = "the network of all pods"
+USER_DATA_QUERIES = ("nodes",)
 """Query for protected objects: pods need the network as long as nodes exist."""
 
 
-def problems(key: str, lab: Lab) -> Iterator[Finding]:
-    """Yield a problem for each other pod network that is enabled with the layer `key`."""
+def findings(key: str, lab: LabContext) -> Iterator[Finding]:
+    """Yield an error for each other pod network that is enabled in addition to the layer `key`."""
     if lab.cluster.network.cni != "none":
-        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`: it cannot change later"
+        fix = "set network.cni: none under homelab:cluster before the first `pulumi up`, "
+        fix += "because the pod network cannot change later"
         yield (), f"conflicts with the pod network {lab.cluster.network.cni}", fix
-    for other in KEYS[KEYS.index(key) + 1 :]:
-        if lab.has(other):
+    for other in LAYER_KEYS[LAYER_KEYS.index(key) + 1 :]:
+        if lab.is_enabled(other):
             yield (), f"conflicts with the pod network {other}", "keep one of them"

@@ -1,13 +1,12 @@
-"""Disks of machines, by persistent device names."""
+"""Validation of disks, which settings list by persistent device names."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from components.cluster.settings import ClusterSettings
-from components.platform.layer import Finding
-from components.settings.errors import wrong
-from components.settings.fields import Kind
+from components.settings.errors import Finding, setting_error
+from components.settings.fields import TextType
 
 _DEVICE = "/dev/disk/by-(id|path)/[A-Za-z0-9._:+@-]+"
 
@@ -15,15 +14,15 @@ _DEVICE = "/dev/disk/by-(id|path)/[A-Za-z0-9._:+@-]+"
 def _device(value: str) -> str:
     if not re.fullmatch(_DEVICE, value, re.ASCII):
         fix = "use a name listed by `ls /dev/disk/by-id/*`: names such as /dev/sda can change at a reboot"
-        raise wrong("is not a persistent name of a disk", fix)
+        raise setting_error("is not a persistent name of a disk", fix)
     return value
 
 
-Device = Annotated[str, Kind("device", _device, _DEVICE)]
+Device = Annotated[str, TextType("device", _device, _DEVICE)]
 
 
-def problems(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *path: str) -> Iterator[Finding]:
-    """Yield the problems of `devices` (by node name), which are at `path` below the layer's key."""
+def findings(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *path: str) -> Iterator[Finding]:
+    """Yield errors in `devices` (disks by node name); `path` is the setting's path below the layer's key."""
     names = [node.name for node in cluster.nodes]
     if not devices:
         yield path, "is empty", "add a node and its devices"

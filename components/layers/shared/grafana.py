@@ -1,13 +1,13 @@
-"""Data sources that Grafana's sidecar discovers in every namespace."""
+"""Grafana data sources, which Grafana's sidecar discovers in every namespace."""
 
 import json
 from typing import Any
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
 
-def data_source(metadata: dict[str, Any], kind: str, url: str, **options: Tree) -> Manifest:
-    """Return the ConfigMap of a Grafana data source. Its UID is its kind, which other data sources refer to."""
+def data_source(metadata: dict[str, Any], kind: str, url: str, **options: Json) -> Manifest:
+    """Return the ConfigMap of a Grafana data source. Other data sources reference its UID, which is `kind`."""
     source = {"name": kind.capitalize(), "uid": kind, "type": kind, "access": "proxy", "url": url, "jsonData": options}
     data = {f"{kind}.yaml": json.dumps({"apiVersion": 1, "datasources": [source]})}
     labelled = metadata | {"labels": {"grafana_datasource": "1"}}

@@ -1,4 +1,4 @@
-"""Archive: storage and retention of logs and traces. With S3 too, the newest data and the index need a volume."""
+"""Storage and retention of logs and traces. Even with S3, the newest data and the index need a volume."""
 
 import re
 from collections.abc import Iterator
@@ -6,88 +6,90 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from components.kubernetes.manifest import Hashed, Manifest, Tree, secret_of
+from components.kubernetes.manifest import BcryptHash, Json, Manifest, secret_manifest
 from components.layers.shared import volumes
-from components.platform.layer import Finding, Lab
-from components.platform.object_store import NAME_STORE, ObjectStoreSettings
-from components.settings.fields import Count, HostLabel
+from components.platform.layer import LabContext
+from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, PositiveInt
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
 _SECRET = "s3"  # noqa: S105 - the name of a Kubernetes Secret
 
 
-class ArchiveSettings(Model):
-    """Storage and retention of the data."""
+class RetainedStorageSettings(Model):
+    """Storage and retention of logs or traces."""
 
-    retention_days: Count = 30
-    """Retention in days. Older data are deleted."""
+    retention_days: PositiveInt = 30
+    """Retention in days, after which data are deleted."""
     size: Size = "10Gi"
     """Size of the volume. A later change does not resize an existing volume."""
-    storage_class: HostLabel | None = None
+    storage_class: DnsLabel | None = None
     """StorageClass of the volume. Default: the cluster's default StorageClass."""
     store: Literal["volume", "s3"] = "volume"
-    """Storage of the data. Choose before the first run: a later change does not move existing data."""
+    """Storage of the data. Choose the storage before the first run, because a later change does not move existing
+    data."""
     s3: ObjectStoreSettings | None = None
-    """Bucket for `store: s3`. Default: a folder of the platform's objectStore, named after the layer."""
+    """Bucket for `store: s3`. Default: a folder with the layer's name in the platform's `objectStore`."""
 
 
 @dataclass(frozen=True)
-class Archive:
-    """The archive of one layer; `layer` is the layer's key."""
+class RetainedStorage:
+    """The retained storage of one layer; `layer` is the layer's key."""
 
-    lab: Lab
+    lab: LabContext
     layer: str
-    settings: ArchiveSettings
+    settings: RetainedStorageSettings
 
     @property
     def bucket(self) -> ObjectStoreSettings | None:
         """The S3 bucket; None with `store: volume`."""
-        return self.lab.store(self.settings.s3, self.layer) if self.settings.store == "s3" else None
+        return self.lab.object_store(self.settings.s3, self.layer) if self.settings.store == "s3" else None
 
     @property
-    def hours(self) -> str:
+    def retention(self) -> str:
         """Retention in hours, in the format of Loki and Tempo."""
         return f"{self.settings.retention_days * 24}h"
 
     @property
-    def volume(self) -> dict[str, Tree]:
+    def volume(self) -> dict[str, Json]:
         """Helm values of the volume."""
         return {"enabled": True, "size": self.settings.size}
 
-    def secret(self, namespace: str) -> Iterator[Manifest]:
-        """Yield the Secret with the bucket's keys as AWS environment variables, if the archive uses a bucket."""
+    def credential_secrets(self, namespace: str) -> Iterator[Manifest]:
+        """Yield the Secret with the bucket's keys as AWS environment variables, if there is a bucket."""
         if s3 := self.bucket:
             data = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
             metadata = {"name": _SECRET, "namespace": namespace}
-            yield secret_of(metadata, data)
+            yield secret_manifest(metadata, data)
 
     @property
-    def keys(self) -> dict[str, Tree]:
+    def key_environment(self) -> dict[str, Json]:
         """Helm values that pass the bucket's keys to the container's environment."""
         return {"extraEnvFrom": [{"secretRef": {"name": _SECRET}}]} if self.bucket else {}
 
     @property
-    def annotations(self) -> dict[str, Tree]:
-        """Helm values of a pod annotation that restarts the pod when the key changes: pods read keys only at start."""
-        return {"podAnnotations": {"homelab/s3-key": Hashed(s3.secret_key)}} if (s3 := self.bucket) else {}
+    def pod_annotations(self) -> dict[str, Json]:
+        """Helm values of a pod annotation. A changed key restarts the pod, which reads keys only at startup."""
+        return {"podAnnotations": {"homelab/s3-key": BcryptHash(s3.secret_key)}} if (s3 := self.bucket) else {}
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield the problems of the bucket's and the volume's settings."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield errors in the settings of the bucket and the volume."""
         settings = self.settings
         if settings.s3 and settings.store == "volume":
             yield ("s3",), "has no effect with store: volume", "use store: s3, or remove s3"
         elif settings.store == "s3" and self.bucket is None:
-            yield ("s3",), "is missing, and there is no objectStore to share", NAME_STORE
-        yield from volumes.problems(self.lab, settings.storage_class)
+            yield ("s3",), "is missing, and the platform has no objectStore", MISSING_BUCKET_FIX
+        yield from volumes.findings(self.lab, settings.storage_class)
 
 
-def endpoint(s3: ObjectStoreSettings) -> dict[str, Tree]:
-    """Return the Helm values of the S3 endpoint: host and port, and whether it uses plain HTTP."""
+def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
+    """Return the Helm values of the S3 endpoint: host and port, and whether the endpoint uses plain HTTP."""
     parts = urlsplit(s3.url)
     return {"endpoint": parts.netloc, "insecure": parts.scheme == "http"}
 
 
-def flat(s3: ObjectStoreSettings) -> dict[str, Tree]:
+def flat_prefix_values(s3: ObjectStoreSettings) -> dict[str, Json]:
     """Return the Helm values of the bucket's folder, for programs that support no nested folders."""
     return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}

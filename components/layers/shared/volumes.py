@@ -1,18 +1,19 @@
-"""StorageClass and size of volumes for software that replicates its data itself."""
+"""StorageClass of volumes for software that replicates its data itself."""
 
 from collections.abc import Iterator
 
-from components.layers.longhorn import SINGLE
-from components.platform.layer import Finding, Lab
+from components.layers.longhorn import SINGLE_REPLICA_CLASS
+from components.platform.layer import LabContext
+from components.settings.errors import Finding
 
 
-def class_of(lab: Lab, storage_class: str | None, replicas: int) -> str | None:
-    """Return the StorageClass, or None for the default. Software with several replicas gets unreplicated volumes."""
-    return storage_class or (SINGLE if replicas > 1 and lab.has("longhorn") else None)
+def storage_class_for(lab: LabContext, storage_class: str | None, replicas: int) -> str | None:
+    """Return the StorageClass, or None for the default. On Longhorn, replicated software uses `longhorn-single`."""
+    return storage_class or (SINGLE_REPLICA_CLASS if replicas > 1 and lab.is_enabled("longhorn") else None)
 
 
-def problems(lab: Lab, storage_class: str | None, *place: str) -> Iterator[Finding]:
-    """Yield a finding if the cluster has no StorageClass. `place` is the path of the setting below the layer's key."""
-    if "local-storage" in lab.cluster.k3s.disable and not (lab.has("longhorn") or storage_class):
-        reason = "has no StorageClass: local-storage is disabled and longhorn is off"
-        yield place, reason, "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"
+def findings(lab: LabContext, storage_class: str | None, *path: str) -> Iterator[Finding]:
+    """Yield an error if the cluster has no StorageClass. The setting is at `path` below the layer's key."""
+    if "local-storage" in lab.cluster.k3s.disable and not (lab.is_enabled("longhorn") or storage_class):
+        reason = "has no StorageClass: local-storage and longhorn are disabled"
+        yield path, reason, "add longhorn: {} to the platform, or set storageClass to your own StorageClass"

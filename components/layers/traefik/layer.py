@@ -4,44 +4,50 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.metallb.layer import MetalLBSettings
 from components.layers.shared import address_pools
 from components.layers.traefik import routes
 from components.layers.traefik.routes import DashboardSettings
-from components.platform.layer import Finding, Layer, resources, spread
-from components.settings.fields import Address, HostLabel, Switch, Url
+from components.platform.layer import Layer, resources, topology_spread
+from components.settings.errors import Finding
+from components.settings.fields import Address, DnsLabel, StrictBool, Url
 from components.settings.model import Model
 
-CLASS = "traefik"
+INGRESS_CLASS = "traefik"
 _CERTIFICATE = "wildcard"
 
 
 class CertificateSettings(Model):
-    """The default certificate, for `DOMAIN` and `*.DOMAIN`. Traefik uses it for hosts without their own certificate."""
+    """The default certificate, for `DOMAIN` and `*.DOMAIN`. Hosts without their own certificate use the default
+    certificate."""
 
-    issuer: HostLabel | None = None
-    """Issuer of certManager. Default: the first issuer that can issue certificates for `*.DOMAIN`, if any."""
+    issuer: DnsLabel | None = None
+    """ClusterIssuer of the default certificate. Default: certManager's first issuer that supports wildcard
+    certificates."""
 
 
 class TraefikSettings(Model):
     """Traefik: the ingress controller, which routes requests to apps by host name."""
 
     address: Address | None = None
-    """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of the default pool."""
+    """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of metallb's default pool."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
-    """`Local` preserves the client's IP address; `Cluster` can route through other nodes, and hides the address."""
-    https_only: Switch = True
+    """`Local` preserves the client's IP address. `Cluster` can route requests through other nodes, and hides the
+    client's IP address."""
+    https_only: StrictBool = True
     """Whether Traefik redirects HTTP requests to HTTPS."""
-    default_class: Switch = True
-    """Whether Traefik also serves Ingresses that name no IngressClass."""
+    default_class: StrictBool = True
+    """Whether Traefik also serves Ingresses without an IngressClass."""
     certificate: CertificateSettings | None = CertificateSettings()
-    """The default certificate, from certManager. `null`: Traefik generates a certificate that no client trusts."""
+    """The default certificate, issued by certManager. With `null`, Traefik generates a certificate that no client
+    trusts."""
     default_route: Url | None = None
-    """URL to which Traefik redirects HTTPS requests for unknown hosts. Default: Traefik answers them with 404."""
+    """URL to which Traefik redirects HTTPS requests for unknown hosts. Default: Traefik answers requests for unknown
+    hosts with status 404."""
     dashboard: DashboardSettings | None = None
-    """The dashboard. Default: none."""
+    """Traefik's dashboard. Default: none."""
 
 
 class Traefik(Layer[TraefikSettings]):
@@ -50,22 +56,22 @@ class Traefik(Layer[TraefikSettings]):
     key = "traefik"
     settings_type = TraefikSettings
     namespace = "traefik"
-    after = ("metallb", "certManager")
-    replaces = ("traefik",)
-    bare_crds = ("traefik",)
+    installs_after = ("metallb", "certManager")
+    replaces_packaged = ("traefik",)
+    charts_with_crds_folder = ("traefik",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return Traefik's Helm values; only routes in the layer's namespace may reference Traefik's own objects."""
-        replicas, metrics = self.lab.replicas(2), {"enabled": self.monitored}
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values. Only routes in Traefik's namespace may reference Traefik's internal services."""
+        replicas, metrics = self.lab.replicas(2), {"enabled": self.has_monitoring}
         redirect = {"to": "websecure", "scheme": "https", "permanent": True} if self.settings.https_only else {}
         crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
-        values: dict[str, Tree] = {
+        values: dict[str, Json] = {
             "deployment": {"replicas": replicas},
             "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
-            "topologySpreadConstraints": spread({"app.kubernetes.io/name": "traefik"}),
+            "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": "traefik"}),
             "priorityClassName": "system-cluster-critical",
             "resources": resources("100m", "256Mi"),
-            "ingressClass": {"enabled": True, "isDefaultClass": self.settings.default_class, "name": CLASS},
+            "ingressClass": {"enabled": True, "isDefaultClass": self.settings.default_class, "name": INGRESS_CLASS},
             "ports": {"web": {"http": {"redirections": {"entryPoint": redirect}}}},
             "service": self._service(),
             "providers": {"kubernetesCRD": crd_provider},
@@ -75,22 +81,22 @@ class Traefik(Layer[TraefikSettings]):
         }
         return {"traefik": values}
 
-    def _service(self) -> Tree:
+    def _service(self) -> Json:
         annotations = {"metallb.io/loadBalancerIPs": self.address} if self.address else {}
         spec = {"type": "LoadBalancer", "externalTrafficPolicy": self.settings.external_traffic_policy}
         return {"annotations": annotations, "spec": spec}
 
-    def before(self) -> Sequence[Manifest]:
+    def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the credentials for the dashboard."""
-        return [routes.users(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
+        return [routes.basic_auth_secret(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the default certificate, the dashboard and the default route."""
         manifests = list(self._certificate())
         if self.settings.dashboard:
-            manifests += routes.dashboard(self.settings.dashboard, self.lab.cluster.domain, self.namespace)
+            manifests += routes.dashboard_route(self.settings.dashboard, self.lab.cluster.domain, self.namespace)
         if self.settings.default_route:
-            manifests += routes.elsewhere(self.settings.default_route, self.namespace)
+            manifests += routes.default_route(self.settings.default_route, self.namespace)
         return manifests
 
     def _certificate(self) -> Iterator[Manifest]:
@@ -106,20 +112,20 @@ class Traefik(Layer[TraefikSettings]):
         metadata = self.metadata(_CERTIFICATE)
         yield {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": metadata, "spec": spec}
         store = {"defaultCertificate": {"secretName": _CERTIFICATE}}
-        yield routes.custom("TLSStore", self.metadata("default"), store)
+        yield routes.custom_resource("TLSStore", self.metadata("default"), store)
 
     @property
     def address(self) -> str | None:
-        """The load-balancer IP; None without metallb, where another load balancer chooses the address."""
-        metallb = self.lab.of(MetalLBSettings)
+        """The load-balancer IP, or None without metallb, because another load balancer then chooses the IP address."""
+        metallb = self.lab.settings_of(MetalLBSettings)
         if self.settings.address or metallb is None:
             return self.settings.address
-        return address_pools.first(metallb.addresses, self._family)
+        return address_pools.first_address(metallb.addresses, self._family)
 
     @property
     def issuer(self) -> str | None:
-        """Issuer of the default certificate; None without a default certificate."""
-        issuers, certificate = self.lab.of(CertManagerSettings), self.settings.certificate
+        """ClusterIssuer of the default certificate, or None without a default certificate."""
+        issuers, certificate = self.lab.settings_of(CertManagerSettings), self.settings.certificate
         if issuers is None or certificate is None:
             return None
         return certificate.issuer or next(iter(issuers.wildcard_issuers), None)
@@ -130,15 +136,15 @@ class Traefik(Layer[TraefikSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the IngressClass, the namespace and the load-balancer IP of Traefik."""
-        return {"ingress_class": CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
+        return {"ingress_class": INGRESS_CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
 
-    def problems(self) -> Iterator[Finding]:
-        """Yield conflicts with the pools of metallb and the issuers of certManager."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield errors in the load-balancer IP and in the issuer of the default certificate."""
         yield from self._address_problems()
         yield from self._issuer_problems()
 
     def _address_problems(self) -> Iterator[Finding]:
-        metallb, address = self.lab.of(MetalLBSettings), self.settings.address
+        metallb, address = self.lab.settings_of(MetalLBSettings), self.settings.address
         if metallb is None:
             if address:
                 yield ("address",), "needs metallb, which is disabled", "add metallb with a pool that contains it"
@@ -147,14 +153,14 @@ class Traefik(Layer[TraefikSettings]):
                 reason = f"is missing: the default pool of metallb has no IPv{self._family} address"
                 yield ("address",), reason, "add addresses to metallb, or choose an address of another pool"
         elif ip_address(address).version != self._family:
-            reason = f"is not IPv{self._family}, the IP family of network.services"
+            reason = f"is not an IPv{self._family} address, but network.services uses IPv{self._family}"
             yield ("address",), reason, f"choose an IPv{self._family} address"
-        elif not any(address_pools.holds(pool.addresses, address) for pool in metallb.all_pools().values()):
-            yield ("address",), "is available in no pool of metallb", "choose an address of a pool, or add it to one"
+        elif not any(address_pools.can_assign(pool.addresses, address) for pool in metallb.all_pools().values()):
+            yield ("address",), "is not in any pool of metallb", "use an address of a pool, or add it to a pool"
 
     def _issuer_problems(self) -> Iterator[Finding]:
         issuers, issuer = (
-            self.lab.of(CertManagerSettings),
+            self.lab.settings_of(CertManagerSettings),
             self.settings.certificate and self.settings.certificate.issuer,
         )
         path = ("certificate", "issuer")
@@ -165,5 +171,5 @@ class Traefik(Layer[TraefikSettings]):
         elif issuer not in issuers.issuers:
             yield path, "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
         elif issuer not in issuers.wildcard_issuers:
-            reason = "cannot issue wildcard certificates, which acme.http01 does not support"
+            reason = "cannot issue wildcard certificates, because acme.http01 does not support wildcards"
             yield path, reason, "use acme.route53 or acme.cloudflare, or the issuer ca"

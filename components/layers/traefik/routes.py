@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.settings.fields import Domain, User
 from components.settings.model import Model, SecretRef
 
@@ -17,44 +17,44 @@ class DashboardSettings(Model):
     user: User = "admin"
     """User name for the dashboard."""
     password: SecretRef
-    """Secret that contains the password."""
+    """Secret that contains the password for the dashboard."""
 
 
-def custom(kind: str, metadata: Tree, spec: Tree) -> Manifest:
+def custom_resource(kind: str, metadata: Json, spec: Json) -> Manifest:
     """Build a custom resource of Traefik."""
     return {"apiVersion": "traefik.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def users(settings: DashboardSettings, namespace: str) -> Manifest:
+def basic_auth_secret(settings: DashboardSettings, namespace: str) -> Manifest:
     """Build the Secret with the user name and password for the dashboard."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": _DASHBOARD, "namespace": namespace},
-        # with a bcrypt hash, Traefik would compute bcrypt for each of the dashboard's many requests
+        # not a bcrypt hash, because Traefik would compute bcrypt for each of the dashboard's many requests
         "type": "kubernetes.io/basic-auth",
         "stringData": {"username": settings.user, "password": settings.password},
     }
 
 
-def dashboard(settings: DashboardSettings, domain: str, namespace: str) -> list[Manifest]:
+def dashboard_route(settings: DashboardSettings, domain: str, namespace: str) -> list[Manifest]:
     """Build the route of the dashboard, with basic authentication."""
     host = settings.host or f"traefik.{domain}"
     authentication = {"basicAuth": {"secret": _DASHBOARD, "removeHeader": True}}
     return _route(_DASHBOARD, namespace, authentication, {"match": f"Host(`{host}`)"}, "api@internal")
 
 
-def elsewhere(url: str, namespace: str) -> list[Manifest]:
-    """Build the default route, which redirects requests that match no other route to a URL."""
+def default_route(url: str, namespace: str) -> list[Manifest]:
+    """Build the default route, which redirects a request to `url` if no other route matches the request."""
     redirect = {"redirectRegex": {"regex": "^.*$", "replacement": url, "permanent": False}}
-    # requests for the URL's own host are excluded, as their redirect would loop
+    # the route excludes the URL's own host, because a redirect to the same host would loop
     match = f"PathPrefix(`/`) && !Host(`{urlsplit(url).hostname}`)"
     return _route(_DEFAULT, namespace, redirect, {"match": match, "priority": 1}, "noop@internal")
 
 
-def _route(name: str, namespace: str, middleware: Tree, rule: dict[str, Tree], service: str) -> list[Manifest]:
+def _route(name: str, namespace: str, middleware: Json, rule: dict[str, Json], service: str) -> list[Manifest]:
     metadata = {"name": name, "namespace": namespace}
     services = [{"kind": "TraefikService", "name": service}]
     route = {"kind": "Rule", **rule, "middlewares": [{"name": name}], "services": services}
     spec = {"entryPoints": ["websecure"], "routes": [route], "tls": {}}
-    return [custom("Middleware", metadata, middleware), custom("IngressRoute", metadata, spec)]
+    return [custom_resource("Middleware", metadata, middleware), custom_resource("IngressRoute", metadata, spec)]

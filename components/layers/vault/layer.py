@@ -1,56 +1,58 @@
-"""Vault: stores secrets, and controls access to them."""
+"""Vault: storage of secrets with access control."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.shared import volumes
-from components.layers.shared.web_ui import Page
-from components.layers.traefik.layer import CLASS
+from components.layers.shared.web_ui import WebUI
+from components.layers.traefik.layer import INGRESS_CLASS
 from components.layers.vault import seal as vault_seal
 from components.layers.vault.seal import VaultSealSettings
-from components.platform.layer import Finding, Layer, resources
-from components.settings.fields import Domain, HostLabel
+from components.platform.layer import Layer, resources
+from components.settings.errors import Finding
+from components.settings.fields import DnsLabel, Domain
 from components.settings.kubernetes_fields import Size
 from components.settings.model import Model
 
 NAME = "vault"
-TLS = "vault-tls"
+TLS_SECRET = "vault-tls"  # noqa: S105 - the name of a Kubernetes Secret
 """Name of the Secret with Vault's certificate, and with the CA certificate in `ca.crt`."""
-ADDRESS = f"https://{NAME}-active.{NAME}.svc:8200"
-_TLS_FOLDER = f"/vault/userconfig/{TLS}"
+URL = f"https://{NAME}-active.{NAME}.svc:8200"
+_TLS_FOLDER = f"/vault/userconfig/{TLS_SECRET}"
 _CA_ISSUER = "ca"
 
 
 class VaultSettings(Model):
-    """Vault: stores secrets. You must initialize it manually once, see docs/vault.md."""
+    """Vault: stores secrets. You must initialize Vault manually once, see docs/vault.md."""
 
     seal: VaultSealSettings | None = None
-    """Auto-unseal. Default: people unseal Vault with the unseal keys from its initialization."""
+    """Auto-unseal. Default: people unseal Vault with the unseal keys from Vault's initialization."""
     size: Size = "10Gi"
     """Volume size of each member. A later change does not resize an existing volume."""
-    storage_class: HostLabel | None = None
-    """StorageClass of the volumes. Default: longhorn-single with longhorn and three members, else the default."""
+    storage_class: DnsLabel | None = None
+    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
+    members; if not, the cluster's default StorageClass."""
     host: Domain | None = None
     """Host name of the web UI. Default: `vault.DOMAIN`."""
-    issuer: HostLabel | None = None
-    """Issuer of certManager for the web UI's certificate. Default: the default issuer."""
+    issuer: DnsLabel | None = None
+    """ClusterIssuer of the web UI's certificate. Default: the default issuer of certManager."""
 
 
 class Vault(Layer[VaultSettings]):
-    """Vault, with three members on three nodes, or one member with fewer than three untainted nodes."""
+    """Vault with three members on different nodes. With fewer than three untainted nodes, Vault has one member."""
 
     key = "vault"
     settings_type = VaultSettings
     namespace = NAME
     requires = ("certManager",)
-    after = ("traefik", "longhorn")
-    keeps = "the volumes of Vault"
-    kept = (f"persistentvolumeclaims -n {NAME}",)
+    installs_after = ("traefik", "longhorn")
+    user_data = "the volumes of Vault"
+    user_data_queries = (f"persistentvolumeclaims -n {NAME}",)
 
-    def values(self) -> Mapping[str, Tree]:
-        """Return the Helm values. Vault's pods are ready only after unsealing, so homelab does not wait for them."""
+    def values(self) -> Mapping[str, Json]:
+        """Return the Helm values. Vault's pods are ready only when unsealed, so homelab does not wait for the pods."""
         return {
             "vault": {
                 "global": {"tlsDisable": False},
@@ -61,21 +63,21 @@ class Vault(Layer[VaultSettings]):
             }
         }
 
-    def _server(self) -> Tree:
+    def _server(self) -> Json:
         config = json.dumps(self._config(), indent=2)
-        replicated = self.lab.quorum > 1
-        storage_class = volumes.class_of(self.lab, self.settings.storage_class, self.lab.quorum)
+        replicated = self.lab.quorum_size > 1
+        storage_class = volumes.storage_class_for(self.lab, self.settings.storage_class, self.lab.quorum_size)
         return {
             "updateStrategyType": "OnDelete",  # Helm would wait for pods, which are ready only after initialization
             "resources": resources("100m", "512Mi"),
             "ha": {
                 "enabled": True,
-                "replicas": self.lab.quorum,
+                "replicas": self.lab.quorum_size,
                 "raft": {"enabled": True, "setNodeId": True, "config": config},
                 "disruptionBudget": {"enabled": replicated},
             },
             "dataStorage": {"size": self.settings.size, **({"storageClass": storage_class} if storage_class else {})},
-            "extraArgs": f"-config={vault_seal.FOLDER}/seal.hcl" if self.settings.seal else "",
+            "extraArgs": f"-config={vault_seal.MOUNT_PATH}/seal.hcl" if self.settings.seal else "",
             "extraEnvironmentVars": {"VAULT_CACERT": f"{_TLS_FOLDER}/ca.crt"},
             "volumes": [{"name": secret, "secret": {"secretName": secret}} for secret in self._mounted_secrets],
             "volumeMounts": [
@@ -88,10 +90,10 @@ class Vault(Layer[VaultSettings]):
 
     @property
     def _mounted_secrets(self) -> list[str]:
-        return [TLS, *([vault_seal.NAME] if self.settings.seal else [])]
+        return [TLS_SECRET, *([vault_seal.NAME] if self.settings.seal else [])]
 
-    def _config(self) -> Tree:
-        listener: dict[str, Tree] = {
+    def _config(self) -> Json:
+        listener: dict[str, Json] = {
             "address": "[::]:8200",
             "cluster_address": "[::]:8201",
             "tls_cert_file": f"{_TLS_FOLDER}/tls.crt",
@@ -101,46 +103,50 @@ class Vault(Layer[VaultSettings]):
             {"leader_api_addr": f"https://{member}:8200", "leader_ca_cert_file": f"{_TLS_FOLDER}/ca.crt"}
             for member in self._member_names
         ]
-        config: dict[str, Tree] = {"ui": True, "listener": {"tcp": listener}}
+        config: dict[str, Json] = {"ui": True, "listener": {"tcp": listener}}
         config["storage"] = {"raft": {"path": "/vault/data", "retry_join": members}}
         config["service_registration"] = {"kubernetes": {}}
-        if self.monitored:
+        if self.has_monitoring:
             listener["telemetry"] = {"unauthenticated_metrics_access": True}
             config["telemetry"] = {"prometheus_retention_time": "24h", "disable_hostname": True}
         return config
 
-    def _monitor(self) -> Tree:
-        if not self.monitored:
+    def _monitor(self) -> Json:
+        if not self.has_monitoring:
             return {"enabled": False}
-        tls_config = {"ca": {"secret": {"name": TLS, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
+        tls_config = {"ca": {"secret": {"name": TLS_SECRET, "key": "ca.crt"}}, "serverName": f"{NAME}.{NAME}.svc"}
         return {"enabled": True, "tlsConfig": tls_config}
 
     def _backend_annotations(self) -> dict[str, str]:
         prefix = "traefik.ingress.kubernetes.io/service"
         transport = f"{NAME}-{NAME}@kubernetescrd"
-        return {f"{prefix}.serversscheme": "https", f"{prefix}.serverstransport": transport} if self.page.served else {}
+        return (
+            {f"{prefix}.serversscheme": "https", f"{prefix}.serverstransport": transport}
+            if self.web_ui.has_ingress
+            else {}
+        )
 
-    def _ingress(self) -> Tree:
-        if not self.page.served:
+    def _ingress(self) -> Json:
+        if not self.web_ui.has_ingress:
             return {"enabled": False}
         return {
             "enabled": True,
-            "ingressClassName": CLASS,
-            "annotations": self.page.annotations,
-            "hosts": [{"host": self.page.host, "paths": []}],
-            "tls": self.page.tls("vault-page-tls"),
+            "ingressClassName": INGRESS_CLASS,
+            "annotations": self.web_ui.annotations,
+            "hosts": [{"host": self.web_ui.host, "paths": []}],
+            "tls": self.web_ui.tls("vault-page-tls"),
         }
 
-    def before(self) -> Sequence[Manifest]:
-        """Return the Secret with the configuration of the seal."""
+    def objects_before_charts(self) -> Sequence[Manifest]:
+        """Return the Secret with the configuration of Vault's auto-unseal."""
         return [vault_seal.secret(self.settings.seal, self.namespace)] if self.settings.seal else ()
 
-    def extend(self) -> Sequence[Manifest]:
-        """Return Vault's certificate, which the pods wait for, and the ServersTransport that makes Traefik trust it."""
-        spec: Tree = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS}]}
+    def objects_after_charts(self) -> Sequence[Manifest]:
+        """Return Vault's certificate, and the ServersTransport that makes Traefik trust this certificate."""
+        spec: Json = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS_SECRET}]}
         version = "traefik.io/v1alpha1"
         transport = {"apiVersion": version, "kind": "ServersTransport", "metadata": self.metadata(NAME), "spec": spec}
-        return [self._certificate(), *([transport] if self.page.served else [])]
+        return [self._certificate(), *([transport] if self.web_ui.has_ingress else [])]
 
     def _certificate(self) -> Manifest:
         services = [
@@ -149,7 +155,7 @@ class Vault(Layer[VaultSettings]):
             for name in (service, f"{service}.{NAME}", f"{service}.{NAME}.svc")
         ]
         spec = {
-            "secretName": TLS,
+            "secretName": TLS_SECRET,
             "duration": "26280h",  # three years: Vault reads it only at startup, and its pods may run for years
             "renewBefore": "13140h",
             "dnsNames": [*services, *self._member_names, "localhost"],
@@ -160,25 +166,25 @@ class Vault(Layer[VaultSettings]):
         return {
             "apiVersion": "cert-manager.io/v1",
             "kind": "Certificate",
-            "metadata": self.metadata(TLS),
+            "metadata": self.metadata(TLS_SECRET),
             "spec": spec,
         }
 
     @property
     def _member_names(self) -> list[str]:
-        return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum)]
+        return [f"{NAME}-{index}.{NAME}-internal" for index in range(self.lab.quorum_size)]
 
     @property
-    def page(self) -> Page:
+    def web_ui(self) -> WebUI:
         """The web UI of Vault."""
-        return Page(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
+        return WebUI(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
 
-    def problems(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield errors in the web UI, the seal and the certificate's issuer."""
-        yield from self.page.problems()
+        yield from self.web_ui.findings()
         if self.settings.seal:
-            yield from vault_seal.problems(self.settings.seal)
-        issuers = self.lab.of(CertManagerSettings)
+            yield from vault_seal.findings(self.settings.seal)
+        issuers = self.lab.settings_of(CertManagerSettings)
         if issuers and not issuers.has_ca:
-            reason = "needs the lab's own CA for host names inside the cluster, and certManager has none"
+            reason = "needs the lab's own CA for host names inside the cluster, but certManager has no CA"
             yield (), reason, "add ca: {} to certManager, next to acme"

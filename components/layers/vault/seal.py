@@ -1,17 +1,17 @@
-"""Auto-unseal of Vault: its settings, and the `seal` stanza of Vault's configuration."""
+"""Settings of Vault's auto-unseal, and the `seal` stanza of Vault's configuration."""
 
 from collections.abc import Iterator
 
-from components.kubernetes.manifest import Filled, Manifest, Tree, secret_of
+from components.kubernetes.manifest import Json, Manifest, SecretTemplate, secret_manifest
 from components.layers.shared import aws
-from components.platform.layer import Finding
 from components.platform.object_store import Region
 from components.settings import certificates
+from components.settings.errors import Finding
 from components.settings.fields import Certificate, Text, Url
 from components.settings.model import Model, SecretRef
 
 NAME = "vault-seal"
-FOLDER = f"/vault/userconfig/{NAME}"
+MOUNT_PATH = f"/vault/userconfig/{NAME}"
 _PUBLIC = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -38,13 +38,14 @@ class TransitSealSettings(Model):
     path: Text = "transit"
     """Mount path of the transit engine."""
     token: SecretRef
-    """Secret that contains a token which may encrypt and decrypt with the key. It must be periodic: Vault renews it."""
+    """Secret that contains a token with permission to encrypt and decrypt with the key. The token must be periodic,
+    because Vault renews the token."""
     ca: Certificate | None = None
-    """CA certificate of the other Vault, as `base64 -w0 ca.pem` prints it. Default: the publicly trusted CAs."""
+    """CA certificate of the other Vault, as the output of `base64 -w0 ca.pem`. Default: the publicly trusted CAs."""
 
 
 class VaultSealSettings(Model):
-    """Auto-unseal of Vault at its start. It needs exactly one of `awsKms` and `transit`."""
+    """Auto-unseal of Vault at startup. Set exactly one of `awsKms` and `transit`."""
 
     aws_kms: KmsSealSettings | None = None
     """Unseal with a key in AWS KMS."""
@@ -54,48 +55,48 @@ class VaultSealSettings(Model):
 
 def secret(seal: VaultSealSettings, namespace: str) -> Manifest:
     """Build the Secret with Vault's seal stanza and, if set, the CA certificate of the other Vault."""
-    data: dict[str, Tree] = {"seal.hcl": _kms(seal.aws_kms) if seal.aws_kms else _transit(seal.transit)}
+    data: dict[str, Json] = {"seal.hcl": _kms(seal.aws_kms) if seal.aws_kms else _transit(seal.transit)}
     if seal.transit and seal.transit.ca:
-        data["ca.pem"] = certificates.decoded(seal.transit.ca)
+        data["ca.pem"] = certificates.decode_pem(seal.transit.ca)
     metadata = {"name": NAME, "namespace": namespace}
-    return secret_of(metadata, data)
+    return secret_manifest(metadata, data)
 
 
-def _kms(kms: KmsSealSettings) -> Tree:
+def _kms(kms: KmsSealSettings) -> Json:
     settings = {"region": kms.region, "kms_key_id": kms.key_id}
     if kms.access_key and kms.secret_key:
         return _stanza("awskms", settings, {"access_key": kms.access_key, "secret_key": kms.secret_key})
     return _stanza("awskms", settings, {})
 
 
-def _transit(transit: TransitSealSettings | None) -> Tree:
+def _transit(transit: TransitSealSettings | None) -> Json:
     assert transit
     settings = {
         "address": transit.server,
         "key_name": transit.key,
         "mount_path": f"{transit.path}/",
-        # always set: without it, Vault uses the CA from its environment, which is this Vault's own CA
-        "tls_ca_cert": f"{FOLDER}/ca.pem" if transit.ca else _PUBLIC,
+        # without tls_ca_cert, Vault would use VAULT_CACERT, which is the CA of this Vault and not of the other Vault
+        "tls_ca_cert": f"{MOUNT_PATH}/ca.pem" if transit.ca else _PUBLIC,
     }
     return _stanza("transit", settings, {"token": transit.token})
 
 
-def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) -> Filled:
+def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) -> SecretTemplate:
     lines = [f'{key} = "{_escaped(value)}"' for key, value in settings.items()]
     lines += [f'{key} = "{{}}"' for key in secrets]
     body = "\n".join(f"  {line}" for line in lines)
-    return Filled(f'seal "{kind}" {{{{\n{body}\n}}}}\n', tuple(secrets.values()))
+    return SecretTemplate(f'seal "{kind}" {{{{\n{body}\n}}}}\n', tuple(secrets.values()))
 
 
 def _escaped(value: str) -> str:
-    """Escape a text for a quoted HCL string in a format template."""
+    """Escape a text for a quoted HCL string in a template of `str.format()`."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
 
-def problems(seal: VaultSealSettings) -> Iterator[Finding]:
-    """Yield findings for the seal's settings."""
+def findings(seal: VaultSealSettings) -> Iterator[Finding]:
+    """Yield errors in the settings of Vault's auto-unseal."""
     if (seal.aws_kms is None) is (seal.transit is None):
         yield ("seal",), "needs exactly one of awsKms and transit", "add one, or keep one of them"
     kms = seal.aws_kms
     if kms:
-        yield from aws.problems(kms.access_key, kms.secret_key, "seal", "awsKms")
+        yield from aws.findings(kms.access_key, kms.secret_key, "seal", "awsKms")

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.support.app_stacks import APPS, OUTPUTS, SAMPLE_APP, STORE, app, objects, run
+from tests.support.app_stacks import APPS, OUTPUTS, SAMPLE_APP, STORE, objects, run_app, run_fixture
 from tests.support.envelopes import sealed
 from tests.support.settings_fixtures import ROOT
 
@@ -33,7 +33,7 @@ def named(peer: Any) -> str:
 
 
 def test_nothing_is_allowed_but_what_is_needed() -> None:
-    found = objects(run(SAMPLE_APP))
+    found = objects(run_app(SAMPLE_APP))
     assert all(each["spec"]["policyTypes"] == ["Ingress", "Egress"] for key, each in found.items() if "Policy" in key)
     deny = found["NetworkPolicy/default-deny"]
     assert (deny["spec"]["podSelector"], allowed(deny)) == ({}, ["to ns:kube-system kube-dns 53,53"])
@@ -43,11 +43,11 @@ def test_nothing_is_allowed_but_what_is_needed() -> None:
         "from shop-db 5432", "from shop 5432", "from shop-db 5432,8000", "from ns:cnpg-system 5432,8000",
         "from ns:monitoring 9187", "to shop-db 5432,8000", "to 10.0.0.11/32 6443", "to fd00::12/128 6443",
     ]  # fmt: skip
-    assert allowed(objects(app("shop-dev"))["NetworkPolicy/shop-dev"]) == []
+    assert allowed(objects(run_fixture("shop-dev"))["NetworkPolicy/shop-dev"]) == []
 
 
 def test_more_is_allowed_where_it_is_asked_for() -> None:
-    found, pool = objects(app("shop-prod")), "shop-prod-db-2-pooler"
+    found, pool = objects(run_fixture("shop-prod")), "shop-prod-db-2-pooler"
     assert allowed(found["NetworkPolicy/shop-prod"]) == [
         "from ns:traefik 9898", "from ns:monitoring 9898", "to ns:payments 8080,8443", "to 192.168.1.50/32 25",
         "to 0.0.0.0/0 *", "to ::/0 *", "to ns:tempo 4318", f"to {pool} 5432",
@@ -64,7 +64,7 @@ def test_more_is_allowed_where_it_is_asked_for() -> None:
 def stored(endpoint: str) -> list[Any]:
     """What the database of an app with backups may reach besides itself and the API."""
     outputs = OUTPUTS | {"databaseBackup": sealed(STORE | {"endpoint": endpoint})}
-    found = objects(run(ROOT / "tests/settings/apps/shop-prod.yaml", outputs))
+    found = objects(run_app(ROOT / "tests/settings/apps/shop-prod.yaml", outputs))
     egress: list[Any] = found["NetworkPolicy/shop-prod-db-2"]["spec"]["egress"]
     return egress[2:]
 
@@ -100,19 +100,19 @@ def test_amazons_store_is_on_the_internet() -> None:
 
 
 def test_without_backups_no_store_is_reached() -> None:
-    assert len(objects(run(SAMPLE_APP))["NetworkPolicy/shop-db"]["spec"]["egress"]) == 2
+    assert len(objects(run_app(SAMPLE_APP))["NetworkPolicy/shop-db"]["spec"]["egress"]) == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_platform_without_servers_opens_nothing() -> None:
     """An empty list of destinations would be all of them."""
     with pytest.raises(pulumi.RunError, match="the platform's outputs list no server"):
-        run(SAMPLE_APP, OUTPUTS | {"nodes": []})
+        run_app(SAMPLE_APP, OUTPUTS | {"nodes": []})
     gc.collect()
 
 
 def test_no_rule_of_a_database_is_for_every_address() -> None:
     for each in APPS:
-        for key, policy in objects(run(each)).items():
+        for key, policy in objects(run_app(each)).items():
             if key.startswith("NetworkPolicy/") and "db" in key:
                 assert all(rule["to"] for rule in policy["spec"]["egress"]), key

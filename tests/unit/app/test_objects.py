@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from stacks.settings import AppStack
-from tests.support.app_stacks import APPS, OUTPUTS, SAMPLE_APP, app, made, objects, pod, run
+from tests.support.app_stacks import APPS, OUTPUTS, SAMPLE_APP, created, objects, pod_spec, run_app, run_fixture
 from tests.support.recorder import Recording
 
 
 @pytest.fixture(scope="module")
 def prod() -> Recording:
-    return app("shop-prod")
+    return run_fixture("shop-prod")
 
 
 def test_what_pods_read_gets_a_new_name_with_new_content(prod: Recording) -> None:
@@ -20,10 +20,10 @@ def test_what_pods_read_gets_a_new_name_with_new_content(prod: Recording) -> Non
         if key.startswith(("ConfigMap/", "Secret/")):
             assert "name" not in each["metadata"], key
             assert each["immutable"] is True
-    container = pod(prod, "shop-prod")["containers"][0]
+    container = pod_spec(prod, "shop-prod")["containers"][0]
     variables = {each["name"]: each for each in container["env"]}
     assert variables["API_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "shop-prod-secrets-1a2b3c4d", "key": "API_KEY"}
-    (volume,) = (each for each in pod(prod, "shop-prod")["volumes"] if each["name"] == "files")
+    (volume,) = (each for each in pod_spec(prod, "shop-prod")["volumes"] if each["name"] == "files")
     assert volume["configMap"] == {"name": "shop-prod-files-1a2b3c4d"}
     keys = {each["subPath"]: each["mountPath"] for each in container["volumeMounts"] if each["name"] == "files"}
     assert keys.keys() == objects(prod)["ConfigMap/shop-prod-files"]["data"].keys()
@@ -33,12 +33,15 @@ def test_what_pods_read_gets_a_new_name_with_new_content(prod: Recording) -> Non
 def test_secrets_kept_elsewhere_get_a_new_name_with_other_keys(prod: Recording) -> None:
     def brought(recording: Recording) -> Any:
         (found,) = (each for key, each in objects(recording).items() if key.startswith("ExternalSecret/"))
-        (variable,) = (each for each in pod(recording, "shop-prod")["containers"][0]["env"] if each["name"] == "SIGN")
+        (variable,) = (
+            each for each in pod_spec(recording, "shop-prod")["containers"][0]["env"] if each["name"] == "SIGN"
+        )
         assert variable["valueFrom"]["secretKeyRef"] == {"name": found["spec"]["target"]["name"], "key": "SIGN"}
         return found
 
     before, after = (
-        brought(app("shop-prod", remoteSecrets={"SIGN": {"store": "vault", "key": key}})) for key in ("old", "new")
+        brought(run_fixture("shop-prod", remoteSecrets={"SIGN": {"store": "vault", "key": key}}))
+        for key in ("old", "new")
     )
     assert before["metadata"]["name"] != after["metadata"]["name"] == after["spec"]["target"]["name"]
     assert after["metadata"]["annotations"] == {"pulumi.com/waitFor": "condition=Ready"}
@@ -52,21 +55,21 @@ def test_secrets_kept_elsewhere_get_a_new_name_with_other_keys(prod: Recording) 
 
 
 def test_variables_come_after_those_that_they_may_name(prod: Recording) -> None:
-    names = [each["name"] for each in pod(prod, "shop-prod")["containers"][0]["env"]]
+    names = [each["name"] for each in pod_spec(prod, "shop-prod")["containers"][0]["env"]]
     assert names == [
         "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_SERVICE_NAME", "API_KEY", "PAYMENTS_KEY", "SIGNING_KEY", "GREETING",
         "SPRING_URL",
     ]  # fmt: skip
-    values = {each["name"]: each.get("value") for each in pod(prod, "shop-prod")["containers"][0]["env"]}
+    values = {each["name"]: each.get("value") for each in pod_spec(prod, "shop-prod")["containers"][0]["env"]}
     assert values["PGHOST"] == "shop-prod-db-2-pooler"
     assert values["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://tempo.tempo.svc:4318"
-    assert pod(run(SAMPLE_APP), "shop")["containers"][0]["env"][0]["value"] == "shop-db-rw"
+    assert pod_spec(run_app(SAMPLE_APP), "shop")["containers"][0]["env"][0]["value"] == "shop-db-rw"
 
 
 @pytest.mark.parametrize("file", [each for each in APPS if each.stem != "home"], ids=lambda file: file.stem)
 def test_pods_keep_the_restricted_rules(file: Path) -> None:
-    found = pod(run(file), AppStack.read(file).app.name)
+    found = pod_spec(run_app(file), AppStack.read(file).app.name)
     security, container = found["securityContext"], found["containers"][0]["securityContext"]
     assert security["runAsNonRoot"] is True
     assert security["runAsUser"] > 0
@@ -78,7 +81,7 @@ def test_pods_keep_the_restricted_rules(file: Path) -> None:
 
 
 def test_numbers_of_pods(prod: Recording) -> None:
-    sample, small = objects(run(SAMPLE_APP)), objects(app("shop-dev"))
+    sample, small = objects(run_app(SAMPLE_APP)), objects(run_fixture("shop-dev"))
     assert sample["Deployment/shop"]["spec"]["replicas"] == 3
     assert sample["PodDisruptionBudget/shop"]["spec"]["maxUnavailable"] == 1
     assert not [key for key in small if key.startswith("PodDisruptionBudget")], "it would block every drain"
@@ -91,8 +94,8 @@ def test_an_autoscaler_takes_over_the_number_that_is_there() -> None:
     kinds: tuple[dict[str, Any], ...] = ({}, {"strategy": {"canary": {"steps": [{"weight": 25}]}}})
     for kind in kinds:
         for number, scaled in ((3, {}), (4, {"autoscaling": {"min": 4, "max": 6}})):
-            found = run(SAMPLE_APP, **{**kind, **scaled})
-            (pods,) = (each for each in made(found) if each.plain["kind"] in ("Deployment", "Rollout"))
+            found = run_app(SAMPLE_APP, **{**kind, **scaled})
+            (pods,) = (each for each in created(found) if each.plain["kind"] in ("Deployment", "Rollout"))
             assert pods.plain["spec"]["replicas"] == number, "without it the API would make it 1"
             assert ("spec.replicas" in pods.ignored) == bool(scaled), "each `up` would undo the autoscaler"
             noted = pods.plain["metadata"]["annotations"]
@@ -100,13 +103,13 @@ def test_an_autoscaler_takes_over_the_number_that_is_there() -> None:
 
 
 def test_probes(prod: Recording) -> None:
-    container = pod(prod, "shop-prod")["containers"][0]
+    container = pod_spec(prod, "shop-prod")["containers"][0]
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9797}
     assert container["livenessProbe"] == {
         "httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 10, "failureThreshold": 3,
     }  # fmt: skip
     assert container["startupProbe"]["tcpSocket"] == {"port": "http"}
-    plain = pod(app("shop-dev"), "shop-dev")["containers"][0]
+    plain = pod_spec(run_fixture("shop-dev"), "shop-dev")["containers"][0]
     assert plain["readinessProbe"]["tcpSocket"] == {"port": "http"}
     assert not {"livenessProbe", "startupProbe"} & plain.keys()
 
@@ -122,22 +125,22 @@ def test_volumes(prod: Recording) -> None:
         },
     }  # fmt: skip
     assert found["PersistentVolumeClaim/shop-prod-media"]["spec"]["accessModes"] == ["ReadWriteMany"]
-    mounts = {each["mountPath"]: each["name"] for each in pod(prod, "shop-prod")["containers"][0]["volumeMounts"]}
+    mounts = {each["mountPath"]: each["name"] for each in pod_spec(prod, "shop-prod")["containers"][0]["volumeMounts"]}
     assert (mounts["/data"], mounts["/media"], mounts["/var/cache"]) == ("data", "media", "scratch-1")
 
 
 def test_ingress() -> None:
-    ingress = objects(app("shop-staging"))["Ingress/shop-staging"]
+    ingress = objects(run_fixture("shop-staging"))["Ingress/shop-staging"]
     assert ingress["metadata"]["annotations"] == {"cert-manager.io/cluster-issuer": "own-ca"}
     assert ingress["spec"]["ingressClassName"] == "traefik"
     assert ingress["spec"]["tls"] == [{"hosts": ["shop-staging.lab.example.com"], "secretName": "shop-staging-tls"}]
-    bare = objects(app("shop-staging", tls={"certificate": False}))
+    bare = objects(run_fixture("shop-staging", tls={"certificate": False}))
     assert "tls" not in bare["Ingress/shop-staging"]["spec"]
     assert "NetworkPolicy/shop-staging-acme" not in bare
 
 
 def test_database(prod: Recording) -> None:
-    one, three = objects(app("shop-staging")), objects(run(SAMPLE_APP))
+    one, three = objects(run_fixture("shop-staging")), objects(run_app(SAMPLE_APP))
     spec = three["Cluster/shop-db"]["spec"]
     assert (spec["instances"], spec["enablePDB"]) == (3, True)
     assert spec["storage"] == {"size": "2Gi", "storageClass": "longhorn-single"}
@@ -145,12 +148,12 @@ def test_database(prod: Recording) -> None:
     assert three["Cluster/shop-db"]["metadata"]["annotations"] == {"pulumi.com/waitFor": "condition=Ready"}
     assert one["Cluster/shop-staging-db"]["spec"]["enablePDB"] is False, "it would block every drain"
     assert "synchronous" not in one["Cluster/shop-staging-db"]["spec"]["postgresql"]
-    (resource,) = (each for each in made(prod) if each.plain["kind"] == "Cluster")
+    (resource,) = (each for each in created(prod) if each.plain["kind"] == "Cluster")
     assert resource.ignored == {"spec.bootstrap"}, "a database that exists is not made again"
 
 
 def test_backup_and_restore(prod: Recording) -> None:
-    found, staging = objects(prod), objects(app("shop-staging"))
+    found, staging = objects(prod), objects(run_fixture("shop-staging"))
     cluster = found["Cluster/shop-prod-db-2"]["spec"]
     own = {"barmanObjectName": "shop-prod-db-2", "serverName": "shop-prod-db-2"}
     plugin = "barman-cloud.cloudnative-pg.io"
@@ -168,7 +171,7 @@ def test_backup_and_restore(prod: Recording) -> None:
 def test_volumes_of_each_pod_stay_what_they_are_and_a_warning_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (pods,) = (each for each in made(app("shop-prod")) if each.plain["kind"] == "StatefulSet")
+    (pods,) = (each for each in created(run_fixture("shop-prod")) if each.plain["kind"] == "StatefulSet")
     assert pods.ignored == {"spec.replicas", "spec.volumeClaimTemplates"}
     assert not caplog.messages
 
@@ -184,9 +187,9 @@ def test_volumes_of_each_pod_stay_what_they_are_and_a_warning_says_so(
 
     volumes = {"data": {"path": "/data", "size": "5Gi"}}
     monkeypatch.setattr(Recording, "_made", there)
-    app("shop-dev", volumes=volumes, outputs=OUTPUTS | {"storageClasses": ["nfs"]})
+    run_fixture("shop-dev", volumes=volumes, outputs=OUTPUTS | {"storageClasses": ["nfs"]})
     found = [each.partition("; ")[0] for each in caplog.messages]
     assert found == [
-        "homelab:app.volumes.data: still has 1Gi, StorageClass nfs, ReadWriteOnce in the cluster",
-        "homelab:app.volumes.a: is not in the stack file, but still in the cluster",
+        "homelab:app.volumes.data: still has 1Gi, StorageClass nfs, ReadWriteOnce in the existing StatefulSet",
+        "homelab:app.volumes.a: is not in the stack file, but in the existing StatefulSet",
     ]

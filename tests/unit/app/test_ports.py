@@ -6,46 +6,46 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.support.app_stacks import OUTPUTS, app, objects, pod, without
+from tests.support.app_stacks import OUTPUTS, objects, outputs_without, pod_spec, run_fixture
 from tests.unit.app.test_network import allowed
 
 SIX = OUTPUTS | {"loadBalancerAddresses": ["fd00::/64"]}
 
 
 def test_the_service_has_the_ports_own_numbers() -> None:
-    ports = objects(app("home"))["Service/home"]["spec"]["ports"]
+    ports = objects(run_fixture("home"))["Service/home"]["spec"]["ports"]
     assert [(each["name"], each["port"], each["targetPort"], each["protocol"]) for each in ports] == [
         ("http", 80, "http", "TCP"),
         ("dns", 53, 53, "UDP"),
         ("mqtt", 1883, 1883, "TCP"),
     ]
-    inside = pod(app("home"), "home")["containers"][0]["ports"]
+    inside = pod_spec(run_fixture("home"), "home")["containers"][0]["ports"]
     assert [(each["name"], each["containerPort"]) for each in inside] == [("http", 8080), ("dns", 53), ("mqtt", 1883)]
 
 
 def test_a_port_that_is_the_apps_own_is_there_once() -> None:
-    found = app("home", port=1883)
-    assert [each["name"] for each in pod(found, "home")["containers"][0]["ports"]] == ["http", "dns"]
+    found = run_fixture("home", port=1883)
+    assert [each["name"] for each in pod_spec(found, "home")["containers"][0]["ports"]] == ["http", "dns"]
 
 
 def test_an_address_of_its_own() -> None:
-    service = objects(app("home"))["Service/home-lb"]
+    service = objects(run_fixture("home"))["Service/home-lb"]
     assert service["metadata"]["annotations"]["metallb.io/loadBalancerIPs"] == "10.0.0.210"
     spec = service["spec"]
     assert (spec["type"], spec["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
     assert [(each["name"], each["port"]) for each in spec["ports"]] == [("dns", 53), ("mqtt", 1883)]
     assert "ipFamilies" not in spec, "the cluster's own"
-    six = objects(app("home", loadBalancer={"address": "fd00::9"}, outputs=SIX))["Service/home-lb"]["spec"]
+    six = objects(run_fixture("home", loadBalancer={"address": "fd00::9"}, outputs=SIX))["Service/home-lb"]["spec"]
     assert (six["ipFamilyPolicy"], six["ipFamilies"]) == ("SingleStack", ["IPv6"])
-    any_address = objects(app("home", loadBalancer={}))["Service/home-lb"]
+    any_address = objects(run_fixture("home", loadBalancer={}))["Service/home-lb"]
     assert not any_address["metadata"]["annotations"]
-    assert "Service/shop-dev-lb" not in objects(app("shop-dev"))
+    assert "Service/shop-dev-lb" not in objects(run_fixture("shop-dev"))
 
 
 def test_who_may_connect() -> None:
-    rules = allowed(objects(app("home"))["NetworkPolicy/home"])
+    rules = allowed(objects(run_fixture("home"))["NetworkPolicy/home"])
     assert rules == ["from ns:traefik 8080", "from 192.168.1.0/24 53,1883"]
-    policy = objects(app("home", allow={"from": ["monitoring"]}, loadBalancer={}))["NetworkPolicy/home"]
+    policy = objects(run_fixture("home", allow={"from": ["monitoring"]}, loadBalancer={}))["NetworkPolicy/home"]
     assert allowed(policy) == [
         "from ns:traefik 8080", "from ns:monitoring 8080", "from ns:monitoring 53,1883", "from 0.0.0.0/0 53,1883",
         "from ::/0 53,1883",
@@ -58,9 +58,9 @@ def test_who_may_connect() -> None:
 
 
 def test_paths() -> None:
-    (rule,) = objects(app("home"))["Ingress/home"]["spec"]["rules"]
+    (rule,) = objects(run_fixture("home"))["Ingress/home"]["spec"]["rules"]
     assert [each["path"] for each in rule["http"]["paths"]] == ["/ui", "/api"]
-    (rule,) = objects(app("home", paths=["/"]))["Ingress/home"]["spec"]["rules"]
+    (rule,) = objects(run_fixture("home", paths=["/"]))["Ingress/home"]["spec"]["rules"]
     assert [each["path"] for each in rule["http"]["paths"]] == ["/"]
 
 
@@ -70,7 +70,7 @@ def test_paths() -> None:
     [
         (
             {},
-            without("loadBalancerAddresses"),
+            outputs_without("loadBalancerAddresses"),
             "loadBalancer: needs homelab:platform.metallb, which does not provide load",
         ),
         (
@@ -82,5 +82,5 @@ def test_paths() -> None:
 )
 def test_an_address_that_the_platform_does_not_give_is_refused(given: Any, outputs: Any, line: str) -> None:
     with pytest.raises(pulumi.RunError, match=line):
-        app("home", loadBalancer=given, outputs=outputs)
+        run_fixture("home", loadBalancer=given, outputs=outputs)
     gc.collect()

@@ -11,12 +11,12 @@ from components.app import rights
 from components.app.settings import AppSettings
 from components.kubernetes import rbac
 from components.kubernetes.manifest import Manifest
-from tests.support.app_stacks import APPS, app, made, objects, run
+from tests.support.app_stacks import APPS, created, objects, run_app, run_fixture
 from tests.support.recorder import Recording
 
 USER = "homelab:apps-2-0a1b2c3d"
-RECORDED = [run(file) for file in APPS]
-OBJECTS = rights.of_apps(USER)
+RECORDED = [run_app(file) for file in APPS]
+OBJECTS = rights.for_app_stacks(USER)
 ACCESS = ("get", "list", "watch", "create", "patch", "delete")
 
 
@@ -32,7 +32,7 @@ def resource(version: str, kind: str) -> tuple[str, str]:
 
 
 def resources(recording: Recording) -> set[tuple[str, str]]:
-    return {resource(each.plain["apiVersion"], each.plain["kind"]) for each in made(recording)}
+    return {resource(each.plain["apiVersion"], each.plain["kind"]) for each in created(recording)}
 
 
 def grants(role: str) -> set[tuple[str, str, str]]:
@@ -50,7 +50,7 @@ def verbs(role: str, group: str, plural: str) -> set[str]:
     return {verb for in_group, of, verb in grants(role) if (in_group, of) == (group, plural)}
 
 
-OF_NAMESPACE = {("", "namespaces"), (rbac.GROUP, "rolebindings")}
+OF_NAMESPACE = {("", "namespaces"), (rbac.API_GROUP, "rolebindings")}
 OF_APPS = set[tuple[str, str]]().union(*map(resources, RECORDED))
 
 
@@ -70,49 +70,51 @@ def settings(file: Path) -> Any:
 
 
 def test_roles_have_what_apps_are_made_of_and_nothing_more() -> None:
-    kinds = {(group, plural) for group, all_ in rights.KINDS.items() for plural in all_}
+    kinds = {(group, plural) for group, all_ in rights.RESOURCES.items() for plural in all_}
     assert kinds == OF_APPS - OF_NAMESPACE
     for group, plural in kinds:
-        assert verbs(rights.EVERYWHERE, group, plural) == {"create", "patch"}
-        assert verbs(rights.ROLE, group, plural) == set(ACCESS)
+        assert verbs(rights.CLUSTER_ROLE, group, plural) == {"create", "patch"}
+        assert verbs(rights.NAMESPACE_ROLE, group, plural) == set(ACCESS)
 
 
 def test_what_else_the_roles_allow_is_what_a_namespace_takes_and_what_is_looked_at() -> None:
     kinds = OF_APPS - OF_NAMESPACE
-    everywhere = {each for each in grants(rights.EVERYWHERE) if each[:2] not in kinds}
+    everywhere = {each for each in grants(rights.CLUSTER_ROLE) if each[:2] not in kinds}
     assert everywhere == {
         *(("", "namespaces", verb) for verb in ACCESS),
-        *((rbac.GROUP, "rolebindings", verb) for verb in ("create", "get", "patch")),
-        (rbac.GROUP, "clusterroles", "bind"),
+        *((rbac.API_GROUP, "rolebindings", verb) for verb in ("create", "get", "patch")),
+        (rbac.API_GROUP, "clusterroles", "bind"),
     }
-    rules = [rule for rule in named("ClusterRole", rights.EVERYWHERE)["rules"] if rule["apiGroups"] == [rbac.GROUP]]
+    rules = [
+        rule for rule in named("ClusterRole", rights.CLUSTER_ROLE)["rules"] if rule["apiGroups"] == [rbac.API_GROUP]
+    ]
     assert {(*rule["verbs"], *rule.get("resourceNames", ())) for rule in rules} == {
-        ("create",), ("get", "patch", rights.ROLE), ("bind", rights.ROLE),
+        ("create",), ("get", "patch", rights.NAMESPACE_ROLE), ("bind", rights.NAMESPACE_ROLE),
     }  # fmt: skip
-    inside = {each for each in grants(rights.ROLE) if each[:2] not in kinds}
+    inside = {each for each in grants(rights.NAMESPACE_ROLE) if each[:2] not in kinds}
     looked = (("", "endpoints"), ("", "events"), ("", "pods"), ("apps", "replicasets"))
     assert inside == {(*each, verb) for each in looked for verb in ("get", "list", "watch")}
 
 
-@pytest.mark.parametrize("role", [rights.EVERYWHERE, rights.ROLE])
+@pytest.mark.parametrize("role", [rights.CLUSTER_ROLE, rights.NAMESPACE_ROLE])
 def test_no_role_can_give_itself_more(role: str) -> None:
     for group, plural, verb in grants(role):
         assert "*" not in (group, plural, verb)
         assert verb not in ("escalate", "impersonate", "approve", "sign", "update", "deletecollection")
         assert "/" not in plural, "no exec, no attach, no token of a service account"
         assert plural not in ("nodes", "roles", "clusterrolebindings", "serviceaccounts", "customresourcedefinitions")
-    assert not {verb for verb in verbs(rights.EVERYWHERE, "", "secrets") if verb in ("get", "list", "watch")}
+    assert not {verb for verb in verbs(rights.CLUSTER_ROLE, "", "secrets") if verb in ("get", "list", "watch")}
 
 
 def test_the_user_is_bound_everywhere_to_the_smaller_role() -> None:
-    binding = named("ClusterRoleBinding", rights.EVERYWHERE)
-    assert binding["roleRef"] == {"apiGroup": rbac.GROUP, "kind": "ClusterRole", "name": rights.EVERYWHERE}
-    assert binding["subjects"] == [{"apiGroup": rbac.GROUP, "kind": "User", "name": USER}]
+    binding = named("ClusterRoleBinding", rights.CLUSTER_ROLE)
+    assert binding["roleRef"] == {"apiGroup": rbac.API_GROUP, "kind": "ClusterRole", "name": rights.CLUSTER_ROLE}
+    assert binding["subjects"] == [{"apiGroup": rbac.API_GROUP, "kind": "User", "name": USER}]
     assert len([each for each in OBJECTS if each["kind"] == "ClusterRoleBinding"]) == 1
 
 
 def test_policy_covers_every_write_that_the_roles_allow() -> None:
-    spec = named("ValidatingAdmissionPolicy", rights.POLICY)["spec"]
+    spec = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]
     covered = {
         (group, plural)
         for rule in spec["matchConstraints"]["resourceRules"]
@@ -120,42 +122,44 @@ def test_policy_covers_every_write_that_the_roles_allow() -> None:
         for plural in rule["resources"]
         if set(rule["operations"]) == {"CREATE", "UPDATE", "DELETE"} and rule["apiVersions"] == ["*"]
     }
-    writes = {each for role in (rights.EVERYWHERE, rights.ROLE) for each in grants(role)}
+    writes = {each for role in (rights.CLUSTER_ROLE, rights.NAMESPACE_ROLE) for each in grants(role)}
     assert covered == {each[:2] for each in writes if each[2] in ("create", "patch", "delete")}
     assert spec["failurePolicy"] == "Fail"
     (condition,) = spec["matchConditions"]
     assert condition["expression"] == "request.userInfo.username.startsWith('homelab:apps-')", "of any rotation"
     (binding,) = (each for each in OBJECTS if each["kind"] == "ValidatingAdmissionPolicyBinding")
-    assert binding["spec"] == {"policyName": rights.POLICY, "validationActions": ["Deny"]}
+    assert binding["spec"] == {"policyName": rights.ADMISSION_POLICY, "validationActions": ["Deny"]}
 
 
 @pytest.mark.parametrize("recording", RECORDED, ids=[file.stem for file in APPS])
 def test_everything_in_the_namespace_waits_for_the_role_binding(recording: Recording) -> None:
-    (binding,) = (each for each in made(recording) if each.plain["kind"] == "RoleBinding")
-    (namespace,) = (each for each in made(recording) if each.plain["kind"] == "Namespace")
-    assert binding.plain["roleRef"]["name"] == rights.ROLE
-    assert binding.plain["subjects"] == [{"apiGroup": rbac.GROUP, "kind": "User", "name": "homelab:apps-1-0a1b2c3d"}]
+    (binding,) = (each for each in created(recording) if each.plain["kind"] == "RoleBinding")
+    (namespace,) = (each for each in created(recording) if each.plain["kind"] == "Namespace")
+    assert binding.plain["roleRef"]["name"] == rights.NAMESPACE_ROLE
+    assert binding.plain["subjects"] == [
+        {"apiGroup": rbac.API_GROUP, "kind": "User", "name": "homelab:apps-1-0a1b2c3d"}
+    ]
     assert binding.deleted_with == namespace.urn, "who gave up the right to look could not see it go"
-    for each in made(recording):
+    for each in created(recording):
         if each not in (binding, namespace):
-            assert binding in recording.all_before(each), each.name
+            assert binding in recording.dependencies(each), each.name
 
 
 def test_namespace_of_an_app_is_one_to_the_policy() -> None:
-    labels = objects(app("shop-dev"))["Namespace/shop-dev"]["metadata"]["labels"]
+    labels = objects(run_fixture("shop-dev"))["Namespace/shop-dev"]["metadata"]["labels"]
     assert labels["app.kubernetes.io/name"] == "shop-dev"
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 def test_policy_takes_no_namespace_of_an_older_pod_security() -> None:
     """`restricted` of Kubernetes 1.7 lets programs get more rights than the one that starts them."""
-    for each in named("ValidatingAdmissionPolicy", rights.POLICY)["spec"]["validations"][:2]:
+    for each in named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"][:2]:
         assert "[?'pod-security.kubernetes.io/enforce-version'].orValue('latest') == 'latest'" in each["expression"]
 
 
 def test_policy_takes_no_service_with_addresses_of_others() -> None:
     """A Service with `externalIPs` gets what any pod of the cluster sends to these addresses."""
-    *_, last = named("ValidatingAdmissionPolicy", rights.POLICY)["spec"]["validations"]
+    *_, last = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
     assert last["expression"] == (
         "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
     )

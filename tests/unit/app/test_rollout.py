@@ -10,7 +10,7 @@ from stacks.settings import AppStack, SettingsError
 from tests.contracts import upstream
 from tests.contracts.schemas import Validator
 from tests.graph.test_app import whole
-from tests.support.app_stacks import OUTPUTS, SAMPLE_APP, app, objects, run, without
+from tests.support.app_stacks import OUTPUTS, SAMPLE_APP, objects, outputs_without, run_app, run_fixture
 from tests.support.recorder import Recording
 
 ASKED = {"query": "up"}
@@ -19,7 +19,7 @@ CANARY = {"steps": [{"weight": 25}]}
 
 @pytest.fixture(scope="module")
 def canary() -> Recording:
-    return app("shop-staging")
+    return run_fixture("shop-staging")
 
 
 def rollout(recording: Recording) -> Any:
@@ -42,7 +42,7 @@ def test_a_canary_goes_on_step_by_step_and_is_asked_about_meanwhile(canary: Reco
 
 
 def test_blue_and_green_change_behind_the_service() -> None:
-    found = app("shop-staging", strategy={"blueGreen": {"keep": 30}, "analysis": ASKED})
+    found = run_fixture("shop-staging", strategy={"blueGreen": {"keep": 30}, "analysis": ASKED})
     assert rollout(found)["spec"]["strategy"]["blueGreen"] == {
         "activeService": "shop-staging",
         "scaleDownDelaySeconds": 30,
@@ -54,20 +54,20 @@ def test_blue_and_green_change_behind_the_service() -> None:
 
 
 def test_nothing_is_asked_without_an_analysis() -> None:
-    found = app("shop-staging", strategy={"canary": CANARY}, outputs=without("metricsEndpoint"))
+    found = run_fixture("shop-staging", strategy={"canary": CANARY}, outputs=outputs_without("metricsEndpoint"))
     assert "analysis" not in rollout(found)["spec"]["strategy"]["canary"]
     assert not any(key.startswith("AnalysisTemplate/") for key in objects(found))
 
 
 def test_an_autoscaler_changes_the_rollout(canary: Recording) -> None:
     assert rollout(canary)["spec"]["replicas"] == 2
-    found = run(SAMPLE_APP, strategy={"canary": CANARY}, autoscaling={"max": 5})
+    found = run_app(SAMPLE_APP, strategy={"canary": CANARY}, autoscaling={"max": 5})
     target = objects(found)["HorizontalPodAutoscaler/shop"]["spec"]["scaleTargetRef"]
     assert target == {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shop"}
 
 
 def test_blue_and_green_fit_the_crd() -> None:
-    found = rollout(app("shop-staging", strategy={"blueGreen": {}, "analysis": ASKED}))
+    found = rollout(run_fixture("shop-staging", strategy={"blueGreen": {}, "analysis": ASKED}))
     upstream.need({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"})
     schema = upstream.object_schema("argoproj.io/v1alpha1", "Rollout")
     assert list(Validator(schema["properties"]["spec"], closed=True).problems(whole(found["spec"]))) == []
@@ -86,7 +86,7 @@ def test_blue_and_green_fit_the_crd() -> None:
 )
 def test_what_the_platform_lacks_is_named(lacking: str, line: str) -> None:
     with pytest.raises(pulumi.RunError, match=line):
-        app("shop-staging", outputs=without(lacking))
+        run_fixture("shop-staging", outputs=outputs_without(lacking))
     gc.collect()
 
 
@@ -100,7 +100,7 @@ def test_what_the_platform_lacks_is_named(lacking: str, line: str) -> None:
         ),
         (
             {"strategy": {"canary": CANARY}, "volumes": {"data": {"path": "/data", "size": "1Gi"}}},
-            "strategy: has no effect on a StatefulSet, which the app needs for volumes that are not shared; share",
+            "strategy: has no effect: volumes that are not shared require a StatefulSet; share",
         ),
         (
             {"strategy": {"canary": {"steps": [{"weight": 50}, {"weight": 20}]}}},

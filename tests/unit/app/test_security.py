@@ -9,8 +9,8 @@ import pytest
 
 from components.app import rights, security
 from stacks.settings import AppStack
-from tests.support.app_stacks import APPS, OUTPUTS, app, made, objects, pod
-from tests.support.envelopes import is_sealed, opened
+from tests.support.app_stacks import APPS, OUTPUTS, created, objects, pod_spec, run_fixture
+from tests.support.envelopes import is_sealed, unsealed
 from tests.support.recorder import canary
 
 SMALL: dict[str, Any] = {
@@ -20,7 +20,7 @@ SMALL: dict[str, Any] = {
 
 def level(**changes: Any) -> str:
     """The level of an app, as the API and the outputs have it."""
-    found = app("home", **{**SMALL, **changes})
+    found = run_fixture("home", **{**SMALL, **changes})
     given = objects(found)["Namespace/home"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
     assert found.stack_outputs["podSecurity"] == given, "the preview shows it"
     return str(given)
@@ -54,7 +54,7 @@ def test_the_level_follows_and_is_no_higher(changes: dict[str, Any], expected: s
 
 
 def test_rights_of_the_pod() -> None:
-    assert pod(app("home"), "home")["securityContext"] == {
+    assert pod_spec(run_fixture("home"), "home")["securityContext"] == {
         "runAsNonRoot": False, "runAsUser": 0, "runAsGroup": 100, "fsGroup": 100,
         "fsGroupChangePolicy": "OnRootMismatch", "supplementalGroups": [44],
         "seccompProfile": {"type": "RuntimeDefault"},
@@ -88,19 +88,21 @@ def test_rights_of_the_pod() -> None:
     ],
 )
 def test_rights_of_the_container(changes: dict[str, Any], context: Any) -> None:
-    assert pod(app("home", **changes), "home")["containers"][0]["securityContext"] == context
+    assert pod_spec(run_fixture("home", **changes), "home")["containers"][0]["securityContext"] == context
 
 
 def test_files_that_are_secrets() -> None:
-    found = app("home")
-    (secret,) = (each for each in made(found) if each.name == "home-secrets")
+    found = run_fixture("home")
+    (secret,) = (each for each in created(found) if each.name == "home-secrets")
     ((key, value),) = secret.inputs["stringData"].items()
     assert is_sealed(value)
-    assert opened(value) == canary("apiKey")
-    (volume,) = (each for each in pod(found, "home")["volumes"] if each["name"] == "secret-files")
+    assert unsealed(value) == canary("apiKey")
+    (volume,) = (each for each in pod_spec(found, "home")["volumes"] if each["name"] == "secret-files")
     assert volume["secret"]["items"] == [{"key": key, "path": key}]
     assert volume["secret"]["defaultMode"] == 0o440
-    (mount,) = (each for each in pod(found, "home")["containers"][0]["volumeMounts"] if each["name"] == "secret-files")
+    (mount,) = (
+        each for each in pod_spec(found, "home")["containers"][0]["volumeMounts"] if each["name"] == "secret-files"
+    )
     assert (mount["mountPath"], mount["subPath"], mount["readOnly"]) == ("/etc/home/key.pem", key, True)
 
 
@@ -113,19 +115,19 @@ def test_files_that_are_secrets() -> None:
     ],
 )
 def test_images_of_private_registries(image: str, registry: str) -> None:
-    found = app("home", image=image)
-    (secret,) = (each for each in made(found) if each.name == "home-pull")
+    found = run_fixture("home", image=image)
+    (secret,) = (each for each in created(found) if each.name == "home-pull")
     assert secret.plain["type"] == "kubernetes.io/dockerconfigjson"
     assert is_sealed(secret.inputs["stringData"][".dockerconfigjson"])
     who = {"username": "me", "password": canary("registryPassword")}
     assert json.loads(secret.plain["stringData"][".dockerconfigjson"]) == {"auths": {registry: who}}
-    assert pod(found, "home")["imagePullSecrets"] == [{"name": "home-pull-1a2b3c4d"}]
+    assert pod_spec(found, "home")["imagePullSecrets"] == [{"name": "home-pull-1a2b3c4d"}]
 
 
 @pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
 def test_a_platform_that_gives_no_such_level_is_told_which_and_where() -> None:
     with pytest.raises(pulumi.RunError) as caught:
-        app("home", **SMALL | {"user": 0}, outputs=OUTPUTS | {"podSecurityLevels": ["restricted"]})
+        run_fixture("home", **SMALL | {"user": 0}, outputs=OUTPUTS | {"podSecurityLevels": ["restricted"]})
     assert str(caught.value).splitlines()[1:] == [
         "  homelab:app.user: needs the Pod Security level baseline, which the platform does not allow for apps; set "
         "`apps: {podSecurity: baseline}` under homelab:cluster in stack lab and run `pulumi up` there"
@@ -135,12 +137,14 @@ def test_a_platform_that_gives_no_such_level_is_told_which_and_where() -> None:
 
 @pytest.mark.parametrize("most", security.LEVELS)
 def test_the_cluster_refuses_app_stacks_higher_levels(most: str) -> None:
-    (policy,) = (each for each in rights.of_apps("u", most) if each["kind"] == "ValidatingAdmissionPolicy")
+    (policy,) = (each for each in rights.for_app_stacks("u", most) if each["kind"] == "ValidatingAdmissionPolicy")
     levels = [each for each in policy["spec"]["validations"] if "pod-security" in each["message"]]
     assert levels
     for each in levels:
-        assert f".orValue('') in {security.up_to(most)}" in each["expression"]
-        assert f"enforce is {' or '.join(security.up_to(most))}, and its version is the latest" in each["message"]
+        assert f".orValue('') in {security.allowed_levels(most)}" in each["expression"]
+        assert (
+            f"enforce is {' or '.join(security.allowed_levels(most))}, and its version is the latest" in each["message"]
+        )
 
 
 def test_only_who_says_so_has_more_than_restricted() -> None:

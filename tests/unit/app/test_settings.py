@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from components.app import settings as models
-from components.app.checks import in_clear
+from components.app.validation import plaintext_secrets
 from stacks import stackfile
 from stacks.settings import AppStack, SettingsError
 from tests.support.app_stacks import APPS
-from tests.support.settings_fixtures import INVALID_APPS, ROOT, expected
+from tests.support.settings_fixtures import INVALID_APPS, ROOT, expected_report
 from tests.unit.settings.test_settings import NONSENSE, SECRET, places, with_value
 
 PROD = ROOT / "tests/settings/apps/shop-prod.yaml"
@@ -43,15 +43,15 @@ def changed(place: str, value: Any) -> list[str]:
 
 @pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)
 def test_valid_file_is_accepted_and_named_after_its_stack(file: Path) -> None:
-    assert AppStack.read(file).app.name == stackfile.stack_of(file)
+    assert AppStack.read(file).app.name == stackfile.stack_name(file)
 
 
 @pytest.mark.parametrize("file", INVALID_APPS, ids=lambda file: file.stem)
 def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
-    assert expected(file), "the fixture states no message"
+    assert expected_report(file), "the fixture states no message"
     with pytest.raises(SettingsError) as caught:
         AppStack.read(file)
-    assert str(caught.value).splitlines() == expected(file)
+    assert str(caught.value).splitlines() == expected_report(file)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
         ("files./data", "x", "volumes.data.path: uses a path that is already taken: /data; choose another path"),
         ("scratch", ["/tmp", "/tmp"], "scratch[1]: uses a path that is already taken: /tmp"),
         ("volumes.data.size", "5G", "volumes.data.size: is not a size in Mi, Gi or Ti; write it as 512Mi or 10Gi"),
-        ("probes", {"liveness": {"period": 1}}, "probes.liveness: restarts a container that fails for 3 s; make"),
+        ("probes", {"liveness": {"period": 1}}, "probes.liveness: restarts a container that fails for 3 s; set"),
         ("cpu", "half", "cpu: is not a CPU quantity; write it as 250m"),
         ("user", -1, "user: is too small; use 0 or more"),
         ("allow.to", [{}], "allow.to[0]: needs exactly one of namespace and network; add one, or keep one of them"),
         ("allow.to", [{"namespace": "a", "network": "10.0.0.0/8"}], "allow.to[0]: needs exactly one of namespace and"),
         ("postgres.name", "database-two", "postgres.name: is not a host label of at most 9 characters; write"),
-        ("postgres.name", "db", "postgres.restore.source: is this database itself, which would write new backups into"),
+        ("postgres.name", "db", "postgres.restore.source: is the archive into which this database writes new backups"),
         ("postgres.backup.schedule", "0 3 * * *", "postgres.backup.schedule: does not have the 6 fields"),
         ("postgres.backup.schedule", "61 0 3 * * *", "postgres.backup.schedule: has an invalid second; use *, 0 to 59"),
         ("postgres.backup.retention", "1y", "postgres.backup.retention: is not a retention period; write it"),
@@ -163,7 +163,7 @@ def test_files_are_no_larger_than_the_api_takes() -> None:
 )
 def test_a_variable_that_looks_like_a_secret_is_known(name: str, text: str, said: bool) -> None:
     app = {"platform": "lab", "image": "shop:1", "environment": {name: text}, "postgres": {"size": "1Gi"}}
-    assert in_clear(AppStack.parse({"app": app}, set(), "shop").app) == ([name] if said else [])
+    assert plaintext_secrets(AppStack.parse({"app": app}, set(), "shop").app) == ([name] if said else [])
 
 
 def test_a_name_that_the_stack_gave_is_said_to_be_its() -> None:

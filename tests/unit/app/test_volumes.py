@@ -6,8 +6,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from stacks.homelab import host_of
-from tests.support.app_stacks import OUTPUTS, app, kinds, made, objects, pod, without
+from stacks.homelab import host_requirements_of
+from tests.support.app_stacks import OUTPUTS, created, kinds, objects, outputs_without, pod_spec, run_fixture
 from tests.support.cluster_fixtures import cluster
 from tests.support.recorder import Recording
 
@@ -17,8 +17,8 @@ SHARE = {"media": {"path": "/media", "nfs": {"server": "nas.lan", "path": "/medi
 
 def runs(**changes: Any) -> tuple[str, int]:
     """Kind and number of the pods of an app that names no number."""
-    found = app("home", **changes)
-    (each,) = (each.plain for each in made(found) if each.plain["kind"] in ("Deployment", "StatefulSet"))
+    found = run_fixture("home", **changes)
+    (each,) = (each.plain for each in created(found) if each.plain["kind"] in ("Deployment", "StatefulSet"))
     assert ("PodDisruptionBudget" in kinds(found)) == (each["spec"]["replicas"] > 1)
     return each["kind"], int(each["spec"]["replicas"])
 
@@ -45,35 +45,35 @@ def test_an_app_has_no_more_pods_than_its_volumes_bear(volumes: Any, kind: str, 
 
 def test_the_claim_of_the_first_pod_keeps_its_name() -> None:
     """Apps that had three pods, each with its own, go on with that of the first; the claims of the others stay."""
-    spec = objects(app("home", volumes=DATA))["StatefulSet/home"]["spec"]
+    spec = objects(run_fixture("home", volumes=DATA))["StatefulSet/home"]["spec"]
     assert spec["serviceName"] == "home"
     assert [each["metadata"]["name"] for each in spec["volumeClaimTemplates"]] == ["data"]
     assert "persistentVolumeClaimRetentionPolicy" not in spec, "claims of pods that are gone stay"
 
 
 def test_volumes_of_all_kinds() -> None:
-    spec = objects(app("home"))["StatefulSet/home"]["spec"]
+    spec = objects(run_fixture("home"))["StatefulSet/home"]["spec"]
     (template,) = spec["volumeClaimTemplates"]
     assert template["spec"]["accessModes"] == ["ReadWriteOncePod"]
-    sources = {each.pop("name"): each for each in pod(app("home"), "home")["volumes"]}
+    sources = {each.pop("name"): each for each in pod_spec(run_fixture("home"), "home")["volumes"]}
     assert {name: each for name, each in sources.items() if name in ("media", "old", "disk", "cache")} == {
         "media": {"nfs": {"server": "nas.lan", "path": "/volume1/media"}},
         "old": {"persistentVolumeClaim": {"claimName": "data-home-0"}},
         "disk": {"hostPath": {"path": "/srv/disk", "type": "Directory"}},
         "cache": {"emptyDir": {"medium": "Memory", "sizeLimit": "32Mi"}},
     }
-    mounts = {each["name"]: each for each in pod(app("home"), "home")["containers"][0]["volumeMounts"]}
+    mounts = {each["name"]: each for each in pod_spec(run_fixture("home"), "home")["containers"][0]["volumeMounts"]}
     assert mounts["media"] == {"name": "media", "mountPath": "/media", "readOnly": True}
 
 
 def test_a_folder_of_a_machine_pins_the_app_to_it() -> None:
-    assert pod(app("home"), "home")["nodeSelector"]["kubernetes.io/hostname"] == "d"
-    assert "kubernetes.io/hostname" not in pod(app("home", volumes=DATA), "home")["nodeSelector"]
+    assert pod_spec(run_fixture("home"), "home")["nodeSelector"]["kubernetes.io/hostname"] == "d"
+    assert "kubernetes.io/hostname" not in pod_spec(run_fixture("home", volumes=DATA), "home")["nodeSelector"]
 
 
 @pytest.mark.parametrize(("volumes", "protected"), [(SHARE, False), ({"old": {"path": "/old", "claim": "old"}}, True)])
 def test_what_goes_with_the_namespace_is_protected(volumes: Any, protected: bool) -> None:
-    (namespace,) = (each for each in made(app("home", volumes=volumes)) if each.plain["kind"] == "Namespace")
+    (namespace,) = (each for each in created(run_fixture("home", volumes=volumes)) if each.plain["kind"] == "Namespace")
     assert namespace.protected is protected
 
 
@@ -81,7 +81,11 @@ def test_what_goes_with_the_namespace_is_protected(volumes: Any, protected: bool
 @pytest.mark.parametrize(
     ("volumes", "outputs", "line"),
     [
-        (SHARE, without("nfsClient"), r"volumes\.media\.nfs: needs homelab:cluster\.apps\.nfs, which does not provide"),
+        (
+            SHARE,
+            outputs_without("nfsClient"),
+            r"volumes\.media\.nfs: needs homelab:cluster\.apps\.nfs, which does not provide",
+        ),
         (
             {"data": DATA["data"] | {"accessMode": "ReadWriteMany"}},
             OUTPUTS | {"sharedStorageClasses": []},
@@ -91,7 +95,7 @@ def test_what_goes_with_the_namespace_is_protected(volumes: Any, protected: bool
 )
 def test_what_the_platform_lacks_is_named(volumes: Any, outputs: dict[str, Any], line: str) -> None:
     with pytest.raises(pulumi.RunError, match=line):
-        app("home", volumes=volumes, outputs=outputs)
+        run_fixture("home", volumes=volumes, outputs=outputs)
     gc.collect()
 
 
@@ -104,10 +108,10 @@ def test_a_volume_that_a_statefulset_cannot_get_is_refused(monkeypatch: pytest.M
     with pytest.raises(
         pulumi.RunError, match=r"homelab:app\.volumes\.data: cannot be added to an existing StatefulSet; "
     ):
-        app("shop-dev", volumes=SHARE | DATA)
+        run_fixture("shop-dev", volumes=SHARE | DATA)
     gc.collect()
 
 
 @pytest.mark.parametrize(("nfs", "packages"), [(True, ("nfs-common",)), (False, ())])
 def test_machines_have_an_nfs_client_where_apps_may_mount_shares(nfs: bool, packages: tuple[str, ...]) -> None:
-    assert host_of([], cluster("three-servers", apps={"nfs": nfs})).packages == packages
+    assert host_requirements_of([], cluster("three-servers", apps={"nfs": nfs})).packages == packages

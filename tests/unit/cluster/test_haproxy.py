@@ -11,7 +11,7 @@ from components.cluster.api_endpoint import haproxy as balancer
 from components.cluster.api_endpoint import virtual_ip
 from components.cluster.settings import ClusterSettings
 from tests.support.cluster_fixtures import cluster
-from tests.support.machine_scripts import Fake, Run
+from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 FOUND = cluster("balancer")
 IPV6 = cluster("ipv6-only", api={"vip": "fd00::240", "balancer": "haproxy", "port": 8443})
@@ -32,11 +32,11 @@ TOOLS = {
 
 
 def lines(found: ClusterSettings) -> list[str]:
-    return [line.strip() for line in balancer.haproxy(found, found.nodes[0]).splitlines()]
+    return [line.strip() for line in balancer.haproxy_config(found, found.nodes[0]).splitlines()]
 
 
 def test_every_server_leads_to_all_of_them_and_agents_to_none() -> None:
-    told = {node.name: balancer.haproxy(FOUND, node) for node in FOUND.nodes}
+    told = {node.name: balancer.haproxy_config(FOUND, node) for node in FOUND.nodes}
     assert told["a"] == told["b"] == told["c"]
     assert told["d"] == ""
     assert re.findall(r"^  server (.*)$", told["a"], re.MULTILINE) == [
@@ -51,7 +51,7 @@ def test_ipv6_has_both_families_and_brackets() -> None:
 
 def test_nothing_runs_without_it() -> None:
     found = cluster("three-servers")
-    assert {balancer.haproxy(found, node) for node in found.nodes} == {""}
+    assert {balancer.haproxy_config(found, node) for node in found.nodes} == {""}
     assert virtual_ip.packages(found, found.nodes[0]) == ["keepalived"]
     assert virtual_ip.packages(FOUND, FOUND.nodes[0]) == ["keepalived", "haproxy"]
     assert virtual_ip.packages(FOUND, FOUND.nodes[-1]) == []
@@ -61,15 +61,15 @@ def test_nothing_runs_without_it() -> None:
 @pytest.mark.parametrize("found", [FOUND, IPV6], ids=["ipv4", "ipv6"])
 def test_haproxy_takes_it(found: ClusterSettings, tmp_path: Path) -> None:
     file = tmp_path / "haproxy.cfg"
-    file.write_text(re.sub(r"  (user|group|chroot) .*\n", "", balancer.haproxy(found, found.nodes[0])))
+    file.write_text(re.sub(r"  (user|group|chroot) .*\n", "", balancer.haproxy_config(found, found.nodes[0])))
     done = subprocess.run(["haproxy", "-c", "-f", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, TOOLS)
+def machine(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(tmp_path, TOOLS)
     fake.file(CONF).write_text(PACKAGED)
     fake.file("sum").write_text(
         subprocess.run(["md5sum"], input=PACKAGED, capture_output=True, text=True, check=True).stdout[:32]
@@ -78,13 +78,13 @@ def machine(tmp_path: Path) -> Fake:
     return fake
 
 
-def prepared(machine: Fake, haproxy: str = "# homelab", keepalived: str = "", check: str = "") -> Run:
+def prepared(machine: FakeMachine, haproxy: str = "# homelab", keepalived: str = "", check: str = "") -> ScriptRun:
     """The part of the script that sets up what answers for the API."""
     variables = {"HAPROXY": haproxy, "KEEPALIVED": keepalived, "CHECK": check}
-    return machine.call("prepare", "set_endpoint", INTERFACE="eth0", **variables)
+    return machine.call_function("prepare", "set_endpoint", INTERFACE="eth0", **variables)
 
 
-def test_it_starts_with_our_file_once(machine: Fake) -> None:
+def test_it_starts_with_our_file_once(machine: FakeMachine) -> None:
     done = prepared(machine)
     assert (done.status, done.progress) == (0, ["starting haproxy"])
     assert "systemctl restart haproxy" in done.calls
@@ -94,7 +94,7 @@ def test_it_starts_with_our_file_once(machine: Fake) -> None:
 
 
 @pytest.mark.parametrize("change", ["# homelab\nmine\n", "mine\n", None])
-def test_what_was_changed_by_hand_is_mended(machine: Fake, change: str | None) -> None:
+def test_what_was_changed_by_hand_is_mended(machine: FakeMachine, change: str | None) -> None:
     prepared(machine)
     if change is None:
         machine.file("active").unlink()
@@ -104,7 +104,7 @@ def test_what_was_changed_by_hand_is_mended(machine: Fake, change: str | None) -
     assert machine.file(CONF).read_text() == "# homelab\n"
 
 
-def test_what_was_changed_by_hand_is_seen(machine: Fake) -> None:
+def test_what_was_changed_by_hand_is_seen(machine: FakeMachine) -> None:
     prepared(machine)
     machine.file("/var/lib/homelab/node").write_text("a\n")
     seen = [line for line in machine.run("prepared").output.splitlines() if "haproxy" in line]
@@ -115,7 +115,7 @@ def test_what_was_changed_by_hand_is_seen(machine: Fake) -> None:
     assert seen == [f"{machine.root}{CONF} was changed", "haproxy is inactive"]
 
 
-def test_it_leaves_the_file_that_was_there(machine: Fake) -> None:
+def test_it_leaves_the_file_that_was_there(machine: FakeMachine) -> None:
     prepared(machine)
     prepared(machine, haproxy="# homelab\nother")
     done = prepared(machine, haproxy="")
@@ -126,7 +126,7 @@ def test_it_leaves_the_file_that_was_there(machine: Fake) -> None:
     assert prepared(machine, haproxy="").progress == []
 
 
-def test_one_of_somebody_else_is_not_touched(machine: Fake) -> None:
+def test_one_of_somebody_else_is_not_touched(machine: FakeMachine) -> None:
     machine.file(CONF).write_text("theirs\n")
     assert prepared(machine, haproxy="").status == 0
     done = prepared(machine)
@@ -137,7 +137,7 @@ def test_one_of_somebody_else_is_not_touched(machine: Fake) -> None:
     assert machine.file(CONF).read_text() == "theirs\n"
 
 
-def test_the_address_has_its_check_as_long_as_it_is_kept(machine: Fake) -> None:
+def test_the_address_has_its_check_as_long_as_it_is_kept(machine: FakeMachine) -> None:
     check = machine.file("/etc/keepalived/homelab-check")
     done = prepared(machine, "", "# homelab\ninterface @DEVICE@\n", "#!/bin/sh")
     assert done.progress == ["starting keepalived"]

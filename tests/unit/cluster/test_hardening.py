@@ -10,7 +10,7 @@ from components.cluster.k3s import config as k3s
 from components.cluster.k3s import hardening
 from components.cluster.node import SYSCTL, sysctl
 from components.layers.traefik.layer import Traefik
-from tests.support.cluster_fixtures import cluster, config
+from tests.support.cluster_fixtures import cluster, k3s_config
 from tests.support.settings_fixtures import ROOT, VALID
 
 UNHARDENED = [file.stem for file in VALID if file.stem != "hardened"]
@@ -32,7 +32,7 @@ def deployed(name: str, node: int = 0) -> list[dict[str, Any]]:
 
 
 def test_hardened_kubelet() -> None:
-    options = config("hardened")
+    options = k3s_config("hardened")
     assert options["protect-kernel-defaults"] is True
     assert values(options["kubelet-arg"]) == {
         "anonymous-auth": "false",
@@ -48,7 +48,7 @@ def test_hardened_kubelet() -> None:
 
 
 def test_hardened_control_plane() -> None:
-    options = config("hardened")
+    options = k3s_config("hardened")
     found = options["kube-apiserver-arg"]
     plugins = [each for each in found if each.startswith("enable-admission-plugins=")]
     assert plugins == [
@@ -74,7 +74,7 @@ def test_hardened_control_plane() -> None:
 
 
 def test_hardened_agent_has_its_kubelet_alone() -> None:
-    options = config("hardened", 1)
+    options = k3s_config("hardened", 1)
     assert options["protect-kernel-defaults"] is True
     assert values(options["kubelet-arg"])["streaming-connection-idle-timeout"] == "30m"
     assert not {name for name in options if name.startswith("kube-")}
@@ -85,12 +85,12 @@ def test_hardened_agent_has_its_kubelet_alone() -> None:
 @pytest.mark.parametrize("name", UNHARDENED)
 def test_default_level_costs_nothing(name: str) -> None:
     """No refusal of pods, no log that fills a disk, no limits."""
-    options = config(name)
+    options = k3s_config(name)
     names = set(values(options["kube-apiserver-arg"])) - {"audit-log-maxage"}
     assert names == {"tls-min-version", "tls-cipher-suites", "admission-control-config-file"}
     assert options.get("protect-kernel-defaults", True) is True
     assert not {"kube-controller-manager-arg", "kube-scheduler-arg"} & set(options)
-    (plugin,) = beside(name)[hardening.ADMISSION]["plugins"]
+    (plugin,) = beside(name)[hardening.ADMISSION_FILE]["plugins"]
     assert plugin["configuration"]["defaults"]["enforce"] == "privileged"
     assert deployed(name) == []
 
@@ -98,12 +98,12 @@ def test_default_level_costs_nothing(name: str) -> None:
 def test_at_the_default_level_arguments_of_the_owner_win() -> None:
     mine = ["admission-control-config-file=/etc/mine.yaml", "tls-min-version=VersionTLS13"]
     found = cluster("one-server", k3s={"serverOptions": {"kube-apiserver-arg": mine}})
-    options = yaml.safe_load(k3s.config(found, found.nodes[0]))
+    options = yaml.safe_load(k3s.config_yaml(found, found.nodes[0]))
     assert options["kube-apiserver-arg"] == [f"tls-cipher-suites={','.join(hardening.CIPHERS)}", *mine]
 
 
 def test_hardened_namespaces_are_restricted_unless_they_say_otherwise() -> None:
-    pods, events = beside("hardened")[hardening.ADMISSION]["plugins"]
+    pods, events = beside("hardened")[hardening.ADMISSION_FILE]["plugins"]
     assert (pods["name"], events["name"]) == ("PodSecurity", "EventRateLimit")
     assert pods["configuration"]["defaults"] == {
         "enforce": "restricted", "enforce-version": "latest", "audit": "restricted", "audit-version": "latest",
@@ -114,7 +114,7 @@ def test_hardened_namespaces_are_restricted_unless_they_say_otherwise() -> None:
 
 
 def test_audit_log_has_who_reads_secrets_and_no_contents() -> None:
-    rules = beside("hardened")[hardening.AUDIT]["rules"]
+    rules = beside("hardened")[hardening.AUDIT_FILE]["rules"]
     assert {rule["level"] for rule in rules} == {"None", "Metadata"}
     secrets = next(at for at, rule in enumerate(rules) if "secrets" in str(rule))
     readers = [at for at, rule in enumerate(rules) if "verbs" in rule]

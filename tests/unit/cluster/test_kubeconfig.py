@@ -16,8 +16,8 @@ from cryptography.x509.oid import NameOID
 
 from components.cluster import kubeconfig
 from tests.graph.test_graph import changed
-from tests.support.envelopes import is_sealed, opened
-from tests.support.recorder import Recording, config_of, made_by, record
+from tests.support.envelopes import is_sealed, unsealed
+from tests.support.recorder import Recording, config_of, generated, record
 from tests.support.settings_fixtures import ROOT
 
 THREE = ROOT / "tests/settings/valid/three-servers.yaml"
@@ -33,7 +33,7 @@ def rotated(**numbers: int) -> Recording:
 
 def requests(run: Recording) -> dict[str, x509.CertificateSigningRequest]:
     """The request of each user, as the server is given them."""
-    given = run.named("cluster-kubeconfig").plain["variables"]
+    given = run.resource("cluster-kubeconfig").plain["variables"]
     users = [line.split()[1] for line in given["USERS"].splitlines()]
     found = [x509.load_pem_x509_csr(base64.b64decode(each)) for each in given["REQUESTS"].splitlines()]
     return dict(zip(users, found, strict=True))
@@ -45,7 +45,7 @@ def user(run: Recording, name: str) -> str:
 
 
 def output(run: Recording, name: str) -> Any:
-    return yaml.safe_load(opened(run.stack_outputs[name]))
+    return yaml.safe_load(unsealed(run.stack_outputs[name]))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,9 +65,9 @@ def test_kubeconfig_has_what_the_cluster_answered(name: str) -> None:
     found = output(RUN, name)
     assert found["clusters"] == [{
         "name": "lab",
-        "cluster": {"server": "https://10.0.0.240:6443", "certificate-authority-data": made_by("authority")},
+        "cluster": {"server": "https://10.0.0.240:6443", "certificate-authority-data": generated("authority")},
     }]  # fmt: skip
-    assert found["users"][0]["user"]["client-certificate-data"] == made_by(f"certificate-{NAMES[name]}")
+    assert found["users"][0]["user"]["client-certificate-data"] == generated(f"certificate-{NAMES[name]}")
     assert found["contexts"] == [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}]
     assert found["current-context"] == "lab"
 
@@ -81,16 +81,16 @@ def test_a_name_that_yaml_would_read_otherwise_stays_a_name(name: str) -> None:
 
 def test_keys_stay_with_the_stack() -> None:
     """What a machine is given is a request, which is public and the same in every run."""
-    task = RUN.named("cluster-kubeconfig")
-    assert list(opened(task.inputs["secrets"])) == ["CLUSTER"]
+    task = RUN.resource("cluster-kubeconfig")
+    assert list(unsealed(task.inputs["secrets"])) == ["CLUSTER"]
     assert not is_sealed(task.inputs["variables"]["REQUESTS"])
-    private = {kubeconfig.private_key(made_by(f"cluster-{name}-key")) for name in NAMES.values()}
-    assert not [key for key in private if key in str(opened(task.inputs))]
-    assert record(config_of(THREE)).named("cluster-kubeconfig").inputs == task.inputs
+    private = {kubeconfig.private_key(generated(f"cluster-{name}-key")) for name in NAMES.values()}
+    assert not [key for key in private if key in str(unsealed(task.inputs))]
+    assert record(config_of(THREE)).resource("cluster-kubeconfig").inputs == task.inputs
 
 
 def test_the_administrator_is_cluster_admin_by_a_binding_of_ours() -> None:
-    objects = json.loads(RUN.named("cluster-kubeconfig").plain["variables"]["RIGHTS"])["items"]
+    objects = json.loads(RUN.resource("cluster-kubeconfig").plain["variables"]["RIGHTS"])["items"]
     (binding,) = (each for each in objects if each["metadata"]["name"] == "homelab:admin")
     assert (binding["kind"], binding["roleRef"]["name"]) == ("ClusterRoleBinding", "cluster-admin")
     assert [each["name"] for each in binding["subjects"]] == [user(RUN, "admin")]
@@ -114,7 +114,7 @@ def test_a_rotation_makes_other_keys_for_other_users_and_touches_no_node() -> No
         "cluster-kubeconfig": {"USERS", "RIGHTS", "REQUESTS"},
     }
     assert {each.rpartition("-")[0] for each in requests(after)} == {"homelab:admin-2", "homelab:apps-2"}
-    assert "homelab:admin-1" not in after.named("cluster-kubeconfig").plain["variables"]["RIGHTS"]
+    assert "homelab:admin-1" not in after.resource("cluster-kubeconfig").plain["variables"]["RIGHTS"]
     assert after.stack_outputs["appUser"] == user(after, "apps")
 
 
@@ -123,7 +123,7 @@ def test_other_certificates_of_the_servers_leave_the_kubeconfigs_alone() -> None
 
 
 def test_they_are_looked_at_on_every_run() -> None:
-    task = RUN.named("cluster-kubeconfig").plain
+    task = RUN.resource("cluster-kubeconfig").plain
     assert task["probe"] == "signed.sh"
     assert [(step["script"], step["on"]) for step in task["run"]] == [("bind.sh", "server"), ("sign.sh", "server")]
 
@@ -132,7 +132,7 @@ def test_an_answer_of_an_older_version_is_told(monkeypatch: pytest.MonkeyPatch) 
     """Pulumi keeps it, when another resource alone is asked for."""
     from tests.support import recorder
 
-    real = recorder.made_by
-    monkeypatch.setattr(recorder, "made_by", lambda name: "apiVersion: v1" if name == "authority" else real(name))
+    real = recorder.generated
+    monkeypatch.setattr(recorder, "generated", lambda name: "apiVersion: v1" if name == "authority" else real(name))
     with pytest.raises(pulumi.RunError, match="older version of homelab: run `pulumi up` without --target"):
         record(config_of(THREE))

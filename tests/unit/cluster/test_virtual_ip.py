@@ -10,7 +10,7 @@ import yaml
 from components.cluster.api_endpoint import virtual_ip
 from components.cluster.settings import ClusterSettings
 from stacks import catalog
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.cluster_fixtures import cluster
 from tests.support.settings_fixtures import SAMPLE, VALID
 
@@ -38,7 +38,7 @@ def blocks(text: str) -> dict[str, Any]:
 
 
 def kept(found: ClusterSettings, index: int = 0) -> dict[str, Any]:
-    return dict(blocks(virtual_ip.keepalived(found, found.nodes[index]))["vrrp_instance api"])
+    return dict(blocks(virtual_ip.keepalived_config(found, found.nodes[index]))["vrrp_instance api"])
 
 
 def test_every_server_speaks_to_all_others_and_not_to_itself() -> None:
@@ -61,7 +61,7 @@ def test_no_server_ranks_higher_and_the_address_stays_where_it_is() -> None:
 
 
 def test_serving_weighs_more_than_nothing_and_less_than_the_limit() -> None:
-    text = virtual_ip.keepalived(cluster("three-servers"), cluster("three-servers").nodes[0])
+    text = virtual_ip.keepalived_config(cluster("three-servers"), cluster("three-servers").nodes[0])
     check = blocks(text)["vrrp_script serving"]
     assert 0 < int(check["weight"]) < 254 - int(kept(cluster("three-servers"))["priority"])
     assert check["script"] == '"/etc/keepalived/homelab-check"'
@@ -109,11 +109,11 @@ def test_single_server_with_an_address_has_no_peers() -> None:
 
 @pytest.mark.parametrize("file", [*VALID, SAMPLE], ids=lambda file: file.stem)
 def test_one_thing_at_most_keeps_the_address(file: Any) -> None:
-    found = Settings.read(file).cluster
+    found = LabStack.read(file).cluster
     for node in found.nodes:
         keepers = [
-            bool(virtual_ip.keepalived(found, node)),
-            bool(virtual_ip.manifests(found, node, catalog.KUBE_VIP)),
+            bool(virtual_ip.keepalived_config(found, node)),
+            bool(virtual_ip.kube_vip_manifests(found, node, catalog.KUBE_VIP_IMAGE)),
         ]
         wanted = node.role == "server" and found.api.vip is not None
         by = found.api.by
@@ -122,7 +122,7 @@ def test_one_thing_at_most_keeps_the_address(file: Any) -> None:
 
 def kube_vip() -> dict[str, Any]:
     found = cluster("kube-vip")
-    documents = list(yaml.safe_load_all(virtual_ip.manifests(found, found.nodes[0], "example/kube-vip:v9")))
+    documents = list(yaml.safe_load_all(virtual_ip.kube_vip_manifests(found, found.nodes[0], "example/kube-vip:v9")))
     assert [each["kind"] for each in documents] == [
         "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet",
     ]  # fmt: skip
@@ -164,4 +164,4 @@ def test_kube_vip_runs_on_every_server_and_keeps_the_api_alone() -> None:
 
 
 def test_image_of_kube_vip_is_pinned_to_a_version() -> None:
-    assert re.fullmatch(r"[a-z0-9./-]+:v\d+\.\d+\.\d+", catalog.KUBE_VIP)
+    assert re.fullmatch(r"[a-z0-9./-]+:v\d+\.\d+\.\d+", catalog.KUBE_VIP_IMAGE)

@@ -9,29 +9,29 @@ import pytest
 from components.app import network
 from components.cluster.k3s.settings import S3Settings, SnapshotSettings
 from components.layers.monitoring import alert_rules, dashboards
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings import cron
 from stacks.catalog import LAYERS
 from tests.support.layer_fixtures import lab, layer
 
-KEYS = {row.layer.key for row in LAYERS}
+KEYS = {entry.layer.key for entry in LAYERS}
 WATCHED = sorted({*alert_rules._ALERTS, *dashboards._BOARDS})
 S3: dict[str, Any] = {"bucket": "lab", "accessKey": {"secret": "id"}, "secretKey": {"secret": "key"}}
 
 
-def everything() -> Lab:
+def everything() -> LabContext:
     """A lab with all layers that something here speaks of; of their settings nothing is asked."""
     found = lab(monitoring={})
-    return Lab(found.cluster, {**found.layers, **dict.fromkeys(WATCHED, found.layers["monitoring"])})
+    return LabContext(found.cluster, {**found.layers, **dict.fromkeys(WATCHED, found.layers["monitoring"])})
 
 
-def alerts(found: Lab) -> dict[str, Any]:
-    made = [each["spec"]["groups"] for each in alert_rules.rules(found, "monitoring")]
+def alerts(found: LabContext) -> dict[str, Any]:
+    made = [each["spec"]["groups"] for each in alert_rules.prometheus_rules(found, "monitoring")]
     return {rule["alert"]: rule for (group,) in made for rule in group["rules"]}
 
 
-def boards(found: Lab) -> list[Any]:
-    return [json.loads(text) for each in dashboards.dashboards(found, "x") for text in each["data"].values()]
+def boards(found: LabContext) -> list[Any]:
+    return [json.loads(text) for each in dashboards.config_maps(found, "x") for text in each["data"].values()]
 
 
 def expressions() -> list[str]:
@@ -52,7 +52,7 @@ def test_expressions_are_balanced(expression: str) -> None:
 
 
 def test_alerts_have_names_of_their_own_and_say_what_is_wrong() -> None:
-    groups = [each["metadata"]["name"] for each in alert_rules.rules(everything(), "x")]
+    groups = [each["metadata"]["name"] for each in alert_rules.prometheus_rules(everything(), "x")]
     assert len(groups) == len(set(groups))
     for name, rule in alerts(everything()).items():
         assert rule["labels"]["severity"] in ("critical", "warning"), name
@@ -67,11 +67,11 @@ def test_alerts_have_names_of_their_own_and_say_what_is_wrong() -> None:
     [("0 */12 * * *", 1), ("5 4 * * 0", 7), ("0 0 1,15 * *", 31), ("0 0 1 1 *", 366)],
 )
 def test_snapshots_are_missed_by_their_schedule(schedule: str, within: int) -> None:
-    assert cron.days(schedule) == within
+    assert cron.longest_interval_days(schedule) == within
     found = lab(monitoring={})
     snapshots = SnapshotSettings(schedule=schedule)
     k3s = found.cluster.k3s.model_copy(update={"snapshots": snapshots})
-    (rule,) = alerts(Lab(found.cluster.model_copy(update={"k3s": k3s}))).values()
+    (rule,) = alerts(LabContext(found.cluster.model_copy(update={"k3s": k3s}))).values()
     assert rule["expr"].endswith(f"> {(within + 1) * 86400}")
 
 
@@ -79,7 +79,7 @@ def test_copies_of_snapshots_are_missed_where_there_should_be_some() -> None:
     found = lab(monitoring={})
     snapshots = SnapshotSettings(s3=S3Settings.model_validate(S3))
     k3s = found.cluster.k3s.model_copy(update={"snapshots": snapshots})
-    made = alerts(Lab(found.cluster.model_copy(update={"k3s": k3s})))
+    made = alerts(LabContext(found.cluster.model_copy(update={"k3s": k3s})))
     assert set(made) == {"EtcdSnapshotMissing", "EtcdSnapshotCopyMissing"}
     assert '{node="s3"}' in made["EtcdSnapshotCopyMissing"]["expr"]
 
@@ -95,14 +95,16 @@ def test_snapshots_are_counted_and_may_be_read() -> None:
 
 def test_databases_of_apps_let_themselves_be_read() -> None:
     found = lab(certManager={}, cloudnativePg={}, monitoring={})
-    (monitor,) = (each for each in layer("monitoring", found).extend() if each["kind"] == "PodMonitor")
+    (monitor,) = (each for each in layer("monitoring", found).objects_after_charts() if each["kind"] == "PodMonitor")
     assert monitor["spec"]["namespaceSelector"] == {"any": True}
-    assert layer("monitoring", found).namespace == network.MONITORING
-    assert not [each for each in layer("monitoring", lab(monitoring={})).extend() if each["kind"] == "PodMonitor"]
+    assert layer("monitoring", found).namespace == network.MONITORING_NAMESPACE
+    assert not [
+        each for each in layer("monitoring", lab(monitoring={})).objects_after_charts() if each["kind"] == "PodMonitor"
+    ]
 
 
 def test_dashboards_are_found_by_grafana_and_fill_rows_of_two() -> None:
-    made = list(dashboards.dashboards(everything(), "monitoring"))
+    made = list(dashboards.config_maps(everything(), "monitoring"))
     assert {each["metadata"]["labels"]["grafana_dashboard"] for each in made} == {"1"}
     assert len({board["uid"] for board in boards(everything())}) == len(made) == len(dashboards._BOARDS)
     for board in boards(everything()):

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import Hashed
+from components.kubernetes.manifest import BcryptHash
 from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
-from components.platform.layer import Lab
-from components.settings.model import LENIENT, NotKnownError, SecretRef
+from components.platform.layer import LabContext
+from components.settings.model import LENIENT, SecretRef, UnknownValueError
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import CLOUDFLARE, lab, layer, objects, problems, values
 
@@ -15,7 +15,7 @@ GIT = "https://git.lan/apps"
 KEYED: dict[str, Any] = {"url": "git@git.lan:apps", "sshKey": {"secret": "key"}}
 
 
-def argocd(**given: Any) -> Lab:
+def argocd(**given: Any) -> LabContext:
     return lab(certManager={}, traefik={}, argocd=given)
 
 
@@ -37,8 +37,8 @@ def test_the_page_is_behind_traefik_with_a_certificate() -> None:
     }
     assert given["configs"] == {"params": {"server.insecure": True}}
     assert layer("argocd", found).outputs() == {"gitops_namespace": "argocd"}
-    assert not layer("argocd", found).before()
-    assert not layer("argocd", found).extend()
+    assert not layer("argocd", found).objects_before_charts()
+    assert not layer("argocd", found).objects_after_charts()
     assert not problems("argocd", found)
 
 
@@ -65,7 +65,7 @@ def test_host_and_issuer() -> None:
 def test_the_password_is_hashed_and_dated_once() -> None:
     given = values("argocd", argocd(adminPassword={"secret": "admin"}))["configs"]["secret"]
     assert given == {
-        "argocdServerAdminPassword": Hashed(SecretRef(secret="admin")),
+        "argocdServerAdminPassword": BcryptHash(SecretRef(secret="admin")),
         "argocdServerAdminPasswordMtime": "2026-01-01T00:00:00Z",
     }
 
@@ -85,8 +85,8 @@ def test_copies_of_the_cache() -> None:
     found = argocd(redisCopies=True)
     assert values("argocd", found)["redis-ha"]["enabled"] is True
     assert not problems("argocd", found)
-    report = "redisCopies: needs 3 untainted nodes, and the cluster has 1; "
-    report += "remove it: a single Redis is a cache that refills after a failure"
+    report = "redisCopies: needs 3 untainted nodes, but the cluster has 1; "
+    report += "remove redisCopies: a single Redis is a cache that refills after a failure"
     assert problems("argocd", lab("one-server", argocd={"redisCopies": True})) == [report]
 
 
@@ -98,7 +98,7 @@ def test_balancers_of_the_cache_are_replaced_where_no_fourth_machine_is() -> Non
 def test_monitors_are_on_where_something_reads_them() -> None:
     found = argocd()
     for on, layers in ((False, found.layers), (True, {**found.layers, "monitoring": found.layers["traefik"]})):
-        given = values("argocd", Lab(found.cluster, layers))
+        given = values("argocd", LabContext(found.cluster, layers))
         for part in ("controller", "server", "repoServer", "applicationSet"):
             assert given[part]["metrics"] == {"enabled": on, "serviceMonitor": {"enabled": on}}
 
@@ -106,7 +106,7 @@ def test_monitors_are_on_where_something_reads_them() -> None:
 def test_repositories_become_secrets_that_argocd_reads() -> None:
     private = {"url": GIT, "username": "me", "password": {"secret": "token"}}
     found = argocd(repositories={"ours": KEYED, "theirs": private}, knownHosts=["a ssh-ed25519 A", "b ssh-rsa B"])
-    ours, theirs = layer("argocd", found).before()
+    ours, theirs = layer("argocd", found).objects_before_charts()
     labels = {"argocd.argoproj.io/secret-type": "repository"}
     assert ours["metadata"] == {"name": "repository-ours", "namespace": "argocd", "labels": labels}
     key = SecretRef(secret="key")
@@ -140,7 +140,9 @@ def test_applications_as_they_are_wanted() -> None:
 def test_what_was_deployed_goes_only_if_it_is_wanted(cascade: bool) -> None:
     given = {"repository": GIT, "cascade": cascade}
     sets = {"all": given | {"directories": ["*"]}}
-    one, all_ = layer("argocd", argocd(applications={"one": given | {"path": "."}}, applicationSets=sets)).extend()
+    one, all_ = layer(
+        "argocd", argocd(applications={"one": given | {"path": "."}}, applicationSets=sets)
+    ).objects_after_charts()
     assert ("finalizers" in one["metadata"]) is cascade
     assert all_["spec"]["syncPolicy"] == {"preserveResourcesOnDeletion": not cascade}
 
@@ -180,5 +182,5 @@ def test_projects_and_the_application_of_applications() -> None:
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = ArgoCDSettings.model_validate({"applications": {"a": {"repository": 1}}}, context=LENIENT)
-    with pytest.raises(NotKnownError):
-        list(ArgoCD(settings, Lab(cluster("three-servers"), {"argocd": settings})).problems())
+    with pytest.raises(UnknownValueError):
+        list(ArgoCD(settings, LabContext(cluster("three-servers"), {"argocd": settings})).findings())

@@ -21,16 +21,16 @@ def reports(given: dict[str, Any], **beside: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("given", "beside", "report"),
     [
-        ({"host": "a.lan"}, {}, "host: needs traefik, which is off; add traefik: {} beside argocd"),
+        ({"host": "a.lan"}, {}, "host: needs traefik, which is disabled; add traefik: {} next to argocd"),
         (
             {"issuer": "ca"},
             {"certManager": {}},
-            "issuer: needs traefik, which is off; add traefik: {} beside argocd",
+            "issuer: needs traefik, which is disabled; add traefik: {} next to argocd",
         ),
         (
             {"issuer": "ca"},
             {"traefik": {}},
-            "issuer: needs certManager, which is off; add certManager: {} beside argocd",
+            "issuer: needs certManager, which is disabled; add certManager: {} next to argocd",
         ),
         (
             {"issuer": "cb"},
@@ -48,15 +48,16 @@ def test_a_page_that_nothing_serves(given: dict[str, Any], beside: dict[str, Any
     [
         (
             {"url": GIT} | KEY,
-            "sshKey: has no effect: the repository is read over HTTP; use its ssh URL, or set username and password",
+            "sshKey: has no effect: the repository is read over HTTP; "
+            "use the repository's ssh URL, or set username and password",
         ),
         (
             {"url": "git@git.lan:apps"},
-            "sshKey: is missing: reading over SSH needs a key; add it, or use the https URL",
+            "sshKey: is missing: access over SSH needs a key; add sshKey, or use the https URL",
         ),
         (
             {"url": "ssh://git@git.lan/apps"} | KEY | LOGIN,
-            "password: has no effect: the repository is read over SSH; use its https URL, or set sshKey",
+            "password: has no effect: the repository is read over SSH; use the repository's https URL, or set sshKey",
         ),
         (
             {"url": "http://git.lan/apps"} | LOGIN,
@@ -64,11 +65,11 @@ def test_a_page_that_nothing_serves(given: dict[str, Any], beside: dict[str, Any
         ),
         (
             {"url": GIT, "username": "me"},
-            "username: is set without password; add password; services with token login accept any username",
+            "username: is set without password; add password; Git services accept any username together with a token",
         ),
         (
             {"url": GIT, "password": {"secret": "token"}},
-            "password: is set without username; add username; services with token login accept any username",
+            "password: is set without username; add username; Git services accept any username together with a token",
         ),
         (
             {"url": "git@git.lan:apps", "type": "helm"} | KEY,

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from components.layers.cassandra import Cassandra
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings.model import Model
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import LAYERS, lab, layer, objects, problems, values
 
 
-def cassandra(found: Lab) -> Any:
+def cassandra(found: LabContext) -> Any:
     return objects("cassandra", found)["K8ssandraCluster", "lab"]["cassandra"]
 
 
@@ -20,7 +20,7 @@ def test_operators_alone_make_no_cluster_and_serve_all_namespaces() -> None:
     given = values("cassandra", found)
     assert given["global"] == {"clusterScoped": True}
     assert given["replicaCount"] == given["cass-operator"]["replicaCount"] == 1, "they elect no leader"
-    assert not layer("cassandra", found).extend()
+    assert not layer("cassandra", found).objects_after_charts()
     assert not layer("cassandra", found).outputs()
 
 
@@ -46,7 +46,7 @@ def test_members_follow_the_machines_and_volumes_the_members(
 def test_volumes_outlive_the_cluster_and_the_guard_finds_them() -> None:
     (centre,) = cassandra(lab(cassandra={"cluster": {}}))["datacenters"]
     assert centre["metadata"]["annotations"] == {"cassandra.datastax.com/delete-pvc": "false"}
-    assert "persistentvolumeclaims -A -l app.kubernetes.io/managed-by=cass-operator" in Cassandra.kept
+    assert "persistentvolumeclaims -A -l app.kubernetes.io/managed-by=cass-operator" in Cassandra.user_data_queries
 
 
 @pytest.mark.parametrize(("memory", "heap"), [("2Gi", "1024Mi"), ("1500Mi", "750Mi")])
@@ -59,7 +59,7 @@ def test_heap_is_half_of_the_memory(memory: str, heap: str) -> None:
 def test_metrics_are_read_where_there_is_a_reader() -> None:
     alone = lab(cassandra={"cluster": {}})
     assert "telemetry" not in cassandra(alone)
-    watched = Lab(alone.cluster, {**alone.layers, "monitoring": Model()})
+    watched = LabContext(alone.cluster, {**alone.layers, "monitoring": Model()})
     assert cassandra(watched)["telemetry"] == {"prometheus": {"enabled": True}}
 
 
@@ -75,12 +75,12 @@ def test_metrics_are_read_where_there_is_a_reader() -> None:
         (
             {"disable": ["local-storage"]},
             {},
-            "cluster: has no StorageClass: local-storage is disabled and longhorn is off; "
-            "add longhorn: {} beside it, or set storageClass to a StorageClass of your own",
+            "cluster: has no StorageClass: local-storage and longhorn are disabled; "
+            "add longhorn: {} to the platform, or set storageClass to your own StorageClass",
         ),
     ],
 )
 def test_what_is_wrong_is_reported(k3s: Any, given: Any, report: str) -> None:
     settings = LAYERS["cassandra"].settings_type.model_validate({"cluster": given})
-    found = Lab(cluster("three-servers", **({"k3s": k3s} if k3s else {})), {"cassandra": settings})
+    found = LabContext(cluster("three-servers", **({"k3s": k3s} if k3s else {})), {"cassandra": settings})
     assert problems("cassandra", found) == [report]

@@ -39,7 +39,7 @@ def test_route53_with_keys() -> None:
         "accessKeyIDSecretRef": {"name": "route53", "key": "accessKey"},
         "secretAccessKeySecretRef": {"name": "route53", "key": "secretKey"},
     }
-    (secret,) = layer("certManager", found).before()
+    (secret,) = layer("certManager", found).objects_before_charts()
     assert secret["metadata"] == {"name": "route53", "namespace": "cert-manager"}
     assert secret["stringData"] == {"accessKey": SecretRef(secret="id"), "secretKey": SecretRef(secret="key")}
     asked = values("certManager", found)
@@ -55,7 +55,7 @@ def test_route53_with_the_rights_of_the_machines() -> None:
     account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]
     assert account["solvers"] == [{"dns01": {"route53": {"region": "eu-central-1"}}}]
     assert account["server"] == "https://acme-v02.api.letsencrypt.org/directory"
-    assert not layer("certManager", found).before()
+    assert not layer("certManager", found).objects_before_charts()
     assert not problems("certManager", found)
 
 
@@ -64,7 +64,7 @@ def test_cloudflare_and_http() -> None:
     token = {"apiTokenSecretRef": {"name": "cloudflare", "key": "apiToken"}}
     account = objects("certManager", found)["ClusterIssuer", "letsencrypt-staging"]["acme"]
     assert account["solvers"] == [{"dns01": {"cloudflare": token}}]
-    (secret,) = layer("certManager", found).before()
+    (secret,) = layer("certManager", found).objects_before_charts()
     assert secret["stringData"] == {"apiToken": SecretRef(secret="token")}
     found = lab(certManager={"acme": HTTP}, traefik={})
     account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]
@@ -86,12 +86,12 @@ ONE = "acme: needs exactly one of route53, cloudflare and http01; add one, or ke
             {"acme": CLOUDFLARE | {"cloudflare": None, "route53": {"region": "a", "accessKey": {"secret": "id"}}}},
             [
                 "acme.route53: needs both accessKey and secretKey, or neither; "
-                "set both, or remove both to use the machines' instance role"
+                "set both keys, or remove both keys to use the machines' instance role"
             ],
         ),
         (
             {"ca": {"commonName": "x" * 65}},
-            ["ca.commonName: is longer than the 64 characters that certificates allow; shorten it"],
+            ["ca.commonName: is longer than 64 characters, the limit in certificates; shorten it"],
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_proofs_that_do_not_work_are_reported(given: dict[str, Any], report: lis
 
 def test_nameservers_have_no_use_with_http() -> None:
     found = lab(certManager={"acme": HTTP | {"nameservers": ["1.1.1.1"]}}, traefik={})
-    report = "acme.nameservers: has no effect with http01, which checks no DNS records; remove it"
+    report = "acme.nameservers: has no effect, because http01 challenges use no DNS records; remove it"
     assert problems("certManager", found) == [report]
 
 

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from components.layers.shared.certificate_authority import Authority, Subject
+from components.layers.shared.certificate_authority import CertificateAuthority, Subject
 
 SALT = "00112233445566778899aabbccddeeff"
 MACHINE = Subject("server.global.nomad", ("a", "localhost"), ("10.0.0.11", "fd00::11"))
@@ -20,18 +20,20 @@ def certificate(pem: str) -> x509.Certificate:
 
 
 def test_the_same_bytes_make_the_same_certificates_and_others_make_others() -> None:
-    one, same = Authority(SALT, "lab"), Authority(SALT, "lab")
+    one, same = CertificateAuthority(SALT, "lab"), CertificateAuthority(SALT, "lab")
     assert one.certificate == same.certificate
     assert one.issue(MACHINE, 2026) == same.issue(MACHINE, 2026)
-    issued = {one.issue(MACHINE, year) for year in (2026, 2027)} | {Authority(SALT[::-1], "lab").issue(MACHINE, 2026)}
+    issued = {one.issue(MACHINE, year) for year in (2026, 2027)} | {
+        CertificateAuthority(SALT[::-1], "lab").issue(MACHINE, 2026)
+    }
     others = {one.issue(Subject("client.global.nomad", ("a",)), 2026), one.issue(Subject("cli.global.nomad"), 2026)}
     assert len({each.key for each in issued | others}) == 5, "each has a key of its own"
     assert len({certificate(each.certificate).serial_number for each in issued | others}) == 5
-    assert Authority(SALT, "lab").certificate != Authority(SALT[::-1], "lab").certificate
+    assert CertificateAuthority(SALT, "lab").certificate != CertificateAuthority(SALT[::-1], "lab").certificate
 
 
 def test_a_certificate_is_good_for_its_names_and_is_no_authority() -> None:
-    authority = Authority(SALT, "lab")
+    authority = CertificateAuthority(SALT, "lab")
     own = certificate(authority.issue(MACHINE, 2026).certificate)
     store = Store([certificate(authority.certificate)])
     now = datetime(2028, 12, 30, tzinfo=UTC)
@@ -45,21 +47,21 @@ def test_a_certificate_is_good_for_its_names_and_is_no_authority() -> None:
 
 
 def test_the_authority_issues_no_authorities() -> None:
-    own = certificate(Authority(SALT, "lab").certificate)
+    own = certificate(CertificateAuthority(SALT, "lab").certificate)
     assert own.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(True, 0)
     usage = own.extensions.get_extension_for_class(x509.KeyUsage).value
     assert (usage.key_cert_sign, usage.digital_signature) == (True, False)
 
 
 def test_the_key_fits_its_certificate() -> None:
-    issued = Authority(SALT, "lab").issue(MACHINE, 2026)
+    issued = CertificateAuthority(SALT, "lab").issue(MACHINE, 2026)
     key = serialization.load_pem_private_key(issued.key.encode(), None)
     assert key.public_key() == certificate(issued.certificate).public_key()
     assert issued.key not in repr(issued)
 
 
 def test_openssl_agrees(tmp_path: Path) -> None:
-    authority = Authority(SALT, "lab")
+    authority = CertificateAuthority(SALT, "lab")
     (tmp_path / "ca.pem").write_text(authority.certificate)
     (tmp_path / "cert.pem").write_text(authority.issue(MACHINE, 2026).certificate)
     verify = ["openssl", "verify", "-x509_strict", "-attime", "1780000000", "-CAfile", "ca.pem"]
@@ -74,4 +76,4 @@ def test_openssl_agrees(tmp_path: Path) -> None:
 @pytest.mark.parametrize("salt", ["", "zz", "00" * 15])
 def test_too_few_random_bytes_are_refused(salt: str) -> None:
     with pytest.raises(ValueError, match="at least 16 random bytes"):
-        Authority(salt, "lab")
+        CertificateAuthority(salt, "lab")

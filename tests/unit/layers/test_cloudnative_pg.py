@@ -3,7 +3,7 @@
 import pytest
 
 from components.layers.cloudnative_pg import CloudNativePG
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings.model import SecretRef
 from tests.support.layer_fixtures import lab, layer
 
@@ -19,21 +19,24 @@ def test_the_plugin_comes_after_the_operator(name: str, replicas: int) -> None:
 
 def test_needs_certificates_and_guards_databases() -> None:
     assert CloudNativePG.requires == ("certManager",)
-    assert (CloudNativePG.keeps, CloudNativePG.kept) == ("databases", ("clusters.postgresql.cnpg.io -A",))
+    assert (CloudNativePG.user_data, CloudNativePG.user_data_queries) == (
+        "databases",
+        ("clusters.postgresql.cnpg.io -A",),
+    )
 
 
 def test_monitors_are_on_where_something_reads_them() -> None:
     found = lab(certManager={}, cloudnativePg={})
     for on, layers in ((False, found.layers), (True, {**found.layers, "monitoring": found.layers["certManager"]})):
-        given = layer("cloudnativePg", Lab(found.cluster, layers)).values()["cloudnative-pg"]
+        given = layer("cloudnativePg", LabContext(found.cluster, layers)).values()["cloudnative-pg"]
         assert given["monitoring"] == {"podMonitorEnabled": on}
 
 
 def test_without_backup_there_is_no_object_store() -> None:
     found = layer("cloudnativePg", lab(certManager={}, cloudnativePg={}))
     assert found.outputs() == {"database_operator": "cnpg-system", "database_backup": None}
-    assert not found.before()
-    assert not found.extend()
+    assert not found.objects_before_charts()
+    assert not found.objects_after_charts()
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,14 @@ from typing import Any
 import pytest
 
 from components.layers.cilium import CiliumSettings
-from components.platform.layer import Lab
-from components.platform.platform import in_order
-from components.settings.model import LENIENT, NotKnownError
-from tests.support.cluster_fixtures import cluster, config
+from components.platform.layer import LabContext
+from components.platform.platform import install_order
+from components.settings.model import LENIENT, UnknownValueError
+from tests.support.cluster_fixtures import cluster, k3s_config
+from tests.support.kubectl_scripts import run
 from tests.support.layer_fixtures import LAYERS, POOL, lab, layer, objects, problems, values
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
-from tests.unit.scripts.test_platform import called, run
-
-__all__ = ["called"]
 
 NONE: dict[str, Any] = {"cni": "none"}
 EMPTY: Any = {}
@@ -23,9 +21,9 @@ NO_PROXY: dict[str, Any] = {"serverOptions": {"disable-kube-proxy": True}}
 ADDRESSES = ["10.0.0.100-10.0.0.120"]
 
 
-def on(platform: dict[str, Any], **changes: Any) -> Lab:
+def on(platform: dict[str, Any], **changes: Any) -> LabContext:
     """Layers on a lab without a pod network of K3s' own."""
-    return Lab(cluster("three-servers", **{"network": NONE} | changes), lab(**platform).layers)
+    return LabContext(cluster("three-servers", **{"network": NONE} | changes), lab(**platform).layers)
 
 
 def balancing(**given: Any) -> dict[str, Any]:
@@ -35,14 +33,14 @@ def balancing(**given: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("key", ["calico", "cilium"])
 def test_all_other_layers_come_after_the_pod_network(key: str) -> None:
     found = lab(longhorn={}, monitoring={}, **{key: EMPTY})
-    ordered = in_order([layer(name, found) for name in found.layers])
+    ordered = install_order([layer(name, found) for name in found.layers])
     assert ordered[0].key == key
     given = config_of(ROOT / "tests/settings/valid/three-servers.yaml")
     given["cluster"] = given["cluster"] | {"network": NONE}
     run = record(given | {"platform": {"longhorn": {}, key: {}}})
     release = f"{key}-{'cilium' if key == 'cilium' else 'tigera-operator'}"
     (longhorn,) = (each for each in run.registered if each.name == "longhorn-longhorn")
-    assert release in {each.name for each in run.all_before(longhorn)}
+    assert release in {each.name for each in run.dependencies(longhorn)}
 
 
 def test_calicos_crds_come_before_its_operator_and_are_no_release() -> None:
@@ -50,12 +48,12 @@ def test_calicos_crds_come_before_its_operator_and_are_no_release() -> None:
     given["cluster"] = given["cluster"] | {"network": NONE}
     run = record(given | {"platform": {"calico": {}}})
     (operator,) = (each for each in run.registered if each.name == "calico-tigera-operator")
-    assert "calico-crds-crd.projectcalico.org.v1" in run.before(operator)
+    assert "calico-crds-crd.projectcalico.org.v1" in run.tasks_before(operator)
     assert [each.name for each in run.registered if each.type.endswith(":Release")] == [operator.name]
 
 
 def test_policies_are_not_those_of_k3s_and_neither_is_the_network() -> None:
-    given = config("three-servers", network=NONE)
+    given = k3s_config("three-servers", network=NONE)
     assert (given["flannel-backend"], given["disable-network-policy"]) == ("none", True)
 
 
@@ -64,7 +62,7 @@ def test_cilium_lets_policies_name_the_api_by_its_servers_addresses() -> None:
 
 
 def test_calico_has_the_networks_of_the_pods() -> None:
-    found = Lab(cluster("dual-stack"), lab(calico={}).layers)
+    found = LabContext(cluster("dual-stack"), lab(calico={}).layers)
     pods = found.cluster.network.pods
     given = layer("calico", found).values()["tigera-operator"]
     pools = given["installation"]["calicoNetwork"]["ipPools"]
@@ -78,7 +76,7 @@ def test_cilium_has_the_families_of_the_pods() -> None:
         ("ipv6-only", (False, True)),
         ("three-servers", (True, False)),
     ):
-        given = values("cilium", Lab(cluster(name), lab(cilium={}).layers))
+        given = values("cilium", LabContext(cluster(name), lab(cilium={}).layers))
         assert (given["ipv4"]["enabled"], given["ipv6"]["enabled"]) == families
 
 
@@ -89,7 +87,7 @@ def test_cilium_leaves_services_to_kube_proxy_unless_told_otherwise() -> None:
     found = on({"cilium": balancing()}, k3s=NO_PROXY)
     given = values("cilium", found)
     assert (given["kubeProxyReplacement"], given["l2announcements"]["enabled"]) == (True, True)
-    assert (given["k8sServiceHost"], given["k8sServicePort"]) == (found.cluster.endpoint, 6443)
+    assert (given["k8sServiceHost"], given["k8sServicePort"]) == (found.cluster.endpoint_host, 6443)
     made = objects("cilium", found)
     assert made["CiliumLoadBalancerIPPool", "lan"] == {"blocks": [{"start": "10.0.0.100", "stop": "10.0.0.120"}]}
     assert made["CiliumL2AnnouncementPolicy", "lan"]["loadBalancerIPs"] is True
@@ -123,7 +121,7 @@ def test_one_pod_network_is_enough(key: str) -> None:
         (
             {},
             {"k3s": NO_PROXY},
-            [": needs kube-proxy for Services, and disable-kube-proxy disables it; set replaceKubeProxy: true"],
+            [": needs kube-proxy for Services, but disable-kube-proxy disables kube-proxy; set replaceKubeProxy: true"],
         ),
         (
             {"addresses": ADDRESSES},
@@ -152,14 +150,14 @@ def test_services_are_somebodys_work(given: Any, changes: Any, reports: list[str
 def test_addresses_are_given_out_once() -> None:
     found = on({"cilium": balancing(), "metallb": POOL}, k3s=NO_PROXY)
     assert problems("cilium", found) == [
-        "addresses: conflict with metallb, which assigns load-balancer IPs too; remove addresses, or remove metallb"
+        "addresses: conflict with metallb, which also assigns load-balancer IPs; remove addresses, or remove metallb"
     ]
 
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = CiliumSettings.model_validate({"addresses": 1}, context=LENIENT)
-    with pytest.raises(NotKnownError):
-        list(LAYERS["cilium"](settings, Lab(cluster("three-servers"), {"cilium": settings})).problems())
+    with pytest.raises(UnknownValueError):
+        list(LAYERS["cilium"](settings, LabContext(cluster("three-servers"), {"cilium": settings})).findings())
 
 
 NODE = {"NODE": "a", "ROLE": "agent"}
@@ -175,20 +173,20 @@ def states(everyone: str, own: str) -> str:
     )
 
 
-def test_without_any_pod_network_no_node_is_waited_for(called: Path) -> None:
-    done = run("uncordon", called, states("False False", "printf False"), CNI="none", **NODE)
+def test_without_any_pod_network_no_node_is_waited_for(calls_file: Path) -> None:
+    done = run("uncordon", calls_file, states("False False", "printf False"), CNI="none", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if " uncordon " in call]
 
 
 @pytest.mark.parametrize("everyone", ["True False", "False True"])
-def test_where_other_nodes_have_a_network_this_one_gets_it_too(called: Path, everyone: str) -> None:
-    done = run("uncordon", called, states(everyone, LATER), CNI="none", **NODE)
+def test_where_other_nodes_have_a_network_this_one_gets_it_too(calls_file: Path, everyone: str) -> None:
+    done = run("uncordon", calls_file, states(everyone, LATER), CNI="none", **NODE)
     assert done.status == 0, done.errors
     assert len([call for call in done.calls if "items" in call]) == 3
 
 
-def test_a_node_that_is_ready_is_asked_nothing_more(called: Path) -> None:
-    done = run("uncordon", called, states("", "printf True"), CNI="flannel", **NODE)
+def test_a_node_that_is_ready_is_asked_nothing_more(calls_file: Path) -> None:
+    done = run("uncordon", calls_file, states("", "printf True"), CNI="flannel", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if "items" in call]

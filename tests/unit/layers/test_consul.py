@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.layers.consul import Consul
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import LAYERS, lab, problems, values
 
@@ -59,7 +59,7 @@ def test_proxies_keep_the_policy_that_asks_for_limits_of_memory() -> None:
 
 
 def test_guard_asks_for_the_volumes() -> None:
-    assert Consul.kept == ("persistentvolumeclaims -n consul",)
+    assert Consul.user_data_queries == ("persistentvolumeclaims -n consul",)
 
 
 @pytest.mark.parametrize("name", ["kube-system", "default", "consul", "argocd"])
@@ -71,8 +71,8 @@ def test_namespaces_of_the_system_and_of_layers_do_not_take_part(name: str) -> N
 
 def test_without_a_class_of_volumes() -> None:
     settings = LAYERS["consul"].settings_type.model_validate({})
-    found = Lab(cluster("three-servers", k3s={"disable": ["local-storage"]}), {"consul": settings})
+    found = LabContext(cluster("three-servers", k3s={"disable": ["local-storage"]}), {"consul": settings})
     assert problems("consul", found) == [
-        ": has no StorageClass: local-storage is disabled and longhorn is off; "
-        "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"
+        ": has no StorageClass: local-storage and longhorn are disabled; "
+        "add longhorn: {} to the platform, or set storageClass to your own StorageClass"
     ]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from components.layers.coredns import CorednsSettings
-from components.platform.layer import Lab
-from components.settings.model import LENIENT, NotKnownError
+from components.platform.layer import LabContext
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import CLOUDFLARE, HTTP, LAYERS, lab, layer, problems
 from tests.support.recorder import config_of, record
@@ -18,7 +18,7 @@ HOSTS = {"hosts": {"nas.lan": ["10.0.0.9"]}}
 
 
 def data(**zones: Any) -> dict[str, str]:
-    (made,) = layer("coredns", lab(coredns={"zones": zones})).extend()
+    (made,) = layer("coredns", lab(coredns={"zones": zones})).objects_after_charts()
     assert made["metadata"] == {"name": "coredns-custom", "namespace": "kube-system"}
     return dict(made["data"])
 
@@ -62,11 +62,11 @@ def test_serial_changes_with_the_zone_and_only_then() -> None:
 
 def test_namespace_of_k3s_is_neither_made_nor_deleted() -> None:
     run = record(config_of(FILE) | {"platform": {"coredns": {"zones": {"lan": HOSTS}}}})
-    made = run.named("coredns-configmap-coredns-custom")
+    made = run.resource("coredns-configmap-coredns-custom")
     assert made.plain["metadata"]["namespace"] == "kube-system"
     assert "coredns-namespace" not in {each.name for each in run.registered}
     assert {"a-roll", "e-roll"} <= {run.resources_by_urn[urn].name for urn in made.depends_on}
-    assert not layer("coredns", lab(coredns={})).extend()
+    assert not layer("coredns", lab(coredns={})).objects_after_charts()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_namespace_of_k3s_is_neither_made_nor_deleted() -> None:
         ({"lan": {}}, "zones.lan: is empty; add hosts, wildcard or forward"),
         (
             {"lan": {"wildcard": ["10.0.0.1"], "forward": ["10.0.0.2"]}},
-            "zones.lan.forward: is never used, because wildcard answers all other names; "
+            "zones.lan.forward: is never used, because wildcard answers all names that hosts does not list; "
             "keep either wildcard or forward",
         ),
         ({"wan": HOSTS}, "zones.wan.hosts.nas.lan: is not in the zone wan; use a name that ends in wan"),
@@ -99,14 +99,14 @@ def test_names_that_only_look_alike_are_no_part_of_each_other() -> None:
 
 def test_it_needs_the_coredns_of_k3s_and_minds_its_domain() -> None:
     options = {"disable": ["coredns"], "serverOptions": {"cluster-domain": "k8s.lan"}}
-    found = Lab(cluster("three-servers", k3s=options), lab(coredns={"zones": {"lan": HOSTS}}).layers)
+    found = LabContext(cluster("three-servers", k3s=options), lab(coredns={"zones": {"lan": HOSTS}}).layers)
     assert problems("coredns", found) == [
         ": needs K3s' CoreDNS, which k3s.disable disables; remove coredns from k3s.disable",
         "zones.lan: would shadow names of the cluster domain k8s.lan; choose another zone",
     ]
 
 
-MISSING = "acme.nameservers: is missing: coredns answers pods differently for {} than public DNS; add public DNS"
+MISSING = "acme.nameservers: is missing: for {}, pods get different answers from coredns than from public DNS"
 
 
 @pytest.mark.parametrize("zone", [DOMAIN, f"in.{DOMAIN}", DOMAIN.partition(".")[2]])
@@ -129,5 +129,5 @@ def test_proofs_do_not_mind_what_is_no_records_of_theirs() -> None:
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = CorednsSettings.model_validate({"zones": {"lan": {"hosts": 1}}}, context=LENIENT)
-    with pytest.raises(NotKnownError):
-        list(LAYERS["coredns"](settings, Lab(cluster("three-servers"), {"coredns": settings})).problems())
+    with pytest.raises(UnknownValueError):
+        list(LAYERS["coredns"](settings, LabContext(cluster("three-servers"), {"coredns": settings})).findings())

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import Hashed
+from components.kubernetes.manifest import BcryptHash
 from components.settings.model import SecretRef
 from tests.support.layer_fixtures import lab, layer, problems, values
 
@@ -16,12 +16,12 @@ def test_nothing_is_removed_until_told_otherwise() -> None:
     found = lab(externalDns=TOKEN)
     given = values("externalDns", found)
     assert given["policy"] == "upsert-only"
-    (service,) = layer("externalDns", found).services()
-    assert (service.node, service.last, service.undo) == ("", True, ("withdraw.sh",))
+    (service,) = layer("externalDns", found).host_services()
+    assert (service.node, service.runs_last, service.undo) == ("", True, ("withdraw.sh",))
     assert service.variables == {"NAMESPACE": "external-dns", "SYNC": "no"}
     synced = lab(externalDns=TOKEN | {"sync": True})
     assert values("externalDns", synced)["policy"] == "sync"
-    assert layer("externalDns", synced).services()[0].variables["SYNC"] == "yes"
+    assert layer("externalDns", synced).host_services()[0].variables["SYNC"] == "yes"
 
 
 def test_mark_is_the_clusters_own() -> None:
@@ -34,12 +34,12 @@ def test_mark_is_the_clusters_own() -> None:
 
 def test_controller_starts_anew_with_another_secret() -> None:
     found = lab(externalDns=TOKEN)
-    given, (secret,) = values("externalDns", found), layer("externalDns", found).before()
+    given, (secret,) = values("externalDns", found), layer("externalDns", found).objects_before_charts()
     (variable,) = given["env"]
     reference = variable["valueFrom"]["secretKeyRef"]
     assert reference == {"name": secret["metadata"]["name"], "key": "CF_API_TOKEN"}
     assert secret["stringData"] == {"CF_API_TOKEN": SecretRef(secret="token")}
-    assert given["podAnnotations"] == {"homelab/CF_API_TOKEN": Hashed(SecretRef(secret="token"))}
+    assert given["podAnnotations"] == {"homelab/CF_API_TOKEN": BcryptHash(SecretRef(secret="token"))}
 
 
 def test_every_domain_is_a_zone_of_a_server_of_your_own() -> None:
@@ -52,7 +52,7 @@ def test_every_domain_is_a_zone_of_a_server_of_your_own() -> None:
 def test_machines_may_have_rights_of_their_own() -> None:
     found = lab(externalDns={"route53": {}})
     assert values("externalDns", found)["env"] == [{"name": "AWS_REGION", "value": "us-east-1"}]
-    assert layer("externalDns", found).before() == ()
+    assert layer("externalDns", found).objects_before_charts() == ()
     assert not problems("externalDns", found)
 
 
@@ -72,7 +72,7 @@ ONE = ": needs exactly one of route53, cloudflare and rfc2136; add one, or keep 
         (
             {"route53": {"accessKey": {"secret": "id"}}},
             "route53: needs both accessKey and secretKey, or neither; "
-            "set both, or remove both to use the machines' instance role",
+            "set both keys, or remove both keys to use the machines' instance role",
         ),
     ],
 )

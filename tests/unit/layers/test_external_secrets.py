@@ -26,7 +26,9 @@ def test_copies_follow_the_machines(name: str, replicas: int) -> None:
 
 def test_keys_stand_in_secrets_and_stores_name_them() -> None:
     found = stores(aws=AWS, vault={"vault": VAULT | {"token": {"secret": "token"}}})
-    secrets = {each["metadata"]["name"]: each["stringData"] for each in layer("externalSecrets", found).before()}
+    secrets = {
+        each["metadata"]["name"]: each["stringData"] for each in layer("externalSecrets", found).objects_before_charts()
+    }
     assert secrets == {
         "store-aws": {"accessKey": SecretRef(secret="id"), "secretKey": SecretRef(secret="key")},
         "store-vault": {"token": SecretRef(secret="token")},
@@ -47,7 +49,7 @@ def test_services_of_aws(setting: str, service: str) -> None:
     found = stores(aws={setting: {"region": "eu-west-1"}})
     provider = {"aws": {"service": service, "region": "eu-west-1"}}
     assert objects("externalSecrets", found) == {("ClusterSecretStore", "aws"): {"provider": provider}}
-    assert not layer("externalSecrets", found).before()
+    assert not layer("externalSecrets", found).objects_before_charts()
 
 
 def test_a_role_of_vault_is_taken_with_the_account_of_the_controller() -> None:
@@ -61,7 +63,7 @@ def test_a_role_of_vault_is_taken_with_the_account_of_the_controller() -> None:
             "serviceAccountRef": {"name": "external-secrets", "namespace": "external-secrets"},
         }
     }
-    assert not layer("externalSecrets", found).before()
+    assert not layer("externalSecrets", found).objects_before_charts()
 
 
 def test_the_vault_of_the_lab_is_asked_where_no_other_is_named() -> None:
@@ -82,7 +84,7 @@ def test_apps_learn_of_the_stores() -> None:
 
 def test_secrets_that_would_go_with_it_are_guarded() -> None:
     assert values("externalSecrets", stores())["installCRDs"] is True
-    assert ExternalSecrets.kept[0] == "externalsecrets.external-secrets.io -A"
+    assert ExternalSecrets.user_data_queries[0] == "externalsecrets.external-secrets.io -A"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_secrets_that_would_go_with_it_are_guarded() -> None:
         (
             {"parameterStore": {"region": "eu-west-1", "accessKey": {"secret": "id"}}},
             ".parameterStore: needs both accessKey and secretKey, or neither; "
-            "set both, or remove both to use the machines' instance role",
+            "set both keys, or remove both keys to use the machines' instance role",
         ),
         ({"vault": VAULT}, ".vault: needs exactly one of token and kubernetesRole; add one, or keep one of them"),
         (

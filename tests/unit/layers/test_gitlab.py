@@ -8,7 +8,7 @@ import pytest
 from components.layers.gitlab import GitLab
 from components.settings.model import SecretRef
 from stacks import stackfile
-from stacks.settings import Settings, SettingsError
+from stacks.settings import LabStack, SettingsError
 from tests.support.layer_fixtures import lab, layer, objects, problems
 from tests.support.recorder import canary, config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -25,7 +25,7 @@ def spec(**given: Any) -> Any:
 def test_argocd_installs_the_chart_of_the_catalog_and_helm_none() -> None:
     found = lab(**BESIDE, gitlab=ROOT_PASSWORD)
     assert not layer("gitlab", found).values()
-    (application,) = layer("gitlab", found).extend()
+    (application,) = layer("gitlab", found).objects_after_charts()
     assert application["metadata"]["namespace"] == "argocd"
     source = application["spec"]["source"]
     chart = found.charts["gitlab"]
@@ -38,7 +38,7 @@ def test_argocd_installs_the_chart_of_the_catalog_and_helm_none() -> None:
 def test_another_version_and_mirror_go_for_it_too() -> None:
     config = config_of(FILE)
     platform = {"versions": {"gitlab": "9.9.1"}, "chartMirror": "https://charts.lan"}
-    found = Settings.parse({**config, "platform": platform}, {"sshKey"}, "lab")
+    found = LabStack.parse({**config, "platform": platform}, {"sshKey"}, "lab")
     chart = found.platform.lab(found.cluster).charts["gitlab"]
     assert (chart.version, chart.repository) == ("9.9.1", "https://charts.lan")
 
@@ -48,13 +48,13 @@ def test_registry_as_mirror_of_charts_is_refused_for_it() -> None:
     argocd = {"argocd": {"adminPassword": {"secret": "sshKey"}}}
     platform = {**BESIDE, **argocd, "gitlab": {"rootPassword": {"secret": "sshKey"}}, "chartMirror": "oci://charts.lan"}
     with pytest.raises(
-        SettingsError, match="gitlab: is installed by Argo CD, which has no configuration for the registry"
+        SettingsError, match="gitlab: is installed by Argo CD, which is not configured for the registry"
     ):
-        Settings.parse({**config, "platform": platform}, secrets, "lab")
+        LabStack.parse({**config, "platform": platform}, secrets, "lab")
 
 
 def test_password_is_in_a_secret_and_not_in_the_application() -> None:
-    (secret,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).before()
+    (secret,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).objects_before_charts()
     assert secret["stringData"] == {"password": SecretRef(secret="gitlabRoot")}
     told = spec()["source"]["helm"]["valuesObject"]["global"]["initialRootPassword"]
     assert told == {"secret": secret["metadata"]["name"], "key": "password"}
@@ -70,9 +70,9 @@ def test_registry_and_store_are_beside_the_page_each_with_a_certificate_of_its_o
 
 
 def test_what_it_deployed_goes_with_it_after_the_guard() -> None:
-    (application,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).extend()
+    (application,) = layer("gitlab", lab(**BESIDE, gitlab=ROOT_PASSWORD)).objects_after_charts()
     assert application["metadata"]["finalizers"]
-    assert GitLab.kept == ("persistentvolumeclaims -n gitlab",)
+    assert GitLab.user_data_queries == ("persistentvolumeclaims -n gitlab",)
 
 
 def test_its_store_runs_where_its_images_do() -> None:
@@ -82,7 +82,7 @@ def test_its_store_runs_where_its_images_do() -> None:
     arm = replace(found, cluster=found.cluster.model_copy(update={"nodes": nodes}))
     assert problems("gitlab", found) == []
     (report,) = problems("gitlab", arm)
-    assert "the images of its object store exist only for amd64" in report
+    assert "the images of GitLab's object store exist only for amd64" in report
 
 
 def test_a_layer_without_a_chart_is_made() -> None:
@@ -93,17 +93,17 @@ def test_a_layer_without_a_chart_is_made() -> None:
     }  # fmt: skip
     secrets = {name: canary(name) for name in ("token", "gitlabRoot")}
     run = record(config_of(FILE) | secrets | {"platform": platform})
-    assert run.named("gitlab-application-gitlab")
-    assert run.named("gitlab-gate").plain["variables"]["RELEASES"] == ""
+    assert run.resource("gitlab-application-gitlab")
+    assert run.resource("gitlab-gate").plain["variables"]["RELEASES"] == ""
 
 
 @pytest.mark.parametrize(
     ("given", "argocd", "report"),
     [
-        ({"host": "gitlab"}, {}, "host: has no domain for the host name of the registry; "
+        ({"host": "gitlab"}, {}, "host: needs a domain for the registry's host name; "
          "write it as gitlab.lab.example.com"),
         ({}, {"applications": {"gitlab": {"repository": "https://git.lan/x", "path": "x"}}},
-         ": has the same Application name as argocd.applications.gitlab; give that application another name"),
+         ": has the same Application name as argocd.applications.gitlab; rename the application in Argo CD"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_reported(given: Any, argocd: Any, report: str) -> None:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kubectl_scripts import run
 from tests.support.layer_fixtures import lab, layer, problems, values
-from tests.unit.scripts.test_platform import called, run
 
-__all__ = ["called"]
 NODE = {"NODE": "d", "ROLE": "agent"}
 CARD, RUNTIME = 'nvidia-smi() { echo "GPU 0"; }', "command() { [ $2 = nvidia-container-runtime ]; }"
 
@@ -17,7 +16,7 @@ def test_machines_with_a_card_are_labelled_and_looked_at() -> None:
     found = layer("gpu", lab(gpu={"nodes": ["a", "d"]}))
     labelled = [node.name for node in found.lab.cluster.nodes if found.node_labels(node)]
     assert labelled == ["a", "d"]
-    looks = [(each.node, each.run, each.variables["ROLE"]) for each in found.services()]
+    looks = [(each.node, each.run, each.variables["ROLE"]) for each in found.host_services()]
     assert looks == [("a", ("gpu.sh",), "server"), ("d", ("gpu.sh",), "agent")]
 
 
@@ -33,11 +32,11 @@ def fake(*parts: str) -> str:
     return "\n".join((":; }", *parts, "data=$PWD", "unused() { :"))
 
 
-def test_machine_that_is_ready_passes(called: Path) -> None:
-    config = called.parent / "agent/etc/containerd/config.toml"
+def test_machine_that_is_ready_passes(calls_file: Path) -> None:
+    config = calls_file.parent / "agent/etc/containerd/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('BinaryName = "/usr/bin/nvidia-container-runtime"\n')
-    done = run("gpu", called, fake(CARD, RUNTIME), **NODE)
+    done = run("gpu", calls_file, fake(CARD, RUNTIME), **NODE)
     assert (done.status, done.output, done.errors) == (0, "", "")
 
 
@@ -53,9 +52,9 @@ def test_machine_that_is_ready_passes(called: Path) -> None:
     ],
 )
 def test_what_a_machine_lacks_is_said_and_nothing_is_installed(
-    called: Path, there: tuple[str, ...], said: tuple[str, ...]
+    calls_file: Path, there: tuple[str, ...], said: tuple[str, ...]
 ) -> None:
-    done = run("gpu", called, fake(*there), **NODE)
+    done = run("gpu", calls_file, fake(*there), **NODE)
     assert done.status == 1
     assert all(text in done.errors for text in (*said, "Then run `pulumi up` again."))
     assert done.calls == []

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import Derived, Filled, Hashed
-from components.platform.layer import Lab
+from components.kubernetes.manifest import BcryptHash, DerivedPassword, SecretTemplate
+from components.platform.layer import LabContext
 from components.settings.model import SecretRef
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.layer_fixtures import LAYERS, lab, layer, problems, values
 from tests.support.settings_fixtures import ROOT
 
@@ -16,13 +16,13 @@ ADMIN: dict[str, Any] = {"adminPassword": {"secret": "admin"}}
 BESIDE: dict[str, Any] = {"traefik": {}, "certManager": {}}
 
 
-def harbor(**given: Any) -> Lab:
+def harbor(**given: Any) -> LabContext:
     return lab(**BESIDE, harbor=ADMIN | given)
 
 
-def on(arches: Mapping[str, str | None], taints: Mapping[str, list[str]]) -> Lab:
+def on(arches: Mapping[str, str | None], taints: Mapping[str, list[str]]) -> LabContext:
     """Harbor on the lab of five, whose machines have architectures and taints."""
-    cluster = Settings.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
+    cluster = LabStack.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
     nodes = tuple(
         node.model_copy(update={"arch": arches.get(node.name), "taints": tuple(taints.get(node.name, ()))})
         for node in cluster.nodes
@@ -30,7 +30,7 @@ def on(arches: Mapping[str, str | None], taints: Mapping[str, list[str]]) -> Lab
     given = {
         key: LAYERS[key].settings_type.model_validate(value) for key, value in (BESIDE | {"harbor": ADMIN}).items()
     }
-    return Lab(cluster.model_copy(update={"nodes": nodes}), given)
+    return LabContext(cluster.model_copy(update={"nodes": nodes}), given)
 
 
 def selectors(tree: Any) -> Iterator[Any]:
@@ -50,25 +50,25 @@ def test_every_part_runs_on_amd64() -> None:
 def test_nothing_that_it_needs_is_made_anew_by_an_upgrade() -> None:
     found = harbor()
     given = values("harbor", found)
-    assert given["core"]["secret"] == Derived("core", 16)
-    assert given["core"]["xsrfKey"] == Derived("xsrf", 32)
+    assert given["core"]["secret"] == DerivedPassword("core", 16)
+    assert given["core"]["xsrfKey"] == DerivedPassword("xsrf", 32)
     login = given["registry"]["credentials"]
-    assert login["htpasswdString"] == Filled(f"{login['username']}:{{}}", (Hashed(login["password"]),))
+    assert login["htpasswdString"] == SecretTemplate(f"{login['username']}:{{}}", (BcryptHash(login["password"]),))
     secrets = [given["core"]["secret"], given["core"]["xsrfKey"], given["jobservice"]["secret"],
                given["registry"]["secret"], login["password"], given["database"]["internal"]["password"]]  # fmt: skip
     assert len(set(secrets)) == len(secrets)
-    (keys,) = layer("harbor", found).before()
+    (keys,) = layer("harbor", found).objects_before_charts()
     assert given["existingSecretAdminPassword"] == given["existingSecretSecretKey"] == keys["metadata"]["name"]
     assert keys["stringData"] == {
         "HARBOR_ADMIN_PASSWORD": SecretRef(secret="admin"),
-        "secretKey": Derived("encryption", 16),
+        "secretKey": DerivedPassword("encryption", 16),
     }
     assert "secretName" not in given["core"]
 
 
 def test_key_pair_of_your_own_signs_tokens() -> None:
     found = harbor(token={"key": {"secret": "key"}, "certificate": {"secret": "cert"}})
-    _, pair = layer("harbor", found).before()
+    _, pair = layer("harbor", found).objects_before_charts()
     assert values("harbor", found)["core"]["secretName"] == pair["metadata"]["name"]
     assert pair["stringData"] == {"tls.key": SecretRef(secret="key"), "tls.crt": SecretRef(secret="cert")}
 
@@ -82,7 +82,7 @@ def test_page_is_the_registry_with_the_certificate_of_an_issuer() -> None:
     assert given["expose"]["ingress"]["annotations"] == {"cert-manager.io/cluster-issuer": "ca"}
 
 
-NONE = ": needs an untainted amd64 node: its images exist only for amd64; add such a node, or remove harbor"
+NONE = ": needs an untainted amd64 node: Harbor's images exist only for amd64; add such a node, or remove harbor"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,6 @@ def test_lab_without_a_machine_for_it_is_refused(arches: Any, taints: Any, repor
 def test_lab_without_volumes_is_refused() -> None:
     report = problems("harbor", lab("options", **BESIDE, harbor=ADMIN))
     assert report == [
-        ": has no StorageClass: local-storage is disabled and longhorn is off; "
-        "add longhorn: {} beside it, or set storageClass to a StorageClass of your own"
+        ": has no StorageClass: local-storage and longhorn are disabled; "
+        "add longhorn: {} to the platform, or set storageClass to your own StorageClass"
     ]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.layers.kafka import Kafka
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings.model import Model
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import LAYERS, lab, layer, objects, problems, values
@@ -14,7 +14,7 @@ from tests.support.layer_fixtures import LAYERS, lab, layer, objects, problems, 
 def test_operator_alone_makes_no_cluster_and_serves_all_namespaces() -> None:
     found = lab(kafka={})
     assert values("kafka", found)["watchAnyNamespace"] is True
-    assert not layer("kafka", found).extend()
+    assert not layer("kafka", found).objects_after_charts()
     assert not layer("kafka", found).outputs()
 
 
@@ -56,7 +56,7 @@ def test_members_are_spread_by_the_labels_that_the_operator_gives_them() -> None
 
 def test_metrics_are_read_where_there_is_a_reader() -> None:
     alone = lab(kafka={"cluster": {}})
-    watched = Lab(alone.cluster, {**alone.layers, "monitoring": Model()})
+    watched = LabContext(alone.cluster, {**alone.layers, "monitoring": Model()})
     assert "metricsConfig" not in objects("kafka", alone)["Kafka", "lab"]["kafka"]
     found = objects("kafka", watched)
     assert found["Kafka", "lab"]["kafka"]["metricsConfig"] == {"type": "strimziMetricsReporter"}
@@ -64,7 +64,10 @@ def test_metrics_are_read_where_there_is_a_reader() -> None:
 
 
 def test_guard_asks_for_clusters_and_for_volumes_of_clusters_that_are_gone() -> None:
-    assert Kafka.kept == ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
+    assert Kafka.user_data_queries == (
+        "kafkas.kafka.strimzi.io -A",
+        "persistentvolumeclaims -A -l strimzi.io/kind=Kafka",
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,14 +83,14 @@ def test_guard_asks_for_clusters_and_for_volumes_of_clusters_that_are_gone() -> 
             "three-servers",
             {"disable": ["local-storage"]},
             {},
-            "cluster: has no StorageClass: local-storage is disabled and longhorn is off; "
-            "add longhorn: {} beside it, or set storageClass to a StorageClass of your own",
+            "cluster: has no StorageClass: local-storage and longhorn are disabled; "
+            "add longhorn: {} to the platform, or set storageClass to your own StorageClass",
         ),
     ],
 )
 def test_what_is_wrong_is_reported(name: str, k3s: Any, given: Any, report: str) -> None:
     settings = LAYERS["kafka"].settings_type.model_validate({"cluster": given})
-    found = Lab(cluster(name, **({"k3s": k3s} if k3s else {})), {"kafka": settings})
+    found = LabContext(cluster(name, **({"k3s": k3s} if k3s else {})), {"kafka": settings})
     assert problems("kafka", found) == [report]
     operator = LAYERS["kafka"].settings_type.model_validate({})
-    assert problems("kafka", Lab(found.cluster, {"kafka": operator})) == []
+    assert problems("kafka", LabContext(found.cluster, {"kafka": operator})) == []

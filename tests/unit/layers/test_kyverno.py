@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from components.layers.kyverno.layer import Kyverno, KyvernoSettings
 from components.layers.kyverno.policies import _VERSIONED
-from components.platform.layer import LAYER
+from components.platform.layer import LAYER_LABEL
 from tests.support.layer_fixtures import lab, layer, objects, problems, values
 
 
@@ -36,7 +36,7 @@ def test_whom_policies_leave_alone_the_webhook_leaves_alone_too() -> None:
     name, label = selector["matchExpressions"]
     assert {"kube-system", "legacy"} <= set(name["values"])
     assert name["operator"] == "NotIn"
-    assert label == {"key": LAYER, "operator": "DoesNotExist"}
+    assert label == {"key": LAYER_LABEL, "operator": "DoesNotExist"}
     for spec in policies(exempt=["legacy"]).values():
         assert spec["matchConstraints"]["namespaceSelector"] == selector
 
@@ -92,8 +92,8 @@ def test_images_come_from_where_they_may(image: str, trusted: bool) -> None:
 
 def test_policies_of_your_own_outlive_it() -> None:
     assert values("kyverno", lab(kyverno={}))["crds"] == {"install": False}, "a release would take its CRDs along"
-    assert Kyverno.bare_crds == ("kyverno",)
-    assert not layer("kyverno", lab(kyverno={})).kept
+    assert Kyverno.charts_with_crds_folder == ("kyverno",)
+    assert not layer("kyverno", lab(kyverno={})).user_data_queries
 
 
 def test_namespaces_that_the_pod_network_makes_are_exempt() -> None:

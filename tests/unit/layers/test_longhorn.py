@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from components.layers.longhorn import Longhorn, LonghornSettings
-from components.platform.layer import Lab
-from components.settings.model import LENIENT, UNKNOWN, NotKnownError, SecretRef
-from stacks.settings import Settings
+from components.platform.layer import LabContext
+from components.settings.model import LENIENT, UNKNOWN, SecretRef, UnknownValueError
+from stacks.settings import LabStack
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import lab, layer, problems, values
 from tests.support.recorder import config_of, record
@@ -19,15 +19,15 @@ STORE: dict[str, Any] = {"bucket": "lab", "accessKey": {"secret": "id"}, "secret
 DISK = {"node.longhorn.io/create-default-disk": "true"}
 
 
-def on(labels: dict[str, Any], taints: dict[str, Any], given: dict[str, Any]) -> Lab:
+def on(labels: dict[str, Any], taints: dict[str, Any], given: dict[str, Any]) -> LabContext:
     """Longhorn on the lab of five, with labels and taints by node."""
-    found = Settings.read(FILE).cluster
+    found = LabStack.read(FILE).cluster
     nodes = tuple(
         node.model_copy(update={"labels": labels.get(node.name, {}), "taints": tuple(taints.get(node.name, ()))})
         for node in found.nodes
     )
     settings = LonghornSettings.model_validate(given)
-    return Lab(found.model_copy(update={"nodes": nodes}), {"longhorn": settings})
+    return LabContext(found.model_copy(update={"nodes": nodes}), {"longhorn": settings})
 
 
 def test_volumes_have_three_copies_and_databases_one() -> None:
@@ -40,7 +40,7 @@ def test_volumes_have_three_copies_and_databases_one() -> None:
     assert given["defaultSettings"]["createDefaultDiskLabeledNodes"] == "false"
     assert given["defaultSettings"]["deletingConfirmationFlag"] == "true"
     assert "defaultBackupStore" not in given
-    (single,) = layer("longhorn", found).extend()
+    (single,) = layer("longhorn", found).objects_after_charts()
     assert (single["kind"], single["metadata"]["name"]) == ("StorageClass", "longhorn-single")
     assert single["parameters"]["numberOfReplicas"] == "1"
     assert single["volumeBindingMode"] == "WaitForFirstConsumer"
@@ -50,7 +50,7 @@ def test_volumes_have_three_copies_and_databases_one() -> None:
         "storage_class": "longhorn",
         "database_storage_class": "longhorn-single",
     }
-    assert not layer("longhorn", found).before()
+    assert not layer("longhorn", found).objects_before_charts()
     assert not problems("longhorn", found)
 
 
@@ -98,9 +98,11 @@ def test_machines_get_the_label_and_the_packages() -> None:
     config["cluster"]["nodes"][4]["labels"] = {"storage": "true"}
     run = record(config | {"platform": {"longhorn": {"storageNodes": {"storage": "true"}}}})
     wanted = "node.longhorn.io/create-default-disk=true\nstorage=true"
-    assert run.named("e-roll").plain["variables"]["LABELS"] == wanted
-    assert run.named("d-roll").plain["variables"]["LABELS"] == ""
-    assert set(Longhorn.host.packages) <= set(run.named("d-prepare").plain["variables"]["PACKAGES"].split())
+    assert run.resource("e-roll").plain["variables"]["LABELS"] == wanted
+    assert run.resource("d-roll").plain["variables"]["LABELS"] == ""
+    assert set(Longhorn.host_requirements.packages) <= set(
+        run.resource("d-prepare").plain["variables"]["PACKAGES"].split()
+    )
 
 
 def test_backups_go_to_the_bucket_by_a_job_for_every_volume() -> None:
@@ -108,21 +110,21 @@ def test_backups_go_to_the_bucket_by_a_job_for_every_volume() -> None:
     found = lab(longhorn={"backup": {"s3": s3, "schedule": "5 4 * * 0", "retain": 3}})
     store = values("longhorn", found)["defaultBackupStore"]
     assert store["backupTarget"] == "s3://lab@eu-central-1/lab/volumes/"
-    (secret,) = layer("longhorn", found).before()
+    (secret,) = layer("longhorn", found).objects_before_charts()
     assert secret["metadata"] == {"name": store["backupTargetCredentialSecret"], "namespace": "longhorn-system"}
     assert secret["stringData"] == {
         "AWS_ACCESS_KEY_ID": SecretRef(secret="id"),
         "AWS_SECRET_ACCESS_KEY": SecretRef(secret="key"),
         "AWS_ENDPOINTS": "http://nas.lan:9000",
     }
-    job = layer("longhorn", found).extend()[1]["spec"]
+    job = layer("longhorn", found).objects_after_charts()[1]["spec"]
     assert (job["task"], job["groups"], job["cron"], job["retain"]) == ("backup", ["default"], "5 4 * * 0", 3)
 
 
 def test_backups_to_amazon() -> None:
     found = lab(longhorn={"backup": {"s3": STORE}})
     assert values("longhorn", found)["defaultBackupStore"]["backupTarget"] == "s3://lab@us-east-1/"
-    (secret,) = layer("longhorn", found).before()
+    (secret,) = layer("longhorn", found).objects_before_charts()
     assert "AWS_ENDPOINTS" not in secret["stringData"]
 
 
@@ -151,7 +153,7 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
         (
             {},
             {"storageNodes": {"disk": "ssd"}},
-            "storageNodes: matches no untainted node; set these labels on nodes under cluster.nodes",
+            "storageNodes: matches no untainted node; add these labels to nodes in cluster.nodes",
         ),
         (
             {name: ["a:NoSchedule"] for name in "abcde"},
@@ -161,7 +163,7 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
         (
             {},
             {"backup": {}},
-            "backup.s3: is missing, and there is no objectStore to share; "
+            "backup.s3: is missing, and the platform has no objectStore; "
             "set a bucket here, or one for all layers under homelab:platform.objectStore",
         ),
     ],
@@ -172,11 +174,11 @@ def test_what_is_wrong_is_reported(taints: Any, given: Any, report: str) -> None
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = LonghornSettings.model_validate({"storageNodes": 1}, context=LENIENT)
-    with pytest.raises(NotKnownError):
-        list(Longhorn(settings, Lab(cluster("three-servers"), {"longhorn": settings})).problems())
+    with pytest.raises(UnknownValueError):
+        list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings})).findings())
 
 
 def test_wrong_store_is_not_guessed_at() -> None:
     settings = LonghornSettings.model_validate({"backup": {}})
-    with pytest.raises(NotKnownError):
-        list(Longhorn(settings, Lab(cluster("three-servers"), {"longhorn": settings}, UNKNOWN)).problems())
+    with pytest.raises(UnknownValueError):
+        list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings}, UNKNOWN)).findings())

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from components.layers.metallb.layer import MetalLB, MetalLBSettings
 from components.layers.shared import address_pools
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings import addresses
 from components.settings.model import SecretRef
 from tests.support.cluster_fixtures import cluster
@@ -45,9 +45,9 @@ def test_what_is_no_range_is_refused(given: str, reason: str) -> None:
 
 
 def test_first_address_is_none_that_old_devices_take_for_a_broadcast() -> None:
-    assert address_pools.first(["fd00::8/125", "10.0.1.255-10.0.2.9"], 4) == "10.0.2.1"
-    assert address_pools.first(["10.0.1.0/30", "fd00::8/125"], 6) == "fd00::8"
-    assert address_pools.first(["10.0.0.255-10.0.1.0"], 4) is None
+    assert address_pools.first_address(["fd00::8/125", "10.0.1.255-10.0.2.9"], 4) == "10.0.2.1"
+    assert address_pools.first_address(["10.0.1.0/30", "fd00::8/125"], 6) == "fd00::8"
+    assert address_pools.first_address(["10.0.0.255-10.0.1.0"], 4) is None
 
 
 def test_pool_is_announced_in_the_lan_without_frr() -> None:
@@ -57,7 +57,7 @@ def test_pool_is_announced_in_the_lan_without_frr() -> None:
         ("IPAddressPool", "default"): POOL | {"autoAssign": True, "avoidBuggyIPs": True},
         ("L2Advertisement", "lan"): {"ipAddressPools": ["default"]},
     }
-    assert not layer("metallb", found).before()
+    assert not layer("metallb", found).objects_before_charts()
     assert not problems("metallb", found)
 
 
@@ -80,7 +80,7 @@ def test_some_pools_are_announced_to_routers() -> None:
         "passwordSecret": {"name": "peer-10-0-0-1", "namespace": "metallb-system"},
     }
     assert "passwordSecret" not in made["BGPPeer", "peer-fd00-0000-0000-0000-0000-0000-0000-0001"]
-    (secret,) = layer("metallb", found).before()
+    (secret,) = layer("metallb", found).objects_before_charts()
     assert secret["metadata"] == made["BGPPeer", "peer-10-0-0-1"]["passwordSecret"]
     assert (secret["type"], secret["stringData"]) == ("kubernetes.io/basic-auth", {"password": SecretRef(secret="bgp")})
     assert not problems("metallb", found)
@@ -110,7 +110,7 @@ LAN = "choose addresses in the lan, set cluster.lan, or announce the pool over B
         ),
         (
             POOL | {"pools": {"a": {"addresses": ["10.0.0.216/29"]}}},
-            ["pools.a.addresses.0: overlaps 10.0.0.200-10.0.0.220; use every address in only one range of one pool"],
+            ["pools.a.addresses.0: overlaps 10.0.0.200-10.0.0.220; list each address in only one range of one pool"],
         ),
         ({"addresses": ["10.0.0.15-10.0.0.20"]}, [f"addresses.0: contains 10.0.0.15, the address of e; {FREE}"]),
         ({"addresses": ["10.0.0.240/29"]}, [f"addresses.0: contains 10.0.0.240, the address of the API; {FREE}"]),
@@ -136,8 +136,8 @@ LAN = "choose addresses in the lan, set cluster.lan, or announce the pool over B
         (
             POOL | {"bgp": {"asn": 64513, "peers": [PEER | {"ebgpMultiHop": True}, PEER]}},
             [
-                "bgp.peers.0.ebgpMultiHop: is for eBGP only: this peer has the cluster's own asn, 64513; remove it",
-                "bgp.peers.1.address: is the address of another peer too; keep one of them",
+                "bgp.peers.0.ebgpMultiHop: is only for eBGP, but this peer has the cluster's own asn, 64513; remove it",
+                "bgp.peers.1.address: is also the address of another peer; keep one of them",
             ],
         ),
     ],
@@ -148,12 +148,12 @@ def test_pools_that_do_not_fit_are_reported(given: dict[str, Any], report: list[
 
 def test_edge_of_a_small_lan_is_not_given_away() -> None:
     small = cluster("three-servers", lan="10.0.0.0/25", api={"vip": "10.0.0.100"})
-    report = list(MetalLB(MetalLBSettings(addresses=("10.0.0.120/29",)), Lab(small)).problems())
+    report = list(MetalLB(MetalLBSettings(addresses=("10.0.0.120/29",)), LabContext(small)).findings())
     assert report == [
         (
             ("addresses", 0),
             "contains 10.0.0.127, the network or broadcast address of the lan 10.0.0.0/25",
-            "leave it out",
+            "exclude it",
         )
     ]
 
@@ -162,6 +162,6 @@ def test_edge_of_a_small_lan_is_not_given_away() -> None:
     ("balancer", "report"), [("10.0.0.210", ["contains 10.0.0.210, the address of the API"]), ("api.lan", [])]
 )
 def test_balancer_of_the_api_keeps_its_address(balancer: str, report: list[str]) -> None:
-    found = Lab(cluster("three-servers", api={"external": balancer}))
+    found = LabContext(cluster("three-servers", api={"external": balancer}))
     settings = MetalLBSettings(addresses=("10.0.0.200-10.0.0.220",))
-    assert [reason for _, reason, _ in MetalLB(settings, found).problems()] == report
+    assert [reason for _, reason, _ in MetalLB(settings, found).findings()] == report

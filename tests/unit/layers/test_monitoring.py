@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from components.cluster.settings import K3sSettings
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from components.settings.model import SecretRef
-from stacks.catalog import K3S
+from stacks.catalog import K3S_VERSION
 from tests.support.layer_fixtures import CLOUDFLARE, lab, layer, problems
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -17,7 +17,7 @@ EMAIL: dict[str, Any] = {"to": ["me@lab.org"], "sender": "lab@lab.org", "server"
 HOOK: dict[str, Any] = {"webhook": {"url": {"secret": "hook"}}}
 
 
-def stack(found: Lab) -> Any:
+def stack(found: LabContext) -> Any:
     return layer("monitoring", found).values()["kube-prometheus-stack"]
 
 
@@ -59,13 +59,13 @@ def with_options(k3s: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> Any:
     found = lab(monitoring={})
     cluster = found.cluster.model_copy(
         update={
-            "k3s": K3sSettings.model_validate({"version": K3S} | k3s),
+            "k3s": K3sSettings.model_validate({"version": K3S_VERSION} | k3s),
             "nodes": tuple(
                 node.model_copy(update={"options": nodes.get(node.name, {})}) for node in found.cluster.nodes
             ),
         }
     )
-    return stack(Lab(cluster, found.layers))
+    return stack(LabContext(cluster, found.layers))
 
 
 @pytest.mark.parametrize(
@@ -102,16 +102,16 @@ def test_page_has_a_certificate_where_there_are_issuers() -> None:
 
 def test_password_of_admin_is_the_charts_business() -> None:
     assert "adminPassword" not in stack(lab(monitoring={}))["grafana"]
-    given = stack(lab(monitoring={"grafana": {"adminPassword": {"secret": "admin"}}}))["grafana"]
-    assert given["adminPassword"] == SecretRef(secret="admin")
+    settings = {"grafana": {"adminPassword": {"secret": "admin"}}}
+    assert stack(lab(monitoring=settings))["grafana"]["adminPassword"] == SecretRef(secret="admin")
 
 
-def named(kind: str, found: Lab) -> dict[str, Any]:
-    everything = layer("monitoring", found).extend()
+def named(kind: str, found: LabContext) -> dict[str, Any]:
+    everything = layer("monitoring", found).objects_after_charts()
     return {each["metadata"]["name"]: each["spec"] for each in everything if each["kind"] == kind}
 
 
-def alerts(found: Lab) -> set[str]:
+def alerts(found: LabContext) -> set[str]:
     return set(named("PrometheusRule", found))
 
 
@@ -119,7 +119,7 @@ def test_receivers_get_what_is_as_severe_and_secrets_stand_apart() -> None:
     login = {"username": "lab", "password": {"secret": "mail"}}
     given = {"me": {"email": EMAIL | login, "severities": ["critical"]}, "relay": {"email": EMAIL}, "pager": HOOK}
     found = lab(monitoring={"receivers": given})
-    secrets = {each["metadata"]["name"]: each["stringData"] for each in layer("monitoring", found).before()}
+    secrets = {it["metadata"]["name"]: it["stringData"] for it in layer("monitoring", found).objects_before_charts()}
     assert secrets == {
         "receiver-me": {"password": SecretRef(secret="mail")},
         "receiver-pager": {"url": SecretRef(secret="hook")},
@@ -145,7 +145,7 @@ def test_alerts_are_on_layers_that_are_on() -> None:
 def test_crds_come_before_any_other_chart() -> None:
     run = record(config_of(FILE) | {"platform": {"certManager": {}, "monitoring": {}}})
     for name in ("certManager-cert-manager", "monitoring-kube-prometheus-stack"):
-        assert run.named("monitoring-prometheus-operator-crds").urn in run.named(name).depends_on
+        assert run.resource("monitoring-prometheus-operator-crds").urn in run.resource(name).depends_on
     assert run.stack_outputs["monitoring"] is True
 
 
@@ -154,11 +154,11 @@ def test_crds_come_before_any_other_chart() -> None:
     [
         (
             {"monitoring": {"grafana": {"host": "m.lan"}}},
-            "grafana.host: needs traefik, which is off; add traefik: {} beside monitoring",
+            "grafana.host: needs traefik, which is disabled; add traefik: {} next to monitoring",
         ),
         (
             {"traefik": {}, "monitoring": {"grafana": {"issuer": "ca"}}},
-            "grafana.issuer: needs certManager, which is off; add certManager: {} beside monitoring",
+            "grafana.issuer: needs certManager, which is disabled; add certManager: {} next to monitoring",
         ),
         (
             {"certManager": {}, "traefik": {}, "monitoring": {"grafana": {"issuer": "acme"}}},
@@ -174,7 +174,7 @@ def test_crds_come_before_any_other_chart() -> None:
         ),
         (
             {"monitoring": {"receivers": {"me": HOOK | {"severities": []}}}},
-            "receivers.me.severities: is empty, so no alert is sent; add one, or remove the key",
+            "receivers.me.severities: is empty, so no alert is sent; add a severity, or remove it",
         ),
         (
             {"monitoring": {"receivers": {"me": {"email": EMAIL | {"to": []}}}}},
@@ -195,6 +195,6 @@ def test_what_is_wrong_is_reported(platform: dict[str, Any], report: str) -> Non
 def test_volumes_need_a_class(beside: dict[str, Any], given: dict[str, Any], wrong: bool) -> None:
     found = lab(**beside, monitoring=given)
     k3s = found.cluster.k3s.model_copy(update={"disable": ("local-storage",)})
-    without = Lab(found.cluster.model_copy(update={"k3s": k3s}), found.layers)
+    without = LabContext(found.cluster.model_copy(update={"k3s": k3s}), found.layers)
     assert len(problems("monitoring", without)) == wrong
     assert not problems("monitoring", found)

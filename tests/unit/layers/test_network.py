@@ -6,14 +6,14 @@ import pytest
 
 from components.layers.metallb.layer import MetalLB
 from components.layers.traefik.layer import Traefik
-from components.platform.layer import Lab
-from components.settings.model import LENIENT, NotKnownError
+from components.platform.layer import LabContext
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import LAYERS, PEER, POOL, lab, layer, values
 
 
-def monitored(found: Lab) -> Lab:
-    return Lab(found.cluster, {**found.layers, "monitoring": next(iter(found.layers.values()))})
+def monitored(found: LabContext) -> LabContext:
+    return LabContext(found.cluster, {**found.layers, "monitoring": next(iter(found.layers.values()))})
 
 
 @pytest.mark.parametrize(("name", "replicas"), [("three-servers", 2), ("one-server", 1)])
@@ -39,9 +39,9 @@ def test_monitors_are_on_where_something_reads_them() -> None:
 
 
 def test_layers_say_what_they_stand_in_for() -> None:
-    assert MetalLB.replaces == ("servicelb",)
-    assert Traefik.replaces == Traefik.bare_crds == ("traefik",)
-    assert MetalLB.security == "privileged"
+    assert MetalLB.replaces_packaged == ("servicelb",)
+    assert Traefik.replaces_packaged == Traefik.charts_with_crds_folder == ("traefik",)
+    assert MetalLB.pod_security == "privileged"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,6 @@ def test_layers_say_what_they_stand_in_for() -> None:
 )
 def test_wrong_fields_are_not_guessed_at(key: str, given: dict[str, Any]) -> None:
     settings = LAYERS[key].settings_type.model_validate(given, context=LENIENT)
-    found = Lab(cluster("three-servers"), {key: settings})
-    with pytest.raises(NotKnownError):
-        list(layer(key, found).problems())
+    found = LabContext(cluster("three-servers"), {key: settings})
+    with pytest.raises(UnknownValueError):
+        list(layer(key, found).findings())

@@ -22,19 +22,19 @@ def test_two_controllers_which_listen_on_their_machines_are_on_two_machines() ->
 
 def test_server_of_your_own() -> None:
     found = lab(nfs=NAS)
-    (made,) = layer("nfs", found).extend()
+    (made,) = layer("nfs", found).objects_after_charts()
     assert made["parameters"] == {"server": "nas.lan", "share": "/volume1"}
-    assert layer("nfs", found).services() == ()
+    assert layer("nfs", found).host_services() == ()
     assert not problems("nfs", found)
 
 
 def test_machine_as_server_is_open_to_the_machines() -> None:
     found = lab(nfs={"server": {"node": "e"}})
-    (made,) = layer("nfs", found).extend()
+    (made,) = layer("nfs", found).objects_after_charts()
     addresses = {node.name: node.address for node in found.cluster.nodes}
     assert made["parameters"] == {"server": addresses["e"], "share": "/srv/nfs"}
-    (service,) = layer("nfs", found).services()
-    assert (service.node, service.last) == ("e", False)
+    (service,) = layer("nfs", found).host_services()
+    assert (service.node, service.runs_last) == ("e", False)
     assert service.variables == {"FOLDER": "/srv/nfs", "CLIENTS": " ".join(addresses.values())}
 
 

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from cryptography import x509
 
-from components.kubernetes.manifest import Made
-from components.platform.layer import Lab
+from components.kubernetes.manifest import ComputedSecret
+from components.platform.layer import LabContext
 from components.settings.model import SecretRef
-from stacks.catalog import NOMAD
+from stacks.catalog import NOMAD_VERSION
 from tests.support.layer_fixtures import lab, layer, problems
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -30,20 +30,20 @@ TLS = {
 }
 
 
-def told(found: Lab) -> dict[str, Any]:
-    services = layer("nomad", found).services()
+def told(found: LabContext) -> dict[str, Any]:
+    services = layer("nomad", found).host_services()
     return {each.node: json.loads(each.variables["CONFIG"]) for each in services if each.name == "agent"}
 
 
-def secrets(found: Lab, node: str) -> Mapping[str, Any]:
-    (own,) = (each for each in layer("nomad", found).services() if (each.name, each.node) == ("agent", node))
+def secrets(found: LabContext, node: str) -> Mapping[str, Any]:
+    (own,) = (each for each in layer("nomad", found).host_services() if (each.name, each.node) == ("agent", node))
     return own.secrets
 
 
 def text(made: Any) -> str:
     """What is made of the layer's random bytes."""
-    assert isinstance(made, Made)
-    return made.of("00112233445566778899aabbccddeeff")
+    assert isinstance(made, ComputedSecret)
+    return made.compute("00112233445566778899aabbccddeeff")
 
 
 def alternatives(certificate: str) -> list[str]:
@@ -110,9 +110,9 @@ def test_certificates_are_renewed_every_year_and_stay_within_it(monkeypatch: pyt
 
 def test_the_labs_token_is_a_uuid_and_is_given_last_on_the_first_server() -> None:
     found = lab(nomad={"servers": ["b", "c", "d"]})
-    *agents, acl = layer("nomad", found).services()
-    assert [each.last for each in agents] == [False] * 3
-    assert (acl.name, acl.node, acl.run, acl.last, dict(acl.variables)) == (
+    *agents, acl = layer("nomad", found).host_services()
+    assert [each.runs_last for each in agents] == [False] * 3
+    assert (acl.name, acl.node, acl.run, acl.runs_last, dict(acl.variables)) == (
         "acl", "b", ("nomad-acl.sh",), True, {"ADDRESS": "10.0.0.12"},
     )  # fmt: skip
     token = text(acl.secrets["TOKEN"])
@@ -132,14 +132,14 @@ def test_each_machine_has_the_certificate_of_what_it_is() -> None:
         SecretRef(secret=each) for each in ("ca", "client", "clientKey")
     ]
     access = layer("nomad", found).access  # type: ignore[attr-defined]
-    assert (access.authority, access.key) == (SecretRef(secret="ca"), SecretRef(secret="clientKey"))
+    assert (access.ca, access.key) == (SecretRef(secret="ca"), SecretRef(secret="clientKey"))
 
 
 def test_version_is_the_catalogs_unless_another_is_named() -> None:
-    ours, _ = layer("nomad", lab(nomad={"servers": ["a"], **GOSSIP})).services()
-    assert f"v{ours.variables['VERSION']}" == NOMAD
+    ours, _ = layer("nomad", lab(nomad={"servers": ["a"], **GOSSIP})).host_services()
+    assert f"v{ours.variables['VERSION']}" == NOMAD_VERSION
     given = {"servers": ["a"], "version": "1.10.4", "checksums": {"arm64": "0f" * 32, "amd64": "1f" * 32}, **GOSSIP}
-    other, _ = layer("nomad", lab(nomad=given)).services()
+    other, _ = layer("nomad", lab(nomad=given)).host_services()
     assert other.variables["VERSION"] == "1.10.4"
     assert other.variables["PINS"] == f"arm64 {'0f' * 32}\namd64 {'1f' * 32}"
 
@@ -171,13 +171,13 @@ def test_what_is_wrong_is_reported(servers: list[str], clients: list[str], repor
 def test_machine_of_32_bits_is_reported() -> None:
     found = lab(nomad={"servers": ["a"], "clients": ["d"], **GOSSIP})
     nodes = [each.model_copy(update={"arch": "arm"} if each.name == "d" else {}) for each in found.cluster.nodes]
-    narrow = Lab(found.cluster.model_copy(update={"nodes": tuple(nodes)}), found.layers)
+    narrow = LabContext(found.cluster.model_copy(update={"nodes": tuple(nodes)}), found.layers)
     report = "clients.0: is a 32-bit node, which Nomad does not support; use another node"
     assert problems("nomad", narrow) == [report]
 
 
 def test_a_mirror_in_clear_is_taken_with_checksums_only() -> None:
     given = {"servers": ["a"], "releases": "http://10.0.0.9/nomad", **GOSSIP}
-    reason = "releases: uses http, and checksums are missing for: amd64, arm64; add them under checksums, or use https"
+    reason = "releases: uses http, but checksums are missing for: amd64, arm64; add the checksums, or use https"
     assert problems("nomad", lab(nomad=given)) == [reason]
     assert problems("nomad", lab(nomad=given | {"checksums": {"amd64": "1f" * 32, "arm64": "0f" * 32}})) == []

@@ -6,21 +6,21 @@ import pytest
 from pydantic import ValidationError
 
 from components.layers.ray import RaySettings
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import lab, objects, problems
 
 
-def on(archs: tuple[str | None, ...], given: dict[str, Any]) -> Lab:
+def on(archs: tuple[str | None, ...], given: dict[str, Any]) -> LabContext:
     """Ray on the lab of five, whose machines have these architectures; the last one goes for the rest."""
     found = cluster("three-servers")
     wanted = (*archs, *[archs[-1]] * len(found.nodes))
     nodes = tuple(node.model_copy(update={"arch": arch}) for node, arch in zip(found.nodes, wanted, strict=False))
     settings = RaySettings.model_validate({"clusters": {"work": given}})
-    return Lab(found.model_copy(update={"nodes": nodes}), {"ray": settings})
+    return LabContext(found.model_copy(update={"nodes": nodes}), {"ray": settings})
 
 
-def pods(found: Lab) -> list[Any]:
+def pods(found: LabContext) -> list[Any]:
     spec = objects("ray", found)["RayCluster", "work"]
     return [group["template"]["spec"] for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"])]
 
@@ -66,14 +66,14 @@ def test_workers_come_and_go_between_min_and_max_and_the_head_works_not() -> Non
         (
             ("amd64",),
             {"arch": "arm64"},
-            "clusters.work.arch: is arm64, and no untainted node has this architecture; "
-            "set another arch, or correct arch under cluster.nodes",
+            "clusters.work.arch: is arm64, but no untainted node has this architecture; "
+            "set another arch, or correct arch of the nodes in cluster.nodes",
         ),
         (
             ("arm64", "arm"),
             {},
-            "clusters.work.arch: is amd64, and no untainted node has this architecture; "
-            "set another arch, or correct arch under cluster.nodes",
+            "clusters.work.arch: is amd64, but no untainted node has this architecture; "
+            "set another arch, or correct arch of the nodes in cluster.nodes",
         ),
     ],
 )

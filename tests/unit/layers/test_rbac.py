@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 
 from components.layers.rbac import RbacSettings
-from components.platform.layer import Lab
-from components.settings.model import LENIENT, NotKnownError
+from components.platform.layer import LabContext
+from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
+from tests.support.kubectl_scripts import run
 from tests.support.layer_fixtures import lab, layer, problems
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
-from tests.unit.scripts.test_platform import called, run
-
-__all__ = ["called"]
 
 FILE = ROOT / "tests/settings/valid/people.yaml"
 GIVEN: dict[str, Any] = {
@@ -30,21 +28,21 @@ shop homelab-edit-ben edit ben"""
 
 
 def test_rights_are_peoples_own_and_each_is_given_once() -> None:
-    (service,) = layer("rbac", lab(rbac=GIVEN)).services()
+    (service,) = layer("rbac", lab(rbac=GIVEN)).host_services()
     assert service.variables == {"RIGHTS": RIGHTS}
     assert not problems("rbac", lab(rbac=GIVEN))
-    assert not layer("rbac", lab(rbac={})).services()[0].variables["RIGHTS"]
+    assert not layer("rbac", lab(rbac={})).host_services()[0].variables["RIGHTS"]
 
 
 def test_they_are_given_from_a_server_that_serves_and_looked_at() -> None:
     run = record(config_of(FILE))
-    task = run.named("rbac-rights").plain
+    task = run.resource("rbac-rights").plain
     assert task["probe"] == "granted.sh"
     assert [(step["script"], step["on"]) for step in (*task["run"], *task["undo"])] == [
         ("grant.sh", "server"),
         ("revoke.sh", "server"),
     ]
-    assert "solo-roll" in {run.resources_by_urn[urn].name for urn in run.named("rbac-rights").depends_on}
+    assert "solo-roll" in {run.resources_by_urn[urn].name for urn in run.resource("rbac-rights").depends_on}
 
 
 def test_layer_has_no_namespace_and_makes_none() -> None:
@@ -62,7 +60,7 @@ def test_layer_has_no_namespace_and_makes_none() -> None:
         (
             {},
             {"dev": {"cluster": "view"}},
-            "groups.dev: has no members; add it to a person under people, or remove it",
+            "groups.dev: has no members; add the group to a person under people, or remove the group",
         ),
         ({"anna": ["dev"]}, {"dev": {}}, "groups.dev: has no role; set cluster or namespaces"),
         (
@@ -78,8 +76,8 @@ def test_what_is_wrong_is_reported(people: Any, groups: Any, report: str) -> Non
 
 def test_wrong_fields_are_not_guessed_at() -> None:
     settings = RbacSettings.model_validate({"people": {"anna": ["dev"]}, "groups": {"dev": 1}}, context=LENIENT)
-    with pytest.raises(NotKnownError):
-        list(layer("rbac", Lab(cluster("three-servers"), {"rbac": settings})).problems())
+    with pytest.raises(UnknownValueError):
+        list(layer("rbac", LabContext(cluster("three-servers"), {"rbac": settings})).findings())
 
 
 # by hand: ben's is gone, eve was put beside anna, carl was taken out of the file; blog is not there
@@ -98,8 +96,8 @@ esac
 """
 
 
-def test_script_gives_what_is_missing_and_takes_what_is_too_much(called: Path) -> None:
-    done = run("grant", called, ANSWER, RIGHTS=WANTED)
+def test_script_gives_what_is_missing_and_takes_what_is_too_much(calls_file: Path) -> None:
+    done = run("grant", calls_file, ANSWER, RIGHTS=WANTED)
     assert done.status == 0, done.errors
     deleted = [call.partition(" delete ")[2] for call in done.calls if " delete " in call]
     assert deleted == [
@@ -107,7 +105,7 @@ def test_script_gives_what_is_missing_and_takes_what_is_too_much(called: Path) -
         "rolebinding/homelab-edit-anna -n shop --ignore-not-found",
     ]
     assert done.calls.index(next(call for call in done.calls if "apply" in call)) > 2, "it gives after it took"
-    decoder, text, made = json.JSONDecoder(), (called.parent / "applied").read_text(), []
+    decoder, text, made = json.JSONDecoder(), (calls_file.parent / "applied").read_text(), []
     while text.strip():
         each, end = decoder.raw_decode(text.lstrip())
         made.append(each)
@@ -124,11 +122,11 @@ def test_script_gives_what_is_missing_and_takes_what_is_too_much(called: Path) -
     assert done.progress[-1].startswith("the namespace blog does not exist yet")
 
 
-def test_script_with_nothing_to_do_does_nothing(called: Path) -> None:
+def test_script_with_nothing_to_do_does_nothing(calls_file: Path) -> None:
     answer = f"printf '%s\\n' '{RIGHTS}'"
-    done = run("grant", called, answer, RIGHTS=RIGHTS)
+    done = run("grant", calls_file, answer, RIGHTS=RIGHTS)
     assert (done.status, done.errors, len(done.calls)) == (0, "", 1)
-    done = run("grant", called, ":", RIGHTS="")
+    done = run("grant", calls_file, ":", RIGHTS="")
     assert (done.status, len(done.calls)) == (0, 2), done.errors
 
 
@@ -139,18 +137,18 @@ HOSTILE = r"""
 """
 
 
-def test_text_of_others_removes_no_binding_but_our_own(called: Path) -> None:
+def test_text_of_others_removes_no_binding_but_our_own(calls_file: Path) -> None:
     """Names of people and of bindings may hold line breaks; each would be a line that the script reads."""
     answer = ANSWER.replace(BOUND, HOSTILE)
-    done = run("grant", called, answer, RIGHTS="* homelab-view-anna view anna")
+    done = run("grant", calls_file, answer, RIGHTS="* homelab-view-anna view anna")
     assert done.status == 0, done.errors
     deleted = [call.partition(" delete ")[2] for call in done.calls if " delete " in call]
     assert deleted == ["clusterrolebinding/homelab-view-anna --ignore-not-found"], "which is made again at once"
     assert any(" apply " in call for call in done.calls)
 
 
-def test_look_names_what_differs(called: Path) -> None:
-    done = run("granted", called, ANSWER, RIGHTS=WANTED)
+def test_look_names_what_differs(calls_file: Path) -> None:
+    done = run("granted", calls_file, ANSWER, RIGHTS=WANTED)
     assert done.status == 0, done.errors
     assert done.output.splitlines() == [
         "carl has the role edit in shop by the binding homelab-edit-carl",
@@ -159,9 +157,9 @@ def test_look_names_what_differs(called: Path) -> None:
         "anna does not have the role edit in shop",
         "ben does not have the role view in *",
     ]
-    assert not run("granted", called, f"printf '%s\\n' '{RIGHTS}'", RIGHTS=RIGHTS).output
+    assert not run("granted", calls_file, f"printf '%s\\n' '{RIGHTS}'", RIGHTS=RIGHTS).output
 
 
-def test_all_is_taken_back_when_the_layer_goes(called: Path) -> None:
-    done = run("revoke", called, ":")
+def test_all_is_taken_back_when_the_layer_goes(calls_file: Path) -> None:
+    done = run("revoke", calls_file, ":")
     assert done.calls[-1].endswith("delete clusterrolebindings,rolebindings -A -l homelab/rights")

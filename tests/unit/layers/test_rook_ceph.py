@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.platform.resource_requests import least
+from components.platform.resource_requests import total_requests
 from tests.contracts import objects, upstream
 from tests.contracts.cases import CASES, Case
 from tests.support.layer_fixtures import lab, layer, problems
@@ -76,18 +76,18 @@ def test_monitors_are_three_where_there_are_three_machines(name: str, node: str,
 
 def test_disks_come_before_ceph_and_are_never_taken_back() -> None:
     found = layer("rookCeph", lab(rookCeph=given("d", "e", wipe={"e": [TWO]})))
-    first, second, whole = found.services()
+    first, second, whole = found.host_services()
     assert (first.node, second.node, whole.node) == ("d", "e", "")
     assert first.variables == {"DEVICES": f"{ONE} {TWO}", "WIPE": ""}
     assert second.variables == {"DEVICES": f"{ONE} {TWO}", "WIPE": TWO}
-    assert (first.undo, first.last, whole.undo, whole.last) == ((), False, ("dissolve.sh",), True)
+    assert (first.undo, first.runs_last, whole.undo, whole.runs_last) == ((), False, ("dissolve.sh",), True)
     assert whole.variables["DISKS"] == "4"
 
 
 def test_snapshots_are_there_where_something_takes_them() -> None:
     alone, beside = lab(rookCeph=given("a")), lab(snapshotController={}, rookCeph=given("a"))
-    assert layer("rookCeph", alone).extend() == ()
-    classes = layer("rookCeph", beside).extend()
+    assert layer("rookCeph", alone).objects_after_charts() == ()
+    classes = layer("rookCeph", beside).objects_after_charts()
     drivers = drivers_of(beside)
     assert [each["driver"] for each in classes] == [drivers["rbd"]["name"], drivers["cephfs"]["name"]]
     for found, policy in ((alone, "none"), (beside, "volumeSnapshot")):
@@ -96,7 +96,7 @@ def test_snapshots_are_there_where_something_takes_them() -> None:
 
 
 def test_memory_of_ceph_counts_when_a_lab_is_too_small() -> None:
-    assert least(cluster(lab(rookCeph=given("a")))).memory == 2 * 512 + 2048
+    assert total_requests(cluster(lab(rookCeph=given("a")))).memory_mib == 2 * 512 + 2048
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,15 @@ def test_memory_of_ceph_counts_when_a_lab_is_too_small() -> None:
     [
         ({}, "devices: is empty; add a node and its devices"),
         (given("x"), "devices.x: is not a node of the cluster; use a name from cluster.nodes"),
-        (given("a", wipe={"b": [ONE]}), "wipe.b.0: is not a disk of this node; add it to devices.b too"),
+        (given("a", wipe={"b": [ONE]}), "wipe.b.0: is not a disk of this node; add the disk to devices.b"),
         (
             given("a", wipe={"a": [ONE, PLACE]}),
-            "wipe.a.1: is not a disk of this node; add it to devices.a too",
+            "wipe.a.1: is not a disk of this node; add the disk to devices.a",
         ),
         (
             {"devices": {"a": {"devices": [PLACE]}}, "wipe": {"a": [PLACE]}},
-            "wipe.a.0: names a slot, which can contain another disk later; "
-            "use the disk's name below /dev/disk/by-id/ here and under devices",
+            "wipe.a.0: is the name of a slot, which can contain another disk later; "
+            "use the disk's name below /dev/disk/by-id/ in wipe and devices",
         ),
     ],
 )

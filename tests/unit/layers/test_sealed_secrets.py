@@ -21,12 +21,15 @@ NEW, OLD = (
 
 
 def names(*pairs: Any) -> list[str]:
-    return [each["metadata"]["name"] for each in layer("sealedSecrets", lab(sealedSecrets={"keys": pairs})).before()]
+    return [
+        each["metadata"]["name"]
+        for each in layer("sealedSecrets", lab(sealedSecrets={"keys": pairs})).objects_before_charts()
+    ]
 
 
 def test_given_pairs_are_there_before_the_controller_and_it_makes_none() -> None:
     found = lab(sealedSecrets={"keys": [NEW, OLD]})
-    first, second = layer("sealedSecrets", found).before()
+    first, second = layer("sealedSecrets", found).objects_before_charts()
     assert first["type"] == "kubernetes.io/tls"
     assert first["metadata"]["labels"]["sealedsecrets.bitnami.com/sealed-secrets-key"] == "active"
     assert first["stringData"]["tls.crt"] == base64.b64decode(NEW["certificate"]).decode()
@@ -53,7 +56,7 @@ def test_other_keys_start_the_controller_anew() -> None:
 def test_without_pairs_the_controller_makes_them(given: Any, period: str) -> None:
     found = lab(sealedSecrets=given)
     assert values("sealedSecrets", found)["keyrenewperiod"] == period
-    assert not layer("sealedSecrets", found).before()
+    assert not layer("sealedSecrets", found).objects_before_charts()
     assert layer("sealedSecrets", found).outputs() == {"sealing_certificate": None}
 
 
@@ -63,8 +66,8 @@ def test_apps_learn_of_the_newest_certificate() -> None:
 
 
 def test_keys_that_were_not_given_are_guarded() -> None:
-    (query,) = SealedSecrets.kept
-    (pair,) = layer("sealedSecrets", lab(sealedSecrets={"keys": [NEW]})).before()
+    (query,) = SealedSecrets.user_data_queries
+    (pair,) = layer("sealedSecrets", lab(sealedSecrets={"keys": [NEW]})).objects_before_charts()
     label, given = query.rpartition(" ")[2].split(",")
     assert label in pair["metadata"]["labels"]
     assert pair["metadata"]["labels"][given.removesuffix("!=true")] == "true"
@@ -75,8 +78,8 @@ def test_keys_that_were_not_given_are_guarded() -> None:
     [
         (
             {"keys": [NEW], "renewalDays": 30},
-            "renewalDays: has no effect with keys, because generated keys would be lost with the cluster; "
-            "remove it, and add new key pairs at the start of keys instead",
+            "renewalDays: is not allowed with keys, because generated keys would be lost with the cluster; "
+            "remove renewalDays, and add new key pairs at the start of keys",
         ),
         ({"keys": [NEW, OLD, NEW]}, "keys.2: repeats the certificate of an earlier entry; remove one of them"),
     ],
@@ -86,10 +89,12 @@ def test_what_is_wrong_is_reported(given: Any, report: str) -> None:
 
 
 def test_keys_other_than_rsa_are_refused(tmp_path: Path) -> None:
-    curve = certificates.ensure(tmp_path, "10.0.0.1").authority.read_bytes()
+    curve = certificates.ensure(tmp_path, "10.0.0.1").ca.read_bytes()
     key = {"certificate": base64.b64encode(curve).decode(), "privateKey": {"secret": "new"}}
     (report,) = problems("sealedSecrets", lab(sealedSecrets={"keys": [key]}))
-    assert report.startswith("keys.0.certificate: has no RSA key, which kubeseal requires; generate one with `openssl")
+    reason = "has no RSA key, which kubeseal requires; generate an RSA key with `openssl"
+    reason = "has no RSA key, which kubeseal requires; generate an RSA key with `openssl"
+    assert report.startswith(f"keys.0.certificate: {reason}")
 
 
 def test_what_is_no_certificate_is_refused() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import Filled, Hashed
-from components.platform.layer import Lab
+from components.kubernetes.manifest import BcryptHash, SecretTemplate
+from components.platform.layer import LabContext
 from components.settings.model import SecretRef
 from tests.contracts.cases import plain
 from tests.support.layer_fixtures import lab, layer, problems, values
@@ -17,7 +17,7 @@ KEYS: dict[str, Any] = {"accessKey": {"secret": "id"}, "secretKey": {"secret": "
 FILE = ROOT / "tests/settings/valid/storage.yaml"
 
 
-def directory(found: Lab) -> Any:
+def directory(found: LabContext) -> Any:
     (only,) = values("seaweedfs", found)["volume"]["dataDirs"]
     return only
 
@@ -41,14 +41,14 @@ def test_one_machine_keeps_one_copy_on_the_default_class() -> None:
 
 def test_key_is_json_that_seaweedfs_reads_and_a_new_one_restarts_it() -> None:
     found = lab(seaweedfs=KEYS)
-    (secret,) = layer("seaweedfs", found).before()
+    (secret,) = layer("seaweedfs", found).objects_before_charts()
     text = secret["stringData"]["seaweedfs_s3_config"]
-    assert isinstance(text, Filled)
+    assert isinstance(text, SecretTemplate)
     (identity,) = json.loads(plain(text))["identities"]
     assert identity["credentials"] == [{"accessKey": "secret-id", "secretKey": "secret-key"}]
     filer = values("seaweedfs", found)["filer"]
     assert filer["s3"]["existingConfigSecret"] == secret["metadata"]["name"]
-    assert Hashed(SecretRef(secret="key")) in filer["podAnnotations"].values()
+    assert BcryptHash(SecretRef(secret="key")) in filer["podAnnotations"].values()
 
 
 def test_nobody_reaches_more_than_s3() -> None:
@@ -76,12 +76,12 @@ def test_apps_learn_where_it_is() -> None:
         (
             "three-servers",
             {"host": "s3.example.com"},
-            "host: needs traefik, which is off; add traefik: {} beside seaweedfs",
+            "host: needs traefik, which is disabled; add traefik: {} next to seaweedfs",
         ),
         (
             "options",
             {},
-            ": needs a default StorageClass: local-storage and longhorn are disabled; "
+            ": needs a default StorageClass, but local-storage and longhorn are disabled; "
             "add longhorn: {} next to seaweedfs",
         ),
     ],

@@ -27,7 +27,7 @@ def on(**more: Any) -> Any:
 
 
 def secrets() -> dict[str, Any]:
-    return {each["metadata"]["name"]: each["stringData"] for each in layer("stepCa", on()).before()}
+    return {each["metadata"]["name"]: each["stringData"] for each in layer("stepCa", on()).objects_before_charts()}
 
 
 def test_all_that_the_chart_would_make_up_is_given() -> None:
@@ -58,7 +58,7 @@ def test_the_issuer_asks_the_authority_by_the_provisioner() -> None:
     reference = spec["provisioner"].pop("passwordRef")
     assert spec["provisioner"] == {"name": "admin", "kid": "abc"}
     assert reference["key"] in secrets()[reference["name"]]
-    assert StepCa.bare_crds == ("step-issuer",)
+    assert StepCa.charts_with_crds_folder == ("step-issuer",)
 
 
 def test_other_certificates_start_it_anew() -> None:

@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from tests.support.layer_fixtures import lab, layer, problems, values
 
 STORE: dict[str, Any] = {"bucket": "lab", "accessKey": {"secret": "id"}, "secretKey": {"secret": "key"}}
 
 
-def source(key: str, found: Lab) -> Any:
-    (config,) = layer(key, found).extend()
+def source(key: str, found: LabContext) -> Any:
+    (config,) = layer(key, found).objects_after_charts()
     (only,) = json.loads(config["data"][f"{key}.yaml"])["datasources"]
     return only
 
@@ -41,7 +41,7 @@ def test_traces_and_logs_lead_to_each_other_where_there_are_both() -> None:
     assert link["datasourceUid"] == source("tempo", both)["uid"]
     assert source("tempo", both)["jsonData"]["tracesToLogsV2"]["datasourceUid"] == source("loki", both)["uid"]
     assert source("tempo", lab(tempo={}, monitoring={}))["jsonData"] == {}
-    assert not layer("tempo", lab(tempo={})).extend()
+    assert not layer("tempo", lab(tempo={})).objects_after_charts()
 
 
 def test_bucket_is_named() -> None:

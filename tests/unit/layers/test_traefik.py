@@ -26,7 +26,7 @@ def test_traefik_has_the_first_address_and_a_certificate_for_the_domain() -> Non
     assert certificate["issuerRef"] == {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "ca"}
     assert made["TLSStore", "default"] == {"defaultCertificate": {"secretName": certificate["secretName"]}}
     assert layer("traefik", found).outputs()["ingress_address"] == "10.0.0.200"
-    assert not layer("traefik", found).before()
+    assert not layer("traefik", found).objects_before_charts()
     assert not problems("traefik", found)
 
 
@@ -65,7 +65,7 @@ def test_traefik_with_everything() -> None:
     assert (route["match"], route["priority"]) == ("PathPrefix(`/`) && !Host(`www.lab.org`)", 1)
     assert made["Middleware", "default-route"]["redirectRegex"]["replacement"] == "https://www.lab.org"
     assert not {kind for kind, _ in made} & {"Certificate", "TLSStore"}
-    (secret,) = layer("traefik", found).before()
+    (secret,) = layer("traefik", found).objects_before_charts()
     assert secret["stringData"] == {"username": "me", "password": SecretRef(secret="seen")}
     assert not problems("traefik", found)
 
@@ -95,12 +95,12 @@ def test_issuer_of_the_wildcard_is_the_first_that_can(manager: dict[str, Any], i
         (
             {"address": "10.0.0.230"},
             {"metallb": POOL},
-            "address: is available in no pool of metallb; choose an address of a pool, or add it to one",
+            "address: is not in any pool of metallb; use an address of a pool, or add it to a pool",
         ),
         (
             {"address": "fd00::1"},
             {"metallb": POOL},
-            "address: is not IPv4, the IP family of network.services; choose an IPv4 address",
+            "address: is not an IPv4 address, but network.services uses IPv4; choose an IPv4 address",
         ),
         (
             {"address": "10.0.0.230"},
@@ -126,7 +126,7 @@ def test_issuer_of_the_wildcard_is_the_first_that_can(manager: dict[str, Any], i
         (
             {"certificate": {"issuer": "letsencrypt"}},
             {"certManager": {"acme": HTTP}},
-            "certificate.issuer: cannot issue wildcard certificates, which acme.http01 does not support; "
+            "certificate.issuer: cannot issue wildcard certificates, because acme.http01 does not support wildcards; "
             "use acme.route53 or acme.cloudflare, or the issuer ca",
         ),
     ],

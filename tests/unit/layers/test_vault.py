@@ -26,7 +26,7 @@ def config(found: Any) -> Any:
 
 def seal(**given: Any) -> Any:
     found = lab(certManager={}, vault={"seal": given})
-    (made,) = layer("vault", found).before()
+    (made,) = layer("vault", found).objects_before_charts()
     return found, made["stringData"]["seal.hcl"], made["stringData"]
 
 
@@ -67,7 +67,7 @@ def test_it_speaks_tls_with_a_certificate_of_the_lab() -> None:
     assert listener["tls_cert_file"] == f"{mount}/tls.crt"
     assert server(found)["volumes"] == [{"name": "vault-tls", "secret": {"secretName": "vault-tls"}}]
     assert objects("vault", found)["Certificate", "vault-tls"]["issuerRef"]["name"] == "ca"
-    assert not layer("vault", found).before()
+    assert not layer("vault", found).objects_before_charts()
 
 
 def test_a_key_of_aws_opens_it() -> None:
@@ -112,7 +112,7 @@ def test_the_page_goes_through_traefik_which_trusts_it() -> None:
 
 
 def test_volumes_are_guarded() -> None:
-    assert Vault.kept == ("persistentvolumeclaims -n vault",)
+    assert Vault.user_data_queries == ("persistentvolumeclaims -n vault",)
     assert Vault.requires == ("certManager",)
 
 
@@ -129,15 +129,15 @@ def test_volumes_are_guarded() -> None:
             {},
             {"seal": {"awsKms": KMS | {"accessKey": {"secret": "id"}}}},
             "seal.awsKms: needs both accessKey and secretKey, or neither; "
-            "set both, or remove both to use the machines' instance role",
+            "set both keys, or remove both keys to use the machines' instance role",
         ),
         (
             {"certManager": {"acme": CLOUDFLARE}},
             {},
-            ": needs the lab's own CA for host names inside the cluster, and certManager has none; "
+            ": needs the lab's own CA for host names inside the cluster, but certManager has no CA; "
             "add ca: {} to certManager, next to acme",
         ),
-        ({}, {"host": "v.lan"}, "host: needs traefik, which is off; add traefik: {} beside vault"),
+        ({}, {"host": "v.lan"}, "host: needs traefik, which is disabled; add traefik: {} next to vault"),
     ],
 )
 def test_what_is_wrong_is_reported(beside: Any, given: Any, report: str) -> None:

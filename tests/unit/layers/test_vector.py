@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from components.platform.layer import Lab
+from components.platform.layer import LabContext
 from tests.support.layer_fixtures import lab, values
 
 
-def configured(found: Lab) -> Any:
+def configured(found: LabContext) -> Any:
     return values("vector", found)["customConfig"]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import Filled, is_custom
+from components.kubernetes.manifest import SecretTemplate, is_custom_resource
 from components.settings.model import SecretRef
 from tests.support.layer_fixtures import lab, layer, problems, values
 
@@ -36,11 +36,11 @@ def test_services_other_than_amazons_are_spoken_to_as_they_understand() -> None:
 
 
 def test_keys_and_password_are_secrets_of_their_own() -> None:
-    made = {each["metadata"]["name"]: each["stringData"] for each in layer("velero", on()).before()}
+    made = {each["metadata"]["name"]: each["stringData"] for each in layer("velero", on()).objects_before_charts()}
     assert made["velero-repo-credentials"] == {"repository-password": SecretRef(secret="password")}
     name = values("velero", on())["credentials"]["existingSecret"]
     keys = made[name]["cloud"]
-    assert isinstance(keys, Filled)
+    assert isinstance(keys, SecretTemplate)
     assert keys.template == "[default]\naws_access_key_id={}\naws_secret_access_key={}\n"
     assert keys.parts == (SecretRef(secret="id"), SecretRef(secret="key"))
 
@@ -48,15 +48,15 @@ def test_keys_and_password_are_secrets_of_their_own() -> None:
 def test_crds_are_ours() -> None:
     given = values("velero", on())
     assert (given["upgradeCRDs"], given["cleanUpCRDs"]) == (False, False)
-    assert layer("velero", on()).bare_crds == ("velero",)
+    assert layer("velero", on()).charts_with_crds_folder == ("velero",)
 
 
 def test_volumes_of_longhorn_have_a_class_that_velero_finds() -> None:
-    (made,) = layer("snapshotController", on()).extend()
-    assert is_custom(made), "or nothing would wait for its CRD"
+    (made,) = layer("snapshotController", on()).objects_after_charts()
+    assert is_custom_resource(made), "or nothing would wait for its CRD"
     assert made["driver"] == "driver.longhorn.io"
     assert made["metadata"]["labels"] == {"velero.io/csi-volumesnapshot-class": "true"}
-    assert not layer("snapshotController", lab(snapshotController={})).extend()
+    assert not layer("snapshotController", lab(snapshotController={})).objects_after_charts()
 
 
 @pytest.mark.parametrize(("name", "count"), [("three-servers", 2), ("one-server", 1)])
@@ -69,10 +69,10 @@ def test_what_is_wrong_is_reported() -> None:
     assert not problems("velero", on())
     without = lab(snapshotController={}, velero={"password": {"secret": "password"}})
     assert problems("velero", without) == [
-        "s3: is missing, and there is no objectStore to share; "
+        "s3: is missing, and the platform has no objectStore; "
         "set a bucket here, or one for all layers under homelab:platform.objectStore"
     ]
     both = {"a": {"namespaces": ["shop", "loki"]}}
     assert problems("velero", on(schedules=both)) == [
-        "schedules.a.namespaces: lists loki, which exclude lists too; remove it from one of them"
+        "schedules.a.namespaces: lists loki, which exclude also lists; remove it from one of them"
     ]

@@ -21,17 +21,17 @@ def pools(**given: Any) -> dict[str, Any]:
 
 def test_pool_is_made_on_its_machines_and_never_undone() -> None:
     found = lab(zfs=pools(d={"devices": [ONE, TWO], "raid": "mirror"}, e={"devices": [ONE]}) | {"pool": "tank"})
-    first, second = layer("zfs", found).services()
+    first, second = layer("zfs", found).host_services()
     assert (first.node, second.node) == ("d", "e")
     assert first.variables == {"POOL": "tank", "DEVICES": f"{ONE} {TWO}", "RAID": "mirror"}
     assert (first.undo, second.undo) == ((), ())
-    storage, snapshots = layer("zfs", found).extend()
+    storage, snapshots = layer("zfs", found).objects_after_charts()
     assert storage["parameters"]["poolname"] == "tank"
     assert snapshots["driver"] == storage["provisioner"]
 
 
 def test_classes_of_snapshots_have_no_spec_and_are_made_as_they_are() -> None:
-    made = record(config_of(FILE)).named("zfs-volumesnapshotclass-zfs")
+    made = record(config_of(FILE)).resource("zfs-volumesnapshotclass-zfs")
     assert made.type == "kubernetes:snapshot.storage.k8s.io/v1:VolumeSnapshotClass"
     assert made.plain["driver"] == "zfs.csi.openebs.io"
     assert made.plain["metadata"] == {"name": "zfs"}
@@ -73,4 +73,6 @@ def test_what_is_wrong_is_reported(given: Any, report: str) -> None:
 
 def test_one_snapshot_controller_is_enough() -> None:
     found = lab(snapshotController={}, zfs=pools(a={"devices": [ONE]}))
-    assert problems("zfs", found) == [": includes a snapshot controller, as does snapshotController; keep one of them"]
+    conflict = "conflicts with snapshotController: zfs includes a snapshot controller; keep one of them"
+    conflict = "conflicts with snapshotController: zfs includes a snapshot controller; keep one of them"
+    assert problems("zfs", found) == [f": {conflict}"]

@@ -14,7 +14,7 @@ from operations.api import Api, ApiError
 from operations.findings import Report, State
 from operations.pulumi_stack import Stack
 from rehearsal import certificates
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support import fake_api
 from tests.support.fake_api import FakeApi
 from tests.support.fake_pulumi import FakePulumi
@@ -25,14 +25,14 @@ FILE = ROOT / "tests/settings/valid/three-servers.yaml"
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[FakeApi]:
-    with fake_api.served(tmp_path / "tls") as found:
+    with fake_api.serve_api(tmp_path / "tls") as found:
         yield found
 
 
 def lasting(monkeypatch: pytest.MonkeyPatch, days: float, left: float) -> None:
     """Have every certificate last so many days, of which some are left."""
     ends = datetime.now(UTC) + timedelta(days=left, hours=1)
-    monkeypatch.setattr(Validity, "of", lambda _: Validity(ends - timedelta(days=days), ends))
+    monkeypatch.setattr(Validity, "of_kubeconfig_user", lambda _: Validity(ends - timedelta(days=days), ends))
 
 
 def asked(api: FakeApi, status: int) -> str:
@@ -67,16 +67,16 @@ def test_who_has_no_rights_is_told_how_he_gets_them(api: FakeApi) -> None:
 
 
 def test_an_api_of_another_authority_is_no_silence(api: FakeApi, tmp_path: Path) -> None:
-    other = certificates.ensure(tmp_path / "other", fake_api.ADDRESS).authority.read_text()
+    other = certificates.ensure(tmp_path / "other", fake_api.ADDRESS).ca.read_text()
     mine = Api(api.kubeconfig)._ca
-    content = api.kubeconfig.replace(fake_api.encoded(mine), fake_api.encoded(other))
+    content = api.kubeconfig.replace(fake_api.to_base64(mine), fake_api.to_base64(other))
     with pytest.raises(ApiError, match="has a certificate that the kubeconfig's CA did not sign: "):
         Api(content).get("/x")
 
 
 def of_cluster(pulumi: FakePulumi, api: FakeApi) -> Report:
-    pulumi.put_out(kubeconfig=api.kubeconfig)
-    (found, *_) = health_checks.cluster_reports(Settings.read(FILE), Stack("lab", FILE))
+    pulumi.set_outputs(kubeconfig=api.kubeconfig)
+    (found, *_) = health_checks.cluster_reports(LabStack.read(FILE), Stack("lab", FILE))
     return found
 
 
@@ -89,7 +89,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
 def test_doctor_says_how_long_it_is_good(
     pulumi: FakePulumi, api: FakeApi, monkeypatch: pytest.MonkeyPatch, left: float, state: State
 ) -> None:
-    api.lists("/api/v1/nodes")
+    api.add_list("/api/v1/nodes")
     lasting(monkeypatch, 365, left)
     (found,) = (each for each in of_cluster(pulumi, api).findings if each.check == "kubeconfig")
     assert found.state is state
@@ -114,7 +114,7 @@ def test_doctor_has_the_fix_for_one_that_the_api_does_not_take(
 
 def test_it_reads_the_certificate_of_a_kubeconfig(api: FakeApi) -> None:
     user = yaml.safe_load(api.kubeconfig)["users"][0]["user"]
-    found = Validity.of(user)
-    assert found.ends - found.begins == certificates.LIFE + certificates.SKEW
-    assert not found.due
-    assert not found.over
+    found = Validity.of_kubeconfig_user(user)
+    assert found.ends - found.begins == certificates.LIFETIME + certificates.CLOCK_SKEW
+    assert not found.needs_renewal
+    assert not found.is_expired

@@ -11,12 +11,13 @@ import pytest
 from components.cluster.k3s.settings import S3Settings
 from operations import bucket
 from operations.bucket import BucketError, StoredObject
-from tests.support.s3_server import Bucket, Service, Stored
+from tests.support import s3_server
+from tests.support.s3_server import Bucket, S3Server
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    service = Service("127.0.0.1", 0, tmp_path, Bucket("lab", {"id": "key/+="}))
+def service(tmp_path: Path) -> Iterator[S3Server]:
+    service = S3Server("127.0.0.1", 0, tmp_path, Bucket("lab", {"id": "key/+="}))
     thread = threading.Thread(target=service.serve_forever)
     thread.start()
     yield service
@@ -25,33 +26,33 @@ def service(tmp_path: Path) -> Iterator[Service]:
     service.server_close()
 
 
-def settings(service: Service, **changes: object) -> S3Settings:
+def settings(service: S3Server, **changes: object) -> S3Settings:
     given = {
         "bucket": "lab",
         "accessKey": {"secret": "id"}, "secretKey": {"secret": "key"},
-        "endpointCa": base64.b64encode(service.authority.read_bytes()).decode(),
+        "endpointCa": base64.b64encode(service.ca.read_bytes()).decode(),
     }  # fmt: skip
     endpoint = changes.pop("endpoint", f"127.0.0.1:{service.server_address[1]}")  # which no settings may say
     return S3Settings.model_validate(given | changes).model_copy(update={"endpoint": endpoint})
 
 
-def put(service: Service, *keys: str) -> None:
+def put(service: S3Server, *keys: str) -> None:
     for key in keys:
-        service.bucket.objects[key] = Stored(b"12345", {}, 1_700_000_000)
+        service.bucket.objects[key] = s3_server.StoredObject(b"12345", {}, 1_700_000_000)
 
 
-def test_objects_of_the_folder_are_listed_and_those_below_it_are_not(service: Service) -> None:
+def test_objects_of_the_folder_are_listed_and_those_below_it_are_not(service: S3Server) -> None:
     put(service, "etcd/a & b-1", "etcd/c-2", "etcd/.metadata/c-2", "other/d-3", "etcd", "e-4")
     found = list(bucket.list_objects(settings(service, folder="etcd"), "id", "key/+="))
     assert found == [StoredObject("a & b-1", 5, 1_700_000_000), StoredObject("c-2", 5, 1_700_000_000)]
 
 
-def test_without_a_folder_the_top_is_listed(service: Service) -> None:
+def test_without_a_folder_the_top_is_listed(service: S3Server) -> None:
     put(service, "etcd/a-1", "e-4")
     assert [each.key for each in bucket.list_objects(settings(service), "id", "key/+=")] == ["e-4"]
 
 
-def test_every_page_is_read(service: Service) -> None:
+def test_every_page_is_read(service: S3Server) -> None:
     service.bucket.page = 2
     put(service, *(f"s-{number}" for number in range(5)))
     assert [each.key for each in bucket.list_objects(settings(service), "id", "key/+=")] == [f"s-{n}" for n in range(5)]
@@ -68,7 +69,7 @@ def test_every_page_is_read(service: Service) -> None:
     ],
 )
 def test_what_is_wrong_is_said(
-    service: Service, changes: dict[str, object], keys: tuple[str, str], reason: str
+    service: S3Server, changes: dict[str, object], keys: tuple[str, str], reason: str
 ) -> None:
     with pytest.raises(BucketError) as error:
         list(bucket.list_objects(settings(service, **changes), *keys))

@@ -1,104 +1,27 @@
 """`./homelab bundle` against a host that stands for K3s' releases and the charts' repositories."""
 
-import hashlib
 import json
-import os
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
 import cli
-from bench.labs import cluster_of
-from components.cluster.k3s import config
-from components.platform.layer import Row
 from rehearsal import charts as stand_ins
 from rehearsal import releases
 from stacks import catalog, platform_settings
-from stacks.catalog import K3S
+from stacks.catalog import K3S_VERSION
 from tests.support import fake_helm
-from tests.support.files_over_https import Upstream, upstream
-from tests.unit.provider.test_charts import packed
-
-BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
-SIZE = 3 << 20
-METADATA = {
-    "name": "metallb",
-    "appVersion": "v0.16.1",
-    "annotations": {"artifacthub.io/images": "- name: frr\n  image: quay.io/frr:10.5\n"},
-}
-VALUES = {"controller": {"image": {"repository": "quay.io/metallb/controller", "tag": ""}}}
-OBJECTS = [
-    {"kind": "Pod", "spec": {"containers": [{"image": "quay.io/metallb/controller:v0.16.1"}]}},
-    {"kind": "Pod", "spec": {"containers": [{"image": "quay.io/metallb/speaker:v0.16.1"}]}},
-]
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def publish(root: Path) -> None:
-    """A release of K3s, and a Helm repository with the chart of MetalLB."""
-    folder = root / K3S
-    folder.mkdir(parents=True)
-    for arch, binary in BINARIES.items():
-        files = {binary: f"k3s {arch}".encode(), f"k3s-airgap-images-{arch}.tar.zst": arch.encode() * (SIZE // 5)}
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        lines = [f"{digest(content)}  {name}\n" for name, content in files.items()]
-        (folder / f"sha256sum-{arch}.txt").write_text("".join(lines))
-    (folder / "install.sh").write_text("#!/bin/sh\n")
-    (folder / "install.sh.sha256sum").write_text(f"{digest(b'#!/bin/sh' + bytes([10]))}  install.sh\n")
-    (root / "charts").mkdir()
-    chart = {"metallb/Chart.yaml": yaml.safe_dump(METADATA), "metallb/values.yaml": yaml.safe_dump(VALUES)}
-    sub = {"metallb/charts/crds/Chart.yaml": "name: crds", "metallb/templates/pod.yaml": "image: {{ .Values.x }}"}
-    (root / "charts/metallb.tgz").write_bytes(packed(chart | sub))
-    index(root)
-
-
-def index(root: Path, **changes: Any) -> None:
-    sha = digest((root / "charts/metallb.tgz").read_bytes())
-    version = next(chart.version for row in catalog.LAYERS for chart in row.charts if chart.name == "metallb")
-    release = {"version": version, "urls": ["metallb.tgz"], "digest": sha} | changes
-    (root / "charts/index.yaml").write_text(yaml.safe_dump({"entries": {"metallb": [release]}}))
-
-
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
-    root = tmp_path / "upstream"
-    publish(root)
-    with upstream(root, tmp_path / "tls", monkeypatch) as found:
-        monkeypatch.setattr(config, "RELEASES", found.url)
-        monkeypatch.setattr(config, "SOURCES", found.url)
-        rows = [
-            Row(row.layer, *(replace(chart, repository=f"{found.url}/charts") for chart in row.charts))
-            for row in catalog.LAYERS
-        ]
-        monkeypatch.setattr(platform_settings, "LAYERS", rows)
-        monkeypatch.setattr(platform_settings, "PINS", {})
-        program = fake_helm.install(tmp_path / "bin", OBJECTS)
-        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-        yield found
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return write(tmp_path, {"metallb": {"addresses": ["10.9.0.200/29"]}})
-
-
-def write(folder: Path, platform: dict[str, Any], arch: str | None = "amd64", **more: Any) -> Path:
-    document = cluster_of(1, 1, **more)
-    for node in document["config"]["homelab:cluster"]["nodes"]:
-        node.update({"arch": arch} if arch else {})
-    document["config"]["homelab:platform"] = platform
-    found = folder / "Pulumi.lab.yaml"
-    found.write_text(yaml.safe_dump(document))
-    return found
+from tests.support.chart_repository import pack_chart
+from tests.support.files_over_https import Upstream
+from tests.support.mirror_host import (
+    BINARIES,
+    SIZE,
+    digest,
+    index,
+    write_stack_file,
+)
 
 
 def run(file: Path, *options: str) -> Result:
@@ -114,7 +37,7 @@ def names(file: Path) -> set[str]:
 
 def k3s_files(*architectures: str) -> set[str]:
     per = [(f"sha256sum-{arch}.txt", BINARIES[arch], f"k3s-airgap-images-{arch}.tar.zst") for arch in architectures]
-    return {f"{K3S}/{name}" for each in (*per, ("install.sh", "install.sh.sha256sum")) for name in each}
+    return {f"{K3S_VERSION}/{name}" for each in (*per, ("install.sh", "install.sh.sha256sum")) for name in each}
 
 
 CHARTS = {"charts/index.yaml", "charts/metallb-0.16.1.tgz", "images.txt"}
@@ -136,12 +59,12 @@ def test_everything_is_laid_out_as_a_mirror(host: Upstream, file: Path) -> None:
     assert asked["values"]["controller"]["priorityClassName"] == "system-cluster-critical", "the layer's own values"
     (entry,) = yaml.safe_load((bundle / "charts/index.yaml").read_text())["entries"]["metallb"]
     assert entry["digest"] == digest((bundle / "charts" / entry["urls"][0]).read_bytes())
-    assert releases.bundled(bundle, K3S, "amd64").real, "the rehearsal takes it"
+    assert releases.bundled(bundle, K3S_VERSION, "amd64").real, "the rehearsal takes it"
     packed_ = stand_ins.lay_out(file.parent / "mirror", [catalog.LAYERS[0].charts[0]], LAB, stand_ins.Sources(bundle))
     assert [each.real for each in packed_] == [True]
 
 
-LAB = stand_ins.Surroundings("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
+LAB = stand_ins.LabEndpoints("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +78,7 @@ LAB = stand_ins.Surroundings("https://192.168.1.254:8443", "-----BEGIN CERTIFICA
 def test_architectures_are_those_of_the_machines_or_those_asked_for(
     host: Upstream, file: Path, arch: str | None, options: tuple[str, ...], wanted: tuple[str, ...]
 ) -> None:
-    write(file.parent, {}, arch)
+    write_stack_file(file.parent, {}, arch)
     assert run(file, *options).exit_code == 0
     assert names(file) == k3s_files(*wanted) | {"charts/index.yaml", "images.txt"}
 
@@ -170,7 +93,7 @@ def test_what_is_there_and_right_is_not_fetched_again(host: Upstream, file: Path
     assert result.exit_code == 0
     assert "metallb 0.16.1: downloaded, verified against its repository's checksum; not pinned" in result.output
     before = host.ranges("k3s-airgap-images-amd64.tar.zst")
-    archive = file.parent / "bundle" / K3S / "k3s"
+    archive = file.parent / "bundle" / K3S_VERSION / "k3s"
     archive.write_bytes(b"changed here")
     result = run(file)
     assert result.exit_code == 0, result.output
@@ -180,24 +103,24 @@ def test_what_is_there_and_right_is_not_fetched_again(host: Upstream, file: Path
 
 def test_a_half_is_not_taken_for_the_whole_and_gone_on_with(host: Upstream, file: Path) -> None:
     name = "k3s-airgap-images-amd64.tar.zst"
-    host.breaks[name] = 1 << 20
+    host.truncated[name] = 1 << 20
     result = run(file)
     assert result.exit_code == 1
     assert f"{name} broke off " in result.output
     assert "is incomplete: fix the errors above, and run `./homelab bundle` again." in result.output
     there = names(file)
-    assert f"{K3S}/{name}.part" in there
-    assert not {f"{K3S}/{name}", f"{K3S}/sha256sum-amd64.txt"} & there
+    assert f"{K3S_VERSION}/{name}.part" in there
+    assert not {f"{K3S_VERSION}/{name}", f"{K3S_VERSION}/sha256sum-amd64.txt"} & there
     result = run(file)
     assert result.exit_code == 0, result.output
     assert host.ranges(name) == ["", f"bytes={1 << 20}-"]
     assert names(file) == k3s_files("amd64") | CHARTS
-    assert (file.parent / "bundle" / K3S / name).read_bytes() == (host.root / K3S / name).read_bytes()
+    assert (file.parent / "bundle" / K3S_VERSION / name).read_bytes() == (host.root / K3S_VERSION / name).read_bytes()
 
 
 @pytest.mark.parametrize("left", [b"x" * 100, b"x" * (SIZE * 2)])
 def test_a_half_of_something_else_is_thrown_away(host: Upstream, file: Path, left: bytes) -> None:
-    folder = file.parent / "bundle" / K3S
+    folder = file.parent / "bundle" / K3S_VERSION
     folder.mkdir(parents=True)
     (folder / "k3s-airgap-images-amd64.tar.zst.part").write_bytes(left)
     assert "k3s-airgap-images-amd64.tar.zst does not match its checksum" in run(file).output
@@ -207,23 +130,23 @@ def test_a_half_of_something_else_is_thrown_away(host: Upstream, file: Path, lef
 
 
 def test_a_wrong_sum_is_refused_and_not_kept(host: Upstream, file: Path) -> None:
-    (host.root / K3S / "k3s").write_bytes(b"changed on the way")
+    (host.root / K3S_VERSION / "k3s").write_bytes(b"changed on the way")
     result = run(file)
     assert result.exit_code == 1
     assert f"/k3s does not match its checksum; it was not saved.\nfound  {digest(b'changed on the way')}" in (
         result.output
     )
-    assert names(file) == {f"{K3S}/install.sh", f"{K3S}/install.sh.sha256sum"} | CHARTS
+    assert names(file) == {f"{K3S_VERSION}/install.sh", f"{K3S_VERSION}/install.sh.sha256sum"} | CHARTS
 
 
 def test_a_list_without_the_file_is_refused(host: Upstream, file: Path) -> None:
-    (host.root / K3S / "sha256sum-amd64.txt").write_text(f"{'1' * 64}  k3s-airgap-images-amd64.tar.zst\n")
+    (host.root / K3S_VERSION / "sha256sum-amd64.txt").write_text(f"{'1' * 64}  k3s-airgap-images-amd64.tar.zst\n")
     assert "has no checksum of k3s, so the file cannot be verified." in run(file).output
 
 
 @pytest.mark.parametrize("pin", ["amd64", "installer"])
 def test_pins_are_enforced(host: Upstream, file: Path, pin: str) -> None:
-    write(file.parent, {}, k3s={"pins": {pin: "0" * 64}})
+    write_stack_file(file.parent, {}, k3s={"pins": {pin: "0" * 64}})
     result = run(file)
     assert result.exit_code == 1
     assert "does not match k3s.pins; it was not saved." in result.output
@@ -231,7 +154,7 @@ def test_pins_are_enforced(host: Upstream, file: Path, pin: str) -> None:
 
 
 def test_a_missing_chart_is_named_and_all_else_is_there(host: Upstream, file: Path) -> None:
-    write(file.parent, {"metallb": {"addresses": ["10.9.0.200/29"]}, "certManager": {}, "traefik": {}})
+    write_stack_file(file.parent, {"metallb": {"addresses": ["10.9.0.200/29"]}, "certManager": {}, "traefik": {}})
     result = run(file)
     assert result.exit_code == 1
     assert "/charts/index.yaml has no chart cert-manager; it has metallb." in result.output
@@ -253,14 +176,14 @@ def test_a_pinned_chart_is_verified_by_its_pin(
 ) -> None:
     pin = digest((host.root / "charts/metallb.tgz").read_bytes())
     if by == "file":
-        write(file.parent, {"metallb": {"addresses": ["10.9.0.200/29"]}, "pins": {"metallb": pin}})
+        write_stack_file(file.parent, {"metallb": {"addresses": ["10.9.0.200/29"]}, "pins": {"metallb": pin}})
     else:
         monkeypatch.setattr(platform_settings, "PINS", {"metallb-0.16.1.tgz": pin})
     result = run(file)
     assert result.exit_code == 0, result.output
     assert "metallb 0.16.1: downloaded, verified against its pin" in result.output
     (file.parent / "bundle/charts/metallb-0.16.1.tgz").unlink()
-    (host.root / "charts/metallb.tgz").write_bytes(packed({"metallb/Chart.yaml": "name: metallb"}))
+    (host.root / "charts/metallb.tgz").write_bytes(pack_chart({"metallb/Chart.yaml": "name: metallb"}))
     index(host.root)
     result = run(file)
     assert result.exit_code == 1
@@ -269,7 +192,7 @@ def test_a_pinned_chart_is_verified_by_its_pin(
 
 
 def test_another_chart_under_its_name(host: Upstream, file: Path) -> None:
-    (host.root / "charts/metallb.tgz").write_bytes(packed({"web/Chart.yaml": "name: web"}))
+    (host.root / "charts/metallb.tgz").write_bytes(pack_chart({"web/Chart.yaml": "name: web"}))
     index(host.root)
     assert "is not the chart metallb: metallb/Chart.yaml is missing." in run(file).output
 
@@ -278,9 +201,9 @@ def test_mirrors_of_the_file_are_not_asked(host: Upstream, file: Path) -> None:
     """They are what the bundle is for."""
     chart = {"metallb": digest((host.root / "charts/metallb.tgz").read_bytes())}
     platform = {"chartMirror": "http://10.9.0.1/charts", "metallb": {"addresses": ["10.9.0.200/29"]}, "pins": chart}
-    pins = {arch: digest((host.root / K3S / f"sha256sum-{arch}.txt").read_bytes()) for arch in BINARIES}
-    pins["installer"] = digest((host.root / K3S / "install.sh").read_bytes())
-    write(file.parent, platform, k3s={"mirror": "http://10.9.0.1/k3s", "pins": pins})
+    pins = {arch: digest((host.root / K3S_VERSION / f"sha256sum-{arch}.txt").read_bytes()) for arch in BINARIES}
+    pins["installer"] = digest((host.root / K3S_VERSION / "install.sh").read_bytes())
+    write_stack_file(file.parent, platform, k3s={"mirror": "http://10.9.0.1/k3s", "pins": pins})
     result = run(file)
     assert result.exit_code == 0, result.output
 
@@ -306,6 +229,6 @@ def test_without_the_plugin_that_renders_the_list_is_said_to_lack_all(
 
 
 def test_images_that_a_layer_names_itself_are_listed(host: Upstream, file: Path) -> None:
-    write(file.parent, {"ray": {"clusters": {"lab": {"version": "2.53.0"}}}})
+    write_stack_file(file.parent, {"ray": {"clusters": {"lab": {"version": "2.53.0"}}}})
     run(file)
     assert "# ray\nrayproject/ray:2.53.0\n" in (file.parent / "bundle/images.txt").read_text()

@@ -8,19 +8,16 @@ from typing import Any
 import pytest
 
 from components.kubernetes.chart import Chart
-from components.platform.layer import Row
+from components.platform.layer import CatalogEntry
 from operations import catalog_pins, health_checks
 from operations.findings import State
 from stacks import catalog, stackfile
 from stacks.platform_settings import PlatformSettings
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.files_over_https import Upstream
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
-from tests.unit.operations.test_bundle import host
 from tests.unit.operations.test_chart_pins import NAME, published
-
-__all__ = ["host"]
 
 LAB = ROOT / "tests/settings/valid/three-servers.yaml"
 ON: dict[str, Any] = {"certManager": {}, "traefik": {}}
@@ -30,9 +27,9 @@ def charts(**platform: Any) -> dict[str, Chart]:
     return PlatformSettings.model_validate(platform).charts()
 
 
-def read(**platform: Any) -> Settings:
+def read(**platform: Any) -> LabStack:
     config, secrets = stackfile.read(LAB)
-    return Settings.parse({**config, "platform": {**ON, **platform}}, secrets, "lab")
+    return LabStack.parse({**config, "platform": {**ON, **platform}}, secrets, "lab")
 
 
 def warnings(caplog: pytest.LogCaptureFixture, **platform: Any) -> list[str]:
@@ -45,10 +42,10 @@ def warnings(caplog: pytest.LogCaptureFixture, **platform: Any) -> list[str]:
 
 def test_every_sum_of_the_catalog_is_of_a_chart_of_it() -> None:
     """Another version is another name: without the sum of its own it has none, and the old one is too many."""
-    names = [f"{chart.name}-{chart.version}.tgz" for row in catalog.LAYERS for chart in row.charts]
+    names = [f"{chart.name}-{chart.version}.tgz" for entry in catalog.LAYERS for chart in entry.charts]
     assert [name for name in catalog.PINS if name not in names] == [], "run `python -m operations.catalog_pins`"
     assert len(set(catalog.PINS.values())) == len(catalog.PINS)
-    lines = catalog.SUMS.read_text().splitlines()
+    lines = catalog.CHECKSUMS_FILE.read_text().splitlines()
     assert lines == [f"{catalog.PINS[name]}  {name}" for name in names if name in catalog.PINS]
     assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in catalog.PINS.values())
 
@@ -67,12 +64,12 @@ def test_the_catalogs_sums_follow_its_versions(host: Upstream, tmp_path: Path, m
     """What Renovate raised gets its sum, what stayed keeps its own unasked, and what is gone is forgotten."""
     sums = tmp_path / "charts.sha256"
     sums.write_text("")
-    row = catalog.LAYERS[0]
-    chart = replace(row.charts[0], repository=f"{host.url}/charts")
+    entry = catalog.LAYERS[0]
+    chart = replace(entry.charts[0], repository=f"{host.url}/charts")
     stays = replace(chart, name="stays", repository="https://127.0.0.1:9")
-    monkeypatch.setattr(catalog_pins, "LAYERS", [Row(row.layer, chart, stays)])
+    monkeypatch.setattr(catalog_pins, "LAYERS", [CatalogEntry(entry.layer, chart, stays)])
     monkeypatch.setattr(catalog_pins, "PINS", {"metallb-0.16.0.tgz": "a" * 64, "stays-0.16.1.tgz": "b" * 64})
-    monkeypatch.setattr(catalog_pins, "SUMS", sums)
+    monkeypatch.setattr(catalog_pins, "CHECKSUMS_FILE", sums)
     assert catalog_pins.main() == 0
     assert sums.read_text() == f"{published(host)}  {NAME}\n{'b' * 64}  stays-0.16.1.tgz\n"
 
@@ -83,9 +80,9 @@ def test_a_sum_that_cannot_be_had_is_not_made_up(
     sums = tmp_path / "charts.sha256"
     sums.write_text("")
     chart = replace(catalog.LAYERS[0].charts[0], version="0.99.0", repository=f"{host.url}/charts")
-    monkeypatch.setattr(catalog_pins, "LAYERS", [Row(catalog.LAYERS[0].layer, chart)])
+    monkeypatch.setattr(catalog_pins, "LAYERS", [CatalogEntry(catalog.LAYERS[0].layer, chart)])
     monkeypatch.setattr(catalog_pins, "PINS", {NAME: "a" * 64})
-    monkeypatch.setattr(catalog_pins, "SUMS", sums)
+    monkeypatch.setattr(catalog_pins, "CHECKSUMS_FILE", sums)
     assert catalog_pins.main() == 1
     assert "has no version 0.99.0 of metallb; it has 0.16.1." in capsys.readouterr().err
     assert sums.read_text() == ""
@@ -104,7 +101,7 @@ def test_doctor_names_it_too() -> None:
     assert "v1.99.0 is not pinned, so the owner of https://charts.jetstack.io can replace the chart" in first.says
     assert "./homelab pin" in first.fix
     assert (second.check, second.state) == ("chart traefik", State.FINE)
-    assert health_checks.chart_reports(Settings.read(LAB)) == [], "there are no charts"
+    assert health_checks.chart_reports(LabStack.read(LAB)) == [], "there are no charts"
 
 
 def test_mirror_in_clear_may_serve_what_is_pinned_and_a_registry_is_a_mirror() -> None:

@@ -10,16 +10,14 @@ from typer.testing import CliRunner, Result
 
 import cli
 from stacks import platform_settings
-from stacks.settings import Settings
+from stacks.settings import LabStack
+from tests.support.chart_repository import pack_chart
 from tests.support.files_over_https import Upstream
-from tests.unit.operations.test_bundle import digest, file, host, index, write
-from tests.unit.provider.test_charts import packed
-
-__all__ = ["file", "host"]
+from tests.support.mirror_host import digest, index, write_stack_file
 
 POOL = {"metallb": {"addresses": ["10.9.0.200/29"]}}
 NAME = "metallb-0.16.1.tgz"
-OTHER = packed({"metallb/Chart.yaml": "name: metallb"})
+OTHER = pack_chart({"metallb/Chart.yaml": "name: metallb"})
 
 
 def pin(file: Path, *options: str, answer: str | None = None) -> Result:
@@ -28,7 +26,7 @@ def pin(file: Path, *options: str, answer: str | None = None) -> Result:
 
 
 def pins(file: Path) -> dict[str, str]:
-    return dict(Settings.read(file).platform.pins)
+    return dict(LabStack.read(file).platform.pins)
 
 
 def published(host: Upstream) -> str:
@@ -70,7 +68,7 @@ def test_a_chart_that_the_program_pins_is_not_asked_for(
 
 def test_another_version_of_it_is(host: Upstream, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform_settings, "PINS", {NAME: "a" * 64})
-    write(file.parent, POOL | {"versions": {"metallb": "0.16.2"}})
+    write_stack_file(file.parent, POOL | {"versions": {"metallb": "0.16.2"}})
     found = change(host, version="0.16.2")
     assert pin(file).exit_code == 0
     assert pins(file) == {"metallb": found}
@@ -101,14 +99,14 @@ def test_pins_that_are_the_programs_own_are_left_out(
 
 
 def test_pins_of_layers_that_are_off_stay(host: Upstream, file: Path) -> None:
-    write(file.parent, POOL | {"pins": {"traefik": "b" * 64}})
+    write_stack_file(file.parent, POOL | {"pins": {"traefik": "b" * 64}})
     assert pin(file).exit_code == 0
     assert pins(file) == {"metallb": published(host), "traefik": "b" * 64}
 
 
 def test_a_mirror_in_clear_is_not_asked(host: Upstream, file: Path) -> None:
     mirror = {"chartMirror": "http://mirror.lan/charts"}
-    write(file.parent, POOL | mirror)
+    write_stack_file(file.parent, POOL | mirror)
     output = refused(pin(file), file, file.read_text())
     assert "metallb comes from http://mirror.lan/charts, which is not https" in output
     assert "--official" in output
@@ -120,19 +118,19 @@ def test_a_mirror_in_clear_is_not_asked(host: Upstream, file: Path) -> None:
 def test_a_mirror_is_asked_over_https(host: Upstream, file: Path) -> None:
     shutil.copytree(host.root / "charts", host.root / "mirror")
     shutil.rmtree(host.root / "charts")
-    write(file.parent, POOL | {"chartMirror": f"{host.url}/mirror"})
+    write_stack_file(file.parent, POOL | {"chartMirror": f"{host.url}/mirror"})
     assert pin(file).exit_code == 0
     assert pins(file) == {"metallb": digest((host.root / "mirror/metallb.tgz").read_bytes())}
 
 
 def test_what_cannot_be_had_leaves_the_file_as_it_is(host: Upstream, file: Path) -> None:
-    write(file.parent, POOL | {"traefik": {}})
+    write_stack_file(file.parent, POOL | {"traefik": {}})
     assert "has no chart traefik; it has metallb" in refused(pin(file), file, file.read_text())
 
 
 def test_wrong_pins_do_not_stand_in_the_way_and_other_mistakes_do(host: Upstream, file: Path) -> None:
-    write(file.parent, POOL | {"pins": {"metallb": "half a sum"}})
+    write_stack_file(file.parent, POOL | {"pins": {"metallb": "half a sum"}})
     assert pin(file, "--yes").exit_code == 0
     assert pins(file) == {"metallb": published(host)}
-    write(file.parent, POOL | {"pins": {"mettalb": "b" * 64}})
+    write_stack_file(file.parent, POOL | {"pins": {"mettalb": "b" * 64}})
     assert "homelab:platform.pins.mettalb: is not a chart of any layer" in refused(pin(file), file, file.read_text())

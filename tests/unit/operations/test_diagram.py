@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cli
-from bench.labs import cluster_of
+from bench.labs import stack_document
 from components.kubernetes.chart import Chart
 from operations.picture.layout import draw_lab
 from operations.picture.svg import fit_text
 from operations.picture.theme import DARK, LIGHT, STYLES, VALUE
-from stacks.settings import AppStack, Settings
+from stacks.settings import AppStack, LabStack
 from tests.support.app_stacks import APPS
 from tests.support.settings_fixtures import ROOT, SAMPLE, VALID
 
@@ -81,7 +81,7 @@ def test_the_picture_in_the_readme_is_what_the_command_makes(tmp_path: Path) -> 
 
 
 def test_everything_is_in_it() -> None:
-    settings = Settings.read(SAMPLE)
+    settings = LabStack.read(SAMPLE)
     shown = texts(draw_lab(settings, [AppStack.read(SHOP).app]))
     for node in settings.cluster.nodes:
         assert {node.name, node.address} <= set(shown)
@@ -97,40 +97,40 @@ def test_everything_is_in_it() -> None:
 
 @pytest.mark.parametrize("file", [SAMPLE, *VALID], ids=lambda file: file.stem)
 def test_every_text_is_in_its_box(file: Path) -> None:
-    svg = draw_lab(Settings.read(file), [AppStack.read(app).app for app in APPS])
-    assert svg == draw_lab(Settings.read(file), [AppStack.read(app).app for app in APPS])
+    svg = draw_lab(LabStack.read(file), [AppStack.read(app).app for app in APPS])
+    assert svg == draw_lab(LabStack.read(file), [AppStack.read(app).app for app in APPS])
     assert_fits(svg)
 
 
 @pytest.mark.parametrize(("servers", "agents"), [(1, 0), (1, 1), (3, 4), (5, 2), (7, 93)])
 def test_any_number_of_machines_with_long_names(servers: int, agents: int) -> None:
-    cluster = cluster_of(servers, agents)["config"]["homelab:cluster"]
+    cluster = stack_document(servers, agents)["config"]["homelab:cluster"]
     for index, node in enumerate(cluster["nodes"]):
         node["address"] = f"10.9.0.{101 + index}"
     cluster["nodes"][-1] |= {"name": LONG, "labels": NODES["labels"]}
     cluster["domain"] = f"{LONG}.{LONG}.example.com"
-    svg = draw_lab(Settings.parse({"cluster": cluster}, [], LONG), [])
+    svg = draw_lab(LabStack.parse({"cluster": cluster}, [], LONG), [])
     assert_fits(svg)
     assert texts(svg).count(LONG) == 2, "what was cut is told in full"
     assert len(elements(svg, "polyline")) >= 2
 
 
 def test_addresses_of_ipv6_and_a_balancer() -> None:
-    cluster = cluster_of(1, 0, network={"pods": ["fd00:42::/56"], "services": ["fd00:43::/112"]})
+    cluster = stack_document(1, 0, network={"pods": ["fd00:42::/56"], "services": ["fd00:43::/112"]})
     cluster = cluster["config"]["homelab:cluster"]
     cluster["nodes"][0] |= NODES
     del cluster["api"]
-    svg = draw_lab(Settings.parse({"cluster": cluster}, [], "six"), [])
+    svg = draw_lab(LabStack.parse({"cluster": cluster}, [], "six"), [])
     assert_fits(svg)
     assert {NODES["address"], f"https://[{NODES['address']}]:6443", "one server"} <= set(texts(svg))
     cluster["api"] = {"vip": "10.9.0.100", "balancer": "haproxy"}
     cluster["nodes"][0]["address"], cluster["network"] = "10.9.0.11", {}
-    svg = draw_lab(Settings.parse({"cluster": cluster}, [], "six"), [])
+    svg = draw_lab(LabStack.parse({"cluster": cluster}, [], "six"), [])
     assert_fits(svg)
     assert "https://10.9.0.100:7443" in texts(svg)
     assert any("HAProxy" in text for text in texts(svg))
     cluster["api"] = {"external": "api.example.com", "port": 443}
-    assert "https://api.example.com:443" in texts(draw_lab(Settings.parse({"cluster": cluster}, [], "six"), []))
+    assert "https://api.example.com:443" in texts(draw_lab(LabStack.parse({"cluster": cluster}, [], "six"), []))
 
 
 @pytest.mark.parametrize("room", [300.0, 80.0, 30.0, 6.0])
@@ -141,15 +141,15 @@ def test_text_shrinks_then_is_cut(room: float) -> None:
 
 
 def test_markup_in_a_name_is_text() -> None:
-    cluster = cluster_of(1, 0)["config"]["homelab:cluster"]
-    settings = Settings.parse({"cluster": cluster}, [], "lab")
+    cluster = stack_document(1, 0)["config"]["homelab:cluster"]
+    settings = LabStack.parse({"cluster": cluster}, [], "lab")
     odd = settings.cluster.model_copy(update={"domain": "<script>&\"'"})
-    assert "<script>&\"'" in texts(draw_lab(Settings(odd, settings.platform), []))
+    assert "<script>&\"'" in texts(draw_lab(LabStack(odd, settings.platform), []))
 
 
 def test_light_and_dark_paint_the_same_things() -> None:
     assert LIGHT.keys() == DARK.keys()
-    svg = draw_lab(Settings.read(SAMPLE), [])
+    svg = draw_lab(LabStack.read(SAMPLE), [])
     used = {name for each in ElementTree.fromstring(svg).iter() for name in each.attrib.get("class", "").split()}
     assert used - STYLE.keys() == LIGHT.keys() - {"app"}
 

@@ -18,33 +18,33 @@ from operations.findings import Report, State, fine, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack
 from provider.ssh.connections import render_script
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support import fake_api, machines_on_loopback
 from tests.support.fake_api import FakeApi
 from tests.support.fake_pulumi import FakePulumi
-from tests.support.machines_on_loopback import public, reach, stack_file
+from tests.support.machines_on_loopback import public_key, redirect_nodes, write_stack_file
 from tests.support.settings_fixtures import ROOT
-from tests.support.ssh_server import KEY, Computer
+from tests.support.ssh_server import USER_KEY, SshMachine
 
 
 @pytest.fixture
 def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
     """One that knows the key of the machines, and no outputs."""
     found = FakePulumi(tmp_path / "pulumi", monkeypatch)
-    found.keep(KEY.export_private_key().decode())
+    found.set_secret(USER_KEY.export_private_key().decode())
     return found
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi: FakePulumi) -> Iterator[list[Computer]]:
-    with machines_on_loopback.served(tmp_path / "homes", "one", "two") as found:
-        reach(found, monkeypatch)
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi: FakePulumi) -> Iterator[list[SshMachine]]:
+    with machines_on_loopback.serve_machines(tmp_path / "homes", "one", "two") as found:
+        redirect_nodes(found, monkeypatch)
         yield found
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[FakeApi]:
-    with fake_api.served(tmp_path / "tls") as found:
+    with fake_api.serve_api(tmp_path / "tls") as found:
         yield found
 
 
@@ -53,9 +53,9 @@ def run(file: Path, *options: str) -> Result:
     return CliRunner().invoke(cli.app, words, env={"COLUMNS": "120"})
 
 
-def two(lab: list[Computer], folder: Path) -> Path:
-    nodes = [{"name": each.name, "hostKey": public(each)} for each in lab]
-    return stack_file(folder, nodes[0], {**nodes[1], "role": "agent"})
+def two(lab: list[SshMachine], folder: Path) -> Path:
+    nodes = [{"name": each.name, "hostKey": public_key(each)} for each in lab]
+    return write_stack_file(folder, nodes[0], {**nodes[1], "role": "agent"})
 
 
 def reports(result: Result) -> dict[str, dict[str, Any]]:
@@ -63,7 +63,7 @@ def reports(result: Result) -> dict[str, dict[str, Any]]:
 
 
 def test_machines_are_asked_and_what_is_wrong_is_said(
-    lab: list[Computer], tmp_path: Path, pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch
+    lab: list[SshMachine], tmp_path: Path, pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         health_checks, "packages", lambda *_: ["bash"]
@@ -88,7 +88,7 @@ def test_machines_are_asked_and_what_is_wrong_is_said(
     assert checks["clock"]["state"] == "fine"
     assert "identity" in checks, "both are this computer"
     assert "no stack named 'lab' found" in found["lab"]["findings"][0]["says"]
-    assert "stack output --json --show-secrets --stack lab --non-interactive" in pulumi.asked
+    assert "stack output --json --show-secrets --stack lab --non-interactive" in pulumi.calls
 
 
 def test_findings_are_shown_with_their_fixes_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,12 +106,12 @@ def test_findings_are_shown_with_their_fixes_and_counted(tmp_path: Path, monkeyp
 
 
 def test_a_wrong_host_key_and_a_machine_that_is_off_do_not_hide_the_others(
-    lab: list[Computer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: list[SshMachine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = two(lab, tmp_path)
-    file.write_text(file.read_text().replace(public(lab[0]), public(lab[0])[:-8] + "AAAAAAAA"))
+    file.write_text(file.read_text().replace(public_key(lab[0]), public_key(lab[0])[:-8] + "AAAAAAAA"))
     port, lab[1].port = lab[1].port, 9
-    reach(lab, monkeypatch)
+    redirect_nodes(lab, monkeypatch)
     found = reports(run(file, "--json"))
     lab[1].port = port
     assert "shows another host key than the pinned one" in found["one"]["findings"][0]["says"]
@@ -122,15 +122,15 @@ def test_a_wrong_host_key_and_a_machine_that_is_off_do_not_hide_the_others(
 def test_without_a_key_or_a_right_file_it_is_not_possible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FakePulumi(tmp_path / "pulumi", monkeypatch)
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINUEb3Io/8JyA2aMqZwLeIKWUpUs3iNeveaCnloqDzAr"
-    result = run(stack_file(tmp_path, {"hostKey": key}))
+    result = run(write_stack_file(tmp_path, {"hostKey": key}))
     assert result.exit_code == 2
     assert "the secret key of stack lab" in result.output
-    result = run(stack_file(tmp_path, {"role": "king", "hostKey": key}))
+    result = run(write_stack_file(tmp_path, {"role": "king", "hostKey": key}))
     assert (result.exit_code, "No checks ran." in result.output) == (2, True)
 
 
-def test_a_key_that_is_none_is_not_shown(lab: list[Computer], tmp_path: Path, pulumi: FakePulumi) -> None:
-    pulumi.keep("correct-horse")
+def test_a_key_that_is_none_is_not_shown(lab: list[SshMachine], tmp_path: Path, pulumi: FakePulumi) -> None:
+    pulumi.set_secret("correct-horse")
     result = run(two(lab, tmp_path))
     assert result.exit_code == 2
     assert "the secret key is not a valid SSH private key" in result.output
@@ -138,7 +138,7 @@ def test_a_key_that_is_none_is_not_shown(lab: list[Computer], tmp_path: Path, pu
 
 
 def test_a_machine_that_does_not_end_is_given_up(
-    lab: list[Computer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: list[SshMachine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machines, "SCRIPT_TIMEOUT", 0.0)
     found = reports(run(two(lab, tmp_path), "--json"))
@@ -161,7 +161,7 @@ def test_the_script_comes_to_its_end_wherever_it_runs(tmp_path: Path) -> None:
 
 def nodes_of(file: Path) -> list[dict[str, Any]]:
     status = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "EtcdIsVoter")]}
-    names = [node.name for node in Settings.read(file).cluster.nodes]
+    names = [node.name for node in LabStack.read(file).cluster.nodes]
     return [{"metadata": {"name": name}, "spec": {}, "status": status} for name in names]
 
 
@@ -176,19 +176,19 @@ def platform(tmp_path: Path) -> Path:
 
 
 def of_cluster(file: Path) -> dict[str, Report]:
-    return {each.name: each for each in health_checks.cluster_reports(Settings.read(file), Stack("lab", file))}
+    return {each.name: each for each in health_checks.cluster_reports(LabStack.read(file), Stack("lab", file))}
 
 
 def test_cluster_and_layers_are_judged_by_their_api(platform: Path, pulumi: FakePulumi, api: FakeApi) -> None:
-    pulumi.put_out(kubeconfig=api.kubeconfig)
-    api.lists("/api/v1/nodes", *nodes_of(platform))
+    pulumi.set_outputs(kubeconfig=api.kubeconfig)
+    api.add_list("/api/v1/nodes", *nodes_of(platform))
     space = "/api/v1/namespaces/cert-manager"
     labels = {"name": "cert-manager", "status": "deployed", "version": "1"}
-    api.lists(f"{space}/secrets?labelSelector=owner=helm", {"metadata": {"labels": labels}})
+    api.add_list(f"{space}/secrets?labelSelector=owner=helm", {"metadata": {"labels": labels}})
     ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-    api.lists(f"{space}/pods", {"metadata": {"name": "p"}, "status": ready})
-    api.knows("cert-manager.io/v1", "ClusterIssuer", "clusterissuers", namespaced=False)
-    api.knows("cert-manager.io/v1", "Certificate", "certificates")
+    api.add_list(f"{space}/pods", {"metadata": {"name": "p"}, "status": ready})
+    api.add_kind("cert-manager.io/v1", "ClusterIssuer", "clusterissuers", namespaced=False)
+    api.add_kind("cert-manager.io/v1", "Certificate", "certificates")
     found = of_cluster(platform)
     assert found["lab"].state is State.FINE
     states = {finding.check: finding.state for finding in found["certManager"].findings}
@@ -197,17 +197,17 @@ def test_cluster_and_layers_are_judged_by_their_api(platform: Path, pulumi: Fake
     things = {check for check in states if check.startswith(("ClusterIssuer", "Certificate"))}
     assert things
     assert {states[check] for check in things} == {State.WRONG}, "they are not there"
-    assert {method for method, _, _ in api.asked} == {"GET"}
-    assert all("PartialObjectMetadataList" in accept for _, path, accept in api.asked if "/secrets" in path)
+    assert {method for method, _, _ in api.requests} == {"GET"}
+    assert all("PartialObjectMetadataList" in accept for _, path, accept in api.requests if "/secrets" in path)
 
 
 def test_without_an_api_the_layers_are_not_asked(platform: Path, pulumi: FakePulumi, api: FakeApi) -> None:
-    pulumi.put_out(kubeconfig=api.kubeconfig)
+    pulumi.set_outputs(kubeconfig=api.kubeconfig)
     api.answers["/api/v1/nodes"] = 503
     (found,) = of_cluster(platform).values()
     assert found.state is State.WRONG
     assert "answers /api/v1/nodes with 503" in found.findings[0].says
-    pulumi.put_out()
+    pulumi.set_outputs()
     (found,) = of_cluster(platform).values()
     assert (found.state, found.findings[0].says) == (State.NOTE, "there is no cluster yet")
 
@@ -220,8 +220,8 @@ def test_an_api_that_is_away_is_said(api: FakeApi) -> None:
 
 
 def test_objects_are_found_as_kubectl_names_them(api: FakeApi) -> None:
-    api.knows("v1", "Secret", "secrets")
-    api.knows("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
+    api.add_kind("v1", "Secret", "secrets")
+    api.add_kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
     api.answers["/apis"] = {"groups": [{"preferredVersion": {"groupVersion": "storage.k8s.io/v1"}}]}
     api.answers["/apis/storage.k8s.io/v1/storageclasses/fast"] = {"kind": "StorageClass"}
     api.answers["/api/v1/namespaces/ns/secrets/a"] = {"kind": "Secret"}

@@ -6,10 +6,10 @@ import pytest
 
 from operations.checks import cluster, layer
 from operations.findings import Report, State, any_wrong
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
 
-LAB = Settings.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
+LAB = LabStack.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
 NODE = LAB.nodes[0]
 
 

@@ -10,10 +10,10 @@ from operations.checks.machine_state import MachineState
 from operations.findings import Finding, State
 from operations.machine_facts import Facts
 from operations.machines import Failure, ScriptResult
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
 
-LAB = Settings.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
+LAB = LabStack.read(ROOT / "tests/settings/valid/three-servers.yaml").cluster
 NODE = LAB.nodes[0]
 NOW = 1_700_000_000
 BARE = {

@@ -8,11 +8,11 @@ from typer.testing import CliRunner, Result
 
 import cli
 from stacks import stackfile
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.fake_pulumi import FakePulumi
-from tests.support.machines_on_loopback import public, reach, served
+from tests.support.machines_on_loopback import public_key, redirect_nodes, serve_machines
 from tests.support.settings_fixtures import SAMPLE
-from tests.support.ssh_server import KEY, Computer
+from tests.support.ssh_server import USER_KEY, SshMachine
 
 NODES = ("--node", "one=10.9.0.11 server", "--node", "two=10.9.0.12 agent")
 ALL = ("--domain", "lab.test", "--user", "debian", *NODES, "--vip", "10.9.0.100", "--addresses", "10.9.0.200/29")
@@ -24,10 +24,10 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Computer]]:
-    FakePulumi(tmp_path / "pulumi", monkeypatch).keep(KEY.export_private_key().decode())
-    with served(tmp_path / "homes", "one", "two") as found:
-        reach(found, monkeypatch)
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SshMachine]]:
+    FakePulumi(tmp_path / "pulumi", monkeypatch).set_secret(USER_KEY.export_private_key().decode())
+    with serve_machines(tmp_path / "homes", "one", "two") as found:
+        redirect_nodes(found, monkeypatch)
         yield found
 
 
@@ -36,22 +36,22 @@ def run(file: Path, *options: str, answers: str = "") -> Result:
     return CliRunner().invoke(cli.app, words, input=answers, env={"COLUMNS": "120"})
 
 
-def test_options_answer_everything(lab: list[Computer], file: Path) -> None:
+def test_options_answer_everything(lab: list[SshMachine], file: Path) -> None:
     result = run(file, *ALL, "--yes")
     assert result.exit_code == 0, result.output
     assert "Next: `./homelab doctor --stack lab`." in result.output
-    found = Settings.read(file)
+    found = LabStack.read(file)
     assert [(node.name, node.role, node.address) for node in found.cluster.nodes] == [
         ("one", "server", "10.9.0.11"),
         ("two", "agent", "10.9.0.12"),
     ]
-    assert [node.host_key for node in found.cluster.nodes] == [public(each) for each in lab]
+    assert [node.host_key for node in found.cluster.nodes] == [public_key(each) for each in lab]
     assert (found.cluster.domain, found.cluster.ssh.user, found.cluster.api.vip) == ("lab.test", "debian", "10.9.0.100")
-    assert set(found.platform.layers()) == {"metallb", "certManager", "traefik"}
+    assert set(found.platform.enabled_layers()) == {"metallb", "certManager", "traefik"}
     assert all(each.logins == [] for each in lab), "nobody logs in where the key is not known yet"
 
 
-def test_wrong_answers_are_asked_again(lab: list[Computer], file: Path) -> None:
+def test_wrong_answers_are_asked_again(lab: list[SshMachine], file: Path) -> None:
     wrong_then_right = (
         ("Not A Domain", "is not a domain name"),
         ("lab.test", ""),
@@ -83,18 +83,18 @@ def test_wrong_answers_are_asked_again(lab: list[Computer], file: Path) -> None:
     for answer, said in wrong_then_right:
         assert said in left, (answer, left)
         left = left.partition(said)[2] if said else left
-    assert Settings.read(file).cluster.api.vip == "10.9.0.100"
+    assert LabStack.read(file).cluster.api.vip == "10.9.0.100"
     again = file.with_name("again") / file.name
     again.parent.mkdir()
     assert run(again, *ALL, "--yes").exit_code == 0
     assert again.read_text() == file.read_text(), "options and answers give the same file"
 
 
-def test_least_that_is_asked(lab: list[Computer], file: Path) -> None:
+def test_least_that_is_asked(lab: list[SshMachine], file: Path) -> None:
     result = run(file, "--yes", answers="lab.test\n\none=10.9.0.11 server\n\n\n\n")
     assert result.exit_code == 0, result.output
-    found = Settings.read(file)
-    assert (found.cluster.ssh.user, found.cluster.api.vip, dict(found.platform.layers())) == ("pi", None, {})
+    found = LabStack.read(file)
+    assert (found.cluster.ssh.user, found.cluster.api.vip, dict(found.platform.enabled_layers())) == ("pi", None, {})
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_an_option_that_is_wrong_ends_it(file: Path, change: tuple[str, str], sa
     assert not file.exists()
 
 
-def test_a_lan_that_is_wider(lab: list[Computer], file: Path) -> None:
+def test_a_lan_that_is_wider(lab: list[SshMachine], file: Path) -> None:
     result = run(file, *ALL, "--lan", "10.9.0.0/16", "--vip", "10.9.7.1", "--yes")
     assert result.exit_code == 0, result.output
-    assert Settings.read(file).cluster.lan == "10.9.0.0/16"
+    assert LabStack.read(file).cluster.lan == "10.9.0.0/16"
 
 
 @pytest.mark.parametrize("answers", ["n\n", ""])
@@ -134,7 +134,7 @@ def test_a_lab_that_is_there_is_not_replaced_without_a_yes(file: Path, answers: 
 
 @pytest.mark.parametrize(("options", "answers"), [((), "y\n"), (("--overwrite",), "")])
 def test_a_lab_that_is_replaced_leaves_a_copy_and_its_secrets(
-    lab: list[Computer], file: Path, options: tuple[str, ...], answers: str
+    lab: list[SshMachine], file: Path, options: tuple[str, ...], answers: str
 ) -> None:
     secrets = "  homelab:sshKey: {secure: v1:cipher}\n  homelab:old: {secure: v1:old}\n  aws:region: here\n"
     before = "encryptionsalt: v1:salt\n" + SAMPLE.read_text() + secrets
@@ -145,25 +145,25 @@ def test_a_lab_that_is_replaced_leaves_a_copy_and_its_secrets(
     (copy,) = file.parent.glob(f"{file.name}.*")
     assert copy.read_text() == before
     assert copy.stat().st_mode & 0o077 == 0
-    assert len(Settings.read(file).cluster.nodes) == 2
+    assert len(LabStack.read(file).cluster.nodes) == 2
     assert stackfile.read(file)[1] == {"sshKey"}, "a secret that nothing uses would be refused"
-    ssh = Settings.read(file).cluster.ssh
+    ssh = LabStack.read(file).cluster.ssh
     assert (ssh.agent, ssh.private_key and ssh.private_key.secret) == (False, "sshKey")
     assert {"encryptionsalt: v1:salt", "  aws:region: here"} <= set(file.read_text().splitlines())
 
 
-def test_a_file_that_only_has_a_salt_is_no_lab(lab: list[Computer], file: Path) -> None:
+def test_a_file_that_only_has_a_salt_is_no_lab(lab: list[SshMachine], file: Path) -> None:
     file.write_text("encryptionsalt: v1:salt\n")
     result = run(file, *ALL, "--yes")
     assert result.exit_code == 0, result.output
     assert "encryptionsalt: v1:salt" in file.read_text()
 
 
-def test_host_keys_are_taken_after_a_yes_only(lab: list[Computer], file: Path) -> None:
+def test_host_keys_are_taken_after_a_yes_only(lab: list[SshMachine], file: Path) -> None:
     result = run(file, *ALL, answers="n\n")
     assert result.exit_code == 1
     assert "hostKey" not in file.read_text()
     assert "lacks host keys: run `./homelab trust --stack lab --config-file" in result.output
     result = CliRunner().invoke(cli.app, ["trust", "--stack", "lab", "--config-file", str(file), "--yes"])
     assert result.exit_code == 0, result.output
-    assert len(Settings.read(file).cluster.nodes) == 2
+    assert len(LabStack.read(file).cluster.nodes) == 2

@@ -67,7 +67,7 @@ OWN = entries_of(OURS, "lab")
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without a kubeconfig, and a stack that has one."""
-    FakePulumi(tmp_path / "pulumi", monkeypatch).put_out(kubeconfig=OURS, name="lab")
+    FakePulumi(tmp_path / "pulumi", monkeypatch).set_outputs(kubeconfig=OURS, name="lab")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     return tmp_path
@@ -189,7 +189,7 @@ def test_kubectl_is_not_disturbed_while_it_writes(home: Path) -> None:
 def with_certificate(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     content = yaml.safe_load(OURS)
     content["users"][0]["user"]["client-certificate-data"] = text
-    FakePulumi(home / "second", monkeypatch).put_out(kubeconfig=yaml.safe_dump(content), name="lab")
+    FakePulumi(home / "second", monkeypatch).set_outputs(kubeconfig=yaml.safe_dump(content), name="lab")
 
 
 def test_it_says_until_when_it_is_good(home: Path) -> None:
@@ -213,7 +213,7 @@ def test_one_that_has_ended_is_not_written(home: Path, monkeypatch: pytest.Monke
 
 
 def test_before_the_first_up_it_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    FakePulumi(home / "second", monkeypatch).put_out()
+    FakePulumi(home / "second", monkeypatch).set_outputs()
     result = run()
     assert result.exit_code == 1
     assert "Stack lab has no kubeconfig yet: run `pulumi up` first." in result.output
@@ -239,7 +239,10 @@ def test_an_entry_is_replaced_in_its_place() -> None:
         ("kind: Pod", "it is not a kubeconfig"),
         ("just text", "it is not a kubeconfig"),
         ("clusters: {a: b}", "its clusters are not a list of named entries"),
-        (THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"), "the kubeconfig has 2 users with the name lab"),
+        (
+            THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"),
+            "the kubeconfig has 2 users with the name lab",
+        ),
     ],
 )
 def test_what_is_no_kubeconfig_is_left_alone(text: str, said: str) -> None:

@@ -20,8 +20,8 @@ from components.cluster.k3s import config as k3s
 from operations import pin, release, stackfile_editor
 from rehearsal import certificates
 from stacks import catalog, platform_settings
-from stacks.catalog import K3S
-from stacks.settings import Settings
+from stacks.catalog import K3S_VERSION
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import SAMPLE, VALID
 
 ADDRESS = "192.0.2.1"  # a mirror on loopback is refused, so loopback has this address here
@@ -45,7 +45,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The release's files; sources are laid out like the release, so that they serve as both."""
-    folder = tmp_path / "mirror" / K3S
+    folder = tmp_path / "mirror" / K3S_VERSION
     folder.mkdir(parents=True)
     for arch in ARCHITECTURES:
         (folder / f"sha256sum-{arch}.txt").write_text(f"{'1' * 64}  k3s\n{'2' * 64}  k3s-airgap-images-{arch}.tar\n")
@@ -60,7 +60,7 @@ def mirror(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     look_up = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest: look_up("127.0.0.1", *rest))
     made = certificates.ensure(tmp_path / "tls", ADDRESS)
-    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))
     monkeypatch.setenv("NO_PROXY", "*")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.server, made.key)
@@ -78,7 +78,7 @@ def mirror(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stack file that is pinned: a copy of the shipped one, whose charts the program pins all."""
     monkeypatch.setattr("operations.pulumi_stack.PROJECT_FOLDER", tmp_path)
-    charts = [chart for row in catalog.LAYERS for chart in row.charts]
+    charts = [chart for entry in catalog.LAYERS for chart in entry.charts]
     sums = {f"{chart.name}-{chart.version}.tgz": "0" * 64 for chart in charts}
     monkeypatch.setattr(platform_settings, "PINS", sums)
     file = tmp_path / "Pulumi.lab.yaml"
@@ -119,7 +119,7 @@ def test_pins_are_written_and_all_else_stays(folder: Path, mirror: str, stack: P
     result = run()
     assert result.exit_code == 0, result.output
     assert all(value in result.output for value in sums(folder).values())
-    assert Settings.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
+    assert LabStack.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
     after = stack.read_text().splitlines()
     assert [line for line in after if line in before] == before
     assert len(after) == len(before) + 5
@@ -129,10 +129,10 @@ def test_pins_are_written_and_all_else_stays(folder: Path, mirror: str, stack: P
 def test_own_release_is_asked_without_a_mirror(
     folder: Path, mirror: str, stack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(k3s, "RELEASES", mirror)
-    monkeypatch.setattr(k3s, "SOURCES", mirror)
+    monkeypatch.setattr(k3s, "RELEASES_URL", mirror)
+    monkeypatch.setattr(k3s, "SOURCES_URL", mirror)
     assert run().exit_code == 0
-    assert Settings.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
+    assert LabStack.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
 
 
 def test_mirror_without_tls_is_not_asked(
@@ -140,10 +140,10 @@ def test_mirror_without_tls_is_not_asked(
 ) -> None:
     configure(stack, mirror="http://mirror.lan/k3s")
     assert "is not https" in refused(run(), stack, stack.read_text())
-    monkeypatch.setattr(k3s, "RELEASES", mirror)
-    monkeypatch.setattr(k3s, "SOURCES", mirror)
+    monkeypatch.setattr(k3s, "RELEASES_URL", mirror)
+    monkeypatch.setattr(k3s, "SOURCES_URL", mirror)
     assert run("--official").exit_code == 0
-    found = Settings.read(stack).cluster.k3s
+    found = LabStack.read(stack).cluster.k3s
     assert (found.mirror, found.pins.model_dump()) == ("http://mirror.lan/k3s", sums(folder))
 
 
@@ -166,7 +166,7 @@ def test_other_pins_are_replaced_when_told(
     assert "f" * 64 in result.output
     assert sums(folder)["arm64"] in result.output
     if changed:
-        assert Settings.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
+        assert LabStack.read(stack).cluster.k3s.pins.model_dump() == sums(folder)
     else:
         assert stack.read_text() == before
 
@@ -180,7 +180,7 @@ def test_installer_that_is_not_the_stated_one_is_refused(folder: Path, mirror: s
 
 
 def k3s_url(mirror: str) -> str:
-    return f"{mirror}/{K3S.replace('+', '%2B')}"
+    return f"{mirror}/{K3S_VERSION.replace('+', '%2B')}"
 
 
 def test_version_that_does_not_exist(mirror: str, stack: Path) -> None:
@@ -196,7 +196,7 @@ def test_list_of_another_architecture_is_refused(folder: Path, mirror: str, stac
 
 
 def test_without_network_it_says_what_to_do(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(k3s, "RELEASES", "https://127.0.0.1:9")
+    monkeypatch.setattr(k3s, "RELEASES_URL", "https://127.0.0.1:9")
     output = refused(run(), stack, stack.read_text())
     assert "https://127.0.0.1:9/v1" in output
     assert "Connection refused" in output
@@ -229,7 +229,7 @@ def test_every_line_stays_in_its_place(file: Path, tmp_path: Path) -> None:
     text = stackfile_editor.with_pins(before, new)
     copy = tmp_path / file.name
     copy.write_text(text)
-    assert Settings.read(copy).cluster.k3s.pins.model_dump() == new
+    assert LabStack.read(copy).cluster.k3s.pins.model_dump() == new
     stays = [
         line for line in before.splitlines() if "k3s:" not in line and not any(f"{name}: " in line for name in new)
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.manifest import Derived, Filled, Hashed
+from components.kubernetes.manifest import BcryptHash, DerivedPassword, SecretTemplate
 from components.settings.model import SecretRef
 from operations import chart_images, render
 from operations.render import RenderError
@@ -18,7 +18,10 @@ SECRET = SecretRef(secret="token")
 
 def test_plugin_is_asked_for_the_archive_with_the_values(tmp_path: Path) -> None:
     program = fake_helm.install(tmp_path / "bin", [POD])
-    values = {"a": [1, None], "b": {"c": SECRET, "d": Hashed(SECRET), "e": Filled("{}", (Derived("x"),))}}
+    values = {
+        "a": [1, None],
+        "b": {"c": SECRET, "d": BcryptHash(SECRET), "e": SecretTemplate("{}", (DerivedPassword("x"),))},
+    }
     with render.start_renderer("v1.36.3+k3s1", program) as helm:
         assert helm.render(tmp_path / "web-1.tgz", "web", "shop", values) == [POD]
     asked = json.loads((tmp_path / "bin/asked.json").read_text())

@@ -10,23 +10,14 @@ import pytest
 
 from components.cluster import node as described
 from operations import restore_runner, snapshot_catalog
-from operations.cluster_access import ClusterAccess
-from operations.machines import from_node
-from operations.pulumi_stack import Stack
 from operations.restore_runner import Plan, RestoreResult, RestoreRunner
-from operations.snapshot_catalog import S3, Server, Snapshot, SnapshotError, SnapshotInventory
+from operations.snapshot_catalog import S3, Snapshot, SnapshotError
 from provider.errors import TaskError, Unreachable
 from provider.model import Settings as PluginSettings
 from provider.model import Task
-from stacks.settings import Settings
-from tests.support.recorder import config_of, record
-from tests.support.settings_fixtures import ROOT
+from tests.support.restores import AGENTS, SERVERS, SNAPSHOT, TASKS, report, site
 
-FILE = ROOT / "tests/settings/valid/three-servers.yaml"
-SERVERS, AGENTS = ("a", "b", "c"), ("d", "e")
-GIVEN = {task.name: Task.model_validate(task.plain) for task in record(config_of(FILE)).tasks}
-GIVEN_TOKEN = GIVEN["a-roll"].secrets["TOKEN"]
-OLD = Snapshot("old-b-1700000000", 1_700_000_000, 5, ("b",))
+SERVER_TOKEN = TASKS["a-roll"].secrets["TOKEN"]
 
 
 @dataclass
@@ -74,31 +65,19 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return bench
 
 
-def site() -> ClusterAccess:
-    cluster = Settings.read(FILE).cluster
-    return ClusterAccess(
-        Stack("lab", FILE), cluster, {node.name: from_node(node, cluster) for node in cluster.nodes}, {}
-    )
-
-
-def found(*lost: str, serving: str = "", stored: tuple[Snapshot, ...] = (OLD,)) -> SnapshotInventory:
-    states = {name: None if name in lost else "serving" if name in serving else "inactive" for name in SERVERS}
-    return SnapshotInventory(tuple(Server(name, state) for name, state in states.items()), stored, ())
-
-
 def restore(plan: Plan) -> RestoreResult:
-    return asyncio.run(RestoreRunner(site(), GIVEN, plan, lambda _: None).run())
+    return asyncio.run(RestoreRunner(site(), TASKS, plan, lambda _: None).run())
 
 
 def test_the_server_that_has_the_snapshot_is_restored_and_the_others_join(bench: Bench) -> None:
-    plan = restore_runner.plan_restore(found(), OLD)
+    plan = restore_runner.plan_restore(report(), SNAPSHOT)
     assert (plan.first, plan.others, plan.lost, plan.from_s3) == ("b", ("a", "c"), (), False)
     restore(plan)
-    assert (bench.given["reset.sh"]["SNAPSHOT"], bench.given["reset.sh"]["FETCH"]) == (OLD.name, "no")
+    assert (bench.given["reset.sh"]["SNAPSHOT"], bench.given["reset.sh"]["FETCH"]) == (SNAPSHOT.name, "no")
 
 
 def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
-    restore(restore_runner.plan_restore(found(serving="ac"), OLD))
+    restore(restore_runner.plan_restore(report(serving="ac"), SNAPSHOT))
     ready = max(index for index in bench.when("stage.sh") if index < min(bench.when("halt.sh")))
     assert {bench.done[index][0] for index in bench.when("stage.sh")[:5]} == {*SERVERS, *AGENTS}
     assert bench.when("snapshot.sh", "a")
@@ -118,17 +97,17 @@ def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
 
 def test_kubeconfigs_that_were_ended_before_are_so_again(bench: Bench) -> None:
     """The snapshot may hold the rights of an earlier rotation."""
-    restore(restore_runner.plan_restore(found(), OLD))
+    restore(restore_runner.plan_restore(report(), SNAPSHOT))
     (bound,) = bench.when("bind.sh")
     assert bench.when("reset.sh")[0] < bound < min(bench.when("empty.sh"))
-    assert bench.given["bind.sh"]["RIGHTS"] == GIVEN["cluster-kubeconfig"].variables["RIGHTS"]
+    assert bench.given["bind.sh"]["RIGHTS"] == TASKS["cluster-kubeconfig"].variables["RIGHTS"]
 
 
 def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
-    old = GIVEN["cluster-kubeconfig"].model_copy(update={"variables": {"ENDPOINT": "x"}})
+    old = TASKS["cluster-kubeconfig"].model_copy(update={"variables": {"ENDPOINT": "x"}})
     asyncio.run(
         RestoreRunner(
-            site(), GIVEN | {"cluster-kubeconfig": old}, restore_runner.plan_restore(found(), OLD), lambda _: None
+            site(), TASKS | {"cluster-kubeconfig": old}, restore_runner.plan_restore(report(), SNAPSHOT), lambda _: None
         ).run()
     )
     assert not bench.when("bind.sh")
@@ -138,7 +117,7 @@ def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
 def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "mine-1700000000"
     file.write_bytes(b"etcd")
-    restore(restore_runner.plan_restore(found(), Snapshot(file.name, 1.7e9, 4, ()), file))
+    restore(restore_runner.plan_restore(report(), Snapshot(file.name, 1.7e9, 4, ()), file))
     sent, placed = bench.done.index(("a", "put mine-1700000000")), bench.when("place.sh", "a")[0]
     assert sent < placed < min(bench.when("halt.sh"))
     assert bench.given["place.sh"]["CHECKSUM"] == hashlib.sha256(b"etcd").hexdigest()
@@ -149,7 +128,7 @@ def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Benc
 def test_a_server_that_fails_before_the_restore_leaves_all_data(bench: Bench, script: str) -> None:
     bench.fails = frozenset({("c", script)})
     with pytest.raises(TaskError, match=f"c: {script} failed"):
-        restore(restore_runner.plan_restore(found(), OLD))
+        restore(restore_runner.plan_restore(report(), SNAPSHOT))
     assert not bench.when("reset.sh")
     assert not bench.when("empty.sh")
     assert not bench.when("halt.sh") or script == "halt.sh"
@@ -158,31 +137,31 @@ def test_a_server_that_fails_before_the_restore_leaves_all_data(bench: Bench, sc
 def test_a_restore_that_fails_leaves_the_others_data(bench: Bench) -> None:
     bench.fails = frozenset({("b", "reset.sh")})
     with pytest.raises(TaskError, match=r"b: reset\.sh failed"):
-        restore(restore_runner.plan_restore(found(), OLD))
+        restore(restore_runner.plan_restore(report(), SNAPSHOT))
     assert not bench.when("empty.sh")
 
 
 def test_no_snapshot_of_what_is_there_does_not_stop_it(bench: Bench) -> None:
     bench.fails = frozenset({("a", "snapshot.sh")})
-    restore(restore_runner.plan_restore(found(serving="a"), OLD))
+    restore(restore_runner.plan_restore(report(serving="a"), SNAPSHOT))
     assert bench.when("reset.sh")
 
 
 def test_lost_machines_are_left_out(bench: Bench) -> None:
     bench.silent = frozenset({"e"})
-    restored = restore(restore_runner.plan_restore(found("a"), OLD))
+    restored = restore(restore_runner.plan_restore(report("a"), SNAPSHOT))
     assert (restored.plan.lost, restored.plan.others, restored.skipped_agents) == (("a",), ("c",), ("e",))
     assert not {"a", "e"} & {place for place, _ in bench.done}
     assert bench.given["admit.sh"]["NODES"] == "c a d e"
 
 
 def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
-    both = replace(OLD, locations=("b", S3))
+    both = replace(SNAPSHOT, locations=("b", S3))
     plans = [
-        restore_runner.plan_restore(found(), both),
-        restore_runner.plan_restore(found("b"), both),
-        restore_runner.plan_restore(found(), both, from_s3=True),
-        restore_runner.plan_restore(found(), replace(OLD, locations=(S3,))),
+        restore_runner.plan_restore(report(), both),
+        restore_runner.plan_restore(report("b"), both),
+        restore_runner.plan_restore(report(), both, from_s3=True),
+        restore_runner.plan_restore(report(), replace(SNAPSHOT, locations=(S3,))),
     ]
     assert [(plan.first, plan.from_s3) for plan in plans] == [("b", False), ("a", True), ("a", True), ("a", True)]
     restore(plans[1])
@@ -191,35 +170,35 @@ def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
 
 def test_what_cannot_be_restored_is_refused() -> None:
     with pytest.raises(SnapshotError, match="No server answers"):
-        restore_runner.plan_restore(found("a", "b", "c"), OLD)
+        restore_runner.plan_restore(report("a", "b", "c"), SNAPSHOT)
     with pytest.raises(SnapshotError, match="is only on unreachable servers: b"):
-        restore_runner.plan_restore(found("b"), OLD)
+        restore_runner.plan_restore(report("b"), SNAPSHOT)
     with pytest.raises(SnapshotError, match="state of stack lab lacks the tasks of e: "):
-        restore_runner.require_tasks(site(), {name: task for name, task in GIVEN.items() if name != "e-roll"})
-    restore_runner.require_tasks(site(), GIVEN)
+        restore_runner.require_tasks(site(), {name: task for name, task in TASKS.items() if name != "e-roll"})
+    restore_runner.require_tasks(site(), TASKS)
 
 
 def test_the_newest_is_chosen_but_never_what_a_restore_replaced() -> None:
     newer = Snapshot("etcd-snapshot-a-1700000009", 1_700_000_009, 5, (S3,))
     replaced = Snapshot("before-restore-a-1700000010", 1_700_000_010, 5, ("a",))
-    all_of_them = found(stored=(replaced, newer, OLD))
+    all_of_them = report(stored=(replaced, newer, SNAPSHOT))
     assert all_of_them.choose(None) == newer
     assert all_of_them.choose(replaced.name) == replaced
     assert all_of_them.choose(None, from_s3=True) == newer
     with pytest.raises(SnapshotError, match=f"did you mean {newer.name}"):
         all_of_them.choose("etcd-snapshot-a-1700000008")
-    with pytest.raises(SnapshotError, match=f"There is no snapshot {OLD.name} on S3"):
-        all_of_them.choose(OLD.name, from_s3=True)
+    with pytest.raises(SnapshotError, match=f"There is no snapshot {SNAPSHOT.name} on S3"):
+        all_of_them.choose(SNAPSHOT.name, from_s3=True)
     with pytest.raises(SnapshotError, match="There is no snapshot on a server that answers, or on S3: use"):
-        found(stored=(replaced,)).choose(None)
+        report(stored=(replaced,)).choose(None)
 
 
 def test_the_token_of_a_snapshot_gives_way_to_the_stacks(bench: Bench) -> None:
-    restore(replace(restore_runner.plan_restore(found(), OLD), token="old"))
+    restore(replace(restore_runner.plan_restore(report(), SNAPSHOT), token="old"))
     (reset,), (rotated,) = bench.when("reset.sh"), bench.when("rotate.sh")
     assert bench.given["reset.sh"]["TOKEN"] == "old"
-    assert (bench.given["rotate.sh"]["OLD_TOKEN"], bench.given["rotate.sh"]["TOKEN"]) == ("old", GIVEN_TOKEN)
-    assert bench.given["stage.sh"]["TOKEN"] == GIVEN_TOKEN
+    assert (bench.given["rotate.sh"]["OLD_TOKEN"], bench.given["rotate.sh"]["TOKEN"]) == ("old", SERVER_TOKEN)
+    assert bench.given["stage.sh"]["TOKEN"] == SERVER_TOKEN
     assert (
         reset < bench.when("apply.sh", "b")[0] < rotated < bench.when("apply.sh", "b")[1] < min(bench.when("empty.sh"))
     )
@@ -231,7 +210,7 @@ def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) ->
 
     file = tmp_path / "mine-1700000000"
     file.write_bytes(b"etcd")
-    plan = restore_runner.plan_restore(found(serving="a"), Snapshot(file.name, 1.7e9, 4, ()), file)
+    plan = restore_runner.plan_restore(report(serving="a"), Snapshot(file.name, 1.7e9, 4, ()), file)
     restore(replace(plan, token="old"))
     assert bench.given.keys() >= {f"{each}.sh" for each in ("place", "halt", "reset", "rotate", "admit", "empty")}
     for script, given in bench.given.items():

@@ -17,8 +17,8 @@ from operations.machines import ScriptResult
 from operations.pulumi_stack import Stack
 from operations.snapshot_catalog import S3, Snapshot
 from provider.errors import TaskError
-from tests.support.machine_scripts import SCRIPTS, Fake
-from tests.unit.operations.test_restore_runner import SERVERS, site
+from tests.support.machine_scripts import SCRIPTS, FakeMachine
+from tests.support.restores import SERVERS, site
 
 GOOD = "etcd-snapshot-pi-1-1700000000"
 KEPT = [GOOD, "on-demand-pi-1.lab-1700000000.zip", "a", "x" * 200]
@@ -159,8 +159,10 @@ def test_a_service_that_lists_the_same_page_for_ever_is_left(pages: list[str]) -
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, {"curl": "exit 7", "sha256sum": "echo 0  -", "timeout": "exit 0", "hostname": "echo pi-1"})
+def machine(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(
+        tmp_path, {"curl": "exit 7", "sha256sum": "echo 0  -", "timeout": "exit 0", "hostname": "echo pi-1"}
+    )
     fake.file("/var/lib/homelab/staged/config.yaml").write_text("x: y\n")
     fake.file("/var/lib/homelab/staged/secrets.yaml").write_text("")
     fake.file("/var/lib/homelab/staged/token").write_text("t")
@@ -176,7 +178,7 @@ GIVEN = {
 
 @pytest.mark.parametrize("script", GIVEN)
 @pytest.mark.parametrize("name", STRANGE)
-def test_scripts_refuse_another_name_before_they_touch_anything(machine: Fake, script: str, name: str) -> None:
+def test_scripts_refuse_another_name_before_they_touch_anything(machine: FakeMachine, script: str, name: str) -> None:
     before = {file for file in machine.root.rglob("*") if "snapshots" in str(file)}
     done = machine.run(script, **GIVEN[script], SNAPSHOT=name)
     assert done.status == 1
@@ -186,9 +188,9 @@ def test_scripts_refuse_another_name_before_they_touch_anything(machine: Fake, s
 
 
 @pytest.mark.parametrize(("fetch", "path"), [("yes", GOOD), ("no", f"/var/lib/rancher/k3s/server/db/snapshots/{GOOD}")])
-def test_the_name_is_quoted_in_the_configuration(machine: Fake, fetch: str, path: str) -> None:
+def test_the_name_is_quoted_in_the_configuration(machine: FakeMachine, fetch: str, path: str) -> None:
     given = GIVEN["reset"] | {"FETCH": fetch}
-    assert machine.call("reset", "configure", **given, SNAPSHOT=GOOD).status == 0
+    assert machine.call_function("reset", "configure", **given, SNAPSHOT=GOOD).status == 0
     text = machine.file("/var/lib/homelab/reset/config.yaml.d/zz-reset.yaml").read_text()
     line = next(line for line in text.splitlines() if "restore-path" in line)
     assert re.fullmatch(r'cluster-reset-restore-path: "[^"]+"', line)

@@ -34,7 +34,7 @@ class Signer:
         self.api, self.asked, self.approval = api, {}, {}  # type: tuple[FakeApi, dict[str, Any], dict[str, Any]]
         self.says: dict[str, Any] | None = None
         self.deleted = 0
-        api.changes = {
+        api.handlers = {
             ("POST", REQUESTS): self.keep,
             ("PUT", f"{PLACE}/approval"): self.sign,
             ("DELETE", PLACE): self.drop,
@@ -68,8 +68,8 @@ def signed(spec: dict[str, Any]) -> str:
 
 @pytest.fixture
 def signer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signer]:
-    with fake_api.served(tmp_path / "tls") as api:
-        FakePulumi(tmp_path / "pulumi", monkeypatch).put_out(kubeconfig=api.kubeconfig, name="lab")
+    with fake_api.serve_api(tmp_path / "tls") as api:
+        FakePulumi(tmp_path / "pulumi", monkeypatch).set_outputs(kubeconfig=api.kubeconfig, name="lab")
         yield Signer(api)
 
 
@@ -138,7 +138,7 @@ def test_strangers_are_refused_by_name(tmp_path: Path, signer: Signer) -> None:
 
 
 def test_refusal_of_the_api_is_passed_on(tmp_path: Path, signer: Signer) -> None:
-    signer.api.changes = {}
+    signer.api.handlers = {}
     result = run(tmp_path, "--user", "ben")
     assert result.exit_code == 1
     assert f"has no {REQUESTS}" in result.output

@@ -6,15 +6,23 @@ from typing import Any, ClassVar
 import pytest
 
 from components.cluster.cluster import Cluster
-from components.cluster.host_requirements import Service
+from components.cluster.host_requirements import HostService
 from components.kubernetes.chart import Chart
-from components.kubernetes.manifest import Derived, Filled, Hashed, Manifest, Tree, bcrypt_hash, derive
-from components.platform.layer import Lab, Layer, resources
-from components.platform.platform import Platform, in_order
+from components.kubernetes.manifest import (
+    BcryptHash,
+    DerivedPassword,
+    Json,
+    Manifest,
+    SecretTemplate,
+    bcrypt_hash,
+    derive_password,
+)
+from components.platform.layer import LabContext, Layer, resources
+from components.platform.platform import Platform, install_order
 from components.settings.model import Model, SecretRef
-from stacks.settings import Settings
-from tests.support.envelopes import is_sealed, opened
-from tests.support.recorder import ARCHIVE, Recording, Resource, canary, config_of, record
+from stacks.settings import LabStack
+from tests.support.envelopes import is_sealed, unsealed
+from tests.support.recorder import CHART, Recording, Resource, canary, config_of, record
 from tests.support.settings_fixtures import ROOT
 
 FILE = ROOT / "tests/settings/valid/three-servers.yaml"
@@ -30,40 +38,43 @@ class Plain(Layer[Nothing]):
 
     settings_type = Nothing
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         return {self.key: {"replicas": 2, "resources": resources("50m", "16Mi")}}
 
 
 class Base(Plain):
     key = "base"
     namespace = "base-system"
-    security = "privileged"
-    appears = ("storageclass/base",)
-    keeps = "volumes"
-    kept = ("volumes.base.io -A -o name",)
+    pod_security = "privileged"
+    awaited_objects = ("storageclass/base",)
+    user_data = "volumes"
+    user_data_queries = ("volumes.base.io -A -o name",)
 
 
 class Named(Plain):
     key = "named"
     namespace = "named"
     requires = ("base",)
-    bare_crds = ("named",)
+    charts_with_crds_folder = ("named",)
 
-    def services(self) -> Sequence[Service]:
+    def host_services(self) -> Sequence[HostService]:
         token = dict.fromkeys(("TOKEN", "AGENT_TOKEN"), SecretRef(secret="token"))
         pool = {"POOL": "p", "VERSION": "v"}
-        disk = [Service("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", pool, token) for node in "bd"]
+        disk = [HostService("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", pool, token) for node in "bd"]
         variables = {"NAMESPACE": "named", "SYNC": "yes"}
-        return [*disk, Service("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, last=True)]
+        return [
+            *disk,
+            HostService("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, runs_last=True),
+        ]
 
-    def before(self) -> Sequence[Manifest]:
-        text = {"token": SecretRef(secret="token"), "login": Filled("me:{}", (SecretRef(secret="token"),))}
+    def objects_before_charts(self) -> Sequence[Manifest]:
+        text = {"token": SecretRef(secret="token"), "login": SecretTemplate("me:{}", (SecretRef(secret="token"),))}
         return [{"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata("login"), "stringData": text}]
 
-    def values(self) -> Mapping[str, Tree]:
-        return {"named": {"password": Hashed(SecretRef(secret="token"))}, "companion": {}}
+    def values(self) -> Mapping[str, Json]:
+        return {"named": {"password": BcryptHash(SecretRef(secret="token"))}, "companion": {}}
 
-    def extend(self) -> Sequence[Manifest]:
+    def objects_after_charts(self) -> Sequence[Manifest]:
         things = ({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": self.metadata(name)} for name in "ab")
         return [*things, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": self.metadata("c"), "data": {}}]
 
@@ -71,10 +82,10 @@ class Named(Plain):
 class Crds(Plain):
     key = "crds"
     namespace = "crds"
-    after = ("named",)
-    early = ("early",)
+    installs_after = ("named",)
+    early_charts = ("early",)
 
-    def values(self) -> Mapping[str, Tree]:
+    def values(self) -> Mapping[str, Json]:
         return {"early": {}, "late": {"resources": {"limits": {"cpu": None}}}}
 
 
@@ -84,14 +95,14 @@ CHARTS = {name: Chart(name, "1.2.3", f"https://{name}.example.com", "ab" * 32 if
 
 
 def platform(*, preview: bool = False) -> Recording:
-    settings = Settings.read(FILE).cluster
-    lab = Lab(settings, {kind.key: Nothing() for kind in KINDS})
+    settings = LabStack.read(FILE).cluster
+    lab = LabContext(settings, {kind.key: Nothing() for kind in KINDS})
 
     def program() -> None:
         cluster = Cluster(settings, "vip:1", lambda _: [])
         given = {"base": {"replicas": 3, "login": {"password": SecretRef(secret="token")}}}
         made = Platform([kind(Nothing(), lab) for kind in KINDS], CHARTS, cluster.access, given)
-        cluster.leave_first([made])
+        cluster.mark_on_destroy([made])
 
     return record(config_of(FILE) | {"token": canary("token")}, program=program, preview=preview)
 
@@ -101,7 +112,7 @@ RUN = platform()
 
 def before(name: str) -> set[str]:
     """Names of all resources that must have been made before this one."""
-    return {each.name for each in RUN.all_before(RUN.named(name))}
+    return {each.name for each in RUN.dependencies(RUN.resource(name))}
 
 
 def releases() -> dict[str, Resource]:
@@ -109,17 +120,17 @@ def releases() -> dict[str, Resource]:
 
 
 def test_layers_come_in_their_order_whatever_the_file_says() -> None:
-    lab = Lab(Settings.read(FILE).cluster, {})
-    assert [layer.key for layer in in_order([kind(Nothing(), lab) for kind in KINDS])] == ["base", "named", "crds"]
+    lab = LabContext(LabStack.read(FILE).cluster, {})
+    assert [layer.key for layer in install_order([kind(Nothing(), lab) for kind in KINDS])] == ["base", "named", "crds"]
 
 
 def test_layers_that_wait_for_each_other_are_refused() -> None:
     class Circular(Base):
-        after: ClassVar[tuple[str, ...]] = ("named",)
+        installs_after: ClassVar[tuple[str, ...]] = ("named",)
 
-    lab = Lab(Settings.read(FILE).cluster, {})
+    lab = LabContext(LabStack.read(FILE).cluster, {})
     with pytest.raises(ValueError, match="layers depend on each other: base, named"):
-        in_order([Circular(Nothing(), lab), Named(Nothing(), lab)])
+        install_order([Circular(Nothing(), lab), Named(Nothing(), lab)])
 
 
 def test_order_between_layers_and_within() -> None:
@@ -133,20 +144,20 @@ def test_order_between_layers_and_within() -> None:
 def test_values_that_are_given_lie_over_the_layers_and_are_looked_up_before() -> None:
     values = releases()["base"].inputs["values"]
     assert values["replicas"] == 3
-    assert opened(values["login"]["password"]) == canary("token")
-    assert RUN.named("base-chart-base").plain["keys"] == [["replicas"], ["login", "password"]]
+    assert unsealed(values["login"]["password"]) == canary("token")
+    assert RUN.resource("base-chart-base").plain["keys"] == [["replicas"], ["login", "password"]]
     assert "base-chart-base" in before("base-base")
-    assert RUN.named("named-chart-named").plain["keys"] == []
+    assert RUN.resource("named-chart-named").plain["keys"] == []
 
 
 def test_what_the_charts_ask_for_is_compared_with_the_machines_before_any_of_them() -> None:
-    assert RUN.named("platform-fits").plain["variables"] == {"CPU": "150", "MEMORY": "48"}
+    assert RUN.resource("platform-fits").plain["variables"] == {"CPU": "150", "MEMORY": "48"}
     assert "platform-fits" in before("base-namespace")
 
 
 def test_services_are_set_up_on_their_machines_before_charts() -> None:
     for node in "bd":
-        task = RUN.named(f"named-disk-{node}")
+        task = RUN.resource(f"named-disk-{node}")
         assert task.plain["machine"]["name"] == node
         assert is_sealed(task.inputs["secrets"])
         assert task.name in before("named-named")
@@ -154,7 +165,7 @@ def test_services_are_set_up_on_their_machines_before_charts() -> None:
 
 
 def test_service_of_the_cluster_is_set_up_from_a_server_and_may_come_last() -> None:
-    task = RUN.named("named-names")
+    task = RUN.resource("named-names")
     assert {"named-companion", "named-gate", "named-thing-b", "named-disk-b"} <= before(task.name)
     assert [entry["on"] for entry in (*task.plain["run"], *task.plain["undo"])] == ["server", "server"]
     assert task.plain["variables"] == {"NAMESPACE": "named", "SYNC": "yes"}
@@ -192,42 +203,42 @@ def test_nulls_reach_the_chart_where_a_layer_gives_some() -> None:
 
 
 def test_charts_are_verified_before_anything_of_them_is_installed() -> None:
-    archives = {each.plain["name"]: each for each in RUN.registered if each.type == ARCHIVE}
+    archives = {each.plain["name"]: each for each in RUN.registered if each.type == CHART}
     assert archives.keys() == CHARTS.keys()
     for name, archive in archives.items():
         given = archive.plain
         assert (given["version"], given["repository"]) == ("1.2.3", f"https://{name}.example.com")
         assert given.get("sha256") == CHARTS[name].sha256
         assert archive.name in before(releases()[name].name)
-    assert RUN.named("named-crds-named").plain["chart"]["sha256"] == "ab" * 32
+    assert RUN.resource("named-crds-named").plain["chart"]["sha256"] == "ab" * 32
     assert "named-chart-named" in before("named-crds-named")
 
 
 def test_namespaces_state_their_level() -> None:
-    labels = RUN.named("base-namespace").plain["metadata"]["labels"]
+    labels = RUN.resource("base-namespace").plain["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
     assert labels["homelab/layer"] == "base"
 
 
 def test_gate_asks_for_one_of_each_kind_that_has_a_webhook() -> None:
-    given = RUN.named("named-gate").plain["variables"]
+    given = RUN.resource("named-gate").plain["variables"]
     assert given["MANIFESTS"].count('"kind": "Thing"') == 1
     assert "ConfigMap" not in given["MANIFESTS"]
     assert given["RELEASES"] == "named-1.2.3 companion-1.2.3"
-    assert RUN.named("base-gate").plain["variables"]["APPEARS"] == "storageclass/base"
+    assert RUN.resource("base-gate").plain["variables"]["APPEARS"] == "storageclass/base"
 
 
 def test_guard_goes_first_and_can_be_told_to_let_go() -> None:
     assert {"base-base", "base-gate"} <= before("base-guard")
-    (ask,) = RUN.named("base-guard").plain["undo"]
+    (ask,) = RUN.resource("base-guard").plain["undo"]
     assert (ask["script"], ask["unless"]) == ("guard.sh", ["retired", "discard-base"])
 
 
 def test_secrets_are_sealed_and_hashed() -> None:
-    secret = RUN.named("named-secret-login").inputs["stringData"]
+    secret = RUN.resource("named-secret-login").inputs["stringData"]
     assert is_sealed(secret) or all(is_sealed(value) for value in secret.values())
-    assert opened(secret) == {"token": canary("token"), "login": f"me:{canary('token')}"}
-    assert canary("token") not in str(RUN.named("named-named").plain)
+    assert unsealed(secret) == {"token": canary("token"), "login": f"me:{canary('token')}"}
+    assert canary("token") not in str(RUN.resource("named-named").plain)
 
 
 def test_hash_is_stable_and_right() -> None:
@@ -238,10 +249,10 @@ def test_hash_is_stable_and_right() -> None:
 
 def test_passwords_that_nobody_has_to_know_are_stable_and_each_another() -> None:
     salt = "00112233445566778899aabbccddeeff"
-    first, second = derive(salt, Derived("core")), derive(salt, Derived("registry"))
-    assert (first, len(first)) == (derive(salt, Derived("core")), 32)
-    assert len({first, second, derive(salt[::-1], Derived("core"))}) == 3
-    assert derive(salt, Derived("core", 16)) == first[:16]
+    first, second = derive_password(salt, DerivedPassword("core")), derive_password(salt, DerivedPassword("registry"))
+    assert (first, len(first)) == (derive_password(salt, DerivedPassword("core")), 32)
+    assert len({first, second, derive_password(salt[::-1], DerivedPassword("core"))}) == 3
+    assert derive_password(salt, DerivedPassword("core", 16)) == first[:16]
 
 
 def test_preview_knows_everything_but_secrets_and_the_cluster() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.platform.layer import resources
-from components.platform.resource_requests import Requests, least
+from components.platform.resource_requests import ResourceRequests, total_requests
 
 ONE = {"resources": resources("100m", "256Mi")}
 
@@ -26,4 +26,4 @@ ONE = {"resources": resources("100m", "256Mi")}
     ],
 )
 def test_requests_are_added_up(values: Any, cpu: int, memory: int) -> None:
-    assert least(values) == Requests(cpu, memory)
+    assert total_requests(values) == ResourceRequests(cpu, memory)

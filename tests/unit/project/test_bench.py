@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench import labs
-from bench.figures import Figure, read, renewed, table, write
-from bench.suites import MEASURE, Part
-from stacks.settings import Settings
+from bench.figures import Figure, merge, read, table, write
+from bench.suites import MEASUREMENTS, Part
+from stacks.settings import LabStack
 
 BENCH = Path(labs.__file__).parent
 
@@ -20,8 +20,8 @@ ALONE = Figure("alone", (1.0,), "nothing", 2.0)
 
 def test_median_spread_and_ratio() -> None:
     assert (EMPTY.median, EMPTY.spread, EMPTY.ratio([EMPTY])) == (2, 2, None)
-    assert (TWICE.ratio([EMPTY, TWICE]), TWICE.met([EMPTY, TWICE])) == (2, True)
-    assert (SLOW.met([SLOW]), ALONE.ratio([ALONE]), ALONE.met([ALONE])) == (False, None, None)
+    assert (TWICE.ratio([EMPTY, TWICE]), TWICE.goal_met([EMPTY, TWICE])) == (2, True)
+    assert (SLOW.goal_met([SLOW]), ALONE.ratio([ALONE]), ALONE.goal_met([ALONE])) == (False, None, None)
 
 
 def test_the_table_says_what_is_missed() -> None:
@@ -42,18 +42,18 @@ def test_a_file_keeps_every_run_and_the_machine(tmp_path: Path) -> None:
 
 def test_what_was_measured_anew_takes_its_old_place() -> None:
     anew = Figure("empty", (2.0,))
-    assert renewed([EMPTY, TWICE], [anew, SLOW]) == [anew, TWICE, SLOW]
+    assert merge([EMPTY, TWICE], [anew, SLOW]) == [anew, TWICE, SLOW]
 
 
 @pytest.mark.parametrize("agents", [3, 97])
 def test_labs_are_valid(agents: int) -> None:
-    config = {key.partition(":")[2]: value for key, value in labs.document(3, agents)["config"].items()}
-    cluster = Settings.parse(config, [], "bench").cluster
+    config = {key.partition(":")[2]: value for key, value in labs.benchmark_document(3, agents)["config"].items()}
+    cluster = LabStack.parse(config, [], "bench").cluster
     assert (len(cluster.servers), len(cluster.agents)) == (3, agents)
 
 
 def test_every_part_can_be_measured() -> None:
-    assert list(MEASURE) == list(Part)
+    assert list(MEASUREMENTS) == list(Part)
 
 
 def test_the_table_in_the_docs_is_that_of_the_figures() -> None:

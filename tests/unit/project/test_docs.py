@@ -13,11 +13,11 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from cli import app
-from components.platform.layer import Row
+from components.platform.layer import CatalogEntry
 from stacks import stackfile
 from stacks.catalog import LAYERS
-from stacks.reference import MARK
-from stacks.settings import AppStack, Settings
+from stacks.reference import GENERATED_MARK
+from stacks.settings import AppStack, LabStack
 from tests.support.settings_fixtures import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
@@ -63,7 +63,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_pages_are_short(page: Path) -> None:
-    lines = page.read_text().partition(MARK)[0].splitlines()
+    lines = page.read_text().partition(GENERATED_MARK)[0].splitlines()
     assert len(lines) <= LIMITS.get(name(page), LIMIT)
     assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
 
@@ -129,7 +129,7 @@ def resolve(words: list[str]) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_named_exist(page: Path) -> None:
-    for path in set(_FILE.findall(prose(page).partition(MARK)[0])) - EXAMPLES - MADE:
+    for path in set(_FILE.findall(prose(page).partition(GENERATED_MARK)[0])) - EXAMPLES - MADE:
         assert any((folder / path).exists() for folder in (ROOT, page.parent)), path
 
 
@@ -162,13 +162,13 @@ def secrets_in(value: Any) -> set[str]:
 @pytest.mark.parametrize("text", [pytest.param(text, id=name(page)) for page in PAGES for text in blocks(page, "yaml")])
 def test_settings_shown_are_valid(text: str) -> None:
     config = config_of(text)
-    (AppStack if "app" in config else Settings).parse(config, secrets_in(config), "homelab")
+    (AppStack if "app" in config else LabStack).parse(config, secrets_in(config), "homelab")
 
 
 def test_the_readme_shows_a_whole_stack_file(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.homelab.yaml"
     file.write_text(next(blocks(ROOT / "README.md", "yaml")))
-    shown, sample = Settings.read(file).cluster, Settings.read(ROOT / file.name).cluster
+    shown, sample = LabStack.read(file).cluster, LabStack.read(ROOT / file.name).cluster
     assert (shown.api, shown.ssh) == (sample.api, sample.ssh)
     assert {node.host_key for node in shown.nodes} <= {node.host_key for node in sample.nodes}
 
@@ -185,7 +185,7 @@ def test_layout_of_the_mirror_is_what_scripts_fetch() -> None:
 def test_errors_explained_are_those_of_the_program() -> None:
     table = (ROOT / "docs/errors.md").read_text()
     shown = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
-    sources = [*(ROOT / "components/scripts").glob("*.sh"), *(ROOT / "provider").glob("*.py")]
+    sources = [*(ROOT / "components/scripts").rglob("*.sh"), *(ROOT / "provider").rglob("*.py")]
     said = "".join(source.read_text().replace("\\`", "`") for source in sources)
     assert len(shown) > 10
     for message in shown:
@@ -198,10 +198,10 @@ def test_secrets_named_by_a_stack_file_are_collected() -> None:
     assert secrets_in(config) == secrets
 
 
-@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.layer.key)
-def test_every_layer_has_a_line_and_an_example_that_is_valid(row: Row) -> None:
-    key, page = row.layer.key, (ROOT / "docs/platform.md").read_text()
-    (line,) = re.findall(rf"^\| (?:`\w+`, )*`{key}`.* \|$", page.partition(MARK)[0], re.MULTILINE)
+@pytest.mark.parametrize("entry", LAYERS, ids=lambda entry: entry.layer.key)
+def test_every_layer_has_a_line_and_an_example_that_is_valid(entry: CatalogEntry) -> None:
+    key, page = entry.layer.key, (ROOT / "docs/platform.md").read_text()
+    (line,) = re.findall(rf"^\| (?:`\w+`, )*`{key}`.* \|$", page.partition(GENERATED_MARK)[0], re.MULTILINE)
     example = line.split(" | ")[-1].removesuffix(" |").strip("`")
     if example == "see its page":
         (linked,) = re.findall(r"\]\(([\w-]+\.md)", line)

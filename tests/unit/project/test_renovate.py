@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stacks import catalog
-from stacks.catalog import K3S
+from stacks.catalog import K3S_VERSION
 from tests.support.settings_fixtures import ROOT
 
 CONFIG: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text())
@@ -42,7 +42,7 @@ def test_every_pin_is_found() -> None:
         for target in line.targets
         if isinstance(target, ast.Name)
     ]
-    assert "K3S" in names
+    assert "K3S_VERSION" in names
     assert len(found(SOURCE)) == len(names)
     for name, match in zip(names, found(SOURCE), strict=True):
         value, version = str(getattr(catalog, name)), str(match["currentValue"])
@@ -51,7 +51,7 @@ def test_every_pin_is_found() -> None:
 
 
 def test_every_chart_is_found_with_its_repository() -> None:
-    charts = [chart for row in catalog.LAYERS for chart in row.charts]
+    charts = [chart for entry in catalog.LAYERS for chart in entry.charts]
     keys = ("depName", "currentValue", "registryUrl")
     assert [tuple(match[key] for key in keys) for match in found(SOURCE, CHARTS)] == [
         (chart.name, chart.version, chart.repository) for chart in charts
@@ -89,7 +89,7 @@ def test_pin_without_a_source_is_not_found(text: str) -> None:
 def test_k3s_versions_are_told_apart() -> None:
     (rule,) = (rule for rule in CONFIG["packageRules"] if rule.get("matchDepNames") == ["k3s-io/k3s"])
     version = re.compile(python(rule["versioning"].removeprefix("regex:")))
-    assert version.fullmatch(K3S)
+    assert version.fullmatch(K3S_VERSION)
     first, second, early = (version.fullmatch(f"v1.36.3{rest}") for rest in ("+k3s1", "+k3s2", "-rc1+k3s1"))
     assert first is not None
     assert second is not None

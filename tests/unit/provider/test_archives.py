@@ -12,13 +12,11 @@ from provider.charts import archives
 from provider.charts.archives import cache, cached_path, read_or_fetch
 from provider.errors import TaskError
 from provider.model import Chart
-from tests.support.plugin_client import CHART, plain, plugin
-from tests.support.plugin_fixtures import play
-from tests.unit.provider.test_charts import FILES, Repository, packed, repository
+from tests.support.chart_repository import CHART_FILES, Repository, pack_chart
+from tests.support.plugin_client import CHART, from_struct, running_plugin
+from tests.support.plugin_fixtures import run_scenario
 
-__all__ = ["repository"]
-
-GOOD, EVIL = packed(FILES), packed(FILES | {"web/templates/evil.yaml": "kind: ClusterRoleBinding"})
+GOOD, EVIL = pack_chart(CHART_FILES), pack_chart(CHART_FILES | {"web/templates/evil.yaml": "kind: ClusterRoleBinding"})
 
 
 def sha256(archive: bytes) -> str:
@@ -134,10 +132,10 @@ def test_what_was_checked_is_what_helm_is_given(repository: Repository, project:
     given = chart(repository).model_dump(by_alias=True)
 
     async def scenario() -> None:
-        async with plugin() as plug:
+        async with running_plugin() as plug:
             checked = await plug.check({}, given, CHART)
             repository.publish(EVIL)
-            made = plain((await plug.create(checked, CHART)).properties)
+            made = from_struct((await plug.create(checked, CHART)).properties)
             assert (project / made["path"]).read_bytes() == GOOD
             assert await plug.check(checked, given, CHART) == checked
             assert await plug.diff(made, checked, CHART) == (False, [])
@@ -145,18 +143,18 @@ def test_what_was_checked_is_what_helm_is_given(repository: Repository, project:
             (reason,) = await plug.failures(given, checked, CHART)
             assert f"found  sha256 {sha256(EVIL)}" in reason
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_preview_knows_the_path_and_shows_what_changed(repository: Repository) -> None:
     given = chart(repository, None).model_dump(by_alias=True, exclude_defaults=True)
 
     async def scenario() -> None:
-        async with plugin() as plug:
+        async with running_plugin() as plug:
             first = await plug.check({}, given, CHART)
             assert first == given | {"sha256": sha256(GOOD)}
-            shown = plain((await plug.create(first, CHART, preview=True)).properties)
-            old = plain((await plug.create(first, CHART)).properties)
+            shown = from_struct((await plug.create(first, CHART, preview=True)).properties)
+            old = from_struct((await plug.create(first, CHART)).properties)
             assert shown == old == first | {"path": f"./.charts/web-1.10-{sha256(GOOD)}.tgz"}
             repository.publish(EVIL)
             second = await plug.check(first, given, CHART)
@@ -166,28 +164,28 @@ def test_preview_knows_the_path_and_shows_what_changed(repository: Repository) -
                 assert new["path"] == f"./.charts/web-1.10-{sha256(EVIL)}.tgz"
             await plug.delete(new, CHART)
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_pin_of_what_is_installed_already_changes_nothing(repository: Repository) -> None:
     given = chart(repository, None).model_dump(by_alias=True, exclude_defaults=True)
 
     async def scenario() -> None:
-        async with plugin() as plug:
+        async with running_plugin() as plug:
             first = await plug.check({}, given, CHART)
-            old = plain((await plug.create(first, CHART)).properties)
+            old = from_struct((await plug.create(first, CHART)).properties)
             pinned = await plug.check(first, given | {"sha256": sha256(GOOD)}, CHART)
             assert await plug.diff(old, pinned, CHART) == (False, [])
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_repository_that_is_away_is_named(repository: Repository) -> None:
     given = chart(repository, repository="http://127.0.0.1:1/charts").model_dump(by_alias=True)
 
     async def scenario() -> None:
-        async with plugin() as plug:
+        async with running_plugin() as plug:
             (reason,) = await plug.failures(given, {}, CHART)
             assert "http://127.0.0.1:1/charts/index.yaml could not be fetched" in reason
 
-    play(scenario())
+    run_scenario(scenario())

@@ -5,9 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -17,65 +15,7 @@ from provider.charts import repository as of_charts
 from provider.charts.contents import crds
 from provider.errors import TaskError
 from provider.model import Chart
-from tests.support.files_over_http import served
-
-
-def crd(name: str) -> str:
-    kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-    return yaml.safe_dump(kind | {"metadata": {"name": name}})
-
-
-FILES = {"web/Chart.yaml": "name: web", "web/crds/a.yaml": crd("as.lab"), "web/templates/pod.yaml": "kind: Pod"}
-
-
-def packed(files: Mapping[str, str], link: str = "") -> bytes:
-    """A chart's archive."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
-        if link:
-            member = tarfile.TarInfo(link)
-            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
-            archive.addfile(member)
-    return content.getvalue()
-
-
-class Repository:
-    """A Helm repository with one chart, to be changed and asked."""
-
-    def __init__(self, url: str, root: Path) -> None:
-        self.url, self.root = url, root
-        self.publish(packed(FILES))
-
-    def publish(self, archive: bytes, *versions: str, **changes: Any) -> None:
-        release = {"urls": ["web-1.10.tgz"], "digest": hashlib.sha256(archive).hexdigest()} | changes
-        (self.root / "web-1.10.tgz").write_bytes(archive)
-        entries = {"web": [release | {"version": version} for version in versions or ("1.9", "1.10")]}
-        self.index({"apiVersion": "v1", "entries": entries})
-
-    def index(self, content: object) -> None:
-        (self.root / "index.yaml").write_text(yaml.safe_dump(content).replace("'1.10'", "1.10"))
-
-    def crds(self, version: str = "1.10", name: str = "web") -> list[str]:
-        text = crds(Chart(name=name, version=version, repository=self.url))
-        return [document["metadata"]["name"] for document in yaml.safe_load_all(text) if document]
-
-    def failure(self, version: str = "1.10", name: str = "web") -> str:
-        with pytest.raises(TaskError) as caught:
-            self.crds(version, name)
-        assert caught.value.__cause__ is None or str(caught.value.__cause__)
-        return str(caught.value)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Iterator[Repository]:
-    root = tmp_path / "charts"
-    root.mkdir()
-    with served(root, tmp_path / "state") as url:
-        yield Repository(url, root)
+from tests.support.chart_repository import CHART_FILES, Repository, crd, pack_chart
 
 
 def test_crds_are_those_of_the_chart_and_its_sub_charts(repository: Repository) -> None:
@@ -88,7 +28,7 @@ def test_crds_are_those_of_the_chart_and_its_sub_charts(repository: Repository) 
         "web/templates/crds/f.yaml": "{{ template }}",
         "other/crds/g.yaml": crd("gs.lab"),
     }
-    repository.publish(packed(FILES | more))
+    repository.publish(pack_chart(CHART_FILES | more))
     assert repository.crds() == ["as.lab", "bs.lab", "cs.lab", "ds.lab", "es.lab"]
 
 
@@ -99,14 +39,14 @@ def test_text_that_yaml_would_take_for_something_else(
     """`=` in the CRDs of Prometheus, and versions that look like numbers: 1.10 is not 1.1."""
     for module in (contents, of_charts):
         monkeypatch.setattr(module, "StringLoader", getattr(yaml, loader))
-    repository.publish(packed(FILES | {"web/crds/b.yaml": crd("bs.lab") + "enum: [=, on]\n"}))
+    repository.publish(pack_chart(CHART_FILES | {"web/crds/b.yaml": crd("bs.lab") + "enum: [=, on]\n"}))
     text = crds(Chart(name="web", version="1.10", repository=repository.url))
     assert "enum: [=, on]" in text
 
 
 @pytest.mark.parametrize("place", ["{url}/web-1.10.tgz", "web-1.10.tgz", "./web-1.10.tgz", "/web-1.10.tgz"])
 def test_archive_is_where_the_index_says(repository: Repository, place: str) -> None:
-    repository.publish(packed(FILES), urls=[place.format(url=repository.url)])
+    repository.publish(pack_chart(CHART_FILES), urls=[place.format(url=repository.url)])
     assert repository.crds() == ["as.lab"]
 
 
@@ -123,18 +63,18 @@ def test_index_is_read_however_it_is_written(repository: Repository, write: Call
 
 
 def test_large_index_is_not_read_as_a_whole(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    repository.publish(packed(FILES), "1.10")
+    repository.publish(pack_chart(CHART_FILES), "1.10")
     monkeypatch.setattr(of_charts, "_loaded", lambda *_: pytest.fail("it takes seconds"))
     assert repository.crds() == ["as.lab"]
 
 
 def test_index_need_not_have_digests(repository: Repository) -> None:
-    repository.publish(packed(FILES), digest=None)
+    repository.publish(pack_chart(CHART_FILES), digest=None)
     assert repository.crds() == ["as.lab"]
 
 
 def test_wrong_digest(repository: Repository) -> None:
-    repository.publish(packed(FILES), digest="0" * 64)
+    repository.publish(pack_chart(CHART_FILES), digest="0" * 64)
     assert (
         f"{repository.url}/web-1.10.tgz does not have the checksum in the repository's index; it was not used."
         in repository.failure()
@@ -142,7 +82,7 @@ def test_wrong_digest(repository: Repository) -> None:
 
 
 def test_missing_version_names_the_nearest(repository: Repository) -> None:
-    repository.publish(packed(FILES), "1.9.0", "1.10.0", "1.10.1", "22.0.0")
+    repository.publish(pack_chart(CHART_FILES), "1.9.0", "1.10.0", "1.10.1", "22.0.0")
     failure = repository.failure("1.10.2")
     assert f"{repository.url}/index.yaml has no version 1.10.2 of web; it has 1.10.1, 1.10.0" in failure
 
@@ -159,7 +99,7 @@ def test_index_that_is_none(repository: Repository, index: object) -> None:
 
 @pytest.mark.parametrize("urls", [None, [], "web.tgz"])
 def test_release_without_a_file(repository: Repository, urls: object) -> None:
-    repository.publish(packed(FILES), urls=urls)
+    repository.publish(pack_chart(CHART_FILES), urls=urls)
     assert "has no URL of an archive of web 1.10" in repository.failure()
 
 
@@ -186,7 +126,7 @@ def test_other_schemes_are_refused(address: str) -> None:
 
 
 def test_archive_of_another_scheme_is_refused(repository: Repository) -> None:
-    repository.publish(packed(FILES), urls=["file:///etc/passwd"])
+    repository.publish(pack_chart(CHART_FILES), urls=["file:///etc/passwd"])
     assert "file:///etc/passwd could not be fetched (unknown url type: file)" in repository.failure()
 
 
@@ -198,12 +138,12 @@ def at(address: str) -> Repository:
 
 @pytest.mark.parametrize("name", ["../evil.yaml", "/etc/evil.yaml", "web/crds/../../../evil.yaml"])
 def test_path_that_leaves_the_archive(repository: Repository, name: str) -> None:
-    repository.publish(packed(FILES | {name: crd("evil.lab")}))
+    repository.publish(pack_chart(CHART_FILES | {name: crd("evil.lab")}))
     assert f"contains a path outside of the archive ({name}); the chart was not used." in repository.failure()
 
 
 def test_link_among_the_crds(repository: Repository) -> None:
-    repository.publish(packed(FILES, link="web/crds/b.yaml"))
+    repository.publish(pack_chart(CHART_FILES, link="web/crds/b.yaml"))
     assert "web/crds/b.yaml is not a regular file; the chart was not used." in repository.failure()
 
 
@@ -217,7 +157,7 @@ def test_link_among_the_crds(repository: Repository) -> None:
     ],
 )
 def test_document_that_is_no_crd(repository: Repository, text: str, said: str) -> None:
-    repository.publish(packed(FILES | {"web/crds/b.yaml": text}))
+    repository.publish(pack_chart(CHART_FILES | {"web/crds/b.yaml": text}))
     assert f"{repository.url}/web-1.10.tgz: web/crds/b.yaml {said}" in repository.failure()
 
 
@@ -242,29 +182,29 @@ metadata:
 )
 def test_crds_among_the_templates(repository: Repository, name: str) -> None:
     more = {"web/Chart.yaml": "name: web", "web/templates/pod.yaml": "kind: Pod", "web/values.yaml": "a: 1"}
-    repository.publish(packed(more | {name: TEMPLATE}))
+    repository.publish(pack_chart(more | {name: TEMPLATE}))
     assert repository.crds() == ["as.lab"]
 
 
 def test_chart_that_is_nothing_but_crds(repository: Repository) -> None:
-    repository.publish(packed({"web/Chart.yaml": "name: web", "web/templates/as.yaml": crd("as.lab")}))
+    repository.publish(pack_chart({"web/Chart.yaml": "name: web", "web/templates/as.yaml": crd("as.lab")}))
     assert repository.crds() == ["as.lab"]
 
 
 def test_template_that_only_helm_can_read(repository: Repository) -> None:
     text = TEMPLATE.replace("as.lab", "{{ .Values.name }}")
-    repository.publish(packed({"web/templates/crds/as.yaml": text}))
+    repository.publish(pack_chart({"web/templates/crds/as.yaml": text}))
     assert "web/templates/crds/as.yaml has a template directive within a line" in repository.failure()
 
 
 def test_chart_without_crds(repository: Repository) -> None:
-    repository.publish(packed({"web/Chart.yaml": "name: web"}))
+    repository.publish(pack_chart({"web/Chart.yaml": "name: web"}))
     assert "web-1.10.tgz contains no CRDs." in repository.failure()
 
 
 @pytest.mark.parametrize(
     "archive",
-    [b"", b"no gzip", packed(FILES)[:200], gzip.compress(b"no tar" * 200)],
+    [b"", b"no gzip", pack_chart(CHART_FILES)[:200], gzip.compress(b"no tar" * 200)],
     ids=["nothing", "no gzip", "half", "no tar"],
 )
 def test_archive_that_is_none(repository: Repository, archive: bytes) -> None:
@@ -273,10 +213,10 @@ def test_archive_that_is_none(repository: Repository, archive: bytes) -> None:
 
 
 def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    repository.publish(packed(FILES | {"web/zeros": "0" * (9 << 20)}))
+    repository.publish(pack_chart(CHART_FILES | {"web/zeros": "0" * (9 << 20)}))
     monkeypatch.setattr(contents, "MAX_CONTENT_BYTES", 8 << 20)
     assert "web-1.10.tgz unpacks to more than 8 MiB; the chart was not used." in repository.failure()
-    repository.publish(packed(FILES) + b"x" * (2 << 20))
+    repository.publish(pack_chart(CHART_FILES) + b"x" * (2 << 20))
     monkeypatch.setattr(of_charts, "MAX_ARCHIVE_BYTES", 1 << 20)
     assert "web-1.10.tgz is larger than 1 MiB; it was not used." in repository.failure()
     (repository.root / "index.yaml").write_text("#" * (2 << 20))
@@ -304,7 +244,7 @@ def test_file_of_holes_does_not_fill_the_memory(repository: Repository) -> None:
 def test_index_over_tls_leads_out_of_it_only_where_a_sum_is_known(
     of_index: str, pin: str, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = packed(FILES)
+    archive = pack_chart(CHART_FILES)
     known = hashlib.sha256(archive).hexdigest()
     release = {"version": "1.10", "urls": ["http://cdn.lan/web.tgz"], "digest": known if of_index else ""}
     index = yaml.safe_dump({"entries": {"web": [release]}}).encode()

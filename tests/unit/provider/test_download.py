@@ -11,7 +11,7 @@ import pytest
 
 from provider import download
 from provider.errors import TaskError
-from tests.support.files_over_http import running, served
+from tests.support.files_over_http import running, serve_files
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def test_server_that_is_no_web_server() -> None:
 
 def test_redirects_are_followed_but_not_out_of_tls(tmp_path: Path) -> None:
     (tmp_path / "index.yaml").write_text("entries")
-    with served(tmp_path, tmp_path) as url:
+    with serve_files(tmp_path, tmp_path) as url:
         moved = f"HTTP/1.1 302 Found\r\nLocation: {url}/index.yaml\r\nContent-Length: 0\r\n\r\n".encode()
         with answering(moved) as other:
             assert download.download(other, 1 << 20) == b"entries"

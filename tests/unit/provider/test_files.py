@@ -9,7 +9,7 @@ import pytest
 from provider.errors import TaskError
 from provider.ssh import connections as ssh
 from provider.ssh.connections import Connections
-from tests.support.ssh_server import KEYS, computers
+from tests.support.ssh_server import KEYS, ssh_machines
 
 
 def test_a_file_arrives_as_it_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_a_file_arrives_as_it_is_for_its_owner_alone(tmp_path: Path) -> None:
     source.write_bytes(os.urandom(3 << 20))
 
     async def scenario() -> None:
-        async with computers(tmp_path, "a") as (a,):
+        async with ssh_machines(tmp_path, "a") as (a,):
             connections = Connections(KEYS)
             await connections.upload(a.machine(), source, "it's there")
             assert ((a.home / "it's there").stat().st_mode & 0o777) == 0o600
@@ -33,7 +33,7 @@ def test_a_file_arrives_as_it_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_copied_is_an_error_with_its_cause(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a") as (a,):
+        async with ssh_machines(tmp_path, "a") as (a,):
             connections = Connections(KEYS)
             with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): the file could not be copied: .*No such file"):
                 await connections.download(a.machine(), "absent", tmp_path / "back")
@@ -45,7 +45,7 @@ def test_a_copy_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(ssh, "COPY_SECONDS", 1)
 
     async def scenario() -> None:
-        async with computers(tmp_path, "a") as (a,):
+        async with ssh_machines(tmp_path, "a") as (a,):
             os.mkfifo(a.home / "endless")
             with pytest.raises(TaskError, match=r"a \(127\.0\.0\.1\): the file was not copied within 1 s"):
                 await Connections(KEYS).download(a.machine(), "endless", tmp_path / "back")

@@ -12,10 +12,10 @@ from provider.charts.oci import ARCHIVE_TYPE, MANIFEST_TYPE
 from provider.charts.repository import fetch
 from provider.errors import TaskError
 from provider.model import Chart
-from tests.support.files_over_https import ADDRESS, Host, Upstream, upstream
-from tests.unit.provider.test_charts import FILES, packed
+from tests.support.chart_repository import CHART_FILES, pack_chart
+from tests.support.files_over_https import ADDRESS, RangeHandler, Upstream, serve_upstream
 
-GOOD, EVIL = packed(FILES), packed(FILES | {"web/templates/evil.yaml": "kind: ClusterRoleBinding"})
+GOOD, EVIL = pack_chart(CHART_FILES), pack_chart(CHART_FILES | {"web/templates/evil.yaml": "kind: ClusterRoleBinding"})
 TOKEN = "Bearer anybody's"
 
 
@@ -38,7 +38,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     root = tmp_path / "registry"
     root.mkdir()
     publish(root)
-    with upstream(root, tmp_path / "tls", monkeypatch) as found:
+    with serve_upstream(root, tmp_path / "tls", monkeypatch) as found:
         yield found
 
 
@@ -91,7 +91,7 @@ def test_manifest_that_is_none(registry: Upstream, manifest: str) -> None:
 def wants_a_token(monkeypatch: pytest.MonkeyPatch, challenge: str) -> list[tuple[str, str, str]]:
     """Have the registry want a token, and its blobs elsewhere; what was asked: path, token, accepted kind."""
     asked: list[tuple[str, str, str]] = []
-    serve = Host.do_GET
+    serve = RangeHandler.do_GET
 
     def answer(self: Any) -> None:
         given = self.headers.get("Authorization", "")
@@ -115,7 +115,7 @@ def wants_a_token(monkeypatch: pytest.MonkeyPatch, challenge: str) -> list[tuple
             self.path = self.path.removeprefix("/store")
             serve(self)
 
-    monkeypatch.setattr(Host, "do_GET", answer)
+    monkeypatch.setattr(RangeHandler, "do_GET", answer)
     return asked
 
 

@@ -14,11 +14,9 @@ from provider.model import Settings
 from provider.printable import printable
 from provider.protocol.engine import Engine
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, failure, play, put, scripts, steps, task
+from tests.support.plugin_fixtures import Reports, run_scenario, steps, task, task_failure, write_scripts
 from tests.support.settings_fixtures import ROOT
-from tests.support.ssh_server import KEYS, computers
-
-__all__ = ["scripts"]
+from tests.support.ssh_server import KEYS, ssh_machines
 
 HOSTILE = [
     ("\x1b[31mred\x1b[0m", "red"),
@@ -90,21 +88,21 @@ def test_the_engine_is_told_nothing_else() -> None:
         await engine.warn("urn", "\x1b[2Jdrift\nmore")
         await engine.progress("urn", "\x1b]0;x\x07step")
 
-    play(scenario())
+    run_scenario(scenario())
     assert said == ["drift\nmore", "step"]
 
 
 def test_what_a_script_says_does_nothing(scripts: Path, tmp_path: Path) -> None:
-    put(scripts, any=r"printf '==> \033[2Jstep\n\033]0;x\aworse\n' >&2; exit 3")
-    told = Told()
+    write_scripts(scripts, any=r"printf '==> \033[2Jstep\n\033]0;x\aworse\n' >&2; exit 3")
+    told = Reports()
 
     async def scenario() -> None:
-        async with computers(tmp_path, "a") as (a,):
-            error = await failure(Runner(Settings(keys=KEYS)).run(task(a.machine(), *steps("any")), told))
+        async with ssh_machines(tmp_path, "a") as (a,):
+            error = await task_failure(Runner(Settings(keys=KEYS)).run(task(a.machine(), *steps("any")), told))
         assert str(error).endswith("worse")
         assert "\x1b" not in str(error)
 
-    play(scenario())
+    run_scenario(scenario())
     assert any(each.endswith("step") for each in told)
     assert "\x1b" not in "".join(told)
 

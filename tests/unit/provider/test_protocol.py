@@ -15,101 +15,114 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, provider_pb2, provider_pb2_grpc
 from pulumi.runtime.rpc import UNKNOWN
 
-from tests.support.plugin_client import SECRET, TASK, inputs, plain, plugin, refused, struct, unfinished
-from tests.support.plugin_fixtures import appears, play, put, scripts
+from tests.support.plugin_client import (
+    SECRET,
+    TASK,
+    from_struct,
+    init_failure,
+    rpc_error,
+    running_plugin,
+    task_inputs,
+    to_struct,
+)
+from tests.support.plugin_fixtures import run_scenario, wait_for_file, write_scripts
 from tests.support.settings_fixtures import ROOT
-from tests.support.ssh_server import computers
-
-__all__ = ["scripts"]
+from tests.support.ssh_server import ssh_machines
 
 
 def test_task_is_run_and_its_progress_shown(scripts: Path, tmp_path: Path) -> None:
-    put(scripts, hello='say working; echo "hello $WHO"')
+    write_scripts(scripts, hello='say working; echo "hello $WHO"')
 
     async def scenario() -> None:
-        async with plugin() as plug, computers(tmp_path, "a") as (a,):
+        async with running_plugin() as plug, ssh_machines(tmp_path, "a") as (a,):
             answer = await plug.configure(servers=(a.machine(),))
             assert answer.supportsPreview
-            given = inputs(a.machine(), "hello", variables={"WHO": "you"})
+            given = task_inputs(a.machine(), "hello", variables={"WHO": "you"})
             made = await plug.create(given)
-            assert (made.id, plain(made.properties)) == ("a-roll", given | {"done": True, "output": "hello you\n"})
+            assert (made.id, from_struct(made.properties)) == (
+                "a-roll",
+                given | {"done": True, "output": "hello you\n"},
+            )
             assert plug.engine.texts(engine_pb2.INFO) == ["a: working"]
             assert {(each.urn, each.ephemeral) for each in plug.engine.logged} == {(TASK, True)}
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_cancel_lets_the_step_end_and_begins_no_other(scripts: Path, tmp_path: Path) -> None:
-    put(scripts, first="touch began; wait_for 5 test -e go; touch ended", second="touch second")
+    write_scripts(scripts, first="touch began; wait_for 5 test -e go; touch ended", second="touch second")
 
     async def scenario() -> None:
-        async with plugin() as plug, computers(tmp_path, "a") as (a,):
+        async with running_plugin() as plug, ssh_machines(tmp_path, "a") as (a,):
             await plug.configure()
-            work = asyncio.ensure_future(plug.create(inputs(a.machine(), "first", "second")))
-            await appears(a.home / "began")
+            work = asyncio.ensure_future(plug.create(task_inputs(a.machine(), "first", "second")))
+            await wait_for_file(a.home / "began")
             await plug.stub.Cancel(empty_pb2.Empty())
             (a.home / "go").touch()
-            found = unfinished(await refused(work))
+            found = init_failure(await rpc_error(work))
             assert "cancelled before second.sh; `pulumi up` continues from here" in found.reasons[0]
             assert (a.home / "ended").exists()
             assert not (a.home / "second").exists()
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_delete_undoes_and_warns_of_what_is_gone(scripts: Path, tmp_path: Path) -> None:
-    put(scripts, leave="touch left", stuck="die 'it is stuck'")
+    write_scripts(scripts, leave="touch left", stuck="die 'it is stuck'")
 
     async def scenario() -> None:
-        async with plugin() as plug, computers(tmp_path, "a") as (a,):
+        async with running_plugin() as plug, ssh_machines(tmp_path, "a") as (a,):
             await plug.configure()
-            given = inputs(a.machine(), undo=[{"script": "leave.sh"}]) | {"done": True, "output": ""}
+            given = task_inputs(a.machine(), undo=[{"script": "leave.sh"}]) | {"done": True, "output": ""}
             await plug.delete(given)
             assert (a.home / "left").exists()
             stuck = given | {"undo": [{"script": "stuck.sh"}]}
-            assert "it is stuck" in str((await refused(plug.delete(stuck))).details())
+            assert "it is stuck" in str((await rpc_error(plug.delete(stuck))).details())
             assert plug.engine.texts(engine_pb2.WARNING) == []
-            await a.vanish()
+            await a.lose_power()
             await plug.delete(given)
             (warning,) = plug.engine.texts(engine_pb2.WARNING)
             assert "The machine was not cleaned up: leave.sh did not run." in warning
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_a_refresh_gives_back_what_is_known_and_asks_no_machine(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with plugin() as plug, computers(tmp_path, "a") as (a,):
+        async with running_plugin() as plug, ssh_machines(tmp_path, "a") as (a,):
             await plug.configure()
-            given = inputs(a.machine(), "hello")
+            given = task_inputs(a.machine(), "hello")
             known = provider_pb2.ReadRequest(
-                id="a-roll", urn=TASK, inputs=struct(given), properties=struct(given | {"done": True, "output": ""})
+                id="a-roll",
+                urn=TASK,
+                inputs=to_struct(given),
+                properties=to_struct(given | {"done": True, "output": ""}),
             )
             found = await plug.stub.Read(known)
             assert (found.id, found.inputs, found.properties) == (known.id, known.inputs, known.properties)
             assert (a.logins, a.commands) == ([], [])
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_secret_is_random_kept_and_unknown_in_a_preview() -> None:
     async def scenario() -> None:
-        async with plugin() as plug:
-            values = [plain((await plug.create({"bytes": 32}, SECRET)).properties)["value"] for _ in range(2)]
+        async with running_plugin() as plug:
+            values = [from_struct((await plug.create({"bytes": 32}, SECRET)).properties)["value"] for _ in range(2)]
             assert len(set(values)) == 2
             assert all(len(bytes.fromhex(value)) == 32 for value in values)
             made = await plug.create({"bytes": 32}, SECRET, preview=True)
-            assert plain(made.properties)["value"] == UNKNOWN
+            assert from_struct(made.properties)["value"] == UNKNOWN
             await plug.delete({"bytes": 32, "value": values[0]}, SECRET)
             assert await plug.diff({"bytes": 32, "value": values[0]}, {"bytes": 32}, SECRET) == (False, [])
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_secret_is_made_anew_for_another_generation_and_for_nothing_else() -> None:
     async def scenario() -> None:
-        async with plugin() as plug:
-            first = plain((await plug.create({"bytes": 32}, SECRET)).properties)
+        async with running_plugin() as plug:
+            first = from_struct((await plug.create({"bytes": 32}, SECRET)).properties)
             given = {"bytes": 32, "generation": 1}
             assert (await plug.update(first, given, urn=SECRET))["value"] == first["value"]
             raised = given | {"generation": 2}
@@ -119,17 +132,17 @@ def test_secret_is_made_anew_for_another_generation_and_for_nothing_else() -> No
             assert second["value"] != first["value"]
             assert (await plug.update(second, raised, urn=SECRET))["value"] == second["value"]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_settings_that_are_wrong_are_refused() -> None:
     async def scenario() -> None:
-        async with plugin() as plug:
-            error = await refused(plug.configure(keys={"sshKey": "no key"}))
+        async with running_plugin() as plug:
+            error = await rpc_error(plug.configure(keys={"sshKey": "no key"}))
             assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
             assert "the secret sshKey is not a valid SSH private key" in str(error.details())
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_engine_starts_the_program_and_it_ends_with_the_engine() -> None:
@@ -143,8 +156,8 @@ def test_engine_starts_the_program_and_it_ends_with_the_engine() -> None:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             stub: Any = provider_pb2_grpc.ResourceProviderStub(channel)
             assert stub.GetPluginInfo(empty_pb2.Empty(), timeout=5).version
-            made = stub.Create(provider_pb2.CreateRequest(urn=SECRET, properties=struct({"bytes": 8})), timeout=5)
-            assert len(plain(made.properties)["value"]) == 16
+            made = stub.Create(provider_pb2.CreateRequest(urn=SECRET, properties=to_struct({"bytes": 8})), timeout=5)
+            assert len(from_struct(made.properties)["value"]) == 16
         shell.kill()
         started = time.monotonic()
         assert shell.stdout.read() == "", "nothing but the port is printed"

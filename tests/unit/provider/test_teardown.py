@@ -7,56 +7,54 @@ import pytest
 from provider.errors import TaskError
 from provider.model import Settings, Step, Task
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, failure, play, put, scripts, task
-from tests.support.ssh_server import KEYS, Computer, computers
-
-__all__ = ["scripts"]
+from tests.support.plugin_fixtures import Reports, run_scenario, task, task_failure, write_scripts
+from tests.support.ssh_server import KEYS, SshMachine, ssh_machines
 
 LEAVE = (Step(script="drain.sh", on="other", unless=("retired",)), Step(script="leave.sh"))
 RETIRE = (Step(script="retire.sh", on="servers"),)
 
 
-def settings(*servers: Computer) -> Settings:
+def settings(*servers: SshMachine) -> Settings:
     return Settings(keys=KEYS, servers=tuple(each.machine() for each in servers))
 
 
-def leaving(scripts: Path, computer: Computer) -> Task:
-    put(scripts, drain="touch drained", leave='echo "${RETIRED:-no}" >left', retire="echo yes >mark")
-    put(scripts, retired="cat mark 2>/dev/null || true")
+def leaving(scripts: Path, computer: SshMachine) -> Task:
+    write_scripts(scripts, drain="touch drained", leave='echo "${RETIRED:-no}" >left', retire="echo yes >mark")
+    write_scripts(scripts, retired="cat mark 2>/dev/null || true")
     return task(computer.machine(), undo=LEAVE)
 
 
-def marked(*answers: tuple[Computer, str]) -> None:
+def marked(*answers: tuple[SshMachine, str]) -> None:
     for computer, answer in answers:
         (computer.home / "mark").write_text(answer)
 
 
-def drained(*places: Computer) -> list[bool]:
+def drained(*places: SshMachine) -> list[bool]:
     return [(each.home / "drained").exists() for each in places]
 
 
 def test_destroy_that_began_in_this_run_needs_no_drain(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
             runner, given = Runner(settings(a, b)), leaving(scripts, a)
-            await runner.undo(task(a.machine(), undo=RETIRE), Told(), Told(), program_runs=False)
-            await runner.undo(given, Told(), Told(), program_runs=False)
+            await runner.undo(task(a.machine(), undo=RETIRE), Reports(), Reports(), program_runs=False)
+            await runner.undo(given, Reports(), Reports(), program_runs=False)
             assert (drained(a, b), (a.home / "left").read_text()) == ([False, False], "yes\n")
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_destroy_goes_on_where_a_server_does_not_answer(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            runner, warned = Runner(settings(a, b)), Told()
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            runner, warned = Runner(settings(a, b)), Reports()
             leaving(scripts, a)
-            await b.vanish()
-            await runner.undo(task(a.machine(), undo=RETIRE), Told(), warned, program_runs=False)
+            await b.lose_power()
+            await runner.undo(task(a.machine(), undo=RETIRE), Reports(), warned, program_runs=False)
             assert (a.home / "mark").exists()
             assert [text.splitlines()[-1] for text in warned] == ["retire.sh did not run there."]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 @pytest.mark.parametrize("program_runs", [True, False])
@@ -66,40 +64,40 @@ def test_unfinished_destroy_counts_in_a_run_without_program_only(
     """`pulumi up` brings a program, `pulumi destroy` none."""
 
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
             given = leaving(scripts, a)
             marked((a, "yes"), (b, "yes"))
-            await Runner(settings(a, b)).undo(given, Told(), Told(), program_runs=program_runs)
+            await Runner(settings(a, b)).undo(given, Reports(), Reports(), program_runs=program_runs)
             assert drained(a, b) == [False, program_runs]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_a_server_that_is_no_node_any_more_has_no_say(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
             given = leaving(scripts, a)
             marked((a, "yes"), (b, ""))
-            await Runner(settings(a, b)).undo(given, Told(), Told(), program_runs=False)
+            await Runner(settings(a, b)).undo(given, Reports(), Reports(), program_runs=False)
             assert drained(a, b) == [False, False]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_marks_that_contradict_each_other_are_refused(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
+        async with ssh_machines(tmp_path, "a", "b", "c") as (a, b, c):
             given = leaving(scripts, a)
             marked((a, "no"), (b, "yes"), (c, "no"))
             with pytest.raises(
                 TaskError,
                 match=r"whole lab is unfinished: it left its mark on b, but not on a, c\. No changes were made",
             ) as error:
-                await Runner(settings(a, b, c)).undo(given, Told(), Told(), program_runs=False)
+                await Runner(settings(a, b, c)).undo(given, Reports(), Reports(), program_runs=False)
             assert "`pulumi up`" in str(error.value)
             assert drained(a, b, c) == [False] * 3
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 @pytest.mark.parametrize(
@@ -111,23 +109,25 @@ def test_destroying_a_stack_from_before_identities_passes_machines_that_have_one
     """They are another stack's by now. In `pulumi up` they may have been given theirs a moment ago."""
 
     async def scenario() -> None:
-        async with computers(tmp_path, "a") as (a,):
-            put(scripts, leave='echo "${CLUSTER:-}" >left')
+        async with ssh_machines(tmp_path, "a") as (a,):
+            write_scripts(scripts, leave='echo "${CLUSTER:-}" >left')
             leaving = task(a.machine(), undo=(Step(script="leave.sh"),), secrets=secrets)
-            await Runner(settings(a)).undo(leaving, Told(), Told(), program_runs=program_runs)
+            await Runner(settings(a)).undo(leaving, Reports(), Reports(), program_runs=program_runs)
             assert (a.home / "left").read_text() == f"{given}\n"
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_what_guards_data_is_not_passed_in_a_lab_that_is_half_brought_up_to_date(scripts: Path, tmp_path: Path) -> None:
     """Its machines have an identity by then, and the layer's task has none yet."""
 
     async def scenario() -> None:
-        async with computers(tmp_path, "a") as (a,):
-            put(scripts, guard='[ "${CLUSTER:-}" != none ] || exit 77; die "there is something to lose"', serves="true")
+        async with ssh_machines(tmp_path, "a") as (a,):
+            write_scripts(
+                scripts, guard='[ "${CLUSTER:-}" != none ] || exit 77; die "there is something to lose"', serves="true"
+            )
             guarded = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
-            error = await failure(Runner(settings(a)).undo(guarded, Told(), Told(), program_runs=False))
+            error = await task_failure(Runner(settings(a)).undo(guarded, Reports(), Reports(), program_runs=False))
             assert str(error).endswith("there is something to lose")
 
-    play(scenario())
+    run_scenario(scenario())

@@ -8,278 +8,276 @@ import pytest
 from provider.errors import HostKeyMismatch
 from provider.model import Settings, Step, Task
 from provider.tasks.runner import Runner
-from tests.support.plugin_fixtures import Told, appears, failure, play, put, scripts, task
-from tests.support.ssh_server import KEYS, Computer, computers
-
-__all__ = ["scripts"]
+from tests.support.plugin_fixtures import Reports, run_scenario, task, task_failure, wait_for_file, write_scripts
+from tests.support.ssh_server import KEYS, SshMachine, ssh_machines
 
 FALL_SILENT = "sleep 20"
 UNDO = (Step(script="uninstall.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
 
 
-def undoing(scripts: Path, computer: Computer) -> Task:
-    put(scripts, uninstall="touch left", drop="touch dropped", mark="touch marked")
+def undoing(scripts: Path, computer: SshMachine) -> Task:
+    write_scripts(scripts, uninstall="touch left", drop="touch dropped", mark="touch marked")
     return task(computer.machine(), undo=UNDO)
 
 
-def settings(*servers: Computer) -> Settings:
+def settings(*servers: SshMachine) -> Settings:
     return Settings(keys=KEYS, servers=tuple(each.machine() for each in servers))
 
 
-def seen(*places: Computer) -> list[list[str]]:
+def seen(*places: SshMachine) -> list[list[str]]:
     return [sorted(file.name for file in each.home.iterdir()) for each in places]
 
 
 def test_undo_asks_other_servers_than_the_one_that_leaves(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
-            warned = Told()
-            await Runner(settings(a, b, c)).undo(undoing(scripts, a), Told(), warned)
+        async with ssh_machines(tmp_path, "a", "b", "c") as (a, b, c):
+            warned = Reports()
+            await Runner(settings(a, b, c)).undo(undoing(scripts, a), Reports(), warned)
             assert seen(a, b, c) == [["left", "marked"], ["dropped", "marked"], ["marked"]]
             assert warned == []
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_undo_may_ask_the_only_server_there_is(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a") as (a,):
-            put(scripts, guard="die 'there is something to lose'")
+        async with ssh_machines(tmp_path, "a") as (a,):
+            write_scripts(scripts, guard="die 'there is something to lose'")
             given = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
-            error = await failure(Runner(settings(a)).undo(given, Told(), Told()))
+            error = await task_failure(Runner(settings(a)).undo(given, Reports(), Reports()))
             assert str(error) == "a (127.0.0.1): guard.sh failed\nthere is something to lose"
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_undo_gives_up_a_machine_that_does_not_answer(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
-            await a.vanish()
-            await b.vanish()
-            warned = Told()
-            await Runner(settings(a, b, c)).undo(undoing(scripts, a), Told(), warned)
+        async with ssh_machines(tmp_path, "a", "b", "c") as (a, b, c):
+            await a.lose_power()
+            await b.lose_power()
+            warned = Reports()
+            await Runner(settings(a, b, c)).undo(undoing(scripts, a), Reports(), warned)
             assert seen(a, b, c) == [[], [], ["dropped", "marked"]]
             assert [text.split(" ")[0] for text in warned] == ["a", "a", "b"]
             assert "uninstall.sh did not run. Wipe a before you use it again." in warned[0]
             assert all("mark.sh did not run there." in text for text in warned[1:])
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 SERVICE = (Step(script="away.sh"), Step(script="guard.sh", on="server"))
 
 
-def serving(scripts: Path, computer: Computer) -> Task:
+def serving(scripts: Path, computer: SshMachine) -> Task:
     """What a layer set up on a machine."""
-    put(scripts, away="touch away", guard="touch guarded")
+    write_scripts(scripts, away="touch away", guard="touch guarded")
     return task(computer.machine(), undo=SERVICE)
 
 
 def test_a_machine_that_stays_is_not_given_up(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            await a.vanish()
-            warned = Told()
-            error = await failure(Runner(settings(a, b)).undo(serving(scripts, a), Told(), warned))
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            await a.lose_power()
+            warned = Reports()
+            error = await task_failure(Runner(settings(a, b)).undo(serving(scripts, a), Reports(), warned))
             assert str(error).startswith("a (127.0.0.1) does not answer on SSH port")
             assert str(error).endswith("away.sh did not run, and a is still in `nodes`: make it reachable, or remove "
                                        "it from `nodes`; then run `pulumi up` again.")  # fmt: skip
             assert (seen(b), warned) == ([[]], [])
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_nobody_is_advised_to_wipe_a_machine_that_lost_a_layer_only(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            await a.vanish()
-            warned = Told()
-            await Runner(settings(b)).undo(serving(scripts, a), Told(), warned)
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            await a.lose_power()
+            warned = Reports()
+            await Runner(settings(b)).undo(serving(scripts, a), Reports(), warned)
             assert [text.splitlines()[-1] for text in warned] == [
                 "The machine was not cleaned up: away.sh did not run."
             ]
             assert seen(b) == [["guarded"]]
             given = Settings(keys=KEYS, servers=(a.machine(), b.machine()))
-            await Runner(given, deletes_unreachable=True).undo(serving(scripts, a), Told(), warned)
+            await Runner(given, deletes_unreachable=True).undo(serving(scripts, a), Reports(), warned)
             assert len(warned) == 2
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            gone, warned = a.machine(key="gone"), Told()
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            gone, warned = a.machine(key="gone"), Reports()
             given = undoing(scripts, a).model_copy(update={"machine": gone})
-            await Runner(settings(b)).undo(given, Told(), warned)
+            await Runner(settings(b)).undo(given, Reports(), warned)
             assert (seen(a, b), warned) == ([["left"], ["dropped", "marked"]], [])
             stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
-            await Runner(settings(b)).undo(stranger, Told(), warned)
+            await Runner(settings(b)).undo(stranger, Reports(), warned)
             assert warned[0].startswith(
                 "a (127.0.0.1): its SSH key gone is no longer in the configuration.\nThe machine was not cleaned up"
             )
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_undo_without_any_server_that_answers_is_an_error(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
-            await b.vanish()
-            await c.vanish()
-            error = await failure(Runner(settings(b, c)).undo(undoing(scripts, a), Told(), Told()))
+        async with ssh_machines(tmp_path, "a", "b", "c") as (a, b, c):
+            await b.lose_power()
+            await c.lose_power()
+            error = await task_failure(Runner(settings(b, c)).undo(undoing(scripts, a), Reports(), Reports()))
             assert str(error).startswith(
                 "no server of the cluster answers on SSH:\nb (127.0.0.1) does not answer on SSH port"
             )
             assert "c (127.0.0.1)" in str(error)
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_undo_that_fails_is_an_error(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
             given = undoing(scripts, a)
-            put(scripts, uninstall="die 'it is stuck'")
-            error = await failure(Runner(settings(a, b)).undo(given, Told(), Told()))
+            write_scripts(scripts, uninstall="die 'it is stuck'")
+            error = await task_failure(Runner(settings(a, b)).undo(given, Reports(), Reports()))
             assert str(error) == "a (127.0.0.1): uninstall.sh failed\nit is stuck"
             assert seen(a, b) == [[], []]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_a_removed_entry_whose_address_shows_another_key_is_given_up(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            warned, given = Told(), undoing(scripts, a)
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            warned, given = Reports(), undoing(scripts, a)
             given = given.model_copy(update={"machine": a.machine(host_key=b.machine().host_key)})
-            await Runner(settings(b)).undo(given, Told(), warned)
+            await Runner(settings(b)).undo(given, Reports(), warned)
             assert (a.logins, seen(a, b)) == ([], [[], ["dropped", "marked"]])
             assert "shows another host key" in warned[0]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_undo_fails_when_a_server_shows_another_key(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
             wrong = b.machine(host_key=a.machine().host_key)
             with pytest.raises(HostKeyMismatch, match=r"b .* shows another host key"):
-                await Runner(Settings(keys=KEYS, servers=(wrong,))).undo(undoing(scripts, a), Told(), Told())
+                await Runner(Settings(keys=KEYS, servers=(wrong,))).undo(undoing(scripts, a), Reports(), Reports())
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_undo_fails_when_the_bastion_shows_another_key(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            bastion = b.hop().model_copy(update={"host_key": a.hop().host_key})
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            bastion = b.as_bastion().model_copy(update={"host_key": a.as_bastion().host_key})
             given = undoing(scripts, a).model_copy(update={"machine": a.machine(bastion=bastion)})
             with pytest.raises(HostKeyMismatch, match=r"b .* shows another host key"):
-                await Runner(settings(b)).undo(given, Told(), Told())
+                await Runner(settings(b)).undo(given, Reports(), Reports())
             assert seen(a, b) == [[], []]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 DROP = f'[ ! -e slow ] || {{ touch began; {FALL_SILENT}; }}; echo "${{UNREACHABLE:-}}" >dropped'
 
 
-def dropping(scripts: Path, computer: Computer) -> Task:
-    put(scripts, drop=DROP, uninstall="touch uninstalled", serves="true")
+def dropping(scripts: Path, computer: SshMachine) -> Task:
+    write_scripts(scripts, drop=DROP, uninstall="touch uninstalled", serves="true")
     run = (Step(script="drop.sh", on="other"), Step(script="uninstall.sh"))
     return task(computer.machine(), undo=run)
 
 
 def test_a_server_lost_during_a_step_is_not_taken_for_the_one_that_is_removed(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b", "c") as (a, b, c):
+        async with ssh_machines(tmp_path, "a", "b", "c") as (a, b, c):
             (b.home / "slow").touch()
-            warned = Told()
-            work = asyncio.create_task(Runner(settings(a, b, c)).undo(dropping(scripts, a), Told(), warned))
-            await appears(b.home / "began")
-            await b.vanish()
+            warned = Reports()
+            work = asyncio.create_task(Runner(settings(a, b, c)).undo(dropping(scripts, a), Reports(), warned))
+            await wait_for_file(b.home / "began")
+            await b.lose_power()
             await work
             assert (seen(a, c), warned) == ([["uninstalled"], ["dropped"]], [])
             assert (c.home / "dropped").read_text() == "\n"
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_nothing_is_uninstalled_when_every_server_is_lost_during_a_step(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
             (b.home / "slow").touch()
-            work = asyncio.create_task(Runner(settings(a, b)).undo(dropping(scripts, a), Told(), Told()))
-            await appears(b.home / "began")
-            await b.vanish()
-            assert "no server of the cluster answers on SSH" in str(await failure(work))
+            work = asyncio.create_task(Runner(settings(a, b)).undo(dropping(scripts, a), Reports(), Reports()))
+            await wait_for_file(b.home / "began")
+            await b.lose_power()
+            assert "no server of the cluster answers on SSH" in str(await task_failure(work))
             assert seen(a) == [[]]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_scripts_are_told_that_the_machine_was_given_up(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            await a.vanish()
-            given, warned = dropping(scripts, a), Told()
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            await a.lose_power()
+            given, warned = dropping(scripts, a), Reports()
             given = given.model_copy(update={"undo": (Step(script="uninstall.sh"), *given.undo)})
-            await Runner(settings(b)).undo(given, Told(), warned)
+            await Runner(settings(b)).undo(given, Reports(), warned)
             assert (b.home / "dropped").read_text() == "yes\n"
             assert len(warned) == 1, "what runs on the machine is skipped once it was given up"
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_what_nobody_can_undo_is_removed_where_its_owner_says_so(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            given, warned = undoing(scripts, a), Told()
-            await a.vanish()
-            await b.vanish()
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            given, warned = undoing(scripts, a), Reports()
+            await a.lose_power()
+            await b.lose_power()
             runner = Runner(settings(a, b), deletes_unreachable=True)
-            await runner.undo(given, Told(), warned)
+            await runner.undo(given, Reports(), warned)
             assert ["HOMELAB_DELETE_UNREACHABLE" in text for text in warned] == [False, True, True]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_a_machine_of_another_cluster_is_not_undone(scripts: Path, tmp_path: Path) -> None:
     """Its old stack is destroyed after the machine was given to a new one."""
 
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            given, warned = dropping(scripts, a), Told()
-            put(scripts, member="echo 'it is another cluster`s' >&2; exit 77")
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            given, warned = dropping(scripts, a), Reports()
+            write_scripts(scripts, member="echo 'it is another cluster`s' >&2; exit 77")
             given = given.model_copy(update={"undo": (Step(script="member.sh"), *given.undo[:1],
                                                       Step(script="uninstall.sh", unless=("foreign",)))})  # fmt: skip
-            await Runner(settings(b)).undo(given, Told(), warned)
+            await Runner(settings(b)).undo(given, Reports(), warned)
             assert seen(a, b) == [[], ["dropped"]]
             assert warned == ["a (127.0.0.1): member.sh failed\nit is another cluster`s\nmember.sh did not run there."]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_scripts_hear_that_another_machine_is_at_the_address(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
             given = dropping(scripts, a)
             given = given.model_copy(update={"undo": (Step(script="leave.sh"), *given.undo[:1])})
-            put(scripts, leave="flag foreign", drop='touch "foreign-${FOREIGN:-no}"')
-            await Runner(settings(b)).undo(given, Told(), Told())
+            write_scripts(scripts, leave="flag foreign", drop='touch "foreign-${FOREIGN:-no}"')
+            await Runner(settings(b)).undo(given, Reports(), Reports())
             assert seen(b) == [["foreign-yes"]]
 
-    play(scenario())
+    run_scenario(scenario())
 
 
 def test_what_scripts_print_while_they_undo_is_a_warning(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with computers(tmp_path, "a", "b") as (a, b):
-            given, warned = dropping(scripts, a), Told()
-            put(scripts, drop="echo 'volume films is lost'")
-            await Runner(settings(b)).undo(given, Told(), warned)
+        async with ssh_machines(tmp_path, "a", "b") as (a, b):
+            given, warned = dropping(scripts, a), Reports()
+            write_scripts(scripts, drop="echo 'volume films is lost'")
+            await Runner(settings(b)).undo(given, Reports(), warned)
             assert warned == ["volume films is lost"]
 
-    play(scenario())
+    run_scenario(scenario())

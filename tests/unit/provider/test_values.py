@@ -9,10 +9,10 @@ import pytest
 from provider.charts.values import refused_keys
 from provider.errors import TaskError
 from provider.model import Chart
-from tests.support.files_over_http import served
-from tests.support.plugin_client import CHART, plugin
-from tests.support.plugin_fixtures import play
-from tests.unit.provider.test_charts import Repository, packed
+from tests.support.chart_repository import Repository, pack_chart
+from tests.support.files_over_http import serve_files
+from tests.support.plugin_client import CHART, running_plugin
+from tests.support.plugin_fixtures import run_scenario
 
 SCHEMA = {
     "properties": {
@@ -35,12 +35,12 @@ FILES = {
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Repository]:
     (tmp_path / "charts").mkdir()
-    with served(tmp_path / "charts", tmp_path / "state") as url:
+    with serve_files(tmp_path / "charts", tmp_path / "state") as url:
         yield Repository(url, tmp_path / "charts")
 
 
 def refused(repository: Repository, *keys: str, files: Mapping[str, str] = FILES) -> dict[str, str]:
-    repository.publish(packed(files))
+    repository.publish(pack_chart(files))
     paths = tuple(tuple(key.split(".")) for key in keys)
     return refused_keys(Chart(name="web", version="1.10", repository=repository.url, keys=paths))
 
@@ -64,7 +64,7 @@ def test_known_key(repository: Repository, key: str) -> None:
     ],
 )
 def test_nested_key_without_default(repository: Repository, defaults: str, key: tuple[str, ...]) -> None:
-    repository.publish(packed({"web/Chart.yaml": "name: web", "web/values.yaml": defaults}))
+    repository.publish(pack_chart({"web/Chart.yaml": "name: web", "web/values.yaml": defaults}))
     chart = Chart(name="web", version="1.10", repository=repository.url, keys=(key,))
     assert refused_keys(chart) == {}
 
@@ -104,12 +104,12 @@ def test_preview_reports_unknown_keys(repository: Repository, tmp_path: Path, mo
     chart = {"name": "web", "version": "1.10", "repository": repository.url}
 
     async def scenario() -> None:
-        async with plugin() as plug:
+        async with running_plugin() as plug:
             (reason,) = await plug.failures(chart | {"keys": [["port", "web"]]}, {}, CHART)
             assert reason == (
                 "homelab:platform.values.web: the chart 1.10 has no such values:\n  port; did you mean ports?"
             )
             assert await plug.failures(chart | {"keys": [["ports", "web"]]}, {}, CHART) == []
 
-    repository.publish(packed(FILES))
-    play(scenario())
+    repository.publish(pack_chart(FILES))
+    run_scenario(scenario())

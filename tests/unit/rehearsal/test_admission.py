@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from rehearsal import admission, admission_requests, server
-from rehearsal.admission import forms
-from tests.support.kubernetes_api import Memory
+from rehearsal import admission, cluster_requests, server
+from rehearsal.admission import formats
+from tests.support.kubernetes_api import InMemoryApi
 
 GROUPS = {
     "longhorn": "longhorn.io/v1beta2",
@@ -38,9 +38,9 @@ def asked(system: str, kind: str, spec: Any, **more: Any) -> dict[str, Any]:
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
 
-def said(system: str, review: dict[str, Any], api: Memory | None = None) -> str | None:
+def said(system: str, review: dict[str, Any], api: InMemoryApi | None = None) -> str | None:
     """What a refusal says, None where there is none."""
-    response = admission.answer(system, review, api or Memory())["response"]
+    response = admission.answer(system, review, api or InMemoryApi())["response"]
     assert response["uid"] == "u1"
     assert response["allowed"] is ("status" not in response)
     return None if response["allowed"] else str(response["status"]["message"])
@@ -63,16 +63,16 @@ def test_status_and_deletion_are_not_looked_at(more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("text", ["0 3 * * *", "*/15 0-6,12 * jan mon-fri", "@daily", "@every 30m"])
 def test_schedules(text: str) -> None:
-    assert forms.is_cron(text)
+    assert formats.is_cron(text)
 
 
 @pytest.mark.parametrize("text", ["", "60 3 * * *", "0 3 * *", "0 3 * * foo", "*/0 * * * *", "5-1 * * * *", "@often"])
 def test_no_schedules(text: str) -> None:
-    assert not forms.is_cron(text)
+    assert not formats.is_cron(text)
 
 
-def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) -> None:
-    namespace, name = admission_requests.DEPLOYMENTS[system]
+def deployment(api: InMemoryApi, system: str, *, seconds_ago: float, ready: int = 1) -> None:
+    namespace, name = cluster_requests.WEBHOOK_DEPLOYMENTS[system]
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds_ago)
     available = {"type": "Available", "status": "True", "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
     metadata = {"name": name, "namespace": namespace}
@@ -83,10 +83,10 @@ def deployment(api: Memory, system: str, *, seconds_ago: float, ready: int = 1) 
 @pytest.mark.parametrize("system", list(admission.RULES))
 def test_webhook_serves_some_seconds_after_its_pod(system: str) -> None:
     for seconds_ago, ready, expected in ((0, 1, False), (10, 1, True), (10, 0, False)):
-        api = Memory()
-        assert not admission_requests.serves(api, system)
+        api = InMemoryApi()
+        assert not cluster_requests.is_webhook_ready(api, system)
         deployment(api, system, seconds_ago=seconds_ago, ready=ready)
-        assert admission_requests.serves(api, system) is expected
+        assert cluster_requests.is_webhook_ready(api, system) is expected
 
 
 def flag(value: str) -> dict[str, Any]:
@@ -95,24 +95,24 @@ def flag(value: str) -> dict[str, Any]:
 
 
 def test_longhorn_goes_only_when_that_is_confirmed() -> None:
-    api, maps = Memory(), "/api/v1/namespaces/longhorn-system/configmaps"
+    api, maps = InMemoryApi(), "/api/v1/namespaces/longhorn-system/configmaps"
     deployment(api, "longhorn", seconds_ago=10)
-    api.create(admission_requests.CLASSES, {"metadata": {"name": "longhorn"}})
-    assert admission_requests.uninstall(api) is HTTPStatus.CONFLICT
+    api.create(cluster_requests.STORAGE_CLASSES, {"metadata": {"name": "longhorn"}})
+    assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.CONFLICT
     api.create(maps, flag("false"))
-    assert admission_requests.uninstall(api) is HTTPStatus.CONFLICT
+    assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.CONFLICT
     api.delete(f"{maps}/longhorn-default-setting")
     api.create(maps, flag("true"))
-    assert admission_requests.uninstall(api) is HTTPStatus.SERVICE_UNAVAILABLE, "its programs are still there"
-    assert admission_requests.uninstall(api) is HTTPStatus.OK
-    assert api.read(f"{admission_requests.CLASSES}/longhorn") is None
+    assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.SERVICE_UNAVAILABLE, "its programs are still there"
+    assert cluster_requests.uninstall_longhorn(api) is HTTPStatus.OK
+    assert api.read(f"{cluster_requests.STORAGE_CLASSES}/longhorn") is None
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     state = tmp_path / "server"
     state.mkdir()
-    service = server.images("127.0.0.1", 0, state)
+    service = server.create_webhooks("127.0.0.1", 0, state)
     thread = threading.Thread(target=service.serve_forever, daemon=True)
     thread.start()
     yield f"https://127.0.0.1:{service.server_port}"
@@ -133,9 +133,9 @@ def test_nobody_answers_before_the_webhook_serves(url: str, tmp_path: Path, monk
     authority, review = tmp_path / "server/ca.pem", asked("longhorn", "RecurringJob", JOB | {"cron": "?"})
     with pytest.raises(OSError, match=r"(?i)closed|EOF"):
         post(f"{url}/validate/longhorn", review, authority)
-    api = Memory()
+    api = InMemoryApi()
     deployment(api, "longhorn", seconds_ago=10)
-    monkeypatch.setattr(admission_requests, "api_of", lambda _: api)
+    monkeypatch.setattr(cluster_requests, "api_of", lambda _: api)
     assert post(f"{url}/validate/longhorn", review, authority)["response"]["allowed"] is False
     with pytest.raises(urllib.error.HTTPError, match="400"):
         post(f"{url}/validate/unheard-of", review, authority)

@@ -19,11 +19,11 @@ from rehearsal.charts import Sources, crds
 from rehearsal.programs.catalog import PROGRAMS
 from rehearsal.shell import RehearsalError
 from stacks import catalog
-from tests.support.files_over_http import served
+from tests.support.files_over_http import serve_files
 
-LAB = charts.Surroundings("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
-NAMES = sorted(folder.parent.name for folder in charts.SOURCES.glob("*/values.yaml"))
-LISTS = sorted(charts.SOURCES.glob("*/crds.yaml"))
+LAB = charts.LabEndpoints("https://192.168.1.254:8443", "-----BEGIN CERTIFICATE-----\n", "192.168.1.254:8080")
+NAMES = sorted(folder.parent.name for folder in charts.STAND_INS.glob("*/values.yaml"))
+LISTS = sorted(charts.STAND_INS.glob("*/crds.yaml"))
 
 
 def chart(name: str, version: str = "1.2.3") -> Chart:
@@ -37,7 +37,7 @@ def content(archive: bytes) -> dict[str, str]:
 
 def test_every_chart_of_the_catalog_has_a_stand_in_or_comes_with_its_program(tmp_path: Path) -> None:
     brought = {name for program in PROGRAMS if program.chart for name in program.charts}
-    listed = [each for row in catalog.LAYERS for each in row.charts if each.name not in brought]
+    listed = [each for entry in catalog.LAYERS for each in entry.charts if each.name not in brought]
     packed = charts.lay_out(tmp_path, listed, LAB)
     assert [(each.chart, each.real) for each in packed] == [(each, False) for each in listed]
 
@@ -55,8 +55,8 @@ def test_repository_has_an_index_of_what_is_in_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_chart_gives_the_same_bytes(name: str) -> None:
-    packed = charts.pack(chart(name), LAB)
-    assert packed == charts.pack(chart(name), LAB)
+    packed = charts.pack_stand_in(chart(name), LAB)
+    assert packed == charts.pack_stand_in(chart(name), LAB)
     files = content(packed)
     assert all(file.startswith(f"{name}/") for file in files)
     metadata = yaml.safe_load(files[f"{name}/Chart.yaml"])
@@ -66,24 +66,26 @@ def test_same_chart_gives_the_same_bytes(name: str) -> None:
 
 
 def test_crds_of_traefik_are_where_helm_leaves_them_alone() -> None:
-    files = content(charts.pack(chart("traefik"), LAB))
+    files = content(charts.pack_stand_in(chart("traefik"), LAB))
     assert {"traefik/crds/middlewares.traefik.io.yaml", "traefik/crds/tlsstores.traefik.io.yaml"} <= files.keys()
     assert "traefik/templates/crds.yaml" not in files
 
 
 def test_values_switch_crds_on_and_keep_them() -> None:
-    text = content(charts.pack(chart("argo-rollouts"), LAB))["argo-rollouts/templates/crds.yaml"]
+    text = content(charts.pack_stand_in(chart("argo-rollouts"), LAB))["argo-rollouts/templates/crds.yaml"]
     assert text.startswith("{{- if .Values.installCRDs }}\n")
     kept = "  annotations:\n    {{- if .Values.keepCRDs }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
     assert text.count(kept) == 5
     assert text.count("{{- end }}") == 6
-    assert "resource-policy" not in content(charts.pack(chart("longhorn"), LAB))["longhorn/templates/crds.yaml"]
-    always = content(charts.pack(chart("zfs-localpv"), LAB))["zfs-localpv/templates/crds.yaml"]
+    assert (
+        "resource-policy" not in content(charts.pack_stand_in(chart("longhorn"), LAB))["longhorn/templates/crds.yaml"]
+    )
+    always = content(charts.pack_stand_in(chart("zfs-localpv"), LAB))["zfs-localpv/templates/crds.yaml"]
     assert always.count("\n    helm.sh/resource-policy: keep\n") == always.count("\nkind: CustomResourceDefinition\n")
 
 
 def test_crds_of_kubernetes_own_groups_are_marked_or_the_api_refuses_them() -> None:
-    text = content(charts.pack(chart("zfs-localpv"), LAB))["zfs-localpv/templates/crds.yaml"]
+    text = content(charts.pack_stand_in(chart("zfs-localpv"), LAB))["zfs-localpv/templates/crds.yaml"]
     for each in yaml.safe_load_all(text):
         annotations = each["metadata"]["annotations"]
         assert annotations["helm.sh/resource-policy"] == "keep"
@@ -110,7 +112,7 @@ def test_files_of_a_module_without_a_chart_join_the_stand_in(tmp_path: Path) -> 
     (tmp_path / "module/crds/middlewares.traefik.io.yaml").write_text("the real one\n")
     modules = {"traefik": tmp_path / "module"}
     (packed,) = charts.lay_out(tmp_path, [chart("traefik")], LAB, Sources(modules=modules))
-    assert (packed.origin, packed.real) == (charts.FURNISHED, False)
+    assert (packed.origin, packed.real) == (charts.STAND_IN_WITH_MODULE, False)
     files = content((tmp_path / "charts/traefik-1.2.3.tgz").read_bytes())
     assert files["traefik/crds/middlewares.traefik.io.yaml"] == "the real one\n"
     assert {"traefik/crds/apis.hub.traefik.io.yaml", "traefik/templates/traefik.yaml"} <= files.keys()
@@ -125,7 +127,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Char
     (folder / "web-1.2.3.tgz").write_bytes(b"the real one")
     release = {"name": "traefik", "version": "1.2.3", "urls": ["web-1.2.3.tgz"]}
     (folder / "index.yaml").write_text(yaml.safe_dump({"entries": {"traefik": [release]}}))
-    with served(folder, tmp_path / "state") as url:
+    with serve_files(folder, tmp_path / "state") as url:
         yield replace(chart("traefik"), repository=url)
 
 
@@ -146,15 +148,15 @@ def test_chart_that_is_not_to_be_had_stands_in_and_says_why(repository: Chart, t
     ):
         said: list[str] = []
         (packed,) = charts.lay_out(tmp_path, [broken], LAB, Sources(online=True), said.append)
-        assert packed.origin == charts.STANDS_IN
+        assert packed.origin == charts.STAND_IN
         assert "using a stand-in for the chart traefik: " in said[0]
         assert reason in said[0]
 
 
 def test_chart_for_another_kernel_is_not_fetched(repository: Chart, tmp_path: Path) -> None:
     (packed,) = charts.lay_out(tmp_path, [replace(repository, name="longhorn")], LAB, Sources(online=True))
-    assert packed.origin == charts.STANDS_IN
-    assert set(NAMES) >= charts.OTHER_KERNEL
+    assert packed.origin == charts.STAND_IN
+    assert set(NAMES) >= charts.NEEDS_OTHER_KERNEL
 
 
 def test_bundle_goes_before_stand_ins(tmp_path: Path) -> None:
@@ -191,7 +193,7 @@ def test_lists_of_crds_are_well_formed(listing: Path) -> None:
 
 def assert_structural(schema: dict[str, Any]) -> None:
     """A schema without a type takes everything, one of an object has fields, one of a list elements."""
-    assert "type" in schema or schema == {crds.OPEN: True}
+    assert "type" in schema or schema == {crds.PRESERVE_UNKNOWN: True}
     assert ("items" in schema) == (schema.get("type") == "array")
     assert set(schema.get("required", ())) <= schema.get("properties", {}).keys()
     for child in [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]:

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from rehearsal.controllers import longhorn
-from rehearsal.controllers.api import whole
-from rehearsal.controllers.run import operators
-from tests.support.kubernetes_api import Json, Memory
+from rehearsal.controllers.api import with_kind
+from rehearsal.controllers.run import reconcilers
+from tests.support.kubernetes_api import InMemoryApi, Json
 
 WORKLOADS = {
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
 }
 
 
-def put(api: Memory, group: str, plural: str, name: str, namespace: str = "", **rest: Any) -> Json:
+def put(api: InMemoryApi, group: str, plural: str, name: str, namespace: str = "", **rest: Any) -> Json:
     metadata = {"name": name, **({"namespace": namespace} if namespace else {}), **rest.pop("metadata", {})}
     place = f"namespaces/{namespace}/" if namespace else ""
     kind = rest.pop("kind", plural)
@@ -24,9 +24,9 @@ def put(api: Memory, group: str, plural: str, name: str, namespace: str = "", **
 
 
 @pytest.fixture
-def api() -> Memory:
+def api() -> InMemoryApi:
     """A cluster with two nodes, in which every chart runs."""
-    memory = Memory()
+    memory = InMemoryApi()
     for namespace, name in WORKLOADS.values():
         put(memory, "apis/apps/v1", "deployments", name, namespace, status={"readyReplicas": 1})
     for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2")):
@@ -37,20 +37,20 @@ def api() -> Memory:
 
 
 def test_every_operator_is_run(tmp_path: Path) -> None:
-    assert operators(tmp_path).keys() == {*WORKLOADS, "lets_encrypt"}
+    assert reconcilers(tmp_path).keys() == {*WORKLOADS, "lets_encrypt"}
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_nothing_is_done_before_the_chart_runs(name: str, api: Memory, tmp_path: Path) -> None:
+def test_nothing_is_done_before_the_chart_runs(name: str, api: InMemoryApi, tmp_path: Path) -> None:
     _, workload = WORKLOADS[name]
     api.named("deployments", workload)["status"] = {"readyReplicas": 0}
-    claim(api, "placed", **{longhorn.SELECTED: "a"})
+    claim(api, "placed", **{longhorn.SELECTED_NODE: "a"})
     before = str(api.objects)
-    operators(tmp_path)[name](api)
+    reconcilers(tmp_path)[name](api)
     assert str(api.objects) == before
 
 
-def claim(api: Memory, name: str, **annotations: str) -> Json:
+def claim(api: InMemoryApi, name: str, **annotations: str) -> Json:
     spec = {
         "storageClassName": "longhorn",
         "accessModes": ["ReadWriteOnce"],
@@ -61,19 +61,19 @@ def claim(api: Memory, name: str, **annotations: str) -> Json:
                metadata=metadata)  # fmt: skip
 
 
-def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: Memory, tmp_path: Path) -> None:
+def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: InMemoryApi, tmp_path: Path) -> None:
     text = "{metadata: {name: longhorn}, provisioner: driver.longhorn.io, volumeBindingMode: WaitForFirstConsumer}"
     put(api, "api/v1", "configmaps", "longhorn-storageclass", "longhorn-system", data={"storageclass.yaml": text})
     claim(api, "waits")
-    placed = claim(api, "placed", **{longhorn.SELECTED: "a"})
+    placed = claim(api, "placed", **{longhorn.SELECTED_NODE: "a"})
     for _ in range(3):
         longhorn.reconcile(api, tmp_path)
-    assert api.names("persistentvolumes") == api.names("volumes") == [longhorn.name(placed)]
-    volume = api.named("persistentvolumes", longhorn.name(placed))
+    assert api.names("persistentvolumes") == api.names("volumes") == [longhorn.volume_name(placed)]
+    volume = api.named("persistentvolumes", longhorn.volume_name(placed))
     assert volume["spec"]["claimRef"]["uid"] == placed["metadata"]["uid"]
-    assert volume["spec"]["local"]["path"] == f"{longhorn.FOLDER}/{longhorn.name(placed)}"
+    assert volume["spec"]["local"]["path"] == f"{longhorn.MOUNT_POINT}/{longhorn.volume_name(placed)}"
     (content,) = tmp_path.iterdir()
-    assert content.name == longhorn.name(placed)
+    assert content.name == longhorn.volume_name(placed)
     volume["status"] = {"phase": "Released"}
     api.delete("/api/v1/namespaces/shop/persistentvolumeclaims/placed")
     longhorn.reconcile(api, tmp_path)
@@ -83,4 +83,4 @@ def test_longhorn_makes_its_class_and_volumes_and_forgets_them(api: Memory, tmp_
 
 def test_objects_of_a_list_are_whole() -> None:
     pods = {"apiVersion": "v1", "kind": "PodList", "items": [{"metadata": {"name": "x"}}]}
-    assert whole(pods) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}]
+    assert with_kind(pods) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}]

@@ -14,11 +14,11 @@ from rehearsal import cache, disk_space, host_services, machine_specs
 from rehearsal.lab import Lab
 from rehearsal.machine import Machine
 from rehearsal.shell import RehearsalError
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
 
-SHIPPED = Settings.read(ROOT / "Pulumi.homelab.yaml")
-SIX = 3 * machine_specs.DISK["server"] + 3 * machine_specs.DISK["agent"] + disk_space.MIRROR
+SHIPPED = LabStack.read(ROOT / "Pulumi.homelab.yaml")
+SIX = 3 * machine_specs.DISK_BYTES["server"] + 3 * machine_specs.DISK_BYTES["agent"] + disk_space.MIRROR_BYTES
 
 Free = Callable[[int], None]
 
@@ -53,16 +53,16 @@ def machine(lab: Lab, name: str) -> Machine:
 
 
 def test_a_lab_that_fits_is_not_refused(lab: Lab, free: Free) -> None:
-    free(SIX + disk_space.SPARE)
-    disk_space.refuse_short(lab, SHIPPED)
+    free(SIX + disk_space.RESERVED_BYTES)
+    disk_space.require_space(lab, SHIPPED)
 
 
 def test_a_lab_that_does_not_fit_is_refused_with_the_reason_and_ways_out(lab: Lab, free: Free, tmp_path: Path) -> None:
-    free(SIX + disk_space.SPARE - 1)
+    free(SIX + disk_space.RESERVED_BYTES - 1)
     with pytest.raises(RehearsalError) as refused:
-        disk_space.refuse_short(lab, SHIPPED)
+        disk_space.require_space(lab, SHIPPED)
     said = str(refused.value)
-    needed = f"{(SIX + disk_space.SPARE) / 2**30:.1f} GiB"
+    needed = f"{(SIX + disk_space.RESERVED_BYTES) / 2**30:.1f} GiB"
     assert said.startswith(f"6 machines need {needed} of disk space in {tmp_path}/state/homelab")
     for part in ("delete files there", "rehearse down --stack NAME", "XDG_STATE_HOME", "fewer nodes"):
         assert part in said
@@ -70,23 +70,23 @@ def test_a_lab_that_does_not_fit_is_refused_with_the_reason_and_ways_out(lab: La
 
 def test_what_is_not_there_yet_is_counted_with_it_where_it_shares_the_disk(lab: Lab, free: Free) -> None:
     shutil.rmtree(cache.root())
-    free(SIX + disk_space.TOOLS + disk_space.SPARE - 1)
+    free(SIX + disk_space.TOOLS_BYTES + disk_space.RESERVED_BYTES - 1)
     with pytest.raises(RehearsalError, match=r"6 machines and tools and the machine image need .*XDG_CACHE_HOME"):
-        disk_space.refuse_short(lab, SHIPPED)
-    free(SIX + disk_space.TOOLS + disk_space.SPARE)
-    disk_space.refuse_short(lab, SHIPPED)
+        disk_space.require_space(lab, SHIPPED)
+    free(SIX + disk_space.TOOLS_BYTES + disk_space.RESERVED_BYTES)
+    disk_space.require_space(lab, SHIPPED)
 
 
 def test_machines_that_are_there_take_no_more(lab: Lab, free: Free) -> None:
     lab.mirror.mkdir(parents=True)
     for node in SHIPPED.cluster.nodes[1:]:
         machine(lab, node.name)
-    free(machine_specs.DISK["server"] + disk_space.SPARE - 1)
+    free(machine_specs.DISK_BYTES["server"] + disk_space.RESERVED_BYTES - 1)
     with pytest.raises(RehearsalError, match=r"^A machine needs"):
-        disk_space.refuse_short(lab, SHIPPED)
+        disk_space.require_space(lab, SHIPPED)
     machine(lab, SHIPPED.cluster.nodes[0].name)
     free(0)
-    disk_space.refuse_short(lab, SHIPPED)
+    disk_space.require_space(lab, SHIPPED)
 
 
 def test_disks_are_judged_one_by_one(free: Free, tmp_path: Path) -> None:
@@ -108,11 +108,11 @@ def test_building_counts_what_go_has_already(free: Free, tmp_path: Path, monkeyp
     monkeypatch.setattr(
         disk_space, "run", lambda command: f"{held}\n{tmp_path}/none\n" if command[0] == "go" else du(held)
     )
-    free(disk_space.BUILDING + disk_space.SPARE - (3 << 20))
-    disk_space.refuse_building()
-    free(disk_space.BUILDING + disk_space.SPARE - (4 << 20))
+    free(disk_space.BUILD_BYTES + disk_space.RESERVED_BYTES - (3 << 20))
+    disk_space.require_build_space()
+    free(disk_space.BUILD_BYTES + disk_space.RESERVED_BYTES - (4 << 20))
     with pytest.raises(RehearsalError, match=r"^Go's caches need .* GOCACHE and GOMODCACHE"):
-        disk_space.refuse_building()
+        disk_space.require_build_space()
 
 
 def du(folder: Path) -> str:
@@ -123,13 +123,13 @@ def furnished(lab: Lab) -> Path:
     (lab.folder / "archives").mkdir(parents=True, exist_ok=True)
     archive = lab.folder / "archives/images.tar"
     archive.write_text("images")
-    host_services.furnish_disks(lab, "kind: webhook\n", [archive])
+    host_services.provision_disks(lab, "kind: webhook\n", [archive])
     return lab.folder / "furnishing"
 
 
 def test_every_kubelet_is_told_when_this_computers_disk_is_full(lab: Lab) -> None:
     for role in ("server", "agent"):
-        found = yaml.safe_load((furnished(lab) / role / host_services.KUBELET).read_text())
+        found = yaml.safe_load((furnished(lab) / role / host_services.KUBELET_CONFIG_PATH).read_text())
         assert found["kind"] == "KubeletConfiguration"
         # no part of a whole: what is free on a large disk is much
         bounds = [*found["evictionHard"].values(), *found["evictionMinimumReclaim"].values()]
@@ -137,17 +137,17 @@ def test_every_kubelet_is_told_when_this_computers_disk_is_full(lab: Lab) -> Non
         assert found["evictionHard"].keys() == found["evictionMinimumReclaim"].keys()
         assert found["imageGCHighThresholdPercent"] == 100  # none is deleted
     others = ("00-k3s-defaults.conf", "05-homelab.conf", "10-cli-config.conf")
-    assert max(others) < Path(host_services.KUBELET).name  # the last one counts
+    assert max(others) < Path(host_services.KUBELET_CONFIG_PATH).name  # the last one counts
 
 
 def test_a_disk_is_furnished_with_what_is_not_there(lab: Lab) -> None:
     there = machine(lab, "s1")
-    there.furnish(lab.folder / "nothing")
-    there.furnish(furnished(lab) / "server")
+    there.provision(lab.folder / "nothing")
+    there.provision(furnished(lab) / "server")
     files = {each: each.stat().st_mtime_ns for each in (there.folder / "data").rglob("*") if each.is_file()}
     assert {each.name for each in files} == {"90-rehearsal.conf", "00-rehearsal-images.yaml", "images.tar"}
-    there.furnish(furnished(lab) / "server")
+    there.provision(furnished(lab) / "server")
     assert {each: each.stat().st_mtime_ns for each in files} == files  # what runs reads nothing anew
     shutil.rmtree(there.on_data_disk("k3s"))  # as an uninstallation does
-    there.furnish(furnished(lab) / "server")
+    there.provision(furnished(lab) / "server")
     assert all(each.exists() for each in files)

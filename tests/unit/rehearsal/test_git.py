@@ -22,13 +22,13 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ):
         subprocess.run(command, check=True, capture_output=True)
     state.mkdir()
-    (state / git.RECORD).write_text("/")
+    (state / git.TREE_RECORD).write_text("/")
 
     def here(_: Path, repositories: Path, *command: str) -> list[str]:
         return ["env", f"GIT_PROJECT_ROOT={repositories}", *command]
 
-    monkeypatch.setattr(git, "inside", here)
-    service = server.mirror(tmp_path, "127.0.0.1", 0, state)
+    monkeypatch.setattr(git, "chroot_command", here)
+    service = server.create_mirror(tmp_path, "127.0.0.1", 0, state)
     threading.Thread(target=service.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{service.server_address[1]}/git"
     service.shutdown()
@@ -58,12 +58,12 @@ def test_before_git_is_served_nothing_is_there(tmp_path: Path) -> None:
 
 
 def test_git_that_breaks_off_is_a_bad_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / git.RECORD).write_text("/")
-    monkeypatch.setattr(git, "inside", lambda *_: ["false"])
+    (tmp_path / git.TREE_RECORD).write_text("/")
+    monkeypatch.setattr(git, "chroot_command", lambda *_: ["false"])
     assert git.respond(tmp_path, "GET", "/git/apps.git/HEAD", {}, b"").status == 502
 
 
 def test_the_tree_is_entered_with_the_repositories_in_it() -> None:
-    command = git.inside(Path("/tree"), Path("/lab/git"), "git", "version")
+    command = git.chroot_command(Path("/tree"), Path("/lab/git"), "git", "version")
     assert command[:3] == ["unshare", "--mount", "--propagation=private"]
     assert command[-5:] == ["/lab/git", "/tree", "/git", "git", "version"]

@@ -35,15 +35,15 @@ def contents(archive: Path) -> dict[str, bytes]:
 
 def test_same_programs_give_the_same_bytes(tmp_path: Path, program: Path) -> None:
     listed = (Image.of("docker.io/rancher/mirrored-pause:3.6", program),)
-    images.write(listed, tmp_path / "one.tar.zst", "amd64")
+    images.write_archive(listed, tmp_path / "one.tar.zst", "amd64")
     program.touch()
-    images.write(listed, tmp_path / "two.tar.zst", "amd64")
+    images.write_archive(listed, tmp_path / "two.tar.zst", "amd64")
     assert (tmp_path / "one.tar.zst").read_bytes() == (tmp_path / "two.tar.zst").read_bytes()
 
 
 def test_archive_is_an_oci_layout(tmp_path: Path, program: Path) -> None:
     listed = (Image.of("homelab.local/pause:1", program, "65535:65535"), Image.of("homelab.local/again:1", program))
-    images.write(listed, tmp_path / "a.tar.zst", "arm64")
+    images.write_archive(listed, tmp_path / "a.tar.zst", "arm64")
     found = contents(tmp_path / "a.tar.zst")
     assert json.loads(found["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     blobs = {name.removeprefix("blobs/sha256/"): blob for name, blob in found.items() if name.startswith("blobs/")}
@@ -67,7 +67,7 @@ def test_archive_is_an_oci_layout(tmp_path: Path, program: Path) -> None:
         read = tar.extractfile("pause")
         assert read
         assert read.read() == program.read_bytes()
-    assert images.names(tmp_path / "a.tar.zst") == ("homelab.local/pause:1", "homelab.local/again:1")
+    assert images.image_names(tmp_path / "a.tar.zst") == ("homelab.local/pause:1", "homelab.local/again:1")
 
 
 def test_program_with_two_names_is_packed_once(tmp_path: Path, program: Path) -> None:
@@ -89,13 +89,13 @@ def test_names_in_a_docker_archive(tmp_path: Path) -> None:
         member.size = len(content)
         tar.addfile(member, io.BytesIO(content))
     subprocess.run(["zstd", "-q", plain], check=True)
-    assert images.names(tmp_path / "a.tar.zst") == ("docker.io/rancher/one:1", "docker.io/library/two:latest")
+    assert images.image_names(tmp_path / "a.tar.zst") == ("docker.io/rancher/one:1", "docker.io/library/two:latest")
 
 
 def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.tar.zst").write_bytes(b"nothing of the kind")
     with pytest.raises(RehearsalError, match=r"a\.tar\.zst cannot be read as a \.tar\.zst"):
-        images.names(tmp_path / "a.tar.zst")
+        images.image_names(tmp_path / "a.tar.zst")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_bundle_brings_its_own_images(built: Path, program: Path) -> None:
     folder = built / "bundle" / VERSION
     k3s_release(folder)
     archive = folder / "k3s-airgap-images-amd64.tar.zst"
-    images.write((Image.of("docker.io/rancher/real:1", program),), archive, "amd64")
+    images.write_archive((Image.of("docker.io/rancher/real:1", program),), archive, "amd64")
     listing = folder / "sha256sum-amd64.txt"
     listing.write_text(
         "".join(
@@ -180,7 +180,7 @@ def test_bundle_brings_its_own_images(built: Path, program: Path) -> None:
     made = artefacts.lay_out(built / "mirror", VERSION, print, built / "bundle")
     assert (made.folder / archive.name).read_bytes() == archive.read_bytes()
     assert made.images == ("docker.io/rancher/real:1", "homelab.local/pause:1", artefacts.PODINFO)
-    assert images.names(made.extra[0]) == ("homelab.local/pause:1", artefacts.PODINFO)
+    assert images.image_names(made.extra[0]) == ("homelab.local/pause:1", artefacts.PODINFO)
     assert made.rows[0].origin == f"bundle {built / 'bundle'}"
 
 

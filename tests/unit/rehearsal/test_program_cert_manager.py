@@ -8,7 +8,7 @@ import yaml
 
 from operations import chart_images
 from rehearsal.programs import cert_manager
-from rehearsal.registry import repository
+from rehearsal.registry import repository_of
 from tests.contracts import helm
 from tests.contracts.cases import CASES
 from tests.contracts.places import NotHereError
@@ -36,10 +36,10 @@ def test_version_is_the_one_that_is_built() -> None:
 
 
 def test_images_that_the_chart_asks_for_are_built() -> None:
-    built = {repository(image.name) for image in cert_manager.images(Path())}
+    built = {repository_of(image.name) for image in cert_manager.images(Path())}
     for case in (case for case in CASES if CHART in case.values):
         try:
             objects = helm.objects(CHART, case.values[CHART])
         except NotHereError as error:
             pytest.skip(str(error))
-        assert set(map(repository, chart_images.of_objects(objects))) == built, case.name
+        assert set(map(repository_of, chart_images.of_objects(objects))) == built, case.name

@@ -35,11 +35,11 @@ def test_what_charts_need_is_built_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(made) == 1
     assert built.charts["metallb"].is_dir()
     assert [name for layout in built.layouts for name in layout.images] == ["quay.io/metallb/speaker:v1"]
-    assert [(row.what, row.real) for row in built.rows] == [("metallb 1", True)]
+    assert [(row.name, row.real) for row in built.rows] == [("metallb 1", True)]
 
 
 def test_what_no_chart_needs_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made: list[str] = []
-    assert programs.build([], print, [program(made)]) == programs.Built()
+    assert programs.build([], print, [program(made)]) == programs.BuiltPrograms()
     assert made == []

@@ -52,12 +52,12 @@ def test_parts_run_as_the_manifests_of_the_module_say(manifests: Path) -> None:
 def test_real_crds_are_a_template_that_keeps_them_where_values_say_so(manifests: Path) -> None:
     text = argocd.definitions(manifests)
     assert text.startswith("{{- if .Values.crds.install }}\n")
-    assert f'"{crds.KEEP}": "{{{{ .Values.crds.keep | ternary "keep" "" }}}}"' in text
+    assert f'"{crds.RESOURCE_POLICY}": "{{{{ .Values.crds.keep | ternary "keep" "" }}}}"' in text
     assert 'a {{ "{{" }}name}} in braces' in text
 
 
 def test_chart_asks_for_the_images_that_are_built() -> None:
-    values = yaml.safe_load((charts.SOURCES / "argo-cd/values.yaml").read_text())
+    values = yaml.safe_load((charts.STAND_INS / "argo-cd/values.yaml").read_text())
     asked = (values["global"]["image"], values["redis"]["image"])
     assert [f"{each['repository']}:{each['tag']}" for each in asked] == [argocd.IMAGE, argocd.REDIS_IMAGE]
     names = {values[part]["name"] for part in ("server", "repoServer", "controller", "applicationSet")}

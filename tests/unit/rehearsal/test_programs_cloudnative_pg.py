@@ -33,7 +33,7 @@ metadata:
 
 
 def test_crds_of_the_release_survive_the_chart() -> None:
-    parts = released.parts(RELEASED)
+    parts = released.split(RELEASED)
     first, *text, last = parts["templates/crds.yaml"].strip().splitlines()
     assert (first, last) == ("{{- if .Values.crds.create }}", "{{- end }}")
     definition = yaml.safe_load("\n".join(text))
@@ -48,7 +48,7 @@ def test_stand_in_takes_what_a_module_s_folder_has(tmp_path: Path) -> None:
     (more / "manifests.yaml").write_text("kind: Namespace\n")
     wanted = Chart("cloudnative-pg", "1.2.3", "https://charts.example.com")
     (packed,) = charts.lay_out(tmp_path, [wanted], LAB, charts.Sources(modules={wanted.name: more}))
-    assert (packed.real, packed.origin) == (False, charts.FURNISHED)
+    assert (packed.real, packed.origin) == (False, charts.STAND_IN_WITH_MODULE)
     archive = (tmp_path / "charts/cloudnative-pg-1.2.3.tgz").read_bytes()
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         names = tar.getnames()
@@ -56,12 +56,12 @@ def test_stand_in_takes_what_a_module_s_folder_has(tmp_path: Path) -> None:
 
 
 def test_operator_is_told_of_the_images_that_are_built_here(tmp_path: Path) -> None:
-    values = yaml.safe_load((charts.SOURCES / "cloudnative-pg/values.yaml").read_text())
+    values = yaml.safe_load((charts.STAND_INS / "cloudnative-pg/values.yaml").read_text())
     named = values["config"]["data"]
     postgres_image, pgbouncer = postgres.images(tmp_path)
     assert named["POSTGRES_IMAGE_NAME"] == postgres_image.name
     assert named["PGBOUNCER_IMAGE_NAME"] == pgbouncer.name
-    values = yaml.safe_load((charts.SOURCES / "plugin-barman-cloud/values.yaml").read_text())
+    values = yaml.safe_load((charts.STAND_INS / "plugin-barman-cloud/values.yaml").read_text())
     assert list(values["images"].values()) == [image.name for image in barman_cloud.images(tmp_path)]
     assert {cloudnative_pg.PROGRAM, postgres.PROGRAM, barman_cloud.PROGRAM} <= set(PROGRAMS)
 

@@ -17,7 +17,7 @@ from tests.contracts.places import NotHereError
 
 
 def version(name: str) -> str:
-    return next(chart.version for row in catalog.LAYERS for chart in row.charts if chart.name == name)
+    return next(chart.version for entry in catalog.LAYERS for chart in entry.charts if chart.name == name)
 
 
 def test_chart_of_metallb_is_packed_with_what_was_packed_in_it(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_images_have_the_names_that_the_charts_ask_for(tmp_path: Path) -> None:
     assert [each.name for each in metallb.images(tmp_path)] == [
         f"quay.io/metallb/controller:v{version('metallb')}", f"quay.io/metallb/speaker:v{version('metallb')}",
     ]  # fmt: skip
-    values = yaml.safe_load((charts.SOURCES / "traefik/values.yaml").read_text())["image"]
+    values = yaml.safe_load((charts.STAND_INS / "traefik/values.yaml").read_text())["image"]
     (image,) = traefik.images(tmp_path)
     assert image.name == f"{values['registry']}/library/{values['repository']}:{values['tag']}"
 
@@ -71,9 +71,9 @@ def test_lego_without_its_dns_providers_is_where_traefiks_module_looks(
 
 
 def test_traefik_is_told_what_the_values_say(tmp_path: Path) -> None:
-    lab = charts.Surroundings("https://192.168.1.254:8443", "authority", "192.168.1.254:8080")
+    lab = charts.LabEndpoints("https://192.168.1.254:8443", "authority", "192.168.1.254:8080")
     archive = tmp_path / "traefik.tgz"
-    archive.write_bytes(charts.pack(Chart("traefik", version("traefik"), "https://charts.invalid"), lab))
+    archive.write_bytes(charts.pack_stand_in(Chart("traefik", version("traefik"), "https://charts.invalid"), lab))
     values = next(case.values["traefik"] for case in CASES if case.name == "traefik-default")
     try:
         objects = {each["kind"]: each for each in helm.objects_of(archive, "traefik", values)}

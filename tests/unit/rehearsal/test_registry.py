@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import admission_requests, image_sources, images, registry, server
-from rehearsal.image_sources import Rung
+from rehearsal import cluster_requests, image_sources, images, registry, server
+from rehearsal.image_sources import ImageSource
 from rehearsal.images import Image, Layout
-from tests.support.files_over_http import served
+from tests.support.files_over_http import serve_files
 
 NAME = "quay.io/metallb/speaker:v0.16.1"
 
@@ -33,7 +33,7 @@ def layout(tmp_path: Path) -> Layout:
 def url(tmp_path: Path, layout: Layout) -> Iterator[str]:
     assert registry.offer(tmp_path / "state", [layout]) == ("quay.io/metallb/speaker:*",)
     (tmp_path / "mirror").mkdir()
-    with served(tmp_path / "mirror", tmp_path / "state") as address:
+    with serve_files(tmp_path / "mirror", tmp_path / "state") as address:
         yield address
 
 
@@ -87,14 +87,14 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
     def patched(image: str) -> bool:
         pod = {"spec": {"containers": [{"name": "a", "image": image}]}}
         review = {"apiVersion": "v1", "kind": "AdmissionReview", "request": {"uid": "u", "object": pod}}
-        answer = admission_requests.review(admission_requests.PODS, review, tmp_path)
+        answer = cluster_requests.answer_review(cluster_requests.PODS_PATH, review, tmp_path)
         assert answer
         return "patch" in answer["response"]
 
-    server.list_images(tmp_path, registry.offer(tmp_path, [layout]))
+    server.write_image_list(tmp_path, registry.offer(tmp_path, [layout]))
     assert not patched("quay.io/metallb/speaker:v0.17.0")
     assert not patched(NAME)
     assert patched(f"quay.io/metallb/speaker@sha256:{'0' * 64}")
     assert patched("quay.io/metallb/controller:v0.16.1")
-    assert image_sources.decided(tmp_path)["quay.io/metallb/speaker:v0.17.0"] is Rung.BUILT
-    assert image_sources.decided(tmp_path)["quay.io/metallb/controller:v0.16.1"] is Rung.STAND_IN
+    assert image_sources.recorded(tmp_path)["quay.io/metallb/speaker:v0.17.0"] is ImageSource.BUILT
+    assert image_sources.recorded(tmp_path)["quay.io/metallb/controller:v0.16.1"] is ImageSource.STAND_IN

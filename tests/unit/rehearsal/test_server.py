@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from rehearsal import certificates, server, webhook
-from tests.support.files_over_http import running, served
+from tests.support.files_over_http import running, serve_files
 
 REAL = ("docker.io/rancher/mirrored-coredns-coredns:1.13.1",)
 ROOT = Path(__file__).parents[3]
@@ -32,7 +32,7 @@ def mirror(tmp_path: Path) -> Iterator[str]:
     folder.mkdir(parents=True)
     (folder / "k3s").write_bytes(b"binary")
     (tmp_path / "secret").write_text("not to be had")
-    with served(tmp_path / "mirror", tmp_path / "state") as url:
+    with serve_files(tmp_path / "mirror", tmp_path / "state") as url:
         yield url
 
 
@@ -61,7 +61,7 @@ def test_mirror_has_nothing_else(mirror: str, path: str) -> None:
 def hook(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The webhook's address and configuration, listening."""
     manifest = yaml.safe_load(server.prepare(tmp_path, "127.0.0.1", REAL))
-    service = server.images("127.0.0.1", 0, tmp_path)
+    service = server.create_webhooks("127.0.0.1", 0, tmp_path)
     with running(service):
         yield f"https://127.0.0.1:{service.server_port}/pods", manifest["webhooks"][0]
 
@@ -123,7 +123,7 @@ def test_other_image_is_stood_in_for(hook: tuple[str, dict[str, Any]]) -> None:
     real = {"name": "dns", "image": REAL[0], "args": ["-conf"]}
     found = admitted(hook, pod(container, real, annotations={"kept": "yes"}))
     assert found["metadata"]["annotations"] == {"kept": "yes", "rehearsal.homelab/web": "nginx:1.29"}
-    stand_in = {"name": "web", "image": webhook.STAND_IN, "imagePullPolicy": "IfNotPresent"}
+    stand_in = {"name": "web", "image": webhook.STAND_IN_IMAGE, "imagePullPolicy": "IfNotPresent"}
     assert found["spec"]["containers"] == [stand_in | {"ports": [{"containerPort": 80}]}, real]
     assert found["spec"]["nodeName"] == "kept"
     assert admitted(hook, found) == found  # asked again, nothing more changes
@@ -174,10 +174,10 @@ def test_configuration_fails_closed_for_all_pods(tmp_path: Path) -> None:
 
 def test_certificates_are_kept_for_the_address(tmp_path: Path) -> None:
     first = certificates.ensure(tmp_path, "192.0.2.1")
-    authority = first.authority.read_text()
+    authority = first.ca.read_text()
     assert first.key.stat().st_mode & 0o777 == 0o600
-    assert certificates.ensure(tmp_path, "192.0.2.1").authority.read_text() == authority
-    assert certificates.ensure(tmp_path, "192.0.2.2").authority.read_text() != authority
+    assert certificates.ensure(tmp_path, "192.0.2.1").ca.read_text() == authority
+    assert certificates.ensure(tmp_path, "192.0.2.2").ca.read_text() != authority
 
 
 def free_port() -> int:

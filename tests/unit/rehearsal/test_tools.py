@@ -13,9 +13,9 @@ import pytest
 
 from rehearsal import cache, download, go, host_packages, recipes, releases, tools
 from rehearsal.cache import Recipe, obtain
-from rehearsal.download import OutOfReachError
+from rehearsal.download import UnreachableError
 from rehearsal.shell import RehearsalError
-from tests.support.files_over_http import served
+from tests.support.files_over_http import serve_files
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_two_runs_make_it_once(said: list[str]) -> None:
 
 
 def test_waiting_for_another_run_is_bounded(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
-    monkeypatch.setattr(cache, "PATIENCE", 0.0)
+    monkeypatch.setattr(cache, "TIMEOUT", 0.0)
 
     def make(_: Path) -> None:
         obtain(again, said.append)
@@ -119,14 +119,14 @@ def release(root: Path, content: bytes = b"#!/bin/sh\necho v9.9.9\n") -> str:
         tar.addfile(member, io.BytesIO(content))
     sums = root / "v9.9.9" / "pulumi-9.9.9-checksums.txt"
     sums.parent.mkdir()
-    sums.write_text(f"{'0' * 64}  other.tar.gz\n{download.digest(root / name)}  {name}\n")
+    sums.write_text(f"{'0' * 64}  other.tar.gz\n{download.sha256_of(root / name)}  {name}\n")
     return name
 
 
 def test_official_download_is_verified_and_unpacked(tmp_path: Path, said: list[str]) -> None:
     (tmp_path / "host").mkdir()
     release(tmp_path / "host")
-    with served(tmp_path / "host", tmp_path / "state") as url:
+    with serve_files(tmp_path / "host", tmp_path / "state") as url:
         folder = obtain(recipes.released_pulumi("9.9.9", url, url), said.append)
     assert [found.name for found in folder.iterdir()] == ["pulumi"]
     assert subprocess.check_output([folder / "pulumi"], text=True) == "v9.9.9\n"
@@ -138,20 +138,20 @@ def test_wrong_checksum_is_refused(tmp_path: Path, own_cache: Path, said: list[s
     with (tmp_path / "host" / name).open("ab") as archive:
         archive.write(b"changed on the way")
     refused = pytest.raises(RehearsalError, match="was rejected: its SHA-256 is")
-    with served(tmp_path / "host", tmp_path / "state") as url, refused:
+    with serve_files(tmp_path / "host", tmp_path / "state") as url, refused:
         obtain(recipes.released_pulumi("9.9.9", url, url), said.append)
     assert not [found for found in own_cache.iterdir() if found.is_dir()]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "{served}/absent"])
 def test_out_of_reach(tmp_path: Path, url: str) -> None:
-    with served(tmp_path, tmp_path / "state") as host, pytest.raises(OutOfReachError):
+    with serve_files(tmp_path, tmp_path / "state") as host, pytest.raises(UnreachableError):
         download.text(url.format(served=host))
 
 
 def test_checksum_that_is_not_stated() -> None:
     with pytest.raises(RehearsalError, match=r"sums\.txt has no SHA-256 for k3s"):
-        download.stated("abc  k3s\n" + "0" * 64 + "  k3s-arm64\n", "k3s", "sums.txt")
+        download.checksum_of("abc  k3s\n" + "0" * 64 + "  k3s-arm64\n", "k3s", "sums.txt")
 
 
 def k3s_release(root: Path) -> None:
@@ -166,8 +166,8 @@ def k3s_release(root: Path) -> None:
 
 def test_k3s_release_is_fetched_under_its_encoded_name(tmp_path: Path, said: list[str]) -> None:
     k3s_release(tmp_path / "host" / "v1.2.3+k3s1")
-    with served(tmp_path / "host", tmp_path / "state") as url:
-        found = releases.released("v1.2.3+k3s1", "amd64", said.append, url, url)
+    with serve_files(tmp_path / "host", tmp_path / "state") as url:
+        found = releases.downloaded("v1.2.3+k3s1", "amd64", said.append, url, url)
     assert found.program.read_bytes() == b"binary"
     assert found.images
     assert found.images.read_bytes() == b"images"
@@ -249,7 +249,7 @@ def test_older_pulumi_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
-    for name in host_packages.NEEDED.keys() - {"zstd", "ssh", "ssh-keygen"}:
+    for name in host_packages.PACKAGES.keys() - {"zstd", "ssh", "ssh-keygen"}:
         program(tmp_path / "bin", name, "")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # no apt-get there either
     with pytest.raises(RehearsalError, match="needs packages openssh-client, zstd: install them"):
@@ -259,7 +259,7 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_missing_packages_are_installed_by_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]
 ) -> None:
-    for name in host_packages.NEEDED.keys() - {"zstd"}:
+    for name in host_packages.PACKAGES.keys() - {"zstd"}:
         program(tmp_path / "bin", name, "")
     apt = tmp_path / "bin" / "apt-get"
     apt.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n')

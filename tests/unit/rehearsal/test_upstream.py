@@ -14,8 +14,8 @@ from urllib.parse import quote
 import pytest
 
 from rehearsal import image_sources, registry, upstream
-from rehearsal.download import OutOfReachError
-from rehearsal.image_sources import Rung
+from rehearsal.download import UnreachableError
+from rehearsal.image_sources import ImageSource
 from rehearsal.images import INDEX
 from rehearsal.upstream import Upstream
 
@@ -98,7 +98,7 @@ def all_registries(tmp_path: Path) -> Upstream:
 def asked_for(internet: Registry, state: Path) -> Path:
     """The folder of a server whose lab has a pod with that image."""
     state.mkdir()
-    image_sources.note(f"{internet.host}/some/app:1", Rung.NETWORK, state)
+    image_sources.record(f"{internet.host}/some/app:1", ImageSource.NETWORK, state)
     return state
 
 
@@ -106,7 +106,7 @@ def test_what_was_fetched_is_kept(internet: Registry, all_registries: Upstream, 
     state = asked_for(internet, tmp_path / "state")
     index = registry.find(f"/v2/some/app/manifests/1?ns={internet.host}", state, all_registries)
     assert index
-    assert (index.file.read_bytes(), index.kind) == (INDEXED, INDEX)
+    assert (index.file.read_bytes(), index.media_type) == (INDEXED, INDEX)
     internet.asked.clear()
     for _ in range(2):
         layer = registry.find(f"/v2/some/app/blobs/{DIGEST}?ns={internet.host}", state, all_registries)
@@ -131,8 +131,8 @@ def test_nothing_is_asked_that_no_pod_has(
 
 
 def test_of_a_tag_and_a_digest_the_digest_counts() -> None:
-    assert registry.split(f"quay.io/some/app:1@{DIGEST}") == ("quay.io", "some/app", DIGEST)
-    assert registry.split("quay.io:5000/some/app:1") == ("quay.io:5000", "some/app", "1")
+    assert registry.split_name(f"quay.io/some/app:1@{DIGEST}") == ("quay.io", "some/app", DIGEST)
+    assert registry.split_name("quay.io:5000/some/app:1") == ("quay.io:5000", "some/app", "1")
 
 
 def test_a_registry_out_of_reach_is_left_alone_for_a_while(tmp_path: Path) -> None:
@@ -144,24 +144,27 @@ def test_a_registry_out_of_reach_is_left_alone_for_a_while(tmp_path: Path) -> No
 
     nowhere = Upstream(tmp_path, silent)
     for name in ("one", "two", "three"):
-        assert image_sources.rung(f"quay.io/some/{name}:1", (), nowhere) is Rung.STAND_IN
+        assert image_sources.source_of(f"quay.io/some/{name}:1", (), nowhere) is ImageSource.STAND_IN
     assert len(tries) == 1
-    assert image_sources.rung("stand-in.invalid/some/app:1", (), nowhere) is Rung.STAND_IN
+    assert image_sources.source_of("stand-in.invalid/some/app:1", (), nowhere) is ImageSource.STAND_IN
 
 
 def test_an_empty_record_of_a_tag_is_none(internet: Registry, all_registries: Upstream, tmp_path: Path) -> None:
     state, url = asked_for(internet, tmp_path / "state"), f"/v2/some/app/manifests/1?ns={internet.host}"
     assert registry.find(url, state, all_registries)
-    for tag in all_registries.kept.glob("*.tag"):
+    for tag in all_registries.folder.glob("*.tag"):
         tag.write_text("")
-    assert image_sources.rung(f"{internet.host}/some/app:1", (), Upstream(all_registries.kept, refuse)) is Rung.STAND_IN
+    assert (
+        image_sources.source_of(f"{internet.host}/some/app:1", (), Upstream(all_registries.folder, refuse))
+        is ImageSource.STAND_IN
+    )
 
 
 def test_a_layer_that_breaks_off_is_fetched_again(internet: Registry, all_registries: Upstream) -> None:
     internet.cut = True
-    with pytest.raises(OutOfReachError, match=f"/v2/some/app/blobs/{DIGEST}"):
+    with pytest.raises(UnreachableError, match=f"/v2/some/app/blobs/{DIGEST}"):
         all_registries.blob(internet.host, "some/app", DIGEST)
-    assert list(all_registries.kept.glob("*")) == []
+    assert list(all_registries.folder.glob("*")) == []
     internet.cut = False
     found = all_registries.blob(internet.host, "some/app", DIGEST)
     assert found
@@ -170,24 +173,24 @@ def test_a_layer_that_breaks_off_is_fetched_again(internet: Registry, all_regist
 
 def test_another_content_than_the_digest_says_is_not_kept(internet: Registry, all_registries: Upstream) -> None:
     internet.content[f"/v2/some/app/blobs/{DIGEST}"] = b"changed on the way"
-    with pytest.raises(OutOfReachError, match="not the requested one; it was discarded"):
+    with pytest.raises(UnreachableError, match="not the requested one; it was discarded"):
         all_registries.blob(internet.host, "some/app", DIGEST)
-    assert list(all_registries.kept.glob("*")) == []
+    assert list(all_registries.folder.glob("*")) == []
 
 
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        ("some/app:1", Rung.NETWORK),
-        ("some/app:missing", Rung.NETWORK),  # its pod says that there is no such tag
-        ("private/app:1", Rung.STAND_IN),
-        ("some/app:limited", Rung.STAND_IN),
+        ("some/app:1", ImageSource.NETWORK),
+        ("some/app:missing", ImageSource.NETWORK),  # its pod says that there is no such tag
+        ("private/app:1", ImageSource.STAND_IN),
+        ("some/app:limited", ImageSource.STAND_IN),
     ],
 )
 def test_images_are_looked_for(
-    internet: Registry, all_registries: Upstream, tmp_path: Path, image: str, expected: Rung
+    internet: Registry, all_registries: Upstream, tmp_path: Path, image: str, expected: ImageSource
 ) -> None:
-    assert image_sources.rung(f"{internet.host}/{image}", (), all_registries) is expected
+    assert image_sources.source_of(f"{internet.host}/{image}", (), all_registries) is expected
     repository, _, tag = image.partition(":")
     url = f"/v2/{repository}/manifests/{tag}?ns={internet.host}"
     if image == "some/app:missing":
@@ -196,14 +199,14 @@ def test_images_are_looked_for(
 
 def test_an_image_is_looked_for_once(internet: Registry, all_registries: Upstream) -> None:
     for _ in range(3):
-        assert image_sources.rung(f"{internet.host}/some/app:1", (), all_registries) is Rung.NETWORK
+        assert image_sources.source_of(f"{internet.host}/some/app:1", (), all_registries) is ImageSource.NETWORK
     assert internet.asked.count("HEAD /v2/some/app/manifests/1") == 2, "once without a token, once with it"
 
 
 def test_without_a_network_all_is_as_before(all_registries: Upstream) -> None:
     assert not upstream.reachable("127.0.0.1:1")
-    assert image_sources.rung("127.0.0.1:1/some/app:1", (), all_registries) is Rung.STAND_IN
-    with pytest.raises(OutOfReachError, match=r"127\.0\.0\.1:1"):
+    assert image_sources.source_of("127.0.0.1:1/some/app:1", (), all_registries) is ImageSource.STAND_IN
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1"):
         all_registries.blob("127.0.0.1:1", "some/app", DIGEST)
 
 
@@ -213,8 +216,8 @@ def test_a_tag_that_was_fetched_is_there_without_its_registry(
     url, state = f"/v2/some/app/manifests/1?ns={internet.host}", asked_for(internet, tmp_path / "state")
     assert registry.find(url, state, all_registries)
     internet.content.clear()
-    later = Upstream(all_registries.kept, refuse)
-    assert image_sources.rung(f"{internet.host}/some/app:1", (), later) is Rung.NETWORK
+    later = Upstream(all_registries.folder, refuse)
+    assert image_sources.source_of(f"{internet.host}/some/app:1", (), later) is ImageSource.NETWORK
     found = registry.find(url, state, later)
     assert found
     assert found.file.read_bytes() == INDEXED
@@ -231,5 +234,5 @@ def test_a_network_that_answers_is_reachable(internet: Registry) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root enters network namespaces")
 def test_the_server_asks_from_outside_of_the_lab() -> None:
     with Path("/proc/self/ns/net").open() as ours:
-        run = upstream.outside(ours.fileno())
+        run = upstream.runner_in(ours.fileno())
         assert run(lambda: Path("/proc/thread-self/ns/net").readlink()) == Path("/proc/self/ns/net").readlink()

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 KUBECONFIG = "clusters:\n- cluster:\n    server: https://127.0.0.1:6444\n"
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, {"curl": "cat node"})
+def agent(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(tmp_path, {"curl": "cat node"})
     fake.file("var/lib/rancher/k3s/agent/kubelet.kubeconfig").write_text(KUBECONFIG)
     fake.file("var/lib/homelab/node").write_text("a1\n")
     return fake
@@ -30,9 +30,9 @@ def node(has: dict[str, str], tainted: list[dict[str, str]], **given: str) -> di
     return {"metadata": metadata, "spec": {"podCIDR": "10.42.0.0/24", "taints": tainted}, "status": {}}
 
 
-def differs(agent: Fake, found: dict[str, Any]) -> list[str]:
+def differs(agent: FakeMachine, found: dict[str, Any]) -> list[str]:
     agent.file("node").write_text(json.dumps(found, separators=(",", ":")))
-    done = agent.call("applied", "marks")
+    done = agent.call_function("applied", "marks")
     assert (done.status, done.errors) == (0, "")
     return done.output.splitlines()
 
@@ -43,13 +43,13 @@ TAINTS = [
 ]
 
 
-def test_what_was_given_and_is_there_is_nothing(agent: Fake) -> None:
+def test_what_was_given_and_is_there_is_nothing(agent: FakeMachine) -> None:
     has = {"disk": "fast", "example.org/empty": "", "theirs": "x"}
     found = node(has, TAINTS, labels="disk=fast example.org/empty=", taints="only=me:PreferNoSchedule bare:NoExecute")
     assert differs(agent, found) == []
 
 
-def test_what_was_changed_or_is_gone_is_named(agent: Fake) -> None:
+def test_what_was_changed_or_is_gone_is_named(agent: FakeMachine) -> None:
     found = node({"disk": "slow"}, TAINTS[1:], labels="disk=fast room=attic", taints="only=me:PreferNoSchedule")
     assert differs(agent, found) == [
         "label disk=fast was changed or removed",
@@ -58,17 +58,17 @@ def test_what_was_changed_or_is_gone_is_named(agent: Fake) -> None:
     ]
 
 
-def test_a_node_that_an_unfinished_run_cordoned_is_named(agent: Fake) -> None:
+def test_a_node_that_an_unfinished_run_cordoned_is_named(agent: FakeMachine) -> None:
     """Its K3s is as it should be, so nothing else would bring its pods back."""
     assert differs(agent, node({}, [], cordoned="true")) == ["the node is still cordoned by an interrupted run"]
 
 
-def test_a_node_that_nothing_was_given_has_nothing_to_lose(agent: Fake) -> None:
+def test_a_node_that_nothing_was_given_has_nothing_to_lose(agent: FakeMachine) -> None:
     assert differs(agent, node({"theirs": "x"}, [])) == []
 
 
-def test_nothing_is_known_without_the_api(agent: Fake) -> None:
+def test_nothing_is_known_without_the_api(agent: FakeMachine) -> None:
     agent.file("node").unlink(missing_ok=True)
-    done = agent.call("applied", "marks")
+    done = agent.call_function("applied", "marks")
     assert (done.status, done.output) == (0, "")
     assert done.calls[0].endswith("https://127.0.0.1:6444/api/v1/nodes/a1?pretty=false")

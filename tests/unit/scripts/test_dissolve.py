@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 FILES = "cephfilesystem.ceph.rook.io/ceph-filesystem"
 TOOLS = {
@@ -22,13 +22,13 @@ TOOLS = {
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, TOOLS)
+def machine(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(tmp_path, TOOLS)
     fake.file("left").write_text(f"{FILES}\n")
     return fake
 
 
-def test_rook_takes_it_apart(machine: Fake) -> None:
+def test_rook_takes_it_apart(machine: FakeMachine) -> None:
     machine.file("works").touch()
     done = machine.run("dissolve", NAMESPACE="rook-ceph")
     assert (done.status, done.progress) == (0, ["removing Ceph; the disks are not wiped"])
@@ -37,7 +37,7 @@ def test_rook_takes_it_apart(machine: Fake) -> None:
     assert "cephfilesystemsubvolumegroups" in deleted
 
 
-def test_where_the_whole_lab_goes_it_is_given_up(machine: Fake) -> None:
+def test_where_the_whole_lab_goes_it_is_given_up(machine: FakeMachine) -> None:
     done = machine.run("dissolve", NAMESPACE="rook-ceph", RETIRED="yes")
     assert done.status == 0, done.errors
     assert [call for call in done.calls if f" patch {FILES} -n rook-ceph" in call]

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.test_platform import called, run
-
-__all__ = ["called"]
+from tests.support.kubectl_scripts import run
 
 SPEC = {
     "containers": [{"name": "external-dns", "args": ["--source=ingress", "--policy=sync", "--registry=txt"]}],
@@ -27,11 +25,11 @@ def answer(condition: str) -> str:
     return ANSWER.replace("{}", condition)
 
 
-def test_records_go_by_one_more_run_that_sees_nothing(called: Path) -> None:
-    (called.parent / "ended").touch()
-    done = run("withdraw", called, answer("Complete"), NAMESPACE="dns", SYNC="yes")
+def test_records_go_by_one_more_run_that_sees_nothing(calls_file: Path) -> None:
+    (calls_file.parent / "ended").touch()
+    done = run("withdraw", calls_file, answer("Complete"), NAMESPACE="dns", SYNC="yes")
     assert (done.status, done.errors) == (0, "==> deleting this cluster's DNS records\n")
-    job = json.loads((called.parent / "job").read_text())
+    job = json.loads((calls_file.parent / "job").read_text())
     spec = job["spec"]["template"]["spec"]
     assert job["metadata"] == {"name": "withdraw", "namespace": "dns"}
     assert spec["restartPolicy"] == "Never"
@@ -45,9 +43,9 @@ def test_records_go_by_one_more_run_that_sees_nothing(called: Path) -> None:
     assert not any("--replicas=1" in call for call in done.calls)
 
 
-def test_records_that_cannot_be_removed_keep_the_layer_and_its_controller(called: Path) -> None:
-    (called.parent / "ended").touch()
-    done = run("withdraw", called, answer("Failed"), NAMESPACE="dns", SYNC="yes")
+def test_records_that_cannot_be_removed_keep_the_layer_and_its_controller(calls_file: Path) -> None:
+    (calls_file.parent / "ended").touch()
+    done = run("withdraw", calls_file, answer("Failed"), NAMESPACE="dns", SYNC="yes")
     assert done.status == 1
     assert 'The records in DNS were not removed:\nlevel=fatal msg="zone refused"\n' in done.errors
     assert done.calls[-1] == "--request-timeout=15s scale deployment external-dns -n dns --replicas=1"
@@ -55,17 +53,19 @@ def test_records_that_cannot_be_removed_keep_the_layer_and_its_controller(called
 
 @pytest.mark.parametrize(("sync", "calls"), [("no", 0), ("yes", 1)])
 def test_records_stay_without_sync_and_a_controller_that_is_gone_removes_none(
-    called: Path, sync: str, calls: int
+    calls_file: Path, sync: str, calls: int
 ) -> None:
-    (called.parent / "gone").touch()
-    done = run("withdraw", called, answer("Complete"), NAMESPACE="dns", SYNC=sync)
+    (calls_file.parent / "gone").touch()
+    done = run("withdraw", calls_file, answer("Complete"), NAMESPACE="dns", SYNC=sync)
     assert (done.status, len(done.calls)) == (0, calls)
 
 
-def test_controller_works_again_after_a_destroy_that_was_broken_off(called: Path) -> None:
-    done = run("announce", called, "", NAMESPACE="dns")
+def test_controller_works_again_after_a_destroy_that_was_broken_off(calls_file: Path) -> None:
+    done = run("announce", calls_file, "", NAMESPACE="dns")
     assert (done.status, done.calls) == (
         0,
         ["--request-timeout=15s scale deployment external-dns -n dns --replicas=1"],
     )
-    assert "could not be scaled:\nNotFound" in run("announce", called, "echo NotFound; return 1", NAMESPACE="d").errors
+    assert (
+        "could not be scaled:\nNotFound" in run("announce", calls_file, "echo NotFound; return 1", NAMESPACE="d").errors
+    )

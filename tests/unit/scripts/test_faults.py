@@ -12,7 +12,7 @@ import pytest
 from tests.support.fault_clusters import CLUSTERS
 from tests.support.fault_machines import MACHINES
 from tests.support.fault_scenarios import SCENARIOS
-from tests.support.faults import OWN_MOUNTS, PAGE, Scenario, on_small_disk, restored, state, states
+from tests.support.faults import OWN_MOUNTS, PAGE, Scenario, disk_states, fingerprint, restore_copy, run_on_small_disk
 
 ALL = (*SCENARIOS, *MACHINES, *CLUSTERS)
 CASES = [pytest.param(scenario, id=scenario.name) for scenario in ALL]
@@ -43,8 +43,8 @@ def ended(scenario: Scenario, folder: Path) -> dict[str, str]:
     fake = scenario.machine(folder / "machine")  # its path stands in what scripts keep
     done = scenario.run(fake)
     assert done.status == 0, done.errors
-    scenario.after(fake)
-    tree = scenario.tree(fake.root)
+    scenario.verify(fake)
+    tree = scenario.files(fake.root)
     leftovers = [path for path in tree if path.endswith(".homelab-new")]
     assert leftovers == []
     shutil.rmtree(fake.root)
@@ -53,7 +53,7 @@ def ended(scenario: Scenario, folder: Path) -> dict[str, str]:
 
 def unlike(scenario: Scenario, root: Path, wanted: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
     """Files that are not as they should be, with what they are and what they should be."""
-    found = scenario.tree(root)
+    found = scenario.files(root)
     return {path: (found.get(path), wanted.get(path)) for path in found.keys() | wanted.keys()
             if found.get(path) != wanted.get(path)}  # fmt: skip
 
@@ -62,12 +62,12 @@ def unlike(scenario: Scenario, root: Path, wanted: dict[str, str]) -> dict[str, 
 def test_a_run_that_was_killed_is_finished_by_the_next(scenario: Scenario, folder: Path) -> None:
     wanted = ended(scenario, folder)
     root, count = folder / "machine", 0
-    for copy in states(scenario, folder):
-        fake = restored(scenario, copy, root)
+    for copy in disk_states(scenario, folder):
+        fake = restore_copy(scenario, copy, root)
         done = scenario.run(fake)
         assert done.status == 0, f"{copy.parent.name}: {done.errors}"
         assert unlike(scenario, root, wanted) == {}, copy
-        scenario.after(fake)
+        scenario.verify(fake)
         count += 1
     assert count, "no command was seen"
 
@@ -84,24 +84,24 @@ def own_mounts() -> bool:
 def test_a_full_disk_spoils_nothing(scenario: Scenario, folder: Path) -> None:
     wanted = ended(scenario, folder)
     fake = scenario.machine(folder / "machine")
-    before, copy, seen = scenario.tree(fake.root), folder / "copy", set[str]()
+    before, copy, seen = scenario.files(fake.root), folder / "copy", set[str]()
     for pages in range(200):
-        found = on_small_disk(scenario, copy, fake, pages * PAGE)
+        found = run_on_small_disk(scenario, copy, fake, pages * PAGE)
         if found.status == 0:
             assert unlike(scenario, found.root, wanted) == {}
             break
         assert found.errors, "it fails without a word"
         spoilt = {
             path: content
-            for path, content in scenario.tree(found.root).items()
+            for path, content in scenario.files(found.root).items()
             if path in before and content not in {before[path], wanted.get(path)} and not path.endswith(".part")
         }
         assert spoilt == {}, f"with {pages} pages"
-        left = state(found.root)
+        left = fingerprint(found.root)
         if left in seen:
             continue  # the next run would do the same again
         seen.add(left)
-        again = restored(scenario, found.root, fake.root)
+        again = restore_copy(scenario, found.root, fake.root)
         done = scenario.run(again)
         assert done.status == 0, f"with {pages} pages, then with space: {done.errors}"
         assert unlike(scenario, fake.root, wanted) == {}, f"with {pages} pages"

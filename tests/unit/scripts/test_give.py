@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake, Run
+from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 ONE, TWO = "/dev/disk/by-id/ata-one", "/dev/disk/by-id/ata-two"
 TOOLS = {
@@ -26,32 +26,32 @@ esac""",
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, TOOLS)
+def machine(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(tmp_path, TOOLS)
     for disk in (ONE, TWO):
         fake.file(disk).touch()
     return fake
 
 
-def disks(machine: Fake, *names: str) -> str:
+def disks(machine: FakeMachine, *names: str) -> str:
     return " ".join(f"{machine.root}{name}" for name in names)
 
 
-def gave(machine: Fake, *wipe: str) -> Run:
+def gave(machine: FakeMachine, *wipe: str) -> ScriptRun:
     return machine.run("give", DEVICES=disks(machine, ONE, TWO), WIPE=disks(machine, *wipe))
 
 
-def record(machine: Fake) -> list[str]:
+def record(machine: FakeMachine) -> list[str]:
     file = machine.file("/var/lib/rook/homelab-disks")
     return file.read_text().splitlines() if file.exists() else []
 
 
-def changed(run: Run) -> list[str]:
+def changed(run: ScriptRun) -> list[str]:
     """What was done to disks."""
     return [call for call in run.calls if call.startswith(("wipefs --all", "dd "))]
 
 
-def test_empty_disks_are_given_once_and_not_touched(machine: Fake) -> None:
+def test_empty_disks_are_given_once_and_not_touched(machine: FakeMachine) -> None:
     before = machine.run("given", DEVICES=disks(machine, ONE)).output
     assert before == f"{machine.root}{ONE} was not prepared for Ceph\n"
     done = gave(machine)
@@ -75,7 +75,7 @@ def test_empty_disks_are_given_once_and_not_touched(machine: Fake) -> None:
 )
 @pytest.mark.parametrize("wipe", [(), (ONE,)])
 def test_disk_that_holds_anything_and_is_not_named_is_refused(
-    machine: Fake, file: str, text: str, reason: str, wipe: tuple[str, ...]
+    machine: FakeMachine, file: str, text: str, reason: str, wipe: tuple[str, ...]
 ) -> None:
     machine.file(file).write_text(text)
     machine.file("signatures-ata-one").write_text("ext4" if wipe else "")
@@ -84,7 +84,7 @@ def test_disk_that_holds_anything_and_is_not_named_is_refused(
     assert f"no changes were made:\n{machine.root}{TWO} {reason}\n" in done.errors
 
 
-def test_disk_that_is_named_is_wiped_and_no_other(machine: Fake) -> None:
+def test_disk_that_is_named_is_wiped_and_no_other(machine: FakeMachine) -> None:
     machine.file("tree-ata-two").write_text("disk sdb \npart sdb1 \n")
     machine.file("signatures-ata-two").write_text("gpt")
     done = gave(machine, TWO)
@@ -104,14 +104,14 @@ def test_disk_that_is_named_is_wiped_and_no_other(machine: Fake) -> None:
         ("disk sdb \nlvm vg-root \n", "is in use: lvm vg-root "),
     ],
 )
-def test_disk_in_use_is_not_wiped_even_if_it_is_named(machine: Fake, tree: str, reason: str) -> None:
+def test_disk_in_use_is_not_wiped_even_if_it_is_named(machine: FakeMachine, tree: str, reason: str) -> None:
     machine.file("tree-ata-two").write_text(tree)
     done = gave(machine, TWO)
     assert (done.status, changed(done), record(machine)) == (1, [], [])
     assert f"{TWO} {reason}" in done.errors
 
 
-def test_disk_that_cannot_be_wiped_is_not_given(machine: Fake) -> None:
+def test_disk_that_cannot_be_wiped_is_not_given(machine: FakeMachine) -> None:
     machine.file("signatures-ata-two").write_text("zfs_member")
     machine.file("busy").touch()
     done = gave(machine, TWO)
@@ -120,7 +120,7 @@ def test_disk_that_cannot_be_wiped_is_not_given(machine: Fake) -> None:
     assert "Device or resource busy" in done.errors
 
 
-def test_disk_whose_wipe_was_cut_short_is_wiped_whole(machine: Fake) -> None:
+def test_disk_whose_wipe_was_cut_short_is_wiped_whole(machine: FakeMachine) -> None:
     """Its signatures went first: it looks empty, and has labels of an earlier Ceph further on."""
     done = gave(machine, TWO)
     assert (done.status, done.progress) == (0, [f"wiping {machine.root}{TWO}"])
@@ -128,7 +128,7 @@ def test_disk_whose_wipe_was_cut_short_is_wiped_whole(machine: Fake) -> None:
     assert changed(gave(machine, TWO)) == [], "it is Ceph's now"
 
 
-def test_list_of_given_disks_is_replaced_whole(machine: Fake) -> None:
+def test_list_of_given_disks_is_replaced_whole(machine: FakeMachine) -> None:
     """What a full disk cut off would be read as the name of another disk."""
     machine.run("give", DEVICES=disks(machine, ONE), WIPE="")
     file = machine.file("/var/lib/rook/homelab-disks")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake, Run
+from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 # kubectl takes away what it is told one by one, and may be killed after the first
 KUBECTL = r"""
@@ -24,32 +24,32 @@ esac
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Fake:
-    return Fake(tmp_path, {"k3s": KUBECTL, "curl": ""})
+def server(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path, {"k3s": KUBECTL, "curl": ""})
 
 
-def taken_back(server: Fake, *records: str) -> Run:
+def taken_back(server: FakeMachine, *records: str) -> ScriptRun:
     if records:
         server.file("secrets").write_text("".join(f"{record}\n" for record in records))
     return server.run("releases", RELEASES="lab/web\nlab/sub")
 
 
-def left(server: Fake) -> list[str]:
+def left(server: FakeMachine) -> list[str]:
     return [line.split()[0] for line in server.file("secrets").read_text().splitlines()]
 
 
-def test_an_interrupted_upgrade_loses_its_own_record_only(server: Fake) -> None:
+def test_an_interrupted_upgrade_loses_its_own_record_only(server: FakeMachine) -> None:
     done = taken_back(server, "web.v2 web pending-upgrade", "web.v1 web deployed", "sub.v1 sub deployed")
     assert done.progress == ["release lab/web was interrupted (pending-upgrade): deleting its record"]
     assert (done.status, left(server)) == (0, ["web.v1", "sub.v1"])
 
 
-def test_of_a_release_half_uninstalled_every_record_goes(server: Fake) -> None:
+def test_of_a_release_half_uninstalled_every_record_goes(server: FakeMachine) -> None:
     done = taken_back(server, "web.v1 web superseded", "web.v2 web uninstalling", "sub.v1 sub deployed")
     assert (done.status, left(server)) == (0, ["sub.v1"])
 
 
-def test_the_next_run_finds_a_release_whose_records_are_half_gone(server: Fake) -> None:
+def test_the_next_run_finds_a_release_whose_records_are_half_gone(server: FakeMachine) -> None:
     server.file("deadly").touch()
     records = ("web.v3 web uninstalling", "web.v1 web superseded", "web.v2 web superseded")
     assert taken_back(server, *records).status == -9

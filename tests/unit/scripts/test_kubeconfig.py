@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import certificate
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 USERS = "homelab:admin homelab:admin-2\nhomelab:apps homelab:apps-2"
 REQUESTS = "cmVxdWVzdC1h\ncmVxdWVzdC1i"
@@ -32,15 +32,15 @@ esac
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, {"k3s": K3S, "curl": CURL})
+def server(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(tmp_path, {"k3s": K3S, "curl": CURL})
     for name in ("client-ca", "server-ca"):
         fake.file(f"{TLS}/{name}.crt").write_text(name)
     fake.file("certificates").write_text(f"{certificate(365)}\n{certificate(365)}\n")
     return fake
 
 
-def sign(server: Fake) -> str:
+def sign(server: FakeMachine) -> str:
     """What the script notes in the cluster."""
     done = server.run("sign", USERS=USERS, REQUESTS=REQUESTS, SECONDS_VALID="31536000")
     assert done.status == 0, done.errors
@@ -48,7 +48,7 @@ def sign(server: Fake) -> str:
     return note.partition("homelab/kubeconfigs=")[2]
 
 
-def test_requests_are_signed_and_taken_back(server: Fake) -> None:
+def test_requests_are_signed_and_taken_back(server: FakeMachine) -> None:
     done = server.run("sign", REQUESTS=REQUESTS, SECONDS_VALID="31536000")
     assert done.status == 0, done.errors
     made = json.loads(server.file("created").read_text())["items"]
@@ -64,7 +64,7 @@ def test_requests_are_signed_and_taken_back(server: Fake) -> None:
     assert done.calls[-1].endswith("delete certificatesigningrequests homelab-x homelab-y --ignore-not-found")
 
 
-def test_what_is_not_signed_is_taken_back_too(server: Fake) -> None:
+def test_what_is_not_signed_is_taken_back_too(server: FakeMachine) -> None:
     text = (Path(__file__).parents[3] / "components/scripts/sign.sh").read_text()
     server.file("certificates").write_text(certificate(365))
     done = server.run_text(text.replace("wait_for 30", "wait_for 0"), REQUESTS=REQUESTS, SECONDS_VALID="31536000")
@@ -75,7 +75,7 @@ def test_what_is_not_signed_is_taken_back_too(server: Fake) -> None:
 
 
 @pytest.mark.parametrize(("days", "left"), [(365, 91), (30, 7)])
-def test_renewal_is_due_in_the_last_quarter(server: Fake, days: int, left: int) -> None:
+def test_renewal_is_due_in_the_last_quarter(server: FakeMachine, days: int, left: int) -> None:
     server.file("certificates").write_text(f"{certificate(days)}\n{certificate(days)}\n")
     _, renew, ends = sign(server).split()
     assert (int(ends) - int(renew)) // 86400 == left
@@ -87,7 +87,7 @@ def binding(user: str, note: str = "") -> str:
     return json.dumps({"metadata": metadata, "subjects": [subject], "roleRef": {}}, separators=(",", ":"))
 
 
-def look(server: Fake, note: str, admin: str = "homelab:admin-2", apps: str = "homelab:apps-2") -> list[str]:
+def look(server: FakeMachine, note: str, admin: str = "homelab:admin-2", apps: str = "homelab:apps-2") -> list[str]:
     server.file("admin").write_text(binding(admin, note))
     server.file("apps").write_text(binding(apps))
     done = server.run("signed", USERS=USERS, REQUESTS=REQUESTS)
@@ -96,29 +96,29 @@ def look(server: Fake, note: str, admin: str = "homelab:admin-2", apps: str = "h
     return done.output.splitlines()
 
 
-def test_look_finds_nothing_after_they_were_signed(server: Fake) -> None:
+def test_look_finds_nothing_after_they_were_signed(server: FakeMachine) -> None:
     assert look(server, sign(server)) == []
 
 
-def test_look_says_when_they_end(server: Fake) -> None:
+def test_look_says_when_they_end(server: FakeMachine) -> None:
     mark, _, _ = sign(server).split()
     assert look(server, f"{mark} 1700000000 1707782400") == ["the kubeconfigs expire on 2024-02-13 00:00 UTC"]
 
 
 @pytest.mark.parametrize("file", ["client-ca", "server-ca"])
-def test_look_sees_another_authority(server: Fake, file: str) -> None:
+def test_look_sees_another_authority(server: FakeMachine, file: str) -> None:
     note = sign(server)
     server.file(f"{TLS}/{file}.crt").write_text("another")
     assert look(server, note) == ["the kubeconfigs are not signed by this cluster's CAs"]
 
 
-def test_look_sees_that_the_cluster_knows_another_stacks_kubeconfigs(server: Fake) -> None:
+def test_look_sees_that_the_cluster_knows_another_stacks_kubeconfigs(server: FakeMachine) -> None:
     note = sign(server)
     other = "0" * 16 + note[16:]
     assert look(server, other) == look(server, "") == ["the kubeconfigs are not signed by this cluster's CAs"]
 
 
-def test_look_sees_who_has_no_rights(server: Fake) -> None:
+def test_look_sees_who_has_no_rights(server: FakeMachine) -> None:
     note = sign(server)
     assert look(server, note, admin="homelab:admin-1", apps="eve") == [
         "homelab:admin-2 has no role: homelab:admin does not bind this user",
@@ -129,13 +129,13 @@ def test_look_sees_who_has_no_rights(server: Fake) -> None:
     assert "homelab:apps-2 has no role" in done.output
 
 
-def test_nothing_is_known_without_the_api(server: Fake) -> None:
+def test_nothing_is_known_without_the_api(server: FakeMachine) -> None:
     server.file("away").touch()
     done = server.run("signed", USERS=USERS, REQUESTS=REQUESTS)
     assert (done.status, done.output) == (0, "")
 
 
-def test_users_get_their_rights_also_in_the_namespaces_of_apps(server: Fake) -> None:
+def test_users_get_their_rights_also_in_the_namespaces_of_apps(server: FakeMachine) -> None:
     server.file("bound").write_text('shop "homelab:apps-1"\nblog "homelab:apps-2"\nbare ""\n')
     done = server.run("bind", USERS=USERS, RIGHTS='{"items": []}')
     assert done.status == 0, done.errors
@@ -145,7 +145,7 @@ def test_users_get_their_rights_also_in_the_namespaces_of_apps(server: Fake) -> 
     assert all('"name": "homelab:apps-2"' in " ".join(words) for words in patched)
 
 
-def test_the_name_of_a_user_is_quoted_and_no_binding(server: Fake) -> None:
+def test_the_name_of_a_user_is_quoted_and_no_binding(server: FakeMachine) -> None:
     """Whoever may make a RoleBinding there may name a user with a line break in it."""
     server.file("bound").write_text('mine "homelab:apps-2\\nkube-system x"\nmine2 "a \\"b"\n')
     done = server.run("bind", USERS=USERS, RIGHTS='{"items": []}')
@@ -155,14 +155,14 @@ def test_the_name_of_a_user_is_quoted_and_no_binding(server: Fake) -> None:
     assert 'printf "%q" ' in asked
 
 
-def test_rights_that_could_not_be_given_are_told(server: Fake) -> None:
+def test_rights_that_could_not_be_given_are_told(server: FakeMachine) -> None:
     server.file("refuses").touch()
     done = server.run("bind", USERS=USERS, RIGHTS="{}")
     assert done.status != 0
     assert "The users of the kubeconfigs could not be bound to their roles:\nno matches for kind" in done.errors
 
 
-def test_a_namespace_that_could_not_be_looked_for_is_an_error(server: Fake) -> None:
+def test_a_namespace_that_could_not_be_looked_for_is_an_error(server: FakeMachine) -> None:
     """Or an earlier user would keep his rights there."""
     server.file("silent").touch()
     assert server.run("bind", USERS=USERS, RIGHTS="{}").status != 0

@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 TOOLS = {"dpkg-query": "echo installed", "systemctl": '[ "$1" != is-active ] || echo active', "exportfs": ""}
 OURS = "/etc/exports.d/homelab.exports"
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    return Fake(tmp_path, TOOLS)
+def machine(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path, TOOLS)
 
 
-def given(machine: Fake, clients: str = "10.0.0.11 10.0.0.12") -> dict[str, str]:
+def given(machine: FakeMachine, clients: str = "10.0.0.11 10.0.0.12") -> dict[str, str]:
     return {"FOLDER": str(machine.root / "srv/nfs"), "CLIENTS": clients}
 
 
-def test_folder_is_exported_to_the_machines_only(machine: Fake) -> None:
+def test_folder_is_exported_to_the_machines_only(machine: FakeMachine) -> None:
     variables = given(machine)
     done = machine.run("export", **variables)
     assert (done.status, done.errors) == (0, f"==> exporting {variables['FOLDER']}\n")
@@ -30,12 +30,12 @@ def test_folder_is_exported_to_the_machines_only(machine: Fake) -> None:
     assert not any(call.startswith("apt-get") for call in done.calls), "the package was there"
 
 
-def test_missing_server_is_installed(machine: Fake) -> None:
-    bare = Fake(machine.root, TOOLS | {"dpkg-query": "exit 1", "apt-get": ""})
+def test_missing_server_is_installed(machine: FakeMachine) -> None:
+    bare = FakeMachine(machine.root, TOOLS | {"dpkg-query": "exit 1", "apt-get": ""})
     done = bare.run("export", **given(bare))
     assert done.status == 0
     assert "installing nfs-kernel-server" in done.progress
-    refused = Fake(machine.root, TOOLS | {"dpkg-query": "exit 1", "apt-get": "echo no such package; exit 100"})
+    refused = FakeMachine(machine.root, TOOLS | {"dpkg-query": "exit 1", "apt-get": "echo no such package; exit 100"})
     assert (
         "apt-get could not install nfs-kernel-server; fix the cause on the machine, then run `pulumi up` again:\n"
         "no such package" in refused.run("export", **given(bare)).errors
@@ -44,7 +44,7 @@ def test_missing_server_is_installed(machine: Fake) -> None:
 
 @pytest.mark.parametrize("theirs", ["/etc/exports", "/etc/exports.d/nas.exports"])
 @pytest.mark.parametrize("form", ["{} *(rw)", '"{}" *(rw)', "  {}/ *(rw)", "{}\t*(rw)"])
-def test_folder_of_somebody_else_is_refused(machine: Fake, theirs: str, form: str) -> None:
+def test_folder_of_somebody_else_is_refused(machine: FakeMachine, theirs: str, form: str) -> None:
     variables = given(machine)
     machine.file(theirs).write_text(f"{form.format(variables['FOLDER'])}\n")
     done = machine.run("export", **variables)
@@ -53,27 +53,27 @@ def test_folder_of_somebody_else_is_refused(machine: Fake, theirs: str, form: st
     assert not machine.file(OURS).exists()
 
 
-def test_other_folders_of_somebody_else_do_not_matter(machine: Fake) -> None:
+def test_other_folders_of_somebody_else_do_not_matter(machine: FakeMachine) -> None:
     variables = given(machine)
     machine.file("/etc/exports").write_text(f"{variables['FOLDER']}2 *(rw)\n# {variables['FOLDER']} *(rw)\n")
     assert machine.run("export", **variables).status == 0
     assert machine.run("export", **variables).status == 0, "our own file is no one else's"
 
 
-def test_what_differs_is_seen(machine: Fake) -> None:
+def test_what_differs_is_seen(machine: FakeMachine) -> None:
     variables = given(machine)
     assert machine.run("exported", **variables).output == "homelab exported no folder on this disk, which may be new\n"
     machine.run("export", **variables)
     assert machine.run("exported", **variables).output == ""
     machine.file(OURS).write_text("")
     Path(variables["FOLDER"]).rmdir()
-    stopped = Fake(machine.root, TOOLS | {"systemctl": "[ $2 = nfs-server ] && echo inactive; exit 3"})
+    stopped = FakeMachine(machine.root, TOOLS | {"systemctl": "[ $2 = nfs-server ] && echo inactive; exit 3"})
     assert stopped.run("exported", **variables).output.splitlines() == [
         f"{machine.root}{OURS} was changed", f"{variables['FOLDER']} was removed", "nfs-server is inactive",
     ]  # fmt: skip
 
 
-def test_export_is_taken_back_and_data_stay(machine: Fake) -> None:
+def test_export_is_taken_back_and_data_stay(machine: FakeMachine) -> None:
     variables = given(machine)
     machine.run("export", **variables)
     kept = Path(variables["FOLDER"]) / "data"

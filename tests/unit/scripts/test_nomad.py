@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 ZIP, LIST = "nomad_1.10.5_linux_amd64.zip", "nomad_1.10.5_SHA256SUMS"
 BINARY, FOLDER, UNIT = "/usr/local/bin/nomad", "/etc/nomad.d", "/etc/systemd/system/nomad.service"
@@ -40,26 +40,26 @@ TOOLS = {
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
+def machine(tmp_path: Path) -> FakeMachine:
     (tmp_path / "served").mkdir()
     with zipfile.ZipFile(tmp_path / "served" / ZIP, "w") as archive:
         archive.writestr("nomad", "#!/bin/sh\n")
-    fake = Fake(tmp_path, TOOLS)
+    fake = FakeMachine(tmp_path, TOOLS)
     for path in (BINARY, UNIT):
         fake.file(path)
     listed(fake, digest(fake))
     return fake
 
 
-def digest(machine: Fake) -> str:
+def digest(machine: FakeMachine) -> str:
     return hashlib.sha256((machine.root / "served" / ZIP).read_bytes()).hexdigest()
 
 
-def listed(machine: Fake, checksum: str) -> None:
+def listed(machine: FakeMachine, checksum: str) -> None:
     (machine.root / "served" / LIST).write_text(f"{checksum}  {ZIP}\n")
 
 
-def test_verified_program_is_put_there_once_with_files_that_root_reads(machine: Fake) -> None:
+def test_verified_program_is_put_there_once_with_files_that_root_reads(machine: FakeMachine) -> None:
     done = machine.run("nomad", **GIVEN)
     assert (done.status, done.output) == (0, ""), done.errors
     assert done.progress == [f"fetching {LIST}", f"fetching {ZIP}", "starting Nomad"]
@@ -77,21 +77,21 @@ def test_verified_program_is_put_there_once_with_files_that_root_reads(machine: 
     assert (again.status, again.calls) == (0, ["systemctl -q is-active nomad"]), again.errors
 
 
-def test_files_that_are_not_given_any_more_go_and_it_is_started_anew(machine: Fake) -> None:
+def test_files_that_are_not_given_any_more_go_and_it_is_started_anew(machine: FakeMachine) -> None:
     machine.run("nomad", **GIVEN)
     done = machine.run("nomad", **GIVEN | {"GOSSIP": ""})
     assert done.progress == ["starting Nomad"]
     assert not machine.file(f"{FOLDER}/gossip.json").exists()
 
 
-def test_a_renewed_certificate_is_taken(machine: Fake) -> None:
+def test_a_renewed_certificate_is_taken(machine: FakeMachine) -> None:
     machine.run("nomad", **GIVEN)
     done = machine.run("nomad", **GIVEN | {"CERTIFICATE": "new"})
     assert done.progress == ["starting Nomad"]
     assert machine.file(f"{FOLDER}/cert.pem").read_text() == "new\n"
 
 
-def test_servers_that_have_another_key_of_gossip_are_not_touched(machine: Fake) -> None:
+def test_servers_that_have_another_key_of_gossip_are_not_touched(machine: FakeMachine) -> None:
     machine.run("nomad", **GIVEN)
     machine.file("/var/lib/nomad/server/serf.keyring").write_text('["c2VjcmV0"]')
     assert machine.run("nomad", **GIVEN).status == 0
@@ -103,7 +103,7 @@ def test_servers_that_have_another_key_of_gossip_are_not_touched(machine: Fake) 
     assert machine.run("nomad", **GIVEN | {"GOSSIP": ""}).status == 0, "clients have none"
 
 
-def test_what_was_written_and_not_started_is_started_by_the_next_run(machine: Fake) -> None:
+def test_what_was_written_and_not_started_is_started_by_the_next_run(machine: FakeMachine) -> None:
     machine.run("nomad", **GIVEN)
     changed = GIVEN | {"CONFIG": '{"name": "b"}'}
     (machine.root / "broken").touch()
@@ -120,7 +120,7 @@ def test_what_was_written_and_not_started_is_started_by_the_next_run(machine: Fa
 
 
 @pytest.mark.parametrize(("pins", "checksum"), [("", "0" * 64), (f"amd64 {'1' * 64}", "")])
-def test_program_with_another_sum_is_not_run(machine: Fake, pins: str, checksum: str) -> None:
+def test_program_with_another_sum_is_not_run(machine: FakeMachine, pins: str, checksum: str) -> None:
     listed(machine, checksum or digest(machine))
     done = machine.run("nomad", **GIVEN | {"PINS": pins})
     assert done.status == 1
@@ -129,7 +129,7 @@ def test_program_with_another_sum_is_not_run(machine: Fake, pins: str, checksum:
     assert not any(call.startswith("systemctl") for call in done.calls)
 
 
-def test_archive_that_cannot_be_unpacked_leaves_the_program_that_is_there(machine: Fake) -> None:
+def test_archive_that_cannot_be_unpacked_leaves_the_program_that_is_there(machine: FakeMachine) -> None:
     machine.run("nomad", **GIVEN)
     (machine.root / "served" / ZIP).write_text("no archive")
     listed(machine, digest(machine))
@@ -139,20 +139,20 @@ def test_archive_that_cannot_be_unpacked_leaves_the_program_that_is_there(machin
     assert "systemctl restart nomad" not in done.calls
 
 
-def test_list_without_the_program_is_named(machine: Fake) -> None:
+def test_list_without_the_program_is_named(machine: FakeMachine) -> None:
     (machine.root / "served" / LIST).write_text(f"{'0' * 64}  nomad_1.10.5_linux_arm64.zip\n")
     done = machine.run("nomad", **GIVEN)
     assert f"The release's checksum list does not contain {ZIP}; does the release 1.10.5 exist?" in done.errors
 
 
-def test_pinned_sum_goes_before_the_list_which_need_not_be_there(machine: Fake) -> None:
+def test_pinned_sum_goes_before_the_list_which_need_not_be_there(machine: FakeMachine) -> None:
     (machine.root / "served" / LIST).unlink()
     pins = f"arm64 {'0' * 64}\namd64 {digest(machine)}"
     assert machine.run("nomad", **GIVEN | {"PINS": pins}).status == 0
 
 
 @pytest.mark.parametrize("path", [BINARY, f"{FOLDER}/nomad.hcl", UNIT])
-def test_nomad_of_somebody_else_is_not_touched(machine: Fake, path: str) -> None:
+def test_nomad_of_somebody_else_is_not_touched(machine: FakeMachine, path: str) -> None:
     machine.file(path).write_text("theirs")
     done = machine.run("nomad", **GIVEN)
     assert done.status == 1
@@ -161,7 +161,7 @@ def test_nomad_of_somebody_else_is_not_touched(machine: Fake, path: str) -> None
     assert (away.status, away.calls, machine.file(path).read_text()) == (0, [], "theirs")
 
 
-def test_what_differs_is_seen_and_mended(machine: Fake) -> None:
+def test_what_differs_is_seen_and_mended(machine: FakeMachine) -> None:
     assert machine.run("nomad-runs").output == "homelab did not install Nomad on this disk, which may be new\n"
     machine.run("nomad", **GIVEN)
     assert machine.run("nomad-runs").output == ""
@@ -179,7 +179,7 @@ def test_what_differs_is_seen_and_mended(machine: Fake) -> None:
     assert machine.run("nomad-runs").output == ""
 
 
-def test_what_takes_it_away_leaves_its_data_and_nothing_else(machine: Fake) -> None:
+def test_what_takes_it_away_leaves_its_data_and_nothing_else(machine: FakeMachine) -> None:
     machine.run("nomad", **GIVEN)
     machine.file("/var/lib/nomad/kept").write_text("data")
     cgroup = machine.file("/sys/fs/cgroup/nomad.slice/cgroup.kill")
@@ -195,10 +195,10 @@ def test_what_takes_it_away_leaves_its_data_and_nothing_else(machine: Fake) -> N
     assert machine.file("/var/lib/nomad/kept").exists()
 
 
-def test_a_run_killed_as_it_takes_nomad_away_is_finished_by_the_next(machine: Fake) -> None:
+def test_a_run_killed_as_it_takes_nomad_away_is_finished_by_the_next(machine: FakeMachine) -> None:
     machine.run("nomad", **GIVEN)
     deadly = TOOLS | {"systemctl": "case $* in daemon-reload) kill -9 $PPID ;; esac"}
-    assert Fake(machine.root, deadly).run("nomad-away").status == -9
+    assert FakeMachine(machine.root, deadly).run("nomad-away").status == -9
     done = machine.run("nomad-away")
     assert done.calls[-1] == "systemctl daemon-reload", "systemd still knows the service"
     assert not machine.file("/var/lib/homelab/nomad").exists()

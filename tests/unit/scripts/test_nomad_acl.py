@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 TOKEN = "2b778dd9-f5f1-4f29-b4b4-9a5fa948757a"
 GIVEN = {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}
@@ -24,12 +24,12 @@ esac
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
+def machine(tmp_path: Path) -> FakeMachine:
     (tmp_path / "led").touch()
-    return Fake(tmp_path, {"nomad": NOMAD, "journalctl": "echo no cluster leader"})
+    return FakeMachine(tmp_path, {"nomad": NOMAD, "journalctl": "echo no cluster leader"})
 
 
-def test_the_token_is_given_once_and_is_no_argument(machine: Fake) -> None:
+def test_the_token_is_given_once_and_is_no_argument(machine: FakeMachine) -> None:
     done = machine.run("nomad-acl", **GIVEN)
     assert (done.status, done.output, done.progress) == (0, "", ["bootstrapping Nomad's ACLs with the lab's token"])
     assert (machine.root / "taken").read_text().strip() == TOKEN
@@ -40,13 +40,13 @@ def test_the_token_is_given_once_and_is_no_argument(machine: Fake) -> None:
 
 
 @pytest.mark.parametrize(("address", "url"), [("10.0.0.11", "10.0.0.11"), ("fd00::11", "[fd00::11]")])
-def test_nomad_is_asked_by_the_machines_certificate(machine: Fake, address: str, url: str) -> None:
+def test_nomad_is_asked_by_the_machines_certificate(machine: FakeMachine, address: str, url: str) -> None:
     machine.run("nomad-acl", **GIVEN | {"ADDRESS": address})
     said = set((machine.root / "environment").read_text().splitlines())
     assert said == {f"https://{url}:4646 server.global.nomad ca.pem cert.pem key.pem"}
 
 
-def test_a_token_of_somebody_else_stays_and_the_way_is_said(machine: Fake) -> None:
+def test_a_token_of_somebody_else_stays_and_the_way_is_said(machine: FakeMachine) -> None:
     (machine.root / "taken").write_text("another")
     done = machine.run("nomad-acl", **GIVEN)
     assert done.status == 1
@@ -57,14 +57,14 @@ def test_a_token_of_somebody_else_stays_and_the_way_is_said(machine: Fake) -> No
     assert (machine.root / "taken").read_text() == "another"
 
 
-def test_another_refusal_is_told(machine: Fake) -> None:
+def test_another_refusal_is_told(machine: FakeMachine) -> None:
     (machine.root / "broken").touch()
     done = machine.run("nomad-acl", **GIVEN)
     assert done.status == 1
     assert "Nomad rejects the lab's token:\nError bootstrapping: 500 (No cluster leader)" in done.errors
 
 
-def test_without_a_leader_nothing_is_given(machine: Fake) -> None:
+def test_without_a_leader_nothing_is_given(machine: FakeMachine) -> None:
     (machine.root / "led").unlink()
     text = (Path(__file__).parents[3] / "components/scripts/nomad-acl.sh").read_text()
     done = machine.run_text(text.replace("wait_for 120", "wait_for 0"), **GIVEN)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 CHILD = "application.argoproj.io/child"
 TOOLS = {
@@ -17,11 +17,11 @@ TOOLS = {
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    return Fake(tmp_path, TOOLS)
+def machine(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path, TOOLS)
 
 
-def test_applications_are_let_go(machine: Fake) -> None:
+def test_applications_are_let_go(machine: FakeMachine) -> None:
     done = machine.run("orphan", NAMESPACE="argocd")
     assert done.status == 0, done.errors
     (patched,) = (call for call in done.calls if " patch " in call)
@@ -30,6 +30,6 @@ def test_applications_are_let_go(machine: Fake) -> None:
 
 
 @pytest.mark.parametrize(("said", "status"), [("Error (NotFound): not found", 0), ("Error (Forbidden): no", 1)])
-def test_one_that_went_meanwhile_is_no_error(machine: Fake, said: str, status: int) -> None:
+def test_one_that_went_meanwhile_is_no_error(machine: FakeMachine, said: str, status: int) -> None:
     machine.file("said").write_text(said)
     assert machine.run("orphan", NAMESPACE="argocd").status == status

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.machine_scripts import Fake, Run
+from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 POOL = """
 case "$1 $2" in
@@ -33,8 +33,8 @@ ONE, TWO = "/dev/disk/by-id/ata-one", "/dev/disk/by-id/ata-two"
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, TOOLS)
+def machine(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(tmp_path, TOOLS)
     fake.file("/sys/module/zfs/version").touch()
     for disk in (ONE, TWO):
         fake.file(disk).touch()
@@ -42,12 +42,12 @@ def machine(tmp_path: Path) -> Fake:
     return fake
 
 
-def made(machine: Fake, raid: str = "none", **tools: str) -> Run:
+def made(machine: FakeMachine, raid: str = "none", **tools: str) -> ScriptRun:
     devices = " ".join(f"{machine.root}{disk}" for disk in (ONE, TWO))
-    return Fake(machine.root, {**TOOLS, **tools}).run("pool", POOL="lab", DEVICES=devices, RAID=raid)
+    return FakeMachine(machine.root, {**TOOLS, **tools}).run("pool", POOL="lab", DEVICES=devices, RAID=raid)
 
 
-def partitioned(machine: Fake) -> None:
+def partitioned(machine: FakeMachine) -> None:
     """What ZFS makes of disks that it is given whole."""
     for disk in (ONE, TWO):
         for part in ("-part1", "-part9"):
@@ -55,7 +55,7 @@ def partitioned(machine: Fake) -> None:
     machine.file("lsblk").write_text("disk sda\npart sda1\npart sda9\n")
 
 
-def changed(run: Run) -> list[str]:
+def changed(run: ScriptRun) -> list[str]:
     """What was done to disks."""
     return [
         call for call in run.calls if call.startswith(("zpool create", "zpool destroy", "zpool export", "zpool add"))
@@ -63,7 +63,7 @@ def changed(run: Run) -> list[str]:
 
 
 @pytest.mark.parametrize(("raid", "layout"), [("none", "lab "), ("mirror", "lab mirror ")])
-def test_pool_is_made_of_empty_disks(machine: Fake, raid: str, layout: str) -> None:
+def test_pool_is_made_of_empty_disks(machine: FakeMachine, raid: str, layout: str) -> None:
     done = made(machine, raid)
     assert (done.status, done.progress) == (0, ["creating the pool lab"])
     (create,) = changed(done)
@@ -85,7 +85,7 @@ def test_pool_is_made_of_empty_disks(machine: Fake, raid: str, layout: str) -> N
         ({"status": "4"}, "may not be empty: blkid failed with status 4"),
     ],
 )
-def test_disk_that_may_hold_data_is_refused(machine: Fake, files: dict[str, str], reason: str) -> None:
+def test_disk_that_may_hold_data_is_refused(machine: FakeMachine, files: dict[str, str], reason: str) -> None:
     for name, text in files.items():
         machine.file(name).write_text(text)
     done = made(machine)
@@ -101,14 +101,14 @@ def test_disk_that_may_hold_data_is_refused(machine: Fake, files: dict[str, str]
         ({"wipefs": "case $* in *two) echo denied; exit 1 ;; esac"}, "ata-two could not be checked: denied"),
     ],
 )
-def test_one_disk_that_is_refused_is_enough(machine: Fake, tools: Any, reason: str) -> None:
+def test_one_disk_that_is_refused_is_enough(machine: FakeMachine, tools: Any, reason: str) -> None:
     done = made(machine, **tools)
     assert (done.status, changed(done)) == (1, [])
     assert reason in done.errors
     assert "ata-one" not in done.errors.partition("To lose the data")[0]
 
 
-def test_pool_of_that_name_is_imported_without_force(machine: Fake) -> None:
+def test_pool_of_that_name_is_imported_without_force(machine: FakeMachine) -> None:
     partitioned(machine)
     machine.file("disks").write_text("   pool: lab\n     id: 1\n")
     machine.file("wipefs").write_text("zfs_member")
@@ -119,7 +119,7 @@ def test_pool_of_that_name_is_imported_without_force(machine: Fake) -> None:
     assert not any(" -f" in call for call in done.calls)
 
 
-def test_pool_that_another_system_used_is_not_taken(machine: Fake) -> None:
+def test_pool_that_another_system_used_is_not_taken(machine: FakeMachine) -> None:
     partitioned(machine)
     machine.file("disks").write_text("   pool: lab\n")
     machine.file("foreign").touch()
@@ -131,7 +131,7 @@ def test_pool_that_another_system_used_is_not_taken(machine: Fake) -> None:
     )
 
 
-def test_no_one_is_told_to_wipe_what_zfs_was_on(machine: Fake) -> None:
+def test_no_one_is_told_to_wipe_what_zfs_was_on(machine: FakeMachine) -> None:
     partitioned(machine)
     machine.file("types").write_text("zfs_member\n")
     done = made(machine)
@@ -141,7 +141,7 @@ def test_no_one_is_told_to_wipe_what_zfs_was_on(machine: Fake) -> None:
     assert "wipefs" not in done.errors
 
 
-def test_pool_of_another_name_is_named(machine: Fake) -> None:
+def test_pool_of_another_name_is_named(machine: FakeMachine) -> None:
     partitioned(machine)
     machine.file("disks").write_text("   pool: nas\n")
     done = made(machine)
@@ -149,14 +149,14 @@ def test_pool_of_another_name_is_named(machine: Fake) -> None:
     assert "These disks contain another pool: nas; no changes were made." in done.errors
 
 
-def test_pool_that_is_there_is_not_changed(machine: Fake) -> None:
+def test_pool_that_is_there_is_not_changed(machine: FakeMachine) -> None:
     machine.file("pool").write_text(f"lab\n\t{machine.root}{ONE}1\t10G\n\t{machine.root}{TWO}9x\t10G\n")
     done = made(machine)
     assert (done.status, changed(done)) == (1, [])
     assert f"The pool lab exists, but without these disks:\n{machine.root}{TWO}\n" in done.errors
 
 
-def test_kernel_without_zfs_ends_it_before_disks_are_looked_at(machine: Fake) -> None:
+def test_kernel_without_zfs_ends_it_before_disks_are_looked_at(machine: FakeMachine) -> None:
     machine.file("/sys/module/zfs/version").unlink()
     machine.file("/sys/module/zfs").rmdir()
     done = made(machine)
@@ -165,7 +165,7 @@ def test_kernel_without_zfs_ends_it_before_disks_are_looked_at(machine: Fake) ->
     assert not any(call.startswith(("lsblk", "zpool")) for call in done.calls)
 
 
-def test_pool_that_is_not_imported_is_seen(machine: Fake) -> None:
+def test_pool_that_is_not_imported_is_seen(machine: FakeMachine) -> None:
     assert machine.run("pooled", POOL="lab").output == "the pool lab is not imported\n"
     machine.file("pool").touch()
     assert machine.run("pooled", POOL="lab").output == ""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake, Run
+from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 SYSCTL = """
 [ "$1" != -n ] || { cat "sysctl-$2" 2>/dev/null || echo 0; exit; }
@@ -25,8 +25,8 @@ FIXED = "nodes[a].role: server\nnodes[a].address: 10.0.0.11"
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, TOOLS)
+def machine(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(tmp_path, TOOLS)
     fake.file("/run/systemd/system/any").touch()
     fake.file("/etc/hostname").write_text("a\n")
     fake.file("/etc/hosts").write_text("127.0.1.1 a\n")
@@ -36,7 +36,7 @@ def machine(tmp_path: Path) -> Fake:
     return fake
 
 
-def run(machine: Fake, **variables: str) -> Run:
+def run(machine: FakeMachine, **variables: str) -> ScriptRun:
     given = dict.fromkeys(
         ("INTERFACE", "ARCH", "PACKAGES", "MODULES", "VIP", "PEERS", "KEEPALIVED", "CHECK", "HAPROXY", "SYSCTL"), ""
     )
@@ -44,13 +44,13 @@ def run(machine: Fake, **variables: str) -> Run:
     return machine.run("prepare", **given | variables)
 
 
-def prepared(machine: Fake, *settings: str) -> Run:
+def prepared(machine: FakeMachine, *settings: str) -> ScriptRun:
     done = run(machine, SYSCTL="\n".join(settings))
     assert done.status == 0, done.errors
     return done
 
 
-def files(machine: Fake) -> dict[str, str]:
+def files(machine: FakeMachine) -> dict[str, str]:
     """All that is on the machine."""
     found = {str(path): path.read_text() for path in machine.root.rglob("*") if path.is_file()}
     return {
@@ -58,7 +58,7 @@ def files(machine: Fake) -> dict[str, str]:
     }
 
 
-def test_what_is_set_no_more_is_put_back(machine: Fake) -> None:
+def test_what_is_set_no_more_is_put_back(machine: FakeMachine) -> None:
     machine.file("sysctl-net.six").write_text("2\n")
     prepared(machine, "net.six=1", "net.four=1")
     assert machine.file("sysctl-net.six").read_text() == "1\n"
@@ -70,7 +70,7 @@ def test_what_is_set_no_more_is_put_back(machine: Fake) -> None:
 
 
 @pytest.mark.parametrize("change", [("server", "agent"), ("10.0.0.11", "10.0.0.12")])
-def test_what_must_not_change_is_compared_before_anything_else(machine: Fake, change: tuple[str, str]) -> None:
+def test_what_must_not_change_is_compared_before_anything_else(machine: FakeMachine, change: tuple[str, str]) -> None:
     machine.file("/var/lib/homelab/node").write_text("a\n")
     machine.file("/var/lib/homelab/fixed").write_text(f"{FIXED}\n")
     before = files(machine)
@@ -83,7 +83,7 @@ def test_what_must_not_change_is_compared_before_anything_else(machine: Fake, ch
     assert not [call for call in done.calls if call.startswith(("systemctl", "apt-get", "hostname", "sysctl"))]
 
 
-def test_a_machine_of_another_cluster_is_left_alone(machine: Fake) -> None:
+def test_a_machine_of_another_cluster_is_left_alone(machine: FakeMachine) -> None:
     assert run(machine, CLUSTER="one").status == 0
     before = files(machine)
     done = run(machine, CLUSTER="two", SYSCTL="kernel.panic=10")
@@ -92,13 +92,13 @@ def test_a_machine_of_another_cluster_is_left_alone(machine: Fake) -> None:
     assert run(machine, CLUSTER="one").status == 0
 
 
-def test_a_lab_from_before_identities_is_taken_as_its_own(machine: Fake) -> None:
+def test_a_lab_from_before_identities_is_taken_as_its_own(machine: FakeMachine) -> None:
     assert run(machine).status == 0
     assert run(machine, CLUSTER="one").status == 0
     assert run(machine, CLUSTER="two").status == 77
 
 
-def test_a_lab_whose_state_lost_the_identity_is_given_another_by_its_owner(machine: Fake) -> None:
+def test_a_lab_whose_state_lost_the_identity_is_given_another_by_its_owner(machine: FakeMachine) -> None:
     """As with a backup from before identities: docs/operations.md says so."""
     assert run(machine, CLUSTER="one").status == 0
     machine.file("/var/lib/homelab/cluster").unlink()
@@ -107,7 +107,7 @@ def test_a_lab_whose_state_lost_the_identity_is_given_another_by_its_owner(machi
 
 
 @pytest.mark.parametrize("path", ["agent/client-kubelet.crt", "server/db/etcd/any", "server/db/state.db"])
-def test_k3s_of_somebody_else_is_not_taken_over(machine: Fake, path: str) -> None:
+def test_k3s_of_somebody_else_is_not_taken_over(machine: FakeMachine, path: str) -> None:
     machine.file(f"/var/lib/rancher/k3s/{path}").touch()
     done = run(machine)
     assert done.status == 1
@@ -116,7 +116,7 @@ def test_k3s_of_somebody_else_is_not_taken_over(machine: Fake, path: str) -> Non
     assert not machine.file("/var/lib/homelab/node").exists()
 
 
-def test_marks_of_an_unfinished_destroy_go(machine: Fake) -> None:
+def test_marks_of_an_unfinished_destroy_go(machine: FakeMachine) -> None:
     prepared(machine)
     machine.file("/var/lib/homelab/retired").touch()
     assert "a destroy of the whole lab is unfinished\n" in machine.run("prepared").output
@@ -125,23 +125,23 @@ def test_marks_of_an_unfinished_destroy_go(machine: Fake) -> None:
     assert "destroy" not in machine.run("prepared").output
 
 
-def test_the_clock_is_compared_by_the_time_since_boot(machine: Fake) -> None:
+def test_the_clock_is_compared_by_the_time_since_boot(machine: FakeMachine) -> None:
     """A clock that is set right while it is waited for has made a step, and Bash counts seconds by it."""
     now = int(time.time())
     late = "case $* in +%s) cat clock ;; *) echo a date ;; esac"
     machine.file("clock").write_text(f"{now - 5000}")
-    stepped = Fake(machine.root, TOOLS | {"date": late, "timedatectl": f"echo {now} >clock"})
+    stepped = FakeMachine(machine.root, TOOLS | {"date": late, "timedatectl": f"echo {now} >clock"})
     done = run(stepped, NOW=str(now))
     assert (done.status, "waiting for the clock to be set: it is off by 5000 s" in done.progress) == (0, False)
 
 
-def test_a_service_is_restarted_although_the_run_before_ended_with_its_file(machine: Fake) -> None:
+def test_a_service_is_restarted_although_the_run_before_ended_with_its_file(machine: FakeMachine) -> None:
     tools = TOOLS | {
         "systemctl": "case $* in *is-active*) ;; reload*) [ -e fixed ] ;; esac",
         "journalctl": "",
         "dpkg-query": "true",
     }
-    keepalived = Fake(machine.root, tools)
+    keepalived = FakeMachine(machine.root, tools)
     assert run(keepalived, KEEPALIVED="# homelab\none").status == 1
     assert machine.file("/etc/keepalived/keepalived.conf").read_text() == "# homelab\none\n"
     assert "keepalived was not restarted with its new configuration" in keepalived.run("prepared").output
@@ -151,6 +151,6 @@ def test_a_service_is_restarted_although_the_run_before_ended_with_its_file(mach
     assert "systemctl reload-or-restart keepalived" not in run(keepalived, KEEPALIVED="# homelab\none").calls
 
 
-def test_the_lock_is_out_of_reach_for_others(machine: Fake) -> None:
+def test_the_lock_is_out_of_reach_for_others(machine: FakeMachine) -> None:
     prepared(machine)
     assert machine.file("/run/homelab/lock").parent.stat().st_mode & 0o777 == 0o700

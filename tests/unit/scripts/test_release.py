@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 LAYERS = "longhorn-system/longhorn\ntraefik/traefik"
 # records of one release by name and status, as `kubectl get secrets` is asked for them
@@ -20,8 +20,8 @@ esac
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Fake:
-    return Fake(tmp_path, {"k3s": KUBECTL, "curl": "", "systemctl": ""})
+def server(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path, {"k3s": KUBECTL, "curl": "", "systemctl": ""})
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Fake:
         ("pending-rollback", "secret -n traefik sh.helm.release.v1.traefik.v2"),
     ],
 )
-def test_records_of_a_helm_that_was_killed_are_seen_and_go(server: Fake, status: str, gone: str) -> None:
+def test_records_of_a_helm_that_was_killed_are_seen_and_go(server: FakeMachine, status: str, gone: str) -> None:
     server.file("records").write_text(f"sh.helm.release.v1.traefik.v2 {status}\n")
     assert (
         server.run("pending", RELEASES=LAYERS).output == f"Helm was interrupted at release traefik/traefik ({status})\n"
@@ -46,7 +46,7 @@ def test_records_of_a_helm_that_was_killed_are_seen_and_go(server: Fake, status:
 
 
 @pytest.mark.parametrize("status", ["deployed", "superseded", "failed", "uninstalled"])
-def test_other_records_stay(server: Fake, status: str) -> None:
+def test_other_records_stay(server: FakeMachine, status: str) -> None:
     server.file("records").write_text(f"sh.helm.release.v1.traefik.v2 {status}x\n")
     assert server.run("pending", RELEASES=LAYERS).output == ""
     done = server.run("releases", RELEASES=LAYERS)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import Fake
+from tests.support.machine_scripts import FakeMachine
 
 DATA = "/var/lib/rancher/k3s"
 VOLUME = "/var/lib/kubelet/pods/1/volumes/nas"
@@ -37,7 +37,7 @@ BUSY = f'case $* in *{DATA}) echo "Device or resource busy" >&2; exit 1 ;; esac\
 """What is mounted there can be emptied and not removed."""
 
 
-def installed(fake: Fake, unit: str) -> None:
+def installed(fake: FakeMachine, unit: str) -> None:
     """Put K3s there as its installer does; its uninstaller deletes what it finds, whether or not it is mounted."""
     fake.file(f"/etc/systemd/system/{unit}.service").touch()
     fake.file(f"active-{unit}").touch()
@@ -48,8 +48,8 @@ def installed(fake: Fake, unit: str) -> None:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Fake:
-    fake = Fake(tmp_path, TOOLS)
+def machine(tmp_path: Path) -> FakeMachine:
+    fake = FakeMachine(tmp_path, TOOLS)
     fake.file(f"{DATA}/server/db/etcd/member").write_text("etcd")
     fake.file("/etc/rancher/k3s/token").write_text("token")
     fake.file("/usr/local/bin/k3s").write_text("k3s")
@@ -58,12 +58,12 @@ def machine(tmp_path: Path) -> Fake:
     return fake
 
 
-def mounted(fake: Fake, *entries: tuple[str, str]) -> None:
+def mounted(fake: FakeMachine, *entries: tuple[str, str]) -> None:
     with fake.file("/proc/self/mounts").open("a") as mounts:
         mounts.writelines(f"source {fake.root}{path} {kind} rw 0 0\n" for path, kind in entries)
 
 
-def test_nothing_of_it_stays(machine: Fake) -> None:
+def test_nothing_of_it_stays(machine: FakeMachine) -> None:
     for _ in ("first", "again"):
         done = machine.run("uninstall")
         assert done.status == 0, done.errors
@@ -76,7 +76,7 @@ def test_nothing_of_it_stays(machine: Fake) -> None:
 @pytest.mark.parametrize("unit", ["k3s", "k3s-agent"])
 def test_what_is_installed_is_uninstalled_whatever_the_file_says(unit: str, tmp_path: Path) -> None:
     """A role that was changed in the file leaves the other one on the machine."""
-    fake = Fake(tmp_path, TOOLS)
+    fake = FakeMachine(tmp_path, TOOLS)
     fake.file("/proc/self/mounts").touch()
     fake.file(f"{DATA}/agent/client-kubelet.crt").write_text("certificate")
     installed(fake, unit)
@@ -85,8 +85,10 @@ def test_what_is_installed_is_uninstalled_whatever_the_file_says(unit: str, tmp_
     assert f"{unit}-uninstaller" in done.calls
 
 
-def test_data_stay_where_k3s_does_not_stop(machine: Fake) -> None:
-    stuck = Fake(machine.root, TOOLS | {"systemctl": SYSTEMCTL.replace("kill*) rm", "kill*) : rm")}).impatient
+def test_data_stay_where_k3s_does_not_stop(machine: FakeMachine) -> None:
+    stuck = FakeMachine(
+        machine.root, TOOLS | {"systemctl": SYSTEMCTL.replace("kill*) rm", "kill*) : rm")}
+    ).with_fast_sleep
     machine.file("stubborn").touch()
     done = stuck.run("uninstall")
     assert done.status == 1
@@ -98,13 +100,13 @@ def test_data_stay_where_k3s_does_not_stop(machine: Fake) -> None:
     assert "k3s-uninstaller" not in done.calls
 
 
-def test_a_server_that_ignores_its_stop_is_killed(machine: Fake) -> None:
+def test_a_server_that_ignores_its_stop_is_killed(machine: FakeMachine) -> None:
     machine.file("stubborn").touch()
     done = machine.run("uninstall")
     assert (done.status, machine.file(DATA).exists()) == (0, False), done.errors
 
 
-def test_containers_end_before_their_volumes_are_unmounted(machine: Fake) -> None:
+def test_containers_end_before_their_volumes_are_unmounted(machine: FakeMachine) -> None:
     machine.file("processes").write_text(
         "1 0 init\n20 1 /x/containerd-shim-runc-v2 -address /run/k3s/containerd/containerd.sock\n21 20 postgres\n"
         "22 21 postgres: writer\n30 1 /y/containerd-shim-runc-v2 -address /run/containerd/containerd.sock\n31 30 mine\n"
@@ -118,11 +120,11 @@ def test_containers_end_before_their_volumes_are_unmounted(machine: Fake) -> Non
     assert first_kill < done.calls.index(f"umount {machine.root}{VOLUME}") < done.calls.index("k3s-uninstaller")
 
 
-def test_volumes_that_stay_mounted_keep_all_they_hold(machine: Fake) -> None:
+def test_volumes_that_stay_mounted_keep_all_they_hold(machine: FakeMachine) -> None:
     machine.file(f"{VOLUME}/photo").write_text("photo")
     mounted(machine, ("/run/k3s/containerd/1/rootfs", "overlay"), (VOLUME, "ext4"))
     machine.file("busy").write_text(f"{machine.root}{VOLUME}")
-    done = machine.impatient.run("uninstall")
+    done = machine.with_fast_sleep.run("uninstall")
     assert done.status == 1
     assert (
         "in use after 60 s; nothing was removed, because their data would be deleted, too:\n"
@@ -136,15 +138,15 @@ def test_volumes_that_stay_mounted_keep_all_they_hold(machine: Fake) -> None:
     assert "k3s-uninstaller" not in done.calls
 
 
-def test_share_of_a_server_that_is_gone_is_detached(machine: Fake) -> None:
+def test_share_of_a_server_that_is_gone_is_detached(machine: FakeMachine) -> None:
     mounted(machine, (VOLUME, "nfs4"))
     machine.file("busy").write_text(f"{machine.root}{VOLUME}")
-    done = machine.impatient.run("uninstall")
+    done = machine.with_fast_sleep.run("uninstall")
     assert done.status == 0, done.errors
     assert f"umount -f -l {machine.root}{VOLUME}" in done.calls
 
 
-def test_mounts_over_each_other_are_all_unmounted(machine: Fake) -> None:
+def test_mounts_over_each_other_are_all_unmounted(machine: FakeMachine) -> None:
     mounted(machine, (VOLUME, "ext4"), (VOLUME, "ext4"), (f"{VOLUME}\\040two", "ext4"))
     done = machine.run("uninstall")
     assert done.status == 0, done.errors
@@ -152,9 +154,9 @@ def test_mounts_over_each_other_are_all_unmounted(machine: Fake) -> None:
     assert gone.index(f"umount {machine.root}{VOLUME} two") < gone.index(f"umount {machine.root}{VOLUME}")
 
 
-def test_disk_that_is_mounted_for_its_data_is_emptied(machine: Fake) -> None:
+def test_disk_that_is_mounted_for_its_data_is_emptied(machine: FakeMachine) -> None:
     (machine.root / "usr/local/bin/k3s-uninstall.sh").unlink()
-    disk = Fake(machine.root, TOOLS | {name: BUSY % name for name in ("rm", "rmdir")})
+    disk = FakeMachine(machine.root, TOOLS | {name: BUSY % name for name in ("rm", "rmdir")})
     mounted(machine, (DATA, "ext4"))
     for _ in ("first", "again"):
         done = disk.run("uninstall")
@@ -163,8 +165,8 @@ def test_disk_that_is_mounted_for_its_data_is_emptied(machine: Fake) -> None:
     assert DATA in machine.file("/proc/self/mounts").read_text()
 
 
-def test_data_that_cannot_be_removed_are_named(machine: Fake) -> None:
-    stuck = Fake(machine.root, TOOLS | {"find": 'case $* in *-delete*) exit 1 ;; esac\nexec /usr/bin/find "$@"'})
+def test_data_that_cannot_be_removed_are_named(machine: FakeMachine) -> None:
+    stuck = FakeMachine(machine.root, TOOLS | {"find": 'case $* in *-delete*) exit 1 ;; esac\nexec /usr/bin/find "$@"'})
     done = stuck.run("uninstall")
     assert done.status == 1
     assert (
@@ -173,14 +175,14 @@ def test_data_that_cannot_be_removed_are_named(machine: Fake) -> None:
     )
 
 
-def test_what_an_uninstaller_leaves_is_named(machine: Fake) -> None:
+def test_what_an_uninstaller_leaves_is_named(machine: FakeMachine) -> None:
     machine.file("/usr/local/bin/k3s-uninstall.sh").write_text("#!/bin/sh\n")
     done = machine.run("uninstall")
     assert done.status == 1
     assert f"These parts of K3s were not removed:\n{machine.root}/usr/local/bin/k3s-uninstall.sh" in done.errors
 
 
-def test_cilium_goes_before_k3s(machine: Fake) -> None:
+def test_cilium_goes_before_k3s(machine: FakeMachine) -> None:
     links = ("1: lo:", "2: eth0:", "5: cilium_net@cilium_host:", "6: cilium_host@cilium_net:", "7: cilium_vxlan:")
     machine.file("links").write_text("".join(f"{link} <UP> mtu 1500\n" for link in links))
     machine.file("/etc/cni/net.d/05-cilium.conflist").touch()
@@ -189,7 +191,7 @@ def test_cilium_goes_before_k3s(machine: Fake) -> None:
         "iptables-save": "echo '-A INPUT -j CILIUM_INPUT'; echo '-A INPUT -j OURS'",
         "iptables-restore": "cat >restored",
     }
-    done = Fake(machine.root, TOOLS | tools).run("uninstall")
+    done = FakeMachine(machine.root, TOOLS | tools).run("uninstall")
     assert done.status == 0, done.errors
     gone = [f"ip link delete cilium_{name}" for name in ("net", "host", "vxlan")]
     assert [call for call in done.calls if "delete" in call] == gone
@@ -198,12 +200,12 @@ def test_cilium_goes_before_k3s(machine: Fake) -> None:
     assert not list(machine.file("/etc/cni/net.d/any").parent.iterdir())
 
 
-def test_rules_are_left_alone_without_cilium(machine: Fake) -> None:
+def test_rules_are_left_alone_without_cilium(machine: FakeMachine) -> None:
     done = machine.run("uninstall")
     assert (done.status, [call for call in done.calls if "restore" in call or "delete" in call]) == (0, [])
 
 
-def moved(machine: Fake, link: str) -> Path:
+def moved(machine: FakeMachine, link: str) -> Path:
     """Move a folder to another disk, and leave a link."""
     folder, disk = machine.file(link), machine.file("/mnt/ssd/moved")
     folder.rename(disk)
@@ -212,26 +214,26 @@ def moved(machine: Fake, link: str) -> Path:
 
 
 @pytest.mark.parametrize("link", [DATA, "/var/lib/rancher"])
-def test_data_that_a_link_leads_to_are_deleted_as_well(machine: Fake, link: str) -> None:
+def test_data_that_a_link_leads_to_are_deleted_as_well(machine: FakeMachine, link: str) -> None:
     disk = moved(machine, link)
     done = machine.run("uninstall")
     assert done.status == 0, done.errors
     assert not [file for file in disk.rglob("*") if file.is_file()]
 
 
-def test_a_mount_behind_a_link_is_not_deleted_with_it(machine: Fake) -> None:
+def test_a_mount_behind_a_link_is_not_deleted_with_it(machine: FakeMachine) -> None:
     disk = moved(machine, "/var/lib/rancher")
     film = disk / "k3s/storage/films/film"
     film.parent.mkdir(parents=True)
     film.write_text("film")
     machine.file("/proc/self/mounts").write_text(f"nas:/films {film.parent} nfs rw 0 0\n")
     machine.file("busy").write_text(f"{film.parent}\n")
-    done = Fake(machine.root, {**TOOLS, "umount": "exit 32"}).impatient.run("uninstall")
+    done = FakeMachine(machine.root, {**TOOLS, "umount": "exit 32"}).with_fast_sleep.run("uninstall")
     assert (done.status, film.read_text()) == (1, "film")
     assert "These mounts are still in use after 60 s; nothing was removed" in done.errors
 
 
-def test_what_else_is_on_the_disk_that_a_link_leads_to_stays(machine: Fake) -> None:
+def test_what_else_is_on_the_disk_that_a_link_leads_to_stays(machine: FakeMachine) -> None:
     """The link may lead to a disk as a whole."""
     disk = moved(machine, DATA)
     (disk / "storage/pvc-1").mkdir(parents=True)
@@ -243,7 +245,7 @@ def test_what_else_is_on_the_disk_that_a_link_leads_to_stays(machine: Fake) -> N
     assert [file.name for file in disk.rglob("*") if file.is_file()] == ["photo"]
 
 
-def test_what_others_have_beside_k3s_configuration_stays(machine: Fake) -> None:
+def test_what_others_have_beside_k3s_configuration_stays(machine: FakeMachine) -> None:
     machine.file("/etc/rancher/rke2/config.yaml").write_text("theirs")
     machine.file("/etc/rancher/node/password").write_text("ours")
     assert machine.run("uninstall").status == 0

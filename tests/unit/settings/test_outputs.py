@@ -10,18 +10,18 @@ from typing import Any, get_args
 import pulumi
 import pytest
 
-from components.app.surroundings import Given
-from components.settings.model import camel
+from components.app.platform_outputs import OutputName
+from components.settings.model import camel_case
 from stacks.catalog import LAYERS
 from stacks.outputs import PlatformOutputs
 from stacks.version import VERSION
 from tests.contracts.cases import CASES, Case
-from tests.support.app_stacks import OUTPUTS, reading, without
-from tests.support.envelopes import is_sealed, opened
-from tests.support.recorder import Recording, config_of, made_by, record
+from tests.support.app_stacks import OUTPUTS, outputs_without, run_on_platform
+from tests.support.envelopes import is_sealed, unsealed
+from tests.support.recorder import Recording, config_of, generated, record
 from tests.support.settings_fixtures import ROOT
 
-FIELDS = {camel(field.name): field.metadata for field in fields(PlatformOutputs)}
+FIELDS = {camel_case(field.name): field.metadata for field in fields(PlatformOutputs)}
 RECORDED = record(config_of(ROOT / "tests/settings/valid/three-servers.yaml")).stack_outputs
 STACK_OUTPUTS = {name: value for name, value in RECORDED.items() if name != "kubeconfig"}
 # coroutines that a failed program leaves behind
@@ -32,15 +32,15 @@ def read_all(outputs: dict[str, Any]) -> Recording:
     """Run an app stack's program that exports all it read."""
 
     def program() -> None:
-        PlatformOutputs.of(pulumi.StackReference("organization/homelab/lab")).export()
+        PlatformOutputs.of_stack(pulumi.StackReference("organization/homelab/lab")).export()
 
-    return reading(program, {}, "app", outputs)
+    return run_on_platform(program, {}, "app", outputs)
 
 
 @pytest.mark.parametrize("outputs", [STACK_OUTPUTS, OUTPUTS], ids=["cluster", "platform"])
 def test_app_stack_reads_what_homelab_exports(outputs: dict[str, Any]) -> None:
     seen = read_all(outputs).stack_outputs
-    assert opened(seen) == opened(outputs)
+    assert unsealed(seen) == unsealed(outputs)
     assert {name for name, value in seen.items() if is_sealed(value)} == {
         name for name, value in outputs.items() if is_sealed(value)
     }
@@ -74,18 +74,18 @@ def test_every_field_is_an_output_of_a_whole_platform() -> None:
 
 def test_administrators_kubeconfig_is_a_secret_output_that_no_app_reads() -> None:
     assert is_sealed(RECORDED["kubeconfig"])
-    assert made_by("certificate-admin") in opened(RECORDED["kubeconfig"])
+    assert generated("certificate-admin") in unsealed(RECORDED["kubeconfig"])
     assert "kubeconfig" not in FIELDS
-    assert made_by("certificate-apps") in opened(RECORDED["appKubeconfig"])
+    assert generated("certificate-apps") in unsealed(RECORDED["appKubeconfig"])
 
 
 def test_the_server_token_is_no_output_at_all() -> None:
-    given = {name for name, value in RECORDED.items() if made_by("cluster-token") in str(opened(value))}
+    given = {name for name, value in RECORDED.items() if generated("cluster-token") in str(unsealed(value))}
     assert not given
 
 
 def test_values_of_the_outputs() -> None:
-    seen = opened(STACK_OUTPUTS)
+    seen = unsealed(STACK_OUTPUTS)
     assert (seen["name"], seen["domain"]) == ("lab", "lab.example.com")
     assert seen["endpoint"] == "https://10.0.0.240:6443"
     assert seen["nodes"][0] == {
@@ -99,8 +99,8 @@ def test_every_field_says_which_version_and_which_layer_of_the_catalog_brings_it
     numbers = [tuple(map(int, each["since"].split("."))) for each in FIELDS.values()]
     assert max(numbers) <= tuple(map(int, VERSION.split(".")))
     given = {each["layer"] for each in FIELDS.values() if not each["layer"].startswith("cluster.apps.")}
-    assert given - {""} <= {row.layer.key for row in LAYERS}
-    assert set(get_args(Given)) <= {field.name for field in fields(PlatformOutputs)}
+    assert given - {""} <= {entry.layer.key for entry in LAYERS}
+    assert set(get_args(OutputName)) <= {field.name for field in fields(PlatformOutputs)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -112,7 +112,7 @@ def test_a_layer_gives_the_outputs_that_are_its_own_and_adds_to_lists(case: Case
 @FAILS
 @pytest.mark.parametrize("name", sorted(FIELDS))
 def test_output_that_an_older_platform_lacks_is_named_with_the_version_that_brings_it(name: str) -> None:
-    outputs = without(name) | ({} if name == "version" else {"version": "0.0.9"})
+    outputs = outputs_without(name) | ({} if name == "version" else {"version": "0.0.9"})
     since = FIELDS[name]["since"]
     text = f"has no output {name}, which needs version {since} or newer; it has .*run `pulumi up` on that stack"
     with pytest.raises(pulumi.RunError, match=f"^the platform of stack organization/homelab/lab {text}"):
@@ -122,12 +122,12 @@ def test_output_that_an_older_platform_lacks_is_named_with_the_version_that_brin
 
 @pytest.mark.parametrize("name", sorted(name for name, meta in FIELDS.items() if meta["layer"]))
 def test_output_of_a_layer_that_is_off_is_none(name: str) -> None:
-    assert name not in read_all(without(name)).stack_outputs
+    assert name not in read_all(outputs_without(name)).stack_outputs
 
 
 @FAILS
 def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
-    old = without(*(name for name, meta in FIELDS.items() if meta["since"] != "0.1.0"))
+    old = outputs_without(*(name for name, meta in FIELDS.items() if meta["since"] != "0.1.0"))
     with pytest.raises(pulumi.RunError, match="it has a version older than 0\\.2\\.0"):
         read_all(old)
     gc.collect()
@@ -140,15 +140,16 @@ def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
         ("text: pulumi.Output[str] = platform.kubeconfig", '"PlatformOutputs" has no attribute "kubeconfig"'),
         ("text: pulumi.Output[str] = platform.issuer", "Incompatible types in assignment"),
         ("text: pulumi.Output[str] = platform.nodes", "Incompatible types in assignment"),
-        ('Need("isuer", "tls")', 'Argument 1 to "Need" has incompatible type'),
+        ('RequiredOutput("isuer", "tls")', 'Argument 1 to "RequiredOutput" has incompatible type'),
         ("PlatformOutputs(kubeconfig=platform.app_kubeconfig)", 'Unexpected keyword argument "kubeconfig"'),
     ],
 )
 def test_a_wrong_name_of_an_output_is_found_by_mypy(line: str, error: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "import pulumi\n\nfrom components.app.surroundings import Need\nfrom stacks.outputs import PlatformOutputs\n\n"
-        f'platform = PlatformOutputs.of(pulumi.StackReference("lab"))\n{line}\nprint(Need)\n'
+        "import pulumi\n\n"
+        "from components.app.requirements import RequiredOutput\nfrom stacks.outputs import PlatformOutputs\n\n"
+        f'platform = PlatformOutputs.of_stack(pulumi.StackReference("lab"))\n{line}\nprint(RequiredOutput)\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", str(program)], cwd=ROOT, capture_output=True, text=True, check=False

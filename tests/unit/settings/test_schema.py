@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from components.settings.model import Model, camel
+from components.settings.model import Model, camel_case
 from stacks import reference, schema
-from stacks.descriptions import meanings
+from stacks.descriptions import field_descriptions
 from stacks.validation_errors import is_model
 from tests.support.app_stacks import APPS
 from tests.support.settings_fixtures import SAMPLE, SAMPLES, VALID
 
-SCHEMA = schema.schema()
+SCHEMA = schema.build_schema()
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
     "integer": int,
@@ -123,16 +123,16 @@ def test_every_model_is_closed_in_the_schema() -> None:
 def test_every_field_is_described_and_has_its_place_in_the_reference(model: type[Model]) -> None:
     pages = "\n".join(PAGES.values())
     described = SCHEMA["$defs"][model.__name__]["properties"]
-    for name, meaning in meanings(model).items():
+    for name, meaning in field_descriptions(model).items():
         assert meaning, name
-        assert described[camel(name)]["description"] == meaning
-        assert re.search(rf"^\| `{camel(name)}` \| .*\| {re.escape(meaning)} \|$", pages, re.MULTILINE), name
+        assert described[camel_case(name)]["description"] == meaning
+        assert re.search(rf"^\| `{camel_case(name)}` \| .*\| {re.escape(meaning)} \|$", pages, re.MULTILINE), name
 
 
 def test_files_are_as_generated() -> None:
-    assert schema.FILE.read_text() == schema.text(), "run python -m stacks.schema"
+    assert schema.FILE.read_text() == schema.schema_text(), "run python -m stacks.schema"
     for name, page in PAGES.items():
-        assert page == reference.text(name), "run python -m stacks.reference"
+        assert page == reference.page_text(name), "run python -m stacks.reference"
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from components.cluster.k3s.options import AGENT, OWNED, SAME_ON_SERVERS, SERVER
+from components.cluster.k3s.options import AGENT_OPTIONS, RESERVED_OPTIONS, SAME_ON_SERVERS, SERVER_OPTIONS
 from components.cluster.settings import ClusterSettings
 from components.settings.model import SecretRef
 from stacks import stackfile
-from stacks.catalog import K3S
-from stacks.settings import Settings, SettingsError
-from tests.support.settings_fixtures import INVALID, ROOT, SAMPLE, VALID, expected, parse
+from stacks.catalog import K3S_VERSION
+from stacks.settings import LabStack, SettingsError
+from tests.support.settings_fixtures import INVALID, ROOT, SAMPLE, VALID, expected_report, parse_fixture
 
 SECRET = "correct-horse-battery-staple"
 
@@ -23,26 +23,26 @@ def named(path: Path) -> str:
 
 
 def cluster(name: str) -> ClusterSettings:
-    return Settings.read(ROOT / f"tests/settings/valid/{name}.yaml").cluster
+    return LabStack.read(ROOT / f"tests/settings/valid/{name}.yaml").cluster
 
 
 def problems(config: dict[str, object], secrets: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
     with pytest.raises(SettingsError) as caught:
-        Settings.parse(config, secrets, "lab")
+        LabStack.parse(config, secrets, "lab")
     return str(caught.value).splitlines()
 
 
 @pytest.mark.parametrize("file", [*VALID, SAMPLE], ids=named)
 def test_valid_file_is_accepted(file: Path) -> None:
-    assert Settings.read(file).cluster.nodes
+    assert LabStack.read(file).cluster.nodes
 
 
 @pytest.mark.parametrize("file", INVALID, ids=named)
 def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
-    assert expected(file), "the fixture states no message"
+    assert expected_report(file), "the fixture states no message"
     with pytest.raises(SettingsError) as caught:
-        parse(file)
-    assert str(caught.value).splitlines() == expected(file)
+        parse_fixture(file)
+    assert str(caught.value).splitlines() == expected_report(file)
     for problem in caught.value.problems:
         assert problem.path
         assert problem.reason
@@ -56,7 +56,7 @@ def test_there_are_enough_fixtures() -> None:
 
 def test_defaults_come_from_stack_catalog_and_first_server() -> None:
     found = cluster("three-servers")
-    assert (found.name, found.k3s.version, found.lan) == ("three-servers", K3S, "10.0.0.0/24")
+    assert (found.name, found.k3s.version, found.lan) == ("three-servers", K3S_VERSION, "10.0.0.0/24")
     assert [node.name for node in found.servers] == ["a", "b", "c"]
     assert [node.name for node in found.agents] == ["d", "e"]
 
@@ -73,7 +73,7 @@ def test_defaults_come_from_stack_catalog_and_first_server() -> None:
 )
 def test_endpoint(name: str, endpoint: tuple[str, int]) -> None:
     found = cluster(name)
-    assert (found.endpoint, found.endpoint_port) == endpoint
+    assert (found.endpoint_host, found.endpoint_port) == endpoint
 
 
 def test_login_of_a_node_is_the_common_one_with_its_own_on_top() -> None:
@@ -94,7 +94,7 @@ def test_addresses_are_canonical_and_in_the_order_of_families() -> None:
 def test_comment_of_a_host_key_is_dropped() -> None:
     raw = {"name": "a", "role": "agent", "address": "10.0.0.1"}
     key = cluster("one-server").nodes[0].host_key
-    found = Settings.parse(
+    found = LabStack.parse(
         {
             "cluster": {
                 "domain": "x.y",
@@ -153,7 +153,7 @@ def with_value(tree: Any, at: tuple[str | int, ...], value: object) -> Any:
 def report(config: Any, secrets: set[str]) -> list[str]:
     """Return the report on a configuration, empty if it is accepted."""
     try:
-        Settings.parse(config, secrets, "lab")
+        LabStack.parse(config, secrets, "lab")
     except SettingsError as error:
         return str(error).splitlines()
     return []
@@ -174,6 +174,6 @@ def test_any_nonsense_anywhere_ends_in_a_report(file: Path) -> None:
 
 
 def test_owned_options_are_options_and_shared_ones_are_free() -> None:
-    assert set(OWNED) <= set(SERVER) | set(AGENT)
-    assert set(SERVER) - set(OWNED) >= SAME_ON_SERVERS
-    assert not SAME_ON_SERVERS & set(AGENT)
+    assert set(RESERVED_OPTIONS) <= set(SERVER_OPTIONS) | set(AGENT_OPTIONS)
+    assert set(SERVER_OPTIONS) - set(RESERVED_OPTIONS) >= SAME_ON_SERVERS
+    assert not SAME_ON_SERVERS & set(AGENT_OPTIONS)

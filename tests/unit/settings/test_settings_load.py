@@ -10,11 +10,11 @@ import pulumi
 import pytest
 
 from components.settings.model import SecretRef
-from stacks.settings import Settings
+from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
 
 SECRET = "correct-horse-battery-staple"
-HOST_KEY = Settings.read(ROOT / "tests/settings/valid/one-server.yaml").cluster.nodes[0].host_key
+HOST_KEY = LabStack.read(ROOT / "tests/settings/valid/one-server.yaml").cluster.nodes[0].host_key
 
 
 @pytest.fixture
@@ -40,15 +40,15 @@ def test_load_reads_what_the_engine_gives(monkeypatch: pytest.MonkeyPatch) -> No
     given = {"domain": "x.y", "ssh": {"user": "pi", "privateKey": {"secret": "sshKey"}}, "nodes": [node]}
     config = {"homelab:cluster": json.dumps(given), "homelab:sshKey": SECRET, "aws:region": "x"}
     pulumi.runtime.set_all_config(config, ["homelab:sshKey"])
-    assert Settings.load().cluster.ssh.private_key == SecretRef(secret="sshKey")
+    assert LabStack.load().cluster.ssh.private_key == SecretRef(secret="sshKey")
     pulumi.runtime.set_config("homelab:sshkey", "x")
     with pytest.raises(pulumi.RunError, match="homelab:sshkey: is not a known key") as caught:
-        Settings.load()
+        LabStack.load()
     assert str(caught.value).startswith("the configuration of stack lab is invalid; no changes were made:\n  homelab:")
 
 
 def test_load_reads_the_environment_of_the_engine() -> None:
-    program = "from stacks.settings import Settings; Settings.load()"
+    program = "from stacks.settings import LabStack; LabStack.load()"
     environment = {
         "PULUMI_CONFIG": json.dumps({"homelab:cluster": json.dumps({"ssh": SECRET}), "homelab:other": SECRET}),
         "PULUMI_CONFIG_SECRET_KEYS": json.dumps(["homelab:other"]),

@@ -1,17 +1,15 @@
-"""Checks of an app's pods: containers, ports, probes, rights and placement."""
+"""Checks of an app's pods: containers, ports, probes, privileges and placement."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 from components.app import security, volumes
-from components.app.entrance import PORT
-from components.app.pods import DRAIN_SECONDS
+from components.app.exposure import PORT
+from components.app.pods import PRE_STOP_SECONDS
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
-from components.app.volume_checks import part_of_memory
-from components.platform.layer import Finding
+from components.app.volume_validation import tmpfs_size_problems
+from components.settings.errors import Findings
 
-Findings = Iterator[Finding]
 _MAX_CRON_NAME = 52
 """Maximum length of a CronJob's name, to which Kubernetes appends a number for each Job."""
 
@@ -20,7 +18,7 @@ def _probes(app: AppSettings) -> Findings:
     liveness, startup = app.probes.liveness, app.probes.startup
     if liveness is not None and startup is None and liveness.period * liveness.failures < 10:
         reason = f"restarts a container that fails for {liveness.period * liveness.failures} s"
-        yield ("probes", "liveness"), reason, "make period × failures 10 s or more, or add a startup probe"
+        yield ("probes", "liveness"), reason, "set period × failures to 10 s or more, or add a startup probe"
 
 
 def _probe_kinds(app: AppSettings) -> Findings:
@@ -39,26 +37,26 @@ def _probe_kinds(app: AppSettings) -> Findings:
 
 
 def _termination(app: AppSettings) -> Findings:
-    if not app.stop and app.grace_period <= DRAIN_SECONDS:
-        reason = f"leaves the program no time after the preStop hook of {DRAIN_SECONDS} seconds"
-        yield ("gracePeriod",), reason, f"use {DRAIN_SECONDS + 1} or more, or set stop"
+    if not app.stop and app.grace_period <= PRE_STOP_SECONDS:
+        reason = f"leaves the program no time to stop after the preStop hook of {PRE_STOP_SECONDS} seconds"
+        yield ("gracePeriod",), reason, f"use {PRE_STOP_SECONDS + 1} or more, or set stop"
 
 
 def _shared_memory(app: AppSettings) -> Findings:
     if app.shared_memory:
-        yield from part_of_memory(app, ("sharedMemory",), app.shared_memory)
+        yield from tmpfs_size_problems(app, ("sharedMemory",), app.shared_memory)
 
 
 def _node_labels(app: AppSettings) -> Findings:
     for key, setting in (("kubernetes.io/arch", "arch"), ("kubernetes.io/hostname", "a volume's hostPath")):
-        value = app.arch if setting == "arch" else volumes.node(app)
+        value = app.arch if setting == "arch" else volumes.host_path_node(app)
         if key in app.nodes and value:
             yield ("nodes", key), f"is already set by {setting}", "remove it"
 
 
 def _rights(app: AppSettings) -> Findings:
     if app.privileged and app.capabilities:
-        yield ("capabilities",), "has no effect: privileged includes all of them", "remove one of the two"
+        yield ("capabilities",), "has no effect: privileged includes all capabilities", "remove one of the two"
     for name, count in Counter(app.capabilities).items():
         if count > 1:
             yield ("capabilities",), f"lists {name} {count} times", "keep one of them"
@@ -74,7 +72,7 @@ def _ports(app: AppSettings) -> Findings:
             yield ("ports", name), "is reserved for `port`", "choose another name"
         if number == (PORT, "TCP") and app.port != PORT:
             reason = f"is the HTTP port of the Service, which forwards to port {app.port}"
-            yield ("ports", name, "port"), reason, f"set port: {PORT} for the app, or choose another number"
+            yield ("ports", name, "port"), reason, f"set port: {PORT} for the app, or choose another port number"
         if number in taken:
             reason = f"is {port.protocol} {port.port}, like {taken[number]}"
             yield ("ports", name), reason, "keep one of them"
@@ -82,7 +80,7 @@ def _ports(app: AppSettings) -> Findings:
     if app.load_balancer and not app.ports:
         yield ("loadBalancer",), "needs ports", "add them, such as ports: {mqtt: {port: 1883}}"
     if app.load_balancer and app.strategy and app.strategy.blue_green:
-        reason = "would send requests to the new version before blueGreen switches to it"
+        reason = "would send requests to the new version before the blue-green switch"
         yield ("loadBalancer",), reason, "remove it, or use strategy.canary"
 
 
@@ -95,7 +93,7 @@ def _paths(app: AppSettings) -> Findings:
 
 
 def _container_names(app: AppSettings) -> Findings:
-    """Check that the containers of a pod have different names."""
+    """Reject two containers with the same name in a pod."""
     taken = [app.name]
     for section, containers in (("sidecars", app.sidecars), ("initContainers", app.init_containers)):
         for name in containers:
@@ -118,10 +116,10 @@ def _cron(app: AppSettings) -> Findings:
             elif app.volumes[volume].per_pod:
                 yield loc, "is a separate volume for each replica", "remove it, or remove perPod"
             elif app.volumes[volume].access_mode == "ReadWriteOncePod":
-                yield loc, "allows one pod only, which is the app's own pod", "remove it, or remove accessMode"
+                yield loc, "allows only one pod, the app's own (ReadWriteOncePod)", "remove it, or remove accessMode"
 
 
-CHECKS = (
+POD_CHECKS = (
     _probes,
     _probe_kinds,
     _termination,

@@ -8,13 +8,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from rehearsal import session
-from rehearsal.stackfile import SSH_SECRET, Facts, derive
-from stacks.settings import Settings
+from rehearsal.derived_stackfile import SSH_SECRET_NAME, LabSettings, derive
+from stacks.settings import LabStack
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINUEb3Io/8JyA2aMqZwLeIKWUpUs3iNeveaCnloqDzAr"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINeL6g7r0Y5+e24RzrgRIil0nk8k605qCLB7JBIvLTvv"
 PIN = "ab" * 32
-FACTS = Facts(
+FACTS = LabSettings(
     host_keys={"192.168.1.11": OTHER, "192.168.1.12": KEY, "192.168.1.9": OTHER},
     private_key="the lab's key",
     mirror="http://192.168.1.254:8080",
@@ -104,8 +104,8 @@ def test_an_agent_becomes_the_labs_key(tmp_path: Path, node: str) -> None:
     cluster = content["config"]["homelab:cluster"]
     for ssh in [cluster["ssh"], *(each["ssh"] for each in cluster["nodes"] if "ssh" in each)]:
         assert ssh["agent"] is False
-        assert ssh["privateKey"] == {"secret": SSH_SECRET}
-    assert missing == {f"homelab:{SSH_SECRET}": "the lab's key"}
+        assert ssh["privateKey"] == {"secret": SSH_SECRET_NAME}
+    assert missing == {f"homelab:{SSH_SECRET_NAME}": "the lab's key"}
 
 
 def test_a_bastion_in_the_lan_gets_its_machines_key_another_is_left_out(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_bastion_in_the_lan_gets_its_machines_key_another_is_left_out(tmp_path
     assert content["config"]["homelab:cluster"]["ssh"]["bastion"]["hostKey"] == OTHER
     derived = derive(stack(tmp_path, bastion % "jump.example.com"), FACTS)
     assert derived.document["config"]["homelab:cluster"]["ssh"]["bastion"] is None
-    assert any("jump.example.com" in each.what for each in derived.replacements)
+    assert any("jump.example.com" in each.setting for each in derived.replacements)
 
 
 def test_ciphertexts_of_an_earlier_rehearsal_stay(tmp_path: Path) -> None:
@@ -141,10 +141,10 @@ def test_the_result_is_a_valid_stack_file(tmp_path: Path) -> None:
     for name in derived.write(folder / "Pulumi.lab.yaml"):
         derived.document["config"][name] = {"secure": "v1:x:y"}
     YAML().dump(derived.document, folder / "Pulumi.lab.yaml")
-    cluster = Settings.read(folder / "Pulumi.lab.yaml").cluster
+    cluster = LabStack.read(folder / "Pulumi.lab.yaml").cluster
     assert cluster.k3s.mirror == FACTS.mirror
     assert cluster.ssh.private_key is not None
-    assert cluster.ssh.private_key.secret == SSH_SECRET
+    assert cluster.ssh.private_key.secret == SSH_SECRET_NAME
 
 
 def test_an_app_is_rehearsed_on_its_platform_however_that_is_named(

@@ -26,19 +26,19 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
-from components.layers.shared.certificate_authority import Authority, Subject
-from rehearsal import browser, commands, pages, port_forward, summary
+from components.layers.shared.certificate_authority import CertificateAuthority, Subject
+from rehearsal import browser, commands, port_forward, summary, web_uis
 from rehearsal.lab import Lab
 from rehearsal.namespace import Namespace
-from rehearsal.pages import Page
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
+from rehearsal.web_uis import WILDCARD_SECRET, WebUi
 from tests.support import chromium
 
 HOST = "shop.lab.example.com"
 LAN, ADDRESS, BALANCER = ip_network("192.0.2.0/24"), "192.0.2.254", "192.0.2.200"
-OURS, FOREIGN = Authority("ab" * 16, "lab CA"), Authority("cd" * 16, "another CA")
-SHOP = Page(HOST, "/", "shop", "Ingress shop/shop", ADDRESS, ("shop", "shop-tls"))
+OURS, FOREIGN = CertificateAuthority("ab" * 16, "lab CA"), CertificateAuthority("cd" * 16, "another CA")
+SHOP = WebUi(HOST, "/", "shop", "Ingress shop/shop", ADDRESS, ("shop", "shop-tls"))
 
 Json = dict[str, Any]
 
@@ -104,43 +104,50 @@ def test_pages_are_what_ingresses_and_routes_name(tell: Tell) -> None:
         ingressroutes_traefik_io=[route("Host(`traefik.lab.example.com`)"), route("PathPrefix(`/`) && !Host(`x.org`)")],
         services=[service(None), service("192.0.2.201")],
     )
-    assert pages.found(lab) == [
-        Page("argocd.lab.example.com", "/", "argocd", "Ingress argocd/argocd", "192.0.2.201", ("argocd", "argocd-tls")),
-        Page(HOST, "/", "shop", "Ingress shop/shop", BALANCER, ("shop", "shop-tls")),
-        Page(
-            "traefik.lab.example.com", "/", "traefik", "IngressRoute traefik/dashboard", "192.0.2.201", pages.WILDCARD
+    assert web_uis.find_all(lab) == [
+        WebUi(
+            "argocd.lab.example.com", "/", "argocd", "Ingress argocd/argocd", "192.0.2.201", ("argocd", "argocd-tls")
         ),
-        Page("wiki.example.org", "/wiki", "wiki", "Ingress wiki/wiki", "192.0.2.201", pages.WILDCARD),
+        WebUi(HOST, "/", "shop", "Ingress shop/shop", BALANCER, ("shop", "shop-tls")),
+        WebUi(
+            "traefik.lab.example.com",
+            "/",
+            "traefik",
+            "IngressRoute traefik/dashboard",
+            "192.0.2.201",
+            WILDCARD_SECRET,
+        ),
+        WebUi("wiki.example.org", "/wiki", "wiki", "Ingress wiki/wiki", "192.0.2.201", WILDCARD_SECRET),
     ]
 
 
 def test_a_lab_without_traefik_serves_none(tell: Tell) -> None:
-    assert pages.found(tell()) == []
+    assert web_uis.find_all(tell()) == []
 
 
 def test_a_page_is_chosen_by_its_name_or_the_first_part_of_it(tell: Tell) -> None:
-    there = pages.found(
+    there = web_uis.find_all(
         tell(ingresses=[ingress(name, host) for name, host in (("a", HOST), ("b", "shop.example.org"), ("c", "c.org"))])
     )
-    assert pages.chosen(there, HOST).host == HOST
-    assert pages.chosen(there, "c").host == "c.org"
+    assert web_uis.select(there, HOST).host == HOST
+    assert web_uis.select(there, "c").host == "c.org"
     with pytest.raises(
         RehearsalError, match=rf"More than one web UI begins with shop \(it has: shop.example.org, {HOST}\)"
     ):
-        pages.chosen(there, "shop")
+        web_uis.select(there, "shop")
     with pytest.raises(RehearsalError, match=rf"has no web UI sho \(it has: c.org, shop.example.org, {HOST}\)"):
-        pages.chosen(there, "sho")
+        web_uis.select(there, "sho")
     with pytest.raises(RehearsalError, match=r"\(it has: none\)"):
-        pages.chosen([], "shop")
+        web_uis.select([], "shop")
 
 
 def test_the_authority_is_the_one_beside_the_certificate_or_else_the_labs(tell: Tell) -> None:
     ours = {("cert-manager", "ca", "tls.crt"): "the lab's"}
-    assert pages.authority(tell(), SHOP) is None
-    assert pages.authority(tell(ours), SHOP) == "the lab's"
-    assert pages.authority(tell({**ours, ("shop", "shop-tls", "ca.crt"): "beside"}), SHOP) == "beside"
+    assert web_uis.ca_certificate(tell(), SHOP) is None
+    assert web_uis.ca_certificate(tell(ours), SHOP) == "the lab's"
+    assert web_uis.ca_certificate(tell({**ours, ("shop", "shop-tls", "ca.crt"): "beside"}), SHOP) == "beside"
     # ACME gives no authority, and the lab's has nothing to do with such a certificate
-    assert pages.authority(tell({**ours, ("shop", "shop-tls", "tls.crt"): "by ACME"}), SHOP) is None
+    assert web_uis.ca_certificate(tell({**ours, ("shop", "shop-tls", "tls.crt"): "by ACME"}), SHOP) is None
 
 
 class Quiet(http.server.ThreadingHTTPServer):
@@ -171,7 +178,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(
-    folder: Path, address: str, *, port: int = 0, by: Authority = OURS, status: int = 200
+    folder: Path, address: str, *, port: int = 0, by: CertificateAuthority = OURS, status: int = 200
 ) -> Iterator[tuple[int, list[str]]]:
     """A TLS server with the app's certificate, in the network of this thread; yields its port, and hosts asked for."""
     asked: list[str] = []
@@ -204,28 +211,28 @@ def forwarded(folder: Path, **how: Any) -> Iterator[int]:
 
 def test_a_page_answers_through_the_port(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port:
-        answer = browser.look(SHOP, port, OURS.certificate)
+        answer = browser.check(SHOP, port, OURS.certificate)
         assert (answer.status, answer.reason) == (200, "OK")
         # the digest by which Chromium knows a key, as its documentation makes it
         spki = run(["openssl", "x509", "-in", tmp_path / "tls.pem", "-noout", "-pubkey"])
         der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=spki.encode(), capture_output=True, check=True)  # fmt: skip # noqa: E501
         digest = subprocess.run(["openssl", "dgst", "-sha256", "-binary"], input=der.stdout, capture_output=True, check=True)  # fmt: skip # noqa: E501
         assert answer.key == base64.b64encode(digest.stdout).decode()
-        assert browser.look(SHOP, port, None) == answer  # where nobody vouches for it
+        assert browser.check(SHOP, port, None) == answer  # where nobody vouches for it
 
 
 def test_a_page_of_another_authority_is_refused(tmp_path: Path) -> None:
     with forwarded(tmp_path, by=FOREIGN) as port, pytest.raises(RehearsalError) as refused:
-        browser.look(SHOP, port, OURS.certificate)
+        browser.check(SHOP, port, OURS.certificate)
     assert re.match(
         rf"The certificate of {HOST} cannot be verified with the lab's CA \(.+\): .* -n shop`", str(refused.value)
     )
 
 
 def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
-    other = Page("other.example.org", "/", "shop", "Ingress shop/shop", ADDRESS, pages.WILDCARD)
+    other = WebUi("other.example.org", "/", "shop", "Ingress shop/shop", ADDRESS, WILDCARD_SECRET)
     with forwarded(tmp_path) as port, pytest.raises(RehearsalError, match=r"other.example.org cannot be verified"):
-        browser.look(other, port, OURS.certificate)
+        browser.check(other, port, OURS.certificate)
 
 
 def test_a_page_without_pods_is_no_page(tmp_path: Path) -> None:
@@ -233,9 +240,9 @@ def test_a_page_without_pods_is_no_page(tmp_path: Path) -> None:
         forwarded(tmp_path, status=503) as port,
         pytest.raises(RehearsalError, match=r"503 .*\(hello\): .*pods .* -n shop"),
     ):
-        browser.look(SHOP, port, OURS.certificate)
+        browser.check(SHOP, port, OURS.certificate)
     with forwarded(tmp_path, status=401) as port:
-        assert browser.look(SHOP, port, OURS.certificate).status == 401  # a login is one
+        assert browser.check(SHOP, port, OURS.certificate).status == 401  # a login is one
 
 
 def test_what_does_not_speak_tls_is_told(tmp_path: Path) -> None:
@@ -246,7 +253,7 @@ def test_what_does_not_speak_tls_is_told(tmp_path: Path) -> None:
         port_forward.forwarded(0, closed) as port,
         pytest.raises(RehearsalError, match=rf"{HOST} gives no valid HTTP response"),
     ):
-        browser.look(SHOP, port, OURS.certificate)
+        browser.check(SHOP, port, OURS.certificate)
 
 
 def test_the_port_is_on_loopback_alone_and_free_again_afterwards() -> None:
@@ -285,7 +292,7 @@ def test_many_connections_at_once(tmp_path: Path) -> None:
 
 def test_what_is_said_can_be_done(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port, browser._public(OURS.certificate) as file:
-        said = browser.guidance(SHOP, port, browser.look(SHOP, port, OURS.certificate), file)
+        said = browser.instructions(SHOP, port, browser.check(SHOP, port, OURS.certificate), file)
         assert said.startswith(f"https://{HOST}/ answers with 200 OK.\n")
         assert (
             f"To open https://{HOST}:{port}/ in any other browser:\n"
@@ -302,17 +309,17 @@ def test_what_is_said_can_be_done(tmp_path: Path) -> None:
 
 def test_without_an_authority_it_is_said_that_nobody_vouches(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port:
-        said = browser.guidance(SHOP, port, browser.look(SHOP, port, None), None)
+        said = browser.instructions(SHOP, port, browser.check(SHOP, port, None), None)
         assert "accept the browser's warning: the lab has no CA certificate for this web UI" in said
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert run([*shlex.split(curl), "--silent", "--fail"]).startswith("hello\n")
 
 
-@pytest.mark.skipif(not chromium.THERE, reason="Chromium is not here")
+@pytest.mark.skipif(not chromium.INSTALLED, reason="Chromium is not here")
 def test_chromium_shows_the_page_without_a_warning(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port:
-        said = browser.guidance(SHOP, port, browser.look(SHOP, port, OURS.certificate), None)
-        assert "hello" in chromium.seen(said)
+        said = browser.instructions(SHOP, port, browser.check(SHOP, port, OURS.certificate), None)
+        assert "hello" in chromium.dump_dom(said)
 
 
 @pytest.fixture
@@ -336,7 +343,7 @@ def entered(namespace: Namespace, folder: Path, **how: Any) -> Iterator[list[str
 
     def serve() -> None:
         namespace._enter()
-        with serving(folder, ADDRESS, port=pages.PORT, **how) as (_, asked):
+        with serving(folder, ADDRESS, port=web_uis.PORT, **how) as (_, asked):
             begun.append(asked)
             ready.set()
             over.wait()
@@ -374,7 +381,7 @@ def test_the_command_opens_a_page_in_the_labs_network(lab: Told, tmp_path: Path)
     assert f"https://{HOST}/ answers with 200 OK." in said
     assert asked == [HOST]
     with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
-        socket.create_connection((ADDRESS, pages.PORT), 1)
+        socket.create_connection((ADDRESS, web_uis.PORT), 1)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

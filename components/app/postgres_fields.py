@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Annotated
 
 from components.settings import cron
-from components.settings.errors import wrong
-from components.settings.fields import Kind
-from components.settings.kubernetes_fields import like
+from components.settings.errors import setting_error
+from components.settings.fields import TextType
+from components.settings.kubernetes_fields import matching
 
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 _DATABASE = "[a-z_][a-z0-9_]{0,62}"
@@ -31,39 +31,41 @@ _CONTROLLED = re.compile(
 
 def _moment(value: str) -> str:
     if not re.fullmatch(_MOMENT, value, re.ASCII):
-        raise wrong("is not a date and time", 'write it in quotes, with its zone, such as "2026-08-01T12:00:00Z"')
+        raise setting_error(
+            "is not a date and time", 'write it in quotes, with its zone, such as "2026-08-01T12:00:00Z"'
+        )
     try:
         datetime.fromisoformat(value)
     except ValueError:
-        raise wrong("is a date or time that does not exist", "check its month, day and hour") from None
+        raise setting_error("is a date or time that does not exist", "check its month, day and hour") from None
     return value
 
 
 def _database(value: str) -> str:
     if not re.fullmatch(_DATABASE, value, re.ASCII):
-        raise wrong("is not a database name", "use lower-case letters, digits and underscores, no digit first")
+        raise setting_error("is not a database name", "use lower-case letters, digits and underscores, no digit first")
     if value in _BUILT_IN or value.startswith("pg_"):
-        raise wrong("is a built-in database or role", "use another name, such as app")
+        raise setting_error("is a built-in database or role", "use another name, such as app")
     return value
 
 
 def _parameter(value: str) -> str:
     if not re.fullmatch(_PARAMETER, value, re.ASCII):
-        raise wrong("is not a PostgreSQL parameter", "write its name as in postgresql.conf, such as work_mem")
+        raise setting_error("is not a PostgreSQL parameter", "write the name as in postgresql.conf, such as work_mem")
     if _CONTROLLED.fullmatch(value):
-        raise wrong("cannot be set, because CloudNativePG controls it", "remove it")
+        raise setting_error("cannot be set, because CloudNativePG controls this parameter", "remove it")
     return value
 
 
 DatabaseLabel = Annotated[
-    str, like("host label of at most 9 characters", "[a-z0-9]([-a-z0-9]{0,7}[a-z0-9])?", "write it like db or db-2")
+    str, matching("host label of at most 9 characters", "[a-z0-9]([-a-z0-9]{0,7}[a-z0-9])?", "write it like db or db-2")
 ]
-Schedule = Annotated[str, Kind("cron schedule with seconds", cron.with_seconds)]
-Retention = Annotated[str, like("retention period", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
+ScheduleWithSeconds = Annotated[str, TextType("cron schedule with seconds", cron.schedule_with_seconds)]
+Retention = Annotated[str, matching("retention period", "[1-9][0-9]*[dwm]", "write it as 30d, 4w or 6m")]
 Extension = Annotated[
     str,
-    like("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write it as in CREATE EXTENSION, such as pg_trgm"),
+    matching("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write the name as in CREATE EXTENSION, such as pg_trgm"),
 ]
-Moment = Annotated[str, Kind("date and time", _moment, _MOMENT)]
-DatabaseName = Annotated[str, Kind("database name", _database, _DATABASE)]
-Parameter = Annotated[str, Kind("PostgreSQL parameter", _parameter, _PARAMETER)]
+Timestamp = Annotated[str, TextType("date and time", _moment, _MOMENT)]
+DatabaseName = Annotated[str, TextType("database name", _database, _DATABASE)]
+ParameterName = Annotated[str, TextType("PostgreSQL parameter", _parameter, _PARAMETER)]

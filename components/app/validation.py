@@ -2,30 +2,28 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 
-from components.app import references, traces
-from components.app.container_checks import container_problems
-from components.app.database import archive
-from components.app.network import POLICIES
+from components.app import tracing, variable_references
+from components.app.container_validation import container_problems
+from components.app.database import cluster_name
+from components.app.network import POLICY_SUFFIXES
 from components.app.objects import has_data
-from components.app.pod_checks import CHECKS
+from components.app.pod_validation import POD_CHECKS
 from components.app.settings import AppSettings
-from components.app.volume_checks import volume_problems
-from components.platform.layer import Finding
-from components.settings.model import NotKnownError
+from components.app.volume_validation import volume_problems
+from components.settings.errors import Findings
+from components.settings.model import UnknownValueError
 
-Findings = Iterator[Finding]
 _MAX_FILE_BYTES = 1000 * 1024
-"""Most bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
+"""Maximum bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
 
 
-def problems(app: AppSettings) -> Findings:
+def findings(app: AppSettings) -> Findings:
     """Yield every problem of an app's settings, and skip checks that read an invalid field."""
-    for check in (*_CHECKS, *CHECKS):
+    for check in (*_CHECKS, *POD_CHECKS):
         try:
             yield from check(app)
-        except NotKnownError:
+        except UnknownValueError:
             continue
     yield from container_problems(app)
     yield from volume_problems(app)
@@ -63,12 +61,12 @@ def _variables(app: AppSettings) -> Findings:
 
 def _database_variables(app: AppSettings) -> Findings:
     if app.postgres is not None:
-        yield from _set_by(app, references.DATABASE_VARIABLES, "postgres")
+        yield from _set_by(app, variable_references.DATABASE_VARIABLES, "postgres")
 
 
 def _traces_variables(app: AppSettings) -> Findings:
     if app.traces:
-        yield from _set_by(app, traces.VARIABLES, "traces")
+        yield from _set_by(app, tracing.VARIABLES, "traces")
 
 
 def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findings:
@@ -79,8 +77,10 @@ def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findin
 
 
 def _references(app: AppSettings) -> Findings:
-    """Check that a variable references only variables that are defined before it."""
-    for name, reason, fix in references.wrong(app.environment, references.given(app)):
+    """Yield an error for each variable that references an unknown or later variable."""
+    for name, reason, fix in variable_references.broken_references(
+        app.environment, variable_references.predefined_variables(app)
+    ):
         yield ("environment", name), reason, fix
 
 
@@ -92,7 +92,7 @@ def _file_sizes(app: AppSettings) -> Findings:
 
 
 def _paths(app: AppSettings) -> Findings:
-    """Check that files, volumes and scratch folders have different paths, none of them below a file."""
+    """Reject two files, volumes or scratch folders with the same path, and paths below a file."""
     mounts: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
     mounts += [(("secretFiles", path), path) for path in app.secret_files]
     mounts += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
@@ -113,7 +113,7 @@ def _destinations(app: AppSettings) -> Findings:
             if (destination.namespace is None) == (destination.network is None):
                 reason = "needs exactly one of namespace and network"
                 yield ("allow", "to", index), reason, "add one, or keep one of them"
-        except NotKnownError:
+        except UnknownValueError:
             continue
 
 
@@ -121,16 +121,16 @@ def _restore(app: AppSettings) -> Findings:
     postgres = app.postgres
     if postgres is None or postgres.restore is None:
         return
-    if postgres.backup is not None and postgres.restore.source == archive(app, postgres):
-        reason = "is this database itself, which would write new backups into the archive that it restores from"
+    if postgres.backup is not None and postgres.restore.source == cluster_name(app, postgres):
+        reason = "is the archive into which this database writes new backups"
         fix = "set postgres.name to another name, such as db-2"
         yield ("postgres", "restore", "source"), reason, fix
 
 
 def _database_name(app: AppSettings) -> Findings:
-    """Check that the NetworkPolicy of the database, named like it, has a name of its own."""
-    if app.postgres is not None and app.postgres.name in POLICIES:
-        reason = f"results in the name {archive(app, app.postgres)}, which another NetworkPolicy of the app has"
+    """Reject a database name that would give two NetworkPolicies of the app the same name."""
+    if app.postgres is not None and app.postgres.name in POLICY_SUFFIXES:
+        reason = f"results in the name {cluster_name(app, app.postgres)}, which another NetworkPolicy already has"
         yield ("postgres", "name"), reason, "choose another name, such as db-2"
 
 
@@ -146,8 +146,8 @@ def _strategy(app: AppSettings) -> Findings:
         return
     if (strategy.canary is None) == (strategy.blue_green is None):
         yield ("strategy",), "needs exactly one of canary and blueGreen", "add one, or keep one of them"
-    if any(volume.single or volume.per_pod for volume in app.volumes.values()):
-        reason = "has no effect on a StatefulSet, which the app needs for volumes that are not shared"
+    if any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values()):
+        reason = "has no effect: volumes that are not shared require a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or remove strategy"
     if strategy.canary and not strategy.canary.steps:
         yield ("strategy", "canary", "steps"), "has no steps", "add one, such as {weight: 50}, or remove strategy"
@@ -162,9 +162,9 @@ def _discard(app: AppSettings) -> Findings:
         yield ("discard",), "has no effect: the app stores no data", "remove it"
 
 
-def in_clear(app: AppSettings) -> list[str]:
-    """Return the environment variables that are named like secrets and have a literal value."""
-    # only whole words count: TOKENIZER is no secret, and neither is the path of a file
+def plaintext_secrets(app: AppSettings) -> list[str]:
+    """Return the environment variables that look like secrets by name and have a literal value."""
+    # only whole words count, because TOKENIZER is not the name of a secret; a path is not a secret value
     pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
     named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}
     return [name for name, text in named.items() if text and not re.match(r"\$\(|/", text)]

@@ -1,14 +1,14 @@
-"""The Services of an app, and its Ingress with a certificate."""
+"""Services of an app, and the Ingress with a certificate."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pulumi
 
-from components.app.objects import UNAWAITED, labels, metadata
+from components.app.objects import SKIP_AWAIT, labels, metadata
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
-from components.app.surroundings import Surroundings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
 PORT = 80
 """HTTP port of the Service."""
@@ -21,7 +21,7 @@ def service(app: AppSettings) -> Manifest:
     extra_ports = [port for port in _ports(app) if (port["port"], port["protocol"]) != (PORT, "TCP")]
     ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}, *extra_ports]
     spec = {"selector": labels(app), "ports": ports}
-    meta = metadata(app, app.name, annotations=UNAWAITED)  # Pulumi waits for the app's pods instead
+    meta = metadata(app, app.name, annotations=SKIP_AWAIT)  # Pulumi waits for the app's pods instead
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
@@ -31,12 +31,12 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
     if settings is None:
         return
     ipv6 = settings.address is not None and ip_address(settings.address).version == 6
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "type": "LoadBalancer",
-        "externalTrafficPolicy": "Local",  # otherwise NetworkPolicies see the address of a node, not the client's
+        "externalTrafficPolicy": "Local",  # with Cluster, NetworkPolicies would see a node's IP, not the client's
         "selector": labels(app),
         "ports": _ports(app),
-        # without these fields, a dual-stack cluster uses IPv4
+        # without ipFamilies, a dual-stack cluster would use IPv4
         **({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]} if ipv6 else {}),
     }
     annotations = dict.fromkeys(_ADDRESS_ANNOTATIONS, settings.address) if settings.address else {}
@@ -44,30 +44,30 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
     yield {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
-def _ports(app: AppSettings) -> list[Tree]:
+def _ports(app: AppSettings) -> list[Json]:
     return [
         {"name": name, "port": port.port, "targetPort": port.port, "protocol": port.protocol}
         for name, port in app.ports.items()
     ]
 
 
-def hosts(app: AppSettings, platform: Surroundings) -> list[pulumi.Input[str]]:
+def host_names(app: AppSettings, platform: AppPlatformOutputs) -> list[pulumi.Input[str]]:
     """Return the fully qualified host names of the app."""
     return [host if "." in host else pulumi.Output.format("{}.{}", host, platform.domain) for host in app.hosts]
 
 
-def ingress(app: AppSettings, platform: Surroundings) -> Iterator[Manifest]:
+def ingress(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the Ingress, if the app has hosts."""
     if not app.hosts:
         return
-    names = hosts(app, platform)
+    names = host_names(app, platform)
     backend = {"service": {"name": app.name, "port": {"name": "http"}}}
     paths = [{"path": path, "pathType": "Prefix", "backend": backend} for path in app.paths]
-    spec: dict[str, Tree] = {
+    spec: dict[str, Json] = {
         "ingressClassName": platform.ingress_class,
         "rules": [{"host": name, "http": {"paths": paths}} for name in names],
     }
-    annotations: dict[str, Tree] = {}
+    annotations: dict[str, Json] = {}
     if app.tls.certificate:
         annotations["cert-manager.io/cluster-issuer"] = app.tls.issuer or platform.issuer
         spec["tls"] = [{"hosts": names, "secretName": f"{app.name}-tls"}]

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from bench.labs import cluster_of
-from rehearsal import browser, pages
+from bench.labs import stack_document
+from rehearsal import browser, web_uis
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
-from tests.drills.figures import Figure, timed
-from tests.rehearsal.bench import Rehearsal, rehearsal, wait_until
+from tests.drills.measurements import Recorder, timed
+from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 from tests.support import chromium
 
 pytestmark = [
     pytest.mark.drill,
-    pytest.mark.skipif(not chromium.THERE, reason="Chromium is not here: `apt-get install chromium`"),
+    pytest.mark.skipif(not chromium.INSTALLED, reason="Chromium is not here: `apt-get install chromium`"),
 ]
 
 PLATFORM: dict[str, Any] = {
@@ -29,16 +29,16 @@ BLANK = 6000  # maximum size of an empty page's screenshot in bytes
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     folder = tmp_path_factory.mktemp("pages")
-    document = cluster_of(1, 0)
+    document = stack_document(1, 0)
     document["config"]["homelab:platform"] = PLATFORM
     shop = folder / "Pulumi.shop.yaml"
     sample = (PROJECT / shop.name).read_text().replace("platform: homelab", "platform: pages")
     shop.write_text(sample.replace("    postgres: {size: 2Gi}\n", "").replace("    discard: true", "    replicas: 1"))
-    with rehearsal("pages", document, folder, apps=[shop]) as found:
+    with rehearse("pages", document, folder, apps=[shop]) as found:
         found.up()
-        found.up(engine=found.app("shop"))
+        found.up(engine=found.app_engine("shop"))
         yield found
 
 
@@ -46,16 +46,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     ("name", "shows"),
     [("shop", '<h1 id="message">Hello from the lab</h1>'), ("argocd", 'type="password"')],
 )
-def test_a_page_is_shown_without_a_warning(
-    name: str, shows: str, lab: Rehearsal, tmp_path: Path, figure: Figure
+def test_a_web_ui_opens_without_a_warning(
+    name: str, shows: str, lab: RehearsedLab, tmp_path: Path, record: Recorder
 ) -> None:
-    page = pages.chosen(pages.found(lab.lab), name)
-    wait_until(lambda: pages.answers(lab.lab, page), f"{page.host} answers")
+    page = web_uis.select(web_uis.find_all(lab.lab), name)
+    wait_until(lambda: web_uis.answers(lab.lab, page), f"{page.host} answers")
     try:
-        with browser.opened(lab.lab, page, 0) as said:
-            with timed(figure, f"page {name} in Chromium"):
-                dom = chromium.seen(said)
-            picture = chromium.pictured(said, tmp_path / f"{name}.png")
+        with browser.forwarded_web_ui(lab.lab, page, 0) as said:
+            with timed(record, f"page {name} in Chromium"):
+                dom = chromium.dump_dom(said)
+            picture = chromium.screenshot(said, tmp_path / f"{name}.png")
     except RehearsalError as error:
         if "open dist/app/index.html" not in str(error):
             raise

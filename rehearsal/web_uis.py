@@ -13,68 +13,68 @@ from rehearsal.lab import Lab
 from rehearsal.shell import RehearsalError
 
 PORT = 443
-Place = tuple[str, str]
+SecretRef = tuple[str, str]
 """Namespace and name."""
-AUTHORITY: Place = (CertManager.namespace, "ca")
-WILDCARD: Place = (Traefik.namespace, "wildcard")
+CA_SECRET: SecretRef = (CertManager.namespace, "ca")
+WILDCARD_SECRET: SecretRef = (Traefik.namespace, "wildcard")
 """Secrets of the lab's own CA, and of the default certificate, for hosts without their own."""
 _ROUTES = "ingressroutes.traefik.io"
 _HOST = re.compile(r"(?<!!)Host\(`([^`]+)`\)")
 
 
 @dataclass(frozen=True)
-class Page:
-    """A web UI: `of` names the Ingress or route that serves it, `secret` the Secret of its certificate."""
+class WebUi:
+    """A web UI: `served_by` names the Ingress or route that serves it, `secret` the Secret of its certificate."""
 
     host: str
     path: str
     namespace: str
-    of: str
+    served_by: str
     address: str | None
-    secret: Place
+    secret: SecretRef
 
 
-def found(lab: Lab) -> list[Page]:
+def find_all(lab: Lab) -> list[WebUi]:
     """List the lab's web UIs, one for each host, sorted by host."""
-    ingresses = objects(lab, "ingresses", "--all-namespaces")
-    routes = objects(lab, _ROUTES, "--all-namespaces") if _knows_routes(lab) else []
-    services = objects(lab, "services", "--all-namespaces", "--selector=app.kubernetes.io/name=traefik")
+    ingresses = list_objects(lab, "ingresses", "--all-namespaces")
+    routes = list_objects(lab, _ROUTES, "--all-namespaces") if _knows_routes(lab) else []
+    services = list_objects(lab, "services", "--all-namespaces", "--selector=app.kubernetes.io/name=traefik")
     address = next((ip for service in services if (ip := _address(service))), None)
-    pages = [*_of_ingresses(ingresses, address), *_of_routes(routes, address)]
-    return sorted({page.host: page for page in reversed(pages)}.values(), key=lambda page: page.host)
+    web_uis = [*_of_ingresses(ingresses, address), *_of_routes(routes, address)]
+    return sorted({web_ui.host: web_ui for web_ui in reversed(web_uis)}.values(), key=lambda web_ui: web_ui.host)
 
 
-def chosen(pages: Sequence[Page], wanted: str) -> Page:
+def select(web_uis: Sequence[WebUi], wanted: str) -> WebUi:
     """Return the web UI whose host, or whose host's first label, is `wanted`; fail unless exactly one matches."""
-    matching = [page for page in pages if page.host == wanted]
-    matching = matching or [page for page in pages if page.host.partition(".")[0] == wanted]
+    matching = [web_ui for web_ui in web_uis if web_ui.host == wanted]
+    matching = matching or [web_ui for web_ui in web_uis if web_ui.host.partition(".")[0] == wanted]
     if len(matching) != 1:
-        hosts = ", ".join(page.host for page in matching or pages) or "none"
+        hosts = ", ".join(web_ui.host for web_ui in matching or web_uis) or "none"
         problem = f"More than one web UI begins with {wanted}" if matching else f"The lab has no web UI {wanted}"
         raise RehearsalError(f"{problem} (it has: {hosts}).")
     return matching[0]
 
 
-def answers(lab: Lab, page: Page) -> bool:
+def answers(lab: Lab, web_ui: WebUi) -> bool:
     """Return whether the web UI's address accepts connections."""
-    return page.address is not None and lab.namespace.answers(page.address, PORT)
+    return web_ui.address is not None and lab.namespace.answers(web_ui.address, PORT)
 
 
-def authority(lab: Lab, page: Page) -> str | None:
+def ca_certificate(lab: Lab, web_ui: WebUi) -> str | None:
     """Return the CA certificate, as PEM, that verifies the web UI's certificate; None if the lab has none."""
     # until a web UI has its own certificate, Traefik serves the default one, which the lab's CA signed
-    issuer = _certificate(lab, page.secret, r"ca\.crt")
-    return (_certificate(lab, AUTHORITY, r"tls\.crt") if issuer is None else issuer) or None
+    own_ca = _certificate(lab, web_ui.secret, r"ca\.crt")
+    return (_certificate(lab, CA_SECRET, r"tls\.crt") if own_ca is None else own_ca) or None
 
 
-def _certificate(lab: Lab, secret: Place, key: str) -> str | None:
+def _certificate(lab: Lab, secret: SecretRef, key: str) -> str | None:
     """Read a certificate from a Secret: an empty string if the key is missing, as with ACME; None without Secret."""
     path = f"--output=jsonpath=there{{.data.{key}}}"  # without the private key
     encoded = lab.kubectl("get", "secret", "-n", *secret, "--ignore-not-found", path)
     return base64.b64decode(encoded.removeprefix("there")).decode() if encoded else None
 
 
-def objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
+def list_objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
     """Return the cluster's objects of a kind."""
     items = json.loads(lab.kubectl("get", kind, *where, "--output=json"))["items"]
     assert isinstance(items, list)
@@ -85,7 +85,7 @@ def _knows_routes(lab: Lab) -> bool:
     return bool(lab.kubectl("get", "customresourcedefinitions", _ROUTES, "--ignore-not-found", "--output=name"))
 
 
-def _of_ingresses(ingresses: Sequence[dict[str, Any]], address: str | None) -> Iterator[Page]:
+def _of_ingresses(ingresses: Sequence[dict[str, Any]], address: str | None) -> Iterator[WebUi]:
     for ingress in ingresses:
         secrets = {
             name: tls.get("secretName") for tls in ingress["spec"].get("tls") or () for name in tls.get("hosts", ())
@@ -94,7 +94,7 @@ def _of_ingresses(ingresses: Sequence[dict[str, Any]], address: str | None) -> I
             paths = [path.get("path", "/") for path in (rule.get("http") or {}).get("paths", ())]
             if host := rule.get("host"):
                 ingress_address = _address(ingress) or address
-                yield Page(
+                yield WebUi(
                     host,
                     min(paths, key=len, default="/"),
                     *_named("Ingress", ingress),
@@ -103,12 +103,12 @@ def _of_ingresses(ingresses: Sequence[dict[str, Any]], address: str | None) -> I
                 )
 
 
-def _of_routes(routes: Sequence[dict[str, Any]], address: str | None) -> Iterator[Page]:
+def _of_routes(routes: Sequence[dict[str, Any]], address: str | None) -> Iterator[WebUi]:
     for route_object in routes:
         secret = (route_object["spec"].get("tls") or {}).get("secretName")
         for route in route_object["spec"]["routes"]:
             for host in _HOST.findall(route["match"]):
-                yield Page(host, "/", *_named("IngressRoute", route_object), address, _secret(route_object, secret))
+                yield WebUi(host, "/", *_named("IngressRoute", route_object), address, _secret(route_object, secret))
 
 
 def _named(kind: str, thing: dict[str, Any]) -> tuple[str, str]:
@@ -116,8 +116,8 @@ def _named(kind: str, thing: dict[str, Any]) -> tuple[str, str]:
     return metadata["namespace"], f"{kind} {metadata['namespace']}/{metadata['name']}"
 
 
-def _secret(thing: dict[str, Any], name: str | None) -> Place:
-    return (thing["metadata"]["namespace"], name) if name else WILDCARD
+def _secret(thing: dict[str, Any], name: str | None) -> SecretRef:
+    return (thing["metadata"]["namespace"], name) if name else WILDCARD_SECRET
 
 
 def _address(thing: dict[str, Any]) -> str | None:

@@ -1,16 +1,14 @@
-"""Checks of the volumes of an app, one by one and together."""
+"""Checks of each volume of an app, and of all volumes together."""
 
 import re
-from collections.abc import Iterator
 
 from components.app import volumes
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
-from components.platform.layer import Finding
-from components.settings.model import NotKnownError, camel
+from components.settings.errors import Findings
+from components.settings.model import UnknownValueError, camel_case
 from components.settings.quantities import mebibytes
 
-Findings = Iterator[Finding]
 _STORAGE_CLASS_FIELDS = ("size", "storage_class", "access_mode", "per_pod")
 """Fields that only volumes of a StorageClass have."""
 _MEMORY_FIELDS = ("size",)
@@ -23,17 +21,17 @@ def volume_problems(app: AppSettings) -> Findings:
     for check in (_reserved_names, _several_pods, _single_node):
         try:
             yield from check(app)
-        except NotKnownError:
+        except UnknownValueError:
             continue
     for check_one in (_kind, _needed, _no_effect, _sharing, _memory):
         try:
             named_volumes = list(app.volumes.items())
-        except NotKnownError:
+        except UnknownValueError:
             return
         for name, volume in named_volumes:
             try:
                 yield from ((("volumes", name, *loc), reason, fix) for loc, reason, fix in check_one(app, volume))
-            except NotKnownError:
+            except UnknownValueError:
                 continue
 
 
@@ -44,43 +42,43 @@ def _reserved_names(app: AppSettings) -> Findings:
 
 
 def _several_pods(app: AppSettings) -> Findings:
-    """Check that an app with several pods has no volume for a single pod."""
-    single = volumes.single(app)
+    """Check that an app with several pods has no volume that only one pod can mount."""
+    single = volumes.single_pod_names(app)
     setting = "autoscaling" if app.autoscaling else "replicas"
     if not single or (app.autoscaling is None and (app.replicas or 1) == 1):
         return
     paths = " and ".join(f"volumes.{name}" for name in single)
-    per_pod = any(app.volumes[name].of_class for name in single)
+    per_pod = any(app.volumes[name].is_provisioned for name in single)
     alternative = ", or perPod: true for a separate volume in each pod" if per_pod else ""
-    fix = f"remove it, or set shared: true for one volume in all pods{alternative}"
+    fix = f"remove {setting}, or set shared: true for one volume in all pods{alternative}"
     yield (setting,), f"requests several pods, but only one pod may mount {paths}", fix
 
 
 def _single_node(app: AppSettings) -> Findings:
-    """Check that all hostPath volumes name the same node, on which the app runs."""
-    first = volumes.node(app)
+    """Check that all hostPath volumes are on the same node, because the app runs only on the node of its volumes."""
+    first = volumes.host_path_node(app)
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node != first:
-            reason = f"is not {first}, which is the node of another volume"
-            yield ("volumes", name, "hostPath", "node"), reason, "use folders of one node, or a share (nfs)"
+            reason = f"is not {first}, the node of another hostPath volume"
+            yield ("volumes", name, "hostPath", "node"), reason, "use folders of one node, or an NFS share (nfs)"
 
 
 def _kind(_: AppSettings, volume: AppVolumeSettings) -> Findings:
-    if len(volume.kinds) > 1:
-        yield (), f"must not have {' and '.join(volume.kinds)}", "keep one of them"
+    if len(volume.source_keys) > 1:
+        yield (), f"must not have {' and '.join(volume.source_keys)}", "keep one of them"
 
 
 def _needed(_: AppSettings, volume: AppVolumeSettings) -> Findings:
-    if volume.size is None and (volume.of_class or volume.memory):
+    if volume.size is None and (volume.is_provisioned or volume.memory):
         yield ("size",), "is missing", "add it: its size, such as 10Gi"
 
 
 def _no_effect(_: AppSettings, volume: AppVolumeSettings) -> Findings:
-    if len(volume.kinds) != 1:
+    if len(volume.source_keys) != 1:
         return
     for key in _STORAGE_CLASS_FIELDS:
         if key in volume.model_fields_set and not (volume.memory and key in _MEMORY_FIELDS):
-            yield (camel(key),), f"has no effect with {volume.kinds[0]}", "remove it"
+            yield (camel_case(key),), f"has no effect with {volume.source_keys[0]}", "remove it"
     if volume.memory and volume.shared:
         yield ("shared",), "has no effect with memory: each pod has its own volume", "remove it"
 
@@ -89,18 +87,18 @@ def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.shared and volume.per_pod:
         yield (), "must not have shared and perPod", "keep one of them"
     if volume.shared and volume.access_mode in ("ReadWriteOnce", "ReadWriteOncePod"):
-        yield ("accessMode",), "allows one node or one pod, but shared means all pods", "remove one of the two"
-    if volume.read_only and (volume.of_class or volume.memory):
+        yield ("accessMode",), "allows only one node or one pod, but shared requires all pods", "remove one of the two"
+    if volume.read_only and (volume.is_provisioned or volume.memory):
         yield ("readOnly",), "leaves no pod that can write to the volume", "remove it"
 
 
 def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.memory and volume.size:
-        yield from part_of_memory(app, ("size",), volume.size)
+        yield from tmpfs_size_problems(app, ("size",), volume.size)
 
 
-def part_of_memory(app: AppSettings, loc: tuple[str, ...], size: str) -> Findings:
-    """Check that a file system in memory is smaller than the memory limit of the pod, of which it is a part."""
+def tmpfs_size_problems(app: AppSettings, loc: tuple[str, ...], size: str) -> Findings:
+    """Check that a file system in memory is smaller than the pod's memory limit, which includes the file system."""
     if mebibytes(size) >= mebibytes(app.memory):
-        reason = f"must be less than the memory of the pod, {app.memory}, of which it is a part"
+        reason = f"must be less than the pod's memory of {app.memory}, which includes the file system"
         yield loc, reason, "use a smaller size, or give the app more memory"

@@ -11,13 +11,13 @@ from ruamel.yaml import YAML
 from components.settings.model import NAMESPACE
 from stacks.stackfile import short_name
 
-SSH_SECRET = "rehearsalSshKey"  # noqa: S105  # a name
+SSH_SECRET_NAME = "rehearsalSshKey"  # noqa: S105  # a name
 _SALT = "encryptionsalt"
 _PROVIDER_KEYS = (_SALT, "encryptedkey", "secretsprovider")
 
 
 @dataclass(frozen=True)
-class Facts:
+class LabSettings:
     """The rehearsal's values for settings that it replaces. `host_keys` are by address."""
 
     host_keys: Mapping[str, str]
@@ -31,12 +31,12 @@ class Facts:
 class Replacement:
     """A row of the table `Real and simulated`: a setting of the user's file, and its value in the rehearsal's copy."""
 
-    what: str
-    instead: str
+    setting: str
+    value: str
 
 
 @dataclass
-class Derived:
+class DerivedStackFile:
     """A derived stack file: `document` without its secrets, and `secrets` in plain text, by full configuration key."""
 
     document: Any
@@ -63,22 +63,22 @@ class Derived:
         return missing
 
 
-def derive(source: Path, facts: Facts) -> Derived:
+def derive(source: Path, lab: LabSettings) -> DerivedStackFile:
     """Derive the rehearsal's stack file from the user's, which must be valid."""
-    derived = Derived(_yaml().load(source))
+    derived = DerivedStackFile(_yaml().load(source))
     for key in _PROVIDER_KEYS:
         derived.document.pop(key, None)
     config = derived.document["config"]
     _secrets(derived)
     if cluster := config.get(f"{NAMESPACE}:cluster"):
-        _host_keys(derived, cluster, facts)
-        _login(derived, cluster, facts)
-        _artefacts(derived, cluster, facts)
-        _registries(derived, cluster, facts)
+        _host_keys(derived, cluster, lab)
+        _login(derived, cluster, lab)
+        _artefacts(derived, cluster, lab)
+        _registries(derived, cluster, lab)
     if (platform := config.get(f"{NAMESPACE}:platform")) is not None:
-        _repositories(derived, platform, facts)
-        platform["chartMirror"] = f"{facts.mirror}/charts"
-        platform["pins"] = {**(platform.get("pins") or {}), **facts.chart_pins}
+        _repositories(derived, platform, lab)
+        platform["chartMirror"] = f"{lab.mirror}/charts"
+        platform["pins"] = {**(platform.get("pins") or {}), **lab.chart_pins}
         derived.replacements.append(Replacement("platform.pins", "checksums of the rehearsal's charts"))
         derived.replacements.append(Replacement("platform.chartMirror", platform["chartMirror"]))
     if app := config.get(f"{NAMESPACE}:app"):
@@ -102,7 +102,7 @@ def _is_ciphertext(value: object) -> bool:
     return isinstance(value, Mapping) and set(value) == {"secure"}
 
 
-def _secrets(derived: Derived) -> None:
+def _secrets(derived: DerivedStackFile) -> None:
     config = derived.document["config"]
     for key in [key for key, value in config.items() if _is_ciphertext(value)]:
         del config[key]
@@ -130,54 +130,54 @@ def _bastions(cluster: Any) -> Iterator[tuple[Any, Any]]:
             yield ssh, ssh["bastion"]
 
 
-def _host_keys(derived: Derived, cluster: Any, facts: Facts) -> None:
+def _host_keys(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
     for node in cluster["nodes"]:
-        node["hostKey"] = facts.host_keys[node["address"]]
+        node["hostKey"] = lab.host_keys[node["address"]]
     derived.replacements.append(Replacement("host keys", "host keys of the simulated machines"))
     for ssh, bastion in _bastions(cluster):
-        if bastion["address"] in facts.host_keys:
-            bastion["hostKey"] = facts.host_keys[bastion["address"]]
+        if bastion["address"] in lab.host_keys:
+            bastion["hostKey"] = lab.host_keys[bastion["address"]]
             continue
         # on a node, `null` means no bastion; a missing key means the cluster's bastion
         ssh["bastion"] = None
         derived.replacements.append(Replacement(f"bastion {bastion['address']}", "omitted: it is outside the LAN"))
 
 
-def _login(derived: Derived, cluster: Any, facts: Facts) -> None:
+def _login(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
     """Replace every SSH key, and the SSH agent, by the lab's key."""
     owners = [cluster["ssh"], *(node["ssh"] for node in cluster["nodes"] if node.get("ssh"))]
     for ssh in owners:
         if ssh.get("agent"):
             ssh["agent"] = False
-            ssh["privateKey"] = {"secret": SSH_SECRET}
+            ssh["privateKey"] = {"secret": SSH_SECRET_NAME}
     owners += [bastion for _, bastion in _bastions(cluster)]
     for owner in owners:
         if owner.get("privateKey"):
-            derived.secrets[f"{NAMESPACE}:{owner['privateKey']['secret']}"] = facts.private_key
+            derived.secrets[f"{NAMESPACE}:{owner['privateKey']['secret']}"] = lab.private_key
     derived.replacements.append(Replacement("SSH key or agent", "a key generated for this lab"))
 
 
-def _artefacts(derived: Derived, cluster: Any, facts: Facts) -> None:
+def _artefacts(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
     k3s = cluster.setdefault("k3s", {})
-    k3s["mirror"] = facts.mirror
-    k3s["pins"] = dict(facts.pins)
-    derived.replacements.append(Replacement("k3s.mirror, k3s.pins", f"{facts.mirror} and its checksums"))
+    k3s["mirror"] = lab.mirror
+    k3s["pins"] = dict(lab.pins)
+    derived.replacements.append(Replacement("k3s.mirror, k3s.pins", f"{lab.mirror} and its checksums"))
 
 
-def _repositories(derived: Derived, platform: Any, facts: Facts) -> None:
+def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) -> None:
     """Replace SSH keys of Argo CD's repositories by the lab's key, which the lab's Git server accepts."""
     repositories = ((platform.get("argocd") or {}).get("repositories") or {}).values()
     keys = [repository["sshKey"]["secret"] for repository in repositories if repository.get("sshKey")]
     for key in keys:
-        derived.secrets[f"{NAMESPACE}:{key}"] = facts.private_key
+        derived.secrets[f"{NAMESPACE}:{key}"] = lab.private_key
     if keys:
         derived.replacements.append(Replacement(f"secrets {', '.join(keys)}", "the lab's key, for its Git server"))
 
 
-def _registries(derived: Derived, cluster: Any, facts: Facts) -> None:
+def _registries(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
     """Put the lab's registry first among each registry's mirrors, and make it the mirror of all other registries."""
     mirrors = cluster.setdefault("registries", {}).setdefault("mirrors", {})
     mirrors.setdefault("*", {})
     for mirror in mirrors.values():
-        mirror["endpoints"] = [facts.mirror, *(mirror.get("endpoints") or ())]
-    derived.replacements.append(Replacement("registries.mirrors", f"{facts.mirror}, the lab's registry, first"))
+        mirror["endpoints"] = [lab.mirror, *(mirror.get("endpoints") or ())]
+    derived.replacements.append(Replacement("registries.mirrors", f"{lab.mirror}, the lab's registry, first"))

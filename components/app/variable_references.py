@@ -3,21 +3,21 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from components.app import traces
+from components.app import tracing
 from components.app.settings import AppSettings
 
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
 """Environment variables of an app with a database."""
 
 
-def given(app: AppSettings) -> dict[str, str]:
-    """Return the variables that other settings than `environment` define: name → setting."""
+def predefined_variables(app: AppSettings) -> dict[str, str]:
+    """Return the variables that settings other than `environment` define, as name → setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
-    origins |= dict.fromkeys(traces.VARIABLES, "traces") if app.traces else {}
+    origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")
 
 
-def wrong(environment: Mapping[str, str], before: Collection[str]) -> Iterator[tuple[str, str, str]]:
+def broken_references(environment: Mapping[str, str], before: Collection[str]) -> Iterator[tuple[str, str, str]]:
     """Yield each variable that references an unknown or later variable, with the reason and the fix."""
     known = set(before)
     for name, text in environment.items():
@@ -25,8 +25,8 @@ def wrong(environment: Mapping[str, str], before: Collection[str]) -> Iterator[t
             if other == name and name not in known:
                 yield name, f"references itself, $({name})", "reference another variable, or write the value"
             elif other in environment and other not in known:
-                yield name, f"references $({other}), which is defined after it", f"define {other} first"
+                yield name, f"references $({other}), which is defined later", f"define {other} first"
             elif other not in known:
-                fix = f"add it to secrets or environment, or write $$({other}) for the literal text $({other})"
+                fix = f"add {other} to secrets or environment, or write $$({other}) for the literal text $({other})"
                 yield name, f"references $({other}), which is not a variable of the app", fix
         known.add(name)

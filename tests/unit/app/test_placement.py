@@ -6,9 +6,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.app import place
+from components.app import placement
 from stacks.settings import AppStack
-from tests.support.app_stacks import OUTPUTS, app, pod
+from tests.support.app_stacks import OUTPUTS, pod_spec, run_fixture
 from tests.support.settings_fixtures import ROOT
 
 HERE: dict[str, Any] = {"volumes": {}, "arch": None, "nodes": {}, "tolerations": []}
@@ -17,20 +17,22 @@ HERE: dict[str, Any] = {"volumes": {}, "arch": None, "nodes": {}, "tolerations":
 def lacking(**changes: Any) -> list[tuple[str, str]]:
     settings = AppStack.read(ROOT / "tests/settings/apps/home.yaml").app
     raw = settings.model_dump(by_alias=True, exclude_unset=True) | HERE | changes
-    return [(key, reason) for key, reason, _ in place.lacking(type(settings).model_validate(raw), OUTPUTS["nodes"])]
+    return [
+        (key, reason) for key, reason, _ in placement.unsatisfied(type(settings).model_validate(raw), OUTPUTS["nodes"])
+    ]
 
 
 def test_where_a_pod_runs() -> None:
-    found = pod(app("home"), "home")
+    found = pod_spec(run_fixture("home"), "home")
     assert found["nodeSelector"] == {
         "storage": "true", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": "d",
     }  # fmt: skip
     assert found["tolerations"] == [
         {"key": "dedicated", "operator": "Equal", "value": "storage", "effect": "NoSchedule"}
     ]
-    (any_value,) = pod(app("home", tolerations=["dedicated:NoSchedule"]), "home")["tolerations"]
+    (any_value,) = pod_spec(run_fixture("home", tolerations=["dedicated:NoSchedule"]), "home")["tolerations"]
     assert any_value == {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}
-    assert not {"nodeSelector", "tolerations"} & pod(app("shop-dev"), "shop-dev").keys()
+    assert not {"nodeSelector", "tolerations"} & pod_spec(run_fixture("shop-dev"), "shop-dev").keys()
 
 
 @pytest.mark.parametrize(
@@ -82,17 +84,17 @@ def test_nothing_is_touched_where_no_machine_fits(changes: dict[str, Any], line:
     with pytest.raises(
         pulumi.RunError, match=rf"does not meet this app's needs; no changes were made:\n  homelab:app\.{line}"
     ):
-        app("home", **HERE | changes)
+        run_fixture("home", **HERE | changes)
     gc.collect()
 
 
 def test_of_a_platform_that_says_less_nothing_is_asked() -> None:
     nodes = [{"name": each["name"], "role": each["role"], "address": each["address"]} for each in OUTPUTS["nodes"]]
-    app("shop-dev", nodes={"storage": "true"}, outputs=OUTPUTS | {"nodes": nodes})
+    run_fixture("shop-dev", nodes={"storage": "true"}, outputs=OUTPUTS | {"nodes": nodes})
 
 
 def test_questions() -> None:
-    container = pod(app("home"), "home")["containers"][0]
+    container = pod_spec(run_fixture("home"), "home")["containers"][0]
     assert container["readinessProbe"] == {
         "grpc": {"port": 8080}, "initialDelaySeconds": 5, "timeoutSeconds": 3, "periodSeconds": 5,
         "failureThreshold": 3,
@@ -103,16 +105,16 @@ def test_questions() -> None:
 
 
 def test_the_end_of_a_pod() -> None:
-    found = pod(app("home"), "home")
+    found = pod_spec(run_fixture("home"), "home")
     assert found["terminationGracePeriodSeconds"] == 120
     assert found["containers"][0]["lifecycle"] == {"preStop": {"exec": {"command": ["/bin/save"]}}}
-    plain = pod(app("shop-dev"), "shop-dev")
+    plain = pod_spec(run_fixture("shop-dev"), "shop-dev")
     assert "terminationGracePeriodSeconds" not in plain
     assert plain["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
 
 
 def test_shared_memory() -> None:
-    found = pod(app("home"), "home")
+    found = pod_spec(run_fixture("home"), "home")
     (volume,) = (each for each in found["volumes"] if each["name"] == "shared-memory")
     assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "64Mi"}
     paths = {each["name"]: each["mountPath"] for each in found["containers"][0]["volumeMounts"]}

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The floor: bare machines to the same cluster by a script made for nothing else, all machines at once.
+# The baseline: builds the same cluster from bare machines, all machines at once, and does nothing else.
 # KEY KNOWN_HOSTS LOGIN MIRROR VIP TOKEN in the environment; a line NAME ROLE ADDRESS per machine on standard input.
 set -euo pipefail
 
-own=$(dirname "$0")/floor-machine.sh
+own=$(dirname "$0")/baseline-machine.sh
 mapfile -t nodes
 first=$(awk 'NR == 1 {print $3}' <<<"${nodes[0]}")
 servers=$(printf '%s\n' "${nodes[@]}" | awk '$2 == "server" {print $3}')

@@ -8,54 +8,54 @@ from typing import Any
 import yaml
 
 from rehearsal import admission, image_sources, webhook
-from rehearsal.controllers.api import Api, Objects
+from rehearsal.controllers.api import ApiClient, KubernetesApi
 from rehearsal.controllers.run import servers
-from rehearsal.image_sources import Rung
+from rehearsal.image_sources import ImageSource
 from rehearsal.upstream import Upstream
 
 Json = dict[str, Any]
-PODS, VALIDATE, JOBS = "/pods", "/validate/", "/jobs/"
-IMAGES = "images.txt"
+PODS_PATH, VALIDATE_PATH, JOBS_PATH = "/pods", "/validate/", "/jobs/"
+IMAGES_FILE = "images.txt"
 """File in the folder of the lab's server: the images that are available, one per line."""
-LATE = 3.0  # seconds between a pod's readiness and the first answer of its webhook
-DEPLOYMENTS = {
+WEBHOOK_DELAY = 3.0  # seconds between a pod's readiness and the first answer of its webhook
+WEBHOOK_DEPLOYMENTS = {
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
 }
 """The Deployment (namespace and name) whose webhook is simulated, by system."""
-CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
-def api_of(state: Path) -> Api:
+def api_of(state: Path) -> ApiClient:
     """Return the Kubernetes API of the lab whose server has the folder `state`."""
-    return Api(servers(state.parent))
+    return ApiClient(servers(state.parent))
 
 
-def review(path: str, asked: Json, state: Path, upstream: Upstream | None = None) -> Json | None:
+def answer_review(path: str, request: Json, state: Path, upstream: Upstream | None = None) -> Json | None:
     """Answer an AdmissionReview sent to `path`; None means no answer, as from a webhook that is not ready."""
-    if path == PODS:
-        listed = frozenset(real_images(state))
-        return webhook.answer(asked, lambda image: _is_real(image, listed, state, upstream))
-    system, api = path.removeprefix(VALIDATE), api_of(state)
+    if path == PODS_PATH:
+        listed = frozenset(available_images(state))
+        return webhook.answer(request, lambda image: _is_real(image, listed, state, upstream))
+    system, api = path.removeprefix(VALIDATE_PATH), api_of(state)
     if system not in admission.RULES:
         raise KeyError(path)
-    return admission.answer(system, asked, api) if serves(api, system) else None
+    return admission.answer(system, request, api) if is_webhook_ready(api, system) else None
 
 
 def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream | None) -> bool:
-    source = image_sources.rung(image, listed, upstream)
-    image_sources.note(image, source, state)
-    return source is not Rung.STAND_IN
+    source = image_sources.source_of(image, listed, upstream)
+    image_sources.record(image, source, state)
+    return source is not ImageSource.STAND_IN
 
 
-def real_images(state: Path) -> list[str]:
+def available_images(state: Path) -> list[str]:
     """Return the images that are available."""
-    listed = state / IMAGES
+    listed = state / IMAGES_FILE
     return listed.read_text().split() if listed.exists() else []
 
 
-def serves(api: Objects, system: str) -> bool:
-    """Return whether a system's webhook is ready, LATE seconds after its Deployment."""
-    namespace, name = DEPLOYMENTS[system]
+def is_webhook_ready(api: KubernetesApi, system: str) -> bool:
+    """Return whether a system's webhook is ready, WEBHOOK_DELAY seconds after its Deployment."""
+    namespace, name = WEBHOOK_DEPLOYMENTS[system]
     deployment = api.read(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
     status = (deployment or {}).get("status") or {}
     if not status.get("readyReplicas"):
@@ -66,18 +66,22 @@ def serves(api: Objects, system: str) -> bool:
         if condition["type"] == "Available"
     ]
     since = datetime.datetime.fromisoformat(times[0]) if times else datetime.datetime.now(datetime.UTC)
-    return (datetime.datetime.now(datetime.UTC) - since).total_seconds() >= LATE
+    return (datetime.datetime.now(datetime.UTC) - since).total_seconds() >= WEBHOOK_DELAY
 
 
-def question(path: str, state: Path) -> HTTPStatus:
+def job_status(path: str, state: Path) -> HTTPStatus:
     """Answer a chart's job: OK lets the job succeed, CONFLICT lets it fail, any other status lets it wait."""
-    return uninstall(api_of(state)) if path.removeprefix(JOBS) == "longhorn-uninstall" else HTTPStatus.NOT_FOUND
+    return (
+        uninstall_longhorn(api_of(state))
+        if path.removeprefix(JOBS_PATH) == "longhorn-uninstall"
+        else HTTPStatus.NOT_FOUND
+    )
 
 
-def uninstall(api: Objects) -> HTTPStatus:
+def uninstall_longhorn(api: KubernetesApi) -> HTTPStatus:
     """Uninstall Longhorn as its own job does: only if deletion is confirmed, and workloads first."""
-    namespace = DEPLOYMENTS["longhorn"][0]
-    if not confirmed(api, namespace):
+    namespace = WEBHOOK_DEPLOYMENTS["longhorn"][0]
+    if not is_deletion_confirmed(api, namespace):
         return HTTPStatus.CONFLICT
     apps = f"/apis/apps/v1/namespaces/{namespace}"
     programs = [f"{apps}/deployments/longhorn-driver-deployer", f"{apps}/daemonsets/longhorn-manager"]
@@ -86,11 +90,11 @@ def uninstall(api: Objects) -> HTTPStatus:
         api.delete(path)
     if remaining:
         return HTTPStatus.SERVICE_UNAVAILABLE
-    api.delete(f"{CLASSES}/longhorn")
+    api.delete(f"{STORAGE_CLASSES}/longhorn")
     return HTTPStatus.OK
 
 
-def confirmed(api: Objects, namespace: str) -> bool:
+def is_deletion_confirmed(api: KubernetesApi, namespace: str) -> bool:
     """Return whether deletion is confirmed, by Longhorn's own setting or else by the chart's values."""
     flag = "deleting-confirmation-flag"
     setting = api.read(f"/apis/longhorn.io/v1beta2/namespaces/{namespace}/settings/{flag}")

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the floor does on one machine; nothing is checked, kept or undone.
+# The baseline's commands for one machine; they check nothing, and nothing reverts them.
 # NAME ROLE ADDRESS FIRST SERVERS COUNT MIRROR VIP TOKEN
 set -euo pipefail
 

@@ -2,52 +2,52 @@
 
 from collections.abc import Iterator
 
-from components.app import references
+from components.app import variable_references
 from components.app.container_settings import AppContainerSettings
 from components.app.settings import AppSettings
-from components.platform.layer import Finding
-from components.settings.model import NotKnownError, camel
-
-Findings = Iterator[Finding]
+from components.settings.errors import Findings
+from components.settings.model import UnknownValueError, camel_case
 
 
 def container_problems(app: AppSettings) -> Findings:
-    """Yield every problem of these containers, and skip checks that read an invalid field."""
+    """Yield every problem of additional containers, and skip checks that read an invalid field."""
     for path, container in _containers(app):
         for check in (_identical, _variables, _references):
             try:
                 for loc, reason, fix in check(app, container):
                     yield (*path, *loc), reason, fix
-            except NotKnownError:
+            except UnknownValueError:
                 continue
 
 
 def _containers(app: AppSettings) -> Iterator[tuple[tuple[str, ...], AppContainerSettings]]:
     for section in ("sidecars", "init_containers", "cron"):
         try:
-            yield from (((camel(section), name), container) for name, container in getattr(app, section).items())
-        except NotKnownError:
+            yield from (((camel_case(section), name), container) for name, container in getattr(app, section).items())
+        except UnknownValueError:
             continue
     try:
         if app.before is not None:
             yield ("before",), app.before
-    except NotKnownError:
+    except UnknownValueError:
         return
 
 
 def _identical(_: AppSettings, container: AppContainerSettings) -> Findings:
     if not (container.image or container.command or container.args or container.environment):
-        yield (), "runs the same as the app's own container", "set its image, command, args or environment"
+        yield (), "runs the same as the app's own container", "set image, command, args or environment"
 
 
 def _variables(app: AppSettings, container: AppContainerSettings) -> Findings:
-    origins = references.given(app)
+    origins = variable_references.predefined_variables(app)
     for name in container.environment:
         if name in origins:
             yield ("environment", name), f"is already set by {origins[name]}", "remove it, or use another name"
 
 
 def _references(app: AppSettings, container: AppContainerSettings) -> Findings:
-    for name, reason, fix in references.wrong({**app.environment, **container.environment}, references.given(app)):
+    for name, reason, fix in variable_references.broken_references(
+        {**app.environment, **container.environment}, variable_references.predefined_variables(app)
+    ):
         if name in container.environment:
             yield ("environment", name), reason, fix

@@ -3,7 +3,7 @@
 import calendar
 import re
 
-CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """Minimum and maximum of each field: minute, hour, day, month, weekday."""
 _NAMES = [name.lower() for name in (*calendar.month_abbr[1:], *calendar.day_abbr)]
 
@@ -13,7 +13,7 @@ def is_cron(text: str) -> bool:
     if re.fullmatch(r"@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every \d+[hms]", text):
         return True
     fields = text.split()
-    return len(fields) == len(CRON) and all(map(_is_field, fields, CRON))
+    return len(fields) == len(CRON_RANGES) and all(map(_is_field, fields, CRON_RANGES))
 
 
 def _is_field(text: str, bounds: tuple[int, int]) -> bool:

@@ -1,34 +1,34 @@
-"""Placement of an app: the nodes on which it can run."""
+"""Placement of an app: the nodes on which the app can run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.app import volumes
 from components.app.settings import AppSettings
-from components.kubernetes.manifest import Tree
+from components.kubernetes.manifest import Json
 
-HOSTNAME, ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
+HOSTNAME_LABEL, ARCH_LABEL = "kubernetes.io/hostname", "kubernetes.io/arch"
 _ROLES = {"server": ("control-plane", "etcd"), "agent": ()}
 """Names in the `node-role.kubernetes.io/NAME` labels that K3s gives to nodes of each role."""
-Lacking = tuple[str, str, str]
+Unsatisfied = tuple[str, str, str]
 """A setting that no node satisfies, the reason, and the fix."""
 
 
-def of(app: AppSettings) -> dict[str, Tree]:
-    """Return the fields of a pod spec that control its placement."""
-    selector, tolerations = labels(app), [_toleration(taint) for taint in app.tolerations]
+def pod_fields(app: AppSettings) -> dict[str, Json]:
+    """Return the fields of a pod spec that control the pod's placement."""
+    selector, tolerations = required_labels(app), [_toleration(taint) for taint in app.tolerations]
     return ({"nodeSelector": selector} if selector else {}) | ({"tolerations": tolerations} if tolerations else {})
 
 
-def labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels that a node needs to run the app; no labels mean any node."""
-    name = volumes.node(app)
-    hostname = {HOSTNAME: name} if name else {}
-    return {**app.nodes, **({ARCH: app.arch} if app.arch else {}), **hostname}
+def required_labels(app: AppSettings) -> dict[str, str]:
+    """Return the labels that a node needs to run the app. With no labels, the app can run on any node."""
+    name = volumes.host_path_node(app)
+    hostname = {HOSTNAME_LABEL: name} if name else {}
+    return {**app.nodes, **({ARCH_LABEL: app.arch} if app.arch else {}), **hostname}
 
 
-def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Lacking]:
-    """Yield each setting that no node of the platform satisfies. Older platforms do not output labels and taints."""
+def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Unsatisfied]:
+    """Yield each setting that no node of the platform satisfies. Platforms before 0.3.0 output no labels and taints."""
     names = [node["name"] for node in nodes]
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node not in names:
@@ -41,15 +41,16 @@ def lacking(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[La
     if all(mismatches.values()):
         reasons = ", ".join(f"{name} {reason}" for name, reason in mismatches.items())
         key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
-        yield key, f"fits no node of the platform: {reasons}", "make it fit one of these nodes, or change cluster.nodes"
+        fix = "adapt the app to one of these nodes, or change cluster.nodes"
+        yield key, f"fits no node of the platform: {reasons}", fix
 
 
 def _mismatch(app: AppSettings, node: Mapping[str, Any]) -> str:
-    """Return why the app cannot run on a node, or an empty string."""
-    node_labels = {HOSTNAME: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
+    """Return the reason why the app cannot run on a node, or an empty string."""
+    node_labels = {HOSTNAME_LABEL: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
     node_labels |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[node["role"]]}
-    for key, value in labels(app).items():
-        if key == ARCH:
+    for key, value in required_labels(app).items():
+        if key == ARCH_LABEL:
             if node.get("arch") not in (None, value):
                 return f"is {node['arch']}"
         elif node_labels.get(key) != value:
@@ -65,7 +66,7 @@ def _tolerated(app: AppSettings, taint: str) -> bool:
     return bool({taint, f"{key.partition('=')[0]}:{effect}"} & set(app.tolerations))
 
 
-def _toleration(taint: str) -> Tree:
+def _toleration(taint: str) -> Json:
     name, _, effect = taint.partition(":")
     key, equals, value = name.partition("=")
     match = {"operator": "Equal", "value": value} if equals else {"operator": "Exists"}

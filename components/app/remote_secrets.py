@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from components.app.objects import metadata
 from components.app.settings import AppRemoteSecretSettings, AppSettings
-from components.kubernetes.manifest import Manifest, Tree
+from components.kubernetes.manifest import Json, Manifest
 
-REFRESH = "1h"
+REFRESH_INTERVAL = "1h"
 """How often external-secrets reads the store again. Pods read the Secret only when they start."""
 
 
-def name(app: AppSettings) -> str:
-    """Return the name of the Secret. Changed references result in a new name, which restarts the pods."""
+def secret_name(app: AppSettings) -> str:
+    """Return the Secret's name. Changed references result in a new name, which restarts the pods."""
     references = {variable: remote.model_dump() for variable, remote in app.remote_secrets.items()}
     text = json.dumps(references, sort_keys=True)
     return f"{app.name}-remote-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -21,19 +21,23 @@ def name(app: AppSettings) -> str:
 
 def external_secret(app: AppSettings) -> Manifest:
     """Return the ExternalSecret. Pulumi waits until external-secrets has found all secrets."""
-    meta = metadata(app, name(app), annotations={"pulumi.com/waitFor": "condition=Ready"})
+    meta = metadata(app, secret_name(app), annotations={"pulumi.com/waitFor": "condition=Ready"})
     data = [_entry(variable, remote) for variable, remote in app.remote_secrets.items()]
-    spec = {"refreshInterval": REFRESH, "target": {"name": name(app), "creationPolicy": "Owner"}, "data": data}
+    spec = {
+        "refreshInterval": REFRESH_INTERVAL,
+        "target": {"name": secret_name(app), "creationPolicy": "Owner"},
+        "data": data,
+    }
     return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": meta, "spec": spec}
 
 
-def _entry(variable: str, remote: AppRemoteSecretSettings) -> Tree:
+def _entry(variable: str, remote: AppRemoteSecretSettings) -> Json:
     store = {"kind": "ClusterSecretStore", "name": remote.store}
     reference = {"key": remote.key} | ({"property": remote.property} if remote.property else {})
     return {"secretKey": variable, "remoteRef": reference, "sourceRef": {"storeRef": store}}
 
 
-def environment(app: AppSettings) -> Iterator[Tree]:
-    """Yield the environment variables with these secrets."""
+def environment(app: AppSettings) -> Iterator[Json]:
+    """Yield the environment variables with the app's remote secrets."""
     for variable in app.remote_secrets:
-        yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": name(app), "key": variable}}}
+        yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret_name(app), "key": variable}}}

@@ -1,0 +1,128 @@
+"""The platform's outputs that apps read, and the layer of each output."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+import pulumi
+
+
+class ObjectStoreOutput(TypedDict):
+    """The S3 bucket for database backups, with its access keys."""
+
+    endpoint: str
+    bucket: str
+    region: str
+    path: str
+    accessKey: str
+    secretKey: str
+
+
+def since(version: str, layer: str = "", *, secret: bool = False) -> dict[str, Any]:
+    """Return the metadata of an output: the first homelab version with the output, and the output's layer."""
+    return {"since": version, "layer": layer, "secret": secret}
+
+
+def none_output() -> pulumi.Output[Any]:
+    """Return None as the output of a disabled layer."""
+    return pulumi.Output.from_input(None)
+
+
+def empty_list_output() -> pulumi.Output[Any]:
+    """Return an empty list as the output of a disabled layer."""
+    return pulumi.Output.from_input([])
+
+
+def false_output() -> pulumi.Output[Any]:
+    """Return False as the output of a disabled feature."""
+    return pulumi.Output.from_input(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppPlatformOutputs:
+    """The platform's outputs that an app reads. Outputs of a disabled layer are None or empty."""
+
+    domain: pulumi.Output[str] = field(metadata=since("0.1.0"))
+    """Domain of the lab."""
+    app_kubeconfig: pulumi.Output[str] = field(metadata=since("0.3.0", secret=True))
+    """Kubeconfig of app stacks for the API endpoint, as a Pulumi secret output."""
+    app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
+    """Kubernetes user of the kubeconfig of app stacks."""
+    nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
+    """Nodes, each with name, role and address. Since 0.3.0, each node also has labels, taints and arch, which may be
+    unknown."""
+    cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
+    """CIDRs of the cluster: pod CIDRs, then Service CIDRs."""
+    ingress_class: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
+    """IngressClass of the ingress controller."""
+    ingress_namespace: pulumi.Output[str | None] = field(
+        default_factory=none_output, metadata=since("0.2.0", "traefik")
+    )
+    """Namespace of the ingress controller."""
+    issuers: pulumi.Output[list[str]] = field(default_factory=empty_list_output, metadata=since("0.2.0", "certManager"))
+    """Names of the ClusterIssuers."""
+    issuer: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "certManager"))
+    """Default ClusterIssuer of apps."""
+    storage_classes: pulumi.Output[list[str]] = field(
+        default_factory=empty_list_output, metadata=since("0.2.0", "longhorn")
+    )
+    """Names of the StorageClasses."""
+    storage_class: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "longhorn"))
+    """Default StorageClass of volumes."""
+    shared_storage_classes: pulumi.Output[list[str]] = field(
+        default_factory=empty_list_output, metadata=since("0.2.0", "longhorn")
+    )
+    """Names of the StorageClasses that support ReadWriteMany."""
+    database_storage_class: pulumi.Output[str | None] = field(
+        default_factory=none_output, metadata=since("0.2.0", "longhorn")
+    )
+    """StorageClass of databases, which replicate their data themselves."""
+    database_operator: pulumi.Output[str | None] = field(
+        default_factory=none_output, metadata=since("0.2.0", "cloudnativePg")
+    )
+    """Namespace of CloudNativePG."""
+    database_backup: pulumi.Output[ObjectStoreOutput | None] = field(
+        default_factory=none_output, metadata=since("0.2.0", "cloudnativePg", secret=True)
+    )
+    """Object store for database backups, as a Pulumi secret output."""
+    secret_stores: pulumi.Output[list[str]] = field(
+        default_factory=empty_list_output, metadata=since("0.2.0", "externalSecrets")
+    )
+    """Names of the ClusterSecretStores for external secrets."""
+    traces_endpoint: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "tempo"))
+    """URL that receives traces by OTLP over HTTP."""
+    metrics_endpoint: pulumi.Output[str | None] = field(
+        default_factory=none_output, metadata=since("0.2.0", "monitoring")
+    )
+    """URL of Prometheus."""
+    rollouts: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "argoRollouts"))
+    """Namespace of Argo Rollouts."""
+    load_balancer_addresses: pulumi.Output[list[str]] = field(
+        default_factory=empty_list_output, metadata=since("0.3.0", "metallb")
+    )
+    """Addresses for Services of type LoadBalancer: address ranges and CIDRs."""
+    pod_security_levels: pulumi.Output[list[str]] = field(
+        default_factory=empty_list_output, metadata=since("0.3.0", "cluster.apps.podSecurity")
+    )
+    """Pod Security levels that namespaces of apps may have."""
+    nfs_client: pulumi.Output[bool] = field(default_factory=false_output, metadata=since("0.3.0", "cluster.apps.nfs"))
+    """Whether the nodes have an NFS client."""
+
+
+OutputName = Literal[
+    "ingress_class",
+    "issuer",
+    "issuers",
+    "storage_class",
+    "storage_classes",
+    "shared_storage_classes",
+    "database_storage_class",
+    "database_operator",
+    "database_backup",
+    "secret_stores",
+    "traces_endpoint",
+    "metrics_endpoint",
+    "rollouts",
+    "load_balancer_addresses",
+    "nfs_client",
+    "pod_security_levels",
+]

@@ -1,0 +1,83 @@
+"""The outputs of the platform that an app's settings need."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.app import security
+from components.app.platform_outputs import OutputName
+from components.app.postgres_settings import PostgresSettings
+from components.app.settings import AppSettings
+from components.app.volume_settings import AppVolumeSettings
+
+
+@dataclass(frozen=True)
+class RequiredOutput:
+    """A requirement of one of the app's settings: an output of the platform, and a name that the output must contain.
+
+    With `default`, the name is the value of another output.
+    """
+
+    output: OutputName
+    setting: str
+    name: str | None = None
+    default: OutputName | None = None
+    in_ranges: bool = False
+    """Whether `name` is an IP address that one of the output's address ranges must contain."""
+    missing_error: tuple[str, str] | None = None
+    """Reason and fix of the error if the output lacks the name. The fix changes the platform's stack file."""
+
+
+def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
+    """Yield the outputs of the platform that the app's settings need."""
+    for setting, level in security.level_requirements(app):
+        reason = f"needs the Pod Security level {level}, which the platform does not allow for apps"
+        missing_error = (reason, f"set `apps: {{podSecurity: {level}}}` under homelab:cluster")
+        yield RequiredOutput("pod_security_levels", setting, level, missing_error=missing_error)
+    if app.hosts:
+        yield RequiredOutput("ingress_class", "hosts")
+    if app.hosts and app.tls.certificate:
+        issuer = app.tls.issuer
+        yield RequiredOutput("issuers", "tls.issuer", issuer) if issuer else RequiredOutput("issuer", "hosts")
+    for name, volume in app.volumes.items():
+        yield from _volume_needs(f"volumes.{name}", volume)
+    for variable, remote in app.remote_secrets.items():
+        yield RequiredOutput("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    if app.load_balancer:
+        address = app.load_balancer.address
+        setting = "loadBalancer.address" if address else "loadBalancer"
+        yield RequiredOutput("load_balancer_addresses", setting, address, in_ranges=True)
+    if app.strategy:
+        yield RequiredOutput("rollouts", "strategy")
+    if app.strategy and app.strategy.analysis:
+        yield RequiredOutput("metrics_endpoint", "strategy.analysis")
+    if app.traces:
+        yield RequiredOutput("traces_endpoint", "traces")
+    if app.postgres:
+        yield from _database_needs(app.postgres)
+
+
+def _database_needs(postgres: PostgresSettings) -> Iterator[RequiredOutput]:
+    yield RequiredOutput("database_operator", "postgres")
+    if postgres.storage_class:
+        yield RequiredOutput("storage_classes", "postgres.storageClass", postgres.storage_class)
+    else:
+        yield RequiredOutput("database_storage_class", "postgres")
+    for setting, settings in (("backup", postgres.backup), ("restore", postgres.restore)):
+        if settings is not None:
+            yield RequiredOutput("database_backup", f"postgres.{setting}")
+
+
+def _volume_needs(setting: str, volume: AppVolumeSettings) -> Iterator[RequiredOutput]:
+    if volume.nfs:
+        yield RequiredOutput("nfs_client", f"{setting}.nfs")
+    if not volume.is_provisioned:
+        return
+    name = volume.storage_class
+    yield (
+        RequiredOutput("storage_classes", f"{setting}.storageClass", name)
+        if name
+        else RequiredOutput("storage_class", setting)
+    )
+    if volume.shared or volume.access_mode == "ReadWriteMany":
+        default: OutputName | None = None if name else "storage_class"
+        yield RequiredOutput("shared_storage_classes", f"{setting}.storageClass", name, default)
