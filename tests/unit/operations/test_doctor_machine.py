@@ -150,7 +150,7 @@ def test_machines_with_one_identity_are_named() -> None:
 @pytest.mark.parametrize(
     ("failure", "cause", "check", "fix"),
     [
-        (Failure.UNREACHABLE, "does not answer", "reachable", "power it on"),
+        (Failure.UNREACHABLE, "does not answer", "reachable", "power on the machine"),
         (Failure.HOST_KEY, "another key\nmore", "host key", "find out which machine answers"),
         (Failure.LOGIN, "refuses user pi: add the key", "login", "authorized_keys"),
         (Failure.SCRIPT, "sudo: a password is required", "root", "passwordless sudo"),
