@@ -139,7 +139,7 @@ def test_reboot_is_waited_for_until_the_machine_has_booted_anew(scripts: Path, t
             told = Reports()
             assert await Runner(Settings(keys=KEYS)).run(task(a.machine(), *run), told) == "after\n"
             assert a.boot == 2
-            assert told == ["a: waiting for SSH to answer after the reboot"]
+            assert told == ["a: waiting for the machine to answer on SSH after the reboot"]
 
     run_scenario(scenario())
 

@@ -95,7 +95,7 @@ def test_nobody_is_advised_to_wipe_a_machine_that_lost_a_layer_only(scripts: Pat
             warned = Reports()
             await Runner(settings(b)).undo(serving(scripts, a), Reports(), warned)
             assert [text.splitlines()[-1] for text in warned] == [
-                "The machine was not cleaned up: away.sh did not run."
+                "a was not cleaned up, because away.sh did not run."
             ]
             assert seen(b) == [["guarded"]]
             given = Settings(keys=KEYS, servers=(a.machine(), b.machine()))
@@ -115,7 +115,7 @@ def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scr
             stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
             await Runner(settings(b)).undo(stranger, Reports(), warned)
             assert warned[0].startswith(
-                "a (127.0.0.1): its SSH key gone is no longer in the configuration.\nThe machine was not cleaned up"
+                "a (127.0.0.1): the machine's SSH key gone is no longer in the configuration.\na was not cleaned up"
             )
 
     run_scenario(scenario())
