@@ -140,7 +140,7 @@ def test_settings_that_are_wrong_are_refused() -> None:
         async with running_plugin() as plug:
             error = await rpc_error(plug.configure(keys={"sshKey": "no key"}))
             assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
-            assert "the secret sshKey is not a valid SSH private key" in str(error.details())
+            assert "the secret sshKey must be a valid SSH private key" in str(error.details())
 
     run_scenario(scenario())
 
