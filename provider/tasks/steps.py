@@ -74,9 +74,7 @@ class Steps:
     async def _run_on(self, machine: Machine, task_run: TaskRun, step: Step, ssh_seconds: float | None = None) -> str:
         """Run a step's script on a machine. Repeat the script if the SSH connection is lost."""
         if self.cancelled:
-            raise TaskError(
-                f"{machine_label(machine)}: cancelled before {step.script}; run `pulumi up` to continue."
-            )
+            raise TaskError(f"{machine_label(machine)}: cancelled before {step.script}; run `pulumi up` to continue.")
         for remaining in reversed(range(ATTEMPTS)):
             await wait_for_ssh(
                 self.connections, machine, task_run.progress, SSH_SECONDS if ssh_seconds is None else ssh_seconds

@@ -47,7 +47,7 @@ def test_refused_user_is_an_error_at_once(scripts: Path, tmp_path: Path) -> None
 
 
 def test_what_is_no_private_key_is_refused_by_its_name() -> None:
-    with pytest.raises(TaskError, match="the secret sshKey is not a valid SSH private key") as caught:
+    with pytest.raises(TaskError, match="the secret sshKey must be a valid SSH private key") as caught:
         Runner(Settings(keys={"sshKey": "correct-horse"}))
     assert "correct-horse" not in str(caught.value)
     locked = USER_KEY.export_private_key("pkcs8-pem", passphrase="x").decode()

@@ -94,9 +94,7 @@ def test_nobody_is_advised_to_wipe_a_machine_that_lost_a_layer_only(scripts: Pat
             await a.lose_power()
             warned = Reports()
             await Runner(settings(b)).undo(serving(scripts, a), Reports(), warned)
-            assert [text.splitlines()[-1] for text in warned] == [
-                "a was not cleaned up, because away.sh did not run."
-            ]
+            assert [text.splitlines()[-1] for text in warned] == ["a was not cleaned up, because away.sh did not run."]
             assert seen(b) == [["guarded"]]
             given = Settings(keys=KEYS, servers=(a.machine(), b.machine()))
             await Runner(given, deletes_unreachable=True).undo(serving(scripts, a), Reports(), warned)
