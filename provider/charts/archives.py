@@ -1,6 +1,6 @@
 """Cache Helm chart archives in the project's folder.
 
-Helm installs charts from this cache. Every read from the cache verifies the archive's checksum.
+Helm installs charts from the cached archives. Every read from the cache verifies the archive's checksum.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ FOLDER = ".charts"
 
 
 def cached_path(chart: Chart) -> str:
-    """Return the cached archive's relative path, which contains its SHA-256 and is the same on every workstation."""
+    """Return the cached archive's path in the project's folder. The path contains the archive's SHA-256."""
     return f"./{FOLDER}/{chart.name}-{quote(chart.version, safe='+')}-{chart.sha256}.tgz"
 
 
 def cache(chart: Chart) -> Chart:
     """Store the chart's archive in the cache and return the chart with the archive's sha256. Raises TaskError.
 
-    This call blocks. A chart without a sha256 is always fetched, because its archive in the repository may change.
+    This call blocks. A chart without a sha256 is always fetched, because the archive in the repository may change.
     """
     if chart.sha256 and _cached(chart) is not None:
         return chart

@@ -40,7 +40,7 @@ def _digest(url: str, manifest: Mapping[str, Any]) -> str:
     layers = [layer for layer in entries if isinstance(layer, Mapping)] if isinstance(entries, list) else []
     digest = next((str(layer.get("digest")) for layer in layers if layer.get("mediaType") == ARCHIVE_TYPE), "")
     if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
-        raise TaskError(f"{url} has no layer with a chart archive and its sha256, so the artifact is not a Helm chart.")
+        raise TaskError(f"{url} has no layer with a chart archive and a sha256 digest, so it is not a Helm chart.")
     return digest
 
 

@@ -22,7 +22,7 @@ StringLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # returns every sc
 
 
 def fetch(chart: Chart) -> tuple[str, bytes]:
-    """Fetch the chart's archive and verify it against the pinned checksum or, without a pin, the repository's checksum.
+    """Fetch the chart's archive, whose checksum must match the pin or, without a pin, the repository's checksum.
 
     Returns the URL and the content of the archive. This call blocks. Raises TaskError.
     """

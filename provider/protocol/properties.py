@@ -29,7 +29,7 @@ def parse_chart(properties: Properties) -> Chart:
 
 
 def needs_rerun(properties: Properties, old: Properties) -> bool:
-    """Return whether a task must run again, because its last run failed or its scripts or their inputs changed."""
+    """Return whether a task must run again, because its last run failed or its scripts or inputs changed."""
     return not old.get("done") or parse_task(properties).needs_rerun(parse_task(old))
 
 

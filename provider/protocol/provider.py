@@ -64,7 +64,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Store the plugin's settings, then start the drift checks of all machines."""
-        settings = request.variables.get("homelab:config:settings", "{}")  # missing while they are unknown
+        settings = request.variables.get("homelab:config:settings", "{}")  # missing while unknown to Pulumi
         try:
             self._runner = Runner(Settings.model_validate_json(settings), properties.deletes_unreachable())
         except TaskError as error:
@@ -79,7 +79,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Accept the inputs; add a task's drift as the input `drift`, and a chart's checksum as the input `sha256`."""
+        """Accept a resource's inputs; add the inputs `drift` (to a task) and `sha256` (to a chart)."""
         self._program_runs = True
         news = to_dict(request.news)
         is_task = resource_type(request.urn) == TASK_TYPE

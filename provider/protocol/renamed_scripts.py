@@ -8,8 +8,8 @@ registers for the stack files in `tests/settings/valid`, `samples` and `tests/co
 
 Pulumi stores a task's new properties only when Pulumi updates the task. Until the first update, the task's outputs
 contain the old script names. A change of `lib.sh` updates every task that has undo steps. After one release has changed
-`lib.sh`, a later release can remove this module and `renamed_scripts.json`. A lab that is older than the move needs an
-update with a release that contains this module before any later release.
+`lib.sh`, a later release can remove this module and `renamed_scripts.json`. A lab from before
+the scripts were moved must be updated to a release with this module before any later release.
 """
 
 import json

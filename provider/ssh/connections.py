@@ -167,7 +167,7 @@ class Connections:
             raise Unreachable(f"{machine_label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
 
     async def _trusted(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        """Accept the pinned host key or, if an SSH CA is configured, a host certificate that the CA has signed."""
+        """Connect if the machine shows the pinned host key, or a host certificate signed by the configured SSH CA."""
         try:
             return await self._open_to(hop, tunnel, keys=[hop.host_key])
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):

@@ -15,7 +15,7 @@ GUARD_SCRIPT = "platform/refuse-data-loss.sh"
 
 @dataclass(frozen=True)
 class RemovalRules:
-    """The removal rules of one run. `deletes_unreachable` also allows skipping machines that stay in the lab."""
+    """The removal rules of one run. `deletes_unreachable` allows skipping every unreachable machine."""
 
     settings: Settings
     deletes_unreachable: bool

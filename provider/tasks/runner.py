@@ -45,7 +45,7 @@ class Runner:
         self._steps.cancelled = True
 
     def start_drift_checks(self) -> None:
-        """Start the drift checks of all machines at the same time, before Pulumi's engine requests their results."""
+        """Start the drift checks of all machines at the same time, before Pulumi's engine requests the results."""
         for machine in (*self.settings.servers, *self.settings.agents):
             for script in self.settings.probes:
                 self._drift_checks.start(machine, script, {})
@@ -125,7 +125,7 @@ class Runner:
     async def check_removal(self, servers: Sequence[str], nodes: Sequence[str]) -> None:
         """Validate that `nodes`, of which `servers` are K3s servers, can be removed from the cluster. Raises TaskError.
 
-        If no server answers within `CHECK_SECONDS`, the check is skipped and repeated when each node is removed.
+        If no server answers within `CHECK_SECONDS`, the check is made only when each node is removed.
         """
         variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
         try:

@@ -50,7 +50,7 @@ class StepResults:
                     self.flags.add(flag)
             elif line.startswith(EXPORT_PREFIX) and name in exports:
                 if self.variables.setdefault(name, value) != value:
-                    raise TaskError(f"machines report different values of {name}; the task stopped after this step")
+                    raise TaskError(f"machines report different values of {name}; later steps did not run")
             else:
                 self.output += line
 

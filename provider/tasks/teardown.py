@@ -19,7 +19,7 @@ ReadMark = Callable[[Machine], Awaitable[str]]
 
 @dataclass
 class Teardown:
-    """State of a `pulumi destroy` of the whole lab, which started in this run or in an earlier run.
+    """State of the destruction of the whole lab, started by this `pulumi destroy` or by an earlier `pulumi destroy`.
 
     An unfinished `pulumi destroy` leaves marks on the servers. Only `pulumi destroy`, a run without the Pulumi
     program, reads the marks. `pulumi up` removes the marks.
