@@ -22,7 +22,7 @@ def check_expiry(kubeconfig: Validity) -> Finding:
     """Return the finding about the expiry of the stack's kubeconfig."""
     expires = f"expires on {kubeconfig.end_text}"
     if kubeconfig.needs_renewal:
-        fix = "run `pulumi up`, then `./homelab kubeconfig`, then `pulumi up` in each app stack"
+        fix = "run `pulumi up` to renew the kubeconfig, `./homelab kubeconfig`, then `pulumi up` in each app stack"
         return note("kubeconfig", f"{expires}, in {kubeconfig.remaining.days} days", fix)
     return fine("kubeconfig", expires)
 

@@ -133,7 +133,7 @@ def test_another_architecture_than_the_files_is_wrong() -> None:
 
 
 def test_an_answer_that_was_cut_off_is_no_answer() -> None:
-    assert [each.says for each in machine.check(seen(end=None))] == ["the output of doctor.sh was cut off"]
+    assert [each.says for each in machine.check(seen(end=None))] == ["the output of node/collect-facts.sh was cut off"]
 
 
 def test_machines_with_one_identity_are_named() -> None:
@@ -150,7 +150,7 @@ def test_machines_with_one_identity_are_named() -> None:
 @pytest.mark.parametrize(
     ("failure", "cause", "check", "fix"),
     [
-        (Failure.UNREACHABLE, "does not answer", "reachable", "power it on"),
+        (Failure.UNREACHABLE, "does not answer", "reachable", "power on the machine"),
         (Failure.HOST_KEY, "another key\nmore", "host key", "find out which machine answers"),
         (Failure.LOGIN, "refuses user pi: add the key", "login", "authorized_keys"),
         (Failure.SCRIPT, "sudo: a password is required", "root", "passwordless sudo"),

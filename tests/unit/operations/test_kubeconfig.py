@@ -239,7 +239,10 @@ def test_an_entry_is_replaced_in_its_place() -> None:
         ("kind: Pod", "it is not a kubeconfig"),
         ("just text", "it is not a kubeconfig"),
         ("clusters: {a: b}", "its clusters are not a list of named entries"),
-        (THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"), "it has 2 users with the name lab"),
+        (
+            THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"),
+            "the kubeconfig has 2 users with the name lab",
+        ),
     ],
 )
 def test_what_is_no_kubeconfig_is_left_alone(text: str, said: str) -> None:

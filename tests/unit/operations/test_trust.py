@@ -108,7 +108,7 @@ def test_copies_of_one_disk_are_noticed(lab: list[SshMachine], tmp_path: Path, m
     file = write_stack_file(tmp_path, *TWO)
     result = run(file, "--yes")
     assert result.exit_code == 1
-    assert "one, two have the same key" in result.output
+    assert "one, two have the same host key" in result.output
     assert "hostKey" not in file.read_text()
 
 
