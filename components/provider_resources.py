@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import pulumi
 from components.kubernetes.chart import Chart
 
 SCRIPTS = Path(__file__).parent / "scripts"
+COMMENT_LINE = re.compile(r"^[ \t]*#.*\n", re.MULTILINE)  # a line of its own: no script has one within a string
 
 Step = Mapping[str, object]
 Connection = Mapping[str, object]
@@ -127,10 +129,11 @@ class ChartArchive(pulumi.CustomResource):
 
 
 def _digest(run: Sequence[Step]) -> str:
+    """Return the digest of the scripts of these steps. Comments do not count: another wording runs no task again."""
     return _digest_of(("lib.sh", *sorted({str(entry["script"]) for entry in run})))
 
 
 @cache
 def _digest_of(names: tuple[str, ...]) -> str:
-    texts = {name: (SCRIPTS / name).read_text() for name in names}
+    texts = {name: COMMENT_LINE.sub("", (SCRIPTS / name).read_text()) for name in names}
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]

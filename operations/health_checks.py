@@ -33,7 +33,7 @@ async def machine_reports(settings: LabStack, stack: Stack, on_result: Callable[
         for node in lab.nodes
     ]
     private_keys = machines.private_keys(targets, stack)
-    results = await machines.run_script(targets, private_keys, "doctor.sh", variables, on_result)
+    results = await machines.run_script(targets, private_keys, "node/collect-facts.sh", variables, on_result)
     states = [
         MachineState(node, lab, Facts.parse(result.output), result)
         for node, result in zip(lab.nodes, results, strict=True)

@@ -1,4 +1,4 @@
-"""Parses the output of `components/scripts/doctor.sh`."""
+"""Parses the output of `components/scripts/node/collect-facts.sh`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Disk(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts that `doctor.sh` collected on one machine."""
+    """The facts that `node/collect-facts.sh` collected on one machine."""
 
     lines: dict[str, tuple[str, ...]]
 
@@ -42,7 +42,7 @@ class Facts:
 
     @property
     def complete(self) -> bool:
-        """Whether `doctor.sh` ran to its end."""
+        """Whether `node/collect-facts.sh` ran to its end."""
         return self.is_yes("end")
 
     @property

@@ -15,21 +15,21 @@ from provider.errors import TaskError, Unreachable
 from provider.model import Task
 
 PREPARE = (
-    step("prepare.sh"),
-    step("reboot.sh", when=["reboot"], reboots=True),
-    step("prepare.sh", when=["reboot"]),
+    step("node/prepare.sh"),
+    step("node/reboot.sh", when=["reboot"], reboots=True),
+    step("node/prepare.sh", when=["reboot"]),
 )
-STAGE = (step("stage.sh"),)
-STOP = (step("halt.sh"),)
-RECEIVE = (step("place.sh"),)
-RESTORE = (step("stage.sh"), step("reset.sh"), step("apply.sh"))
-ROTATE_TOKEN = (step("rotate.sh"), step("stage.sh"), step("apply.sh"))
-CLEAR_NODE_PASSWORDS = (step("admit.sh", on="server"),)
-EXPORT_CA = step("cluster-ca.sh", on="server", exports=["CA", "CA_HASH"])
-REJOIN_SERVER = (EXPORT_CA, step("empty.sh"), step("stage.sh"), step("apply.sh"))
-RESTART_AGENT = (EXPORT_CA, step("stage.sh"), step("apply.sh"), step("return.sh"))
-BIND_USERS = (step("bind.sh", on="server"),)
-FINISH = (step("uncordon.sh", on="server"), step("label.sh", on="server"))
+STAGE = (step("node/stage-k3s.sh"),)
+STOP = (step("node/stop-k3s.sh"),)
+RECEIVE = (step("etcd/receive-snapshot.sh"),)
+RESTORE = (step("node/stage-k3s.sh"), step("etcd/restore-snapshot.sh"), step("node/install-k3s.sh"))
+ROTATE_TOKEN = (step("etcd/replace-snapshot-token.sh"), step("node/stage-k3s.sh"), step("node/install-k3s.sh"))
+CLEAR_NODE_PASSWORDS = (step("cluster/clear-node-passwords.sh", on="server"),)
+EXPORT_CA = step("node/export-ca.sh", on="server", exports=["CA", "CA_HASH"])
+REJOIN_SERVER = (EXPORT_CA, step("etcd/reset-member.sh"), step("node/stage-k3s.sh"), step("node/install-k3s.sh"))
+RESTART_AGENT = (EXPORT_CA, step("node/stage-k3s.sh"), step("node/install-k3s.sh"), step("node/restart-agent.sh"))
+BIND_USERS = (step("cluster/bind-kubeconfig-users.sh", on="server"),)
+FINISH = (step("cluster/uncordon.sh", on="server"), step("cluster/sync-labels.sh", on="server"))
 UPLOAD_PATH = "/var/lib/homelab/inbox/snapshot"
 
 

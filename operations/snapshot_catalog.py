@@ -90,7 +90,9 @@ async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
     """List the snapshots on every server, and on S3 if configured. Raises `TaskError` if a script or login fails."""
     names = access.servers
     targets = [access.machines[name] for name in names]
-    results = await machines.run_script(targets, access.private_keys, "snapshots.sh", [{} for _ in names], lambda: None)
+    results = await machines.run_script(
+        targets, access.private_keys, "etcd/list-snapshots.sh", [{} for _ in names], lambda: None
+    )
     servers = tuple(_from_result(name, result) for name, result in zip(names, results, strict=True))
     warnings = [server.cause for server in servers if server.k3s is None]
     warnings += [_skipped_warning(server.name, server.invalid_names) for server in servers if server.invalid_names]
@@ -109,7 +111,7 @@ async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
 async def take_snapshot(access: ClusterAccess, server: str, label: str, say: Say) -> str:
     """Take a snapshot on a server and return its name. Raises `TaskError`."""
     copied = "yes" if access.cluster.k3s.snapshots.s3 else "no"
-    task = access.task(server, step("snapshot.sh"), LABEL=label, COPIED=copied)
+    task = access.task(server, step("etcd/take-snapshot.sh"), LABEL=label, COPIED=copied)
     name = (await access.runner().run(task, progress(say))).strip()
     if not NAME_PATTERN.fullmatch(name):
         raise TaskError(f"{server} reports an invalid snapshot name: {_printable(name)}")
@@ -124,7 +126,7 @@ def merge_copies(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
 
 
 def parse_server(name: str, output: str) -> Server:
-    """Parse the output of `snapshots.sh` on a server."""
+    """Parse the output of `etcd/list-snapshots.sh` on a server."""
     first, *lines = output.splitlines() or [""]
     matches = {line: _LINE.fullmatch(line) for line in lines}
     snapshots = [

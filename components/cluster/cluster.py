@@ -110,7 +110,7 @@ class Cluster(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(depends_on=joined))
         secrets = {"TOKEN": shared.token, "AGENT_TOKEN": shared.agent_token}
         return Task(
-            "cluster-tokens", first, [step("tokens.sh", on="server")], cluster=shared.identity,
+            "cluster-tokens", first, [step("cluster/rotate-tokens.sh", on="server")], cluster=shared.identity,
             variables={"VERSION": shared.cluster.k3s.version}, secrets=secrets, opts=opts,
         )  # fmt: skip
 
@@ -118,7 +118,8 @@ class Cluster(pulumi.ComponentResource):
         """Create the task that `pulumi destroy` undoes first: it marks servers, so that nodes leave without drains."""
         after = [*self.access.prior_tasks, *resources]
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.homelab_provider, depends_on=after)
-        clear_mark, set_mark = step("keep.sh", on="servers"), step("retire.sh", on="servers")
+        clear_mark = step("cluster/clear-destroy-marker.sh", on="servers")
+        set_mark = step("cluster/set-destroy-marker.sh", on="servers")
         Task(
             "cluster-retire", self.access.first_server, [clear_mark], cluster=self.identity, undo=[set_mark], opts=opts
         )

@@ -72,8 +72,9 @@ def create_kubeconfigs(
         "SECONDS_VALID": str(VALIDITY_DAYS * 24 * 3600),
     }
     signed = Task(
-        "cluster-kubeconfig", server, [step("bind.sh", on="server"), step("sign.sh", on="server")],
-        cluster=identity, drift_check="signed.sh", variables=variables,
+        "cluster-kubeconfig", server,
+        [step("cluster/bind-kubeconfig-users.sh", on="server"), step("cluster/sign-kubeconfigs.sh", on="server")],
+        cluster=identity, drift_check="drift/kubeconfigs.sh", variables=variables,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=after)),
     ).output  # fmt: skip
     results = {}
@@ -128,7 +129,7 @@ def private_key(key: str) -> str:
 
 
 def _text(settings: ClusterSettings, index: int, signed_and_key: Sequence[str]) -> str:
-    """Render a kubeconfig from the output of `sign.sh` and the key of the user at `index`."""
+    """Render a kubeconfig from the output of `cluster/sign-kubeconfigs.sh` and the key of the user at `index`."""
     signed, key = signed_and_key
     ca, *certificates = signed.split()
     if len(certificates) != len(USERS):

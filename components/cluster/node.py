@@ -34,38 +34,42 @@ SYSCTL = {
 SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
 """Set only if the cluster has IPv6: a kernel may lack IPv6, and forwarding makes it ignore router advertisements."""
 
-DRIFT_CHECKS = ("prepared.sh", "joined.sh", "applied.sh")
+DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
 PREPARE = (
-    step("prepare.sh"),
-    step("drain.sh", on="server", when=["reboot", "member"], turn=True),
-    step("reboot.sh", when=["reboot"], reboots=True),
-    step("prepare.sh", when=["reboot"]),
-    step("uncordon.sh", on="server", when=["reboot", "member"]),
+    step("node/prepare.sh"),
+    step("cluster/drain.sh", on="server", when=["reboot", "member"], turn=True),
+    step("node/reboot.sh", when=["reboot"], reboots=True),
+    step("node/prepare.sh", when=["reboot"]),
+    step("cluster/uncordon.sh", on="server", when=["reboot", "member"]),
 )
 LEAVE = (
-    step("member.sh"),
-    step("drop.sh", on="other", unless=["retired"], turn=True),
-    step("uninstall.sh", unless=["foreign"]),
-    step("restore.sh", unless=["foreign"]),
+    step("node/check-ownership.sh"),
+    step("cluster/remove-node.sh", on="other", unless=["retired"], turn=True),
+    step("node/uninstall-k3s.sh", unless=["foreign"]),
+    step("node/restore-host.sh", unless=["foreign"]),
 )
 CA_EXPORTS = ["CA", "CA_HASH"]
-BOOTSTRAP = (step("cluster-ca.sh", on="servers", exports=CA_EXPORTS), step("stage.sh"), step("apply.sh"))
+BOOTSTRAP = (
+    step("node/export-ca.sh", on="servers", exports=CA_EXPORTS),
+    step("node/stage-k3s.sh"),
+    step("node/install-k3s.sh"),
+)
 JOIN = (
-    step("cluster-ca.sh", on="server", exports=CA_EXPORTS, turn=True),
-    step("stage.sh"),
-    step("forget.sh", on="other", when=["empty"]),
-    step("apply.sh"),
+    step("node/export-ca.sh", on="server", exports=CA_EXPORTS, turn=True),
+    step("node/stage-k3s.sh"),
+    step("cluster/remove-stale-nodes.sh", on="other", when=["empty"]),
+    step("node/install-k3s.sh"),
 )
 ROLL = (
-    step("cluster-ca.sh", on="server", exports=CA_EXPORTS),
-    step("stage.sh"),
-    step("spared.sh", on="server", when=["changed", "member"]),
-    step("backup.sh", on="server", when=["upgrade", "member"], turn=True),
-    step("drain.sh", on="server", when=["changed", "member"], turn=True),
-    step("apply.sh", when=["changed"], turn=True),
-    step("uncordon.sh", on="server"),
-    step("label.sh", on="server"),
+    step("node/export-ca.sh", on="server", exports=CA_EXPORTS),
+    step("node/stage-k3s.sh"),
+    step("cluster/wait-for-quorum.sh", on="server", when=["changed", "member"]),
+    step("etcd/snapshot-before-upgrade.sh", on="server", when=["upgrade", "member"], turn=True),
+    step("cluster/drain.sh", on="server", when=["changed", "member"], turn=True),
+    step("node/install-k3s.sh", when=["changed"], turn=True),
+    step("cluster/uncordon.sh", on="server"),
+    step("cluster/sync-labels.sh", on="server"),
 )
 
 
@@ -105,7 +109,7 @@ class Node(pulumi.ComponentResource):
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
         self.prepared = self._task(
-            f"{settings.name}-prepare", PREPARE, [], drift_check="prepared.sh",
+            f"{settings.name}-prepare", PREPARE, [], drift_check="drift/host.sh",
             variables=self._prepare_variables(), undo=LEAVE,
         )  # fmt: skip
         self.register_outputs({})
@@ -120,14 +124,14 @@ class Node(pulumi.ComponentResource):
         """Join the machine to the cluster: once, and again if the machine lost its membership data."""
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],
-            drift_check="joined.sh", run_once=True, variables=self._variables,
+            drift_check="drift/membership.sh", run_once=True, variables=self._variables,
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
         """Apply every later change to the machine. Disruptive steps wait for the node's turn."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
-        return self._task(f"{self.settings.name}-roll", ROLL, after, drift_check="applied.sh", variables=variables)
+        return self._task(f"{self.settings.name}-roll", ROLL, after, drift_check="drift/k3s.sh", variables=variables)
 
     def _task(
         self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]

@@ -47,7 +47,9 @@ class GPU(Layer[GPUSettings]):
         """Return the services that check the driver and the container runtime of each GPU node."""
         chosen = [node for node in self.lab.cluster.nodes if node.name in self.settings.nodes]
         return [
-            HostService("runtime", node.name, ("gpu.sh",), variables={"NODE": node.name, "ROLE": node.role})
+            HostService(
+                "runtime", node.name, ("gpu/check-driver.sh",), variables={"NODE": node.name, "ROLE": node.role}
+            )
             for node in chosen
         ]
 

@@ -79,7 +79,7 @@ class Nfs(Layer[NfsSettings]):
             return ()
         clients = (address for node in self.lab.cluster.nodes for address in node.addresses)
         variables = {"FOLDER": server.path, "CLIENTS": " ".join(clients)}
-        return [HostService("server", server.node, ("export.sh",), ("unexport.sh",), "exported.sh", variables)]
+        return [HostService("server", server.node, ("nfs/export.sh",), ("nfs/unexport.sh",), "nfs/check.sh", variables)]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the StorageClass."""

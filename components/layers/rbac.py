@@ -70,7 +70,8 @@ class Rbac(Layer[RbacSettings]):
         lines = (
             f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.role_bindings()
         )
-        return [HostService("rights", "", ("grant.sh",), ("revoke.sh",), "granted.sh", {"RIGHTS": "\n".join(lines)})]
+        variables = {"RIGHTS": "\n".join(lines)}
+        return [HostService("rights", "", ("rbac/apply.sh",), ("rbac/delete.sh",), "rbac/check.sh", variables)]
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors: people without groups, unknown groups, groups without people, and roles without effect."""

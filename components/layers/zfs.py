@@ -71,7 +71,7 @@ class Zfs(Layer[ZfsSettings]):
 
     def _pool(self, node: str, pool: ZfsPoolSettings) -> HostService:
         variables = {"POOL": self.settings.pool, "DEVICES": " ".join(pool.devices), "RAID": pool.raid}
-        return HostService("pool", node, ("pool.sh",), drift_check="pooled.sh", variables=variables)
+        return HostService("pool", node, ("zfs/create-pool.sh",), drift_check="zfs/check-pool.sh", variables=variables)
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
         """Return the label of nodes with a pool."""

@@ -83,7 +83,8 @@ class LayerResources(pulumi.ComponentResource):
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
         applies_crds = has_bare_crds or name in layer.crd_only_charts
         source = _source(chart, archive)
-        crds = [self._task(f"crds-{name}", ["crds.sh"], wait, after[:1], chart=source)] if applies_crds else []
+        scripts = ["platform/apply-crds.sh"]
+        crds = [self._task(f"crds-{name}", scripts, wait, after[:1], chart=source)] if applies_crds else []
         if applies_crds and not has_bare_crds:
             return crds[0]
         return kubernetes.helm.v3.Release(
@@ -113,12 +114,12 @@ class LayerResources(pulumi.ComponentResource):
             "GATE_SECONDS": str(GATE_SECONDS),
             "RELEASES": " ".join(f"{name}-{self._charts[name].version}" for name in self._values),
         }
-        return self._task("gate", ["gate.sh"], variables, after)
+        return self._task("gate", ["platform/wait-for-objects.sh"], variables, after)
 
     def _guard(self, after: Sequence[pulumi.Resource]) -> None:
         """Create the task that is undone first when the layer is removed: it refuses while protected objects exist."""
         key = self._layer.key
-        check = [step("guard.sh", on="server", unless=["retired", f"discard-{key}"])]
+        check = [step("platform/refuse-data-loss.sh", on="server", unless=["retired", f"discard-{key}"])]
         query = "\n".join(self._layer.user_data_queries)
         variables = {"KEY": key, "KEEPS": self._layer.user_data, "QUERY": query}
         self._task("guard", [], variables, after, undo=check)

@@ -81,16 +81,17 @@ class Platform(pulumi.ComponentResource):
     def _clear_pending_releases(self, releases: Sequence[str], access: ClusterAccess) -> Task:
         """Clear the pending Helm releases of a killed run. The next `up` detects them and runs this task."""
         return Task(
-            "platform-releases", access.first_server, [step("releases.sh", on="server")], cluster=access.identity,
-            drift_check="pending.sh", variables={"RELEASES": "\n".join(releases)}, opts=self._options(access),
+            "platform-releases", access.first_server, [step("platform/clear-stuck-releases.sh", on="server")],
+            cluster=access.identity, drift_check="platform/list-stuck-releases.sh",
+            variables={"RELEASES": "\n".join(releases)}, opts=self._options(access),
         )  # fmt: skip
 
     def _check_capacity(self, values: Sequence[Json], access: ClusterAccess) -> Task:
         """Stop before the installation if the nodes lack CPU or memory. On a running lab the preview checks it too."""
         total = sum(map(total_requests, values), ResourceRequests())
         return Task(
-            "platform-fits", access.first_server, [step("fits.sh", on="server")],
-            cluster=access.identity, drift_check="fitting.sh",
+            "platform-fits", access.first_server, [step("platform/check-capacity.sh", on="server")],
+            cluster=access.identity, drift_check="platform/preview-capacity.sh",
             variables={"CPU": str(total.cpu_millicores), "MEMORY": str(total.memory_mib)}, opts=self._options(access),
         )  # fmt: skip
 

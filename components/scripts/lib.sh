@@ -9,8 +9,8 @@ trap 'printf "line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
 state=/var/lib/homelab
 etc=/etc/rancher/k3s
 data=/var/lib/rancher/k3s
-original=$state/original
-prepared=$state/prepared
+originals=$state/original
+prepared_files=$state/prepared
 # shellcheck disable=SC2034 # scripts use this variable
 keepalived_conf=/etc/keepalived/keepalived.conf
 # shellcheck disable=SC2034 # scripts use this variable
@@ -18,22 +18,22 @@ haproxy_conf=/etc/haproxy/haproxy.cfg
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() { trap - ERR; printf '%s\n' "$@" >&2; exit 1; }
-# api_away TEXT…: exit like `die`, because the API does not answer. The plugin recognizes this exit status.
-api_away() { trap - ERR; printf '%s\n' "$@" >&2; exit 76; }
-flag() { printf 'flag: %s\n' "$1"; }
+# die_api_unavailable TEXT…: exit like `die`, because the API does not answer. The plugin recognizes this exit status.
+die_api_unavailable() { trap - ERR; printf '%s\n' "$@" >&2; exit 76; }
+raise_flag() { printf 'flag: %s\n' "$1"; }
 
 # export_variable NAME VALUE: pass a variable to the later steps of the task; this step must declare it in `exports`.
 export_variable() { printf 'export: %s=%s\n' "$1" "$2"; }
 
-# tick: set `now` to hundredths of a second since boot, which does not jump when the clock is set.
-tick() { local _; read -r now _ </proc/uptime && now=$((10#${now/./})); }
+# read_uptime: set `now` to hundredths of a second since boot, which does not jump when the clock is set.
+read_uptime() { local _; read -r now _ </proc/uptime && now=$((10#${now/./})); }
 
 # wait_for SECONDS COMMAND…: poll until the command succeeds; fail after a timeout.
 wait_for() {
   local now end began pause seconds=$1; shift
-  tick; end=$((now + seconds * 100))
-  while tick; began=$now; ! "$@" >/dev/null 2>&1; do
-    tick
+  read_uptime; end=$((now + seconds * 100))
+  while read_uptime; began=$now; ! "$@" >/dev/null 2>&1; do
+    read_uptime
     [ "$now" -lt "$end" ] || return 1
     # polling uses at most a fifth of the time, because a small board needs its processor for the actual work
     pause=$((4 * (now - began)))
@@ -41,10 +41,10 @@ wait_for() {
   done
 }
 
-# write FILE MODE: atomically replace the file by standard input and sync it to disk; on failure, keep the file and die.
-# Sets `changed` to yes or no. Call it as a separate statement: within a condition, Bash would ignore a failed
-# redirection.
-write() {
+# write_atomically FILE MODE: atomically replace the file by standard input and sync it to disk; on failure, keep the
+# file and die. Sets `changed` to yes or no. Call it as a separate statement: within a condition, Bash would ignore a
+# failed redirection.
+write_atomically() {
   local file=$1 mode=$2 new
   if [ -L "$file" ]; then file=$(readlink -f "$file"); fi
   new=$file.homelab-new changed=no
@@ -62,30 +62,32 @@ not_written() {
     "Free some disk space, or remount the file system read-write; then run \`pulumi up\` again."
 }
 
-# copy SOURCE TARGET: atomically replace the target by a synced copy with the same attributes; on failure, keep the
-# target and die. If either is a symbolic link, the file that it points to is used.
-copy() {
+# copy_atomically SOURCE TARGET: atomically replace the target by a synced copy with the same attributes; on failure,
+# keep the target and die. If either is a symbolic link, the file that it points to is used.
+copy_atomically() {
   local file=$2 new
   if [ -L "$file" ]; then file=$(readlink -f "$file"); fi
   new=$file.homelab-new
   { mkdir -p "${file%/*}" && rm -f "$new" && cp -aL "$1" "$new" && sync "$new" && mv -f "$new" "$file"; } || not_written "$file"
 }
 
-# ours FILE: succeed if homelab wrote the file, even if the file was edited since.
-ours() { [ -e "$prepared$1" ] || grep -qs '^# homelab' "$1"; }
+# is_managed FILE: succeed if homelab wrote the file, even if the file was edited since.
+is_managed() { [ -e "$prepared_files$1" ] || grep -qs '^# homelab' "$1"; }
 
-# end_service UNIT FILE: stop the service if homelab wrote its configuration FILE, and restore the original file.
-end_service() {
-  ours "$2" || return 0
+# stop_managed_service UNIT FILE: stop the service if homelab wrote its configuration FILE, and restore the original
+# file.
+stop_managed_service() {
+  is_managed "$2" || return 0
   say "stopping $1"
   if systemctl cat "$1" >/dev/null 2>&1; then systemctl disable -q --now "$1"; fi # the package may be removed already
-  if [ -e "$original$2" ]; then copy "$original$2" "$2"; else rm -f "$2"; fi
-  rm -f "$prepared$2" # from here on the file does not belong to homelab
-  rm -f "$original$2"
+  if [ -e "$originals$2" ]; then copy_atomically "$originals$2" "$2"; else rm -f "$2"; fi
+  rm -f "$prepared_files$2" # from here on the file does not belong to homelab
+  rm -f "$originals$2"
 }
 
-# refreshed LOG: refresh the package lists; fail only while another program, such as apt-daily, has locked them.
-refreshed() { apt-get -q -o DPkg::Lock::Timeout=300 update >"$1" 2>&1 || ! grep -q '^E: .*lock' "$1"; }
+# refresh_package_lists LOG: refresh the package lists; fail only while another program, such as apt-daily, has locked
+# them.
+refresh_package_lists() { apt-get -q -o DPkg::Lock::Timeout=300 update >"$1" 2>&1 || ! grep -q '^E: .*lock' "$1"; }
 
 # install_packages PACKAGE…: install the missing packages from the distribution.
 install_packages() {
@@ -98,15 +100,15 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   local log; log=$(mktemp)
   # apt's lock timeout does not apply to the lock of the package lists
-  refreshed "$log" || { say "waiting for the package lists: $(grep -m 1 '^E: .*lock' "$log")"; wait_for 300 refreshed "$log"; } || true
+  refresh_package_lists "$log" || { say "waiting for the package lists: $(grep -m 1 '^E: .*lock' "$log")"; wait_for 300 refresh_package_lists "$log"; } || true
   ! grep -q '^E: ' "$log" || { tail -n 5 "$log" >&2; say "the package lists could not be refreshed"; }
   apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
     die "apt-get could not install ${missing[*]}; fix the cause on the machine, then run \`pulumi up\` again:" "$(tail -n 15 "$log")"
   rm -f "$log"
 }
 
-# holds DEVICE: print why a disk may not be empty, so that it must not be used; print nothing if it is empty.
-holds() {
+# why_not_empty DEVICE: print why a disk may not be empty, so that it must not be used; print nothing if it is empty.
+why_not_empty() {
   local tree output code=0
   tree=$(lsblk -nro TYPE,NAME "$1" 2>/dev/null) || { echo "does not exist"; return; }
   [ "$(wc -l <<<"$tree")" = 1 ] || { echo "has partitions or is in use: $(tail -n +2 <<<"$tree" | tr '\n' ',')"; return; }
@@ -125,14 +127,14 @@ fetch() { # fetch URL FILE
     die "The download of $1 failed: $(tail -n 1 <<<"$cause")" "Free space in $state: $(df -h --output=avail $state | tail -n 1 | xargs)"
 }
 
-# sum_of FILE: print its SHA-256. openssl uses the processor's SHA instructions; coreutils are six times slower.
-sum_of() { openssl dgst -sha256 -r "$1" | cut -d' ' -f1; }
+# sha256_of FILE: print its SHA-256. openssl uses the processor's SHA instructions; coreutils are six times slower.
+sha256_of() { openssl dgst -sha256 -r "$1" | cut -d' ' -f1; }
 
 # fetch_verified URL FILE SUM: download a file; it appears under its name only when complete and with that SHA-256.
 fetch_verified() {
-  if [ -e "$2" ] && [ "$(sum_of "$2")" = "$3" ]; then return; fi
+  if [ -e "$2" ] && [ "$(sha256_of "$2")" = "$3" ]; then return; fi
   fetch "$1" "$2.part"
-  local sum; sum=$(sum_of "$2.part")
+  local sum; sum=$(sha256_of "$2.part")
   if [ "$sum" != "$3" ]; then
     rm -f "$2.part"
     die "$1 does not have the expected checksum; it was not used." "expected sha256 $3" "found    sha256 $sum"
@@ -140,11 +142,11 @@ fetch_verified() {
   mv -f "$2.part" "$2"
 }
 
-# pin NAME: print the SHA-256 that the stack file pins for it; nothing if it is not pinned.
-pin() { awk -v name="$1" '$1 == name {print $2}' <<<"$PINS"; }
+# pinned_sum NAME: print the SHA-256 that the stack file pins for it; nothing if it is not pinned.
+pinned_sum() { awk -v name="$1" '$1 == name {print $2}' <<<"$PINS"; }
 
-# listed FILE NAME: print the SHA-256 of NAME in a list of checksums.
-listed() {
+# listed_sum FILE NAME: print the SHA-256 of NAME in a list of checksums.
+listed_sum() {
   local sum; sum=$(awk -v name="$2" '$2 == name || $2 == "*" name {print $1}' "$1")
   [ -n "$sum" ] || die "The release's checksum list does not contain $2; does the release $VERSION exist?"
   echo "$sum"
@@ -161,22 +163,22 @@ lock() {
     "Find it with \`fuser -v /run/homelab/lock\`; when it has ended, run \`pulumi up\` again."
 }
 
-# owner: print the name of the node that this machine was prepared as; nothing if it was not prepared.
-owner() { cat $state/node 2>/dev/null || true; }
+# prepared_node: print the name of the node that this machine was prepared as; nothing if it was not prepared.
+prepared_node() { cat $state/node 2>/dev/null || true; }
 
 # Refuse to change a machine of another cluster, even if the state lists it. The plugin recognizes this exit status.
 if [ -n "${CLUSTER:-}" ] && [ -s $state/cluster ] && [ "$(cat $state/cluster)" != "$CLUSTER" ]; then
   trap - ERR
-  echo "This machine is the node $(owner) of another cluster; no changes were made here." >&2
+  echo "This machine is the node $(prepared_node) of another cluster; no changes were made here." >&2
   echo "To remove that cluster: \`pulumi destroy\` in its own stack. If its state is lost: see docs/operations.md, \"A lost state\"." >&2
   exit 77
 fi
 
-# without_own_name FILE: print the hosts file without its entry for this machine's own name.
-without_own_name() { sed '/^127\.0\.1\.1[[:space:]]/d' "$1"; }
+# hosts_without_own_name FILE: print the hosts file without its entry for this machine's own name.
+hosts_without_own_name() { sed '/^127\.0\.1\.1[[:space:]]/d' "$1"; }
 
-# named NODE: succeed if /etc/hosts has an entry for this machine's own name.
-named() { grep -qE "^127\.0\.1\.1[[:space:]]+$1( |\$)" /etc/hosts; }
+# has_hosts_entry NODE: succeed if /etc/hosts has an entry for this machine's own name.
+has_hosts_entry() { grep -qE "^127\.0\.1\.1[[:space:]]+$1( |\$)" /etc/hosts; }
 
 # architecture: print the userland's architecture as K3s names it; a 32-bit system may run on a 64-bit kernel.
 architecture() {
@@ -210,8 +212,8 @@ journal() {
 
 kube() { k3s kubectl --request-timeout=15s "$@"; }
 
-# found ARGUMENTS…: print the names of the objects that `kubectl get` finds; none if their CRD was deleted.
-found() {
+# list_objects ARGUMENTS…: print the names of the objects that `kubectl get` finds; none if their CRD was deleted.
+list_objects() {
   local output
   output=$(kube get -o name "$@" 2>&1) || {
     grep -qE "doesn't have a resource type|no matches for kind" <<<"$output" && return
@@ -221,19 +223,19 @@ found() {
   grep -E '^[a-z0-9.-]+/' <<<"$output" || true
 }
 
-# unbind NAMESPACE NAME: remove the object's finalizers.
-unbind() { kube patch "$2" -n "$1" --type=merge -p '{"metadata": {"finalizers": null}}' 2>&1; }
+# remove_finalizers NAMESPACE NAME: remove the object's finalizers.
+remove_finalizers() { kube patch "$2" -n "$1" --type=merge -p '{"metadata": {"finalizers": null}}' 2>&1; }
 
-# device: print the network interface that INTERFACE names, or else the one with ADDRESS.
-device() { if [ -n "${INTERFACE:-}" ]; then echo "$INTERFACE"; else ip -o addr show to "$ADDRESS" | awk '{print $2; exit}'; fi; }
+# network_interface: print the network interface that INTERFACE names, or else the one with ADDRESS.
+network_interface() { if [ -n "${INTERFACE:-}" ]; then echo "$INTERFACE"; else ip -o addr show to "$ADDRESS" | awk '{print $2; exit}'; fi; }
 
-# serving: succeed if the API server on this machine is ready.
-serving() {
+# api_ready: succeed if the API server on this machine is ready.
+api_ready() {
   curl -fsS --max-time 3 --cacert $data/server/tls/server-ca.crt --cert $data/server/tls/client-admin.crt \
     --key $data/server/tls/client-admin.key https://127.0.0.1:6443/readyz
 }
 
-await_api() { wait_for 120 serving || api_away "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"; }
+wait_for_api() { wait_for 120 api_ready || die_api_unavailable "The API on $(hostname) does not answer within 120 s." "$(journal k3s)"; }
 
 # cluster_ca: print the certificate of the cluster's CA: the one that a server exported over SSH, or else this server's
 # own; nothing if neither is known.
@@ -248,12 +250,12 @@ ca_hash() { if [ -n "${CA_HASH:-}" ]; then echo "$CA_HASH"; else own_ca_hash; fi
 # cluster_answers HOST:PORT: succeed if a K3s server with a certificate of this cluster's CA answers there.
 cluster_answers() { [ "$(curl -fsS --max-time 3 --cacert <(cluster_ca) "https://$1/ping" 2>/dev/null)" = pong ]; }
 
-# speaks_k3s HOST:PORT: succeed if any K3s server answers there. Its certificate is not verified, so use this only to
-# refuse, never to continue.
-speaks_k3s() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }
+# any_k3s_answers HOST:PORT: succeed if any K3s server answers there. Its certificate is not verified, so use this only
+# to refuse, never to continue.
+any_k3s_answers() { [ "$(curl -ksS --max-time 3 "https://$1/ping" 2>/dev/null)" = pong ]; }
 
-# secret_of FILE: print the secret part of the token in the file, without the CA's hash and the user name.
-secret_of() { local text; text=$(cat "$1" 2>/dev/null) || true; echo "${text##*:}"; }
+# token_secret FILE: print the secret part of the token in the file, without the CA's hash and the user name.
+token_secret() { local text; text=$(cat "$1" 2>/dev/null) || true; echo "${text##*:}"; }
 
 # full_token HASH: print the staged token with the CA's hash in front, so that K3s never sends it to a cluster with
 # another CA; without a hash, print the plain token.
@@ -263,8 +265,9 @@ full_token() {
   if [ -n "$1" ]; then echo "K10$1::$user:$(cat $state/staged/token)"; else cat $state/staged/token; fi
 }
 
-# program: print inode, size and change time of the K3s program, to detect a replaced file without hashing it.
-program() { stat -c '%i %s %Z' /usr/local/bin/k3s 2>/dev/null || true; }
+# program_fingerprint: print inode, size and change time of the K3s program, to detect a replaced file without hashing
+# it.
+program_fingerprint() { stat -c '%i %s %Z' /usr/local/bin/k3s 2>/dev/null || true; }
 
 # drift: print how K3s on this machine differs from what was last applied, one difference per line.
 drift() {
@@ -274,7 +277,7 @@ drift() {
   now=$(systemctl is-active "$service" || true)
   case $now in active | activating) ;; *) echo "$service is $now" ;; esac
   systemctl -q is-enabled "$service" 2>/dev/null || echo "$service does not start at boot"
-  [ "$(program)" = "$(cat $state/program 2>/dev/null)" ] || cmp -s "$state/k3s/$(cat $state/staged/version)/k3s" /usr/local/bin/k3s ||
+  [ "$(program_fingerprint)" = "$(cat $state/program 2>/dev/null)" ] || cmp -s "$state/k3s/$(cat $state/staged/version)/k3s" /usr/local/bin/k3s ||
     echo "/usr/local/bin/k3s was replaced$(/usr/local/bin/k3s --version 2>/dev/null | sed -n '1s/.* version \([^ ]*\).*/ by K3s \1/p')"
   for file in config.yaml registries.yaml agent-token config.yaml.d/secrets.yaml admission.yaml audit.yaml; do
     kept=$state/staged/${file##*/}
@@ -285,8 +288,9 @@ drift() {
   cmp -s <(full_token "$(cat $state/ca-hash 2>/dev/null)") $etc/token || echo "$etc/token was changed"
 }
 
-# pending NAMESPACE/RELEASE…: print the Secrets that interrupted Helm runs left, as namespace/release:secret:status.
-pending() {
+# interrupted_releases NAMESPACE/RELEASE…: print the Secrets that interrupted Helm runs left, as
+# namespace/release:secret:status.
+interrupted_releases() {
   local release
   for release; do
     kube get secrets -n "${release%%/*}" -l "owner=helm,name=${release#*/},status in (pending-install,pending-upgrade,pending-rollback,uninstalling)" \
@@ -294,9 +298,9 @@ pending() {
   done
 }
 
-# given_rights: print homelab's RoleBindings and ClusterRoleBindings in the format of RIGHTS. Names of roles and users
-# may contain any characters, even line breaks, so they are quoted; only plain names lose their quotes.
-given_rights() {
+# current_bindings: print homelab's RoleBindings and ClusterRoleBindings in the format of RIGHTS. Names of roles and
+# users may contain any characters, even line breaks, so they are quoted; only plain names lose their quotes.
+current_bindings() {
   # shellcheck disable=SC2016 # a Go template
   kube get clusterrolebindings,rolebindings -A -l homelab/rights -o go-template='{{range .items}}{{or .metadata.namespace "*"}} {{printf "%q" .metadata.name}} {{printf "%q" .roleRef.name}} {{range $at, $each := .subjects}}{{if $at}},{{end}}{{printf "%q" $each.name}}{{end}}{{"\n"}}{{end}}' |
     sed -E 's/"([a-z0-9-]+)"/\1/g' | grep -E '^[^ ]+ homelab-[a-z0-9-]+ ' || true
@@ -304,11 +308,12 @@ given_rights() {
 
 # rights_diff: compare the bindings in the cluster with RIGHTS. It prints the bindings to delete, after >, and then the
 # bindings to add, after <.
-rights_diff() { diff <(sort <<<"$RIGHTS") <(given_rights | sort) | grep '^[<>] .' | sort -r || true; }
+rights_diff() { diff <(sort <<<"$RIGHTS") <(current_bindings | sort) | grep '^[<>] .' | sort -r || true; }
 
-# too_small: print why the nodes cannot satisfy requests of CPU (millicores) and MEMORY (MiB); nothing if they can.
+# capacity_shortage: print why the nodes cannot satisfy requests of CPU (millicores) and MEMORY (MiB); nothing if they
+# can.
 # shellcheck disable=SC2153 # the task sets CPU and MEMORY
-too_small() {
+capacity_shortage() {
   kube get nodes -o jsonpath='{range .items[*]}{.status.allocatable.cpu}{" "}{.status.allocatable.memory}{"\n"}{end}' |
     awk -v cpu="$CPU" -v memory="$MEMORY" '
       { cpus += $1 ~ /m$/ ? $1 + 0 : $1 * 1000 }
@@ -319,9 +324,9 @@ too_small() {
       }'
 }
 
-# fixed_changes: print the changed settings among those that cannot change after a machine became a node.
+# immutable_changes: print the changed settings among those that cannot change after a machine became a node.
 # shellcheck disable=SC2153 # the task sets FIXED
-fixed_changes() {
+immutable_changes() {
   local line key
   [ -e $state/fixed ] || return 0
   while IFS= read -r line; do
@@ -330,59 +335,61 @@ fixed_changes() {
   done <$state/fixed
 }
 
-# check_fixed: refuse to change settings that K3s cannot change on an existing node, before any other change.
-check_fixed() {
-  local changes; changes=$(fixed_changes)
+# refuse_immutable_changes: refuse to change settings that K3s cannot change on an existing node, before any other
+# change.
+refuse_immutable_changes() {
+  local changes; changes=$(immutable_changes)
   [ -z "$changes" ] || die "These settings cannot be changed on a node of a cluster; no changes were made:" "$changes" \
     "Change them back. To change the role or address of one node: remove the node from \`nodes\`, \`pulumi up\`, add it again, \`pulumi up\`." \
     "To change a setting that all nodes share: \`pulumi destroy\`, then build the cluster again."
 }
 
-# has_data: succeed if this machine has K3s data of any cluster.
-has_data() { [ -e $data/agent/client-kubelet.crt ] || [ -d $data/server/db/etcd ] || [ -e $data/server/db/state.db ]; }
+# has_k3s_data: succeed if this machine has K3s data of any cluster.
+has_k3s_data() { [ -e $data/agent/client-kubelet.crt ] || [ -d $data/server/db/etcd ] || [ -e $data/server/db/state.db ]; }
 
-# joined UNIT: succeed if this machine has the data of a cluster member: its certificate and, on a server, etcd's data.
-joined() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
+# is_member UNIT: succeed if this machine has the data of a cluster member: its certificate and, on a server, etcd's
+# data.
+is_member() { [ -e $data/agent/client-kubelet.crt ] && { [ "$1" = k3s-agent ] || [ -d $data/server/db/etcd/member/wal ]; }; }
 
-# facts JSONPATH: print fields of the Node object of NODE.
+# node_fields JSONPATH: print fields of the Node object of NODE.
 # shellcheck disable=SC2153 # the task sets NODE
-facts() { kube get node "$NODE" -o "jsonpath=$1"; }
+node_fields() { kube get node "$NODE" -o "jsonpath=$1"; }
 
-# exists NAME: succeed if the cluster has that node. Dies if the API does not answer.
-exists() {
+# node_exists NAME: succeed if the cluster has that node. Dies if the API does not answer.
+node_exists() {
   local node
   node=$(kube get node "$1" --ignore-not-found -o name) || die "The API on $(hostname) did not answer whether node $1 exists; run \`pulumi up\` again." "$(journal k3s)"
   [ -n "$node" ]
 }
 
-# status NAME: print True if the node is Ready. Fails if the API does not answer.
-status() { kube get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'; }
+# ready_condition NAME: print True if the node is Ready. Fails if the API does not answer.
+ready_condition() { kube get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'; }
 
-# members: print the servers in etcd, each followed by TrueTrue if it is Ready and a voting member.
-members() {
+# etcd_members: print the servers in etcd, each followed by TrueTrue if it is Ready and a voting member.
+etcd_members() {
   kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Ready")].status}{.status.conditions[?(@.type=="EtcdIsVoter")].status}{"\n"}{end}'
 }
 
-# versions: print the K3s version of every server, one per line.
-versions() { kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.status.nodeInfo.kubeletVersion}{"\n"}{end}'; }
+# server_versions: print the K3s version of every server, one per line.
+server_versions() { kube get nodes -l node-role.kubernetes.io/etcd -o jsonpath='{range .items[*]}{.status.nodeInfo.kubeletVersion}{"\n"}{end}'; }
 
 # newer OLD NEW: succeed if the second version is newer than the first.
 newer() { [ "$1" != "$2" ] && printf '%s\n' "$1" "$2" | sed 's/-rc/~rc/' | sort -CV && return; return 1; }
 
-# unsafe_without NAME…: print why etcd would lose its quorum without these servers; nothing if it would not.
-unsafe_without() {
+# quorum_loss_without NAME…: print why etcd would lose its quorum without these servers; nothing if it would not.
+quorum_loss_without() {
   local server ready others=0 alive=0 not_ready=''
   while read -r server ready; do
     case " $* " in *" $server "*) continue ;; esac
     others=$((others + 1))
     if [ "$ready" = TrueTrue ]; then alive=$((alive + 1)); else not_ready+=" $server"; fi
-  done < <(members)
+  done < <(etcd_members)
   [ $((alive * 2)) -gt "$others" ] || echo "only $alive of the $others other servers are Ready (not$not_ready)"
 }
 
-# blockers: print the PodDisruptionBudgets that allow no disruption now, and their pods on NODE.
+# blocking_budgets: print the PodDisruptionBudgets that allow no disruption now, and their pods on NODE.
 # shellcheck disable=SC2153 # the task sets NODE
-blockers() {
+blocking_budgets() {
   local budget_namespace budget selector pods
   # shellcheck disable=SC2016 # a Go template
   kube get poddisruptionbudgets -A -o go-template='{{range .items}}{{if not .status.disruptionsAllowed}}{{.metadata.namespace}} {{.metadata.name}} {{range $key, $value := .spec.selector.matchLabels}}{{$key}}={{$value}},{{end}}{{"\n"}}{{end}}{{end}}' |
@@ -398,16 +405,16 @@ drain() {
   local report; report=$(mktemp)
   say "draining $NODE"
   if ! k3s kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${DRAIN_SECONDS}s" >"$report" 2>&1; then
-    die "$NODE could not be drained within $DRAIN_SECONDS s; it was not $1 and stays cordoned." "$(blockers)" "$(tail -n 5 "$report")" \
+    die "$NODE could not be drained within $DRAIN_SECONDS s; it was not $1 and stays cordoned." "$(blocking_budgets)" "$(tail -n 5 "$report")" \
       "Run more replicas of these pods on other nodes, or change the PodDisruptionBudget; then run \`pulumi up\` again."
   fi
   rm -f "$report"
 }
 
-# storage: print nodes, their labels, and the volumes and Longhorn replicas bound to them, one per line. Fails if the
-# API does not answer. Local volumes have a node affinity; Longhorn's replicas are objects of its own kind.
+# volume_locations: print nodes, their labels, and the volumes and Longhorn replicas bound to them, one per line. Fails
+# if the API does not answer. Local volumes have a node affinity; Longhorn's replicas are objects of its own kind.
 # shellcheck disable=SC2016 # Go templates
-storage() {
+volume_locations() {
   kube get nodes -o go-template='{{range .items}}{{$name := .metadata.name}}node {{$name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}}
 label {{$name}} metadata.name {{$name}}
 {{range $key, $value := .metadata.labels}}label {{$name}} {{$key}} {{$value}}
@@ -423,11 +430,12 @@ label {{$name}} metadata.name {{$name}}
 }
 
 # volumes_only_on NODE [GOING…]: print the volumes on NODE that are on no other node which is Ready and not in GOING.
+# Without the label, or without its Node, a node counts as labelled with its name; `in` creates no entry in awk. A
+# failed replica still has data: if all replicas failed, Longhorn can salvage the volume from them.
 volumes_only_on() {
-  local known; known=$(storage) || return
+  local known; known=$(volume_locations) || return
   awk -v node="$1" -v going=" $* " '
     function has(name, values) { return name != "" && index("," values, "," name ",") }
-    # without the label, or without its Node, a node counts as labelled with its name; `in` creates no entry in awk
     function of(name, key) { if ((name, key) in label) return label[name, key]; return name }
     function fits(name, key, operator, values) {
       if (operator == "In") return has(of(name, key), values)
@@ -448,7 +456,6 @@ volumes_only_on() {
     $1 == "volume" { end_volume(); volume = $2; claim = $3 }
     $1 == "term" { end_term(); term = 1; split("", fit); fit[node] = 1; for (name in ready) fit[name] = 1 }
     $1 == "match" { for (name in fit) if (!fits(name, $2, $3, $4)) fit[name] = 0 }
-    # a failed replica still has data: if all replicas failed, Longhorn can salvage the volume from them
     $1 == "replica" { if ($3 == node) { if (!($2 in here) || $4 == "healthy") here[$2] = $4 } else if ($4 == "healthy" && stays($3)) elsewhere[$2] }
     END { end_volume(); for (each in here) if (!(each in elsewhere)) print "Longhorn volume " each ", of which " (here[each] == "healthy" ? node " has the last healthy replica" : "no replica is healthy, and " node " has one") }
   ' <<<"$known" | sort
@@ -472,16 +479,16 @@ delete_node() {
 
 # lost_servers: print the servers that are not Ready and no longer in the stack file, which lists SERVERS.
 lost_servers() {
-  members | while read -r server ready; do
+  etcd_members | while read -r server ready; do
     case "$ready $SERVERS " in TrueTrue* | *" $server "*) ;; *) echo "$server" ;; esac
   done
 }
 
-# drop_gone: remove the lost servers from the cluster.
-drop_gone() {
+# remove_lost_servers: remove the lost servers from the cluster.
+remove_lost_servers() {
   local server reason
   while read -r server; do
-    reason=$(unsafe_without "$server")
+    reason=$(quorum_loss_without "$server")
     [ -z "$reason" ] || die "$server is lost and no longer in \`nodes\`, but cannot be removed from etcd: $reason." "Make the other servers Ready first: kubectl get nodes"
     say "removing $server from the cluster: it is not Ready and no longer in \`nodes\`"
     delete_node "$server"

@@ -11,7 +11,7 @@ from operations.machines import Failure, ScriptResult
 
 
 def check_connection(node: NodeSettings, result: ScriptResult) -> list[Finding]:
-    """Return the findings about a machine on which `doctor.sh` did not run."""
+    """Return the findings about a machine on which `node/collect-facts.sh` did not run."""
     cause = result.cause.removeprefix(f"{node.name} ({node.address})").lstrip(": ")
     if result.failure is Failure.HOST_KEY:
         fix = "find out which machine answers at the address; if the machine was reinstalled, run `./homelab trust`"
@@ -30,7 +30,7 @@ def check_connection(node: NodeSettings, result: ScriptResult) -> list[Finding]:
 def check(machine: MachineState) -> list[Finding]:
     """Return the findings of all checks on a machine."""
     if not machine.facts.complete:
-        return [wrong("script", "the output of doctor.sh was cut off", "run the command again")]
+        return [wrong("script", "the output of node/collect-facts.sh was cut off", "run the command again")]
     known = "as pinned, or certified" if machine.cluster.ssh.host_authority else "as pinned"
     return [fine("host key", known), *(run(machine) for run in (*host.CHECKS, *k3s.CHECKS))]
 

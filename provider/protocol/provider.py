@@ -17,6 +17,7 @@ from provider.model import Machine, Settings
 from provider.protocol import properties
 from provider.protocol.encoding import abort_unfinished, diff_kind, resource_name, resource_type, to_dict, to_struct
 from provider.protocol.engine import Engine
+from provider.protocol.renamed_scripts import from_state, settings_from_state
 from provider.tasks.runner import Runner
 
 VERSION = "0.1.0"
@@ -46,7 +47,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Refuse new settings that remove nodes which the cluster needs; a change never replaces the provider."""
-        old, new = to_dict(request.old_inputs), to_dict(request.news)
+        old, new = settings_from_state(to_dict(request.old_inputs)), to_dict(request.news)
         try:
             await self._check_removal(properties.parse_settings(old), properties.parse_settings(new))
         except TaskError as error:
@@ -116,7 +117,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Report the inputs that differ; a task that failed is always run again."""
-        old, new = to_dict(request.old_inputs), to_dict(request.news)
+        old, new = from_state(to_dict(request.old_inputs)), to_dict(request.news)
         old.pop("drift", None)  # the last update has fixed it
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         is_task = resource_type(request.urn) == TASK_TYPE
@@ -141,7 +142,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Run the task again if it failed or its work changed; otherwise only store the new connection settings."""
-        inputs, old = to_dict(request.news), to_dict(request.olds)
+        inputs, old = to_dict(request.news), from_state(to_dict(request.olds))
         if resource_type(request.urn) == SECRET_TYPE:
             same = inputs.get("generation", 1) == old.get("generation", 1)
             value = old["value"] if same else properties.generate_secret(inputs, preview=request.preview)
@@ -164,7 +165,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Undo the task."""
         if resource_type(request.urn) == TASK_TYPE:
-            task = properties.parse_task(to_dict(request.properties))
+            task = properties.parse_task(from_state(to_dict(request.properties)))
 
             async def progress(message: str) -> None:
                 await self._engine.progress(request.urn, message)

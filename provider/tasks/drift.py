@@ -7,7 +7,8 @@ from pathlib import Path
 from provider.errors import TaskError, Unreachable
 from provider.model import Machine
 from provider.printable import printable
-from provider.ssh.connections import Connections, machine_label, no_progress, render_script
+from provider.ssh.connections import Connections, machine_label, no_progress
+from provider.tasks.script_text import script_text
 
 CONNECT_SECONDS = 3  # to connect: a drift check does not wait for a machine that is powered off
 SCRIPT_SECONDS = 30  # for the script, because the machine may be busy
@@ -35,11 +36,11 @@ class DriftChecks:
 
     async def _check(self, machine: Machine, script: str, variables: Mapping[str, str]) -> str:
         """Run the script and return its output, one difference per line. Raises TaskError."""
+        text = script_text(self._scripts, variables, script)
         try:
             await asyncio.wait_for(self._connections.connect(machine), CONNECT_SECONDS)
         except TimeoutError as cause:
             raise Unreachable(f"{machine_label(machine)} does not answer on SSH within {CONNECT_SECONDS} s") from cause
-        text = render_script(variables, (self._scripts / "lib.sh").read_text(), (self._scripts / script).read_text())
         try:
             status, output, details = await asyncio.wait_for(
                 self._connections.run(machine, text, no_progress), SCRIPT_SECONDS

@@ -7,9 +7,9 @@ from provider.model import Settings, Step, Task
 from provider.tasks.step_output import RETIRED
 from provider.tasks.steps import TaskRun
 
-UNINSTALL_SCRIPT = "uninstall.sh"
+UNINSTALL_SCRIPT = "node/uninstall-k3s.sh"
 """Script that uninstalls K3s from a machine that is removed from the lab."""
-GUARD_SCRIPT = "guard.sh"
+GUARD_SCRIPT = "platform/refuse-data-loss.sh"
 """Script that refuses to remove a layer while the layer has data."""
 
 

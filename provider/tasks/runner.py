@@ -16,7 +16,7 @@ from provider.tasks.drift import DriftChecks
 from provider.tasks.removal import RemovalRules, with_cluster_identity
 from provider.tasks.step_output import FOREIGN, RETIRED, UNREACHABLE, StepResults
 from provider.tasks.steps import Steps, TaskRun
-from provider.tasks.teardown import RETIRE_SCRIPT, Teardown
+from provider.tasks.teardown import MARK_SCRIPT, RETIRE_SCRIPT, Teardown
 
 UNDO_SSH_SECONDS = 10  # to wait for SSH on a machine that is being removed
 CHECK_SECONDS = 10  # to find a server that can check whether nodes may be removed
@@ -82,7 +82,7 @@ class Runner:
             try:
                 results.add_output(await self._undo(task_run, step, warn), step.exports)
                 if FOREIGN in results.flags:
-                    results.raise_flag(FOREIGN)  # member.sh raised it; this sets the variable as well
+                    results.raise_flag(FOREIGN)  # node/check-ownership.sh raised it; this sets the variable as well
             except TaskError as error:
                 if not self._removal.may_skip(task_run, step, error):
                     raise
@@ -130,7 +130,7 @@ class Runner:
         try:
             server = await asyncio.wait_for(self._server(), CHECK_SECONDS)
             status, _, details = await self._connections.run(
-                server, steps.load_script(variables, "spare.sh"), no_progress
+                server, steps.load_script(variables, "cluster/check-quorum.sh"), no_progress
             )
         except (TaskError, TimeoutError):
             return
@@ -147,9 +147,10 @@ class Runner:
 
     async def _mark(self, server: Machine) -> str:
         """Return the server's mark of an unfinished destroy: `yes`, `no`, or nothing. Raises TaskError."""
-        status, output, details = await self._connections.run(server, steps.load_script({}, "retired.sh"), no_progress)
+        script = steps.load_script({}, MARK_SCRIPT)
+        status, output, details = await self._connections.run(server, script, no_progress)
         if status:
-            raise TaskError(f"{machine_label(server)}: retired.sh failed\n" + "\n".join(details[-5:]))
+            raise TaskError(f"{machine_label(server)}: {MARK_SCRIPT} failed\n" + "\n".join(details[-5:]))
         return output
 
 

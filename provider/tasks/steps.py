@@ -9,9 +9,10 @@ from pathlib import Path
 
 from provider.errors import ApiUnavailable, OtherCluster, TaskError, Unreachable
 from provider.model import Machine, Settings, Step, Task
-from provider.ssh.connections import Connections, Progress, machine_label, render_script
+from provider.ssh.connections import Connections, Progress, machine_label
 from provider.ssh.reachability import api_is_ready, boot_id, first_ready_server, wait_for_reboot, wait_for_ssh
 from provider.tasks.drift import DriftChecks
+from provider.tasks.script_text import script_text
 from provider.tasks.step_output import StepResults, redact
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "components" / "scripts"
@@ -130,9 +131,9 @@ class Steps:
 
 def api_ready_script() -> str:
     """Render the script that checks whether a server's API is ready."""
-    return load_script({}, "serves.sh")
+    return load_script({}, "node/check-api.sh")
 
 
 def load_script(variables: Mapping[str, str], name: str) -> str:
-    """Render a script with its variables and the library `lib.sh` in front of it."""
-    return render_script(variables, (SCRIPTS / "lib.sh").read_text(), (SCRIPTS / name).read_text())
+    """Render a script with its variables and the library `lib.sh` in front of it. Raises TaskError."""
+    return script_text(SCRIPTS, variables, name)

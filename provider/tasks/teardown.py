@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from provider.errors import TaskError, Unreachable
 from provider.model import Machine
 
-RETIRE_SCRIPT = "retire.sh"
+RETIRE_SCRIPT = "cluster/set-destroy-marker.sh"
 """Script that leaves a mark on every server, as the first step of destroying the lab."""
+
+MARK_SCRIPT = "cluster/check-destroy-marker.sh"
+"""Script that prints whether a server has this mark."""
 
 ReadMark = Callable[[Machine], Awaitable[str]]
 """Returns a server's mark: `yes`, `no`, or nothing if the machine is no longer a node of the lab."""

@@ -53,7 +53,7 @@ def test_a_full_disk_is_reported(lab: RehearsedLab) -> None:
     lab.run_as_root("s1", "mkdir -p /var/lib/homelab && mount -t tmpfs -o size=20m tmpfs /var/lib/homelab")
     said = lab.up_fails()
     lab.run_as_root("s1", "umount /var/lib/homelab")
-    assert "s1 (10.9.0.11): stage.sh failed, during: fetching k3s" in said
+    assert "s1 (10.9.0.11): node/stage-k3s.sh failed, during: fetching k3s" in said
     assert "Free space in /var/lib/homelab: 0" in said
 
 

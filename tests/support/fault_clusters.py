@@ -3,7 +3,7 @@
 from tests.support.certificates import certificate
 from tests.support.faults import Scenario
 from tests.support.machine_scripts import FakeMachine
-from tests.unit.scripts.test_kubeconfig import REQUESTS, TLS
+from tests.unit.scripts.test_cluster_kubeconfigs import REQUESTS, TLS
 
 KUBECTL = """
 shift; [[ $1 != --request-timeout* ]] || shift
@@ -97,7 +97,9 @@ LABEL = {"NODE": "b", "LABELS": "room=cellar\ndisk=ssd", "TAINTS": "fast=x:NoExe
 def labelled_node(fake: FakeMachine) -> None:
     """Set labels by an earlier run, and one label by hand."""
     fake.file("has-label/theirs").write_text("x\n")
-    done = fake.run("label", NODE="b", LABELS="room=attic\nold=yes", TAINTS="slow=x:NoSchedule\nfast=x:NoSchedule")
+    done = fake.run(
+        "cluster/sync-labels", NODE="b", LABELS="room=attic\nold=yes", TAINTS="slow=x:NoSchedule\nfast=x:NoSchedule"
+    )
     assert done.status == 0, done.errors
 
 
@@ -281,33 +283,34 @@ def cluster(name: str, variables: dict[str, str], given: dict[str, str], **more:
 
 
 CLUSTERS = [
-    cluster("drain", NODE, NODES, prepare=three_servers),
-    cluster("uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, prepare=drained_node),
-    cluster("drop", NODE, NODES, prepare=three_servers, verify=verify_no_trace),
-    cluster("drop, dead", NODE, NODES, prepare=unreachable_server, verify=verify_no_trace),
-    cluster("forget", FORGET, NODES, prepare=unreachable_server, verify=verify_no_trace),
-    cluster("forget, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES, prepare=unreachable_server,
-            verify=verify_no_trace),
-    cluster("admit", {"NODES": "a b"}, NODES, prepare=three_servers),
-    cluster("label", LABEL, LABELS, prepare=labelled_node),
-    cluster("grant", GRANT, RIGHTS, prepare=granted_rights),
-    cluster("revoke", {}, RIGHTS, prepare=granted_rights),
-    cluster("bind", BIND, BINDINGS, prepare=bound_apps),
-    cluster("sign", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING, prepare=unsigned_requests,
-            ignored="requests/"),
-    cluster("crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, prepare=lambda _: None),
-    cluster("dissolve", {"NAMESPACE": "rook-ceph"}, CEPH, prepare=with_ceph),
-    cluster("dissolve, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, prepare=with_ceph),
-    cluster("orphan", {"NAMESPACE": "argocd"}, APPLICATIONS, prepare=with_applications),
-    cluster("releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, prepare=interrupted_releases),
-    cluster("withdraw", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, prepare=running_controller),
-    cluster("announce", {"NAMESPACE": "dns"}, DNS, prepare=lambda _: None),
-    cluster("tokens", TOKEN, TOKENS, prepare=with_token, verify=verify_agent_token),
-    cluster("rotate", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING, prepare=with_token, verify=verify_rotation),
-    cluster("return", {"NODE": "b"}, STARTS, prepare=lambda _: None),
-    cluster("reboot", {}, STARTS, prepare=lambda _: None),
-    cluster("snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS, prepare=lambda _: None, verify=verify_snapshot,
-            ignored="snapshots-of-k3s"),
-    cluster("backup", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS, prepare=lambda _: None, verify=verify_snapshot,
-            ignored="snapshots-of-k3s"),
+    cluster("cluster/drain", NODE, NODES, prepare=three_servers),
+    cluster("cluster/uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, prepare=drained_node),
+    cluster("cluster/remove-node", NODE, NODES, prepare=three_servers, verify=verify_no_trace),
+    cluster("cluster/remove-node, dead", NODE, NODES, prepare=unreachable_server, verify=verify_no_trace),
+    cluster("cluster/remove-stale-nodes", FORGET, NODES, prepare=unreachable_server, verify=verify_no_trace),
+    cluster("cluster/remove-stale-nodes, another server", FORGET | {"NODE": "d", "SERVERS": "a c d"}, NODES,
+            prepare=unreachable_server, verify=verify_no_trace),
+    cluster("cluster/clear-node-passwords", {"NODES": "a b"}, NODES, prepare=three_servers),
+    cluster("cluster/sync-labels", LABEL, LABELS, prepare=labelled_node),
+    cluster("rbac/apply", GRANT, RIGHTS, prepare=granted_rights),
+    cluster("rbac/delete", {}, RIGHTS, prepare=granted_rights),
+    cluster("cluster/bind-kubeconfig-users", BIND, BINDINGS, prepare=bound_apps),
+    cluster("cluster/sign-kubeconfigs", {"REQUESTS": REQUESTS, "SECONDS_VALID": "31536000"}, SIGNING,
+            prepare=unsigned_requests, ignored="requests/"),
+    cluster("platform/apply-crds", {"CRDS": "x", "CRD_SECONDS": "1"}, CRDS, prepare=lambda _: None),
+    cluster("rook-ceph/delete-cluster", {"NAMESPACE": "rook-ceph"}, CEPH, prepare=with_ceph),
+    cluster("rook-ceph/delete-cluster, all", {"NAMESPACE": "rook-ceph", "RETIRED": "yes"}, CEPH, prepare=with_ceph),
+    cluster("argocd/orphan-applications", {"NAMESPACE": "argocd"}, APPLICATIONS, prepare=with_applications),
+    cluster("platform/clear-stuck-releases", {"RELEASES": "lab/web\nlab/sub"}, HELM, prepare=interrupted_releases),
+    cluster("external-dns/delete-records", {"NAMESPACE": "dns", "SYNC": "yes"}, DNS, prepare=running_controller),
+    cluster("external-dns/start", {"NAMESPACE": "dns"}, DNS, prepare=lambda _: None),
+    cluster("cluster/rotate-tokens", TOKEN, TOKENS, prepare=with_token, verify=verify_agent_token),
+    cluster("etcd/replace-snapshot-token", {"OLD_TOKEN": "old", "TOKEN": "new"}, ROTATING,
+            prepare=with_token, verify=verify_rotation),
+    cluster("node/restart-agent", {"NODE": "b"}, STARTS, prepare=lambda _: None),
+    cluster("node/reboot", {}, STARTS, prepare=lambda _: None),
+    cluster("etcd/take-snapshot", {"LABEL": "by-hand", "COPIED": "no"}, SNAPSHOTS,
+            prepare=lambda _: None, verify=verify_snapshot, ignored="snapshots-of-k3s"),
+    cluster("etcd/snapshot-before-upgrade", {"VERSION": "v1.36.3+k3s1"}, SNAPSHOTS,
+            prepare=lambda _: None, verify=verify_snapshot, ignored="snapshots-of-k3s"),
 ]  # fmt: skip

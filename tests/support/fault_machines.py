@@ -6,13 +6,13 @@ import zipfile
 from tests.support.fault_scenarios import DATA, TOOLS, _done
 from tests.support.faults import Scenario, cached
 from tests.support.machine_scripts import FakeMachine
-from tests.unit.scripts.test_give import ONE, TWO
-from tests.unit.scripts.test_give import TOOLS as DISKS
-from tests.unit.scripts.test_nomad import GIVEN as NOMAD_GIVEN
-from tests.unit.scripts.test_nomad import LIST, ZIP
-from tests.unit.scripts.test_nomad import TOOLS as NOMAD_TOOLS
-from tests.unit.scripts.test_nomad_acl import NOMAD, TOKEN
-from tests.unit.scripts.test_pool import TOOLS as POOL_TOOLS
+from tests.unit.scripts.test_nomad_bootstrap_acl import NOMAD, TOKEN
+from tests.unit.scripts.test_nomad_install import GIVEN as NOMAD_GIVEN
+from tests.unit.scripts.test_nomad_install import LIST, ZIP
+from tests.unit.scripts.test_nomad_install import TOOLS as NOMAD_TOOLS
+from tests.unit.scripts.test_rook_ceph_prepare_disks import ONE, TWO
+from tests.unit.scripts.test_rook_ceph_prepare_disks import TOOLS as DISKS
+from tests.unit.scripts.test_zfs_create_pool import TOOLS as POOL_TOOLS
 
 # what the kernel exports is what the file had when it was read last
 NFS = {
@@ -30,7 +30,7 @@ def with_data(fake: FakeMachine) -> None:
 
 def exported_folder(fake: FakeMachine) -> None:
     with_data(fake)
-    _done(fake, "export", {name: value.replace("ROOT", str(fake.root)) for name, value in EXPORT.items()})
+    _done(fake, "nfs/export", {name: value.replace("ROOT", str(fake.root)) for name, value in EXPORT.items()})
 
 
 def empty_disks(fake: FakeMachine) -> None:
@@ -95,7 +95,7 @@ OTHER = NOMAD_GIVEN | {"CONFIG": '{"name": "b"}', "CERTIFICATE": "new", "GOSSIP"
 @cached
 def with_nomad(fake: FakeMachine) -> None:
     beside_releases(fake)
-    _done(fake, "nomad", NOMAD_GIVEN)
+    _done(fake, "nomad/install", NOMAD_GIVEN)
     fake.file("/var/lib/nomad/kept").write_text("data")
     fake.file("/sys/fs/cgroup/nomad.slice/cgroup.kill").touch()
 
@@ -160,17 +160,20 @@ RESTORED = {**TOOLS, "curl": "echo pong", "systemctl": "exit 3"}
 EMPTY = {"NODE": "b", "ENDPOINT": "10.0.0.1:6443", "CA": "eA=="}
 
 MACHINES = [
-    Scenario("export", "export", EXPORT, NFS, with_data),
-    Scenario("export, to others", "export", EXPORT | {"CLIENTS": "10.0.0.13"}, NFS, exported_folder),
-    Scenario("unexport", "unexport", FOLDER, NFS, exported_folder),
-    Scenario("pool, new", "pool", POOL, POOL_TOOLS, empty_disks, on_disk=False),
-    Scenario("pool, imported", "pool", POOL, POOL_TOOLS, with_pool, on_disk=False),
-    Scenario("empty", "empty", EMPTY, RESTORED, halted_server),
-    Scenario("place", "place", PLACE, TOOLS, sent_snapshot, between_runs=sent_snapshot),
-    Scenario("reset", "reset", RESET, AWAY, server_before_reset, verify=verify_old_data, ignored="/db/etcd-old-"),
-    Scenario("give", "give", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"}, DISKS | {"dd": DD}, full_disk),
-    Scenario("nomad, new", "nomad", NOMAD_GIVEN, NOMAD_MACHINE, beside_releases),
-    Scenario("nomad, other configuration", "nomad", OTHER, NOMAD_MACHINE, with_nomad),
-    Scenario("nomad-away", "nomad-away", {}, NOMAD_MACHINE, with_nomad),
-    Scenario("nomad-acl", "nomad-acl", {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}, ACL, elected_leader, on_disk=False),
+    Scenario("nfs/export", "nfs/export", EXPORT, NFS, with_data),
+    Scenario("nfs/export, to others", "nfs/export", EXPORT | {"CLIENTS": "10.0.0.13"}, NFS, exported_folder),
+    Scenario("nfs/unexport", "nfs/unexport", FOLDER, NFS, exported_folder),
+    Scenario("zfs/create-pool, new", "zfs/create-pool", POOL, POOL_TOOLS, empty_disks, on_disk=False),
+    Scenario("zfs/create-pool, imported", "zfs/create-pool", POOL, POOL_TOOLS, with_pool, on_disk=False),
+    Scenario("etcd/reset-member", "etcd/reset-member", EMPTY, RESTORED, halted_server),
+    Scenario("etcd/receive-snapshot", "etcd/receive-snapshot", PLACE, TOOLS, sent_snapshot, between_runs=sent_snapshot),
+    Scenario("etcd/restore-snapshot", "etcd/restore-snapshot", RESET, AWAY, server_before_reset, verify=verify_old_data,
+             ignored="/db/etcd-old-"),
+    Scenario("rook-ceph/prepare-disks", "rook-ceph/prepare-disks", {"DEVICES": BOTH, "WIPE": f"ROOT{TWO}"},
+             DISKS | {"dd": DD}, full_disk),
+    Scenario("nomad/install, new", "nomad/install", NOMAD_GIVEN, NOMAD_MACHINE, beside_releases),
+    Scenario("nomad/install, other configuration", "nomad/install", OTHER, NOMAD_MACHINE, with_nomad),
+    Scenario("nomad/uninstall", "nomad/uninstall", {}, NOMAD_MACHINE, with_nomad),
+    Scenario("nomad/bootstrap-acl", "nomad/bootstrap-acl", {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}, ACL,
+             elected_leader, on_disk=False),
 ]  # fmt: skip

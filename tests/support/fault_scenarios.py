@@ -127,7 +127,7 @@ def prepared_machine(fake: FakeMachine) -> None:
     """Create the same, prepared for K3s."""
     new_machine(fake)
     fake.file("/sys/fs/cgroup/cgroup.controllers").write_text("cpu memory\n")
-    _done(fake, "prepare", TASKS["a-prepare"])
+    _done(fake, "node/prepare", TASKS["a-prepare"])
 
 
 @cached
@@ -145,33 +145,33 @@ def machine_with_mirror(fake: FakeMachine) -> None:
 @cached
 def staged_machine(fake: FakeMachine) -> None:
     machine_with_mirror(fake)
-    _done(fake, "stage", BOOTSTRAP)
+    _done(fake, "node/stage-k3s", BOOTSTRAP)
 
 
 @cached
 def running_server(fake: FakeMachine) -> None:
     """Create a server that runs K3s."""
     staged_machine(fake)
-    _done(fake, "apply", BOOTSTRAP)
+    _done(fake, "node/install-k3s", BOOTSTRAP)
 
 
 @cached
 def outdated_server(fake: FakeMachine) -> None:
     """Create a server with an outdated configuration."""
     running_server(fake)
-    _done(fake, "stage", OTHER)
+    _done(fake, "node/stage-k3s", OTHER)
 
 
 @cached
 def retired_server(fake: FakeMachine) -> None:
     running_server(fake)
-    _done(fake, "retire", {})
+    _done(fake, "cluster/set-destroy-marker", {})
 
 
 @cached
 def uninstalled_server(fake: FakeMachine) -> None:
     running_server(fake)
-    _done(fake, "uninstall", {})
+    _done(fake, "node/uninstall-k3s", {})
 
 
 def _done(fake: FakeMachine, script: str, variables: Mapping[str, str]) -> None:
@@ -198,16 +198,16 @@ def verify_restored(fake: FakeMachine) -> None:
 
 
 SCENARIOS = [
-    Scenario("prepare", "prepare", TASKS["a-prepare"], TOOLS, new_machine),
-    Scenario("prepare, other keepalived", "prepare",
+    Scenario("node/prepare", "node/prepare", TASKS["a-prepare"], TOOLS, new_machine),
+    Scenario("node/prepare, other keepalived", "node/prepare",
              TASKS["a-prepare"] | {"KEEPALIVED": "# homelab\nother\n", "SYSCTL": "kernel.panic=11"}, TOOLS,
              prepared_machine),
-    Scenario("stage", "stage", BOOTSTRAP, TOOLS, machine_with_mirror),
-    Scenario("apply, first server", "apply", BOOTSTRAP, TOOLS, staged_machine),
-    Scenario("apply, other configuration", "apply", OTHER, TOOLS, outdated_server),
-    Scenario("uninstall", "uninstall", {}, TOOLS, running_server),
-    Scenario("restore", "restore", {}, TOOLS, uninstalled_server, verify=verify_restored),
-    Scenario("halt", "halt", {}, TOOLS, running_server),
-    Scenario("retire", "retire", {}, TOOLS, running_server),
-    Scenario("keep", "keep", {}, TOOLS, retired_server),
+    Scenario("node/stage-k3s", "node/stage-k3s", BOOTSTRAP, TOOLS, machine_with_mirror),
+    Scenario("node/install-k3s, first server", "node/install-k3s", BOOTSTRAP, TOOLS, staged_machine),
+    Scenario("node/install-k3s, other configuration", "node/install-k3s", OTHER, TOOLS, outdated_server),
+    Scenario("node/uninstall-k3s", "node/uninstall-k3s", {}, TOOLS, running_server),
+    Scenario("node/restore-host", "node/restore-host", {}, TOOLS, uninstalled_server, verify=verify_restored),
+    Scenario("node/stop-k3s", "node/stop-k3s", {}, TOOLS, running_server),
+    Scenario("cluster/set-destroy-marker", "cluster/set-destroy-marker", {}, TOOLS, running_server),
+    Scenario("cluster/clear-destroy-marker", "cluster/clear-destroy-marker", {}, TOOLS, retired_server),
 ]  # fmt: skip

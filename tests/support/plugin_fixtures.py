@@ -15,7 +15,9 @@ from provider.model import Machine, Step, Task
 def write_scripts(folder: Path, **texts: str) -> None:
     """Write scripts, each named by its keyword."""
     for name, text in texts.items():
-        (folder / f"{name}.sh").write_text(f"main() {{\n{text}\n}}\nmain </dev/null\n")
+        script = folder / f"{name}.sh"
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f"main() {{\n{text}\n}}\nmain </dev/null\n")
 
 
 def steps(*names: str) -> tuple[Step, ...]:

@@ -54,7 +54,7 @@ cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 -
 
 
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the variables of `prepare.sh` for keepalived and HAProxy; empty strings where they do not run."""
+    """Return the variables of `node/prepare.sh` for keepalived and HAProxy; empty strings where they do not run."""
     check = haproxy.HEALTH_CHECK.format(port=cluster.endpoint_port) if cluster.api.balancer else API_HEALTH_CHECK
     keepalived = keepalived_config(cluster, node)
     addresses = {
@@ -78,7 +78,7 @@ def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
 def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Render the keepalived configuration of one server; empty where keepalived does not run.
 
-    `prepare.sh` replaces `@DEVICE@` with the machine's interface. The router ID is derived from the VIP, so that two
+    `node/prepare.sh` replaces `@DEVICE@` with the machine's interface. The router ID is derived from the VIP, so two
     labs on one network do not collide. A passing health check raises a server's priority: the VIP moves to a server
     whose API is ready, or whose HAProxy reaches a ready API. Base priorities are equal, so the VIP does not fail back.
     While no API is ready, the VIP stays. Two servers may hold the VIP for a moment; the remaining one repeats

@@ -55,7 +55,7 @@ def registries_yaml(cluster: ClusterSettings) -> pulumi.Output[str]:
 
 
 def release_variables(cluster: ClusterSettings) -> dict[str, str]:
-    """Return the variables of `stage.sh` for the release: version, download URLs, and pinned checksums."""
+    """Return the variables of `node/stage-k3s.sh` for the release: version, download URLs, and pinned checksums."""
     version, mirror = cluster.k3s.version.replace("+", "%2B"), cluster.k3s.mirror
     releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES_URL}/{version}"
     installer = f"{releases if mirror else f'{SOURCES_URL}/{version}'}/install.sh"

@@ -139,7 +139,8 @@ class ArgoCD(Layer[ArgoCDSettings]):
 
         Without Argo CD, the finalizers would block the deletion of the namespace.
         """
-        return [HostService("applications", "", (), ("orphan.sh",), variables={"NAMESPACE": self.namespace})]
+        variables = {"NAMESPACE": self.namespace}
+        return [HostService("applications", "", (), ("argocd/orphan-applications.sh",), variables=variables)]
 
     @property
     def web_ui(self) -> WebUI:

@@ -73,7 +73,8 @@ class ExternalDns(Layer[ExternalDnsSettings]):
     def host_services(self) -> Sequence[HostService]:
         """Return the service that deletes DNS records before the layer is removed, if `sync` is set."""
         variables = {"NAMESPACE": self.namespace, "SYNC": "yes" if self.settings.sync else "no"}
-        return [HostService("records", "", ("announce.sh",), ("withdraw.sh",), variables=variables, runs_last=True)]
+        run, undo = ("external-dns/start.sh",), ("external-dns/delete-records.sh",)
+        return [HostService("records", "", run, undo, variables=variables, runs_last=True)]
 
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Secret with the DNS provider's credentials."""

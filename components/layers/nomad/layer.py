@@ -83,9 +83,8 @@ class Nomad(Layer[NomadSettings]):
         nodes = [node for node in self.lab.cluster.nodes if node.name in names]
         first = next(node for node in nodes if node.name == self.settings.servers[0])
         secrets = {"TOKEN": self.access.token}
-        acl = HostService(
-            "acl", first.name, ("nomad-acl.sh",), (), "", {"ADDRESS": first.address}, secrets, runs_last=True
-        )
+        address = {"ADDRESS": first.address}
+        acl = HostService("acl", first.name, ("nomad/bootstrap-acl.sh",), (), "", address, secrets, runs_last=True)
         return [*map(self._service, nodes), acl]
 
     def _service(self, node: NodeSettings) -> HostService:
@@ -97,8 +96,8 @@ class Nomad(Layer[NomadSettings]):
         secrets = self._secrets(node)
         if "GOSSIP" not in secrets:
             variables["GOSSIP"] = ""
-        undo, probe = ("nomad-away.sh",), "nomad-runs.sh"
-        return HostService("agent", node.name, ("nomad.sh",), undo, probe, variables, secrets)
+        undo, probe = ("nomad/uninstall.sh",), "nomad/check.sh"
+        return HostService("agent", node.name, ("nomad/install.sh",), undo, probe, variables, secrets)
 
     def _secrets(self, node: NodeSettings) -> Mapping[str, SecretRef | ComputedSecret]:
         server = node.name in self.settings.servers

@@ -123,12 +123,14 @@ class RookCeph(Layer[RookCephSettings]):
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}
-        cluster = HostService("cluster", "", ("gather.sh",), ("dissolve.sh",), variables=variables, runs_last=True)
+        run, undo = ("rook-ceph/wait-until-healthy.sh",), ("rook-ceph/delete-cluster.sh",)
+        cluster = HostService("cluster", "", run, undo, variables=variables, runs_last=True)
         return [*(self._preparation(node, disks.devices) for node, disks in by_node.items()), cluster]
 
     def _preparation(self, node: str, disks: Sequence[str]) -> HostService:
         variables = {"DEVICES": " ".join(disks), "WIPE": " ".join(self.settings.wipe.get(node, ()))}
-        return HostService("disks", node, ("give.sh",), drift_check="given.sh", variables=variables)
+        run, check = ("rook-ceph/prepare-disks.sh",), "rook-ceph/check-disks.sh"
+        return HostService("disks", node, run, drift_check=check, variables=variables)
 
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the VolumeSnapshotClasses, if the lab has a snapshot controller."""

@@ -81,7 +81,7 @@ def machine(tmp_path: Path) -> FakeMachine:
 def prepared(machine: FakeMachine, haproxy: str = "# homelab", keepalived: str = "", check: str = "") -> ScriptRun:
     """The part of the script that sets up what answers for the API."""
     variables = {"HAPROXY": haproxy, "KEEPALIVED": keepalived, "CHECK": check}
-    return machine.call_function("prepare", "set_endpoint", INTERFACE="eth0", **variables)
+    return machine.call_function("node/prepare", "set_endpoint", INTERFACE="eth0", **variables)
 
 
 def test_it_starts_with_our_file_once(machine: FakeMachine) -> None:
@@ -107,11 +107,11 @@ def test_what_was_changed_by_hand_is_mended(machine: FakeMachine, change: str | 
 def test_what_was_changed_by_hand_is_seen(machine: FakeMachine) -> None:
     prepared(machine)
     machine.file("/var/lib/homelab/node").write_text("a\n")
-    seen = [line for line in machine.run("prepared").output.splitlines() if "haproxy" in line]
+    seen = [line for line in machine.run("drift/host").output.splitlines() if "haproxy" in line]
     assert seen == []
     machine.file("active").unlink()
     machine.file(CONF).write_text("mine\n")
-    seen = [line for line in machine.run("prepared").output.splitlines() if "haproxy" in line]
+    seen = [line for line in machine.run("drift/host").output.splitlines() if "haproxy" in line]
     assert seen == [f"{machine.root}{CONF} was changed", "haproxy is inactive"]
 
 

@@ -124,8 +124,11 @@ def test_other_certificates_of_the_servers_leave_the_kubeconfigs_alone() -> None
 
 def test_they_are_looked_at_on_every_run() -> None:
     task = RUN.resource("cluster-kubeconfig").plain
-    assert task["probe"] == "signed.sh"
-    assert [(step["script"], step["on"]) for step in task["run"]] == [("bind.sh", "server"), ("sign.sh", "server")]
+    assert task["probe"] == "drift/kubeconfigs.sh"
+    assert [(step["script"], step["on"]) for step in task["run"]] == [
+        ("cluster/bind-kubeconfig-users.sh", "server"),
+        ("cluster/sign-kubeconfigs.sh", "server"),
+    ]
 
 
 def test_an_answer_of_an_older_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

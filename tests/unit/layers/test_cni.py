@@ -174,19 +174,19 @@ def states(everyone: str, own: str) -> str:
 
 
 def test_without_any_pod_network_no_node_is_waited_for(calls_file: Path) -> None:
-    done = run("uncordon", calls_file, states("False False", "printf False"), CNI="none", **NODE)
+    done = run("cluster/uncordon", calls_file, states("False False", "printf False"), CNI="none", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if " uncordon " in call]
 
 
 @pytest.mark.parametrize("everyone", ["True False", "False True"])
 def test_where_other_nodes_have_a_network_this_one_gets_it_too(calls_file: Path, everyone: str) -> None:
-    done = run("uncordon", calls_file, states(everyone, LATER), CNI="none", **NODE)
+    done = run("cluster/uncordon", calls_file, states(everyone, LATER), CNI="none", **NODE)
     assert done.status == 0, done.errors
     assert len([call for call in done.calls if "items" in call]) == 3
 
 
 def test_a_node_that_is_ready_is_asked_nothing_more(calls_file: Path) -> None:
-    done = run("uncordon", calls_file, states("", "printf True"), CNI="flannel", **NODE)
+    done = run("cluster/uncordon", calls_file, states("", "printf True"), CNI="flannel", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if "items" in call]

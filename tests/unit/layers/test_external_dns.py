@@ -17,7 +17,7 @@ def test_nothing_is_removed_until_told_otherwise() -> None:
     given = values("externalDns", found)
     assert given["policy"] == "upsert-only"
     (service,) = layer("externalDns", found).host_services()
-    assert (service.node, service.runs_last, service.undo) == ("", True, ("withdraw.sh",))
+    assert (service.node, service.runs_last, service.undo) == ("", True, ("external-dns/delete-records.sh",))
     assert service.variables == {"NAMESPACE": "external-dns", "SYNC": "no"}
     synced = lab(externalDns=TOKEN | {"sync": True})
     assert values("externalDns", synced)["policy"] == "sync"

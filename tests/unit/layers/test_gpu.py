@@ -17,7 +17,7 @@ def test_machines_with_a_card_are_labelled_and_looked_at() -> None:
     labelled = [node.name for node in found.lab.cluster.nodes if found.node_labels(node)]
     assert labelled == ["a", "d"]
     looks = [(each.node, each.run, each.variables["ROLE"]) for each in found.host_services()]
-    assert looks == [("a", ("gpu.sh",), "server"), ("d", ("gpu.sh",), "agent")]
+    assert looks == [("a", ("gpu/check-driver.sh",), "server"), ("d", ("gpu/check-driver.sh",), "agent")]
 
 
 def test_a_card_is_one_pods_unless_it_is_shared() -> None:
@@ -36,7 +36,7 @@ def test_machine_that_is_ready_passes(calls_file: Path) -> None:
     config = calls_file.parent / "agent/etc/containerd/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('BinaryName = "/usr/bin/nvidia-container-runtime"\n')
-    done = run("gpu", calls_file, fake(CARD, RUNTIME), **NODE)
+    done = run("gpu/check-driver", calls_file, fake(CARD, RUNTIME), **NODE)
     assert (done.status, done.output, done.errors) == (0, "", "")
 
 
@@ -54,7 +54,7 @@ def test_machine_that_is_ready_passes(calls_file: Path) -> None:
 def test_what_a_machine_lacks_is_said_and_nothing_is_installed(
     calls_file: Path, there: tuple[str, ...], said: tuple[str, ...]
 ) -> None:
-    done = run("gpu", calls_file, fake(*there), **NODE)
+    done = run("gpu/check-driver", calls_file, fake(*there), **NODE)
     assert done.status == 1
     assert all(text in done.errors for text in (*said, "Then run `pulumi up` again."))
     assert done.calls == []

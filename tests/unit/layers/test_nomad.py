@@ -113,7 +113,7 @@ def test_the_labs_token_is_a_uuid_and_is_given_last_on_the_first_server() -> Non
     *agents, acl = layer("nomad", found).host_services()
     assert [each.runs_last for each in agents] == [False] * 3
     assert (acl.name, acl.node, acl.run, acl.runs_last, dict(acl.variables)) == (
-        "acl", "b", ("nomad-acl.sh",), True, {"ADDRESS": "10.0.0.12"},
+        "acl", "b", ("nomad/bootstrap-acl.sh",), True, {"ADDRESS": "10.0.0.12"},
     )  # fmt: skip
     token = text(acl.secrets["TOKEN"])
     assert str(UUID(token)) == token
@@ -152,7 +152,7 @@ def test_it_is_set_up_on_its_machines_and_makes_nothing_in_the_cluster() -> None
     before = {each.name for each in bare.registered}
     made = {each.name: each for each in run.registered if each.name not in before}
     assert set(made) == {"nomad", "nomad-salt", "nomad-agent-a", "nomad-agent-d", "nomad-acl-a"}
-    assert made["nomad-agent-d"].inputs["probe"] == "nomad-runs.sh"
+    assert made["nomad-agent-d"].inputs["probe"] == "nomad/check.sh"
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,10 @@ def test_rights_are_peoples_own_and_each_is_given_once() -> None:
 def test_they_are_given_from_a_server_that_serves_and_looked_at() -> None:
     run = record(config_of(FILE))
     task = run.resource("rbac-rights").plain
-    assert task["probe"] == "granted.sh"
+    assert task["probe"] == "rbac/check.sh"
     assert [(step["script"], step["on"]) for step in (*task["run"], *task["undo"])] == [
-        ("grant.sh", "server"),
-        ("revoke.sh", "server"),
+        ("rbac/apply.sh", "server"),
+        ("rbac/delete.sh", "server"),
     ]
     assert "solo-roll" in {run.resources_by_urn[urn].name for urn in run.resource("rbac-rights").depends_on}
 
@@ -97,7 +97,7 @@ esac
 
 
 def test_script_gives_what_is_missing_and_takes_what_is_too_much(calls_file: Path) -> None:
-    done = run("grant", calls_file, ANSWER, RIGHTS=WANTED)
+    done = run("rbac/apply", calls_file, ANSWER, RIGHTS=WANTED)
     assert done.status == 0, done.errors
     deleted = [call.partition(" delete ")[2] for call in done.calls if " delete " in call]
     assert deleted == [
@@ -124,9 +124,9 @@ def test_script_gives_what_is_missing_and_takes_what_is_too_much(calls_file: Pat
 
 def test_script_with_nothing_to_do_does_nothing(calls_file: Path) -> None:
     answer = f"printf '%s\\n' '{RIGHTS}'"
-    done = run("grant", calls_file, answer, RIGHTS=RIGHTS)
+    done = run("rbac/apply", calls_file, answer, RIGHTS=RIGHTS)
     assert (done.status, done.errors, len(done.calls)) == (0, "", 1)
-    done = run("grant", calls_file, ":", RIGHTS="")
+    done = run("rbac/apply", calls_file, ":", RIGHTS="")
     assert (done.status, len(done.calls)) == (0, 2), done.errors
 
 
@@ -140,7 +140,7 @@ HOSTILE = r"""
 def test_text_of_others_removes_no_binding_but_our_own(calls_file: Path) -> None:
     """Names of people and of bindings may hold line breaks; each would be a line that the script reads."""
     answer = ANSWER.replace(BOUND, HOSTILE)
-    done = run("grant", calls_file, answer, RIGHTS="* homelab-view-anna view anna")
+    done = run("rbac/apply", calls_file, answer, RIGHTS="* homelab-view-anna view anna")
     assert done.status == 0, done.errors
     deleted = [call.partition(" delete ")[2] for call in done.calls if " delete " in call]
     assert deleted == ["clusterrolebinding/homelab-view-anna --ignore-not-found"], "which is made again at once"
@@ -148,7 +148,7 @@ def test_text_of_others_removes_no_binding_but_our_own(calls_file: Path) -> None
 
 
 def test_look_names_what_differs(calls_file: Path) -> None:
-    done = run("granted", calls_file, ANSWER, RIGHTS=WANTED)
+    done = run("rbac/check", calls_file, ANSWER, RIGHTS=WANTED)
     assert done.status == 0, done.errors
     assert done.output.splitlines() == [
         "carl has the role edit in shop by the binding homelab-edit-carl",
@@ -157,9 +157,9 @@ def test_look_names_what_differs(calls_file: Path) -> None:
         "anna does not have the role edit in shop",
         "ben does not have the role view in *",
     ]
-    assert not run("granted", calls_file, f"printf '%s\\n' '{RIGHTS}'", RIGHTS=RIGHTS).output
+    assert not run("rbac/check", calls_file, f"printf '%s\\n' '{RIGHTS}'", RIGHTS=RIGHTS).output
 
 
 def test_all_is_taken_back_when_the_layer_goes(calls_file: Path) -> None:
-    done = run("revoke", calls_file, ":")
+    done = run("rbac/delete", calls_file, ":")
     assert done.calls[-1].endswith("delete clusterrolebindings,rolebindings -A -l homelab/rights")

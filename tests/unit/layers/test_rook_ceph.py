@@ -80,7 +80,12 @@ def test_disks_come_before_ceph_and_are_never_taken_back() -> None:
     assert (first.node, second.node, whole.node) == ("d", "e", "")
     assert first.variables == {"DEVICES": f"{ONE} {TWO}", "WIPE": ""}
     assert second.variables == {"DEVICES": f"{ONE} {TWO}", "WIPE": TWO}
-    assert (first.undo, first.runs_last, whole.undo, whole.runs_last) == ((), False, ("dissolve.sh",), True)
+    assert (first.undo, first.runs_last, whole.undo, whole.runs_last) == (
+        (),
+        False,
+        ("rook-ceph/delete-cluster.sh",),
+        True,
+    )
     assert whole.variables["DISKS"] == "4"
 
 

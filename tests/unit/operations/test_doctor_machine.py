@@ -133,7 +133,7 @@ def test_another_architecture_than_the_files_is_wrong() -> None:
 
 
 def test_an_answer_that_was_cut_off_is_no_answer() -> None:
-    assert [each.says for each in machine.check(seen(end=None))] == ["the output of doctor.sh was cut off"]
+    assert [each.says for each in machine.check(seen(end=None))] == ["the output of node/collect-facts.sh was cut off"]
 
 
 def test_machines_with_one_identity_are_named() -> None:

@@ -18,6 +18,8 @@ from provider.model import Task
 from tests.support.restores import AGENTS, SERVERS, SNAPSHOT, TASKS, report, site
 
 SERVER_TOKEN = TASKS["a-roll"].secrets["TOKEN"]
+STOP, INSTALL = "node/stop-k3s.sh", "node/install-k3s.sh"
+RESTORE, RESET, REPLACE = "etcd/restore-snapshot.sh", "etcd/reset-member.sh", "etcd/replace-snapshot-token.sh"
 
 
 @dataclass
@@ -73,34 +75,34 @@ def test_the_server_that_has_the_snapshot_is_restored_and_the_others_join(bench:
     plan = restore_runner.plan_restore(report(), SNAPSHOT)
     assert (plan.first, plan.others, plan.lost, plan.from_s3) == ("b", ("a", "c"), (), False)
     restore(plan)
-    assert (bench.given["reset.sh"]["SNAPSHOT"], bench.given["reset.sh"]["FETCH"]) == (SNAPSHOT.name, "no")
+    assert (bench.given[RESTORE]["SNAPSHOT"], bench.given[RESTORE]["FETCH"]) == (SNAPSHOT.name, "no")
 
 
 def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
     restore(restore_runner.plan_restore(report(serving="ac"), SNAPSHOT))
-    ready = max(index for index in bench.when("stage.sh") if index < min(bench.when("halt.sh")))
-    assert {bench.done[index][0] for index in bench.when("stage.sh")[:5]} == {*SERVERS, *AGENTS}
-    assert bench.when("snapshot.sh", "a")
-    assert ready < min(bench.when("halt.sh"))
-    assert max(bench.when("snapshot.sh")) < min(bench.when("halt.sh"))
-    assert {bench.done[index][0] for index in bench.when("halt.sh")} == set(SERVERS)
-    (reset,) = bench.when("reset.sh")
+    ready = max(index for index in bench.when("node/stage-k3s.sh") if index < min(bench.when(STOP)))
+    assert {bench.done[index][0] for index in bench.when("node/stage-k3s.sh")[:5]} == {*SERVERS, *AGENTS}
+    assert bench.when("etcd/take-snapshot.sh", "a")
+    assert ready < min(bench.when(STOP))
+    assert max(bench.when("etcd/take-snapshot.sh")) < min(bench.when(STOP))
+    assert {bench.done[index][0] for index in bench.when(STOP)} == set(SERVERS)
+    (reset,) = bench.when(RESTORE)
     assert bench.done[reset][0] == "b"
-    assert max(bench.when("halt.sh")) < reset < bench.when("apply.sh", "b")[0] < min(bench.when("empty.sh"))
-    assert {bench.done[index][0] for index in bench.when("empty.sh")} == {"a", "c"}
+    assert max(bench.when(STOP)) < reset < bench.when(INSTALL, "b")[0] < min(bench.when(RESET))
+    assert {bench.done[index][0] for index in bench.when(RESET)} == {"a", "c"}
     for other in ("a", "c"):
-        assert bench.when("empty.sh", other)[0] < bench.when("apply.sh", other)[0]
-    assert {bench.done[index][0] for index in bench.when("return.sh")} == set(AGENTS)
-    settled = bench.done[max(bench.when("apply.sh") + bench.when("return.sh")) + 1 :]
-    assert sorted(settled) == sorted([("b", "uncordon.sh"), ("b", "label.sh")] * 5)
+        assert bench.when(RESET, other)[0] < bench.when(INSTALL, other)[0]
+    assert {bench.done[index][0] for index in bench.when("node/restart-agent.sh")} == set(AGENTS)
+    settled = bench.done[max(bench.when(INSTALL) + bench.when("node/restart-agent.sh")) + 1 :]
+    assert sorted(settled) == sorted([("b", "cluster/uncordon.sh"), ("b", "cluster/sync-labels.sh")] * 5)
 
 
 def test_kubeconfigs_that_were_ended_before_are_so_again(bench: Bench) -> None:
     """The snapshot may hold the rights of an earlier rotation."""
     restore(restore_runner.plan_restore(report(), SNAPSHOT))
-    (bound,) = bench.when("bind.sh")
-    assert bench.when("reset.sh")[0] < bound < min(bench.when("empty.sh"))
-    assert bench.given["bind.sh"]["RIGHTS"] == TASKS["cluster-kubeconfig"].variables["RIGHTS"]
+    (bound,) = bench.when("cluster/bind-kubeconfig-users.sh")
+    assert bench.when(RESTORE)[0] < bound < min(bench.when(RESET))
+    assert bench.given["cluster/bind-kubeconfig-users.sh"]["RIGHTS"] == TASKS["cluster-kubeconfig"].variables["RIGHTS"]
 
 
 def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
@@ -110,41 +112,41 @@ def test_a_state_that_knows_no_rights_binds_nobody(bench: Bench) -> None:
             site(), TASKS | {"cluster-kubeconfig": old}, restore_runner.plan_restore(report(), SNAPSHOT), lambda _: None
         ).run()
     )
-    assert not bench.when("bind.sh")
-    assert bench.when("empty.sh")
+    assert not bench.when("cluster/bind-kubeconfig-users.sh")
+    assert bench.when(RESET)
 
 
 def test_a_snapshot_of_this_computer_is_placed_before_anything_stops(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "mine-1700000000"
     file.write_bytes(b"etcd")
     restore(restore_runner.plan_restore(report(), Snapshot(file.name, 1.7e9, 4, ()), file))
-    sent, placed = bench.done.index(("a", "put mine-1700000000")), bench.when("place.sh", "a")[0]
-    assert sent < placed < min(bench.when("halt.sh"))
-    assert bench.given["place.sh"]["CHECKSUM"] == hashlib.sha256(b"etcd").hexdigest()
-    assert bench.given["reset.sh"]["SNAPSHOT"] == file.name
+    sent, placed = bench.done.index(("a", "put mine-1700000000")), bench.when("etcd/receive-snapshot.sh", "a")[0]
+    assert sent < placed < min(bench.when(STOP))
+    assert bench.given["etcd/receive-snapshot.sh"]["CHECKSUM"] == hashlib.sha256(b"etcd").hexdigest()
+    assert bench.given[RESTORE]["SNAPSHOT"] == file.name
 
 
-@pytest.mark.parametrize("script", ["prepare.sh", "stage.sh", "halt.sh"])
+@pytest.mark.parametrize("script", ["node/prepare.sh", "node/stage-k3s.sh", STOP])
 def test_a_server_that_fails_before_the_restore_leaves_all_data(bench: Bench, script: str) -> None:
     bench.fails = frozenset({("c", script)})
     with pytest.raises(TaskError, match=f"c: {script} failed"):
         restore(restore_runner.plan_restore(report(), SNAPSHOT))
-    assert not bench.when("reset.sh")
-    assert not bench.when("empty.sh")
-    assert not bench.when("halt.sh") or script == "halt.sh"
+    assert not bench.when(RESTORE)
+    assert not bench.when(RESET)
+    assert not bench.when(STOP) or script == STOP
 
 
 def test_a_restore_that_fails_leaves_the_others_data(bench: Bench) -> None:
-    bench.fails = frozenset({("b", "reset.sh")})
-    with pytest.raises(TaskError, match=r"b: reset\.sh failed"):
+    bench.fails = frozenset({("b", RESTORE)})
+    with pytest.raises(TaskError, match=r"b: etcd/restore-snapshot\.sh failed"):
         restore(restore_runner.plan_restore(report(), SNAPSHOT))
-    assert not bench.when("empty.sh")
+    assert not bench.when(RESET)
 
 
 def test_no_snapshot_of_what_is_there_does_not_stop_it(bench: Bench) -> None:
-    bench.fails = frozenset({("a", "snapshot.sh")})
+    bench.fails = frozenset({("a", "etcd/take-snapshot.sh")})
     restore(restore_runner.plan_restore(report(serving="a"), SNAPSHOT))
-    assert bench.when("reset.sh")
+    assert bench.when(RESTORE)
 
 
 def test_lost_machines_are_left_out(bench: Bench) -> None:
@@ -152,7 +154,7 @@ def test_lost_machines_are_left_out(bench: Bench) -> None:
     restored = restore(restore_runner.plan_restore(report("a"), SNAPSHOT))
     assert (restored.plan.lost, restored.plan.others, restored.skipped_agents) == (("a",), ("c",), ("e",))
     assert not {"a", "e"} & {place for place, _ in bench.done}
-    assert bench.given["admit.sh"]["NODES"] == "c a d e"
+    assert bench.given["cluster/clear-node-passwords.sh"]["NODES"] == "c a d e"
 
 
 def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
@@ -165,7 +167,7 @@ def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
     ]
     assert [(plan.first, plan.from_s3) for plan in plans] == [("b", False), ("a", True), ("a", True), ("a", True)]
     restore(plans[1])
-    assert bench.given["reset.sh"]["FETCH"] == "yes"
+    assert bench.given[RESTORE]["FETCH"] == "yes"
 
 
 def test_what_cannot_be_restored_is_refused() -> None:
@@ -195,13 +197,11 @@ def test_the_newest_is_chosen_but_never_what_a_restore_replaced() -> None:
 
 def test_the_token_of_a_snapshot_gives_way_to_the_stacks(bench: Bench) -> None:
     restore(replace(restore_runner.plan_restore(report(), SNAPSHOT), token="old"))
-    (reset,), (rotated,) = bench.when("reset.sh"), bench.when("rotate.sh")
-    assert bench.given["reset.sh"]["TOKEN"] == "old"
-    assert (bench.given["rotate.sh"]["OLD_TOKEN"], bench.given["rotate.sh"]["TOKEN"]) == ("old", SERVER_TOKEN)
-    assert bench.given["stage.sh"]["TOKEN"] == SERVER_TOKEN
-    assert (
-        reset < bench.when("apply.sh", "b")[0] < rotated < bench.when("apply.sh", "b")[1] < min(bench.when("empty.sh"))
-    )
+    (reset,), (rotated,) = bench.when(RESTORE), bench.when(REPLACE)
+    assert bench.given[RESTORE]["TOKEN"] == "old"
+    assert (bench.given[REPLACE]["OLD_TOKEN"], bench.given[REPLACE]["TOKEN"]) == ("old", SERVER_TOKEN)
+    assert bench.given["node/stage-k3s.sh"]["TOKEN"] == SERVER_TOKEN
+    assert reset < bench.when(INSTALL, "b")[0] < rotated < bench.when(INSTALL, "b")[1] < min(bench.when(RESET))
 
 
 def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) -> None:
@@ -212,13 +212,20 @@ def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) ->
     file.write_bytes(b"etcd")
     plan = restore_runner.plan_restore(report(serving="a"), Snapshot(file.name, 1.7e9, 4, ()), file)
     restore(replace(plan, token="old"))
-    assert bench.given.keys() >= {f"{each}.sh" for each in ("place", "halt", "reset", "rotate", "admit", "empty")}
+    assert bench.given.keys() >= {
+        "etcd/receive-snapshot.sh",
+        STOP,
+        RESTORE,
+        REPLACE,
+        "cluster/clear-node-passwords.sh",
+        RESET,
+    }
     for script, given in bench.given.items():
         assert reads(script) - ALWAYS - EXPORTED <= given.keys(), script
 
 
 def test_preparing_is_what_a_run_of_pulumi_does() -> None:
-    disturbing = {"drain.sh", "uncordon.sh"}
+    disturbing = {"cluster/drain.sh", "cluster/uncordon.sh"}
     ours = [dict(step) for step in described.PREPARE if step["script"] not in disturbing]
     assert [dict(step) for step in restore_runner.PREPARE] == ours
 

@@ -98,9 +98,9 @@ def test_a_restore_says_what_came_of_it(fake_servers: dict[str, Any]) -> None:
 
 
 def test_a_failure_is_said_and_ends_with_one(fake_servers: dict[str, Any]) -> None:
-    fake_servers["fails"] = "a (10.0.0.11): reset.sh failed"
+    fake_servers["fails"] = "a (10.0.0.11): etcd/restore-snapshot.sh failed"
     done = run("restore", "--yes")
-    assert (done.exit_code, "a (10.0.0.11): reset.sh failed" in done.stderr) == (1, True)
+    assert (done.exit_code, "a (10.0.0.11): etcd/restore-snapshot.sh failed" in done.stderr) == (1, True)
     done = run("restore", "on-demand", "--yes")
     assert (done.exit_code, f"did you mean {ON_DEMAND.name}?" in done.stderr) == (1, True)
 

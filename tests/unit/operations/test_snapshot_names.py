@@ -171,8 +171,8 @@ def machine(tmp_path: Path) -> FakeMachine:
 
 
 GIVEN = {
-    "reset": {"FETCH": "yes", "VERSION": "v1", "ENDPOINT": "10.0.0.1:6443", "PEERS": ""},
-    "place": {"SENT": "/nowhere/inbox", "CHECKSUM": "0"},
+    "etcd/restore-snapshot": {"FETCH": "yes", "VERSION": "v1", "ENDPOINT": "10.0.0.1:6443", "PEERS": ""},
+    "etcd/receive-snapshot": {"SENT": "/nowhere/inbox", "CHECKSUM": "0"},
 }
 
 
@@ -189,8 +189,8 @@ def test_scripts_refuse_another_name_before_they_touch_anything(machine: FakeMac
 
 @pytest.mark.parametrize(("fetch", "path"), [("yes", GOOD), ("no", f"/var/lib/rancher/k3s/server/db/snapshots/{GOOD}")])
 def test_the_name_is_quoted_in_the_configuration(machine: FakeMachine, fetch: str, path: str) -> None:
-    given = GIVEN["reset"] | {"FETCH": fetch}
-    assert machine.call_function("reset", "configure", **given, SNAPSHOT=GOOD).status == 0
+    given = GIVEN["etcd/restore-snapshot"] | {"FETCH": fetch}
+    assert machine.call_function("etcd/restore-snapshot", "configure", **given, SNAPSHOT=GOOD).status == 0
     text = machine.file("/var/lib/homelab/reset/config.yaml.d/zz-reset.yaml").read_text()
     line = next(line for line in text.splitlines() if "restore-path" in line)
     assert re.fullmatch(r'cluster-reset-restore-path: "[^"]+"', line)

@@ -60,12 +60,11 @@ class Named(Plain):
     def host_services(self) -> Sequence[HostService]:
         token = dict.fromkeys(("TOKEN", "AGENT_TOKEN"), SecretRef(secret="token"))
         pool = {"POOL": "p", "VERSION": "v"}
-        disk = [HostService("disk", node, ("tokens.sh",), ("pooled.sh",), "pooled.sh", pool, token) for node in "bd"]
+        run, check = ("cluster/rotate-tokens.sh",), "zfs/check-pool.sh"
+        disk = [HostService("disk", node, run, (check,), check, pool, token) for node in "bd"]
         variables = {"NAMESPACE": "named", "SYNC": "yes"}
-        return [
-            *disk,
-            HostService("names", "", ("announce.sh",), ("withdraw.sh",), variables=variables, runs_last=True),
-        ]
+        run, undo = ("external-dns/start.sh",), ("external-dns/delete-records.sh",)
+        return [*disk, HostService("names", "", run, undo, variables=variables, runs_last=True)]
 
     def objects_before_charts(self) -> Sequence[Manifest]:
         text = {"token": SecretRef(secret="token"), "login": SecretTemplate("me:{}", (SecretRef(secret="token"),))}
@@ -231,7 +230,7 @@ def test_gate_asks_for_one_of_each_kind_that_has_a_webhook() -> None:
 def test_guard_goes_first_and_can_be_told_to_let_go() -> None:
     assert {"base-base", "base-gate"} <= before("base-guard")
     (ask,) = RUN.resource("base-guard").plain["undo"]
-    assert (ask["script"], ask["unless"]) == ("guard.sh", ["retired", "discard-base"])
+    assert (ask["script"], ask["unless"]) == ("platform/refuse-data-loss.sh", ["retired", "discard-base"])
 
 
 def test_secrets_are_sealed_and_hashed() -> None:

@@ -130,7 +130,7 @@ def resolve(words: list[str]) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_named_exist(page: Path) -> None:
     for path in set(_FILE.findall(prose(page).partition(GENERATED_MARK)[0])) - EXAMPLES - MADE:
-        assert any((folder / path).exists() for folder in (ROOT, page.parent)), path
+        assert any((folder / path).exists() for folder in (ROOT, page.parent, ROOT / "components/scripts")), path
 
 
 def test_tests_named_in_comparisons_are_there() -> None:
@@ -175,7 +175,7 @@ def test_the_readme_shows_a_whole_stack_file(tmp_path: Path) -> None:
 
 def test_layout_of_the_mirror_is_what_scripts_fetch() -> None:
     layout = next(blocks(ROOT / "docs/air-gap.md", ""))
-    stage = (ROOT / "components/scripts/stage.sh").read_text()
+    stage = (ROOT / "components/scripts/node/stage-k3s.sh").read_text()
     names = set(re.findall(r"binary=([\w-]+)", stage)) | {"install.sh", "install.sh.sha256sum"}
     for arch in ("amd64", "arm64", "arm"):
         names |= {f"sha256sum-{arch}.txt", f"k3s-airgap-images-{arch}.tar.zst"}

@@ -61,7 +61,7 @@ def test_shellcheck_finds_nothing(script: str) -> None:
     passes("shellcheck", script)
 
 
-@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.sh")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("script", sorted(SCRIPTS.rglob("*.sh")), ids=lambda path: str(path.relative_to(SCRIPTS)))
 def test_shellcheck_finds_nothing_in_what_machines_run(script: Path) -> None:
     parts = [LIBRARY] if script == LIBRARY else [LIBRARY, script]
     passes("shellcheck", "--shell=bash", "-", given="".join(part.read_text() for part in parts))

@@ -20,8 +20,9 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that the plugin reads scripts from, with the real library; its timeouts are short."""
     folder = tmp_path / "scripts"
     folder.mkdir()
-    for name in ("lib.sh", "retired.sh", "serves.sh"):
-        shutil.copy(ROOT / "components/scripts" / name, folder)
+    for name in ("lib.sh", "cluster/check-destroy-marker.sh", "node/check-api.sh"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "components/scripts" / name, folder / name)
     monkeypatch.setattr(plugin_steps, "SCRIPTS", folder)
     monkeypatch.setattr(plugin_steps, "SSH_SECONDS", 0.3)
     monkeypatch.setattr(runner, "UNDO_SSH_SECONDS", 0.1)

@@ -108,11 +108,16 @@ def test_a_machine_raises_no_flag_that_is_for_the_owner_or_the_plugin_to_raise(
     raised: str, scripts: Path, tmp_path: Path
 ) -> None:
     """Or the one that is removed would decide that it is not drained and that no data are guarded."""
-    write_scripts(scripts, lie=f"flag {raised}; flag changed", drop="touch dropped", guard="touch guarded")
+    write_scripts(
+        scripts,
+        lie=f"raise_flag {raised}; raise_flag changed",
+        drop="touch dropped",
+        **{"platform/refuse-data-loss": "touch guarded"},
+    )
     undo = (
         Step(script="lie.sh"),
         Step(script="drop.sh", unless=("retired", "unreachable"), when=("changed",)),
-        Step(script="guard.sh", unless=(raised,)),
+        Step(script="platform/refuse-data-loss.sh", unless=(raised,)),
     )
 
     async def scenario() -> None:

@@ -20,7 +20,7 @@ def settings(*servers: SshMachine) -> Settings:
 
 
 def test_the_first_server_that_serves_is_taken(scripts: Path, tmp_path: Path) -> None:
-    write_scripts(scripts, where="pwd", serves=SERVING)
+    write_scripts(scripts, where="pwd", **{"node/check-api": SERVING})
 
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a", "b", "c") as (a, b, c):
@@ -38,7 +38,9 @@ def test_the_first_server_that_serves_is_taken(scripts: Path, tmp_path: Path) ->
 
 def test_a_step_goes_on_elsewhere_when_its_server_stops_serving(scripts: Path, tmp_path: Path) -> None:
     write_scripts(
-        scripts, where='[ -e serving ] && [ ! -e stops ] || { rm -f serving; die "refused"; }; pwd', serves=SERVING
+        scripts,
+        where='[ -e serving ] && [ ! -e stops ] || { rm -f serving; die "refused"; }; pwd',
+        **{"node/check-api": SERVING},
     )
 
     async def scenario() -> None:
@@ -55,7 +57,7 @@ def test_a_step_goes_on_elsewhere_when_its_server_stops_serving(scripts: Path, t
 
 
 def test_a_step_that_fails_while_its_server_serves_is_not_repeated(scripts: Path, tmp_path: Path) -> None:
-    write_scripts(scripts, fail="echo once >>runs; die broken", serves="true")
+    write_scripts(scripts, fail="echo once >>runs; die broken", **{"node/check-api": "true"})
 
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a", "b") as (a, b):
@@ -68,7 +70,9 @@ def test_a_step_that_fails_while_its_server_serves_is_not_repeated(scripts: Path
 
 
 def test_servers_that_cannot_be_spared_are_refused_before_anything(scripts: Path, tmp_path: Path) -> None:
-    write_scripts(scripts, spare='[ "$GOING" != "b c" ] || die "$GOING cannot go"', serves="true")
+    write_scripts(
+        scripts, **{"cluster/check-quorum": '[ "$GOING" != "b c" ] || die "$GOING cannot go"', "node/check-api": "true"}
+    )
 
     async def scenario() -> None:
         async with running_plugin() as plug, ssh_machines(tmp_path, "a", "b", "c") as (a, b, c):

@@ -25,7 +25,7 @@ HOSTILE = {
 
 
 def test_task_returns_what_its_scripts_print_and_flags_decide_what_runs(scripts: Path, tmp_path: Path) -> None:
-    write_scripts(scripts, first="echo one; flag red; echo 'not a flag: x'; say working")
+    write_scripts(scripts, first="echo one; raise_flag red; echo 'not a flag: x'; say working")
     write_scripts(scripts, wanted="echo wanted", other="echo other")
 
     async def scenario() -> None:

@@ -11,7 +11,7 @@ from tests.support.plugin_fixtures import Reports, run_scenario, task, task_fail
 from tests.support.ssh_server import KEYS, SshMachine, ssh_machines
 
 LEAVE = (Step(script="drain.sh", on="other", unless=("retired",)), Step(script="leave.sh"))
-RETIRE = (Step(script="retire.sh", on="servers"),)
+RETIRE = (Step(script="cluster/set-destroy-marker.sh", on="servers"),)
 
 
 def settings(*servers: SshMachine) -> Settings:
@@ -19,8 +19,13 @@ def settings(*servers: SshMachine) -> Settings:
 
 
 def leaving(scripts: Path, computer: SshMachine) -> Task:
-    write_scripts(scripts, drain="touch drained", leave='echo "${RETIRED:-no}" >left', retire="echo yes >mark")
-    write_scripts(scripts, retired="cat mark 2>/dev/null || true")
+    write_scripts(
+        scripts,
+        drain="touch drained",
+        leave='echo "${RETIRED:-no}" >left',
+        **{"cluster/set-destroy-marker": "echo yes >mark"},
+    )
+    write_scripts(scripts, **{"cluster/check-destroy-marker": "cat mark 2>/dev/null || true"})
     return task(computer.machine(), undo=LEAVE)
 
 
@@ -52,7 +57,7 @@ def test_destroy_goes_on_where_a_server_does_not_answer(scripts: Path, tmp_path:
             await b.lose_power()
             await runner.undo(task(a.machine(), undo=RETIRE), Reports(), warned, program_runs=False)
             assert (a.home / "mark").exists()
-            assert [text.splitlines()[-1] for text in warned] == ["retire.sh did not run there."]
+            assert [text.splitlines()[-1] for text in warned] == ["cluster/set-destroy-marker.sh did not run there."]
 
     run_scenario(scenario())
 
@@ -123,10 +128,9 @@ def test_what_guards_data_is_not_passed_in_a_lab_that_is_half_brought_up_to_date
 
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a") as (a,):
-            write_scripts(
-                scripts, guard='[ "${CLUSTER:-}" != none ] || exit 77; die "there is something to lose"', serves="true"
-            )
-            guarded = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
+            guard = '[ "${CLUSTER:-}" != none ] || exit 77; die "there is something to lose"'
+            write_scripts(scripts, **{"platform/refuse-data-loss": guard, "node/check-api": "true"})
+            guarded = task(a.machine(), undo=(Step(script="platform/refuse-data-loss.sh", on="server"),))
             error = await task_failure(Runner(settings(a)).undo(guarded, Reports(), Reports(), program_runs=False))
             assert str(error).endswith("there is something to lose")
 

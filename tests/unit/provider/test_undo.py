@@ -12,11 +12,11 @@ from tests.support.plugin_fixtures import Reports, run_scenario, task, task_fail
 from tests.support.ssh_server import KEYS, SshMachine, ssh_machines
 
 FALL_SILENT = "sleep 20"
-UNDO = (Step(script="uninstall.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
+UNDO = (Step(script="node/uninstall-k3s.sh"), Step(script="drop.sh", on="other"), Step(script="mark.sh", on="servers"))
 
 
 def undoing(scripts: Path, computer: SshMachine) -> Task:
-    write_scripts(scripts, uninstall="touch left", drop="touch dropped", mark="touch marked")
+    write_scripts(scripts, **{"node/uninstall-k3s": "touch left"}, drop="touch dropped", mark="touch marked")
     return task(computer.machine(), undo=UNDO)
 
 
@@ -42,10 +42,10 @@ def test_undo_asks_other_servers_than_the_one_that_leaves(scripts: Path, tmp_pat
 def test_undo_may_ask_the_only_server_there_is(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a") as (a,):
-            write_scripts(scripts, guard="die 'there is something to lose'")
-            given = task(a.machine(), undo=(Step(script="guard.sh", on="server"),))
+            write_scripts(scripts, **{"platform/refuse-data-loss": "die 'there is something to lose'"})
+            given = task(a.machine(), undo=(Step(script="platform/refuse-data-loss.sh", on="server"),))
             error = await task_failure(Runner(settings(a)).undo(given, Reports(), Reports()))
-            assert str(error) == "a (127.0.0.1): guard.sh failed\nthere is something to lose"
+            assert str(error) == "a (127.0.0.1): platform/refuse-data-loss.sh failed\nthere is something to lose"
 
     run_scenario(scenario())
 
@@ -59,18 +59,18 @@ def test_undo_gives_up_a_machine_that_does_not_answer(scripts: Path, tmp_path: P
             await Runner(settings(a, b, c)).undo(undoing(scripts, a), Reports(), warned)
             assert seen(a, b, c) == [[], [], ["dropped", "marked"]]
             assert [text.split(" ")[0] for text in warned] == ["a", "a", "b"]
-            assert "uninstall.sh did not run. Wipe a before you use it again." in warned[0]
+            assert "node/uninstall-k3s.sh did not run. Wipe a before you use it again." in warned[0]
             assert all("mark.sh did not run there." in text for text in warned[1:])
 
     run_scenario(scenario())
 
 
-SERVICE = (Step(script="away.sh"), Step(script="guard.sh", on="server"))
+SERVICE = (Step(script="away.sh"), Step(script="platform/refuse-data-loss.sh", on="server"))
 
 
 def serving(scripts: Path, computer: SshMachine) -> Task:
     """What a layer set up on a machine."""
-    write_scripts(scripts, away="touch away", guard="touch guarded")
+    write_scripts(scripts, away="touch away", **{"platform/refuse-data-loss": "touch guarded"})
     return task(computer.machine(), undo=SERVICE)
 
 
@@ -139,9 +139,9 @@ def test_undo_that_fails_is_an_error(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a", "b") as (a, b):
             given = undoing(scripts, a)
-            write_scripts(scripts, uninstall="die 'it is stuck'")
+            write_scripts(scripts, **{"node/uninstall-k3s": "die 'it is stuck'"})
             error = await task_failure(Runner(settings(a, b)).undo(given, Reports(), Reports()))
-            assert str(error) == "a (127.0.0.1): uninstall.sh failed\nit is stuck"
+            assert str(error) == "a (127.0.0.1): node/uninstall-k3s.sh failed\nit is stuck"
             assert seen(a, b) == [[], []]
 
     run_scenario(scenario())
@@ -185,8 +185,8 @@ DROP = f'[ ! -e slow ] || {{ touch began; {FALL_SILENT}; }}; echo "${{UNREACHABL
 
 
 def dropping(scripts: Path, computer: SshMachine) -> Task:
-    write_scripts(scripts, drop=DROP, uninstall="touch uninstalled", serves="true")
-    run = (Step(script="drop.sh", on="other"), Step(script="uninstall.sh"))
+    write_scripts(scripts, drop=DROP, **{"node/uninstall-k3s": "touch uninstalled", "node/check-api": "true"})
+    run = (Step(script="drop.sh", on="other"), Step(script="node/uninstall-k3s.sh"))
     return task(computer.machine(), undo=run)
 
 
@@ -223,7 +223,7 @@ def test_scripts_are_told_that_the_machine_was_given_up(scripts: Path, tmp_path:
         async with ssh_machines(tmp_path, "a", "b") as (a, b):
             await a.lose_power()
             given, warned = dropping(scripts, a), Reports()
-            given = given.model_copy(update={"undo": (Step(script="uninstall.sh"), *given.undo)})
+            given = given.model_copy(update={"undo": (Step(script="node/uninstall-k3s.sh"), *given.undo)})
             await Runner(settings(b)).undo(given, Reports(), warned)
             assert (b.home / "dropped").read_text() == "yes\n"
             assert len(warned) == 1, "what runs on the machine is skipped once it was given up"
@@ -251,8 +251,8 @@ def test_a_machine_of_another_cluster_is_not_undone(scripts: Path, tmp_path: Pat
         async with ssh_machines(tmp_path, "a", "b") as (a, b):
             given, warned = dropping(scripts, a), Reports()
             write_scripts(scripts, member="echo 'it is another cluster`s' >&2; exit 77")
-            given = given.model_copy(update={"undo": (Step(script="member.sh"), *given.undo[:1],
-                                                      Step(script="uninstall.sh", unless=("foreign",)))})  # fmt: skip
+            uninstall = Step(script="node/uninstall-k3s.sh", unless=("foreign",))
+            given = given.model_copy(update={"undo": (Step(script="member.sh"), *given.undo[:1], uninstall)})
             await Runner(settings(b)).undo(given, Reports(), warned)
             assert seen(a, b) == [[], ["dropped"]]
             assert warned == ["a (127.0.0.1): member.sh failed\nit is another cluster`s\nmember.sh did not run there."]
@@ -265,7 +265,7 @@ def test_scripts_hear_that_another_machine_is_at_the_address(scripts: Path, tmp_
         async with ssh_machines(tmp_path, "a", "b") as (a, b):
             given = dropping(scripts, a)
             given = given.model_copy(update={"undo": (Step(script="leave.sh"), *given.undo[:1])})
-            write_scripts(scripts, leave="flag foreign", drop='touch "foreign-${FOREIGN:-no}"')
+            write_scripts(scripts, leave="raise_flag foreign", drop='touch "foreign-${FOREIGN:-no}"')
             await Runner(settings(b)).undo(given, Reports(), Reports())
             assert seen(b) == [["foreign-yes"]]
 

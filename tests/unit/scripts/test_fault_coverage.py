@@ -5,17 +5,21 @@ import re
 import pytest
 
 from tests.unit.scripts.test_faults import ALL
-from tests.unit.scripts.test_scripts import FILES, whole
+from tests.unit.scripts.test_scripts import FILES, named, whole
 
 READING = {
-    "applied", "cluster-ca", "doctor", "exported", "fits", "fitting", "gate", "gather", "given", "gpu", "granted",
-    "guard", "joined", "member", "nomad-runs", "pending", "pooled", "prepared", "retired", "serves", "signed",
-    "snapshots", "spare", "spared",
+    "cluster/check-destroy-marker", "cluster/check-quorum", "cluster/wait-for-quorum", "drift/host", "drift/k3s",
+    "drift/kubeconfigs", "drift/membership", "etcd/list-snapshots", "gpu/check-driver", "nfs/check",
+    "node/check-api", "node/check-ownership", "node/collect-facts", "node/export-ca", "nomad/check",
+    "platform/check-capacity", "platform/list-stuck-releases", "platform/preview-capacity",
+    "platform/refuse-data-loss", "platform/wait-for-objects", "rbac/check", "rook-ceph/check-disks",
+    "rook-ceph/wait-until-healthy", "zfs/check-pool",
 }  # fmt: skip
 """Scripts that look and change nothing."""
 
 CHANGE = re.compile(
-    r"""(?mx) ^[^'"\n]*\b(?: write | copy | put | lock | install_packages | mkdir | mv | dd | touch )\s
+    r"""(?mx)
+    ^[^'"\n]*\b(?: write_atomically | copy_atomically | put | lock | install_packages | mkdir | mv | dd | touch )\s
     | ^[^'"\n]*\brm\s+- | \bsed\s+-i | wipefs\s+--all | \b(?: exportfs | helm | zfs | unzip )\s+-
     | \b(?: kube | kubectl )(?: \s+-\S+ )* \s+
       (?: apply | create | delete | patch | annotate | label | taint | scale | drain | uncordon | certificate )\b
@@ -24,13 +28,13 @@ CHANGE = re.compile(
     | etcd-snapshot\s+save | acl\s+bootstrap | -X\s+(?: PUT | POST | DELETE | PATCH ) | request\s=\s"PUT"
     | (?<![&<>=-])[12]?>{1,2} (?! /dev/null )["$/\w]"""
 )
-NAMES = {file.stem for file in FILES}
+NAMES = {named(file).removesuffix(".sh") for file in FILES}
 KILLED = {scenario.script for scenario in ALL}
 
 
 def changes(script: str) -> list[str]:
     """What a script does to a machine or a cluster, as its text has it; what is said or only tried does not count."""
-    text = re.sub(r'\b(?:die|say|api_away|fact) (?:"[^"]*"|\\\n|[^"\n;|&}])*', "", whole(f"{script}.sh"))
+    text = re.sub(r'\b(?:die|say|die_api_unavailable|fact) (?:"[^"]*"|\\\n|[^"\n;|&}])*', "", whole(f"{script}.sh"))
     lines = [line for line in text.splitlines() if "--dry-run=server" not in line]
     return [match[0] for match in CHANGE.finditer("\n".join(lines))]
 

@@ -44,7 +44,7 @@ def test_what_is_fetched_over_https_is_not_redirected_to_http(tmp_path: Path, ur
 
 @pytest.mark.parametrize(("taken", "pause"), [(1, 20), (30, 120), (900, 200)])
 def test_what_takes_long_to_ask_is_asked_less_often(tmp_path: Path, taken: int, pause: int) -> None:
-    asks = f"asks() {{ clock=$((clock + {taken})); [ $((tries += 1)) = 2 ]; }}; tick() {{ now=$clock; }}"
+    asks = f"asks() {{ clock=$((clock + {taken})); [ $((tries += 1)) = 2 ]; }}; read_uptime() {{ now=$clock; }}"
     done = FakeMachine(tmp_path, {"sleep": ""}).run_text(f"clock=0 tries=0; {asks}; wait_for 10 asks")
     assert (done.status, done.calls) == (0, [f"sleep {pause}e-2"])
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_written_leaves_the_file_and_ends_the_script(tmp_path: Pa
     """Also where Bash goes on after what fails, as it does within a condition."""
     machine = FakeMachine(tmp_path, {tool: "echo 'No space left on device' >&2; exit 1", "df": "echo 0"})
     machine.file("cmdline.txt").write_text("root=1\n")
-    done = machine.run_text(f"set_it() {{ write $PWD/cmdline.txt 644 <<<'root=2'; }}; {call}; echo went on")
+    done = machine.run_text(f"set_it() {{ write_atomically $PWD/cmdline.txt 644 <<<'root=2'; }}; {call}; echo went on")
     assert (done.status, done.output) == (1, "")
     assert "cmdline.txt could not be written and is unchanged." in done.errors
     assert [file.name for file in tmp_path.glob("cmdline*")] == ["cmdline.txt"]
@@ -71,6 +71,7 @@ def test_what_cannot_be_written_leaves_the_file_and_ends_the_script(tmp_path: Pa
 
 def test_what_is_as_it_should_be_is_not_written(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, {})
-    text = "write $PWD/file 600 <<<text; echo $changed; write $PWD/file 600 <<<text; echo $changed"
+    once = "write_atomically $PWD/file 600 <<<text; echo $changed"
+    text = f"{once}; {once}"
     assert machine.run_text(text).output == "yes\nno\n"
-    assert machine.run_text("write $PWD/file 644 <<<text; echo $changed").output == "yes\n", "another mode"
+    assert machine.run_text("write_atomically $PWD/file 644 <<<text; echo $changed").output == "yes\n", "another mode"

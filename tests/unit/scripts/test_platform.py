@@ -30,7 +30,9 @@ def test_crds_are_applied_and_waited_for(calls_file: Path) -> None:
         "*) printf 'as   True\\nbs   True\\n' ;; esac"
     )
     for _ in range(2):
-        done = run("crds", calls_file, answer, CRDS="kind: CustomResourceDefinition\n'\"$x", CRD_SECONDS="1")
+        done = run(
+            "platform/apply-crds", calls_file, answer, CRDS="kind: CustomResourceDefinition\n'\"$x", CRD_SECONDS="1"
+        )
         assert (done.status, done.output) == (0, "")
     assert done.calls == [APPLY_CRDS, KEPT.format(names="crd/as crd/bs"), ESTABLISHED] * 2
     assert (calls_file.parent / "given").read_text() == "kind: CustomResourceDefinition\n'\"$x\n"
@@ -38,16 +40,28 @@ def test_crds_are_applied_and_waited_for(calls_file: Path) -> None:
 
 def test_crd_that_is_too_new_to_be_served_is_asked_for_again(calls_file: Path) -> None:
     new = 'if [ "$(grep -c Established "$CALLED")" -lt 3 ]; then echo "as   <none>"; else echo "as   True"; fi'
-    done = run("crds", calls_file, f"case $1 in apply) echo crd/as ;; *) {new} ;; esac", CRDS="x", CRD_SECONDS="5")
+    done = run(
+        "platform/apply-crds",
+        calls_file,
+        f"case $1 in apply) echo crd/as ;; *) {new} ;; esac",
+        CRDS="x",
+        CRD_SECONDS="5",
+    )
     assert (done.status, len(done.calls)) == (0, 5)
 
 
 def test_crds_that_are_refused_or_not_served(calls_file: Path) -> None:
-    done = run("crds", calls_file, "echo 'Error from server (Invalid): no' >&2; return 1", CRDS="x", CRD_SECONDS="1")
+    done = run(
+        "platform/apply-crds",
+        calls_file,
+        "echo 'Error from server (Invalid): no' >&2; return 1",
+        CRDS="x",
+        CRD_SECONDS="1",
+    )
     assert done.status == 1
     assert "The CRDs could not be applied:\nError from server (Invalid): no" in done.errors
     answer = "case $1 in apply) echo crd/as ;; *) printf 'bs   True\\nas   False\\n' ;; esac"
-    done = run("crds", calls_file, answer, CRDS="x", CRD_SECONDS="1")
+    done = run("platform/apply-crds", calls_file, answer, CRDS="x", CRD_SECONDS="1")
     assert "CRDs are not established after 1 s; run `pulumi up` again:\nas   False" in done.errors
     assert "bs" not in done.errors
 
@@ -64,7 +78,7 @@ DRY_RUN = "apply --server-side --force-conflicts --dry-run=server --validate=fal
 
 def test_gate_repeats_until_the_webhook_answers(calls_file: Path) -> None:
     said = 'Error from server (InternalError): failed calling webhook \\"x\\": connection refused'
-    done = run("gate", calls_file, FAILS.format(what="--dry-run", times=4, said=said), **GATE)
+    done = run("platform/wait-for-objects", calls_file, FAILS.format(what="--dry-run", times=4, said=said), **GATE)
     assert (done.status, done.output) == (0, "")
     assert done.calls == [f"--request-timeout=15s {DRY_RUN}"] * 4
     assert done.progress == [f"waiting: {said}".replace("\\", "")], "a reason is said once"
@@ -73,7 +87,7 @@ def test_gate_repeats_until_the_webhook_answers(calls_file: Path) -> None:
 def test_gate_waits_for_what_the_software_makes(calls_file: Path) -> None:
     answer = FAILS.format(what="storageclass/fast", times=3, said="NotFound")
     done = run(
-        "gate",
+        "platform/wait-for-objects",
         calls_file,
         f"[ $3 = storageclass/fast ] || return 0; {answer}",
         **GATE | {"APPEARS": "pod/a\nstorageclass/fast"},
@@ -93,7 +107,7 @@ def test_gate_waits_for_what_the_software_makes(calls_file: Path) -> None:
 )
 def test_gate_does_not_wait_when_an_object_is_refused(calls_file: Path, said: str) -> None:
     started = time.monotonic()
-    done = run("gate", calls_file, f"echo {shlex.quote(said)} >&2; return 1", **GATE)
+    done = run("platform/wait-for-objects", calls_file, f"echo {shlex.quote(said)} >&2; return 1", **GATE)
     assert (done.status, len(done.calls)) == (1, 1)
     assert f"The API server rejected an object of the layer; no changes were made:\n{said}" in done.errors
     assert time.monotonic() - started < 4
@@ -101,7 +115,7 @@ def test_gate_does_not_wait_when_an_object_is_refused(calls_file: Path, said: st
 
 def test_gate_gives_up_with_the_last_answer_and_the_pods(calls_file: Path) -> None:
     answer = 'if [ "$2" = get ]; then echo "web-1 Pending"; else echo "no endpoints" >&2; return 1; fi'
-    done = run("gate", calls_file, answer, **GATE | {"GATE_SECONDS": "0"})
+    done = run("platform/wait-for-objects", calls_file, answer, **GATE | {"GATE_SECONDS": "0"})
     assert done.status == 1
     assert "Not ready after 0 s: web 1, sub 2\nno endpoints\nPods in lab:\nweb-1 Pending\n" in done.errors
 
@@ -109,26 +123,32 @@ def test_gate_gives_up_with_the_last_answer_and_the_pods(calls_file: Path) -> No
 def test_gate_without_objects_lets_everything_pass(calls_file: Path) -> None:
     answer = "echo 'error: no objects passed to apply' >&2; return 1"
     assert (
-        run("gate", calls_file, answer, **GATE | {"MANIFESTS": json.dumps({"kind": "List", "items": []})}).status == 0
+        run(
+            "platform/wait-for-objects",
+            calls_file,
+            answer,
+            **GATE | {"MANIFESTS": json.dumps({"kind": "List", "items": []})},
+        ).status
+        == 0
     )
 
 
 def test_warnings_are_no_answer(calls_file: Path) -> None:
-    assert run("gate", calls_file, "echo 'Warning: deprecated' >&2", **GATE).progress == []
+    assert run("platform/wait-for-objects", calls_file, "echo 'Warning: deprecated' >&2", **GATE).progress == []
 
 
 GUARD = {"KEY": "longhorn", "KEEPS": "volumes", "QUERY": "volumes.longhorn.io\n\npersistentvolumes -l by=lab\n"}
 
 
 def test_guard_lets_go_what_keeps_nothing(calls_file: Path) -> None:
-    done = run("guard", calls_file, "echo 'No resources found' >&2", **GUARD)
+    done = run("platform/refuse-data-loss", calls_file, "echo 'No resources found' >&2", **GUARD)
     assert (done.status, done.errors) == (0, "")
     asked = "--request-timeout=15s get -o name"
     assert done.calls == [f"{asked} volumes.longhorn.io", f"{asked} persistentvolumes -l by=lab"]
 
 
 def test_guard_names_what_would_be_lost_and_the_way_out(calls_file: Path) -> None:
-    done = run("guard", calls_file, "seq -f pv/%g 8", **GUARD)
+    done = run("platform/refuse-data-loss", calls_file, "seq -f pv/%g 8", **GUARD)
     listed = "".join(f"pv/{n}\n" for n in (*range(1, 9), 1, 2))
     assert done.status == 1
     assert f"The layer longhorn still has volumes (16); it was not removed:\n{listed}" in done.errors
@@ -145,7 +165,7 @@ def test_guard_names_what_would_be_lost_and_the_way_out(calls_file: Path) -> Non
 def test_guard_knows_a_kind_that_is_gone_from_an_api_that_does_not_answer(
     calls_file: Path, said: str, status: int
 ) -> None:
-    done = run("guard", calls_file, f'echo "{said}" >&2; return 1', **GUARD)
+    done = run("platform/refuse-data-loss", calls_file, f'echo "{said}" >&2; return 1', **GUARD)
     assert done.status == status
     assert (
         "It is unknown whether the layer longhorn still has volumes, so it was not removed; run `pulumi up` again:"
@@ -167,8 +187,8 @@ NODES = "printf '2 4000000Ki\\n1930m 2Gi\\n'"
 def test_layers_that_ask_for_more_than_the_machines_have(
     calls_file: Path, cpu: str, memory: str, reasons: list[str]
 ) -> None:
-    said = run("fitting", calls_file, NODES, CPU=cpu, MEMORY=memory)
+    said = run("platform/preview-capacity", calls_file, NODES, CPU=cpu, MEMORY=memory)
     assert (said.status, said.output.splitlines()) == (0, reasons)
-    done = run("fits", calls_file, NODES, CPU=cpu, MEMORY=memory)
+    done = run("platform/check-capacity", calls_file, NODES, CPU=cpu, MEMORY=memory)
     assert (done.status, done.errors.splitlines()[: len(reasons)]) == (bool(reasons), reasons)
     assert ("Disable a layer" in done.errors) == bool(reasons)

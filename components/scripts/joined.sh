@@ -1,8 +1,0 @@
-# shellcheck shell=bash
-# Drift check: print whether the machine lost the data that make it a member of the cluster.
-
-main() {
-  if [ -z "$(owner)" ]; then echo "the machine is not a member of the cluster: its disk is new"
-  elif ! joined "$(cat $state/service 2>/dev/null)"; then echo "the machine is not a member of the cluster: K3s's data were deleted"; fi
-}
-main </dev/null

@@ -1,8 +1,0 @@
-# shellcheck shell=bash
-# On a machine that is being removed: raise the flag `foreign` if the machine is no longer NODE.
-# NODE
-
-main() {
-  [ "$(owner)" = "$NODE" ] || flag foreign
-}
-main </dev/null
