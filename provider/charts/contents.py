@@ -1,4 +1,4 @@
-"""Read CRDs and other files from a chart's archive in memory. No content is executed or unpacked to disk."""
+"""Read CRDs and other files from a chart's archive in memory, without executing or unpacking the archive's files."""
 
 import gzip
 import io

@@ -40,7 +40,7 @@ def _digest(url: str, manifest: Mapping[str, Any]) -> str:
     layers = [layer for layer in entries if isinstance(layer, Mapping)] if isinstance(entries, list) else []
     digest = next((str(layer.get("digest")) for layer in layers if layer.get("mediaType") == ARCHIVE_TYPE), "")
     if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
-        raise TaskError(f"{url} has no layer with a chart archive and a sha256 digest, so it is not a Helm chart.")
+        raise TaskError(f"{url} is not a Helm chart: the manifest has no layer with an archive and a sha256 digest.")
     return digest
 
 
@@ -54,7 +54,7 @@ def _get(url: str, max_bytes: int, headers: Mapping[str, str]) -> tuple[bytes, M
 
 
 def request_token(url: str, challenge: str) -> str:
-    """Request an anonymous token from the authorization server in `challenge`, a `WWW-Authenticate` header.
+    """Request an anonymous token from the authorization server in the `WWW-Authenticate` header `challenge`.
 
     Raises TaskError if the registry offers no anonymous tokens.
     """

@@ -21,7 +21,7 @@ _COMMENTED_OUT = re.compile(r'^#+ ?"?([\w.-]+)"?:(?:\s|$)', re.MULTILINE)
 
 
 async def validate(chart: Chart) -> None:
-    """Reject keys of Helm values in the stack file that the chart does not have. Raises TaskError."""
+    """Reject Helm values in the stack file whose keys the chart does not have. Raises TaskError."""
     keys = await asyncio.to_thread(refused_keys, chart) if chart.keys else {}
     if keys:
         lines = (f"  {key}" + (f"; did you mean {similar}?" if similar else "") for key, similar in keys.items())

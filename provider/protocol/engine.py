@@ -17,7 +17,7 @@ class Engine:
         self._stub: Any = engine_pb2_grpc.EngineStub(grpc.aio.insecure_channel(address))
 
     async def progress(self, urn: str, message: str) -> None:
-        """Show `message` in the resource's line of Pulumi's output until the next progress message."""
+        """Show `message` on the resource's line in Pulumi's output until the next progress message."""
         await self._log(urn, message, engine_pb2.INFO, ephemeral=True)
 
     async def warn(self, urn: str, message: str) -> None:

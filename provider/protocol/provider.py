@@ -46,7 +46,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Refuse settings that remove nodes which the cluster needs; changed settings never replace the provider."""
+        """Refuse settings that remove nodes which the cluster needs; changed settings only update the provider."""
         old, new = settings_from_state(to_dict(request.old_inputs)), to_dict(request.news)
         try:
             await self._check_removal(properties.parse_settings(old), properties.parse_settings(new))
