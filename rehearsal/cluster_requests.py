@@ -70,7 +70,7 @@ def is_webhook_ready(api: KubernetesApi, system: str) -> bool:
 
 
 def job_status(path: str, state: Path) -> HTTPStatus:
-    """Return the status that a chart's Job polls: OK for success, CONFLICT for failure, any other status to poll again."""
+    """Return the status that a chart's Job polls: OK for success, CONFLICT for failure, others to poll again."""
     return (
         uninstall_longhorn(api_of(state))
         if path.removeprefix(JOBS_PATH) == "longhorn-uninstall"

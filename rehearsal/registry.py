@@ -35,7 +35,7 @@ def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
 
 
 def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None:
-    """Return the manifest or blob at `url` (path and query); None if the registry has none at `url`. Raises UnreachableError."""
+    """Return the manifest or blob at `url` (path and query), or None for a missing one. Raises UnreachableError."""
     request = _ASKED.match(urlsplit(url).path)
     if not request:
         return None

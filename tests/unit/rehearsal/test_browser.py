@@ -428,6 +428,6 @@ def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path) ->
 
 
 def test_the_command_says_what_is_missing(lab: Told) -> None:
-    assert re.search(rf"{ADDRESS}, which serves {HOST},\s+accepts\s+no connection", said_by("shop", code=1))
+    assert re.search(rf"{HOST}\s+accepts\s+no\s+connection\s+at\s+{ADDRESS}, port", said_by("shop", code=1))
     lab.said = {"ingresses": [ingress("shop", HOST, ip=None)]}
     assert "Ingress shop/shop has no address yet" in said_by("shop", code=1)
