@@ -310,7 +310,7 @@ def test_what_is_said_can_be_done(tmp_path: Path) -> None:
 def test_without_an_authority_it_is_said_that_nobody_vouches(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port:
         said = browser.instructions(SHOP, port, browser.check(SHOP, port, None), None)
-        assert "accept the browser's warning: the lab has no CA certificate for this web UI" in said
+        assert "accept the browser's warning, because the lab has no CA certificate for the web UI" in said
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert run([*shlex.split(curl), "--silent", "--fail"]).startswith("hello\n")
 

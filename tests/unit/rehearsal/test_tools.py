@@ -84,7 +84,7 @@ def test_two_runs_make_it_once(said: list[str]) -> None:
 
     def report(line: str) -> None:
         said.append(line)
-        if line.startswith("another run"):
+        if line.startswith("another rehearsal"):
             go_on.set()
 
     slow = Recipe("bread", "1", (), "baking", make)
