@@ -81,7 +81,7 @@ def _stamp(file: Path) -> list[str | int]:
 
 
 def _recorded(folder: Path, sources: list[list[str | int]]) -> dict[str, Any] | None:
-    """Return the folder's record; None unless the folder is complete and was filled from `sources`."""
+    """Return the folder's record, or None if the folder is incomplete or was filled from other sources."""
     record = folder / RECORD_FILE
     found = json.loads(record.read_text()) if record.exists() else {}
     assert isinstance(found, dict)
@@ -134,7 +134,7 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
 
 
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
-    """Write the image archives; return the names of all images, and the archives besides K3s' own."""
+    """Write the image archives; return the names of all images, and of the archives in addition to K3s' archive."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
     podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_HTML}
     ours = (Image.of(STAND_IN_IMAGE, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))

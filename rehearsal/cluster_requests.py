@@ -95,7 +95,7 @@ def uninstall_longhorn(api: KubernetesApi) -> HTTPStatus:
 
 
 def is_deletion_confirmed(api: KubernetesApi, namespace: str) -> bool:
-    """Return whether Longhorn's setting, or without a setting the chart's values, confirm Longhorn's deletion."""
+    """Return whether Longhorn's deletion is confirmed: by Longhorn's setting, which overrides the chart's values."""
     flag = "deleting-confirmation-flag"
     setting = api.read(f"/apis/longhorn.io/v1beta2/namespaces/{namespace}/settings/{flag}")
     if setting:

@@ -32,7 +32,7 @@ def require_c_compiler() -> None:
 
 
 def module(path: str, version: str, pinned: str) -> Path:
-    """Download a Go module with the `h1:` digest `pinned`, and return the module's read-only source folder."""
+    """Download a Go module, verify the `h1:` digest `pinned`, and return the module's read-only source folder."""
     printed = run(["go", "mod", "download", "-json", f"{path}@{version}"], env=_environment(), cwd=Path("/"))
     answer = json.loads(printed)
     if answer["Sum"] != pinned:
@@ -95,4 +95,4 @@ def _environment() -> dict[str, str]:
 
 def _install(problem: str) -> str:
     least = ".".join(map(str, MIN_VERSION))
-    return f"Go {problem}, but must build what cannot be downloaded: install Go {least} or newer from go.dev/dl."
+    return f"Go {problem}, but the rehearsal must build missing programs: install Go {least} or newer from go.dev/dl."

@@ -29,7 +29,8 @@ StoreBlob = Callable[[bytes | Path], tuple[str, int]]
 class Image:
     """A container image with the full name `name`.
 
-    `files`, by absolute path, are a layer above `root`, the tar archive of a root file system. `env` can override PATH.
+    `files`, by absolute path, form a layer above `root`. `root` is the tar archive of a root file system.
+    `env` can override PATH.
     """
 
     name: str

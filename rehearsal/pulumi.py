@@ -147,7 +147,7 @@ class Engine:
         self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
 
     def _unlock(self) -> None:
-        """Remove the stack lock of a killed engine. (A running engine would also hold the lab's lock.)"""
+        """Remove the stack lock of a killed engine; no engine runs, because a running engine holds the lab's lock."""
         if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 

@@ -1,4 +1,4 @@
-"""Official releases of K3s, downloaded from GitHub or copied to a bundle."""
+"""Official releases of K3s, downloaded from GitHub or read from a bundle."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sessions: a session prepares a stack's lab, the tools and Pulumi's engines for Pulumi commands."""
+"""A session prepares a stack's lab, the tools and Pulumi's engines for Pulumi commands."""
 
 import json
 import os
@@ -127,7 +127,7 @@ def _engine(
 
 
 def require_suitable_computer() -> None:
-    """Fail unless the host runs Linux and the user is root, as the simulation of machines requires."""
+    """Fail unless the host runs Linux and the user is root, because simulated machines need Linux and root."""
     if os.uname().sysname != "Linux":
         raise RehearsalError(
             "The rehearsal simulates machines with systemd-nspawn: start the rehearsal on Linux or in a Linux VM."

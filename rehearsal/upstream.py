@@ -177,7 +177,7 @@ class Upstream:
 
 
 def runner_in(namespace: int) -> Callable[[Callable[[], T]], T]:
-    """Return a function that runs functions in threads, in the network namespace of a file descriptor."""
+    """Return a function that runs its argument on a thread pool in the network namespace of a file descriptor."""
     threads = ThreadPoolExecutor(MAX_REQUESTS, initializer=enter, initargs=(namespace, "outside of the lab"))
     return lambda work: threads.submit(work).result()
 

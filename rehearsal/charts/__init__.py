@@ -54,7 +54,7 @@ FOLDER = "charts"
 class LabEndpoints:
     """The lab's endpoints for stand-in charts.
 
-    `webhooks_url` is https://…, `ca` the webhooks' CA certificate in PEM, and `jobs_endpoint` host:port.
+    `webhooks_url` starts with https://. `ca` is the webhooks' CA certificate (PEM). `jobs_endpoint` is HOST:PORT.
     """
 
     webhooks_url: str
