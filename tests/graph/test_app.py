@@ -221,7 +221,7 @@ def test_what_the_platform_lacks_is_named_before_anything_is_made(lacking: tuple
         heading
         == "the platform of stack organization/homelab/lab does not meet this app's needs; no changes were made:"
     )
-    fix = "; enable it in stack organization/homelab/lab and run `pulumi up` there"
+    fix = "; enable it in stack organization/homelab/lab and run `pulumi up` on that stack"
     assert found == [f"  homelab:app.{line}{fix}" for line in lines]
     gc.collect()
 
