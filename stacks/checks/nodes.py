@@ -16,7 +16,7 @@ def _server_count(cluster: ClusterSettings) -> Findings:
     if not count:
         yield ("nodes",), "has no server", "set role: server on one node or on three nodes"
     elif count % 2 == 0:
-        reason = f"has {count} servers, which tolerate no more failures than {count - 1} servers"
+        reason = f"has {count} servers, but an even number of servers tolerates no more failures than {count - 1}"
         yield ("nodes",), reason, f"use {count - 1} or {count + 1} servers"
 
 
