@@ -82,7 +82,7 @@ def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
 def _relation_problems(
     sections: Sequence[Section], raw: Mapping[str, Any], secrets: Collection[str], relations: RelationCheck
 ) -> Iterator[Problem]:
-    """Yield conflicts between valid fields, and problems of references to secrets."""
+    """Yield conflicts between valid fields, and references to missing secrets."""
     valid = {
         section.key: section.model.model_validate(raw[section.key], context=LENIENT)
         for section in sections

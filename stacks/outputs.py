@@ -49,7 +49,7 @@ class PlatformOutputs(AppPlatformOutputs):
     object_store_endpoint: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "seaweedfs")
     )
-    """URL at which pods reach the lab's own S3 service."""
+    """URL of the lab's own S3 service for pods in the cluster."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
     """Whether Prometheus scrapes the targets of ServiceMonitors."""
 
@@ -135,7 +135,7 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
 def _checked(
     values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str
 ) -> str:
-    """Return the kubeconfig. Raises `pulumi.RunError` that lists all needs that the platform does not meet."""
+    """Return the kubeconfig. Raises `pulumi.RunError` with a list of the needs that the platform does not meet."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
     if lacking:

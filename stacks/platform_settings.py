@@ -25,7 +25,7 @@ class _Common(Model):
     pins: dict[Text, Sha256] = Field(default_factory=dict)
     """SHA-256 checksums of chart archives by chart name, for charts that homelab does not pin."""
     values: dict[Text, ChartValues] = Field(default_factory=dict)
-    """Helm values by chart name, which override homelab's values. The chart must know each top-level key."""
+    """Helm values by chart name, which override homelab's values. The chart must have each top-level key."""
     object_store: ObjectStoreSettings | None = None
     """Bucket for all layers that set no bucket of their own. Each layer uses its own folder in the bucket."""
     discard: tuple[Text, ...] = ()

@@ -32,7 +32,7 @@ def top_level_problems(
 
 
 def unset_secrets(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
-    """Yield a problem for each field that refers to a missing secret. Messages do not repeat an unknown name."""
+    """Yield a problem for each field that refers to a missing secret. Messages omit the name of a missing secret."""
     for loc, name in _references(settings, (key,)):
         if name not in secrets and isinstance(raw.get(name), Mapping):
             fix = "set a secret with `pulumi config set --secret` under another name"

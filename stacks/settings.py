@@ -56,7 +56,7 @@ class _Stack(ABC):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the running program's configuration. An invalid configuration ends the program with one message."""
+        """Read the configuration of the running stack. An invalid configuration ends the program with one message."""
         try:
             return cls.parse(*config_sections.read_running_config(), pulumi.get_stack())
         except SettingsError as error:
@@ -113,7 +113,7 @@ def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
 
 
 def _explain_default_name(problem: Problem) -> Problem:
-    """Explain in a problem of the app's name that the name is derived from the stack's name."""
+    """Add to a problem of the app's name that homelab derived the name from the stack's name."""
     if problem.path != f"{NAMESPACE}:app.name":
         return problem
     reason = f"{problem.reason}, and is derived from the stack's name"

@@ -43,7 +43,7 @@ class SettingsError(pulumi.RunError):
 
 
 def display_path(loc: SettingPath, raw: Any) -> str:
-    """Return a path as in the stack file. If the path contains a node, the node's name follows."""
+    """Return a path as in the stack file. Append the node's name to a path below `nodes`."""
     text, name = f"{NAMESPACE}:{loc[0]}", ""
     for step, key in enumerate(loc[1:], start=1):
         plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)
@@ -147,7 +147,7 @@ def _field(model: Any, loc: SettingPath) -> _Field:
 
 
 def without_none(kind: Any) -> Any:
-    """Return a type without its `| None`."""
+    """Return a type without `| None`."""
     if get_origin(kind) not in (Union, UnionType):
         return kind
     return next(arg for arg in get_args(kind) if arg is not NoneType)

@@ -23,7 +23,7 @@ class Validity:
 
     @property
     def remaining(self) -> timedelta:
-        """Time until the certificate expires. The value is negative once the certificate has expired."""
+        """Time until the certificate expires, or a negative time if the certificate has expired."""
         return self.ends - datetime.now(UTC)
 
     @property

@@ -20,7 +20,7 @@ IDENTITY_BYTES = 8
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """Access to the cluster: providers for its API and its machines, and the machines' connection settings."""
+    """Access to a cluster: Pulumi providers for the Kubernetes API and the machines, and SSH connection settings."""
 
     kubernetes_provider: kubernetes.Provider
     homelab_provider: HomelabProvider
@@ -37,8 +37,8 @@ class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
     homelab prepares all machines in parallel. The first server bootstraps the cluster. Then all other machines join,
-    several at once. Later changes reach the servers one by one, and then the agents. No resource name contains the
-    cluster's name, so renaming the cluster recreates no resource.
+    several at once. Later changes reach first the servers, one by one, and then the agents. No resource name contains
+    the cluster's name, so renaming the cluster recreates no resource.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Cluster(pulumi.ComponentResource):
         )  # fmt: skip
 
     def mark_on_destroy(self, resources: Sequence[pulumi.Resource]) -> None:
-        """Create the task that `pulumi destroy` undoes first. The undo marks servers, so nodes leave without drains."""
+        """Create the task that `pulumi destroy` undoes first. Undoing the task lets nodes leave without drains."""
         after = [*self.access.prior_tasks, *resources]
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.homelab_provider, depends_on=after)
         clear_mark = step("cluster/clear-destroy-marker.sh", on="servers")

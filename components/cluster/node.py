@@ -19,7 +19,7 @@ DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
 """Number of servers, and number of agents, that may join at once. Joins time out if more nodes join at once."""
 SYSCTL = {
-    # nodes forward packets; kubelet and the containerd shims need more inotify instances and watches than the default
+    # nodes forward pod traffic; kubelet and containerd's shims need more inotify instances and watches than the default
     "net.ipv4.ip_forward": 1,
     "fs.inotify.max_user_instances": 8192,
     "fs.inotify.max_user_watches": 524288,
@@ -130,7 +130,7 @@ class Node(pulumi.ComponentResource):
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
-        """Apply later changes to the machine. Disruptive steps run on one server or few agents at a time."""
+        """Apply changes, with disruptive steps on one server, or on `max_unavailable` agents, at a time."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
         return self._task(f"{self.settings.name}-roll", ROLL, after, drift_check="drift/k3s.sh", variables=variables)
@@ -200,7 +200,7 @@ class Node(pulumi.ComponentResource):
 
 
 def _turn(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
-    """Return the concurrency limit of a task: many nodes may join at once, but one server or few agents may roll."""
+    """Return a task's concurrency limit: several nodes join at once; one server or `max_unavailable` agents roll."""
     if run is JOIN:
         return {"group": f"{node.role}s that join", "width": MAX_PARALLEL_JOINS}
     if node.role == "server":

@@ -80,7 +80,7 @@ class ApiSettings(Model):
 
 
 class NetworkSettings(Model):
-    """The CNI, and the pod and Service CIDRs. One IPv4 and one IPv6 CIDR for each make the cluster dual-stack."""
+    """CNI plugin, pod CIDRs and Service CIDRs. In a dual-stack cluster, `pods` and `services` list two CIDRs each."""
 
     cni: Literal["flannel", "none"] = "flannel"
     """Pod network: K3s' flannel, or `none` if you install another CNI plugin."""
@@ -175,19 +175,19 @@ class ClusterSettings(Model):
     apps: AppsSettings = AppsSettings()
     """Permissions of apps beyond the defaults."""
     discard: tuple[DnsLabel, ...] = ()
-    """Names of nodes that homelab may remove even if a node has the only replica of a volume. Removing such a node
-    destroys the volume."""
+    """Names of nodes that homelab may remove even if a node has the only replica of a volume. The data of that volume
+    is lost."""
     max_unavailable: PositiveInt = 1
     """Number of agents that may be unavailable at the same time during a change."""
 
     @property
     def servers(self) -> tuple[NodeSettings, ...]:
-        """The servers, in the order of the stack file."""
+        """The servers of the cluster, in the order of the stack file."""
         return tuple(node for node in self.nodes if node.role == "server")
 
     @property
     def agents(self) -> tuple[NodeSettings, ...]:
-        """The agents, in the order of the stack file."""
+        """The agents of the cluster, in the order of the stack file."""
         return tuple(node for node in self.nodes if node.role == "agent")
 
     @property
@@ -206,7 +206,7 @@ class ClusterSettings(Model):
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
     def with_node_labels(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
-        """Return a copy of the settings with additional node labels. Labels of the stack file override them."""
+        """Return a copy of the settings with additional node labels. A node's own labels take precedence."""
         nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
         return self.model_copy(update={"nodes": nodes})
 

@@ -42,7 +42,7 @@ class SSHSettings(Model):
 
 
 class NodeSSHSettings(Model):
-    """SSH settings of one machine. Keys that the machine does not set come from the cluster's `ssh`."""
+    """SSH settings of one machine. Settings that the machine's `ssh` omits come from the cluster's `ssh`."""
 
     user: User | None = None
     """User to log in as."""
@@ -60,7 +60,7 @@ class NodeSSHSettings(Model):
 
 
 def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
-    """Return `common` overridden by `own`. A private key in `own` disables the agent, and an agent removes the key."""
+    """Return `common` overridden by `own`. `privateKey` in `own` replaces `agent` in `common`, and vice versa."""
     overrides = {name: getattr(own, name) for name in own.model_fields_set}
     overrides = {name: value for name, value in overrides.items() if value is not None or name == "bastion"}
     if "private_key" in overrides:

@@ -45,14 +45,14 @@ def _tree(value: Any) -> Json:
 
 
 def merge_values(values: Mapping[str, Json], overrides: Mapping[str, Json]) -> dict[str, Json]:
-    """Merge `overrides` into `values` as Helm does. Mappings are merged key by key, other values are replaced."""
+    """Merge `overrides` into `values` as Helm does. Helm merges mappings key by key, and replaces other values."""
     merged = {key: merge_values(values[key], overrides[key]) for key in values.keys() & overrides.keys()
             if isinstance(values[key], Mapping) and isinstance(overrides[key], Mapping)}  # fmt: skip
     return {**values, **overrides, **merged}
 
 
 def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of each value as a tuple of keys. An empty mapping counts as a value."""
+    """Yield the path of each value as a tuple of keys. Empty mappings count as values."""
     if isinstance(values, Mapping) and values:
         for key, inner in values.items():
             yield from value_paths(inner, (*prefix, key))

@@ -46,15 +46,15 @@ class LabContext:
         return self.shared_object_store.model_copy(update={"path": path})
 
     def is_enabled(self, key: str) -> bool:
-        """Whether the layer with this key is enabled."""
+        """Whether the layer with the key `key` is enabled."""
         return key in self.layers
 
     def settings_of(self, kind: type[S]) -> S | None:
-        """Return the settings of type `kind`, or None if the layer with these settings is disabled."""
+        """Return the layer settings of type `kind`, or None if the layer is disabled."""
         return next((settings for settings in self.layers.values() if isinstance(settings, kind)), None)
 
     def replicas(self, wanted: int) -> int:
-        """Limit the `wanted` replicas to the number of nodes, so that each replica can have its own node."""
+        """Limit the `wanted` number of replicas to the number of nodes, so that every replica gets its own node."""
         return min(wanted, len(self.cluster.nodes))
 
     def check_node_names(self, names: Sequence[str], *path: str) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ class Layer(ABC, Generic[S]):
     """
 
     key: ClassVar[str]
-    """Key of the layer under `homelab:platform`. If the stack file does not contain the key, the layer is disabled."""
+    """Key of the layer under `homelab:platform`. A layer whose key is missing in the stack file is disabled."""
     settings_type: ClassVar[type[Model]]
     """Model of the layer's settings in the stack file."""
     namespace: ClassVar[str]
@@ -97,11 +97,11 @@ class Layer(ABC, Generic[S]):
     pod_security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
     """Pod Security level of the layer's namespace."""
     requires: ClassVar[tuple[str, ...]] = ()
-    """Keys of the layers that this layer requires, and that are installed before this layer."""
+    """Keys of the layers that this layer requires. Required layers are installed before this layer."""
     installs_after: ClassVar[tuple[str, ...]] = ()
     """Keys of optional layers that, if enabled, are installed before this layer."""
     installs_first: ClassVar[bool] = False
-    """Whether this layer is installed before all other layers. CNI plugins are, because pods need a CNI plugin."""
+    """Whether this layer is installed before all other layers. True for CNI plugins, which all pods need."""
     host_requirements: ClassVar[HostRequirements] = NO_REQUIREMENTS
     """Packages and kernel modules that the layer needs on every machine."""
     replaces_packaged: ClassVar[tuple[str, ...]] = ()
@@ -115,7 +115,7 @@ class Layer(ABC, Generic[S]):
     awaited_objects: ClassVar[tuple[str, ...]] = ()
     """Objects (`kind/name`) that other layers need, and that the layer's software creates after its start."""
     user_data: ClassVar[str] = ""
-    """Kind of user data in the layer, such as `volumes`. A layer cannot be disabled while it contains user data."""
+    """Kind of user data in the layer, such as `volumes`. A layer with user data cannot be disabled."""
     user_data_queries: ClassVar[tuple[str, ...]] = ()
     """Arguments of `kubectl get`. Each entry is a query that prints the names of objects with user data."""
     timeout_seconds: ClassVar[int] = 600
@@ -127,7 +127,7 @@ class Layer(ABC, Generic[S]):
 
     @abstractmethod
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values by chart name. Helm installs the charts in the order of the mapping."""
+        """Return the Helm values by chart name. Helm installs the charts in the order of this mapping."""
 
     def host_services(self) -> Sequence[HostService]:
         """Return the layer's services that scripts set up on machines or in the cluster."""
@@ -155,7 +155,7 @@ class Layer(ABC, Generic[S]):
 
     @property
     def has_monitoring(self) -> bool:
-        """Whether the monitoring layer is enabled, whose Prometheus scrapes the targets of ServiceMonitors."""
+        """Whether the monitoring layer is enabled, so that Prometheus scrapes the targets of ServiceMonitors."""
         return self.lab.is_enabled("monitoring")
 
     def metadata(self, name: str, **more: Any) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Layer(ABC, Generic[S]):
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A layer of the catalog, with the charts that it may install."""
+    """A layer of the catalog, with all charts that the layer may install."""
 
     layer: type[Layer[Any]]
     charts: tuple[Chart, ...]
@@ -176,7 +176,7 @@ class CatalogEntry:
 
 
 def topology_spread(labels: Mapping[str, str]) -> list[Json]:
-    """Return topology spread constraints that spread pods with these labels over as many nodes as possible."""
+    """Return topology spread constraints that spread pods with `labels` over as many nodes as possible."""
     return [
         {
             "maxSkew": 1,

@@ -50,7 +50,7 @@ class LayerResources(pulumi.ComponentResource):
         self.early_releases = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
-        """Create the remaining resources of the layer. Most of them depend on the resources in `after`."""
+        """Create the remaining resources of the layer once the resources in `after` exist."""
         created = [*self._base, *self.early_releases]
         for name in self._values:
             if name not in self._layer.early_charts:

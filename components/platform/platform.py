@@ -15,7 +15,7 @@ from components.provider_resources import Task, step
 
 
 def install_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each layer follows its dependencies. Independent layers keep their order."""
+    """Sort the layers so that each layer follows its dependencies. Layers of the same stage keep their order."""
     return [layer for stage in install_stages(layers) for layer in stage]
 
 
@@ -33,7 +33,7 @@ def install_stages(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
 
 
 def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
-    """Return for each layer's key the keys of the layers that must be installed before the layer."""
+    """Map each layer's key to the keys of the layers that must be installed before the layer."""
     first = {layer.key for layer in layers if layer.installs_first}
     return {
         layer.key: {*layer.requires, *layer.installs_after, *(set() if layer.installs_first else first)}
@@ -87,7 +87,7 @@ class Platform(pulumi.ComponentResource):
         )  # fmt: skip
 
     def _check_capacity(self, values: Sequence[Json], access: ClusterAccess) -> Task:
-        """Create the task that fails if the nodes lack CPU or memory. On a running lab, previews also check."""
+        """Create the task that fails, in the preview of a running lab too, if the nodes lack CPU or memory."""
         total = sum(map(total_requests, values), ResourceRequests())
         return Task(
             "platform-fits", access.first_server, [step("platform/check-capacity.sh", on="server")],

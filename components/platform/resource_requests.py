@@ -35,7 +35,7 @@ def _requests_in(values: Json) -> Iterator[ResourceRequests]:
 
 
 def _per_program(resources: Mapping[str, Json]) -> list[Json]:
-    """Return the resources of each program. Some charts have one mapping with the resources of several programs."""
+    """Return the resources of each program. Some charts list the resources of several programs by name."""
     return [resources] if "requests" in resources else list(resources.values())
 
 

@@ -67,7 +67,7 @@ def _vip_in_lan(cluster: ClusterSettings) -> Findings:
         return
     vip, lan = ip_address(cluster.api.vip), ip_network(cluster.lan)
     if vip not in lan:
-        yield ("api", "vip"), f"is not in the lan {lan}", "choose a free address of the lan, or correct lan"
+        yield ("api", "vip"), f"is not in the lan {lan}", "choose a free address of the lan, or change lan"
     elif lan.num_addresses > 2 and vip == lan.network_address:
         yield ("api", "vip"), f"is the network address of the lan {lan}", "choose a free address of the lan"
     elif lan.version == 4 and lan.num_addresses > 2 and vip == lan.broadcast_address:

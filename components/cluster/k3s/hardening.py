@@ -67,7 +67,7 @@ def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Ma
 
 
 def hardened_arguments(level: str, role: str, folder: str) -> dict[str, dict[str, str]]:
-    """Return the hardened arguments of Kubernetes' components, by K3s option and argument name."""
+    """Return the hardened arguments of Kubernetes components by K3s option (such as `kubelet-arg`) and name."""
     cis, server = level == "cis", role == "server"
     by_option = {"kubelet-arg": _TLS | (_KUBELET if cis else {})}
     if server:
@@ -89,7 +89,7 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the contents of files next to config.yaml by name. Empty content means that the file must not exist."""
+    """Return the contents of files next to config.yaml by file name. A file with empty content must not exist."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
         ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",

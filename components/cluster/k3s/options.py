@@ -1,4 +1,4 @@
-"""Options of `k3s server` and `k3s agent`: their kinds (flag, value or list), and which options homelab reserves."""
+"""Options of `k3s server` and `k3s agent`: flags, single values and lists, and the options that homelab reserves."""
 
 _SHARED = {
     "flag": """

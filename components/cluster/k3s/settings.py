@@ -41,7 +41,7 @@ class S3Settings(Model):
     """S3 bucket to which K3s copies etcd snapshots."""
 
     endpoint: HostPort = "s3.amazonaws.com"
-    """Host of the S3 service, optionally with its port. Connections use HTTPS."""
+    """Host of the S3 service, optionally with a port. Connections use HTTPS."""
     bucket: Bucket
     """Name of the bucket, which must already exist."""
     region: Text = "us-east-1"
@@ -70,7 +70,7 @@ class SnapshotSettings(Model):
 
 
 class RotationSettings(Model):
-    """Rotation numbers of credentials. Raising a number rotates the credentials of that number."""
+    """Rotation numbers of credentials. Raising a credential's rotation number rotates the credential."""
 
     token: PositiveInt = 1
     """Rotation number of the join tokens. Restoring an etcd snapshot requires the token that was valid at the time
@@ -97,16 +97,16 @@ class K3sSettings(Model):
     snapshots: SnapshotSettings = SnapshotSettings()
     """Schedule, retention and S3 copies of etcd snapshots."""
     rotation: RotationSettings = RotationSettings()
-    """Rotation of tokens, certificates and kubeconfigs. To rotate credentials, raise their number by one, and run
-    `pulumi up` with no other change."""
+    """Rotation of tokens, certificates and kubeconfigs. To rotate credentials, raise the rotation number by one,
+    and run `pulumi up` with no other change."""
     disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
     """Packaged K3s components to disable. homelab always disables traefik, servicelb and gateway-api-crd."""
     options: Options = Field(default_factory=dict)
     """Additional K3s options for all nodes, written as in K3s' config.yaml."""
     server_options: Options = Field(default_factory=dict)
-    """Additional K3s options for servers."""
+    """Additional K3s options for all servers."""
     agent_options: Options = Field(default_factory=dict)
-    """Additional K3s options for agents."""
+    """Additional K3s options for all agents."""
 
 
 class MirrorSettings(Model):
