@@ -14,7 +14,7 @@ from components.app.volume_settings import AppVolumeSettings
 class RequiredOutput:
     """A requirement of one of the app's settings: an output of the platform, and a name that the output must contain.
 
-    With `default`, the name is the value of another output.
+    With `default`, the required name is the value of the output `default`.
     """
 
     output: OutputName

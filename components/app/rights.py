@@ -35,11 +35,11 @@ _APPLY = ("create", "patch")
 
 
 def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
-    """Return the rights of the app stacks' user; `max_level` is the most permissive Pod Security level.
+    """Return RBAC rules and admission policy for app stacks; `max_level` is the most permissive allowed level.
 
     App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay. The
-    admission policy restricts app stacks to namespaces of apps. To read or delete objects, an app stack needs
-    the RoleBinding of the namespace.
+    admission policy restricts app stacks to namespaces of apps. To read or delete objects in a namespace, an app stack
+    needs a RoleBinding in this namespace.
     """
     return [
         _role(CLUSTER_ROLE, [

@@ -39,7 +39,7 @@ class CloudflareZoneSettings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by name of the environment variable."""
+        """Secrets with the credentials, by name of the environment variable."""
         return {"CF_API_TOKEN": self.api_token}
 
 
@@ -59,7 +59,7 @@ class Rfc2136Settings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets by name of the environment variable."""
+        """Secrets with the credentials, by name of the environment variable."""
         return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
 
 

@@ -236,8 +236,8 @@ def test_an_entry_is_replaced_in_its_place() -> None:
     ("text", "said"),
     [
         ("clusters: [", "it is not YAML"),
-        ("kind: Pod", "it is not a kubeconfig"),
-        ("just text", "it is not a kubeconfig"),
+        ("kind: Pod", "the file is not a kubeconfig"),
+        ("just text", "the file is not a kubeconfig"),
         ("clusters: {a: b}", "its clusters are not a list of named entries"),
         (
             THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"),
