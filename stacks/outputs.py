@@ -87,7 +87,7 @@ class PlatformOutputs(AppPlatformOutputs):
     def require(
         self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
     ) -> Self:
-        """Return a copy whose kubeconfig is available only if the platform meets all `needs`.
+        """Return a copy of the outputs whose kubeconfig is available only if the platform meets all `needs`.
 
         `placement_check` yields the app's settings that no node satisfies. `stack` is the platform's stack.
         `renewal_fix` tells users how to renew an expired kubeconfig.
@@ -157,7 +157,7 @@ def _lacking(need: RequiredOutput, values: dict[str, Any], stack: str) -> list[s
     if not value:
         key = layer if "." in layer else f"platform.{layer}"
         reason = f"needs {NAMESPACE}:{key}, which does not provide {camel_case(need.output)}"
-        return [f"{where}: {reason}; enable it in stack {stack} and run `pulumi up` on that stack"]
+        return [f"{where}: {reason}; enable this setting in stack {stack} and run `pulumi up` on that stack"]
     name = values[need.default] if need.default else need.name
     if name is not None and need.in_ranges:
         fix = f"use one of {', '.join(value)}"

@@ -130,7 +130,7 @@ class Node(pulumi.ComponentResource):
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
-        """Apply changes, with disruptive steps on one server, or on `max_unavailable` agents, at a time."""
+        """Apply changes. Disruptive steps run on one server at a time, or on up to `max_unavailable` agents."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
         return self._task(f"{self.settings.name}-roll", ROLL, after, drift_check="drift/k3s.sh", variables=variables)

@@ -107,7 +107,8 @@ class NodeSettings(Model):
     address: Address
     """IP address of the machine, for SSH and for joining the cluster."""
     second_address: Address | None = None
-    """The machine's address of the other IP family. Dual-stack clusters require a second address for every node."""
+    """The machine's address of the IP family that `address` does not have. Dual-stack clusters require a second address
+    for every node."""
     host_key: HostKey
     """The machine's public SSH host key. homelab does not connect to a machine with another host key."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
@@ -175,8 +176,8 @@ class ClusterSettings(Model):
     apps: AppsSettings = AppsSettings()
     """Permissions of apps beyond the defaults."""
     discard: tuple[DnsLabel, ...] = ()
-    """Names of nodes that homelab may remove even if a node has the only replica of a volume. The data of that volume
-    is lost."""
+    """Names of nodes that homelab may remove even if a node has the only replica of a volume, whose data is
+    then lost."""
     max_unavailable: PositiveInt = 1
     """Number of agents that may be unavailable at the same time during a change."""
 

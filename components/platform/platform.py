@@ -87,7 +87,7 @@ class Platform(pulumi.ComponentResource):
         )  # fmt: skip
 
     def _check_capacity(self, values: Sequence[Json], access: ClusterAccess) -> Task:
-        """Create the task that fails, in the preview of a running lab too, if the nodes lack CPU or memory."""
+        """Create the task that fails if the nodes lack CPU or memory, also in previews of a running lab."""
         total = sum(map(total_requests, values), ResourceRequests())
         return Task(
             "platform-fits", access.first_server, [step("platform/check-capacity.sh", on="server")],

@@ -104,7 +104,7 @@ def host(value: str) -> str:
         looks_like_address = re.fullmatch(r"[0-9.]+", value)
         if looks_like_address or not _HOST_NAME.fullmatch(value):
             reason = "is neither a host name nor an IP address"
-            raise setting_error(reason, "write it without scheme and port, in lower case") from None
+            raise setting_error(reason, "write the host without scheme and port, in lower case") from None
         return value
     return machine_ip(value)
 
@@ -114,7 +114,7 @@ def host_port(value: str) -> str:
     parts = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
     if not parts or not 1 <= int(parts["port"] or 1) <= 65535:
         raise setting_error(
-            "is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000"
+            "is not a host with an optional port", "write the host without scheme and path, such as s3.lan:9000"
         )
     host(parts["v6"] or parts["name"])
     return value

@@ -81,7 +81,7 @@ def _cpu(value: str) -> str:
         fix = f"write {millicores}m" if millicores else "write 250m for a quarter of a CPU"
         raise setting_error("must not have a decimal point", fix)
     if not re.fullmatch(_CPU, value, re.ASCII):
-        raise setting_error("is not a CPU quantity", "write it as 250m for a quarter of a CPU, or as 2 for two CPUs")
+        raise setting_error("is not a CPU quantity", "write 250m for a quarter of a CPU, or 2 for two CPUs")
     if not value.endswith("m") and int(value) > _MAX_CPUS:
         raise setting_error(f"is {value} whole CPUs", f"write {value}m for {value} millicores")
     return value

@@ -70,7 +70,7 @@ def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
-    """Return which of the packages keepalived and haproxy `node` needs."""
+    """Return the packages that `node` needs for the virtual IP: keepalived, haproxy, both or none."""
     configs = variables(cluster, node)
     return [name for name in ("keepalived", "haproxy") if configs[name.upper()]]
 
@@ -82,7 +82,7 @@ def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
     derived from the VIP, so two labs in one LAN use different router IDs. A passing health check raises a server's
     priority. The VIP therefore moves to a server with a ready API, or with an HAProxy that reaches a ready API. All
     base priorities are equal, so the VIP does not move back to a repaired server. While no server passes its health
-    check, the VIP does not move. Two servers may hold the VIP for a moment. The server that still holds the VIP
+    check, the VIP does not move. Two servers may briefly hold the VIP. The server that still holds the VIP
     afterwards repeats gratuitous ARP every second, which corrects the ARP caches of other machines.
     """
     vip = cluster.api.vip

@@ -129,7 +129,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
 
 
 def _disabled_components(version: str) -> list[str]:
-    """Return the packaged K3s components to disable. Otherwise K3s would overwrite objects of layers."""
+    """Return the packaged K3s components that homelab disables, because K3s would overwrite objects of layers."""
     names = ["traefik", "servicelb"]
     return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API_MINOR else names
 
@@ -157,7 +157,7 @@ def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
 
 
 def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
-    """Call `render` with the secrets' values by name. JSON is used because names may contain any character."""
+    """Call `render` with the secrets' values by name, passed as JSON because names may contain any character."""
     values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
     return values.apply(lambda text: str(render(json.loads(text))))
 
