@@ -1,7 +1,7 @@
-"""The stand-in for Let's Encrypt: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble.
+"""Let's Encrypt's stand-in: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble's address.
 
-The machines, and so their pods, use this DNS server. It also resolves the hosts of Ingresses, as public DNS would on
-real hardware: see `rehearsal.controllers.lets_encrypt`.
+The machines and the pods use the lab's DNS server. Like public DNS for a real lab, the DNS server also resolves the
+hosts of Ingresses: see `rehearsal.controllers.lets_encrypt`.
 """
 
 import os
@@ -27,13 +27,13 @@ TIMEOUT = 30  # seconds in which both servers must answer
 
 
 def is_needed(settings: LabStack) -> bool:
-    """Return whether the stack file requests Let's Encrypt certificates by HTTP-01, which the rehearsal supports."""
+    """Return whether the stack file requests Let's Encrypt certificates that need HTTP-01 challenges."""
     layer = settings.platform.enabled_layers().get("certManager")
     return isinstance(layer, CertManagerSettings) and layer.acme is not None and layer.acme.http01
 
 
 def serve(lab: Lab, report: Report) -> Row:
-    """Start the DNS server and Pebble unless they run; return the row of the table `Real and simulated`."""
+    """Start Pebble and the DNS server unless they run; return Pebble's row of the table `Real and simulated`."""
     folder = lab.folder / ACME_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not _answers(lab, DNS_PORT):
@@ -41,7 +41,7 @@ def serve(lab: Lab, report: Report) -> Row:
         (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # a restarted Pebble has lost its accounts: with a new CA, the operator makes issuers register again
+        # Pebble loses its accounts when it stops; deleting the CA creates a new CA, which makes issuers register again
         (folder / CA_FILE).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), pebble_options(folder, lab.address), report)
     for port in (DNS_PORT, PORT):
@@ -54,7 +54,7 @@ def serve(lab: Lab, report: Report) -> Row:
 
 
 def pebble_options(folder: Path, address: str) -> list[str]:
-    """Build Pebble's command-line options."""
+    """Build the command-line options of Pebble."""
     files, host = certificates.ensure(folder, address, SERVER_HOSTS), url_host(address)
     return [
         f"-listen={host}:{PORT}",
@@ -66,7 +66,7 @@ def pebble_options(folder: Path, address: str) -> list[str]:
 
 
 def corefile(folder: Path, address: str) -> str:
-    """Render CoreDNS' configuration: Let's Encrypt's names, and the names in the lab's hosts file."""
+    """Render the CoreDNS configuration that resolves Let's Encrypt's names and the names in the lab's hosts file."""
     own = "\n".join(f"        {address} {name}" for name in SERVER_HOSTS)
     return (
         f".:{DNS_PORT} {{\n    bind {address}\n    errors\n"

@@ -1,4 +1,4 @@
-"""Reproducible tar archives: the same content always gives the same bytes. Compressed with zstd."""
+"""Reproducible tar archives, compressed with zstd: the same content always gives the same bytes."""
 
 import io
 import shutil
@@ -11,11 +11,11 @@ from typing import IO
 
 from rehearsal.shell import RehearsalError
 
-COMPRESSION_LEVEL = 3  # fast: archives are unpacked on the computer that packs them
+COMPRESSION_LEVEL = 3  # fast, because the host that packs archives also unpacks the archives
 
 
 class Packer:
-    """A writer of tar archives whose members have no owner and no modification time."""
+    """A writer of reproducible tar archives: all members have owner ID 0 and modification time 0."""
 
     def __init__(self, output: IO[bytes], *, stream: bool = False) -> None:
         self._tar = tarfile.open(fileobj=output, mode="w|" if stream else "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
@@ -40,7 +40,7 @@ class Packer:
         self._tar.addfile(member)
 
     def hard_link(self, name: str, target: str) -> None:
-        """Add a hard link to a file that is in the archive as `target`."""
+        """Add a hard link to the archive's member `target`."""
         member = _member(name, tarfile.LNKTYPE, 0o755, 0)
         member.linkname = target
         self._tar.addfile(member)
@@ -52,7 +52,7 @@ class Packer:
 
 @contextmanager
 def packed(target: Path) -> Iterator[Packer]:
-    """Write the members that the block adds into the archive `target` (.tar.zst)."""
+    """Create the archive `target` (.tar.zst) with the members that the `with` block adds."""
     command = [_zstd(), f"-{COMPRESSION_LEVEL}", "-T0", "-q", "-f", "-o", str(target)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as zstd:
         assert zstd.stdin

@@ -1,4 +1,4 @@
-"""K3s' artefacts, laid out as the mirror that machines fetch them from."""
+"""The mirror's K3s files: the installer, binaries and image archives that machines download."""
 
 import json
 import os
@@ -24,12 +24,12 @@ PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO_VERSION}"
 PODINFO_HTML = Path(__file__).with_name("podinfo.html")
 OWN_IMAGES = "rehearsal-images.tar.zst"
 RECORD_FILE = "made.json"
-"""What a version was laid out from, and the result; written last."""
+"""Record of a version's source files and results, written after all other files."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table that says what is real."""
+    """A row of the table `Real and simulated`."""
 
     name: str
     origin: str
@@ -38,11 +38,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Artefacts:
-    """A mirror of one version of K3s.
+    """The mirror's files of one K3s version.
 
-    `pins` are those of a stack file: the SHA-256 of each architecture's checksum file, and of the installer.
-    `images` are the names that machines will have; `extra` are archives to put into their `agent/images`
-    because K3s' own lacks them.
+    `pins` has the SHA-256 of the installer and of each architecture's checksum file, for `k3s.pins`.
+    `images` are the names of the images that the machines import. `extra` are archives of images that K3s' own
+    archive lacks, for the machines' `agent/images` folder.
     """
 
     folder: Path
@@ -54,9 +54,9 @@ class Artefacts:
 
 
 def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = None) -> Artefacts:
-    """Fill `MIRROR/VERSION`: from `bundle` (laid out the same), or a release, or what is built here.
+    """Fill the folder `MIRROR/VERSION` from a bundle with the mirror's layout, a K3s release, or a local build.
 
-    What was laid out from the same sources stays.
+    A folder that was filled from the same source files does not change.
     """
     folder = mirror / version
     release = releases.bundled(bundle, version, HOST) if bundle else _found(version, report)
@@ -81,7 +81,7 @@ def _stamp(file: Path) -> list[str | int]:
 
 
 def _recorded(folder: Path, sources: list[list[str | int]]) -> dict[str, Any] | None:
-    """What is there, if it was made of these sources to its end."""
+    """Return the folder's record, or None if the folder is incomplete or was filled from other sources."""
     record = folder / RECORD_FILE
     found = json.loads(record.read_text()) if record.exists() else {}
     assert isinstance(found, dict)
@@ -102,12 +102,12 @@ def _fill(folder: Path, release: Release, ours: Mapping[str, Path], sources: lis
 
 
 def _found(version: str, report: Report) -> Release:
-    """What was built before stays in use; else the release, else what is built now."""
+    """Return an existing local build, or download the release; build K3s locally if the download fails."""
     if not k3s.program(version, report).folder.is_dir():
         try:
             return releases.downloaded(version, HOST, report)
         except UnreachableError as error:
-            report(f"no download ({error}): building it")
+            report(f"K3s' release cannot be downloaded ({error}): building K3s")
     return _built(version, report)
 
 
@@ -120,7 +120,10 @@ def _built(version: str, report: Report) -> Release:
 
 
 def _binary(program: Path, folder: Path, arch: str) -> str:
-    """One architecture's binary: all are this computer's, but for a mark that tells them apart."""
+    """Write the K3s binary of one architecture and return its SHA-256.
+
+    The binary of another architecture is the host's binary with a suffix, so that checksums differ.
+    """
     target = folder / BINARIES[arch]
     shutil.copyfile(program, target)
     if arch != HOST:
@@ -131,7 +134,7 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
 
 
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
-    """Put K3s' archive of images and our own in place; the names in them, and what K3s' own lacks."""
+    """Write the image archives; return the names of all images, and of the archives in addition to K3s' archive."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
     podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_HTML}
     ours = (Image.of(STAND_IN_IMAGE, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))
@@ -154,7 +157,7 @@ def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tup
 
 
 def _list(folder: Path, arch: str, binary: str) -> str:
-    """Write the checksum file of one architecture, as a release of K3s has it; returns its own SHA-256."""
+    """Write one architecture's checksum file in the format of K3s releases; return the checksum file's SHA-256."""
     archive = folder / f"k3s-airgap-images-{arch}.tar.zst"
     listed = folder / f"sha256sum-{arch}.txt"
     lines = (f"{binary}  {BINARIES[arch]}", f"{download.sha256_of(archive)}  {archive.name}")
@@ -166,7 +169,7 @@ def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:
     others = ", ".join(sorted(BINARIES.keys() - {HOST}))
     return (
         Row("K3s", release.origin, release.real),
-        Row(f"K3s for {others}", f"the program for {HOST}, with a mark", real=False),
+        Row(f"K3s for {others}", f"the binary for {HOST}, with a suffix", real=False),
         Row("installer", release.origin, real=True),
         *(Row(f"image {name}", "the release's" if release.images else "built here", real=True) for name in names),
     )

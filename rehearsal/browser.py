@@ -1,4 +1,4 @@
-"""`./homelab rehearse open`: forward a port to a web UI of the lab, check it, and print how to open it."""
+"""`./homelab rehearse open`: forward a port to a web UI, check the web UI, and print how to open it."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ EXCERPT_BYTES = 200  # bytes of an error response that a message quotes
 
 @dataclass(frozen=True)
 class Answer:
-    """A web UI's HTTP status, and the SHA-256 of its public key in base64, with which a browser can pin it."""
+    """A web UI's HTTP status, and the base64 SHA-256 of its certificate's public key, which a browser can pin."""
 
     status: int
     reason: str
@@ -38,7 +38,7 @@ class Answer:
 
 
 def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> None:
-    """Forward a port to a web UI until Ctrl-C and print how to open it; with `wanted` empty, list all web UIs."""
+    """Forward a port to a web UI until Ctrl-C and print how to open the web UI; without `wanted`, list all web UIs."""
     all_web_uis = web_uis.find_all(lab)
     if not wanted:
         _list(console, lab, all_web_uis)
@@ -51,14 +51,15 @@ def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> N
 
 @contextmanager
 def forwarded_web_ui(lab: Lab, web_ui: WebUi, port: int) -> Iterator[str]:
-    """Forward a port to a web UI while the block runs; yield the instructions to open it."""
+    """Forward a port to a web UI while the `with` block runs; yield instructions for opening the web UI."""
     if web_ui.address is None:
         raise RehearsalError(
-            f"{web_ui.served_by} has no address yet: check `./homelab rehearse kubectl -- get services -A`."
+            f"{web_ui.served_by} has no address yet: check that Traefik's Service has an external IP with "
+            "`./homelab rehearse kubectl -- get services -A`."
         )
     if not web_uis.answers(lab, web_ui):
         raise RehearsalError(
-            f"{web_ui.address}, which serves {web_ui.host}, accepts no connection on port {web_uis.PORT}: "
+            f"{web_ui.host} accepts no connection at {web_ui.address}, port {web_uis.PORT}: "
             "check that Traefik runs with `./homelab rehearse kubectl -- get pods -n traefik`."
         )
     ca = web_uis.ca_certificate(lab, web_ui)
@@ -73,7 +74,7 @@ def forwarded_web_ui(lab: Lab, web_ui: WebUi, port: int) -> Iterator[str]:
 
 
 def check(web_ui: WebUi, port: int, ca: str | None) -> Answer:
-    """Request a web UI through the forwarded port, as a browser would; fail with the cause if it does not answer."""
+    """Request a web UI through the forwarded port like a browser; fail with the cause if the request fails."""
     try:
         with (
             socket.create_connection((port_forward.LOOPBACK, port), TIMEOUT) as plain,
@@ -83,7 +84,8 @@ def check(web_ui: WebUi, port: int, ca: str | None) -> Answer:
     except ssl.SSLCertVerificationError as error:
         raise RehearsalError(
             f"The certificate of {web_ui.host} cannot be verified with the lab's CA ({error.verify_message}): "
-            f"check that it is ready with `./homelab rehearse kubectl -- get certificates -n {web_ui.namespace}`."
+            "check that the certificate is ready with "
+            f"`./homelab rehearse kubectl -- get certificates -n {web_ui.namespace}`."
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise RehearsalError(
@@ -93,7 +95,7 @@ def check(web_ui: WebUi, port: int, ca: str | None) -> Answer:
 
 
 def instructions(web_ui: WebUi, port: int, answer: Answer, ca: Path | None) -> str:
-    """Return the instructions to open a web UI in a browser, or with curl."""
+    """Return instructions for opening a web UI in a browser or with curl."""
     endpoint, url = f"{port_forward.LOOPBACK}:{port}", f"https://{web_ui.host}{web_ui.path}"
     browser = [
         f"--host-resolver-rules=MAP {web_ui.host} {endpoint}",
@@ -104,8 +106,8 @@ def instructions(web_ui: WebUi, port: int, answer: Answer, ca: Path | None) -> s
     return "\n".join((
         f"{url} answers with {answer.status} {answer.reason}.",
         "",
-        "To open it in Chromium, Chrome, Edge or Brave, run this command as your own user, not as root. It opens a",
-        "window that resolves the name and accepts the certificate, in a temporary profile apart from your own:",
+        "To open the web UI in Chromium, Chrome, Edge or Brave, run this command as your own user, not as root.",
+        "The browser window has a temporary profile, resolves the host and accepts the certificate:",
         "",
         f'  chromium --user-data-dir="$(mktemp -d)" --no-first-run {shlex.join([*browser, url])}',
         "",
@@ -117,14 +119,14 @@ def instructions(web_ui: WebUi, port: int, answer: Answer, ca: Path | None) -> s
         "",
         f"  {shlex.join(['curl', *trust, '--connect-to', f'{web_ui.host}:{web_uis.PORT}:{endpoint}', url])}",
         "",
-        "Only programs on this computer can connect to the port.",
+        "The port accepts connections only from the computer that runs `./homelab rehearse open`.",
     ))  # fmt: skip
 
 
 def _trusted(ca: Path | None) -> str:
     if ca is None:
-        return "accept the browser's warning: the lab has no CA certificate for this web UI"
-    return f"import the lab's CA certificate, {ca}; remove it from the browser afterwards"
+        return "accept the browser's warning, because the lab has no CA certificate for the web UI"
+    return f"import the lab's CA certificate {ca} into the browser, and remove the certificate afterwards"
 
 
 def _context(ca: str | None) -> ssl.SSLContext:
@@ -152,7 +154,7 @@ def _ask(web_ui: WebUi, connection: ssl.SSLSocket) -> Answer:
 
 @contextmanager
 def _public(ca: str | None) -> Iterator[Path | None]:
-    """Write the certificate to a file outside the lab's folder that every local user can read; or yield None."""
+    """Yield a temporary file with the CA certificate, readable by every local user; None without a certificate."""
     if ca is None:
         yield None
         return
@@ -179,11 +181,12 @@ def _wait(console: Console, lab: Lab) -> None:
 
 def _list(console: Console, lab: Lab, all_web_uis: Sequence[WebUi]) -> None:
     if not all_web_uis:
-        raise RehearsalError("The lab has no web UI: no Ingress or Traefik route in it has a host.")
+        raise RehearsalError("The lab has no web UI: none of its Ingresses and Traefik routes has a host.")
     table = Table(title="Web UIs", title_justify="left", box=None, pad_edge=False)
     for column in ("host", "served by", "address"):
         table.add_column(column, overflow="fold")
     for web_ui in all_web_uis:
         table.add_row(web_ui.host, web_ui.served_by, web_ui.address or "none yet")
     console.print(table)
-    console.print(f"Open one:  ./homelab rehearse open --stack {lab.stack} {all_web_uis[0].host}", soft_wrap=True)
+    command = f"./homelab rehearse open --stack {lab.stack} {all_web_uis[0].host}"
+    console.print(f"To open a web UI: {command}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The cache of downloads and builds: each result is in a folder named by the hash of its recipe."""
+"""The cache of downloads and builds: each result has a folder, with the recipe's hash in the folder's name."""
 
 import fcntl
 import hashlib
@@ -23,7 +23,7 @@ RETRY_INTERVAL = 0.2  # seconds between two attempts to take a lock
 
 @dataclass(frozen=True)
 class Recipe:
-    """A cached build: `make` fills an empty folder from `ingredients`; `takes` tells users how long that takes."""
+    """A cached download or build: `make` fills an empty folder from `ingredients`; `takes` is a progress message."""
 
     name: str
     version: str
@@ -33,7 +33,7 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """The result's folder in the cache, which changes with name, version, ingredients and architecture."""
+        """The result's folder in the cache; the folder's name has a hash of ingredients and architecture."""
         digest = hashlib.sha256(f"{platform.machine()}\0{self.name}\0{self.version}".encode())
         for ingredient in self.ingredients:
             content = ingredient.encode() if isinstance(ingredient, str) else ingredient
@@ -42,20 +42,20 @@ class Recipe:
 
 
 def write_atomically(file: Path, content: str | bytes) -> None:
-    """Write a file atomically: concurrent readers get the old content or the new."""
+    """Write a file atomically: concurrent readers get either the old or the new content."""
     part = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_ident()}.part")
     part.write_bytes(content.encode() if isinstance(content, str) else content)
     part.replace(file)
 
 
 def root() -> Path:
-    """Return the cache's folder, which users may delete while no rehearsal runs."""
+    """Return the cache's folder; users may delete the folder while no rehearsal runs."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "homelab" / "tools"
 
 
 def obtain(recipe: Recipe, report: Report) -> Path:
-    """Return the folder with the result of `recipe`; build it if it is missing. A lock prevents concurrent builds."""
+    """Return the folder with the recipe's result; fill a missing folder. A lock prevents concurrent builds."""
     folder = recipe.folder
     if folder.is_dir():
         return folder
@@ -68,7 +68,7 @@ def obtain(recipe: Recipe, report: Report) -> Path:
 
 
 def _make(recipe: Recipe, folder: Path) -> None:
-    """Build in a temporary folder and rename it, so that an existing folder is always complete."""
+    """Fill a temporary folder and then rename the folder, so that a recipe's existing folder is always complete."""
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -84,7 +84,7 @@ def _make(recipe: Recipe, folder: Path) -> None:
 def _only_maker(folder: Path, report: Report) -> Iterator[None]:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         if not _locked(lock):
-            report(f"another run is building {folder.name}: waiting for it")
+            report(f"another rehearsal is building {folder.name}: waiting for the end of the build")
             _wait(lock, folder)
         yield
 
@@ -94,8 +94,8 @@ def _wait(lock: IO[str], folder: Path) -> None:
     while not _locked(lock):
         if time.monotonic() > deadline:
             raise RehearsalError(
-                f"Another run has been building {folder.name} for {TIMEOUT / 60:.0f} minutes: "
-                f"end it (`fuser {lock.name}` shows its process ID), then start again."
+                f"Another rehearsal has been building {folder.name} for {TIMEOUT / 60:.0f} minutes: "
+                f"end its process, which `fuser {lock.name}` finds, then start again."
             )
         time.sleep(RETRY_INTERVAL)
 

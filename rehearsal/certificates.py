@@ -1,4 +1,4 @@
-"""The rehearsal's own CA and server certificates, for the webhooks and for Pebble."""
+"""CA and server certificates of the rehearsal's webhooks and of Pebble."""
 
 import datetime
 import ipaddress
@@ -25,7 +25,7 @@ class Certificates:
 
 
 def ensure(state: Path, address: str, names: Collection[str] = ()) -> Certificates:
-    """Return the certificates in `state`; issue new ones unless they are valid for `address` and `names`."""
+    """Return the certificates in `state`; issue new certificates if `state` has none for `address` and `names`."""
     files = Certificates(state / "ca.pem", state / "server.pem", state / "server.key")
     if not _are_for(files, address, names):
         _make(files, address, names)

@@ -1,4 +1,4 @@
-"""Control groups of simulated machines: all processes of a machine are in its groups."""
+"""Control groups (cgroups) of simulated machines; a machine's cgroups contain all processes of the machine."""
 
 import os
 from collections.abc import Sequence
@@ -10,46 +10,46 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def is_unified() -> bool:
-    """Return whether this computer uses cgroup v2."""
+    """Return whether the host uses cgroup v2."""
     return (ROOT / "cgroup.controllers").exists()
 
 
 def create(name: str) -> list[Path]:
-    """Create the group `name` in every cgroup hierarchy of this computer (cgroup v2 has only one)."""
+    """Create the cgroup `name` in every cgroup hierarchy of the host; cgroup v2 has only one hierarchy."""
     groups = [parent / name for parent in _parents()]
     for group in groups:
         group.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
             inherited = group.parent / setting
-            # with cgroup v1, a new cpuset is empty
+            # with cgroup v1, a new cpuset has no CPUs, so no process could join the cgroup
             if inherited.exists() and (group / setting).exists():
                 (group / setting).write_text(inherited.read_text())
     return groups
 
 
 def processes(groups: Sequence[Path]) -> list[int]:
-    """Return the IDs of a machine's processes, from the first of its `groups` that exists."""
+    """Return the IDs of a machine's processes, read from the first existing cgroup in `groups`."""
     for group in groups:
         if group.exists():
-            # os.walk, unlike glob, tolerates folders that are removed meanwhile
+            # os.walk, unlike glob, tolerates cgroups that are removed during the walk
             return [pid for folder, *_ in os.walk(group) for pid in _pids(Path(folder, "cgroup.procs"))]
     return []
 
 
 def remove(groups: Sequence[Path]) -> None:
-    """Remove empty groups and their subgroups; wait up to 10 seconds for them to become empty."""
+    """Remove cgroups and their subgroups; wait up to 10 seconds until the last process ends."""
     for group in groups:
         wait(
             lambda group=group: _removed(group),  # type: ignore[misc]
             10,
             lambda group=group: (  # type: ignore[misc]
-                f"The control group {group} still has processes: list their IDs with `cat {group}/cgroup.procs`."
+                f"The control group {group} still has processes: list the process IDs with `cat {group}/cgroup.procs`."
             ),
         )
 
 
 def memory(groups: Sequence[Path]) -> int:
-    """Return the memory that processes in `groups` use, in bytes, without the file cache."""
+    """Return the memory that a machine's processes use, in bytes, without the page cache."""
     for group in groups:
         statistics = group / "memory.stat"
         if statistics.exists():
@@ -78,7 +78,7 @@ def _pids(file: Path) -> list[int]:
 
 
 def _removed(group: Path) -> bool:
-    """Try once to remove a group, deepest subgroups first; return whether it is removed."""
+    """Try once to remove a cgroup, deepest subgroups first; return whether the cgroup no longer exists."""
     if not group.exists():
         return True
     try:

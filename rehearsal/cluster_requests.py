@@ -1,4 +1,4 @@
-"""Requests of the cluster to the rehearsal's server: admission reviews, and the outcome of charts' jobs."""
+"""Answers of the rehearsal's server to the cluster: admission reviews, and the results of charts' Jobs."""
 
 import datetime
 from http import HTTPStatus
@@ -26,12 +26,12 @@ STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
 def api_of(state: Path) -> ApiClient:
-    """Return the Kubernetes API of the lab whose server has the folder `state`."""
+    """Return a Kubernetes API client for the lab with the server folder `state`."""
     return ApiClient(servers(state.parent))
 
 
 def answer_review(path: str, request: Json, state: Path, upstream: Upstream | None = None) -> Json | None:
-    """Answer an AdmissionReview sent to `path`; None means no answer, as from a webhook that is not ready."""
+    """Answer an AdmissionReview sent to `path`; return None while the simulated webhook is not ready."""
     if path == PODS_PATH:
         listed = frozenset(available_images(state))
         return webhook.answer(request, lambda image: _is_real(image, listed, state, upstream))
@@ -48,13 +48,13 @@ def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream
 
 
 def available_images(state: Path) -> list[str]:
-    """Return the images that are available."""
+    """Read the names of the available images."""
     listed = state / IMAGES_FILE
     return listed.read_text().split() if listed.exists() else []
 
 
 def is_webhook_ready(api: KubernetesApi, system: str) -> bool:
-    """Return whether a system's webhook is ready, WEBHOOK_DELAY seconds after its Deployment."""
+    """Return whether a simulated webhook is ready: WEBHOOK_DELAY seconds after its Deployment becomes available."""
     namespace, name = WEBHOOK_DEPLOYMENTS[system]
     deployment = api.read(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
     status = (deployment or {}).get("status") or {}
@@ -70,7 +70,7 @@ def is_webhook_ready(api: KubernetesApi, system: str) -> bool:
 
 
 def job_status(path: str, state: Path) -> HTTPStatus:
-    """Answer a chart's job: OK lets the job succeed, CONFLICT lets it fail, any other status lets it wait."""
+    """Return the status that a chart's Job polls: OK for success, CONFLICT for failure, others to poll again."""
     return (
         uninstall_longhorn(api_of(state))
         if path.removeprefix(JOBS_PATH) == "longhorn-uninstall"
@@ -79,7 +79,7 @@ def job_status(path: str, state: Path) -> HTTPStatus:
 
 
 def uninstall_longhorn(api: KubernetesApi) -> HTTPStatus:
-    """Uninstall Longhorn as its own job does: only if deletion is confirmed, and workloads first."""
+    """Uninstall Longhorn if its deletion is confirmed: first the workloads, then the StorageClass."""
     namespace = WEBHOOK_DEPLOYMENTS["longhorn"][0]
     if not is_deletion_confirmed(api, namespace):
         return HTTPStatus.CONFLICT
@@ -95,7 +95,7 @@ def uninstall_longhorn(api: KubernetesApi) -> HTTPStatus:
 
 
 def is_deletion_confirmed(api: KubernetesApi, namespace: str) -> bool:
-    """Return whether deletion is confirmed, by Longhorn's own setting or else by the chart's values."""
+    """Return whether Longhorn's deletion is confirmed: by Longhorn's setting, which overrides the chart's values."""
     flag = "deleting-confirmation-flag"
     setting = api.read(f"/apis/longhorn.io/v1beta2/namespaces/{namespace}/settings/{flag}")
     if setting:

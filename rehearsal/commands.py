@@ -1,4 +1,4 @@
-"""The `homelab rehearse` commands."""
+"""The `./homelab rehearse` commands."""
 
 import subprocess
 import sys
@@ -24,15 +24,15 @@ from stacks.settings import SettingsError
 INTERRUPTED = 130
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-app = typer.Typer(no_args_is_help=True, help="Run the stack's lab on machines simulated on this computer.")
+app = typer.Typer(no_args_is_help=True, help="Run a stack's lab on simulated machines on your computer.")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 Stack = Annotated[str, typer.Option(help="Stack to rehearse: NAME of the stack file Pulumi.NAME.yaml.")]
-Node = Annotated[str, typer.Argument(help="Name of the machine: the node's name, or bastion-N.")]
+Node = Annotated[str, typer.Argument(help="Name of the machine: the node's name, or bastion-N for a bastion.")]
 Bundle = Annotated[
     Path | None,
-    typer.Option(help="Bundle: a folder with VERSION/ and charts/.", exists=True, file_okay=False, resolve_path=True),
+    typer.Option(help="Folder of an air-gap bundle.", exists=True, file_okay=False, resolve_path=True),
 ]
 
 
@@ -47,9 +47,9 @@ class Switch(StrEnum):
 def up(
     stack: Stack = "homelab",
     bundle: Bundle = None,
-    keep_going: Annotated[bool, typer.Option(help="Continue with other resources after one fails.")] = False,
+    keep_going: Annotated[bool, typer.Option(help="Continue with other resources after a resource fails.")] = False,
 ) -> None:
-    """Create the lab: start the machines and run `pulumi up`. On a running lab, apply changes of the stack file."""
+    """Create the lab: start the machines and run `pulumi up`. If the lab runs, apply changes of the stack file."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _report(), bundle=bundle, apps=apps_on(stack))
@@ -58,7 +58,7 @@ def up(
             with timed(session.seconds, f"pulumi up {engine.stack}"):
                 code = engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
             if code:
-                errors.print(f"pulumi up exited with code {code}; fix the cause, then run `up` again.", style="red")
+                errors.print(f"pulumi up exited with code {code}; fix the cause, then repeat the command.", style="red")
                 raise typer.Exit(code)
             session.slowest[engine.stack] = summary.slowest_resources(engine.event_log)
         for engine in (session.engine, *session.apps):
@@ -73,7 +73,8 @@ def _again(session: Session, engine: Engine) -> None:
     with timed(session.seconds, f"pulumi preview {engine.stack}"):
         code = engine.run("preview", "--expect-no-changes", quiet=True) or code
     if code:
-        errors.print(f"A second up of {engine.stack} failed or shows changes: inspect its preview.", style="red")
+        advice = "inspect the changes with `./homelab rehearse pulumi -- preview`"
+        errors.print(f"A second `pulumi up` of {engine.stack} failed or has changes: {advice}.", style="red")
         raise typer.Exit(code)
 
 
@@ -81,7 +82,7 @@ def _again(session: Session, engine: Engine) -> None:
 def pulumi(
     context: typer.Context,
     stack: Stack = "homelab",
-    app_stack: Annotated[str, typer.Option("--app", help="Use this app stack of the lab instead.")] = "",
+    app_stack: Annotated[str, typer.Option("--app", help="App stack to use instead of the lab's stack.")] = "",
 ) -> None:
     """Run a `pulumi` command on the lab's stack, for example `./homelab rehearse pulumi -- preview`."""
     lab = Lab(stack)
@@ -122,10 +123,10 @@ def ssh(context: typer.Context, node: Node, stack: Stack = "homelab") -> None:
 
 @app.command("open")
 def open_(
-    host: Annotated[str, typer.Argument(help="Host of the web UI, or its first label.")] = "",
+    host: Annotated[str, typer.Argument(help="Host of the web UI, or the first label of the host.")] = "",
     stack: Stack = "homelab",
     port: Annotated[int, typer.Option(help="Local port to forward to the web UI.")] = 8443,
-    once: Annotated[bool, typer.Option("--once", help="Check the web UI, print the instructions, and exit.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Check the web UI, print instructions, and exit.")] = False,
 ) -> None:
     """Forward a local port to a web UI of the lab until Ctrl-C; without HOST, list the web UIs."""
     with _guarded():
@@ -134,7 +135,7 @@ def open_(
 
 @app.command()
 def power(switch: Switch, node: Node, stack: Stack = "homelab") -> None:
-    """Cut a machine's power, or restore it and wait until the machine accepts SSH logins."""
+    """Cut a machine's power, or restore the power and wait until the machine accepts SSH logins."""
     with _guarded(), _existing(stack).locked():
         if switch is Switch.ON:
             Lab(stack).power_on(node)
@@ -154,9 +155,9 @@ def status(stack: Stack = "homelab") -> None:
 def down(
     stack: Stack = "homelab",
     every: Annotated[bool, typer.Option("--all", help="Remove the labs of all stacks.")] = False,
-    force: Annotated[bool, typer.Option(help="First kill all processes in the lab's network.")] = False,
+    force: Annotated[bool, typer.Option(help="Kill all processes in the lab's network first.")] = False,
 ) -> None:
-    """Stop the machines and delete the lab, its Pulumi state included."""
+    """Stop the machines and delete the lab, including its Pulumi state."""
     with _guarded():
         for name in stacks_with_labs() if every else [stack]:
             lab = Lab(name)
@@ -170,7 +171,7 @@ def down(
 def _existing(stack: str) -> Lab:
     lab = Lab(stack)
     if not lab.exists:
-        raise RehearsalError(f"There is no lab of {stack}: create it with `./homelab rehearse up --stack {stack}`.")
+        raise RehearsalError(f"{stack} has no rehearsed lab: create one with `./homelab rehearse up --stack {stack}`.")
     return lab
 
 
@@ -180,12 +181,12 @@ def _report() -> Report:
 
 
 def _quiet(_: str) -> None:
-    """Report no progress: the command's output is that of another program."""
+    """No-op progress callback, for commands that print only the output of another program."""
 
 
 @contextmanager
 def _guarded() -> Iterator[None]:
-    """Turn expected errors and Ctrl-C into a message and an exit code."""
+    """Handle expected errors and Ctrl-C: print a message and exit with an error code."""
     try:
         require_suitable_computer()
         yield
@@ -193,5 +194,5 @@ def _guarded() -> Iterator[None]:
         errors.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        errors.print("interrupted; the lab keeps its current state: `up` continues, `down` removes it")
+        errors.print("interrupted: `./homelab rehearse up` continues, and `./homelab rehearse down` deletes the lab")
         raise typer.Exit(INTERRUPTED) from None

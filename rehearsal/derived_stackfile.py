@@ -1,4 +1,4 @@
-"""The stack file of a rehearsal: a copy of the user's, with the settings of the real hardware replaced."""
+"""The stack file of a rehearsal: a copy of the user's stack file with replaced hardware settings."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _PROVIDER_KEYS = (_SALT, "encryptedkey", "secretsprovider")
 
 @dataclass(frozen=True)
 class LabSettings:
-    """The rehearsal's values for settings that it replaces. `host_keys` are by address."""
+    """Values that replace settings of the user's stack file. `host_keys` has the host key of each address."""
 
     host_keys: Mapping[str, str]
     private_key: str
@@ -29,7 +29,7 @@ class LabSettings:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A row of the table `Real and simulated`: a setting of the user's file, and its value in the rehearsal's copy."""
+    """A row of the table `Real and simulated`: a setting in the user's stack file, and its value in the copy."""
 
     setting: str
     value: str
@@ -37,16 +37,16 @@ class Replacement:
 
 @dataclass
 class DerivedStackFile:
-    """A derived stack file: `document` without its secrets, and `secrets` in plain text, by full configuration key."""
+    """A derived stack file: `document` without secrets, and `secrets` in plain text, by full configuration key."""
 
     document: Any
     secrets: dict[str, str] = field(default_factory=dict)
     replacements: list[Replacement] = field(default_factory=list)
 
     def write(self, target: Path) -> dict[str, str]:
-        """Write the file; return the secrets that Pulumi must still encrypt into it.
+        """Write the stack file `target`; return the secrets that Pulumi must still encrypt and add to the stack file.
 
-        Ciphertexts of an earlier `target` are reused, because the secrets' values never change.
+        Ciphertexts of an existing `target` are reused, because the secrets' values never change.
         """
         old = _yaml().load(target) if target.exists() else {}
         config, missing = self.document["config"], {}
@@ -64,7 +64,7 @@ class DerivedStackFile:
 
 
 def derive(source: Path, lab: LabSettings) -> DerivedStackFile:
-    """Derive the rehearsal's stack file from the user's, which must be valid."""
+    """Derive the rehearsal's stack file from the user's stack file, which must be valid."""
     derived = DerivedStackFile(_yaml().load(source))
     for key in _PROVIDER_KEYS:
         derived.document.pop(key, None)
@@ -87,7 +87,7 @@ def derive(source: Path, lab: LabSettings) -> DerivedStackFile:
 
 
 def is_app(source: Path) -> bool:
-    """Return whether the stack file is that of an app."""
+    """Return whether the stack file configures an app."""
     return f"{NAMESPACE}:app" in (_yaml().load(source).get("config") or {})
 
 
@@ -114,7 +114,7 @@ def _secrets(derived: DerivedStackFile) -> None:
 
 
 def _blank_nested(value: Any) -> None:
-    """Replace nested ciphertexts by a placeholder, in place."""
+    """Replace nested ciphertexts in `value` with a placeholder."""
     for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         if _is_ciphertext(value[key]):
             value[key] = "rehearsal"
@@ -123,7 +123,7 @@ def _blank_nested(value: Any) -> None:
 
 
 def _bastions(cluster: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each `ssh` mapping with a bastion, and the bastion."""
+    """Yield each `ssh` mapping that has a bastion, together with the bastion."""
     for scope in (cluster, *cluster["nodes"]):
         ssh = scope.get("ssh") or {}
         if ssh.get("bastion"):
@@ -144,7 +144,7 @@ def _host_keys(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> Non
 
 
 def _login(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
-    """Replace every SSH key, and the SSH agent, by the lab's key."""
+    """Replace every SSH key, and the SSH agent, with the lab's key."""
     owners = [cluster["ssh"], *(node["ssh"] for node in cluster["nodes"] if node.get("ssh"))]
     for ssh in owners:
         if ssh.get("agent"):
@@ -165,7 +165,7 @@ def _artefacts(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> Non
 
 
 def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) -> None:
-    """Replace SSH keys of Argo CD's repositories by the lab's key, which the lab's Git server accepts."""
+    """Replace SSH keys of Argo CD's repositories with the lab's key, which the lab's Git server accepts."""
     repositories = ((platform.get("argocd") or {}).get("repositories") or {}).values()
     keys = [repository["sshKey"]["secret"] for repository in repositories if repository.get("sshKey")]
     for key in keys:
@@ -175,7 +175,7 @@ def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) ->
 
 
 def _registries(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
-    """Put the lab's registry first among each registry's mirrors, and make it the mirror of all other registries."""
+    """Make the lab's registry the first mirror of all registries that the stack file lists, and of all others."""
     mirrors = cluster.setdefault("registries", {}).setdefault("mirrors", {})
     mirrors.setdefault("*", {})
     for mirror in mirrors.values():

@@ -9,7 +9,7 @@ from rehearsal.shell import run
 
 UNAME_ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
 DEBIAN_ARCHES = {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"}
-# the default of Raspberry Pi OS, without the cgroup parameters that K3s needs
+# the default of Raspberry Pi OS lacks the cgroup parameters that K3s needs, so homelab must add the parameters
 BOOT_COMMAND_LINE = "console=tty1 root=PARTUUID=0badcafe-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
 
 PARTS = ("upper", "work", "root", "data")
@@ -33,25 +33,25 @@ class Specification:
 
 
 def generate_host_key(folder: Path) -> None:
-    """Generate the SSH host key of the machine in `folder`, in place of an old one."""
+    """Generate an SSH host key for the machine in `folder`, and delete a previous host key."""
     for old in folder.glob("host_key*"):
         old.unlink()
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "host_key"])
 
 
 def create(folder: Path, spec: Specification) -> None:
-    """Create the parts of an unused disk in `folder`, in their state before the first boot."""
+    """Create a new disk in `folder`, with the content that a disk has before the first boot."""
     for part in PARTS:
         (folder / part).mkdir()
     image = Path((folder / "image").read_text())
-    # the overlay's upper folder becomes the machine's root folder, with its mode
+    # the machine's root folder gets the mode of the overlay's upper folder
     (folder / "upper").chmod(0o755)
     (folder / "data").chmod(0o755)
 
     def put(path: str, text: str, mode: int = 0o644) -> None:
         _put(folder / "upper", path, text, mode)
 
-    # not the node's name, because homelab must set the host name
+    # the host name differs from the node's name, because homelab must set the host name
     put("etc/hostname", "debian\n")
     put("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n")
     put("etc/resolv.conf", f"nameserver {spec.gateway}\n")
@@ -95,7 +95,7 @@ def _architecture(spec: Specification, put: Put) -> None:
 
 
 def _account(spec: Specification, put: Put, image: Path, root: Path) -> None:
-    """Create the account that homelab logs in to, which accepts the rehearsal's SSH key alone."""
+    """Create the user account for homelab's SSH login, which accepts only the rehearsal's SSH key."""
     home = Path("root")
     if spec.user != "root":
         home = Path("home") / spec.user

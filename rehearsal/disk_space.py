@@ -1,4 +1,4 @@
-"""Disk space of a rehearsal: the estimate, and an error if this computer's disks have too little free space."""
+"""Estimates the disk space of a rehearsal, and rejects a rehearsal that does not fit on the host's disks."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -16,12 +16,12 @@ TOOLS_BYTES = 4 << 30
 BUILD_BYTES = 23 << 30
 """Sizes in bytes, as measured: served K3s files; tools and machine image; Go's caches after all builds."""
 RESERVED_BYTES = 1 << 30
-"""Bytes that must stay free: homelab requires them on each machine, and all machines share this computer's disk."""
+"""Bytes that must stay free: homelab requires them on each machine, and all machines share the host's disk."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Disk space that is needed: `size` bytes in a folder; `alternative` is the advice besides deleting files."""
+    """A need for `size` bytes of disk space in `folder`; `alternative` is advice for users who cannot delete files."""
 
     subject: str
     folder: Path
@@ -36,7 +36,7 @@ def require_space(lab: Lab, settings: LabStack) -> None:
 
 
 def require_build_space() -> None:
-    """Fail if Go's caches cannot grow to the size of a build of all programs."""
+    """Fail if the disk of Go's caches has too little free space for a build of all programs."""
     go.release()
     folders = [Path(line) for line in run(["go", "env", "GOCACHE", "GOMODCACHE"]).splitlines()]
     missing = max(BUILD_BYTES - _used(folders), 0)
@@ -45,7 +45,7 @@ def require_build_space() -> None:
 
 
 def check(needs: Sequence[Need]) -> None:
-    """Fail if the needs on any disk, with the space that must stay free, exceed its free space."""
+    """Fail if the needs on a disk, plus the space that must stay free, exceed the disk's free space."""
     disks: dict[int, list[Need]] = {}
     for need in needs:
         disks.setdefault(_existing(need.folder).stat().st_dev, []).append(need)
@@ -57,7 +57,7 @@ def check(needs: Sequence[Need]) -> None:
 
 
 def _lab(lab: Lab, settings: LabStack) -> Need:
-    """Estimate the disk space of new machines; existing machines use most of theirs already."""
+    """Estimate the disk space that new machines need; existing machines already use most of their disk space."""
     roles = {node.name: node.role for node in settings.cluster.nodes}
     new_roles = [role for name, role in roles.items() if name not in lab.machines]
     size = sum(machine_specs.DISK_BYTES[role] for role in new_roles) + (0 if lab.mirror.exists() else MIRROR_BYTES)
@@ -75,14 +75,14 @@ def _tools() -> Need:
 
 
 def _used(folders: Iterable[Path]) -> int:
-    """Return the size of these folders in bytes."""
+    """Return the total size of `folders` in bytes."""
     present = [folder for folder in folders if folder.exists()]
     sizes = run(["du", "--summarize", "--block-size=1", *present]).splitlines() if present else []
     return sum(int(line.split()[0]) for line in sizes)
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
+    """Return the folder itself if the folder exists, or its nearest existing parent."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
@@ -92,7 +92,7 @@ def _message(needs: Sequence[Need], required: int, free: int) -> str:
     verb = "needs" if len(needs) == 1 and not needs[0].plural else "need"
     return (
         f"{subject[0].upper()}{subject[1:]} {verb} {_gib(required)} of disk space in {needs[0].folder}, including "
-        f"{_gib(RESERVED_BYTES)} that must stay free, but {_gib(free)} is free: delete files there; or {alternatives}."
+        f"{_gib(RESERVED_BYTES)} that must stay free, but {_gib(free)} is free: delete some files; or {alternatives}."
     )
 
 

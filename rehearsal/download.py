@@ -13,7 +13,7 @@ CONNECT_TIMEOUT = 5.0  # seconds until a silent host counts as unreachable
 
 
 class UnreachableError(Exception):
-    """The official host is unreachable, or does not have the file; the caller tries another source."""
+    """The official host is unreachable or does not have the file, so the caller must try another source."""
 
 
 def text(url: str) -> str:
@@ -32,7 +32,7 @@ def file(url: str, target: Path, sha256: str) -> None:
         target.unlink()
         raise RehearsalError(
             f"{url} was rejected: its SHA-256 is {actual}, but its release states {sha256}. "
-            "The file was changed on the way, or the release is broken."
+            "The file was altered during the download, or the release is broken."
         )
 
 
@@ -43,7 +43,7 @@ def sha256_of(path: Path) -> str:
 
 
 def checksum_of(listing: str, name: str, where: str) -> str:
-    """Return the SHA-256 of `name` from the text of a checksum file, whose lines have a digest and a file name."""
+    """Return the SHA-256 of the file `name` from a checksum file's text; each line has a digest and a file name."""
     for line in listing.splitlines():
         words = line.split()
         if len(words) == 2 and words[1].removeprefix("*") == name and re.fullmatch("[0-9a-f]{64}", words[0]):

@@ -1,7 +1,7 @@
-"""The lab's Git server: repositories in the lab's folder, over HTTP and SSH, by Git and OpenSSH from Debian.
+"""The lab's Git server: Debian's Git and OpenSSH serve the repositories in the lab's folder over HTTP and SSH.
 
-`git/NAME.git` in the lab's folder is readable without login at `http://ADDRESS:8080/git/NAME.git`, and at
-`ssh://git@ADDRESS:2222/git/NAME.git` with a key in `git/authorized_keys`: initially the lab's own.
+The repository `git/NAME.git` in the lab's folder has two URLs. `http://ADDRESS:8080/git/NAME.git` requires no login.
+`ssh://git@ADDRESS:2222/git/NAME.git` requires a key from `git/authorized_keys`, which initially has the lab's key.
 """
 
 import shutil
@@ -25,7 +25,7 @@ PREFIX = f"{REPOSITORIES}/"
 SSH_PORT = 2222
 TREE_RECORD = "git-server.txt"
 """File in the folder of the lab's server: the path of the root file system in which Git runs."""
-# the mounts are in a mount namespace of the command, and end with it
+# the command has its own mount namespace, so the mounts disappear when the command ends
 ENTER_SCRIPT = """
 mount --bind "$1" "$2$3"
 mount --rbind /dev "$2/dev"
@@ -45,7 +45,7 @@ class Response:
 
 
 def ensure(lab: Lab, charts: Iterable[Chart], report: Report) -> None:
-    """Serve the lab's repositories if `charts` contains Argo CD, which reads them."""
+    """Start the Git server if `charts` contains Argo CD, which reads the lab's repositories."""
     if any(chart.name == ARGO_CD_CHART for chart in charts):
         serve(lab, obtain(trees.recipe(), report))
 
@@ -77,7 +77,7 @@ def chroot_command(tree: Path, repositories: Path, *command: str) -> list[str]:
 
 
 def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-    """Pass an HTTP request below PREFIX to Git; respond with 404 until the Git server is started."""
+    """Pass an HTTP request to Git and return Git's response; respond with 404 until the Git server is started."""
     record = state / TREE_RECORD
     if not record.is_file():
         return Response(HTTPStatus.NOT_FOUND, {}, b"")
@@ -100,7 +100,7 @@ def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body
 
 
 def _answer(printed: bytes) -> Response:
-    """Parse the output of a CGI program: headers, an empty line, content."""
+    """Parse the output of a CGI program: headers, an empty line, and the content."""
     head, _, content = printed.partition(b"\r\n\r\n")
     if not head:
         return Response(HTTPStatus.BAD_GATEWAY, {}, b"")

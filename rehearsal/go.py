@@ -1,4 +1,4 @@
-"""Builds of Go programs from their modules, pinned by go.sum."""
+"""Builds Go programs from modules that go.sum pins."""
 
 import json
 import os
@@ -26,13 +26,13 @@ def release() -> str:
 
 
 def require_c_compiler() -> None:
-    """Fail if there is no C compiler, which K3s' SQLite needs."""
+    """Fail if no C compiler is installed, because K3s' SQLite needs a C compiler."""
     if not shutil.which(os.environ.get("CC") or "gcc"):
         raise RehearsalError("Building K3s needs a C compiler for SQLite: install gcc and libc6-dev.")
 
 
 def module(path: str, version: str, pinned: str) -> Path:
-    """Download a module and return its read-only source folder; `pinned` is the `h1:` digest that it must have."""
+    """Download a Go module, verify the `h1:` digest `pinned`, and return the module's read-only source folder."""
     printed = run(["go", "mod", "download", "-json", f"{path}@{version}"], env=_environment(), cwd=Path("/"))
     answer = json.loads(printed)
     if answer["Sum"] != pinned:
@@ -41,7 +41,7 @@ def module(path: str, version: str, pinned: str) -> Path:
 
 
 def required(path: str, folder: Path) -> Path:
-    """Return the source folder of a module that the go.mod in `folder` requires."""
+    """Return the source folder of a Go module that the go.mod in `folder` requires."""
     answer = json.loads(run(["go", "mod", "download", "-json", path], env=_environment(), cwd=folder))
     return Path(answer["Dir"])
 
@@ -58,8 +58,8 @@ def build(
 ) -> None:
     """Build `package` at the version that the go.mod in `folder` requires.
 
-    `variables` are set at link time (-X). `overlay` adds files to the build without changing source folders.
-    `cgo` enables (True) or disables (False: a static program) cgo; None leaves Go's default.
+    `variables` sets Go variables at link time (-X). `overlay` adds files to the build without changing source folders.
+    `cgo` enables cgo (True), disables cgo for a static program (False), or uses Go's default (None).
     """
     command: list[str | Path] = [
         "go",
@@ -95,4 +95,4 @@ def _environment() -> dict[str, str]:
 
 def _install(problem: str) -> str:
     least = ".".join(map(str, MIN_VERSION))
-    return f"Go {problem}; what cannot be downloaded is built here: install Go {least} or newer (go.dev/dl)."
+    return f"Go {problem}, but the rehearsal must build missing programs: install Go {least} or newer from go.dev/dl."

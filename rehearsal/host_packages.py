@@ -1,4 +1,4 @@
-"""Debian packages that the rehearsal needs on this computer."""
+"""Debian packages that the rehearsal needs on the host."""
 
 import os
 import shutil
@@ -18,17 +18,17 @@ PACKAGES = {
 
 
 def missing() -> list[str]:
-    """Return the packages whose programs are not installed."""
+    """Return the Debian packages of programs that are not installed."""
     return sorted({package for program, package in PACKAGES.items() if not shutil.which(program)})
 
 
 def ensure(report: Report) -> None:
-    """Install missing packages; without root or apt-get, fail with their names."""
+    """Install missing Debian packages; without root permissions or apt-get, fail with the packages' names."""
     lacking = missing()
     if not lacking:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise RehearsalError(f"The rehearsal needs packages {', '.join(lacking)}: install them, then start again.")
+        raise RehearsalError(f"The rehearsal needs more Debian packages: install {', '.join(lacking)}.")
     report(f"installing {', '.join(lacking)}")
     environment = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *lacking]

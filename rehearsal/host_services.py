@@ -1,4 +1,4 @@
-"""Services and files that the rehearsal provides to its machines: mirror, webhook, images, kubelet settings."""
+"""Services and files for the simulated machines: mirror, webhook, images and kubelet settings."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ evictionMinimumReclaim: {nodefs.available: "0", imagefs.available: "0"}
 imageGCHighThresholdPercent: 100
 """
 KUBELET_CONFIG_PATH = "k3s/agent/etc/kubelet.conf.d/90-rehearsal.conf"
-"""Path below /var/lib/rancher; the kubelet reads it after the files of K3s and homelab, whose names sort before."""
+"""Path below /var/lib/rancher. By its name, the kubelet reads the file after the files of K3s and homelab."""
 
 
 def start_server(lab: Lab) -> None:

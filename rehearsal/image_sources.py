@@ -1,4 +1,4 @@
-"""The source of each pod's image, best first; decisions are recorded for the table at the end of `up`."""
+"""Chooses the best source of each pod's image, and records the source for the table `Real and simulated`."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ _writing = threading.Lock()
 
 
 class ImageSource(StrEnum):
-    """Sources of an image; the lab's records contain these values."""
+    """Sources of an image, from the best to the last resort; RECORD_FILE contains the values."""
 
     MACHINE = "on the machines"
     BUILT = "built here"
@@ -29,7 +29,7 @@ class ImageSource(StrEnum):
 def source_of(image: str, listed: Collection[str], upstream: Upstream | None) -> ImageSource:
     """Decide the source of an image. `listed` are the full names of available images; `NAME:*` means any tag.
 
-    An image that its registry does not have is not replaced: its pods fail, as they would on real hardware.
+    If an image's registry does not have the image, no stand-in replaces the image: pods fail as on real hardware.
     """
     name = full_name(image)
     if name in listed:
@@ -42,7 +42,7 @@ def source_of(image: str, listed: Collection[str], upstream: Upstream | None) ->
 
 
 def record(image: str, source: ImageSource, state: Path) -> None:
-    """Record the source of an image."""
+    """Record the source of an image in the lab's folder."""
     with _writing:
         if source is ImageSource.NETWORK:
             allow_pulls(full_name(image), state)
@@ -52,7 +52,7 @@ def record(image: str, source: ImageSource, state: Path) -> None:
 
 
 def recorded(state: Path) -> dict[str, ImageSource]:
-    """Read the recorded sources of images, by full name."""
+    """Return the recorded sources of images, by full image name."""
     file = state / RECORD_FILE
     values = json.loads(file.read_text()) if file.exists() else {}
     return {name: ImageSource(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Container images that are built here: as archives that containerd imports, or OCI layouts for the registry."""
+"""Builds container images, as archives that containerd imports or as OCI layouts that the lab's registry serves."""
 
 import hashlib
 import io
@@ -27,9 +27,10 @@ StoreBlob = Callable[[bytes | Path], tuple[str, int]]
 
 @dataclass(frozen=True)
 class Image:
-    """An image: `files` by absolute path, in a layer above `root`, a tar of a root file system.
+    """A container image with the full name `name`.
 
-    `name` is the full name. `env` can override the default PATH.
+    `files`, by absolute path, form a layer above `root`. `root` is the tar archive of a root file system.
+    `env` can override PATH.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Image:
 
     @classmethod
     def of(cls, name: str, program: Path, user: str = "") -> "Image":
-        """Describe an image of one static program, at the path `/PROGRAM`."""
+        """Describe an image that contains one static program, at the path `/PROGRAM`."""
         path = f"/{program.name}"
         return cls(name, {path: program}, (path,), user)
 
@@ -54,12 +55,12 @@ class Layout:
 
     @property
     def images(self) -> dict[str, dict[str, object]]:
-        """The manifests' descriptors, by full image name."""
+        """The descriptors of all image manifests, by full image name."""
         listed = json.loads((self.folder / "index.json").read_text())["manifests"]
         return {entry["annotations"][NAME_ANNOTATION]: entry for entry in listed}
 
     def blob(self, digest: str) -> Path:
-        """Return the path of the blob with a digest (`sha256:…`), whether it exists or not."""
+        """Return the path of the blob with the digest `sha256:…`; the blob need not exist."""
         return self.folder / "blobs" / digest.replace(":", "/")
 
 
@@ -83,7 +84,7 @@ def lay_out(images: tuple[Image, ...], folder: Path, architecture: str) -> Layou
 
 
 def write_archive(images: tuple[Image, ...], target: Path, architecture: str) -> None:
-    """Pack `images` into one OCI archive (.tar.zst), reproducibly."""
+    """Write `images` to one reproducible OCI archive (.tar.zst)."""
     blobs: dict[str, bytes] = {}
 
     def keep(content: bytes | Path) -> tuple[str, int]:
@@ -111,7 +112,7 @@ def image_names(archive: Path) -> tuple[str, ...]:
 
 
 def full_name(name: str) -> str:
-    """Normalize an image name as containerd does: with its registry, and its tag or digest."""
+    """Normalize an image name like containerd: add the default registry and tag if the image name has none."""
     first, slash, rest = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"

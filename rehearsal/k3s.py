@@ -1,4 +1,4 @@
-"""K3s from its own Go module, packed as its releases are: one program that unpacks all others."""
+"""Builds K3s from its Go module, packaged like K3s' releases: one program that unpacks all other programs."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ DIGEST = "h1:vdbL+Hu+EPkl1m95oaNFzO9y6LSxpZPlU61+RDaJY7s="
 SHIM = "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
 SERVER_TAGS = "ctrd netcgo osusergo providerless urfave_cli_no_docs sqlite_omit_load_extension"
 FRONT_TAGS = "urfave_cli_no_docs"
-# runc and the CNI plugins are not packed: the machines have them from Debian, on PATH, where K3s looks too.
+# runc and the CNI plugins are not packaged, because K3s finds Debian's runc and CNI plugins on the machines' PATH
 LINKS = (
     *("containerd", "crictl", "ctr", "kubectl"),
     *("k3s-agent", "k3s-certificate", "k3s-completion", "k3s-etcd-snapshot"),
@@ -25,15 +25,15 @@ LINKS = (
 
 
 def k3s(label: str, report: Report) -> Path:
-    """A folder with `k3s`, `install.sh` and `install.sh.sha256sum`; the program says it is `label`.
+    """Return a folder with `k3s`, `install.sh` and `install.sh.sha256sum`; `k3s` reports the version `label`.
 
-    Another label costs no more than linking anew, since Go keeps what it compiled.
+    A build with a new label only links `k3s` again, because Go caches compiled packages.
     """
     return obtain(program(label, report), report)
 
 
 def source() -> Recipe:
-    """K3s' source where it stays, so that Go knows what it has compiled, with the manifests in their place."""
+    """Recipe of K3s' source folder, with the manifests that K3s embeds; a fixed path keeps Go's build cache valid."""
 
     def make(folder: Path) -> None:
         go.release()
@@ -43,12 +43,12 @@ def source() -> Recipe:
             place.chmod(0o755)
         shutil.copytree(folder / "manifests", folder / "pkg/deploy/embed", dirs_exist_ok=True)
 
-    return Recipe("k3s-source", VERSION, (DIGEST,), "fetching its Go module", make)
+    return Recipe("k3s-source", VERSION, (DIGEST,), "downloading its Go module", make)
 
 
 def program(label: str, report: Report) -> Recipe:
-    """How K3s is made under a label."""
-    takes = "building from its Go module: 6 to 8 minutes on two cores, 1 when only the label is new"
+    """Recipe that builds K3s with the version `label`."""
+    takes = "building from its Go module: 6 to 8 minutes on two cores, or 1 minute if only the version label is new"
     ingredients = (DIGEST, SERVER_TAGS, FRONT_TAGS, SHIM, *LINKS)
     return Recipe("k3s", label, ingredients, takes, lambda folder: _make(folder, obtain(source(), report), label))
 
@@ -80,7 +80,7 @@ def _variables(label: str, golang: str) -> dict[str, str]:
     return {
         f"{MODULE}/pkg/version.Version": label,
         f"{MODULE}/pkg/version.GitCommit": COMMIT[:8],
-        # K3s refuses to start when this is not the Go it was built with
+        # K3s refuses to start if UpstreamGolang differs from the Go version that built K3s
         f"{MODULE}/pkg/version.UpstreamGolang": golang,
         "k8s.io/component-base/version.gitVersion": label,
         "k8s.io/client-go/pkg/version.gitVersion": label,
@@ -88,7 +88,7 @@ def _variables(label: str, golang: str) -> dict[str, str]:
 
 
 def _pack(work: Path) -> Path:
-    """The data archive, named after its own SHA-256, as the front program expects it."""
+    """Write the data archive that `k3s` embeds; `k3s` requires the archive's SHA-256 as the archive's name."""
     programs = sorted(("check-config", "containerd-shim-runc-v2", "k3s"))
     archive = work / "data.tar.zst"
     with packed(archive) as packer:
@@ -102,7 +102,7 @@ def _pack(work: Path) -> Path:
 
 
 def _add_lists(packer: Packer, work: Path, programs: list[str]) -> None:
-    """What the front program checks after it has unpacked."""
+    """Add the lists with which `k3s` verifies the unpacked files."""
     sums = "".join(f"{sha256_of(work / name)}  {name}\n" for name in programs)
     packer.content("bin/.sha256sums", sums.encode())
     packer.content("bin/.links", "".join(f"{name} k3s\n" for name in sorted(LINKS)).encode())

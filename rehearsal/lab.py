@@ -1,4 +1,4 @@
-"""The lab of one stack on this computer: its folder, network and machines."""
+"""The rehearsed lab of one stack, with its folder, network and machines."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ from rehearsal.shell import RehearsalError, run
 
 
 class Lab:
-    """A lab, named by its stack: all its files are in `folder`, all its processes in `namespace`."""
+    """The rehearsed lab of a stack: `folder` contains all files of the lab, `namespace` all processes."""
 
     def __init__(self, stack: str) -> None:
         self.stack = stack
@@ -39,17 +39,17 @@ class Lab:
 
     @property
     def private_key(self) -> Path:
-        """The private SSH key that every machine accepts."""
+        """Path of the private SSH key that every machine accepts."""
         return self.folder / "keys/ssh"
 
     @property
     def address(self) -> str:
-        """This computer's address in the lab's LAN."""
+        """The host's address in the lab's LAN."""
         return str(json.loads((self.folder / "network.json").read_text())["address"])
 
     @property
     def kubeconfig(self) -> Path:
-        """The kubeconfig from the outputs of the last successful `up`."""
+        """Path of the kubeconfig from the last successful `pulumi up`."""
         return self.folder / "kubeconfig"
 
     @property
@@ -59,14 +59,14 @@ class Lab:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lab's lock; fail at once if another command holds it."""
+        """Hold the lab's lock during the `with` block; fail at once if another command holds the lock."""
         with (labs_folder() / f"{self.stack}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RehearsalError(
-                    f"Another command is changing the lab of {self.stack}: wait for it, or kill it and remove the "
-                    f"lab with `./homelab rehearse down --force --stack {self.stack}`."
+                    f"Another command is changing the lab of {self.stack}: wait until the command ends, or kill the "
+                    f"command and delete the lab with `./homelab rehearse down --force --stack {self.stack}`."
                 ) from None
             self.lock = lock.fileno()
             try:
@@ -75,10 +75,10 @@ class Lab:
                 self.lock = None
 
     def machine(self, name: str) -> Machine:
-        """Return the machine with that name; fail with the list of machines if there is none."""
+        """Return the machine `name`; if no machine has the name, fail with a list of all machines."""
         machines = self.machines
         if name not in machines:
-            existing = ", ".join(machines) or "none; `./homelab rehearse up` creates them"
+            existing = ", ".join(machines) or "none; `./homelab rehearse up` creates the machines"
             raise RehearsalError(f"The lab of {self.stack} has no machine {name} (it has: {existing}).")
         return machines[name]
 
@@ -100,7 +100,7 @@ class Lab:
                 Machine.create(self.folder / "machines" / spec.name, self.namespace, spec, image)
 
     def start(self) -> None:
-        """Boot every machine that is not switched off; wait until all of them accept SSH logins."""
+        """Boot all machines that are not switched off, and wait until these machines accept SSH logins."""
         to_boot = [machine for machine in self.machines.values() if not machine.switched_off]
         for machine in to_boot:
             self._power_on(machine)
@@ -109,7 +109,7 @@ class Lab:
         self.write_known_hosts()
 
     def remove(self) -> None:
-        """Kill all processes of the lab and delete it, whatever its state."""
+        """Kill all processes of the lab and delete the lab, even an incomplete lab."""
         for machine in self.machines.values():
             machine.power_off()
         self.namespace.delete()
@@ -117,7 +117,7 @@ class Lab:
             shutil.rmtree(self.folder)
 
     def power_on(self, name: str) -> None:
-        """Switch a machine on and wait until it accepts SSH logins."""
+        """Switch a machine on and wait until the machine accepts SSH logins."""
         machine = self.machine(name)
         machine.switched_off = False
         self._power_on(machine)
@@ -129,7 +129,7 @@ class Lab:
         self.machine(name).power_off()
 
     def wipe(self, name: str, *, new_host_key: bool = False) -> None:
-        """Replace a machine's disk by an unused one and boot the machine."""
+        """Replace a machine's disk with a new disk and boot the machine."""
         self.machine(name).wipe(new_host_key=new_host_key)
         self.write_known_hosts()
         self.power_on(name)
@@ -157,16 +157,16 @@ class Lab:
     def kubectl_command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
         """Build the command line and the environment of `kubectl`, which uses the cluster's API endpoint."""
         if not self.kubeconfig.exists():
-            raise RehearsalError("There is no kubeconfig yet: `./homelab rehearse up` must succeed first.")
+            raise RehearsalError("The lab has no kubeconfig yet: run `./homelab rehearse up` first.")
         programs = sorted(self.mirror.glob("*/k3s"), key=lambda program: program.stat().st_mtime)
         on_path = shutil.which("kubectl")
         program = [on_path] if on_path else [str(programs[-1]), "kubectl"]
-        # k3s unpacks itself into its data folder, which must not be this computer's own
+        # k3s unpacks itself into K3S_DATA_DIR; the default folder could belong to a K3s that is installed on the host
         variables = {"KUBECONFIG": str(self.kubeconfig), "K3S_DATA_DIR": str(self.folder / "k3s")}
         return self.namespace.command(*program, *arguments), os.environ | variables
 
     def kubectl(self, *arguments: str) -> str:
-        """Run `kubectl` and return its output; fail if it fails."""
+        """Run `kubectl` and return the output of `kubectl`; fail if `kubectl` fails."""
         command, environment = self.kubectl_command(*arguments)
         return run(command, env=environment)
 
@@ -186,8 +186,8 @@ class Lab:
         network = json.loads(record.read_text())
         if network["lan"] != cluster.lan or network["address"] in machine_specs.used_addresses(cluster):
             raise RehearsalError(
-                "The lab's network no longer fits the stack file, whose `lan` or addresses changed: "
-                "run `./homelab rehearse down`, then `up`."
+                "The lab's network does not match the changed `lan` or addresses in the stack file: "
+                "run `./homelab rehearse down`, then `./homelab rehearse up`."
             )
         if not self.namespace.exists:
             self.namespace.create(machine_specs.lan(cluster), self.address)

@@ -1,4 +1,4 @@
-"""One simulated machine: a disk, a network card and a power switch."""
+"""One simulated machine, with a disk, a network card and a power switch."""
 
 import filecmp
 import hashlib
@@ -17,7 +17,7 @@ BOOT_SECONDS = 90
 
 
 class Machine:
-    """A machine, stored in its folder; `create` makes a new one."""
+    """A simulated machine whose files are in `folder`; `create()` creates a new machine."""
 
     def __init__(self, folder: Path, namespace: Namespace) -> None:
         self.folder = folder
@@ -27,12 +27,12 @@ class Machine:
 
     @classmethod
     def create(cls, folder: Path, namespace: Namespace, spec: Specification, image: Path) -> "Machine":
-        """Create a machine with an unused disk and a new host key; it is switched off."""
+        """Create a powered-off machine with a new disk and a new SSH host key."""
         folder.mkdir(parents=True)
         (folder / "image").write_text(str(image))
         disk.generate_host_key(folder)
         disk.create(folder, spec)
-        # written last: a folder with this file is a complete machine
+        # machine.json is written last, because its existence marks the machine as complete
         (folder / "machine.json").write_text(json.dumps(asdict(spec), indent=2))
         return cls(folder, namespace)
 
@@ -48,7 +48,7 @@ class Machine:
 
     @property
     def switched_off(self) -> bool:
-        """Whether the machine was switched off, by `power off` or by a shutdown in the machine itself."""
+        """Whether `./homelab rehearse power off` or a shutdown inside the machine switched the machine off."""
         return (self.folder / "off").exists()
 
     @switched_off.setter
@@ -64,11 +64,11 @@ class Machine:
         return cgroups.memory(self._groups())
 
     def processes(self) -> list[int]:
-        """Return the IDs of the machine's processes on this computer."""
+        """Return the IDs of the machine's processes on the host."""
         return cgroups.processes(self._groups())
 
     def provision(self, furnishing: Path) -> None:
-        """Copy missing or changed files of a folder to /var/lib/rancher, from which uninstalling K3s deletes them."""
+        """Copy missing or changed files to the machine's /var/lib/rancher; an uninstall of K3s deletes these files."""
         for file in (path for path in furnishing.rglob("*") if path.is_file()):
             target = self.on_data_disk(str(file.relative_to(furnishing)))
             if not target.exists() or not filecmp.cmp(file, target):
@@ -76,7 +76,7 @@ class Machine:
                 shutil.copy2(file, target)
 
     def power_on(self) -> None:
-        """Start to boot; do nothing if the machine runs."""
+        """Start to boot the machine; do nothing if the machine runs."""
         if self.running:
             return
         groups = cgroups.create(self._label)
@@ -101,12 +101,12 @@ class Machine:
         return self.namespace.answers(self.spec.address, self.spec.port, b"SSH-")
 
     def power_off(self) -> None:
-        """Kill all processes of the machine at once, as a power cut does; keep its disk."""
+        """Kill all processes of the machine at once, like a power cut; the disk does not change."""
         kill_all(self.processes, f"machine {self.name}")
         cgroups.remove(self._groups())
 
     def wipe(self, *, new_host_key: bool = False) -> None:
-        """Replace the disk by an unused one; leave the machine without power."""
+        """Replace the machine's disk with a new disk, and leave the machine powered off."""
         self.power_off()
         for part in disk.PARTS:
             shutil.rmtree(self.folder / part)
@@ -115,21 +115,21 @@ class Machine:
         disk.create(self.folder, self.spec)
 
     def on_data_disk(self, path: str) -> Path:
-        """Return the path on this computer of the machine's /var/lib/rancher/`path`."""
+        """Return the host's path of `/var/lib/rancher/PATH` on the machine."""
         return self.folder / "data" / path
 
     def _booting(self) -> bool:
-        """Return whether systemd still blocks non-root logins (/run/nologin), as it does while booting."""
+        """Return whether systemd still blocks non-root logins with /run/nologin, which systemd does during boot."""
         return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in self.processes())
 
     @property
     def _id(self) -> str:
-        """Suffix of the network interface's name: after `vb-`, it makes 15 characters, the kernel's limit."""
+        """Suffix of the network interface's name: after `vb-`, 12 characters reach the kernel's limit of 15."""
         return hashlib.blake2s(self.name.encode(), digest_size=6).hexdigest()
 
     @property
     def _label(self) -> str:
-        """The machine's name, unique among all labs on this computer."""
+        """The machine's name, made unique among all labs on the host by the namespace's name."""
         return f"{self.namespace.name}-{self.name}"
 
     def _groups(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The simulated machines of a stack: one for each node and bastion."""
+"""Specifications of a stack's simulated machines: one for each node and each bastion in the LAN."""
 
 import platform
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ def lan(cluster: ClusterSettings) -> Network:
 
 
 def used_addresses(cluster: ClusterSettings) -> set[str]:
-    """Return all addresses that the stack file assigns: nodes, bastions and the API endpoint."""
+    """Return all addresses in the stack file: of nodes, bastions and the API endpoint."""
     addresses = {address for node in cluster.nodes for address in node.addresses}
     addresses |= {host for host in (cluster.api.vip, cluster.api.external) if host}
     return addresses | {bastion.address for bastion in bastions(cluster)}
 
 
 def choose_gateway(cluster: ClusterSettings) -> str:
-    """Choose this computer's address in the lab's LAN: the machines' default gateway, which routes nowhere."""
+    """Choose the host's address in the lab's LAN: the machines' default gateway, without a route to other networks."""
     return free_address(lan(cluster), used_addresses(cluster))
 
 
@@ -40,7 +40,7 @@ def bastions(cluster: ClusterSettings) -> list[BastionSettings]:
 
 
 def is_in_lan(cluster: ClusterSettings, host: str) -> bool:
-    """Return whether `host` is an address in the LAN, which a simulated machine can have."""
+    """Return whether `host` is an IP address in the cluster's LAN."""
     try:
         return ip_address(host) in lan(cluster)
     except ValueError:
@@ -48,7 +48,7 @@ def is_in_lan(cluster: ClusterSettings, host: str) -> bool:
 
 
 def specifications(cluster: ClusterSettings, gateway: str, authorized_key: str) -> Iterator[Specification]:
-    """Yield one machine per node, and one per bastion that is in the LAN and is not a node."""
+    """Yield a specification for each node, and for each bastion in the LAN that is not a node."""
     prefix = lan(cluster).prefixlen
     for node in cluster.nodes:
         ssh = cluster.ssh_of(node)

@@ -1,4 +1,4 @@
-"""The lab's network: a network namespace with one bridge and no route out."""
+"""The lab's network: a network namespace with one bridge and no route to other networks."""
 
 import ctypes
 import os
@@ -20,7 +20,7 @@ Address = IPv4Address | IPv6Address
 
 
 def enter(descriptor: int, name: str) -> None:
-    """Move the calling thread permanently into the network namespace of a file descriptor. Raises OSError."""
+    """Move the calling thread permanently into the network namespace of the file descriptor. Raises OSError."""
     if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {name}")
 
@@ -41,7 +41,7 @@ def free_address(lan: Network, taken: Collection[str]) -> str:
 
 
 class Namespace:
-    """A network namespace; all processes in it belong to the rehearsal."""
+    """A network namespace that contains only processes of the rehearsal."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,7 +53,7 @@ class Namespace:
         return self.path.exists()
 
     def create(self, lan: Network, address: str) -> None:
-        """Create the namespace, and a bridge with `address`: the machines' default gateway, which routes nowhere."""
+        """Create the namespace, and a bridge with `address`, the machines' default gateway."""
         run(["ip", "netns", "add", self.name])
         for words in (
             ["link", "set", "lo", "up"],
@@ -68,7 +68,7 @@ class Namespace:
         run(self.command("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"))
 
     def delete(self) -> None:
-        """Kill all processes in the namespace and delete it."""
+        """Kill all processes in the namespace and delete the namespace."""
         if not self.exists:
             return
         kill_all(self.processes, f"the network namespace {self.name}")
@@ -79,7 +79,7 @@ class Namespace:
         return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
 
     def command(self, *command: str | Path) -> list[str]:
-        """Build the command line that runs `command` in the namespace. (`ip netns exec` would hide the cgroups.)"""
+        """Build the command line that runs `command` in the namespace. (`ip netns exec` would hide cgroups.)"""
         return ["nsenter", f"--net={self.path}", *(str(word) for word in command)]
 
     def answers(self, address: str, port: int, greeting: bytes = b"") -> bool:
@@ -91,7 +91,7 @@ class Namespace:
             return False
 
     def connect(self, address: str, port: int, timeout: float = 1) -> socket.socket:
-        """Open a TCP connection from the namespace, usable in any thread; `timeout` in seconds is per operation."""
+        """Open a TCP connection from the namespace for any thread; `timeout` is in seconds per operation."""
         with ThreadPoolExecutor(max_workers=1) as thread:
             return thread.submit(self._connect, address, port, timeout).result()
 
@@ -106,7 +106,7 @@ class Namespace:
 
 
 def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], str]) -> None:
-    """Poll until `condition` holds; after `seconds`, raise RehearsalError with the message from `failure`."""
+    """Wait until `condition()` is true; after `seconds`, raise RehearsalError with the message `failure()`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -115,7 +115,7 @@ def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], st
 
 
 def kill_all(processes: Callable[[], Sequence[int]], where: str) -> None:
-    """Kill `processes` until none is left; wait up to 20 seconds."""
+    """Kill all processes that `processes()` returns, until none remains; fail after 20 seconds."""
 
     def none_left() -> bool:
         remaining = processes()
@@ -126,4 +126,4 @@ def kill_all(processes: Callable[[], Sequence[int]], where: str) -> None:
                 continue
         return not remaining
 
-    wait(none_left, 20, lambda: f"Processes {processes()} of {where} do not end: inspect them with `ps`.")
+    wait(none_left, 20, lambda: f"Processes {processes()} of {where} do not end: inspect the processes with `ps`.")

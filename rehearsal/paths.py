@@ -11,7 +11,7 @@ VOLUMES_FOLDER = "volumes"
 
 
 def labs_folder() -> Path:
-    """Return the folder that contains all labs; create it if it is missing."""
+    """Return the folder that contains all labs; create a missing folder."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     folder = Path(base) / "homelab"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -19,5 +19,5 @@ def labs_folder() -> Path:
 
 
 def stacks_with_labs() -> list[str]:
-    """List the stacks that have a lab on this computer."""
+    """List the stacks that have a rehearsed lab on the host."""
     return sorted(path.name for path in labs_folder().iterdir() if path.is_dir())

@@ -1,4 +1,4 @@
-"""Forwarding of a loopback port of this computer into a lab's network."""
+"""Forwards a loopback port of the host into a lab's network."""
 
 import socket
 import socketserver
@@ -14,13 +14,13 @@ CHUNK_BYTES = 1 << 16  # bytes to copy at once
 
 @contextmanager
 def forwarded(port: int, connect: Callable[[], socket.socket]) -> Iterator[int]:
-    """Forward a loopback port (0: any free one) to the connections that `connect` opens; yield the port."""
+    """Forward a loopback port (0: any free port) to connections that `connect()` opens; yield the port."""
     try:
         server = _Server(port, connect)
     except OSError as error:
         reason = error.strerror or error
         raise RehearsalError(
-            f"Port {port} of {LOOPBACK} is not available ({reason}): use --port to choose another one."
+            f"Port {port} of {LOOPBACK} is not available ({reason}): choose another port with --port."
         ) from None
     with server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
@@ -45,7 +45,7 @@ class _Connection(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        """Copy both directions until both end; close at once if the destination refuses the connection."""
+        """Copy data in both directions until both ends close; close at once if the destination is unreachable."""
         try:
             upstream = self.server.connect()
         except OSError:
@@ -58,7 +58,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Copy until `source` ends, then half-close `target`; on an error, close both."""
+    """Copy data until `source` closes, then half-close `target`; on an error, close both sockets."""
     try:
         while content := source.recv(CHUNK_BYTES):
             target.sendall(content)

@@ -1,4 +1,4 @@
-"""Pulumi's engine, run in the lab's network, with a backend in the lab's folder."""
+"""Runs Pulumi in the lab's network, with a Pulumi backend in the lab's folder."""
 
 import json
 import os
@@ -16,16 +16,16 @@ from rehearsal.paths import PROJECT
 from rehearsal.shell import run
 from rehearsal.tools import Toolchain
 
-# commands that read the stack's configuration: they get the rehearsal's stack file by --config-file
+# commands that read the stack's configuration and therefore need --config-file with the rehearsal's stack file
 CONFIG_COMMANDS = {"up", "update", "preview", "pre", "refresh", "destroy", "config", "import", "watch"}
 CHANGING_COMMANDS = {"up", "update", "destroy"}
 PARALLEL_COMMANDS = {"up", "update", "preview", "pre", "refresh", "destroy"}
 
 
 class Engine:
-    """Pulumi on one stack of a lab: the lab's own, or that of an app on it.
+    """Pulumi's engine for one stack of a rehearsed lab: the lab's stack, or the stack of an app on the lab.
 
-    It does not use or change the user's Pulumi login and stacks.
+    The engine does not use or change the user's Pulumi login and stacks.
     """
 
     def __init__(self, lab: Lab, tools: Toolchain, stack: str) -> None:
@@ -39,7 +39,7 @@ class Engine:
         """Write the rehearsal's stack file and create the stack in the lab's backend."""
         for folder in (self.folder, self._backend, self._home):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # `stack init` writes a stack file into the project's folder: a separate project protects the user's file
+        # `pulumi stack init` writes a stack file: a separate project folder protects the user's stack file
         name = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": name, "runtime": "python"}))
         if not list(self._backend.glob(f".pulumi/stacks/*/{self.stack}.json")):
@@ -51,14 +51,14 @@ class Engine:
             self._in_own_project("config", "set", "--secret", key, stdin=value)
 
     def start(self, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
-        """Start `pulumi` on the user's terminal, or with its output redirected to `output`."""
+        """Start `pulumi` on the user's terminal, or redirect the output of `pulumi` to `output`."""
         return subprocess.Popen(
             self._command(*arguments),
             cwd=PROJECT,
             env=self.environment,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
-            # the engine inherits the lab's lock: if this process is killed, the lab stays locked until the engine ends
+            # the engine inherits the lab's lock: if homelab is killed, the lab stays locked until the engine ends
             pass_fds=() if self.lab.lock is None else (self.lab.lock,),
             text=True,
         )
@@ -69,7 +69,7 @@ class Engine:
         try:
             code = process.wait()
         except KeyboardInterrupt:
-            # Pulumi gets the signal, too, and shuts down cleanly
+            # Pulumi also gets the signal of Ctrl-C: wait until Pulumi has shut down cleanly
             process.wait()
             raise
         if code == 0 and CHANGING_COMMANDS.intersection(arguments):
@@ -77,7 +77,7 @@ class Engine:
         return code
 
     def start_homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
-        """Start a `./homelab` command in the lab's network, on the rehearsal's stack file."""
+        """Start a `./homelab` command in the lab's network, with the rehearsal's stack file."""
         words = [verb, "--stack", self.lab.stack, "--config-file", str(self.stack_file), *arguments]
         return subprocess.Popen(
             self.lab.namespace.command(sys.executable, "-m", "cli", *words),
@@ -89,7 +89,7 @@ class Engine:
         )
 
     def capture(self, *arguments: str) -> str:
-        """Run `pulumi` and return its output; fail if it fails."""
+        """Run `pulumi` and return the output of `pulumi`; fail if `pulumi` fails."""
         return run(self._command(*arguments), cwd=PROJECT, env=self.environment)
 
     def outputs(self) -> Mapping[str, object]:
@@ -100,7 +100,7 @@ class Engine:
 
     @property
     def event_log(self) -> Path:
-        """The engine's event log of the last `up`."""
+        """Path of the event log of the engine's last `pulumi up`."""
         return self.lab.folder / f"events-{self.stack}.jsonl"
 
     @property
@@ -130,7 +130,7 @@ class Engine:
         return self.tools.pulumi.path
 
     def save_kubeconfig(self) -> None:
-        """Save the kubeconfig from the lab stack's outputs for kubectl; delete an outdated one."""
+        """Save the kubeconfig from the lab stack's outputs for kubectl; delete an outdated kubeconfig."""
         if self.stack != self.lab.stack:
             return
         content = self.outputs().get("kubeconfig")
@@ -147,7 +147,7 @@ class Engine:
         self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
 
     def _unlock(self) -> None:
-        """Remove the stack lock of a killed engine; a running one would hold the lab's lock, too."""
+        """Remove the stack lock of a killed engine; no engine runs, because a running engine holds the lab's lock."""
         if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 
@@ -159,7 +159,7 @@ class Engine:
         environment |= {
             "PATH": self.tools.path_env,
             "PULUMI_HOME": str(self._home),
-            # without metadata files: a killed run could leave an incomplete `.attrs` file that blocks later runs
+            # the backend has no metadata files, because an incomplete `.attrs` file of a killed run blocks later runs
             "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "rehearsal",  # public, because the lab's secrets are placeholders
             "PULUMI_STACK": self.stack,

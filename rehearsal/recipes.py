@@ -24,7 +24,7 @@ PROVIDER_MODULE = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 
 
 def released_pulumi(version: str, archives: str = ARCHIVES_URL, releases: str = RELEASES_URL) -> Recipe:
-    """Recipe of Pulumi's official archive: the CLI and its language hosts."""
+    """Recipe that downloads Pulumi's official archive, with the CLI and the language hosts."""
     machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     name = f"pulumi-v{version}-linux-{machine}.tar.gz"
 
@@ -39,7 +39,7 @@ def released_pulumi(version: str, archives: str = ARCHIVES_URL, releases: str = 
 
 
 def built_pulumi() -> Recipe:
-    """Recipe of Pulumi's CLI without language hosts, built from its Go module."""
+    """Recipe that builds Pulumi's CLI, without language hosts, from its Go module."""
     source = SOURCES / "pulumi"
 
     def make(folder: Path) -> None:
@@ -51,7 +51,7 @@ def built_pulumi() -> Recipe:
 
 
 def built_provider() -> Recipe:
-    """Recipe of Pulumi's Kubernetes provider, built from its Go module and the schema in it."""
+    """Recipe that builds Pulumi's Kubernetes provider from its Go module, which contains the provider's schema."""
     source = SOURCES / "kubernetes"
 
     def make(folder: Path) -> None:
@@ -75,31 +75,34 @@ def built_provider() -> Recipe:
 
 
 def coredns() -> Recipe:
-    """Recipe of CoreDNS, as a static program."""
+    """Recipe that builds CoreDNS as a static program."""
     return _static(
         "coredns", COREDNS_VERSION, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores"
     )
 
 
 def pause() -> Recipe:
-    """Recipe of the program that sleeps, or exits at once when called with `exit`: static."""
+    """Recipe that builds the stand-in program, which sleeps, or exits at once if called with `exit`."""
     return _static("pause", OWN_VERSION, SOURCES / "pause", "building, seconds")
 
 
 def podinfo() -> Recipe:
-    """Recipe of the sample app's program, podinfo: static."""
+    """Recipe that builds podinfo, the sample app's program, as a static program."""
     source = SOURCES / "podinfo"
     takes = "building from its Go module: 1 minute on two cores"
     return _static("podinfo", PODINFO_VERSION, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
 
 
 def pebble() -> Recipe:
-    """Recipe of Pebble, the ACME server that replaces Let's Encrypt in a lab: static."""
+    """Recipe that builds Pebble, the ACME server that replaces Let's Encrypt, as a static program."""
     return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
 
 
 def metrics_server() -> Recipe:
-    """Recipe of K3s' metrics server: static. While its API does not answer, no namespace can be deleted."""
+    """Recipe that builds K3s' metrics server as a static program.
+
+    Kubernetes needs the metrics server, because no namespace can be deleted while the metrics API is unavailable.
+    """
     source = SOURCES / "metrics-server"
     takes = "building from its Go module: 4 minutes on two cores"
     return _static(
@@ -108,7 +111,7 @@ def metrics_server() -> Recipe:
 
 
 def sources(folder: Path) -> tuple[bytes, ...]:
-    """Return the content of a module folder's files, as ingredients of a recipe."""
+    """Return the contents of the files in a Go module's folder, as ingredients of a recipe."""
     return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
 
 
@@ -121,7 +124,7 @@ def _static(name: str, version: str, source: Path, takes: str, package: str = ".
 
 
 def _programs(archive: Path, folder: Path) -> None:
-    """Unpack the programs of the archive into `folder`, without subfolders."""
+    """Unpack all programs of the archive into `folder`, without subfolders."""
     with tarfile.open(archive) as tar:
         for member in tar:
             content = tar.extractfile(member)

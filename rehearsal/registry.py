@@ -1,7 +1,7 @@
-"""A read-only OCI registry: the machines' mirror for images that are built here, and pull-through cache for others.
+"""A read-only OCI registry for the machines: it serves locally built images, and caches images of other registries.
 
-It implements https://github.com/opencontainers/distribution-spec for clients that name the mirrored registry in the
-query (`?ns=quay.io`), as containerd does.
+The registry implements https://github.com/opencontainers/distribution-spec for clients that, like containerd, send the
+mirrored registry's name in the query (`?ns=quay.io`).
 """
 
 import re
@@ -18,15 +18,15 @@ ANY_TAG = ":*"
 LAYOUTS_FILE = "layouts.txt"
 """File in the folder of the lab's server: the paths of image layouts, one per line."""
 REPOSITORIES_FILE = "repositories.txt"
-"""File in the same folder: the repositories that may be pulled from their registries, one per line."""
+"""File in the folder of the lab's server: the repositories with allowed pulls, one per line."""
 _HOST = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?")
 _ASKED = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)$")
 
 
 def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
-    """Offer the images of `layouts` in the registry of the server with the folder `state`; return their names.
+    """Serve the images of `layouts` from the registry of the server folder `state`; return the images' names.
 
-    The registry offers each image under every tag, because only one version is built here.
+    The registry serves each image under every tag, because the rehearsal builds only one version.
     """
     layouts = tuple(layouts)
     state.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
 
 
 def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None:
-    """Return the manifest or blob at `url` (path and query), or None (not found). Raises UnreachableError."""
+    """Return the manifest or blob at `url` (path and query), or None for a missing one. Raises UnreachableError."""
     request = _ASKED.match(urlsplit(url).path)
     if not request:
         return None
@@ -50,7 +50,7 @@ def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None
 
 
 def allow_pulls(name: str, state: Path) -> None:
-    """Allow pulls of an image's repository from its registry, because a pod uses the image."""
+    """Allow pulls from an image's registry and repository; `name` is the name of an image that a pod uses."""
     if repository_of(name) not in _asked_for(state):
         write_atomically(
             state / REPOSITORIES_FILE,
@@ -64,7 +64,7 @@ def _asked_for(state: Path) -> set[str]:
 
 
 def split_name(name: str) -> tuple[str, str, str]:
-    """Split a full image name into registry, repository, and digest or else tag."""
+    """Split a full image name into registry, repository, and digest (or tag if the image name has no digest)."""
     registry, _, rest = name.partition("/")
     tagged, _, digest = rest.partition("@")
     path = repository_of(tagged)
@@ -72,7 +72,7 @@ def split_name(name: str) -> tuple[str, str, str]:
 
 
 def repository_of(name: str) -> str:
-    """Return a full image name without its tag and digest."""
+    """Remove the tag and the digest from a full image name."""
     return re.sub(r":[^/]*$", "", name.partition("@")[0])
 
 

@@ -1,4 +1,4 @@
-"""Official releases of K3s: downloaded, or from a bundle with the same files."""
+"""Official releases of K3s, downloaded from GitHub or read from a bundle."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
 @dataclass(frozen=True)
 class Release:
-    """A K3s release for this computer's architecture: binary, installer, image archive (None if it has none)."""
+    """A K3s release for the host's architecture; `images` is the image archive (None if the release has none)."""
 
     program: Path
     installer: Path
@@ -25,11 +25,11 @@ class Release:
 
 
 def bundled(bundle: Path, version: str, arch: str) -> Release:
-    """Return the release in `BUNDLE/VERSION`; verify its files against their checksum files."""
+    """Return the release in the folder `BUNDLE/VERSION`; verify all files against the checksum files."""
     folder = bundle / version
     if not folder.is_dir():
         existing = ", ".join(sorted(entry.name for entry in bundle.glob("v*"))) or "none"
-        raise RehearsalError(f"{bundle} has no folder {version} (it has: {existing}): add it, or omit --bundle.")
+        raise RehearsalError(f"{bundle} has no folder {version} (it has: {existing}): add one, or omit --bundle.")
     for name, listing in _files(arch).items():
         _verify(folder / name, folder / listing)
     return _release(folder, arch, f"bundle {bundle}")
@@ -51,7 +51,7 @@ def downloaded(version: str, arch: str, report: Report, files: str = FILES_URL, 
 
 
 def _files(arch: str) -> dict[str, str]:
-    """Return the release's files, each with the checksum file that lists it."""
+    """Return the names of a release's files, each with the name of the checksum file that lists the file."""
     sums = f"sha256sum-{arch}.txt"
     return {
         BINARIES[arch]: sums,
@@ -68,7 +68,7 @@ def _release(folder: Path, arch: str, origin: str) -> Release:
 def _verify(file: Path, listing: Path) -> None:
     for needed in (file, listing):
         if not needed.is_file():
-            raise RehearsalError(f"{needed} is missing in the bundle: add it.")
+            raise RehearsalError(f"{needed} is missing in the bundle: add the file.")
     stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), download.sha256_of(file)
     if stated != actual:
         raise RehearsalError(f"{file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}.")

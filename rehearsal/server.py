@@ -1,6 +1,7 @@
-"""The rehearsal's server: the mirror with its image registry and Git, the webhooks, and the stand-in operators.
+"""The rehearsal's server process: mirror, image registry, Git over HTTP, webhooks and stand-in operators.
 
-Run as `python -m rehearsal.server --root MIRROR --address IP --state FOLDER`; SIGTERM stops it with exit code 0.
+Run as `python -m rehearsal.server --root MIRROR --address IP --state FOLDER`.
+After SIGTERM, the server exits with code 0.
 """
 
 import argparse
@@ -55,7 +56,7 @@ class LoggingServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Base class of both services' request handlers."""
+    """Base class for the request handlers of the mirror and of the webhooks."""
 
     server: LoggingServer
     protocol_version = "HTTP/1.1"
@@ -66,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.log(f"{self.client_address[0]} {format % args}")
 
     def reply(self, kind: str, content: bytes) -> None:
-        """Respond with 200 and `content`."""
+        """Respond with the status 200 and `content`."""
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
@@ -138,7 +139,7 @@ class MirrorHandler(Handler):
         self._send(blob.file if blob else None, blob.media_type if blob else "", blob.digest if blob else "")
 
     def _send(self, file: Path | None, kind: str = "application/octet-stream", digest: str = "") -> None:
-        """Respond with a file (to HEAD with its headers), or with 404 if there is none."""
+        """Respond with a file, or with 404 if the file is missing; respond to HEAD with the headers only."""
         if not file or not file.is_file():
             self.send_error(HTTPStatus.NOT_FOUND)
             return
@@ -182,7 +183,7 @@ class WebhookHandler(Handler):
 
 
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
-    """Write the server's files into `state`; return the webhook configuration that K3s must apply."""
+    """Write the server's files into `state`; return the manifest of the webhook configuration, which K3s applies."""
     state.mkdir(parents=True, exist_ok=True)
     if not (state / cluster_requests.IMAGES_FILE).exists():  # pods of a running lab need the images of the last list
         write_image_list(state, images)
@@ -191,19 +192,19 @@ def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBH
 
 
 def write_image_list(state: Path, images: tuple[str, ...]) -> None:
-    """Write the list of available images; the webhook replaces images that have no source."""
+    """Write the list of available images, with which the webhook decides which images to replace."""
     write_atomically(state / cluster_requests.IMAGES_FILE, "".join(f"{image}\n" for image in images))
 
 
 def lab_endpoints(state: Path, address: str, port: int = WEBHOOK_PORT) -> LabEndpoints:
-    """Return the endpoints that stand-in charts use, for the server with the folder `state`."""
+    """Return the endpoints for stand-in charts; the folder `state` contains the server's certificates."""
     host = url_host(address)
     ca = certificates.ensure(state, address).ca.read_text()
     return LabEndpoints(f"https://{host}:{port}", ca, f"{host}:{HTTP_PORT}")
 
 
 def create_mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> LoggingServer:
-    """Create the mirror on `port` (0: any free one); `upstream` provides images that are not built here."""
+    """Create the mirror on `port` (0: any free port); `upstream` provides images that are not built locally."""
     handler = partial(MirrorHandler, root=root, upstream=upstream)
     return LoggingServer(address, port, handler, state, "access.log")  # type: ignore[arg-type]
 
@@ -215,7 +216,7 @@ def create_webhooks(address: str, port: int, state: Path, upstream: Upstream | N
     service = LoggingServer(address, port, handler, state, "webhook.log")  # type: ignore[arg-type]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server, files.key)
-    # each client's handshake is in its own thread, so that an idle client does not block others
+    # each TLS handshake runs in the client's thread, so that an idle client does not block other clients
     service.socket = context.wrap_socket(service.socket, server_side=True, do_handshake_on_connect=False)
     return service
 

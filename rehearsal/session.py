@@ -1,4 +1,4 @@
-"""A session: a stack's lab, its tools, and Pulumi's engines, ready for Pulumi commands."""
+"""A session prepares a stack's lab, the tools and Pulumi's engines for Pulumi commands."""
 
 import json
 import os
@@ -44,7 +44,7 @@ from stacks.stackfile import short_name, stack_name
 class Session:
     """The result of `open_session`.
 
-    `seconds` are the durations by step; `slowest` the resources of each stack that took longest.
+    `seconds` has the duration of each step. `slowest` has the slowest resources of each stack.
     """
 
     lab: Lab
@@ -60,14 +60,14 @@ class Session:
 def open_session(
     lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None, apps: Sequence[Path] = ()
 ) -> Session:
-    """Prepare tools, artefacts, machines and stack files for Pulumi, as far as they are not ready yet.
+    """Prepare tools, K3s' files, machines and stack files for Pulumi, and reuse the results of earlier sessions.
 
-    The caller must hold the lab's lock. `file` is the stack file (default: the project's), `apps` those of app stacks.
+    The caller must hold the lab's lock. `file` is the stack file (default: the project's), `apps` are app stack files.
     """
     require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
     if not source.exists():
-        raise RehearsalError(f"{source.parent} has no {source.name}: name another stack with --stack NAME.")
+        raise RehearsalError(f"{source.parent} has no {source.name}: choose another stack with --stack NAME.")
     settings = LabStack.read(source)
     _require_simulatable(settings, lab)
     disk_space.require_space(lab, settings)
@@ -106,7 +106,7 @@ def open_session(
 
 
 def apps_on(stack: str) -> list[Path]:
-    """Return the project's stack files of apps whose `platform` is that stack."""
+    """Return the stack files of the project's apps that set `platform` to `stack`."""
     app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if derived_stackfile.is_app(file)]
     return [file for file in app_files if short_name(AppStack.read(file).app.platform) == stack]
 
@@ -118,7 +118,7 @@ def _engine(
     lab_settings: derived_stackfile.LabSettings,
     replacements: list[derived_stackfile.Replacement],
 ) -> Engine:
-    """Create the engine of one stack, with its stack file adapted to the rehearsal."""
+    """Create the engine of one stack, and derive the rehearsal's stack file from `source`."""
     engine = Engine(lab, toolchain, stack_name(source))
     derived = derived_stackfile.derive(source, lab_settings)
     engine.prepare(derived)
@@ -127,10 +127,10 @@ def _engine(
 
 
 def require_suitable_computer() -> None:
-    """Fail if this computer cannot simulate machines: without Linux or root."""
+    """Fail unless the host runs Linux and the user is root, because simulated machines need Linux and root."""
     if os.uname().sysname != "Linux":
         raise RehearsalError(
-            "The rehearsal simulates machines with systemd-nspawn: run it on Linux, or in a Linux virtual machine."
+            "The rehearsal simulates machines with systemd-nspawn: start the rehearsal on Linux or in a Linux VM."
         )
     if os.geteuid() != 0:
         raise RehearsalError("The rehearsal creates networks and mounts: run it as root, for example with `sudo`.")
@@ -162,7 +162,7 @@ def _available_memory() -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) << 10
-    raise RehearsalError("/proc/meminfo has no line MemAvailable: use a kernel that provides it (3.14 or newer).")
+    raise RehearsalError("/proc/meminfo has no line MemAvailable: use a Linux kernel 3.14 or newer.")
 
 
 def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> None:
@@ -174,7 +174,7 @@ def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> No
 
 
 def _online(lab: Lab) -> bool:
-    """Return whether the Internet was reachable when the lab was created, so that later runs use the same sources."""
+    """Return whether the Internet was reachable at the lab's creation; later sessions use the recorded answer."""
     record = lab.folder / "online.json"
     if not record.exists():
         write_atomically(record, json.dumps(upstream.reachable()))
@@ -194,7 +194,7 @@ def _lab_settings(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) 
 
 @contextmanager
 def timed(seconds: dict[str, float], what: str) -> Iterator[None]:
-    """Record the duration of the block in seconds under the key `what`."""
+    """Record the duration of the `with` block as `seconds[what]`."""
     start = time.monotonic()
     yield
     seconds[what] = time.monotonic() - start

@@ -1,4 +1,4 @@
-"""Commands that the rehearsal runs on this computer."""
+"""Runs the rehearsal's commands on the host."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import IO
 
 
 class RehearsalError(Exception):
-    """An expected error, whose message states the cause and the fix for the user."""
+    """An expected error; the message states the cause and the fix for the user."""
 
 
 def run(
@@ -18,9 +18,9 @@ def run(
     cwd: Path | None = None,
     log: IO[str] | None = None,
 ) -> str:
-    """Run `command` and return its standard output; if it fails, raise RehearsalError with its last lines.
+    """Run `command` and return the standard output; raise RehearsalError with the last lines if `command` fails.
 
-    With `log`, the output is written there, and an empty string is returned.
+    If `log` is set, write all output to `log` and return an empty string.
     """
     process = subprocess.run(
         [str(word) for word in command],

@@ -20,7 +20,7 @@ MAX_SLOWEST = 5  # slowest resources in the table `Durations`
 
 
 def show(console: Console, session: Session) -> None:
-    """Print what was real, durations, the state of machines, cluster, platform and apps, and the next commands."""
+    """Print tables of real components, durations, machines, nodes, Helm releases and apps, and useful commands."""
     console.print(_real(session), _time(session))
     status(console, session.lab)
     nodes = json.loads(session.lab.kubectl("get", "nodes", "-o", "json"))["items"]
@@ -30,7 +30,7 @@ def show(console: Console, session: Session) -> None:
     for engine in session.apps:
         console.print(_app(session.lab, engine))
     whole = sum(seconds for step, seconds in session.seconds.items() if step.startswith("pulumi up "))
-    console.print(f"pulumi up took {whole:.0f} s in all", highlight=False)
+    console.print(f"pulumi up took {whole:.0f} s in total", highlight=False)
     console.print(
         f"Next:   ./homelab rehearse kubectl --stack {session.lab.stack} -- get pods -A",
         f"        ./homelab rehearse ssh --stack {session.lab.stack} {next(iter(session.lab.machines))}",
@@ -43,7 +43,7 @@ def show(console: Console, session: Session) -> None:
 
 
 def _open(session: Session) -> str | None:
-    """Return the host of a web UI that answers, preferably of an app; None if there is none."""
+    """Return the host of a web UI that answers, preferably an app's host; None if no web UI answers."""
     apps = {engine.outputs()["namespace"] for engine in session.apps}
     by_preference = sorted(web_uis.find_all(session.lab), key=lambda web_ui: web_ui.namespace not in apps)
     return next((web_ui.host for web_ui in by_preference if web_uis.answers(session.lab, web_ui)), None)
@@ -65,7 +65,7 @@ def status(console: Console, lab: Lab) -> None:
             "yes" if running and machine.answers() else "no",
             f"{machine.memory >> 20} MiB" if running else "",
         )
-    table.caption = f"{total >> 20} MiB in all"
+    table.caption = f"{total >> 20} MiB in total"
     console.print(table)
 
 
@@ -87,15 +87,15 @@ def _real(session: Session) -> Table:
             f"images {', '.join(name for name, _ in names)}", _yes(source is not ImageSource.STAND_IN), source
         )
     arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
-    table.add_row("machines", "no", f"containers with systemd and SSH that report {', '.join(arches)}")
-    table.add_row("network", "no", "a network namespace with the LAN's addresses and no route out")
+    table.add_row("machines", "no", f"containers with systemd and SSH; reported architectures: {', '.join(arches)}")
+    table.add_row("network", "no", "a network namespace with the LAN's addresses, without a route to other networks")
     for replacement in session.replacements:
         table.add_row(replacement.setting, "no", replacement.value)
     return table
 
 
 def _images(session: Session) -> list[tuple[str, ImageSource]]:
-    """Return the images that pods requested and their sources, without the images that machines are created with."""
+    """Return pods' images and their sources, except images that are on the machines' disks from the start."""
     recorded = image_sources.recorded(session.lab.folder / "server")
     return [(name, source) for name, source in sorted(recorded.items()) if source is not ImageSource.MACHINE]
 
@@ -118,7 +118,7 @@ def _time(session: Session) -> Table:
 
 
 def slowest_resources(log: Path) -> list[tuple[str, int]]:
-    """Return the slowest resources and their seconds, from the engine's event log, which has whole seconds."""
+    """Return the slowest resources and their durations in whole seconds, from the engine's event log."""
     started: dict[str, int] = {}
     durations: dict[str, int] = {}
     for line in log.read_text().splitlines() if log.exists() else ():
@@ -129,7 +129,7 @@ def slowest_resources(log: Path) -> list[tuple[str, int]]:
                 started[urn] = event["timestamp"]
             elif urn in started:
                 durations[urn] = event["timestamp"] - started[urn]
-    # component resources are excluded: their duration is that of their children
+    # component resources are excluded, because a component's duration is the duration of its children
     by_name = {
         urn.rpartition("::")[2]: seconds for urn, seconds in durations.items() if ":components:" not in _type(urn)
     }
@@ -153,7 +153,7 @@ def _nodes(nodes: Iterable[dict[str, Any]]) -> Table:
 
 
 def _layers(lab: Lab) -> Table:
-    """Tabulate the Helm releases, from the labels of Helm's Secrets."""
+    """Build a table of the Helm releases from the labels of Helm's Secrets."""
     table = _table("Platform", "release", "namespace", "status", "revision")
     records = list_objects(lab, "secrets", "--all-namespaces", "--selector=owner=helm")
     latest = {record["metadata"]["labels"]["name"]: record["metadata"] for record in sorted(records, key=_revision)}
@@ -167,7 +167,7 @@ def _revision(record: dict[str, Any]) -> int:
 
 
 def _app(lab: Lab, engine: Engine) -> Table:
-    """Tabulate an app's pods, database, certificate, hosts and address."""
+    """Build a table of an app's pods, database, certificate, hosts and address."""
     outputs = engine.outputs()
     in_namespace = f"--namespace={outputs['namespace']}"
     table = _table(f"App {engine.stack}", "kind", "name", "state")

@@ -18,7 +18,7 @@ LANGUAGE_HOST = Path(__file__).parent / "toolchain/language/pulumi-language-pyth
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, its path (None: in Pulumi's own plugin folder) and its origin."""
+    """A program with its path and its origin; the path is None for a plugin in Pulumi's plugin folder."""
 
     name: str
     path: Path | None
@@ -28,7 +28,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The programs that Pulumi needs on this computer."""
+    """The programs with which the rehearsal runs Pulumi: CLI, Python language host and Kubernetes provider."""
 
     pulumi: Tool
     language: Tool
@@ -36,25 +36,25 @@ class Toolchain:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """All tools, for the table `Real and simulated`."""
+        """All tools of the toolchain, for the table `Real and simulated`."""
         return (self.pulumi, self.language, self.kubernetes)
 
     @property
     def path_env(self) -> str:
-        """PATH with the running Python and these tools first."""
+        """The value of PATH, with the folders of the running Python and of the tools first."""
         folders = [str(tool.path.parent) for tool in self.tools if tool.path]
         own = [str(Path(sys.executable).parent)]
         return os.pathsep.join(dict.fromkeys([*own, *folders, *os.get_exec_path()]))
 
 
 def ensure(report: Report) -> Toolchain:
-    """Find, download or build the tools that Pulumi needs; `report` gets the progress."""
+    """Find, download or build the tools that Pulumi needs; `report` receives messages about progress."""
     pulumi = _pulumi(report)
     return Toolchain(pulumi, _language(pulumi), _kubernetes(pulumi, report))
 
 
 def obtain_program(recipe: Recipe, report: Report) -> Path:
-    """Return the program of a recipe that makes one program."""
+    """Run a recipe that builds one program, unless the cache has the result; return the program's path."""
     return obtain(recipe, report) / recipe.name
 
 
@@ -68,8 +68,8 @@ def _pulumi(report: Report) -> Tool:
             folder = obtain(released, report)
             return Tool("pulumi", folder / "pulumi", f"release {released.version}", official=True)
         except UnreachableError as error:
-            report(f"no download ({error}): building it")
-            disk_space.require_build_space()  # without downloads, all other programs are built, too
+            report(f"Pulumi cannot be downloaded ({error}): building Pulumi")
+            disk_space.require_build_space()  # without downloads, the rehearsal builds all programs
     folder = obtain(built, report)
     return Tool("pulumi", folder / "pulumi", f"built here from its Go module {built.version}", official=False)
 
@@ -94,13 +94,13 @@ def _kubernetes(pulumi: Tool, report: Report) -> Tool:
             run([pulumi.path, "plugin", "install", "resource", "kubernetes", version])
             return Tool(name, None, f"release {version}", official=True)
         except RehearsalError as error:
-            report(f"no download ({error}): building it")
+            report(f"Pulumi's Kubernetes provider cannot be downloaded ({error}): building the provider")
     folder = obtain(built, report)
     return Tool(name, folder / name, f"built here from its Go module {built.version}", official=False)
 
 
 def _on_path(name: str) -> str | None:
-    """Find a program on PATH, but ignore the rehearsal's own, which a rehearsal puts on PATH."""
+    """Find a program on PATH, but ignore the cached and stand-in programs that a rehearsal adds to PATH."""
     path = shutil.which(name)
     own_folders = (root(), LANGUAGE_HOST.parent)
     return None if path and any(Path(path).is_relative_to(folder) for folder in own_folders) else path

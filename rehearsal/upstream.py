@@ -1,6 +1,6 @@
-"""Pull-through cache of image registries: manifests and blobs are stored by digest, for all labs.
+"""Pull-through cache of image registries, shared by all labs; manifests and blobs are stored by digest.
 
-The lab's network has no route out. Threads of the lab's server send the requests from this computer's own network.
+The lab's network has no route to the Internet. Threads of the lab's server send requests from the host's network.
 """
 
 import hashlib
@@ -57,12 +57,12 @@ class Blob:
 
 
 def cache_folder() -> Path:
-    """Return the folder of the cache for all labs, which users may delete while no lab runs."""
+    """Return the cache's folder, which all labs share; users may delete the folder while no lab runs."""
     return root().parent / "registry"
 
 
 def reachable(registry: str = HUB) -> bool:
-    """Return whether this computer reaches the registry."""
+    """Return whether the host reaches the registry."""
     try:
         _open(f"{_base(registry)}/", {}, timeout=CONNECT_TIMEOUT).close()
     except urllib.error.HTTPError as error:
@@ -74,7 +74,7 @@ def reachable(registry: str = HUB) -> bool:
 
 @dataclass
 class Upstream:
-    """All registries, queried anonymously; `run_outside` runs the requests outside the lab's network."""
+    """An anonymous client of all registries; `run_outside` sends requests from outside the lab's network."""
 
     folder: Path
     run_outside: Callable[[Callable[[], T]], T]
@@ -83,7 +83,7 @@ class Upstream:
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
 
     def existence(self, registry: str, repository: str, reference: str) -> Existence:
-        """Return whether the registry has the image; the answer is cached. Raises UnreachableError."""
+        """Return whether the registry has the image; answers are cached. Raises UnreachableError."""
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if url not in self._existence and self._tagged(url):
             self._existence[url] = Existence.YES
@@ -98,9 +98,9 @@ class Upstream:
         return self._existence[url]
 
     def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
-        """Return a manifest or index: a tag's current one, or its last one while the registry is unreachable.
+        """Return a manifest or index. Raises UnreachableError.
 
-        Raises UnreachableError.
+        While the registry is unreachable, return the tag's last stored manifest.
         """
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if reference.startswith("sha256:"):
@@ -116,7 +116,7 @@ class Upstream:
         return fetched
 
     def blob(self, registry: str, repository: str, digest: str) -> Blob | None:
-        """Return a layer or an image configuration. Raises UnreachableError."""
+        """Return a blob: an image layer or an image configuration. Raises UnreachableError."""
         with self._locks.setdefault(digest, threading.Lock()):
             return self._stored(digest) or self._fetched(f"{_base(registry)}/{repository}/blobs/{digest}", digest)
 
@@ -124,7 +124,7 @@ class Upstream:
         return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()}.tag"
 
     def _tagged(self, url: str) -> Blob | None:
-        """Return the manifest that the tag had when it was last fetched; None if it is not stored."""
+        """Return the manifest from the last download of a tag; None if no manifest is stored."""
         tag = self._tag(url)
         digest = tag.read_text() if tag.exists() else ""
         return self._stored(digest) if digest else None
@@ -154,7 +154,7 @@ class Upstream:
             raise UnreachableError(f"{url}: {error}") from error
 
     def _fetch(self, url: str, reference: str) -> Blob:
-        """Download `url` and store it by its digest, which must equal `reference` if that is a digest."""
+        """Download `url` and store the content by digest; fail if `reference` is another digest."""
         part = self.folder / f".{os.getpid()}-{threading.get_ident()}.part"
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -162,7 +162,7 @@ class Upstream:
                 kind = response.headers.get("Content-Type", "application/octet-stream")
                 digest = _copy(response, output.write, url)
             if reference.startswith("sha256:") and digest != reference:
-                raise TaskError(f"its content has the digest {digest}, not the requested one; it was discarded")
+                raise TaskError(f"the content has the digest {digest}, not the requested digest, and was discarded")
             write_atomically(_name(self.folder, digest).with_suffix(".json"), json.dumps({"kind": kind}))
             part.replace(_name(self.folder, digest))
         finally:
@@ -177,13 +177,13 @@ class Upstream:
 
 
 def runner_in(namespace: int) -> Callable[[Callable[[], T]], T]:
-    """Return a function that runs work in threads in the network namespace of a file descriptor."""
+    """Return a function that runs its argument on a thread pool in the network namespace of a file descriptor."""
     threads = ThreadPoolExecutor(MAX_REQUESTS, initializer=enter, initargs=(namespace, "outside of the lab"))
     return lambda work: threads.submit(work).result()
 
 
 def _base(registry: str) -> str:
-    """Return the base URL of a registry's API: HTTP for registries on loopback, as containerd does, else HTTPS."""
+    """Return the base URL of a registry's API: HTTP for a loopback registry (like containerd), HTTPS for all others."""
     scheme = "http" if re.match(r"(localhost|127\.[0-9.]+)(:|$)", registry) else "https"
     return f"{scheme}://{HUB_HOST if registry == HUB else registry}/v2"
 
@@ -193,7 +193,7 @@ def _name(kept: Path, digest: str) -> Path:
 
 
 def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) -> str:
-    """Write the response's body; return its digest. Raises TaskError if the connection ends early."""
+    """Pass the response's body to `write`; return the body's digest. Raises TaskError if the connection ends early."""
     digest = hashlib.sha256()
     while block := response.read(BLOCK_BYTES):
         digest.update(block)
@@ -204,7 +204,7 @@ def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) ->
 
 
 def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = READ_TIMEOUT) -> HTTPResponse:
-    """Open `url`, with an anonymous token if the registry requires one. Redirects do not get the token."""
+    """Open `url`, with an anonymous token if the registry requires a token. Redirected requests omit the token."""
     request = urllib.request.Request(url, method=method)  # noqa: S310  # only http and https
     for name, value in {"User-Agent": USER_AGENT, **headers}.items():
         (request.add_unredirected_header if name == "Authorization" else request.add_header)(name, value)

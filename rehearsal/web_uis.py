@@ -1,4 +1,4 @@
-"""The web UIs of a lab: their hosts, addresses, and the CA of their certificates."""
+"""Finds a lab's web UIs, with host, address and CA certificate."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ _HOST = re.compile(r"(?<!!)Host\(`([^`]+)`\)")
 
 @dataclass(frozen=True)
 class WebUi:
-    """A web UI: `served_by` names the Ingress or route that serves it, `secret` the Secret of its certificate."""
+    """A web UI; `served_by` is the name of its Ingress or IngressRoute, `secret` the Secret with its certificate."""
 
     host: str
     path: str
@@ -45,7 +45,7 @@ def find_all(lab: Lab) -> list[WebUi]:
 
 
 def select(web_uis: Sequence[WebUi], wanted: str) -> WebUi:
-    """Return the web UI whose host, or whose host's first label, is `wanted`; fail unless exactly one matches."""
+    """Return the web UI with the host or first host label `wanted`; fail unless exactly one web UI matches."""
     matching = [web_ui for web_ui in web_uis if web_ui.host == wanted]
     matching = matching or [web_ui for web_ui in web_uis if web_ui.host.partition(".")[0] == wanted]
     if len(matching) != 1:
@@ -61,21 +61,21 @@ def answers(lab: Lab, web_ui: WebUi) -> bool:
 
 
 def ca_certificate(lab: Lab, web_ui: WebUi) -> str | None:
-    """Return the CA certificate, as PEM, that verifies the web UI's certificate; None if the lab has none."""
-    # until a web UI has its own certificate, Traefik serves the default one, which the lab's CA signed
+    """Return the CA certificate (PEM) that verifies the web UI's certificate; None if the lab has no CA certificate."""
+    # until a web UI has its own certificate, Traefik serves the default certificate, which the lab's CA signed
     own_ca = _certificate(lab, web_ui.secret, r"ca\.crt")
     return (_certificate(lab, CA_SECRET, r"tls\.crt") if own_ca is None else own_ca) or None
 
 
 def _certificate(lab: Lab, secret: SecretRef, key: str) -> str | None:
-    """Read a certificate from a Secret: an empty string if the key is missing, as with ACME; None without Secret."""
+    """Read a certificate from a Secret; return None without a Secret, and "" without `key` (as with ACME)."""
     path = f"--output=jsonpath=there{{.data.{key}}}"  # without the private key
     encoded = lab.kubectl("get", "secret", "-n", *secret, "--ignore-not-found", path)
     return base64.b64decode(encoded.removeprefix("there")).decode() if encoded else None
 
 
 def list_objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
-    """Return the cluster's objects of a kind."""
+    """List the cluster's objects of a kind; `where` are options of `kubectl get`."""
     items = json.loads(lab.kubectl("get", kind, *where, "--output=json"))["items"]
     assert isinstance(items, list)
     return items
@@ -121,6 +121,6 @@ def _secret(thing: dict[str, Any], name: str | None) -> SecretRef:
 
 
 def _address(thing: dict[str, Any]) -> str | None:
-    """Return the first load balancer IP in the status of a Service or an Ingress."""
+    """Return the first load balancer IP in the status of a Service or an Ingress; None without a load balancer IP."""
     points = ((thing.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     return next((point["ip"] for point in points if "ip" in point), None)

@@ -1,4 +1,4 @@
-"""The pods' admission webhook: it replaces images that are not available by a stand-in that sleeps."""
+"""The admission webhook for pods, which replaces unavailable images with a stand-in image that sleeps."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ import yaml
 
 STAND_IN_IMAGE = "homelab.local/pause:1"
 ANNOTATION_PREFIX = "rehearsal.homelab/"
-# fields for the real program, which the stand-in does not implement
+# container fields that only the real program supports, so stand-ins are created without these fields
 PROGRAM_FIELDS = ("command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ def answer(review: Json, is_real: Callable[[str], bool]) -> Json:
 
 
 def build_patch(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
-    """Build the JSON patch that puts the stand-in into `pod` and records the replaced images as annotations."""
+    """Build the JSON patch that puts stand-ins into `pod` and records the replaced images as annotations."""
     metadata, spec = pod.get("metadata", {}), pod["spec"]
     job = any(owner["kind"] == "Job" for owner in metadata.get("ownerReferences", ()))
     patch: list[Json] = []
@@ -59,7 +59,7 @@ def configuration(url: str, ca: str) -> str:
         "failurePolicy": "Fail",
         "timeoutSeconds": 30,  # the webhook may have to query a registry on the Internet
         "sideEffects": "None",
-        # also checks images that later webhooks add
+        # runs the webhook again after later webhooks, because later webhooks may add images
         "reinvocationPolicy": "IfNeeded",
         "admissionReviewVersions": ["v1"],
     }
@@ -73,7 +73,7 @@ def configuration(url: str, ca: str) -> str:
 
 
 def _prepares(field: str, container: Mapping[str, Any]) -> bool:
-    """Return whether the container must end before others start: init containers must, sidecars need not."""
+    """Return whether a container must end before other containers start, as init containers (but not sidecars) must."""
     return field == "initContainers" and container.get("restartPolicy") != "Always"
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from components.kubernetes.manifest import Json
-from components.platform.layer import Layer, resources, topology_spread
+from components.platform.layer import Layer, evicted_after, resources, topology_spread
 from components.platform.object_store import ObjectStoreSettings
 from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
+_PLUGIN_EVICTION_SECONDS = 5
+# without its plugin the operator fails over no database, so the only replica must not wait 300 s on a failed node
 
 
 class CloudNativePGSettings(Model):
@@ -44,6 +46,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
             "crds": {"create": True},
             "resources": resources("25m", "128Mi"),
             "priorityClassName": _PRIORITY,
+            "tolerations": evicted_after(_PLUGIN_EVICTION_SECONDS),
         }
         return {"cloudnative-pg": operator, "plugin-barman-cloud": plugin}
 

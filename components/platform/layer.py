@@ -187,6 +187,19 @@ def topology_spread(labels: Mapping[str, str]) -> list[Json]:
     ]
 
 
+def evicted_after(seconds: int) -> list[Json]:
+    """Build tolerations: pods leave a node that is not ready or unreachable after `seconds`, instead of 300 s."""
+    return [
+        {
+            "key": f"node.kubernetes.io/{condition}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": seconds,
+        }
+        for condition in ("not-ready", "unreachable")
+    ]
+
+
 def resources(cpu: str, memory: str) -> Json:
     """Return a container's resource requests, a memory limit equal to the memory request, and no CPU limit."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}

@@ -1,4 +1,4 @@
-"""Validation rules that stand in for the webhooks of the platform's systems, as far as the real rules are known."""
+"""Validation rules of simulated webhooks, modelled on the known rules of the real webhooks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ RULES: dict[str, Mapping[str, Rule]] = {
 
 
 def answer(system: str, review: Json, api: KubernetesApi) -> Json:
-    """Answer an AdmissionReview by the rules of a system; a rejection has all errors in its message."""
+    """Answer an AdmissionReview with the rules of a system; the message of a rejection lists all errors."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
     rule = RULES[system].get(request["kind"]["kind"])
@@ -30,5 +30,5 @@ def answer(system: str, review: Json, api: KubernetesApi) -> Json:
 
 
 def _leaves(thing: Json) -> bool:
-    """Return whether the object is being deleted: then only its finalizers change, and no rule applies."""
+    """Return whether an object is being deleted; no rule applies to deletions, which only change finalizers."""
     return bool(thing["metadata"].get("deletionTimestamp"))

@@ -1,4 +1,4 @@
-"""Text formats that several systems accept."""
+"""Checks of text formats, for the validation rules of simulated webhooks."""
 
 import calendar
 import re

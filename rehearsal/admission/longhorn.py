@@ -1,4 +1,4 @@
-"""Longhorn's validation: settings of recurring jobs, and URLs of backup targets."""
+"""Validation rules of Longhorn's simulated webhook: for RecurringJob and BackupTarget objects."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ MAX_NAME_LENGTH = 40
 
 
 def recurring_job_errors(thing: Json, _: Json | None, api: KubernetesApi) -> Iterator[str]:
-    """Yield the errors of a RecurringJob."""
+    """Yield the validation errors of a RecurringJob."""
     spec, name = thing["spec"], thing["metadata"]["name"]
     if len(name) > MAX_NAME_LENGTH:
         yield f"job name {name} must be {MAX_NAME_LENGTH} characters or less"
@@ -30,7 +30,7 @@ def recurring_job_errors(thing: Json, _: Json | None, api: KubernetesApi) -> Ite
 
 
 def backup_target_errors(thing: Json, _: Json | None, api: KubernetesApi) -> Iterator[str]:
-    """Yield the errors of a BackupTarget."""
+    """Yield the validation errors of a BackupTarget."""
     url = (thing.get("spec") or {}).get("backupTargetURL", "")
     if url and not re.fullmatch(r"s3://[^@/]+@[^/]+/.*|(nfs|cifs|azblob)://.+", url):
         yield f"invalid backup target URL {url!r}"

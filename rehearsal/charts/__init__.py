@@ -1,4 +1,4 @@
-"""The lab's Helm repository: real charts where they are available, else stand-ins with their names and versions."""
+"""The lab's Helm repository, with real charts, and stand-in charts for real charts that are not available."""
 
 import base64
 import gzip
@@ -29,8 +29,8 @@ LIBRARY = STAND_INS / "library"
 BUNDLE = "the bundle"
 NETWORK = "their repositories"
 MODULE = "its Go module"
-STAND_IN_WITH_MODULE = "stand-in with the CRDs, RBAC and webhooks of its Go module"
-STAND_IN = "stand-ins; the rehearsal simulates their webhooks and operators"
+STAND_IN_WITH_MODULE = "stand-in chart with the CRDs, RBAC rules and webhooks from the real chart's Go module"
+STAND_IN = "stand-in charts; the rehearsal simulates the webhooks and operators"
 NEEDS_OTHER_KERNEL = frozenset(
     [
         "ceph-csi-drivers",
@@ -52,9 +52,9 @@ FOLDER = "charts"
 
 @dataclass(frozen=True)
 class LabEndpoints:
-    """The lab's endpoints for stand-in charts: the webhooks' URL (https://…), and the jobs' endpoint (host:port).
+    """The lab's endpoints for stand-in charts.
 
-    `ca` is the webhooks' CA certificate in PEM.
+    `webhooks_url` starts with https://. `ca` is the webhooks' CA certificate (PEM). `jobs_endpoint` is HOST:PORT.
     """
 
     webhooks_url: str
@@ -64,7 +64,7 @@ class LabEndpoints:
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of real charts: a bundle's folder, the charts' repositories (`online`), Go modules' folders by name."""
+    """Sources of real charts: a bundle's folder, the charts' repositories if `online`, and Go modules by chart name."""
 
     bundle: Path | None = None
     online: bool = False
@@ -73,7 +73,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class PackedChart:
-    """A chart in the lab's repository, its origin, and its archive's SHA-256."""
+    """A chart in the lab's Helm repository, with its origin and its archive's SHA-256."""
 
     chart: Chart
     origin: str
@@ -81,16 +81,16 @@ class PackedChart:
 
     @property
     def real(self) -> bool:
-        """Whether it is the original chart, not a stand-in."""
+        """Whether the chart is the original chart, not a stand-in."""
         return self.origin in (BUNDLE, NETWORK, MODULE)
 
 
 def lay_out(
     mirror: Path, charts: Iterable[Chart], lab: LabEndpoints, sources: Sources = Sources(), report: Report = print
 ) -> list[PackedChart]:
-    """Recreate `MIRROR/charts`: each chart from its best source, or else its stand-in.
+    """Recreate the folder `MIRROR/charts`, with the real chart or the stand-in of each chart in `charts`.
 
-    A module's folder without a `Chart.yaml` has only parts of a chart, which are added to the stand-in.
+    If a Go module's folder has no `Chart.yaml`, its files are added to the stand-in chart.
     """
     folder = mirror / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
@@ -101,14 +101,14 @@ def lay_out(
 
 
 def pins(packed: Iterable[PackedChart]) -> dict[str, str]:
-    """Return the SHA-256 of charts by name, except of original archives whose checksum homelab itself pins."""
+    """Return charts' SHA-256 by chart name, except for original archives whose checksum homelab already pins."""
     return {
         item.chart.name: item.sha256 for item in packed if not (item.origin in (BUNDLE, NETWORK) and item.chart.sha256)
     }
 
 
 def rows(packed: Iterable[PackedChart]) -> list[Row]:
-    """Return the rows of the table `Real and simulated`."""
+    """Return the charts' rows of the table `Real and simulated`."""
     by_origin: dict[str, list[PackedChart]] = {}
     for item in packed:
         by_origin.setdefault(item.origin, []).append(item)
@@ -120,12 +120,12 @@ def _names(packed: Iterable[PackedChart]) -> str:
 
 
 def pack_stand_in(chart: Chart, lab: LabEndpoints, more: Path | None = None) -> bytes:
-    """Pack a stand-in chart, with the files of the folder `more`, as a reproducible .tgz."""
+    """Package a stand-in chart, including the files of the folder `more`, as a reproducible .tgz."""
     source = STAND_INS / chart.name
     if not (source / "values.yaml").is_file():
         raise RehearsalError(
-            f"There is no stand-in for the chart {chart.name}: write {source}, or use --bundle with a bundle that has "
-            f"charts/{_file(chart)}."
+            f"The rehearsal has no stand-in for the chart {chart.name}: create {source}, or use --bundle with a bundle "
+            f"that contains charts/{_file(chart)}."
         )
     return _packed(chart, _files(chart, source, lab) | (_texts(more) if more else {}))
 
@@ -140,7 +140,7 @@ def _packed(chart: Chart, files: Mapping[str, str]) -> bytes:
 
 
 def pack_module(chart: Chart, folder: Path) -> bytes:
-    """Pack the original chart in `folder` as a .tgz, labelled with the version that homelab installs."""
+    """Package the original chart in `folder` as a .tgz with the version that homelab installs."""
     files = _texts(folder)
     metadata = yaml.safe_load(files["Chart.yaml"]) | {"version": chart.version}
     return _packed(chart, files | {"Chart.yaml": yaml.safe_dump(metadata, sort_keys=False)})
@@ -167,7 +167,7 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _fetched(chart: Chart, report: Report) -> bytes | None:
-    """Return the original archive from its repository, or from the cache; None if it cannot be downloaded."""
+    """Return the original archive from the cache or from the chart's repository; None if the download fails."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
     cached = upstream.cache_folder() / FOLDER / origin / _file(chart)
     if cached.exists() and chart.sha256 in (None, download.sha256_of(cached)):

@@ -1,4 +1,4 @@
-"""CRDs of stand-in charts, built from short lists: group, kind, plural, versions, and the required fields."""
+"""CRDs of stand-in charts, built from lists with the group, kind, plural, versions and required fields of each CRD."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,10 +14,11 @@ APPROVED = {"api-approved.kubernetes.io": "unapproved, it stands in for another"
 
 
 def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
-    """Build the chart files with the CRDs of a list.
+    """Build the chart files for a list of CRDs.
 
-    With `folder`, the CRDs are in `crds/`; else they are a template: `when` names the value that enables them, `keep`
-    the value that retains them when the chart is uninstalled (`always`: unconditionally).
+    If the list sets `folder`, the chart's folder `crds/` contains the CRDs; without `folder`, a template contains the
+    CRDs. `when` names the Helm value that enables the template. `keep` names the Helm value that retains the CRDs on
+    uninstall; `always` retains the CRDs unconditionally.
     """
     definitions = list(_definitions(listed["groups"]))
     if listed.get("folder"):
@@ -30,7 +31,7 @@ def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
 
 
 def template(definitions: Iterable[Json], *, when: str, keep: str) -> str:
-    """Render a template with complete CRDs; `when` and `keep` name values as in `files`."""
+    """Render a template with complete CRDs; `when` and `keep` name Helm values as in `chart_files()`."""
     mark = "@keep@"
     texts = []
     for item in definitions:
@@ -41,7 +42,7 @@ def template(definitions: Iterable[Json], *, when: str, keep: str) -> str:
 
 
 def definition(group: str, kind: str, about: Mapping[str, Any]) -> Json:
-    """Build a CRD; its last version is the storage version."""
+    """Build a CRD; the last version in the list is the storage version."""
     versions = about.get("versions", ["v1"])
     names = {"kind": kind, "listKind": f"{kind}List", "plural": about["plural"], "singular": kind.lower()}
     structure = schema(about.get("requires", ()))
@@ -73,7 +74,7 @@ def definition(group: str, kind: str, about: Mapping[str, Any]) -> Json:
 def schema(required: Iterable[str]) -> Json:
     """Build a structural schema that accepts all objects with the required fields.
 
-    `spec.a.b` requires `b` in `spec.a` if that exists; `spec.a[].b` requires `b` in each element of the list `spec.a`.
+    `spec.a.b` requires `b` in `spec.a` if `spec.a` exists. `spec.a[].b` requires `b` in each element of `spec.a`.
     """
     root: Json = {"type": "object", PRESERVE_UNKNOWN: True}
     for path in required:
@@ -87,7 +88,7 @@ def schema(required: Iterable[str]) -> Json:
 
 
 def _below(node: Json, step: str) -> Json:
-    """Return the schema of an object field, or of a list field's elements; add it if it is missing."""
+    """Return the schema of an object field, or of a list field's elements; add a missing schema."""
     name, is_list = step.removesuffix("[]"), step.endswith("[]")
     child: Json = node.setdefault("properties", {}).setdefault(name, {PRESERVE_UNKNOWN: True})
     if is_list:

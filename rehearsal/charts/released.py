@@ -1,4 +1,4 @@
-"""Manifests of a program's release, split into files of the stand-in chart that deploys them."""
+"""Splits the manifests of a program's release into files of a stand-in chart."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ _ANNOTATIONS = "\nmetadata:\n  annotations:\n"
 
 
 def put(released: str, folder: Path) -> None:
-    """Write the chart files of a release's manifests into `folder`."""
+    """Split a release's manifests and write the chart files into `folder`."""
     for name, text in split(released).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
 
 def split(released: str) -> dict[str, str]:
-    """Split manifests into chart files: a template of CRDs, which Helm retains on uninstall, and all other objects."""
+    """Split manifests into two chart files: CRDs, which Helm retains on uninstall, and all other objects."""
     documents = f"\n{released}".split(_BETWEEN)
     crds = [document for document in documents if _CRD in f"\n{document}"]
     retained = (

@@ -1,4 +1,4 @@
-"""A client of the Kubernetes API for stand-in operators: objects as JSON, with cluster-admin rights."""
+"""A Kubernetes API client for stand-in operators, with JSON objects and cluster-admin permissions."""
 
 import http.client
 import json
@@ -14,55 +14,55 @@ MERGE_PATCH = "application/merge-patch+json"
 
 
 class ApiError(Exception):
-    """A request to the API failed; the message quotes the response."""
+    """A failed request to the Kubernetes API; the message quotes the response."""
 
 
 class KubernetesApi(Protocol):
-    """Operations of the Kubernetes API that operators use. Paths begin with /api or /apis."""
+    """Operations of the Kubernetes API for stand-in operators. Paths begin with /api or /apis."""
 
     def read(self, path: str) -> Json | None:
-        """Return the object, or None if it does not exist."""
+        """Return the object at `path`; None if the object does not exist."""
 
     def items(self, path: str) -> list[Json]:
-        """Return the objects of a list; an empty list if the kind does not exist."""
+        """Return all objects at `path`; an empty list if the kind does not exist."""
 
     def create(self, path: str, body: Json) -> None:
-        """Create an object in a list unless it exists."""
+        """Create an object at `path` unless the object exists."""
 
     def patch(self, path: str, body: Json) -> None:
-        """Apply a JSON merge patch to an object if it exists."""
+        """Apply a JSON merge patch to the object at `path` if the object exists."""
 
     def delete(self, path: str) -> None:
-        """Delete an object if it exists."""
+        """Delete the object at `path` if the object exists."""
 
 
 class ApiClient:
-    """The API of the first server that is ready."""
+    """A client of the first server with a ready Kubernetes API."""
 
     def __init__(self, servers: Sequence[tuple[str, Path]]) -> None:
-        """Use `servers`: their addresses, each with the folder of K3s' certificates on the server's disk."""
+        """Store `servers`: pairs of an address and the folder with K3s' certificates on the server's disk."""
         self._servers = servers
         self._connection: http.client.HTTPSConnection | None = None
 
     def read(self, path: str) -> Json | None:
-        """Return the object, or None if it does not exist."""
+        """Return the object at `path`; None if the object does not exist."""
         return self._request("GET", path, absent_ok=True)
 
     def items(self, path: str) -> list[Json]:
-        """Return the objects of a list; an empty list if the kind does not exist."""
+        """Return all objects at `path`; an empty list if the kind does not exist."""
         listed = self._request("GET", path, absent_ok=True)
         return with_kind(listed) if listed else []
 
     def create(self, path: str, body: Json) -> None:
-        """Create an object in a list unless it exists."""
+        """Create an object at `path` unless the object exists."""
         self._request("POST", path, body, present_ok=True)
 
     def patch(self, path: str, body: Json) -> None:
-        """Apply a JSON merge patch to an object if it exists."""
+        """Apply a JSON merge patch to the object at `path` if the object exists."""
         self._request("PATCH", path, body, absent_ok=True)
 
     def delete(self, path: str) -> None:
-        """Delete an object if it exists."""
+        """Delete the object at `path` if the object exists."""
         self._request("DELETE", path, absent_ok=True)
 
     def _request(
@@ -108,13 +108,13 @@ class ApiClient:
 
 
 def with_kind(listed: Json) -> list[Json]:
-    """Return the objects of a list, with the `apiVersion` and `kind` that lists of built-in kinds omit."""
+    """Return the objects of a list, and add `apiVersion` and `kind`, which lists of built-in kinds omit."""
     kind = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
     return [kind | item for item in listed["items"]]
 
 
 def is_ready(api: KubernetesApi, namespace: str, name: str) -> bool:
-    """Return whether a Deployment or StatefulSet whose name contains `name` has a ready pod in the namespace."""
+    """Return whether the namespace has a Deployment or StatefulSet with `name` in its name and a ready pod."""
     for plural in ("deployments", "statefulsets"):
         for workload in api.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}"):
             if name in workload["metadata"]["name"] and workload.get("status", {}).get("readyReplicas", 0) > 0:

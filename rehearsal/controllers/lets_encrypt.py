@@ -1,4 +1,4 @@
-"""Let's Encrypt in a lab: make its issuers trust Pebble, and publish the hosts of Ingresses in the lab's DNS."""
+"""Stand-in operator for Let's Encrypt: makes issuers trust Pebble, and adds Ingress hosts to the lab's DNS."""
 
 import base64
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CA_FILE, HOSTS_FILE = "ca.pem", "hosts"
 
 
 def reconcile(api: KubernetesApi, folder: Path) -> None:
-    """Set Pebble's CA in Let's Encrypt issuers, and write the addresses of Ingress hosts to the DNS server's file."""
+    """Set Pebble's CA in Let's Encrypt issuers, and write the hosts of Ingresses to the DNS server's hosts file."""
     hosts_file = folder / HOSTS_FILE
     if not hosts_file.exists():
         return
@@ -31,7 +31,7 @@ def reconcile(api: KubernetesApi, folder: Path) -> None:
 
 
 def _introduce(api: KubernetesApi, path: str, bundle: str) -> None:
-    """Make an issuer trust a new Pebble, and drop its ACME account, which only the previous Pebble knew."""
+    """Make an issuer trust a new Pebble, and delete the issuer's ACME account, which the new Pebble does not know."""
     api.patch(f"{path}/status", {"status": {"acme": None}})
     api.patch(path, {"spec": {"acme": {"caBundle": bundle}}})
 

@@ -1,4 +1,4 @@
-"""Longhorn's stand-in: its StorageClass, and volumes for claims, as folders of this computer mounted on all nodes."""
+"""Stand-in operator for Longhorn: creates the StorageClass, and volumes as host folders, mounted on all machines."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
 def reconcile(api: KubernetesApi, folder: Path) -> None:
-    """Create the chart's StorageClass, and volumes in `folder` for pending claims; delete released volumes."""
+    """Create Longhorn's StorageClass, create volumes in `folder` for pending claims, and delete released volumes."""
     if not is_ready(api, NAMESPACE, "longhorn-driver-deployer"):
         return
     manifests = api.read(f"/api/v1/namespaces/{NAMESPACE}/configmaps/longhorn-storageclass")
@@ -44,7 +44,7 @@ def reconcile(api: KubernetesApi, folder: Path) -> None:
 
 
 def needs_volume(claim: Json, storage_class: Json) -> bool:
-    """Return whether a pending claim needs its volume now, by the volume binding mode of its StorageClass."""
+    """Return whether a claim is pending and its StorageClass's volume binding mode allows the volume now."""
     if claim["status"].get("phase") != "Pending" or claim["spec"].get("volumeName"):
         return False
     annotations = claim["metadata"].get("annotations") or {}
@@ -52,12 +52,12 @@ def needs_volume(claim: Json, storage_class: Json) -> bool:
 
 
 def volume_name(claim: Json) -> str:
-    """Return the name of a claim's volume."""
+    """Return the volume name of a PersistentVolumeClaim."""
     return f"pvc-{claim['metadata']['uid']}"
 
 
 def persistent_volume(claim: Json, storage_class: Json) -> Json:
-    """Build a claim's PersistentVolume, of type `local`, which supports `fsGroup`."""
+    """Build the PersistentVolume of a claim, with the type `local`, because `local` volumes support `fsGroup`."""
     metadata, spec = claim["metadata"], claim["spec"]
     bound: Json = {key: metadata[key] for key in ("name", "namespace", "uid")}
     return {
@@ -77,14 +77,14 @@ def persistent_volume(claim: Json, storage_class: Json) -> Json:
 
 
 def longhorn_volume(claim: Json) -> Json:
-    """Build Longhorn's own Volume object for a claim."""
+    """Build Longhorn's Volume object for a PersistentVolumeClaim."""
     size: Any = claim["spec"]["resources"]["requests"]["storage"]
     metadata = {"name": volume_name(claim), "namespace": NAMESPACE}
     return {"apiVersion": "longhorn.io/v1beta2", "kind": "Volume", "metadata": metadata, "spec": {"size": size}}
 
 
 def is_released(volume: Json) -> bool:
-    """Return whether a volume of this driver is released and has the reclaim policy Delete."""
+    """Return whether a Longhorn volume is released and has the reclaim policy Delete."""
     own = (volume["metadata"].get("annotations") or {}).get("pv.kubernetes.io/provisioned-by") == DRIVER
     unclaimed = volume["status"].get("phase") == "Released"
     return own and unclaimed and volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete"

@@ -15,7 +15,7 @@ INTERVAL = 0.3  # seconds between two reconciliations
 
 
 def servers(lab: Path) -> list[tuple[str, Path]]:
-    """Return the addresses of a lab's servers, each with the folder of K3s' certificates on the server's disk."""
+    """Return pairs of a server's address and the folder with K3s' certificates on the server's disk."""
     addresses = []
     for file in sorted((lab / "machines").glob("*/machine.json")):
         machine = json.loads(file.read_text())
@@ -25,7 +25,7 @@ def servers(lab: Path) -> list[tuple[str, Path]]:
 
 
 def reconcilers(lab: Path) -> dict[str, Callable[[KubernetesApi], None]]:
-    """Return the reconcile functions by the name of the system that they stand in for."""
+    """Return the reconcile functions of all stand-in operators, by the name of the simulated system."""
     return {
         "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME_FOLDER),
         "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES_FOLDER),
@@ -33,7 +33,7 @@ def reconcilers(lab: Path) -> dict[str, Callable[[KubernetesApi], None]]:
 
 
 def run_controller(name: str, reconcile: Callable[[KubernetesApi], None], lab: Path) -> None:
-    """Run one operator forever; log its errors and try again."""
+    """Run a stand-in operator forever; log errors and retry."""
     last_error = ""
     while True:
         api = ApiClient(servers(lab))
@@ -49,6 +49,6 @@ def run_controller(name: str, reconcile: Callable[[KubernetesApi], None], lab: P
 
 
 def start(lab: Path) -> None:
-    """Start all operators in daemon threads."""
+    """Start all stand-in operators in daemon threads."""
     for name, reconcile in reconcilers(lab).items():
         threading.Thread(target=run_controller, args=(name, reconcile, lab), daemon=True).start()

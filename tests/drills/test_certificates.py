@@ -166,6 +166,12 @@ def test_invalid_objects_are_refused(lab: RehearsedLab, kind: str, spec: dict[st
 
 def test_certificates_are_issued_after_a_machine_loses_power(lab: RehearsedLab) -> None:
     lab.lab.power_off("a1")
-    apply(lab, "Certificate", "web", certificate_spec(secretName="later"))
+
+    def accepted() -> bool:
+        apply(lab, "Certificate", "web", certificate_spec(secretName="later"))
+        return True
+
+    # until the node is not ready, the webhook's Service still sends requests to the lost replica
+    wait_until(accepted, "cert-manager's webhook accepts the certificate", TIMEOUT)
     wait_for_certificate(lab, "later")
     lab.power_on("a1")

@@ -115,11 +115,23 @@ def test_volume_files_have_the_pods_fs_group(lab: RehearsedLab) -> None:
     assert said.strip() == "26"
 
 
+def move_backup_plugin(lab: RehearsedLab, machine: str) -> None:
+    """Move the only replica of the backup plugin to a machine: the worst case, because a failover needs the plugin."""
+    plugin = ("pod", "-n", "cnpg-system", "-l", "app.kubernetes.io/name=plugin-barman-cloud")
+    others = [name for name in lab.kubectl("get", "nodes", "-o", "name").split() if name != f"node/{machine}"]
+    lab.kubectl("cordon", *others)
+    lab.kubectl("delete", *plugin)
+    lab.kubectl("wait", *plugin, "--for=condition=Ready", "--timeout=120s")
+    assert lab.kubectl("get", *plugin, "-o", "jsonpath={.items[*].spec.nodeName}") == machine
+    lab.kubectl("uncordon", *others)
+
+
 def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab) -> None:
     primary = database_status(lab, "{.status.currentPrimary}")
     machine = lab.kubectl("get", "pod", "-n", "shop", primary, "-o", "jsonpath={.spec.nodeName}")
     if machine == "s1":
         pytest.skip("the only server has the primary")
+    move_backup_plugin(lab, machine)
     acknowledged: list[str] = []
 
     def write() -> bool:

@@ -7,7 +7,7 @@ from provider.ssh.connections import render_script
 from tests.support.machine_scripts import SCRIPTS, ScriptRun
 
 FAKE_K3S = """
-serving() { :; }
+api_ready() { :; }
 command() { :; }
 systemctl() { :; }
 k3s() {

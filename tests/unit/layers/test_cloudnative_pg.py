@@ -17,6 +17,13 @@ def test_the_plugin_comes_after_the_operator(name: str, replicas: int) -> None:
     assert given["plugin-barman-cloud"]["replicaCount"] == 1
 
 
+def test_the_only_replica_of_the_plugin_leaves_a_failed_node_at_once() -> None:
+    values = layer("cloudnativePg", lab(certManager={}, cloudnativePg={})).values()
+    tolerations = {each["key"]: each["tolerationSeconds"] for each in values["plugin-barman-cloud"]["tolerations"]}
+    assert tolerations == {"node.kubernetes.io/not-ready": 5, "node.kubernetes.io/unreachable": 5}
+    assert "tolerations" not in values["cloudnative-pg"], "the operator's second replica takes over"
+
+
 def test_needs_certificates_and_guards_databases() -> None:
     assert CloudNativePG.requires == ("certManager",)
     assert (CloudNativePG.user_data, CloudNativePG.user_data_queries) == (

@@ -310,7 +310,7 @@ def test_what_is_said_can_be_done(tmp_path: Path) -> None:
 def test_without_an_authority_it_is_said_that_nobody_vouches(tmp_path: Path) -> None:
     with forwarded(tmp_path) as port:
         said = browser.instructions(SHOP, port, browser.check(SHOP, port, None), None)
-        assert "accept the browser's warning: the lab has no CA certificate for this web UI" in said
+        assert "accept the browser's warning, because the lab has no CA certificate for the web UI" in said
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert run([*shlex.split(curl), "--silent", "--fail"]).startswith("hello\n")
 
@@ -428,6 +428,6 @@ def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path) ->
 
 
 def test_the_command_says_what_is_missing(lab: Told) -> None:
-    assert re.search(rf"{ADDRESS}, which serves {HOST},\s+accepts\s+no connection", said_by("shop", code=1))
+    assert re.search(rf"{HOST}\s+accepts\s+no\s+connection\s+at\s+{ADDRESS}, port", said_by("shop", code=1))
     lab.said = {"ingresses": [ingress("shop", HOST, ip=None)]}
     assert "Ingress shop/shop has no address yet" in said_by("shop", code=1)

@@ -64,7 +64,7 @@ def test_a_lab_that_does_not_fit_is_refused_with_the_reason_and_ways_out(lab: La
     said = str(refused.value)
     needed = f"{(SIX + disk_space.RESERVED_BYTES) / 2**30:.1f} GiB"
     assert said.startswith(f"6 machines need {needed} of disk space in {tmp_path}/state/homelab")
-    for part in ("delete files there", "rehearse down --stack NAME", "XDG_STATE_HOME", "fewer nodes"):
+    for part in ("delete some files", "rehearse down --stack NAME", "XDG_STATE_HOME", "fewer nodes"):
         assert part in said
 
 

@@ -84,7 +84,7 @@ def test_two_runs_make_it_once(said: list[str]) -> None:
 
     def report(line: str) -> None:
         said.append(line)
-        if line.startswith("another run"):
+        if line.startswith("another rehearsal"):
             go_on.set()
 
     slow = Recipe("bread", "1", (), "baking", make)
@@ -95,7 +95,7 @@ def test_two_runs_make_it_once(said: list[str]) -> None:
     for run in runs:
         run.join(10)
     assert len(made) == 1
-    assert said[-1] == f"another run is building {slow.folder.name}: waiting for it"
+    assert said[-1] == f"another rehearsal is building {slow.folder.name}: waiting for the end of the build"
 
 
 def test_waiting_for_another_run_is_bounded(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
@@ -105,7 +105,7 @@ def test_waiting_for_another_run_is_bounded(monkeypatch: pytest.MonkeyPatch, sai
         obtain(again, said.append)
 
     again = Recipe("bread", "1", (), "baking", make)
-    with pytest.raises(RehearsalError, match="Another run has been building bread"):
+    with pytest.raises(RehearsalError, match="Another rehearsal has been building bread"):
         obtain(again, said.append)
 
 
@@ -179,7 +179,7 @@ def test_k3s_release_is_fetched_under_its_encoded_name(tmp_path: Path, said: lis
     [
         ("k3s", b"other", "k3s was rejected"),
         ("install.sh", b"other", r"install\.sh was rejected"),
-        ("sha256sum-amd64.txt", None, "is missing in the bundle: add it"),
+        ("sha256sum-amd64.txt", None, "is missing in the bundle: add the file"),
     ],
 )
 def test_bundle_is_verified(tmp_path: Path, file: str, content: bytes | None, message: str) -> None:
@@ -252,7 +252,7 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in host_packages.PACKAGES.keys() - {"zstd", "ssh", "ssh-keygen"}:
         program(tmp_path / "bin", name, "")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # no apt-get there either
-    with pytest.raises(RehearsalError, match="needs packages openssh-client, zstd: install them"):
+    with pytest.raises(RehearsalError, match="needs more Debian packages: install openssh-client, zstd"):
         host_packages.ensure(said.append)
 
 

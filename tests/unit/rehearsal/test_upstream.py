@@ -173,7 +173,7 @@ def test_a_layer_that_breaks_off_is_fetched_again(internet: Registry, all_regist
 
 def test_another_content_than_the_digest_says_is_not_kept(internet: Registry, all_registries: Upstream) -> None:
     internet.content[f"/v2/some/app/blobs/{DIGEST}"] = b"changed on the way"
-    with pytest.raises(UnreachableError, match="not the requested one; it was discarded"):
+    with pytest.raises(UnreachableError, match="not the requested digest, and was discarded"):
         all_registries.blob(internet.host, "some/app", DIGEST)
     assert list(all_registries.folder.glob("*")) == []
 
