@@ -111,7 +111,7 @@ def _mirrors(cluster: ClusterSettings) -> Findings:
         )
     for name, mirror in registries.mirrors.items():
         if not mirror.endpoints and not registries.embedded:
-            yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set embedded: true"
+            yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded: true"
 
 
 CLUSTER_CHECKS = (_version, _options, _pinned_mirror, _disabled, _mirrors)
